@@ -1,0 +1,67 @@
+"""Writing files so that a crash leaves the old one or the new one, and JSON that keeps non-finite numbers legal."""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write beside `path` and rename over it; the content is on the disk before the rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON document atomically, indented for people."""
+    write_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def encode_number(value: float) -> float | str:
+    """Return the number, or its name when JSON has no word for it."""
+    if math.isfinite(value):
+        return value
+    return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+
+
+def decode_number(value: Any) -> Any:
+    """Undo encode_number; other values pass through."""
+    return _NON_FINITE.get(value, value) if isinstance(value, str) else value
+
+
+def json_line(value: dict[str, Any]) -> bytes:
+    """Return one line of a JSON-lines file; floats among the values may be non-finite."""
+    plain = {key: encode_number(item) if isinstance(item, float) else item for key, item in value.items()}
+    return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def read_lines(path: Path, *, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield each complete line of a JSON-lines file as (object, offset behind it), from a byte offset on.
+
+    A last line without its newline, or one that is not JSON, was torn by a crash: reading stops before it.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        file.seek(offset)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            try:
+                value = json.loads(line)
+            except ValueError:
+                return
+            offset += len(line)
+            yield value, offset

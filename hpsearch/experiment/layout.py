@@ -1,0 +1,44 @@
+"""Where each file of an experiment stands.
+
+experiments/<name>/
+  space.yaml          the file as given        resolved.json   after --set/--quick, with versions, git commit, machine, seed
+  log.jsonl           see log.py               lock            held while a process runs the experiment
+  tracking.json       which MLflow run mirrors which run
+  trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log
+  confirm/0007/seed-002/      the same for a replicate
+experiments/mlflow.db, experiments/mlartifacts/
+"""
+
+from pathlib import Path
+
+FORMAT_VERSION = 1
+SPACE = "space.yaml"
+RESOLVED = "resolved.json"
+LOG = "log.jsonl"
+LOCK = "lock"
+TRACKING = "tracking.json"
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+CHECKPOINT = "checkpoint.pt"
+BEST = "best.pt"
+OUTPUT = "output.log"
+
+
+def trial_run(number: int) -> str:
+    """Return the run name of a trial."""
+    return f"trials/{number:04d}"
+
+
+def replicate_run(number: int, replicate: int) -> str:
+    """Return the run name of a replicate of trial `number`."""
+    return f"confirm/{number:04d}/seed-{replicate:03d}"
+
+
+def baseline_run(name: str) -> str:
+    """Return the run name of a baseline."""
+    return f"confirm/baselines/{name}"
+
+
+def is_experiment(folder: Path) -> bool:
+    """Say whether a folder holds an experiment."""
+    return (folder / RESOLVED).is_file()

@@ -1,0 +1,67 @@
+"""The append-only log of an experiment: `log.jsonl`, one writer, one JSON object a line.
+
+event     fields besides `time` (Unix seconds) and `elapsed` (seconds of running, over all sessions)
+session   version, pid, host                                  a coordinator took the experiment up
+ask       run, number, params, seed, [replicate]              a configuration was decided on
+begin     run, attempt, step                                  a worker starts it, from this step on (0: from scratch)
+report    run, step, value, seconds                           an evaluation; value is the objective by the space's rule
+lost      run, attempt, reason                                its process died; it will be taken up again
+outcome   run, outcome, value, step, reason, seconds, scores  it ended
+extend    trials, seconds                                     the budget was changed
+end       why                                                 the session ended: finished, interrupted, time or failed
+
+`run` is the run's folder relative to the experiment: `trials/0007`, `confirm/0007/seed-002`, `confirm/baselines/sloreta`.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hpsearch.experiment.files import json_line, read_lines
+
+Event = dict[str, Any]
+
+
+class Log:
+    """The log opened by its one writer. Opening drops a torn last line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.events: list[Event] = []
+        end = 0
+        for event, end in read_lines(path):
+            self.events.append(event)
+        self.torn = path.exists() and path.stat().st_size > end
+        if self.torn:
+            os.truncate(path, end)
+        self._before = float(self.events[-1]["elapsed"]) if self.events else 0.0
+        self._opened = time.monotonic()
+        self._file = path.open("ab")
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds for which the experiment has been running, over all its sessions."""
+        return self._before + time.monotonic() - self._opened
+
+    def append(self, event: str, *, durable: bool = False, **fields: Any) -> Event:
+        """Write one event; with `durable` it is on the disk when this returns."""
+        entry: Event = {"event": event, **fields, "time": time.time(), "elapsed": round(self.elapsed, 6)}
+        self._file.write(json_line(entry))
+        self._file.flush()
+        if durable:
+            os.fsync(self._file.fileno())
+        return entry
+
+    def close(self) -> None:
+        """Flush to the disk and close."""
+        if not self._file.closed:
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+
+def read_log(path: Path) -> Iterator[Event]:
+    """Yield the events of a log, also while another process writes it."""
+    for event, _ in read_lines(path):
+        yield event

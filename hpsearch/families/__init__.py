@@ -1,0 +1,54 @@
+"""The shelf of model families, and the contract of one. Importing this package does not import torch.
+
+A family is a folder `families/<name>/` with `family.py` (a Family subclass named FAMILY and its settings, free of torch at
+import time, so that `hpsearch check` is quick) beside its network, task, metrics and baselines. A user's own family is one
+class in one file: `family: ./mine.py:MyFamily`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from hpsearch.records import Goal
+from hpsearch.settings import Settings
+from hpsearch.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from hpsearch.training.task import Dataset, Split, Splits, Task
+
+
+class FamilyConfig(Settings):
+    """The base of every family's configuration; a family adds sections such as `data` and `model`."""
+
+    data: Settings
+    train: TrainSettings = TrainSettings()
+
+
+ConfigT = TypeVar("ConfigT", bound=FamilyConfig)
+
+
+class Family(ABC, Generic[ConfigT]):
+    """A kind of model with its data, loss and metrics. It does not know that it is searched.
+
+    `Config` is the settings class of a complete configuration. `metrics` names every score that `Task.evaluate` returns,
+    with the direction in which it improves; spaces refer to them as `val/<name>`.
+    """
+
+    Config: ClassVar[type[FamilyConfig]]
+    metrics: ClassVar[Mapping[str, Goal]]
+
+    @abstractmethod
+    def load(self, data: Any, split: "Split", seed: int) -> "Dataset":
+        """Return one split of the data that `data` (the configuration's `data` section) names.
+
+        `seed` decides how examples are divided and simulated; equal arguments give equal data. Loading one split must not
+        read the examples of another one beyond what dividing them needs. Errors: DataError.
+        """
+
+    @abstractmethod
+    def task(self, config: ConfigT, splits: "Splits") -> "Task":
+        """Return the training task of a configuration."""
+
+    def baselines(self, config: ConfigT, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:
+        """Return the scores of classical methods on a split, by method; names as in `Task.evaluate`."""
+        return {}

@@ -1,0 +1,109 @@
+"""What the stages hand one another: outcomes, decisions, and the records of finished runs. Needs only the standard library."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Metrics = Mapping[str, float]
+Params = Mapping[str, Any]
+
+
+class Goal(StrEnum):
+    """The direction in which a metric improves."""
+
+    MINIMIZE = "minimize"
+    MAXIMIZE = "maximize"
+
+    def better(self, value: float, than: float) -> bool:
+        """Say whether `value` is strictly better than `than`."""
+        return value < than if self is Goal.MINIMIZE else value > than
+
+
+class Outcome(StrEnum):
+    """How a run ended (DESIGN 6.1). A run without an outcome is still running, or was interrupted and will go on."""
+
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMED_OUT = "timed_out"
+    FAILED = "failed"
+    LOST = "lost"
+
+    @property
+    def infeasible(self) -> bool:
+        """Whether the sampler is told that this configuration cannot be trained."""
+        return self in (Outcome.DIVERGED, Outcome.OUT_OF_MEMORY, Outcome.TIMED_OUT)
+
+
+class Decision(StrEnum):
+    """The answer to a report: what the training does next."""
+
+    CONTINUE = "continue"
+    PRUNE = "prune"
+    PAUSE = "pause"
+    """Save a checkpoint and return; the run has no outcome yet and goes on from there later."""
+    TIME_OUT = "time_out"
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """The metric that decides which step of a training is the best one."""
+
+    metric: str
+    goal: Goal
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One training as the experiment's log tells it: a trial of the search or a replicate of a confirmation.
+
+    `value` is the objective by the space's rule and `step` the step at which it was taken; `seconds` is training time
+    over all attempts. `history` holds (step, value reported to the search). `scores` holds a replicate's test metrics.
+    """
+
+    run: str
+    number: int
+    params: Params
+    seed: int
+    outcome: Outcome | None = None
+    reason: str | None = None
+    value: float | None = None
+    step: int | None = None
+    seconds: float = 0.0
+    attempts: int = 0
+    history: tuple[tuple[int, float], ...] = ()
+    scores: Metrics = field(default_factory=dict)
+    replicate: int | None = None
+
+
+@dataclass(frozen=True)
+class BaselineRecord:
+    """A classical method's scores on the same data: `val/...` and `test/...`."""
+
+    name: str
+    scores: Metrics
+
+
+@dataclass(frozen=True)
+class ExperimentRecord:
+    """A whole experiment, read back from its folder."""
+
+    name: str
+    folder: str
+    family: str
+    objective: Monitor
+    at: Any
+    trials: tuple[RunRecord, ...]
+    replicates: tuple[RunRecord, ...] = ()
+    baselines: tuple[BaselineRecord, ...] = ()
+    elapsed: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> RunRecord | None:
+        """The complete trial with the best value; the earliest of equals."""
+        complete = [trial for trial in self.trials if trial.outcome is Outcome.COMPLETE and trial.value is not None]
+        sign = 1.0 if self.objective.goal is Goal.MINIMIZE else -1.0
+        return min(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number), default=None)

@@ -1,0 +1,43 @@
+"""Every seed of an experiment follows from its one seed (DESIGN 6.4); nothing else in hpsearch invents randomness."""
+
+import hashlib
+
+from hpsearch.settings import Settings
+
+
+def derive_seed(*parts: int | str) -> int:
+    """Return a seed in [0, 2**31) that depends on all parts and on nothing else (SHA-256 of their text)."""
+    text = "/".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+class Seeds(Settings):
+    """The seeds of one training, one for each source of variation (Bouthillier et al. 2021)."""
+
+    initialisation: int
+    order: int
+    augmentation: int
+    split: int
+
+    @classmethod
+    def for_trial(cls, experiment_seed: int, number: int) -> "Seeds":
+        """Trials share the data split and the order of the batches, so that they are paired; they differ in the rest."""
+        return cls(
+            initialisation=derive_seed(experiment_seed, "trial", number),
+            order=derive_seed(experiment_seed, "order"),
+            augmentation=derive_seed(experiment_seed, "augmentation", number),
+            split=derive_seed(experiment_seed, "split"),
+        )
+
+    @classmethod
+    def for_replicate(cls, experiment_seed: int, replicate: int) -> "Seeds":
+        """Replicate k has the same seeds for every configuration: fresh ones, paired across configurations.
+
+        The split stays that of the search: its test part is what the search has never seen.
+        """
+        return cls(
+            initialisation=derive_seed(experiment_seed, "replicate", replicate),
+            order=derive_seed(experiment_seed, "replicate order", replicate),
+            augmentation=derive_seed(experiment_seed, "replicate augmentation", replicate),
+            split=derive_seed(experiment_seed, "split"),
+        )

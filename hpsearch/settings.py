@@ -1,0 +1,57 @@
+"""The base of every settings class, and branches: a setting whose value is one of several named groups of settings.
+
+    class AdamW(Option):
+        kind: Literal["adamw"] = "adamw"
+        beta2: float = 0.999
+
+    class SGD(Option):
+        kind: Literal["sgd"] = "sgd"
+        momentum: float = 0.9
+
+    class TrainSettings(Settings):
+        optimizer: Annotated[AdamW | SGD, Field(discriminator="kind"), UNFOLD] = AdamW()
+
+A file may then say `optimizer: sgd`, `optimizer: {sgd: {momentum: 0.5}}` or, as a range over the branch,
+`optimizer: {choice: {adamw: {}, sgd: {momentum: {float: [0.5, 0.99]}}}}`.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator
+
+
+class Settings(BaseModel):
+    """Frozen settings that refuse unknown names; the base class of every family's configuration."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic reads `true` as the number 1; in a settings file that is always a mistake."""
+        if isinstance(value, bool) and info.field_name is not None:
+            annotation = cls.model_fields[info.field_name].annotation
+            if annotation in (int, float, int | None, float | None):
+                raise ValueError(f"a number is expected here, not {str(value).lower()}")
+        return value
+
+
+class Option(Settings):
+    """One option of a branch; a subclass declares `kind: Literal["its name"] = "its name"`."""
+
+    kind: str
+
+
+def _unfold(value: Any) -> Any:
+    """Turn `name` and `{name: {...}}` into the `{"kind": name, ...}` that pydantic's discriminator expects."""
+    if isinstance(value, str):
+        return {"kind": value}
+    if isinstance(value, dict) and "kind" not in value and len(value) == 1:
+        name, settings = next(iter(value.items()))
+        if settings is None or isinstance(settings, dict):
+            return {"kind": name, **(settings or {})}
+    return value
+
+
+UNFOLD = BeforeValidator(_unfold)
+"""Annotates a discriminated union of Options so that files can name the option instead of writing `kind`."""

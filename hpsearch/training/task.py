@@ -1,0 +1,109 @@
+"""The contract between a family and the shared loop: a Task is one training's model, data, loss and scores.
+
+    task = family.task(config, splits)
+    loop:  model = task.build_model()
+           batch = task.augment(splits["train"].batch(indices), generator)
+           parts = task.loss(model, batch, task.scalars)        # parts["loss"] is what is minimised
+           scores = task.evaluate(model, batches of "val")
+
+The loss is a pure function of (parameters, batch, scalars): `forward` may be the module itself or
+`torch.func.functional_call` with stacked parameters, and `scalars` holds every number of the configuration that enters
+the loss, so that several trials of one shape can be trained as one pack with a lane for each.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from hpsearch.errors import SealedSplitError
+
+Batch = Mapping[str, Tensor]
+"""Named tensors whose first dimension counts the examples of the batch."""
+Forward = Callable[..., Tensor]
+"""The model, or a function that acts like it."""
+Split = Literal["train", "val", "test"]
+
+
+class Dataset(Protocol):
+    """Examples that can be fetched by index. Holds no state that a resume would need."""
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        ...
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """Return the examples at these indices as one batch on the CPU; the same indices always give the same batch."""
+        ...
+
+
+class TensorData:
+    """A Dataset of tensors held in memory, all with the same first dimension."""
+
+    def __init__(self, **tensors: Tensor) -> None:
+        lengths = {name: len(tensor) for name, tensor in tensors.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"tensors of different lengths: {lengths}")
+        self.tensors = tensors
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """Return the rows at these indices."""
+        index = torch.as_tensor(indices, dtype=torch.long)
+        return {name: tensor[index] for name, tensor in self.tensors.items()}
+
+
+class Splits:
+    """The data of one configuration, opened split by split on first use; the test split may be sealed (DESIGN 6.5)."""
+
+    def __init__(self, load: Callable[[Split], Dataset], *, sealed: bool) -> None:
+        self._load = load
+        self._opened: dict[Split, Dataset] = {}
+        self.sealed = sealed
+
+    def __getitem__(self, split: Split) -> Dataset:
+        if split == "test" and self.sealed:
+            raise SealedSplitError("the test split is read only by confirm; this family asked for it during the search")
+        if split not in self._opened:
+            self._opened[split] = self._load(split)
+        return self._opened[split]
+
+    def view(self, *, sealed: bool) -> "Splits":
+        """Return the same data with the test split sealed or open; splits that are loaded stay loaded."""
+        other = Splits(self._load, sealed=sealed)
+        other._opened = self._opened
+        return other
+
+
+class Task(ABC):
+    """What one training needs besides settings. Built once per training; holds no state that changes while training."""
+
+    scalars: Mapping[str, float] = {}
+    """The configuration's numbers that enter the loss, by name (loss weights, for instance)."""
+
+    @abstractmethod
+    def build_model(self) -> nn.Module:
+        """Return a freshly initialised model; all randomness from torch's global generator, which the loop has seeded."""
+
+    @abstractmethod
+    def loss(self, forward: Forward, batch: Batch, scalars: Mapping[str, float | Tensor]) -> Mapping[str, Tensor]:
+        """Return the loss parts of a batch: scalar tensors, means over `count(batch)` items, `"loss"` among them."""
+
+    @abstractmethod
+    def evaluate(self, forward: Forward, batches: Iterable[Batch]) -> Mapping[str, float]:
+        """Return scores over all batches, names without the split. Called in eval mode without gradients.
+
+        Means are over items, not over batches: the last batch may be short.
+        """
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return an augmented training batch; inputs and targets move together. The generator is on the CPU."""
+        return batch
+
+    def count(self, batch: Batch) -> int:
+        """Return over how many items the loss of this batch is a mean; by default its examples."""
+        return len(next(iter(batch.values())))
