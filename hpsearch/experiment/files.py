@@ -42,9 +42,16 @@ def decode_number(value: Any) -> Any:
 
 
 def json_line(value: dict[str, Any]) -> bytes:
-    """Return one line of a JSON-lines file; floats among the values may be non-finite."""
-    plain = {key: encode_number(item) if isinstance(item, float) else item for key, item in value.items()}
-    return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    """Return one line of a JSON-lines file; floats in it, nested ones too, may be non-finite."""
+    return json.dumps(_encode(value), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, float):
+        return encode_number(value)
+    if isinstance(value, dict):
+        return {key: _encode(item) for key, item in value.items()}
+    return value
 
 
 def read_lines(path: Path, *, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
