@@ -102,8 +102,13 @@ class ExperimentRecord:
     warnings: tuple[str, ...] = ()
 
     @property
-    def best(self) -> RunRecord | None:
-        """The complete trial with the best value; the earliest of equals."""
-        complete = [trial for trial in self.trials if trial.outcome is Outcome.COMPLETE and trial.value is not None]
+    def ranked(self) -> tuple[RunRecord, ...]:
+        """The complete trials, best value first; the earlier of equals first."""
         sign = 1.0 if self.objective.goal is Goal.MINIMIZE else -1.0
-        return min(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number), default=None)
+        complete = [trial for trial in self.trials if trial.outcome is Outcome.COMPLETE and trial.value is not None]
+        return tuple(sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number)))
+
+    @property
+    def best(self) -> RunRecord | None:
+        """The complete trial with the best value."""
+        return next(iter(self.ranked), None)

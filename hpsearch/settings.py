@@ -17,7 +17,9 @@ A file may then say `optimizer: sgd`, `optimizer: {sgd: {momentum: 0.5}}` or, as
 
 from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+_NUMBERS = (int, float, int | None, float | None)
 
 
 class Settings(BaseModel):
@@ -25,15 +27,18 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _refuse_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """pydantic reads `true` as the number 1; in a settings file that is always a mistake."""
-        if isinstance(value, bool) and info.field_name is not None:
-            annotation = cls.model_fields[info.field_name].annotation
-            if annotation in (int, float, int | None, float | None):
-                raise ValueError(f"a number is expected here, not {str(value).lower()}")
-        return value
+    def _refuse_bool_as_number(cls, values: Any) -> Any:
+        """Hand `true` to number fields as text, which they refuse: pydantic would read it as the number 1."""
+        if not isinstance(values, dict):
+            return values
+        return {name: str(value).lower() if _bool_for_number(cls, name, value) else value for name, value in values.items()}
+
+
+def _bool_for_number(settings: type[BaseModel], name: Any, value: Any) -> bool:
+    field = settings.model_fields.get(name)
+    return isinstance(value, bool) and field is not None and field.annotation in _NUMBERS
 
 
 class Option(Settings):

@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -44,6 +44,23 @@ def decode_number(value: Any) -> Any:
 def json_line(value: dict[str, Any]) -> bytes:
     """Return one line of a JSON-lines file; floats in it, nested ones too, may be non-finite."""
     return json.dumps(_encode(value), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def append_json_line(path: Path, value: dict[str, Any]) -> None:
+    """Append one line to a JSON-lines file; a torn last line that a crash left is cut off first."""
+    with path.open("a+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size:
+            file.seek(size - 1)
+            if file.read(1) != b"\n":
+                file.truncate(_end_of_last_line(file, size))
+        file.write(json_line(value))
+
+
+def _end_of_last_line(file: BinaryIO, size: int) -> int:
+    """Return the offset behind the last newline before `size`, 0 when there is none."""
+    file.seek(0)
+    return file.read(size).rfind(b"\n") + 1
 
 
 def _encode(value: Any) -> Any:

@@ -34,9 +34,8 @@ def replicate_run(number: int, replicate: int) -> str:
     return f"confirm/{number:04d}/seed-{replicate:03d}"
 
 
-def baseline_run(name: str) -> str:
-    """Return the run name of a baseline."""
-    return f"confirm/baselines/{name}"
+BASELINES_RUN = "confirm/baselines"
+"""Below it each of the family's classical methods is a run of its own, such as `confirm/baselines/sloreta`."""
 
 
 def is_experiment(folder: Path) -> bool:

@@ -2,13 +2,16 @@
 
 event     fields besides `time` (Unix seconds) and `elapsed` (seconds of running, over all sessions)
 session   version, pid, host                                  a coordinator took the experiment up
-ask       run, number, params, seed, [replicate]              a configuration was decided on
-begin     run, attempt, step                                  a worker starts it, from this step on (0: from scratch)
-report    run, step, value, seconds                           an evaluation; value is the objective by the space's rule
+ask       run, number, params, seed, rejected, [replicate]    a configuration was decided on
+begin     run, attempt                                        a worker takes it up, from its checkpoint if there is one
+report    run, step, metric, value, at, seconds               the metric at a step; the objective by the rule, and its step
 lost      run, attempt, reason                                its process died; it will be taken up again
 outcome   run, outcome, value, step, reason, seconds, scores  it ended
-extend    trials, seconds                                     the budget was changed
+drop      run, reason                                         a changed space has no place for this trial
 end       why                                                 the session ended: finished, interrupted, time or failed
+
+`rejected` counts the sampler's answers before this one that the space forbids. Non-finite numbers are the strings "nan",
+"inf" and "-inf" in the file, and floats in the events that are read from it.
 
 `run` is the run's folder relative to the experiment: `trials/0007`, `confirm/0007/seed-002`, `confirm/baselines/sloreta`.
 """
@@ -19,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hpsearch.experiment.files import json_line, read_lines
+from hpsearch.experiment.files import decode_number, json_line, read_lines
 
 Event = dict[str, Any]
 
@@ -32,7 +35,7 @@ class Log:
         self.events: list[Event] = []
         end = 0
         for event, end in read_lines(path):
-            self.events.append(event)
+            self.events.append(_decode(event))
         self.torn = path.exists() and path.stat().st_size > end
         if self.torn:
             os.truncate(path, end)
@@ -64,4 +67,13 @@ class Log:
 def read_log(path: Path) -> Iterator[Event]:
     """Yield the events of a log, also while another process writes it."""
     for event, _ in read_lines(path):
-        yield event
+        yield _decode(event)
+
+
+def _decode(event: Event) -> Event:
+    for name in ("value", "metric"):
+        if name in event:
+            event[name] = decode_number(event[name])
+    if "scores" in event:
+        event["scores"] = {name: decode_number(value) for name, value in event["scores"].items()}
+    return event

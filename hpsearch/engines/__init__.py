@@ -1,0 +1,137 @@
+"""The shelf of engines: who decides what is trained next, and where it runs. The contract of its parts:
+
+    Source       says which job comes next, hears every report and every ending (a search, or the replicates of a winner)
+    Coordinator  the one writer of the experiment's log; hands jobs to workers, decides outcomes, retries what was lost
+    Workers      processes (or this very process) that run an Objective
+
+An engine knows neither families nor the training loop: the objective is named by an import path that workers resolve.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from hpsearch.records import Decision, Outcome
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training for a worker. `run` is its folder relative to the experiment's; everything in it fits into JSON."""
+
+    run: str
+    number: int
+    params: Mapping[str, Any]
+    config: Mapping[str, Any]
+    seeds: Mapping[str, int]
+    replicate: int | None = None
+    baselines: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the job as plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Report:
+    """One evaluation: `step` in the experiment's unit, flat metrics, training seconds so far; `final` when none follows."""
+
+    step: int
+    metrics: Mapping[str, float]
+    seconds: float
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a worker says at the end of a job. Without an outcome it was paused and can go on from its checkpoint."""
+
+    outcome: Outcome | None
+    reason: str | None = None
+    details: str | None = None
+    seconds: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+Reporter = Callable[[Report], Decision]
+
+
+class Objective(Protocol):
+    """What a worker runs; exceptions are the worker's to sort out."""
+
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+        """Train one job to an ending: load its data, call `started`, then train, reporting as it goes."""
+        ...
+
+
+@dataclass(frozen=True)
+class ObjectiveSpec:
+    """How a worker makes its Objective: `target` is `module:callable`, called once with `arguments` (plain data)."""
+
+    target: str
+    arguments: Mapping[str, Any]
+
+
+class Source(Protocol):
+    """Where the coordinator gets its jobs from."""
+
+    @property
+    def rejected(self) -> int:
+        """How many candidates were turned down before the last job."""
+        ...
+
+    def next_job(self) -> Job | None:
+        """Return the next job, or None when there is none (for now, if some are running)."""
+        ...
+
+    def report(self, job: Job, step: int, value: float, *, final: bool) -> bool:
+        """Take note of an intermediate value; say whether the job should be pruned."""
+        ...
+
+    def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
+        """Take note of an ending. May raise SearchFailedError to end the search."""
+        ...
+
+
+class Handler(Protocol):
+    """Who hears what happens to the jobs: the coordinator."""
+
+    def started(self, job: Job) -> None:
+        """The data are loaded and training begins; the time limit of the job counts from here."""
+        ...
+
+    def reported(self, job: Job, report: Report) -> Decision:
+        """Answer one report."""
+        ...
+
+    def ended(self, job: Job, ended: Ended) -> None:
+        """The job returned."""
+        ...
+
+    def lost(self, job: Job, reason: str) -> None:
+        """The process that ran the job died."""
+        ...
+
+
+class Workers(Protocol):
+    """Something that runs jobs."""
+
+    @property
+    def idle(self) -> int:
+        """How many more jobs can be started now."""
+        ...
+
+    def start(self, job: Job) -> None:
+        """Begin a job; needs an idle worker."""
+        ...
+
+    def serve(self, handler: Handler, *, timeout: float) -> None:
+        """Hand what happened to the handler; return after at most about `timeout` seconds without news."""
+        ...
+
+    def kill(self, job: Job) -> None:
+        """End the process that runs this job; the handler hears nothing more of the job."""
+        ...
+
+    def close(self) -> None:
+        """End all processes."""
+        ...

@@ -1,0 +1,90 @@
+"""The local engine: Optuna decides what to try, processes of this machine train it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hpsearch.engines import Job, ObjectiveSpec, Source, Workers
+from hpsearch.engines.coordinator import Coordinator, Limits, Observer, Why
+from hpsearch.engines.machine import shares
+from hpsearch.engines.optuna_search import OptunaSearch
+from hpsearch.engines.sources import JobList, MakeJob, TrialSource
+from hpsearch.engines.workers import InProcessWorkers, ProcessWorkers
+from hpsearch.experiment.log import Log
+from hpsearch.space import Space, objective_value
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What an engine works on: the experiment's folder and log, how workers make the objective, and who watches.
+
+    `lock` is the descriptor of the folder's lock, which worker processes keep open as long as they live.
+    """
+
+    folder: Path
+    log: Log
+    space: Space
+    objective: ObjectiveSpec
+    lock: int
+    in_process: bool = False
+    observers: Sequence[Observer] = field(default=())
+
+
+class OptunaEngine:
+    """Searches and trains on this machine; a context manager, so that its worker processes serve all it does."""
+
+    def __init__(self, bench: Bench, *, jobs: int) -> None:
+        """`jobs` is the most that there will ever be to do at once."""
+        self._bench = bench
+        self._workers: Workers = (
+            InProcessWorkers(bench.objective)
+            if bench.in_process
+            else ProcessWorkers(
+                bench.folder, bench.objective, shares(bench.space.search.workers, jobs=jobs), inherited=[bench.lock]
+            )
+        )
+
+    def __enter__(self) -> "OptunaEngine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._workers.close()
+
+    def search(
+        self,
+        make_job: MakeJob,
+        *,
+        fitting: Mapping[str, int],
+        asked: int,
+        unfinished: Iterable[Job],
+        longest: int | None,
+    ) -> tuple[Why, bool]:
+        """Run the search up to its budget; return why it ended, and whether the space was exhausted.
+
+        `fitting` maps the runs of earlier sessions that fit the space to their numbers; `asked` is the next number;
+        `unfinished` are the jobs to be taken up again; `longest` is the longest training in steps, if known.
+        Errors: SearchFailedError.
+        """
+        settings = self._bench.space.search
+        brain = OptunaSearch(self._bench.space, longest=longest)
+        brain.replay(self._bench.log.events, runs=fitting)
+        source = TrialSource(brain, make_job, budget=settings.trials, asked=asked, unfinished=unfinished)
+        limits = Limits(time=settings.time, trial_time=settings.trial_time, retries=settings.retries)
+        return self._run(source, limits), source.exhausted
+
+    def train(self, jobs: Sequence[Job]) -> Why:
+        """Train jobs that were decided on beforehand to their ends; no budget of the search applies to them."""
+        return self._run(JobList(jobs), Limits(retries=self._bench.space.search.retries))
+
+    def _run(self, source: Source, limits: Limits) -> Why:
+        bench = self._bench
+        coordinator = Coordinator(
+            bench.folder,
+            bench.log,
+            self._workers,
+            metric=bench.space.objective.metric,
+            value_of=lambda history: objective_value(history, bench.space.objective),
+            limits=limits,
+            observers=bench.observers,
+        )
+        return coordinator.run(source)

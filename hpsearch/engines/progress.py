@@ -1,0 +1,49 @@
+"""What the coordinator knows of a run between its beginnings: kept from the log, so that a restart knows it too."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from hpsearch.experiment.log import Event
+
+
+@dataclass
+class RunProgress:
+    """One run: its attempts so far, the metric at each step, training seconds, and whether it has ended."""
+
+    attempts: int = 0
+    lost: int = 0
+    history: list[tuple[int, float]] = field(default_factory=list)
+    value: float | None = None
+    step: int | None = None
+    seconds: float = 0.0
+    ended: bool = False
+    known_steps: set[int] = field(default_factory=set)
+    """Steps in the log."""
+    written_steps: set[int] = field(default_factory=set)
+    """Steps in the metrics file: at most one more than in the log, when a crash fell between the two."""
+
+    def add(self, step: int, metric: float, seconds: float) -> None:
+        """Take note of an evaluation."""
+        self.history.append((step, metric))
+        self.known_steps.add(step)
+        self.seconds = seconds
+
+
+def progress_of(events: Iterable[Event]) -> dict[str, RunProgress]:
+    """Return the progress of every run in a log, by its name."""
+    runs: dict[str, RunProgress] = {}
+    for event in events:
+        if "run" not in event:
+            continue
+        progress = runs.setdefault(event["run"], RunProgress())
+        kind = event["event"]
+        if kind == "begin":
+            progress.attempts = event["attempt"]
+        elif kind == "lost":
+            progress.lost += 1
+        elif kind == "report":
+            progress.add(event["step"], event["metric"], event["seconds"])
+            progress.value, progress.step = event["value"], event["at"]
+        elif kind in ("outcome", "drop"):
+            progress.ended = True
+    return runs

@@ -1,0 +1,95 @@
+"""The samplers, a named row each. A sampler is made anew for every ask, seeded from (experiment seed, trial number), so
+that its state follows from the log and a resumed search goes on as an unbroken one would (DESIGN 6.3)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import optuna
+
+from hpsearch.errors import UnknownNameError
+
+
+@dataclass(frozen=True)
+class AskSeeds:
+    """The seed of this ask, and the one that all asks of the experiment share."""
+
+    ask: int
+    experiment: int
+
+
+@dataclass(frozen=True)
+class SamplerRow:
+    """How a sampler of the space file is made for Optuna.
+
+    `replayed`: it keeps notes in Optuna's storage, so a resumed search asks it again for every earlier trial.
+    `marks`: whose feasibility it wants to be told: that of the infeasible trials, of all, or of none, in which case an
+    infeasible trial is only one with the worst value.
+    `enumerates`: it has no form of its own here; the engine walks the space's grid.
+    """
+
+    make: Callable[[Any, AskSeeds], optuna.samplers.BaseSampler]
+    replayed: bool = False
+    marks: Literal["infeasible", "all", "none"] = "infeasible"
+    enumerates: bool = False
+
+
+def _random(_: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.RandomSampler(seed=seeds.ask)
+
+
+def _tpe(options: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
+    # group: settings of a branch are modelled together with those they share trials with, instead of one by one
+    return optuna.samplers.TPESampler(n_startup_trials=options.startup, group=True, multivariate=True, seed=seeds.ask)
+
+
+def _gp(options: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.GPSampler(
+        n_startup_trials=options.startup,
+        seed=seeds.ask,
+        independent_sampler=optuna.samplers.RandomSampler(seed=seeds.ask),
+        warn_independent_sampling=False,
+    )
+
+
+def _cmaes(options: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.CmaEsSampler(
+        n_startup_trials=options.startup,
+        seed=seeds.ask,
+        independent_sampler=optuna.samplers.RandomSampler(seed=seeds.ask),
+        warn_independent_sampling=False,
+    )
+
+
+def _qmc(_: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.QMCSampler(
+        scramble=True,
+        seed=seeds.experiment,  # one scrambled sequence for the whole experiment
+        independent_sampler=optuna.samplers.RandomSampler(seed=seeds.ask),
+        warn_independent_sampling=False,
+    )
+
+
+def _nsga2(options: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.NSGAIISampler(population_size=options.population, seed=seeds.ask)
+
+
+SAMPLERS: Mapping[str, SamplerRow] = MappingProxyType(
+    {
+        "tpe": SamplerRow(_tpe),
+        "random": SamplerRow(_random),
+        "grid": SamplerRow(_random, enumerates=True),
+        "gp": SamplerRow(_gp, marks="all"),
+        "cmaes": SamplerRow(_cmaes, replayed=True, marks="none"),
+        "qmc": SamplerRow(_qmc, replayed=True),
+        "nsga2": SamplerRow(_nsga2, replayed=True),
+    }
+)
+
+
+def sampler_row(name: str) -> SamplerRow:
+    """Return the row of a sampler. Errors: UnknownNameError."""
+    if name not in SAMPLERS:
+        raise UnknownNameError("sampler", name, SAMPLERS)
+    return SAMPLERS[name]

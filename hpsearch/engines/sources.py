@@ -1,0 +1,111 @@
+"""Where jobs come from: the trials of a search, and a list that was decided on beforehand (the replicates of a winner)."""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+from hpsearch.engines import Job
+from hpsearch.errors import SearchFailedError
+from hpsearch.records import Outcome
+
+SAME_FAILURES = 3
+"""So many equal failures at the start end the search: the rest would fail in the same way."""
+
+
+class Search(Protocol):
+    """A sampler and a pruner, whichever library they come from."""
+
+    rejected: int
+
+    def ask(self, number: int) -> dict[str, Any] | None:
+        """Return the parameters of a trial, or None when the space is exhausted."""
+        ...
+
+    def report(self, number: int, step: int, value: float) -> bool:
+        """Enter an intermediate value; say whether to prune."""
+        ...
+
+    def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
+        """Enter an ending."""
+        ...
+
+
+MakeJob = Callable[[int, Mapping[str, Any]], Job]
+"""From a trial's number and its parameters to its job."""
+
+
+class TrialSource:
+    """The trials of a search: first those that an earlier session left unfinished, then new ones up to the budget."""
+
+    def __init__(
+        self, search: Search, make_job: MakeJob, *, budget: int, asked: int, unfinished: Iterable[Job]
+    ) -> None:
+        self._search = search
+        self._make_job = make_job
+        self._budget = budget
+        self._next = asked
+        self._unfinished = deque(unfinished)
+        self._first_failures: list[str] | None = []
+        self.exhausted = False
+        """Whether every configuration of the space has been tried before the budget was used up."""
+
+    @property
+    def rejected(self) -> int:
+        """How many of the sampler's answers were turned down before the last job."""
+        return self._search.rejected
+
+    def next_job(self) -> Job | None:
+        """Return an unfinished trial, a new one, or None when the budget is used up or the space exhausted."""
+        if self._unfinished:
+            return self._unfinished.popleft()
+        if self._next >= self._budget or self.exhausted:
+            return None
+        params = self._search.ask(self._next)
+        if params is None:
+            self.exhausted = True
+            return None
+        self._next += 1
+        return self._make_job(self._next - 1, params)
+
+    def report(self, job: Job, step: int, value: float, *, final: bool) -> bool:
+        """Enter a value. A trial at its end is compared, for the sake of the others, but no longer pruned."""
+        return self._search.report(job.number, step, value) and not final
+
+    def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
+        """Enter an ending. Errors: SearchFailedError when the first trials all failed in the same way."""
+        self._search.tell(job.number, outcome, value)
+        if self._first_failures is None:
+            return
+        if outcome is not Outcome.FAILED:
+            self._first_failures = None
+            return
+        self._first_failures.append(re.sub(r"\d+", "#", reason or ""))
+        if self._first_failures.count(self._first_failures[0]) < len(self._first_failures):
+            self._first_failures = None
+        elif len(self._first_failures) == SAME_FAILURES:
+            raise SearchFailedError(f"the first {SAME_FAILURES} trials failed in the same way: {reason}")
+
+
+class JobList:
+    """Jobs that were decided on beforehand; nothing prunes them."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._jobs = deque(jobs)
+
+    @property
+    def rejected(self) -> int:
+        """None of them is turned down."""
+        return 0
+
+    def next_job(self) -> Job | None:
+        """Return the next job of the list."""
+        return self._jobs.popleft() if self._jobs else None
+
+    def report(self, job: Job, step: int, value: float, *, final: bool) -> bool:
+        """Never prune."""
+        del job, step, value, final
+        return False
+
+    def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
+        """Nobody chooses by it."""

@@ -1,0 +1,44 @@
+"""One running search for each experiment folder."""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from hpsearch.errors import ExperimentBusyError
+from hpsearch.experiment.layout import LOCK
+
+WAIT_SECONDS = 5.0
+"""How long a start waits for the workers of a coordinator that was just killed to go away."""
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[int]:
+    """Hold the folder's lock; yield its file descriptor, which workers inherit, so that it is held until the last is gone.
+
+    The kernel lets go of the lock when the processes end, however they end. Errors: ExperimentBusyError.
+    """
+    with (folder / LOCK).open("a+") as file:
+        _take(file.fileno(), folder)
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield file.fileno()
+
+
+def _take(descriptor: int, folder: Path) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                holder = (folder / LOCK).read_text(encoding="utf-8").strip() or "unknown"
+                message = f"{folder} is being run by another process (process id {holder}); wait for it or stop it"
+                raise ExperimentBusyError(message) from None
+            time.sleep(0.1)
+        else:
+            return

@@ -1,0 +1,112 @@
+"""What a worker does with a job: settings -> family -> task -> the shared loop. The one place where these meet."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hpsearch.engines import Ended, Job, Report, Reporter
+from hpsearch.experiment.layout import BEST
+from hpsearch.families.loading import load_family
+from hpsearch.records import Decision, Goal, Metrics, Monitor, Outcome
+from hpsearch.seeds import Seeds
+from hpsearch.training.devices import resolve_device
+from hpsearch.training.loop import fit
+from hpsearch.training.results import Evaluation
+from hpsearch.training.checkpoint import load_weights
+from hpsearch.training.scoring import evaluate_split
+from hpsearch.training.task import Dataset, Split, Splits, Task
+
+_OUTCOME_OF = {
+    Decision.CONTINUE: Outcome.COMPLETE,
+    Decision.PRUNE: Outcome.PRUNED,
+    Decision.TIME_OUT: Outcome.TIMED_OUT,
+    Decision.PAUSE: None,
+}
+
+
+class FamilyObjective:
+    """Trains jobs of one family; keeps the data of the last configuration's `data` section from job to job."""
+
+    def __init__(
+        self, *, folder: str, family: str, family_folder: str, metric: str, goal: str, at_best: bool, threads: int
+    ) -> None:
+        torch.set_num_threads(threads)
+        self._folder = Path(folder)
+        self._family = load_family(family, Path(family_folder))
+        self._monitor = Monitor(metric, Goal(goal))
+        self._at_best = at_best
+        self._data_key = ""
+        self._splits: Splits | None = None
+
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+        """Train a trial; or train and score a replicate on the test split; or score the baselines."""
+        config = self._family.Config.model_validate(job.config)
+        splits = self._data(config, job).view(sealed=job.replicate is None and not job.baselines)
+        if job.baselines:
+            return Ended(Outcome.COMPLETE, scores=self._baseline_scores(config, splits))
+        task = self._family.task(config, splits)
+        for split in ("train", "val"):
+            len(splits[split])  # loading is not training: it happens before the run's time starts to count
+        started()
+        result = fit(
+            task,
+            splits,
+            config.train,
+            seeds=Seeds(**job.seeds),
+            monitor=self._monitor,
+            report=lambda evaluation: report(_as_report(evaluation)),
+            folder=self._folder / job.run,
+            device=config.train.device,
+        )
+        outcome = _OUTCOME_OF[result.decision]
+        scores: Metrics = {}
+        if job.replicate is not None and outcome is Outcome.COMPLETE:
+            scores = self._test_scores(task, splits, config, job, result.model)
+        reason = "stopped early: no further gain" if result.stopped_early else None
+        return Ended(outcome, reason, seconds=result.seconds, scores=scores)
+
+    def _data(self, config: Any, job: Job) -> Splits:
+        """Return the splits of a configuration, those of the job before when the data section is the same."""
+        key = json.dumps([config.data.model_dump(mode="json"), job.seeds["split"]], sort_keys=True)
+        if self._splits is None or key != self._data_key:
+            self._splits = None  # let go of the old data before the new are loaded
+
+            def load(split: Split) -> Dataset:
+                return self._family.load(config.data, split, job.seeds["split"])
+
+            self._splits, self._data_key = Splits(load, sealed=True), key
+        return self._splits
+
+    def _test_scores(self, task: Task, splits: Splits, config: Any, job: Job, model: nn.Module) -> dict[str, float]:
+        """Score the weights that the objective's rule chose: those of the best step, or the last ones."""
+        if self._at_best:
+            load_weights(model, self._folder / job.run / BEST)
+        device = resolve_device(config.train.device)
+        scores = evaluate_split(
+            task,
+            splits,
+            "test",
+            model.to(device),
+            batch_size=config.train.batch_size,
+            device=device,
+            precision=config.train.precision,
+        )
+        return {f"test/{name}": value for name, value in scores.items()}
+
+    def _baseline_scores(self, config: Any, splits: Splits) -> dict[str, float]:
+        """Return every method's scores as `method:split/metric`."""
+        return {
+            f"{method}:{split}/{name}": float(value)
+            for split in ("val", "test")
+            for method, scores in self._family.baselines(config, splits, split).items()
+            for name, value in scores.items()
+        }
+
+
+def _as_report(evaluation: Evaluation) -> Report:
+    metrics: Mapping[str, float] = {name: float(value) for name, value in evaluation.metrics.items()}
+    return Report(evaluation.step, metrics, evaluation.seconds, final=evaluation.final)

@@ -1,0 +1,170 @@
+"""The main road: a space file becomes an experiment folder with finished trials and a confirmed winner.
+
+The one place where space, engine, family, experiment and tracker meet. The command line and `hpsearch.run` end here.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpsearch.engines import ObjectiveSpec
+from hpsearch.engines.coordinator import Observer, Why
+from hpsearch.engines.optuna_engine import Bench, OptunaEngine
+from hpsearch.errors import UnknownNameError
+from hpsearch.experiment.layout import LOG
+from hpsearch.experiment.lock import locked
+from hpsearch.experiment.log import Event, Log
+from hpsearch.experiment.reading import read_experiment, read_resolved
+from hpsearch.families.loading import load_family
+from hpsearch.records import ExperimentRecord
+from hpsearch.session import Session, take_up
+from hpsearch.space import Space, read_space, space_from_resolved
+from hpsearch.tracking import NoTracker, Tracker
+
+ENGINES = ("optuna",)
+ROOT = "experiments"
+"""Where experiments are kept unless told otherwise."""
+_CLOSE_SECONDS = 60.0
+"""How long the end of a session waits for the tracker to catch up."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, apart from what the space says.
+
+    `in_process`: one trial at a time in this very process, for a debugger. `make_tracker` gets the experiment's folder;
+    see `mlflow_tracker`. `observers` hear every event.
+    """
+
+    in_process: bool = False
+    confirm: bool = True
+    make_tracker: Callable[[Path], Tracker] = lambda _: NoTracker()
+    observers: Sequence[Observer] = ()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The experiment as it stands after a session; `exhausted` when the space had no more configurations to try."""
+
+    record: ExperimentRecord
+    why: Why
+    exhausted: bool = False
+    mirrored: bool = True
+
+
+def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()) -> Space:
+    """Read and check a space file. Errors: SpaceError with every mistake; UnknownNameError for the engine."""
+    space = read_space(path, lambda family, file: load_family(family, file.parent), overrides=overrides, quick=quick)
+    if space.search.engine not in ENGINES:
+        raise UnknownNameError("engine", space.search.engine, ENGINES)
+    return space
+
+
+def open_space(folder: Path) -> Space:
+    """Return the space of an experiment as it was resolved when it ran."""
+    resolved = read_resolved(folder)
+    face = load_family(resolved["space"]["family"], Path(resolved["space_folder"]))
+    return space_from_resolved(resolved["space"], face)
+
+
+def run(
+    space: Space | str | Path,
+    *,
+    name: str | None = None,
+    root: str | Path = ROOT,
+    quick: bool = False,
+    overrides: Sequence[str] = (),
+    options: Options = Options(),
+) -> Finished:
+    """Search a space and confirm its winner, in the experiment folder `root`/`name`, or go on with what stands there.
+
+    `space` is a path (read with `quick` and the `overrides`, each `path=value` as for --set) or a Space. Without a name
+    the experiment is called after the file, with `-quick` behind it for a quick run.
+
+    Errors: SpaceError; ExperimentBusyError when the folder is in use; ExperimentError when it holds a search that does
+    not fit; SearchFailedError when no trial came to a result.
+    """
+    if not isinstance(space, Space):
+        space = load_space(Path(space), quick=quick, overrides=overrides)
+    folder = Path(root) / (name or space.path.stem + ("-quick" if quick else ""))
+    folder.mkdir(parents=True, exist_ok=True)
+    with _session(space, folder, options, changes=True) as (session, outcome):
+        why, exhausted = session.search()
+        if why in (Why.FINISHED, Why.TIME):
+            session.require_result()
+            if space.confirm is not None and options.confirm:
+                why = session.confirm(top=space.confirm.top, seeds=space.confirm.seeds, otherwise=why)
+        session.end(why)
+    return Finished(read_experiment(folder), why, exhausted, outcome["mirrored"])
+
+
+def confirm(folder: str | Path, *, top: int = 1, seeds: int = 5, options: Options = Options()) -> Finished:
+    """Train the best `top` configurations of an experiment on `seeds` fresh seeds and score them on the test split.
+
+    Replicates that are finished are not trained again. Errors: as for `run`.
+    """
+    folder = Path(folder)
+    with _session(open_space(folder), folder, options, changes=False) as (session, outcome):
+        session.require_result()
+        why = session.confirm(top=top, seeds=seeds, otherwise=Why.FINISHED)
+        session.end(why)
+    return Finished(read_experiment(folder), why, mirrored=outcome["mirrored"])
+
+
+@contextmanager
+def _session(
+    space: Space, folder: Path, options: Options, *, changes: bool
+) -> Iterator[tuple[Session, dict[str, bool]]]:
+    """Hold the experiment, its log, its tracker and its workers for one session."""
+    outcome = {"mirrored": True}
+    with locked(folder) as lock:
+        notes = take_up(space, folder) if changes else []
+        log = Log(folder / LOG)
+        tracker = options.make_tracker(folder)
+        observers = [*options.observers, _Notifier(tracker)]
+        spec = _objective_spec(space, folder)
+        bench = Bench(folder, log, space, spec, lock, in_process=options.in_process, observers=observers)
+        replicates = space.confirm.top * space.confirm.seeds if space.confirm else 1
+        try:
+            with OptunaEngine(bench, jobs=max(space.search.trials, replicates)) as engine:
+                session = Session(space, folder, log, engine, observers)
+                session.begin(notes)
+                yield session, outcome
+        finally:
+            log.close()
+            tracker.notify()
+            outcome["mirrored"] = tracker.close(_CLOSE_SECONDS)
+
+
+def mlflow_tracker(uri: str | None, warn: Callable[[str], None]) -> Callable[[Path], Tracker]:
+    """Return what makes a tracker for an experiment's folder; `warn` is told once when MLflow cannot be reached."""
+    from hpsearch.tracking.mlflow_tracker import MlflowTracker
+
+    return lambda folder: MlflowTracker(folder, uri, warn=warn)
+
+
+class _Notifier:
+    """Lets a tracker know of every event."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def observe(self, event: Event) -> None:
+        del event  # the tracker reads the log itself
+        self._tracker.notify()
+
+
+def _objective_spec(space: Space, folder: Path) -> ObjectiveSpec:
+    return ObjectiveSpec(
+        "hpsearch.objective:FamilyObjective",
+        {
+            "folder": str(folder.resolve()),
+            "family": space.family,
+            "family_folder": str(space.path.parent.resolve()),
+            "metric": space.objective.metric,
+            "goal": space.objective.goal.value,
+            "at_best": space.objective.at == "best",
+            "threads": 1,
+        },
+    )

@@ -1,0 +1,187 @@
+"""One session of an experiment: what earlier sessions left is taken up, the search goes on, the winners are confirmed."""
+
+import json
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hpsearch.engines import Job
+from hpsearch.engines.coordinator import Observer, Why
+from hpsearch.engines.optuna_engine import OptunaEngine
+from hpsearch.engines.progress import progress_of
+from hpsearch.errors import ExperimentError, SearchFailedError
+from hpsearch.experiment.files import write_atomically, write_json
+from hpsearch.experiment.layout import (
+    BASELINES_RUN,
+    CONFIG,
+    FORMAT_VERSION,
+    LOCK,
+    LOG,
+    RESOLVED,
+    SPACE,
+    is_experiment,
+    replicate_run,
+    trial_run,
+)
+from hpsearch.experiment.log import Log, read_log
+from hpsearch.experiment.provenance import git_state, machine, versions
+from hpsearch.experiment.reading import read_experiment, read_resolved
+from hpsearch.records import RunRecord
+from hpsearch.seeds import Seeds
+from hpsearch.space import Space, differences
+
+_BUDGET = ("search.trials", "search.time", "search.trial_time", "search.workers", "search.retries", "confirm")
+"""What may change between two sessions of an experiment without making it another search."""
+
+
+def take_up(space: Space, folder: Path) -> list[str]:
+    """Write what the experiment is; return how it differs from what the folder held before."""
+    resolved = space.resolved()
+    changed: list[str] = []
+    identity = uuid.uuid4().hex
+    created = time.time()
+    if is_experiment(folder):
+        old = read_resolved(folder)
+        identity, created = old["id"], old["created"]
+        changed = [line for line in differences(old["space"], resolved) if not line.startswith(_BUDGET)]
+        if changed:
+            kept = len(list(folder.glob("resolved-*.json"))) + 1
+            write_json(folder / f"resolved-{kept}.json", old)
+    elif any(folder.glob("*")) and not {path.name for path in folder.iterdir()} <= {LOCK}:
+        raise ExperimentError(f"{folder} exists and is no experiment; choose another --name")
+    write_atomically(folder / SPACE, space.text)
+    write_json(
+        folder / RESOLVED,
+        {
+            "version": FORMAT_VERSION,
+            "id": identity,
+            "created": created,
+            "space": resolved,
+            "space_folder": str(space.path.parent.resolve()),
+            "seed": space.search.seed,
+            "versions": versions(),
+            "git": git_state(space.path.parent),
+            "machine": machine(),
+        },
+    )
+    return changed
+
+
+class Session:
+    """One session of an experiment: the search and the confirmation, on an engine that stays up for both."""
+
+    def __init__(
+        self, space: Space, folder: Path, log: Log, engine: OptunaEngine, observers: Sequence[Observer]
+    ) -> None:
+        self.space = space
+        self.folder = folder
+        self.log = log
+        self._engine = engine
+        self._observers = observers
+        self._progress = progress_of(log.events)
+
+    def begin(self, notes: Sequence[str]) -> None:
+        """Open the session in the log, and say what has changed since the last one."""
+        self.log.append("session", version=versions().get("hpsearch"), host=machine()["host"])
+        if notes:
+            self._note("the space has changed since this experiment was begun:\n  " + "\n  ".join(notes))
+        if self.log.torn:
+            self._note("the last line of the log was torn by a crash and has been dropped")
+
+    def _note(self, text: str) -> None:
+        for observer in self._observers:
+            observer.observe({"event": "note", "text": text})
+
+    def search(self) -> tuple[Why, bool]:
+        """Run the search; earlier trials that fit the space are kept, the others are left out from now on."""
+        fitting = self._fitting()
+        trials = [event for event in self.log.events if event["event"] == "ask" and event["run"].startswith("trials/")]
+        unfinished = [self._stored_job(run) for run in fitting if not self._progress[run].ended]
+        if len(trials) >= self.space.search.trials and not unfinished:
+            return Why.FINISHED, False
+        return self._engine.search(
+            self._make_job, fitting=fitting, asked=len(trials), unfinished=unfinished, longest=self._longest()
+        )
+
+    def _fitting(self) -> dict[str, int]:
+        """Return the earlier trials that the space, as it is now, would train just as they were."""
+        fitting: dict[str, int] = {}
+        asked = [event for event in self.log.events if event["event"] == "ask" and event["run"].startswith("trials/")]
+        left_out = {event["run"] for event in self.log.events if event["event"] == "drop"}
+        for event in asked:
+            run = event["run"]
+            if run in left_out:
+                continue
+            reason = self._misfit(run, event["params"])
+            if reason is None:
+                fitting[run] = event["number"]
+            else:
+                self.log.append("drop", durable=True, run=run, reason=reason)
+        if asked and not fitting:
+            raise ExperimentError(
+                f"no earlier trial in {self.folder} fits the changed space; start another experiment with --name"
+            )
+        return fitting
+
+    def _misfit(self, run: str, params: Mapping[str, Any]) -> str | None:
+        wrong = self.space.check_params(params)
+        if wrong:
+            return wrong[0]
+        now = self.space.config(params).model_dump(mode="json")
+        return None if now == self._stored_job(run).config else "a fixed setting has changed"
+
+    def _stored_job(self, run: str) -> Job:
+        content = json.loads((self.folder / run / CONFIG).read_text(encoding="utf-8"))
+        content.pop("version")
+        return Job(**content)
+
+    def _make_job(self, number: int, params: Mapping[str, Any]) -> Job:
+        config = self.space.config(params).model_dump(mode="json")
+        seeds = Seeds.for_trial(self.space.search.seed, number).model_dump()
+        return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
+
+    def _longest(self) -> int | None:
+        """Return the epochs of a training when the space fixes them: Hyperband's largest budget."""
+        epochs = self.space.resolved().get("train", {}).get("epochs")
+        return epochs if isinstance(epochs, int) else None
+
+    def require_result(self) -> None:
+        """Raise SearchFailedError, with the reasons, when no trial has come to a result."""
+        record = read_experiment(self.folder)
+        if record.best is None:
+            reasons = sorted({f"{trial.outcome}: {trial.reason}" for trial in record.trials if trial.outcome})
+            raise SearchFailedError("no trial came to a result; " + "; ".join(reasons))
+
+    def confirm(self, *, top: int, seeds: int, otherwise: Why) -> Why:
+        """Train the winners on fresh seeds; return INTERRUPTED if that was cut short, else `otherwise`."""
+        jobs = self._confirm_jobs(top, seeds)
+        why = self._engine.train(jobs) if jobs else Why.FINISHED
+        return why if why is Why.INTERRUPTED else otherwise
+
+    def end(self, why: Why) -> None:
+        """Close the session in the log."""
+        self.log.append("end", durable=True, why=why.value)
+
+    def _confirm_jobs(self, top: int, seeds: int) -> list[Job]:
+        record = read_experiment(self.folder)
+        winners = record.ranked[:top]
+        jobs = [self._replicate(winner, index) for winner in winners for index in range(seeds)]
+        progress = progress_of(read_log(self.folder / LOG))
+        missing = [job for job in jobs if job.run not in progress or not progress[job.run].ended]
+        if not record.baselines and winners:
+            job = self._replicate(winners[0], 0)
+            missing.append(Job(BASELINES_RUN, winners[0].number, {}, job.config, job.seeds, baselines=True))
+        return missing
+
+    def _replicate(self, winner: RunRecord, index: int) -> Job:
+        trained = self._stored_job(winner.run)
+        return Job(
+            run=replicate_run(winner.number, index),
+            number=winner.number,
+            params=trained.params,
+            config=trained.config,
+            seeds=Seeds.for_replicate(self.space.search.seed, index).model_dump(),
+            replicate=index,
+        )
