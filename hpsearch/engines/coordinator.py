@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from hpsearch.engines import Ended, Job, Report, Source, Workers
 from hpsearch.engines.progress import RunProgress, progress_of
 from hpsearch.experiment.files import append_json_line, read_lines, write_json
-from hpsearch.experiment.layout import CONFIG, FORMAT_VERSION, METRICS
+from hpsearch.experiment.layout import CONFIG, FORMAT_VERSION, METRICS, OUTPUT
 from hpsearch.experiment.log import Event, Log
 from hpsearch.records import Decision, Outcome
 
@@ -201,6 +201,9 @@ class Coordinator:
         if ended.outcome is None:
             return
         outcome, reason, progress = ended.outcome, ended.reason, self._progress[job.run]
+        if ended.details:
+            with (self._folder / job.run / OUTPUT).open("a", encoding="utf-8") as file:
+                file.write(ended.details)
         if job.baselines:
             self._finish_baselines(job, ended)
             return

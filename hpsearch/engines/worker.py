@@ -132,8 +132,6 @@ def main(descriptor: int, parent: int) -> None:
                     ended = Ended(Outcome.FAILED, reason, details=traceback.format_exc())
                 else:
                     ended = run_job(objective, job, channel.report, channel.started)
-                if ended.details:
-                    print(ended.details, file=sys.stderr)  # noqa: T201 -- into the job's output.log
             channel.send("ended", **asdict(ended))
 
 

@@ -46,21 +46,21 @@ class Constant(Option):
 
 
 class Linear(Option):
-    """After the warm-up the rate falls in a straight line to `floor` (a fraction of the base rate) at the last step."""
+    """After the warm-up the rate falls in a straight line to `floor` (a fraction of the base rate) at the end."""
 
     kind: Literal["linear"] = "linear"
     floor: float = Field(default=0.0, ge=0, le=1)
 
 
 class Cosine(Option):
-    """After the warm-up the rate falls as half a cosine to `floor` (a fraction of the base rate) at the last step."""
+    """After the warm-up the rate falls as half a cosine to `floor` (a fraction of the base rate) at the end."""
 
     kind: Literal["cosine"] = "cosine"
     floor: float = Field(default=0.0, ge=0, le=1)
 
 
 class Warmup(Settings):
-    """A linear rise of the rate at the start, for so many optimizer steps, epochs, or a fraction of the whole training."""
+    """A linear rise of the rate at the start: so many optimizer steps, epochs, or a fraction of the whole training."""
 
     steps: int | None = Field(default=None, ge=0)
     epochs: float | None = Field(default=None, ge=0)
@@ -112,7 +112,7 @@ class TrainSettings(Settings):
     """Largest global gradient norm; larger gradients are scaled down to it."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     ema: float | None = Field(default=None, gt=0, lt=1)
-    """Decay of an exponential moving average of the weights; when set, the average is what is evaluated and saved as best."""
+    """Decay of a moving average of the weights; the average is then what is evaluated and saved as best."""
     early_stopping: EarlyStopping | None = None
     evaluate: Evaluate = Evaluate(epochs=1)
     deterministic: bool = True

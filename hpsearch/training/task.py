@@ -87,7 +87,10 @@ class Task(ABC):
 
     @abstractmethod
     def build_model(self) -> nn.Module:
-        """Return a freshly initialised model; all randomness from torch's global generator, which the loop has seeded."""
+        """Return a freshly initialised model on the CPU; all randomness from torch's global generator, which is seeded.
+
+        A part that the task puts into eval mode (frozen batch normalisation) stays so while training.
+        """
 
     @abstractmethod
     def loss(self, forward: Forward, batch: Batch, scalars: Mapping[str, float | Tensor]) -> Mapping[str, Tensor]:
@@ -100,10 +103,14 @@ class Task(ABC):
         Means are over items, not over batches: the last batch may be short.
         """
 
-    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return an augmented training batch; inputs and targets move together. The generator is on the CPU."""
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:  # noqa: ARG002 - the default needs none
+        """Return an augmented training batch; inputs and targets move together. Batch and generator are on the CPU."""
         return batch
 
     def count(self, batch: Batch) -> int:
-        """Return over how many items the loss of this batch is a mean; by default its examples."""
+        """Return over how many items the loss of this (CPU) batch is a mean; by default its examples."""
         return len(next(iter(batch.values())))
+
+    def rate_scale(self, parameter: str) -> float:  # noqa: ARG002 - the default is the same for all
+        """Return the factor on the learning rate of the parameter of that name; for layer-wise rates. Above 0."""
+        return 1.0

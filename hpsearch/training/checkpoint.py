@@ -1,0 +1,74 @@
+"""The two files of a training: `checkpoint.pt`, from which it goes on, and `best.pt`, the weights of its best step.
+
+Both hold tensors and plain values only and are read with `weights_only=True`; both are replaced in one piece.
+"""
+
+import io
+import pickle
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hpsearch.errors import HpsearchError
+from hpsearch.experiment.files import write_atomically
+
+FORMAT_VERSION = 1
+CHECKPOINT = "checkpoint.pt"
+BEST = "best.pt"
+_UNREADABLE = (RuntimeError, EOFError, KeyError, ValueError, OSError, pickle.UnpicklingError, zipfile.BadZipFile)
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors and plain values under the current format version."""
+    buffer = io.BytesIO()
+    torch.save({"version": FORMAT_VERSION, **content}, buffer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, buffer.getvalue())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read what `save` wrote, onto the CPU. Errors: HpsearchError for a file that is torn or of another version."""
+    buffer = io.BytesIO(path.read_bytes())
+    try:
+        content = torch.load(buffer, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        raise HpsearchError(f"{path} cannot be read: {error}") from error
+    version = content.get("version") if isinstance(content, dict) else None
+    if version != FORMAT_VERSION or not isinstance(content, dict):
+        raise HpsearchError(f"{path} has format version {version}; this hpsearch reads version {FORMAT_VERSION}")
+    return content
+
+
+def load_checkpoint(folder: Path | None) -> dict[str, Any] | None:
+    """Return the checkpoint of a folder. One that cannot be read is None, with a warning: the training starts over."""
+    if folder is None or not (folder / CHECKPOINT).exists():
+        return None
+    try:
+        return load(folder / CHECKPOINT)
+    except HpsearchError as error:
+        warnings.warn(f"{error}; the training starts over", stacklevel=2)
+        return None
+
+
+def save_best(folder: Path, model: nn.Module, *, step: int, metric: str, value: float) -> None:
+    """Write the weights of the best step so far."""
+    save(folder / BEST, {"model": model.state_dict(), "step": step, "metric": metric, "value": value})
+
+
+def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
+    """Put the weights of a `best.pt` into the model and return the file's `step`, `metric` and `value`.
+
+    Errors: HpsearchError when the file is missing or unreadable, or belongs to another model.
+    """
+    if not path.exists():
+        raise HpsearchError(f"{path} does not exist; a training writes it at its first evaluation")
+    content = load(path)
+    try:
+        model.load_state_dict(content["model"])
+    except (KeyError, RuntimeError) as error:
+        raise HpsearchError(f"the weights in {path} do not fit the model: {error}") from error
+    return {name: content[name] for name in ("step", "metric", "value")}

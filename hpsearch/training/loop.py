@@ -1,0 +1,203 @@
+"""The one training loop of every family.
+
+    fit:  build, go on from the checkpoint if there is one
+          a step: one window of batches, one update of the weights
+          once in a while: evaluate, judge, save, report, and act on the answer
+
+It knows no family, engine or tracker.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from hpsearch.errors import DivergedError, UnknownNameError
+from hpsearch.records import Decision, Monitor
+from hpsearch.seeds import Seeds
+from hpsearch.training.checkpoint import CHECKPOINT, load_checkpoint, save, save_best
+from hpsearch.training.devices import resolve_device
+from hpsearch.training.optimizers import set_rates
+from hpsearch.training.random_state import isolated, kept_random_state
+from hpsearch.training.rates import factor
+from hpsearch.training.results import Evaluation, FitResult, Report
+from hpsearch.training.scoring import evaluate_split
+from hpsearch.training.settings import TrainSettings
+from hpsearch.training.state import Training, build_training, capture, restore
+from hpsearch.training.task import Batch, Splits, Task
+
+__all__ = ["Evaluation", "FitResult", "Report", "evaluate_split", "fit"]
+
+
+def fit(
+    task: Task,
+    splits: Splits,
+    settings: TrainSettings,
+    *,
+    seeds: Seeds,
+    monitor: Monitor,
+    report: Report,
+    folder: Path | None = None,
+    device: torch.device | str = "auto",
+    clock: Callable[[], float] = time.perf_counter,
+) -> FitResult:
+    """Train a task's model, going on from the checkpoint in `folder` if there is one, and report every evaluation.
+
+    At an evaluation `best.pt` (if the monitored metric improved) and `checkpoint.pt` are written before the report.
+    After a resume the checkpoint's own evaluation is reported once more: whoever receives reports ignores steps it
+    knows. The answer to the last report of a training is not acted on, as nothing is left to stop. Without a folder
+    nothing is saved, and a paused training cannot go on. A `device` other than `auto` goes before `settings.device`.
+
+    Killed and resumed is bit for bit the unbroken run on the CPU. The process's global state is afterwards as before.
+
+    Errors: DivergedError for a loss, gradient or monitored metric that is not finite; UnknownNameError when the task
+    does not give the monitored metric; HpsearchError for what cannot be had, or a checkpoint of another training.
+    """
+    place = resolve_device(settings.device if device == "auto" else device)
+    try:
+        with isolated(place, deterministic=settings.deterministic):
+            training = build_training(task, splits, settings, seeds=seeds, monitor=monitor, device=place, clock=clock)
+            return _train(training, folder, report)
+    finally:
+        if place.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _train(training: Training, folder: Path | None, report: Report) -> FitResult:
+    decision = _go_on(training, folder, report)
+    while decision is Decision.CONTINUE and not training.progress.finished:
+        _single_step(training)
+        if _evaluation_is_due(training):
+            decision = _once_in_a_while(training, folder, report)
+    return _result(training, decision)
+
+
+def _go_on(training: Training, folder: Path | None, report: Report) -> Decision:
+    """Take up the folder's checkpoint, if any, and report its evaluation: a crash may have come between the two."""
+    content = load_checkpoint(folder)
+    training.stopwatch.begin_lap()
+    if content is None:
+        return Decision.CONTINUE
+    restore(training, content)
+    return _ask(training, report)
+
+
+def _single_step(training: Training) -> None:
+    window = _next_window(training)
+    set_rates(training.optimizer, _rate(training, training.progress.step))
+    loss = training.stepper.backward(window)
+    norm = training.stepper.gradient_norm()
+    training.measurements.add(training.progress.step + 1, loss.parts, norm, loss.count)
+    training.stepper.update(norm)
+    if training.average:
+        training.average.update(training.model)
+    _advance(training, batches=len(window))
+
+
+def _next_window(training: Training) -> list[Batch]:
+    indices = training.order.window(training.progress.epoch, training.progress.batch)
+    training.examples += sum(map(len, indices))
+    return [training.task.augment(training.data.batch(chosen), training.generator) for chosen in indices]
+
+
+def _rate(training: Training, step: int) -> float:
+    """Return the base learning rate of an optimizer step, counted from 0."""
+    return training.settings.learning_rate * factor(
+        step,
+        total_steps=training.total_steps,
+        warmup_steps=training.warmup_steps,
+        schedule=training.settings.schedule,
+    )
+
+
+def _advance(training: Training, *, batches: int) -> None:
+    progress = training.progress
+    progress.step += 1
+    progress.batch += batches
+    if progress.batch == training.order.batches:
+        progress.epoch, progress.batch = progress.epoch + 1, 0
+    progress.finished = progress.step == training.total_steps
+
+
+def _evaluation_is_due(training: Training) -> bool:
+    progress, every = training.progress, training.settings.evaluate
+    if every.steps is not None:
+        return progress.finished or progress.step % every.steps == 0
+    return progress.finished or (progress.batch == 0 and progress.epoch % (every.epochs or 1) == 0)
+
+
+def _once_in_a_while(training: Training, folder: Path | None, report: Report) -> Decision:
+    """Evaluate, judge, save, report: in this order, so that whatever was reported can be gone on from."""
+    evaluation = _evaluate(training)
+    _judge(training, evaluation, folder)
+    training.progress.evaluations.append(replace(evaluation, final=training.progress.finished))
+    if folder is not None:
+        save(folder / CHECKPOINT, capture(training))
+    return _ask(training, report)
+
+
+def _evaluate(training: Training) -> Evaluation:
+    """Return the means of the steps since the evaluation before, and the scores of the validation split.
+
+    What the scoring draws from the random generators does not change the training.
+    """
+    metrics = training.measurements.take()
+    metrics["learning_rate"] = _rate(training, training.progress.step - 1)
+    metrics["examples_per_second"] = training.examples / max(training.stopwatch.lap, 1e-9)
+    metrics["epoch"] = training.epochs
+    with kept_random_state(training.device):
+        scores = evaluate_split(
+            training.task,
+            training.splits,
+            "val",
+            training.evaluated_model,
+            batch_size=training.settings.batch_size,
+            device=training.device,
+            precision=training.settings.precision,
+        )
+    metrics |= {f"val/{name}": score for name, score in scores.items()}
+    return Evaluation(step=training.reported_step, metrics=metrics, seconds=training.stopwatch.seconds)
+
+
+def _judge(training: Training, evaluation: Evaluation, folder: Path | None) -> None:
+    """Keep the weights if they are the best so far, and stop early if patience has run out."""
+    progress, monitor = training.progress, training.monitor
+    if monitor.metric not in evaluation.metrics:
+        raise UnknownNameError("metric", monitor.metric, evaluation.metrics)
+    value = evaluation.metrics[monitor.metric]
+    if not math.isfinite(value):
+        raise DivergedError(f"{monitor.metric} became {value} at optimizer step {progress.step}")
+    if progress.best_value is None or monitor.goal.better(value, than=progress.best_value):
+        progress.best_step, progress.best_value = evaluation.step, value
+        if folder is not None:
+            save_best(folder, training.evaluated_model, step=evaluation.step, metric=monitor.metric, value=value)
+    if training.patience and training.patience.exhausted_by(value):
+        progress.stopped_early = not progress.finished
+        progress.finished = True
+
+
+def _ask(training: Training, report: Report) -> Decision:
+    """Report the last evaluation and return the answer; a training that is at its end has nothing left to stop."""
+    with training.stopwatch.stopped():
+        decision = report(training.progress.evaluations[-1])
+    training.stopwatch.begin_lap()
+    training.examples = 0
+    return Decision.CONTINUE if training.progress.finished else decision
+
+
+def _result(training: Training, decision: Decision) -> FitResult:
+    progress = training.progress
+    return FitResult(
+        decision=decision,
+        step=training.reported_step,
+        epochs=training.epochs,
+        stopped_early=progress.stopped_early,
+        best_step=progress.best_step,
+        best_value=progress.best_value,
+        evaluations=tuple(progress.evaluations),
+        seconds=training.stopwatch.seconds,
+        model=training.evaluated_model,
+    )

@@ -1,0 +1,107 @@
+"""The numbers of the steps since the last evaluation, and the watch over them.
+
+A number that lies on an accelerator can be read only by waiting for it. On the CPU each step is therefore read at once,
+before its update; elsewhere the steps are kept and read 32 at a time, and always before an evaluation. A divergence is
+then noticed up to 31 steps late: it still names its step, but no longer the parameter, and no checkpoint has seen it.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hpsearch.errors import DivergedError
+
+_READ_EVERY = 32
+_MOST_SKIPPED = 50
+
+
+@dataclass(frozen=True)
+class _Pending:
+    step: int
+    parts: Mapping[str, Tensor]
+    norm: Tensor
+    count: int
+
+
+class Measurements:
+    """Means of the loss parts, weighted by items, and of the gradient norm.
+
+    With `scaled` gradients (fp16) a gradient that overflowed is a skipped step; 50 in a row are a divergence.
+    `skipped` is the number in a row so far, which a resume restores.
+    """
+
+    def __init__(self, model: nn.Module, *, device: torch.device, scaled: bool) -> None:
+        self.skipped = 0
+        self._model = model
+        self._read_every = 1 if device.type == "cpu" else _READ_EVERY
+        self._most_skipped = _MOST_SKIPPED if scaled else 1
+        self._pending: list[_Pending] = []
+        self._forget()
+
+    def add(self, step: int, parts: Mapping[str, Tensor], norm: Tensor, count: int) -> None:
+        """Take in a step (counted from 1) whose gradients still lie in the model. Errors: DivergedError."""
+        self._pending.append(_Pending(step, parts, norm, count))
+        if len(self._pending) >= self._read_every:
+            self._read()
+
+    def take(self) -> dict[str, float]:
+        """Return the means and begin anew. Errors: DivergedError."""
+        self._read()
+        means = {f"train/{name}": total / self._counts[name] for name, total in self._sums.items()}
+        if self._norms:
+            means["gradient_norm"] = math.fsum(self._norms) / len(self._norms)
+            means["gradient_norm_max"] = max(self._norms)
+        self._forget()
+        return means
+
+    def _forget(self) -> None:
+        self._sums: dict[str, float] = defaultdict(float)
+        self._counts: dict[str, int] = defaultdict(int)
+        self._norms: list[float] = []
+
+    def _read(self) -> None:
+        pending, self._pending = self._pending, []
+        scalars = [tensor for item in pending for tensor in (item.norm, *item.parts.values())]
+        values = iter(_fetch(scalars))
+        for item in pending:
+            norm = next(values)
+            parts = dict(zip(item.parts, values, strict=False))
+            self._check(item.step, parts["loss"], norm, is_latest=item is pending[-1])
+            for name, value in parts.items():
+                self._sums[name] += value * item.count
+                self._counts[name] += item.count
+
+    def _check(self, step: int, loss: float, norm: float, *, is_latest: bool) -> None:
+        if not math.isfinite(loss):
+            raise DivergedError(f"the loss became {loss} at optimizer step {step}")
+        if math.isfinite(norm):
+            self.skipped = 0
+            self._norms.append(norm)
+            return
+        self.skipped += 1
+        if self.skipped >= self._most_skipped:
+            raise DivergedError(
+                f"the gradient norm became {norm} at optimizer step {step} (loss {loss:g})"
+                + (f", {self.skipped} steps in a row" if self._most_skipped > 1 else "")
+                + (_first_bad_gradient(self._model) if is_latest else "")
+            )
+
+
+def _fetch(scalars: list[Tensor]) -> list[float]:
+    if not scalars:
+        return []
+    if scalars[0].device.type == "cpu":
+        return [float(scalar) for scalar in scalars]
+    values: list[float] = torch.stack([scalar.float() for scalar in scalars]).tolist()
+    return values
+
+
+def _first_bad_gradient(model: nn.Module) -> str:
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
+            return f"; the first parameter with a non-finite gradient is '{name}'"
+    return ""

@@ -1,0 +1,100 @@
+"""The optimizer of a training, with each trainable parameter in exactly one group."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
+
+from hpsearch.errors import HpsearchError
+from hpsearch.training.settings import SGD, AdamW, TrainSettings
+from hpsearch.training.task import Task
+
+_NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.LocalResponseNorm, _BatchNorm, _InstanceNorm)
+Group = dict[str, Any]
+
+
+def build_optimizer(task: Task, model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """Return the optimizer that the settings name; Adam in the fused form where every parameter allows it.
+
+    Never SGD: torch 2.13's fused form leaves the momentum uninitialised when a scaler skips the first step, and fails
+    for a parameter whose first gradient comes later than those of others.
+    """
+    groups = parameter_groups(task, model, settings)
+    check_groups(model, groups)
+    rate, chosen = settings.learning_rate, settings.optimizer
+    if isinstance(chosen, SGD):
+        return torch.optim.SGD(groups, lr=rate, momentum=chosen.momentum, nesterov=chosen.nesterov)
+    fused = all(
+        parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda")
+        for group in groups
+        for parameter in group["params"]
+    )
+    kind = torch.optim.AdamW if isinstance(chosen, AdamW) else torch.optim.Adam
+    return kind(groups, lr=rate, betas=(chosen.beta1, chosen.beta2), eps=chosen.epsilon, fused=fused)
+
+
+def parameter_groups(task: Task, model: nn.Module, settings: TrainSettings) -> list[Group]:
+    """Return the trainable parameters by (weight decay, factor on the rate); tied weights stand once.
+
+    Unless `decay_norms_and_biases` is set, these do not decay: the parameters of normalisation layers, those named
+    `bias`, and those with fewer than two dimensions. Embeddings decay.
+    """
+    members: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    for name, module, parameter in _trainable(model):
+        decays = settings.decay_norms_and_biases or _is_weight(name, module, parameter)
+        members[settings.weight_decay if decays else 0.0, _rate_scale(task, name)].append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay, "scale": scale}
+        for (decay, scale), parameters in sorted(members.items(), key=lambda item: item[0], reverse=True)
+    ]
+
+
+def check_groups(model: nn.Module, groups: Iterable[Group]) -> None:
+    """Make sure that every trainable parameter of the model is in the groups once, and nothing else is.
+
+    Errors: HpsearchError, which names the parameters; also when nothing can be trained.
+    """
+    counts = Counter(id(parameter) for group in groups for parameter in group["params"])
+    names = {id(parameter): name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if not names:
+        raise HpsearchError("the model has no trainable parameters")
+    missing = [name for key, name in names.items() if not counts[key]]
+    twice = [names.get(key, "a parameter that is not the model's") for key, count in counts.items() if count > 1]
+    foreign = sum(key not in names for key in counts)
+    if missing or twice or foreign:
+        raise HpsearchError(
+            "the parameter groups do not cover every trainable parameter exactly once: "
+            f"missing {missing}, more than once {twice}, frozen or not the model's {foreign}"
+        )
+
+
+def set_rates(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the rate of each group to `rate` times its own factor, so that a schedule keeps layer-wise ratios."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["scale"]
+
+
+def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Parameter]]:
+    """Yield (full name, owning module, parameter), each parameter once, under its first name."""
+    seen: set[int] = set()
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad and id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield f"{path}.{name}" if path else name, module, parameter
+
+
+def _is_weight(name: str, module: nn.Module, parameter: nn.Parameter) -> bool:
+    return not isinstance(module, _NORMS) and name.rpartition(".")[2] != "bias" and parameter.ndim >= 2
+
+
+def _rate_scale(task: Task, name: str) -> float:
+    scale = float(task.rate_scale(name))
+    if not (math.isfinite(scale) and scale > 0):
+        raise HpsearchError(f"the task's rate_scale for '{name}' is {scale}; a positive number is needed")
+    return scale

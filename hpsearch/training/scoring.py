@@ -1,0 +1,51 @@
+"""Scoring a model on a split, in the loop and afterwards."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from hpsearch.errors import DataError
+from hpsearch.training.devices import move
+from hpsearch.training.precision import Precision, autocast
+from hpsearch.training.task import Batch, Dataset, Split, Splits, Task
+
+
+def evaluate_split(
+    task: Task,
+    splits: Splits,
+    split: Split,
+    model: nn.Module,
+    *,
+    batch_size: int,
+    device: torch.device,
+    precision: Precision = "fp32",
+) -> dict[str, float]:
+    """Return the task's scores of a model that is on `device`, names without the split.
+
+    The model is in eval mode meanwhile, and each of its parts is afterwards in the mode that it was in before.
+    """
+    data = splits[split]
+    if len(data) == 0:
+        raise DataError(f"the split '{split}' has no examples")
+    # not inference_mode: a tensor that the model caches meanwhile (rotary angles) could not be trained with afterwards
+    with _eval_mode(model), torch.no_grad(), autocast(device, precision):
+        scores = task.evaluate(model, _batches(data, batch_size, device))
+        return {name: float(value) for name, value in scores.items()}
+
+
+def _batches(data: Dataset, batch_size: int, device: torch.device) -> Iterator[Batch]:
+    for start in range(0, len(data), batch_size):
+        yield move(data.batch(list(range(start, min(start + batch_size, len(data))))), device)
+
+
+@contextlib.contextmanager
+def _eval_mode(model: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

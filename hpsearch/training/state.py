@@ -1,0 +1,208 @@
+"""What a training consists of while it runs: how it is built, what a checkpoint takes of it and gives back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from hpsearch.errors import DataError, HpsearchError
+from hpsearch.records import Monitor
+from hpsearch.seeds import Seeds
+from hpsearch.training.averaging import WeightAverage
+from hpsearch.training.measurements import Measurements
+from hpsearch.training.optimizers import build_optimizer
+from hpsearch.training.order import Order
+from hpsearch.training.precision import check_precision, gradient_scaler
+from hpsearch.training.random_state import capture_random_state, restore_random_state, seed_everything
+from hpsearch.training.rates import count_warmup_steps
+from hpsearch.training.results import Evaluation
+from hpsearch.training.settings import TrainSettings
+from hpsearch.training.step import Stepper
+from hpsearch.training.stopping import Patience
+from hpsearch.training.stopwatch import Stopwatch
+from hpsearch.training.task import Dataset, Splits, Task
+
+
+@dataclass
+class Progress:
+    """Where a training stands: plain values."""
+
+    step: int = 0
+    """Optimizer steps taken."""
+    epoch: int = 0
+    """Whole epochs done."""
+    batch: int = 0
+    """Batches done of the epoch after them."""
+    finished: bool = False
+    stopped_early: bool = False
+    best_step: int | None = None
+    best_value: float | None = None
+    evaluations: list[Evaluation] = field(default_factory=list)
+
+
+@dataclass
+class Training:
+    """A training while it runs. `total_steps` and `warmup_steps` count optimizer steps."""
+
+    task: Task
+    splits: Splits
+    settings: TrainSettings
+    monitor: Monitor
+    device: torch.device
+    identity: Mapping[str, Any]
+    """What must be the same for a checkpoint to be this training's."""
+    data: Dataset
+    order: Order
+    total_steps: int
+    warmup_steps: int
+    model: nn.Module
+    average: WeightAverage | None
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler | None
+    stepper: Stepper
+    measurements: Measurements
+    patience: Patience | None
+    generator: torch.Generator
+    """For augmentation."""
+    stopwatch: Stopwatch
+    progress: Progress = field(default_factory=Progress)
+    examples: int = 0
+    """Examples trained on since the last evaluation."""
+
+    @property
+    def evaluated_model(self) -> nn.Module:
+        """The model whose scores count: the average where there is one."""
+        return self.average.model if self.average else self.model
+
+    @property
+    def epochs(self) -> float:
+        """Epochs done, with the fraction of the one under way."""
+        return self.progress.epoch + self.progress.batch / self.order.batches
+
+    @property
+    def reported_step(self) -> int:
+        """The step in the unit of the settings' `evaluate`."""
+        if self.settings.evaluate.steps is not None:
+            return self.progress.step
+        return self.progress.epoch
+
+
+def build_training(
+    task: Task,
+    splits: Splits,
+    settings: TrainSettings,
+    *,
+    seeds: Seeds,
+    monitor: Monitor,
+    device: torch.device,
+    clock: Callable[[], float],
+) -> Training:
+    """Return a training at its start. Errors: HpsearchError when the settings ask for what cannot be had."""
+    stopwatch = Stopwatch(clock)
+    check_precision(device, settings.precision)
+    data = splits["train"]
+    if len(data) == 0:
+        raise DataError("the split 'train' has no examples")
+    order = Order(examples=len(data), batch_size=settings.batch_size, accumulate=settings.accumulate, seed=seeds.order)
+    total_steps = order.steps_per_epoch * settings.epochs
+    warmup_steps = count_warmup_steps(settings.warmup, steps_per_epoch=order.steps_per_epoch, total_steps=total_steps)
+    seed_everything(seeds.initialisation)
+    model = task.build_model().to(device)
+    optimizer = build_optimizer(task, model, settings)
+    scaler = gradient_scaler(device, settings.precision)
+    stepper = Stepper(
+        task, model, optimizer, scaler, device=device, precision=settings.precision, clip_norm=settings.clip_norm
+    )
+    return Training(
+        task=task,
+        splits=splits,
+        settings=settings,
+        monitor=monitor,
+        device=device,
+        identity=_identity(settings, seeds, monitor, examples=len(data)),
+        data=data,
+        order=order,
+        total_steps=total_steps,
+        warmup_steps=warmup_steps,
+        model=model,
+        average=WeightAverage(model, settings.ema) if settings.ema else None,
+        optimizer=optimizer,
+        scaler=scaler,
+        stepper=stepper,
+        measurements=Measurements(model, device=device, scaled=scaler is not None),
+        patience=Patience(settings.early_stopping, monitor.goal) if settings.early_stopping else None,
+        generator=torch.Generator().manual_seed(seeds.augmentation),
+        stopwatch=stopwatch,
+    )
+
+
+def capture(training: Training) -> dict[str, Any]:
+    """Return what a checkpoint holds: tensors and plain values.
+
+    A checkpoint is taken right after an evaluation, which empties the measurements: they need no place in it. Nor does
+    the order of the batches, a function of the seed and the position.
+    """
+    last = training.progress.evaluations[-1]
+    return {
+        "identity": dict(training.identity),
+        "progress": asdict(training.progress),
+        "seconds": last.seconds,
+        "model": training.model.state_dict(),
+        "optimizer": training.optimizer.state_dict(),
+        "scaler": training.scaler.state_dict() if training.scaler else None,
+        "skipped": training.measurements.skipped,
+        "average": training.average.state_dict() if training.average else None,
+        "patience": training.patience.state_dict() if training.patience else None,
+        "augmentation": training.generator.get_state(),
+        "random": capture_random_state(training.device),
+    }
+
+
+def restore(training: Training, content: Mapping[str, Any]) -> None:
+    """Bring a freshly built training to where the checkpoint was taken.
+
+    Errors: HpsearchError when the checkpoint belongs to another configuration or another model.
+    """
+    _check_identity(training.identity, content["identity"])
+    try:
+        training.model.load_state_dict(content["model"])
+        training.optimizer.load_state_dict(content["optimizer"])
+        if training.average:
+            training.average.load_state_dict(content["average"])
+    except (RuntimeError, ValueError) as error:
+        raise HpsearchError(f"the checkpoint does not fit the model: {error}") from error
+    if training.scaler:
+        training.scaler.load_state_dict(content["scaler"])
+    if training.patience:
+        training.patience.load_state_dict(content["patience"])
+    training.measurements.skipped = content["skipped"]
+    training.generator.set_state(content["augmentation"])
+    restore_random_state(content["random"], training.device)
+    evaluations = [Evaluation(**evaluation) for evaluation in content["progress"]["evaluations"]]
+    training.progress = Progress(**{**content["progress"], "evaluations": evaluations})
+    training.stopwatch.set(content["seconds"])
+
+
+def _identity(settings: TrainSettings, seeds: Seeds, monitor: Monitor, *, examples: int) -> dict[str, Any]:
+    """Return plain values: the device is left out, since a training may go on elsewhere."""
+    return {
+        **settings.model_dump(mode="json", exclude={"device"}),
+        "seeds": seeds.model_dump(mode="json"),
+        "monitor": [monitor.metric, monitor.goal.value],
+        "examples": examples,
+    }
+
+
+def _check_identity(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
+    changed = [
+        f"{name} ({then.get(name)} -> {now.get(name)})"
+        for name in sorted({*now, *then})
+        if now.get(name) != then.get(name)
+    ]
+    if changed:
+        raise HpsearchError(
+            f"the checkpoint was written by another training; changed since: {', '.join(changed)}. "
+            "Remove its folder to start over"
+        )

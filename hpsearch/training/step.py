@@ -1,0 +1,85 @@
+"""One optimizer step from a window of batches, which act as one batch as large as all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hpsearch.errors import HpsearchError
+from hpsearch.training.devices import move
+from hpsearch.training.precision import Precision, autocast
+from hpsearch.training.task import Batch, Task
+
+
+@dataclass(frozen=True)
+class WindowLoss:
+    """The loss parts of a window: means over its `count` items, on the device."""
+
+    parts: dict[str, Tensor]
+    count: int
+
+
+class Stepper:
+    """Does the two halves of a step: `backward` leaves the gradients, `update` uses them up.
+
+    Between the halves stands the look at loss and gradient norm, so that a NaN never reaches the weights on the CPU.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler | None,
+        *,
+        device: torch.device,
+        precision: Precision,
+        clip_norm: float | None,
+    ) -> None:
+        self.task = task
+        self.model = model
+        self.optimizer = optimizer
+        self.scaler = scaler
+        self.device = device
+        self.precision = precision
+        self.clip_norm = clip_norm
+        self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+    def backward(self, window: Sequence[Batch]) -> WindowLoss:
+        """Add up the gradients of a window of CPU batches; each counts by the items over which its loss is a mean."""
+        counts = [self.task.count(batch) for batch in window]
+        total = sum(counts)
+        parts: dict[str, Tensor] = {}
+        for batch, count in zip(window, counts, strict=True):
+            weight = count / total if total else 1.0
+            for name, part in self._backward_batch(move(batch, self.device), weight).items():
+                parts[name] = parts[name] + part if name in parts else part
+        return WindowLoss(parts, total)
+
+    def _backward_batch(self, batch: Batch, weight: float) -> dict[str, Tensor]:
+        with autocast(self.device, self.precision):
+            parts = self.task.loss(self.model, batch, self.task.scalars)
+        if "loss" not in parts:
+            raise HpsearchError(f"the task's loss returns no part named 'loss', only: {', '.join(parts)}")
+        loss = parts["loss"] if weight == 1.0 else parts["loss"] * weight
+        (self.scaler.scale(loss) if self.scaler else loss).backward()  # type: ignore[no-untyped-call] # torch's gap
+        return {name: part.detach() if weight == 1.0 else part.detach() * weight for name, part in parts.items()}
+
+    def gradient_norm(self) -> Tensor:
+        """Return the global norm of the gradients as they are in truth, before clipping."""
+        if self.scaler:
+            self.scaler.unscale_(self.optimizer)
+        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        return torch.nn.utils.get_total_norm(gradients)
+
+    def update(self, norm: Tensor) -> None:
+        """Clip, step and forget the gradients; the scaler leaves out a step whose gradients overflowed."""
+        if self.clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(self._parameters, self.clip_norm, norm)
+        if self.scaler:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
