@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
+from hpsearch.errors import HpsearchError, Problem, SearchFailedError, SpaceError, UnknownNameError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,7 +16,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+FAILED, MISTAKE = 1, 2
 
 ROOT = Path("experiments")
 ExperimentArgument = Annotated[Path, typer.Argument(help="The experiment's folder, or its name below experiments/.")]
@@ -28,30 +28,18 @@ UriOption = Annotated[
 def main() -> None:
     """Run the program; turn the user's mistakes into a message and an exit status."""
     try:
-        status = app(standalone_mode=False)
+        app()
     except SearchFailedError as error:
-        status = _complain(error, FAILED)
+        sys.exit(_complain(error, FAILED))
     except HpsearchError as error:
-        status = _complain(error, MISTAKE)
-    except typer.TyperException as error:
-        error.show()
-        status = MISTAKE
-    except (KeyboardInterrupt, typer.Abort):
-        status = INTERRUPTED
-    except BrokenPipeError:
-        status = _close_quietly()
-    sys.exit(status or DONE)
+        sys.exit(_complain(error, MISTAKE))
+    except BrokenPipeError:  # the reader of our output went away (`hpsearch show x | head`): not an error
+        sys.stderr.close()
 
 
 def _complain(error: HpsearchError, status: int) -> int:
     typer.echo(str(error) if isinstance(error, SpaceError) else f"hpsearch: {error}", err=True)
     return status
-
-
-def _close_quietly() -> int:
-    """The reader of our output went away (`hpsearch show x | head`): not an error."""
-    sys.stderr.close()
-    return DONE
 
 
 def _folder(experiment: Path) -> Path:
@@ -71,9 +59,9 @@ def check(
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override a value: train.epochs=5.")] = None,
 ) -> None:
     """Check space files: every name, type, range and requirement, without training anything."""
-    from hpsearch.runner import load_space
+    from hpsearch.loading import load_space
 
-    problems = []
+    problems: list[Problem] = []
     for path in _space_files(paths):
         try:
             space = load_space(path, quick=quick, overrides=set_ or [])
@@ -136,20 +124,122 @@ def run(
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
     quiet: Annotated[bool, typer.Option(help="Print nothing but problems and the result.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
-) -> int:
+) -> None:
     """Search a space: train its trials, prune the poor ones, confirm the winner. Running it again goes on with it."""
-    from hpsearch.runner import load_space
-    from hpsearch.running import run_with_display
+    from hpsearch import runner
+    from hpsearch.display import Manner, displayed
+    from hpsearch.loading import load_space
 
     budget = {"trials": trials, "time": time, "workers": workers, "seed": seed, "engine": engine}
     overrides = [*(set_ or []), *(f"search.{key}={value}" for key, value in budget.items() if value is not None)]
-    return run_with_display(
-        load_space(space, quick=quick, overrides=overrides),
-        root / (name or space.stem + ("-quick" if quick else "")),
-        in_process=in_process,
-        confirm=confirm,
-        mlflow=mlflow,
-        tracking_uri=tracking_uri,
-        quiet=quiet,
-        as_json=json,
+    loaded = load_space(space, quick=quick, overrides=overrides)
+    folder = runner.experiment_folder(loaded, name=name, root=root, quick=quick)
+    manner = Manner(in_process, confirm, mlflow, tracking_uri, quiet, json)
+    raise typer.Exit(
+        displayed(lambda options: runner.run(loaded, folder=folder, options=options), loaded, folder, manner)
     )
+
+
+@app.command()
+def confirm(
+    experiment: ExperimentArgument,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best configurations.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Fresh seeds for each.")] = 5,
+    in_process: Annotated[bool, typer.Option(help="In this process, for a debugger.")] = False,
+    mlflow: Annotated[bool, typer.Option(help="Mirror the replicates in MLflow.")] = True,
+    tracking_uri: UriOption = None,
+    quiet: Annotated[bool, typer.Option(help="Print nothing but problems and the result.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
+) -> None:
+    """Train an experiment's winners on fresh seeds and score them on the test split."""
+    from hpsearch import runner
+    from hpsearch.display import Manner, displayed
+    from hpsearch.loading import open_space
+
+    folder = _folder(experiment)
+    space = open_space(folder)
+    manner = Manner(in_process, True, mlflow, tracking_uri, quiet, json)
+    raise typer.Exit(
+        displayed(lambda options: runner.confirm(folder, top=top, seeds=seeds, options=options), space, folder, manner)
+    )
+
+
+@app.command()
+def show(
+    experiment: ExperimentArgument,
+    limit: Annotated[int, typer.Option(min=1, help="How many trials to list.")] = 20,
+    importance: Annotated[bool, typer.Option(help="Which parameters mattered (takes a moment).")] = True,
+    json: Annotated[bool, typer.Option("--json", help="Print the experiment as one JSON object.")] = False,
+) -> None:
+    """Show an experiment: its trials and how they ended, the best one, its confirmation."""
+    from rich.console import Console
+
+    from hpsearch.experiment.reading import read_experiment
+    from hpsearch.report.json_view import show_json
+    from hpsearch.report.terminal import show_experiment
+
+    record = read_experiment(_folder(experiment))
+    if json:
+        import json as json_module
+
+        typer.echo(json_module.dumps(show_json(record), indent=2))
+        return
+    shares = None
+    if importance:
+        from hpsearch.engines.importance import importance as shares_of
+
+        shares = shares_of(record)
+    Console().print(show_experiment(record, limit=limit, importance=shares, unit=record.unit))
+
+
+@app.command()
+def sync(experiment: ExperimentArgument, tracking_uri: UriOption = None) -> None:
+    """Catch MLflow up with an experiment's folder; what it has already is not written twice."""
+    from hpsearch.experiment.reading import read_resolved
+    from hpsearch.tracking.mlflow_mirror import MlflowMirror
+
+    folder = _folder(experiment)
+    read_resolved(folder)
+    mirror = MlflowMirror(folder, tracking_uri)
+    try:
+        mirror.catch_up(final=True)
+    finally:
+        mirror.close()
+    typer.echo(f"MLflow is up to date with {folder}")
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Where to listen.")] = 5000,
+    host: Annotated[str, typer.Option(help="The address to listen on; loopback unless told otherwise.")] = "127.0.0.1",
+    root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
+) -> None:
+    """Start the MLflow UI on the experiments' store, until Ctrl-C."""
+    from hpsearch.tracking.mlflow_ui import serve_ui
+
+    serve_ui(root, port=port, host=host, announce=_say)
+
+
+@app.command()
+def export(
+    experiment: ExperimentArgument,
+    file: Annotated[Path, typer.Argument(help="The file to write.")],
+    to: Annotated[str, typer.Option(help="optuna (a storage that optuna-dashboard opens), csv or parquet.")],
+) -> None:
+    """Write an experiment's trials for other tools."""
+    from hpsearch.experiment.reading import read_experiment
+
+    folder = _folder(experiment)
+    record = read_experiment(folder)
+    if to == "optuna":
+        from hpsearch.engines.optuna_export import export_optuna
+        from hpsearch.loading import open_space
+
+        export_optuna(record, open_space(folder), file)
+    elif to in ("csv", "parquet"):
+        from hpsearch.report.export import export_table
+
+        export_table(record, file if file.suffix else file.with_suffix(f".{to}"))
+    else:
+        raise UnknownNameError("format", to, ("optuna", "csv", "parquet"))
+    typer.echo(f"wrote {file}")

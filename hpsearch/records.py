@@ -88,7 +88,7 @@ class BaselineRecord:
 
 @dataclass(frozen=True)
 class ExperimentRecord:
-    """A whole experiment, read back from its folder."""
+    """A whole experiment, read back from its folder. `unit` is what its steps count: `epoch` or `step`."""
 
     name: str
     folder: str
@@ -98,6 +98,7 @@ class ExperimentRecord:
     trials: tuple[RunRecord, ...]
     replicates: tuple[RunRecord, ...] = ()
     baselines: tuple[BaselineRecord, ...] = ()
+    unit: str = "epoch"
     elapsed: float = 0.0
     warnings: tuple[str, ...] = ()
 

@@ -11,18 +11,16 @@ from pathlib import Path
 from hpsearch.engines import ObjectiveSpec
 from hpsearch.engines.coordinator import Observer, Why
 from hpsearch.engines.optuna_engine import Bench, OptunaEngine
-from hpsearch.errors import UnknownNameError
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Event, Log
-from hpsearch.experiment.reading import read_experiment, read_resolved
-from hpsearch.families.loading import load_family
+from hpsearch.experiment.reading import read_experiment
+from hpsearch.loading import open_space
 from hpsearch.records import ExperimentRecord
 from hpsearch.session import Session, take_up
-from hpsearch.space import Space, read_space, space_from_resolved
+from hpsearch.space import Space
 from hpsearch.tracking import NoTracker, Tracker
 
-ENGINES = ("optuna",)
 ROOT = "experiments"
 """Where experiments are kept unless told otherwise."""
 _CLOSE_SECONDS = 60.0
@@ -53,41 +51,18 @@ class Finished:
     mirrored: bool = True
 
 
-def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()) -> Space:
-    """Read and check a space file. Errors: SpaceError with every mistake; UnknownNameError for the engine."""
-    space = read_space(path, lambda family, file: load_family(family, file.parent), overrides=overrides, quick=quick)
-    if space.search.engine not in ENGINES:
-        raise UnknownNameError("engine", space.search.engine, ENGINES)
-    return space
+def experiment_folder(space: Space, *, name: str | None, root: str | Path = ROOT, quick: bool = False) -> Path:
+    """Return the folder of an experiment: called after the space, with `-quick` behind a quick one, unless named."""
+    return Path(root) / (name or space.path.stem + ("-quick" if quick else ""))
 
 
-def open_space(folder: Path) -> Space:
-    """Return the space of an experiment as it was resolved when it ran."""
-    resolved = read_resolved(folder)
-    face = load_family(resolved["space"]["family"], Path(resolved["space_folder"]))
-    return space_from_resolved(resolved["space"], face)
+def run(space: Space, *, folder: str | Path, options: Options = Options()) -> Finished:
+    """Search a space and confirm its winner in an experiment folder, or go on with what stands there.
 
-
-def run(
-    space: Space | str | Path,
-    *,
-    name: str | None = None,
-    root: str | Path = ROOT,
-    quick: bool = False,
-    overrides: Sequence[str] = (),
-    options: Options = Options(),
-) -> Finished:
-    """Search a space and confirm its winner, in the experiment folder `root`/`name`, or go on with what stands there.
-
-    `space` is a path (read with `quick` and the `overrides`, each `path=value` as for --set) or a Space. Without a name
-    the experiment is called after the file, with `-quick` behind it for a quick run.
-
-    Errors: SpaceError; ExperimentBusyError when the folder is in use; ExperimentError when it holds a search that does
-    not fit; SearchFailedError when no trial came to a result.
+    Errors: ExperimentBusyError when the folder is in use; ExperimentError when it holds a search that does not fit;
+    SearchFailedError when no trial came to a result.
     """
-    if not isinstance(space, Space):
-        space = load_space(Path(space), quick=quick, overrides=overrides)
-    folder = Path(root) / (name or space.path.stem + ("-quick" if quick else ""))
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with _session(space, folder, options, changes=True) as (session, outcome):
         why, exhausted = session.search()

@@ -1,6 +1,7 @@
 """One session of an experiment: what earlier sessions left is taken up, the search goes on, the winners are confirmed."""
 
 import json
+import random
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ from hpsearch.experiment.reading import read_experiment, read_resolved
 from hpsearch.records import RunRecord
 from hpsearch.seeds import Seeds
 from hpsearch.space import Space, differences
+from hpsearch.training.settings import TrainSettings
 
 _BUDGET = ("search.trials", "search.time", "search.trial_time", "search.workers", "search.retries", "confirm")
 """What may change between two sessions of an experiment without making it another search."""
@@ -59,6 +61,7 @@ def take_up(space: Space, folder: Path) -> list[str]:
             "id": identity,
             "created": created,
             "space": resolved,
+            "unit": step_unit(space),
             "space_folder": str(space.path.parent.resolve()),
             "seed": space.search.seed,
             "versions": versions(),
@@ -67,6 +70,13 @@ def take_up(space: Space, folder: Path) -> list[str]:
         },
     )
     return changed
+
+
+def step_unit(space: Space) -> str:
+    """Return what a step of the space's trainings counts: `epoch`, or `step` where `train.evaluate` is in steps."""
+    params = space.sample_feasible(random.Random(0)) or {}  # noqa: S311 -- any configuration will do
+    train = getattr(space.config(params), "train", None)
+    return "step" if isinstance(train, TrainSettings) and train.evaluate.steps is not None else "epoch"
 
 
 class Session:

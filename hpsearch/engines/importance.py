@@ -16,17 +16,17 @@ FEWEST_TRIALS = 10
 """With fewer complete trials the answer would be noise."""
 TOP_TRIALS = 5
 """Optuna advises at least so many trials in the better part that is told from the rest."""
-LOG_RATIO = 100.0
+LOG_RATIO = 30.0
 """Positive floats that span a larger ratio are taken to be searched on a log scale, where the space is not known."""
 
 
 def importance(record: ExperimentRecord, space: Mapping[str, Any] | None = None) -> dict[str, float]:
     """Return each searched parameter's share (they sum to 1) in what tells the best tenth of the trials from the rest.
 
-    The best tenth, but at least 5 trials: of the complete ones, because values of pruned trials are of another budget. A
-    pruner therefore narrows what can be seen. `space` is the `space` section of resolved.json; without it the ranges are
-    those of the values that were tried. A parameter that exists only under an option counts where it exists. The result
-    is ordered, and empty with fewer than 10 complete trials, or when nothing tells good trials from bad ones.
+    The best tenth, but at least 5 trials, of the complete ones: values of pruned trials are of another budget. A pruner
+    therefore narrows what can be seen. `space` is the `space` section of resolved.json; without it the ranges are those
+    of the values that were tried. A parameter that exists only under an option counts where it exists. The result is
+    ordered, and empty with fewer than 10 complete trials, or when nothing tells good trials from bad ones.
     """
     trials = [trial for trial in record.ranked if trial.value is not None and math.isfinite(trial.value)]
     if len(trials) < FEWEST_TRIALS:
@@ -56,12 +56,12 @@ def _categorical(distribution: BaseDistribution, value: Any) -> Any:
 
 
 def _distribution(path: str, trials: Iterable[RunRecord], space: Mapping[str, Any] | None) -> BaseDistribution:
-    """Return the range of a parameter as the space has it, widened to what was tried, or else by what was tried alone."""
+    """Return the range of a parameter as the space has it, widened to what was tried, or else from what was tried."""
     values = [trial.params[path] for trial in trials if path in trial.params]
     written = {} if space is None else _written(path, space)
     if not all(map(is_number, values)) or "choice" in written:
         return CategoricalDistribution(sorted({label(value) for value in values}))
-    bounds = next((written[kind] for kind in ("int", "log", "float") if kind in written), [])
+    bounds: list[Any] = next((written[kind] for kind in ("int", "log", "float") if kind in written), [])
     low, high = min([*values, *bounds]), max([*values, *bounds])
     if all(isinstance(value, int) for value in values) and ("int" in written or not written):
         return IntDistribution(low, high, log=bool(written.get("log", False)) and low > 0)

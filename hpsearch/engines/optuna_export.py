@@ -1,13 +1,13 @@
 """An experiment as an Optuna storage, for optuna-dashboard and Optuna's own plots."""
 
-import datetime
+import datetime as dt
 import math
 import sqlite3
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -66,7 +66,7 @@ def _path(target: str | Path) -> Path:
 def _write(record: ExperimentRecord, trials: list[FrozenTrial], path: Path, *, journal: bool) -> None:
     storage: optuna.storages.BaseStorage
     if journal:
-        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
     else:
         storage = optuna.storages.RDBStorage(f"{SQLITE}{path}")
     try:
@@ -102,9 +102,9 @@ def _frozen(trial: RunRecord, space: Space, times: Times) -> FrozenTrial:
     )
     begin, end = times.get(trial.run, (None, None))
     if begin is not None:
-        frozen.datetime_start = datetime.datetime.fromtimestamp(begin)  # noqa: DTZ006 -- Optuna keeps local times
+        frozen.datetime_start = dt.datetime.fromtimestamp(begin)  # noqa: DTZ006 -- Optuna keeps local times
     if end is not None and state.is_finished():
-        frozen.datetime_complete = datetime.datetime.fromtimestamp(end)  # noqa: DTZ006 -- Optuna keeps local times
+        frozen.datetime_complete = dt.datetime.fromtimestamp(end)  # noqa: DTZ006 -- Optuna keeps local times
     return frozen
 
 
@@ -121,7 +121,7 @@ def _state(trial: RunRecord) -> tuple[TrialState, float | None]:
     return state, trial.value
 
 
-def _attributes(trial: RunRecord) -> Mapping[str, Any]:
+def _attributes(trial: RunRecord) -> dict[str, Any]:
     attributes: dict[str, Any] = {"hpsearch:number": trial.number, "hpsearch:seed": trial.seed}
     if trial.outcome is not None:
         attributes["hpsearch:outcome"] = trial.outcome.value

@@ -62,6 +62,7 @@ def read_experiment(folder: Path) -> ExperimentRecord:
         trials=_sorted(record for record in runs.values() if record.replicate is None),
         replicates=_sorted(record for record in runs.values() if record.replicate is not None),
         baselines=tuple(baselines),
+        unit=resolved.get("unit", "epoch"),
         elapsed=elapsed,
         warnings=tuple(_warnings(folder, dropped)),
     )

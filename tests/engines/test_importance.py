@@ -38,7 +38,7 @@ def test_the_parameter_that_decides_is_found(experiment: GrowingExperiment, know
 
 
 def test_a_category_that_decides_is_found_in_either_direction() -> None:
-    generator = random.Random(0)
+    generator = random.Random(0)  # noqa: S311 -- not a secret
     values = [
         (
             {"optimizer": name, "lists": [1, 2], "rate": generator.random()},
@@ -53,7 +53,7 @@ def test_a_category_that_decides_is_found_in_either_direction() -> None:
 
 
 def test_a_parameter_of_one_option_counts_where_it_exists() -> None:
-    generator = random.Random(0)
+    generator = random.Random(0)  # noqa: S311 -- not a secret
     values: list[tuple[dict[str, object], float]] = []
     for number in range(40):
         base = generator.random()

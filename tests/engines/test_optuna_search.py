@@ -11,6 +11,7 @@ from hpsearch.engines.pruners import PRUNERS
 from hpsearch.engines.samplers import SAMPLERS
 from hpsearch.experiment.log import Event
 from hpsearch.records import Outcome
+from hpsearch.loading import load_space
 from hpsearch.space import Space
 
 GRID_DATA = "{choice: [1, 2, 3]}"
@@ -28,8 +29,6 @@ model: {{width: {{choice: [1, 2, 3]}}, start: {{float: [0, 1], step: 0.25}}}}
 train: {{optimizer: {{choice: {{sgd: {{momentum: {{choice: [0.1, 0.2]}}}}, adamw: {{}}}}}}}}
 """
     path.write_text(text, encoding="utf-8")
-    from hpsearch.runner import load_space
-
     return load_space(path)
 
 
@@ -147,8 +146,6 @@ def test_a_finite_space_is_never_tried_twice(tmp_path: Path) -> None:
     space = space_for(tmp_path, "grid")
     path = tmp_path / "grid.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("sampler: grid", "sampler: random"), encoding="utf-8")
-    from hpsearch.runner import load_space
-
     search = OptunaSearch(load_space(path))
     asked = [search.ask(number) for number in range(46)]
     keys = {str(sorted(params.items())) for params in asked if params}

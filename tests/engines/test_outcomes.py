@@ -13,6 +13,7 @@ from hpsearch.experiment.layout import OUTPUT
 from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.records import Outcome, RunRecord
+from hpsearch.loading import load_space
 from hpsearch.runner import Options, run
 
 
@@ -25,7 +26,7 @@ def troubled(tmp_path: Path, trouble: str, *, options: Options = HERE, **setting
     start = f"start: [{{data.trouble: none}}, {{data.trouble: {trouble}}}]"
     more = settings.pop("more", "")
     space = toy_space(tmp_path, trials=2, data=branch, more=f"{start}\n{more}", **settings)
-    finished = run(space, root=tmp_path / "experiments", options=options)
+    finished = run(space, folder=tmp_path / "experiments" / "toy", options=options)
     assert finished.record.trials[0].outcome is Outcome.COMPLETE
     return finished.record.trials[1], Path(finished.record.folder)
 
@@ -77,7 +78,7 @@ def test_a_slow_trial_is_timed_out_at_a_report(tmp_path: Path) -> None:
     data = "data: {seconds: {choice: [0, 0.3]}}"
     start = "start: [{data.seconds: 0}, {data.seconds: 0.3}]"
     space = toy_space(tmp_path, trials=2, epochs=40, sampler="random, trial_time: 2s", data=data, more=start)
-    trials = run(space, root=tmp_path / "experiments", options=HERE).record.trials
+    trials = run(space, folder=tmp_path / "experiments" / "toy", options=HERE).record.trials
     assert [trial.outcome for trial in trials] == [Outcome.COMPLETE, Outcome.TIMED_OUT]
     assert 2 < len(trials[1].history) < 40
 
@@ -91,14 +92,14 @@ def test_peeking_at_the_test_split_fails_the_trial(tmp_path: Path) -> None:
 def test_the_same_failure_three_times_at_the_start_ends_the_search(tmp_path: Path) -> None:
     space = toy_space(tmp_path, trials=60, data="data: {trouble: exception}")
     with pytest.raises(SearchFailedError, match="no model of width"):
-        run(space, root=tmp_path / "experiments", options=HERE)
+        run(space, folder=tmp_path / "experiments" / "toy", options=HERE)
     record = read_experiment(tmp_path / "experiments" / "toy")
     assert [trial.outcome for trial in record.trials] == [Outcome.FAILED] * 3
 
 
 def test_a_pruned_trial_keeps_its_step(tmp_path: Path) -> None:
     space = toy_space(tmp_path, trials=12, epochs=9, pruner="asha")
-    record = run(space, root=tmp_path / "experiments", options=HERE).record
+    record = run(space, folder=tmp_path / "experiments" / "toy", options=HERE).record
     pruned = [trial for trial in record.trials if trial.outcome is Outcome.PRUNED]
     assert pruned
     assert all(trial.history[-1][0] in (1, 3) for trial in pruned)  # rungs; at the last, 9, nothing is left to prune
@@ -106,7 +107,7 @@ def test_a_pruned_trial_keeps_its_step(tmp_path: Path) -> None:
 
 
 def test_the_metrics_of_each_step_are_kept(tmp_path: Path) -> None:
-    finished = run(toy_space(tmp_path, trials=1), root=tmp_path / "experiments", options=HERE)
+    finished = run(toy_space(tmp_path, trials=1), folder=tmp_path / "experiments" / "toy", options=HERE)
     rows = read_metrics(Path(finished.record.folder), "trials/0000")
     assert [row["step"] for row in rows] == [1, 2, 3]
     assert {"val/loss", "train/loss", "learning_rate", "gradient_norm"} <= set(rows[0])
@@ -115,7 +116,7 @@ def test_the_metrics_of_each_step_are_kept(tmp_path: Path) -> None:
 
 def test_the_winner_is_confirmed_on_fresh_seeds_and_the_test_split(tmp_path: Path) -> None:
     space = toy_space(tmp_path, more="confirm: {top: 2, seeds: 3}")
-    record = run(space, root=tmp_path / "experiments", options=HERE).record
+    record = run(space, folder=tmp_path / "experiments" / "toy", options=HERE).record
     assert [(r.number, r.replicate) for r in record.replicates] == [
         (winner.number, seed) for winner in sorted(record.ranked[:2], key=lambda t: t.number) for seed in range(3)
     ]
@@ -129,8 +130,8 @@ def test_the_winner_is_confirmed_on_fresh_seeds_and_the_test_split(tmp_path: Pat
 
 def test_in_process_gives_the_same_trials_as_a_worker(tmp_path: Path) -> None:
     space = toy_space(tmp_path, sampler="tpe", trials=4)
-    here = run(space, root=tmp_path / "here", options=HERE).record
-    there = run(space, root=tmp_path / "there").record
+    here = run(space, folder=tmp_path / "here" / "toy", options=HERE).record
+    there = run(space, folder=tmp_path / "there" / "toy").record
     assert [(t.params, t.value, t.history) for t in here.trials] == [
         (t.params, t.value, t.history) for t in there.trials
     ]
@@ -144,13 +145,13 @@ def test_a_finite_space_ends_when_it_is_exhausted(tmp_path: Path) -> None:
         "model: {width: {choice: [1, 2]}}\n",
         encoding="utf-8",
     )
-    finished = run(path, root=tmp_path / "experiments", options=HERE)
+    finished = run(load_space(path), folder=tmp_path / "experiments" / "toy", options=HERE)
     assert (finished.why, finished.exhausted, len(finished.record.trials)) == (Why.FINISHED, True, 2)
 
 
 def test_configuration_and_provenance_stand_in_the_folder(tmp_path: Path) -> None:
     space = toy_space(tmp_path, trials=1)
-    folder = Path(run(space, root=tmp_path / "experiments", options=HERE).record.folder)
+    folder = Path(run(space, folder=tmp_path / "experiments" / "toy", options=HERE).record.folder)
     resolved = json.loads((folder / "resolved.json").read_text(encoding="utf-8"))
     config = json.loads((folder / "trials/0000/config.json").read_text(encoding="utf-8"))
     assert (folder / "space.yaml").read_text(encoding="utf-8") == space.text

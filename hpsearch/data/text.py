@@ -1,0 +1,179 @@
+"""Text for character models: reading it, dividing it, and turning characters into numbers. Needs no torch.
+
+The text is divided by position into three contiguous parts that share no character: training, validation, test. Nothing
+of it is changed: line ends, case and white space stay as they are; only a UTF-8 byte order mark is left out.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.errors import DataError, UnknownNameError
+
+Tokens = NDArray[np.int64]
+
+UNKNOWN = 0
+"""The token of every character that does not occur in the training part."""
+
+_UTF8_MARK = b"\xef\xbb\xbf"
+_MARKS: Mapping[bytes, str] = {
+    b"\xff\xfe\x00\x00": "UTF-32-LE",
+    b"\x00\x00\xfe\xff": "UTF-32-BE",
+    b"\xff\xfe": "UTF-16-LE",
+    b"\xfe\xff": "UTF-16-BE",
+}
+_SIGNATURES: Mapping[bytes, str] = {
+    b"\x1f\x8b": "a gzip file",
+    b"PK\x03\x04": "a zip file",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ": "an xz file",
+    b"%PDF": "a PDF file",
+}
+
+
+def _pydoc_topics() -> str:
+    """Return the help topics of this Python's `pydoc`, one after the other in the order of the module.
+
+    The text belongs to the Python release: 464,970 characters, 103 of them distinct, in CPython 3.11.7.
+    """
+    from pydoc_data.topics import topics
+
+    return "".join(topics.values())
+
+
+CORPORA: Mapping[str, Callable[[], str]] = {"pydoc": _pydoc_topics}
+"""The texts that need no file, by name."""
+
+
+def read_corpus(name: str) -> str:
+    """Return a text that is at hand on every machine. Errors: UnknownNameError."""
+    if name not in CORPORA:
+        raise UnknownNameError("corpus", name, CORPORA)
+    return CORPORA[name]()
+
+
+def read_text(path: str | Path) -> str:
+    """Return the text of a UTF-8 file; a relative path starts at the current directory, `~` at the home directory.
+
+    Errors: DataError for a file that is missing, empty, not a file or not UTF-8; it names the offset of the first bad
+    byte and what the file seems to be.
+    """
+    place = Path(path).expanduser()
+    try:
+        content = place.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"there is no text file {place.absolute()}") from None
+    except OSError as error:
+        raise DataError(f"the text file {place.absolute()} cannot be read: {error.strerror}") from None
+    start = len(_UTF8_MARK) if content.startswith(_UTF8_MARK) else 0
+    if len(content) == start:
+        raise DataError(f"the text file {place.absolute()} is empty")
+    return _decoded(content, start, place)
+
+
+def _decoded(content: bytes, start: int, place: Path) -> str:
+    bad = content.find(0)
+    try:
+        text = content[start:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        first = error.start + start
+        bad = first if bad < 0 else min(bad, first)
+    if bad < 0:
+        return text
+    line = content.count(b"\n", 0, bad) + 1
+    raise DataError(
+        f"{place.absolute()} is not UTF-8 text: byte 0x{content[bad]:02x} at offset {bad} (line {line}); "
+        f"{_appearance(content, bad)}"
+    )
+
+
+def _appearance(content: bytes, bad: int) -> str:
+    """Say what a file that is not UTF-8 text seems to be, and how to turn it into UTF-8."""
+    for signature, what in _SIGNATURES.items():
+        if content.startswith(signature):
+            return f"it is {what}; give the text itself"
+    for mark, encoding in _MARKS.items():
+        if content.startswith(mark):
+            return f"it begins with the byte order mark of {encoding}; {_conversion(encoding)}"
+    if content[bad] == 0:
+        return _appearance_with_zeros(content)
+    if _ends_within_character(content, bad):
+        return "the file ends in the middle of a character: it was cut off"
+    encoding = "Windows-1252" if any(0x80 <= byte < 0xA0 for byte in content) else "ISO-8859-1 (Latin-1)"
+    return f"it looks like {encoding}; {_conversion(encoding.split()[0])}"
+
+
+def _appearance_with_zeros(content: bytes) -> str:
+    """Tell UTF-16 without a mark, in which every second byte of Western text is zero, from a binary file."""
+    for offset, encoding in ((1, "UTF-16-LE"), (0, "UTF-16-BE")):
+        if content[offset::2].count(0) > 0.4 * len(content) / 2 and not content[1 - offset :: 2].count(0):
+            return f"it looks like {encoding} without a byte order mark; {_conversion(encoding)}"
+    return "it looks like a binary file"
+
+
+def _ends_within_character(content: bytes, bad: int) -> bool:
+    tail = content[bad:]
+    try:
+        tail.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data" and error.end == len(tail)
+    return False
+
+
+def _conversion(encoding: str) -> str:
+    return f"convert it with: iconv -f {encoding} -t UTF-8 FILE > NEW"
+
+
+def divide(length: int, *, val_fraction: float, test_fraction: float, shortest: int) -> dict[str, range]:
+    """Return the positions of the parts `train`, `val` and `test` of a text, in this order and without gaps.
+
+    `shortest` is the number of characters that each part needs at least. Errors: DataError.
+    """
+    val, test = round(length * val_fraction), round(length * test_fraction)
+    bounds = {
+        "train": (0, length - val - test),
+        "val": (length - val - test, length - test),
+        "test": (length - test, length),
+    }
+    for part, (first, end) in bounds.items():
+        if end - first < shortest:
+            raise DataError(
+                f"the text is too short: of its {length} characters the {part} part gets {max(0, end - first)}, "
+                f"and it needs {shortest} (context + 1); take a longer text, a shorter context or other fractions"
+            )
+    return {part: range(first, end) for part, (first, end) in bounds.items()}
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The characters of the training part by their code points; token k is character k - 1, token 0 the unknown one."""
+
+    characters: str
+
+    @classmethod
+    def of(cls, training_text: str) -> "Vocabulary":
+        """Return the vocabulary of a text."""
+        return cls("".join(sorted(set(training_text))))
+
+    @property
+    def size(self) -> int:
+        """The number of tokens: the characters and the unknown one."""
+        return len(self.characters) + 1
+
+    def encode(self, text: str) -> Tokens:
+        """Return one token for each character; UNKNOWN for those that the training part does not have."""
+        codes = _code_points(text)
+        places = np.searchsorted(self._codes, codes).clip(max=len(self._codes) - 1)
+        return np.where(self._codes[places] == codes, places + 1, UNKNOWN)
+
+    @cached_property
+    def _codes(self) -> NDArray[np.uint32]:
+        return _code_points(self.characters)
+
+
+def _code_points(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")

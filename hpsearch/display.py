@@ -1,0 +1,109 @@
+"""A session as somebody at a terminal sees it: progress while it runs, the result at its end, and what to do next."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from hpsearch.engines.coordinator import Why
+from hpsearch.engines.machine import shares
+from hpsearch.experiment.layout import LOG
+from hpsearch.experiment.log import Event, read_log
+from hpsearch.progress import Aim, make_progress
+from hpsearch.report.json_view import show_json
+from hpsearch.report.terminal import show_experiment
+from hpsearch.runner import Finished, Options, mlflow_tracker
+from hpsearch.session import step_unit
+from hpsearch.space import Space
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a session is run and shown, as the command line's flags say."""
+
+    in_process: bool = False
+    confirm: bool = True
+    mlflow: bool = True
+    tracking_uri: str | None = None
+    quiet: bool = False
+    as_json: bool = False
+
+
+class _Work:
+    """Counts what was begun, to tell a session that worked from one that found everything done."""
+
+    begun = 0
+
+    def observe(self, event: Event) -> None:
+        self.begun += event["event"] == "begin"
+
+
+def displayed(call: Callable[[Options], Finished], space: Space, folder: Path, manner: Manner) -> int:
+    """Run a session under a display, print its result and return the exit status. Errors: those of `call`."""
+    console, work = Console(stderr=True), _Work()
+    earlier = list(read_log(folder / LOG))
+    with make_progress(_aim(space, folder, manner), console=console, earlier=earlier, quiet=manner.quiet) as progress:
+
+        def warn(text: str) -> None:
+            progress.observe({"event": "note", "text": text})
+
+        options = Options(in_process=manner.in_process, confirm=manner.confirm, observers=(progress, work))
+        if manner.mlflow:
+            options = Options(**{**vars(options), "make_tracker": mlflow_tracker(manner.tracking_uri, warn)})
+        finished = call(options)
+    if manner.as_json:
+        Console().print_json(json.dumps({**show_json(finished.record), "why": finished.why.value}))
+    else:
+        Console().print(show_experiment(finished.record, unit=finished.record.unit))
+    for line in _hints(finished, space, folder, worked=work.begun > 0):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return INTERRUPTED if finished.why is Why.INTERRUPTED else 0
+
+
+def _aim(space: Space, folder: Path, manner: Manner) -> Aim:
+    confirm = space.confirm if manner.confirm else None
+    unit = step_unit(space)
+    workers = 1 if manner.in_process else len(shares(space.search.workers, jobs=space.search.trials))
+    return Aim(
+        metric=space.objective.metric,
+        goal=space.objective.goal,
+        budget=space.search.trials,
+        title=folder.name,
+        unit=unit,
+        length=lambda params: _length(space, params, unit),
+        replicates=confirm.top * confirm.seeds if confirm else None,
+        workers=workers,
+        time=space.search.time,
+    )
+
+
+def _length(space: Space, params: Mapping[str, Any], unit: str) -> int | None:
+    """Return the epochs of a configuration's training; steps are not known before the data are loaded."""
+    train = getattr(space.config(params), "train", None) if unit == "epoch" else None
+    return getattr(train, "epochs", None)
+
+
+def _hints(finished: Finished, space: Space, folder: Path, *, worked: bool) -> list[str]:
+    """Return what the user may want to know or do next."""
+    lines = []
+    if finished.why is Why.INTERRUPTED:
+        lines.append("Interrupted; nothing that was finished is lost. The same command goes on from here.")
+    elif finished.why is Why.TIME:
+        unfinished = sum(trial.outcome is None for trial in finished.record.trials)
+        lines.append(f"The time is used up ({unfinished} trials unfinished); a larger --time goes on from here.")
+    elif finished.exhausted:
+        lines.append("Every configuration of the space has been tried.")
+    elif not worked:
+        more = 2 * max(space.search.trials, len(finished.record.trials))
+        lines.append(
+            f"{folder.name} is finished: nothing was left to do. "
+            f"--trials {more} extends it, --name NAME starts another experiment."
+        )
+    if not finished.mirrored:
+        lines.append(f"MLflow is behind; `hpsearch sync {folder}` catches up.")
+    return lines

@@ -1,0 +1,66 @@
+"""The family `char_lm`: predicting the next character of a text. Free of torch until data or a task is asked for."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from hpsearch.data.text import Vocabulary, divide, read_corpus, read_text
+from hpsearch.families import Family
+from hpsearch.families.char_lm.settings import CharLMConfig, DataSettings
+from hpsearch.records import Goal
+
+if TYPE_CHECKING:
+    from hpsearch.families.char_lm.task import CharLMTask
+    from hpsearch.families.char_lm.windows import TextWindows
+    from hpsearch.training.task import Split, Splits
+
+
+class CharLM(Family[CharLMConfig]):
+    """A GPT on characters (Radford et al. 2019), scored in bits per character."""
+
+    Config = CharLMConfig
+    metrics: ClassVar[Mapping[str, Goal]] = {
+        "loss": Goal.MINIMIZE,
+        "bits_per_char": Goal.MINIMIZE,
+        "perplexity": Goal.MINIMIZE,
+        "accuracy": Goal.MAXIMIZE,
+        "unknown_fraction": Goal.MINIMIZE,
+    }
+
+    def load(self, data: DataSettings, split: "Split", seed: int) -> "TextWindows":
+        """Return the windows of one part of the text; the vocabulary is that of the training part.
+
+        Errors: DataError.
+        """
+        from hpsearch.families.char_lm.windows import TextWindows
+
+        del seed  # the text is divided by position
+        text = read_corpus(data.corpus) if data.path is None else read_text(data.path)
+        parts = divide(
+            len(text), val_fraction=data.val_fraction, test_fraction=data.test_fraction, shortest=data.context + 1
+        )
+        vocabulary = Vocabulary.of(text[: parts["train"].stop])
+        part = parts[split]
+        return TextWindows(vocabulary.encode(text[part.start : part.stop]), vocabulary.size, context=data.context)
+
+    def task(self, config: CharLMConfig, splits: "Splits") -> "CharLMTask":
+        """Return the training task; the size of the vocabulary is read from the training part."""
+        from hpsearch.families.char_lm.task import CharLMTask
+        from hpsearch.families.char_lm.windows import windows_of
+
+        return CharLMTask(config, windows_of(splits, "train"))
+
+    def baselines(
+        self,
+        config: CharLMConfig,  # noqa: ARG002 - they have no settings: the Family contract hands them over
+        splits: "Splits",
+        split: "Split",
+    ) -> Mapping[str, Mapping[str, float]]:
+        """Return the scores of n-gram models on the characters that the network is scored on."""
+        from hpsearch.families.char_lm.baselines import ngram_scores
+        from hpsearch.families.char_lm.windows import windows_of
+
+        train, val, scored = (windows_of(splits, name).tokens.numpy() for name in ("train", "val", split))
+        return ngram_scores(train, val, scored, vocabulary=windows_of(splits, "train").vocabulary)
+
+
+FAMILY = CharLM

@@ -1,0 +1,128 @@
+"""The network: a decoder of pre-norm transformer blocks (Radford et al. 2019; initialised as in nanoGPT)."""
+
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hpsearch.families.char_lm.positions import Rotation, sinusoids
+from hpsearch.families.char_lm.settings import Learned, ModelSettings, Rope, Sinusoidal
+
+_INITIAL_DEVIATION = 0.02
+
+
+class CharTransformer(nn.Module):
+    """Predicts, at each place, the character that follows; sees only the characters up to that place."""
+
+    waves: Tensor | None
+
+    def __init__(self, settings: ModelSettings, *, vocabulary: int, context: int) -> None:
+        super().__init__()
+        self.context = context
+        self.embedding = nn.Embedding(vocabulary, settings.width)
+        self.positions = nn.Embedding(context, settings.width) if isinstance(settings.position, Learned) else None
+        waves, self.embedding_scale = None, 1.0
+        if isinstance(settings.position, Sinusoidal):
+            waves = sinusoids(context, settings.width, settings.position.base)
+            self.embedding_scale = math.sqrt(settings.width)  # Vaswani et al. section 3.4: or the waves drown the rest
+        self.register_buffer("waves", waves, persistent=False)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.blocks = nn.ModuleList(Block(settings, context=context) for _ in range(settings.layers))
+        self.norm = _norm(settings)
+        self.head = nn.Linear(settings.width, vocabulary, bias=False)
+        self._initialise(settings.layers)
+        if settings.tie_weights:
+            self.head.weight = self.embedding.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the logits (batch, time, vocabulary) for tokens (batch, time); time is at most `context`."""
+        time = tokens.shape[-1]
+        if time > self.context:
+            raise ValueError(f"{time} tokens are more than the context of {self.context}")
+        stream = self.embedding(tokens) * self.embedding_scale
+        if self.positions is not None:
+            stream = stream + self.positions.weight[:time]
+        if self.waves is not None:
+            stream = stream + self.waves[:time]
+        stream = self.dropout(stream)
+        for block in self.blocks:
+            stream = block(stream)
+        logits: Tensor = self.head(self.norm(stream))
+        return logits
+
+    def _initialise(self, layers: int) -> None:
+        """Draw weights from N(0, .02), those that write to the stream from N(0, .02 / sqrt(2 layers)); biases are 0."""
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2:
+                writes = name.endswith(("attention.output.weight", "feedforward.output.weight"))
+                nn.init.normal_(parameter, std=_INITIAL_DEVIATION / (math.sqrt(2 * layers) if writes else 1.0))
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+
+
+class Block(nn.Module):
+    """Two branches that add to the stream: attention, then the feed-forward layer; each sees the stream normalised."""
+
+    def __init__(self, settings: ModelSettings, *, context: int) -> None:
+        super().__init__()
+        self.attention_norm = _norm(settings)
+        self.attention = Attention(settings, context=context)
+        self.feedforward_norm = _norm(settings)
+        self.feedforward = FeedForward(settings)
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """Return the stream (batch, time, width) after this block."""
+        attended: Tensor = stream + self.attention(self.attention_norm(stream))
+        transformed: Tensor = attended + self.feedforward(self.feedforward_norm(attended))
+        return transformed
+
+
+class Attention(nn.Module):
+    """Causal self-attention with several heads."""
+
+    def __init__(self, settings: ModelSettings, *, context: int) -> None:
+        super().__init__()
+        width = settings.width
+        self.heads = settings.heads
+        self.attention_dropout = settings.dropout
+        self.queries_keys_values = nn.Linear(width, 3 * width, bias=settings.bias)
+        self.output = nn.Linear(width, width, bias=settings.bias)
+        self.dropout = nn.Dropout(settings.dropout)
+        position = settings.position
+        self.rotation = Rotation(context, width // self.heads, position.base) if isinstance(position, Rope) else None
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """Return what attention adds to the stream (batch, time, width)."""
+        # (batch, time, 3 width) -> three of (batch, heads, time, width / heads)
+        parts = self.queries_keys_values(stream).unflatten(-1, (3, self.heads, -1))
+        queries, keys, values = parts.transpose(-2, -4).unbind(-3)
+        if self.rotation is not None:
+            queries, keys = self.rotation(queries), self.rotation(keys)
+        attended = functional.scaled_dot_product_attention(
+            queries, keys, values, is_causal=True, dropout_p=self.attention_dropout if self.training else 0.0
+        )
+        added: Tensor = self.dropout(self.output(attended.transpose(-2, -3).flatten(-2)))
+        return added
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a GELU (Hendrycks and Gimpel 2016) between them."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        hidden = max(1, round(settings.feedforward * settings.width))
+        self.hidden = nn.Linear(settings.width, hidden, bias=settings.bias)
+        self.output = nn.Linear(hidden, settings.width, bias=settings.bias)
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """Return what the layer adds to the stream (batch, time, width)."""
+        added: Tensor = self.dropout(self.output(functional.gelu(self.hidden(stream))))
+        return added
+
+
+def _norm(settings: ModelSettings) -> nn.Module:
+    """Return layer normalisation (Ba et al. 2016) or RMS normalisation (Zhang and Sennrich 2019)."""
+    if settings.norm == "rmsnorm":
+        return nn.RMSNorm(settings.width, eps=1e-6)
+    return nn.LayerNorm(settings.width, bias=settings.bias)

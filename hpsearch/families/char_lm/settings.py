@@ -1,0 +1,115 @@
+"""The settings of the character language model. Free of torch.
+
+The defaults follow nanoGPT's Shakespeare configurations and FundamentaLLM's guide: pre-norm blocks without biases, tied
+weights, AdamW with beta2 .99, decay .1, clipping at norm 1, a cosine down to a tenth of the rate after a warm-up.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from hpsearch.families import FamilyConfig
+from hpsearch.settings import UNFOLD, Option, Settings
+from hpsearch.training.settings import SGD, Adam, AdamW, Constant, Cosine, Linear, TrainSettings, Warmup
+
+
+class DataSettings(Settings):
+    """The text, and how it is cut."""
+
+    corpus: Literal["pydoc"] = "pydoc"
+    """A text that needs no file. `pydoc`: the help topics of the running Python, 465 thousand characters."""
+    path: str | None = None
+    """A UTF-8 text file, used in place of `corpus`; a relative path starts at the current directory."""
+    context: int = Field(default=128, ge=1)
+    """Characters in a window: how far the model can look back. The windows of a part do not overlap."""
+    val_fraction: float = Field(default=0.1, gt=0, lt=1)
+    """Fraction of the characters that are for validation; they follow those for training, which stand first."""
+    test_fraction: float = Field(default=0.1, gt=0, lt=1)
+    """Fraction of the characters that are for the test: the end of the text."""
+    offset: Literal["fixed", "random"] = "fixed"
+    """Where training windows start: `fixed` at multiples of `context`, or `random`: each is moved forward by 0 to
+    context - 1 characters, anew in every epoch. Validation and test windows are always fixed."""
+
+    @model_validator(mode="after")
+    def _something_is_left_for_training(self) -> "DataSettings":
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError("val_fraction + test_fraction must be below 1, so that something is left for training")
+        return self
+
+
+class Learned(Option):
+    """One trained vector for each position (Radford et al. 2019)."""
+
+    kind: Literal["learned"] = "learned"
+
+
+class Sinusoidal(Option):
+    """Fixed sines and cosines added to the embeddings (Vaswani et al. 2017, section 3.5)."""
+
+    kind: Literal["sinusoidal"] = "sinusoidal"
+    base: float = Field(default=1e4, gt=1)
+    """The longest wave length is 2 pi times this, in characters."""
+
+
+class Rope(Option):
+    """Queries and keys are rotated by their position (Su et al. 2021), so that scores depend on distances only."""
+
+    kind: Literal["rope"] = "rope"
+    base: float = Field(default=1e4, gt=1)
+    """The slowest rotation turns by 1 / base radians a character, nearly."""
+
+
+class ModelSettings(Settings):
+    """The sizes and choices of the network."""
+
+    layers: int = Field(default=4, ge=1)
+    """Transformer blocks."""
+    width: int = Field(default=128, ge=1)
+    """Numbers in the vector of a character; a multiple of `heads`."""
+    heads: int = Field(default=4, ge=1)
+    """Attention heads in each block; each works on width / heads numbers."""
+    position: Annotated[Learned | Sinusoidal | Rope, Field(discriminator="kind"), UNFOLD] = Learned()
+    """How the model knows the order of the characters."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Probability of dropping an embedding, an attention weight or a number that a branch adds to the stream."""
+    norm: Literal["rmsnorm", "layernorm"] = "layernorm"
+    """The normalisation before each branch and before the output."""
+    feedforward: float = Field(default=4.0, gt=0)
+    """Hidden units of the feed-forward branch, as a multiple of `width`."""
+    bias: bool = False
+    """Whether linear layers and layer norms have biases."""
+    tie_weights: bool = True
+    """Whether the output layer is the embedding of the characters, used backwards."""
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """Factor on the learning rate from each block to the one below it; the last block has the whole rate."""
+    embedding_rate: float = Field(default=1.0, gt=0)
+    """Factor on the learning rate of the embeddings of characters and positions (of the tied output layer as well)."""
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> "ModelSettings":
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        head_width = self.width // self.heads
+        if isinstance(self.position, Rope) and head_width % 2:
+            raise ValueError(f"rope turns pairs of numbers: width / heads must be even, not {head_width}")
+        return self
+
+
+class CharLMTrainSettings(TrainSettings):
+    """The shared training settings with the defaults of character models."""
+
+    weight_decay: float = Field(default=0.1, ge=0)
+    optimizer: Annotated[AdamW | Adam | SGD, Field(discriminator="kind"), UNFOLD] = AdamW(beta2=0.99)
+    """The default has beta2 .99; an optimizer that is named in a file has that optimizer's own defaults."""
+    schedule: Annotated[Constant | Linear | Cosine, Field(discriminator="kind"), UNFOLD] = Cosine(floor=0.1)
+    """The default has floor .1; a schedule that is named in a file has that schedule's own defaults."""
+    warmup: Warmup = Warmup(fraction=0.05)
+    clip_norm: float | None = Field(default=1.0, gt=0)
+
+
+class CharLMConfig(FamilyConfig):
+    """A complete configuration of a character language model."""
+
+    data: DataSettings = DataSettings()
+    model: ModelSettings = ModelSettings()
+    train: CharLMTrainSettings = CharLMTrainSettings()

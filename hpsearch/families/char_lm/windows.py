@@ -1,0 +1,56 @@
+"""A part of the text as a Dataset: windows of `context` characters and, for each, the characters that follow."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hpsearch.training.task import Batch, Split, Splits
+
+IGNORED = -100
+"""The target behind the end of the text; it enters no loss and no score."""
+
+
+class TextWindows:
+    """Windows that start at multiples of `context` and do not overlap; every token but the first is a target once.
+
+    The last window may reach beyond the end; its targets there are IGNORED, and its inputs there mean nothing.
+    """
+
+    def __init__(self, tokens: NDArray[np.int64], vocabulary: int, *, context: int) -> None:
+        self.tokens = torch.from_numpy(np.ascontiguousarray(tokens))
+        self.vocabulary = vocabulary
+        self.context = context
+
+    def __len__(self) -> int:
+        return math.ceil((len(self.tokens) - 1) / self.context)
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """Return the windows of these numbers; for the names and shapes see `at`."""
+        return self.at(torch.as_tensor(indices, dtype=torch.long) * self.context)
+
+    def at(self, starts: Tensor) -> Batch:
+        """Return the windows that start at these tokens.
+
+        `input` and `target` are (windows, context) tokens, `start` is (windows,), the position of the first input.
+        """
+        places = starts[:, None] + torch.arange(self.context + 1)
+        tokens = self.tokens[places.clamp(max=len(self.tokens) - 1)]
+        target = torch.where(places < len(self.tokens), tokens, IGNORED)[:, 1:]
+        return {"input": tokens[:, :-1].contiguous(), "target": target.contiguous(), "start": starts}
+
+    def moved(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return the windows of a batch, each 0 to context - 1 tokens further on, but none beyond the end."""
+        shift = torch.randint(0, self.context, (len(batch["start"]),), generator=generator)
+        return self.at((batch["start"] + shift).clamp(max=len(self.tokens) - 1 - self.context))
+
+
+def windows_of(splits: Splits, split: Split) -> TextWindows:
+    """Return a split that this family has loaded."""
+    windows = splits[split]
+    if not isinstance(windows, TextWindows):
+        raise TypeError(f"the split '{split}' is no part of a text: {type(windows).__name__}")
+    return windows

@@ -1,0 +1,28 @@
+"""From a space file, or from an experiment's folder, to a Space with its family. Loads no torch of its own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hpsearch.errors import UnknownNameError
+from hpsearch.experiment.layout import SPACE
+from hpsearch.experiment.reading import read_resolved
+from hpsearch.families.loading import load_family
+from hpsearch.space import Space, read_space, space_from_resolved
+
+ENGINES = ("optuna",)
+
+
+def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()) -> Space:
+    """Read and check a space file. Errors: SpaceError with every mistake; UnknownNameError for the engine."""
+    space = read_space(path, lambda family, file: load_family(family, file.parent), overrides=overrides, quick=quick)
+    if space.search.engine not in ENGINES:
+        raise UnknownNameError("engine", space.search.engine, ENGINES)
+    return space
+
+
+def open_space(folder: Path) -> Space:
+    """Return the space of an experiment as it was resolved when it ran."""
+    resolved = read_resolved(folder)
+    home = Path(resolved["space_folder"])
+    face = load_family(resolved["space"]["family"], home)
+    return space_from_resolved(resolved["space"], face, path=home / SPACE)

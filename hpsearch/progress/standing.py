@@ -1,0 +1,211 @@
+"""Where a search stands, as the events of its log tell it."""
+
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from hpsearch.experiment.layout import BASELINES_RUN
+from hpsearch.experiment.log import Event
+from hpsearch.records import Goal, Metrics, Outcome, Params
+from hpsearch.report.wording import one_line, short_names
+
+Clock = Callable[[], float]
+KEPT_NOTES = 200
+"""So many notes are kept for the last frame; a search of thousands of failing trials must not fill the memory."""
+
+
+def _unknown_length(_: Params) -> int | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a search wants: the objective, and how much it may spend.
+
+    `budget` counts trials, `replicates` the expected replicates of the confirmation. `unit` is what a step counts, and
+    `length` says how many steps the training of a trial has, if that is known. `workers` is how many train at once; by
+    default it is found by watching. `time` are the seconds after which the search ends.
+    """
+
+    metric: str
+    goal: Goal
+    budget: int
+    title: str = ""
+    unit: str = "epoch"
+    length: Callable[[Params], int | None] = _unknown_length
+    replicates: int | None = None
+    workers: int | None = None
+    time: float | None = None
+
+
+@dataclass
+class Training:
+    """A trial or a replicate; `score` is the metric at `step` while it runs, and then the objective at its step."""
+
+    run: str
+    number: int
+    replicate: int | None
+    params: Params
+    step: int | None = None
+    score: float | None = None
+    seconds: float = 0.0
+    outcome: Outcome | None = None
+    reason: str | None = None
+    scores: Metrics = field(default_factory=dict)
+    heard: float = 0.0
+    """When `seconds` was true, on the observer's clock."""
+
+    @property
+    def title(self) -> str:
+        """The run's name in a sentence."""
+        return (
+            f"trial {self.number}" if self.replicate is None else f"replicate {self.replicate} of trial {self.number}"
+        )
+
+
+class Standing:
+    """The state of a search; `follow` takes one more event. Cheap, and free of input and output."""
+
+    def __init__(self, aim: Aim, *, earlier: Iterable[Event] = (), clock: Clock = time.monotonic) -> None:
+        self.aim = aim
+        self.clock = clock
+        self.trainings: dict[str, Training] = {}
+        self.running: dict[str, Training] = {}
+        self.baselines: dict[str, Metrics] = {}
+        self.notes: deque[str] = deque(maxlen=KEPT_NOTES)
+        self.confirming = False
+        self.interrupted = False
+        self.most_running = 0
+        self.names: Mapping[str, str] = {}
+        self._elapsed = 0.0
+        self._heard = clock()
+        for event in earlier:
+            self.follow(event)
+        self._begin_session()
+
+    def _begin_session(self) -> None:
+        """Forget what ran in a session before, and its notes: they were shown there."""
+        self.running.clear()
+        self.notes.clear()
+        self.interrupted = False
+        self.most_running = 0
+        self._heard = self.clock()
+
+    def follow(self, event: Event) -> Training | None:
+        """Take note of an event; return the training that it concerns, if there is one."""
+        if "elapsed" in event:
+            self._elapsed, self._heard = float(event["elapsed"]), self.clock()
+        kind, run = event["event"], str(event.get("run", ""))
+        if kind == "session":
+            self._begin_session()
+        elif kind == "interrupt":
+            self.interrupted = True
+        elif kind == "note":
+            self.notes.extend(line for line in map(one_line, str(event["text"]).splitlines()) if line)
+        elif run.startswith(f"{BASELINES_RUN}/"):
+            if kind == "outcome":
+                self.baselines[run.removeprefix(f"{BASELINES_RUN}/")] = event["scores"]
+        elif kind == "ask":
+            self._ask(run, event)
+        elif run in self.trainings:
+            return self._continue(self.trainings[run], kind, event)
+        return None
+
+    def _ask(self, run: str, event: Event) -> None:
+        params = event["params"]
+        self.trainings[run] = Training(run, event["number"], event.get("replicate"), params)
+        if not params.keys() <= self.names.keys():
+            self.names = short_names([*self.names, *params])
+
+    def _continue(self, training: Training, kind: str, event: Event) -> Training:
+        training.heard = self.clock()
+        if kind == "begin":
+            self.confirming = training.replicate is not None
+            self.running[training.run] = training
+            self.most_running = max(self.most_running, len(self.running))
+        elif kind == "report":
+            training.step, training.score = event["step"], event["metric"]
+            training.seconds = event["seconds"]
+        elif kind == "lost":
+            self.running.pop(training.run, None)
+            self.notes.append(
+                f"{training.title} was lost ({one_line(event['reason'])}); it goes on from its checkpoint"
+            )
+        elif kind == "drop":
+            self.running.pop(training.run, None)
+            self.trainings.pop(training.run, None)
+        elif kind == "outcome":
+            self._end(training, event)
+        return training
+
+    def _end(self, training: Training, event: Event) -> None:
+        self.running.pop(training.run, None)
+        training.outcome = Outcome(event["outcome"])
+        training.reason = None if event["reason"] is None else one_line(event["reason"])
+        training.score, training.step = event["value"], event["step"]
+        training.seconds, training.scores = event["seconds"], event["scores"]
+        if training.outcome not in (Outcome.COMPLETE, Outcome.PRUNED):
+            word = training.outcome.replace("_", " ")
+            self.notes.append(f"{training.title} {word}" + (f": {training.reason}" if training.reason else ""))
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of running, over all sessions."""
+        return self._elapsed + self.clock() - self._heard
+
+    @property
+    def finished(self) -> list[Training]:
+        """The trials, or while confirming the replicates, that have ended."""
+        return [training for training in self._all_runs if training.outcome is not None]
+
+    @property
+    def _all_runs(self) -> list[Training]:
+        return [each for each in self.trainings.values() if (each.replicate is not None) == self.confirming]
+
+    @property
+    def goal_count(self) -> int:
+        """How many of them there will be."""
+        if not self.confirming:
+            return max(self.aim.budget, len(self._all_runs))
+        return max(self.aim.replicates or 0, len(self._all_runs))
+
+    @property
+    def counts(self) -> Counter[Outcome]:
+        """How many of them ended how."""
+        return Counter(each.outcome for each in self.finished if each.outcome is not None)
+
+    @property
+    def best(self) -> Training | None:
+        """The complete trial with the best value; the earliest of equals."""
+        best: Training | None = None
+        for each in self.trainings.values():
+            if each.replicate is not None or each.outcome is not Outcome.COMPLETE:
+                continue
+            if each.score is None or not math.isfinite(each.score):
+                continue
+            if best is None or best.score is None or self.aim.goal.better(each.score, best.score):
+                best = each
+        return best
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the end by the mean of what has ended and the number of workers; None while nothing has."""
+        finished, count = self.finished, self.goal_count
+        left = count - len(finished)
+        if left <= 0:
+            return 0.0
+        if not finished:
+            return None
+        mean = sum(each.seconds for each in finished) / len(finished)
+        spent = sum(min(mean, self.seconds_of(each)) for each in self.running.values())
+        workers = min(left, self.aim.workers or self.most_running or 1)
+        estimate = max(0.0, mean * left - spent) / workers
+        if self.aim.time is not None and not self.confirming:
+            estimate = min(estimate, max(0.0, self.aim.time - self.elapsed))
+        return estimate
+
+    def seconds_of(self, training: Training) -> float:
+        """Seconds of a running training up to now."""
+        return training.seconds + self.clock() - training.heard

@@ -1,0 +1,181 @@
+"""Figures of an experiment's runs. `prepare_x` gives the numbers, `draw_x` draws them; neither needs a screen."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from hpsearch.records import ExperimentRecord, Outcome
+from hpsearch.report.drawing import BLUE, GREEN, GREY, MARKERS, ORANGE, PANEL, label, new_figure, say, tidy
+from hpsearch.report.replicates import reached, summarise, test_metrics
+
+Points = Sequence[tuple[int, float]]
+
+
+class History(NamedTuple):
+    """The complete trials' values in their order, the best so far, and the numbers of the other trials."""
+
+    metric: str
+    numbers: tuple[int, ...]
+    values: tuple[float, ...]
+    best: tuple[float, ...]
+    others: tuple[int, ...]
+
+
+def prepare_history(record: ExperimentRecord) -> History:
+    """Values of trials that are not complete are left out: they are of a smaller budget."""
+    kept = [
+        (trial.number, trial.value)
+        for trial in record.trials
+        if trial.outcome is Outcome.COMPLETE and trial.value is not None and math.isfinite(trial.value)
+    ]
+    numbers, values = tuple(number for number, _ in kept), tuple(value for _, value in kept)
+    others = tuple(t.number for t in record.trials if t.outcome is not None and t.number not in numbers)
+    return History(record.objective.metric, numbers, values, tuple(reached(values, record.objective.goal)), others)
+
+
+def draw_history(history: History) -> Figure:
+    """Points for the trials, a line for the best so far, ticks at the foot for trials without a full value."""
+    figure = new_figure()
+    axes = figure.add_subplot()
+    tidy(axes, x="trial", y=history.metric)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if not history.numbers:
+        say(axes, "no trial is complete yet")
+        return figure
+    axes.plot(history.numbers, history.values, "o", color=BLUE, markersize=4, label="complete trials")
+    axes.step(history.numbers, history.best, where="post", color=ORANGE, label="best so far")
+    if history.others:
+        feet = [0.0] * len(history.others)
+        transform = axes.get_xaxis_transform()
+        axes.plot(
+            history.others, feet, "|", color=GREY, transform=transform, clip_on=False, label="pruned, failed, ..."
+        )
+    axes.legend(frameon=False)
+    return figure
+
+
+class Curve(NamedTuple):
+    """The metric of one trial at its steps."""
+
+    number: int
+    complete: bool
+    best: bool
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+class LearningCurves(NamedTuple):
+    """The curves of all trials, the best one last; `unit` is what a step counts."""
+
+    metric: str
+    unit: str
+    curves: tuple[Curve, ...]
+
+
+def prepare_learning_curves(record: ExperimentRecord, *, points: Mapping[int, Points] | None = None) -> LearningCurves:
+    """Take the metric at each step from `points` by trial number, or else what was reported to the search.
+
+    With the rule `best` that is the best value so far, not the metric itself.
+    """
+    best = record.best
+    curves = []
+    for trial in record.trials:
+        given = trial.history if points is None else points.get(trial.number, ())
+        finite = [(step, value) for step, value in given if math.isfinite(value)]
+        if finite:
+            steps, values = zip(*finite, strict=True)
+            complete, is_best = trial.outcome is Outcome.COMPLETE, best is not None and trial.number == best.number
+            curves.append(Curve(trial.number, complete, is_best, steps, values))
+    metric = record.objective.metric + (" (as reported)" if points is None else "")
+    return LearningCurves(metric, record.unit, tuple(sorted(curves, key=lambda curve: (curve.best, curve.complete))))
+
+
+def draw_learning_curves(curves: LearningCurves) -> Figure:
+    """Complete trials in blue, the others in grey, the best one in orange on top."""
+    figure = new_figure()
+    axes = figure.add_subplot()
+    tidy(axes, x=curves.unit, y=curves.metric)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if not curves.curves:
+        say(axes, "nothing has been reported yet")
+        return figure
+    named: set[str] = set()
+    for curve in curves.curves:
+        name = f"trial {curve.number} (best)" if curve.best else "complete" if curve.complete else "not complete"
+        colour = ORANGE if curve.best else BLUE if curve.complete else GREY
+        width, alpha, marker = (2.2, 1.0, "o") if curve.best else (1.0, 0.6, ".")
+        shown = "" if name in named else name
+        axes.plot(
+            curve.steps, curve.values, marker=marker, markersize=3, color=colour, lw=width, alpha=alpha, label=shown
+        )
+        named.add(name)
+    axes.legend(frameon=False)
+    return figure
+
+
+class Replicates(NamedTuple):
+    """One test metric: values, mean and standard deviation by confirmed trial, and the baselines' scores."""
+
+    metric: str
+    trials: tuple[int, ...]
+    values: tuple[tuple[float, ...], ...]
+    means: tuple[float, ...]
+    deviations: tuple[float | None, ...]
+    baselines: tuple[tuple[str, float], ...]
+
+
+def prepare_replicates(record: ExperimentRecord) -> tuple[Replicates, ...]:
+    """Return the complete replicates' scores, a group for each test metric that any of them has."""
+    groups = []
+    summaries = summarise(record.replicates)
+    for metric in test_metrics(record):
+        trials = [number for number, scores in summaries.items() if metric in scores]
+        if not trials:
+            continue
+        values = [
+            tuple(
+                each.scores[metric]
+                for each in record.replicates
+                if each.number == number and each.outcome is Outcome.COMPLETE and metric in each.scores
+            )
+            for number in trials
+        ]
+        baselines = [(each.name, each.scores[metric]) for each in record.baselines if metric in each.scores]
+        found = [summaries[number][metric] for number in trials]
+        means, deviations = tuple(each.mean for each in found), tuple(each.sd for each in found)
+        groups.append(Replicates(metric, tuple(trials), tuple(values), means, deviations, tuple(baselines)))
+    return tuple(groups)
+
+
+def draw_replicates(groups: Sequence[Replicates]) -> Figure:
+    """Draw a panel for each metric: points for the seeds, mean and deviation beside, lines for the baselines."""
+    figure = new_figure(max(4.5, PANEL[0] * 1.4 * len(groups)), 3.6)
+    if not groups:
+        axes = figure.add_subplot()
+        tidy(axes, x="confirmed trial", y="test score")
+        say(axes, "nothing has been confirmed yet")
+    for index, group in enumerate(groups):
+        _draw_group(figure.add_subplot(1, len(groups), index + 1), group)
+    return figure
+
+
+def _draw_group(axes: Axes, group: Replicates) -> None:
+    tidy(axes, x="confirmed trial", y=group.metric)
+    places = range(len(group.trials))
+    axes.set_xticks(places, [str(number) for number in group.trials])
+    axes.set_xlim(-0.6, len(group.trials) - 0.4)
+    for place, values, mean, deviation in zip(places, group.values, group.means, group.deviations, strict=True):
+        name = f"{len(values)} seeds" if place == 0 else ""
+        axes.plot([place] * len(values), values, "o", color=BLUE, alpha=0.7, markersize=5, label=name)
+        bar = None if deviation is None else [deviation]
+        shown = "mean ± sd" if place == 0 else ""
+        axes.errorbar([place + 0.15], [mean], yerr=bar, fmt="D", color=ORANGE, capsize=4, markersize=5, label=shown)
+    for index, (name, score) in enumerate(group.baselines):
+        style = ("--", ":", "-.")[index % 3]
+        marker = MARKERS[index % len(MARKERS)]
+        axes.axhline(score, ls=style, color=GREEN, marker=marker, markevery=[0], label=label(name))
+    axes.legend(frameon=False, fontsize="small")

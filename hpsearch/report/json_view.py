@@ -1,0 +1,57 @@
+"""An experiment as plain data that JSON can hold."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from hpsearch.records import ExperimentRecord, RunRecord
+from hpsearch.report.replicates import summarise
+
+
+def show_json(record: ExperimentRecord) -> dict[str, Any]:
+    """Return `experiment`, `trials`, `best` and `confirm`; numbers that are not finite become None."""
+    best = record.best
+    shown: dict[str, Any] = _finite(
+        {
+            "experiment": record.name,
+            "trials": [_trial(trial) for trial in record.trials],
+            "best": None if best is None else _fields(best, "number", "value", "step", "params"),
+            "confirm": _confirm(record),
+        }
+    )
+    return shown
+
+
+def _fields(run: RunRecord, *names: str) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in names}
+
+
+def _trial(trial: RunRecord) -> dict[str, Any]:
+    return _fields(trial, "number", "outcome", "reason", "value", "step", "params", "seed", "seconds")
+
+
+def _confirm(record: ExperimentRecord) -> dict[str, Any] | None:
+    if not record.replicates and not record.baselines:
+        return None
+    names = ("number", "replicate", "seed", "outcome", "reason", "value", "step", "scores", "seconds")
+    return {
+        "replicates": [_fields(replicate, *names) for replicate in record.replicates],
+        "summary": {
+            str(number): {metric: asdict(summary) for metric, summary in metrics.items()}
+            for number, metrics in summarise(record.replicates).items()
+        },
+        "baselines": {baseline.name: baseline.scores for baseline in record.baselines},
+    }
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, Sequence):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,134 @@
+"""An experiment as a person reads it in a terminal."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from hpsearch.records import ExperimentRecord, Outcome, RunRecord
+from hpsearch.report.fitted_table import Column, FittedTable
+from hpsearch.report.replicates import Summary, listed, summarise, test_metrics
+from hpsearch.report.wording import (
+    SEPARATOR,
+    UNKNOWN,
+    assignments,
+    duration,
+    number,
+    one_line,
+    plain,
+    rule,
+    short_names,
+    shorten,
+)
+
+LONGEST_VALUE = 24
+"""So many characters of a parameter's text are shown in a column."""
+
+
+def show_experiment(
+    record: ExperimentRecord, *, limit: int = 20, importance: Mapping[str, float] | None = None, unit: str | None = None
+) -> RenderableType:
+    """Return what there is to see: the objective, the best `limit` trials, the best one, its confirmation, warnings.
+
+    `importance` (by parameter, as shares) puts the columns into its order. `unit`: what a step counts, if not the record's.
+    """
+    unit = unit or record.unit
+    parts: list[RenderableType] = [*_header(record, unit), Text()]
+    if record.trials:
+        parts += [_trials(record, limit, importance or {}, unit), *_more(record, limit), Text(), *_best(record, unit)]
+    if importance:
+        names = short_names(importance)
+        shares = (f"{names[path]} {share:.0%}" for path, share in importance.items())
+        parts.append(Text("importance: " + ", ".join(shares)))
+    if record.replicates or record.baselines:
+        parts += [Text(), *_confirmation(record)]
+    parts += [Text(f"warning: {one_line(warning)}", "yellow") for warning in record.warnings]
+    return Group(*parts)
+
+
+def _header(record: ExperimentRecord, unit: str) -> Iterator[Text]:
+    objective = record.objective
+    yield Text.assemble((one_line(record.name), "bold"), f"{SEPARATOR}{one_line(record.family)}")
+    yield Text(f"{one_line(objective.metric)}, {objective.goal}, {rule(record.at, unit)}")
+    counts = Counter(_outcome(trial) for trial in record.trials)
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+    trials = "1 trial" if len(record.trials) == 1 else f"{len(record.trials)} trials"
+    yield Text(f"{trials} in {duration(record.elapsed)}" + (f": {outcomes}" if outcomes else ""))
+
+
+def _outcome(run: RunRecord) -> str:
+    return "unfinished" if run.outcome is None else run.outcome.replace("_", " ")
+
+
+def _trials(record: ExperimentRecord, limit: int, importance: Mapping[str, float], unit: str) -> FittedTable:
+    shown = listed(record)[:limit]
+    columns = [
+        Column("trial", [str(trial.number) for trial in shown]),
+        Column("outcome", [_outcome(trial) for trial in shown], justify="left"),
+        Column(one_line(record.objective.metric), [number(trial.value) for trial in shown]),
+        Column(unit, [UNKNOWN if trial.step is None else str(trial.step) for trial in shown], rank=1),
+        Column("time", [duration(trial.seconds) for trial in shown], rank=2),
+    ]
+    varying = _varying(record.trials)
+    names = short_names(varying)
+    for rank, path in enumerate(sorted(varying, key=lambda path: -importance.get(path, 0.0)), start=4):
+        cells = [shorten(plain(trial.params[path]), LONGEST_VALUE) if path in trial.params else "" for trial in shown]
+        columns.append(Column(names[path], cells, rank=rank))
+    reasons = ["" if trial.outcome is Outcome.COMPLETE else one_line(trial.reason or "") for trial in shown]
+    if any(reasons):
+        columns.append(Column("reason", reasons, rank=3, justify="left", flexible=True))
+    return FittedTable(columns, noun="column")
+
+
+def _varying(trials: Sequence[RunRecord]) -> list[str]:
+    """Return the parameters that do not have one and the same value in all trials, in the order of the space."""
+    paths = dict.fromkeys(path for trial in trials for path in trial.params)
+    return [path for path in paths if len({plain(trial.params.get(path, "")) for trial in trials}) > 1]
+
+
+def _more(record: ExperimentRecord, limit: int) -> Iterator[Text]:
+    if len(record.trials) > limit:
+        yield Text(f"… and {len(record.trials) - limit} more trials", "dim")
+
+
+def _best(record: ExperimentRecord, unit: str) -> Iterator[RenderableType]:
+    best = record.best
+    if best is None:
+        yield Text("no trial is complete yet")
+        return
+    value = number(best.value)
+    yield Text.assemble("best: ", (value, "bold green"), f", trial {best.number} at {unit} {best.step}")
+    yield Padding(Text(assignments(best.params)), (0, 0, 0, 2))
+
+
+def _confirmation(record: ExperimentRecord) -> Iterator[RenderableType]:
+    summaries = summarise(record.replicates)
+    metrics = test_metrics(record)
+    seeds = [str(max((summary.n for summary in scores.values()), default=0)) for scores in summaries.values()]
+    columns = [
+        Column("", _rows(record, [f"trial {trial}" for trial in summaries]), justify="left", flexible=True),
+        Column("seeds", [*seeds, *("" for _ in record.baselines)], rank=1),
+    ]
+    for rank, metric in enumerate(metrics, start=1):
+        cells = [_mean(scores.get(metric)) for scores in summaries.values()]
+        cells += [number(baseline.scores.get(metric)) for baseline in record.baselines]
+        columns.append(Column(one_line(metric), cells, rank=rank if rank > 1 else 0, justify="left"))
+    yield Text("confirmation on fresh seeds, test split: mean ± standard deviation", "bold")
+    yield FittedTable(columns)
+    for each in record.replicates:
+        if each.outcome is not Outcome.COMPLETE:
+            reason = f" ({one_line(each.reason)})" if each.reason else ""
+            run = f"replicate {each.replicate} of trial {each.number}"
+            yield Text(f"{run}: {_outcome(each)}{reason}; it is not in the mean", "yellow")
+
+
+def _rows(record: ExperimentRecord, trials: Sequence[str]) -> list[str]:
+    return [*trials, *(f"{one_line(baseline.name)} (baseline)" for baseline in record.baselines)]
+
+
+def _mean(summary: Summary | None) -> str:
+    if summary is None:
+        return UNKNOWN
+    return number(summary.mean) if summary.sd is None else f"{number(summary.mean)} ± {number(summary.sd)}"

@@ -1,0 +1,82 @@
+"""Numbers, durations and parameter names as people read them. No text that comes out of here can break a line."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+UNKNOWN = "—"
+SEPARATOR = " · "
+
+
+def number(value: float | None) -> str:
+    """Return a number with 4 significant digits: 0.9134, 3.1e-4, 1.235e4; whole numbers (int) in full."""
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, int):
+        return str(value)
+    digits, exponent, power = (f"{value:.3e}" if 0 < abs(value) < 1e-3 else f"{value:.4g}").partition("e")
+    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return f"{digits}e{int(power)}" if exponent else digits
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time with its two largest units: 14.2 s, 3 min 20 s, 1 h 05 min, 2 d 4 h."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks, escape sequences and other control characters."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def shorten(text: str, length: int) -> str:
+    """Return a text that has at most so many characters, the last one an ellipsis when something was cut off."""
+    return text if len(text) <= length else text[: max(length - 1, 0)] + "…"
+
+
+def plain(value: Any) -> str:
+    """Return a parameter's value: numbers short, text bare, everything else as JSON."""
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number(value)
+    return one_line(json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":")))
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """Return for each dotted path the fewest last words that tell it from the others."""
+    known = list(dict.fromkeys(paths))
+    taken = Counter(ending for path in known for ending in _endings(path))
+    return {path: one_line(next((ending for ending in _endings(path) if taken[ending] == 1), path)) for path in known}
+
+
+def _endings(path: str) -> list[str]:
+    words = path.split(".")
+    return [".".join(words[start:]) for start in reversed(range(len(words)))]
+
+
+def assignments(params: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
+    """Return `learning_rate=3.1e-4 width=256`, by the names that `short_names` gave."""
+    called = short_names(params) if names is None else names
+    return " ".join(f"{called.get(path, path)}={plain(value)}" for path, value in params.items())
+
+
+def score_list(scores: Mapping[str, float]) -> str:
+    """Return `test/auc 0.91, test/loss 0.3`."""
+    return ", ".join(f"{one_line(name)} {number(value)}" for name, value in scores.items())
+
+
+def rule(at: Any, unit: str) -> str:
+    """Return at which step the objective is taken, in words."""
+    if isinstance(at, Mapping):
+        return f"mean of the last {at['mean_of_last']} {unit}s"
+    return f"at the {at} {unit}"

@@ -1,0 +1,35 @@
+"""YAML to a typed Space: every name, value, bound and option is checked before the first trial."""
+
+from hpsearch.space.differences import differences
+from hpsearch.space.objective import objective_value
+from hpsearch.space.ranges import Choice, Float, Int, Range
+from hpsearch.space.reading import read_space, space_from_resolved
+from hpsearch.space.requirements import Requirement
+from hpsearch.space.schema import json_schema
+from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search
+from hpsearch.space.space import FamilyFace, Space
+from hpsearch.space.suggest import Trial, suggest, suggested
+from hpsearch.space.template import Parameter
+
+__all__ = [
+    "Choice",
+    "Confirm",
+    "FamilyFace",
+    "Float",
+    "Int",
+    "MeanOfLast",
+    "Objective",
+    "Parameter",
+    "Range",
+    "Requirement",
+    "Search",
+    "Space",
+    "Trial",
+    "differences",
+    "json_schema",
+    "objective_value",
+    "read_space",
+    "space_from_resolved",
+    "suggest",
+    "suggested",
+]

@@ -1,0 +1,169 @@
+"""What a settings class expects at each of its fields: a section, a branch, a list of either, or a single value."""
+
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from hpsearch.settings import Option
+
+_BOUNDS = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
+_NOUNS: dict[Any, str] = {float: "a number", int: "a whole number", bool: "true or false", str: "text", Path: "a path"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A group of settings by name."""
+
+    fields: Mapping[str, FieldInfo]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One of several named groups of settings."""
+
+    options: Mapping[str, type[BaseModel]]
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list whose items are all alike."""
+
+    annotation: Any
+
+    @property
+    def item(self) -> "Shape":
+        """What each item is."""
+        return shape_of(self.annotation)
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A single value."""
+
+
+Shape = Section | Branch | Items | Leaf
+
+
+def section_of(model: type[BaseModel]) -> Section:
+    """Return the fields of a settings class, without the name of an option."""
+    hidden = "kind" if issubclass(model, Option) else ""
+    return Section({name: field for name, field in model.model_fields.items() if name != hidden})
+
+
+def shape_of(annotation: Any) -> Shape:
+    """Return what an annotation expects; `None` beside something else does not change it."""
+    members = [_bare(member) for member in _members(annotation) if member is not type(None)]
+    if members and all(isinstance(member, type) and issubclass(member, Option) for member in members):
+        return Branch({member.model_fields["kind"].default: member for member in members})
+    if len(members) != 1:
+        return Leaf()
+    only = members[0]
+    if isinstance(only, type) and issubclass(only, BaseModel):
+        return section_of(only)
+    arguments = get_args(only)
+    if get_origin(only) in (list, Sequence) or (get_origin(only) is tuple and arguments[1:] == (...,)):
+        return Items(arguments[0])
+    return Leaf()
+
+
+def field_shape(field: FieldInfo) -> Shape:
+    """Return what a field expects."""
+    return shape_of(field.annotation)
+
+
+def is_optional(annotation: Any) -> bool:
+    """Say whether null is accepted."""
+    return annotation is None or type(None) in _members(annotation) or annotation is Any
+
+
+def without_null(annotation: Any) -> Any:
+    """Return the one thing that an annotation accepts beside null."""
+    return next(_bare(member) for member in _members(annotation) if member is not type(None))
+
+
+def walk(shape: Shape, path: Sequence[str | int]) -> Iterator[tuple[str | int, Shape, FieldInfo | None]]:
+    """Follow a path of names, option names and indices; yield each step with what it leads to, until one is unknown."""
+    field: FieldInfo | None = None
+    for step in path:
+        if isinstance(shape, Section) and step in shape.fields:
+            field = shape.fields[str(step)]
+            shape = field_shape(field)
+        elif isinstance(shape, Branch) and step in shape.options:
+            shape, field = section_of(shape.options[str(step)]), None
+        elif isinstance(shape, Items) and str(step).isdecimal():
+            shape, field = shape.item, None
+        else:
+            return
+        yield step, shape, field
+
+
+def expectation(field: FieldInfo) -> str:
+    """Say in words what a field accepts, for example `a number above 0 or null`."""
+    return describe(field.annotation, field.metadata)
+
+
+def describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+    """Say in words what an annotation accepts."""
+    if get_origin(annotation) is Annotated:
+        inner, *more = get_args(annotation)
+        return describe(inner, [*metadata, *_opened(more)])
+    members = [member for member in _members(annotation) if member is not type(None)]
+    shape = shape_of(annotation)
+    if isinstance(shape, Branch):
+        words = [f"one of {', '.join(shape.options)}"]
+    elif len(members) > 1:
+        words = [describe(member, metadata) for member in members]
+    else:
+        words = [_describe_one(member, shape, metadata) for member in members]
+    return " or ".join([*words, "null"] if type(None) in _members(annotation) else words)
+
+
+def _describe_one(annotation: Any, shape: Shape, metadata: Sequence[Any]) -> str:
+    if get_origin(annotation) is Annotated:
+        return describe(annotation, metadata)
+    if isinstance(shape, Section):
+        return f"a section with {', '.join(shape.fields)}"
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return f"one of {', '.join(str(argument) for argument in arguments)}"
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return f"one of {', '.join(str(member.value) for member in annotation)}"
+    if isinstance(shape, Items):
+        return f"a list, each {describe(shape.annotation)}"
+    if (origin or annotation) in (list, tuple, dict, Mapping):
+        return "a mapping" if (origin or annotation) in (dict, Mapping) else "a list"
+    kind = _NOUNS.get(annotation) or f"a value of type {getattr(annotation, '__name__', annotation)}"
+    bounds = [
+        f"{word} {getattr(rule, name):g}" for rule in metadata for name, word in _BOUNDS.items() if hasattr(rule, name)
+    ]
+    patterns = [f"matching {rule.pattern}" for rule in metadata if getattr(rule, "pattern", None)]
+    return " ".join([kind, " and ".join(bounds), *patterns]).replace("  ", " ").strip()
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(inner for member in get_args(annotation) for inner in _members_kept(member))
+    return (annotation,)
+
+
+def _members_kept(member: Any) -> tuple[Any, ...]:
+    """Members of a union inside a union; an annotated single type keeps its metadata."""
+    bare = _bare(member)
+    return _members(bare) if get_origin(bare) in (Union, types.UnionType) else (member,)
+
+
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _opened(metadata: Sequence[Any]) -> list[Any]:
+    """Open the FieldInfo objects that `Annotated[..., Field(gt=0)]` nests inside a union."""
+    return [item for entry in metadata for item in (entry.metadata if isinstance(entry, FieldInfo) else [entry])]

@@ -1,0 +1,214 @@
+"""Reading a space file: the whole of it is checked, and all its mistakes are raised at once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from hpsearch.errors import HpsearchError, Problem, SpaceError, suggestion
+from hpsearch.space.feasibility import check_feasible
+from hpsearch.space.fields import Section, section_of
+from hpsearch.space.located_yaml import Node, Place, node_from_plain, read_file
+from hpsearch.space.overlay import lay_over, parse_override
+from hpsearch.space.range_syntax import show
+from hpsearch.space.requirements import Requirement, RequirementError, parse_requirement
+from hpsearch.space.search_settings import Confirm, Grid, Objective, Search, check_objective
+from hpsearch.space.space import FamilyFace, Space
+from hpsearch.space.start import read_start
+from hpsearch.space.template import Template
+from hpsearch.space.template_reading import TemplateReader
+from hpsearch.space.validation import check_section, check_template, written_at
+
+Resolve = Callable[[str, Path], FamilyFace]
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+_OWN = ("family", "objective", "search", "require", "start", "confirm", "quick")
+
+
+def read_space(path: Path, resolve: Resolve, *, overrides: Sequence[str] = (), quick: bool = False) -> Space:
+    """Read and check a space file.
+
+    `resolve` finds the family that the file names; it may raise HpsearchError. `quick` lays the file's quick section
+    over it, and `overrides` (`a.b.c=VALUE`, VALUE being YAML) come last. The quick section is checked even when it is
+    not asked for. Errors: SpaceError with every mistake.
+    """
+    text, root = read_file(path)
+    problems: list[Problem] = []
+    family, face = _resolve_family(root, path, resolve, problems)
+    reading = _Reading(path, text, family, face, problems)
+    laid = reading.parse_overrides(overrides)
+    space = reading.read(root, [laid])
+    if face is not None and "quick" in root.mapping:
+        hurried = reading.read(root, [reading.quick(root), laid])
+        space = hurried if quick else space
+    if space is None or problems:
+        raise SpaceError(dict.fromkeys(problems))
+    return space
+
+
+def space_from_resolved(
+    resolved: Mapping[str, Any], face: FamilyFace, *, path: Path = Path("resolved.json"), text: str = ""
+) -> Space:
+    """Return the space that `Space.resolved` described. Errors: SpaceError, when the family has changed since."""
+    problems: list[Problem] = []
+    root = node_from_plain(resolved, Place(str(path)))
+    space = _Reading(path, text, str(resolved.get("family", "")), face, problems).read(root, [])
+    if space is None or problems:
+        raise SpaceError(dict.fromkeys(problems))
+    return space
+
+
+def _resolve_family(root: Node, path: Path, resolve: Resolve, problems: list[Problem]) -> tuple[str, FamilyFace | None]:
+    if not isinstance(root.value, dict):
+        found = "is empty" if root.value is None else f"holds {show(root.plain())}"
+        raise SpaceError([root.place.problem(f"a space is a mapping with family and objective; this file {found}")])
+    node = root.child("family")
+    if node is None:
+        problems.append(root.place.problem("missing section 'family' (expected the name of a family)"))
+        return "", None
+    if not isinstance(node.value, str):
+        problems.append(node.place.problem(f"family: {show(node.plain())} is not the name of a family"))
+        return "", None
+    try:
+        face = resolve(node.value, path)
+    except HpsearchError as error:
+        problems.append(node.place.problem(str(error)))
+        return node.value, None
+    clash = [name for name in _OWN if name in face.Config.model_fields]
+    if clash:
+        problems.append(node.place.problem(f"the family's configuration has a reserved section: {', '.join(clash)}"))
+    return node.value, face
+
+
+Laid = Sequence[tuple[str, Node]]
+
+
+@dataclass
+class _Reading:
+    path: Path
+    text: str
+    family: str
+    face: FamilyFace | None
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def settings(self) -> Section:
+        """Return the settings that belong to the family."""
+        return section_of(self.face.Config) if self.face else Section({})
+
+    def parse_overrides(self, overrides: Sequence[str]) -> Laid:
+        laid = []
+        for override in overrides:
+            try:
+                laid.append(parse_override(override))
+            except SpaceError as error:
+                self.problems.extend(error.problems)
+        return laid
+
+    def quick(self, root: Node) -> Laid:
+        node = root.mapping["quick"]
+        if not isinstance(node.value, dict) and node.value is not None:
+            self.problems.append(node.place.problem("quick is a mapping such as {search.trials: 8}"))
+        return list(node.mapping.items())
+
+    def read(self, root: Node, layers: Sequence[Laid]) -> Space | None:
+        """Return the space with the layers over it, or None when there is nothing to return."""
+        before = len(self.problems)
+        replaced: list[str] = []  # since `start` was written
+        for layer in layers if self.face else ():
+            for path, value in layer:
+                root = lay_over(root, path, value, self.everything(), self.problems)
+            paths = [path for path, _ in layer]
+            replaced = [] if "start" in paths else [*replaced, *paths]
+        self.check_names(root)
+        objective = self.objective(root)
+        search = self.section(root, "search", Search)
+        confirm = self.section(root, "confirm", Confirm) if _given(root, "confirm") else None
+        if self.face is None:
+            return None
+        template = self.template(root)
+        requirements = self.requirements(root)
+        if len(self.problems) > before or objective is None or search is None:
+            return None
+        asked = objective, search, confirm
+        checked = tuple(requirement for _, requirement in requirements)
+        space = Space(self.path, self.text, self.family, self.face, *asked, template, requirements=checked)
+        space = replace(space, start=read_start(root, space, replaced, self.problems))
+        self.check_grid(root, space)
+        check_feasible(space, root, [node.place for node, _ in requirements], self.problems)
+        return space
+
+    def check_grid(self, root: Node, space: Space) -> None:
+        if isinstance(space.search.sampler, Grid):
+            for parameter in space.parameters:
+                if parameter.range.grid() is None:
+                    message = f"{parameter.path}: the grid sampler needs finite ranges; give it a step, or use choice"
+                    self.problems.append(written_at(root, parameter.path).place.problem(message))
+
+    def everything(self) -> Section:
+        """Return every section that quick and --set may change."""
+        own: dict[str, Any] = {"objective": Objective, "search": Search, "confirm": Confirm | None}
+        own |= {"require": list[str], "start": list[Any]}
+        fields = {name: FieldInfo.from_annotation(annotation) for name, annotation in own.items()}
+        return Section({**fields, **self.settings.fields})
+
+    def check_names(self, root: Node) -> None:
+        known = (*_OWN, *self.settings.fields)
+        for name, node in root.mapping.items():
+            if self.face is not None and name not in known:
+                message = f"unknown section {name!r}{suggestion(name, known)}; known: {', '.join(known)}"
+                self.problems.append(node.key.problem(message))
+
+    def section(
+        self, root: Node, name: str, model: type[ModelT], given: Mapping[str, Any] | None = None
+    ) -> ModelT | None:
+        """Return a section that holds no ranges; `given` are settings that the file may leave out."""
+        node = root.child(name) or Node({}, root.place, root.key)
+        read = TemplateReader(self.problems, ranges=False).read(node, section_of(model), name)
+        if not isinstance(read, dict):
+            self.problems.append(node.place.problem(f"{name}: {show(node.plain())} is not a section of settings"))
+            return None
+        return check_section(model, Template({**(given or {}), **read}), root, name, self.problems)
+
+    def objective(self, root: Node) -> Objective | None:
+        node = root.child("objective")
+        if node is None:
+            message = "missing section 'objective' (expected objective: {metric: val/<name>})"
+            self.problems.append(root.place.problem(message))
+            return None
+        metrics = self.face.metrics if self.face else {}
+        metric, goal = ((child.value if child else None) for child in (node.child("metric"), node.child("goal")))
+        wrong = check_objective(metric, goal, metrics)
+        for name, message in wrong:
+            self.problems.append(node.nearest([name]).place.problem(f"objective.{name}: {message}"))
+        known = metrics.get(str(metric).partition("/")[2], "minimize" if wrong or self.face is None else None)
+        return self.section(root, "objective", Objective, {"goal": known} if known else {})
+
+    def template(self, root: Node) -> Template:
+        """Return the family's part of the file, checked."""
+        sections = {name: child for name, child in root.mapping.items() if name in self.settings.fields}
+        reader = TemplateReader(self.problems, ranges=True)
+        template = Template(reader.section(replace(root, value=sections), self.settings, ""))
+        if self.face is not None:
+            check_template(self.face.Config, template, root, self.problems)
+        return template
+
+    def requirements(self, root: Node) -> list[tuple[Node, Requirement]]:
+        node = root.child("require")
+        found = []
+        if node is None or node.value is None:
+            return []
+        for item in node.items if isinstance(node.value, list) else [node]:
+            try:
+                found.append((item, parse_requirement(item.plain(), self.settings)))
+            except RequirementError as error:
+                self.problems.append(item.place.problem(f"require: {error}"))
+        return found
+
+
+def _given(root: Node, name: str) -> bool:
+    node = root.child(name)
+    return node is not None and node.value is not None

@@ -1,0 +1,218 @@
+"""The sections of a space file that do not belong to the family: objective, search and confirm."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+
+from hpsearch.errors import suggestion
+from hpsearch.records import Goal
+from hpsearch.settings import UNFOLD, Option, Settings
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd]\s*)+")
+
+
+def parse_duration(value: Any) -> Any:
+    """Turn `90s`, `15m`, `2h`, `1d` or `1h30m` into seconds; a number is seconds already."""
+    if isinstance(value, bool):
+        raise ValueError(f"a duration is expected here, not {str(value).lower()}")  # noqa: TRY004 # pydantic wants it
+    if not isinstance(value, str):
+        return value
+    if not _DURATION.fullmatch(value.strip()):
+        raise ValueError(f"{value!r} is not a duration; write 90s, 15m, 2h, 1d, 1h30m or a number of seconds")
+    return sum(float(amount) * _UNITS[unit] for amount, unit in re.findall(r"(\d+(?:\.\d+)?)([smhd])", value))
+
+
+_WRITTEN: list[dict[str, Any]] = [
+    {"type": "number", "exclusiveMinimum": 0},
+    {"type": "string", "pattern": f"^{_DURATION.pattern}$"},
+]
+Duration = Annotated[float, Field(gt=0), BeforeValidator(parse_duration), WithJsonSchema({"anyOf": [*_WRITTEN]})]
+
+
+class MeanOfLast(Settings):
+    """The mean of the last so many reported values."""
+
+    mean_of_last: int = Field(ge=1)
+
+
+class Objective(Settings):
+    """What the search improves: a validation metric, its direction, and the step at which it is taken."""
+
+    metric: str
+    goal: Goal
+    at: Literal["best", "last"] | MeanOfLast = "best"
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _one_rule(cls, value: Any) -> Any:
+        known = isinstance(value, MeanOfLast) or value in ("best", "last")
+        if not known and not (isinstance(value, dict) and list(value) == ["mean_of_last"]):
+            raise ValueError("expected best, last or {mean_of_last: k}")
+        return value
+
+
+class TPE(Option):
+    """Tree-structured Parzen estimator (Bergstra et al. 2011), after `startup` random trials."""
+
+    kind: Literal["tpe"] = "tpe"
+    startup: int = Field(default=10, ge=0)
+
+
+class RandomSampler(Option):
+    """Independent random configurations."""
+
+    kind: Literal["random"] = "random"
+
+
+class Grid(Option):
+    """Every configuration once; each range must be finite."""
+
+    kind: Literal["grid"] = "grid"
+
+
+class GaussianProcess(Option):
+    """Bayesian optimization with a Gaussian process, after `startup` random trials."""
+
+    kind: Literal["gp"] = "gp"
+    startup: int = Field(default=10, ge=0)
+
+
+class CMAES(Option):
+    """Covariance matrix adaptation (Hansen 2016), after `startup` random trials; numbers only."""
+
+    kind: Literal["cmaes"] = "cmaes"
+    startup: int = Field(default=1, ge=0)
+
+
+class QuasiMonteCarlo(Option):
+    """A low-discrepancy sequence, more even than random."""
+
+    kind: Literal["qmc"] = "qmc"
+
+
+class NSGA2(Option):
+    """The genetic algorithm of Deb et al. 2002."""
+
+    kind: Literal["nsga2"] = "nsga2"
+    population: int = Field(default=50, ge=2)
+
+
+class NoPruner(Option):
+    """Every trial is trained to its end."""
+
+    kind: Literal["none"] = "none"
+
+
+class Median(Option):
+    """Stop a trial that is worse than the median of the earlier ones at the same step."""
+
+    kind: Literal["median"] = "median"
+    startup: int = Field(default=5, ge=0)
+    warmup: int = Field(default=0, ge=0)
+    every: int = Field(default=1, ge=1)
+
+
+class Percentile(Option):
+    """Stop a trial that is not among the best `percent` of the earlier ones at the same step."""
+
+    kind: Literal["percentile"] = "percentile"
+    percent: float = Field(default=25.0, ge=0, le=100)
+    startup: int = Field(default=5, ge=0)
+    warmup: int = Field(default=0, ge=0)
+    every: int = Field(default=1, ge=1)
+
+
+class ASHA(Option):
+    """Asynchronous successive halving (Li et al. 2020): one in `reduction` goes on from each rung."""
+
+    kind: Literal["asha"] = "asha"
+    minimum: int = Field(default=1, ge=1)
+    reduction: int = Field(default=3, ge=2)
+
+
+class Hyperband(Option):
+    """Successive halving with several first rungs (Li et al. 2018)."""
+
+    kind: Literal["hyperband"] = "hyperband"
+    minimum: int = Field(default=1, ge=1)
+    reduction: int = Field(default=3, ge=2)
+
+
+class Patient(Option):
+    """Stop a trial that has not gained `minimum_gain` in `patience` steps."""
+
+    kind: Literal["patient"] = "patient"
+    patience: int = Field(default=3, ge=0)
+    minimum_gain: float = Field(default=0.0, ge=0)
+
+
+class Threshold(Option):
+    """Stop a trial whose value leaves the bounds."""
+
+    kind: Literal["threshold"] = "threshold"
+    lower: float | None = None
+    upper: float | None = None
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> "Threshold":
+        if self.lower is None and self.upper is None:
+            raise ValueError("give at least one of lower and upper")
+        if self.lower is not None and self.upper is not None and self.lower >= self.upper:
+            raise ValueError("lower must be below upper")
+        return self
+
+
+Sampler = TPE | RandomSampler | Grid | GaussianProcess | CMAES | QuasiMonteCarlo | NSGA2
+Pruner = NoPruner | Median | Percentile | ASHA | Hyperband | Patient | Threshold
+
+
+class Search(Settings):
+    """How the search is run; durations are in seconds, pruners count reported steps (epochs, unless told otherwise)."""
+
+    engine: str = "optuna"
+    sampler: Annotated[Sampler, Field(discriminator="kind"), UNFOLD] = TPE()
+    pruner: Annotated[Pruner, Field(discriminator="kind"), UNFOLD] = ASHA()
+    trials: int = Field(default=50, ge=1)
+    time: Duration | None = None
+    """When the whole search stops asking for trials."""
+    trial_time: Duration | None = None
+    """When a single trial is stopped as timed out."""
+    seed: int = 0
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    retries: int = Field(default=2, ge=0)
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _workers(cls, value: Any) -> Any:
+        if value != "auto" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ValueError("expected auto or a whole number of at least 1")
+        return value
+
+
+class Confirm(Settings):
+    """Which winners are trained again, and on how many fresh seeds."""
+
+    top: int = Field(default=1, ge=1)
+    seeds: int = Field(default=5, ge=1)
+
+
+def check_objective(metric: Any, goal: Any, metrics: Mapping[str, Goal]) -> list[tuple[str, str]]:
+    """Return what is wrong with a metric and goal, given the metrics of the family, as (setting, message)."""
+    if not isinstance(metric, str):
+        return []
+    split, slash, name = metric.partition("/")
+    if split == "test" and slash:
+        return [
+            ("metric", "the test split is read only by confirm: a search on it would leave nothing to confirm with")
+        ]
+    known = [f"val/{each}" for each in sorted(metrics)]
+    if split != "val" or not name or (metrics and name not in metrics):
+        listed = f"; known: {', '.join(known)}" if known else "; write val/<name of the metric>"
+        return [("metric", f"unknown metric {metric!r}{suggestion(metric, known)}{listed}")]
+    direction = metrics.get(name)
+    if direction and goal in tuple(Goal) and goal != direction:
+        return [("goal", f"{metric} is to {direction}, not to {goal}")]
+    return []

@@ -1,0 +1,149 @@
+"""A space: a configuration of a family in which values are ranges, and what the search asks of it."""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ValidationError
+
+from hpsearch.errors import HpsearchError, suggestion
+from hpsearch.records import Goal
+from hpsearch.space.mistakes import mistakes_of
+from hpsearch.space.range_syntax import show
+from hpsearch.space.requirements import Requirement
+from hpsearch.space.search_settings import Confirm, Objective, Search
+from hpsearch.space.template import Parameter, Template
+
+
+class FamilyFace(Protocol):
+    """What a space needs to know of a family."""
+
+    @property
+    def Config(self) -> type[BaseModel]:  # noqa: N802 # it is a class
+        """The settings class of a complete configuration."""
+        ...
+
+    @property
+    def metrics(self) -> Mapping[str, Goal]:
+        """Every score of the family with its direction; empty when any name may come."""
+        ...
+
+
+@dataclass(frozen=True)
+class Space:
+    """A space that has been checked. `text` is the file as given; everything else is after quick and --set."""
+
+    path: Path
+    text: str
+    family: str
+    face: FamilyFace
+    objective: Objective
+    search: Search
+    confirm: Confirm | None
+    template: Template
+    requirements: tuple[Requirement, ...] = ()
+    start: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every range, in the order of the file, branches before what hangs on them."""
+        return self.template.parameters
+
+    @property
+    def size(self) -> int | None:
+        """How many configurations there are, requirements aside; None when a range is continuous."""
+        return self.template.size
+
+    def active(self, params: Mapping[str, Any]) -> tuple[Parameter, ...]:
+        """Return the parameters that exist under the options that `params` has taken."""
+        return self.template.active(params)
+
+    def configuration(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the plain nested configuration; what the space does not mention is left to the family's defaults.
+
+        Errors: HpsearchError when a parameter that exists has no value.
+        """
+        return self.template.fill(params)
+
+    def config(self, params: Mapping[str, Any]) -> BaseModel:
+        """Return the validated configuration. Errors: HpsearchError when the family refuses it."""
+        try:
+            return self.face.Config.model_validate(self.configuration(params))
+        except ValidationError as error:
+            found = mistakes_of(self.face.Config, error)
+            raise HpsearchError("; ".join(mistake.message for mistake in found)) from error
+
+    def violation(self, params: Mapping[str, Any]) -> str | None:
+        """Return the first requirement that the values break, or what the family says against them; else None."""
+        try:
+            config = self.config(params)
+        except HpsearchError as error:
+            return str(error)
+        return next((requirement.text for requirement in self.requirements if requirement.broken(config)), None)
+
+    def check_params(self, params: Mapping[str, Any], *, partial: bool = False) -> list[str]:
+        """Return what keeps the values from being a configuration of this space; `partial` allows missing ones."""
+        found = [f"{path}: {message}" for path, message in self.wrong_params(params).items()]
+        if not partial:
+            active = self.active(params)
+            found += [f"{parameter.path}: no value" for parameter in active if parameter.path not in params]
+        if not found and all(parameter.path in params for parameter in self.active(params)):
+            violation = self.violation(params)
+            found += [f"breaks {violation}"] if violation else []
+        return found
+
+    def wrong_params(self, params: Mapping[str, Any]) -> dict[str, str]:
+        """Return, by name, which values name no parameter, lie outside its range or belong to an option not taken."""
+        known = {parameter.path: parameter for parameter in self.parameters}
+        wrong: dict[str, str] = {}
+        for path, value in params.items():
+            parameter = known.get(path)
+            if parameter is None:
+                wrong[path] = (
+                    f"is not a range of this space{suggestion(path, known)}; known: {', '.join(known) or 'none'}"
+                )
+            elif not parameter.range.contains(value):
+                wrong[path] = f"{show(value)} is not in {show(parameter.range.written())}"
+            else:
+                taken = [
+                    f"{branch} is {params[branch]!r}"
+                    for branch, name in parameter.when
+                    if params.get(branch, name) != name
+                ]
+                if taken:
+                    wrong[path] = f"does not exist when {taken[0]}"
+        return wrong
+
+    def sample(self, rng: random.Random) -> dict[str, Any]:
+        """Draw a value for every parameter that exists; requirements are not looked at."""
+        return self.template.sample(rng)
+
+    def sample_feasible(self, rng: random.Random, *, attempts: int = 10_000) -> dict[str, Any] | None:
+        """Draw until nothing is violated; None after so many attempts."""
+        for _ in range(attempts):
+            params = self.sample(rng)
+            if self.violation(params) is None:
+                return params
+        return None
+
+    def grid(self) -> Iterator[dict[str, Any]]:
+        """Return every combination, requirements not looked at. Errors: HpsearchError when a range is continuous."""
+        return self.template.grid()
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the whole space as plain data, a valid space file again; see `space_from_resolved`."""
+        search = self.search.model_dump(mode="json")
+        for branch in ("sampler", "pruner"):
+            kind = search[branch].pop("kind")
+            search[branch] = {kind: search[branch]}
+        return {
+            "family": self.family,
+            "objective": self.objective.model_dump(mode="json"),
+            "search": search,
+            "confirm": self.confirm.model_dump(mode="json") if self.confirm else None,
+            "require": [requirement.text for requirement in self.requirements],
+            "start": [dict(entry) for entry in self.start],
+            **self.template.written(),
+        }

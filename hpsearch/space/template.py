@@ -1,0 +1,197 @@
+"""A configuration in which ranges stand where values will be: its parameters, and the ways to fill it.
+
+A template is a tree of plain values, lists and mappings whose leaves may be a Float, Int or Choice; where the family
+has a branch it holds a Chosen (one option, fixed) or an Options (a range over the named options).
+"""
+
+import copy
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hpsearch.errors import HpsearchError
+from hpsearch.space.ranges import Choice, Float, Int, Range
+
+Condition = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A branch whose option is fixed."""
+
+    name: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """A range over the options of a branch, each with its own settings."""
+
+    settings: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def range(self) -> Choice:
+        """The choice of an option's name."""
+        return Choice(tuple(self.settings))
+
+
+class Missing:
+    """Stands where something was written wrongly, so that it is not judged twice."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One range of a space; it exists only when each branch in `when` has taken the option named there."""
+
+    path: str
+    range: Range
+    when: tuple[Condition, ...] = ()
+    branch: bool = False
+
+    def exists(self, params: Mapping[str, Any]) -> bool:
+        """Say whether the branches above have taken the options that lead here."""
+        return all(params.get(path) == option for path, option in self.when)
+
+
+@dataclass(frozen=True)
+class Template:
+    """The tree with its parameters in the order of the file, parents before children."""
+
+    tree: Mapping[str, Any]
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every range of the tree."""
+        return tuple(_parameters(self.tree, "", ()))
+
+    @cached_property
+    def size(self) -> int | None:
+        """How many configurations there are; None when a range is continuous."""
+        return _size(self.tree)
+
+    @cached_property
+    def broken(self) -> bool:
+        """Whether something in it was written wrongly and is missing."""
+        return _broken(self.tree)
+
+    def active(self, params: Mapping[str, Any]) -> tuple[Parameter, ...]:
+        """Return the parameters that exist under the options that `params` has taken."""
+        return tuple(parameter for parameter in self.parameters if parameter.exists(params))
+
+    def fill(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the configuration that these values make. Errors: HpsearchError when an active parameter has none."""
+        filled: dict[str, Any] = _fill(self.tree, "", params)
+        return filled
+
+    def sample(self, rng: random.Random) -> dict[str, Any]:
+        """Draw a value for every parameter that exists."""
+        params: dict[str, Any] = {}
+        for parameter in self.parameters:
+            if parameter.exists(params):
+                params[parameter.path] = parameter.range.sample(rng)
+        return params
+
+    def grid(self) -> Iterator[dict[str, Any]]:
+        """Return every combination of values. Errors: HpsearchError when a range is continuous."""
+        for parameter in self.parameters:
+            if parameter.range.grid() is None:
+                raise HpsearchError(f"a grid needs finite ranges: give {parameter.path} a step, or use choice")
+        return _combinations(self.parameters, {})
+
+    def written(self) -> dict[str, Any]:
+        """Return the tree as a space file writes it."""
+        written: dict[str, Any] = _written(self.tree)
+        return written
+
+
+def _children(tree: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, Mapping):
+        yield from tree.items()
+    elif isinstance(tree, list):
+        yield from ((str(index), child) for index, child in enumerate(tree))
+    elif isinstance(tree, Chosen):
+        yield tree.name, tree.settings
+
+
+def _broken(tree: Any) -> bool:
+    return isinstance(tree, Missing) or any(_broken(child) for _, child in _children(tree))
+
+
+def join(path: str, step: str | int) -> str:
+    """Return the dotted path one step further down."""
+    return f"{path}.{step}" if path else str(step)
+
+
+def _parameters(tree: Any, path: str, when: tuple[Condition, ...]) -> Iterator[Parameter]:
+    if isinstance(tree, Float | Int | Choice):
+        yield Parameter(path, tree, when)
+    elif isinstance(tree, Options):
+        yield Parameter(path, tree.range, when, branch=True)
+        for name, settings in tree.settings.items():
+            yield from _parameters(settings, join(path, name), (*when, (path, name)))
+    for step, child in _children(tree):
+        yield from _parameters(child, join(path, step), when)
+
+
+def _size(tree: Any) -> int | None:
+    if isinstance(tree, Float | Int | Choice):
+        return tree.count
+    if isinstance(tree, Options):
+        sizes = [_size(settings) for settings in tree.settings.values()]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+    size = 1
+    for _, child in _children(tree):
+        inner = _size(child)
+        if inner is None:
+            return None
+        size *= inner
+    return size
+
+
+def _fill(tree: Any, path: str, params: Mapping[str, Any]) -> Any:
+    if isinstance(tree, Float | Int | Choice):
+        return copy.deepcopy(_value(path, params))
+    if isinstance(tree, Options):
+        name = _value(path, params)
+        if name not in tree.settings:
+            raise HpsearchError(f"{path} has no option {name!r}; known: {', '.join(tree.settings)}")
+        return {"kind": name, **_fill(tree.settings[name], join(path, name), params)}
+    if isinstance(tree, Chosen):
+        return {"kind": tree.name, **_fill(tree.settings, join(path, tree.name), params)}
+    if isinstance(tree, Mapping):
+        return {name: _fill(child, join(path, name), params) for name, child in tree.items()}
+    if isinstance(tree, list):
+        return [_fill(child, join(path, index), params) for index, child in enumerate(tree)]
+    return tree
+
+
+def _value(path: str, params: Mapping[str, Any]) -> Any:
+    if path not in params:
+        raise HpsearchError(f"no value was given for {path}")
+    return params[path]
+
+
+def _combinations(parameters: Sequence[Parameter], params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if not parameters:
+        yield dict(params)
+        return
+    first, *rest = parameters
+    if not first.exists(params):
+        yield from _combinations(rest, params)
+        return
+    for value in first.range.grid() or ():
+        yield from _combinations(rest, {**params, first.path: value})
+
+
+def _written(tree: Any) -> Any:
+    if isinstance(tree, Float | Int | Choice):
+        return copy.deepcopy(tree.written())
+    if isinstance(tree, Options):
+        return {"choice": {name: _written(settings) for name, settings in tree.settings.items()}}
+    if isinstance(tree, Chosen):
+        return {tree.name: _written(tree.settings)}
+    if isinstance(tree, Mapping):
+        return {name: _written(child) for name, child in tree.items()}
+    return [_written(child) for child in tree] if isinstance(tree, list) else tree

@@ -1,0 +1,127 @@
+"""From written nodes to a template: settings, branches and ranges are told apart by what the family expects there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from hpsearch.errors import Problem, suggestion
+from hpsearch.space.fields import Branch, Items, Section, Shape, field_shape, section_of
+from hpsearch.space.located_yaml import Node
+from hpsearch.space.range_syntax import RangeSyntaxError, looks_like_range, read_range, show
+from hpsearch.space.ranges import Choice
+from hpsearch.space.template import Chosen, Missing, Options, join
+
+
+class TemplateReader:
+    """Reads one section after another and collects what is wrong; what is wrong is left out of the template."""
+
+    def __init__(self, problems: list[Problem], *, ranges: bool) -> None:
+        self.problems = problems
+        self.ranges = ranges
+
+    def read(self, node: Node, shape: Shape, path: str) -> Any:
+        """Return the template of a node."""
+        if isinstance(shape, Branch):
+            return self._branch(node, shape, path)
+        settings = shape.fields if isinstance(shape, Section) else {}
+        if looks_like_range(node, settings=settings):
+            return self._range(node, path, shape)
+        if isinstance(shape, Section) and isinstance(node.value, dict):
+            return self.section(node, shape, path)
+        if isinstance(node.value, dict):
+            return {name: self.read(child, shape, join(path, name)) for name, child in node.mapping.items()}
+        if isinstance(node.value, list):
+            item = shape.item if isinstance(shape, Items) else shape
+            return [self.read(child, item, join(path, index)) for index, child in enumerate(node.items)]
+        return node.value
+
+    def section(self, node: Node, shape: Section, path: str) -> dict[str, Any]:
+        """Return the template of the settings in a section; unknown names are problems."""
+        template: dict[str, Any] = {}
+        for name, child in node.mapping.items():
+            if name in shape.fields:
+                template[name] = self.read(child, field_shape(shape.fields[name]), join(path, name))
+            else:
+                inside = f" in {path}" if path else ""
+                listed = ", ".join(shape.fields) or "none"
+                self._refuse(
+                    child, f"unknown setting {name!r}{inside}{suggestion(name, shape.fields)}; known: {listed}"
+                )
+        return template
+
+    def _refuse(self, node: Node, message: str) -> None:
+        self.problems.append(node.key.problem(message))
+
+    def _range(self, node: Node, path: str, shape: Shape) -> Any:
+        if not self.ranges:
+            self._refuse(node, f"{path}: a range cannot stand here; only the family's settings are searched")
+            return Missing()
+        try:
+            values = read_range(node)
+        except RangeSyntaxError as error:
+            self.problems.append(error.problem(path))
+            return Missing()
+        if isinstance(shape, Section | Items) and not isinstance(values, Choice):
+            kind = "a section" if isinstance(shape, Section) else "a list"
+            self._refuse(node, f"{path}: a range of numbers cannot stand for {kind}; write {{choice: [...]}}")
+            return Missing()
+        return values
+
+    def _branch(self, node: Node, shape: Branch, path: str) -> Any:
+        if isinstance(node.value, str):
+            return self._option(node, shape, node.value, None, path)
+        kind, choice = node.child("kind"), node.child("choice")
+        if kind is not None and isinstance(kind.value, str):
+            settings = {name: child for name, child in node.mapping.items() if name != "kind"}
+            return self._option(kind, shape, kind.value, Node(settings, node.place, node.key), path)
+        if choice is not None and "choice" not in shape.options:
+            return self._options(node, choice, shape, path)
+        if len(node.mapping) == 1:
+            name, child = next(iter(node.mapping.items()))
+            return self._option(child, shape, name, child, path)
+        if len(node.mapping) > 1:
+            self._refuse(node, f"{path}: one option is expected; to search over several write {{choice: {{...}}}}")
+            return Missing()
+        return node.plain()
+
+    def _option(self, named: Node, shape: Branch, name: str, settings: Node | None, path: str) -> Any:
+        if name not in shape.options:
+            place = named.key if settings is named else named.place
+            known = ", ".join(shape.options)
+            hint = suggestion(name, shape.options)
+            self.problems.append(place.problem(f"unknown option {name!r} of {path}{hint}; known: {known}"))
+            return Missing()
+        return Chosen(name, self._settings(settings, shape.options[name], join(path, name)))
+
+    def _settings(self, node: Node | None, option: type[BaseModel], path: str) -> dict[str, Any]:
+        if node is None or node.value is None:
+            return {}
+        if not isinstance(node.value, dict):
+            self.problems.append(node.place.problem(f"{path}: {show(node.plain())} is not a section of settings"))
+            return {}
+        return self.section(node, section_of(option), path)
+
+    def _options(self, node: Node, choice: Node, shape: Branch, path: str) -> Any:
+        if not self.ranges:
+            return self._range(node, path, shape)
+        if len(node.mapping) > 1:
+            extra = next(child for name, child in node.mapping.items() if name != "choice")
+            self._refuse(extra, f"{path}: beside 'choice' nothing else can stand; settings belong inside an option")
+            return Missing()
+        offered: Sequence[tuple[str, Node, Node | None]]
+        if isinstance(choice.value, dict):
+            offered = [(name, child, child) for name, child in choice.mapping.items()]
+        else:
+            offered = [(str(item.value), item, None) for item in choice.items]
+        if not offered:
+            self.problems.append(choice.place.problem(f"{path}: 'choice' needs at least one option"))
+            return Missing()
+        options: dict[str, Any] = {}
+        for name, named, settings in offered:
+            chosen = self._option(named, shape, name, settings, path)
+            if name in options:
+                self._refuse(named, f"{path}: the option {name!r} stands twice")
+            if isinstance(chosen, Chosen):
+                options[name] = chosen.settings
+        return Options(options) if options else Missing()

@@ -1,0 +1,29 @@
+"""Mirrors of an experiment folder in other tools. The folder is the truth: a mirror can always catch up from it."""
+
+from typing import Protocol
+
+
+class Tracker(Protocol):
+    """A live mirror, told by the coordinator that the folder has grown."""
+
+    def notify(self) -> None:
+        """Say that there is news. Never blocks, never raises."""
+        ...
+
+    def close(self, timeout: float) -> bool:
+        """Catch up for the last time, for at most `timeout` seconds; say whether everything is mirrored.
+
+        When not, nothing is lost: the user is told to run `hpsearch sync`.
+        """
+        ...
+
+
+class NoTracker:
+    """The tracker that mirrors nothing."""
+
+    def notify(self) -> None:
+        """Do nothing."""
+
+    def close(self, timeout: float) -> bool:  # noqa: ARG002 - the contract's signature
+        """Do nothing; there is nothing left to mirror."""
+        return True

@@ -1,0 +1,182 @@
+"""The one place that calls MLflow: an explicit client, never the fluent API, never a global tracking URI."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpsearch.errors import TrackingError
+from hpsearch.tracking.mlflow_entries import TAG_LENGTH, Point, Row, cut, metric_batches, text_batches
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlartifacts"
+_STORE_LOCK = "mlflow.lock"
+_SQLITE = "sqlite:///"
+_PAGE = 1000
+
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""Opens the page on the training runs, not on language models."""
+
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the mirror tries again later; MLflow's own retries block for minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+def default_uri(root: Path) -> str:
+    """Return the URI of the store that stands beside the experiments of `root`."""
+    return f"{_SQLITE}{root.resolve() / DATABASE}"
+
+
+def absolute_uri(uri: str) -> str:
+    """Return the URI with a relative SQLite path made absolute, so that it means the same from every directory."""
+    path = uri.removeprefix(_SQLITE)
+    return uri if path == uri or path.startswith("/") else f"{_SQLITE}{Path(path).resolve()}"
+
+
+@contextmanager
+def guarded(uri: str) -> Iterator[None]:
+    """Keep MLflow's log lines of this thread from the terminal, and turn whatever goes wrong into a TrackingError."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.logging_utils import should_suppress_logs_in_thread
+
+    quiet: Any = should_suppress_logs_in_thread  # its methods carry no types
+    before = quiet.get()
+    quiet.set(True)
+    try:
+        yield
+    except (MlflowException, OSError, sqlite3.Error) as error:
+        raise TrackingError(f"MLflow at {uri} cannot be written: {_reason(error)}") from error
+    finally:
+        quiet.set(before)
+
+
+def _reason(error: BaseException) -> str:
+    """Return what the system or the database said, where one of them stands behind the error; else its first line."""
+    text, cause = str(error), error.__cause__ or error.__context__
+    while cause:
+        if isinstance(cause, (OSError, sqlite3.Error)):
+            text = getattr(cause, "strerror", None) or str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return cut(next(iter(text.strip().splitlines()), type(error).__name__), 300)
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run that MLflow holds already; `path` is the run's folder in the experiment."""
+
+    id: str
+    path: str
+    deleted: bool
+
+
+class Store:
+    """One MLflow experiment in an open store. Calls stand in `guarded`."""
+
+    def __init__(self, client: "MlflowClient", experiment: str) -> None:
+        self._client = client
+        self.experiment = experiment
+
+    @classmethod
+    def open(cls, uri: str, *, name: str, root: Path) -> "Store":
+        """Open the store and the MLflow experiment `name`; create each where it is missing, one process at a time."""
+        from mlflow import MlflowClient
+
+        if uri.startswith(_SQLITE):
+            _try_sqlite(Path(uri.removeprefix(_SQLITE)))
+        artifacts = None if uri.startswith(("http://", "https://")) else (root.resolve() / ARTIFACTS / name).as_uri()
+        with (root / _STORE_LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                return cls(client, client.create_experiment(name, artifact_location=artifacts, tags=_EXPERIMENT_TAGS))
+            if found.lifecycle_stage == "deleted":
+                client.restore_experiment(found.experiment_id)
+            return cls(client, found.experiment_id)
+
+    def find_runs(self, tag: str, value: str, *, path_tag: str) -> Iterator[FoundRun]:
+        """Yield the runs whose `tag` is `value`, the oldest first, deleted ones too."""
+        from mlflow.entities import ViewType
+
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self.experiment],
+                f"tags.`{tag}` = '{value}'",
+                run_view_type=ViewType.ALL,
+                max_results=_PAGE,
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
+            for run in page:
+                yield FoundRun(run.info.run_id, run.data.tags[path_tag], run.info.lifecycle_stage == "deleted")
+            if not (token := page.token):
+                return
+
+    def last_point(self, run: str, key: str) -> Point | None:
+        """Return a metric's latest value of its highest step."""
+        history = self._client.get_metric_history(run, key)
+        points = [Point(metric.key, metric.value, metric.timestamp, metric.step) for metric in history]
+        return max(points, key=lambda point: (point.step, point.time), default=None)
+
+    def create_run(self, title: str, *, start: int, tags: Mapping[str, str]) -> str:
+        """Create a run and return its id."""
+        tags = {key: cut(text, TAG_LENGTH) for key, text in tags.items()}
+        run = self._client.create_run(self.experiment, start_time=start, tags=tags, run_name=title)
+        return str(run.info.run_id)
+
+    def params(self, run: str) -> dict[str, str]:
+        """Return the parameters that a run has; MLflow refuses to change one."""
+        return dict(self._client.get_run(run).data.params)
+
+    def log(
+        self,
+        run: str,
+        *,
+        rows: Iterable[Row] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write metrics, parameters and tags in as few requests as MLflow's limits allow."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        short = {key: cut(text, TAG_LENGTH) for key, text in (tags or {}).items()}
+        for points, some, others in zip_longest(metric_batches(rows), text_batches(params or {}), text_batches(short)):
+            self._client.log_batch(
+                run,
+                metrics=[Metric(point.key, point.value, point.time, point.step) for point in points or ()],
+                params=[Param(key, text) for key, text in (some or {}).items()],
+                tags=[RunTag(key, text) for key, text in (others or {}).items()],
+                synchronous=True,
+            )
+
+    def log_file(self, run: str, path: Path) -> None:
+        """Copy a file to the run's artifacts, over one of the same name."""
+        self._client.log_artifact(run, str(path))
+
+    def set_status(self, run: str, status: str, *, end: int) -> None:
+        """Set a run's status; one that is not RUNNING comes with the time at which it was reached."""
+        if status == "RUNNING":
+            self._client.update_run(run, status=status)
+        else:
+            self._client.set_terminated(run, status=status, end_time=end)
+
+
+def _try_sqlite(path: Path) -> None:
+    """Open the database file once: MLflow would try for two minutes before it says that it cannot."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, timeout=20)) as connection:
+        connection.execute("PRAGMA schema_version").fetchone()

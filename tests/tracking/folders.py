@@ -1,0 +1,127 @@
+"""Experiment folders as a coordinator and its workers write them, without any training."""
+
+from pathlib import Path
+from typing import Any
+
+from hpsearch.experiment.files import json_line, write_json
+from hpsearch.experiment.layout import (
+    BASELINES_RUN,
+    BEST,
+    CONFIG,
+    LOG,
+    METRICS,
+    RESOLVED,
+    SPACE,
+    replicate_run,
+    trial_run,
+)
+from hpsearch.experiment.log import Event, Log
+from hpsearch.records import Outcome
+from hpsearch.tracking.mlflow_mirror import MlflowMirror
+
+BEST_TRIAL = 1
+UNFINISHED_TRIAL = len(Outcome) + 1
+STEPS = 4
+
+
+class ExperimentFolder:
+    """An experiment that a test lets grow event by event."""
+
+    def __init__(self, folder: Path, *, identity: str = "e-1") -> None:
+        self.path = folder
+        folder.mkdir(parents=True)
+        (folder / SPACE).write_text("family: line\n")
+        write_json(
+            folder / RESOLVED,
+            {
+                "version": 1,
+                "id": identity,
+                "space": {"family": "line", "objective": {"metric": "val/loss", "goal": "minimize", "at": "best"}},
+                "versions": {"hpsearch": "0.1.0", "torch": "2.9.0"},
+                "git": {"commit": "c0ffee", "dirty": False},
+                "machine": {"cpus": 2},
+                "seed": 5,
+            },
+        )
+        self.log = Log(folder / LOG)
+        self.log.append("session", version=1, pid=1, host="here")
+
+    def ask(self, run: str, number: int, *, config: dict[str, Any] | None = None, **fields: Any) -> Event:
+        """Decide on a configuration, and write it into the run's folder."""
+        params = {"train.learning_rate": 10.0**-number}
+        config = {"train": {"learning_rate": 10.0**-number, "epochs": STEPS}, "data": {"sizes": [1, 2]}} | (
+            config or {}
+        )
+        (self.path / run).mkdir(parents=True)
+        write_json(self.path / run / CONFIG, {"config": config, "params": params})
+        event = self.log.append("ask", run=run, number=number, params=params, seed=100 + number, rejected=0, **fields)
+        self.log.append("begin", run=run, attempt=1)
+        return event
+
+    def row(self, run: str, step: int, **metrics: float) -> None:
+        """Write one row of a run's metrics."""
+        entry = {"step": step, "seconds": step / 10, "train/loss": 1 / step} | metrics
+        with (self.path / run / METRICS).open("ab") as file:
+            file.write(json_line(entry))
+
+    def evaluate(self, run: str, step: int, metric: float, *, value: float | None = None, at: int = 0) -> None:
+        """Write a row of metrics, and report the objective to the search: by default the metric of this step."""
+        self.row(run, step, **{"val/loss": metric})
+        value = metric if value is None else value
+        self.log.append("report", run=run, step=step, metric=metric, value=value, at=at or step, seconds=step / 10)
+
+    def end(self, run: str, outcome: Outcome, value: float | None = None, **fields: Any) -> Event:
+        """Let a run end, with a checkpoint when it has a value."""
+        if value is not None:
+            (self.path / run / BEST).write_bytes(f"checkpoint of {run}".encode())
+        fields = {"step": None if value is None else 2, "reason": None, "seconds": STEPS / 10, "scores": {}} | fields
+        return self.log.append("outcome", durable=True, run=run, outcome=outcome, value=value, **fields)
+
+    def trial(self, number: int, outcome: Outcome | None, values: tuple[float, ...]) -> str:
+        """Run a whole trial that reports these values; without an outcome it is interrupted."""
+        run = trial_run(number)
+        self.ask(run, number)
+        for step, metric in enumerate(values, start=1):
+            best = min(values[:step])
+            self.evaluate(run, step, metric, value=best, at=values.index(best) + 1)
+        if outcome:
+            self.end(run, outcome, min(values) if outcome is Outcome.COMPLETE else None, reason=f"why {outcome}")
+        return run
+
+
+def sync(folder: Path, uri: str | None = None) -> None:
+    """Do what `hpsearch sync` does."""
+    mirror = MlflowMirror(folder, uri)
+    mirror.catch_up(final=True)
+    mirror.close()
+
+
+def grow_search(folder: ExperimentFolder) -> None:
+    """Trials with every outcome, the second complete one the best, and one that is interrupted."""
+    others = [outcome for outcome in Outcome if outcome is not Outcome.COMPLETE]
+    folder.trial(0, Outcome.COMPLETE, (0.9, 0.5, 0.6, 0.7))
+    folder.trial(BEST_TRIAL, Outcome.COMPLETE, (0.8, 0.2, 0.3, 0.4))
+    for number, outcome in enumerate(others, start=2):
+        folder.trial(number, outcome, (0.9, float("nan") if outcome is Outcome.DIVERGED else 0.1))
+    folder.trial(UNFINISHED_TRIAL, None, (0.7,))
+
+
+def grow_shortly(folder: ExperimentFolder) -> None:
+    """The smallest experiment that has everything: two ended trials, one that goes on, replicates and a baseline."""
+    folder.trial(0, Outcome.PRUNED, (0.9, 0.5))
+    folder.trial(BEST_TRIAL, Outcome.COMPLETE, (0.8, 0.2))
+    folder.trial(2, None, (0.7,))
+    grow_confirmation(folder)
+
+
+def grow_confirmation(folder: ExperimentFolder) -> None:
+    """Two replicates of the best trial, and a baseline."""
+    for replicate in range(2):
+        run = replicate_run(BEST_TRIAL, replicate)
+        folder.ask(run, BEST_TRIAL, replicate=replicate)
+        folder.evaluate(run, 1, 0.25)
+        folder.end(run, Outcome.COMPLETE, 0.25, step=1, scores={"test/loss": 0.3 + replicate})
+    folder.log.append(
+        "outcome", run=f"{BASELINES_RUN}/sloreta", outcome="complete", scores={"val/auc": 0.7, "test/auc": 0.6}
+    )
+    folder.log.append("end", why="finished")

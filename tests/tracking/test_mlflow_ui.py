@@ -1,0 +1,133 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.ui import WebDriverWait
+
+from hpsearch.errors import TrackingError
+from hpsearch.tracking.mlflow_store import DATABASE, default_uri
+from hpsearch.tracking.mlflow_ui import serve_ui, ui_command
+from tests.tracking.folders import ExperimentFolder, grow_shortly, sync
+from tests.tracking.servers import processes_naming
+
+PROGRAM = """
+import sys, pathlib
+from hpsearch.tracking.mlflow_ui import serve_ui
+serve_ui(pathlib.Path(sys.argv[1]), port=0, announce=lambda url: print(url, flush=True))
+"""
+
+
+@pytest.fixture
+def synced(folder: ExperimentFolder) -> ExperimentFolder:
+    grow_shortly(folder)
+    sync(folder.path)
+    return folder
+
+
+def test_the_command_names_the_store_of_the_folder_or_of_the_experiment(synced: ExperimentFolder, root: Path) -> None:
+    command = ui_command(root, port=5001)
+    assert command == ui_command(synced.path, port=5001)
+    assert command[command.index("--backend-store-uri") + 1] == default_uri(root)
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+
+
+def test_the_store_that_was_chosen_is_shown(synced: ExperimentFolder, other: Path) -> None:
+    sync(synced.path, f"sqlite:///{other}")
+    assert f"sqlite:///{other}" in ui_command(synced.path, port=1)
+
+
+def test_a_server_of_its_own_is_named(folder: ExperimentFolder) -> None:
+    with pytest.raises(TrackingError):
+        sync(folder.path, "http://127.0.0.1:1")
+    with pytest.raises(TrackingError, match="open it in a browser"):
+        ui_command(folder.path, port=1)
+
+
+def test_no_store_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(TrackingError, match="no MLflow store"):
+        ui_command(tmp_path, port=1)
+
+
+def test_a_taken_port_is_a_clear_error(synced: ExperimentFolder) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(TrackingError, match=f"port {port} .* choose another"):
+            serve_ui(synced.path, port=port, announce=pytest.fail)
+
+
+@pytest.mark.slow
+def test_a_server_that_cannot_start_says_why(synced: ExperimentFolder, root: Path) -> None:
+    (root / DATABASE).write_bytes(b"no database" * 1000)
+    with pytest.raises(TrackingError, match="did not start"):
+        serve_ui(synced.path, port=0, announce=pytest.fail)
+    assert processes_naming(str(root)) == []
+
+
+@contextmanager
+def browser() -> Iterator[WebDriver]:
+    options = webdriver.ChromeOptions()
+    quiet = ["disable-background-networking", "disable-component-update", "disable-sync", "no-first-run"]
+    with tempfile.TemporaryDirectory() as profile:
+        for flag in ["headless", "no-sandbox", "disable-gpu", "disable-quic", *quiet, f"user-data-dir={profile}"]:
+            options.add_argument(f"--{flag}")
+        options.add_argument("--window-size=1500,1000")
+        options.binary_location = "/usr/bin/chromium"
+        driver = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
+        try:
+            yield driver
+        finally:
+            driver.quit()
+
+
+@contextmanager
+def serving(root: Path, ending: signal.Signals) -> Iterator[str]:
+    """The page, served by a process of ours that then gets the signal; yields what is announced."""
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(root)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.send_signal(ending)
+        assert process.wait(60) == 0
+        process.stdout.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_server_ends_with_us(synced: ExperimentFolder, root: Path, ending: signal.Signals) -> None:
+    with serving(root, ending) as url:
+        assert url.startswith("http://127.0.0.1:")
+        assert len(processes_naming(str(root))) >= 2
+    assert processes_naming(str(root)) == []
+
+
+@pytest.mark.slow
+def test_the_page_shows_the_nested_runs_and_their_files(synced: ExperimentFolder, root: Path, tmp_path: Path) -> None:
+    screenshots = Path(os.environ.get("HPSEARCH_SCREENSHOTS", tmp_path))
+    with serving(root, signal.SIGINT) as url, browser() as driver:
+        driver.get(url)
+        _wait_for(driver, "matching runs")
+        link = "//a[normalize-space()='line' and contains(@href, '/runs/')]"
+        driver.find_element(By.XPATH, f"{link}/ancestor::*[@role='gridcell'][1]//button").click()
+        for name in ("trial-0000", "trial-0001", "trial-0002", "confirm-0001-seed-000", "baseline-sloreta"):
+            _wait_for(driver, name)
+        driver.save_screenshot(str(screenshots / "runs.png"))
+        trial = driver.find_element(By.LINK_TEXT, "trial-0001").get_attribute("href")
+        assert trial is not None
+        driver.get(f"{trial.partition('?')[0]}/artifacts?workflowType=machine_learning")
+        _wait_for(driver, "best.pt")
+        driver.save_screenshot(str(screenshots / "artifacts.png"))
+
+
+def _wait_for(driver: WebDriver, text: str) -> None:
+    WebDriverWait(driver, 60).until(lambda page: text in page.find_element(By.TAG_NAME, "body").text, text)
