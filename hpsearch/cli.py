@@ -110,7 +110,9 @@ def families() -> None:
 def run(
     space: Annotated[Path, typer.Argument(help="A space file, such as spaces/deepsif.yaml.")],
     name: Annotated[str | None, typer.Option(help="The experiment's name; by default the space's.")] = None,
-    quick: Annotated[bool, typer.Option(help="Lay the space's `quick` section over it: minutes instead of hours.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="Lay the space's `quick` section over it: minutes instead of hours.")
+    ] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override a value: train.epochs=5.")] = None,
     trials: Annotated[int | None, typer.Option(help="Trials of the whole experiment (search.trials).")] = None,
     time: Annotated[str | None, typer.Option(help="Time of the whole search, such as 2h (search.time).")] = None,

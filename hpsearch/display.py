@@ -1,6 +1,7 @@
 """A session as somebody at a terminal sees it: progress while it runs, the result at its end, and what to do next."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from hpsearch.experiment.log import Event, read_log
 from hpsearch.progress import Aim, make_progress
 from hpsearch.report.json_view import show_json
 from hpsearch.report.terminal import show_experiment
-from hpsearch.runner import Finished, Options, mlflow_tracker
+from hpsearch.runner import Finished, Options, mlflow_tracker, no_tracker
 from hpsearch.session import step_unit
 from hpsearch.space import Space
 
@@ -45,6 +46,17 @@ class _Work:
 
 def displayed(call: Callable[[Options], Finished], space: Space, folder: Path, manner: Manner) -> int:
     """Run a session under a display, print its result and return the exit status. Errors: those of `call`."""
+    finished = attended(call, space, folder, manner)
+    if manner.as_json:
+        text = json.dumps({**show_json(finished.record), "why": finished.why.value}, indent=2)
+        sys.stdout.write(text + "\n")
+    else:
+        Console().print(show_experiment(finished.record, unit=finished.record.unit))
+    return INTERRUPTED if finished.why is Why.INTERRUPTED else 0
+
+
+def attended(call: Callable[[Options], Finished], space: Space, folder: Path, manner: Manner) -> Finished:
+    """Run a session under a display on standard error, with hints at its end. Errors: those of `call`."""
     console, work = Console(stderr=True), _Work()
     earlier = list(read_log(folder / LOG))
     with make_progress(_aim(space, folder, manner), console=console, earlier=earlier, quiet=manner.quiet) as progress:
@@ -52,17 +64,16 @@ def displayed(call: Callable[[Options], Finished], space: Space, folder: Path, m
         def warn(text: str) -> None:
             progress.observe({"event": "note", "text": text})
 
-        options = Options(in_process=manner.in_process, confirm=manner.confirm, observers=(progress, work))
-        if manner.mlflow:
-            options = Options(**{**vars(options), "make_tracker": mlflow_tracker(manner.tracking_uri, warn)})
+        options = Options(
+            in_process=manner.in_process,
+            confirm=manner.confirm,
+            make_tracker=mlflow_tracker(manner.tracking_uri, warn) if manner.mlflow else no_tracker,
+            observers=(progress, work),
+        )
         finished = call(options)
-    if manner.as_json:
-        Console().print_json(json.dumps({**show_json(finished.record), "why": finished.why.value}))
-    else:
-        Console().print(show_experiment(finished.record, unit=finished.record.unit))
     for line in _hints(finished, space, folder, worked=work.begun > 0):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    return INTERRUPTED if finished.why is Why.INTERRUPTED else 0
+    return finished
 
 
 def _aim(space: Space, folder: Path, manner: Manner) -> Aim:

@@ -13,10 +13,10 @@ from hpsearch.experiment.layout import BEST
 from hpsearch.families.loading import load_family
 from hpsearch.records import Decision, Goal, Metrics, Monitor, Outcome
 from hpsearch.seeds import Seeds
+from hpsearch.training.checkpoint import load_weights
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.loop import fit
 from hpsearch.training.results import Evaluation
-from hpsearch.training.checkpoint import load_weights
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.task import Dataset, Split, Splits, Task
 

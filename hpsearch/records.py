@@ -1,4 +1,4 @@
-"""What the stages hand one another: outcomes, decisions, and the records of finished runs. Needs only the standard library."""
+"""What the stages hand one another: outcomes, decisions, records of runs. Needs only the standard library."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.engines import ObjectiveSpec
-from hpsearch.engines.coordinator import Observer, Why
+from hpsearch.engines.coordinator import Why
+from hpsearch.engines.ledger import Observer
 from hpsearch.engines.optuna_engine import Bench, OptunaEngine
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.lock import locked
@@ -27,6 +28,11 @@ _CLOSE_SECONDS = 60.0
 """How long the end of a session waits for the tracker to catch up."""
 
 
+def no_tracker(_: Path) -> Tracker:
+    """Mirror the experiment nowhere."""
+    return NoTracker()
+
+
 @dataclass(frozen=True)
 class Options:
     """How to run, apart from what the space says.
@@ -37,7 +43,7 @@ class Options:
 
     in_process: bool = False
     confirm: bool = True
-    make_tracker: Callable[[Path], Tracker] = lambda _: NoTracker()
+    make_tracker: Callable[[Path], Tracker] = no_tracker
     observers: Sequence[Observer] = ()
 
 

@@ -21,7 +21,7 @@ class Seeds(Settings):
 
     @classmethod
     def for_trial(cls, experiment_seed: int, number: int) -> "Seeds":
-        """Trials share the data split and the order of the batches, so that they are paired; they differ in the rest."""
+        """Share the data split and the order of batches among trials, so that they are paired; vary the rest."""
         return cls(
             initialisation=derive_seed(experiment_seed, "trial", number),
             order=derive_seed(experiment_seed, "order"),

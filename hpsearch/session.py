@@ -1,4 +1,4 @@
-"""One session of an experiment: what earlier sessions left is taken up, the search goes on, the winners are confirmed."""
+"""One session of an experiment: earlier sessions are taken up, the search goes on, winners are confirmed."""
 
 import json
 import random
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.engines import Job
-from hpsearch.engines.coordinator import Observer, Why
+from hpsearch.engines.coordinator import Why
+from hpsearch.engines.ledger import Observer
 from hpsearch.engines.optuna_engine import OptunaEngine
 from hpsearch.engines.progress import progress_of
 from hpsearch.errors import ExperimentError, SearchFailedError

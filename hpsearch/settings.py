@@ -33,7 +33,9 @@ class Settings(BaseModel):
         """Hand `true` to number fields as text, which they refuse: pydantic would read it as the number 1."""
         if not isinstance(values, dict):
             return values
-        return {name: str(value).lower() if _bool_for_number(cls, name, value) else value for name, value in values.items()}
+        return {
+            name: str(value).lower() if _bool_for_number(cls, name, value) else value for name, value in values.items()
+        }
 
 
 def _bool_for_number(settings: type[BaseModel], name: Any, value: Any) -> bool:

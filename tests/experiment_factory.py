@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from hpsearch.engines.coordinator import Observer
+from hpsearch.engines.ledger import Observer
 from hpsearch.experiment.files import append_json_line, write_json
 from hpsearch.experiment.layout import BASELINES_RUN, LOG, METRICS, RESOLVED, SPACE, replicate_run, trial_run
 from hpsearch.experiment.log import Event, Log

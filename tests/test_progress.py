@@ -93,7 +93,7 @@ def test_a_low_terminal_shows_fewer_trials(live: Grow) -> None:
         experiment.trial(number, (0.5,), outcome=None)
     lines = shown(progress, height=10)
     assert len(lines) < 10
-    assert "… and 3 more" in lines
+    assert "… and 4 more" in lines
 
 
 def test_values_are_no_markup_and_no_control_sequences(live: Grow) -> None:
@@ -144,6 +144,15 @@ def test_an_interrupt_says_what_happens_and_what_a_second_one_does(live: Grow) -
     assert "Press Ctrl-C again to stop now." in lines
 
 
+def test_the_last_line_leaves_room_for_the_terminals_echo(live: Grow) -> None:
+    experiment, progress = live(width=60)
+    experiment.trial(0, (0.5,), outcome=None, params={"model.name": "x" * 200})
+    progress.observe({"event": "note", "text": "y" * 200})
+    assert shown(progress, width=60)[-1] == "Ctrl-C: save checkpoints and stop."
+    progress.observe({"event": "interrupt"})
+    assert len(shown(progress, width=60)[-1]) < 40
+
+
 def test_the_confirmation_shows_its_replicates(live: Grow) -> None:
     experiment, progress = live()
     experiment.trial(7, (0.5,))
@@ -156,6 +165,16 @@ def test_the_confirmation_shows_its_replicates(live: Grow) -> None:
     assert "replicate 0 of trial 7: test/auc 0.81" in lines
     assert "baseline sloreta: test/auc 0.6" in lines
     assert any(line.startswith("   1 of 7   0/20") for line in lines)
+
+
+def test_the_terminal_gets_the_frame_and_its_cursor_back(tmp_path: Path) -> None:
+    console = terminal(80, 24)
+    with LiveProgress(AIM, console=console) as progress:
+        GrowingExperiment(tmp_path / "line", observers=[progress]).trial(0, (0.75,))
+    assert isinstance(console.file, io.StringIO)
+    written = console.file.getvalue()
+    assert "best: 0.75, trial 0 at epoch 1" in written
+    assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")
 
 
 def test_a_resumed_experiment_begins_with_its_counts(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A real family of two parameters that trains in milliseconds, and can be told to misbehave in every way that counts."""
+"""A real family that trains in milliseconds, and can be told to misbehave in every way that counts."""
 
 import os
 import signal
@@ -51,7 +51,8 @@ class ToyTask(Task):
             raise ValueError(f"no model of width {self.config.model.width}")
         if self.config.data.trouble == "memory":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80.00 GiB")
-        model = nn.Sequential(nn.Linear(1, self.config.model.width), nn.Dropout(0.1), nn.Linear(self.config.model.width, 1))
+        width = self.config.model.width
+        model = nn.Sequential(nn.Linear(1, width), nn.Dropout(0.1), nn.Linear(width, 1))
         with torch.no_grad():
             model[0].weight += self.config.model.start
         return model

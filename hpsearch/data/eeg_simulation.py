@@ -27,7 +27,10 @@ _MEAN_INPUTS = (0.087, 0.08, 0.083)
 _NOISE_FACTORS = (1.0, 1.7, 1.5)
 _SPIKE_THRESHOLD = 8.0
 """mV."""
+_SPIKE_INTERVAL = 20.0
+"""s, about, between the spikes of an over-excited mass."""
 _MASSES = 384
+"""Simulated side by side."""
 
 
 class Examples(Settings):
@@ -128,7 +131,7 @@ def simulate_spikes(settings: EEGSettings, generator: np.random.Generator) -> Fl
     The median of each clip, its level at rest, is subtracted.
     """
     before = settings.samples // 2
-    length = settings.samples + int(4 * settings.rate)
+    length = settings.samples + int(settings.rate * max(1.0, 1.3 * settings.clips * _SPIKE_INTERVAL / _MASSES))
     clips: list[Floats] = []
     while len(clips) < settings.clips:
         signals = _simulate(settings, excitatory_gain=3.5, samples=length, generator=generator)

@@ -1,7 +1,8 @@
-"""The shelf of engines: who decides what is trained next, and where it runs. The contract of its parts:
+"""The shelf of engines: who decides what is trained next, and where it runs.
 
-    Source       says which job comes next, hears every report and every ending (a search, or the replicates of a winner)
-    Coordinator  the one writer of the experiment's log; hands jobs to workers, decides outcomes, retries what was lost
+    Source       says which job comes next, hears every report and ending: a search, or the replicates of a winner
+    Coordinator  hands jobs to workers, decides outcomes, takes up again what was lost
+    Ledger       the one writer of the experiment's log
     Workers      processes (or this very process) that run an Objective
 
 An engine knows neither families nor the training loop: the objective is named by an import path that workers resolve.
@@ -33,7 +34,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Report:
-    """One evaluation: `step` in the experiment's unit, flat metrics, training seconds so far; `final` when none follows."""
+    """One evaluation: the step, flat metrics, training seconds so far; `final` when none follows."""
 
     step: int
     metrics: Mapping[str, float]
@@ -96,7 +97,7 @@ class Handler(Protocol):
     """Who hears what happens to the jobs: the coordinator."""
 
     def started(self, job: Job) -> None:
-        """The data are loaded and training begins; the time limit of the job counts from here."""
+        """Hear that the data are loaded: the time limit of the job counts from here."""
         ...
 
     def reported(self, job: Job, report: Report) -> Decision:
@@ -104,11 +105,11 @@ class Handler(Protocol):
         ...
 
     def ended(self, job: Job, ended: Ended) -> None:
-        """The job returned."""
+        """Hear that the job returned."""
         ...
 
     def lost(self, job: Job, reason: str) -> None:
-        """The process that ran the job died."""
+        """Hear that the process of the job died."""
         ...
 
 

@@ -32,7 +32,7 @@ def importance(record: ExperimentRecord, space: Mapping[str, Any] | None = None)
     if len(trials) < FEWEST_TRIALS:
         return {}
     paths = list(dict.fromkeys(path for trial in trials for path in trial.params))
-    distributions = {path: _distribution(path, trials, space) for path in paths}
+    distributions = {path: distribution_of(path, trials, space) for path in paths}
     with silent_optuna():
         study = optuna.create_study(direction=record.objective.goal.value)
         study.add_trials([_frozen(trial, distributions) for trial in sorted(trials, key=lambda trial: trial.number)])
@@ -55,7 +55,7 @@ def _categorical(distribution: BaseDistribution, value: Any) -> Any:
     return label(value) if isinstance(distribution, CategoricalDistribution) else value
 
 
-def _distribution(path: str, trials: Iterable[RunRecord], space: Mapping[str, Any] | None) -> BaseDistribution:
+def distribution_of(path: str, trials: Iterable[RunRecord], space: Mapping[str, Any] | None) -> BaseDistribution:
     """Return the range of a parameter as the space has it, widened to what was tried, or else from what was tried."""
     values = [trial.params[path] for trial in trials if path in trial.params]
     written = {} if space is None else _written(path, space)

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from hpsearch.engines import Job, ObjectiveSpec, Source, Workers
-from hpsearch.engines.coordinator import Coordinator, Limits, Observer, Why
+from hpsearch.engines.coordinator import Coordinator, Limits, Why
+from hpsearch.engines.ledger import Ledger, Observer
 from hpsearch.engines.machine import shares
 from hpsearch.engines.optuna_search import OptunaSearch
 from hpsearch.engines.sources import JobList, MakeJob, TrialSource
@@ -44,7 +46,7 @@ class OptunaEngine:
             )
         )
 
-    def __enter__(self) -> "OptunaEngine":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,14 +79,12 @@ class OptunaEngine:
         return self._run(JobList(jobs), Limits(retries=self._bench.space.search.retries))
 
     def _run(self, source: Source, limits: Limits) -> Why:
-        bench = self._bench
-        coordinator = Coordinator(
+        bench, objective = self._bench, self._bench.space.objective
+        ledger = Ledger(
             bench.folder,
             bench.log,
-            self._workers,
-            metric=bench.space.objective.metric,
-            value_of=lambda history: objective_value(history, bench.space.objective),
-            limits=limits,
+            metric=objective.metric,
+            value_of=lambda history: objective_value(history, objective),
             observers=bench.observers,
         )
-        return coordinator.run(source)
+        return Coordinator(ledger, self._workers, limits).run(source)

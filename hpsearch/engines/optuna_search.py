@@ -129,7 +129,7 @@ class OptunaSearch:
             self._worst = value
 
     def replay(self, events: Iterable[Event], *, runs: Mapping[str, int]) -> None:
-        """Bring the study to the state that these events left it in; `runs` names the trials that still fit the space."""
+        """Bring the study to the state that these events left it in; `runs` names the trials that fit the space."""
         for event in events:
             number = runs.get(event.get("run", ""))
             if number is None:

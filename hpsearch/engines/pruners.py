@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-import numpy
+import numpy as np
 import optuna
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
@@ -44,8 +44,8 @@ class PercentileAtStep(optuna.pruners.BasePruner):
         if not math.isfinite(value):
             return True
         if study.direction == StudyDirection.MAXIMIZE:
-            return bool(value < numpy.percentile(others, 100 - self._percent))
-        return bool(value > numpy.percentile(others, self._percent))
+            return bool(value < np.percentile(others, 100 - self._percent))
+        return bool(value > np.percentile(others, self._percent))
 
 
 MakePruner = Callable[[Any, int | None], optuna.pruners.BasePruner]

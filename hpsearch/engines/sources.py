@@ -1,4 +1,4 @@
-"""Where jobs come from: the trials of a search, and a list that was decided on beforehand (the replicates of a winner)."""
+"""Where jobs come from: the trials of a search, or a list that was decided on before (a winner's replicates)."""
 
 import re
 from collections import deque

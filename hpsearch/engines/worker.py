@@ -1,4 +1,4 @@
-"""A worker process: `python -m hpsearch.engines.worker FILE_DESCRIPTOR`, started by `workers.py`, ended by its coordinator.
+"""A worker process, started by `workers.py` as `python -m hpsearch.engines.worker DESCRIPTOR PARENT`.
 
 It speaks JSON over an inherited socket: jobs come in; `started`, reports and the ending go out. A report waits for the
 decision. What a job prints goes to the job's output.log. When the coordinator is gone, so is the worker.

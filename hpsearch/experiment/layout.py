@@ -1,7 +1,8 @@
 """Where each file of an experiment stands.
 
 experiments/<name>/
-  space.yaml          the file as given        resolved.json   after --set/--quick, with versions, git commit, machine, seed
+  space.yaml          the file as given
+  resolved.json       after --set/--quick, with versions, git commit, machine, seed; resolved-1.json: before a change
   log.jsonl           see log.py               lock            held while a process runs the experiment
   tracking.json       which MLflow run mirrors which run
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log

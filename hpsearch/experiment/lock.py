@@ -16,9 +16,10 @@ WAIT_SECONDS = 5.0
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[int]:
-    """Hold the folder's lock; yield its file descriptor, which workers inherit, so that it is held until the last is gone.
+    """Hold the folder's lock; yield its file descriptor.
 
-    The kernel lets go of the lock when the processes end, however they end. Errors: ExperimentBusyError.
+    Workers inherit the descriptor, so that the lock is held until the last of them is gone. The kernel lets go
+    of it when the processes end, however they end. Errors: ExperimentBusyError.
     """
     with (folder / LOCK).open("a+") as file:
         _take(file.fileno(), folder)

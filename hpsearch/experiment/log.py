@@ -1,19 +1,19 @@
 """The append-only log of an experiment: `log.jsonl`, one writer, one JSON object a line.
 
 event     fields besides `time` (Unix seconds) and `elapsed` (seconds of running, over all sessions)
-session   version, pid, host                                  a coordinator took the experiment up
-ask       run, number, params, seed, rejected, [replicate]    a configuration was decided on
-begin     run, attempt                                        a worker takes it up, from its checkpoint if there is one
-report    run, step, metric, value, at, seconds               the metric at a step; the objective by the rule, and its step
-lost      run, attempt, reason                                its process died; it will be taken up again
-outcome   run, outcome, value, step, reason, seconds, scores  it ended
-drop      run, reason                                         a changed space has no place for this trial
-end       why                                                 the session ended: finished, interrupted, time or failed
+session   version, host                            a coordinator took the experiment up
+ask       run, number, params, seed, rejected,     a configuration was decided on; `rejected` counts the sampler's
+          [replicate]                              answers before this one that the space forbids
+begin     run, attempt                             a worker takes it up, from its checkpoint if there is one
+report    run, step, metric, value, at, seconds    the metric at a step; the objective by the rule, and its step
+lost      run, attempt, reason                     its process died; it will be taken up again
+outcome   run, outcome, value, step, reason,       it ended; `scores` are a replicate's or a baseline's
+          seconds, scores
+drop      run, reason                              a changed space has no place for this trial
+end       why                                      the session ended: finished, interrupted, time or failed
 
-`rejected` counts the sampler's answers before this one that the space forbids. Non-finite numbers are the strings "nan",
-"inf" and "-inf" in the file, and floats in the events that are read from it.
-
-`run` is the run's folder relative to the experiment: `trials/0007`, `confirm/0007/seed-002`, `confirm/baselines/sloreta`.
+`run` is the run's folder in the experiment: `trials/0007`, `confirm/0007/seed-002`, `confirm/baselines/sloreta`.
+Non-finite numbers are the strings "nan", "inf" and "-inf" in the file, and floats in the events that are read from it.
 """
 
 import os
@@ -34,8 +34,9 @@ class Log:
         self.path = path
         self.events: list[Event] = []
         end = 0
-        for event, end in read_lines(path):
+        for event, behind in read_lines(path):
             self.events.append(_decode(event))
+            end = behind
         self.torn = path.exists() and path.stat().st_size > end
         if self.torn:
             os.truncate(path, end)

@@ -106,9 +106,7 @@ def _warnings(folder: Path, dropped: int) -> list[str]:
     if dropped:
         found.append(f"{dropped} earlier trials do not fit the changed space and are left out")
     log = folder / LOG
-    end = 0
-    for _, end in read_lines(log):
-        pass
+    end = max((behind for _, behind in read_lines(log)), default=0)
     if log.exists() and log.stat().st_size > end:
         found.append(f"{log}: the last line is torn and was left out")
     return found

@@ -1,8 +1,8 @@
 """The shelf of model families, and the contract of one. Importing this package does not import torch.
 
-A family is a folder `families/<name>/` with `family.py` (a Family subclass named FAMILY and its settings, free of torch at
-import time, so that `hpsearch check` is quick) beside its network, task, metrics and baselines. A user's own family is one
-class in one file: `family: ./mine.py:MyFamily`.
+A family is a folder `families/<name>/`: `family.py` holds its settings and a Family subclass, called FAMILY, free of
+torch at import time, so that `hpsearch check` is quick; beside it stand its network, task, metrics and baselines. A
+user's own family is one class in one file: `family: ./mine.py:MyFamily`.
 """
 
 from abc import ABC, abstractmethod
@@ -30,8 +30,8 @@ ConfigT = TypeVar("ConfigT", bound=FamilyConfig)
 class Family(ABC, Generic[ConfigT]):
     """A kind of model with its data, loss and metrics. It does not know that it is searched.
 
-    `Config` is the settings class of a complete configuration. `metrics` names every score that `Task.evaluate` returns,
-    with the direction in which it improves; spaces refer to them as `val/<name>`.
+    `Config` is the settings class of a complete configuration. `metrics` names every score of `Task.evaluate`, with the
+    direction in which it improves; spaces refer to them as `val/<name>`.
     """
 
     Config: ClassVar[type[FamilyConfig]]
@@ -41,7 +41,7 @@ class Family(ABC, Generic[ConfigT]):
     def load(self, data: Any, split: "Split", seed: int) -> "Dataset":
         """Return one split of the data that `data` (the configuration's `data` section) names.
 
-        `seed` decides how examples are divided and simulated; equal arguments give equal data. Loading one split must not
+        `seed` decides how examples are divided and simulated; equal arguments give equal data. Loading a split must not
         read the examples of another one beyond what dividing them needs. Errors: DataError.
         """
 
@@ -51,4 +51,5 @@ class Family(ABC, Generic[ConfigT]):
 
     def baselines(self, config: ConfigT, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:
         """Return the scores of classical methods on a split, by method; names as in `Task.evaluate`."""
+        del config, splits, split  # a family without classical methods has nothing to score
         return {}

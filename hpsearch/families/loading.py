@@ -17,7 +17,7 @@ def family_names() -> list[str]:
 
 
 def load_family(reference: str, folder: Path) -> Family[Any]:
-    """Return the family that a space file in `folder` names: `char_lm`, or `./mine.py:MyFamily` relative to that folder.
+    """Return the family that a space file in `folder` names: `char_lm`, or `./mine.py:MyFamily` beside the file.
 
     Errors: UnknownNameError for a name that is not on the shelf; HpsearchError for a file that cannot be used.
     """

@@ -18,6 +18,7 @@ LEAST_PARAMETERS = 12
 """Parameters are shown beside a running trial when there is room for so many characters."""
 
 STYLES = {Outcome.COMPLETE: "green", Outcome.PRUNED: "yellow"}
+HINT = "Ctrl-C: save checkpoints and stop."
 INTERRUPTED = (
     "Interrupted: running trials save checkpoints, then stop.",
     "Press Ctrl-C again to stop now.",
@@ -27,9 +28,8 @@ INTERRUPTED = (
 def draw(standing: Standing, *, width: int, height: int, closed: bool = False) -> RenderableType:
     """Return a frame of at most `height` lines; the last one (`closed`) has all the notes and no running trials."""
     head = [_title(standing), _bar(standing, width, closed), _counts(standing, closed), *_best(standing, width)]
-    tail: list[RenderableType] = []
-    if standing.interrupted and not closed:
-        tail += [_line(text, "bold yellow") for text in INTERRUPTED]
+    # The terminal echoes ^C behind the last line, which therefore is a short one: a full one would break.
+    tail = [_line(text, "bold yellow") for text in INTERRUPTED] if standing.interrupted else [_line(HINT, "dim")]
     if closed:
         found = _replicates(standing, len(standing.trainings) + len(standing.baselines))
         return Group(*head, *found, *(_line(note, "red") for note in standing.notes))
@@ -76,7 +76,9 @@ def _bar(standing: Standing, width: int, closed: bool) -> RenderableType:
 
 def _counts(standing: Standing, closed: bool) -> Text:
     line = _line("")
-    parts = [] if closed else [(f"{len(standing.running)} running", "")]
+    parts = [("nothing has ended yet", "")] if closed and not standing.counts else []
+    if not closed:
+        parts.append((f"{len(standing.running)} running", ""))
     for outcome, count in standing.counts.most_common():
         parts.append((f"{count} {outcome.replace('_', ' ')}", STYLES.get(outcome, "red")))
     for index, (text, style) in enumerate(parts):

@@ -32,7 +32,7 @@ def show_experiment(
 ) -> RenderableType:
     """Return what there is to see: the objective, the best `limit` trials, the best one, its confirmation, warnings.
 
-    `importance` (by parameter, as shares) puts the columns into its order. `unit`: what a step counts, if not the record's.
+    `importance` (shares by parameter) orders the columns. `unit` is what a step counts, if not the record's.
     """
     unit = unit or record.unit
     parts: list[RenderableType] = [*_header(record, unit), Text()]

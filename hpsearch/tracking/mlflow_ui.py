@@ -60,7 +60,7 @@ def _states(root: Path) -> list[MirrorState]:
 
 
 def _page(root: Path) -> str:
-    """Return the end of the URL of the only experiment's runs, or of the list; by default MLflow shows chats instead."""
+    """Return the end of the URL of the only experiment's runs, or of the list, as trainings: the default is chats."""
     experiments = [state.experiment for state in _states(root) if state.experiment]
     runs = f"/{experiments[0]}/runs" if len(experiments) == 1 else ""
     return f"{runs}?workflowType=machine_learning"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from hpsearch.engines.importance import importance
+from hpsearch.engines.importance import distribution_of, importance
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.records import ExperimentRecord, Goal, Monitor, Outcome, RunRecord
 from tests.experiment_factory import GrowingExperiment, grow_search
@@ -62,6 +62,26 @@ def test_a_parameter_of_one_option_counts_where_it_exists() -> None:
         )
         values.append((params, abs(base - 0.2) if number % 2 else 0.4))
     assert importance(made(values))["position.rope.base"] > 0.2
+
+
+@pytest.mark.parametrize(("goal", "decides"), [(Goal.MINIMIZE, "low"), (Goal.MAXIMIZE, "high")])
+def test_good_trials_are_good_by_the_goal(goal: Goal, decides: str) -> None:
+    generator = random.Random(0)  # noqa: S311 -- not a secret
+    values: list[tuple[dict[str, object], float]] = []
+    for _ in range(60):
+        low, high = generator.random(), generator.random()
+        values.append(({"low": low, "high": high}, (low > 0.2) + (high > 0.8) + generator.random() / 10))
+    assert next(iter(importance(made(values, goal=goal)))) == decides
+
+
+def test_ranges_are_those_of_the_space(experiment: GrowingExperiment) -> None:
+    space, trials = read_resolved(experiment.folder)["space"], experiment.record.ranked
+    found = {path: distribution_of(path, trials, space) for path in ("model.position.rope.base", "model.layers")}
+    assert found["model.position.rope.base"] == optuna.distributions.FloatDistribution(1e3, 1e5, log=True)
+    assert found["model.layers"] == optuna.distributions.IntDistribution(1, 8)
+    guessed = distribution_of("model.position.rope.base", trials, None)
+    assert isinstance(guessed, optuna.distributions.FloatDistribution)
+    assert 1e3 < guessed.low < guessed.high < 1e5
 
 
 def test_too_few_complete_trials_give_nothing(experiment: GrowingExperiment) -> None:

@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.toy_spaces import toy_space
 
 from hpsearch.engines.optuna_search import OptunaSearch
 from hpsearch.engines.pruners import PRUNERS
 from hpsearch.engines.samplers import SAMPLERS
 from hpsearch.experiment.log import Event
-from hpsearch.records import Outcome
 from hpsearch.loading import load_space
+from hpsearch.records import Outcome
 from hpsearch.space import Space
+from tests.toy_spaces import toy_space
 
 GRID_DATA = "{choice: [1, 2, 3]}"
 

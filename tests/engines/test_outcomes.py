@@ -5,17 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.toy_spaces import toy_space
 
 from hpsearch.engines.coordinator import Why
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment, read_metrics
-from hpsearch.records import Outcome, RunRecord
 from hpsearch.loading import load_space
+from hpsearch.records import Outcome, RunRecord
 from hpsearch.runner import Options, run
-
+from tests.toy_spaces import toy_space
 
 HERE = Options(in_process=True)
 

@@ -119,8 +119,8 @@ def test_what_is_empty_says_so() -> None:
 
 
 def test_a_dollar_in_a_name_is_no_formula() -> None:
-    trials = tuple(replace(run, params={"$\\bad{": ["$x", "$\\y{"][run.number]}) for run in runs(0.1, 0.2))
-    record = replace(EMPTY, objective=Monitor("val/$\\loss{", Goal.MINIMIZE), trials=trials)
+    trials = tuple(replace(run, params={"$\\bad{$": ["$x", "$\\y{$"][run.number]}) for run in runs(0.1, 0.2))
+    record = replace(EMPTY, objective=Monitor("val/$\\loss{$", Goal.MINIMIZE), trials=trials)
     assert saved(draw_slices(prepare_slices(record)))
     assert saved(draw_history(prepare_history(record)))
-    assert saved(draw_importance(prepare_importance({"$\\bad{": 1.0}, "val/$\\loss{")))
+    assert saved(draw_importance(prepare_importance({"$\\bad{$": 1.0}, "val/$\\loss{$")))

@@ -28,7 +28,8 @@ def test_values_are_in_full_precision(record: ExperimentRecord) -> None:
 
 
 def test_the_summary_counts_complete_replicates_only(record: ExperimentRecord) -> None:
-    confirm = show_json(record)["confirm"]
+    failed = replace(record.replicates[2], scores={"test/auc": 0.1})
+    confirm = show_json(replace(record, replicates=(*record.replicates[:2], failed)))["confirm"]
     deviation = statistics.stdev([0.8, 0.9])
     assert confirm["summary"]["0"]["test/auc"] == {"n": 2, "mean": statistics.fmean([0.8, 0.9]), "sd": deviation}
     assert confirm["baselines"]["sloreta"] == {"val/auc": 0.7, "test/auc": 0.6}

@@ -1,0 +1,70 @@
+"""hpsearch: hyperparameter search that ends in a claim.
+
+    import hpsearch
+
+    experiment = hpsearch.run("spaces/char_lm.yaml", quick=True)
+    experiment.trials                  # a pandas frame
+    hpsearch.open("experiments/char_lm-quick").plot_history()
+
+Names are imported when they are first used, so that `import hpsearch` alone stays light.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hpsearch.errors import HpsearchError
+    from hpsearch.families import Family, FamilyConfig
+    from hpsearch.opening import OpenedExperiment
+    from hpsearch.opening import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
+    from hpsearch.records import Goal
+    from hpsearch.scripting import confirm, run
+    from hpsearch.settings import UNFOLD, Option, Settings
+    from hpsearch.training.settings import TrainSettings
+    from hpsearch.training.task import Splits, Task, TensorData
+
+_HOME = {
+    "Family": "hpsearch.families",
+    "FamilyConfig": "hpsearch.families",
+    "Goal": "hpsearch.records",
+    "HpsearchError": "hpsearch.errors",
+    "OpenedExperiment": "hpsearch.opening",
+    "Option": "hpsearch.settings",
+    "Settings": "hpsearch.settings",
+    "Splits": "hpsearch.training.task",
+    "Task": "hpsearch.training.task",
+    "TensorData": "hpsearch.training.task",
+    "TrainSettings": "hpsearch.training.settings",
+    "UNFOLD": "hpsearch.settings",
+    "confirm": "hpsearch.scripting",
+    "open": "hpsearch.opening:open_experiment",
+    "run": "hpsearch.scripting",
+}
+__all__ = [
+    "UNFOLD",
+    "Family",
+    "FamilyConfig",
+    "Goal",
+    "HpsearchError",
+    "OpenedExperiment",
+    "Option",
+    "Settings",
+    "Splits",
+    "Task",
+    "TensorData",
+    "TrainSettings",
+    "confirm",
+    "open",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'hpsearch' has no attribute '{name}'")
+    module, _, attribute = _HOME[name].partition(":")
+    return getattr(importlib.import_module(module), attribute or name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

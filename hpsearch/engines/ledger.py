@@ -1,0 +1,130 @@
+"""What the coordinator writes (the log, every run's configuration and metrics) and what it knows from it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from hpsearch.engines import Job, Report
+from hpsearch.engines.progress import RunProgress, progress_of
+from hpsearch.experiment.files import append_json_line, read_lines, write_json
+from hpsearch.experiment.layout import CONFIG, FORMAT_VERSION, METRICS, OUTPUT
+from hpsearch.experiment.log import Event, Log
+from hpsearch.records import Outcome
+
+ValueRule = Callable[[Sequence[tuple[int, float]]], tuple[float, int]]
+"""The objective by the space's rule, and the step it was taken at, from the metric's history."""
+
+
+class Observer(Protocol):
+    """Somebody who watches the events go by: the progress display, the tracker."""
+
+    def observe(self, event: Event) -> None:
+        """Take note of an event; must not block."""
+        ...
+
+
+class Ledger:
+    """The experiment's books, kept by its one writer."""
+
+    def __init__(
+        self, folder: Path, log: Log, *, metric: str, value_of: ValueRule, observers: Sequence[Observer] = ()
+    ) -> None:
+        self._folder = folder
+        self._log = log
+        self._value_of = value_of
+        self._observers = observers
+        self._progress = progress_of(log.events)
+        self.metric = metric
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds for which the experiment has been running, over all its sessions."""
+        return self._log.elapsed
+
+    def progress(self, job: Job) -> RunProgress:
+        """Return what is known of a run."""
+        return self._progress[job.run]
+
+    def show(self, event: Event) -> None:
+        """Let the observers know of an event that the log has, or that does not belong into it."""
+        for observer in self._observers:
+            observer.observe(event)
+
+    def _emit(self, event: str, *, durable: bool = False, **fields: Any) -> None:
+        self.show(self._log.append(event, durable=durable, **fields))
+
+    def begin(self, job: Job, *, rejected: int) -> RunProgress:
+        """Write down that a run is taken up, and its configuration if it is new. Baselines are not in the log yet."""
+        folder = self._folder / job.run
+        if job.run not in self._progress:
+            self._progress[job.run] = RunProgress()
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / CONFIG, {"version": FORMAT_VERSION, **job.to_json()})
+            if not job.baselines:
+                self._ask(job, job.run, rejected=rejected)
+        progress = self._progress[job.run]
+        progress.attempts += 1
+        progress.written_steps = {row["step"] for row, _ in read_lines(folder / METRICS)}
+        if not job.baselines:
+            self._emit("begin", run=job.run, attempt=progress.attempts)
+        return progress
+
+    def _ask(self, job: Job, run: str, *, rejected: int = 0) -> None:
+        fields: dict[str, Any] = {} if job.replicate is None else {"replicate": job.replicate}
+        fields |= {"params": dict(job.params), "seed": job.seeds["initialisation"], "rejected": rejected}
+        self._emit("ask", durable=True, run=run, number=job.number, **fields)
+
+    def report(self, job: Job, report: Report) -> float | None:
+        """Write an evaluation down and return the objective; None for a step that is known, as after a resume."""
+        progress = self._progress[job.run]
+        if report.step in progress.known_steps:
+            return None
+        seconds = round(report.seconds, 3)
+        if report.step not in progress.written_steps:
+            row = {"step": report.step, "seconds": seconds, **report.metrics}
+            append_json_line(self._folder / job.run / METRICS, row)
+        metric = float(report.metrics.get(self.metric, float("nan")))
+        progress.add(report.step, metric, report.seconds)
+        progress.value, progress.step = self._value_of(progress.history)
+        value, at = progress.value, progress.step
+        self._emit("report", run=job.run, step=report.step, metric=metric, value=value, at=at, seconds=seconds)
+        return value
+
+    def details(self, job: Job, text: str) -> None:
+        """Add a traceback to what the run printed."""
+        with (self._folder / job.run / OUTPUT).open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    def lost(self, job: Job, reason: str) -> None:
+        """Write down that a run's process died and that it will be taken up again."""
+        self._emit("lost", durable=True, run=job.run, attempt=self._progress[job.run].attempts, reason=reason)
+
+    def outcome(
+        self, job: Job, outcome: Outcome, reason: str | None, *, seconds: float | None, scores: Mapping[str, float]
+    ) -> None:
+        """Write a run's ending down; `seconds` of training are those of the last report unless known better."""
+        progress = self._progress[job.run]
+        progress.ended = True
+        spent = progress.seconds if seconds is None else seconds
+        self._outcome(job.run, outcome, progress, reason=reason, seconds=spent, scores=scores)
+
+    def baselines(self, job: Job, scores: Mapping[str, float], *, seconds: float) -> None:
+        """Give every method of a baselines job, whose scores are named `method:split/metric`, a run of its own."""
+        for method in sorted({name.partition(":")[0] for name in scores}):
+            run, prefix = f"{job.run}/{method}", f"{method}:"
+            own = {name.removeprefix(prefix): value for name, value in scores.items() if name.startswith(prefix)}
+            self._ask(job, run)
+            self._outcome(run, Outcome.COMPLETE, RunProgress(), reason=None, seconds=seconds, scores=own)
+
+    def _outcome(
+        self,
+        run: str,
+        outcome: Outcome,
+        progress: RunProgress,
+        *,
+        reason: str | None,
+        seconds: float,
+        scores: Mapping[str, float],
+    ) -> None:
+        fields = {"value": progress.value, "step": progress.step, "reason": reason, "scores": dict(scores)}
+        self._emit("outcome", durable=True, run=run, outcome=outcome.value, seconds=round(seconds, 3), **fields)

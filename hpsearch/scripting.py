@@ -1,0 +1,68 @@
+"""hpsearch from a script or a notebook: the functions that the command line calls, with Python's own types."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hpsearch import runner
+from hpsearch.display import Manner, attended
+from hpsearch.loading import load_space, open_space
+from hpsearch.opening import OpenedExperiment, open_experiment
+
+
+def run(
+    space: str | Path,
+    *,
+    name: str | None = None,
+    root: str | Path = runner.ROOT,
+    quick: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+    in_process: bool = False,
+    confirm: bool = True,
+    mlflow: bool = True,
+    tracking_uri: str | None = None,
+    quiet: bool = False,
+) -> OpenedExperiment:
+    """Search a space file and confirm its winner; the same as `hpsearch run`. Running it again goes on with it.
+
+    `overrides` replaces values or ranges of the file by their dotted names, as --set does:
+    `{"search.trials": 20, "train.learning_rate": {"log": [1e-4, 1e-2]}}`. What an interrupted session
+    leaves is returned.
+
+    Errors: SpaceError with every mistake of the file; ExperimentError; SearchFailedError when no trial came to a result.
+    """
+    settings = [f"{path}={_as_yaml(value)}" for path, value in (overrides or {}).items()]
+    loaded = load_space(Path(space), quick=quick, overrides=settings)
+    folder = runner.experiment_folder(loaded, name=name, root=root, quick=quick)
+    manner = Manner(in_process, confirm, mlflow, tracking_uri, quiet)
+    attended(lambda options: runner.run(loaded, folder=folder, options=options), loaded, folder, manner)
+    return open_experiment(folder)
+
+
+def confirm(
+    experiment: str | Path,
+    *,
+    top: int = 1,
+    seeds: int = 5,
+    in_process: bool = False,
+    mlflow: bool = True,
+    quiet: bool = False,
+) -> OpenedExperiment:
+    """Train an experiment's best configurations on fresh seeds and score the test split; as `hpsearch confirm`."""
+    folder = Path(experiment)
+    manner = Manner(in_process, mlflow=mlflow, quiet=quiet)
+    attended(
+        lambda options: runner.confirm(folder, top=top, seeds=seeds, options=options),
+        open_space(folder),
+        folder,
+        manner,
+    )
+    return open_experiment(folder)
+
+
+def _as_yaml(value: Any) -> str:
+    """Write a value in one line of YAML."""
+    return yaml.safe_dump(value, default_flow_style=True, width=sys.maxsize).strip().removesuffix("\n...").strip()
