@@ -10,8 +10,8 @@ def factor(step: int, *, total_steps: int, warmup_steps: int, schedule: Constant
     """Return the fraction of the base rate for optimizer step `step`, counted from 0.
 
     Warm-up gives (step + 1) / (warmup_steps + 1): above 0 at the first step and below 1 until step `warmup_steps`,
-    which has the full rate. A falling schedule is at its floor where the training ends, at step `total_steps`: no step is wasted
-    on a rate of 0, and the rate stays there afterwards.
+    which has the full rate. A falling schedule is at its floor where the training ends, at step `total_steps`, so that
+    no step is wasted on a rate of 0, and stays there.
     """
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1)

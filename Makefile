@@ -1,0 +1,73 @@
+# Two commands do all the set-up on a machine with Python 3.11+: `make run` (a quick search) and `make test` (every check).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PINS := pyproject.toml constraints.txt
+BASE := $(VENV)/installed
+DEV := $(VENV)/installed-dev
+SPACE ?= spaces/deepsif.yaml
+# pytest-xdist fills the cores with test processes: each of them, and every worker they start, keeps to one thread
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -q -n auto --dist worksteal
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test fast lint format bench schemas clean chromium
+
+help: ## list the targets
+	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+run: $(BASE) ## install, then search spaces/deepsif.yaml in its quick form (another one: SPACE=spaces/char_lm.yaml)
+	$(BIN)/hpsearch run $(SPACE) --quick
+
+test: $(DEV) chromium lint ## install, then every check: ruff, mypy, pytest with the slow tests
+	$(PYTEST)
+
+fast: $(DEV) ## the tests that are not slow
+	$(PYTEST) -m "not slow"
+
+lint: $(DEV) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEV) ## let ruff rewrite the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(DEV) ## print the benchmarks in tests/benchmarks
+	@for file in tests/benchmarks/*.py; do echo "# $$file"; PYTHONPATH=. $(BIN)/python "$$file" || exit 1; done
+
+schemas: $(BASE) ## write spaces/schemas/*.json, which editors read, from the families
+	@mkdir -p spaces/schemas
+	@for family in $$($(BIN)/hpsearch families | sed -n 's/^\([a-z_]*\): .*/\1/p'); do \
+		$(BIN)/hpsearch schema "$$family" > "spaces/schemas/$$family.json" || exit 1; \
+		echo "spaces/schemas/$$family.json"; \
+	done
+
+clean: ## remove .venv, caches and build outputs; experiments/ stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Installing: once, and again when a pin or a dependency changes
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "hpsearch needs Python 3.11 or newer; '$(PYTHON)' is not: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(BASE): $(VENV)/pyvenv.cfg $(PINS)
+	@echo "installing into $(VENV); this takes minutes the first time"
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(DEV): $(VENV)/pyvenv.cfg $(PINS)
+	@echo "installing into $(VENV), with what the tests need; this takes minutes the first time"
+	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $(BASE) $@
+
+chromium: # a test opens the MLflow page in a real browser
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+		echo "the tests need a browser: apt-get install chromium chromium-driver" >&2; exit 1; }

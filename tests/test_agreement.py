@@ -1,0 +1,43 @@
+"""`hpsearch show --json`, the experiment's folder and MLflow tell the same of every trial."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from hpsearch.runner import Options, mlflow_tracker, run
+from tests.toy_spaces import toy_space
+
+
+def test_show_and_mlflow_agree_on_every_trial(tmp_path: Path) -> None:
+    data = "data: {trouble: {choice: [none, exception, diverge]}}"
+    start = "start: [{data.trouble: none}, {data.trouble: exception}, {data.trouble: diverge}]"
+    space = toy_space(tmp_path, trials=8, pruner="asha", epochs=9, data=data, more=f"{start}\nconfirm: {{seeds: 2}}")
+    folder = tmp_path / "experiments" / "toy"
+    warnings: list[str] = []
+    options = Options(in_process=True, make_tracker=mlflow_tracker(None, warnings.append))
+    finished = run(space, folder=folder, options=options)
+    assert finished.mirrored, warnings
+
+    command = [sys.executable, "-m", "hpsearch", "show", str(folder), "--json"]
+    shown = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    client = MlflowClient(f"sqlite:///{tmp_path}/experiments/mlflow.db")
+    experiment = client.get_experiment_by_name("toy")
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id], max_results=1000)}
+
+    assert len(shown["trials"]) == 8
+    assert {trial["outcome"] for trial in shown["trials"]} >= {"complete", "failed", "diverged"}
+    for trial in shown["trials"]:
+        mirrored = runs[f"trial-{trial['number']:04d}"]
+        tags, metrics, params = mirrored.data.tags, mirrored.data.metrics, mirrored.data.params
+        assert tags["hpsearch.outcome"] == trial["outcome"]
+        assert tags["hpsearch.seed"] == str(trial["seed"])
+        for name, value in trial["params"].items():
+            assert params[name] == str(value)
+        if trial["value"] is not None:
+            assert math.isclose(metrics["objective"], trial["value"])
+    assert len([name for name in runs if name.startswith("confirm-")]) == 2
