@@ -176,11 +176,12 @@ def show(
     """Show an experiment: its trials and how they ended, the best one, its confirmation."""
     from rich.console import Console
 
-    from hpsearch.experiment.reading import read_experiment
+    from hpsearch.experiment.reading import read_experiment, read_resolved
     from hpsearch.report.json_view import show_json
     from hpsearch.report.terminal import show_experiment
 
-    record = read_experiment(_folder(experiment))
+    folder = _folder(experiment)
+    record = read_experiment(folder)
     if json:
         import json as json_module
 
@@ -190,8 +191,8 @@ def show(
     if importance:
         from hpsearch.engines.importance import importance as shares_of
 
-        shares = shares_of(record)
-    Console().print(show_experiment(record, limit=limit, importance=shares, unit=record.unit))
+        shares = shares_of(record, read_resolved(folder)["space"])
+    Console().print(show_experiment(record, limit=limit, importance=shares))
 
 
 @app.command()

@@ -51,7 +51,7 @@ def displayed(call: Callable[[Options], Finished], space: Space, folder: Path, m
         text = json.dumps({**show_json(finished.record), "why": finished.why.value}, indent=2)
         sys.stdout.write(text + "\n")
     else:
-        Console().print(show_experiment(finished.record, unit=finished.record.unit))
+        Console().print(show_experiment(finished.record))
     return INTERRUPTED if finished.why is Why.INTERRUPTED else 0
 
 
@@ -62,6 +62,8 @@ def attended(call: Callable[[Options], Finished], space: Space, folder: Path, ma
     with make_progress(_aim(space, folder, manner), console=console, earlier=earlier, quiet=manner.quiet) as progress:
 
         def warn(text: str) -> None:
+            if manner.quiet:
+                console.print(text, markup=False)
             progress.observe({"event": "note", "text": text})
 
         options = Options(

@@ -1,5 +1,6 @@
 """What the stages hand one another: outcomes, decisions, records of runs. Needs only the standard library."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -106,8 +107,12 @@ class ExperimentRecord:
     def ranked(self) -> tuple[RunRecord, ...]:
         """The complete trials, best value first; the earlier of equals first."""
         sign = 1.0 if self.objective.goal is Goal.MINIMIZE else -1.0
-        complete = [trial for trial in self.trials if trial.outcome is Outcome.COMPLETE and trial.value is not None]
-        return tuple(sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number)))
+        complete = [
+            (sign * trial.value, trial.number, trial)
+            for trial in self.trials
+            if trial.outcome is Outcome.COMPLETE and trial.value is not None and math.isfinite(trial.value)
+        ]
+        return tuple(trial for _, _, trial in sorted(complete, key=lambda entry: entry[:2]))
 
     @property
     def best(self) -> RunRecord | None:

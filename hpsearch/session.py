@@ -129,7 +129,9 @@ class Session:
             if reason is None:
                 fitting[run] = event["number"]
             else:
-                self.log.append("drop", durable=True, run=run, reason=reason)
+                dropped = self.log.append("drop", durable=True, run=run, reason=reason)
+                for observer in self._observers:
+                    observer.observe(dropped)
         if asked and not fitting:
             raise ExperimentError(
                 f"no earlier trial in {self.folder} fits the changed space; start another experiment with --name"

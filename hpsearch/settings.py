@@ -18,6 +18,7 @@ A file may then say `optimizer: sgd`, `optimizer: {sgd: {momentum: 0.5}}` or, as
 from typing import Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic.fields import FieldInfo
 
 _NUMBERS = (int, float, int | None, float | None)
 
@@ -29,18 +30,32 @@ class Settings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_bool_as_number(cls, values: Any) -> Any:
-        """Hand `true` to number fields as text, which they refuse: pydantic would read it as the number 1."""
+    def _prepare(cls, values: Any) -> Any:
+        """Refuse `true` as a number, and let an option that the default names keep the default's own settings."""
         if not isinstance(values, dict):
             return values
         return {
-            name: str(value).lower() if _bool_for_number(cls, name, value) else value for name, value in values.items()
+            name: _prepared(cls.model_fields[name], value) if name in cls.model_fields else value
+            for name, value in values.items()
         }
 
 
-def _bool_for_number(settings: type[BaseModel], name: Any, value: Any) -> bool:
-    field = settings.model_fields.get(name)
-    return isinstance(value, bool) and field is not None and field.annotation in _NUMBERS
+def _prepared(field: FieldInfo, value: Any) -> Any:
+    if isinstance(value, bool) and field.annotation in _NUMBERS:
+        return str(value).lower()  # pydantic would read it as the number 1; as text the field refuses it
+    if isinstance(field.default, Option):
+        return _with_defaults(field.default, _unfold(value))
+    return value
+
+
+def _with_defaults(default: "Option", value: Any) -> Any:
+    """Fill an option up from the field's default when that is the same option, instead of from the option's class.
+
+    A family that trains with AdamW and a beta2 of 0.99 by default keeps it when a file says `optimizer: adamw`.
+    """
+    if isinstance(value, dict) and value.get("kind") == default.kind:
+        return {**default.model_dump(), **value}
+    return value
 
 
 class Option(Settings):

@@ -121,6 +121,7 @@ class Coordinator:
         if ended.details:
             self._ledger.details(job, ended.details)
         if ended.outcome is None:
+            self._ledger.show({"event": "pause", "run": job.run})
             return
         if job.baselines:
             self._ledger.baselines(job, ended.scores, seconds=ended.seconds or 0.0)

@@ -104,28 +104,23 @@ def _best(record: ExperimentRecord, unit: str) -> Iterator[RenderableType]:
 
 
 def _confirmation(record: ExperimentRecord) -> Iterator[RenderableType]:
-    summaries = summarise(record.replicates)
+    """Yield a table with a row for each test metric, which fits where a column for each would not."""
     metrics = test_metrics(record)
-    seeds = [str(max((summary.n for summary in scores.values()), default=0)) for scores in summaries.values()]
-    columns = [
-        Column("", _rows(record, [f"trial {trial}" for trial in summaries]), justify="left", flexible=True),
-        Column("seeds", [*seeds, *("" for _ in record.baselines)], rank=1),
-    ]
-    for rank, metric in enumerate(metrics, start=1):
-        cells = [_mean(scores.get(metric)) for scores in summaries.values()]
-        cells += [number(baseline.scores.get(metric)) for baseline in record.baselines]
-        columns.append(Column(one_line(metric), cells, rank=rank if rank > 1 else 0, justify="left"))
-    yield Text("confirmation on fresh seeds, test split: mean ± standard deviation", "bold")
+    columns = [Column("", [one_line(metric) for metric in metrics], justify="left")]
+    for trial, scores in summarise(record.replicates).items():
+        seeds = max((summary.n for summary in scores.values()), default=0)
+        cells = [_mean(scores.get(metric)) for metric in metrics]
+        columns.append(Column(f"trial {trial}, {seeds} seeds", cells, justify="left"))
+    for rank, baseline in enumerate(record.baselines, start=1):
+        cells = [number(baseline.scores.get(metric)) for metric in metrics]
+        columns.append(Column(one_line(baseline.name), cells, rank=rank, justify="left"))
+    yield Text("confirmation on fresh seeds, test split: mean ± standard deviation, beside the baselines", "bold")
     yield FittedTable(columns)
     for each in record.replicates:
         if each.outcome is not Outcome.COMPLETE:
             reason = f" ({one_line(each.reason)})" if each.reason else ""
             run = f"replicate {each.replicate} of trial {each.number}"
             yield Text(f"{run}: {_outcome(each)}{reason}; it is not in the mean", "yellow")
-
-
-def _rows(record: ExperimentRecord, trials: Sequence[str]) -> list[str]:
-    return [*trials, *(f"{one_line(baseline.name)} (baseline)" for baseline in record.baselines)]
 
 
 def _mean(summary: Summary | None) -> str:

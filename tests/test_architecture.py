@@ -1,0 +1,125 @@
+"""The house holds (DESIGN 2): who may import whom, one door for each third party, no cycles, no overgrown files.
+
+Imports are read from the source, those inside functions and under TYPE_CHECKING too.
+"""
+
+import ast
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "hpsearch"
+LONGEST_FILE = 260
+
+MAY_IMPORT = {
+    "errors": "",
+    "settings": "",
+    "records": "",
+    "seeds": "settings",
+    "space": "errors settings records",
+    "data": "errors settings",
+    "experiment": "errors records",
+    "training": "errors settings records seeds experiment",
+    "families": "errors settings records data training",
+    "engines": "errors records seeds space experiment",
+    "tracking": "errors records experiment",
+    "report": "errors records",
+    "progress": "records experiment report",
+    # where the parts meet, from the workers' end to the user's
+    "objective": "records seeds experiment engines families training",
+    "loading": "errors experiment space families",
+    "session": "errors records seeds space experiment engines training",
+    "runner": "records space experiment engines tracking loading session",
+    "display": "space experiment engines report progress session runner",
+    "opening": "errors records experiment engines report",
+    "scripting": "runner display loading opening",
+    "cli": "errors space experiment engines families tracking report loading runner display",
+    "__init__": "errors settings records families training opening scripting",
+    "__main__": "cli",
+}
+
+DOORS = {
+    "optuna": "engines/",
+    "sqlalchemy": "engines/optuna_export.py",
+    "mlflow": "tracking/",
+    "torch": "training/ families/ objective.py",
+    "typer": "cli.py",
+    "matplotlib": "report/drawing.py report/figures.py report/parameter_figures.py opening.py",
+    "pandas": "report/frames.py opening.py",
+    "mne": "data/",
+    "nilearn": "data/",
+    "scipy": "data/",
+    "yaml": "space/located_yaml.py scripting.py",
+    "rich": "progress/ report/ display.py cli.py",
+    "numpy": "data/ engines/ families/ training/",
+    "pydantic": "settings.py space/ training/ families/ data/",
+    "pydantic_core": "space/",
+}
+
+FILES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def _part(file: str) -> str:
+    return file.split("/")[0].removesuffix(".py")
+
+
+@cache
+def _imports(file: str) -> list[str]:
+    """Return what a file imports: `hpsearch.space.Space` for `from hpsearch.space import Space`."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(FILES[file].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def _module_file(name: str) -> str | None:
+    """Return the file of hpsearch that an imported name lies in, or None for another package's."""
+    words = name.split(".")
+    for end in range(len(words), 0, -1):
+        stem = "/".join(words[1:end])
+        for candidate in (f"{stem}.py", f"{stem}/__init__.py".removeprefix("/")):
+            if words[0] == "hpsearch" and candidate in FILES:
+                return candidate
+    return None
+
+
+def _uses(file: str) -> set[str]:
+    return {found for name in _imports(file) if (found := _module_file(name)) and found != file}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_part_imports_only_what_the_table_allows(file: str) -> None:
+    own = _part(file)
+    allowed = {own, *MAY_IMPORT[own].split()}
+    assert {_part(used) for used in _uses(file)} <= allowed
+
+
+def test_the_table_is_tight() -> None:
+    used = {(_part(file), _part(other)) for file in FILES for other in _uses(file)}
+    allowed = {(part, other) for part, others in MAY_IMPORT.items() for other in others.split()}
+    assert allowed - used == set()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_third_parties_come_in_by_their_doors(file: str) -> None:
+    found = {name.split(".")[0] for name in _imports(file)} - sys.stdlib_module_names - {"hpsearch"}
+    through_walls = [name for name in sorted(found) if not file.startswith(tuple(DOORS[name].split()))]
+    assert through_walls == []
+
+
+def test_no_imports_go_in_circles() -> None:
+    left = {file: _uses(file) for file in FILES}
+    while leaves := [file for file, used in left.items() if not used & left.keys()]:
+        for file in leaves:
+            del left[file]
+    assert left == {}
+
+
+def test_no_file_has_outgrown_its_room() -> None:
+    lengths = {file: len(path.read_text(encoding="utf-8").splitlines()) for file, path in FILES.items()}
+    assert {file: length for file, length in lengths.items() if length > LONGEST_FILE} == {}
