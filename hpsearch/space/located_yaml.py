@@ -107,8 +107,8 @@ def node_from_plain(value: Any, place: Place) -> Node:
     return Node(value, place, place)
 
 
-def read_file(path: Path) -> tuple[str, Node]:
-    """Return the text of a YAML file and its root node. Errors: SpaceError."""
+def read_file(path: Path, problems: list[Problem] | None = None) -> tuple[str, Node]:
+    """Return the text of a YAML file and its root node; see `parse`. Errors: SpaceError."""
     start = Place(str(path), 1, 1)
     try:
         data = path.read_bytes()
@@ -122,11 +122,15 @@ def read_file(path: Path) -> tuple[str, Node]:
     except UnicodeDecodeError as error:
         place = _place_in(data[: error.start].decode("utf-8", "replace"), start.source)
         raise SpaceError([place.problem(f"not UTF-8 text (byte 0x{data[error.start]:02x})")]) from error
-    return text, parse(text, start)
+    return text, parse(text, start, problems)
 
 
-def parse(text: str, start: Place) -> Node:
-    """Parse a YAML document. When `start` has line 0, every node stands at `start`. Errors: SpaceError."""
+def parse(text: str, start: Place, problems: list[Problem] | None = None) -> Node:
+    """Parse a YAML document. When `start` has line 0, every node stands at `start`.
+
+    Mistakes that leave something to read, such as duplicate keys, are added to `problems` if that is given.
+    Errors: SpaceError.
+    """
     try:
         composer = _Composer(text)
         document = composer.get_single_node()
@@ -146,8 +150,10 @@ def parse(text: str, start: Place) -> Node:
         return Node(None, start, start)
     builder = _Builder(start)
     root = builder.build(document, None, 0)
-    if builder.problems:
+    if builder.problems and problems is None:
         raise SpaceError(builder.problems)
+    if problems is not None:
+        problems.extend(builder.problems)
     return root
 
 

@@ -35,8 +35,8 @@ def read_space(path: Path, resolve: Resolve, *, overrides: Sequence[str] = (), q
     over it, and `overrides` (`a.b.c=VALUE`, VALUE being YAML) come last. The quick section is checked even when it is
     not asked for. Errors: SpaceError with every mistake.
     """
-    text, root = read_file(path)
     problems: list[Problem] = []
+    text, root = read_file(path, problems)
     family, face = _resolve_family(root, path, resolve, problems)
     reading = _Reading(path, text, family, face, problems)
     laid = reading.parse_overrides(overrides)
@@ -64,7 +64,8 @@ def space_from_resolved(
 def _resolve_family(root: Node, path: Path, resolve: Resolve, problems: list[Problem]) -> tuple[str, FamilyFace | None]:
     if not isinstance(root.value, dict):
         found = "is empty" if root.value is None else f"holds {show(root.plain())}"
-        raise SpaceError([root.place.problem(f"a space is a mapping with family and objective; this file {found}")])
+        problems.append(root.place.problem(f"a space is a mapping with family and objective; this file {found}"))
+        raise SpaceError(problems)
     node = root.child("family")
     if node is None:
         problems.append(root.place.problem("missing section 'family' (expected the name of a family)"))

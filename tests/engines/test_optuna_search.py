@@ -118,17 +118,17 @@ def test_a_threshold_prunes_on_leaving_the_bounds(tmp_path: Path) -> None:
     assert search.report(0, 2, 5.1)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+@pytest.mark.parametrize("sampler", ["tpe", pytest.param("gp", marks=pytest.mark.slow)])
 def test_infeasible_outcomes_keep_the_sampler_away(sampler: str, tmp_path: Path) -> None:
     space = toy_space(tmp_path, sampler=f"{{{sampler}: {{startup: 8}}}}", width="2")
     search = OptunaSearch(space)
     late: list[float] = []
-    for number in range(30):
+    for number in range(24):
         params = search.ask(number)
         assert params is not None
         start = params["model.start"]
         search.tell(number, Outcome.COMPLETE if start < 0 else Outcome.OUT_OF_MEMORY, abs(start + 0.5))
-        if number >= 15:
+        if number >= 12:
             late.append(start)
     assert sum(value < 0 for value in late) > 0.7 * len(late)
 

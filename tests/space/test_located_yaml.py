@@ -127,3 +127,12 @@ def test_plain_data_survive_the_nodes(value):
 @given(plain_data.filter(lambda value: "inf" not in repr(value)))
 def test_what_is_shown_reads_back_as_the_same(value):
     assert parse(flow(value), START).plain() == value
+
+
+def test_mistakes_that_leave_something_to_read_do_not_hide_the_others(tmp_path):
+    path = tmp_path / "space.yaml"
+    path.write_text("a: 1\na: 2\nb: on\n", encoding="utf-8")
+    problems = []
+    _, root = read_file(path, problems)
+    assert [(problem.line, problem.column) for problem in problems] == [(2, 1)]
+    assert root.plain() == {"a": 1, "b": "on"}
