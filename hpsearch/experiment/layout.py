@@ -4,10 +4,10 @@ experiments/<name>/
   space.yaml          the file as given
   resolved.json       after --set/--quick, with versions, git commit, machine, seed; resolved-1.json: before a change
   log.jsonl           see log.py               lock            held while a process runs the experiment
-  tracking.json       which MLflow run mirrors which run
+  tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log
   confirm/0007/seed-002/      the same for a replicate
-experiments/mlflow.db, experiments/mlartifacts/
+experiments/mlflow.db, experiments/mlartifacts/, experiments/mlflow.lock (held while the database is made)
 """
 
 from pathlib import Path

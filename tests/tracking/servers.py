@@ -18,17 +18,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def processes_naming(text: str) -> list[str]:
-    """The command lines of all running processes in which the text occurs."""
-    found = []
+def processes_naming(text: str) -> dict[int, str]:
+    """The command lines of all running processes in which the text, a folder of one test, occurs."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
         if text in line:
-            found.append(line)
+            found[int(path.parent.name)] = line
     return found
+
+
+def assert_no_process_names(text: str) -> None:
+    """Fail when a process was left behind, and end it."""
+    left = processes_naming(text)
+    for number in left:
+        os.kill(number, signal.SIGKILL)
+    assert left == {}
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from hpsearch.tracking.mlflow_mirror import MlflowMirror
 from hpsearch.tracking.mlflow_tracker import MlflowTracker
 from tests.tracking.folders import ExperimentFolder, grow_shortly, sync
 from tests.tracking.reading import Reading
-from tests.tracking.servers import free_port, mlflow_server, processes_naming
+from tests.tracking.servers import assert_no_process_names, free_port, mlflow_server
 
 
 @pytest.mark.parametrize("kind", ["mlflow", "none"])
@@ -140,7 +140,7 @@ def test_a_server_that_comes_back_gets_everything(
     assert len(warnings) == 1
     assert (tmp_path / "kept by the server").exists()
     assert not (root / "mlartifacts").exists()
-    assert processes_naming(str(tmp_path)) == []
+    assert_no_process_names(str(tmp_path))
     printed = capfd.readouterr()
     assert "View run" not in printed.out
     assert "Retrying" not in printed.err
