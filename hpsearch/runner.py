@@ -12,6 +12,7 @@ from hpsearch.engines import ObjectiveSpec
 from hpsearch.engines.coordinator import Why
 from hpsearch.engines.ledger import Observer
 from hpsearch.engines.optuna_engine import Bench, OptunaEngine
+from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Event, Log
@@ -73,7 +74,8 @@ def run(space: Space, *, folder: str | Path, options: Options = Options()) -> Fi
     with _session(space, folder, options, changes=True) as (session, outcome):
         why, exhausted = session.search()
         if why in (Why.FINISHED, Why.TIME):
-            session.require_result()
+            if why is Why.FINISHED:
+                session.require_result()
             if space.confirm is not None and options.confirm:
                 why = session.confirm(top=space.confirm.top, seeds=space.confirm.seeds, otherwise=why)
         session.end(why)
@@ -111,7 +113,11 @@ def _session(
             with OptunaEngine(bench, jobs=max(space.search.trials, replicates)) as engine:
                 session = Session(space, folder, log, engine, observers)
                 session.begin(notes)
-                yield session, outcome
+                try:
+                    yield session, outcome
+                except SearchFailedError:
+                    session.end(Why.FAILED)
+                    raise
         finally:
             log.close()
             tracker.notify()
@@ -132,8 +138,8 @@ class _Notifier:
         self._tracker = tracker
 
     def observe(self, event: Event) -> None:
-        del event  # the tracker reads the log itself
-        self._tracker.notify()
+        if "elapsed" in event:  # else it is not in the log, and may come from a signal's handler, which must not wait
+            self._tracker.notify()
 
 
 def _objective_spec(space: Space, folder: Path) -> ObjectiveSpec:

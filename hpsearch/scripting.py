@@ -29,10 +29,10 @@ def run(
     """Search a space file and confirm its winner; the same as `hpsearch run`. Running it again goes on with it.
 
     `overrides` replaces values or ranges of the file by their dotted names, as --set does:
-    `{"search.trials": 20, "train.learning_rate": {"log": [1e-4, 1e-2]}}`. What an interrupted
-    session leaves is returned.
+    `{"search.trials": 20, "train.learning_rate": {"log": [1e-4, 1e-2]}}`.
+    What an interrupted session leaves is returned.
 
-    Errors: SpaceError with every mistake of the file; ExperimentError; SearchFailedError when no trial came to a result.
+    Errors: SpaceError with every mistake of the file; ExperimentError; SearchFailedError when no trial has a result.
     """
     settings = [f"{path}={_as_yaml(value)}" for path, value in (overrides or {}).items()]
     loaded = load_space(Path(space), quick=quick, overrides=settings)

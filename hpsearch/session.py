@@ -119,6 +119,7 @@ class Session:
     def _fitting(self) -> dict[str, int]:
         """Return the earlier trials that the space, as it is now, would train just as they were."""
         fitting: dict[str, int] = {}
+        misfits: dict[str, str] = {}
         asked = [event for event in self.log.events if event["event"] == "ask" and event["run"].startswith("trials/")]
         left_out = {event["run"] for event in self.log.events if event["event"] == "drop"}
         for event in asked:
@@ -129,16 +130,20 @@ class Session:
             if reason is None:
                 fitting[run] = event["number"]
             else:
-                dropped = self.log.append("drop", durable=True, run=run, reason=reason)
-                for observer in self._observers:
-                    observer.observe(dropped)
+                misfits[run] = reason
         if asked and not fitting:
             raise ExperimentError(
                 f"no earlier trial in {self.folder} fits the changed space; start another experiment with --name"
             )
+        for run, reason in misfits.items():
+            dropped = self.log.append("drop", durable=True, run=run, reason=reason)
+            for observer in self._observers:
+                observer.observe(dropped)
         return fitting
 
     def _misfit(self, run: str, params: Mapping[str, Any]) -> str | None:
+        if not (self.folder / run / CONFIG).is_file():
+            return f"its {CONFIG} is missing"
         wrong = self.space.check_params(params)
         if wrong:
             return wrong[0]
@@ -165,7 +170,7 @@ class Session:
         record = read_experiment(self.folder)
         if record.best is None:
             reasons = sorted({f"{trial.outcome}: {trial.reason}" for trial in record.trials if trial.outcome})
-            raise SearchFailedError("no trial came to a result; " + "; ".join(reasons))
+            raise SearchFailedError("; ".join(["no trial came to a result", *reasons]))
 
     def confirm(self, *, top: int, seeds: int, otherwise: Why) -> Why:
         """Train the winners on fresh seeds; return INTERRUPTED if that was cut short, else `otherwise`."""

@@ -149,7 +149,7 @@ class GrowingExperiment:
 
 def grow_search(experiment: GrowingExperiment, *, trials: int = 30, seed: int = 0) -> None:
     """Trials of all kinds whose score hangs on the learning rate alone: the nearer to 1e-3, the better."""
-    generator = random.Random(seed)  # noqa: S311 -- not a secret
+    generator = random.Random(seed)
     others = [outcome for outcome in Outcome if outcome is not Outcome.COMPLETE]
     for number in range(trials):
         params = experiment.space.sample(generator)

@@ -62,7 +62,7 @@ FILES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.r
 
 
 def _part(file: str) -> str:
-    return file.split("/")[0].removesuffix(".py")
+    return Path(file).parts[0].removesuffix(".py")
 
 
 @cache

@@ -37,14 +37,18 @@ def test_the_package_is_light() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["--help", "run --help", "families", "schema char_lm", "schema deepsif", "check spaces", "check spaces --quick"]
+    "words",
+    ["--help", "run --help", "families", "schema char_lm", "schema deepsif", "check spaces", "check spaces --quick"],
 )
 def test_a_quick_command_is_light(words: str) -> None:
     assert heavy_modules_of(COMMAND.format(words=words)) == []
 
 
 def test_reading_an_experiment_is_light() -> None:
-    assert heavy_modules_of("import hpsearch.experiment.reading, hpsearch.report.json_view, hpsearch.report.terminal") == []
+    assert (
+        heavy_modules_of("import hpsearch.experiment.reading, hpsearch.report.json_view, hpsearch.report.terminal")
+        == []
+    )
 
 
 def test_this_would_notice() -> None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from hpsearch.engines import Job, Report
 from hpsearch.engines.progress import RunProgress, progress_of
-from hpsearch.experiment.files import append_json_line, read_lines, write_json
+from hpsearch.experiment.files import append_json_line, read_lines, remove_leftovers, write_json
 from hpsearch.experiment.layout import CONFIG, FORMAT_VERSION, METRICS, OUTPUT
 from hpsearch.experiment.log import Event, Log
 from hpsearch.records import Outcome
@@ -64,6 +64,7 @@ class Ledger:
                 self._ask(job, job.run, rejected=rejected)
         progress = self._progress[job.run]
         progress.attempts += 1
+        remove_leftovers(folder)
         progress.written_steps = {row["step"] for row, _ in read_lines(folder / METRICS)}
         if not job.baselines:
             self._emit("begin", run=job.run, attempt=progress.attempts)
@@ -75,14 +76,14 @@ class Ledger:
         self._emit("ask", durable=True, run=run, number=job.number, **fields)
 
     def report(self, job: Job, report: Report) -> float | None:
-        """Write an evaluation down and return the objective; None for a step that is known, as after a resume."""
+        """Return the objective, once the evaluation is written down if its step is not known, as after a resume."""
         progress = self._progress[job.run]
-        if report.step in progress.known_steps:
-            return None
         seconds = round(report.seconds, 3)
         if report.step not in progress.written_steps:
             row = {"step": report.step, "seconds": seconds, **report.metrics}
             append_json_line(self._folder / job.run / METRICS, row)
+        if report.step in progress.known_steps:
+            return progress.value
         metric = float(report.metrics.get(self.metric, float("nan")))
         progress.add(report.step, metric, report.seconds)
         progress.value, progress.step = self._value_of(progress.history)

@@ -37,6 +37,7 @@ class OptunaSearch:
         pruner = make_pruner(space.search.pruner.kind, space.search.pruner, longest=longest)
         self._study = optuna.create_study(study_name="hpsearch", direction=space.objective.goal.value, pruner=pruner)
         self._trials: dict[int, optuna.trial.Trial] = {}
+        self._answers: dict[int, tuple[int, bool]] = {}
         self._tried: set[str] = set()
         self._worst: float | None = None
         self._grid = self._shuffled_grid() if self._row.enumerates else None
@@ -103,14 +104,21 @@ class OptunaSearch:
         return params
 
     def report(self, number: int, step: int, value: float) -> bool:
-        """Enter the objective at a step; say whether the pruner would stop the trial there."""
+        """Enter the objective at a step; say whether the pruner would stop the trial there.
+
+        A step that is known, as after a resume, is answered as it was: the crash may have come before the outcome.
+        """
+        if number in self._answers and step <= self._answers[number][0]:
+            return self._answers[number] == (step, True)
         trial = self._trials[number]
         trial.report(value, step)
-        return trial.should_prune()
+        self._answers[number] = step, trial.should_prune()
+        return self._answers[number][1]
 
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
         """Enter an ending. Infeasible outcomes count as the worst value seen, marked as violating a constraint."""
         trial = self._trials.pop(number)
+        self._answers.pop(number, None)
         if self._row.marks == "all" or (self._row.marks == "infeasible" and outcome.infeasible):
             trial.set_constraint("trainable", 1.0 if outcome.infeasible else 0.0)
         if outcome is Outcome.COMPLETE and value is not None:

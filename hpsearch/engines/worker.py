@@ -1,4 +1,4 @@
-"""A worker process, started by `workers.py` as `python -m hpsearch.engines.worker DESCRIPTOR PARENT`.
+"""A worker process, started by `workers.py` as `python -m hpsearch.engines.worker DESCRIPTOR PARENT INHERITED...`.
 
 It speaks JSON over an inherited socket: jobs come in; `started`, reports and the ending go out. A report waits for the
 decision. What a job prints goes to the job's output.log. When the coordinator is gone, so is the worker.
@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,6 +25,8 @@ from hpsearch.errors import DivergedError, HpsearchError
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.records import Decision, Outcome
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+"""The signals that ask a search to stop; blocked while a worker starts, ignored by it afterwards."""
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -36,19 +38,23 @@ def make_objective(spec: ObjectiveSpec) -> Objective:
 
 
 def run_job(objective: Objective, job: Job, report: Callable[[Report], Decision], started: Callable[[], None]) -> Ended:
-    """Run one job; turn what it raises into an ending. SystemExit and KeyboardInterrupt pass through."""
+    """Run one job; turn what it raises into an ending. KeyboardInterrupt passes through."""
     begun = time.monotonic()
     try:
         return objective(job, report, started)
     except DivergedError as error:
         return Ended(Outcome.DIVERGED, str(error), seconds=time.monotonic() - begun)
-    except Exception as error:  # noqa: BLE001 -- any exception of the user's code is an outcome, not our crash
+    except OSError as error:
+        if no_room(error):
+            return Ended(None, f"OSError: {error}")
+        return _failed(error, begun)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever the user's code raises is an outcome, no crash
         outcome = Outcome.OUT_OF_MEMORY if _out_of_memory(error) else Outcome.FAILED
         reason = str(error) if isinstance(error, HpsearchError) else f"{type(error).__name__}: {error}"
         return Ended(outcome, reason, details=traceback.format_exc(), seconds=time.monotonic() - begun)
 
 
-def _out_of_memory(error: Exception) -> bool:
+def _out_of_memory(error: BaseException) -> bool:
     """Recognise an exhausted memory by what Python, CUDA and torch's CPU allocator raise, without importing torch."""
     text = str(error).lower()
     return (
@@ -91,6 +97,19 @@ def _die_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True, name="parent watch").start()
 
 
+def _keep_from_children(descriptors: Sequence[int]) -> None:
+    """Let no process that a training starts hold the wire or the experiment's lock when this worker is gone."""
+    null = os.open(os.devnull, os.O_RDWR)
+
+    def let_go() -> None:
+        for descriptor in descriptors:
+            os.dup2(null, descriptor, inheritable=False)
+
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)  # for programs that are started
+    os.register_at_fork(after_in_child=let_go)
+
+
 class _Channel:
     """The coordinator's end of the wire, seen from the worker."""
 
@@ -112,11 +131,13 @@ class _Channel:
         return Decision(self.receive()["decision"])
 
 
-def main(descriptor: int, parent: int) -> None:
+def main(descriptor: int, parent: int, *inherited: int) -> None:
     """Serve jobs until told to exit or until the coordinator is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the coordinator decides
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in STOPPING:  # Ctrl-C reaches the whole terminal group; the coordinator decides
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     _die_with(parent)
+    _keep_from_children([descriptor, *inherited])
     channel = _Channel(descriptor)
     with contextlib.suppress(EOFError, ConnectionError):
         hello = channel.receive()
@@ -136,4 +157,4 @@ def main(descriptor: int, parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(*map(int, sys.argv[1:]))

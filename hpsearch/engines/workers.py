@@ -7,14 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from hpsearch.engines import Ended, Handler, Job, Objective, ObjectiveSpec, Report
 from hpsearch.engines.machine import Share
-from hpsearch.engines.worker import make_objective, run_job
+from hpsearch.engines.worker import STOPPING, make_objective, run_job
 from hpsearch.records import Outcome
 
 
@@ -25,12 +25,14 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         arguments = {**spec.arguments, "threads": share.threads}
         self.job: Job | None = None
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "hpsearch.engines.worker", str(theirs.fileno()), str(os.getpid())],
-            pass_fds=(theirs.fileno(), *inherited),
-            stdin=subprocess.DEVNULL,
-            env=_environment(share),
-        )
+        numbers = map(str, (theirs.fileno(), os.getpid(), *inherited))
+        with _blocked(STOPPING):  # the child inherits that
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "hpsearch.engines.worker", *numbers],
+                pass_fds=(theirs.fileno(), *inherited),
+                stdin=subprocess.DEVNULL,
+                env=_environment(share),
+            )
         theirs.close()
         self.connection = Connection(ours.detach())
         hello = {"folder": str(folder), "objective": {"target": spec.target, "arguments": arguments}}
@@ -65,6 +67,16 @@ class WorkerProcess:
             self.process.kill()
             self.process.wait()
         self.connection.close()
+
+
+@contextlib.contextmanager
+def _blocked(numbers: Iterable[signal.Signals]) -> Iterator[None]:
+    """Let signals wait."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _environment(share: Share) -> dict[str, str]:

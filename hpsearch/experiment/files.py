@@ -1,5 +1,6 @@
 """Writing files so that a crash leaves the old one or the new one, and JSON that keeps non-finite numbers legal."""
 
+import errno
 import json
 import math
 import os
@@ -22,6 +23,17 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def no_room(error: BaseException) -> bool:
+    """Say whether a file could not be written because a disk is full, or a quota or a limit on files used up."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what crashes in the midst of write_atomically left behind. Nobody else may be writing there."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -22,13 +22,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import decode_number, json_line, read_lines
 
 Event = dict[str, Any]
 
 
 class Log:
-    """The log opened by its one writer. Opening drops a torn last line."""
+    """The log opened by its one writer. Opening drops a torn last line. Errors: ExperimentError for a damaged log."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,10 +40,21 @@ class Log:
             end = behind
         self.torn = path.exists() and path.stat().st_size > end
         if self.torn:
-            os.truncate(path, end)
+            self._cut_off(end)
         self._before = float(self.events[-1]["elapsed"]) if self.events else 0.0
         self._opened = time.monotonic()
         self._file = path.open("ab")
+
+    def _cut_off(self, end: int) -> None:
+        """Drop the torn last line; what stands behind a damaged line is no crash's doing, and is not ours to drop."""
+        with self.path.open("rb") as file:
+            file.seek(end)
+            file.readline()
+            more = file.read(1)
+        if more:
+            place = f"{self.path}, line {len(self.events) + 1}"
+            raise ExperimentError(f"{place} is damaged, and more stands behind it; mend that line or remove it")
+        os.truncate(self.path, end)
 
     @property
     def elapsed(self) -> float:

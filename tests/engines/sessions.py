@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -36,15 +36,21 @@ STRUCK = ("experiment/files.py", "experiment/log.py", "engines/ledger.py", "engi
 WRITES = ("write", "flush", "fsync", "replace", "truncate", "mkdir", "open", "close")
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["torch", "optuna", "hpsearch.cli", "hpsearch.display", "hpsearch.objective"])
+_PRELOADED = ["torch._inductor", "optuna", "hpsearch.cli", "hpsearch.display", "hpsearch.objective"]
+_PROCESSES.set_forkserver_preload(_PRELOADED)
 
 
 class Blow:
-    """A profiler that kills its process, as `kill -9` would, at the n-th moment that counts; n = 0 only counts them."""
+    """A profiler that kills its process as `kill -9` would: at the n-th moment that counts, or behind the n-th event.
 
-    def __init__(self, moment: int) -> None:
+    Moments are counted in any case. An event is a line of the log that this process writes.
+    """
+
+    def __init__(self, moment: int | None, event: int | None) -> None:
         self._moment = moment
+        self._event = event
         self.moments = 0
+        self._events = 0
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
         if not frame.f_code.co_filename.endswith(STRUCK):
@@ -52,34 +58,39 @@ class Blow:
         if event.startswith("c_") and getattr(argument, "__name__", "") not in WRITES:
             return
         self.moments += 1
-        if self.moments == self._moment:
+        self._events += event == "return" and frame.f_code.co_name == "append"
+        if self.moments == self._moment or self._events == self._event:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What is special about the process of a command: when it dies, the largest file it may write, its environment."""
+    """What is special about the process of a command.
+
+    When it dies, the largest file it may write, where its standard error goes.
+    """
 
     moment: int | None = None
+    event: int | None = None
     file_bytes: int | None = None
-    environment: tuple[tuple[str, str], ...] = ()
+    standard_error: Path | None = None
 
 
 def _command(arguments: list[str], folder: str, output: str, mark: str, conditions: Conditions) -> None:
     """Be `hpsearch ARGUMENTS` in a terminal: a process group of its own, output into a file."""
     os.setsid()
     os.chdir(folder)
-    os.environ |= {MARK: mark, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "200", **dict(conditions.environment)}
-    with Path(output).open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    os.environ |= {MARK: mark, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"}
+    for descriptor, path in ((1, Path(output)), (2, conditions.standard_error or Path(output))):
+        with path.open("ab") as file:
+            os.dup2(file.fileno(), descriptor)
     if conditions.file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (conditions.file_bytes, resource.RLIM_INFINITY))
     from hpsearch.cli import main
 
     sys.argv = ["hpsearch", *arguments]
-    blow = Blow(conditions.moment or 0)
-    if conditions.moment is not None:
+    blow = Blow(conditions.moment, conditions.event)
+    if conditions.moment is not None or conditions.event is not None:
         sys.setprofile(blow)
     try:
         main()
@@ -140,15 +151,16 @@ class Terminal:
         self,
         *arguments: str,
         in_process: bool = True,
-        moment: int | None = None,
-        file_bytes: int | None = None,
-        environment: tuple[tuple[str, str], ...] = (),
+        **conditions: Any,
     ) -> Command:
-        """Start `hpsearch run toy.yaml ARGUMENTS`, or another command of hpsearch if the first argument is its name."""
+        """Start `hpsearch run toy.yaml ARGUMENTS`, or another command of hpsearch if the first argument is its name.
+
+        `conditions` are those of Conditions.
+        """
         line = [*arguments] if arguments and arguments[0] in ("confirm", "show") else ["run", "toy.yaml", *arguments]
         if line[0] != "show":
             line += ["--no-mlflow", *(["--in-process"] if in_process else [])]
-        return Command(line, self.folder, self.mark, Conditions(moment, file_bytes, environment))
+        return Command(line, self.folder, self.mark, Conditions(**conditions))
 
     def run(self, *arguments: str, status: int = 0, **conditions: Any) -> Command:
         """Run a command to its end and check its exit status."""
@@ -182,6 +194,12 @@ class Terminal:
         """Return the ids of the processes that carry this terminal's mark: the workers, and what they started."""
         return [pid for pid in _process_ids() if f"{MARK}={self.mark}".encode() in _environment(pid).split(b"\0")]
 
+    def end_children(self) -> None:
+        """Kill what carries this terminal's mark: for a test that leaves processes behind on purpose."""
+        for pid in self.children():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def wait_until_alone(self) -> None:
         """Wait for the workers to go; they have some seconds."""
         deadline = time.monotonic() + 20
@@ -210,8 +228,7 @@ def open_terminal(folder: Path) -> Iterator[Terminal]:
         yield terminal
         terminal.wait_until_alone()
     finally:
-        for pid in terminal.children():
-            os.kill(pid, signal.SIGKILL)
+        terminal.end_children()
 
 
 def count(kind: str, at_least: int, run: str = "") -> Callable[[list[Event]], bool]:

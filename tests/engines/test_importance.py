@@ -38,7 +38,7 @@ def test_the_parameter_that_decides_is_found(experiment: GrowingExperiment, know
 
 
 def test_a_category_that_decides_is_found_in_either_direction() -> None:
-    generator = random.Random(0)  # noqa: S311 -- not a secret
+    generator = random.Random(0)
     values = [
         (
             {"optimizer": name, "lists": [1, 2], "rate": generator.random()},
@@ -53,7 +53,7 @@ def test_a_category_that_decides_is_found_in_either_direction() -> None:
 
 
 def test_a_parameter_of_one_option_counts_where_it_exists() -> None:
-    generator = random.Random(0)  # noqa: S311 -- not a secret
+    generator = random.Random(0)
     values: list[tuple[dict[str, object], float]] = []
     for number in range(40):
         base = generator.random()
@@ -66,7 +66,7 @@ def test_a_parameter_of_one_option_counts_where_it_exists() -> None:
 
 @pytest.mark.parametrize(("goal", "decides"), [(Goal.MINIMIZE, "low"), (Goal.MAXIMIZE, "high")])
 def test_good_trials_are_good_by_the_goal(goal: Goal, decides: str) -> None:
-    generator = random.Random(0)  # noqa: S311 -- not a secret
+    generator = random.Random(0)
     values: list[tuple[dict[str, object], float]] = []
     for _ in range(60):
         low, high = generator.random(), generator.random()

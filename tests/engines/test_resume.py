@@ -1,31 +1,231 @@
 """Killed at any moment and run again, an experiment is the one that was never broken (DESIGN 6.2, 6.3)."""
 
-from pathlib import Path
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
-from tests.engines.sessions import Terminal, check_files, essence, open_terminal
+
+from hpsearch.experiment.layout import CHECKPOINT, LOG, METRICS
+from hpsearch.experiment.log import Event
+from hpsearch.records import Outcome
+from tests.engines.sessions import MARK, REPOSITORY, Terminal, check_files, count, essence, open_terminal
 from tests.toy_spaces import write_space
 
 SEARCH = {"sampler": "tpe", "pruner": "asha", "trials": 7, "epochs": 4, "more": "confirm: {top: 1, seeds: 2}"}
+SLOWLY = "data: {seconds: 0.15}"
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The search that nobody broke: what it came to, its log, and how many moments it had."""
+
+    essence: dict[str, Any]
+    events: list[Event]
+    moments: int
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Terminal, int]:
-    with open_terminal(tmp_path_factory.mktemp("unbroken")) as terminal:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    with open_terminal(tmp_path_factory.mktemp("whole")) as terminal:
         write_space(terminal.folder, **SEARCH)
-        return terminal, terminal.run(moment=0).moments
+        moments = terminal.run(moment=0).moments
+        outcomes = {run["outcome"] for run in essence(terminal.experiment)["runs"]}
+        assert outcomes == {Outcome.COMPLETE, Outcome.PRUNED}
+        return Whole(essence(terminal.experiment), terminal.events, moments)
 
 
-def break_at(terminal: Terminal, moment: int) -> None:
-    command = terminal.run(moment=moment, status=-9)
-    assert terminal.experiment.is_dir() or moment < 50, command.output
-
-
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.55, 0.8, 0.93])
-def test_killed_at_one_moment(share: float, terminal: Terminal, unbroken: tuple[Terminal, int]) -> None:
-    whole, moments = unbroken
-    write_space(terminal.folder, **SEARCH)
-    break_at(terminal, int(share * moments))
-    terminal.run()
-    assert essence(terminal.experiment) == essence(whole.experiment)
+def check_same(terminal: Terminal, whole: Whole) -> None:
+    assert essence(terminal.experiment) == whole.essence
     check_files(terminal.experiment)
+    assert not [*terminal.experiment.rglob("*.tmp")]
+
+
+def break_and_go_on(terminal: Terminal, whole: Whole, **blow: int) -> None:
+    write_space(terminal.folder, **SEARCH)
+    terminal.run(status=-signal.SIGKILL, **blow)
+    terminal.run()
+    check_same(terminal, whole)
+
+
+@pytest.mark.parametrize("share", [0.35, 0.8])
+def test_killed_at_a_moment(share: float, terminal: Terminal, whole: Whole) -> None:
+    break_and_go_on(terminal, whole, moment=int(share * whole.moments))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [number / 25 + 0.01 for number in range(25)])
+def test_killed_at_many_moments(share: float, terminal: Terminal, whole: Whole) -> None:
+    break_and_go_on(terminal, whole, moment=int(share * whole.moments))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [701, 953, 1511])
+def test_killed_again_and_again(every: int, terminal: Terminal, whole: Whole) -> None:
+    write_space(terminal.folder, **SEARCH)
+    deaths = 0
+    while (command := terminal.start(moment=every)).wait() == -signal.SIGKILL:
+        deaths += 1
+        assert deaths < 60, "no progress between two deaths"
+    assert deaths > 2, command.output
+    check_same(terminal, whole)
+
+
+def behind(whole: Whole, condition: Callable[[Event], bool]) -> int:
+    """Return how many events the whole search had written with the first that fulfils a condition."""
+    return next(index for index, event in enumerate(whole.events, start=1) if condition(event))
+
+
+def test_a_trial_is_pruned_although_the_search_was_killed_before_it_heard_so(terminal: Terminal, whole: Whole) -> None:
+    pruned = next(event for event in whole.events if event.get("outcome") == Outcome.PRUNED and event["step"] > 1)
+    indices = [index for index, event in enumerate(whole.events, start=1) if event.get("run") == pruned["run"]]
+    assert [whole.events[index - 1]["event"] for index in indices[-2:]] == ["report", "outcome"]
+    break_and_go_on(terminal, whole, event=indices[-2])
+
+
+MOMENTS: dict[str, Callable[[Event], bool]] = {
+    "before anything": lambda event: event["event"] == "session",
+    "between decision and beginning": lambda event: event["event"] == "ask",
+    "before the first report": lambda event: event["event"] == "begin",
+    "in the middle of a trial": lambda event: event["event"] == "report" and event["step"] == 2,
+    "at the end of a trial, before its outcome": lambda event: event["event"] == "report" and event["step"] == 4,
+    "between two trials": lambda event: event["event"] == "outcome",
+    "before the confirmation": lambda event: event.get("run") == "trials/0006" and event["event"] == "outcome",
+    "in the middle of the confirmation": lambda event: event.get("replicate") == 1,
+    "at the end of a replicate": lambda event: event.get("run", "")[:7] == "confirm" and event.get("step") == 4,
+    "before the baselines' scores": lambda event: event.get("run", "").startswith("confirm/baselines"),
+    "before the session is closed": lambda event: "outcome" in event and "baselines" in event["run"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_behind_an_event(moment: str, terminal: Terminal, whole: Whole) -> None:
+    break_and_go_on(terminal, whole, event=behind(whole, MOMENTS[moment]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "number", "run"),
+    [("begin", 1, ""), ("report", 2, "trials/0000"), ("outcome", 2, ""), ("report", 2, "confirm")],
+)
+def test_the_coordinator_is_killed_and_its_worker_goes_with_it(
+    kind: str, number: int, run: str, terminal: Terminal, whole: Whole
+) -> None:
+    write_space(terminal.folder, data=SLOWLY, **SEARCH)
+    command = terminal.start(in_process=False)
+    terminal.wait_for(count(kind, number, run), command)
+    assert len(terminal.children()) == 1
+    command.kill()
+    terminal.wait_until_alone()
+    terminal.run(in_process=False)
+    check_same(terminal, whole)
+
+
+@pytest.mark.slow
+def test_the_worker_is_killed_and_its_trial_goes_on_from_the_checkpoint(terminal: Terminal, whole: Whole) -> None:
+    write_space(terminal.folder, data=SLOWLY, **SEARCH)
+    command = terminal.start(in_process=False)
+    for losses, (kind, number, run) in enumerate([("report", 2, "trials/0000"), ("report", 1, "trials/0001")], start=1):
+        terminal.wait_for(count(kind, number, run), command)
+        [worker] = terminal.children()
+        os.kill(worker, signal.SIGKILL)
+        terminal.wait_for(count("lost", losses), command)
+    assert command.wait() == 0, command.output
+    check_same(terminal, whole)
+    assert terminal.record.trials[0].attempts == 2
+    resumed = [event for event in terminal.events if event.get("run") == "trials/0000" and event["event"] == "report"]
+    assert [event["step"] for event in resumed] == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+def test_everything_is_killed_at_once(terminal: Terminal, whole: Whole) -> None:
+    """The command itself this time, as a shell starts it."""
+    write_space(terminal.folder, data=SLOWLY, **SEARCH)
+    line = [sys.executable, "-m", "hpsearch", "run", "toy.yaml", "--no-mlflow"]
+    environment = {**os.environ, MARK: terminal.mark, "PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(line, cwd=terminal.folder, env=environment, start_new_session=True) as command:
+        terminal.until(lambda: count("report", 3)(terminal.events) and len(terminal.children()) == 2)
+        os.killpg(command.pid, signal.SIGKILL)
+    terminal.wait_until_alone()
+    done = subprocess.run(line, cwd=terminal.folder, env=environment, capture_output=True, text=True, check=True)
+    assert "confirmation on fresh seeds" in done.stdout
+    check_same(terminal, whole)
+
+
+@pytest.mark.slow
+def test_several_workers_lose_nothing_that_was_finished(terminal: Terminal) -> None:
+    write_space(
+        terminal.folder, **{**SEARCH, "workers": 2, "trials": 6, "pruner": "none"}, data="data: {seconds: 0.05}"
+    )
+    command = terminal.start(in_process=False)
+    terminal.wait_for(count("outcome", 2), command)
+    command.kill()
+    terminal.wait_until_alone()
+    before = {run["run"]: run for run in essence(terminal.experiment)["runs"] if run["outcome"]}
+    asked = {event["run"]: event["params"] for event in terminal.events if event["event"] == "ask"}
+    terminal.run("--no-confirm")
+    after = {run["run"]: run for run in essence(terminal.experiment)["runs"]}
+    assert before.items() <= after.items()
+    assert {run: after[run]["params"] for run in asked} == asked
+    assert [trial.outcome for trial in terminal.record.trials] == [Outcome.COMPLETE] * 6
+    assert all([step for step, _ in trial.history] == [1, 2, 3, 4] for trial in terminal.record.trials)
+
+
+# What a crash of the machine, rather than of a process, may have done to the files
+
+
+def broken(terminal: Terminal, event: int) -> None:
+    write_space(terminal.folder, **SEARCH)
+    terminal.run(status=-signal.SIGKILL, event=event)
+
+
+def test_torn_last_lines_are_repaired(terminal: Terminal, whole: Whole) -> None:
+    broken(terminal, behind(whole, MOMENTS["in the middle of a trial"]))
+    for path in (terminal.experiment / LOG, terminal.experiment / "trials/0000" / METRICS):
+        path.write_bytes(path.read_bytes()[:-9])
+    assert any("torn" in warning for warning in terminal.record.warnings)
+    command = terminal.run()
+    assert "the last line of the log was torn by a crash and has been dropped" in command.output
+    check_same(terminal, whole)
+
+
+def test_a_step_in_the_metrics_but_not_in_the_log_is_not_written_twice(terminal: Terminal, whole: Whole) -> None:
+    broken(terminal, behind(whole, MOMENTS["in the middle of a trial"]))
+    log = terminal.experiment / LOG
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
+    assert len((terminal.experiment / "trials/0000" / METRICS).read_text(encoding="utf-8").splitlines()) == 2
+    terminal.run()
+    check_same(terminal, whole)
+
+
+def test_lines_that_never_reached_the_disk_are_written_again(terminal: Terminal, whole: Whole) -> None:
+    """Reports are not synced to the disk, checkpoints are: after a power failure the checkpoint is ahead of the log."""
+    broken(terminal, behind(whole, MOMENTS["at the end of a trial, before its outcome"]))
+    for path in (terminal.experiment / LOG, terminal.experiment / "trials/0000" / METRICS):
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-3]))
+    terminal.run()
+    check_same(terminal, whole)
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_checkpoint_that_cannot_be_read_starts_its_trial_over(size: int, terminal: Terminal, whole: Whole) -> None:
+    broken(terminal, behind(whole, MOMENTS["in the middle of a trial"]))
+    os.truncate(terminal.experiment / "trials/0000" / CHECKPOINT, size)
+    terminal.run()
+    check_same(terminal, whole)
+
+
+def test_a_damaged_line_in_the_middle_of_the_log_destroys_nothing(terminal: Terminal, whole: Whole) -> None:
+    """Only a torn end may be cut off: what stands behind a damaged line is somebody's finished trials."""
+    broken(terminal, behind(whole, MOMENTS["before the confirmation"]))
+    log = terminal.experiment / LOG
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([*lines[:9], b"\0" * 20 + b"\n", *lines[10:]]))
+    command = terminal.run(status=2)
+    assert f"{LOG}, line 10" in command.output
+    assert len(log.read_bytes().splitlines()) == len(lines)

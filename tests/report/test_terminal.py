@@ -86,7 +86,7 @@ def test_the_best_trial_and_the_importance_are_spelled_out(record: ExperimentRec
 
 def test_replicates_stand_next_to_the_baselines(record: ExperimentRecord) -> None:
     found = lines(record, width=100)
-    start = next(index for index, line in enumerate(found) if line.startswith("confirmation on fresh seeds, test split"))
+    start = next(index for index, line in enumerate(found) if line.startswith("confirmation on fresh seeds"))
     assert found[start + 1].split() == ["trial", "0,", "2", "seeds", "sloreta", "<i>minimum", "norm</i>"]
     assert found[start + 2].split() == ["test/auc", "0.85", "±", "0.07071", "0.6", "0.5"]
     assert found[start + 3].split() == ["test/loss", "0.5", "±", "0.3536", "—", "1.5"]

@@ -101,7 +101,7 @@ DATA = "data: {corpus: tiny}\n"
 
 
 def random_numbers(seed: int = 0) -> random.Random:
-    return random.Random(seed)  # noqa: S311 # no secret
+    return random.Random(seed)  # no secret
 
 
 def resolve(name: str, path: Path) -> Toy:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hpsearch.data.lead_field import load_lead_field
-from hpsearch.families.deepsif.family import DeepSIFConfig
+from hpsearch.families.deepsif.settings import DeepSIFConfig
 from hpsearch.families.deepsif.task import SourceImaging
 from hpsearch.training.task import Batch, Dataset
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hpsearch.families.deepsif.family import LSTM, Activation, Initialisation, ModelSettings, Transformer
+from hpsearch.families.deepsif.settings import LSTM, Activation, Initialisation, ModelSettings, Transformer
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "elu": functional.elu,

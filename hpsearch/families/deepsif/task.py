@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from hpsearch.data.disk_cache import Arrays
 from hpsearch.data.lead_field import load_lead_field
-from hpsearch.families.deepsif.family import DeepSIFConfig
 from hpsearch.families.deepsif.metrics import SourceScores
 from hpsearch.families.deepsif.network import build_network
+from hpsearch.families.deepsif.settings import DeepSIFConfig
 from hpsearch.training.task import Batch, Forward, Task
 
 

@@ -6,7 +6,8 @@ import torch
 from pydantic import ValidationError
 
 from hpsearch.errors import SealedSplitError
-from hpsearch.families.deepsif.family import FAMILY, DeepSIF, DeepSIFConfig, Transformer
+from hpsearch.families.deepsif.family import FAMILY, DeepSIF
+from hpsearch.families.deepsif.settings import DeepSIFConfig, Transformer
 from hpsearch.records import Monitor
 from hpsearch.seeds import Seeds
 from hpsearch.training.task import Splits
@@ -17,7 +18,7 @@ DATA = {
     "samples": 64,
     "rate": 125,
     "clips": 64,
-    "examples": {"train": 600, "val": 100, "test": 100},
+    "examples": {"train": 800, "val": 100, "test": 100},
     "patches": {"smallest": 2, "largest": 6},
 }
 TINY = {**DATA, "electrodes": 16, "regions": 64, "clips": 8, "examples": {"train": 4, "val": 4, "test": 4}}
@@ -84,7 +85,7 @@ def test_the_test_split_stays_sealed():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("temporal", "rate"),
-    [({"lstm": {"layers": 1}}, 8e-3), ({"transformer": {"layers": 1, "width": 64, "heads": 4, "dropout": 0.05}}, 2e-3)],
+    [({"lstm": {"layers": 1}}, 8e-3), ({"transformer": {"layers": 1, "width": 64, "heads": 4, "dropout": 0.05}}, 4e-3)],
 )
 def test_a_few_epochs_beat_the_classical_methods(temporal, rate, tmp_path):
     from hpsearch.records import Decision, Goal
@@ -93,9 +94,9 @@ def test_a_few_epochs_beat_the_classical_methods(temporal, rate, tmp_path):
     config = DeepSIFConfig.model_validate(
         {
             "data": DATA,
-            "model": {"spatial_width": 64, "temporal": temporal},
+            "model": {"spatial_width": 128, "temporal": temporal},
             "augmentation": {"max_shift": 1},
-            "train": {"epochs": 6, "batch_size": 32, "learning_rate": rate, "device": "cpu"},
+            "train": {"epochs": 8, "batch_size": 32, "learning_rate": rate, "device": "cpu"},
         }
     )
     splits = open_splits(config.data, sealed=False)

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from hpsearch.families.deepsif.family import LSTM, DeepSIF, ModelSettings, Transformer
+from hpsearch.families.deepsif.family import DeepSIF
 from hpsearch.families.deepsif.network import build_network
+from hpsearch.families.deepsif.settings import LSTM, ModelSettings, Transformer
 from hpsearch.space import read_space
 
 SPACE = Path(__file__).parents[3] / "spaces" / "deepsif.yaml"

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from hpsearch.families.deepsif.family import DeepSIF, DeepSIFConfig
+from hpsearch.families.deepsif.family import DeepSIF
+from hpsearch.families.deepsif.settings import DeepSIFConfig
 from hpsearch.families.deepsif.task import SourceData, shift_in_time, source_loss
 from hpsearch.training.task import Splits
 

@@ -1,0 +1,141 @@
+"""What the engine itself costs: 1,000 trials of 10 reports whose trainings take no time, beside plain Optuna in memory.
+
+Run by `make bench`. Both ask the random sampler over the ranges of spaces/char_lm.yaml; hpsearch also checks its
+`require`, writes every event, and syncs asks and outcomes to the disk. `last` is the mean over the last tenth of the
+trials, when the study is large.
+"""
+
+import random
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+
+from hpsearch.engines import Ended, Job, ObjectiveSpec, Report, Reporter
+from hpsearch.engines.optuna_engine import Bench, OptunaEngine
+from hpsearch.engines.pruners import make_pruner
+from hpsearch.experiment.lock import locked
+from hpsearch.experiment.log import Log
+from hpsearch.experiment.reading import read_experiment
+from hpsearch.loading import load_space
+from hpsearch.records import Decision, Outcome
+from hpsearch.session import Session, take_up
+from hpsearch.space import Space, suggest
+
+SPACE = Path(__file__).parents[2] / "spaces" / "char_lm.yaml"
+METRIC = "val/bits_per_char"
+TRIALS = 1000
+REPORTS = 10
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one trial: in its reports, and in all the rest."""
+
+    reports: int
+    reporting: float
+    rest: float
+
+
+def made_up_values(number: int) -> list[float]:
+    """Return what trial `number` reports: a random level that falls a little from report to report."""
+    level = random.Random(number).uniform(2, 4)
+    return [level - 0.05 * step for step in range(REPORTS)]
+
+
+class MadeUp:
+    """An objective that reports made-up numbers, and the time it waits for the answers as its scores."""
+
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+        started()
+        begun, values = time.perf_counter(), made_up_values(job.number)
+        decision, step = Decision.CONTINUE, 0
+        while decision is Decision.CONTINUE and step < REPORTS:
+            step += 1
+            decision = report(Report(step, {METRIC: values[step - 1]}, seconds=float(step), final=step == REPORTS))
+        scores = {"reports": step, "reporting": time.perf_counter() - begun}
+        return Ended(Outcome.PRUNED if decision is Decision.PRUNE else Outcome.COMPLETE, scores=scores)
+
+
+class Stopwatch:
+    """An observer that takes the time of every outcome."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[float] = [time.perf_counter()]
+
+    def observe(self, event: dict[str, object]) -> None:
+        if event["event"] == "outcome":
+            self.outcomes.append(time.perf_counter())
+
+
+def hpsearch_costs(space: Space, folder: Path) -> list[Cost]:
+    """Search through the session, the engine, the ledger and the coordinator, as `hpsearch run --in-process` does."""
+    with locked(folder) as lock:
+        take_up(space, folder)
+        log = Log(folder / "log.jsonl")
+        spec = ObjectiveSpec("tests.benchmarks.engine_bookkeeping:MadeUp", {})
+        watch = Stopwatch()
+        with OptunaEngine(Bench(folder, log, space, spec, lock, in_process=True, observers=[watch]), jobs=1) as engine:
+            session = Session(space, folder, log, engine, [watch])
+            session.begin([])
+            session.search()
+        log.close()
+    trials = read_experiment(folder).trials
+    spent = [end - begin for begin, end in zip(watch.outcomes, watch.outcomes[1:], strict=False)]
+    return [
+        Cost(int(trial.scores["reports"]), trial.scores["reporting"], seconds - trial.scores["reporting"])
+        for trial, seconds in zip(trials, spent, strict=True)
+    ]
+
+
+def optuna_costs(space: Space, pruner: optuna.pruners.BasePruner) -> list[Cost]:
+    """Search with Optuna alone."""
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    study = optuna.create_study(direction="minimize", sampler=sampler, pruner=pruner)
+    costs = []
+    for number in range(TRIALS):
+        begun = time.perf_counter()
+        trial = study.ask()
+        suggest(space, trial)
+        asked = time.perf_counter()
+        pruned, step, values = False, 0, made_up_values(number)
+        while not pruned and step < REPORTS:
+            step += 1
+            trial.report(values[step - 1], step)
+            pruned = trial.should_prune() and step < REPORTS
+        reported = time.perf_counter()
+        study.tell(trial, None if pruned else values[-1], state=optuna.trial.TrialState.PRUNED if pruned else None)
+        costs.append(Cost(step, reported - asked, asked - begun + time.perf_counter() - reported))
+    return costs
+
+
+def show(name: str, costs: Sequence[Cost]) -> None:
+    """Print the milliseconds a report and a trial cost, over all trials and over the last tenth."""
+    words = []
+    for part in (costs, costs[-len(costs) // 10 :]):
+        report = 1000 * sum(cost.reporting for cost in part) / sum(cost.reports for cost in part)
+        rest = 1000 * sum(cost.rest for cost in part) / len(part)
+        words += [f"{report:>8.3f}", f"{rest:>8.3f}"]
+    print(f"{name:<24}{'  '.join(words)}  {sum(cost.reports for cost in costs):>8}")
+
+
+def main() -> None:
+    """Print a row for each pruner and each program."""
+    print(
+        f"{TRIALS} trials, {REPORTS} reports each unless pruned; milliseconds a report, and a trial without its reports"
+    )
+    print(f"{'':<24}{'report':>8}  {'trial':>8}  {'report':>8}  {'trial':>8}")
+    print(f"{'':<24}{'all':>8}  {'all':>8}  {'last':>8}  {'last':>8}   reports")
+    for pruner in ("none", "median", "asha"):
+        overrides = ["search.sampler=random", f"search.pruner={pruner}", f"search.trials={TRIALS}", "search.time=null"]
+        space = load_space(SPACE, overrides=overrides)
+        with tempfile.TemporaryDirectory() as folder:
+            show(f"hpsearch, {pruner}", hpsearch_costs(space, Path(folder)))
+        show(f"Optuna, {pruner}", optuna_costs(space, make_pruner(pruner, space.search.pruner, longest=None)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""A disk that is full ends the session with a sentence; when there is room again, the search goes on (DESIGN 6.2)."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.engines.sessions import Terminal, essence, open_terminal
+from tests.toy_spaces import write_space
+
+SEARCH = {"sampler": "tpe", "pruner": "asha", "trials": 7, "epochs": 4, "more": "confirm: {top: 1, seeds: 2}"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    with open_terminal(tmp_path_factory.mktemp("whole")) as terminal:
+        write_space(terminal.folder, **SEARCH)
+        terminal.run()
+        return essence(terminal.experiment)
+
+
+class Disk:
+    """A file system of its own in memory, as large as one likes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir()
+
+    def resize(self, size: str, *, first: bool = False) -> bool:
+        """Mount it, or mount it again; say whether this machine lets us."""
+        line = ["mount", "-t", "tmpfs", "-o", f"{'' if first else 'remount,'}size={size}", "tmpfs", str(self._folder)]
+        return subprocess.run(line, capture_output=True, check=False).returncode == 0
+
+    def remove(self) -> None:
+        subprocess.run(["umount", str(self._folder)], check=True)
+
+
+@pytest.fixture
+def disk(terminal: Terminal) -> Iterator[Disk]:
+    made = Disk(terminal.folder / "experiments")
+    if os.geteuid() != 0 or shutil.which("mount") is None or not made.resize("10m", first=True):
+        pytest.skip("only root may mount a small file system")
+    yield made
+    made.remove()
+
+
+def check_said(output: str, reason: str) -> None:
+    last = output.strip().splitlines()[-1]
+    assert last.startswith("hpsearch: "), output
+    assert reason in last
+    assert "the same command goes on" in last
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("kilobytes", "in_process"),
+    [(40, True), (100, True), *(pytest.param(size, True, marks=pytest.mark.slow) for size in (8, 16, 56, 72, 120, 148))]
+    + [pytest.param(100, False, marks=pytest.mark.slow)],
+)
+def test_a_full_disk(kilobytes: int, in_process: bool, terminal: Terminal, disk: Disk, whole: dict[str, Any]) -> None:
+    write_space(terminal.folder, **SEARCH)
+    disk.resize(f"{kilobytes}k")
+    for _ in range(2):  # again, with still no room
+        command = terminal.start(in_process=in_process)
+        assert command.wait() == 1, command.output
+        check_said(command.output, "No space left on device")
+    disk.resize("10m")
+    terminal.run()
+    assert essence(terminal.experiment) == whole
+
+
+@pytest.mark.parametrize("size", [4000, 6000])
+def test_a_file_that_may_not_grow(size: int, terminal: Terminal, whole: dict[str, Any]) -> None:
+    """A quota, of which the log or a checkpoint meets the limit first."""
+    write_space(terminal.folder, **SEARCH)
+    command = terminal.start(file_bytes=size)
+    assert command.wait() == 1, command.output
+    check_said(command.output, "File too large")
+    terminal.run()
+    assert essence(terminal.experiment) == whole
