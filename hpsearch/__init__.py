@@ -1,4 +1,4 @@
-"""hpsearch: hyperparameter search that ends in a claim.
+"""hpsearch: search hyperparameters, then confirm the winner on fresh seeds and test data.
 
     import hpsearch
 

@@ -12,7 +12,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Hyperparameter search that ends in a claim: search, confirm on fresh seeds, compare.",
+    help="Hyperparameter search that stands up: search a space, then confirm the winner on fresh seeds and test data.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -43,9 +43,9 @@ def _complain(error: HpsearchError, status: int) -> int:
 
 
 def _folder(experiment: Path) -> Path:
-    """Return an experiment's folder from its path or its name."""
+    """Return an experiment's folder from its path or, if there is no such path, its name below experiments/."""
     named = ROOT / experiment
-    return named if not experiment.exists() and named.exists() else experiment
+    return named if not experiment.exists() and (named.exists() or experiment.parent == Path()) else experiment
 
 
 def _say(text: str) -> None:
@@ -124,7 +124,7 @@ def run(
     mlflow: Annotated[bool, typer.Option(help="Mirror the experiment in MLflow.")] = True,
     tracking_uri: UriOption = None,
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
-    quiet: Annotated[bool, typer.Option(help="Print nothing but problems and the result.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Search a space: train its trials, prune the poor ones, confirm the winner. Running it again goes on with it."""
@@ -150,7 +150,7 @@ def confirm(
     in_process: Annotated[bool, typer.Option(help="In this process, for a debugger.")] = False,
     mlflow: Annotated[bool, typer.Option(help="Mirror the replicates in MLflow.")] = True,
     tracking_uri: UriOption = None,
-    quiet: Annotated[bool, typer.Option(help="Print nothing but problems and the result.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Train an experiment's winners on fresh seeds and score them on the test split."""
@@ -213,7 +213,7 @@ def sync(experiment: ExperimentArgument, tracking_uri: UriOption = None) -> None
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(help="Where to listen.")] = 5000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 for any free port.")] = 5000,
     host: Annotated[str, typer.Option(help="The address to listen on; loopback unless told otherwise.")] = "127.0.0.1",
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
 ) -> None:
@@ -242,7 +242,7 @@ def export(
     elif to in ("csv", "parquet"):
         from hpsearch.report.export import export_table
 
-        export_table(record, file if file.suffix else file.with_suffix(f".{to}"))
+        export_table(record, file, to)
     else:
         raise UnknownNameError("format", to, ("optuna", "csv", "parquet"))
     typer.echo(f"wrote {file}")

@@ -12,7 +12,8 @@ from hpsearch.engines import ObjectiveSpec
 from hpsearch.engines.coordinator import Why
 from hpsearch.engines.ledger import Observer
 from hpsearch.engines.optuna_engine import Bench, OptunaEngine
-from hpsearch.errors import SearchFailedError
+from hpsearch.errors import ExperimentError, SearchFailedError
+from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Event, Log
@@ -70,8 +71,7 @@ def run(space: Space, *, folder: str | Path, options: Options = Options()) -> Fi
     SearchFailedError when no trial came to a result.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _session(space, folder, options, changes=True) as (session, outcome):
+    with _explaining_full_disks(), _session(space, folder, options, changes=True) as (session, outcome):
         why, exhausted = session.search()
         if why in (Why.FINISHED, Why.TIME):
             if why is Why.FINISHED:
@@ -88,11 +88,29 @@ def confirm(folder: str | Path, *, top: int = 1, seeds: int = 5, options: Option
     Replicates that are finished are not trained again. Errors: as for `run`.
     """
     folder = Path(folder)
-    with _session(open_space(folder), folder, options, changes=False) as (session, outcome):
+    with _explaining_full_disks(), _session(open_space(folder), folder, options, changes=False) as (session, outcome):
         session.require_result()
         why = session.confirm(top=top, seeds=seeds, otherwise=Why.FINISHED)
         session.end(why)
     return Finished(read_experiment(folder), why, mirrored=outcome["mirrored"])
+
+
+@contextmanager
+def _explaining_full_disks() -> Iterator[None]:
+    """Raise SearchFailedError with a sentence where there is no room for a file."""
+    try:
+        yield
+    except OSError as error:
+        if obstacle := no_room(error):
+            raise SearchFailedError(obstacle) from error
+        raise
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExperimentError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -101,6 +119,7 @@ def _session(
 ) -> Iterator[tuple[Session, dict[str, bool]]]:
     """Hold the experiment, its log, its tracker and its workers for one session."""
     outcome = {"mirrored": True}
+    _make(folder)
     with locked(folder) as lock:
         notes = take_up(space, folder) if changes else []
         log = Log(folder / LOG)
@@ -119,9 +138,11 @@ def _session(
                     session.end(Why.FAILED)
                     raise
         finally:
-            log.close()
-            tracker.notify()
-            outcome["mirrored"] = tracker.close(_CLOSE_SECONDS)
+            try:
+                log.close()
+            finally:
+                tracker.notify()
+                outcome["mirrored"] = tracker.close(_CLOSE_SECONDS)
 
 
 def mlflow_tracker(uri: str | None, warn: Callable[[str], None]) -> Callable[[Path], Tracker]:

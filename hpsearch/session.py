@@ -14,7 +14,7 @@ from hpsearch.engines.ledger import Observer
 from hpsearch.engines.optuna_engine import OptunaEngine
 from hpsearch.engines.progress import progress_of
 from hpsearch.errors import ExperimentError, SearchFailedError
-from hpsearch.experiment.files import write_atomically, write_json
+from hpsearch.experiment.files import remove_leftovers, write_atomically, write_json
 from hpsearch.experiment.layout import (
     BASELINES_RUN,
     CONFIG,
@@ -52,9 +52,9 @@ def take_up(space: Space, folder: Path) -> list[str]:
         if changed:
             kept = len(list(folder.glob("resolved-*.json"))) + 1
             write_json(folder / f"resolved-{kept}.json", old)
-    elif any(folder.glob("*")) and not {path.name for path in folder.iterdir()} <= {LOCK}:
+    elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK}:
         raise ExperimentError(f"{folder} exists and is no experiment; choose another --name")
-    write_atomically(folder / SPACE, space.text)
+    remove_leftovers(folder, SPACE, RESOLVED)
     write_json(
         folder / RESOLVED,
         {
@@ -70,6 +70,7 @@ def take_up(space: Space, folder: Path) -> list[str]:
             "machine": machine(),
         },
     )
+    write_atomically(folder / SPACE, space.text)  # last: a folder with it alone would not be an experiment
     return changed
 
 

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "objective": "records seeds experiment engines families training",
     "loading": "errors experiment space families",
     "session": "errors records seeds space experiment engines training",
-    "runner": "records space experiment engines tracking loading session",
+    "runner": "errors records space experiment engines tracking loading session",
     "display": "space experiment engines report progress session runner",
     "opening": "errors records experiment engines report",
     "scripting": "runner display loading opening",

@@ -44,7 +44,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Ended:
-    """What a worker says at the end of a job. Without an outcome it was paused and can go on from its checkpoint."""
+    """What a worker says at the end of a job. Without an outcome it can go on from its checkpoint.
+
+    It was paused then; or, if there is a `reason`, there is an obstacle that stops every other job too: a full disk.
+    """
 
     outcome: Outcome | None
     reason: str | None = None

@@ -12,6 +12,7 @@ from types import FrameType, MappingProxyType
 
 from hpsearch.engines import Ended, Job, Report, Source, Workers
 from hpsearch.engines.ledger import Ledger
+from hpsearch.errors import SearchFailedError
 from hpsearch.records import Decision, Outcome
 
 GRACE_SECONDS = 5.0
@@ -116,8 +117,10 @@ class Coordinator:
         return self._source
 
     def ended(self, job: Job, ended: Ended) -> None:
-        """Write the outcome down; a paused run has none."""
+        """Write the outcome down; a paused run has none. Errors: SearchFailedError for a full disk."""
         self._running.pop(job.run)
+        if ended.outcome is None and ended.reason:
+            raise SearchFailedError(ended.reason)
         if ended.details:
             self._ledger.details(job, ended.details)
         if ended.outcome is None:

@@ -77,7 +77,7 @@ class TrialSource:
         self._search.tell(job.number, outcome, value)
         if self._first_failures is None:
             return
-        if outcome is not Outcome.FAILED:
+        if outcome not in (Outcome.FAILED, Outcome.LOST):
             self._first_failures = None
             return
         self._first_failures.append(re.sub(r"\d+", "#", reason or ""))

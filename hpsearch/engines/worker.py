@@ -22,6 +22,7 @@ from typing import Any
 
 from hpsearch.engines import Ended, Job, Objective, ObjectiveSpec, Report
 from hpsearch.errors import DivergedError, HpsearchError
+from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.records import Decision, Outcome
 
@@ -44,11 +45,9 @@ def run_job(objective: Objective, job: Job, report: Callable[[Report], Decision]
         return objective(job, report, started)
     except DivergedError as error:
         return Ended(Outcome.DIVERGED, str(error), seconds=time.monotonic() - begun)
-    except OSError as error:
-        if no_room(error):
-            return Ended(None, f"OSError: {error}")
-        return _failed(error, begun)
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever the user's code raises is an outcome, no crash
+        if obstacle := no_room(error):
+            return Ended(None, obstacle)
         outcome = Outcome.OUT_OF_MEMORY if _out_of_memory(error) else Outcome.FAILED
         reason = str(error) if isinstance(error, HpsearchError) else f"{type(error).__name__}: {error}"
         return Ended(outcome, reason, details=traceback.format_exc(), seconds=time.monotonic() - begun)
@@ -145,14 +144,19 @@ def main(descriptor: int, parent: int, *inherited: int) -> None:
         objective: Objective | None = None
         while (message := channel.receive())["kind"] == "job":
             job = Job(**message["job"])
-            with output_to(folder / job.run / OUTPUT):
-                try:
-                    objective = objective or make_objective(ObjectiveSpec(**hello["objective"]))
-                except Exception as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure
-                    reason = f"{type(error).__name__}: {error}"
-                    ended = Ended(Outcome.FAILED, reason, details=traceback.format_exc())
-                else:
-                    ended = run_job(objective, job, channel.report, channel.started)
+            try:
+                with output_to(folder / job.run / OUTPUT):
+                    try:
+                        objective = objective or make_objective(ObjectiveSpec(**hello["objective"]))
+                    except Exception as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure
+                        reason = f"{type(error).__name__}: {error}"
+                        ended = Ended(Outcome.FAILED, reason, details=traceback.format_exc())
+                    else:
+                        ended = run_job(objective, job, channel.report, channel.started)
+            except OSError as error:  # what it prints cannot be written
+                if not (obstacle := no_room(error)):
+                    raise
+                ended = Ended(None, obstacle)
             channel.send("ended", **asdict(ended))
 
 

@@ -25,15 +25,18 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise
 
 
-def no_room(error: BaseException) -> bool:
-    """Say whether a file could not be written because a disk is full, or a quota or a limit on files used up."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+def no_room(error: BaseException) -> str | None:
+    """Return what to tell the user when a disk is full, or a quota or a limit on files used up; else None."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return None
+    return f"{error.strerror}{f': {error.filename}' if error.filename else ''}; make room, and the same command goes on"
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what crashes in the midst of write_atomically left behind. Nobody else may be writing there."""
-    for path in folder.glob(".*.tmp"):
-        path.unlink(missing_ok=True)
+def remove_leftovers(folder: Path, *names: str) -> None:
+    """Remove what crashes in the midst of write_atomically left of these files, or of all; nobody writes them now."""
+    for name in names or ["*"]:
+        for path in folder.glob(f".{name}.*.tmp"):
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -86,7 +89,7 @@ def _encode(value: Any) -> Any:
 def read_lines(path: Path, *, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
     """Yield each complete line of a JSON-lines file as (object, offset behind it), from a byte offset on.
 
-    A last line without its newline, or one that is not JSON, was torn by a crash: reading stops before it.
+    A last line without its newline, or one that is no JSON object, was torn by a crash: reading stops before it.
     """
     if not path.exists():
         return
@@ -98,6 +101,8 @@ def read_lines(path: Path, *, offset: int = 0) -> Iterator[tuple[dict[str, Any],
             try:
                 value = json.loads(line)
             except ValueError:
+                return
+            if not isinstance(value, dict):
                 return
             offset += len(line)
             yield value, offset

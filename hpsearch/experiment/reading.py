@@ -21,8 +21,10 @@ def read_resolved(folder: Path) -> dict[str, Any]:
         resolved: dict[str, Any] = json.loads((folder / RESOLVED).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ExperimentError(f"{folder / RESOLVED} is not valid JSON: {error}") from error
-    if resolved.get("version", 0) > FORMAT_VERSION:
+    if isinstance(resolved, dict) and resolved.get("version", 0) > FORMAT_VERSION:
         raise ExperimentError(f"{folder} was written by a newer hpsearch (format {resolved['version']})")
+    if not isinstance(resolved, dict) or "space" not in resolved:
+        raise ExperimentError(f"{folder / RESOLVED} does not describe an experiment")
     return resolved
 
 
@@ -106,8 +108,11 @@ def _warnings(folder: Path, dropped: int) -> list[str]:
     if dropped:
         found.append(f"{dropped} earlier trials do not fit the changed space and are left out")
     log = folder / LOG
-    end = max((behind for _, behind in read_lines(log)), default=0)
-    if log.exists() and log.stat().st_size > end:
+    ends = [0, *(behind for _, behind in read_lines(log))]
+    rest = log.read_bytes()[ends[-1] :] if log.exists() else b""
+    if b"\n" in rest[:-1]:
+        found.append(f"{log}: line {len(ends)} is damaged; it and all behind it were left out")
+    elif rest:
         found.append(f"{log}: the last line is torn and was left out")
     return found
 

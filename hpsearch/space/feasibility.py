@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.errors import Problem
-from hpsearch.space.located_yaml import Node, Place
 from hpsearch.space.mistakes import mistakes_of
+from hpsearch.space.nodes import Node, Place
 from hpsearch.space.space import Space
 from hpsearch.space.validation import place_of
 

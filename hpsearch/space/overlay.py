@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from hpsearch.errors import Problem, SpaceError, suggestion
 from hpsearch.space.fields import Branch, Items, Section, Shape, field_shape, section_of
-from hpsearch.space.located_yaml import Node, Place, parse
+from hpsearch.space.located_yaml import parse
+from hpsearch.space.nodes import Node, Place
 
 _FIXED = ("family", "quick")
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from hpsearch.errors import Problem
-from hpsearch.space.located_yaml import Node, Place
+from hpsearch.space.nodes import Node, Place
 from hpsearch.space.ranges import Choice, Float, Int, Range, is_number, same, step_fits
 
 HEADS = ("float", "log", "int", "choice")

@@ -11,7 +11,8 @@ from pydantic.fields import FieldInfo
 from hpsearch.errors import HpsearchError, Problem, SpaceError, suggestion
 from hpsearch.space.feasibility import check_feasible
 from hpsearch.space.fields import Section, section_of
-from hpsearch.space.located_yaml import Node, Place, node_from_plain, read_file
+from hpsearch.space.located_yaml import read_file
+from hpsearch.space.nodes import Node, Place, node_from_plain
 from hpsearch.space.overlay import lay_over, parse_override
 from hpsearch.space.range_syntax import show
 from hpsearch.space.requirements import Requirement, RequirementError, parse_requirement

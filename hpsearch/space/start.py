@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpsearch.errors import Problem
-from hpsearch.space.located_yaml import Node
+from hpsearch.space.nodes import Node
 from hpsearch.space.range_syntax import show
 from hpsearch.space.ranges import canonical
 from hpsearch.space.space import Space

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from hpsearch.errors import Problem, suggestion
 from hpsearch.space.fields import Branch, Items, Section, Shape, field_shape, section_of
-from hpsearch.space.located_yaml import Node
+from hpsearch.space.nodes import Node
 from hpsearch.space.range_syntax import RangeSyntaxError, looks_like_range, read_range, show
 from hpsearch.space.ranges import Choice
 from hpsearch.space.template import Chosen, Missing, Options, join

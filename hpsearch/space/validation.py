@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from hpsearch.errors import Problem
-from hpsearch.space.located_yaml import Node, Place
 from hpsearch.space.mistakes import Mistake, mistakes
+from hpsearch.space.nodes import Node, Place
 from hpsearch.space.ranges import Choice, Float, Int, Range
 from hpsearch.space.template import Parameter, Template
 

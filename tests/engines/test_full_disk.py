@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.engines.sessions import Terminal, essence, open_terminal
 from tests.toy_spaces import write_space
 
@@ -31,11 +32,12 @@ class Disk:
 
     def resize(self, size: str, *, first: bool = False) -> bool:
         """Mount it, or mount it again; say whether this machine lets us."""
-        line = ["mount", "-t", "tmpfs", "-o", f"{'' if first else 'remount,'}size={size}", "tmpfs", str(self._folder)]
+        options = f"size={size}" if first else f"remount,size={size}"
+        line = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self._folder)]
         return subprocess.run(line, capture_output=True, check=False).returncode == 0
 
     def remove(self) -> None:
-        subprocess.run(["umount", str(self._folder)], check=True)
+        subprocess.run([shutil.which("umount") or "umount", str(self._folder)], check=True)
 
 
 @pytest.fixture
@@ -57,8 +59,12 @@ def check_said(output: str, reason: str) -> None:
 
 @pytest.mark.parametrize(
     ("kilobytes", "in_process"),
-    [(40, True), (100, True), *(pytest.param(size, True, marks=pytest.mark.slow) for size in (8, 16, 56, 72, 120, 148))]
-    + [pytest.param(100, False, marks=pytest.mark.slow)],
+    [
+        (40, True),
+        (100, True),
+        *(pytest.param(size, True, marks=pytest.mark.slow) for size in (8, 16, 56, 72, 120, 148)),
+        pytest.param(100, False, marks=pytest.mark.slow),
+    ],
 )
 def test_a_full_disk(kilobytes: int, in_process: bool, terminal: Terminal, disk: Disk, whole: dict[str, Any]) -> None:
     write_space(terminal.folder, **SEARCH)

@@ -14,7 +14,7 @@ from tests.engines.sessions import Command, Terminal, check_files, count, essenc
 from tests.toy_spaces import write_space
 
 SEARCH = {"sampler": "tpe", "pruner": "asha", "trials": 7, "epochs": 4, "more": "confirm: {top: 1, seeds: 2}"}
-SLOWLY = "data: {seconds: 0.15}"
+SLOWLY = "data: {seconds: 0.3}"
 HANGING = "data: {seconds: 600}"
 GO_ON = "Interrupted; nothing that was finished is lost. The same command goes on from here."
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

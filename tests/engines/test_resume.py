@@ -127,11 +127,11 @@ def test_the_coordinator_is_killed_and_its_worker_goes_with_it(
 
 
 @pytest.mark.slow
-def test_the_worker_is_killed_and_its_trial_goes_on_from_the_checkpoint(terminal: Terminal, whole: Whole) -> None:
-    write_space(terminal.folder, data=SLOWLY, **SEARCH)
+def test_the_worker_is_killed_and_its_run_goes_on_from_the_checkpoint(terminal: Terminal, whole: Whole) -> None:
+    write_space(terminal.folder, data="data: {seconds: 0.5}", **SEARCH)
     command = terminal.start(in_process=False)
-    for losses, (kind, number, run) in enumerate([("report", 2, "trials/0000"), ("report", 1, "trials/0001")], start=1):
-        terminal.wait_for(count(kind, number, run), command)
+    for losses, run in enumerate(["trials/0000", "confirm"], start=1):
+        terminal.wait_for(count("report", 1, run), command)
         [worker] = terminal.children()
         os.kill(worker, signal.SIGKILL)
         terminal.wait_for(count("lost", losses), command)

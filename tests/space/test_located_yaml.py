@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpsearch.errors import SpaceError
-from hpsearch.space.located_yaml import Place, node_from_plain, parse, read_file, resolve_scalar
+from hpsearch.space.located_yaml import parse, read_file, resolve_scalar
+from hpsearch.space.nodes import Place, node_from_plain
 from hpsearch.space.range_syntax import flow
 
 START = Place("x.yaml", 1, 1)

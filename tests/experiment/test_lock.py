@@ -1,0 +1,85 @@
+"""One running search for each folder; the kernel lets go of the lock when its holder ends, however it ends."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hpsearch.errors import ExperimentBusyError
+from hpsearch.experiment import lock
+from hpsearch.experiment.lock import locked
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from hpsearch.experiment.lock import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "WAIT_SECONDS", 0.3)
+
+
+@contextmanager
+def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Yield a process that holds a folder's lock."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_held_folder_is_refused_and_its_holder_named(tmp_path: Path) -> None:
+    with holder(tmp_path) as process:
+        expected = rf"is being run by another process \(process id {process.pid}\); wait for it or stop it"
+        with pytest.raises(ExperimentBusyError, match=expected), locked(tmp_path):
+            pass
+        assert process.poll() is None
+
+
+def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    with holder(tmp_path) as process:
+        process.kill()
+        process.wait()
+        with locked(tmp_path):
+            pass
+
+
+def test_a_start_waits_for_a_holder_that_is_about_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "WAIT_SECONDS", 60.0)
+    with holder(tmp_path) as process:
+        threading.Timer(0.5, process.kill).start()
+        with locked(tmp_path):
+            pass
+
+
+def test_another_folder_is_free(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with locked(tmp_path / "a"), locked(tmp_path / "b"):
+        pass
+
+
+def test_two_sessions_in_one_process_are_two(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(ExperimentBusyError), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass
+
+
+def test_a_session_that_fails_lets_go(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), locked(tmp_path):
+        raise ZeroDivisionError
+    with locked(tmp_path):
+        pass

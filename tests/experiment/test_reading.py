@@ -1,0 +1,139 @@
+"""Reading an experiment back, whole or torn, finished or running, without the libraries that made it (DESIGN 5)."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hpsearch.errors import ExperimentError
+from hpsearch.experiment.files import write_json
+from hpsearch.experiment.layout import FORMAT_VERSION, LOG, METRICS, RESOLVED
+from hpsearch.experiment.reading import read_experiment, read_metrics, read_resolved
+from hpsearch.records import ExperimentRecord
+from tests.experiment_factory import GrowingExperiment, grow_confirmation, grow_search
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    experiment = GrowingExperiment(tmp_path / "experiments" / "curves")
+    grow_search(experiment, trials=4)
+    grow_confirmation(experiment)
+    return experiment.folder
+
+
+def test_a_log_torn_at_any_byte_is_read_with_a_warning(folder: Path) -> None:
+    log = folder / LOG
+    whole = log.read_bytes()
+    end = whole.rstrip(b"\n").rfind(b"\n") + 1
+    log.write_bytes(whole[:end])
+    record = read_experiment(folder)
+    assert record.warnings == ()
+    for size in range(end + 1, len(whole)):
+        log.write_bytes(whole[:size])
+        torn = read_experiment(folder)
+        assert torn.warnings == (f"{log}: the last line is torn and was left out",)
+        assert (torn.trials, torn.replicates, torn.baselines) == (record.trials, record.replicates, record.baselines)
+        assert log.stat().st_size == size  # reading repairs nothing
+
+
+def test_a_log_cut_off_anywhere_can_be_read(folder: Path) -> None:
+    log = folder / LOG
+    whole = log.read_bytes()
+    trials = 0
+    for size in range(0, len(whole), 23):
+        log.write_bytes(whole[:size])
+        record = read_experiment(folder)
+        assert len(record.trials) >= trials
+        trials = len(record.trials)
+    assert trials == 4
+
+
+def test_lines_behind_a_damaged_one_are_missed_loudly(folder: Path) -> None:
+    log = folder / LOG
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([*lines[:3], b"damaged\n", *lines[4:]]))
+    [warning] = read_experiment(folder).warnings
+    assert "line 4" in warning
+    assert "torn" not in warning
+
+
+def test_metrics_torn_at_any_byte_are_read(folder: Path) -> None:
+    path = folder / "trials/0000" / METRICS
+    whole = path.read_bytes()
+    end = whole.rstrip(b"\n").rfind(b"\n") + 1
+    path.write_bytes(whole[:end])
+    rows = read_metrics(folder, "trials/0000")
+    assert len(rows) == whole.count(b"\n") - 1
+    for size in range(end + 1, len(whole)):
+        path.write_bytes(whole[:size])
+        assert read_metrics(folder, "trials/0000") == rows
+    assert read_metrics(folder, "trials/9999") == []
+
+
+def test_an_experiment_that_has_no_log_yet_is_empty(folder: Path) -> None:
+    (folder / LOG).unlink()
+    record = read_experiment(folder)
+    assert isinstance(record, ExperimentRecord)
+    assert (record.trials, record.best, record.elapsed, record.warnings) == ((), None, 0.0, ())
+
+
+def test_a_newer_format_is_refused(folder: Path) -> None:
+    resolved = read_resolved(folder)
+    write_json(folder / RESOLVED, {**resolved, "version": FORMAT_VERSION + 1})
+    with pytest.raises(ExperimentError, match=rf"was written by a newer hpsearch \(format {FORMAT_VERSION + 1}\)"):
+        read_experiment(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"version": 1}', "\udcff"])
+def test_a_description_that_cannot_be_read_is_refused_with_its_path(text: str, folder: Path) -> None:
+    (folder / RESOLVED).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ExperimentError, match=RESOLVED):
+        read_experiment(folder)
+
+
+def test_a_missing_folder_names_its_neighbours(folder: Path) -> None:
+    GrowingExperiment(folder.with_name("abc"))
+    (folder.parent / "notes").mkdir()
+    mistyped = folder.with_name("curvse")
+    with pytest.raises(ExperimentError) as caught:
+        read_experiment(mistyped)
+    place = folder.parent
+    assert str(caught.value) == f"{mistyped} is not an experiment: it has no {RESOLVED}; {place} holds: abc, curves"
+
+
+def test_the_folder_of_all_experiments_names_those_in_it(folder: Path) -> None:
+    with pytest.raises(ExperimentError, match=r"experiments holds: curves$"):
+        read_experiment(folder.parent)
+
+
+def test_a_place_without_experiments_names_none(tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match=rf"it has no {RESOLVED}$"):
+        read_experiment(tmp_path / "nowhere" / "x")
+
+
+def test_reading_loads_none_of_the_libraries_that_made_it(folder: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from hpsearch.experiment.reading import read_experiment, read_metrics
+record = read_experiment(Path({str(folder)!r}))
+assert len(record.trials) == 4 and read_metrics(Path({str(folder)!r}), "trials/0000")
+import hpsearch.experiment.files, hpsearch.experiment.lock, hpsearch.experiment.log, hpsearch.experiment.provenance
+heavy = ("torch", "optuna", "mlflow", "numpy", "pandas", "scipy", "yaml", "pydantic", "rich", "typer", "matplotlib")
+print([name for name in heavy if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_the_record_says_is_what_the_log_says(folder: Path) -> None:
+    record = read_experiment(folder)
+    events = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+    outcomes = {event["run"]: event for event in events if event["event"] == "outcome"}
+    for run in (*record.trials, *record.replicates):
+        if run.outcome is not None:
+            ended = outcomes[run.run]
+            assert (run.value, run.step, run.seconds) == (ended["value"], ended["step"], ended["seconds"])
+    assert record.elapsed == events[-1]["elapsed"]
