@@ -333,7 +333,7 @@ def test_the_schema_of_a_users_own_family(call: Call) -> None:
         ("export nowhere --to csv x.csv", "nowhere is not an experiment"),
         ("export nowhere x.csv", "--to"),
         ("ui", "there is no MLflow store for experiments"),
-        ("ui --port 70000", "70000"),
+        ("ui --port 70000", "65535"),
         ("ui --port http", "--port"),
         ("nonsense", "No such command 'nonsense'"),
     ],
