@@ -27,7 +27,7 @@ from hpsearch.experiment.layout import (
     replicate_run,
     trial_run,
 )
-from hpsearch.experiment.log import Log, read_log
+from hpsearch.experiment.log import Event, Log, read_log
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import read_experiment, read_resolved
 from hpsearch.records import RunRecord
@@ -49,7 +49,10 @@ def take_up(space: Space, folder: Path) -> list[str]:
         old = read_resolved(folder)
         identity, created = old["id"], old["created"]
         changed = [line for line in differences(old["space"], resolved) if not line.startswith(_BUDGET)]
+        if alien := [line for line in changed if line.startswith(("family", "objective"))]:
+            raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
         if changed:
+            _sorted_out(space, folder, list(read_log(folder / LOG)))  # refuses before anything is written
             kept = len(list(folder.glob("resolved-*.json"))) + 1
             write_json(folder / f"resolved-{kept}.json", old)
     elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK}:
@@ -81,6 +84,47 @@ def step_unit(space: Space) -> str:
     return "step" if isinstance(train, TrainSettings) and train.evaluate.steps is not None else "epoch"
 
 
+def _sorted_out(space: Space, folder: Path, events: Sequence[Event]) -> tuple[dict[str, int], dict[str, str]]:
+    """Return the trials that the space, as it is now, would train just as they were, and why the others do not fit.
+
+    Errors: ExperimentError when there are trials and none fits.
+    """
+    fitting: dict[str, int] = {}
+    misfits: dict[str, str] = {}
+    left_out = {event["run"] for event in events if event["event"] == "drop"}
+    asked = [event for event in events if event["event"] == "ask" and event["run"].startswith("trials/")]
+    for event in asked:
+        run = event["run"]
+        if run in left_out:
+            continue
+        reason = _misfit(space, folder, run, event["params"])
+        if reason is None:
+            fitting[run] = event["number"]
+        else:
+            misfits[run] = reason
+    if asked and not fitting:
+        raise ExperimentError(
+            f"no earlier trial in {folder} fits the changed space; start another experiment with --name"
+        )
+    return fitting, misfits
+
+
+def _misfit(space: Space, folder: Path, run: str, params: Mapping[str, Any]) -> str | None:
+    if not (folder / run / CONFIG).is_file():
+        return f"its {CONFIG} is missing"
+    wrong = space.check_params(params)
+    if wrong:
+        return wrong[0]
+    now = space.config(params).model_dump(mode="json")
+    return None if now == _stored_job(folder, run).config else "a fixed setting has changed"
+
+
+def _stored_job(folder: Path, run: str) -> Job:
+    content = json.loads((folder / run / CONFIG).read_text(encoding="utf-8"))
+    content.pop("version")
+    return Job(**content)
+
+
 class Session:
     """One session of an experiment: the search and the confirmation, on an engine that stays up for both."""
 
@@ -110,7 +154,7 @@ class Session:
         """Run the search; earlier trials that fit the space are kept, the others are left out from now on."""
         fitting = self._fitting()
         trials = [event for event in self.log.events if event["event"] == "ask" and event["run"].startswith("trials/")]
-        unfinished = [self._stored_job(run) for run in fitting if not self._progress[run].ended]
+        unfinished = [_stored_job(self.folder, run) for run in fitting if not self._progress[run].ended]
         if len(trials) >= self.space.search.trials and not unfinished:
             return Why.FINISHED, False
         return self._engine.search(
@@ -118,43 +162,13 @@ class Session:
         )
 
     def _fitting(self) -> dict[str, int]:
-        """Return the earlier trials that the space, as it is now, would train just as they were."""
-        fitting: dict[str, int] = {}
-        misfits: dict[str, str] = {}
-        asked = [event for event in self.log.events if event["event"] == "ask" and event["run"].startswith("trials/")]
-        left_out = {event["run"] for event in self.log.events if event["event"] == "drop"}
-        for event in asked:
-            run = event["run"]
-            if run in left_out:
-                continue
-            reason = self._misfit(run, event["params"])
-            if reason is None:
-                fitting[run] = event["number"]
-            else:
-                misfits[run] = reason
-        if asked and not fitting:
-            raise ExperimentError(
-                f"no earlier trial in {self.folder} fits the changed space; start another experiment with --name"
-            )
+        """Return the earlier trials that fit; drop the others, in the log, from now on."""
+        fitting, misfits = _sorted_out(self.space, self.folder, self.log.events)
         for run, reason in misfits.items():
             dropped = self.log.append("drop", durable=True, run=run, reason=reason)
             for observer in self._observers:
                 observer.observe(dropped)
         return fitting
-
-    def _misfit(self, run: str, params: Mapping[str, Any]) -> str | None:
-        if not (self.folder / run / CONFIG).is_file():
-            return f"its {CONFIG} is missing"
-        wrong = self.space.check_params(params)
-        if wrong:
-            return wrong[0]
-        now = self.space.config(params).model_dump(mode="json")
-        return None if now == self._stored_job(run).config else "a fixed setting has changed"
-
-    def _stored_job(self, run: str) -> Job:
-        content = json.loads((self.folder / run / CONFIG).read_text(encoding="utf-8"))
-        content.pop("version")
-        return Job(**content)
 
     def _make_job(self, number: int, params: Mapping[str, Any]) -> Job:
         config = self.space.config(params).model_dump(mode="json")
@@ -189,13 +203,14 @@ class Session:
         jobs = [self._replicate(winner, index) for winner in winners for index in range(seeds)]
         progress = progress_of(read_log(self.folder / LOG))
         missing = [job for job in jobs if job.run not in progress or not progress[job.run].ended]
-        if not record.baselines and winners:
+        baselines = [run for name, run in progress.items() if name.startswith(f"{BASELINES_RUN}/")]
+        if winners and not (baselines and all(run.ended for run in baselines)):
             job = self._replicate(winners[0], 0)
             missing.append(Job(BASELINES_RUN, winners[0].number, {}, job.config, job.seeds, baselines=True))
         return missing
 
     def _replicate(self, winner: RunRecord, index: int) -> Job:
-        trained = self._stored_job(winner.run)
+        trained = _stored_job(self.folder, winner.run)
         return Job(
             run=replicate_run(winner.number, index),
             number=winner.number,

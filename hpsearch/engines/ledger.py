@@ -111,10 +111,13 @@ class Ledger:
 
     def baselines(self, job: Job, scores: Mapping[str, float], *, seconds: float) -> None:
         """Give every method of a baselines job, whose scores are named `method:split/metric`, a run of its own."""
-        for method in sorted({name.partition(":")[0] for name in scores}):
-            run, prefix = f"{job.run}/{method}", f"{method}:"
-            own = {name.removeprefix(prefix): value for name, value in scores.items() if name.startswith(prefix)}
+        methods = {f"{job.run}/{name.partition(':')[0]}": f"{name.partition(':')[0]}:" for name in sorted(scores)}
+        missing = [run for run in methods if run not in self._progress or not self._progress[run].ended]
+        for run in missing:  # all of them first: a crash in between leaves some without an outcome, which shows
             self._ask(job, run)
+        for run in missing:
+            prefix = methods[run]
+            own = {name.removeprefix(prefix): value for name, value in scores.items() if name.startswith(prefix)}
             self._outcome(run, Outcome.COMPLETE, RunProgress(), reason=None, seconds=seconds, scores=own)
 
     def _outcome(

@@ -10,6 +10,7 @@ from hpsearch.engines.coordinator import Coordinator, Limits, Why
 from hpsearch.engines.ledger import Ledger, Observer
 from hpsearch.engines.machine import shares
 from hpsearch.engines.optuna_search import OptunaSearch
+from hpsearch.engines.progress import confirm_seconds
 from hpsearch.engines.sources import JobList, MakeJob, TrialSource
 from hpsearch.engines.workers import InProcessWorkers, ProcessWorkers
 from hpsearch.experiment.log import Log
@@ -71,7 +72,8 @@ class OptunaEngine:
         brain = OptunaSearch(self._bench.space, longest=longest)
         brain.replay(self._bench.log.events, runs=fitting)
         source = TrialSource(brain, make_job, budget=settings.trials, asked=asked, unfinished=unfinished)
-        limits = Limits(time=settings.time, trial_time=settings.trial_time, retries=settings.retries)
+        time = None if settings.time is None else settings.time + confirm_seconds(self._bench.log.events)
+        limits = Limits(time=time, trial_time=settings.trial_time, retries=settings.retries)
         return self._run(source, limits), source.exhausted
 
     def train(self, jobs: Sequence[Job]) -> Why:

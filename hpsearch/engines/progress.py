@@ -47,3 +47,13 @@ def progress_of(events: Iterable[Event]) -> dict[str, RunProgress]:
         elif kind in ("outcome", "drop"):
             progress.ended = True
     return runs
+
+
+def confirm_seconds(events: Iterable[Event]) -> float:
+    """Return how much of the experiment's running time went into confirmations: the search's budget is without it."""
+    spent, before = 0.0, 0.0
+    for event in events:
+        if event.get("run", "").startswith("confirm/"):
+            spent += event["elapsed"] - before
+        before = event["elapsed"]
+    return spent

@@ -42,7 +42,7 @@ def read_experiment(folder: Path) -> ExperimentRecord:
     resolved = read_resolved(folder)
     runs: dict[str, RunRecord] = {}
     baselines: list[BaselineRecord] = []
-    elapsed, dropped = 0.0, 0
+    elapsed, dropped = 0.0, set[int]()
     for event in read_log(folder / LOG):
         elapsed = max(elapsed, event["elapsed"])
         run = event.get("run", "")
@@ -50,8 +50,7 @@ def read_experiment(folder: Path) -> ExperimentRecord:
             if event["event"] == "outcome":
                 baselines.append(BaselineRecord(run.removeprefix(f"{BASELINES_RUN}/"), event["scores"]))
         elif event["event"] == "drop":
-            runs.pop(run, None)
-            dropped += 1
+            dropped.add(runs.pop(run).number)
         elif run:
             runs[run] = _after(runs.get(run), event)
     space = resolved["space"]
@@ -62,11 +61,13 @@ def read_experiment(folder: Path) -> ExperimentRecord:
         objective=Monitor(space["objective"]["metric"], Goal(space["objective"]["goal"])),
         at=space["objective"]["at"],
         trials=_sorted(record for record in runs.values() if record.replicate is None),
-        replicates=_sorted(record for record in runs.values() if record.replicate is not None),
+        replicates=_sorted(
+            record for record in runs.values() if record.replicate is not None and record.number not in dropped
+        ),
         baselines=tuple(baselines),
         unit=resolved.get("unit", "epoch"),
         elapsed=elapsed,
-        warnings=tuple(_warnings(folder, dropped)),
+        warnings=tuple(_warnings(folder, len(dropped))),
     )
 
 

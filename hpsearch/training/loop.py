@@ -47,8 +47,8 @@ def fit(
     """Train a task's model, going on from the checkpoint in `folder` if there is one, and report every evaluation.
 
     At an evaluation `best.pt` (if the monitored metric improved) and `checkpoint.pt` are written before the report.
-    After a resume the checkpoint's own evaluation is reported once more: whoever receives reports ignores steps it
-    knows. The answer to the last report of a training is not acted on, as nothing is left to stop. Without a folder
+    After a resume the checkpoint's evaluations are reported once more: whoever receives reports ignores steps it knows.
+    The answer to the last report of a training is not acted on, as nothing is left to stop. Without a folder
     nothing is saved, and a paused training cannot go on. A `device` other than `auto` goes before `settings.device`.
 
     Killed and resumed is bit for bit the unbroken run on the CPU. The process's global state is afterwards as before.
@@ -76,12 +76,15 @@ def _train(training: Training, folder: Path | None, report: Report) -> FitResult
 
 
 def _go_on(training: Training, folder: Path | None, report: Report) -> Decision:
-    """Take up the folder's checkpoint, if any, and report its evaluation: a crash may have come between the two."""
+    """Take up the folder's checkpoint, if any, and report its evaluations: a crash may have lost the last of them."""
     content = load_checkpoint(folder)
     training.stopwatch.begin_lap()
     if content is None:
         return Decision.CONTINUE
     restore(training, content)
+    with training.stopwatch.stopped():
+        for evaluation in training.progress.evaluations[:-1]:
+            report(evaluation)
     return _ask(training, report)
 
 

@@ -1,6 +1,5 @@
-"""Ctrl-C once and twice, SIGTERM, a second start, budgets, changed spaces (DESIGN 6.2, 6.3, 6.10)."""
+"""Ctrl-C once and twice, SIGTERM, and a second start while the first one runs (DESIGN 6.2, 6.10)."""
 
-import json
 import os
 import signal
 import time
@@ -9,7 +8,6 @@ from typing import Any
 import pytest
 
 from hpsearch.experiment.layout import CHECKPOINT
-from hpsearch.records import Outcome
 from tests.engines.sessions import Command, Terminal, check_files, count, essence, open_terminal
 from tests.toy_spaces import write_space
 
@@ -147,6 +145,7 @@ def test_once_while_the_terminal_takes_no_output(terminal: Terminal, whole: dict
     check_gone_on(terminal, whole)
 
 
+@pytest.mark.slow
 def test_a_second_start_is_refused_and_disturbs_nothing(terminal: Terminal, whole: dict[str, Any]) -> None:
     write_space(terminal.folder, data="data: {seconds: 0.6}", **SEARCH)
     command = terminal.start()
@@ -165,148 +164,3 @@ def test_a_start_right_after_a_kill_waits_for_the_workers_to_go(terminal: Termin
     terminal.wait_for(count("report", 2), command)
     os.kill(command.pid, signal.SIGKILL)
     check_gone_on(terminal, whole)
-
-
-# Going on with more
-
-
-def test_more_trials_go_on_as_a_longer_search(terminal: Terminal, whole: dict[str, Any]) -> None:
-    write_space(terminal.folder, **SEARCH)
-    terminal.run("--trials", "3", "--no-confirm")
-    assert essence(terminal.experiment)["runs"] == whole["runs"][:3]
-    again = terminal.run("--trials", "3", "--no-confirm")
-    assert "toy is finished: nothing was left to do. --trials 6 extends it" in again.output
-    check_gone_on(terminal, whole)
-
-
-def test_a_finished_experiment_is_left_alone(terminal: Terminal) -> None:
-    write_space(terminal.folder, **SEARCH)
-    terminal.run()
-    times = {path: path.stat().st_mtime_ns for path in terminal.experiment.glob("*/*/*")}
-    again = terminal.run()
-    assert "toy is finished: nothing was left to do. --trials 14 extends it, --name NAME starts another" in again.output
-    assert {path: path.stat().st_mtime_ns for path in terminal.experiment.glob("*/*/*")} == times
-    kinds = [event["event"] for event in terminal.events]
-    assert kinds[-4:] == ["session", "end"] * 2 or kinds[-3:] == ["end", "session", "end"]
-
-
-def test_fewer_trials_than_there_are_take_nothing_away(terminal: Terminal, whole: dict[str, Any]) -> None:
-    write_space(terminal.folder, **SEARCH)
-    terminal.run()
-    terminal.run("--trials", "2")
-    assert essence(terminal.experiment) == whole
-
-
-def test_the_time_is_a_budget_of_all_sessions_together(terminal: Terminal) -> None:
-    write_space(terminal.folder, data="data: {seconds: 0.1}", **{**SEARCH, "trials": 500, "pruner": "none", "more": ""})
-    first = terminal.run("--time", "2s")
-    assert "The time is used up (1 trials unfinished); a larger --time goes on from here." in first.output
-    ended = terminal.events[-1]
-    assert (ended["event"], ended["why"]) == ("end", "time")
-    assert ended["elapsed"] >= 2
-    history = terminal.record.trials[-1].history
-    assert terminal.record.trials[-1].outcome is None
-    time.sleep(2)
-    again = terminal.run("--time", "2s")
-    assert "The time is used up" in again.output
-    begun = next(event for event in terminal.events[::-1] if event["event"] == "session")
-    assert begun["elapsed"] - ended["elapsed"] <= begun["time"] - ended["time"] - 1.9  # the pause does not count
-    assert terminal.record.trials[-1].history == history
-    terminal.run("--time", "4s")
-    assert terminal.record.trials[len(terminal.record.trials) - 2].outcome is Outcome.COMPLETE
-    assert terminal.record.elapsed >= 4
-
-
-def test_a_time_too_short_for_one_trial_says_so(terminal: Terminal, whole: dict[str, Any]) -> None:
-    write_space(terminal.folder, data="data: {seconds: 0.5}", **SEARCH)
-    command = terminal.start("--time", "1s")
-    assert command.wait() == 0, command.output
-    assert "The time is used up (1 trials unfinished); a larger --time goes on from here." in command.output
-    check_gone_on(terminal, whole)
-
-
-def test_confirming_does_not_use_up_the_time_of_the_search(terminal: Terminal) -> None:
-    write_space(terminal.folder, data="data: {seconds: 0.2}", **{**SEARCH, "trials": 2, "pruner": "none"})
-    terminal.run("--time", "1h")
-    searched = next(event for event in terminal.events[::-1] if event.get("run") == "trials/0001")["elapsed"]
-    assert terminal.record.elapsed > searched + 1
-    command = terminal.run("--time", f"{searched + 0.9:.1f}s", "--trials", "3")
-    assert len(terminal.record.trials) == 3, command.output
-
-
-# A changed space
-
-
-def changed(terminal: Terminal, old: str, new: str) -> None:
-    path = terminal.folder / "toy.yaml"
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
-
-
-def test_a_changed_range_keeps_the_trials_that_fit(terminal: Terminal, whole: dict[str, Any]) -> None:
-    write_space(terminal.folder, **{**SEARCH, "more": ""})
-    terminal.run()
-    changed(terminal, "start: {float: [-1, 1]}", "start: {float: [0, 1]}")
-    command = terminal.run("--trials", "9")
-    assert "the space has changed since this experiment was begun" in command.output
-    assert "model.start: {float: [-1.0, 1.0]} -> {float: [0.0, 1.0]}" in command.output
-    kept = [run["run"] for run in whole["runs"] if run["params"]["model.start"] >= 0 and "trials" in run["run"]]
-    gone = {f"trials/{number:04d}" for number in range(7)} - set(kept)
-    assert kept
-    assert gone
-    assert {event["run"] for event in terminal.events if event["event"] == "drop"} == gone
-    record = terminal.record
-    assert [trial.run for trial in record.trials if trial.number < 7] == kept
-    assert [trial.number for trial in record.trials if trial.number >= 7] == [7, 8]
-    assert record.warnings == (f"{len(gone)} earlier trials do not fit the changed space and are left out",)
-    old = json.loads((terminal.experiment / "resolved-1.json").read_text(encoding="utf-8"))
-    new = json.loads((terminal.experiment / "resolved.json").read_text(encoding="utf-8"))
-    assert (old["space"]["model"]["start"], new["space"]["model"]["start"]) == ({"float": [-1, 1]}, {"float": [0, 1]})
-    assert (old["id"], old["created"]) == (new["id"], new["created"])
-    again = terminal.run("--trials", "9")
-    assert "has changed" not in again.output
-    assert sum(event["event"] == "drop" for event in terminal.events) == len(gone)
-
-
-def test_a_budget_is_no_change_of_the_space(terminal: Terminal) -> None:
-    write_space(terminal.folder, **SEARCH)
-    terminal.run("--trials", "1", "--no-confirm")
-    command = terminal.run("--trials", "2", "--time", "1h", "--workers", "2")
-    assert "has changed" not in command.output
-    assert not [*terminal.experiment.glob("resolved-*.json")]
-
-
-def test_a_changed_fixed_setting_is_refused_and_destroys_nothing(terminal: Terminal, whole: dict[str, Any]) -> None:
-    write_space(terminal.folder, **SEARCH)
-    terminal.run()
-    files = {path: path.read_bytes() for path in terminal.experiment.rglob("*") if path.is_file()}
-    refused = terminal.run("--set", "train.epochs=5", status=2)
-    assert "no earlier trial in experiments/toy fits the changed space" in refused.output
-    assert "--name" in refused.output
-    assert "Traceback" not in refused.output
-    assert essence(terminal.experiment) == whole
-    again = terminal.run()
-    assert "toy is finished: nothing was left to do." in again.output
-    assert essence(terminal.experiment) == whole
-    assert files[terminal.experiment / "space.yaml"] == (terminal.experiment / "space.yaml").read_bytes()
-
-
-def test_a_folder_of_something_else_is_refused(terminal: Terminal) -> None:
-    write_space(terminal.folder, **SEARCH)
-    terminal.experiment.mkdir(parents=True)
-    (terminal.experiment / "thesis.tex").touch()
-    assert "exists and is no experiment; choose another --name" in terminal.run(status=2).output
-    assert {path.name for path in terminal.experiment.iterdir()} <= {"thesis.tex", "lock"}
-
-
-def test_a_trial_whose_folder_was_removed_is_left_out(terminal: Terminal) -> None:
-    write_space(terminal.folder, **{**SEARCH, "more": "", "trials": 2, "pruner": "none"})
-    terminal.run()
-    for path in [*(terminal.experiment / "trials/0000").iterdir()]:
-        path.unlink()
-    (terminal.experiment / "trials/0000").rmdir()
-    terminal.run("--trials", "3")
-    assert [trial.number for trial in terminal.record.trials] == [1, 2]
-    [drop] = [event for event in terminal.events if event["event"] == "drop"]
-    assert (drop["run"], drop["reason"]) == ("trials/0000", "its config.json is missing")

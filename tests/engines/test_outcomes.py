@@ -67,8 +67,9 @@ def test_a_process_that_dies_once_is_taken_up_again(tmp_path: Path) -> None:
     assert [step for step, _ in trial.history] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_hanging_trial_is_timed_out(tmp_path: Path) -> None:
-    trial, _ = troubled(tmp_path, "hang", options=Options(), sampler="random, trial_time: 1s")
+    trial, _ = troubled(tmp_path, "hang", options=Options(), sampler="random, trial_time: 12s")
     assert trial.outcome is Outcome.TIMED_OUT
     assert "trial's time" in (trial.reason or "")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hpsearch.experiment.layout import CHECKPOINT, LOG, METRICS
-from hpsearch.experiment.log import Event
+from hpsearch.experiment.log import Event, read_log
 from hpsearch.records import Outcome
 from tests.engines.sessions import MARK, REPOSITORY, Terminal, check_files, count, essence, open_terminal
 from tests.toy_spaces import write_space
@@ -64,11 +64,11 @@ def test_killed_at_many_moments(share: float, terminal: Terminal, whole: Whole) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("every", [701, 953, 1511])
+@pytest.mark.parametrize("every", [4, 7])
 def test_killed_again_and_again(every: int, terminal: Terminal, whole: Whole) -> None:
     write_space(terminal.folder, **SEARCH)
     deaths = 0
-    while (command := terminal.start(moment=every)).wait() == -signal.SIGKILL:
+    while (command := terminal.start(event=every)).wait() == -signal.SIGKILL:
         deaths += 1
         assert deaths < 60, "no progress between two deaths"
     assert deaths > 2, command.output
@@ -174,6 +174,32 @@ def test_several_workers_lose_nothing_that_was_finished(terminal: Terminal) -> N
     assert {run: after[run]["params"] for run in asked} == asked
     assert [trial.outcome for trial in terminal.record.trials] == [Outcome.COMPLETE] * 6
     assert all([step for step, _ in trial.history] == [1, 2, 3, 4] for trial in terminal.record.trials)
+
+
+TWO_METHODS = """
+from tests.toy_family import Toy
+
+class TwoMethods(Toy):
+    '''A line, and two classical ways to fit it.'''
+
+    def baselines(self, config, splits, split):
+        [mean] = super().baselines(config, splits, split).values()
+        return {"first": mean, "second": mean}
+"""
+
+
+@pytest.mark.parametrize("kind", ["ask", "outcome"])
+def test_killed_between_two_baselines(kind: str, terminal: Terminal) -> None:
+    path = write_space(terminal.folder, **{**SEARCH, "trials": 1, "more": "confirm: {top: 1, seeds: 1}"})
+    (terminal.folder / "two.py").write_text(TWO_METHODS, encoding="utf-8")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(["family: ./two.py:TwoMethods", *lines[1:]]), encoding="utf-8")
+    terminal.run("--name", "unbroken")
+    unbroken = terminal.experiment.with_name("unbroken")
+    events = [(event["event"], event.get("run")) for event in read_log(unbroken / LOG)]
+    terminal.run(status=-signal.SIGKILL, event=events.index((kind, "confirm/baselines/first")) + 1)
+    terminal.run()
+    assert essence(terminal.experiment) == essence(unbroken)
 
 
 # What a crash of the machine, rather than of a process, may have done to the files
