@@ -103,6 +103,7 @@ def test_once_while_the_worker_starts(delay: float, terminal: Terminal, whole: d
     """The terminal sends the signal to the worker too, which has not had the time to ignore it."""
     write_space(terminal.folder, data=SLOWLY, **SEARCH)
     command = terminal.start(in_process=False)
+    terminal.wait_for(count("begin", 1), command)  # before it, git is asked for the commit: a child, too
     terminal.until(terminal.children, command)
     time.sleep(delay)
     command.signal(signal.SIGINT)
