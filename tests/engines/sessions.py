@@ -145,6 +145,7 @@ class Terminal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.mark = uuid.uuid4().hex
+        self._commands: list[Command] = []
         self.experiment = folder / "experiments" / "toy"
 
     def start(
@@ -160,7 +161,8 @@ class Terminal:
         line = [*arguments] if arguments and arguments[0] in ("confirm", "show") else ["run", "toy.yaml", *arguments]
         if line[0] != "show":
             line += ["--no-mlflow", *(["--in-process"] if in_process else [])]
-        return Command(line, self.folder, self.mark, Conditions(**conditions))
+        self._commands.append(Command(line, self.folder, self.mark, Conditions(**conditions)))
+        return self._commands[-1]
 
     def run(self, *arguments: str, status: int = 0, **conditions: Any) -> Command:
         """Run a command to its end and check its exit status."""
@@ -200,6 +202,12 @@ class Terminal:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
+    def end_commands(self) -> None:
+        """Kill what still runs, as after a test that failed."""
+        for command in self._commands:
+            if command.alive:
+                command.kill()
+
     def wait_until_alone(self) -> None:
         """Wait for the workers to go; they have some seconds."""
         deadline = time.monotonic() + 20
@@ -228,6 +236,7 @@ def open_terminal(folder: Path) -> Iterator[Terminal]:
         yield terminal
         terminal.wait_until_alone()
     finally:
+        terminal.end_commands()
         terminal.end_children()
 
 

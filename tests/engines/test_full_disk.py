@@ -5,22 +5,12 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.engines.sessions import Terminal, essence, open_terminal
+from tests.engines.sessions import Terminal, essence
+from tests.engines.unbroken import SEARCH, Whole
 from tests.toy_spaces import write_space
-
-SEARCH = {"sampler": "tpe", "pruner": "asha", "trials": 7, "epochs": 4, "more": "confirm: {top: 1, seeds: 2}"}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    with open_terminal(tmp_path_factory.mktemp("whole")) as terminal:
-        write_space(terminal.folder, **SEARCH)
-        terminal.run()
-        return essence(terminal.experiment)
 
 
 class Disk:
@@ -66,7 +56,7 @@ def check_said(output: str, reason: str) -> None:
         pytest.param(100, False, marks=pytest.mark.slow),
     ],
 )
-def test_a_full_disk(kilobytes: int, in_process: bool, terminal: Terminal, disk: Disk, whole: dict[str, Any]) -> None:
+def test_a_full_disk(kilobytes: int, in_process: bool, terminal: Terminal, disk: Disk, whole: Whole) -> None:
     write_space(terminal.folder, **SEARCH)
     disk.resize(f"{kilobytes}k")
     for _ in range(2):  # again, with still no room
@@ -75,15 +65,15 @@ def test_a_full_disk(kilobytes: int, in_process: bool, terminal: Terminal, disk:
         check_said(command.output, "No space left on device")
     disk.resize("10m")
     terminal.run()
-    assert essence(terminal.experiment) == whole
+    assert essence(terminal.experiment) == whole.essence
 
 
 @pytest.mark.parametrize("size", [4000, 6000])
-def test_a_file_that_may_not_grow(size: int, terminal: Terminal, whole: dict[str, Any]) -> None:
+def test_a_file_that_may_not_grow(size: int, terminal: Terminal, whole: Whole) -> None:
     """A quota, of which the log or a checkpoint meets the limit first."""
     write_space(terminal.folder, **SEARCH)
     command = terminal.start(file_bytes=size)
     assert command.wait() == 1, command.output
     check_said(command.output, "File too large")
     terminal.run()
-    assert essence(terminal.experiment) == whole
+    assert essence(terminal.experiment) == whole.essence

@@ -2,33 +2,21 @@
 
 import json
 import time
-from typing import Any
 
-import pytest
-
-from tests.engines.sessions import Terminal, essence, open_terminal
+from tests.engines.sessions import Terminal, essence
+from tests.engines.unbroken import SEARCH, Whole
 from tests.toy_spaces import write_space
 
-SEARCH = {"sampler": "tpe", "pruner": "asha", "trials": 7, "epochs": 4, "more": "confirm: {top: 1, seeds: 2}"}
 
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    with open_terminal(tmp_path_factory.mktemp("whole")) as terminal:
-        write_space(terminal.folder, **SEARCH)
-        terminal.run()
-        return essence(terminal.experiment)
-
-
-def check_gone_on(terminal: Terminal, whole: dict[str, Any]) -> None:
+def check_gone_on(terminal: Terminal, whole: Whole) -> None:
     terminal.run()
-    assert essence(terminal.experiment) == whole
+    assert essence(terminal.experiment) == whole.essence
 
 
-def test_more_trials_go_on_as_a_longer_search(terminal: Terminal, whole: dict[str, Any]) -> None:
+def test_more_trials_go_on_as_a_longer_search(terminal: Terminal, whole: Whole) -> None:
     write_space(terminal.folder, **SEARCH)
     terminal.run("--trials", "3", "--no-confirm")
-    assert essence(terminal.experiment)["runs"] == whole["runs"][:3]
+    assert essence(terminal.experiment)["runs"] == whole.essence["runs"][:3]
     again = terminal.run("--trials", "3", "--no-confirm")
     assert "toy is finished: nothing was left to do. --trials 6 extends it" in again.output
     check_gone_on(terminal, whole)
@@ -45,11 +33,11 @@ def test_a_finished_experiment_is_left_alone(terminal: Terminal) -> None:
     assert kinds[-4:] == ["session", "end"] * 2 or kinds[-3:] == ["end", "session", "end"]
 
 
-def test_fewer_trials_than_there_are_take_nothing_away(terminal: Terminal, whole: dict[str, Any]) -> None:
+def test_fewer_trials_than_there_are_take_nothing_away(terminal: Terminal, whole: Whole) -> None:
     write_space(terminal.folder, **SEARCH)
     terminal.run()
     terminal.run("--trials", "2")
-    assert essence(terminal.experiment) == whole
+    assert essence(terminal.experiment) == whole.essence
 
 
 def test_the_time_is_a_budget_of_all_sessions_together(terminal: Terminal) -> None:
@@ -70,21 +58,22 @@ def test_the_time_is_a_budget_of_all_sessions_together(terminal: Terminal) -> No
     assert terminal.record.elapsed >= 4
 
 
-def test_a_time_too_short_for_one_trial_says_so(terminal: Terminal, whole: dict[str, Any]) -> None:
-    write_space(terminal.folder, data="data: {seconds: 0.2}", **SEARCH)
-    command = terminal.start("--time", "0.5s")
+def test_a_time_too_short_for_one_trial_says_so(terminal: Terminal, whole: Whole) -> None:
+    write_space(terminal.folder, data="data: {seconds: 0.8}", **SEARCH)
+    command = terminal.start("--time", "1.5s")
     assert command.wait() == 0, command.output
     assert "The time is used up (1 trials unfinished); a larger --time goes on from here." in command.output
-    check_gone_on(terminal, whole)
+    terminal.run("--trials", "1", "--no-confirm")
+    assert essence(terminal.experiment)["runs"] == whole.essence["runs"][:1]
 
 
 def test_confirming_does_not_use_up_the_time_of_the_search(terminal: Terminal) -> None:
-    write_space(terminal.folder, data="data: {seconds: 0.2}", **{**SEARCH, "trials": 2, "pruner": "none"})
+    write_space(terminal.folder, data="data: {seconds: 0.3}", **{**SEARCH, "trials": 1, "pruner": "none"})
     terminal.run("--time", "1h")
-    searched = next(event for event in terminal.events[::-1] if event.get("run") == "trials/0001")["elapsed"]
-    assert terminal.record.elapsed > searched + 1
-    command = terminal.run("--time", f"{searched + 0.9:.1f}s", "--trials", "3")
-    assert len(terminal.record.trials) == 3, command.output
+    searched = next(event for event in terminal.events[::-1] if event.get("run") == "trials/0000")["elapsed"]
+    assert terminal.record.elapsed > searched + 2
+    command = terminal.run("--time", f"{searched + 1.9:.1f}s", "--trials", "2")
+    assert len(terminal.record.trials) == 2, command.output
 
 
 # A changed space
@@ -97,14 +86,14 @@ def changed(terminal: Terminal, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def test_a_changed_range_keeps_the_trials_that_fit(terminal: Terminal, whole: dict[str, Any]) -> None:
+def test_a_changed_range_keeps_the_trials_that_fit(terminal: Terminal, whole: Whole) -> None:
     write_space(terminal.folder, **{**SEARCH, "more": ""})
     terminal.run()
     changed(terminal, "start: {float: [-1, 1]}", "start: {float: [0, 1]}")
     command = terminal.run("--trials", "9")
     assert "the space has changed since this experiment was begun" in command.output
     assert "model.start: {float: [-1.0, 1.0]} -> {float: [0.0, 1.0]}" in command.output
-    kept = [run["run"] for run in whole["runs"] if run["params"]["model.start"] >= 0 and "trials" in run["run"]]
+    kept = [run["run"] for run in whole.essence["runs"] if run["params"]["model.start"] >= 0 and "trials" in run["run"]]
     gone = {f"trials/{number:04d}" for number in range(7)} - set(kept)
     assert kept
     assert gone
@@ -130,7 +119,7 @@ def test_a_budget_is_no_change_of_the_space(terminal: Terminal) -> None:
     assert not [*terminal.experiment.glob("resolved-*.json")]
 
 
-def test_a_changed_fixed_setting_is_refused_and_destroys_nothing(terminal: Terminal, whole: dict[str, Any]) -> None:
+def test_a_changed_fixed_setting_is_refused_and_destroys_nothing(terminal: Terminal, whole: Whole) -> None:
     write_space(terminal.folder, **SEARCH)
     terminal.run()
     files = {path: path.read_bytes() for path in terminal.experiment.rglob("*") if path.is_file()}
@@ -138,10 +127,10 @@ def test_a_changed_fixed_setting_is_refused_and_destroys_nothing(terminal: Termi
     assert "no earlier trial in experiments/toy fits the changed space" in refused.output
     assert "--name" in refused.output
     assert "Traceback" not in refused.output
-    assert essence(terminal.experiment) == whole
+    assert essence(terminal.experiment) == whole.essence
     again = terminal.run()
     assert "toy is finished: nothing was left to do." in again.output
-    assert essence(terminal.experiment) == whole
+    assert essence(terminal.experiment) == whole.essence
     assert files[terminal.experiment / "space.yaml"] == (terminal.experiment / "space.yaml").read_bytes()
 
 

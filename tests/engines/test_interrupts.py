@@ -8,23 +8,15 @@ from typing import Any
 import pytest
 
 from hpsearch.experiment.layout import CHECKPOINT
-from tests.engines.sessions import Command, Terminal, check_files, count, essence, open_terminal
+from tests.engines.sessions import Command, Terminal, check_files, count, essence
+from tests.engines.unbroken import SEARCH, Whole
 from tests.toy_spaces import write_space
 
-SEARCH = {"sampler": "tpe", "pruner": "asha", "trials": 7, "epochs": 4, "more": "confirm: {top: 1, seeds: 2}"}
 SLOWLY = "data: {seconds: 0.3}"
 HANGING = "data: {seconds: 600}"
 GO_ON = "Interrupted; nothing that was finished is lost. The same command goes on from here."
-SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 WAYS = pytest.mark.parametrize("in_process", [True, pytest.param(False, marks=pytest.mark.slow)])
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    with open_terminal(tmp_path_factory.mktemp("whole")) as terminal:
-        write_space(terminal.folder, **SEARCH)
-        terminal.run()
-        return essence(terminal.experiment)
 
 
 def check_interrupted(terminal: Terminal, command: Command) -> None:
@@ -37,16 +29,14 @@ def check_interrupted(terminal: Terminal, command: Command) -> None:
     check_files(terminal.experiment)
 
 
-def check_gone_on(terminal: Terminal, whole: dict[str, Any], **conditions: Any) -> None:
+def check_gone_on(terminal: Terminal, whole: Whole, **conditions: Any) -> None:
     terminal.run(**conditions)
-    assert essence(terminal.experiment) == whole
+    assert essence(terminal.experiment) == whole.essence
 
 
 @SIGNALS
 @WAYS
-def test_once_lets_the_trial_make_a_checkpoint(
-    number: int, in_process: bool, terminal: Terminal, whole: dict[str, Any]
-) -> None:
+def test_once_lets_the_trial_make_a_checkpoint(number: int, in_process: bool, terminal: Terminal, whole: Whole) -> None:
     write_space(terminal.folder, data=SLOWLY, **SEARCH)
     command = terminal.start(in_process=in_process)
     terminal.wait_for(count("report", 1, "trials/0000"), command)
@@ -60,7 +50,8 @@ def test_once_lets_the_trial_make_a_checkpoint(
     assert terminal.record.trials[0].attempts == 2
 
 
-def test_once_in_the_confirmation(terminal: Terminal, whole: dict[str, Any]) -> None:
+@pytest.mark.slow
+def test_once_in_the_confirmation(terminal: Terminal, whole: Whole) -> None:
     write_space(terminal.folder, data=SLOWLY, **SEARCH)
     command = terminal.start()
     terminal.wait_for(count("report", 1, "confirm"), command)
@@ -85,7 +76,7 @@ def test_twice_stops_now(number: int, in_process: bool, terminal: Terminal) -> N
 
 
 @pytest.mark.slow
-def test_twice_and_then_to_the_end(terminal: Terminal, whole: dict[str, Any]) -> None:
+def test_twice_and_then_to_the_end(terminal: Terminal, whole: Whole) -> None:
     write_space(terminal.folder, data="data: {seconds: 2}", **{**SEARCH, "trials": 2, "more": ""})
     command = terminal.start(in_process=False)
     terminal.wait_for(count("report", 2), command)
@@ -94,12 +85,12 @@ def test_twice_and_then_to_the_end(terminal: Terminal, whole: dict[str, Any]) ->
     command.signal(signal.SIGINT)
     check_interrupted(terminal, command)
     terminal.run(in_process=False)
-    assert essence(terminal.experiment)["runs"] == whole["runs"][:2]
+    assert essence(terminal.experiment)["runs"] == whole.essence["runs"][:2]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.3, 0.6])
-def test_once_while_the_worker_starts(delay: float, terminal: Terminal, whole: dict[str, Any]) -> None:
+def test_once_while_the_worker_starts(delay: float, terminal: Terminal, whole: Whole) -> None:
     """The terminal sends the signal to the worker too, which has not had the time to ignore it."""
     write_space(terminal.folder, data=SLOWLY, **SEARCH)
     command = terminal.start(in_process=False)
@@ -112,7 +103,7 @@ def test_once_while_the_worker_starts(delay: float, terminal: Terminal, whole: d
     check_gone_on(terminal, whole)
 
 
-def test_once_before_anything_has_begun(terminal: Terminal, whole: dict[str, Any]) -> None:
+def test_once_before_anything_has_begun(terminal: Terminal, whole: Whole) -> None:
     write_space(terminal.folder, **SEARCH)
     for delay in (0.0, 0.2, 0.4):
         command = terminal.start()
@@ -123,7 +114,7 @@ def test_once_before_anything_has_begun(terminal: Terminal, whole: dict[str, Any
     check_gone_on(terminal, whole)
 
 
-def test_once_while_the_terminal_takes_no_output(terminal: Terminal, whole: dict[str, Any]) -> None:
+def test_once_while_the_terminal_takes_no_output(terminal: Terminal, whole: Whole) -> None:
     """As with Ctrl-S, or in a pager: the signal interrupts the very printing that it would cause."""
     write_space(terminal.folder, **SEARCH)
     pipe = terminal.folder / "pipe"
@@ -147,7 +138,7 @@ def test_once_while_the_terminal_takes_no_output(terminal: Terminal, whole: dict
 
 
 @pytest.mark.slow
-def test_a_second_start_is_refused_and_disturbs_nothing(terminal: Terminal, whole: dict[str, Any]) -> None:
+def test_a_second_start_is_refused_and_disturbs_nothing(terminal: Terminal, whole: Whole) -> None:
     write_space(terminal.folder, data="data: {seconds: 0.6}", **SEARCH)
     command = terminal.start()
     terminal.wait_for(count("report", 1), command)
@@ -155,13 +146,28 @@ def test_a_second_start_is_refused_and_disturbs_nothing(terminal: Terminal, whol
     assert f"is being run by another process (process id {command.pid})" in second.output
     assert second.output.splitlines()[-1] == terminal.run("confirm", "toy", status=2).output.splitlines()[-1]
     assert command.wait() == 0, command.output
-    assert essence(terminal.experiment) == whole
+    assert essence(terminal.experiment) == whole.essence
 
 
 @pytest.mark.slow
-def test_a_start_right_after_a_kill_waits_for_the_workers_to_go(terminal: Terminal, whole: dict[str, Any]) -> None:
+def test_a_start_right_after_a_kill_waits_for_the_workers_to_go(terminal: Terminal, whole: Whole) -> None:
     write_space(terminal.folder, data=SLOWLY, **SEARCH)
     command = terminal.start(in_process=False)
     terminal.wait_for(count("report", 2), command)
     os.kill(command.pid, signal.SIGKILL)
     check_gone_on(terminal, whole)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "in_process"), [("exception", True), pytest.param("kill", False, marks=pytest.mark.slow)]
+)
+def test_a_search_whose_first_trials_all_fail_alike_is_closed_as_failed(
+    trouble: str, in_process: bool, terminal: Terminal
+) -> None:
+    """Processes that all die are the same failure, too: the rest would die as well."""
+    write_space(terminal.folder, trials=60, sampler="random, retries: 0", data=f"data: {{trouble: {trouble}}}")
+    command = terminal.run(status=1, in_process=in_process)
+    assert command.output.splitlines()[-1].startswith("hpsearch: the first 3 trials failed in the same way: ")
+    last = terminal.events[-1]
+    assert (last["event"], last["why"]) == ("end", "failed")
+    assert len(terminal.record.trials) == 3

@@ -5,38 +5,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from hpsearch.experiment.layout import CHECKPOINT, LOG, METRICS
 from hpsearch.experiment.log import Event, read_log
 from hpsearch.records import Outcome
-from tests.engines.sessions import MARK, REPOSITORY, Terminal, check_files, count, essence, open_terminal
+from tests.engines.sessions import MARK, REPOSITORY, Terminal, check_files, count, essence
+from tests.engines.unbroken import SEARCH, Whole
 from tests.toy_spaces import write_space
 
-SEARCH = {"sampler": "tpe", "pruner": "asha", "trials": 7, "epochs": 4, "more": "confirm: {top: 1, seeds: 2}"}
 SLOWLY = "data: {seconds: 0.15}"
-
-
-@dataclass(frozen=True)
-class Whole:
-    """The search that nobody broke: what it came to, its log, and how many moments it had."""
-
-    essence: dict[str, Any]
-    events: list[Event]
-    moments: int
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    with open_terminal(tmp_path_factory.mktemp("whole")) as terminal:
-        write_space(terminal.folder, **SEARCH)
-        moments = terminal.run(moment=0).moments
-        outcomes = {run["outcome"] for run in essence(terminal.experiment)["runs"]}
-        assert outcomes == {Outcome.COMPLETE, Outcome.PRUNED}
-        return Whole(essence(terminal.experiment), terminal.events, moments)
 
 
 def check_same(terminal: Terminal, whole: Whole) -> None:
@@ -52,7 +31,7 @@ def break_and_go_on(terminal: Terminal, whole: Whole, **blow: int) -> None:
     check_same(terminal, whole)
 
 
-@pytest.mark.parametrize("share", [0.35, 0.8])
+@pytest.mark.parametrize("share", [0.8])
 def test_killed_at_a_moment(share: float, terminal: Terminal, whole: Whole) -> None:
     break_and_go_on(terminal, whole, moment=int(share * whole.moments))
 
@@ -73,11 +52,6 @@ def test_killed_again_and_again(every: int, terminal: Terminal, whole: Whole) ->
         assert deaths < 60, "no progress between two deaths"
     assert deaths > 2, command.output
     check_same(terminal, whole)
-
-
-def behind(whole: Whole, condition: Callable[[Event], bool]) -> int:
-    """Return how many events the whole search had written with the first that fulfils a condition."""
-    return next(index for index, event in enumerate(whole.events, start=1) if condition(event))
 
 
 def test_a_trial_is_pruned_although_the_search_was_killed_before_it_heard_so(terminal: Terminal, whole: Whole) -> None:
@@ -107,7 +81,7 @@ QUICK = ("in the middle of a trial", "at the end of a replicate")
     "moment", [pytest.param(moment, marks=[] if moment in QUICK else pytest.mark.slow) for moment in MOMENTS]
 )
 def test_killed_behind_an_event(moment: str, terminal: Terminal, whole: Whole) -> None:
-    break_and_go_on(terminal, whole, event=behind(whole, MOMENTS[moment]))
+    break_and_go_on(terminal, whole, event=whole.behind(MOMENTS[moment]))
 
 
 @pytest.mark.slow
@@ -213,7 +187,7 @@ def broken(terminal: Terminal, event: int) -> None:
 
 
 def test_torn_last_lines_are_repaired(terminal: Terminal, whole: Whole) -> None:
-    broken(terminal, behind(whole, MOMENTS["in the middle of a trial"]))
+    broken(terminal, whole.behind(MOMENTS["in the middle of a trial"]))
     for path in (terminal.experiment / LOG, terminal.experiment / "trials/0000" / METRICS):
         path.write_bytes(path.read_bytes()[:-9])
     for half_written in ("trials/0000/.checkpoint.pt.99.tmp", ".resolved.json.99.tmp"):
@@ -225,7 +199,7 @@ def test_torn_last_lines_are_repaired(terminal: Terminal, whole: Whole) -> None:
 
 
 def test_a_step_in_the_metrics_but_not_in_the_log_is_not_written_twice(terminal: Terminal, whole: Whole) -> None:
-    broken(terminal, behind(whole, MOMENTS["in the middle of a trial"]))
+    broken(terminal, whole.behind(MOMENTS["in the middle of a trial"]))
     log = terminal.experiment / LOG
     log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
     assert len((terminal.experiment / "trials/0000" / METRICS).read_text(encoding="utf-8").splitlines()) == 2
@@ -235,7 +209,7 @@ def test_a_step_in_the_metrics_but_not_in_the_log_is_not_written_twice(terminal:
 
 def test_lines_that_never_reached_the_disk_are_written_again(terminal: Terminal, whole: Whole) -> None:
     """Reports are not synced to the disk, checkpoints are: after a power failure the checkpoint is ahead of the log."""
-    broken(terminal, behind(whole, MOMENTS["at the end of a trial, before its outcome"]))
+    broken(terminal, whole.behind(MOMENTS["at the end of a trial, before its outcome"]))
     for path in (terminal.experiment / LOG, terminal.experiment / "trials/0000" / METRICS):
         path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-3]))
     terminal.run()
@@ -244,7 +218,7 @@ def test_lines_that_never_reached_the_disk_are_written_again(terminal: Terminal,
 
 @pytest.mark.parametrize("size", [0, 1000])
 def test_a_checkpoint_that_cannot_be_read_starts_its_trial_over(size: int, terminal: Terminal, whole: Whole) -> None:
-    broken(terminal, behind(whole, MOMENTS["in the middle of a trial"]))
+    broken(terminal, whole.behind(MOMENTS["in the middle of a trial"]))
     os.truncate(terminal.experiment / "trials/0000" / CHECKPOINT, size)
     terminal.run()
     check_same(terminal, whole)
@@ -252,7 +226,7 @@ def test_a_checkpoint_that_cannot_be_read_starts_its_trial_over(size: int, termi
 
 def test_a_damaged_line_in_the_middle_of_the_log_destroys_nothing(terminal: Terminal, whole: Whole) -> None:
     """Only a torn end may be cut off: what stands behind a damaged line is somebody's finished trials."""
-    broken(terminal, behind(whole, MOMENTS["before the confirmation"]))
+    broken(terminal, whole.behind(MOMENTS["before the confirmation"]))
     log = terminal.experiment / LOG
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join([*lines[:9], b"\0" * 20 + b"\n", *lines[10:]]))
