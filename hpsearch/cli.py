@@ -23,6 +23,10 @@ ExperimentArgument = Annotated[Path, typer.Argument(help="The experiment's folde
 UriOption = Annotated[
     str | None, typer.Option(help="MLflow server or store; by default experiments/mlflow.db beside the experiment.")
 ]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(help="A running Ray cluster: auto or HOST:PORT; without it, ray stays on this machine."),
+]
 
 
 def main() -> None:
@@ -118,7 +122,8 @@ def run(
     time: Annotated[str | None, typer.Option(help="Time of the whole search, such as 2h (search.time).")] = None,
     workers: Annotated[str | None, typer.Option(help="Worker processes, or auto (search.workers).")] = None,
     seed: Annotated[int | None, typer.Option(help="The experiment's seed (search.seed).")] = None,
-    engine: Annotated[str | None, typer.Option(help="The engine (search.engine).")] = None,
+    engine: Annotated[str | None, typer.Option(help="optuna (this machine) or ray (search.engine).")] = None,
+    address: AddressOption = None,
     in_process: Annotated[bool, typer.Option(help="One trial at a time in this process, for a debugger.")] = False,
     confirm: Annotated[bool, typer.Option(help="Train the winner on fresh seeds, as the space says.")] = True,
     mlflow: Annotated[bool, typer.Option(help="Mirror the experiment in MLflow.")] = True,

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from hpsearch.engines.shelf import ENGINES
 from hpsearch.errors import UnknownNameError
 from hpsearch.experiment.layout import SPACE
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.families.loading import load_family
 from hpsearch.space import Space, read_space, space_from_resolved
-
-ENGINES = ("optuna",)
 
 
 def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()) -> Space:

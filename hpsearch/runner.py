@@ -5,13 +5,14 @@ The one place where space, engine, family, experiment and tracker meet. The comm
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hpsearch.engines import ObjectiveSpec
+from hpsearch.engines.bench import Bench, Cluster
 from hpsearch.engines.coordinator import Why
+from hpsearch.engines.engine import Engine
 from hpsearch.engines.ledger import Observer
-from hpsearch.engines.optuna_engine import Bench, OptunaEngine
 from hpsearch.errors import ExperimentError, SearchFailedError
 from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import LOG
@@ -39,11 +40,12 @@ def no_tracker(_: Path) -> Tracker:
 class Options:
     """How to run, apart from what the space says.
 
-    `in_process`: one trial at a time in this very process, for a debugger. `make_tracker` gets the experiment's folder;
-    see `mlflow_tracker`. `observers` hear every event.
+    `cluster`: where the engine `ray` finds its machines. `in_process`: one trial at a time in this very process, for a
+    debugger. `make_tracker` gets the experiment's folder; see `mlflow_tracker`. `observers` hear every event.
     """
 
     in_process: bool = False
+    cluster: Cluster = field(default_factory=Cluster)
     confirm: bool = True
     make_tracker: Callable[[Path], Tracker] = no_tracker
     observers: Sequence[Observer] = ()
@@ -126,10 +128,20 @@ def _session(
         tracker = options.make_tracker(folder)
         observers = [*options.observers, _Notifier(tracker)]
         spec = _objective_spec(space, folder)
-        bench = Bench(folder, log, space, spec, lock, in_process=options.in_process, observers=observers)
         replicates = space.confirm.top * space.confirm.seeds if space.confirm else 1
+        bench = Bench(
+            folder,
+            log,
+            space,
+            spec,
+            lock,
+            jobs=max(space.search.trials, replicates),
+            in_process=options.in_process,
+            cluster=options.cluster,
+            observers=observers,
+        )
         try:
-            with OptunaEngine(bench, jobs=max(space.search.trials, replicates)) as engine:
+            with Engine(bench) as engine:
                 session = Session(space, folder, log, engine, observers)
                 session.begin(notes)
                 try:

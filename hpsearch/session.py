@@ -10,8 +10,8 @@ from typing import Any
 
 from hpsearch.engines import Job
 from hpsearch.engines.coordinator import Why
+from hpsearch.engines.engine import Engine
 from hpsearch.engines.ledger import Observer
-from hpsearch.engines.optuna_engine import OptunaEngine
 from hpsearch.engines.progress import progress_of
 from hpsearch.errors import ExperimentError, SearchFailedError
 from hpsearch.experiment.files import remove_leftovers, write_atomically, write_json
@@ -35,7 +35,10 @@ from hpsearch.seeds import Seeds
 from hpsearch.space import Space, differences
 from hpsearch.training.settings import TrainSettings
 
-_BUDGET = ("search.trials", "search.time", "search.trial_time", "search.workers", "search.retries", "confirm")
+_BUDGET = (
+    *("search.trials", "search.time", "search.trial_time", "confirm"),
+    *("search.engine", "search.workers", "search.retries", "search.resources", "search.storage"),
+)
 """What may change between two sessions of an experiment without making it another search."""
 
 
@@ -128,9 +131,7 @@ def _stored_job(folder: Path, run: str) -> Job:
 class Session:
     """One session of an experiment: the search and the confirmation, on an engine that stays up for both."""
 
-    def __init__(
-        self, space: Space, folder: Path, log: Log, engine: OptunaEngine, observers: Sequence[Observer]
-    ) -> None:
+    def __init__(self, space: Space, folder: Path, log: Log, engine: Engine, observers: Sequence[Observer]) -> None:
         self.space = space
         self.folder = folder
         self.log = log

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "progress": "records experiment report",
     # where the parts meet, from the workers' end to the user's
     "objective": "records seeds experiment engines families training",
-    "loading": "errors experiment space families",
+    "loading": "errors experiment space engines families",
     "session": "errors records seeds space experiment engines training",
     "runner": "errors records space experiment engines tracking loading session",
     "display": "space experiment engines report progress session runner",
@@ -42,6 +42,7 @@ MAY_IMPORT = {
 
 DOORS = {
     "optuna": "engines/",
+    "ray": "engines/ray_tune/",
     "sqlalchemy": "engines/optuna_export.py",
     "mlflow": "tracking/",
     "torch": "training/ families/ objective.py",

@@ -169,6 +169,34 @@ Sampler = TPE | RandomSampler | Grid | GaussianProcess | CMAES | QuasiMonteCarlo
 Pruner = NoPruner | Median | Percentile | ASHA | Hyperband | Patient | Threshold
 
 
+class Resources(Settings):
+    """What each process of a trial occupies; only engines that run on a cluster reserve all of it."""
+
+    cpus: float = Field(default=1.0, ge=0)
+    gpus: float | None = Field(default=None, ge=0)
+    """GPUs, or a fraction of one; by default one where there are GPUs."""
+    trials_per_gpu: int | None = Field(default=None, ge=1)
+    """The same as gpus: 1/trials_per_gpu."""
+    custom: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """Resources that nodes of the cluster offer by name."""
+    processes: int = Field(default=1, ge=1)
+    """Processes of one trial, placed together."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Resources":
+        if self.gpus is not None and self.trials_per_gpu is not None:
+            raise ValueError("give gpus or trials_per_gpu, not both")
+        if self.gpus is not None and self.gpus > 1 and self.gpus % 1:
+            raise ValueError(f"{self.gpus:g} GPUs cannot be had: above one, whole numbers only")
+        return self
+
+    def gpu_share(self, *, present: bool) -> float:
+        """Return the GPUs of a process, where GPUs are present or not."""
+        if self.trials_per_gpu is not None:
+            return 1 / self.trials_per_gpu
+        return float(present) if self.gpus is None else self.gpus
+
+
 class Search(Settings):
     """How the search is run; durations are in seconds, pruners count reported steps (epochs, unless told otherwise)."""
 
@@ -183,6 +211,9 @@ class Search(Settings):
     seed: int = 0
     workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     retries: int = Field(default=2, ge=0)
+    resources: Resources = Resources()
+    storage: str | None = None
+    """Where workers keep their files when they do not share the experiment's folder: a folder's path or a URI."""
 
     @field_validator("workers", mode="before")
     @classmethod

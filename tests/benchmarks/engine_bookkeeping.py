@@ -15,7 +15,8 @@ from pathlib import Path
 import optuna
 
 from hpsearch.engines import Ended, Job, ObjectiveSpec, Report, Reporter
-from hpsearch.engines.optuna_engine import Bench, OptunaEngine
+from hpsearch.engines.bench import Bench
+from hpsearch.engines.engine import Engine
 from hpsearch.engines.pruners import make_pruner
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
@@ -78,7 +79,7 @@ def hpsearch_costs(space: Space, folder: Path) -> list[Cost]:
         log = Log(folder / "log.jsonl")
         spec = ObjectiveSpec("tests.benchmarks.engine_bookkeeping:MadeUp", {})
         watch = Stopwatch()
-        with OptunaEngine(Bench(folder, log, space, spec, lock, in_process=True, observers=[watch]), jobs=1) as engine:
+        with Engine(Bench(folder, log, space, spec, lock, in_process=True, observers=[watch])) as engine:
             session = Session(space, folder, log, engine, [watch])
             session.begin([])
             session.search()

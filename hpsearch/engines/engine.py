@@ -1,51 +1,25 @@
-"""The local engine: Optuna decides what to try, processes of this machine train it."""
+"""An engine: a brain that says what to try, a coordinator, and the workers that the space asks for."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
-from hpsearch.engines import Job, ObjectiveSpec, Source, Workers
+from hpsearch.engines import Job, Source
+from hpsearch.engines.bench import Bench
 from hpsearch.engines.coordinator import Coordinator, Limits, Why
-from hpsearch.engines.ledger import Ledger, Observer
-from hpsearch.engines.machine import shares
+from hpsearch.engines.ledger import Ledger
 from hpsearch.engines.optuna_search import OptunaSearch
 from hpsearch.engines.progress import confirm_seconds
+from hpsearch.engines.shelf import open_workers
 from hpsearch.engines.sources import JobList, MakeJob, TrialSource
-from hpsearch.engines.workers import InProcessWorkers, ProcessWorkers
-from hpsearch.experiment.log import Log
-from hpsearch.space import Space, objective_value
+from hpsearch.space import objective_value
 
 
-@dataclass(frozen=True)
-class Bench:
-    """What an engine works on: the experiment's folder and log, how workers make the objective, and who watches.
+class Engine:
+    """Searches and trains; a context manager, so that its workers serve all it does."""
 
-    `lock` is the descriptor of the folder's lock, which worker processes keep open as long as they live.
-    """
-
-    folder: Path
-    log: Log
-    space: Space
-    objective: ObjectiveSpec
-    lock: int
-    in_process: bool = False
-    observers: Sequence[Observer] = field(default=())
-
-
-class OptunaEngine:
-    """Searches and trains on this machine; a context manager, so that its worker processes serve all it does."""
-
-    def __init__(self, bench: Bench, *, jobs: int) -> None:
-        """`jobs` is the most that there will ever be to do at once."""
+    def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._workers: Workers = (
-            InProcessWorkers(bench.objective)
-            if bench.in_process
-            else ProcessWorkers(
-                bench.folder, bench.objective, shares(bench.space.search.workers, jobs=jobs), inherited=[bench.lock]
-            )
-        )
+        self._workers = open_workers(bench)
 
     def __enter__(self) -> Self:
         return self

@@ -12,10 +12,24 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from hpsearch.engines import Ended, Handler, Job, Objective, ObjectiveSpec, Report
-from hpsearch.engines.machine import Share
-from hpsearch.engines.worker import STOPPING, make_objective, run_job
+from hpsearch.engines import Ended, Handler, Job, Objective, ObjectiveSpec, Report, Workers
+from hpsearch.engines.bench import Bench
+from hpsearch.engines.local_worker import STOPPING
+from hpsearch.engines.machine import Share, shares
+from hpsearch.engines.running import make_objective, run_job
 from hpsearch.records import Outcome
+
+
+def open_workers(bench: Bench) -> Workers:
+    """Return the workers of this machine: processes, or this very process."""
+    if bench.in_process:
+        return InProcessWorkers(bench.objective)
+    return ProcessWorkers(
+        bench.folder,
+        bench.objective,
+        shares(bench.space.search.workers, jobs=bench.jobs),
+        inherited=[bench.lock],
+    )
 
 
 class WorkerProcess:
@@ -28,7 +42,7 @@ class WorkerProcess:
         numbers = map(str, (theirs.fileno(), os.getpid(), *inherited))
         with _blocked(STOPPING):  # the child inherits that
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hpsearch.engines.worker", *numbers],
+                [sys.executable, "-m", "hpsearch.engines.local_worker", *numbers],
                 pass_fds=(theirs.fileno(), *inherited),
                 stdin=subprocess.DEVNULL,
                 env=_environment(share),

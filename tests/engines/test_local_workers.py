@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hpsearch.engines import Ended, Job, ObjectiveSpec, Report
+from hpsearch.engines.local_workers import ProcessWorkers
 from hpsearch.engines.machine import Share, shares
-from hpsearch.engines.workers import ProcessWorkers
 from hpsearch.errors import ExperimentBusyError
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.experiment.lock import locked

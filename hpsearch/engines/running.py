@@ -1,0 +1,92 @@
+"""Running one job in whatever process: the objective is made, its errors become endings, its output goes to a file."""
+
+import contextlib
+import importlib
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hpsearch.engines import Ended, Job, Objective, ObjectiveSpec, Report
+from hpsearch.errors import DivergedError, HpsearchError
+from hpsearch.experiment.files import no_room
+from hpsearch.experiment.layout import OUTPUT
+from hpsearch.records import Decision, Outcome
+
+
+def make_objective(spec: ObjectiveSpec) -> Objective:
+    """Import the objective's factory and call it."""
+    module, _, name = spec.target.partition(":")
+    objective: Objective = getattr(importlib.import_module(module), name)(**spec.arguments)
+    return objective
+
+
+def run_job(objective: Objective, job: Job, report: Callable[[Report], Decision], started: Callable[[], None]) -> Ended:
+    """Run one job; turn what it raises into an ending. KeyboardInterrupt passes through."""
+    begun = time.monotonic()
+    try:
+        return objective(job, report, started)
+    except DivergedError as error:
+        return Ended(Outcome.DIVERGED, str(error), seconds=time.monotonic() - begun)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever the user's code raises is an outcome, no crash
+        if obstacle := no_room(error):
+            return Ended(None, obstacle)
+        outcome = Outcome.OUT_OF_MEMORY if _out_of_memory(error) else Outcome.FAILED
+        reason = str(error) if isinstance(error, HpsearchError) else f"{type(error).__name__}: {error}"
+        return Ended(outcome, reason, details=traceback.format_exc(), seconds=time.monotonic() - begun)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Recognise an exhausted memory by what Python, CUDA and torch's CPU allocator raise, without importing torch."""
+    text = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text))
+    )
+
+
+@contextlib.contextmanager
+def output_to(path: Path) -> Iterator[None]:
+    """Send what this process and its children print (file descriptors 1 and 2) to the end of a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for descriptor, target in zip(kept, (1, 2), strict=True):
+            os.dup2(descriptor, target)
+            os.close(descriptor)
+
+
+class Runner:
+    """Runs jobs one after another with one objective, which is made for the first of them."""
+
+    def __init__(self, folder: Path, spec: ObjectiveSpec) -> None:
+        self._folder = folder
+        self._spec = spec
+        self._objective: Objective | None = None
+
+    def run(self, job: Job, report: Callable[[Report], Decision], started: Callable[[], None]) -> Ended:
+        """Run a job with its output in its folder; whatever goes wrong is in the ending."""
+        try:
+            with output_to(self._folder / job.run / OUTPUT):
+                try:
+                    self._objective = self._objective or make_objective(self._spec)
+                except Exception as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure
+                    reason = f"{type(error).__name__}: {error}"
+                    return Ended(Outcome.FAILED, reason, details=traceback.format_exc())
+                return run_job(self._objective, job, report, started)
+        except OSError as error:  # what it prints cannot be written
+            if not (obstacle := no_room(error)):
+                raise
+            return Ended(None, obstacle)
