@@ -3,12 +3,13 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from hpsearch.engines.bench import Cluster
 from hpsearch.engines.coordinator import Why
 from hpsearch.engines.machine import shares
 from hpsearch.experiment.layout import LOG
@@ -28,6 +29,7 @@ class Manner:
     """How a session is run and shown, as the command line's flags say."""
 
     in_process: bool = False
+    cluster: Cluster = field(default_factory=Cluster)
     confirm: bool = True
     mlflow: bool = True
     tracking_uri: str | None = None
@@ -68,6 +70,7 @@ def attended(call: Callable[[Options], Finished], space: Space, folder: Path, ma
 
         options = Options(
             in_process=manner.in_process,
+            cluster=manner.cluster,
             confirm=manner.confirm,
             make_tracker=mlflow_tracker(manner.tracking_uri, warn) if manner.mlflow else no_tracker,
             observers=(progress, work),

@@ -1,7 +1,8 @@
 """What a worker does with a job: settings -> family -> task -> the shared loop. The one place where these meet."""
 
 import json
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,15 @@ import torch
 from torch import nn
 
 from hpsearch.engines import Ended, Job, Report, Reporter
+from hpsearch.engines.running import resolve
 from hpsearch.experiment.layout import BEST
 from hpsearch.families.loading import load_family
 from hpsearch.records import Decision, Goal, Metrics, Monitor, Outcome
 from hpsearch.seeds import Seeds
-from hpsearch.training.checkpoint import load_weights
+from hpsearch.training.checkpoint import load_weights, reached_step
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.loop import fit
-from hpsearch.training.results import Evaluation
+from hpsearch.training.results import Evaluation, FitResult
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.task import Dataset, Split, Splits, Task
 
@@ -27,47 +29,95 @@ _OUTCOME_OF = {
     Decision.PAUSE: None,
 }
 
+Share = Callable[[str, Callable[[], Dataset]], Dataset]
+"""From a name for the data and what loads them to the data, which another process of the machine may have loaded."""
+
+
+def _own(_: str, load: Callable[[], Dataset]) -> Dataset:
+    """Load for this process alone."""
+    return load()
+
+
+class _Stretch:
+    """Reports what a training tells, and pauses it at the step where its settings change; `over` says that it did."""
+
+    def __init__(self, report: Reporter, end: int | None) -> None:
+        self._report = report
+        self._end = end
+        self.over = False
+
+    def __call__(self, evaluation: Evaluation) -> Decision:
+        decision = self._report(_as_report(evaluation))
+        reached = self._end is not None and evaluation.step >= self._end and not evaluation.final
+        self.over = reached and decision is Decision.CONTINUE
+        return Decision.PAUSE if self.over else decision
+
 
 class FamilyObjective:
     """Trains jobs of one family; keeps the data of the last configuration's `data` section from job to job."""
 
     def __init__(
-        self, *, folder: str, family: str, family_folder: str, metric: str, goal: str, at_best: bool, threads: int
+        self,
+        *,
+        folder: str,
+        family: str,
+        family_folder: str,
+        metric: str,
+        goal: str,
+        at_best: bool,
+        threads: int,
+        share: str | None,
     ) -> None:
         torch.set_num_threads(threads)
         self._folder = Path(folder)
+        self._name = f"{family_folder}:{family}"
         self._family = load_family(family, Path(family_folder))
         self._monitor = Monitor(metric, Goal(goal))
         self._at_best = at_best
+        self._share: Share = resolve(share) if share else _own
         self._data_key = ""
         self._splits: Splits | None = None
 
     def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
         """Train a trial; or train and score a replicate on the test split; or score the baselines."""
-        config = self._family.Config.model_validate(job.config)
-        splits = self._data(config, job).view(sealed=job.replicate is None and not job.baselines)
+        configs = [self._family.Config.model_validate(config) for _, config in job.stretches]
+        splits = self._data(configs[0], job).view(sealed=job.replicate is None and not job.baselines)
         if job.baselines:
-            return Ended(Outcome.COMPLETE, scores=self._baseline_scores(config, splits))
-        task = self._family.task(config, splits)
+            return Ended(Outcome.COMPLETE, scores=self._baseline_scores(configs[0], splits))
+        ends = [change["step"] for change in job.changes]
+        number = bisect_right(ends, reached_step(self._folder / job.run) if ends else 0)
+        task = self._family.task(configs[number], splits)
         for split in ("train", "val"):
             len(splits[split])  # loading is not training: it happens before the run's time starts to count
         started()
-        result = fit(
+        while True:
+            stretch = _Stretch(report, ends[number] if number < len(ends) else None)
+            result = self._fit(job, task, splits, configs[max(number - 1, 0) : number + 1], stretch)
+            if not stretch.over:
+                break
+            number += 1
+            task = self._family.task(configs[number], splits)
+        outcome = _OUTCOME_OF[result.decision]
+        scores: Metrics = {}
+        if job.replicate is not None and outcome is Outcome.COMPLETE:
+            scores = self._test_scores(task, splits, configs[number], job, result.model)
+        reason = "stopped early: no further gain" if result.stopped_early else None
+        return Ended(outcome, reason, seconds=result.seconds, scores=scores)
+
+    def _fit(self, job: Job, task: Task, splits: Splits, configs: Sequence[Any], stretch: _Stretch) -> FitResult:
+        """Train a stretch of a job with the last of the configurations; its checkpoint may be of the one before."""
+        config = configs[-1]
+        return fit(
             task,
             splits,
             config.train,
             seeds=Seeds(**job.seeds),
             monitor=self._monitor,
-            report=lambda evaluation: report(_as_report(evaluation)),
+            report=stretch,
             folder=self._folder / job.run,
             device=config.train.device,
+            before=configs[0].train if len(configs) > 1 else None,
         )
-        outcome = _OUTCOME_OF[result.decision]
-        scores: Metrics = {}
-        if job.replicate is not None and outcome is Outcome.COMPLETE:
-            scores = self._test_scores(task, splits, config, job, result.model)
-        reason = "stopped early: no further gain" if result.stopped_early else None
-        return Ended(outcome, reason, seconds=result.seconds, scores=scores)
 
     def _data(self, config: Any, job: Job) -> Splits:
         """Return the splits of a configuration, those of the job before when the data section is the same."""
@@ -76,7 +126,9 @@ class FamilyObjective:
             self._splits = None  # let go of the old data before the new are loaded
 
             def load(split: Split) -> Dataset:
-                return self._family.load(config.data, split, job.seeds["split"])
+                return self._share(
+                    f"{self._name} {key} {split}", lambda: self._family.load(config.data, split, job.seeds["split"])
+                )
 
             self._splits, self._data_key = Splits(load, sealed=True), key
         return self._splits

@@ -57,11 +57,23 @@ class Monitor:
 
 
 @dataclass(frozen=True)
+class Change:
+    """From `step` on a training went on with other `params`, as a copy of the run `donor`, which then had `before`."""
+
+    step: int
+    donor: str
+    before: Params
+    params: Params
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """One training as the experiment's log tells it: a trial of the search or a replicate of a confirmation.
 
     `value` is the objective by the space's rule and `step` the step at which it was taken; `seconds` is training time
     over all attempts. `history` holds (step, value reported to the search). `scores` holds a replicate's test metrics.
+    A run that went on as a copy of another has that one's history, seed and `changes` up to then: they belong to its
+    weights. Its `params` are the newest.
     """
 
     run: str
@@ -77,6 +89,7 @@ class RunRecord:
     history: tuple[tuple[int, float], ...] = ()
     scores: Metrics = field(default_factory=dict)
     replicate: int | None = None
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hpsearch.engines.bench import Bench, Cluster
 from hpsearch.engines.coordinator import Why
 from hpsearch.engines.engine import Engine
 from hpsearch.engines.ledger import Observer
-from hpsearch.errors import ExperimentError, SearchFailedError
+from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.lock import locked
@@ -176,6 +176,8 @@ class _Notifier:
 
 
 def _objective_spec(space: Space, folder: Path) -> ObjectiveSpec:
+    if space.search.resources.processes > 1:
+        raise HpsearchError("search.resources.processes: the families' training loop keeps to one process so far")
     return ObjectiveSpec(
         "hpsearch.objective:FamilyObjective",
         {
@@ -186,5 +188,6 @@ def _objective_spec(space: Space, folder: Path) -> ObjectiveSpec:
             "goal": space.objective.goal.value,
             "at_best": space.objective.at == "best",
             "threads": 1,
+            "share": None,
         },
     )

@@ -9,6 +9,7 @@ import yaml
 
 from hpsearch import runner
 from hpsearch.display import Manner, attended
+from hpsearch.engines.bench import Cluster
 from hpsearch.loading import load_space, open_space
 from hpsearch.opening import OpenedExperiment, open_experiment
 
@@ -21,6 +22,7 @@ def run(
     quick: bool = False,
     overrides: Mapping[str, Any] | None = None,
     in_process: bool = False,
+    address: str | None = None,
     confirm: bool = True,
     mlflow: bool = True,
     tracking_uri: str | None = None,
@@ -30,14 +32,14 @@ def run(
 
     `overrides` replaces values or ranges of the file by their dotted names, as --set does:
     `{"search.trials": 20, "train.learning_rate": {"log": [1e-4, 1e-2]}}`.
-    What an interrupted session leaves is returned.
+    `address` is that of a running Ray cluster, for the engine `ray`. What an interrupted session leaves is returned.
 
     Errors: SpaceError with every mistake of the file; ExperimentError; SearchFailedError when no trial has a result.
     """
     settings = [f"{path}={_as_yaml(value)}" for path, value in (overrides or {}).items()]
     loaded = load_space(Path(space), quick=quick, overrides=settings)
     folder = runner.experiment_folder(loaded, name=name, root=root, quick=quick)
-    manner = Manner(in_process, confirm, mlflow, tracking_uri, quiet)
+    manner = Manner(in_process, Cluster(address), confirm, mlflow, tracking_uri, quiet)
     attended(lambda options: runner.run(loaded, folder=folder, options=options), loaded, folder, manner)
     return open_experiment(folder)
 
@@ -48,12 +50,13 @@ def confirm(
     top: int = 1,
     seeds: int = 5,
     in_process: bool = False,
+    address: str | None = None,
     mlflow: bool = True,
     quiet: bool = False,
 ) -> OpenedExperiment:
     """Train an experiment's best configurations on fresh seeds and score the test split; as `hpsearch confirm`."""
     folder = Path(experiment)
-    manner = Manner(in_process, mlflow=mlflow, quiet=quiet)
+    manner = Manner(in_process, Cluster(address), mlflow=mlflow, quiet=quiet)
     attended(
         lambda options: runner.confirm(folder, top=top, seeds=seeds, options=options),
         open_space(folder),

@@ -112,14 +112,16 @@ def _sorted_out(space: Space, folder: Path, events: Sequence[Event]) -> tuple[di
     return fitting, misfits
 
 
-def _misfit(space: Space, folder: Path, run: str, params: Mapping[str, Any]) -> str | None:
+def _misfit(space: Space, folder: Path, run: str, asked: Mapping[str, Any]) -> str | None:
     if not (folder / run / CONFIG).is_file():
         return f"its {CONFIG} is missing"
-    wrong = space.check_params(params)
-    if wrong:
-        return wrong[0]
-    now = space.config(params).model_dump(mode="json")
-    return None if now == _stored_job(folder, run).config else "a fixed setting has changed"
+    stretches = _stored_job(folder, run).stretches
+    for params in (asked, *(params for params, _ in stretches)):
+        wrong = space.check_params(params)
+        if wrong:
+            return wrong[0]
+    same = all(space.config(params).model_dump(mode="json") == config for params, config in stretches)
+    return None if same else "a fixed setting has changed"
 
 
 def _stored_job(folder: Path, run: str) -> Job:
@@ -219,4 +221,5 @@ class Session:
             config=trained.config,
             seeds=Seeds.for_replicate(self.space.search.seed, index).model_dump(),
             replicate=index,
+            changes=trained.changes,
         )

@@ -13,6 +13,8 @@
 
 A file may then say `optimizer: sgd`, `optimizer: {sgd: {momentum: 0.5}}` or, as a range over the branch,
 `optimizer: {choice: {adamw: {}, sgd: {momentum: {float: [0.5, 0.99]}}}}`.
+
+A setting that must stay as it is while a training runs is marked: `epochs: Annotated[int, FIXED] = 20`.
 """
 
 from typing import Any
@@ -21,6 +23,25 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
 
 _NUMBERS = (int, float, int | None, float | None)
+
+
+class Fixed:
+    """The mark of a setting that cannot change while a training runs, so that no range over it can be `mutable`."""
+
+
+FIXED = Fixed()
+"""Annotates such a setting; a subclass that only changes the default keeps the mark."""
+
+
+def fixed_settings(model: type[BaseModel]) -> frozenset[str]:
+    """Return the names of the settings that are marked FIXED, by the class or by one it inherits from."""
+    return frozenset(
+        name
+        for each in model.__mro__
+        if issubclass(each, BaseModel)
+        for name, field in each.model_fields.items()
+        if FIXED in field.metadata
+    )
 
 
 class Settings(BaseModel):

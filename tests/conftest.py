@@ -1,19 +1,43 @@
 import pytest
-import torch
+from hypothesis import settings
+
+settings.register_profile("hpsearch", deadline=None)  # how long an example takes says much about the machine's load
+settings.load_profile("hpsearch")
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory, worker_id):
+    """A folder that all processes of one test run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory):
-    """The tests neither read nor fill the user's cache."""
+def own_cache(run_folder):
+    """The tests neither read nor fill the user's cache; what one of their processes has simulated serves them all."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HPSEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("HPSEARCH_CACHE", str(run_folder / "cache"))
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """Networks as small as these are slower on several threads, above all when tests run side by side."""
+    import torch  # not at the top: the process that hands out the tests needs none
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def empty_database(run_folder):
+    """MLflow's store with its tables. Making them takes seconds: the first process makes them, the others wait."""
+    from hpsearch.tracking.mlflow_store import DATABASE, Store, default_uri, guarded
+
+    root = run_folder / "mlflow"
+    root.mkdir(exist_ok=True)
+    with guarded(default_uri(root)):
+        Store.open(default_uri(root), name="template", root=root)
+    return root / DATABASE

@@ -133,6 +133,11 @@ class GrowingExperiment:
             self.end(run, outcome, values, **fields)
         return run
 
+    def exploit(self, number: int, *, donor: int, step: int, params: Mapping[str, Any]) -> None:
+        """Let a trial go on as a copy of another."""
+        fields = {"step": step, "donor": trial_run(donor), "params": dict(params)}
+        self.emit("exploit", run=trial_run(number), number=number, **fields)
+
     def replicate(self, number: int, replicate: int, scores: Mapping[str, float], **fields: Any) -> str:
         run = replicate_run(number, replicate)
         self.ask(run, number, {}, replicate=replicate)

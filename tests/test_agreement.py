@@ -2,28 +2,34 @@
 
 import json
 import math
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
+from hpsearch.cli import app
 from hpsearch.runner import Options, mlflow_tracker, run
 from tests.toy_spaces import toy_space
 
 
-def test_show_and_mlflow_agree_on_every_trial(tmp_path: Path) -> None:
+def test_show_and_mlflow_agree_on_every_trial(
+    tmp_path: Path, empty_database: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = "data: {trouble: {choice: [none, exception, diverge]}}"
     start = "start: [{data.trouble: none}, {data.trouble: exception}, {data.trouble: diverge}]"
     space = toy_space(tmp_path, trials=8, pruner="asha", epochs=9, data=data, more=f"{start}\nconfirm: {{seeds: 2}}")
     folder = tmp_path / "experiments" / "toy"
+    folder.parent.mkdir()
+    shutil.copy(empty_database, folder.parent)
     warnings: list[str] = []
     options = Options(in_process=True, make_tracker=mlflow_tracker(None, warnings.append))
     finished = run(space, folder=folder, options=options)
     assert finished.mirrored, warnings
 
-    command = [sys.executable, "-m", "hpsearch", "show", str(folder), "--json"]
-    shown = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    capsys.readouterr()
+    app(["show", str(folder), "--json"], standalone_mode=False)
+    shown = json.loads(capsys.readouterr().out)
     client = MlflowClient(f"sqlite:///{tmp_path}/experiments/mlflow.db")
     experiment = client.get_experiment_by_name("toy")
     assert experiment is not None

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -14,6 +15,8 @@ import pandas as pd
 import pytest
 
 from hpsearch import cli
+from hpsearch.loading import load_space
+from hpsearch.runner import Options, run
 from tests.toy_spaces import FAMILY, write_space
 
 MORE = "confirm: {top: 1, seeds: 2}\nquick: {search.trials: 2, confirm.seeds: 1}"
@@ -37,7 +40,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
 
-    def run(*words: object) -> Said:
+    def type_in(*words: object) -> Said:
         monkeypatch.setattr(sys, "argv", ["hpsearch", *map(str, words)])
         capfd.readouterr()
         try:
@@ -48,7 +51,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
         out, err = capfd.readouterr()
         return Said(status, out, err)
 
-    return run
+    return type_in
 
 
 def hpsearch(*words: object, folder: Path) -> Said:
@@ -67,12 +70,18 @@ def untimed(shown: str) -> list[str]:
     return [line for line in shown.splitlines() if " trials in " not in line]
 
 
+@pytest.fixture(scope="module")
+def searched_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("searched") / "toy"
+    run(load_space(write_space(folder.parent, trials=3)), folder=folder, options=Options(in_process=True))
+    return folder
+
+
 @pytest.fixture
-def searched(call: Call, tmp_path: Path) -> Path:
-    """Return an experiment of three trials that has not been confirmed."""
-    said = search(call, write_space(tmp_path, trials=3), "--quiet")
-    assert said.status == 0
-    return tmp_path / "experiments" / "toy"
+def searched(searched_once: Path, tmp_path: Path) -> Path:
+    """Return an experiment of three trials that has not been confirmed, beside its space."""
+    shutil.copy(searched_once.parent / "toy.yaml", tmp_path)
+    return shutil.copytree(searched_once, tmp_path / "experiments" / "toy")
 
 
 # check
@@ -98,10 +107,10 @@ MALFORMED = {
 }
 
 
-def test_every_mistake_of_ten_malformed_spaces_gets_its_line(tmp_path: Path) -> None:
+def test_every_mistake_of_ten_malformed_spaces_gets_its_line(call: Call, tmp_path: Path) -> None:
     for name, (text, _) in MALFORMED.items():
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
-    said = hpsearch("check", ".", folder=tmp_path)
+    said = call("check", ".")
     assert (said.status, said.out) == (2, "")
     lines = iter(said.err.splitlines())
     for name, (_, expected) in sorted(MALFORMED.items()):
@@ -185,10 +194,17 @@ def test_quiet_prints_only_the_result(call: Call, tmp_path: Path) -> None:
     assert "1 complete" in said.out
 
 
-def test_json_is_one_object_on_stdout_and_all_else_on_stderr(tmp_path: Path) -> None:
-    """With worker processes, whose output must not get there either."""
-    words = ["run", write_space(tmp_path, trials=2), "--no-mlflow", "--json"]
-    said = hpsearch(*words, folder=tmp_path)
+def test_json_is_one_object_on_stdout_and_all_else_on_stderr(call: Call, tmp_path: Path) -> None:
+    check_json(search(call, write_space(tmp_path, trials=2), "--json"))
+
+
+@pytest.mark.slow
+def test_json_of_worker_processes_is_one_object_too(tmp_path: Path) -> None:
+    """Their output must not get to stdout either."""
+    check_json(hpsearch("run", write_space(tmp_path, trials=2), "--no-mlflow", "--json", folder=tmp_path))
+
+
+def check_json(said: Said) -> None:
     assert said.status == 0, said.err
     shown = json.loads(said.out)
     assert [trial["outcome"] for trial in shown["trials"]] == ["complete", "complete"]
@@ -203,7 +219,10 @@ def test_a_search_whose_trials_fail_ends_with_status_1(call: Call, tmp_path: Pat
     assert "Traceback" not in said.err
 
 
-def test_a_running_experiment_is_not_started_twice(call: Call, tmp_path: Path, searched: Path) -> None:
+def test_a_running_experiment_is_not_started_twice(
+    call: Call, tmp_path: Path, searched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpsearch.experiment.lock.WAIT_SECONDS", 0.2)
     with (searched / "lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         said = search(call, tmp_path / "toy.yaml")
@@ -224,7 +243,7 @@ def test_show_takes_a_name_or_a_folder(call: Call, searched: Path) -> None:
 def test_show_json_has_the_documented_shape(call: Call, searched: Path) -> None:
     shown = json.loads(call("show", searched, "--json").out)
     assert list(shown) == ["experiment", "trials", "best", "confirm"]
-    fields = ["number", "outcome", "reason", "value", "step", "params", "seed", "seconds"]
+    fields = ["number", "outcome", "reason", "value", "step", "params", "seed", "seconds", "changes"]
     assert [list(trial) for trial in shown["trials"]] == [fields] * 3
     assert shown["best"]["value"] == min(trial["value"] for trial in shown["trials"])
     assert shown["confirm"] is None

@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "ray", "mlflow", "optuna", "matplotlib", "mne", "nilearn", "pandas", "scipy", "sqlalchemy"}
 
@@ -16,12 +14,17 @@ heavy = sys.argv[1].split()
 print("loaded:", *(name for name in heavy if name in sys.modules))
 """
 
-COMMAND = """
+COMMANDS = """
 import contextlib, io, shlex
 from hpsearch.cli import app
-with contextlib.redirect_stdout(io.StringIO()):
-    app(shlex.split({words!r}), standalone_mode=False)
+for words in {commands!r}:
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        app(shlex.split(words), standalone_mode=False)
+    assert said.getvalue(), words
+    heavy = [name for name in sys.argv[1].split() if name in sys.modules]
+    assert not heavy, (words, heavy)
 """
+QUICK = ["--help", "run --help", "families", "schema char_lm", "schema deepsif", "check spaces", "check spaces --quick"]
 
 
 def heavy_modules_of(code: str) -> list[str]:
@@ -36,12 +39,9 @@ def test_the_package_is_light() -> None:
     assert heavy_modules_of("import hpsearch; hpsearch.__all__; dir(hpsearch)") == []
 
 
-@pytest.mark.parametrize(
-    "words",
-    ["--help", "run --help", "families", "schema char_lm", "schema deepsif", "check spaces", "check spaces --quick"],
-)
-def test_a_quick_command_is_light(words: str) -> None:
-    assert heavy_modules_of(COMMAND.format(words=words)) == []
+def test_the_quick_commands_are_light() -> None:
+    """One after another in one process: what one of them loads is found behind it."""
+    assert heavy_modules_of(COMMANDS.format(commands=QUICK)) == []
 
 
 def test_reading_an_experiment_is_light() -> None:

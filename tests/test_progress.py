@@ -202,6 +202,19 @@ def test_a_lost_trial_runs_no_longer_until_it_is_taken_up_again(live: Grow) -> N
     assert shown(progress)[2] == "1 running"
 
 
+def test_a_paused_trial_runs_no_longer_and_a_copy_has_its_new_parameters(live: Grow) -> None:
+    experiment, progress = live(width=120)
+    for number in (0, 1):
+        run = experiment.trial(number, (0.5,), outcome=None, params={"train.learning_rate": 0.1 * (number + 1)})
+        progress.observe({"event": "pause", "run": run})
+    assert shown(progress, width=120)[2] == "0 running"
+    experiment.exploit(1, donor=0, step=1, params={"train.learning_rate": 0.08})
+    experiment.emit("begin", run=run, attempt=2)
+    lines = shown(progress, width=120)
+    assert lines[2] == "1 running"
+    assert any("learning_rate=0.08" in line for line in lines)
+
+
 def test_the_last_frame_has_every_note_and_nothing_that_still_runs(live: Grow) -> None:
     experiment, progress = live()
     with progress:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from hpsearch.settings import UNFOLD, Option, Settings
+from hpsearch.settings import FIXED, UNFOLD, Option, Settings, fixed_settings
 
 
 class AdamW(Option):
@@ -50,3 +50,17 @@ def test_true_is_no_number_and_unknown_names_are_refused() -> None:
     assert Train(shuffle=False).shuffle is False
     with pytest.raises(ValidationError, match="epoch"):
         Train(epoch=3)  # type: ignore[call-arg]
+
+
+def test_a_mark_outlives_a_changed_default() -> None:
+    class Base(Settings):
+        epochs: Annotated[int, FIXED] = Field(default=3, ge=1)
+        rate: float = 0.1
+        optimizer: Annotated[AdamW | SGD, Field(discriminator="kind"), UNFOLD, FIXED] = AdamW()
+
+    class Own(Base):
+        epochs: int = 20
+        dropout: Annotated[float, FIXED] = 0.0
+
+    assert fixed_settings(Base) == {"epochs", "optimizer"}
+    assert fixed_settings(Own) == {"epochs", "optimizer", "dropout"}

@@ -18,7 +18,7 @@ model:
 train:
   epochs: {epochs}
   batch_size: 8
-  learning_rate: {{log: [1e-3, 1]}}
+  learning_rate: {rate}
   optimizer: {{choice: {{sgd: {{momentum: {{float: [0, 0.9]}}}}, adamw: {{}}}}}}
 {more}
 """
@@ -34,6 +34,7 @@ def write_space(
     seed: int = 0,
     epochs: int = 3,
     width: str = "{int: [1, 4]}",
+    rate: str = "{log: [1e-3, 1]}",
     data: str = "",
     more: str = "",
     name: str = "toy.yaml",
@@ -49,6 +50,7 @@ def write_space(
         seed=seed,
         epochs=epochs,
         width=width,
+        rate=rate,
         data=data,
         more=more,
     )

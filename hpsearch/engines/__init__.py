@@ -1,6 +1,7 @@
 """The shelf of engines: who decides what is trained next, and where it runs.
 
-    Source       says which job comes next, hears every report and ending: a search, or the replicates of a winner
+    Source       says which job comes next, answers every report, hears every ending: a search, a population, or the
+                 replicates of a winner
     Coordinator  hands jobs to workers, decides outcomes, takes up again what was lost
     Ledger       the one writer of the experiment's log
     Workers      processes (or this very process) that run an Objective
@@ -8,7 +9,7 @@
 An engine knows neither families nor the training loop: the objective is named by an import path that workers resolve.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -17,7 +18,11 @@ from hpsearch.records import Decision, Outcome
 
 @dataclass(frozen=True)
 class Job:
-    """One training for a worker. `run` is its folder relative to the experiment's; everything in it fits into JSON."""
+    """One training for a worker. `run` is its folder relative to the experiment's; everything in it fits into JSON.
+
+    It starts with `params`, their `config` and the `seeds`. Each of its `changes` has a `step`, `params` and `config`:
+    from that reported step on the training goes on with them.
+    """
 
     run: str
     number: int
@@ -26,10 +31,24 @@ class Job:
     seeds: Mapping[str, int]
     replicate: int | None = None
     baselines: bool = False
+    changes: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def stretches(self) -> "list[tuple[Mapping[str, Any], Mapping[str, Any]]]":
+        """The params and config that the training has one after another."""
+        return [(self.params, self.config), *((change["params"], change["config"]) for change in self.changes)]
 
     def to_json(self) -> dict[str, Any]:
         """Return the job as plain data."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Exploit:
+    """A run gives its own training up for a copy of the run `donor`: `job` is what it is then, the change its last."""
+
+    job: Job
+    donor: str
 
 
 @dataclass(frozen=True)
@@ -69,7 +88,12 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class ObjectiveSpec:
-    """How a worker makes its Objective: `target` is `module:callable`, called once with `arguments` (plain data)."""
+    """How a worker makes its Objective: `target` is `module:callable`, called once with `arguments` (plain data).
+
+    Workers put in what depends on where they run, when the arguments have it: `threads` to compute with, the
+    experiment's `folder` as their machine sees it, and `share`, the import path of a function that loads data once for
+    all processes of a machine.
+    """
 
     target: str
     arguments: Mapping[str, Any]
@@ -83,12 +107,19 @@ class Source(Protocol):
         """How many candidates were turned down before the last job."""
         ...
 
-    def next_job(self) -> Job | None:
-        """Return the next job, or None when there is none (for now, if some are running)."""
+    def next_job(self) -> Job | Exploit | None:
+        """Return the next job, or None when there is none (for now, if some are running).
+
+        An exploit is to be carried out at once; neither its run nor its donor is with a worker.
+        """
         ...
 
-    def report(self, job: Job, step: int, value: float, *, final: bool) -> bool:
-        """Take note of an intermediate value; say whether the job should be pruned."""
+    def report(self, job: Job, step: int, value: float, *, final: bool) -> Decision:
+        """Take note of an intermediate value; say whether the job should go on, be pruned or be paused."""
+        ...
+
+    def paused(self, job: Job) -> None:
+        """Take note that a job has come back, its checkpoint written, and may be handed out again."""
         ...
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import FrameType, MappingProxyType
 
-from hpsearch.engines import Ended, Job, Report, Source, Workers
+from hpsearch.engines import Ended, Exploit, Job, Report, Source, Workers
 from hpsearch.engines.ledger import Ledger
 from hpsearch.errors import SearchFailedError
 from hpsearch.records import Decision, Outcome
@@ -89,6 +89,9 @@ class Coordinator:
             job = self._again.popleft() if self._again else source.next_job()
             if job is None:
                 return
+            if isinstance(job, Exploit):
+                self._ledger.exploit(job)
+                continue
             progress = self._ledger.begin(job, rejected=source.rejected)
             self._running[job.run] = _Running(job, progress.seconds)
             self._workers.start(job)
@@ -102,14 +105,16 @@ class Coordinator:
     def reported(self, job: Job, report: Report) -> Decision:
         """Write a report down and answer it."""
         value = self._ledger.report(job, report)
-        pruned = value is not None and self._asked_source.report(job, report.step, value, final=report.final)
+        decision = Decision.CONTINUE
+        if value is not None:
+            decision = self._asked_source.report(job, report.step, value, final=report.final)
         if report.final:
             return Decision.CONTINUE
-        if pruned:
-            return Decision.PRUNE
+        if decision is Decision.PRUNE:
+            return decision
         if self._limits.trial_time is not None and report.seconds >= self._limits.trial_time:
             return Decision.TIME_OUT
-        return Decision.PAUSE if self._stopping else Decision.CONTINUE
+        return Decision.PAUSE if self._stopping else decision
 
     @property
     def _asked_source(self) -> Source:
@@ -125,6 +130,7 @@ class Coordinator:
             self._ledger.details(job, ended.details)
         if ended.outcome is None:
             self._ledger.show({"event": "pause", "run": job.run})
+            self._asked_source.paused(job)
             return
         if job.baselines:
             self._ledger.baselines(job, ended.scores, seconds=ended.seconds or 0.0)

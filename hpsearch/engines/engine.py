@@ -8,10 +8,12 @@ from hpsearch.engines.bench import Bench
 from hpsearch.engines.coordinator import Coordinator, Limits, Why
 from hpsearch.engines.ledger import Ledger
 from hpsearch.engines.optuna_search import OptunaSearch
+from hpsearch.engines.population import Population
 from hpsearch.engines.progress import confirm_seconds
 from hpsearch.engines.shelf import open_workers
 from hpsearch.engines.sources import JobList, MakeJob, TrialSource
 from hpsearch.space import objective_value
+from hpsearch.space.pruner_options import PB2, PBT
 
 
 class Engine:
@@ -45,10 +47,16 @@ class Engine:
         settings = self._bench.space.search
         brain = OptunaSearch(self._bench.space, longest=longest)
         brain.replay(self._bench.log.events, runs=fitting)
-        source = TrialSource(brain, make_job, budget=settings.trials, asked=asked, unfinished=unfinished)
+        trials = TrialSource(brain, make_job, budget=settings.trials, asked=asked)
+        source: TrialSource | Population = trials
+        if isinstance(settings.pruner, PBT | PB2):
+            source = Population(trials, self._bench.space, settings.pruner)
+            source.replay(self._bench.log.events, runs=fitting, unfinished=unfinished)
+        else:
+            trials.take_up(unfinished)
         time = None if settings.time is None else settings.time + confirm_seconds(self._bench.log.events)
         limits = Limits(time=time, trial_time=settings.trial_time, retries=settings.retries)
-        return self._run(source, limits), source.exhausted
+        return self._run(source, limits), trials.exhausted
 
     def train(self, jobs: Sequence[Job]) -> Why:
         """Train jobs that were decided on beforehand to their ends; no budget of the search applies to them."""

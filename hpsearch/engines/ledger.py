@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from hpsearch.engines import Job, Report
+from hpsearch.engines import Exploit, Job, Report
 from hpsearch.engines.progress import RunProgress, progress_of
-from hpsearch.experiment.files import append_json_line, read_lines, remove_leftovers, write_json
-from hpsearch.experiment.layout import CONFIG, FORMAT_VERSION, METRICS, OUTPUT
+from hpsearch.experiment.files import append_json_line, copy_atomically, read_lines, remove_leftovers, write_json
+from hpsearch.experiment.layout import BEST, CHECKPOINT, CONFIG, FORMAT_VERSION, METRICS, OUTPUT
 from hpsearch.experiment.log import Event, Log
 from hpsearch.records import Outcome
 
@@ -59,7 +59,7 @@ class Ledger:
         if job.run not in self._progress:
             self._progress[job.run] = RunProgress()
             folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / CONFIG, {"version": FORMAT_VERSION, **job.to_json()})
+            self._configure(job)
             if not job.baselines:
                 self._ask(job, job.run, rejected=rejected)
         progress = self._progress[job.run]
@@ -69,6 +69,19 @@ class Ledger:
         if not job.baselines:
             self._emit("begin", run=job.run, attempt=progress.attempts)
         return progress
+
+    def _configure(self, job: Job) -> None:
+        write_json(self._folder / job.run / CONFIG, {"version": FORMAT_VERSION, **job.to_json()})
+
+    def exploit(self, exploit: Exploit) -> None:
+        """Give a run its donor's training. The event comes last: until it stands, all can be done once more."""
+        job, change = exploit.job, exploit.job.changes[-1]
+        for name in (CHECKPOINT, BEST, METRICS):
+            copy_atomically(self._folder / exploit.donor / name, self._folder / job.run / name)
+        self._configure(job)
+        self._progress[job.run].copy(self._progress[exploit.donor])
+        fields = {"step": change["step"], "donor": exploit.donor, "params": dict(change["params"])}
+        self._emit("exploit", durable=True, run=job.run, number=job.number, **fields)
 
     def _ask(self, job: Job, run: str, *, rejected: int = 0) -> None:
         fields: dict[str, Any] = {} if job.replicate is None else {"replicate": job.replicate}
@@ -88,7 +101,10 @@ class Ledger:
         progress.add(report.step, metric, report.seconds)
         progress.value, progress.step = self._value_of(progress.history)
         value, at = progress.value, progress.step
-        self._emit("report", run=job.run, step=report.step, metric=metric, value=value, at=at, seconds=seconds)
+        fields: dict[str, Any] = {"final": True} if report.final else {}
+        self._emit(
+            "report", run=job.run, step=report.step, metric=metric, value=value, at=at, seconds=seconds, **fields
+        )
         return value
 
     def details(self, job: Job, text: str) -> None:

@@ -17,19 +17,32 @@ from hpsearch.engines.bench import Bench
 from hpsearch.engines.local_worker import STOPPING
 from hpsearch.engines.machine import Share, shares
 from hpsearch.engines.running import make_objective, run_job
+from hpsearch.errors import HpsearchError
 from hpsearch.records import Outcome
+from hpsearch.space.search_settings import Resources
 
 
 def open_workers(bench: Bench) -> Workers:
-    """Return the workers of this machine: processes, or this very process."""
+    """Return the workers of this machine: processes, or this very process. Errors: HpsearchError.
+
+    Of the search's resources, only the part of a GPU means something here.
+    """
+    resources = bench.space.search.resources
+    if resources.custom or resources.processes > 1:
+        raise HpsearchError("search.resources: custom resources and several processes need the engine ray")
     if bench.in_process:
         return InProcessWorkers(bench.objective)
     return ProcessWorkers(
         bench.folder,
         bench.objective,
-        shares(bench.space.search.workers, jobs=bench.jobs),
+        shares(bench.space.search.workers, jobs=bench.jobs, per_gpu=_trials_per_gpu(resources)),
         inherited=[bench.lock],
     )
+
+
+def _trials_per_gpu(resources: Resources) -> int:
+    share = resources.gpu_share(present=True)
+    return int(1 / share) if 0 < share < 1 else 1
 
 
 class WorkerProcess:

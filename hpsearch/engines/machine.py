@@ -31,9 +31,9 @@ def gpu_names() -> list[str]:
     return [str(index) for index, line in enumerate(listing.stdout.splitlines()) if line.startswith("GPU ")]
 
 
-def shares(workers: int | str, *, jobs: int) -> list[Share]:
-    """Divide the machine: `auto` means one worker for each GPU, or else for each core, but never more than jobs."""
+def shares(workers: int | str, *, jobs: int, per_gpu: int = 1) -> list[Share]:
+    """Divide the machine: `auto` is `per_gpu` workers for a GPU, or else one for each core, but never above `jobs`."""
     cores, gpus = core_count(), gpu_names()
-    count = workers if isinstance(workers, int) else max(1, min(jobs, len(gpus) or cores))
+    count = workers if isinstance(workers, int) else max(1, min(jobs, len(gpus) * per_gpu or cores))
     threads = max(1, cores // count)
     return [Share(threads=threads, gpu=gpus[index % len(gpus)] if gpus else None) for index in range(count)]

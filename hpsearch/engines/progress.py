@@ -28,6 +28,11 @@ class RunProgress:
         self.known_steps.add(step)
         self.seconds = seconds
 
+    def copy(self, donor: "RunProgress") -> None:
+        """Take note that the run goes on as a copy of another."""
+        self.history, self.known_steps = list(donor.history), set(donor.known_steps)
+        self.value, self.step, self.seconds = donor.value, donor.step, donor.seconds
+
 
 def progress_of(events: Iterable[Event]) -> dict[str, RunProgress]:
     """Return the progress of every run in a log, by its name."""
@@ -44,6 +49,8 @@ def progress_of(events: Iterable[Event]) -> dict[str, RunProgress]:
         elif kind == "report":
             progress.add(event["step"], event["metric"], event["seconds"])
             progress.value, progress.step = event["value"], event["at"]
+        elif kind == "exploit":
+            progress.copy(runs[event["donor"]])
         elif kind in ("outcome", "drop"):
             progress.ended = True
     return runs

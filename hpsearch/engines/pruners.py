@@ -84,6 +84,11 @@ def _threshold(options: Any, _: int | None) -> optuna.pruners.BasePruner:
     return optuna.pruners.ThresholdPruner(lower=options.lower, upper=options.upper)
 
 
+def _population(_: Any, __: int | None) -> optuna.pruners.BasePruner:
+    """Prune nothing: a population keeps its members, and population.py decides which of them change."""
+    return optuna.pruners.NopPruner()
+
+
 PRUNERS: Mapping[str, MakePruner] = MappingProxyType(
     {
         "none": _none,
@@ -93,6 +98,8 @@ PRUNERS: Mapping[str, MakePruner] = MappingProxyType(
         "hyperband": _hyperband,
         "patient": _patient,
         "threshold": _threshold,
+        "pbt": _population,
+        "pb2": _population,
     }
 )
 

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from hpsearch.engines import Ended, Job, Objective, ObjectiveSpec, Report
 from hpsearch.errors import DivergedError, HpsearchError
@@ -16,10 +17,15 @@ from hpsearch.experiment.layout import OUTPUT
 from hpsearch.records import Decision, Outcome
 
 
+def resolve(target: str) -> Any:
+    """Return what `module:name` names."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def make_objective(spec: ObjectiveSpec) -> Objective:
     """Import the objective's factory and call it."""
-    module, _, name = spec.target.partition(":")
-    objective: Objective = getattr(importlib.import_module(module), name)(**spec.arguments)
+    objective: Objective = resolve(spec.target)(**spec.arguments)
     return objective
 
 

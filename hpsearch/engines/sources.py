@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from hpsearch.engines import Job
 from hpsearch.errors import SearchFailedError
-from hpsearch.records import Outcome
+from hpsearch.records import Decision, Outcome
 
 SAME_FAILURES = 3
 """So many equal failures at the start end the search: the rest would fail in the same way."""
@@ -38,28 +38,35 @@ MakeJob = Callable[[int, Mapping[str, Any]], Job]
 class TrialSource:
     """The trials of a search: first those that an earlier session left unfinished, then new ones up to the budget."""
 
-    def __init__(
-        self, search: Search, make_job: MakeJob, *, budget: int, asked: int, unfinished: Iterable[Job]
-    ) -> None:
+    def __init__(self, search: Search, make_job: MakeJob, *, budget: int, asked: int) -> None:
         self._search = search
         self._make_job = make_job
         self._budget = budget
         self._next = asked
-        self._unfinished = deque(unfinished)
+        self._unfinished: deque[Job] = deque()
         self._first_failures: list[str] | None = []
         self.exhausted = False
         """Whether every configuration of the space has been tried before the budget was used up."""
+
+    def take_up(self, unfinished: Iterable[Job]) -> None:
+        """Take note of the jobs that an earlier session left; they come first."""
+        self._unfinished.extend(unfinished)
 
     @property
     def rejected(self) -> int:
         """How many of the sampler's answers were turned down before the last job."""
         return self._search.rejected
 
+    @property
+    def closed(self) -> bool:
+        """Whether no new trial will come."""
+        return self._next >= self._budget or self.exhausted
+
     def next_job(self) -> Job | None:
         """Return an unfinished trial, a new one, or None when the budget is used up or the space exhausted."""
         if self._unfinished:
             return self._unfinished.popleft()
-        if self._next >= self._budget or self.exhausted:
+        if self.closed:
             return None
         params = self._search.ask(self._next)
         if params is None:
@@ -68,9 +75,13 @@ class TrialSource:
         self._next += 1
         return self._make_job(self._next - 1, params)
 
-    def report(self, job: Job, step: int, value: float, *, final: bool) -> bool:
+    def report(self, job: Job, step: int, value: float, *, final: bool) -> Decision:
         """Enter a value. A trial at its end is compared, for the sake of the others, but no longer pruned."""
-        return self._search.report(job.number, step, value) and not final
+        pruned = self._search.report(job.number, step, value) and not final
+        return Decision.PRUNE if pruned else Decision.CONTINUE
+
+    def paused(self, job: Job) -> None:
+        """Do nothing: only the end of the session pauses a trial, and the next one takes it up again."""
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
         """Enter an ending. Errors: SearchFailedError when the first trials all failed in the same way."""
@@ -102,10 +113,13 @@ class JobList:
         """Return the next job of the list."""
         return self._jobs.popleft() if self._jobs else None
 
-    def report(self, job: Job, step: int, value: float, *, final: bool) -> bool:
+    def report(self, job: Job, step: int, value: float, *, final: bool) -> Decision:
         """Never prune."""
         del job, step, value, final
-        return False
+        return Decision.CONTINUE
+
+    def paused(self, job: Job) -> None:
+        """Do nothing: the next session makes a new list."""
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
         """Nobody chooses by it."""

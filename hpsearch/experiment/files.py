@@ -25,6 +25,14 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise
 
 
+def copy_atomically(source: Path, target: Path) -> None:
+    """Make `target` the same as `source` in one piece; where there is no source, there is no target afterwards."""
+    if source.exists():
+        write_atomically(target, source.read_bytes())
+    else:
+        target.unlink(missing_ok=True)
+
+
 def no_room(error: BaseException) -> str | None:
     """Return what to tell the user when a disk is full, or a quota or a limit on files used up; else None."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

@@ -5,7 +5,10 @@ session   version, host                            a coordinator took the experi
 ask       run, number, params, seed, rejected,     a configuration was decided on; `rejected` counts the sampler's
           [replicate]                              answers before this one that the space forbids
 begin     run, attempt                             a worker takes it up, from its checkpoint if there is one
-report    run, step, metric, value, at, seconds    the metric at a step; the objective by the rule, and its step
+report    run, step, metric, value, at, seconds,   the metric at a step; the objective by the rule, and its step;
+          [final]                                  `final` when no other report follows
+exploit   run, number, step, donor, params         the run goes on as a copy of the run `donor`, with these params; its
+                                                   files were copied and its configuration rewritten before
 lost      run, attempt, reason                     its process died; it will be taken up again
 outcome   run, outcome, value, step, reason,       it ended; `scores` are a replicate's or a baseline's
           seconds, scores

@@ -10,7 +10,7 @@ from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import decode_number, read_lines
 from hpsearch.experiment.layout import BASELINES_RUN, FORMAT_VERSION, LOG, METRICS, RESOLVED, is_experiment
 from hpsearch.experiment.log import Event, read_log
-from hpsearch.records import BaselineRecord, ExperimentRecord, Goal, Monitor, Outcome, RunRecord
+from hpsearch.records import BaselineRecord, Change, ExperimentRecord, Goal, Monitor, Outcome, RunRecord
 
 
 def read_resolved(folder: Path) -> dict[str, Any]:
@@ -51,6 +51,8 @@ def read_experiment(folder: Path) -> ExperimentRecord:
                 baselines.append(BaselineRecord(run.removeprefix(f"{BASELINES_RUN}/"), event["scores"]))
         elif event["event"] == "drop":
             dropped.add(runs.pop(run).number)
+        elif event["event"] == "exploit":
+            runs[run] = _copied(runs[run], runs[event["donor"]], event)
         elif run:
             runs[run] = _after(runs.get(run), event)
     space = resolved["space"]
@@ -102,6 +104,19 @@ def _after(record: RunRecord | None, event: Event) -> RunRecord:
             scores=event["scores"],
         )
     return record
+
+
+def _copied(record: RunRecord, donor: RunRecord, event: Event) -> RunRecord:
+    """Return the record of a run that goes on as a copy of another, with other parameters."""
+    change = Change(event["step"], event["donor"], donor.params, event["params"])
+    return replace(
+        donor,
+        run=record.run,
+        number=record.number,
+        attempts=record.attempts,
+        params=event["params"],
+        changes=(*donor.changes, change),
+    )
 
 
 def _warnings(folder: Path, dropped: int) -> list[str]:

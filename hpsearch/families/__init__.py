@@ -7,10 +7,10 @@ user's own family is one class in one file: `family: ./mine.py:MyFamily`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 from hpsearch.records import Goal
-from hpsearch.settings import Settings
+from hpsearch.settings import FIXED, Settings
 from hpsearch.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class FamilyConfig(Settings):
     """The base of every family's configuration; a family adds sections such as `data` and `model`."""
 
-    data: Settings
+    data: Annotated[Settings, FIXED]
     train: TrainSettings = TrainSettings()
 
 

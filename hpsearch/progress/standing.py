@@ -128,6 +128,10 @@ class Standing:
         elif kind == "report":
             training.step, training.score = event["step"], event["metric"]
             training.seconds = event["seconds"]
+        elif kind == "pause":
+            self.running.pop(training.run, None)
+        elif kind == "exploit":
+            training.params = event["params"]
         elif kind == "lost":
             self.running.pop(training.run, None)
             self.notes.append(

@@ -28,7 +28,9 @@ def _fields(run: RunRecord, *names: str) -> dict[str, Any]:
 
 
 def _trial(trial: RunRecord) -> dict[str, Any]:
-    return _fields(trial, "number", "outcome", "reason", "value", "step", "params", "seed", "seconds")
+    shown = _fields(trial, "number", "outcome", "reason", "value", "step", "params", "seed", "seconds")
+    changes = [{"step": change.step, "donor": change.donor, "params": change.params} for change in trial.changes]
+    return {**shown, "changes": changes}
 
 
 def _confirm(record: ExperimentRecord) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from hpsearch.records import ExperimentRecord, Outcome, RunRecord
+from hpsearch.records import Change, ExperimentRecord, Outcome, RunRecord
 from hpsearch.report.fitted_table import Column, FittedTable
 from hpsearch.report.replicates import Summary, listed, summarise, test_metrics
 from hpsearch.report.wording import (
@@ -37,7 +37,8 @@ def show_experiment(
     unit = unit or record.unit
     parts: list[RenderableType] = [*_header(record, unit), Text()]
     if record.trials:
-        parts += [_trials(record, limit, importance or {}, unit), *_more(record, limit), Text(), *_best(record, unit)]
+        parts += [_trials(record, limit, importance or {}, unit), *_more(record, limit)]
+        parts += [*_changes(record, limit, unit), Text(), *_best(record, unit)]
     if importance:
         names = short_names(importance)
         shares = (f"{names[path]} {share:.0%}" for path, share in importance.items())
@@ -91,6 +92,25 @@ def _varying(trials: Sequence[RunRecord]) -> list[str]:
 def _more(record: ExperimentRecord, limit: int) -> Iterator[Text]:
     if len(record.trials) > limit:
         yield Text(f"… and {len(record.trials) - limit} more trials", "dim")
+
+
+def _changes(record: ExperimentRecord, limit: int, unit: str) -> Iterator[Text]:
+    """Yield a line for each trial that went on as a copy of another: when, of which, and what it changed."""
+    for trial in listed(record)[:limit]:
+        if trial.changes:
+            yield Text(
+                f"trial {trial.number}: " + "; ".join(f"{unit} {_change(each)}" for each in trial.changes), "dim"
+            )
+
+
+def _change(change: Change) -> str:
+    donor = one_line(change.donor.rpartition("/")[2])
+    changed = [
+        f"{one_line(path)} {plain(change.before.get(path, UNKNOWN))} -> {plain(value)}"
+        for path, value in change.params.items()
+        if change.before.get(path) != value
+    ]
+    return f"{change.step}: " + ", ".join([f"from {donor}", *changed])
 
 
 def _best(record: ExperimentRecord, unit: str) -> Iterator[RenderableType]:

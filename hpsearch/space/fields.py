@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from hpsearch.settings import Option
+from hpsearch.settings import Option, fixed_settings
 
 _BOUNDS = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
 _NOUNS: dict[Any, str] = {float: "a number", int: "a whole number", bool: "true or false", str: "text", Path: "a path"}
@@ -18,9 +18,10 @@ _NOUNS: dict[Any, str] = {float: "a number", int: "a whole number", bool: "true 
 
 @dataclass(frozen=True)
 class Section:
-    """A group of settings by name."""
+    """A group of settings by name; the `fixed` ones cannot change while a training runs."""
 
     fields: Mapping[str, FieldInfo]
+    fixed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ Shape = Section | Branch | Items | Leaf
 def section_of(model: type[BaseModel]) -> Section:
     """Return the fields of a settings class, without the name of an option."""
     hidden = "kind" if issubclass(model, Option) else ""
-    return Section({name: field for name, field in model.model_fields.items() if name != hidden})
+    fields = {name: field for name, field in model.model_fields.items() if name != hidden}
+    return Section(fields, fixed_settings(model))
 
 
 def shape_of(annotation: Any) -> Shape:

@@ -1,6 +1,7 @@
 """How a range is written in YAML, and every way in which that can be wrong."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from hpsearch.errors import Problem
@@ -8,7 +9,7 @@ from hpsearch.space.nodes import Node, Place
 from hpsearch.space.ranges import Choice, Float, Int, Range, is_number, same, step_fits
 
 HEADS = ("float", "log", "int", "choice")
-KEYS = (*HEADS, "step")
+KEYS = (*HEADS, "step", "mutable")
 _MOST_STEPS = 1_000_000
 
 
@@ -36,6 +37,12 @@ def read_range(node: Node) -> Range:
         if name not in KEYS:
             message = f"a range and settings are mixed: {name!r} is not part of a range (known: {', '.join(KEYS)})"
             raise RangeSyntaxError(child.key, message)
+    mutable = _flag(keys.get("mutable"), "'mutable' beside a range")
+    return replace(_read(node), mutable=mutable)
+
+
+def _read(node: Node) -> Range:
+    keys = node.mapping
     if "choice" in keys:
         _only(node, "choice", ())
         return _read_choice(keys["choice"])
@@ -53,7 +60,7 @@ def read_range(node: Node) -> Range:
 
 def _only(node: Node, head: str, others: tuple[str, ...]) -> None:
     for name, child in node.mapping.items():
-        if name != head and name not in others:
+        if name != head and name not in (*others, "mutable"):
             raise RangeSyntaxError(child.key, f"'{name}' does not go together with '{head}'")
 
 
@@ -69,11 +76,11 @@ def _bounds(node: Node, head: str) -> tuple[Any, Any]:
     return low, high
 
 
-def _flag(node: Node | None) -> bool:
+def _flag(node: Node | None, called: str = "'log' beside 'int' or 'float'") -> bool:
     if node is None:
         return False
     if not isinstance(node.value, bool):
-        raise RangeSyntaxError(node.place, "'log' beside 'int' or 'float' is true or false")
+        raise RangeSyntaxError(node.place, f"{called} is true or false")
     return node.value
 
 

@@ -1,4 +1,7 @@
-"""The ranges of a space: what may stand where a configuration has a single value."""
+"""The ranges of a space: what may stand where a configuration has a single value.
+
+The value of a `mutable` range may change while a trial is trained; which pruners change it is theirs to say.
+"""
 
 import json
 import math
@@ -17,6 +20,7 @@ class Float:
     high: float
     log: bool = False
     step: float | None = None
+    mutable: bool = False
 
     @property
     def count(self) -> int | None:
@@ -27,12 +31,12 @@ class Float:
         """Say whether the value lies in the range (and on its steps)."""
         if not is_number(value) or not self.low <= value <= self.high:
             return False
-        return self.step is None or abs(value - self._value(round((value - self.low) / self.step))) <= 1e-9 * self.step
+        return self.step is None or abs(value - self.nth(round((value - self.low) / self.step))) <= 1e-9 * self.step
 
     def sample(self, rng: random.Random) -> float:
         """Draw a value, uniform on its scale."""
         if self.count is not None:
-            return self._value(rng.randrange(self.count))
+            return self.nth(rng.randrange(self.count))
         if self.log:
             drawn = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
         else:
@@ -41,16 +45,19 @@ class Float:
 
     def grid(self) -> Sequence[float] | None:
         """Return every value, or None when it is continuous."""
-        return None if self.count is None else tuple(self._value(index) for index in range(self.count))
+        return None if self.count is None else tuple(self.nth(index) for index in range(self.count))
 
     def written(self) -> dict[str, Any]:
         """Return the range as a space file writes it."""
         if self.step is not None:
-            return {"float": [self.low, self.high], "step": self.step}
-        return {"log" if self.log else "float": [self.low, self.high]}
+            return {"float": [self.low, self.high], "step": self.step, **_flags(self)}
+        return {"log" if self.log else "float": [self.low, self.high], **_flags(self)}
 
-    def _value(self, index: int) -> float:
-        """Decimal arithmetic gives 0.3 where floats give 0.30000000000000004."""
+    def nth(self, index: int) -> float:
+        """Return the value so many steps above the lower bound.
+
+        Decimal arithmetic gives 0.3 where floats give 0.30000000000000004.
+        """
         return float(Decimal(repr(self.low)) + index * Decimal(repr(self.step)))
 
 
@@ -62,6 +69,7 @@ class Int:
     high: int
     step: int = 1
     log: bool = False
+    mutable: bool = False
 
     @property
     def count(self) -> int:
@@ -77,9 +85,13 @@ class Int:
     def sample(self, rng: random.Random) -> int:
         """Draw a value, uniform on its scale."""
         if not self.log:
-            return self.low + self.step * rng.randrange(self.count)
+            return self.nth(rng.randrange(self.count))
         drawn = math.exp(rng.uniform(math.log(self.low - 0.5), math.log(self.high + 0.5)))
         return min(max(round(drawn), self.low), self.high)
+
+    def nth(self, index: int) -> int:
+        """Return the value so many steps above the lower bound."""
+        return self.low + self.step * index
 
     def grid(self) -> Sequence[int]:
         """Return every value."""
@@ -88,7 +100,8 @@ class Int:
     def written(self) -> dict[str, Any]:
         """Return the range as a space file writes it."""
         extra: dict[str, Any] = {"log": True} if self.log else {}
-        return {"int": [self.low, self.high], **extra, **({"step": self.step} if self.step != 1 else {})}
+        step = {"step": self.step} if self.step != 1 else {}
+        return {"int": [self.low, self.high], **extra, **step, **_flags(self)}
 
 
 @dataclass(frozen=True)
@@ -96,6 +109,7 @@ class Choice:
     """One of several values of any kind; for a branch, the names of its options."""
 
     options: tuple[Any, ...]
+    mutable: bool = False
 
     @property
     def count(self) -> int:
@@ -116,10 +130,14 @@ class Choice:
 
     def written(self) -> dict[str, Any]:
         """Return the range as a space file writes it."""
-        return {"choice": list(self.options)}
+        return {"choice": list(self.options), **_flags(self)}
 
 
 Range = Float | Int | Choice
+
+
+def _flags(values: Range) -> dict[str, Any]:
+    return {"mutable": True} if values.mutable else {}
 
 
 def is_number(value: Any) -> bool:

@@ -12,6 +12,7 @@ from hpsearch.errors import HpsearchError, Problem, SpaceError, suggestion
 from hpsearch.space.feasibility import check_feasible
 from hpsearch.space.fields import Section, section_of
 from hpsearch.space.located_yaml import read_file
+from hpsearch.space.mutability import check_mutable
 from hpsearch.space.nodes import Node, Place, node_from_plain
 from hpsearch.space.overlay import lay_over, parse_override
 from hpsearch.space.range_syntax import show
@@ -140,6 +141,7 @@ class _Reading:
         space = Space(self.path, self.text, self.family, self.face, *asked, template, requirements=checked)
         space = replace(space, start=read_start(root, space, replaced, self.problems))
         self.check_grid(root, space)
+        check_mutable(space, root, self.settings, self.problems)
         check_feasible(space, root, [node.place for node, _ in requirements], self.problems)
         return space
 
@@ -155,7 +157,7 @@ class _Reading:
         own: dict[str, Any] = {"objective": Objective, "search": Search, "confirm": Confirm | None}
         own |= {"require": list[str], "start": list[Any]}
         fields = {name: FieldInfo.from_annotation(annotation) for name, annotation in own.items()}
-        return Section({**fields, **self.settings.fields})
+        return Section({**fields, **self.settings.fields}, self.settings.fixed)
 
     def check_names(self, root: Node) -> None:
         known = (*_OWN, *self.settings.fields)

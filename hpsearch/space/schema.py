@@ -5,6 +5,7 @@ import inspect
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -18,6 +19,9 @@ from hpsearch.space.space import FamilyFace
 Schema = dict[str, Any]
 
 _NUMBERS = ("number", "integer")
+_MUTABLE: Mapping[str, Schema] = MappingProxyType(
+    {"mutable": {"type": "boolean", "description": "Whether pbt and pb2 may change the value during the training."}}
+)
 
 
 def json_schema(face: FamilyFace, family_name: str) -> Schema:
@@ -126,7 +130,7 @@ def _range_forms(leaf: Sequence[Schema]) -> list[Schema]:
 
 def _range(head: str, bound: Schema, extra: Mapping[str, Schema] | None = None) -> Schema:
     bounds = {"type": "array", "items": bound, "minItems": 2, "maxItems": 2}
-    return _closed({head: bounds, **(extra or {})}, [head])
+    return _closed({head: bounds, **(extra or {}), **_MUTABLE}, [head])
 
 
 def _positive(kind: str) -> Schema:
@@ -135,7 +139,8 @@ def _positive(kind: str) -> Schema:
 
 def _choice(options: Sequence[Schema]) -> Schema:
     item = options[0] if len(options) == 1 else {"anyOf": [*options]}
-    return _closed({"choice": {"type": "array", "items": item, "minItems": 1, "uniqueItems": True}}, ["choice"])
+    listed = {"type": "array", "items": item, "minItems": 1, "uniqueItems": True}
+    return _closed({"choice": listed, **_MUTABLE}, ["choice"])
 
 
 def _closed(properties: Mapping[str, Schema], required: Sequence[str] = ()) -> Schema:

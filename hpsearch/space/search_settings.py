@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 from hpsearch.errors import suggestion
 from hpsearch.records import Goal
 from hpsearch.settings import UNFOLD, Option, Settings
+from hpsearch.space.pruner_options import ASHA, Pruner
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd]\s*)+")
@@ -100,73 +101,7 @@ class NSGA2(Option):
     population: int = Field(default=50, ge=2)
 
 
-class NoPruner(Option):
-    """Every trial is trained to its end."""
-
-    kind: Literal["none"] = "none"
-
-
-class Median(Option):
-    """Stop a trial that is worse than the median of the earlier ones at the same step."""
-
-    kind: Literal["median"] = "median"
-    startup: int = Field(default=5, ge=0)
-    warmup: int = Field(default=0, ge=0)
-    every: int = Field(default=1, ge=1)
-
-
-class Percentile(Option):
-    """Stop a trial that is not among the best `percent` of the earlier ones at the same step."""
-
-    kind: Literal["percentile"] = "percentile"
-    percent: float = Field(default=25.0, ge=0, le=100)
-    startup: int = Field(default=5, ge=0)
-    warmup: int = Field(default=0, ge=0)
-    every: int = Field(default=1, ge=1)
-
-
-class ASHA(Option):
-    """Asynchronous successive halving (Li et al. 2020): one in `reduction` goes on from each rung."""
-
-    kind: Literal["asha"] = "asha"
-    minimum: int = Field(default=1, ge=1)
-    reduction: int = Field(default=3, ge=2)
-
-
-class Hyperband(Option):
-    """Successive halving with several first rungs (Li et al. 2018)."""
-
-    kind: Literal["hyperband"] = "hyperband"
-    minimum: int = Field(default=1, ge=1)
-    reduction: int = Field(default=3, ge=2)
-
-
-class Patient(Option):
-    """Stop a trial that has not gained `minimum_gain` in `patience` steps."""
-
-    kind: Literal["patient"] = "patient"
-    patience: int = Field(default=3, ge=0)
-    minimum_gain: float = Field(default=0.0, ge=0)
-
-
-class Threshold(Option):
-    """Stop a trial whose value leaves the bounds."""
-
-    kind: Literal["threshold"] = "threshold"
-    lower: float | None = None
-    upper: float | None = None
-
-    @model_validator(mode="after")
-    def _some_bound(self) -> "Threshold":
-        if self.lower is None and self.upper is None:
-            raise ValueError("give at least one of lower and upper")
-        if self.lower is not None and self.upper is not None and self.lower >= self.upper:
-            raise ValueError("lower must be below upper")
-        return self
-
-
 Sampler = TPE | RandomSampler | Grid | GaussianProcess | CMAES | QuasiMonteCarlo | NSGA2
-Pruner = NoPruner | Median | Percentile | ASHA | Hyperband | Patient | Threshold
 
 
 class Resources(Settings):

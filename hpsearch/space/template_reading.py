@@ -107,7 +107,10 @@ class TemplateReader:
             return self._range(node, path, shape)
         if len(node.mapping) > 1:
             extra = next(child for name, child in node.mapping.items() if name != "choice")
-            self._refuse(extra, f"{path}: beside 'choice' nothing else can stand; settings belong inside an option")
+            why = "beside 'choice' nothing else can stand; settings belong inside an option"
+            if "mutable" in node.mapping:
+                extra, why = node.mapping["mutable"], "the option of a branch cannot be mutable; its settings can"
+            self._refuse(extra, f"{path}: {why}")
             return Missing()
         offered: Sequence[tuple[str, Node, Node | None]]
         if isinstance(choice.value, dict):

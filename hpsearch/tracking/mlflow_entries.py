@@ -94,6 +94,8 @@ def read_changes(events: Iterable[Event], run: RunState) -> Changes:
                 changes.outcome, changes.status = None, "RUNNING"
         elif kind == "report":
             _add_report(changes, event)
+        elif kind == "exploit":
+            changes.tags |= _exploit(event)
         elif kind == "lost":
             changes.tags |= _tags(event, "reason", reason="lost")
         elif kind == "outcome":
@@ -101,6 +103,12 @@ def read_changes(events: Iterable[Event], run: RunState) -> Changes:
         elif kind == "drop":
             _add_drop(changes, event)
     return changes
+
+
+def _exploit(event: Event) -> dict[str, str]:
+    """Parameters are written once in MLflow: those that a run gets later stand in a tag, by the step."""
+    told = {"step": event["step"], "donor": event["donor"], "params": event["params"]}
+    return {f"hpsearch.exploit.{event['step']:06d}": cut(json.dumps(told), TAG_LENGTH)}
 
 
 def _add_report(changes: Changes, event: Event) -> None:

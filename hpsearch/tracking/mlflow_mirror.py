@@ -162,6 +162,8 @@ class MlflowMirror:
         if run.deleted:
             return
         run.start = run.start or milliseconds(events[0])
+        if any(event["event"] == "exploit" for event in events):
+            run.offset = 0  # its metrics are another run's from here on: another file
         changes = read_changes(events, run)
         self._log(store, path, run, changes, fresh=fresh)
         if changes.outcome and run_kind(path) == "replicate":

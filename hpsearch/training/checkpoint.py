@@ -19,7 +19,7 @@ from hpsearch.experiment.files import write_atomically
 FORMAT_VERSION = 1
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
-_UNREADABLE = (RuntimeError, EOFError, KeyError, ValueError, OSError, pickle.UnpicklingError, zipfile.BadZipFile)
+_UNREADABLE = (RuntimeError, EOFError, LookupError, ValueError, OSError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -52,6 +52,12 @@ def load_checkpoint(folder: Path | None) -> dict[str, Any] | None:
     except HpsearchError as error:
         warnings.warn(f"{error}; the training starts over", stacklevel=2)
         return None
+
+
+def reached_step(folder: Path) -> int:
+    """Return the reported step at which the checkpoint of a folder was taken; 0 when there is none that can be read."""
+    content = load_checkpoint(folder)
+    return 0 if content is None else int(content["progress"]["evaluations"][-1]["step"])
 
 
 def save_best(folder: Path, model: nn.Module, *, step: int, metric: str, value: float) -> None:

@@ -42,6 +42,7 @@ def fit(
     report: Report,
     folder: Path | None = None,
     device: torch.device | str = "auto",
+    before: TrainSettings | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> FitResult:
     """Train a task's model, going on from the checkpoint in `folder` if there is one, and report every evaluation.
@@ -50,6 +51,8 @@ def fit(
     After a resume the checkpoint's evaluations are reported once more: whoever receives reports ignores steps it knows.
     The answer to the last report of a training is not acted on, as nothing is left to stop. Without a folder
     nothing is saved, and a paused training cannot go on. A `device` other than `auto` goes before `settings.device`.
+    `before` are the settings under which the checkpoint may have been written, if they change there; only what is not
+    FIXED may.
 
     Killed and resumed is bit for bit the unbroken run on the CPU. The process's global state is afterwards as before.
 
@@ -60,14 +63,14 @@ def fit(
     try:
         with isolated(place, deterministic=settings.deterministic):
             training = build_training(task, splits, settings, seeds=seeds, monitor=monitor, device=place, clock=clock)
-            return _train(training, folder, report)
+            return _train(training, folder, report, before)
     finally:
         if place.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def _train(training: Training, folder: Path | None, report: Report) -> FitResult:
-    decision = _go_on(training, folder, report)
+def _train(training: Training, folder: Path | None, report: Report, before: TrainSettings | None) -> FitResult:
+    decision = _go_on(training, folder, report, before)
     while decision is Decision.CONTINUE and not training.progress.finished:
         _single_step(training)
         if _evaluation_is_due(training):
@@ -75,13 +78,13 @@ def _train(training: Training, folder: Path | None, report: Report) -> FitResult
     return _result(training, decision)
 
 
-def _go_on(training: Training, folder: Path | None, report: Report) -> Decision:
+def _go_on(training: Training, folder: Path | None, report: Report, before: TrainSettings | None) -> Decision:
     """Take up the folder's checkpoint, if any, and report its evaluations: a crash may have lost the last of them."""
     content = load_checkpoint(folder)
     training.stopwatch.begin_lap()
     if content is None:
         return Decision.CONTINUE
-    restore(training, content)
+    restore(training, content, before=before)
     with training.stopwatch.stopped():
         for evaluation in training.progress.evaluations[:-1]:
             report(evaluation)

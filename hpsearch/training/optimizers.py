@@ -39,18 +39,21 @@ def build_optimizer(task: Task, model: nn.Module, settings: TrainSettings) -> to
 
 
 def parameter_groups(task: Task, model: nn.Module, settings: TrainSettings) -> list[Group]:
-    """Return the trainable parameters by (weight decay, factor on the rate); tied weights stand once.
+    """Return the trainable parameters by (whether they decay, factor on the rate); tied weights stand once.
+
+    Which group a parameter is in follows from the model and not from the decay's value, so that a checkpoint's groups
+    are those of a training whose decay has changed since.
 
     Unless `decay_norms_and_biases` is set, these do not decay: the parameters of normalisation layers, those named
     `bias`, and those with fewer than two dimensions. Embeddings decay.
     """
-    members: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    members: dict[tuple[bool, float], list[nn.Parameter]] = defaultdict(list)
     for name, module, parameter in _trainable(model):
         decays = settings.decay_norms_and_biases or _is_weight(name, module, parameter)
-        members[settings.weight_decay if decays else 0.0, _rate_scale(task, name)].append(parameter)
+        members[decays, _rate_scale(task, name)].append(parameter)
     return [
-        {"params": parameters, "weight_decay": decay, "scale": scale}
-        for (decay, scale), parameters in sorted(members.items(), key=lambda item: item[0], reverse=True)
+        {"params": parameters, "weight_decay": settings.weight_decay if decays else 0.0, "scale": scale}
+        for (decays, scale), parameters in sorted(members.items(), key=lambda item: item[0], reverse=True)
     ]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hpsearch.settings import UNFOLD, Option, Settings
+from hpsearch.settings import FIXED, UNFOLD, Option, Settings
 
 
 class AdamW(Option):
@@ -96,24 +96,27 @@ class Evaluate(Settings):
 
 
 class TrainSettings(Settings):
-    """How a model is trained; a family may subclass it to change the defaults."""
+    """How a model is trained; a family may subclass it to change the defaults.
 
-    epochs: int = Field(default=20, ge=1)
-    batch_size: int = Field(default=32, ge=1)
-    accumulate: int = Field(default=1, ge=1)
+    FIXED settings stay as they are while a training runs; the others can be `mutable` in a space.
+    """
+
+    epochs: Annotated[int, FIXED] = Field(default=20, ge=1)
+    batch_size: Annotated[int, FIXED] = Field(default=32, ge=1)
+    accumulate: Annotated[int, FIXED] = Field(default=1, ge=1)
     """Batches per optimizer step; k batches act as one batch k times as large."""
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
-    decay_norms_and_biases: bool = False
+    decay_norms_and_biases: Annotated[bool, FIXED] = False
     optimizer: Annotated[AdamW | Adam | SGD, Field(discriminator="kind"), UNFOLD] = AdamW()
-    schedule: Annotated[Constant | Linear | Cosine, Field(discriminator="kind"), UNFOLD] = Constant()
-    warmup: Warmup = Warmup(steps=0)
+    schedule: Annotated[Constant | Linear | Cosine, Field(discriminator="kind"), UNFOLD, FIXED] = Constant()
+    warmup: Annotated[Warmup, FIXED] = Warmup(steps=0)
     clip_norm: float | None = Field(default=None, gt=0)
     """Largest global gradient norm; larger gradients are scaled down to it."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    ema: float | None = Field(default=None, gt=0, lt=1)
+    precision: Annotated[Literal["fp32", "bf16", "fp16"], FIXED] = "fp32"
+    ema: Annotated[float | None, FIXED] = Field(default=None, gt=0, lt=1)
     """Decay of a moving average of the weights; the average is then what is evaluated and saved as best."""
-    early_stopping: EarlyStopping | None = None
-    evaluate: Evaluate = Evaluate(epochs=1)
-    deterministic: bool = True
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    early_stopping: Annotated[EarlyStopping | None, FIXED] = None
+    evaluate: Annotated[Evaluate, FIXED] = Evaluate(epochs=1)
+    deterministic: Annotated[bool, FIXED] = True
+    device: Annotated[str, FIXED] = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")

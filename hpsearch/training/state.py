@@ -10,6 +10,7 @@ from torch import nn
 from hpsearch.errors import DataError, HpsearchError
 from hpsearch.records import Monitor
 from hpsearch.seeds import Seeds
+from hpsearch.settings import fixed_settings
 from hpsearch.training.averaging import WeightAverage
 from hpsearch.training.measurements import Measurements
 from hpsearch.training.optimizers import build_optimizer
@@ -160,15 +161,18 @@ def capture(training: Training) -> dict[str, Any]:
     }
 
 
-def restore(training: Training, content: Mapping[str, Any]) -> None:
+def restore(training: Training, content: Mapping[str, Any], *, before: TrainSettings | None = None) -> None:
     """Bring a freshly built training to where the checkpoint was taken.
 
-    Errors: HpsearchError when the checkpoint belongs to another configuration or another model.
+    `before` are other settings under which it may have been written. Those of the training hold from now on.
+    Errors: HpsearchError when the checkpoint belongs to another configuration or another model, or when `before`
+    differs in what cannot change.
     """
-    _check_identity(training.identity, content["identity"])
+    if before is None or not _changed_from(before, training, content["identity"]):
+        _check_identity(training.identity, content["identity"])
     try:
         training.model.load_state_dict(content["model"])
-        training.optimizer.load_state_dict(content["optimizer"])
+        _load_optimizer(training.optimizer, content["optimizer"])
         if training.average:
             training.average.load_state_dict(content["average"])
     except (RuntimeError, ValueError) as error:
@@ -185,14 +189,41 @@ def restore(training: Training, content: Mapping[str, Any]) -> None:
     training.stopwatch.set(content["seconds"])
 
 
+def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load an optimizer's memory, such as its momenta, and leave it the rates and decays that it was built with."""
+    built = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, own in zip(optimizer.param_groups, built, strict=True):
+        group.update(own)
+
+
+def _changed_from(before: TrainSettings, training: Training, then: Mapping[str, Any]) -> bool:
+    """Say whether a checkpoint is the training's under the settings `before`.
+
+    Errors: HpsearchError when it is, but a fixed setting has changed since.
+    """
+    now = training.settings
+    if {**training.identity, **_plain(before)} != then:
+        return False
+    changed = [name for name in sorted(fixed_settings(type(now))) if getattr(before, name) != getattr(now, name)]
+    changed += ["optimizer"] if before.optimizer.kind != now.optimizer.kind else []
+    if changed:
+        raise HpsearchError(f"cannot change while a training runs: {', '.join(changed)}")
+    return True
+
+
 def _identity(settings: TrainSettings, seeds: Seeds, monitor: Monitor, *, examples: int) -> dict[str, Any]:
     """Return plain values: the device is left out, since a training may go on elsewhere."""
     return {
-        **settings.model_dump(mode="json", exclude={"device"}),
+        **_plain(settings),
         "seeds": seeds.model_dump(mode="json"),
         "monitor": [monitor.metric, monitor.goal.value],
         "examples": examples,
     }
+
+
+def _plain(settings: TrainSettings) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude={"device"})
 
 
 def _check_identity(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:

@@ -13,20 +13,11 @@ from hpsearch.data.eeg_simulation import (
     simulate_spikes,
 )
 from hpsearch.data.lead_field import load_lead_field
-
-SMALL = {
-    "electrodes": 16,
-    "regions": 64,
-    "samples": 48,
-    "rate": 100.0,
-    "clips": 12,
-    "examples": {"train": 12, "val": 6, "test": 6},
-    "patches": {"smallest": 2, "largest": 5},
-}
+from tests.small_eeg import SMALL_EEG
 
 
 def settings(**changes):
-    return EEGSettings.model_validate({**SMALL, **changes})
+    return EEGSettings.model_validate({**SMALL_EEG, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +32,7 @@ def splits():
 
 def test_the_eeg_is_normalised(splits):
     eeg = splits["train"]["eeg"]
-    assert eeg.shape == (12, 48, 16)
+    assert eeg.shape == (24, 48, 16)
     assert eeg.dtype == np.float32
     np.testing.assert_allclose(eeg.mean(axis=2), 0, atol=1e-6)
     np.testing.assert_allclose(eeg.mean(axis=1), 0, atol=1e-6)
@@ -56,12 +47,13 @@ def test_sources_are_patches_with_a_largest_magnitude_of_one(splits):
         assert np.all(active[:, 0] >= 2)
         assert np.all(active <= 5 + 3)
         assert np.all((active[:, 1] == 0) == ~data["waveforms"][:, 1].any(axis=1))
-    assert 0 < sum((data["magnitudes"][:, 1].any(axis=1)).sum() for data in splits.values()) < 24
+    assert 0 < sum((data["magnitudes"][:, 1].any(axis=1)).sum() for data in splits.values()) < 44
 
 
 def test_the_same_seed_gives_the_same_data_and_the_cache_gives_them_back(splits, field):
     fresh = simulate_eeg(settings(), field, "val", 0)
     again = load_eeg(settings(), "val", 0)
+    assert fresh.keys() == again.keys() == splits["val"].keys()
     for name, array in fresh.items():
         np.testing.assert_array_equal(array, splits["val"][name])
         np.testing.assert_array_equal(array, again[name])
@@ -77,18 +69,14 @@ def test_splits_and_seeds_share_nothing(splits, field):
                 assert not first & second, name
 
 
-def test_loading_one_split_makes_no_other(monkeypatch, tmp_path):
-    load_lead_field(16, 64)
+def test_loading_one_split_makes_no_other_and_does_not_depend_on_their_sizes(field, monkeypatch, tmp_path):
+    (tmp_path / "lead_field").symlink_to(cache_folder() / "lead_field")
     monkeypatch.setenv("HPSEARCH_CACHE", str(tmp_path))
-    load_eeg(settings(), "val", 5)
-    assert len(list((cache_folder() / "eeg").iterdir())) == 1
-
-
-def test_a_split_does_not_depend_on_the_sizes_of_the_others(splits):
-    cached = set((cache_folder() / "eeg").iterdir())
-    grown = load_eeg(settings(examples={"train": 999, "val": 6, "test": 999}), "val", 0)
-    np.testing.assert_array_equal(grown["eeg"], splits["val"]["eeg"])
-    assert set((cache_folder() / "eeg").iterdir()) == cached  # nothing was simulated anew
+    alone = load_eeg(settings(), "val", 5)
+    [made] = (tmp_path / "eeg").iterdir()
+    beside_larger_ones = load_eeg(settings(examples={"train": 999, "val": 10, "test": 999}), "val", 5)
+    np.testing.assert_array_equal(beside_larger_ones["eeg"], alone["eeg"])
+    assert [*(tmp_path / "eeg").iterdir()] == [made]  # nothing was simulated anew
 
 
 def test_a_smaller_split_is_the_beginning_of_a_larger_one(splits, field):

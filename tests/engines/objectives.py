@@ -52,6 +52,12 @@ class Deeds:
     def _segfault(self, job: Job) -> None:
         os.kill(os.getpid(), signal.SIGSEGV)
 
+    def _die_once(self, job: Job) -> None:
+        died = self._folder / "died"
+        if not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
     def _die_before_a_child(self, job: Job) -> None:
         """Die while a forked child, such as one of a pool of processes, lives on."""
         self._fork(job)

@@ -51,8 +51,7 @@ def check_said(output: str, reason: str) -> None:
     ("kilobytes", "in_process"),
     [
         (40, True),
-        (100, True),
-        *(pytest.param(size, True, marks=pytest.mark.slow) for size in (8, 16, 56, 72, 120, 148)),
+        *(pytest.param(size, True, marks=pytest.mark.slow) for size in (8, 16, 56, 72, 100, 120, 148)),
         pytest.param(100, False, marks=pytest.mark.slow),
     ],
 )
@@ -68,7 +67,7 @@ def test_a_full_disk(kilobytes: int, in_process: bool, terminal: Terminal, disk:
     assert essence(terminal.experiment) == whole.essence
 
 
-@pytest.mark.parametrize("size", [4000, 6000])
+@pytest.mark.parametrize("size", [4000, pytest.param(6000, marks=pytest.mark.slow)])
 def test_a_file_that_may_not_grow(size: int, terminal: Terminal, whole: Whole) -> None:
     """A quota, of which the log or a checkpoint meets the limit first."""
     write_space(terminal.folder, **SEARCH)

@@ -22,9 +22,8 @@ def test_more_trials_go_on_as_a_longer_search(terminal: Terminal, whole: Whole) 
     check_gone_on(terminal, whole)
 
 
-def test_a_finished_experiment_is_left_alone(terminal: Terminal) -> None:
-    write_space(terminal.folder, **SEARCH)
-    terminal.run()
+def test_a_finished_experiment_is_left_alone(terminal: Terminal, whole: Whole) -> None:
+    whole.lay(terminal)
     times = {path: path.stat().st_mtime_ns for path in terminal.experiment.glob("*/*/*")}
     again = terminal.run()
     assert "toy is finished: nothing was left to do. --trials 14 extends it, --name NAME starts another" in again.output
@@ -34,8 +33,7 @@ def test_a_finished_experiment_is_left_alone(terminal: Terminal) -> None:
 
 
 def test_fewer_trials_than_there_are_take_nothing_away(terminal: Terminal, whole: Whole) -> None:
-    write_space(terminal.folder, **SEARCH)
-    terminal.run()
+    whole.lay(terminal)
     terminal.run("--trials", "2")
     assert essence(terminal.experiment) == whole.essence
 
@@ -120,8 +118,7 @@ def test_a_budget_is_no_change_of_the_space(terminal: Terminal) -> None:
 
 
 def test_a_changed_fixed_setting_is_refused_and_destroys_nothing(terminal: Terminal, whole: Whole) -> None:
-    write_space(terminal.folder, **SEARCH)
-    terminal.run()
+    whole.lay(terminal)
     files = {path: path.read_bytes() for path in terminal.experiment.rglob("*") if path.is_file()}
     refused = terminal.run("--set", "train.epochs=5", status=2)
     assert "no earlier trial in experiments/toy fits the changed space" in refused.output
@@ -134,18 +131,15 @@ def test_a_changed_fixed_setting_is_refused_and_destroys_nothing(terminal: Termi
     assert files[terminal.experiment / "space.yaml"] == (terminal.experiment / "space.yaml").read_bytes()
 
 
-def test_values_of_another_objective_are_not_mixed_in(terminal: Terminal) -> None:
-    write_space(terminal.folder, **{**SEARCH, "trials": 2})
-    terminal.run()
-    before = essence(terminal.experiment)
-    refused = terminal.run("--set", "objective.at=last", "--trials", "3", status=2)
+def test_values_of_another_objective_are_not_mixed_in(terminal: Terminal, whole: Whole) -> None:
+    whole.lay(terminal)
+    refused = terminal.run("--set", "objective.at=last", "--trials", "8", status=2)
     assert "is a search of another kind (objective.at: 'best' -> 'last'); choose another --name" in refused.output
-    assert essence(terminal.experiment) == before
+    assert essence(terminal.experiment) == whole.essence
 
 
-def test_a_refused_change_leaves_the_description_as_it_was(terminal: Terminal) -> None:
-    write_space(terminal.folder, **{**SEARCH, "trials": 2})
-    terminal.run()
+def test_a_refused_change_leaves_the_description_as_it_was(terminal: Terminal, whole: Whole) -> None:
+    whole.lay(terminal)
     before = {path.name: path.read_bytes() for path in terminal.experiment.glob("*.json")}
     terminal.run("--set", "train.epochs=5", status=2)
     assert {path.name: path.read_bytes() for path in terminal.experiment.glob("*.json")} == before

@@ -247,6 +247,11 @@ def test_each_worker_has_its_share_of_threads_and_its_gpu(terminal: Terminal, mo
     assert all(ended.scores["threads"] == threads for ended in crew.hearing.endings.values())
 
 
+def test_several_trials_may_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert [share.gpu for share in shares("auto", jobs=9, per_gpu=2)] == ["0", "1", "0", "1"]
+
+
 @pytest.mark.parametrize(
     ("visible", "workers", "jobs", "gpus"),
     [

@@ -164,7 +164,7 @@ class TwoMethods(Toy):
 """
 
 
-@pytest.mark.parametrize("kind", ["ask", "outcome"])
+@pytest.mark.parametrize("kind", ["ask", pytest.param("outcome", marks=pytest.mark.slow)])
 def test_killed_between_two_baselines(kind: str, terminal: Terminal) -> None:
     path = write_space(terminal.folder, **{**SEARCH, "trials": 1, "more": "confirm: {top: 1, seeds: 1}"})
     (terminal.folder / "two.py").write_text(TWO_METHODS, encoding="utf-8")
@@ -216,7 +216,7 @@ def test_lines_that_never_reached_the_disk_are_written_again(terminal: Terminal,
     check_same(terminal, whole)
 
 
-@pytest.mark.parametrize("size", [0, 1000])
+@pytest.mark.parametrize("size", [pytest.param(0, marks=pytest.mark.slow), 1000])
 def test_a_checkpoint_that_cannot_be_read_starts_its_trial_over(size: int, terminal: Terminal, whole: Whole) -> None:
     broken(terminal, whole.behind(MOMENTS["in the middle of a trial"]))
     os.truncate(terminal.experiment / "trials/0000" / CHECKPOINT, size)

@@ -1,5 +1,6 @@
 """The search that nobody breaks: what all broken ones are compared with."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from hpsearch.experiment.log import Event
 from hpsearch.records import Outcome
-from tests.engines.sessions import essence, open_terminal
+from tests.engines.sessions import Terminal, essence, open_terminal
 from tests.toy_spaces import write_space
 
 SEARCH = {"sampler": "tpe", "pruner": "asha", "trials": 7, "epochs": 4, "more": "confirm: {top: 1, seeds: 2}"}
@@ -15,8 +16,9 @@ SEARCH = {"sampler": "tpe", "pruner": "asha", "trials": 7, "epochs": 4, "more": 
 
 @dataclass(frozen=True)
 class Whole:
-    """What the search came to, its log, and how many moments there were to strike at."""
+    """Its folder, what the search came to, its log, and how many moments there were to strike at."""
 
+    folder: Path
     essence: dict[str, Any]
     events: list[Event]
     moments: int
@@ -25,6 +27,11 @@ class Whole:
         """Return how many events had been written with the first that fulfils a condition."""
         return next(index for index, event in enumerate(self.events, start=1) if condition(event))
 
+    def lay(self, terminal: Terminal) -> None:
+        """Lay the space and a copy of the finished experiment before a terminal, as if the search had run there."""
+        write_space(terminal.folder, **SEARCH)
+        shutil.copytree(self.folder, terminal.experiment)
+
 
 def search_unbroken(folder: Path) -> Whole:
     with open_terminal(folder) as terminal:
@@ -32,4 +39,4 @@ def search_unbroken(folder: Path) -> Whole:
         moments = terminal.run(moment=0).moments
         found = essence(terminal.experiment)
         assert {run["outcome"] for run in found["runs"]} == {Outcome.COMPLETE, Outcome.PRUNED}
-        return Whole(found, terminal.events, moments)
+        return Whole(terminal.experiment, found, terminal.events, moments)

@@ -11,7 +11,7 @@ from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import FORMAT_VERSION, LOG, METRICS, RESOLVED
 from hpsearch.experiment.reading import read_experiment, read_metrics, read_resolved
-from hpsearch.records import ExperimentRecord
+from hpsearch.records import Change, ExperimentRecord
 from tests.experiment_factory import GrowingExperiment, grow_confirmation, grow_search
 
 
@@ -137,3 +137,19 @@ def test_what_the_record_says_is_what_the_log_says(folder: Path) -> None:
             ended = outcomes[run.run]
             assert (run.value, run.step, run.seconds) == (ended["value"], ended["step"], ended["seconds"])
     assert record.elapsed == events[-1]["elapsed"]
+
+
+def test_a_copy_has_the_history_and_the_changes_of_its_donor_up_to_then(tmp_path: Path) -> None:
+    experiment = GrowingExperiment(tmp_path / "curves")
+    first, second, third = ({"train.learning_rate": rate} for rate in (0.1, 0.2, 0.3))
+    experiment.trial(0, (0.5, 0.4), outcome=None, params=first)
+    experiment.trial(1, (0.1, 0.2), outcome=None, params=second)
+    experiment.exploit(1, donor=0, step=2, params=third)
+    experiment.report("trials/0001", 3, 0.7, value=0.7, at=3, seconds=3.0)
+    experiment.exploit(0, donor=1, step=3, params=second)
+    donor, copy = experiment.record.trials
+    assert copy.history == ((1, 0.5), (2, 0.5), (3, 0.7))
+    assert copy.changes == (Change(2, "trials/0000", first, third),)
+    assert (copy.params, copy.seed, copy.value, copy.step) == (third, 100, 0.7, 3)
+    assert donor.changes == (*copy.changes, Change(3, "trials/0001", third, second))
+    assert (donor.run, donor.number, donor.params, donor.history) == ("trials/0000", 0, second, copy.history)

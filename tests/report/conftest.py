@@ -18,6 +18,16 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> ExperimentRecord:
 
 
 @pytest.fixture
+def copied(tmp_path: Path) -> ExperimentRecord:
+    """Two trials, of which the second went on as a copy of the first."""
+    experiment = GrowingExperiment(tmp_path / "curves")
+    experiment.trial(0, (0.5, 0.6), outcome=None, params={"train.learning_rate": 1.0, "model.layers": 2})
+    experiment.trial(1, (0.1, 0.2), outcome=None, params={"train.learning_rate": 0.1, "model.layers": 3})
+    experiment.exploit(1, donor=0, step=2, params={"train.learning_rate": 0.8, "model.layers": 2})
+    return experiment.record
+
+
+@pytest.fixture
 def grown(tmp_path: Path) -> Callable[..., ExperimentRecord]:
     """The record of trials made of (values, keyword arguments of `GrowingExperiment.trial`)."""
 

@@ -10,12 +10,19 @@ from hpsearch.report.json_view import show_json
 def test_its_fields_are_exactly_these(record: ExperimentRecord) -> None:
     shown = show_json(record)
     assert list(shown) == ["experiment", "trials", "best", "confirm"]
-    fields = ["number", "outcome", "reason", "value", "step", "params", "seed", "seconds"]
+    fields = ["number", "outcome", "reason", "value", "step", "params", "seed", "seconds", "changes"]
     assert all(list(trial) == fields for trial in shown["trials"])
     assert list(shown["best"]) == ["number", "value", "step", "params"]
     assert list(shown["confirm"]) == ["replicates", "summary", "baselines"]
     fields = ["number", "replicate", "seed", "outcome", "reason", "value", "step", "scores", "seconds"]
     assert all(list(replicate) == fields for replicate in shown["confirm"]["replicates"])
+
+
+def test_changes_are_told_with_their_steps(copied: ExperimentRecord) -> None:
+    assert [trial["changes"] for trial in show_json(copied)["trials"]] == [
+        [],
+        [{"step": 2, "donor": "trials/0000", "params": {"train.learning_rate": 0.8, "model.layers": 2}}],
+    ]
 
 
 def test_values_are_in_full_precision(record: ExperimentRecord) -> None:

@@ -101,3 +101,8 @@ def test_an_experiment_without_trials_or_results(grown: Callable[..., Experiment
     record = grown(((0.5,), {"outcome": None}))
     assert "no trial is complete yet" in lines(record)
     assert lines(replace(record, trials=()))[2].startswith("0 trials in")
+
+
+def test_a_copy_tells_when_it_was_made_of_which_trial_and_what_it_changed(copied: ExperimentRecord) -> None:
+    assert "trial 1: epoch 2: from 0000, train.learning_rate 1 -> 0.8" in lines(copied)
+    assert not [line for line in lines(copied) if line.startswith("trial 0:")]

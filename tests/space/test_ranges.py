@@ -10,7 +10,7 @@ from hpsearch.space.range_syntax import RangeSyntaxError, read_range
 from hpsearch.space.ranges import Choice, Float, Int, same
 from tests.space.toy import random_numbers
 
-MIXED = "a range and settings are mixed: 'width' is not part of a range (known: float, log, int, choice, step)"
+MIXED = "a range and settings are mixed: 'width' is not part of a range (known: float, log, int, choice, step, mutable)"
 PLACE = Place("x", 1, 1)
 bound = st.floats(-1e6, 1e6)
 positive = st.floats(1e-6, 1e6)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from hpsearch.errors import UnknownNameError
 from hpsearch.records import Goal
-from hpsearch.settings import UNFOLD, Option, Settings
+from hpsearch.settings import FIXED, UNFOLD, Option, Settings
 from hpsearch.space import Space, read_space
 
 
@@ -86,7 +86,7 @@ class Train(Settings):
 
 
 class Config(Settings):
-    data: Data
+    data: Annotated[Data, FIXED]
     model: Model = Model()
     train: Train = Train()
 

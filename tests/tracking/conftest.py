@@ -4,18 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.tracking.mlflow_store import DATABASE, Store, default_uri, guarded
+from hpsearch.tracking.mlflow_store import DATABASE, default_uri
 from tests.tracking.folders import ExperimentFolder, grow_confirmation, grow_search, sync
 from tests.tracking.reading import Reading
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Making MLflow's tables takes seconds: once for all tests."""
-    root = tmp_path_factory.mktemp("template")
-    with guarded(default_uri(root)):
-        Store.open(default_uri(root), name="template", root=root)
-    return root / DATABASE
 
 
 @pytest.fixture(scope="session")

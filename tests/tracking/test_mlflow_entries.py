@@ -17,6 +17,7 @@ from hpsearch.tracking.mlflow_entries import (
     flatten,
     metric_batches,
     param_text,
+    read_changes,
     read_rows,
     run_kind,
     run_title,
@@ -116,3 +117,16 @@ def test_a_shorter_file_is_read_from_its_start(tmp_path: Path) -> None:
         append_json_line(path, {"step": step})
     rows, _, step = read_rows(path, RunState("id", offset=5, step=2))
     assert (len(rows), step) == (1, 3)
+
+
+def test_what_a_run_gets_later_is_a_tag_since_parameters_are_written_once() -> None:
+    run = "trials/0001"
+    ask = {"event": "ask", "run": run, "number": 1, "params": {"rate": 0.1}, "seed": 3}
+    exploit = {"event": "exploit", "run": run, "number": 1, "step": 4, "donor": "trials/0000", "params": {"rate": 0.2}}
+    changes = read_changes([ask, exploit], RunState("id"))
+    assert changes.params == {"rate": 0.1}
+    assert json.loads(changes.tags["hpsearch.exploit.000004"]) == {
+        "step": 4,
+        "donor": "trials/0000",
+        "params": {"rate": 0.2},
+    }

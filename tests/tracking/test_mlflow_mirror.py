@@ -159,7 +159,7 @@ def crash_after(monkeypatch: pytest.MonkeyPatch, method: str, calls: int) -> Non
 
 @pytest.mark.parametrize(
     ("method", "calls"),
-    [("create_run", 3), ("log", 3), ("log", 8), ("log_file", 5), ("set_status", 3)],
+    [("create_run", 3), pytest.param("log", 3, marks=pytest.mark.slow), ("log", 8), ("log_file", 5), ("set_status", 3)],
 )
 def test_a_crash_between_mlflow_and_the_state_doubles_nothing(
     finished: ExperimentFolder,
@@ -360,3 +360,24 @@ def test_a_damaged_database_is_a_tracking_error(finished: ExperimentFolder, root
     (root / DATABASE).write_bytes(b"this is no database" * 1000)
     with pytest.raises(TrackingError, match="not a database"):
         sync(finished.path)
+
+
+def test_a_copys_metrics_are_read_from_its_new_file(folder: ExperimentFolder, read: Read) -> None:
+    """Its own first line ended where in the donor's file the second one does."""
+    donor, copy = trial_run(0), trial_run(1)
+    for number, run in enumerate((donor, copy)):
+        folder.ask(run, number)
+    folder.evaluate(donor, 1, 0.5)
+    folder.evaluate(donor, 2, 0.4)
+    length = (folder.path / donor / METRICS).stat().st_size
+    own = b'{"step":1,"seconds":0.1,"val/loss":0.9}'
+    (folder.path / copy / METRICS).write_bytes(own.ljust(length - 1) + b"\n")
+    sync(folder.path)
+    folder.row(donor, 3, **{"val/loss": 0.3})
+    (folder.path / copy / METRICS).write_bytes((folder.path / donor / METRICS).read_bytes())
+    folder.log.append("exploit", run=copy, number=1, step=3, donor=donor, params={"train.learning_rate": 0.8})
+    sync(folder.path)
+    assert read().history("trial-0001", "val/loss") == [(1, 0.9), (2, 0.4), (3, 0.3)]
+    run = read().runs["trial-0001"].data
+    assert run.params["train.learning_rate"] == "0.1"
+    assert "0.8" in run.tags["hpsearch.exploit.000003"]

@@ -86,7 +86,7 @@ def test_a_server_that_is_away_is_warned_of_once(folder: ExperimentFolder, monke
 def test_a_server_that_never_answers_does_not_hold_the_search(
     folder: ExperimentFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         tracker = MlflowTracker(folder.path, f"http://127.0.0.1:{silent.getsockname()[1]}", warn=lambda _: None)
         tracker.notify()

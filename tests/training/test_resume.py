@@ -82,10 +82,22 @@ def assert_resumes(task, settings, tmp_path, *, interrupted_at=2, answer=None):
     assert_same_ending(tmp_path / "unbroken", tmp_path / "resumed")
 
 
-FEATURES = list(itertools.product(["adamw", "adam", "sgd"], [None, 0.9], [EVERY_EPOCH, MID_EPOCH], ["fp32", "bf16"]))
+FEATURES = itertools.product(["adamw", "adam", "sgd"], [None, 0.9], [EVERY_EPOCH, MID_EPOCH], ["fp32", "bf16"])
+QUICK = [
+    ("adamw", None, EVERY_EPOCH, "fp32"),
+    ("adamw", 0.9, MID_EPOCH, "bf16"),
+    ("adam", None, MID_EPOCH, "bf16"),
+    ("adam", 0.9, EVERY_EPOCH, "fp32"),
+    ("sgd", None, EVERY_EPOCH, "bf16"),
+    ("sgd", 0.9, MID_EPOCH, "fp32"),
+]
+"""Any two values of different features meet in one of these."""
 
 
-@pytest.mark.parametrize(("optimizer", "ema", "evaluate", "precision"), FEATURES)
+@pytest.mark.parametrize(
+    ("optimizer", "ema", "evaluate", "precision"),
+    [pytest.param(*each, marks=[] if each in QUICK else pytest.mark.slow) for each in FEATURES],
+)
 def test_feature_combinations(optimizer, ema, evaluate, precision, tmp_path):
     settings = TrainSettings(
         epochs=4,

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from hpsearch.families import FamilyConfig
-from hpsearch.settings import UNFOLD, Option, Settings
+from hpsearch.settings import FIXED, UNFOLD, Option, Settings
 from hpsearch.training.settings import SGD, Adam, AdamW, Constant, Cosine, Linear, TrainSettings, Warmup
 
 
@@ -62,27 +62,27 @@ class Rope(Option):
 class ModelSettings(Settings):
     """The sizes and choices of the network."""
 
-    layers: int = Field(default=4, ge=1)
+    layers: Annotated[int, FIXED] = Field(default=4, ge=1)
     """Transformer blocks."""
-    width: int = Field(default=128, ge=1)
+    width: Annotated[int, FIXED] = Field(default=128, ge=1)
     """Numbers in the vector of a character; a multiple of `heads`."""
-    heads: int = Field(default=4, ge=1)
+    heads: Annotated[int, FIXED] = Field(default=4, ge=1)
     """Attention heads in each block; each works on width / heads numbers."""
-    position: Annotated[Learned | Sinusoidal | Rope, Field(discriminator="kind"), UNFOLD] = Learned()
+    position: Annotated[Learned | Sinusoidal | Rope, Field(discriminator="kind"), UNFOLD, FIXED] = Learned()
     """How the model knows the order of the characters."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Probability of dropping an embedding, an attention weight or a number that a branch adds to the stream."""
-    norm: Literal["rmsnorm", "layernorm"] = "layernorm"
+    norm: Annotated[Literal["rmsnorm", "layernorm"], FIXED] = "layernorm"
     """The normalisation before each branch and before the output."""
-    feedforward: float = Field(default=4.0, gt=0)
+    feedforward: Annotated[float, FIXED] = Field(default=4.0, gt=0)
     """Hidden units of the feed-forward branch, as a multiple of `width`."""
-    bias: bool = False
+    bias: Annotated[bool, FIXED] = False
     """Whether linear layers and layer norms have biases."""
-    tie_weights: bool = True
+    tie_weights: Annotated[bool, FIXED] = True
     """Whether the output layer is the embedding of the characters, used backwards."""
-    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    layer_decay: Annotated[float, FIXED] = Field(default=1.0, gt=0, le=1)
     """Factor on the learning rate from each block to the one below it; the last block has the whole rate."""
-    embedding_rate: float = Field(default=1.0, gt=0)
+    embedding_rate: Annotated[float, FIXED] = Field(default=1.0, gt=0)
     """Factor on the learning rate of the embeddings of characters and positions (of the tied output layer as well)."""
 
     @model_validator(mode="after")

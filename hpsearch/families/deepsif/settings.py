@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from hpsearch.data.eeg_simulation import EEGSettings
 from hpsearch.families import FamilyConfig
-from hpsearch.settings import UNFOLD, Option, Settings
+from hpsearch.settings import FIXED, UNFOLD, Option, Settings
 from hpsearch.training.settings import SGD, Adam, AdamW, Constant, Cosine, EarlyStopping, Linear, TrainSettings, Warmup
 
 Activation = Literal["elu", "gelu", "relu"]
@@ -21,7 +21,7 @@ class LSTM(Option):
     """The original network's temporal part: LSTM layers whose last hidden state is the source activity."""
 
     kind: Literal["lstm"] = "lstm"
-    layers: int = Field(default=3, ge=1, le=8)
+    layers: Annotated[int, FIXED] = Field(default=3, ge=1, le=8)
     activation: Activation = "elu"
     """Of the spatial part."""
     initialisation: Initialisation = "default"
@@ -32,17 +32,17 @@ class Transformer(Option):
     """A pre-norm transformer encoder over time; it looks both ways."""
 
     kind: Literal["transformer"] = "transformer"
-    layers: int = Field(default=4, ge=1, le=24)
-    width: int = Field(default=256, ge=4)
-    heads: int = Field(default=8, ge=1)
-    feedforward_factor: float = Field(default=2.0, gt=0)
+    layers: Annotated[int, FIXED] = Field(default=4, ge=1, le=24)
+    width: Annotated[int, FIXED] = Field(default=256, ge=4)
+    heads: Annotated[int, FIXED] = Field(default=8, ge=1)
+    feedforward_factor: Annotated[float, FIXED] = Field(default=2.0, gt=0)
     """Hidden width of a layer's feed-forward part over the width of the transformer."""
     dropout: float = Field(default=0.15, ge=0, lt=1)
     """In the layers; half of it on the spatial features and before the output."""
     output_gain: float = Field(default=0.01, gt=0)
     """Factor on the initial weights of the output layer; 1 leaves them. The targets are mostly 0: outputs that begin
     large make first gradients whose squares Adam remembers for thousands of steps, in which it hardly moves."""
-    positions: int = Field(default=1000, ge=1)
+    positions: Annotated[int, FIXED] = Field(default=1000, ge=1)
     """Longest clip in samples for which positions are learned."""
     activation: Activation = "gelu"
     """Of the spatial part."""
@@ -60,7 +60,7 @@ class ModelSettings(Settings):
     """The network: a spatial part for each moment, then a temporal part over the clip."""
 
     temporal: Annotated[LSTM | Transformer, Field(discriminator="kind"), UNFOLD] = Transformer()
-    spatial_width: int = Field(default=500, ge=4)
+    spatial_width: Annotated[int, FIXED] = Field(default=500, ge=4)
     """Features that the spatial part makes of each moment's electrodes."""
 
 
@@ -97,7 +97,7 @@ class DeepSIFTrain(TrainSettings):
     warmup: Warmup = Warmup(fraction=0.05)
     clip_norm: float | None = Field(default=1.0, gt=0)
     early_stopping: EarlyStopping | None = EarlyStopping(patience=15)
-    spatial_rate: float = Field(default=1.0, gt=0)
+    spatial_rate: Annotated[float, FIXED] = Field(default=1.0, gt=0)
     """Factor on the learning rate of the spatial part."""
 
 

@@ -11,6 +11,7 @@ from hpsearch.families.deepsif.settings import DeepSIFConfig, Transformer
 from hpsearch.records import Monitor
 from hpsearch.seeds import Seeds
 from hpsearch.training.task import Splits
+from tests.small_eeg import SMALL_EEG
 
 DATA = {
     "electrodes": 32,
@@ -21,7 +22,6 @@ DATA = {
     "examples": {"train": 800, "val": 100, "test": 100},
     "patches": {"smallest": 2, "largest": 6},
 }
-TINY = {**DATA, "electrodes": 16, "regions": 64, "clips": 8, "examples": {"train": 4, "val": 4, "test": 4}}
 
 
 def open_splits(data, *, sealed):
@@ -63,7 +63,7 @@ def test_a_branch_is_named_with_or_without_settings():
 
 
 def test_every_metric_is_listed_and_every_listed_one_is_scored():
-    config = DeepSIFConfig.model_validate({"data": TINY, "model": {"spatial_width": 8, "temporal": "lstm"}})
+    config = DeepSIFConfig.model_validate({"data": SMALL_EEG, "model": {"spatial_width": 8, "temporal": "lstm"}})
     splits = open_splits(config.data, sealed=True)
     task = FAMILY().task(config, splits)
     with torch.no_grad():
@@ -75,7 +75,7 @@ def test_every_metric_is_listed_and_every_listed_one_is_scored():
 
 
 def test_the_test_split_stays_sealed():
-    config = DeepSIFConfig.model_validate({"data": TINY})
+    config = DeepSIFConfig.model_validate({"data": SMALL_EEG})
     splits = open_splits(config.data, sealed=True)
     DeepSIF().task(config, splits)
     with pytest.raises(SealedSplitError):

@@ -8,17 +8,10 @@ from hpsearch.families.deepsif.family import DeepSIF
 from hpsearch.families.deepsif.settings import DeepSIFConfig
 from hpsearch.families.deepsif.task import SourceData, shift_in_time, source_loss
 from hpsearch.training.task import Splits
+from tests.small_eeg import SMALL_EEG
 
 SMALL = {
-    "data": {
-        "electrodes": 16,
-        "regions": 64,
-        "samples": 48,
-        "rate": 100.0,
-        "clips": 12,
-        "examples": {"train": 24, "val": 10, "test": 10},
-        "patches": {"smallest": 2, "largest": 5},
-    },
+    "data": SMALL_EEG,
     "model": {"spatial_width": 16, "temporal": {"lstm": {"layers": 1}}},
 }
 TRANSFORMER = {"spatial_width": 16, "temporal": {"transformer": {"layers": 1, "width": 16, "heads": 2, "dropout": 0}}}

@@ -1,0 +1,42 @@
+"""The program: its commands, and what becomes of the user's mistakes."""
+
+import sys
+
+import typer
+
+from hpsearch.cli import clusters, experiments, running, spaces
+from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Hyperparameter search that stands up: search a space, then confirm the winner on fresh seeds and test data.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    *(running.run, running.confirm),
+    *(spaces.check, spaces.families, spaces.schema),
+    *(experiments.show, experiments.export, experiments.sync, experiments.ui),
+    clusters.cluster,
+):
+    app.command()(command)
+
+FAILED, MISTAKE = 1, 2
+
+
+def main() -> None:
+    """Run the program; turn the user's mistakes into a message and an exit status."""
+    try:
+        app()
+    except SearchFailedError as error:
+        sys.exit(_complain(error, FAILED))
+    except HpsearchError as error:
+        sys.exit(_complain(error, MISTAKE))
+    except BrokenPipeError:  # the reader of our output went away (`hpsearch show x | head`): not an error
+        sys.stderr.close()
+
+
+def _complain(error: HpsearchError, status: int) -> int:
+    typer.echo(str(error) if isinstance(error, SpaceError) else f"hpsearch: {error}", err=True)
+    return status

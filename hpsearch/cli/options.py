@@ -1,0 +1,24 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path("experiments")
+ExperimentArgument = Annotated[Path, typer.Argument(help="The experiment's folder, or its name below experiments/.")]
+UriOption = Annotated[
+    str | None, typer.Option(help="MLflow server or store; by default experiments/mlflow.db beside the experiment.")
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(help="A running Ray cluster: auto or HOST:PORT; without it, ray stays on this machine."),
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show what Ray itself has to say.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a value: train.epochs=5.")]
+
+
+def experiment_folder(experiment: Path) -> Path:
+    """Return an experiment's folder from its path or, if there is no such path, its name below experiments/."""
+    named = ROOT / experiment
+    return named if not experiment.exists() and (named.exists() or experiment.parent == Path()) else experiment

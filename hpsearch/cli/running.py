@@ -1,0 +1,80 @@
+"""Commands that train: run and confirm."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpsearch.cli.options import (
+    ROOT,
+    AddressOption,
+    ExperimentArgument,
+    SetOption,
+    UriOption,
+    VerboseOption,
+    experiment_folder,
+)
+
+
+def run(
+    space: Annotated[Path, typer.Argument(help="A space file, such as spaces/deepsif.yaml.")],
+    name: Annotated[str | None, typer.Option(help="The experiment's name; by default the space's.")] = None,
+    quick: Annotated[
+        bool, typer.Option(help="Lay the space's `quick` section over it: minutes instead of hours.")
+    ] = False,
+    set_: SetOption = None,
+    trials: Annotated[int | None, typer.Option(help="Trials of the whole experiment (search.trials).")] = None,
+    time: Annotated[str | None, typer.Option(help="Time of the whole search, such as 2h (search.time).")] = None,
+    workers: Annotated[str | None, typer.Option(help="Worker processes, or auto (search.workers).")] = None,
+    seed: Annotated[int | None, typer.Option(help="The experiment's seed (search.seed).")] = None,
+    engine: Annotated[str | None, typer.Option(help="optuna (this machine) or ray (search.engine).")] = None,
+    address: AddressOption = None,
+    verbose: VerboseOption = False,
+    in_process: Annotated[bool, typer.Option(help="One trial at a time in this process, for a debugger.")] = False,
+    confirm: Annotated[bool, typer.Option(help="Train the winner on fresh seeds, as the space says.")] = True,
+    mlflow: Annotated[bool, typer.Option(help="Mirror the experiment in MLflow.")] = True,
+    tracking_uri: UriOption = None,
+    root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
+    quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
+) -> None:
+    """Search a space: train its trials, prune the poor ones, confirm the winner. Running it again goes on with it."""
+    from hpsearch import runner
+    from hpsearch.display import Manner, displayed
+    from hpsearch.engines.bench import Cluster
+    from hpsearch.loading import load_space
+
+    budget = {"trials": trials, "time": time, "workers": workers, "seed": seed, "engine": engine}
+    overrides = [*(set_ or []), *(f"search.{key}={value}" for key, value in budget.items() if value is not None)]
+    loaded = load_space(space, quick=quick, overrides=overrides)
+    folder = runner.experiment_folder(loaded, name=name, root=root, quick=quick)
+    manner = Manner(in_process, Cluster(address, verbose), confirm, mlflow, tracking_uri, quiet, json)
+    raise typer.Exit(
+        displayed(lambda options: runner.run(loaded, folder=folder, options=options), loaded, folder, manner)
+    )
+
+
+def confirm(
+    experiment: ExperimentArgument,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best configurations.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Fresh seeds for each.")] = 5,
+    address: AddressOption = None,
+    verbose: VerboseOption = False,
+    in_process: Annotated[bool, typer.Option(help="In this process, for a debugger.")] = False,
+    mlflow: Annotated[bool, typer.Option(help="Mirror the replicates in MLflow.")] = True,
+    tracking_uri: UriOption = None,
+    quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
+) -> None:
+    """Train an experiment's winners on fresh seeds and score them on the test split."""
+    from hpsearch import runner
+    from hpsearch.display import Manner, displayed
+    from hpsearch.engines.bench import Cluster
+    from hpsearch.loading import open_space
+
+    folder = experiment_folder(experiment)
+    space = open_space(folder)
+    manner = Manner(in_process, Cluster(address, verbose), True, mlflow, tracking_uri, quiet, json)
+    raise typer.Exit(
+        displayed(lambda options: runner.confirm(folder, top=top, seeds=seeds, options=options), space, folder, manner)
+    )

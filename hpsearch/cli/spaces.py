@@ -1,0 +1,60 @@
+"""Commands about space files and families."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpsearch.cli.options import SetOption
+from hpsearch.errors import HpsearchError, Problem, SpaceError
+
+
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="Space files, or folders of them.")],
+    quick: Annotated[bool, typer.Option(help="Check what --quick makes of them.")] = False,
+    set_: SetOption = None,
+) -> None:
+    """Check space files: every name, type, range and requirement, without training anything."""
+    from hpsearch.loading import load_space
+
+    problems: list[Problem] = []
+    for path in _space_files(paths):
+        try:
+            space = load_space(path, quick=quick, overrides=set_ or [])
+        except SpaceError as error:
+            problems += error.problems
+        else:
+            size = "" if space.size is None else f", {space.size} configurations"
+            typer.echo(f"{path}: fine ({len(space.parameters)} ranges{size})")
+    if problems:
+        raise SpaceError(problems)
+
+
+def _space_files(paths: list[Path]) -> list[Path]:
+    files = []
+    for path in paths:
+        found = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
+        if not found:
+            raise HpsearchError(f"{path} holds no .yaml files")
+        files += found
+    return files
+
+
+def schema(family: Annotated[str, typer.Argument(help="A family's name, or FILE.py:CLASS.")]) -> None:
+    """Print the JSON Schema of a family's space files, for editors."""
+    import json
+
+    from hpsearch.families.loading import load_family
+    from hpsearch.space import json_schema
+
+    typer.echo(json.dumps(json_schema(load_family(family, Path()), family), indent=2))
+
+
+def families() -> None:
+    """List the model families and their metrics."""
+    from hpsearch.families.loading import family_names, load_family
+
+    for name in family_names():
+        family = load_family(name, Path())
+        typer.echo(f"{name}: {(type(family).__doc__ or '').splitlines()[0]}")
+        typer.echo("  metrics: " + ", ".join(f"val/{metric} ({goal})" for metric, goal in family.metrics.items()))
