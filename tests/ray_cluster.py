@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.engines.bench import Cluster
-from hpsearch.engines.ray_tune.connection import Connection, import_ray
+from hpsearch.engines.ray_tune.connection import Connection, import_ray, loopback
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parents[1]
 def importable_tests() -> Iterator[None]:
     """Let the actors of clusters that are started in the block import the tests; Ray is imported, bound to loopback."""
     import_ray(Cluster())
-    with pytest.MonkeyPatch.context() as patch:
+    with loopback(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(REPOSITORY), prepend=os.pathsep)
         yield
 

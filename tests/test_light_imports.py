@@ -24,7 +24,16 @@ for words in {commands!r}:
     heavy = [name for name in sys.argv[1].split() if name in sys.modules]
     assert not heavy, (words, heavy)
 """
-QUICK = ["--help", "run --help", "families", "schema char_lm", "schema deepsif", "check spaces", "check spaces --quick"]
+QUICK = [
+    "--help",
+    "run --help",
+    "families",
+    "schema char_lm",
+    "schema deepsif",
+    "check spaces",
+    "check spaces --quick",
+    "cluster --file slurm",
+]
 
 
 def heavy_modules_of(code: str) -> list[str]:

@@ -59,7 +59,7 @@ def _propose() -> Callable[..., dict[str, float] | None]:
     try:
         from hpsearch.engines.ray_tune.pb2 import propose
     except ImportError as error:
-        needed = "the pruner pb2 needs Ray and scikit-learn: pip install 'hpsearch[ray]'"
+        needed = "the pruner pb2 needs Ray and scikit-learn: pip install 'ray[tune]' scikit-learn"
         raise HpsearchError(f"{needed} ({error})") from error
     return propose
 

@@ -2,9 +2,12 @@
 
 import contextlib
 import os
+import signal
 import socket
+import threading
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from hpsearch.engines.bench import Cluster
@@ -23,9 +26,6 @@ _QUIET = {
 }
 _SHARED = {"RAY_ENABLE_ZERO_COPY_TORCH_TENSORS": "1", "RAY_CHDIR_TO_TRIAL_DIR": "0"}
 """For the driver and the workers alike."""
-_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Ray's one way to bind all its servers to 127.0.0.1; elsewhere than on Linux it is the default."""
-
 _ANSWER_SECONDS = 5.0
 
 
@@ -39,7 +39,10 @@ class Connection:
         if not ray.is_initialized():
             if not cluster.verbose:
                 self._stack.enter_context(_no_messages_on_stdout())
-            _initialize(ray, cluster, cpus=cpus)
+            if cluster.address is None:
+                self._stack.enter_context(loopback())
+            with _kept_signal_handlers():
+                _initialize(ray, cluster, cpus=cpus)
             self._stack.callback(ray.shutdown)
 
     def close(self) -> None:
@@ -49,7 +52,7 @@ class Connection:
 
 def import_ray(cluster: Cluster) -> Any:
     """Import Ray with the settings that it reads only then. Errors: HpsearchError when it is not installed."""
-    for name, value in {**_QUIET, **_SHARED, **(_LOOPBACK if cluster.address is None else {})}.items():
+    for name, value in {**_QUIET, **_SHARED}.items():
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
         if not cluster.verbose:
@@ -59,9 +62,44 @@ def import_ray(cluster: Cluster) -> Any:
             import ray.tune
         except ImportError as error:
             raise HpsearchError(
-                f"the engine ray needs a package that is missing ({error}): pip install 'hpsearch[ray]'"
+                f"the engine ray needs a package that is missing ({error}): pip install 'ray[tune]'"
             ) from error
     return ray
+
+
+@contextlib.contextmanager
+def loopback() -> Iterator[None]:
+    """Have clusters that are started in the block bind all their servers to 127.0.0.1.
+
+    It is Ray's default but on Linux, and has one switch, which Ray's processes read from the environment.
+    """
+    from ray._private import ray_constants
+
+    name = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+    before, known = os.environ.get(name), ray_constants.ENABLE_RAY_CLUSTER
+    os.environ[name], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = known
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+@contextlib.contextmanager
+def _kept_signal_handlers() -> Iterator[None]:
+    """Undo that Ray puts a handler of its own for SIGTERM, which would end the search without a word."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -85,7 +123,6 @@ def _initialize(ray: Any, cluster: Cluster, *, cpus: int) -> None:
         "runtime_env": {"env_vars": {**_SHARED, "PYTHONUNBUFFERED": "1"}},
     }
     if cluster.address is None:
-        ray._private.ray_constants.ENABLE_RAY_CLUSTER = False  # in case that Ray was imported before we set _LOOPBACK
         options |= {"address": "local", "num_cpus": cpus, "include_dashboard": cluster.dashboard}
     else:
         options |= {"address": _reachable(cluster.address)}
@@ -94,7 +131,14 @@ def _initialize(ray: Any, cluster: Cluster, *, cpus: int) -> None:
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         where = "on this machine" if cluster.address is None else f"at {cluster.address}"
         reason = str(error).splitlines()[0]
-        raise HpsearchError(f"no Ray cluster {where} can be had: {reason}") from error
+        raise HpsearchError(f"no Ray cluster {where} can be had: {reason}{_token_hint(cluster)}") from error
+
+
+def _token_hint(cluster: Cluster) -> str:
+    """Say what may be wrong when a token lies there, which clusters that `ray start` begins then ask for."""
+    if cluster.address is None or "RAY_AUTH_MODE" in os.environ or not (Path.home() / ".ray" / "auth_token").exists():
+        return ""
+    return "; this machine has a token for Ray, so it may be that RAY_AUTH_MODE=token has to be set"
 
 
 def _reachable(address: str) -> str:

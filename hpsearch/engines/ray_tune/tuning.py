@@ -46,6 +46,8 @@ class Wire:
     closing: threading.Event = field(default_factory=threading.Event)
     room: threading.Event = field(default_factory=threading.Event)
     """Set when an order has ended, so that another one may soon come."""
+    most: int = 0
+    """The most orders that there have been at a time."""
     actors: dict[int, Any] = field(default_factory=dict)
     """The Ray actor that runs an order, by its ticket."""
 
@@ -110,6 +112,16 @@ class _Decisions(FIFOScheduler):
     def __init__(self, wire: Wire) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Ray's
         self._wire = wire
+        self._kept = 0
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Have Tune keep as many idle actors as there have been orders at a time, for the orders to come.
+
+        By itself it keeps one, ends the others, and starts new processes a moment later.
+        """
+        while self._kept < self._wire.most:
+            tune_controller._actor_cache.increase_max(trial.placement_group_factory)
+            self._kept += 1
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Hand a message on; a trial that does not go on has been written down already."""

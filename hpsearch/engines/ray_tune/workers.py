@@ -21,6 +21,8 @@ from hpsearch.records import Decision, Outcome
 _LOOK_SECONDS = 2.0
 """How often the cluster is asked for its nodes: they come and go."""
 _FALSE_STARTS = 2
+_NODE_MEMORY = "address the out of memory issue"
+"""What Ray says when its memory monitor has ended a process, and only then."""
 _SHARE = "hpsearch.engines.ray_tune.node_data:shared"
 _OUTCOME_OF = {Decision.PRUNE: Outcome.PRUNED, Decision.TIME_OUT: Outcome.TIMED_OUT, Decision.PAUSE: None}
 
@@ -91,6 +93,7 @@ class TuneWorkers:
             self._storage.keep(job.run)
         self._tickets += 1
         self._jobs[self._tickets] = job
+        self._wire.most = max(self._wire.most, len(self._jobs))
         self._wire.orders.put(self._order(job))
 
     def _order(self, job: Job) -> dict[str, Any]:
@@ -160,7 +163,7 @@ class TuneWorkers:
         if not spoke and self._false_starts[job.run] < _FALSE_STARTS:
             self._false_starts[job.run] += 1
             self.start(job)
-        elif "OutOfMemoryError" in reason:
+        elif _NODE_MEMORY in reason:
             handler.ended(job, Ended(Outcome.OUT_OF_MEMORY, "its node ran out of memory, and Ray ended its process"))
         else:
             handler.lost(job, _death(reason))

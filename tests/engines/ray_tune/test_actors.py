@@ -5,6 +5,7 @@ One cluster and one run of Tune serve all tests of this file.
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,17 +87,22 @@ class Crew:
         return (self.folder / f"trials/{self._jobs - 1:04d}" / OUTPUT).read_text(encoding="utf-8", errors="replace")
 
 
-@pytest.fixture(scope="module")
-def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
-    folder = tmp_path_factory.mktemp("actors")
-    space = load_space(write_space(folder), overrides=["search.engine=ray"])
+@contextmanager
+def crew_of(folder: Path, *, workers: int) -> Iterator[Crew]:
+    space = load_space(write_space(folder, workers=workers), overrides=["search.engine=ray"])
     spec = ObjectiveSpec("tests.engines.objectives:make_deeds", {"folder": str(folder), "threads": 0})
     with own_cluster(cpus=2):
-        workers = TuneWorkers(Bench(folder, Log(folder / LOG), space, spec, lock=-1))
+        actors = TuneWorkers(Bench(folder, Log(folder / LOG), space, spec, lock=-1))
         try:
-            yield Crew(workers, folder)
+            yield Crew(actors, folder)
         finally:
-            workers.close()
+            actors.close()
+
+
+@pytest.fixture(scope="module")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+    with crew_of(tmp_path_factory.mktemp("actors"), workers=1) as crew:
+        yield crew
 
 
 def test_jobs_share_a_process(crew: Crew) -> None:
@@ -161,3 +167,15 @@ def test_each_trial_computes_with_its_cpus(crew: Crew) -> None:
     assert ended.scores["threads"] == 1
     (path,) = crew.folder.glob("trials/*/environment")
     assert "OMP_NUM_THREADS=1\n" in path.read_text(encoding="utf-8")
+
+
+def test_actors_that_become_idle_together_are_all_kept(tmp_path: Path) -> None:
+    with crew_of(tmp_path, workers=2) as crew:
+        for _ in range(3):
+            (tmp_path / "go").unlink(missing_ok=True)
+            runs = {crew.start("wait_for_a_file").run, crew.start("wait_for_a_file").run}
+            crew.serve_until(lambda runs=runs: runs <= {run for run, _ in crew.hearing.reports})
+            (tmp_path / "go").touch()
+            crew.serve_until(lambda runs=runs: runs <= {*crew.hearing.endings})
+            time.sleep(0.5)  # long enough for Tune to have second thoughts
+    assert len((tmp_path / "loads").read_text().splitlines()) == 2

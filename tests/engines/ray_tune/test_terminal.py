@@ -73,6 +73,17 @@ def test_killed_and_run_again_it_is_the_search_that_was_never_broken(terminal: T
     assert essence(terminal.experiment) == essence(terminal.folder / "experiments" / "unbroken")
 
 
+def test_a_terminated_search_saves_its_trials(terminal: Terminal) -> None:
+    """SIGTERM, as a scheduler of jobs sends it; Ray would have a handler of its own for it."""
+    write_space(terminal.folder, trials=2, epochs=6, data="data: {seconds: 0.3}")
+    command = terminal.start("--engine", "ray", in_process=False)
+    terminal.wait_for(count("report", 2), command)
+    os.kill(command.pid, signal.SIGTERM)
+    assert command.wait() == 130
+    assert "The same command goes on" in command.output
+    terminal.wait_until_alone()
+
+
 def test_two_times_ctrl_c_ends_at_once(terminal: Terminal) -> None:
     write_space(terminal.folder, trials=2, data="data: {trouble: hang}")
     command = terminal.start("--engine", "ray", in_process=False)

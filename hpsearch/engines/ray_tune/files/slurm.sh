@@ -51,6 +51,7 @@ end() {
     trap '' USR1
     kill "${running[@]}" 2>/dev/null || true
     wait
+    running=()
 }
 trap end EXIT
 trap 'exit 143' TERM
