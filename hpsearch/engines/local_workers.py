@@ -27,6 +27,10 @@ def open_workers(bench: Bench) -> Workers:
 
     Of the search's resources, only the part of a GPU means something here.
     """
+    if bench.cluster.address is not None:
+        raise HpsearchError(
+            f"the cluster at {bench.cluster.address} is of no use to the engine optuna; say --engine ray"
+        )
     resources = bench.space.search.resources
     if resources.custom or resources.processes > 1:
         raise HpsearchError("search.resources: custom resources and several processes need the engine ray")

@@ -30,7 +30,8 @@ WORKERS = 2
 
 
 def toy_search(folder: Path, *overrides: str, trials: int) -> Space:
-    return load_space(write_space(folder, trials=trials, workers=WORKERS), overrides=overrides)
+    path = write_space(folder, trials=trials, workers=WORKERS, rate="{log: [1e-3, 0.03]}")
+    return load_space(path, overrides=overrides)
 
 
 def local(folder: Path, trials: int) -> int:

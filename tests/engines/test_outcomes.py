@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
+from hpsearch.engines.bench import Cluster
 from hpsearch.engines.coordinator import Why
-from hpsearch.errors import SearchFailedError
+from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.loading import load_space
 from hpsearch.records import Outcome, RunRecord
 from hpsearch.runner import Options, run
-from tests.toy_spaces import toy_space
+from tests.toy_spaces import toy_space, write_space
 
 HERE = Options(in_process=True)
 
@@ -159,3 +160,17 @@ def test_configuration_and_provenance_stand_in_the_folder(tmp_path: Path) -> Non
     assert resolved["versions"]["torch"].startswith("2.")
     assert config["config"]["train"]["epochs"] == 3
     assert config["config"]["model"]["width"] == config["params"]["model.width"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "cluster", "message"),
+    [
+        ("search.resources.custom={tape: 1}", Cluster(), "need the engine ray"),
+        ("search.resources.processes=2", Cluster(), "keeps to one process so far"),
+        ("search.trials=1", Cluster("auto"), "is nothing to the engine optuna; say --engine ray"),
+    ],
+)
+def test_what_only_a_cluster_has_is_refused(tmp_path: Path, setting: str, cluster: Cluster, message: str) -> None:
+    space = load_space(write_space(tmp_path), overrides=[setting])
+    with pytest.raises(HpsearchError, match=message):
+        run(space, folder=tmp_path / "toy", options=Options(cluster=cluster))

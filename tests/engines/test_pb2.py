@@ -88,5 +88,5 @@ def test_a_search(camp: Camp, tmp_path: Path) -> None:
 def test_without_ray_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray.tune.schedulers", None)
     monkeypatch.delitem(sys.modules, "hpsearch.engines.ray_tune.pb2", raising=False)
-    with pytest.raises(HpsearchError, match=r"pip install 'hpsearch\[ray\]'"):
+    with pytest.raises(HpsearchError, match=r"pip install 'ray.tune.' scikit-learn"):
         Camp(tmp_path, pruner=PB2).run()

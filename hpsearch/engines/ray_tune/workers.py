@@ -52,7 +52,7 @@ class TuneWorkers:
 
     def _join(self) -> None:
         """Join the cluster and start Tune. Errors: HpsearchError when no node has room for a trial."""
-        self._ray = import_ray(self._bench.cluster)
+        self._ray = import_ray(self._bench.cluster)  # first, since it sets what Ray reads when it is imported
         from hpsearch.engines.ray_tune.tuning import Tuning, Wire
 
         connection = Connection(self._bench.cluster, cpus=self._own_cpus())
