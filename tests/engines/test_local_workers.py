@@ -10,36 +10,15 @@ from typing import Any
 
 import pytest
 
-from hpsearch.engines import Ended, Job, ObjectiveSpec, Report
+from hpsearch.engines import Job, ObjectiveSpec
 from hpsearch.engines.local_workers import ProcessWorkers
 from hpsearch.engines.machine import Share, shares
 from hpsearch.errors import ExperimentBusyError
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.experiment.lock import locked
-from hpsearch.records import Decision, Outcome
+from hpsearch.records import Outcome
+from tests.engines.hearing import Hearing
 from tests.engines.sessions import MARK, PATIENCE, REPOSITORY, Terminal
-
-
-class Hearing:
-    """A handler that takes notes, lets everything go on, and is told when a job is over."""
-
-    def __init__(self) -> None:
-        self.reports: list[tuple[str, int]] = []
-        self.endings: dict[str, Ended] = {}
-        self.losses: dict[str, str] = {}
-
-    def started(self, job: Job) -> None:
-        pass
-
-    def reported(self, job: Job, report: Report) -> Decision:
-        self.reports.append((job.run, report.step))
-        return Decision.CONTINUE
-
-    def ended(self, job: Job, ended: Ended) -> None:
-        self.endings[job.run] = ended
-
-    def lost(self, job: Job, reason: str) -> None:
-        self.losses[job.run] = reason
 
 
 class Crew:

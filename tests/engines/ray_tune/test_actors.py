@@ -3,105 +3,21 @@
 One cluster and one run of Tune serve all tests of this file.
 """
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from hpsearch.engines import Ended, Job, ObjectiveSpec, Report
-from hpsearch.engines.bench import Bench
-from hpsearch.engines.ray_tune.workers import TuneWorkers
-from hpsearch.experiment.layout import LOG, OUTPUT
-from hpsearch.experiment.log import Log
-from hpsearch.loading import load_space
+from hpsearch.engines import Ended
 from hpsearch.records import Decision, Outcome
-from tests.ray_cluster import own_cluster
-from tests.toy_spaces import write_space
+from tests.engines.ray_tune.crew import Crew, crew_of
 
 pytestmark = pytest.mark.slow
-PATIENCE = 120.0
-
-
-@dataclass
-class Hearing:
-    """A handler that takes notes and answers every report with `decision`."""
-
-    decision: Decision = Decision.CONTINUE
-    reports: list[tuple[str, int]] = field(default_factory=list)
-    endings: dict[str, Ended] = field(default_factory=dict)
-    losses: dict[str, str] = field(default_factory=dict)
-
-    def started(self, job: Job) -> None:
-        pass
-
-    def reported(self, job: Job, report: Report) -> Decision:
-        self.reports.append((job.run, report.step))
-        return self.decision
-
-    def ended(self, job: Job, ended: Ended) -> None:
-        self.endings[job.run] = ended
-
-    def lost(self, job: Job, reason: str) -> None:
-        self.losses[job.run] = reason
-
-
-class Crew:
-    """The workers, driven as the coordinator drives them."""
-
-    def __init__(self, workers: TuneWorkers, folder: Path) -> None:
-        self.workers = workers
-        self.folder = folder
-        self.hearing = Hearing()
-        self._jobs = 0
-
-    def start(self, deed: str, **params: object) -> Job:
-        job = Job(f"trials/{self._jobs:04d}", self._jobs, {"deed": deed, **params}, config={}, seeds={})
-        self._jobs += 1
-        (self.folder / job.run).mkdir(parents=True)
-        self.serve_until(lambda: self.workers.idle)
-        self.workers.start(job)
-        return job
-
-    def serve_until(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, "it never came true"
-            self.workers.serve(self.hearing, timeout=0.1)
-
-    def run(self, deed: str, *, decision: Decision = Decision.CONTINUE, **params: object) -> Ended | str:
-        """Run a job to its end; return the ending, or why it was lost."""
-        self.hearing.decision = decision
-        job = self.start(deed, **params)
-        self.serve_until(lambda: job.run in self.hearing.endings or job.run in self.hearing.losses)
-        return self.hearing.endings.get(job.run) or self.hearing.losses[job.run]
-
-    def pid(self) -> float:
-        ended = self.run("nothing")
-        assert isinstance(ended, Ended)
-        return ended.scores["pid"]
-
-    def output(self) -> str:
-        return (self.folder / f"trials/{self._jobs - 1:04d}" / OUTPUT).read_text(encoding="utf-8", errors="replace")
-
-
-@contextmanager
-def crew_of(folder: Path, *, workers: int) -> Iterator[Crew]:
-    space = load_space(write_space(folder, workers=workers), overrides=["search.engine=ray"])
-    spec = ObjectiveSpec("tests.engines.objectives:make_deeds", {"folder": str(folder), "threads": 0})
-    with own_cluster(cpus=2):
-        actors = TuneWorkers(Bench(folder, Log(folder / LOG), space, spec, lock=-1))
-        try:
-            yield Crew(actors, folder)
-        finally:
-            actors.close()
+DEEDS = "tests.engines.objectives:make_deeds"
 
 
 @pytest.fixture(scope="module")
 def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
-    with crew_of(tmp_path_factory.mktemp("actors"), workers=1) as crew:
+    with crew_of(tmp_path_factory.mktemp("actors"), DEEDS, threads=0) as crew:
         yield crew
 
 
@@ -167,15 +83,3 @@ def test_each_trial_computes_with_its_cpus(crew: Crew) -> None:
     assert ended.scores["threads"] == 1
     (path,) = crew.folder.glob("trials/*/environment")
     assert "OMP_NUM_THREADS=1\n" in path.read_text(encoding="utf-8")
-
-
-def test_actors_that_become_idle_together_are_all_kept(tmp_path: Path) -> None:
-    with crew_of(tmp_path, workers=2) as crew:
-        for _ in range(3):
-            (tmp_path / "go").unlink(missing_ok=True)
-            runs = {crew.start("wait_for_a_file").run, crew.start("wait_for_a_file").run}
-            crew.serve_until(lambda runs=runs: runs <= {run for run, _ in crew.hearing.reports})
-            (tmp_path / "go").touch()
-            crew.serve_until(lambda runs=runs: runs <= {*crew.hearing.endings})
-            time.sleep(0.5)  # long enough for Tune to have second thoughts
-    assert len((tmp_path / "loads").read_text().splitlines()) == 2

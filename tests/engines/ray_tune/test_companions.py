@@ -9,16 +9,9 @@ import pytest
 import torch
 import torch.distributed as distributed
 
-from hpsearch.engines import Ended, Job, ObjectiveSpec, Report, Reporter
-from hpsearch.engines.bench import Bench
-from hpsearch.engines.ray_tune.workers import TuneWorkers
-from hpsearch.experiment.layout import LOG
-from hpsearch.experiment.log import Log
-from hpsearch.loading import load_space
+from hpsearch.engines import Ended, Job, Report, Reporter
 from hpsearch.records import Decision, Outcome
-from tests.engines.ray_tune.test_actors import Crew
-from tests.ray_cluster import own_cluster
-from tests.toy_spaces import write_space
+from tests.engines.ray_tune.crew import Crew, crew_of
 
 pytestmark = pytest.mark.slow
 
@@ -55,15 +48,9 @@ def make_sums(**arguments: Any) -> Sums:
 
 @pytest.fixture(scope="module")
 def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
-    folder = tmp_path_factory.mktemp("companions")
-    space = load_space(write_space(folder), overrides=["search.engine=ray", "search.resources.processes=2"])
-    spec = ObjectiveSpec("tests.engines.ray_tune.test_companions:make_sums", {"folder": str(folder)})
-    with own_cluster(cpus=2):
-        workers = TuneWorkers(Bench(folder, Log(folder / LOG), space, spec, lock=-1))
-        try:
-            yield Crew(workers, folder)
-        finally:
-            workers.close()
+    target = "tests.engines.ray_tune.test_companions:make_sums"
+    with crew_of(tmp_path_factory.mktemp("companions"), target, "search.resources.processes=2") as crew:
+        yield crew
 
 
 def ranks(crew: Crew) -> list[str]:
