@@ -14,12 +14,11 @@ from hpsearch.space import Space
 class Cluster:
     """Where a cluster is found: `address` is `auto`, HOST:PORT, or None for one of this machine's own.
 
-    `verbose` lets the cluster's own messages through; `dashboard` starts its page.
+    `verbose` lets the cluster's own messages through.
     """
 
     address: str | None = None
     verbose: bool = False
-    dashboard: bool = False
 
 
 @dataclass(frozen=True)

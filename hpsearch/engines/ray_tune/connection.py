@@ -123,7 +123,7 @@ def _initialize(ray: Any, cluster: Cluster, *, cpus: int) -> None:
         "runtime_env": {"env_vars": {**_SHARED, "PYTHONUNBUFFERED": "1"}},
     }
     if cluster.address is None:
-        options |= {"address": "local", "num_cpus": cpus, "include_dashboard": cluster.dashboard}
+        options |= {"address": "local", "num_cpus": cpus, "include_dashboard": False}
     else:
         options |= {"address": _reachable(cluster.address)}
     try:

@@ -52,6 +52,10 @@ class TuneWorkers:
 
     def _join(self) -> None:
         """Join the cluster and start Tune. Errors: HpsearchError when no node has room for a trial."""
+        address = self._bench.cluster.address
+        text = f"joining the Ray cluster at {address}" if address else "starting Ray on this machine"
+        for observer in self._bench.observers:
+            observer.observe({"event": "note", "text": text})
         self._ray = import_ray(self._bench.cluster)  # first, since it sets what Ray reads when it is imported
         from hpsearch.engines.ray_tune.tuning import Tuning, Wire
 
