@@ -15,14 +15,14 @@ WAIT_SECONDS = 5.0
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[int]:
-    """Hold the folder's lock; yield its file descriptor.
+def locked(folder: Path, *, patience: float = WAIT_SECONDS) -> Iterator[int]:
+    """Hold the folder's lock; yield its file descriptor. `patience`: seconds to wait for it.
 
     Workers inherit the descriptor, so that the lock is held until the last of them is gone. The kernel lets go
     of it when the processes end, however they end. Errors: ExperimentBusyError.
     """
     with (folder / LOCK).open("a+") as file:
-        _take(file.fileno(), folder)
+        _take(file.fileno(), folder, patience)
         file.seek(0)
         file.truncate()
         file.write(str(os.getpid()))
@@ -30,8 +30,8 @@ def locked(folder: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-def _take(descriptor: int, folder: Path) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
+def _take(descriptor: int, folder: Path, patience: float) -> None:
+    deadline = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,12 +16,16 @@ LONGEST_PAUSE = 60.0
 class MlflowTracker:
     """Mirrors `folder` on a thread of its own: MLflow's import, its database and its outages never delay the search.
 
-    `warn` is called on that thread, at most once, when MLflow cannot be written.
+    `warn` is called on that thread, at most once, when MLflow cannot be written. `pause`: seconds between two rounds,
+    more of them after failures.
     """
 
-    def __init__(self, folder: Path, tracking_uri: str | None, *, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, tracking_uri: str | None, *, warn: Callable[[str], None], pause: float = PAUSE
+    ) -> None:
         self._mirror = MlflowMirror(folder, tracking_uri)
         self._warn = warn
+        self._pause = pause
         self._warned = False
         self._complete = False
         self._news = threading.Event()
@@ -41,7 +45,7 @@ class MlflowTracker:
         return self._complete
 
     def _work(self) -> None:
-        pause = PAUSE
+        pause = self._pause
         while True:
             self._news.wait(IDLE)
             self._news.clear()
@@ -51,7 +55,7 @@ class MlflowTracker:
                 self._mirror.close()
                 self._complete = caught_up
                 return
-            pause = PAUSE if caught_up else min(2 * pause, LONGEST_PAUSE)
+            pause = self._pause if caught_up else min(2 * pause, LONGEST_PAUSE)
             self._closing.wait(pause)
 
     def _catch_up(self, *, final: bool) -> bool:

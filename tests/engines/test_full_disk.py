@@ -23,7 +23,9 @@ class Disk:
     def resize(self, size: str, *, first: bool = False) -> bool:
         """Mount it, or mount it again; say whether this machine lets us."""
         options = f"size={size}" if first else f"remount,size={size}"
-        line = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self._folder)]
+        program = shutil.which("mount")
+        assert program is not None, "mount is not installed"
+        line = [program, "-t", "tmpfs", "-o", options, "tmpfs", str(self._folder)]
         return subprocess.run(line, capture_output=True, check=False).returncode == 0
 
     def remove(self) -> None:
@@ -33,8 +35,8 @@ class Disk:
 @pytest.fixture
 def disk(terminal: Terminal) -> Iterator[Disk]:
     made = Disk(terminal.folder / "experiments")
-    if os.geteuid() != 0 or shutil.which("mount") is None or not made.resize("10m", first=True):
-        pytest.skip("only root may mount a small file system")
+    if os.geteuid() != 0 or not made.resize("10m", first=True):
+        pytest.skip("this machine lets nobody but root mount a file system, or not even root, as in some containers")
     yield made
     made.remove()
 

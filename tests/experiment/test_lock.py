@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import ExperimentBusyError
-from hpsearch.experiment import lock
 from hpsearch.experiment.lock import locked
 
 HOLD = """
@@ -21,11 +20,6 @@ with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "WAIT_SECONDS", 0.3)
 
 
 @contextmanager
@@ -43,7 +37,7 @@ def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_held_folder_is_refused_and_its_holder_named(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         expected = rf"is being run by another process \(process id {process.pid}\); wait for it or stop it"
-        with pytest.raises(ExperimentBusyError, match=expected), locked(tmp_path):
+        with pytest.raises(ExperimentBusyError, match=expected), locked(tmp_path, patience=0.3):
             pass
         assert process.poll() is None
 
@@ -52,15 +46,14 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         process.kill()
         process.wait()
-        with locked(tmp_path):
+        with locked(tmp_path, patience=0.3):
             pass
 
 
-def test_a_start_waits_for_a_holder_that_is_about_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "WAIT_SECONDS", 60.0)
+def test_a_start_waits_for_a_holder_that_is_about_to_go(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         threading.Timer(0.5, process.kill).start()
-        with locked(tmp_path):
+        with locked(tmp_path, patience=60.0):
             pass
 
 
@@ -72,7 +65,7 @@ def test_another_folder_is_free(tmp_path: Path) -> None:
 
 
 def test_two_sessions_in_one_process_are_two(tmp_path: Path) -> None:
-    with locked(tmp_path), pytest.raises(ExperimentBusyError), locked(tmp_path):
+    with locked(tmp_path), pytest.raises(ExperimentBusyError), locked(tmp_path, patience=0.3):
         pass
     with locked(tmp_path):
         pass

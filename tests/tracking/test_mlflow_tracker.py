@@ -62,7 +62,6 @@ def test_all_work_is_done_on_the_thread(folder: ExperimentFolder, monkeypatch: p
 
 
 def test_a_server_that_is_away_is_warned_of_once(folder: ExperimentFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpsearch.tracking.mlflow_tracker.PAUSE", 0.01)
     warnings: list[str] = []
     rounds = threading.Semaphore(0)
     real = MlflowTracker._catch_up
@@ -72,7 +71,7 @@ def test_a_server_that_is_away_is_warned_of_once(folder: ExperimentFolder, monke
         return real(self, final=final)
 
     monkeypatch.setattr(MlflowTracker, "_catch_up", counted)
-    tracker = MlflowTracker(folder.path, f"http://127.0.0.1:{free_port()}", warn=warnings.append)
+    tracker = MlflowTracker(folder.path, f"http://127.0.0.1:{free_port()}", warn=warnings.append, pause=0.01)
     for number in range(3):
         folder.trial(number, Outcome.COMPLETE, (0.5,))
         tracker.notify()
