@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from hpsearch.engines import Exploit, Job, Report
 from hpsearch.engines.progress import RunProgress, progress_of
 from hpsearch.experiment.files import append_json_line, copy_atomically, read_lines, remove_leftovers, write_json
-from hpsearch.experiment.layout import BEST, CHECKPOINT, CONFIG, FORMAT_VERSION, METRICS, OUTPUT
+from hpsearch.experiment.layout import BEST, CHECKPOINT, CONFIG, FORMAT_VERSION, METRICS, NUMBERED, OUTPUT
 from hpsearch.experiment.log import Event, Log
 from hpsearch.records import Outcome
 
@@ -78,6 +78,8 @@ class Ledger:
         job, change = exploit.job, exploit.job.changes[-1]
         for name in (CHECKPOINT, BEST, METRICS):
             copy_atomically(self._folder / exploit.donor / name, self._folder / job.run / name)
+        for kept in (self._folder / job.run).glob(NUMBERED):
+            kept.unlink()  # they are of the training that ends here
         self._configure(job)
         self._progress[job.run].copy(self._progress[exploit.donor])
         fields = {"step": change["step"], "donor": exploit.donor, "params": dict(change["params"])}

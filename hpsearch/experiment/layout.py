@@ -22,6 +22,8 @@ CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
+NUMBERED = "checkpoint-*.pt"
+"""Kept checkpoints, see `train.keep`."""
 OUTPUT = "output.log"
 
 

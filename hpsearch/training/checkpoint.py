@@ -1,10 +1,13 @@
-"""The two files of a training: `checkpoint.pt`, from which it goes on, and `best.pt`, the weights of its best step.
+"""The files of a training: `checkpoint.pt`, from which it goes on, and `best.pt`, the weights of its best step.
 
-Both hold tensors and plain values only and are read with `weights_only=True`; both are replaced in one piece.
+With `train.keep` also numbered ones such as `checkpoint-000012.pt`: each is what `checkpoint.pt` was after that step,
+and copied over it the training goes on from there. All hold tensors and plain values only, are read with
+`weights_only=True`, and are replaced in one piece.
 """
 
 import io
 import pickle
+import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -15,10 +18,12 @@ from torch import nn
 
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.files import write_atomically
+from hpsearch.experiment.layout import NUMBERED
 
 FORMAT_VERSION = 1
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
+
 _UNREADABLE = (RuntimeError, EOFError, LookupError, ValueError, OSError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
@@ -58,6 +63,30 @@ def reached_step(folder: Path) -> int:
     """Return the reported step at which the checkpoint of a folder was taken; 0 when there is none that can be read."""
     content = load_checkpoint(folder)
     return 0 if content is None else int(content["progress"]["evaluations"][-1]["step"])
+
+
+def numbered(step: int) -> str:
+    """Return the name of the checkpoint that is kept of a step."""
+    return f"checkpoint-{step:06d}.pt"
+
+
+def numbered_steps(folder: Path) -> list[int]:
+    """Return the steps of the numbered checkpoints in a folder, in order."""
+    found = (re.fullmatch(r"checkpoint-(\d+)\.pt", path.name) for path in folder.glob(NUMBERED))
+    return sorted(int(match[1]) for match in found if match)
+
+
+def remove_old(folder: Path, *, step: int, last: int | None, best: int | None) -> None:
+    """Leave the `last` numbered checkpoints up to `step`, and that of the best step.
+
+    Those of later steps are from a training that was begun anew or copied: they go too.
+    """
+    steps = numbered_steps(folder)
+    past = [number for number in steps if number <= step]
+    kept = {*(past if last is None else past[-last:]), best}
+    for number in steps:
+        if number not in kept:
+            (folder / numbered(number)).unlink()
 
 
 def save_best(folder: Path, model: nn.Module, *, step: int, metric: str, value: float) -> None:

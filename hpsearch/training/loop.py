@@ -18,7 +18,7 @@ import torch
 from hpsearch.errors import DivergedError, UnknownNameError
 from hpsearch.records import Decision, Monitor
 from hpsearch.seeds import Seeds
-from hpsearch.training.checkpoint import CHECKPOINT, load_checkpoint, save, save_best
+from hpsearch.training.checkpoint import CHECKPOINT, load_checkpoint, numbered, remove_old, save, save_best
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.optimizers import set_rates
 from hpsearch.training.random_state import isolated, kept_random_state
@@ -47,7 +47,8 @@ def fit(
 ) -> FitResult:
     """Train a task's model, going on from the checkpoint in `folder` if there is one, and report every evaluation.
 
-    At an evaluation `best.pt` (if the monitored metric improved) and `checkpoint.pt` are written before the report.
+    At an evaluation `best.pt` (if the monitored metric improved) and `checkpoint.pt` are written before the report,
+    and a numbered checkpoint where `settings.keep` wants one.
     After a resume the checkpoint's evaluations are reported once more: whoever receives reports ignores steps it knows.
     The answer to the last report of a training is not acted on, as nothing is left to stop. Without a folder
     nothing is saved, and a paused training cannot go on. A `device` other than `auto` goes before `settings.device`.
@@ -141,8 +142,18 @@ def _once_in_a_while(training: Training, folder: Path | None, report: Report) ->
     _judge(training, evaluation, folder)
     training.progress.evaluations.append(replace(evaluation, final=training.progress.finished))
     if folder is not None:
-        save(folder / CHECKPOINT, capture(training))
+        _save(training, folder)
     return _ask(training, report)
+
+
+def _save(training: Training, folder: Path) -> None:
+    """Write the checkpoint; before it the numbered one where one is due, so that a kill between them loses neither."""
+    content, keep, progress = capture(training), training.settings.keep, training.progress
+    if keep:
+        if len(progress.evaluations) % keep.every == 0:
+            save(folder / numbered(training.reported_step), content)
+        remove_old(folder, step=training.reported_step, last=keep.last, best=progress.best_step)
+    save(folder / CHECKPOINT, content)
 
 
 def _evaluate(training: Training) -> Evaluation:

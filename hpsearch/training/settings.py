@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from hpsearch.settings import FIXED, UNFOLD, Option, Settings
+from hpsearch.training.execution import Keep
 
 
 class AdamW(Option):
@@ -120,3 +121,9 @@ class TrainSettings(Settings):
     evaluate: Annotated[Evaluate, FIXED] = Evaluate(epochs=1)
     deterministic: Annotated[bool, FIXED] = True
     device: Annotated[str, FIXED] = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    keep: Annotated[Keep | None, FIXED] = None
+    """Numbered checkpoints besides the latest and the best."""
+
+
+EXECUTION = frozenset({"device", "keep"})
+"""The settings that say where and how a training runs: a checkpoint's training goes on although they have changed."""

@@ -19,7 +19,7 @@ from hpsearch.training.precision import check_precision, gradient_scaler
 from hpsearch.training.random_state import capture_random_state, restore_random_state, seed_everything
 from hpsearch.training.rates import count_warmup_steps
 from hpsearch.training.results import Evaluation
-from hpsearch.training.settings import TrainSettings
+from hpsearch.training.settings import EXECUTION, TrainSettings
 from hpsearch.training.step import Stepper
 from hpsearch.training.stopping import Patience
 from hpsearch.training.stopwatch import Stopwatch
@@ -213,7 +213,7 @@ def _changed_from(before: TrainSettings, training: Training, then: Mapping[str, 
 
 
 def _identity(settings: TrainSettings, seeds: Seeds, monitor: Monitor, *, examples: int) -> dict[str, Any]:
-    """Return plain values: the device is left out, since a training may go on elsewhere."""
+    """Return plain values without those settings that a training may change when it goes on."""
     return {
         **_plain(settings),
         "seeds": seeds.model_dump(mode="json"),
@@ -223,7 +223,7 @@ def _identity(settings: TrainSettings, seeds: Seeds, monitor: Monitor, *, exampl
 
 
 def _plain(settings: TrainSettings) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude={"device"})
+    return settings.model_dump(mode="json", exclude=EXECUTION)
 
 
 def _check_identity(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
