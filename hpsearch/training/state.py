@@ -223,7 +223,7 @@ def _identity(settings: TrainSettings, seeds: Seeds, monitor: Monitor, *, exampl
 
 
 def _plain(settings: TrainSettings) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude=EXECUTION)
+    return settings.model_dump(mode="json", exclude=set(EXECUTION))
 
 
 def _check_identity(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
