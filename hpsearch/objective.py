@@ -1,6 +1,7 @@
 """What a worker does with a job: settings -> family -> task -> the shared loop. The one place where these meet."""
 
 import json
+import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from torch import nn
 
 from hpsearch.engines import Ended, Job, Report, Reporter
 from hpsearch.engines.running import resolve
+from hpsearch.experiment.artifacts import write_heat_map
+from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import BEST
 from hpsearch.families.loading import load_family
 from hpsearch.records import Decision, Goal, Metrics, Monitor, Outcome
@@ -99,8 +102,12 @@ class FamilyObjective:
             task = self._family.task(configs[number], splits)
         outcome = _OUTCOME_OF[result.decision]
         scores: Metrics = {}
-        if job.replicate is not None and outcome is Outcome.COMPLETE:
-            scores = self._test_scores(task, splits, configs[number], job, result.model)
+        if outcome is Outcome.COMPLETE:
+            if self._at_best:
+                load_weights(result.model, self._folder / job.run / BEST)
+            self._write_artifacts(task, job, result.model)
+            if job.replicate is not None:
+                scores = self._test_scores(task, splits, configs[number], result.model)
         reason = "stopped early: no further gain" if result.stopped_early else None
         return Ended(outcome, reason, seconds=result.seconds, scores=scores)
 
@@ -133,10 +140,26 @@ class FamilyObjective:
             self._splits, self._data_key = Splits(load, sealed=True), key
         return self._splits
 
-    def _test_scores(self, task: Task, splits: Splits, config: Any, job: Job, model: nn.Module) -> dict[str, float]:
-        """Score the weights that the objective's rule chose: those of the best step, or the last ones."""
-        if self._at_best:
-            load_weights(model, self._folder / job.run / BEST)
+    def _write_artifacts(self, task: Task, job: Job, model: nn.Module) -> None:
+        """Write what the family shows of the trained model, which has the weights that the objective's rule chose.
+
+        What cannot be shown does not take a finished training with it: that is a warning in the run's output.
+        """
+        try:
+            with torch.no_grad():
+                artifacts = task.artifacts(model.eval())
+            if artifacts:
+                from hpsearch.report.heat_maps import heat_map_png
+
+            for name, heat_map in artifacts.items():
+                write_heat_map(self._folder / job.run, name, heat_map, picture=heat_map_png(heat_map))
+        except Exception as error:
+            if no_room(error):
+                raise
+            warnings.warn(f"no artifacts: {type(error).__name__}: {error}", stacklevel=2)
+
+    def _test_scores(self, task: Task, splits: Splits, config: Any, model: nn.Module) -> dict[str, float]:
+        """Score a model on the test split."""
         device = resolve_device(config.train.device)
         scores = evaluate_split(
             task,

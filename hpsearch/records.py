@@ -8,6 +8,8 @@ from typing import Any
 
 Metrics = Mapping[str, float]
 Params = Mapping[str, Any]
+Matrix = tuple[tuple[float, ...], ...]
+"""Rows of equal length."""
 
 
 class Goal(StrEnum):
@@ -131,3 +133,18 @@ class ExperimentRecord:
     def best(self) -> RunRecord | None:
         """The complete trial with the best value."""
         return next(iter(self.ranked), None)
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Matrices to look at, which a family makes of a trained model: a panel for each name, all of one shape.
+
+    `x` and `y` say what columns and rows count; `columns` and `rows` may name each of them, which makes it a table.
+    """
+
+    title: str
+    panels: Mapping[str, Matrix]
+    x: str = ""
+    y: str = ""
+    columns: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()

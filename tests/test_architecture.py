@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "report": "errors records",
     "progress": "records experiment report",
     # where the parts meet, from the workers' end to the user's
-    "objective": "records seeds experiment engines families training",
+    "objective": "records seeds experiment engines families training report",
     "loading": "errors experiment space engines families",
     "session": "errors records seeds space experiment engines training",
     "runner": "errors records space experiment engines tracking loading session",
@@ -49,7 +49,7 @@ DOORS = {
     "mlflow": "tracking/",
     "torch": "training/ families/ objective.py",
     "typer": "cli/",
-    "matplotlib": "report/drawing.py report/figures.py report/parameter_figures.py opening.py",
+    "matplotlib": "report/drawing.py report/figures.py report/heat_maps.py report/parameter_figures.py opening.py",
     "pandas": "report/frames.py opening.py engines/ray_tune/pb2.py",
     "mne": "data/",
     "nilearn": "data/",

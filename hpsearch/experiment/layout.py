@@ -5,7 +5,7 @@ experiments/<name>/
   resolved.json       after --set/--quick, with versions, git commit, machine, seed; resolved-1.json: before a change
   log.jsonl           see log.py               lock            held while a process runs the experiment
   tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors
-  trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log
+  trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log  artifacts/ (see artifacts.py)
   confirm/0007/seed-002/      the same for a replicate
 experiments/mlflow.db, experiments/mlartifacts/, experiments/mlflow.lock (held while the database is made)
 """
@@ -25,6 +25,7 @@ BEST = "best.pt"
 NUMBERED = "checkpoint-*.pt"
 """Kept checkpoints, see `train.keep`."""
 OUTPUT = "output.log"
+ARTIFACTS = "artifacts"
 
 
 def trial_run(number: int) -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hpsearch.errors import TrackingError
+from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.files import read_lines
-from hpsearch.experiment.layout import BEST, CONFIG, LOG, METRICS, RESOLVED, SPACE, TRACKING
+from hpsearch.experiment.layout import ARTIFACTS, BEST, CONFIG, LOG, METRICS, RESOLVED, SPACE, TRACKING
 from hpsearch.experiment.log import Event
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.tracking.mlflow_entries import (
@@ -166,6 +167,9 @@ class MlflowMirror:
             run.offset = 0  # its metrics are another run's from here on: another file
         changes = read_changes(events, run)
         self._log(store, path, run, changes, fresh=fresh)
+        if changes.outcome:
+            for file in artifact_files(self.folder / path):
+                store.log_file(run.id, file, folder=ARTIFACTS)
         if changes.outcome and run_kind(path) == "replicate":
             self._log_checkpoint(store, path, run)
         if changes.status:

@@ -163,9 +163,9 @@ class Store:
                 synchronous=True,
             )
 
-    def log_file(self, run: str, path: Path) -> None:
-        """Copy a file to the run's artifacts, over one of the same name."""
-        self._client.log_artifact(run, str(path))
+    def log_file(self, run: str, path: Path, *, folder: str | None = None) -> None:
+        """Copy a file to the run's artifacts, or a folder of them, over one of the same name."""
+        self._client.log_artifact(run, str(path), folder)
 
     def set_status(self, run: str, status: str, *, end: int) -> None:
         """Set a run's status; one that is not RUNNING comes with the time at which it was reached."""

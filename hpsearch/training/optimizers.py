@@ -45,11 +45,11 @@ def parameter_groups(task: Task, model: nn.Module, settings: TrainSettings) -> l
     are those of a training whose decay has changed since.
 
     Unless `decay_norms_and_biases` is set, these do not decay: the parameters of normalisation layers, those named
-    `bias`, and those with fewer than two dimensions. Embeddings decay.
+    `bias`, and those with fewer than two dimensions. Embeddings decay. A task may know better (`Task.decays`).
     """
     members: dict[tuple[bool, float], list[nn.Parameter]] = defaultdict(list)
     for name, module, parameter in _trainable(model):
-        decays = settings.decay_norms_and_biases or _is_weight(name, module, parameter)
+        decays = settings.decay_norms_and_biases or _decays(task, name, module, parameter)
         members[decays, _rate_scale(task, name)].append(parameter)
     return [
         {"params": parameters, "weight_decay": settings.weight_decay if decays else 0.0, "scale": scale}
@@ -90,6 +90,11 @@ def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Parameter]
             if parameter.requires_grad and id(parameter) not in seen:
                 seen.add(id(parameter))
                 yield f"{path}.{name}" if path else name, module, parameter
+
+
+def _decays(task: Task, name: str, module: nn.Module, parameter: nn.Parameter) -> bool:
+    told = task.decays(name)
+    return _is_weight(name, module, parameter) if told is None else told
 
 
 def _is_weight(name: str, module: nn.Module, parameter: nn.Parameter) -> bool:

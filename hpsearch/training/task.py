@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from hpsearch.errors import SealedSplitError
+from hpsearch.records import HeatMap
 
 Batch = Mapping[str, Tensor]
 """Named tensors whose first dimension counts the examples of the batch."""
@@ -114,3 +115,11 @@ class Task(ABC):
     def rate_scale(self, parameter: str) -> float:  # noqa: ARG002 - the default is the same for all
         """Return the factor on the learning rate of the parameter of that name; for layer-wise rates. Above 0."""
         return 1.0
+
+    def decays(self, parameter: str) -> bool | None:  # noqa: ARG002 - the default leaves it to the loop's rule
+        """Say whether weight decay holds for the parameter of that name; None: as for others of its kind."""
+        return None
+
+    def artifacts(self, model: nn.Module) -> Mapping[str, HeatMap]:  # noqa: ARG002 - the default has nothing to show
+        """Return what there is to look at in a trained model (in eval mode, without gradients), by file name."""
+        return {}

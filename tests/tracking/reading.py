@@ -29,7 +29,9 @@ class Reading:
     def files(self, run: str) -> dict[str, str]:
         identity = self.runs[run].info
         folder = Path(unquote(urlparse(identity.artifact_uri).path))
-        return {file.path: (folder / file.path).read_text() for file in self.client.list_artifacts(identity.run_id)}
+        top = self.client.list_artifacts(identity.run_id)
+        inner = [file for each in top if each.is_dir for file in self.client.list_artifacts(identity.run_id, each.path)]
+        return {file.path: (folder / file.path).read_text() for file in [*top, *inner] if not file.is_dir}
 
     def everything(self) -> dict[str, object]:
         """All that two mirrors of one folder have in common: everything but the identities."""

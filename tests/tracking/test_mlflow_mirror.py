@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import ExperimentError, TrackingError
+from hpsearch.experiment.artifacts import write_heat_map
 from hpsearch.experiment.layout import CONFIG, LOG, METRICS, RESOLVED, SPACE, TRACKING, trial_run
 from hpsearch.experiment.log import read_log
-from hpsearch.records import Outcome
+from hpsearch.records import HeatMap, Outcome
 from hpsearch.tracking.mlflow_mirror import MlflowMirror
 from hpsearch.tracking.mlflow_store import DATABASE, Store, default_uri
 from tests.tracking.folders import BEST_TRIAL, UNFINISHED_TRIAL, ExperimentFolder, grow_shortly, sync
@@ -90,6 +91,17 @@ def test_best_checkpoints_are_artifacts(mirrored: Reading) -> None:
     assert mirrored.files("trial-0001")["best.pt"] == f"checkpoint of {trial_run(BEST_TRIAL)}"
     assert mirrored.files("confirm-0001-seed-001")["best.pt"] == "checkpoint of confirm/0001/seed-001"
     assert set(mirrored.files("trial-0000")) == {CONFIG}
+
+
+def test_what_a_run_shows_is_mirrored_when_it_has_ended(folder: ExperimentFolder, read: Read) -> None:
+    grow_shortly(folder)
+    for number in (BEST_TRIAL, 2):  # the second has not ended yet
+        write_heat_map(folder.path / trial_run(number), "bias", HeatMap("bias", {"": ((1.0,),)}), picture=b"picture")
+    sync(folder.path)
+    mirrored = read()
+    assert mirrored.files("trial-0001")["artifacts/bias.png"] == "picture"
+    assert "artifacts/bias.json" in mirrored.files("trial-0001")
+    assert set(mirrored.files("trial-0002")) == {CONFIG}
 
 
 def test_scores_of_replicates_and_baselines_are_metrics(mirrored: Reading) -> None:

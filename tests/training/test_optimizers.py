@@ -50,6 +50,20 @@ def test_every_trainable_parameter_once_and_decay_by_kind():
     }
 
 
+class KnowsBetter(LineTask):
+    """Its table does not decay, and one bias does."""
+
+    def decays(self, parameter):
+        return {"table": False, "head.bias": True}.get(parameter)
+
+
+def test_a_task_may_know_better_what_decays():
+    model = Zoo()
+    usual = names_with_decay(model, parameter_groups(LineTask(), model, SETTINGS))
+    told = names_with_decay(model, parameter_groups(KnowsBetter(), model, SETTINGS))
+    assert (usual - told, told - usual) == ({"table"}, {"head.bias"})
+
+
 def test_decay_for_all_when_asked():
     model = Zoo()
     groups = parameter_groups(LineTask(), model, TrainSettings(weight_decay=0.1, decay_norms_and_biases=True))

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import HpsearchError
-from hpsearch.experiment.layout import BEST, CHECKPOINT, OUTPUT
+from hpsearch.experiment.artifacts import artifact_files
+from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, OUTPUT
 
 KEPT = (OUTPUT, BEST, CHECKPOINT)
 """In this order: whoever finds the checkpoint finds the weights that belong to it."""
@@ -36,12 +37,14 @@ class Storage:
         if self._files is None:
             return
         self._files.create_dir(f"{self._root}/{run}", recursive=True)
-        for name in KEPT:
-            path = self._folder / run / name
+        artifacts = artifact_files(self._folder / run)
+        if artifacts:
+            self._files.create_dir(f"{self._root}/{run}/{ARTIFACTS}", recursive=True)
+        for path in (*artifacts, *(self._folder / run / name for name in KEPT)):
             if not path.exists() or self._seen.get(path) == path.stat().st_mtime_ns:
                 continue
             self._seen[path] = path.stat().st_mtime_ns
-            self._upload(path, f"{self._root}/{run}/{name}")
+            self._upload(path, f"{self._root}/{path.relative_to(self._folder).as_posix()}")
 
     def leave(self, run: str) -> None:
         """Keep a run's files and remove them here: another machine may go on with it."""
@@ -57,6 +60,9 @@ class Storage:
         for name in KEPT:
             if self._changed(run, name) is not None:
                 self._download(f"{self._root}/{run}/{name}", self._folder / run / name)
+        for name in self._stored_artifacts(run):
+            (self._folder / run / ARTIFACTS).mkdir(exist_ok=True)
+            self._download(f"{self._root}/{run}/{ARTIFACTS}/{name}", self._folder / run / ARTIFACTS / name)
 
     def settle(self, run: str) -> None:
         """Bring both sides to the newer state of a run, as after a coordinator that died."""
@@ -66,6 +72,12 @@ class Storage:
             self.fetch(run)
         else:
             self.keep(run)
+
+    def _stored_artifacts(self, run: str) -> list[str]:
+        from pyarrow.fs import FileSelector
+
+        found = self._files.get_file_info(FileSelector(f"{self._root}/{run}/{ARTIFACTS}", allow_not_found=True))
+        return [info.base_name for info in found if info.is_file and info.extension != "part"]
 
     def _changed(self, run: str, name: str) -> datetime | None:
         """Return when a stored file was written, None when there is none."""

@@ -8,10 +8,11 @@ import pytest
 
 from hpsearch.engines.ray_tune.storage import Storage
 from hpsearch.errors import HpsearchError
-from hpsearch.experiment.layout import BEST, CHECKPOINT, OUTPUT
+from hpsearch.experiment.artifacts import artifact_files, write_heat_map
+from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, OUTPUT
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.loading import load_space
-from hpsearch.records import Outcome
+from hpsearch.records import HeatMap, Outcome
 from hpsearch.runner import Options, run
 from tests.ray_cluster import own_cluster
 from tests.toy_spaces import write_space
@@ -53,6 +54,15 @@ def test_what_changes_is_kept_again(tmp_path: Path, uri: str) -> None:
     storage.keep(RUN)
     Storage(other, uri).fetch(RUN)
     assert read(other) == {BEST: "step 1", CHECKPOINT: "step 3", OUTPUT: "said"}
+
+
+def test_artifacts_are_kept_too(tmp_path: Path, uri: str) -> None:
+    one, other = write(tmp_path / "one", checkpoint="step 2"), tmp_path / "other"
+    write_heat_map(one / RUN, "bias", HeatMap("bias", {"": ((1.0,),)}), picture=b"picture")
+    Storage(one, uri).keep(RUN)
+    Storage(other, uri).fetch(RUN)
+    assert (other / RUN / ARTIFACTS / "bias.png").read_bytes() == b"picture"
+    assert [path.name for path in artifact_files(other / RUN)] == ["bias.json", "bias.png"]
 
 
 def test_a_run_that_nobody_kept_is_nothing(tmp_path: Path, uri: str) -> None:
