@@ -54,6 +54,7 @@ DOORS = {
     "mne": "data/",
     "nilearn": "data/",
     "scipy": "data/",
+    "sklearn": "data/ families/",
     "yaml": "space/located_yaml.py scripting.py",
     "rich": "progress/ report/ display.py cli/",
     "numpy": "data/ engines/ families/ training/",

@@ -1,0 +1,91 @@
+"""Dividing labelled examples into training, validation and test parts with equal proportions of the classes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from hpsearch.errors import DataError
+from hpsearch.settings import Settings
+
+Indices = NDArray[np.int64]
+
+
+class Folds(Settings):
+    """Stratified k-fold cross-validation: fold `index` is the test part, the other folds are what is learned from."""
+
+    count: int = Field(default=5, ge=2)
+    index: int = Field(default=0, ge=0)
+    """Which fold is the test part, from 0 to count - 1."""
+    seed: int = Field(default=42, ge=0, lt=2**32)
+    """Decides the folds, whatever the seed of the experiment: two experiments can be compared fold by fold."""
+
+    @model_validator(mode="after")
+    def _index_is_a_fold(self) -> "Folds":
+        if self.index >= self.count:
+            raise ValueError(f"index {self.index} is no fold: {self.count} folds are numbered 0 to {self.count - 1}")
+        return self
+
+
+def stratified_parts(
+    labels: Sequence[int] | Sequence[str] | NDArray[np.int64],
+    *,
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    folds: Folds | None = None,
+) -> dict[str, Indices]:
+    """Return the sorted indices of the parts `train`, `val` and `test` of examples with these labels.
+
+    With `folds` the test part is the fold that scikit-learn's StratifiedKFold gives, shuffled with `folds.seed`, and
+    `test_fraction` does not matter; else it is that fraction of all examples, drawn with `seed`. The validation part is
+    `val_fraction` of all, drawn with `seed` from what is left. The parts share no example and cover all of them.
+
+    Errors: DataError when there are too few examples, or none of some class to train on.
+    """
+    kinds, classes = np.unique(np.asarray(labels), return_inverse=True)
+    everything = np.arange(len(classes))
+    if folds is None:
+        test = _draw(classes, everything, round(test_fraction * len(classes)), seed=seed)
+    else:
+        test = _fold(classes, folds)
+    rest = np.setdiff1d(everything, test)
+    val = _draw(classes, rest, round(val_fraction * len(classes)), seed=seed + 1)
+    parts = {"train": np.setdiff1d(rest, val), "val": val, "test": test}
+    _check(parts, kinds, classes)
+    return parts
+
+
+def _draw(classes: Indices, among: Indices, size: int, *, seed: int) -> Indices:
+    """Return `size` of the indices, from each class its proportion up to one example.
+
+    Every so-many-th one is taken of the shuffled examples in the order of their classes: systematic sampling.
+    """
+    size = min(size, len(among))
+    shuffled = np.random.default_rng(seed).permutation(among)
+    by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
+    places = ((np.arange(size) + 0.5) * len(among) / max(1, size)).astype(np.int64)
+    return np.sort(by_class[places])
+
+
+def _fold(classes: Indices, folds: Folds) -> Indices:
+    from sklearn.model_selection import StratifiedKFold
+
+    smallest = np.bincount(classes).min() if len(classes) else 0
+    if smallest < folds.count:
+        raise DataError(f"{folds.count} folds need {folds.count} examples of each class; the smallest has {smallest}")
+    splitter = StratifiedKFold(folds.count, shuffle=True, random_state=folds.seed)
+    tests = [test for _, test in splitter.split(np.zeros(len(classes)), classes)]
+    return np.asarray(tests[folds.index], dtype=np.int64)
+
+
+def _check(parts: Mapping[str, Indices], kinds: NDArray[np.generic], classes: Indices) -> None:
+    for part, indices in parts.items():
+        if not len(indices):
+            raise DataError(
+                f"of {len(classes)} examples none are left for the {part} part; take more examples or other fractions"
+            )
+    missing = np.setdiff1d(np.arange(len(kinds)), classes[parts["train"]])
+    if len(missing):
+        raise DataError(f"no example of the class {kinds[missing[0]]} is left for training; it needs more examples")
