@@ -1,6 +1,7 @@
 """What the stages hand one another: outcomes, decisions, records of runs. Needs only the standard library."""
 
 import math
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -148,3 +149,65 @@ class HeatMap:
     y: str = ""
     columns: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A metric's value that stands for a run, and the step at which it was taken; None where nobody noted it."""
+
+    value: float
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A metric over a run. 100 steps take 1.6 kB: `array("q", steps)` and `array("d", values)`, of one length."""
+
+    steps: "array[int]"
+    values: "array[float]"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOrigin:
+    """The search that proposed a trial: the metric it chose by, and how. One object serves all trials of a search."""
+
+    metric: str
+    sampler: str | None = None
+    pruner: str | None = None
+
+
+Key = int | str
+"""A seed, fold, repeat or data set. Runs are paired where these are equal, so `0` and `"0"` must not be mixed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedRun:
+    """A training of any origin, as `compare` takes it. What the origin does not tell stays None or empty.
+
+    `search` stands with the trials of a search, and with them only: they were chosen by a metric and are never tested
+    (DESIGN 6.9). A replicate of a confirmed trial has no `search`, but keeps its `trial`. `deterministic` marks a
+    method without a seed, such as a classical baseline: its one value stands against every run of another. `steps` is
+    how long the run was trained (its budget), in the unit of the measurements' steps. `train_size` and `test_size`
+    are examples, for folds. `dropped` says why a reader found that the run does not count. `source` is its file.
+    """
+
+    experiment: str
+    run: str
+    outcome: Outcome | None = Outcome.COMPLETE
+    reason: str | None = None
+    params: Params = field(default_factory=dict)
+    metrics: Mapping[str, Measurement] = field(default_factory=dict)
+    histories: Mapping[str, Series] = field(default_factory=dict)
+    seed: Key | None = None
+    fold: Key | None = None
+    repeat: Key | None = None
+    dataset: Key | None = None
+    trial: Key | None = None
+    search: SearchOrigin | None = None
+    deterministic: bool = False
+    steps: int | None = None
+    seconds: float | None = None
+    train_size: int | None = None
+    test_size: int | None = None
+    dropped: str | None = None
+    source: str = ""

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "families": "errors settings records data training",
     "engines": "errors records seeds space experiment",
     "tracking": "errors records experiment",
+    "compare": "errors records",
     "report": "errors records",
     "progress": "records experiment report",
     # where the parts meet, from the workers' end to the user's
