@@ -93,6 +93,8 @@ def _go_on(training: Training, folder: Path | None, report: Report, before: Trai
 
 
 def _single_step(training: Training) -> None:
+    if training.begun != training.progress.epoch:
+        _begin_epoch(training)
     window = _next_window(training)
     set_rates(training.optimizer, _rate(training, training.progress.step))
     loss = training.stepper.backward(window)
@@ -102,6 +104,14 @@ def _single_step(training: Training) -> None:
     if training.average:
         training.average.update(training.model)
     _advance(training, batches=len(window))
+
+
+def _begin_epoch(training: Training) -> None:
+    epoch, epochs = training.progress.epoch, training.settings.epochs
+    training.task.begin_epoch(training.model, epoch, epochs)
+    if training.average:
+        training.task.begin_epoch(training.average.model, epoch, epochs)
+    training.begun = epoch
 
 
 def _next_window(training: Training) -> list[Batch]:
@@ -124,7 +134,7 @@ def _advance(training: Training, *, batches: int) -> None:
     progress = training.progress
     progress.step += 1
     progress.batch += batches
-    if progress.batch == training.order.batches:
+    if progress.batch == training.order.batches(progress.epoch):
         progress.epoch, progress.batch = progress.epoch + 1, 0
     progress.finished = progress.step == training.total_steps
 

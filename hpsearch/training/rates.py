@@ -3,6 +3,7 @@
 import math
 import warnings
 
+from hpsearch.training.order import Order
 from hpsearch.training.settings import Constant, Cosine, Linear, Warmup
 
 
@@ -22,18 +23,18 @@ def factor(step: int, *, total_steps: int, warmup_steps: int, schedule: Constant
     return schedule.floor + (1.0 - schedule.floor) * fall
 
 
-def count_warmup_steps(warmup: Warmup, *, steps_per_epoch: int, total_steps: int) -> int:
+def count_warmup_steps(warmup: Warmup, order: Order) -> int:
     """Return the warm-up in optimizer steps; one that is longer than the training is cut to it, with a warning."""
     if warmup.steps is not None:
         steps = warmup.steps
     elif warmup.epochs is not None:
-        steps = round(warmup.epochs * steps_per_epoch)
+        steps = order.step_at(warmup.epochs)
     else:
-        steps = round((warmup.fraction or 0.0) * total_steps)
-    if steps > total_steps:
+        steps = round((warmup.fraction or 0.0) * order.total_steps)
+    if steps > order.total_steps:
         warnings.warn(
-            f"the warm-up of {steps} steps is longer than the training of {total_steps}: "
+            f"the warm-up of {steps} steps is longer than the training of {order.total_steps}: "
             "the full learning rate is never reached",
             stacklevel=2,
         )
-    return min(steps, total_steps)
+    return min(steps, order.total_steps)

@@ -69,6 +69,8 @@ class Training:
     """For augmentation."""
     stopwatch: Stopwatch
     progress: Progress = field(default_factory=Progress)
+    begun: int | None = None
+    """The epoch that the task was last told of; None until the first step after a start or a resume."""
     examples: int = 0
     """Examples trained on since the last evaluation."""
 
@@ -80,7 +82,8 @@ class Training:
     @property
     def epochs(self) -> float:
         """Epochs done, with the fraction of the one under way."""
-        return self.progress.epoch + self.progress.batch / self.order.batches
+        epoch, batch = self.progress.epoch, self.progress.batch
+        return epoch + batch / self.order.batches(epoch) if batch else float(epoch)
 
     @property
     def reported_step(self) -> int:
@@ -106,9 +109,15 @@ def build_training(
     data = splits["train"]
     if len(data) == 0:
         raise DataError("the split 'train' has no examples")
-    order = Order(examples=len(data), batch_size=settings.batch_size, accumulate=settings.accumulate, seed=seeds.order)
-    total_steps = order.steps_per_epoch * settings.epochs
-    warmup_steps = count_warmup_steps(settings.warmup, steps_per_epoch=order.steps_per_epoch, total_steps=total_steps)
+    order = Order(
+        examples=len(data),
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        accumulate=settings.accumulate,
+        seed=seeds.order,
+        choose=lambda epoch: task.examples(epoch, settings.epochs),
+    )
+    warmup_steps = count_warmup_steps(settings.warmup, order)
     seed_everything(seeds.initialisation)
     model = task.build_model().to(device)
     optimizer = build_optimizer(task, model, settings)
@@ -125,7 +134,7 @@ def build_training(
         identity=_identity(settings, seeds, monitor, examples=len(data)),
         data=data,
         order=order,
-        total_steps=total_steps,
+        total_steps=order.total_steps,
         warmup_steps=warmup_steps,
         model=model,
         average=WeightAverage(model, settings.ema) if settings.ema else None,

@@ -2,6 +2,7 @@
 
     task = family.task(config, splits)
     loop:  model = task.build_model()
+           task.begin_epoch(model, epoch, epochs)               # at the start of each epoch
            batch = task.augment(splits["train"].batch(indices), generator)
            parts = task.loss(model, batch, task.scalars)        # parts["loss"] is what is minimised
            scores = task.evaluate(model, batches of "val")
@@ -107,6 +108,21 @@ class Task(ABC):
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:  # noqa: ARG002 - the default needs none
         """Return an augmented training batch; inputs and targets move together. Batch and generator are on the CPU."""
         return batch
+
+    def begin_epoch(self, model: nn.Module, epoch: int, epochs: int) -> None:  # noqa: B027 - most tasks have none
+        """Set in the model what follows from the epoch alone, such as a scheduled dropout; by default nothing.
+
+        Called before the first step of each epoch (counted from 0, of `epochs` in all), and again when a training goes
+        on within one; also for the moving average's model, if there is one. It may draw no random numbers.
+        """
+
+    def examples(self, epoch: int, epochs: int) -> Sequence[int] | None:  # noqa: ARG002 - the default takes all
+        """Return the training examples of an epoch by index; None for all.
+
+        For a curriculum: fewer examples make fewer steps, and schedules follow the steps that there are. The same epoch
+        must always give the same examples; the loop shuffles them. An index may occur more than once.
+        """
+        return None
 
     def count(self, batch: Batch) -> int:
         """Return over how many items the loss of this (CPU) batch is a mean; by default its examples."""

@@ -3,8 +3,14 @@ import warnings
 import pytest
 import torch
 
+from hpsearch.training.order import Order
 from hpsearch.training.rates import count_warmup_steps, factor
 from hpsearch.training.settings import Constant, Cosine, Linear, Warmup
+
+
+def order(*, epochs, choose=lambda epoch: None):
+    """Return an order of 10 steps an epoch, or of as many as `choose` says."""
+    return Order(examples=10, epochs=epochs, batch_size=1, accumulate=1, seed=0, choose=choose)
 
 
 def rates(schedule, *, total, warmup, until=None):
@@ -73,11 +79,18 @@ def test_warm_up_and_linear_fall_are_torchs():
 def test_warm_up_in_its_three_units(warmup, expected):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert count_warmup_steps(warmup, steps_per_epoch=10, total_steps=100) == expected
+        assert count_warmup_steps(warmup, order(epochs=10)) == expected
+
+
+def test_a_warm_up_in_epochs_counts_the_steps_of_a_curriculums_epochs():
+    growing = order(epochs=3, choose=lambda epoch: range(2 + 4 * epoch))  # 2, 6 and 10 steps
+    assert growing.total_steps == 18
+    assert [count_warmup_steps(Warmup(epochs=epochs), growing) for epochs in (0.5, 1, 1.5, 3)] == [1, 2, 5, 18]
+    assert [growing.epoch_at(step) for step in (0, 1, 2, 5, 8, 13, 18, 23)] == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5]
 
 
 def test_a_warm_up_longer_than_the_training_is_cut_with_a_warning():
     with pytest.warns(UserWarning, match="warm-up of 500 steps is longer"):
-        assert count_warmup_steps(Warmup(steps=500), steps_per_epoch=10, total_steps=20) == 20
+        assert count_warmup_steps(Warmup(steps=500), order(epochs=2)) == 20
     values = rates(Cosine(), total=20, warmup=20)
     assert values[-1] == 20 / 21
