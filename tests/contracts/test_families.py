@@ -1,8 +1,7 @@
 """What every family on the shelf promises to the loop and to the search, on its own quick space made smaller still."""
 
 import hashlib
-import json
-import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +9,36 @@ import pytest
 import torch
 
 from hpsearch.errors import SealedSplitError
-from hpsearch.families.loading import family_names, load_family
+from hpsearch.families.loading import load_family
 from hpsearch.loading import load_space
+from hpsearch.records import Goal, Monitor
+from hpsearch.seeds import Seeds
+from hpsearch.training.loop import FitResult, fit
 from hpsearch.training.task import Split, Splits
-from tests.small_eeg import SMALL_EEG
+from tests.contracts.family_shelf import FAMILIES, SPACES, Shelf, ends_of_ranges
+from tests.training.test_resume import KilledError, assert_same_ending
+from tests.training.toy import Recorder, numbers
 
-SPACES = Path(__file__).parents[2] / "spaces"
-SMALLER = {
-    "deepsif": [f"data.{name}={json.dumps(value)}" for name, value in SMALL_EEG.items()],
-    "char_lm": ["data.context=16"],
-}
+SEEDS = Seeds.for_trial(0, 0)
 
 
-class Shelf:
-    """One family with a small configuration of its quick space and its data."""
-
-    def __init__(self, name: str) -> None:
-        self.family = load_family(name, Path())
-        self.space = load_space(SPACES / f"{name}.yaml", quick=True, overrides=SMALLER.get(name, []))
-        params = self.space.sample_feasible(random.Random(0))
-        assert params is not None
-        self.config: Any = self.space.config(params)
-
-    def splits(self, *, seed: int = 0, sealed: bool = True) -> Splits:
-        return Splits(lambda split: self.family.load(self.config.data, split, seed), sealed=sealed)
-
-
-@pytest.fixture(scope="module", params=family_names())
+@pytest.fixture(scope="module", params=FAMILIES)
 def shelf(request: pytest.FixtureRequest) -> Shelf:
     return Shelf(request.param)
+
+
+def train(shelf: Shelf, folder: Path | None = None, *, seeds: Seeds = SEEDS, report: Any = None) -> FitResult:
+    """Train for six optimizer steps with everything that the configuration asks of the loop."""
+    torch.rand(())  # what was drawn before does not matter
+    return fit(
+        shelf.family.task(shelf.config, shelf.splits()),
+        shelf.few(train=12, val=8),
+        shelf.short_training(),
+        seeds=seeds,
+        monitor=Monitor("val/loss", Goal.MINIMIZE),
+        report=report or Recorder(),
+        folder=folder,
+    )
 
 
 def examples(splits: Splits, split: Split) -> set[str]:
@@ -50,13 +50,29 @@ def examples(splits: Splits, split: Split) -> set[str]:
 
 
 def test_the_search_never_needs_the_test_split(shelf: Shelf) -> None:
-    splits = shelf.splits(sealed=True)
+    opened: list[str] = []
+
+    def load(split: Split) -> Any:
+        opened.append(split)
+        return shelf.splits()[split]
+
+    splits = Splits(load, sealed=True)
     task = shelf.family.task(shelf.config, splits)
     model = task.build_model()
+    batch = splits["train"].batch([0, 1])
+    task.loss(model, task.augment(batch, torch.Generator().manual_seed(0)), task.scalars)
     with torch.no_grad():
         task.evaluate(model.eval(), [splits["val"].batch([0, 1])])
+    shelf.family.baselines(shelf.config, splits, "val")
+    assert sorted(opened) == ["train", "val"]
+
+
+def test_a_family_that_reads_the_test_split_in_a_search_fails() -> None:
+    family = load_family("toy_family.py:Toy", Path(__file__).parents[1])
+    config = family.Config.model_validate({"data": {"trouble": "peek"}})
+    splits = Splits(lambda split: family.load(config.data, split, 0), sealed=True)
     with pytest.raises(SealedSplitError):
-        splits["test"]
+        family.task(config, splits)
 
 
 def test_no_example_of_one_split_stands_in_another(shelf: Shelf) -> None:
@@ -68,10 +84,10 @@ def test_no_example_of_one_split_stands_in_another(shelf: Shelf) -> None:
 
 
 def test_equal_seeds_give_equal_data(shelf: Shelf) -> None:
-    once, again = shelf.splits(seed=3), shelf.splits(seed=3)
-    for split in ("train", "val"):
-        for name, tensor in once[split].batch([0, 1]).items():
-            assert torch.equal(tensor, again[split].batch([0, 1])[name])
+    for split in ("train", "val", "test"):
+        again = shelf.load(split).batch([0, 1])  # type: ignore[arg-type] # mypy forgets the literals of the tuple
+        for name, tensor in shelf.splits(sealed=False)[split].batch([0, 1]).items():  # type: ignore[index]
+            assert torch.equal(tensor, again[name])
 
 
 def test_scores_are_the_metrics_that_the_family_names(shelf: Shelf) -> None:
@@ -89,11 +105,10 @@ def test_baselines_are_scored_by_the_same_metrics(shelf: Shelf) -> None:
 
 
 def test_two_steps_lower_the_loss_of_one_batch(shelf: Shelf) -> None:
-    splits = shelf.splits()
-    task = shelf.family.task(shelf.config, splits)
+    task = shelf.family.task(shelf.config, shelf.splits())
     torch.manual_seed(0)
     model = task.build_model().eval()  # without dropout the loss is a function of the weights alone
-    batch = splits["train"].batch([0, 1, 2, 3])
+    batch = shelf.splits()["train"].batch([0, 1, 2, 3])
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     losses = []
     for _ in range(3):
@@ -106,11 +121,10 @@ def test_two_steps_lower_the_loss_of_one_batch(shelf: Shelf) -> None:
 
 
 def test_the_loss_is_a_pure_function_of_parameters_batch_and_scalars(shelf: Shelf) -> None:
-    splits = shelf.splits()
-    task = shelf.family.task(shelf.config, splits)
+    task = shelf.family.task(shelf.config, shelf.splits())
     torch.manual_seed(0)
     model = task.build_model().eval()
-    batch = splits["train"].batch([0, 1])
+    batch = shelf.splits()["train"].batch([0, 1])
     parameters = {name: value.detach() for name, value in model.named_parameters()}
 
     def called(*inputs: Any) -> torch.Tensor:
@@ -121,27 +135,48 @@ def test_the_loss_is_a_pure_function_of_parameters_batch_and_scalars(shelf: Shel
     assert torch.allclose(direct, through)
 
 
-@pytest.mark.parametrize("name", family_names())
-def test_every_end_of_every_range_builds(name: str) -> None:
-    space = load_space(SPACES / f"{name}.yaml", quick=True, overrides=SMALLER.get(name, []))
-    shelf = Shelf(name)
-    generator = random.Random(1)
-    for parameter in space.parameters:
-        ends = (
-            parameter.range.options
-            if hasattr(parameter.range, "options")
-            else (parameter.range.low, parameter.range.high)
-        )
-        for end in ends:
-            params = next(
-                (
-                    {**drawn, parameter.path: end}
-                    for drawn in (space.sample(generator) for _ in range(2000))
-                    if parameter.path in drawn
-                    and (not hasattr(parameter.range, "options") or drawn[parameter.path] == end)
-                    and space.violation({**drawn, parameter.path: end}) is None
-                ),
-                None,
-            )
-            assert params is not None, f"{parameter.path} = {end} is never feasible"
-            shelf.family.task(space.config(params), shelf.splits()).build_model()
+def test_the_same_seeds_give_the_same_numbers_and_others_do_not(shelf: Shelf, tmp_path: Path) -> None:
+    first, again = train(shelf), train(shelf, tmp_path)
+    other = train(shelf, seeds=Seeds.for_replicate(0, 0))
+    assert numbers(first.evaluations) == numbers(again.evaluations)
+    assert numbers(first.evaluations) != numbers(other.evaluations)
+    assert len(first.evaluations) == 3
+
+
+def test_a_training_that_was_killed_goes_on_bit_for_bit(shelf: Shelf, tmp_path: Path) -> None:
+    unbroken = train(shelf, tmp_path / "unbroken")
+    with pytest.raises(KilledError):
+        train(shelf, tmp_path / "resumed", report=Recorder({1: KilledError()}))
+    resumed = train(shelf, tmp_path / "resumed")
+    assert numbers(resumed.evaluations) == numbers(unbroken.evaluations)
+    assert_same_ending(tmp_path / "unbroken", tmp_path / "resumed")
+
+
+def test_the_default_configuration_builds(shelf: Shelf) -> None:
+    defaults: dict[str, Any] = {"data": shelf.config.data.model_dump()}
+    config = shelf.family.Config.model_validate(defaults)
+    with torch.device("meta"):  # at its full size it may have millions of weights; without numbers it has only shapes
+        model = shelf.family.task(config, shelf.splits()).build_model()
+    assert sum(weights.numel() for weights in model.parameters()) > 0
+
+
+def test_every_end_of_every_range_builds(shelf: Shelf) -> None:
+    built = [
+        shelf.family.task(shelf.space.config(params), shelf.splits()).build_model()  # type: ignore[arg-type] # its Config
+        for params in ends_of_ranges(shelf.space)
+    ]
+    assert len(built) >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_end_of_every_range_of_the_full_space_builds(name: str) -> None:
+    family, space = load_family(name, Path()), load_space(SPACES / f"{name}.yaml")
+    opened: dict[str, Splits] = {}
+    for params in ends_of_ranges(space):
+        config: Any = space.config(params)
+        load = partial(family.load, config.data, seed=0)
+        splits = opened.setdefault(str(config.data), Splits(load, sealed=True))
+        with torch.device("meta"):
+            model = family.task(config, splits).build_model()
+        assert sum(weights.numel() for weights in model.parameters()) > 0
