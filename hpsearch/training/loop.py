@@ -7,6 +7,7 @@
 It knows no family, engine or tracker.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -64,7 +65,8 @@ def fit(
     try:
         with isolated(place, deterministic=settings.deterministic):
             training = build_training(task, splits, settings, seeds=seeds, monitor=monitor, device=place, clock=clock)
-            return _train(training, folder, report, before)
+            with contextlib.closing(training.feed):
+                return _train(training, folder, report, before)
     finally:
         if place.type == "cuda":
             torch.cuda.empty_cache()
@@ -115,9 +117,9 @@ def _begin_epoch(training: Training) -> None:
 
 
 def _next_window(training: Training) -> list[Batch]:
-    indices = training.order.window(training.progress.epoch, training.progress.batch)
-    training.examples += sum(map(len, indices))
-    return [training.task.augment(training.data.batch(chosen), training.generator) for chosen in indices]
+    batches = training.feed.window(training.progress.epoch, training.progress.batch)
+    training.examples += sum(len(next(iter(batch.values()))) for batch in batches)
+    return [training.task.augment(batch, training.generator) for batch in batches]
 
 
 def _rate(training: Training, step: int) -> float:

@@ -62,13 +62,13 @@ class Order:
 
     def window(self, epoch: int, first: int) -> list[list[int]]:
         """Return the examples of `accumulate` batches of an epoch from batch `first` on; fewer where the epoch ends."""
-        permutation = self._permuted(epoch)
         last = min(first + self.accumulate, self.batches(epoch))
-        return [permutation[self._bounds(epoch, number)] for number in range(first, last)]
+        return [self.batch(epoch, number) for number in range(first, last)]
 
-    def _bounds(self, epoch: int, number: int) -> slice:
+    def batch(self, epoch: int, number: int) -> list[int]:
+        """Return the examples of one batch of an epoch."""
         start, is_last = number * self.batch_size, number == self.batches(epoch) - 1
-        return slice(start, self._sizes[epoch] if is_last else start + self.batch_size)
+        return self._permuted(epoch)[start : self._sizes[epoch] if is_last else start + self.batch_size]
 
     def _permuted(self, epoch: int) -> list[int]:
         if self._permutation[0] != epoch:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from hpsearch.settings import FIXED, UNFOLD, Option, Settings
-from hpsearch.training.execution import Keep
+from hpsearch.training.execution import Keep, Loading
 
 
 class AdamW(Option):
@@ -123,7 +123,8 @@ class TrainSettings(Settings):
     device: Annotated[str, FIXED] = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     keep: Annotated[Keep | None, FIXED] = None
     """Numbered checkpoints besides the latest and the best."""
+    loading: Annotated[Loading, FIXED] = Loading()
 
 
-EXECUTION = frozenset({"device", "keep"})
+EXECUTION = frozenset({"device", "keep", "loading"})
 """The settings that say where and how a training runs: a checkpoint's training goes on although they have changed."""

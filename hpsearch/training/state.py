@@ -12,6 +12,7 @@ from hpsearch.records import Monitor
 from hpsearch.seeds import Seeds
 from hpsearch.settings import fixed_settings
 from hpsearch.training.averaging import WeightAverage
+from hpsearch.training.feed import Feed
 from hpsearch.training.measurements import Measurements
 from hpsearch.training.optimizers import build_optimizer
 from hpsearch.training.order import Order
@@ -23,7 +24,7 @@ from hpsearch.training.settings import EXECUTION, TrainSettings
 from hpsearch.training.step import Stepper
 from hpsearch.training.stopping import Patience
 from hpsearch.training.stopwatch import Stopwatch
-from hpsearch.training.task import Dataset, Splits, Task
+from hpsearch.training.task import Splits, Task
 
 
 @dataclass
@@ -54,8 +55,8 @@ class Training:
     device: torch.device
     identity: Mapping[str, Any]
     """What must be the same for a checkpoint to be this training's."""
-    data: Dataset
     order: Order
+    feed: Feed
     total_steps: int
     warmup_steps: int
     model: nn.Module
@@ -132,8 +133,8 @@ def build_training(
         monitor=monitor,
         device=device,
         identity=_identity(settings, seeds, monitor, examples=len(data)),
-        data=data,
         order=order,
+        feed=Feed(data, order, settings.loading, seed=seeds.order, device=device),
         total_steps=order.total_steps,
         warmup_steps=warmup_steps,
         model=model,

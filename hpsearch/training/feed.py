@@ -1,0 +1,139 @@
+"""Where a training's batches come from: fetched as they are needed, or ahead of time by worker processes.
+
+A batch is a function of its examples, so that it is the same whoever fetches it, and a resume needs no state. A dataset
+that draws random numbers nevertheless gets generators that are seeded for each batch in a worker process.
+"""
+
+import random
+import signal
+import traceback
+from collections.abc import Iterator, Sequence
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from hpsearch.seeds import derive_seed
+from hpsearch.training.execution import Loading
+from hpsearch.training.order import Order
+from hpsearch.training.task import Batch, Dataset
+
+_Request = tuple[int, Sequence[int]]
+"""The seed of a batch and its examples."""
+
+
+class Feed:
+    """The windows of a training in their order; has worker processes until `close`, if `loading` asks for some."""
+
+    def __init__(self, data: Dataset, order: Order, loading: Loading, *, seed: int, device: torch.device) -> None:
+        self._data = data
+        self._order = order
+        self._seed = seed
+        self._rest = _Rest()
+        self._loader = _loader(data, self._rest, loading, seed=seed, device=device) if loading.processes else None
+        self._fetched: Iterator[Batch | _Failure] | None = None
+        self._position = (-1, 0)
+
+    def window(self, epoch: int, first: int) -> list[Batch]:
+        """Return the batches of the window that begins with batch `first` of an epoch.
+
+        Errors: what the dataset raises, with a note where that was in a worker process.
+        """
+        chosen = self._order.window(epoch, first)
+        if self._loader is None:
+            return [self._data.batch(examples) for examples in chosen]
+        if self._fetched is None or self._position != (epoch, first):
+            self._rest.requests = list(self._requests(epoch, first))
+            self._fetched = iter(self._loader)
+        self._position = (epoch, first + len(chosen))
+        return [_batch(next(self._fetched)) for _ in chosen]
+
+    def _requests(self, epoch: int, first: int) -> Iterator[_Request]:
+        for number in range(first, self._order.batches(epoch)):
+            yield derive_seed(self._seed, epoch, number), self._order.batch(epoch, number)
+
+    def close(self) -> None:
+        """End the worker processes, if there are any; an exception's traceback could keep them from the collector."""
+        fetched: Any = self._fetched
+        self._fetched = self._loader = None
+        if fetched is not None:
+            fetched._shutdown_workers()
+
+
+class _Rest:
+    """The sampler: what is left of an epoch."""
+
+    def __init__(self) -> None:
+        self.requests: list[_Request] = []
+
+    def __iter__(self) -> Iterator[_Request]:
+        return iter(self.requests)
+
+
+class _Fetch(TorchDataset[Any]):
+    """A dataset as the worker processes see it: an item is a whole batch, or what went wrong."""
+
+    def __init__(self, data: Dataset) -> None:
+        self._data = data
+
+    def __getitem__(self, request: _Request) -> "Batch | _Failure":
+        seed, examples = request
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - the global generator that a dataset may draw from
+        torch.manual_seed(seed)
+        try:
+            return self._data.batch(examples)
+        except Exception as error:  # noqa: BLE001 - the training raises it
+            return _Failure(_portable(error))
+
+
+class _Failure:
+    """An exception on its way from a worker process: torch would raise another in its place."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _batch(fetched: "Batch | _Failure") -> Batch:
+    if isinstance(fetched, _Failure):
+        raise fetched.error
+    return fetched
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an exception that can be sent to another process and says where it comes from."""
+    note = "".join(["In a process that loads data:\n", *traceback.format_exception(error)])
+    try:
+        copy: Exception = ForkingPickler.loads(ForkingPickler.dumps(error))
+    except Exception:  # noqa: BLE001 - whatever a constructor of the user's does
+        copy = RuntimeError(f"{type(error).__name__}: {error}")
+    copy.add_note(note)
+    return copy
+
+
+def _loader(data: Dataset, rest: _Rest, loading: Loading, *, seed: int, device: torch.device) -> DataLoader[Any]:
+    return DataLoader(
+        _Fetch(data),
+        batch_size=None,
+        sampler=rest,
+        collate_fn=_as_it_is,
+        num_workers=loading.processes,
+        worker_init_fn=_obey_the_training,
+        pin_memory=device.type == "cuda" if loading.pin_memory == "auto" else loading.pin_memory,
+        persistent_workers=loading.persistent,
+        prefetch_factor=loading.prefetch,
+        generator=torch.Generator().manual_seed(seed),  # else torch draws from the training's
+    )
+
+
+def _as_it_is(item: Any) -> Any:
+    return item
+
+
+def _obey_the_training(_: int) -> None:
+    """Leave Ctrl-C, which reaches the whole terminal, to the training; and SIGTERM comes from it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
