@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import orjson
+
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -107,7 +109,7 @@ def read_lines(path: Path, *, offset: int = 0) -> Iterator[tuple[dict[str, Any],
             if not line.endswith(b"\n"):
                 return
             try:
-                value = json.loads(line)
+                value = orjson.loads(line)
             except ValueError:
                 return
             if not isinstance(value, dict):

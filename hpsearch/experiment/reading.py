@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import decode_number, read_lines
 from hpsearch.experiment.layout import BASELINES_RUN, FORMAT_VERSION, LOG, METRICS, RESOLVED, is_experiment
-from hpsearch.experiment.log import Event, read_log
-from hpsearch.records import BaselineRecord, Change, ExperimentRecord, Goal, Monitor, Outcome, RunRecord
+from hpsearch.experiment.run_builder import RunBuilder, decoded_scores
+from hpsearch.records import BaselineRecord, ExperimentRecord, Goal, Monitor, RunRecord
 
 
 def read_resolved(folder: Path) -> dict[str, Any]:
@@ -40,21 +39,26 @@ def _neighbours(folder: Path) -> str:
 def read_experiment(folder: Path) -> ExperimentRecord:
     """Return the record of an experiment; a torn end of its log is left out and named in the warnings."""
     resolved = read_resolved(folder)
-    runs: dict[str, RunRecord] = {}
+    runs: dict[str, RunBuilder] = {}
     baselines: list[BaselineRecord] = []
-    elapsed, dropped = 0.0, set[int]()
-    for event in read_log(folder / LOG):
+    elapsed, dropped, count, behind = 0.0, set[int](), 0, 0
+    for event, behind in read_lines(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
+        count += 1
         elapsed = max(elapsed, event["elapsed"])
         run = event.get("run", "")
         if run.startswith(f"{BASELINES_RUN}/"):
             if event["event"] == "outcome":
-                baselines.append(BaselineRecord(run.removeprefix(f"{BASELINES_RUN}/"), event["scores"]))
+                baselines.append(BaselineRecord(run.removeprefix(f"{BASELINES_RUN}/"), decoded_scores(event)))
         elif event["event"] == "drop":
             dropped.add(runs.pop(run).number)
         elif event["event"] == "exploit":
-            runs[run] = _copied(runs[run], runs[event["donor"]], event)
+            runs[run].copy(runs[event["donor"]], event)
         elif run:
-            runs[run] = _after(runs.get(run), event)
+            builder = runs.get(run)
+            if builder is None:
+                builder = runs[run] = RunBuilder()
+            builder.add(event)
+    records = [builder.record() for builder in runs.values()]
     space = resolved["space"]
     return ExperimentRecord(
         name=folder.name,
@@ -62,14 +66,14 @@ def read_experiment(folder: Path) -> ExperimentRecord:
         family=space["family"],
         objective=Monitor(space["objective"]["metric"], Goal(space["objective"]["goal"])),
         at=space["objective"]["at"],
-        trials=_sorted(record for record in runs.values() if record.replicate is None),
+        trials=_sorted(record for record in records if record.replicate is None),
         replicates=_sorted(
-            record for record in runs.values() if record.replicate is not None and record.number not in dropped
+            record for record in records if record.replicate is not None and record.number not in dropped
         ),
         baselines=tuple(baselines),
         unit=resolved.get("unit", "epoch"),
         elapsed=elapsed,
-        warnings=tuple(_warnings(folder, len(dropped))),
+        warnings=tuple(_warnings(folder / LOG, len(dropped), count, behind)),
     )
 
 
@@ -77,60 +81,25 @@ def _sorted(records: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
     return tuple(sorted(records, key=lambda record: (record.number, record.replicate or 0)))
 
 
-def _after(record: RunRecord | None, event: Event) -> RunRecord:
-    """Return the record of a run after one more event."""
-    kind = event["event"]
-    if record is None or kind == "ask":
-        return RunRecord(
-            run=event["run"],
-            number=event["number"],
-            params=event["params"],
-            seed=event["seed"],
-            replicate=event.get("replicate"),
-        )
-    if kind == "begin":
-        return replace(record, attempts=event["attempt"])
-    if kind == "report":
-        history = (*record.history, (event["step"], event["value"]))
-        return replace(record, history=history, value=event["value"], step=event["at"], seconds=event["seconds"])
-    if kind == "outcome":
-        return replace(
-            record,
-            outcome=Outcome(event["outcome"]),
-            reason=event["reason"],
-            value=event["value"],
-            step=event["step"],
-            seconds=event["seconds"],
-            scores=event["scores"],
-        )
-    return record
-
-
-def _copied(record: RunRecord, donor: RunRecord, event: Event) -> RunRecord:
-    """Return the record of a run that goes on as a copy of another, with other parameters."""
-    change = Change(event["step"], event["donor"], donor.params, event["params"])
-    return replace(
-        donor,
-        run=record.run,
-        number=record.number,
-        attempts=record.attempts,
-        params=event["params"],
-        changes=(*donor.changes, change),
-    )
-
-
-def _warnings(folder: Path, dropped: int) -> list[str]:
+def _warnings(log: Path, dropped: int, lines: int, behind: int) -> list[str]:
+    """Say what was left out: `lines` whole lines were read, which end `behind` bytes into the log."""
     found = []
     if dropped:
         found.append(f"{dropped} earlier trials do not fit the changed space and are left out")
-    log = folder / LOG
-    ends = [0, *(behind for _, behind in read_lines(log))]
-    rest = log.read_bytes()[ends[-1] :] if log.exists() else b""
+    rest = _rest(log, behind)
     if b"\n" in rest[:-1]:
-        found.append(f"{log}: line {len(ends)} is damaged; it and all behind it were left out")
+        found.append(f"{log}: line {lines + 1} is damaged; it and all behind it were left out")
     elif rest:
         found.append(f"{log}: the last line is torn and was left out")
     return found
+
+
+def _rest(log: Path, behind: int) -> bytes:
+    if not log.exists():
+        return b""
+    with log.open("rb") as file:
+        file.seek(behind)
+        return file.read()
 
 
 def read_metrics(folder: Path, run: str) -> list[dict[str, Any]]:

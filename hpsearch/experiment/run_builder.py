@@ -1,0 +1,93 @@
+"""The record of a run while the log is read: a million reports are added to it, not as many records made."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpsearch.experiment.files import decode_number
+from hpsearch.experiment.log import Event
+from hpsearch.records import Change, Metrics, Outcome, Params, RunRecord
+
+
+class RunBuilder:
+    """Takes in the events of one run, in order, and gives its record."""
+
+    def __init__(self) -> None:
+        self.run = ""
+        self.number = 0
+        self.params: Params = {}
+        self.seed = 0
+        self.replicate: int | None = None
+        self.attempts = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew: a run that is asked for again has nothing of its earlier training."""
+        self.outcome: Outcome | None = None
+        self.reason: str | None = None
+        self.value: float | None = None
+        self.step: int | None = None
+        self.seconds = 0.0
+        self.history: list[tuple[int, float]] = []
+        self.scores: Metrics = {}
+        self.changes: tuple[Change, ...] = ()
+
+    def add(self, event: Event) -> None:
+        """Take in one event of the run."""
+        kind = event["event"]
+        if kind == "report":
+            self.value = _plain(event["value"])
+            self.history.append((event["step"], self.value))
+            self.step, self.seconds = event["at"], event["seconds"]
+        elif kind == "ask" or not self.run:
+            self._begin(event)
+        elif kind == "begin":
+            self.attempts = event["attempt"]
+        elif kind == "outcome":
+            self._end(event)
+
+    def _begin(self, event: Event) -> None:
+        self._forget()
+        self.run, self.number = event["run"], event["number"]
+        self.params, self.seed = event["params"], event["seed"]
+        self.replicate, self.attempts = event.get("replicate"), 0
+
+    def _end(self, event: Event) -> None:
+        self.outcome, self.reason = Outcome(event["outcome"]), event["reason"]
+        self.value, self.step = _plain(event["value"]), event["step"]
+        self.seconds, self.scores = event["seconds"], decoded_scores(event)
+
+    def copy(self, donor: "RunBuilder", event: Event) -> None:
+        """Go on as a copy of another run, with other parameters: its history, seed and changes are this run's then."""
+        self.outcome, self.reason, self.scores = donor.outcome, donor.reason, donor.scores
+        self.value, self.step, self.seconds = donor.value, donor.step, donor.seconds
+        self.seed, self.replicate, self.history = donor.seed, donor.replicate, list(donor.history)
+        self.changes = (*donor.changes, Change(event["step"], event["donor"], donor.params, event["params"]))
+        self.params = event["params"]
+
+    def record(self) -> RunRecord:
+        """Return the run as it stands."""
+        return RunRecord(
+            run=self.run,
+            number=self.number,
+            params=self.params,
+            seed=self.seed,
+            outcome=self.outcome,
+            reason=self.reason,
+            value=self.value,
+            step=self.step,
+            seconds=self.seconds,
+            attempts=self.attempts,
+            history=tuple(self.history),
+            scores=self.scores,
+            replicate=self.replicate,
+            changes=self.changes,
+        )
+
+
+def decoded_scores(event: Event) -> Mapping[str, Any]:
+    """Return the scores of an outcome, non-finite ones as floats."""
+    return {name: decode_number(value) for name, value in event["scores"].items()}
+
+
+def _plain(value: Any) -> Any:
+    return decode_number(value) if isinstance(value, str) else value

@@ -1,0 +1,47 @@
+"""The shelf of readers: finished runs of any origin, as `compare` takes them.
+
+A reader is a module of this folder with two functions, and a row in shelf.py:
+
+    recognises(path) -> bool                     by what the file or folder holds, never by what it is called
+    read(path, wanted) -> Reading                its runs; `wanted` names the metrics whose histories are asked for
+
+A reader never runs code from what it reads: no pickle, safe YAML. What it cannot use becomes a warning or a run that
+is `dropped` with the reason, never a silent gap.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hpsearch.records import FinishedRun, Goal
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was found: the runs, the `goals` that the origin itself tells, and warnings.
+
+    `main` is the metric that the origin says it is about, such as the objective of a search.
+    """
+
+    runs: tuple[FinishedRun, ...] = ()
+    goals: Mapping[str, Goal] = field(default_factory=dict)
+    main: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Whose histories are to be read: metrics whose last word is that of `metric`; all of them when it is None."""
+
+    metric: str | None = None
+
+    def __contains__(self, name: str) -> bool:
+        return self.metric is None or last_word(name) == last_word(self.metric)
+
+
+def last_word(metric: str) -> str:
+    """Return the name of a metric without its split: `accuracy` for `val/accuracy`, `val_accuracy` and `accuracy`."""
+    name = metric.rpartition("/")[2]
+    for split in ("train", "val", "valid", "validation", "eval", "test"):
+        for mark in "_.-":
+            name = name.removeprefix(f"{split}{mark}")
+    return name

@@ -1,0 +1,85 @@
+"""What a run of MLflow's, from a file or a server, says as a finished run."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hpsearch.readers import Reading
+from hpsearch.readers.naming import unit_keys
+from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin, Series
+
+_OUTCOMES = {"FINISHED": Outcome.COMPLETE, "FAILED": Outcome.FAILED, "KILLED": Outcome.PRUNED}
+_PARENT = "mlflow.parentRunId"
+_KIND, _OUTCOME, _SEED, _NUMBER = "hpsearch.kind", "hpsearch.outcome", "hpsearch.seed", "hpsearch.number"
+
+
+@dataclass(frozen=True)
+class MlflowRun:
+    """A run as MLflow keeps it; `params` and `tags` are text."""
+
+    identity: str
+    name: str
+    experiment: str
+    status: str
+    seconds: float | None
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    metrics: Mapping[str, Measurement]
+    histories: Mapping[str, Series]
+
+
+def as_finished(runs: Sequence[MlflowRun], *, source: str) -> Reading:
+    """Return the runs that trained something; a parent of other runs that has no metric of its own did not.
+
+    A run below a parent belongs to the parent's experiment, under the parent's name: searches log their trials so.
+    Runs of hpsearch's own mirror say in their tags what they are.
+    """
+    parents = {run.tags[_PARENT] for run in runs if _PARENT in run.tags}
+    names = {run.identity: run.name for run in runs}
+    searches: dict[str, SearchOrigin] = {}
+    return Reading(
+        tuple(
+            _finished(run, names, searches, source)
+            for run in runs
+            if not (run.identity in parents and (not run.metrics or run.tags.get(_KIND) is not None))
+        )
+    )
+
+
+def _finished(run: MlflowRun, names: Mapping[str, str], searches: dict[str, SearchOrigin], source: str) -> FinishedRun:
+    params = {name: _value(text) for name, text in run.params.items()}
+    parent = names.get(run.tags.get(_PARENT, ""), "")
+    experiment = parent or run.experiment
+    outcome = Outcome(run.tags[_OUTCOME]) if run.tags.get(_OUTCOME) in set(Outcome) else _OUTCOMES.get(run.status)
+    units = unit_keys(params)
+    if _SEED in run.tags:
+        units.setdefault("seed", int(run.tags[_SEED]))
+    proposed = run.tags.get(_KIND) == "trial" or (bool(parent) and _KIND not in run.tags and "seed" not in units)
+    if proposed:
+        searches.setdefault(experiment, SearchOrigin(metric=""))
+        units.pop("seed", None)
+    return FinishedRun(
+        experiment=experiment,
+        run=run.name,
+        outcome=outcome,
+        params=params,
+        metrics=run.metrics,
+        histories=run.histories,
+        trial=run.tags.get(_NUMBER, run.name) if proposed else None,
+        search=searches[experiment] if proposed else None,
+        deterministic=run.tags.get(_KIND) == "baseline",
+        **units,  # type: ignore[arg-type] # its keys are the names of these fields
+        steps=max((metric.step for metric in run.metrics.values() if metric.step is not None), default=None),
+        seconds=run.seconds,
+        dropped=None if outcome else f"its status is {run.status}: it has not ended",
+        source=f"{source}#{run.identity}",
+    )
+
+
+def _value(text: str) -> Any:
+    """Return the value that MLflow keeps as text: a number, a list, or the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

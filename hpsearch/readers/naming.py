@@ -1,0 +1,80 @@
+"""What names tell: the seed or fold of a run, from its parameters or from the name of its folder."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hpsearch.records import Key
+
+UNIT_WORDS: Mapping[str, tuple[str, ...]] = {
+    "seed": ("seed", "random_seed", "random_state", "rng_seed"),
+    "fold": ("fold", "cv_fold"),
+    "repeat": ("repeat", "repetition"),
+    "dataset": ("dataset", "data_set"),
+}
+_WORD = {word: unit for unit, words in UNIT_WORDS.items() for word in words}
+_MARK = re.compile(r"(?:^|(?<=[_\-,. ]))(seed|fold|repeat)[=_\-]?(\d+)(?=$|[_\-,. ])", re.IGNORECASE)
+_PAIR = re.compile(r"([A-Za-z][A-Za-z_.]*?)[=_\-]?(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?=$|[_\-, ])")
+
+
+@dataclass(frozen=True)
+class FolderName:
+    """A folder's name taken apart: what is left of it without seed and fold, those, and the other numbers in it."""
+
+    rest: str
+    units: Mapping[str, Key] = field(default_factory=dict)
+    params: Mapping[str, float | int] = field(default_factory=dict)
+
+
+def parse_folder_name(name: str) -> FolderName:
+    """Take `lr_0.001_dim_256_seed_3` apart: params lr and dim, seed 3, and the rest, `lr_0.001_dim_256`."""
+    units: dict[str, Key] = {match[1].lower(): int(match[2]) for match in _MARK.finditer(name)}
+    rest = re.sub(r"[_\-,. ]*$|^[_\-,. ]+", "", _MARK.sub("", name))
+    rest = re.sub(r"([_\-,. ])[_\-,. ]+", r"\1", rest)
+    params = {match[1].strip("_."): number(match[2]) for match in _PAIR.finditer(rest)}
+    return FolderName(rest, units, {key: value for key, value in params.items() if not isinstance(value, str)})
+
+
+def unit_keys(params: Mapping[str, Any]) -> dict[str, Key]:
+    """Return the seed, fold, repeat and data set among the parameters; `train.seed` counts as `seed` too."""
+    found: dict[str, Key] = {}
+    for name in sorted(params, key=lambda name: (str(name).count("."), str(name))):
+        unit = _WORD.get(str(name).lower().rpartition(".")[2])
+        value = as_key(params[name])
+        if unit and unit not in found and value is not None:
+            found[unit] = value
+    return found
+
+
+def as_key(value: Any) -> Key | None:
+    """Return a seed, fold or data set in the form in which it is compared: `3`, `3.0` and `"3"` are the number 3."""
+    if isinstance(value, str):
+        value = number(value.strip())
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else str(value)
+    if isinstance(value, bool) or value is None or isinstance(value, list | dict):
+        return None
+    return value if isinstance(value, int) else str(value) or None
+
+
+def number(text: str) -> Any:
+    """Return the number that a text is, or the text."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn nested parameters into one level with dotted names; lists are values."""
+    flat: dict[str, Any] = {}
+    for name, item in value.items():
+        key = f"{prefix}{name}"
+        if isinstance(item, Mapping):
+            flat |= flatten(item, f"{key}.")
+        else:
+            flat[key] = item
+    return flat

@@ -1,0 +1,77 @@
+"""Ray Tune's folders: trials with `result.json` and `params.json`. Needs no Ray and unpickles nothing."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hpsearch.readers import Reading, Wanted
+from hpsearch.readers.measurements import Logged
+from hpsearch.readers.naming import flatten, unit_keys
+from hpsearch.records import FinishedRun, Outcome, SearchOrigin
+
+RESULT, PARAMS = "result.json", "params.json"
+_BOOKKEEPING = {
+    *("timestamp", "pid", "time_this_iter_s", "time_total_s", "time_since_restore", "iterations_since_restore"),
+    *("training_iteration", "done", "config", "date", "hostname", "node_ip", "trial_id", "experiment_tag"),
+    *("checkpoint_dir_name", "timesteps_total", "timesteps_since_restore", "episodes_total", "warmup_time"),
+}
+
+
+def recognises(path: Path) -> bool:
+    """Say whether a folder holds trials of Ray Tune."""
+    return path.is_dir() and next(_trials(path), None) is not None
+
+
+def read(path: Path, wanted: Wanted) -> Reading:
+    """Return a run for each trial; Ray does not tell which of them a scheduler stopped, but their steps do."""
+    failed = _failed(path)
+    runs = [_read_trial(path, folder, wanted, failed) for folder in _trials(path)]
+    proposed = _are_proposed(runs)
+    origin = SearchOrigin(metric="")
+    return Reading(tuple(replace(run, search=origin, trial=run.run) if proposed else run for run in runs))
+
+
+def _trials(path: Path) -> Iterator[Path]:
+    yield from (file.parent for file in sorted(path.glob(f"*/{PARAMS}")) if (file.parent / RESULT).is_file())
+
+
+def _read_trial(path: Path, folder: Path, wanted: Wanted, failed: set[str]) -> FinishedRun:
+    logged, last = Logged(), dict[str, Any]()
+    for line in (folder / RESULT).read_text(encoding="utf-8").split("\n"):
+        if line.strip():
+            last = json.loads(line)
+            row = {name: value for name, value in flatten(last).items() if name.split(".")[0] not in _BOOKKEEPING}
+            logged.add_row(int(last.get("training_iteration", 0)), row)
+    params = flatten(json.loads((folder / PARAMS).read_text(encoding="utf-8")))
+    error = str(last.get("trial_id")) in failed or (folder / "error.txt").exists()
+    return FinishedRun(
+        experiment=path.name,
+        run=folder.name,
+        outcome=Outcome.FAILED if error else Outcome.COMPLETE,
+        params=params,
+        metrics=logged.metrics(),
+        histories=logged.histories(wanted),
+        **unit_keys(params),  # type: ignore[arg-type] # its keys are the names of these fields
+        steps=logged.steps,
+        seconds=last.get("time_total_s"),
+        dropped=None if last else "it reported nothing",
+        source=str(folder),
+    )
+
+
+def _failed(path: Path) -> set[str]:
+    """Return the trials that ended in an error, from the newest state of the experiment."""
+    states = sorted(path.glob("experiment_state-*.json"))
+    if not states:
+        return set()
+    content = json.loads(states[-1].read_text(encoding="utf-8"))
+    trials = [json.loads(entry[0]) if isinstance(entry, list) else entry for entry in content.get("trial_data", [])]
+    return {str(trial.get("trial_id")) for trial in trials if trial.get("status") == "ERROR"}
+
+
+def _are_proposed(runs: list[FinishedRun]) -> bool:
+    """Say whether the trials are those of a search: of several configurations, none planned for a seed or fold."""
+    planned = any(unit_keys(run.params) for run in runs)
+    return not planned and len({json.dumps(run.params, sort_keys=True, default=str) for run in runs}) > 1

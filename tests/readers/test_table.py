@@ -1,0 +1,89 @@
+"""Tables in long and in wide form, and what is wrong with some."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hpsearch.errors import DataError, HpsearchError
+from hpsearch.readers.shelf import read_sources
+from hpsearch.records import Outcome
+
+LONG = """experiment,seed,status,accuracy,lr,note
+ours,0,complete,0.91,0.1,a
+ours,1,failed,nan,0.1,b
+theirs,0,ok,0.88,0.2,c
+"""
+
+
+def written(tmp_path: Path, text: str, name: str = "results.csv") -> str:
+    path = tmp_path / name
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_long_table_has_a_run_in_each_row(tmp_path: Path) -> None:
+    runs = read_sources([written(tmp_path, LONG)]).runs
+    assert [(run.experiment, run.seed, run.outcome) for run in runs] == [
+        ("ours", 0, Outcome.COMPLETE),
+        ("ours", 1, Outcome.FAILED),
+        ("theirs", 0, Outcome.COMPLETE),
+    ]
+    assert runs[1].reason == "its status is 'failed'"
+    assert runs[0].metrics["accuracy"].value == 0.91
+    assert runs[0].params == {"note": "a"}
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+def test_the_other_forms_say_the_same(tmp_path: Path, ending: str) -> None:
+    frame = pd.read_csv(written(tmp_path, LONG))
+    path = tmp_path / f"table.{ending}"
+    frame.to_parquet(path) if ending == "parquet" else frame.to_json(path, orient="records", lines=True)
+    expected, found = read_sources([str(tmp_path / "results.csv")]).runs, read_sources([str(path)]).runs
+    assert [(run.experiment, run.seed, run.outcome) for run in found] == [
+        (run.experiment, run.seed, run.outcome) for run in expected
+    ]
+
+
+def test_rows_of_one_run_are_its_steps(tmp_path: Path) -> None:
+    text = "method,fold,epoch,f1\na,0,1,0.5\na,0,2,0.6\na,1,1,0.4\na,1,2,0.3\n"
+    runs = read_sources([written(tmp_path, text)]).runs
+    assert [(run.fold, run.metrics["f1"].value, run.metrics["f1"].step) for run in runs] == [(0, 0.6, 2), (1, 0.3, 2)]
+    assert list(runs[1].histories["f1"].values) == [0.4, 0.3]
+
+
+def test_trials_in_a_table_are_those_of_a_search(tmp_path: Path) -> None:
+    runs = read_sources([written(tmp_path, "experiment,trial,loss\na,0,1.5\na,1,1.0\n")]).runs
+    assert [run.trial for run in runs] == [0, 1]
+    assert all(run.search is not None for run in runs)
+
+
+def test_a_wide_table_has_a_method_in_each_column(tmp_path: Path) -> None:
+    found = read_sources([written(tmp_path, "dataset,ours,theirs\niris,0.9,0.8\nwine,0.7,0.6\n")], wide="dataset")
+    assert [(run.experiment, run.dataset, run.metrics["score"].value) for run in found.runs] == [
+        ("ours", "iris", 0.9),
+        ("theirs", "iris", 0.8),
+        ("ours", "wine", 0.7),
+        ("theirs", "wine", 0.6),
+    ]
+    assert found.main == ("score",)
+
+
+@pytest.mark.parametrize(
+    ("text", "wide", "says"),
+    [
+        ("", None, "cannot be read as a table"),
+        ("experiment,note\na,b\n", None, "has no column of numbers besides experiment"),
+        ("dataset,ours\niris,0.9\n", "seeds", "unknown unit of a wide table 'seeds', did you mean 'seed'?"),
+    ],
+)
+def test_what_cannot_be_read_is_said(tmp_path: Path, text: str, wide: str | None, says: str) -> None:
+    with pytest.raises(HpsearchError, match=says.replace("?", r"\?")):
+        read_sources([written(tmp_path, text)], wide=wide)
+
+
+def test_sources_that_hold_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        read_sources([str(tmp_path / "nowhere")])
+    with pytest.raises(DataError, match="holds no runs that hpsearch can read; it reads: hpsearch, mlflow"):
+        read_sources([str(tmp_path)])
