@@ -13,9 +13,10 @@ from torch import nn
 from hpsearch.engines import Ended, Job, Report, Reporter
 from hpsearch.engines.running import resolve
 from hpsearch.experiment.artifacts import write_heat_map
-from hpsearch.experiment.files import no_room
-from hpsearch.experiment.layout import BEST
+from hpsearch.experiment.files import no_room, write_json
+from hpsearch.experiment.layout import BEST, UNREAD
 from hpsearch.families.loading import load_family
+from hpsearch.reads import counted_reads
 from hpsearch.records import Decision, Goal, Metrics, Monitor, Outcome
 from hpsearch.seeds import Seeds
 from hpsearch.training.checkpoint import load_weights, reached_step
@@ -84,6 +85,14 @@ class FamilyObjective:
     def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
         """Train a trial; or train and score a replicate on the test split; or score the baselines."""
         configs = [self._family.Config.model_validate(config) for _, config in job.stretches]
+        with counted_reads(configs) as reads:
+            ended = self._run(job, configs, report, started)
+        unread = reads.unread(job.params)
+        if unread and ended.outcome is Outcome.COMPLETE:
+            write_json(self._folder / job.run / UNREAD, {"unread": unread})
+        return ended
+
+    def _run(self, job: Job, configs: Sequence[Any], report: Reporter, started: Callable[[], None]) -> Ended:
         splits = self._data(configs[0], job).view(sealed=job.replicate is None and not job.baselines)
         if job.baselines:
             return Ended(Outcome.COMPLETE, scores=self._baseline_scores(configs[0], splits))

@@ -96,6 +96,19 @@ class RunRecord:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What a run's folder holds for an examination: the rows of its metrics and the configuration it was trained with.
+
+    `unread` names searched settings that the training never looked at.
+    """
+
+    run: RunRecord
+    rows: tuple[Mapping[str, Any], ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class BaselineRecord:
     """A classical method's scores on the same data: `val/...` and `test/...`."""
 

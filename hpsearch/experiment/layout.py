@@ -6,6 +6,7 @@ experiments/<name>/
   log.jsonl           see log.py               lock            held while a process runs the experiment
   tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log  artifacts/ (see artifacts.py)
+                      unread.json: searched settings that the training never read, if any
   confirm/0007/seed-002/      the same for a replicate
 experiments/mlflow.db, experiments/mlartifacts/, experiments/mlflow.lock (held while the database is made)
 """
@@ -26,6 +27,7 @@ NUMBERED = "checkpoint-*.pt"
 """Kept checkpoints, see `train.keep`."""
 OUTPUT = "output.log"
 ARTIFACTS = "artifacts"
+UNREAD = "unread.json"
 
 
 def trial_run(number: int) -> str:

@@ -7,9 +7,18 @@ from typing import Any
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import decode_number, read_lines
-from hpsearch.experiment.layout import BASELINES_RUN, FORMAT_VERSION, LOG, METRICS, RESOLVED, is_experiment
+from hpsearch.experiment.layout import (
+    BASELINES_RUN,
+    CONFIG,
+    FORMAT_VERSION,
+    LOG,
+    METRICS,
+    RESOLVED,
+    UNREAD,
+    is_experiment,
+)
 from hpsearch.experiment.run_builder import RunBuilder, decoded_scores
-from hpsearch.records import BaselineRecord, ExperimentRecord, Goal, Monitor, RunRecord
+from hpsearch.records import BaselineRecord, Evidence, ExperimentRecord, Goal, Monitor, RunRecord
 
 
 def read_resolved(folder: Path) -> dict[str, Any]:
@@ -107,3 +116,20 @@ def read_metrics(folder: Path, run: str) -> list[dict[str, Any]]:
     return [
         {name: decode_number(value) for name, value in row.items()} for row, _ in read_lines(folder / run / METRICS)
     ]
+
+
+def read_evidence(folder: Path, run: RunRecord) -> Evidence:
+    """Return what a run's folder tells about its training; what is missing there is empty.
+
+    The configuration is the newest, of a run whose settings changed while it was trained.
+    """
+    rows = tuple(read_metrics(folder, run.run))
+    job = _read_json(folder / run.run / CONFIG)
+    changes = job.get("changes") or ()
+    config = changes[-1]["config"] if changes else job.get("config", {})
+    return Evidence(run, rows, config, tuple(_read_json(folder / run.run / UNREAD).get("unread", ())))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return content

@@ -5,12 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from hpsearch.health import Finding
 from hpsearch.records import ExperimentRecord, RunRecord
+from hpsearch.report.health import finding_json
 from hpsearch.report.replicates import summarise
 
 
-def show_json(record: ExperimentRecord) -> dict[str, Any]:
-    """Return `experiment`, `trials`, `best` and `confirm`; numbers that are not finite become None."""
+def show_json(record: ExperimentRecord, *, health: Sequence[Finding] | None = None) -> dict[str, Any]:
+    """Return `experiment`, `trials`, `best`, `confirm` and, if examined, `health`.
+
+    Numbers that are not finite become None.
+    """
     best = record.best
     shown: dict[str, Any] = _finite(
         {
@@ -18,6 +23,7 @@ def show_json(record: ExperimentRecord) -> dict[str, Any]:
             "trials": [_trial(trial) for trial in record.trials],
             "best": None if best is None else _fields(best, "number", "value", "step", "params"),
             "confirm": _confirm(record),
+            **({} if health is None else {"health": [finding_json(finding) for finding in health]}),
         }
     )
     return shown

@@ -7,8 +7,10 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from hpsearch.health import Digest
 from hpsearch.records import Change, ExperimentRecord, Outcome, RunRecord
 from hpsearch.report.fitted_table import Column, FittedTable
+from hpsearch.report.health import health_lines
 from hpsearch.report.replicates import Summary, listed, summarise, test_metrics
 from hpsearch.report.wording import (
     SEPARATOR,
@@ -28,11 +30,17 @@ LONGEST_VALUE = 24
 
 
 def show_experiment(
-    record: ExperimentRecord, *, limit: int = 20, importance: Mapping[str, float] | None = None, unit: str | None = None
+    record: ExperimentRecord,
+    *,
+    limit: int = 20,
+    importance: Mapping[str, float] | None = None,
+    unit: str | None = None,
+    health: Sequence[Digest] = (),
 ) -> RenderableType:
     """Return what there is to see: the objective, the best `limit` trials, the best one, its confirmation, warnings.
 
-    `importance` (shares by parameter) orders the columns. `unit` is what a step counts, if not the record's.
+    `importance` (shares by parameter) orders the columns. `unit` is what a step counts, if not the record's. `health`
+    is what an examination of the trials found.
     """
     unit = unit or record.unit
     parts: list[RenderableType] = [*_header(record, unit), Text()]
@@ -45,6 +53,8 @@ def show_experiment(
         parts.append(Text("importance: " + ", ".join(shares)))
     if record.replicates or record.baselines:
         parts += [Text(), *_confirmation(record)]
+    if health:
+        parts += [Text(), *health_lines(health)]
     parts += [Text(f"warning: {one_line(warning)}", "yellow") for warning in record.warnings]
     return Group(*parts)
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from hpsearch.errors import DataError, HpsearchError
+from hpsearch.reads import uncounted
 from hpsearch.records import Monitor
 from hpsearch.seeds import Seeds
 from hpsearch.settings import fixed_settings
@@ -233,7 +234,8 @@ def _identity(settings: TrainSettings, seeds: Seeds, monitor: Monitor, *, exampl
 
 
 def _plain(settings: TrainSettings) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude=set(EXECUTION))
+    with uncounted():  # to write a setting down is not to use it
+        return settings.model_dump(mode="json", exclude=set(EXECUTION))
 
 
 def _check_identity(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:

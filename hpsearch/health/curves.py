@@ -1,0 +1,92 @@
+"""The curves of a training that the checks look at, and their few statistics."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from hpsearch.records import Goal, Monitor
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Finite values that improve downwards, at their steps; `shown` gives them back as the training reported them."""
+
+    name: str
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+    sign: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def shown(self, index: int) -> str:
+        """Return the value at an index as text."""
+        return figure(self.sign * self.values[index])
+
+    def last(self, count: int) -> "Curve":
+        """Return the last `count` points."""
+        return Curve(self.name, self.steps[-count:], self.values[-count:], self.sign)
+
+    @property
+    def best(self) -> int:
+        """The index of the first best value."""
+        return min(range(len(self)), key=lambda index: self.values[index])
+
+    @property
+    def fall(self) -> float:
+        """How far the best value lies below the first."""
+        return self.values[0] - min(self.values)
+
+
+def figure(value: float) -> str:
+    """Return a number with 3 significant digits."""
+    return f"{value:.3g}"
+
+
+def read_curve(rows: Sequence[Mapping[str, Any]], name: str, *, sign: float = 1.0) -> Curve | None:
+    """Return a metric's curve, None when it has no finite value."""
+    points = [(row["step"], row[name]) for row in rows if isinstance(row.get(name), int | float)]
+    finite = [(step, sign * float(value)) for step, value in points if math.isfinite(value)]
+    if not finite:
+        return None
+    steps, values = zip(*finite, strict=True)
+    return Curve(name, steps, values, sign)
+
+
+def read_losses(rows: Sequence[Mapping[str, Any]], objective: Monitor) -> tuple[Curve | None, Curve | None]:
+    """Return the curves of the training and the validation loss; in place of losses, those of the searched metric."""
+    train, val = read_curve(rows, "train/loss"), read_curve(rows, "val/loss")
+    sign = 1.0 if objective.goal is Goal.MINIMIZE else -1.0
+    if val is None:
+        val = read_curve(rows, objective.metric, sign=sign)
+        if train is None or sign < 0:
+            train = read_curve(rows, objective.metric.replace("val/", "train/", 1), sign=sign) or train
+    return train, val
+
+
+def trend(values: Sequence[float]) -> float:
+    """Return the least-squares slope over equally spaced values."""
+    middle = (len(values) - 1) / 2
+    spread = sum((place - middle) ** 2 for place in range(len(values)))
+    return sum((place - middle) * value for place, value in enumerate(values)) / spread if spread else 0.0
+
+
+def changes(values: Sequence[float]) -> list[float]:
+    """Return the differences between neighbours."""
+    return [after - before for before, after in pairwise(values)]
+
+
+def turning(values: Sequence[float]) -> float:
+    """Return the fraction of inner points at which the curve turns: 2/3 for noise, 0 for a monotone curve."""
+    steps = changes(values)
+    turns = sum(before * after < 0 for before, after in pairwise(steps))
+    return turns / (len(steps) - 1) if len(steps) > 1 else 0.0
+
+
+def swing(values: Sequence[float]) -> float:
+    """Return the root of the mean square of the changes, their trend taken out."""
+    steps = changes(values)
+    return statistics.pstdev(steps) if len(steps) > 1 else 0.0

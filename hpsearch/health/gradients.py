@@ -1,0 +1,51 @@
+"""Checks of the gradient norms in a trial's metrics."""
+
+import statistics
+from collections.abc import Iterator
+
+from hpsearch.health.curves import figure, read_curve
+from hpsearch.health.findings import Finding, Kind, Severity
+from hpsearch.health.recipes import advise
+from hpsearch.health.thresholds import Thresholds
+from hpsearch.records import Evidence
+
+
+def check_norms(evidence: Evidence, limits: Thresholds, unit: str) -> Iterator[Finding]:
+    """Yield what the mean and the largest norms between two evaluations say."""
+    mean = read_curve(evidence.rows, "gradient_norm")
+    largest = read_curve(evidence.rows, "gradient_norm_max") or mean
+    if mean is None or largest is None:
+        return
+    trial, middle = evidence.run.number, statistics.median(mean.values)
+    over = [index for index, value in enumerate(largest.values) if value > limits.exploding]
+    under = [index for index, value in enumerate(mean.values) if value < limits.vanishing]
+    if over:
+        often = any(value > limits.exploding for value in mean.values)
+        peak = max(over, key=lambda index: largest.values[index])
+        yield Finding(
+            Kind.EXPLODING_GRADIENTS,
+            Severity.WARNING if often else Severity.NOTE,
+            trial,
+            f"the gradient norm rose above {figure(limits.exploding)} at {len(over)} of {len(largest)} evaluations, "
+            f"to {figure(largest.values[peak])} at {unit} {largest.steps[peak]}",
+            step=largest.steps[over[0]],
+            advice=advise(Kind.EXPLODING_GRADIENTS, evidence.config),
+        )
+    if under:
+        yield Finding(
+            Kind.VANISHING_GRADIENTS,
+            Severity.WARNING,
+            trial,
+            f"the gradient norm fell below {figure(limits.vanishing)}, to {figure(min(mean.values))}, "
+            f"from {unit} {mean.steps[under[0]]} on",
+            step=mean.steps[under[0]],
+            advice=advise(Kind.VANISHING_GRADIENTS, evidence.config),
+        )
+    if not over and not under and not limits.healthy_low <= middle <= limits.healthy_high:
+        yield Finding(
+            Kind.UNUSUAL_GRADIENTS,
+            Severity.NOTE,
+            trial,
+            f"half of the gradient norms are {'above' if middle > limits.healthy_high else 'below'} {figure(middle)}; "
+            f"usual are {figure(limits.healthy_low)} to {figure(limits.healthy_high)}",
+        )

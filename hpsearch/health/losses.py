@@ -1,0 +1,129 @@
+"""Checks of the shapes of learning curves. A curve improves downwards; fractions are those of `Thresholds`."""
+
+import statistics
+from collections.abc import Iterator
+
+from hpsearch.health.curves import Curve, figure, read_losses, swing, trend, turning
+from hpsearch.health.findings import Finding, Kind, Severity
+from hpsearch.health.recipes import advise
+from hpsearch.health.thresholds import Thresholds
+from hpsearch.records import Evidence, Monitor, Outcome
+
+_MOSTLY = 0.5
+"""A loss that fell by a larger fraction of its first value before it stood still has mostly been learned."""
+
+
+def check_losses(evidence: Evidence, objective: Monitor, limits: Thresholds, unit: str) -> Iterator[Finding]:
+    """Yield what the training and validation losses say; too short curves say nothing."""
+    train, val = read_losses(evidence.rows, objective)
+    if train is not None and val is not None and min(len(train), len(val)) >= limits.fewest_evaluations:
+        yield from _over_fitting(evidence, train, val, limits, unit)
+        if evidence.run.outcome is Outcome.COMPLETE:
+            yield from _under_fitting(evidence, train, val, limits)
+    watched = train or val
+    if watched is None or len(watched) < limits.fewest_evaluations:
+        return
+    yield from _oscillation(evidence, watched, limits, unit)
+    yield from _stagnation(evidence, watched, limits, unit)
+    if evidence.run.outcome is Outcome.COMPLETE:
+        yield from _slow(evidence, val or watched, limits, unit)
+
+
+def _over_fitting(evidence: Evidence, train: Curve, val: Curve, limits: Thresholds, unit: str) -> Iterator[Finding]:
+    """Look for a validation loss that rises while the training loss falls, or a gap between them that has grown."""
+    best, count = val.best, len(val)
+    since = train.values[min(best, len(train) - 1)] - train.values[-1]
+    rise = val.values[-1] - val.values[best]
+    rose = count - 1 - best >= limits.rise_evaluations and rise > limits.rise * max(val.fall, 1e-12) and since > 0
+    growth = (val.values[-1] - train.values[-1]) - (val.values[0] - train.values[0])
+    apart = train.fall > 0 and growth > limits.gap * train.fall and train.values[-1] < train.values[0]
+    if rose:
+        sentence = (
+            f"{val.name} was best ({val.shown(best)}) at {unit} {val.steps[best]} and ended at {val.shown(-1)}, "
+            f"while {train.name} went on from {train.shown(min(best, len(train) - 1))} to {train.shown(-1)}"
+        )
+    elif apart:
+        sentence = f"{val.name} ended at {val.shown(-1)}, far from {train.name} at {train.shown(-1)}"
+    else:
+        return
+    advice = advise(Kind.OVER_FITTING, evidence.config)
+    number, severity = evidence.run.number, Severity.WARNING
+    yield Finding(Kind.OVER_FITTING, severity, number, sentence, val.steps[best] if rose else None, advice)
+
+
+def _under_fitting(evidence: Evidence, train: Curve, val: Curve, limits: Thresholds) -> Iterator[Finding]:
+    """Look for losses of which neither has come far from where it began."""
+    for curve in (train, val):
+        if curve.fall > limits.little_fall * abs(curve.values[0]):
+            return
+    yield Finding(
+        Kind.UNDER_FITTING,
+        Severity.WARNING,
+        evidence.run.number,
+        f"{train.name} went from {train.shown(0)} to {train.shown(-1)} only, {val.name} from {val.shown(0)} to "
+        f"{val.shown(-1)}",
+        advice=advise(Kind.UNDER_FITTING, evidence.config),
+    )
+
+
+def _oscillation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str) -> Iterator[Finding]:
+    """Look for ups and downs that are not small beside what was learned, nor beside the loss itself."""
+    recent = curve.last(limits.window)
+    size = swing(recent.values)
+    scale = max(max(curve.values) - min(curve.values), limits.little_fall * abs(statistics.fmean(recent.values)))
+    if turning(recent.values) > limits.turns and size > limits.swing * scale:
+        yield Finding(
+            Kind.OSCILLATION,
+            Severity.WARNING,
+            evidence.run.number,
+            f"{curve.name} goes up and down by about {figure(size)} between {figure(min(recent.values))} and "
+            f"{figure(max(recent.values))} from {unit} {recent.steps[0]} on",
+            step=recent.steps[0],
+            advice=advise(Kind.OSCILLATION, evidence.config),
+        )
+
+
+def _stagnation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str) -> Iterator[Finding]:
+    """Look for a window in which the loss neither varies nor falls: a plateau when most was learned before."""
+    start, recent = stalled_since(curve, limits), curve.last(limits.window)
+    if start is None:
+        return
+    kind = Kind.PLATEAU if curve.fall > _MOSTLY * abs(curve.values[0]) else Kind.STAGNATION
+    yield Finding(
+        kind,
+        Severity.NOTE if kind is Kind.PLATEAU else Severity.WARNING,
+        evidence.run.number,
+        f"{curve.name} has stood between {figure(min(recent.values))} and {figure(max(recent.values))} "
+        f"for the last {len(recent)} evaluations, from {unit} {curve.steps[start]} on",
+        step=curve.steps[start],
+        advice=advise(kind, evidence.config),
+    )
+
+
+def stalled_since(curve: Curve, limits: Thresholds) -> int | None:
+    """Return the index from which a loss has neither varied nor fallen over the last window; None when it does."""
+    window = limits.window
+    if len(curve) < window:
+        return None
+    unit = abs(curve.values[0]) or 1.0
+    scaled = [value / unit for value in curve.values[-window:]]
+    fell = -trend(scaled) * (window - 1)
+    flat = statistics.pvariance(scaled) < limits.stall_variance and fell < limits.stall_fall
+    return len(curve) - window if flat else None
+
+
+def _slow(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str) -> Iterator[Finding]:
+    """Look for a last quarter that still brought much: the training ended before it had converged."""
+    quarter = max(len(curve) // 4, 1)
+    before, after = min(curve.values[:-quarter]), min(curve.values[-quarter:])
+    share = (before - after) / curve.fall if curve.fall > 0 else 0.0
+    if share > limits.still_falling and curve.best >= len(curve) - max(quarter // 2, 1):
+        yield Finding(
+            Kind.SLOW_CONVERGENCE,
+            Severity.NOTE,
+            evidence.run.number,
+            f"{curve.name} was still improving when the training ended: the last {quarter} of {len(curve)} "
+            f"evaluations brought {share:.0%} of the whole gain, to {curve.shown(curve.best)} at {unit} "
+            f"{curve.steps[curve.best]}",
+            advice=advise(Kind.SLOW_CONVERGENCE, evidence.config),
+        )

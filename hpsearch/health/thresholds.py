@@ -1,0 +1,46 @@
+"""From which numbers on something is wrong; the guides' values are the defaults."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Limits of the checks. Falls and rises of a loss are fractions of how far it fell in the whole training.
+
+    A fraction of the fall, not of the value: losses may be negative, and their floor is seldom 0.
+    """
+
+    exploding: float = 10.0
+    """Largest gradient norm that is no explosion."""
+    vanishing: float = 1e-6
+    """Smallest gradient norm that has not vanished."""
+    healthy_low: float = 0.1
+    healthy_high: float = 2.0
+    """Between these the median of the gradient norms is as usual."""
+    parameter_norm: float = 100.0
+    """Largest gradient norm of a single parameter."""
+    rise: float = 0.1
+    """So far the validation loss may rise from its best."""
+    rise_evaluations: int = 3
+    """So many evaluations must have followed the best one before a rise counts."""
+    gap: float = 0.5
+    """So far the gap between validation and training loss may grow, while the training loss falls."""
+    little_fall: float = 0.1
+    """A training that lowers its loss by a smaller fraction of the first value does not fit its data."""
+    still_falling: float = 0.1
+    """A training whose last quarter brings a larger fraction of the whole fall has not converged."""
+    swing: float = 0.15
+    """So large the changes from one evaluation to the next may be (root of the mean square)."""
+    turns: float = 0.5
+    """An oscillation turns at more than this fraction of the evaluations."""
+    window: int = 20
+    """Evaluations over which stagnation and oscillation are judged."""
+    stall_variance: float = 1e-3
+    """Smaller variance in the window, of the loss over its first value, is stagnation unless there is a trend."""
+    stall_fall: float = 0.01
+    """A trend that lowers the loss by a larger fraction of its first value over the window is a downward one."""
+    fewest_evaluations: int = 6
+    """Shorter curves are not judged by their shape."""
+
+
+GUIDES = Thresholds()

@@ -1,0 +1,42 @@
+"""What an examination found, in words and as plain data."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.text import Text
+
+from hpsearch.health import Digest, Finding, Severity
+from hpsearch.report.wording import one_line
+
+MOST_LINES = 5
+"""So many findings are shown in a terminal; notes only in JSON and where a single trial is looked at."""
+_STYLES = {Severity.SERIOUS: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+
+
+def health_lines(digests: Sequence[Digest], *, notes: bool = False, most: int = MOST_LINES) -> Iterator[Text]:
+    """Yield a line for each kind of finding, with its advice on the line below, and how many are left out."""
+    told = [each for each in digests if notes or each.finding.severity is not Severity.NOTE]
+    if not told:
+        return
+    yield Text("health", "bold")
+    for each in told[:most]:
+        finding = each.finding
+        line = Text(f"  {finding.kind}", _STYLES[finding.severity])
+        yield line.append(f", {_trials(each)}: {one_line(finding.sentence)}", "default")
+        if finding.advice:
+            yield Text(f"    try {one_line('; '.join(finding.advice))}", "dim")
+    if len(told) > most:
+        yield Text(f"  … and {len(told) - most} more kinds; --json has all", "dim")
+
+
+def _trials(digest: Digest) -> str:
+    others = [number for number in digest.trials if number != digest.finding.trial]
+    if not others:
+        return f"trial {digest.finding.trial}"
+    return f"trial {digest.finding.trial} and {len(others)} other{'s' if len(others) > 1 else ''}"
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """Return a finding as plain data."""
+    return {**asdict(finding), "advice": list(finding.advice)}

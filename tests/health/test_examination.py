@@ -1,0 +1,157 @@
+"""Each check on a curve where it must speak, and on one where it must not."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from hpsearch.health import Kind, Severity, Thresholds, digest, examine, examine_trial
+from hpsearch.records import Evidence, Goal, Monitor, Outcome
+from tests.health.curves import LOSS, decay, noisy, trial
+
+HEALTHY = decay(30)
+
+
+def kinds(evidence: Evidence, **limits: float) -> set[Kind]:
+    return {finding.kind for finding in examine_trial(evidence, LOSS, thresholds=Thresholds(**limits))}  # type: ignore[arg-type]
+
+
+def test_a_healthy_training_has_no_finding_but_its_plateau() -> None:
+    healthy = trial(
+        train=noisy(HEALTHY, 0.01), val=noisy([value + 0.1 for value in HEALTHY], 0.01), gradient_norm=HEALTHY
+    )
+    assert kinds(healthy) <= {Kind.PLATEAU}
+
+
+SICK = {
+    Kind.EXPLODING_GRADIENTS: trial(gradient_norm=[1.0, 1.2, 14.0, 1.0], gradient_norm_max=[2.0, 2.0, 80.0, 2.0]),
+    Kind.VANISHING_GRADIENTS: trial(gradient_norm=[1.0, 1e-3, 1e-7, 1e-8]),
+    Kind.UNUSUAL_GRADIENTS: trial(gradient_norm=[0.03, 0.02, 0.01]),
+    Kind.OVER_FITTING: trial(train=decay(20, end=0.0), val=[*decay(10, end=1.0), *(1.1 + 0.1 * k for k in range(10))]),
+    Kind.UNDER_FITTING: trial(train=decay(20, start=2.3, end=2.2), val=decay(20, start=2.32, end=2.25)),
+    Kind.OSCILLATION: trial(train=[1.0, 3.0, 0.8, 2.9, 1.1, 2.6, 0.9, 3.1, 1.0, 2.8]),
+    Kind.STAGNATION: trial(train=[4.25 + 0.005 * (-1) ** step for step in range(25)]),
+    Kind.PLATEAU: trial(train=[*decay(20, rate=1.0), *[0.5] * 25]),
+    Kind.SLOW_CONVERGENCE: trial(
+        train=[4 - 0.1 * step for step in range(20)], val=[4.1 - 0.1 * step for step in range(20)]
+    ),
+    Kind.DIVERGENCE: trial(outcome=Outcome.DIVERGED, reason="the loss became nan at optimizer step 12"),
+    Kind.OUT_OF_MEMORY: trial(outcome=Outcome.OUT_OF_MEMORY),
+}
+SOUND = {
+    Kind.EXPLODING_GRADIENTS: trial(gradient_norm=[9.0, 8.0, 2.0], gradient_norm_max=[9.9, 9.0, 3.0]),
+    Kind.VANISHING_GRADIENTS: trial(gradient_norm=[1.0, 1e-3, 2e-6]),
+    Kind.UNUSUAL_GRADIENTS: trial(gradient_norm=[1.9, 0.5, 0.2]),
+    Kind.OVER_FITTING: trial(train=decay(20), val=[value * 1.2 for value in decay(20)]),
+    Kind.UNDER_FITTING: trial(train=decay(20, end=2.0), val=decay(20, end=2.1)),
+    Kind.OSCILLATION: trial(train=noisy(decay(20, rate=0.2), 0.05)),
+    Kind.STAGNATION: trial(train=[4.25 - 0.02 * step for step in range(25)]),
+    Kind.PLATEAU: trial(train=decay(45, rate=0.03)),
+    Kind.SLOW_CONVERGENCE: trial(train=decay(20), val=decay(20)),
+    Kind.DIVERGENCE: trial(outcome=Outcome.COMPLETE, train=decay(10)),
+    Kind.OUT_OF_MEMORY: trial(outcome=Outcome.FAILED, reason="ValueError: no"),
+}
+
+
+@pytest.mark.parametrize("kind", SICK)
+def test_a_check_speaks_where_something_is_wrong(kind: Kind) -> None:
+    assert kind in kinds(SICK[kind])
+
+
+@pytest.mark.parametrize("kind", SOUND)
+def test_and_is_silent_where_nothing_is(kind: Kind) -> None:
+    assert kind not in kinds(SOUND[kind])
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"),
+    [
+        (Kind.EXPLODING_GRADIENTS, {"exploding": 100.0}),
+        (Kind.VANISHING_GRADIENTS, {"vanishing": 1e-9}),
+        (Kind.UNUSUAL_GRADIENTS, {"healthy_low": 0.01}),
+        (Kind.OVER_FITTING, {"rise": 2.0, "gap": 2.0}),
+        (Kind.UNDER_FITTING, {"little_fall": 0.01}),
+        (Kind.OSCILLATION, {"swing": 5.0}),
+        (Kind.STAGNATION, {"stall_variance": 1e-9}),
+        (Kind.SLOW_CONVERGENCE, {"still_falling": 0.5}),
+    ],
+)
+def test_the_thresholds_decide(kind: Kind, limit: dict[str, float]) -> None:
+    assert kind not in kinds(SICK[kind], **limit)
+
+
+def test_a_stall_is_that_of_the_guide_whatever_the_scale_of_the_loss() -> None:
+    """Seed 003: 4.25 to 4.26. A loss a thousand times smaller stalls, and falls, just the same."""
+    for scale in (1.0, 1e-3, 1e3):
+        assert Kind.STAGNATION in kinds(trial(train=[scale * (4.25 + 0.01 * (step % 2)) for step in range(25)]))
+        assert Kind.STAGNATION not in kinds(trial(train=[scale * (4.25 - 0.03 * step) for step in range(25)]))
+
+
+def test_losses_below_zero_are_judged_alike() -> None:
+    """The decode family's mixture loss is a log likelihood and goes below zero."""
+    shift = 10.0
+    for kind in (Kind.OVER_FITTING, Kind.SLOW_CONVERGENCE):
+        for expected, given in ((True, SICK[kind]), (False, SOUND[kind])):
+            rows = tuple(
+                {name: value - shift if "/" in name else value for name, value in row.items()} for row in given.rows
+            )
+            assert (kind in kinds(replace(given, rows=rows))) is expected
+
+
+def test_a_metric_that_grows_is_turned_round_and_shown_as_it_is() -> None:
+    accuracy = {
+        "train/accuracy": [0.5 + 0.025 * k for k in range(20)],
+        "val/accuracy": [*[0.5, 0.6, 0.7], *[0.55] * 17],
+    }
+    found = examine_trial(trial(**accuracy), Monitor("val/accuracy", Goal.MAXIMIZE))
+    (finding,) = [each for each in found if each.kind is Kind.OVER_FITTING]
+    assert "val/accuracy was best (0.7) at epoch 3 and ended at 0.55" in finding.sentence
+
+
+def test_a_divergence_names_the_step_the_parameter_and_the_last_norm() -> None:
+    reason = "the gradient norm became inf at optimizer step 12 (loss 3); the first parameter ... is 'head.weight'"
+    diverged = trial(outcome=Outcome.DIVERGED, reason=reason, gradient_norm_max=[2.0, 250.0, math.inf])
+    finding = examine_trial(diverged, LOSS)[0]
+    assert (finding.kind, finding.severity, finding.step) == (Kind.DIVERGENCE, Severity.SERIOUS, 12)
+    assert finding.sentence.startswith(reason)
+    assert "250, at epoch 2" in finding.sentence
+
+
+def test_short_unfinished_and_empty_trials_are_left_alone() -> None:
+    assert kinds(trial(outcome=None)) == set()
+    assert kinds(trial(train=[1.0, 5.0, 1.0], val=[1.0, 5.0, 9.0])) == set()
+    assert kinds(trial(train=[math.nan] * 30, val=[math.inf] * 30, gradient_norm=[math.nan] * 30)) == set()
+    pruned = trial(outcome=Outcome.PRUNED, train=[4 - 0.1 * k for k in range(9)], val=[4 - 0.1 * k for k in range(9)])
+    assert kinds(pruned) == set()
+
+
+def test_a_setting_that_no_training_read() -> None:
+    params = {"model.width": 8, "model.depth": 2}
+    trials = [trial(number, params=params, unread=("model.depth",)) for number in range(3)]
+    (finding,) = examine(trials, LOSS)
+    assert (finding.kind, finding.severity) == (Kind.UNREAD_SETTING, Severity.SERIOUS)
+    assert "model.depth" in finding.sentence
+    trials.append(trial(3, params=params))
+    assert examine(trials, LOSS) == []
+
+
+def test_equal_curves_of_different_settings() -> None:
+    same = [trial(number, params={"train.learning_rate": 10.0**-number}, train=[2.0, 1.0]) for number in range(2)]
+    other = trial(2, params={"train.learning_rate": 1.0}, train=[2.0, 1.0 + 1e-9])
+    (finding,) = examine([*same, other], LOSS)
+    assert finding.kind is Kind.IDENTICAL_CURVES
+    assert (
+        "trials 0 and 1 have the same learning curves, although they differ in train.learning_rate" in finding.sentence
+    )
+    twice = [trial(number, params={"train.learning_rate": 0.1}, train=[2.0, 1.0]) for number in range(2)]
+    assert examine(twice, LOSS) == []
+
+
+def test_the_digest_prefers_the_best_trial_and_counts_the_others() -> None:
+    sick = SICK[Kind.OVER_FITTING]
+    trials = [replace(sick, run=replace(sick.run, number=number)) for number in range(3)]
+    diverged = SICK[Kind.DIVERGENCE]
+    found = digest(examine([*trials, replace(diverged, run=replace(diverged.run, number=7))], LOSS), best=2)
+    assert [each.finding.kind for each in found][:2] == [Kind.DIVERGENCE, Kind.OVER_FITTING]
+    (over,) = [each for each in found if each.finding.kind is Kind.OVER_FITTING]
+    assert (over.finding.trial, over.trials) == (2, (0, 1, 2))
