@@ -61,6 +61,7 @@ DOORS = {
     "mne": "data/",
     "nilearn": "data/",
     "scipy": "data/",
+    "PIL": "data/",
     "sklearn": "data/ families/",
     "yaml": "space/located_yaml.py scripting.py readers/parameter_files.py",
     "rich": "progress/ report/ display.py cli/",

@@ -1,0 +1,1 @@
+"""Vision transformers with relative position bias (Dosovitskiy et al. 2021; Liu et al. 2021)."""

@@ -1,0 +1,52 @@
+"""The family `relative_vit`: vision transformers with and without relative position bias; free of torch at import."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from hpsearch.data.images import ImageSettings, load_images
+from hpsearch.families import Family
+from hpsearch.families.relative_vit.settings import RelativeVitConfig
+from hpsearch.records import Goal
+
+if TYPE_CHECKING:
+    from hpsearch.families.relative_vit.task import ImageClassification, ImageData
+    from hpsearch.training.task import Split, Splits
+
+
+class RelativeVit(Family[RelativeVitConfig]):
+    """Classifies images with a transformer that knows positions as relative bias, absolute vectors, or not at all."""
+
+    Config = RelativeVitConfig
+    metrics: ClassVar[Mapping[str, Goal]] = {
+        "loss": Goal.MINIMIZE,
+        "accuracy": Goal.MAXIMIZE,
+        "top5_accuracy": Goal.MAXIMIZE,
+        "macro_f1": Goal.MAXIMIZE,
+    }
+
+    def load(self, data: ImageSettings, split: "Split", seed: int) -> "ImageData":
+        """Return one split of the images. Errors: DataError."""
+        from hpsearch.families.relative_vit.task import ImageData
+
+        return ImageData(load_images(data, split, seed))
+
+    def task(self, config: RelativeVitConfig, splits: "Splits") -> "ImageClassification":
+        """Return the training task; classes and statistics are those of the training split."""
+        from hpsearch.families.relative_vit.task import ImageClassification, images_of
+
+        return ImageClassification(config, images_of(splits, "train"))
+
+    def baselines(
+        self,
+        config: RelativeVitConfig,  # noqa: ARG002 - they have no settings: the Family contract hands them over
+        splits: "Splits",
+        split: "Split",
+    ) -> Mapping[str, Mapping[str, float]]:
+        """Return the scores of the most frequent class, logistic regression and nearest neighbours on the pixels."""
+        from hpsearch.families.relative_vit.baselines import score_baselines
+        from hpsearch.families.relative_vit.task import images_of
+
+        return score_baselines(images_of(splits, "train"), images_of(splits, split))
+
+
+FAMILY = RelativeVit
