@@ -26,6 +26,8 @@ BEST = "best.pt"
 NUMBERED = "checkpoint-*.pt"
 """Kept checkpoints, see `train.keep`."""
 OUTPUT = "output.log"
+HISTOGRAMS = "histograms.jsonl"
+"""Only with `train.histograms`; see histograms.py."""
 ARTIFACTS = "artifacts"
 UNREAD = "unread.json"
 

@@ -20,6 +20,13 @@ class Keep(Settings):
     """How many stay, apart from that of the best step; all of them without a number."""
 
 
+class Histograms(Settings):
+    """Norms and histograms of every gradient and weight, in the trial's `histograms.jsonl`; they take their time."""
+
+    every: int = Field(default=1, ge=1)
+    """Evaluations from one look to the next."""
+
+
 class Loading(Settings):
     """Processes that fetch training batches ahead of time; worth it where that takes long, as from image files.
 

@@ -17,10 +17,12 @@ from pathlib import Path
 import torch
 
 from hpsearch.errors import DivergedError, UnknownNameError
+from hpsearch.experiment.histograms import write_histograms
 from hpsearch.records import Decision, Monitor
 from hpsearch.seeds import Seeds
 from hpsearch.training.checkpoint import CHECKPOINT, load_checkpoint, numbered, remove_old, save, save_best
 from hpsearch.training.devices import resolve_device
+from hpsearch.training.histograms import look_at
 from hpsearch.training.optimizers import set_rates
 from hpsearch.training.random_state import isolated, kept_random_state
 from hpsearch.training.rates import factor
@@ -102,10 +104,12 @@ def _single_step(training: Training) -> None:
     loss = training.stepper.backward(window)
     norm = training.stepper.gradient_norm()
     training.measurements.add(training.progress.step + 1, loss.parts, norm, loss.count)
+    _advance(training, batches=len(window))
+    if _look_is_due(training):
+        training.look = look_at(training.model)
     training.stepper.update(norm)
     if training.average:
         training.average.update(training.model)
-    _advance(training, batches=len(window))
 
 
 def _begin_epoch(training: Training) -> None:
@@ -148,13 +152,21 @@ def _evaluation_is_due(training: Training) -> bool:
     return progress.finished or (progress.batch == 0 and progress.epoch % (every.epochs or 1) == 0)
 
 
+def _look_is_due(training: Training) -> bool:
+    histograms, number = training.settings.histograms, len(training.progress.evaluations) + 1
+    return histograms is not None and number % histograms.every == 0 and _evaluation_is_due(training)
+
+
 def _once_in_a_while(training: Training, folder: Path | None, report: Report) -> Decision:
     """Evaluate, judge, save, report: in this order, so that whatever was reported can be gone on from."""
     evaluation = _evaluate(training)
     _judge(training, evaluation, folder)
     training.progress.evaluations.append(replace(evaluation, final=training.progress.finished))
     if folder is not None:
+        if training.look is not None:
+            write_histograms(folder, training.reported_step, training.look)
         _save(training, folder)
+    training.look = None
     return _ask(training, report)
 
 

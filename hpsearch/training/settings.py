@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from hpsearch.settings import FIXED, UNFOLD, Option, Settings
-from hpsearch.training.execution import Keep, Loading
+from hpsearch.training.execution import Histograms, Keep, Loading
 
 
 class AdamW(Option):
@@ -124,7 +124,12 @@ class TrainSettings(Settings):
     keep: Annotated[Keep | None, FIXED] = None
     """Numbered checkpoints besides the latest and the best."""
     loading: Annotated[Loading, FIXED] = Loading()
+    histograms: Annotated[Histograms | None, FIXED] = None
+    compile: Annotated[bool, FIXED] = False
+    """Whether torch.compile turns the model into machine code at its first step, which takes up to half a minute."""
+    activation_checkpointing: Annotated[bool, FIXED] = False
+    """Whether blocks compute their activations again in the backward pass: less memory, a third more time."""
 
 
-EXECUTION = frozenset({"device", "keep", "loading"})
+EXECUTION = frozenset({"device", "keep", "loading", "histograms", "compile", "activation_checkpointing"})
 """The settings that say where and how a training runs: a checkpoint's training goes on although they have changed."""

@@ -12,6 +12,7 @@ from hpsearch.reads import uncounted
 from hpsearch.records import Monitor
 from hpsearch.seeds import Seeds
 from hpsearch.settings import fixed_settings
+from hpsearch.training.acceleration import forward_of
 from hpsearch.training.averaging import WeightAverage
 from hpsearch.training.feed import Feed
 from hpsearch.training.measurements import Measurements
@@ -73,6 +74,8 @@ class Training:
     progress: Progress = field(default_factory=Progress)
     begun: int | None = None
     """The epoch that the task was last told of; None until the first step after a start or a resume."""
+    look: dict[str, Any] | None = None
+    """The histograms of the step before an evaluation."""
     examples: int = 0
     """Examples trained on since the last evaluation."""
 
@@ -125,7 +128,13 @@ def build_training(
     optimizer = build_optimizer(task, model, settings)
     scaler = gradient_scaler(device, settings.precision)
     stepper = Stepper(
-        task, model, optimizer, scaler, device=device, precision=settings.precision, clip_norm=settings.clip_norm
+        task,
+        forward_of(task, model, settings),
+        optimizer,
+        scaler,
+        device=device,
+        precision=settings.precision,
+        clip_norm=settings.clip_norm,
     )
     return Training(
         task=task,

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hpsearch.errors import HpsearchError
 from hpsearch.training.devices import move
 from hpsearch.training.precision import Precision, autocast
-from hpsearch.training.task import Batch, Task
+from hpsearch.training.task import Batch, Forward, Task
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Stepper:
     def __init__(
         self,
         task: Task,
-        model: nn.Module,
+        model: Forward,
         optimizer: torch.optim.Optimizer,
         scaler: torch.amp.GradScaler | None,
         *,

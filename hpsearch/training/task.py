@@ -139,3 +139,23 @@ class Task(ABC):
     def artifacts(self, model: nn.Module) -> Mapping[str, HeatMap]:  # noqa: ARG002 - the default has nothing to show
         """Return what there is to look at in a trained model (in eval mode, without gradients), by file name."""
         return {}
+
+    def blocks(self, model: nn.Module) -> Sequence[nn.Module]:
+        """Return the parts between which activations are kept with `train.activation_checkpointing`.
+
+        By default the members of each `ModuleList`, and of each `Sequential` of equal parts: layers of a transformer.
+        """
+        inside: set[nn.Module] = set()
+        found: list[nn.Module] = []
+        for module in model.modules():
+            if module not in inside and _is_stack(module):
+                found += module.children()
+                inside |= {part for block in module.children() for part in block.modules()}
+        return found
+
+
+def _is_stack(module: nn.Module) -> bool:
+    """Say whether a module is a row of like parts that are more than single layers."""
+    kinds = {type(part) for part in module.children()}
+    composed = all(any(part.children()) for part in module.children())
+    return isinstance(module, nn.ModuleList | nn.Sequential) and len(kinds) == 1 and composed
