@@ -60,7 +60,7 @@ DOORS = {
     "orjson": "experiment/files.py",
     "mne": "data/",
     "nilearn": "data/",
-    "scipy": "data/",
+    "scipy": "data/ families/decode/baselines.py",
     "PIL": "data/",
     "sklearn": "data/ families/",
     "yaml": "space/located_yaml.py scripting.py readers/parameter_files.py",

@@ -12,11 +12,13 @@ from hpsearch.space import Choice, Parameter, Space
 from hpsearch.training.settings import Evaluate
 from hpsearch.training.task import Batch, Dataset, Split, Splits
 from tests.small_eeg import SMALL_EEG
+from tests.small_movies import SMALL_MOVIES
 
 SPACES = Path(__file__).parents[2] / "spaces"
 SMALLER = {
     "deepsif": [f"data.{name}={json.dumps(value)}" for name, value in SMALL_EEG.items()],
     "char_lm": ["data.context=16"],
+    "decode": [f"data.{name}={json.dumps(value)}" for name, value in SMALL_MOVIES.items()],
 }
 """What is laid over the quick space of a family whose data would take the tests more than a second or two."""
 FAMILIES = family_names()

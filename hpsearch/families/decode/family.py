@@ -1,0 +1,57 @@
+"""DECODE's entry on the shelf of families; free of torch at import time.
+
+Speiser, Mueller, Hoess, Matti, Obara, Legant, Kreshuk, Macke, Ries and Turaga, "Deep learning enables fast and dense
+single-molecule localization with high accuracy", Nature Methods 18:1082-1090, 2021.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from hpsearch.data.microscopy import MicroscopySettings
+from hpsearch.families import Family, FamilyConfig
+from hpsearch.families.decode.settings import DecodeConfig
+from hpsearch.records import Goal
+
+if TYPE_CHECKING:
+    from hpsearch.training.task import Dataset, Split, Splits, Task
+
+
+class Decode(Family[DecodeConfig]):
+    """Finds single molecules in three dimensions in the frames of a microscope, trained on simulated movies."""
+
+    Config: ClassVar[type[FamilyConfig]] = DecodeConfig
+    metrics: ClassVar[Mapping[str, Goal]] = {
+        "loss": Goal.MINIMIZE,
+        "precision": Goal.MAXIMIZE,
+        "recall": Goal.MAXIMIZE,
+        "jaccard": Goal.MAXIMIZE,
+        "f1": Goal.MAXIMIZE,
+        "rmse_lateral": Goal.MINIMIZE,
+        "rmse_axial": Goal.MINIMIZE,
+        "rmse_volume": Goal.MINIMIZE,
+        "efficiency_lateral": Goal.MAXIMIZE,
+        "efficiency_axial": Goal.MAXIMIZE,
+        "efficiency": Goal.MAXIMIZE,
+    }
+
+    def load(self, data: MicroscopySettings, split: "Split", seed: int) -> "Dataset":
+        """Return one split of the simulated movies, see `hpsearch.data.microscopy.load_frames`."""
+        from hpsearch.data.microscopy import load_frames
+        from hpsearch.families.decode.task import FrameData
+
+        return FrameData(load_frames(data, split, seed))
+
+    def task(self, config: DecodeConfig, splits: "Splits") -> "Task":  # noqa: ARG002 - the settings are all it needs
+        """Return the training task."""
+        from hpsearch.families.decode.task import Localisation
+
+        return Localisation(config)
+
+    def baselines(self, config: DecodeConfig, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:
+        """Return the scores of least-squares fits, by the network's own metrics; their threshold is chosen on `val`."""
+        from hpsearch.families.decode.baselines import score_fits
+
+        return {"gaussian_fit": score_fits(config, splits["val"], splits[split])}
+
+
+FAMILY = Decode

@@ -1,0 +1,58 @@
+"""From a network's maps to a list of molecules (Speiser, Mueller et al. 2021, methods)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from hpsearch.families.decode.channels import Channels, Units
+from hpsearch.families.decode.settings import Detection
+
+
+@dataclass(frozen=True)
+class Localisations:
+    """Molecules of several frames, an entry for each."""
+
+    frame: NDArray[np.int64]
+    position: NDArray[np.float64]
+    """(N, 3): x and y in pixels, z in nm."""
+    photons: NDArray[np.float64]
+
+    def in_frame(self, frame: int) -> NDArray[np.float64]:
+        """Return the positions of one frame."""
+        here: NDArray[np.float64] = self.position[self.frame == frame]
+        return here
+
+
+def detect(probability: Tensor, settings: Detection) -> Tensor:
+    """Return the probability (B, H, W) with which each pixel is reported, 0 where it is not; at most 1.
+
+    A network spreads the probability of a molecule near an edge over the pixels on both sides. So first, local maxima
+    take in what their four neighbours have. Then what is left may hold a molecule beside another one: its local maxima
+    count by themselves, and need more.
+    """
+    peaks = _local_maxima(probability, above=settings.candidate)
+    cross = probability.new_tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
+    gathered = functional.conv2d(probability[:, None], cross[None, None], padding=1)[:, 0]
+    rest = probability.masked_fill(peaks, 0.0)
+    beside = _local_maxima(rest, above=settings.neighbour)
+    found = torch.where(peaks, gathered, torch.where(beside, rest, 0.0)).clamp(max=1.0)
+    return torch.where(found > settings.threshold, found, 0.0)
+
+
+def _local_maxima(values: Tensor, *, above: float) -> Tensor:
+    largest = functional.max_pool2d(values[:, None], 3, stride=1, padding=1)[:, 0]
+    return (values == largest) & (values > above)
+
+
+def localise(channels: Channels, settings: Detection, units: Units) -> Localisations:
+    """Return the molecules that a network reports, in photons, pixels and nm."""
+    found = detect(torch.sigmoid(channels.logit.float()), settings)
+    frame, row, column = found.nonzero(as_tuple=True)
+    emitters = units.restore_emitters(channels.means.float()[frame, :, row, column]).cpu().double()
+    corner = torch.stack((column, row, torch.zeros_like(row)), dim=1).cpu()
+    position = (emitters[:, 1:] + corner).numpy()
+    return Localisations(frame.cpu().numpy(), position, emitters[:, 0].numpy())

@@ -1,0 +1,127 @@
+"""The network: a U-Net for each frame, a U-Net for what three frames make together, and a head for each kind of number.
+
+Speiser, Mueller et al. (2021); the U-Net is that of Ronneberger et al. (2015) with padding, strided convolutions on the
+way down and nearest neighbours on the way up.
+"""
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hpsearch.families.decode.settings import ModelSettings
+
+FRAMES = 3
+_LARGEST_LOGIT = 8.0
+_FIRST_LOGIT = -6.0
+"""The bias of the head that detects: molecules are rare."""
+_LARGEST_DEVIATION = 3.0
+_SMALLEST_DEVIATION = 0.001
+
+
+def _activation(settings: ModelSettings) -> nn.Module:
+    return nn.ELU() if settings.activation == "elu" else nn.ReLU()
+
+
+def _norm(settings: ModelSettings, channels: int) -> nn.Module:
+    if settings.norm == "batch":
+        return nn.BatchNorm2d(channels)
+    return nn.GroupNorm(math.gcd(4, channels), channels) if settings.norm == "group" else nn.Identity()
+
+
+class Convolutions(nn.Module):
+    """Two 3x3 convolutions, each with its norm and activation; with a bridge around both if the settings say so."""
+
+    def __init__(self, inputs: int, outputs: int, settings: ModelSettings) -> None:
+        super().__init__()
+        self.path = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, padding=1),
+            _norm(settings, outputs),
+            _activation(settings),
+            nn.Conv2d(outputs, outputs, 3, padding=1),
+            _norm(settings, outputs),
+        )
+        self.bridge = nn.Conv2d(inputs, outputs, 1) if settings.residual else None
+        self.activate = _activation(settings)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return maps (B, outputs, H, W) of maps (B, inputs, H, W)."""
+        made = self.path(features)
+        activated: Tensor = self.activate(made if self.bridge is None else made + self.bridge(features))
+        return activated
+
+
+class UNet(nn.Module):
+    """Looks at maps in several resolutions, and brings what it sees back to the finest."""
+
+    def __init__(self, inputs: int, depth: int, settings: ModelSettings) -> None:
+        super().__init__()
+        widths = [settings.features * settings.gain**level for level in range(depth + 1)]
+        self.entrance = Convolutions(inputs, widths[0], settings)
+        self.halve = nn.ModuleList(nn.Conv2d(width, width, 2, stride=2) for width in widths[:-1])
+        self.down = nn.ModuleList(Convolutions(fine, coarse, settings) for fine, coarse in pairwise(widths))
+        self.narrow = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
+        self.up = nn.ModuleList(Convolutions(2 * fine, fine, settings) for fine in widths[:-1])
+        self.exit = nn.Conv2d(widths[0], widths[0], 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return features (B, features, H, W) of maps (B, inputs, H, W); sides must halve `depth` times."""
+        features = self.entrance(maps)
+        finer = []
+        for halve, convolve in zip(self.halve, self.down, strict=True):
+            finer.append(features)
+            features = convolve(halve(features))
+        for level in reversed(range(len(finer))):
+            enlarged = self.narrow[level](functional.interpolate(features, scale_factor=2.0, mode="nearest"))
+            features = self.up[level](torch.cat((finer[level], enlarged), dim=1))
+        output: Tensor = self.exit(features)
+        return output
+
+
+class Localiser(nn.Module):
+    """Sees three frames and says for each pixel of the middle one what `Channels` names."""
+
+    def __init__(self, settings: ModelSettings, *, deviations: bool) -> None:
+        super().__init__()
+        features = settings.features
+        self.frame_net = UNet(1, settings.frame_depth, settings)
+        self.union_net = UNet(FRAMES * features, settings.union_depth, settings)
+        self.activate = _activation(settings)
+        self.detect = _head(features, 1, settings)
+        self.locate = _head(features, 4, settings)
+        self.doubt = _head(features, 4, settings) if deviations else None
+        self.background = _head(features, 1, settings)
+        if settings.initialisation == "kaiming":
+            _initialise(self)
+        nn.init.constant_(self.detect[-1].bias, _FIRST_LOGIT)  # type: ignore[arg-type] # the last layer has one
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return the channels (B, 6 or 10, H, W) of frames (B, 3, H, W) in the network's units."""
+        alone = self.activate(self.frame_net(frames.flatten(0, 1)[:, None]))
+        together = self.activate(self.union_net(alone.unflatten(0, (-1, FRAMES)).flatten(1, 2)))
+        located = self.locate(together)
+        parts = [
+            self.detect(together).clamp(-_LARGEST_LOGIT, _LARGEST_LOGIT),
+            torch.sigmoid(located[:, :1]),
+            torch.tanh(located[:, 1:]),
+        ]
+        if self.doubt is not None:
+            parts.append(_LARGEST_DEVIATION * torch.sigmoid(self.doubt(together)) + _SMALLEST_DEVIATION)
+        parts.append(torch.sigmoid(self.background(together)))
+        return torch.cat(parts, dim=1)
+
+
+def _head(features: int, outputs: int, settings: ModelSettings) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(features, features, 3, padding=1), _activation(settings), nn.Conv2d(features, outputs, 1)
+    )
+
+
+def _initialise(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
