@@ -1,4 +1,4 @@
-"""Against the closed forms of mean and variance; for integer photoelectrons the amplified signal is a gamma variable."""
+"""Against the closed forms of mean and variance."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal, norm
@@ -42,7 +43,7 @@ def test_one_sure_pixel_leaves_one_normal_density():
     maps.logit[:] = -60
     maps.logit[0, 2, 1] = 60
     here, _ = emitters((0.3, 1.2, 2.4, -0.5))
-    mean, deviation = maps.means[0, :, 2, 1].numpy() + [0, 1, 2, 0], maps.deviations[0, :, 2, 1].numpy()
+    mean, deviation = maps.means[0, :, 2, 1].numpy() + np.array([0, 1, 2, 0]), maps.deviations[0, :, 2, 1].numpy()
     expected = norm.logpdf(here[0, 0].numpy(), mean, deviation).sum()
     assert float(mixture_log_density(maps, here)) == pytest.approx(expected)
 
@@ -55,7 +56,7 @@ def test_the_mixture_is_the_sum_over_all_pixels():
         total = 0.0
         for row in range(4):
             for column in range(4):
-                mean = maps.means[0, :, row, column].numpy() + [0, column, row, 0]
+                mean = maps.means[0, :, row, column].numpy() + np.array([0, column, row, 0])
                 normal = multivariate_normal(mean, (maps.deviations[0, :, row, column] ** 2).diag().numpy())
                 total += float(probability[row, column] / probability.sum()) * normal.pdf(here[0, number].numpy())
         assert float(mixture_log_density(maps, here)[0, number]) == pytest.approx(math.log(total))

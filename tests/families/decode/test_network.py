@@ -72,5 +72,5 @@ def test_a_frame_is_seen_whole():
 
 def test_kaiming_draws_by_the_number_of_inputs():
     layer = build(features=32).union_net.entrance.path[0]
-    assert float(layer.weight.std()) == pytest.approx((2 / (96 * 9)) ** 0.5, rel=0.05)
+    assert layer.weight.std().item() == pytest.approx((2 / (96 * 9)) ** 0.5, rel=0.05)
     assert not layer.bias.any()
