@@ -1,0 +1,49 @@
+"""Floors for a text classifier: the most frequent class, and tf-idf with logistic regression."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from hpsearch.families.text_classifier.dataset import TextData
+from hpsearch.families.text_classifier.scores import classification_scores
+
+Floats = NDArray[np.float64]
+
+STRENGTHS = (1.0, 10.0, 100.0)
+"""Inverse strengths of the penalty among which the validation part chooses."""
+
+
+def baseline_scores(train: TextData, val: TextData, scored: TextData) -> dict[str, Mapping[str, float]]:
+    """Return each method's scores on the part `scored`; the methods learn from `train` and choose on `val`."""
+    labels = _labels(scored)
+    return {
+        "majority": classification_scores(_frequencies(train, len(scored)), labels),
+        "tfidf_logistic": classification_scores(_tfidf_logistic(train, val, scored), labels),
+    }
+
+
+def _frequencies(train: TextData, examples: int) -> Floats:
+    """Return for each example the logarithm of the classes' frequencies in training."""
+    labels = _labels(train)
+    return np.tile(np.log(np.bincount(labels) / len(labels)), (examples, 1))
+
+
+def _tfidf_logistic(train: TextData, val: TextData, scored: TextData) -> Floats:
+    """Return log probabilities by words and pairs of words that stand in two training texts at least.
+
+    The penalty is the one with the best accuracy on `val`; the first of equals.
+    """
+    features = TfidfVectorizer(ngram_range=(1, 2), min_df=2)
+    seen = features.fit_transform(train.texts)
+    models = [LogisticRegression(C=strength, max_iter=1000).fit(seen, _labels(train)) for strength in STRENGTHS]
+    checked = features.transform(val.texts)
+    best = max(models, key=lambda model: float(model.score(checked, _labels(val))))
+    logarithms: Floats = best.predict_log_proba(features.transform(scored.texts))
+    return logarithms
+
+
+def _labels(data: TextData) -> NDArray[np.int64]:
+    return data.labels[:, 0]

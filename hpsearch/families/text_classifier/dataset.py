@@ -1,0 +1,51 @@
+"""A part of the labelled texts as a Dataset: rows of word numbers, padded to the longest text of the batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hpsearch.data.words import PAD
+from hpsearch.training.task import Batch, Split, Splits
+
+NO_LABEL = -100
+"""The label of an example that takes no part in a task; it enters neither loss nor scores."""
+
+
+@dataclass(frozen=True)
+class TextData:
+    """Encoded texts with a row of labels for each: a class of every task, or NO_LABEL."""
+
+    texts: Sequence[str]
+    """The texts themselves, for the baselines."""
+    tokens: Sequence[Sequence[int]]
+    labels: NDArray[np.int64]
+    """(examples, tasks)"""
+    classes: Mapping[str, tuple[str, ...]]
+    """The names of the classes of each task, the main one first."""
+    vocabulary: int
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """Return tokens (B, longest), the length of each row (B,), labels (B, tasks) and the examples' numbers (B,)."""
+        index = torch.as_tensor(indices, dtype=torch.long)
+        rows = [torch.tensor(self.tokens[number], dtype=torch.long) for number in index.tolist()]
+        rows = [row if len(row) else torch.tensor([PAD]) for row in rows]
+        return {
+            "tokens": torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD),
+            "length": torch.tensor([len(self.tokens[number]) for number in index.tolist()]),
+            "labels": torch.from_numpy(self.labels[list(indices)]),
+            "number": index,
+        }
+
+
+def text_data(splits: Splits, split: Split) -> TextData:
+    """Return a split that this family has loaded."""
+    data = splits[split]
+    if not isinstance(data, TextData):
+        raise TypeError(f"the split '{split}' holds no labelled texts: {type(data).__name__}")
+    return data

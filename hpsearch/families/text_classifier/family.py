@@ -1,0 +1,52 @@
+"""The family `text_classifier`: which class a text belongs to. Free of torch until data or a task is asked for."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from hpsearch.families import Family
+from hpsearch.families.text_classifier.settings import DataSettings, TextConfig
+from hpsearch.records import Goal
+
+if TYPE_CHECKING:
+    from hpsearch.families.text_classifier.dataset import TextData
+    from hpsearch.families.text_classifier.task import TextTask
+    from hpsearch.training.task import Split, Splits
+
+
+class TextClassification(Family[TextConfig]):
+    """Kim's convolutional network or a BERT-style transformer, on labelled texts."""
+
+    Config = TextConfig
+    metrics: ClassVar[Mapping[str, Goal]] = {
+        "loss": Goal.MINIMIZE,
+        "accuracy": Goal.MAXIMIZE,
+        "macro_f1": Goal.MAXIMIZE,
+    }
+
+    def load(self, data: DataSettings, split: "Split", seed: int) -> "TextData":
+        """Return one part of the texts; vocabulary and classes are those of the training part. Errors: DataError."""
+        from hpsearch.families.text_classifier.loading import load_split
+
+        return load_split(data, split, seed)
+
+    def task(self, config: TextConfig, splits: "Splits") -> "TextTask":
+        """Return the training task; the vocabulary and the classes are read from the training part."""
+        from hpsearch.families.text_classifier.dataset import text_data
+        from hpsearch.families.text_classifier.task import TextTask
+
+        return TextTask(config, text_data(splits, "train"))
+
+    def baselines(
+        self,
+        config: TextConfig,  # noqa: ARG002 - they have no settings: the Family contract hands them over
+        splits: "Splits",
+        split: "Split",
+    ) -> Mapping[str, Mapping[str, float]]:
+        """Return the scores of the most frequent class, and of tf-idf with logistic regression, on the whole texts."""
+        from hpsearch.families.text_classifier.baselines import baseline_scores
+        from hpsearch.families.text_classifier.dataset import text_data
+
+        return baseline_scores(*(text_data(splits, name) for name in ("train", "val", split)))
+
+
+FAMILY = TextClassification

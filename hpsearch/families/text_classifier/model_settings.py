@@ -1,0 +1,58 @@
+"""The architectures of the text classifier, as branches. Free of torch."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from hpsearch.settings import FIXED, UNFOLD, Option, Settings
+
+Width = Annotated[int, Field(ge=1)]
+
+
+class CNN(Option):
+    """Convolutions over words and the maximum over time (Kim, EMNLP 2014), from random embeddings."""
+
+    kind: Literal["cnn"] = "cnn"
+    embedding: Annotated[int, FIXED] = Field(default=128, ge=1)
+    """Numbers in the vector of a word."""
+    widths: Annotated[tuple[Width, ...], FIXED] = Field(default=(3, 4, 5), min_length=1)
+    """Words under each kind of filter."""
+    filters: Annotated[int, FIXED] = Field(default=100, ge=1)
+    """Filters of each width."""
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    """Probability of dropping a filter's maximum."""
+    max_norm: Annotated[float | None, FIXED] = Field(default=None, gt=0)
+    """Largest norm of a class's weights in the last layer; Kim's is 3."""
+
+
+class Transformer(Option):
+    """An encoder after BERT (Devlin et al. 2019), from random weights; BERT-base: width 768, 12 layers, 12 heads."""
+
+    kind: Literal["transformer"] = "transformer"
+    width: Annotated[int, FIXED] = Field(default=128, ge=1)
+    """Numbers in the vector of a word; a multiple of `heads`."""
+    layers: Annotated[int, FIXED] = Field(default=2, ge=1)
+    heads: Annotated[int, FIXED] = Field(default=4, ge=1)
+    feedforward: Annotated[int, FIXED] = Field(default=4, ge=1)
+    """Hidden units of the feed-forward branch, as a multiple of `width`."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Probability of dropping a number of the embeddings, of what a branch adds, or of what the last layer sees."""
+    attention_dropout: float = Field(default=0.1, ge=0, lt=1)
+    norm: Annotated[Literal["pre", "post"], FIXED] = "pre"
+    """Normalise what enters a branch (easier to train from scratch), or the stream after it (BERT)."""
+    pooling: Annotated[Literal["cls", "mean"], FIXED] = "mean"
+    """What stands for the text: the vector at a class token, through a tanh layer (BERT); or the mean over words."""
+    layer_decay: Annotated[float, FIXED] = Field(default=1.0, gt=0, le=1)
+    """Factor on the learning rate from each layer to the one below it; the classifier has the whole rate."""
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> "Transformer":
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        return self
+
+
+class ModelSettings(Settings):
+    """The network."""
+
+    architecture: Annotated[CNN | Transformer, Field(discriminator="kind"), UNFOLD, FIXED] = CNN()

@@ -1,0 +1,50 @@
+"""The network: an encoder from words to a vector, and a linear layer for each task."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hpsearch.families.text_classifier.cnn import ConvolutionalEncoder
+from hpsearch.families.text_classifier.model_settings import CNN, ModelSettings
+from hpsearch.families.text_classifier.transformer import TransformerEncoder
+
+
+class TextClassifier(nn.Module):
+    """Logits of the classes; those of several tasks, which share the encoder, stand one behind the other."""
+
+    def __init__(self, settings: ModelSettings, *, vocabulary: int, max_length: int, classes: Sequence[int]) -> None:
+        super().__init__()
+        chosen, max_norm = settings.architecture, None
+        self.encoder: ConvolutionalEncoder | TransformerEncoder
+        if isinstance(chosen, CNN):
+            self.encoder = ConvolutionalEncoder(chosen, vocabulary=vocabulary)
+            max_norm = chosen.max_norm
+        else:
+            self.encoder = TransformerEncoder(chosen, vocabulary=vocabulary, max_length=max_length)
+        self.heads = nn.ModuleList(BoundedLinear(self.encoder.width, number, max_norm=max_norm) for number in classes)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Return logits (B, classes of all tasks) of tokens (B, T), of which `lengths` (B,) are words."""
+        vectors = self.encoder(tokens, lengths)
+        return torch.cat([head(vectors) for head in self.heads], dim=-1)
+
+
+class BoundedLinear(nn.Linear):
+    """A linear layer whose weights for each output have a norm of at most `max_norm` (Hinton et al. 2012).
+
+    Kim rescales the stored weights after each step; here they are rescaled where they are used, so that the loss stays
+    a function of the parameters alone.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, max_norm: float | None) -> None:
+        super().__init__(inputs, outputs)
+        self.max_norm = max_norm
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Return the outputs (B, outputs) for vectors (B, inputs)."""
+        if self.max_norm is None:
+            return functional.linear(vectors, self.weight, self.bias)
+        norms = self.weight.norm(dim=1, keepdim=True)
+        return functional.linear(vectors, self.weight * (self.max_norm / norms.clamp(min=self.max_norm)), self.bias)
