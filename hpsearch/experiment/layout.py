@@ -7,6 +7,7 @@ experiments/<name>/
   tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log  artifacts/ (see artifacts.py)
                       unread.json: searched settings that the training never read, if any
+                      rate_decisions.jsonl under the schedules plateau and adaptive
   confirm/0007/seed-002/      the same for a replicate
 experiments/mlflow.db, experiments/mlartifacts/, experiments/mlflow.lock (held while the database is made)
 """
@@ -25,6 +26,8 @@ CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
 NUMBERED = "checkpoint-*.pt"
 """Kept checkpoints, see `train.keep`."""
+RATE_DECISIONS = "rate_decisions.jsonl"
+"""What a schedule with a memory decided (plateau, adaptive): step, epoch, reason, factor before and after."""
 OUTPUT = "output.log"
 HISTOGRAMS = "histograms.jsonl"
 """Only with `train.histograms`; see histograms.py."""

@@ -25,7 +25,7 @@ from hpsearch.training.devices import resolve_device
 from hpsearch.training.histograms import look_at
 from hpsearch.training.optimizers import set_rates
 from hpsearch.training.random_state import isolated, kept_random_state
-from hpsearch.training.rates import factor
+from hpsearch.training.rate_control import write_decisions
 from hpsearch.training.results import Evaluation, FitResult, Report
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.settings import TrainSettings
@@ -87,9 +87,10 @@ def _go_on(training: Training, folder: Path | None, report: Report, before: Trai
     """Take up the folder's checkpoint, if any, and report its evaluations: a crash may have lost the last of them."""
     content = load_checkpoint(folder)
     training.stopwatch.begin_lap()
-    if content is None:
+    if folder is None or content is None:
         return Decision.CONTINUE
     restore(training, content, before=before)
+    write_decisions(folder, training.rates.control)
     with training.stopwatch.stopped():
         for evaluation in training.progress.evaluations[:-1]:
             report(evaluation)
@@ -100,7 +101,7 @@ def _single_step(training: Training) -> None:
     if training.begun != training.progress.epoch:
         _begin_epoch(training)
     window = _next_window(training)
-    set_rates(training.optimizer, _rate(training, training.progress.step))
+    set_rates(training.optimizer, training.rates.at(training.progress.step))
     loss = training.stepper.backward(window)
     norm = training.stepper.gradient_norm()
     training.measurements.add(training.progress.step + 1, loss.parts, norm, loss.count)
@@ -126,23 +127,13 @@ def _next_window(training: Training) -> list[Batch]:
     return [training.task.augment(batch, training.generator) for batch in batches]
 
 
-def _rate(training: Training, step: int) -> float:
-    """Return the base learning rate of an optimizer step, counted from 0."""
-    return training.settings.learning_rate * factor(
-        step,
-        total_steps=training.total_steps,
-        warmup_steps=training.warmup_steps,
-        schedule=training.settings.schedule,
-    )
-
-
 def _advance(training: Training, *, batches: int) -> None:
     progress = training.progress
     progress.step += 1
     progress.batch += batches
     if progress.batch == training.order.batches(progress.epoch):
         progress.epoch, progress.batch = progress.epoch + 1, 0
-    progress.finished = progress.step == training.total_steps
+    progress.finished = progress.step == training.order.total_steps
 
 
 def _evaluation_is_due(training: Training) -> bool:
@@ -161,6 +152,9 @@ def _once_in_a_while(training: Training, folder: Path | None, report: Report) ->
     """Evaluate, judge, save, report: in this order, so that whatever was reported can be gone on from."""
     evaluation = _evaluate(training)
     _judge(training, evaluation, folder)
+    training.rates.watch(
+        evaluation.metrics, training.monitor, step=training.progress.step, epoch=evaluation.metrics["epoch"]
+    )
     training.progress.evaluations.append(replace(evaluation, final=training.progress.finished))
     if folder is not None:
         if training.look is not None:
@@ -178,6 +172,7 @@ def _save(training: Training, folder: Path) -> None:
             save(folder / numbered(training.reported_step), content)
         remove_old(folder, step=training.reported_step, last=keep.last, best=progress.best_step)
     save(folder / CHECKPOINT, content)
+    write_decisions(folder, training.rates.control)
 
 
 def _evaluate(training: Training) -> Evaluation:
@@ -186,7 +181,7 @@ def _evaluate(training: Training) -> Evaluation:
     What the scoring draws from the random generators does not change the training.
     """
     metrics = training.measurements.take()
-    metrics["learning_rate"] = _rate(training, training.progress.step - 1)
+    metrics["learning_rate"] = training.rates.at(training.progress.step - 1)
     metrics["examples_per_second"] = training.examples / max(training.stopwatch.lap, 1e-9)
     metrics["epoch"] = training.epochs
     with kept_random_state(training.device):

@@ -3,39 +3,29 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
 
+import pytorch_optimizer
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from hpsearch.errors import HpsearchError
-from hpsearch.training.settings import SGD, AdamW, TrainSettings
+from hpsearch.training.optimizer_makers import Group, optimizer_of
+from hpsearch.training.settings import TrainSettings
 from hpsearch.training.task import Task
 
 _NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.LocalResponseNorm, _BatchNorm, _InstanceNorm)
-Group = dict[str, Any]
 
 
 def build_optimizer(task: Task, model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """Return the optimizer that the settings name; Adam in the fused form where every parameter allows it.
-
-    Never SGD: torch 2.13's fused form leaves the momentum uninitialised when a scaler skips the first step, and fails
-    for a parameter whose first gradient comes later than those of others.
-    """
+    """Return the optimizer that the settings name, within Lookahead if they ask for it."""
     groups = parameter_groups(task, model, settings)
     check_groups(model, groups)
-    rate, chosen = settings.learning_rate, settings.optimizer
-    if isinstance(chosen, SGD):
-        return torch.optim.SGD(groups, lr=rate, momentum=chosen.momentum, nesterov=chosen.nesterov)
-    fused = all(
-        parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda")
-        for group in groups
-        for parameter in group["params"]
-    )
-    kind = torch.optim.AdamW if isinstance(chosen, AdamW) else torch.optim.Adam
-    return kind(groups, lr=rate, betas=(chosen.beta1, chosen.beta2), eps=chosen.epsilon, fused=fused)
+    optimizer = optimizer_of(settings.optimizer, groups, settings.learning_rate)
+    if settings.lookahead is None:
+        return optimizer
+    return pytorch_optimizer.Lookahead(optimizer, k=settings.lookahead.steps, alpha=settings.lookahead.alpha)
 
 
 def parameter_groups(task: Task, model: nn.Module, settings: TrainSettings) -> list[Group]:

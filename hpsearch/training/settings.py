@@ -4,74 +4,27 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hpsearch.settings import FIXED, UNFOLD, Option, Settings
+from hpsearch.settings import FIXED, Settings
 from hpsearch.training.execution import Histograms, Keep, Loading
+from hpsearch.training.optimizer_settings import SGD, Adam, AdamW, Lookahead, Optimizer
+from hpsearch.training.schedule_settings import Constant, Cosine, Linear, Schedule, Warmup
 
-
-class AdamW(Option):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
-
-    kind: Literal["adamw"] = "adamw"
-    beta1: float = Field(default=0.9, ge=0, lt=1)
-    beta2: float = Field(default=0.999, ge=0, lt=1)
-    epsilon: float = Field(default=1e-8, gt=0)
-
-
-class Adam(Option):
-    """Adam (Kingma and Ba 2015); its weight decay is an L2 penalty on the gradient."""
-
-    kind: Literal["adam"] = "adam"
-    beta1: float = Field(default=0.9, ge=0, lt=1)
-    beta2: float = Field(default=0.999, ge=0, lt=1)
-    epsilon: float = Field(default=1e-8, gt=0)
-
-
-class SGD(Option):
-    """Stochastic gradient descent with momentum."""
-
-    kind: Literal["sgd"] = "sgd"
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    nesterov: bool = False
-
-    @model_validator(mode="after")
-    def _nesterov_needs_momentum(self) -> "SGD":
-        if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov needs a momentum above 0")
-        return self
-
-
-class Constant(Option):
-    """After the warm-up the rate stays where it is."""
-
-    kind: Literal["constant"] = "constant"
-
-
-class Linear(Option):
-    """After the warm-up the rate falls in a straight line to `floor` (a fraction of the base rate) at the end."""
-
-    kind: Literal["linear"] = "linear"
-    floor: float = Field(default=0.0, ge=0, le=1)
-
-
-class Cosine(Option):
-    """After the warm-up the rate falls as half a cosine to `floor` (a fraction of the base rate) at the end."""
-
-    kind: Literal["cosine"] = "cosine"
-    floor: float = Field(default=0.0, ge=0, le=1)
-
-
-class Warmup(Settings):
-    """A linear rise of the rate at the start: so many optimizer steps, epochs, or a fraction of the whole training."""
-
-    steps: int | None = Field(default=None, ge=0)
-    epochs: float | None = Field(default=None, ge=0)
-    fraction: float | None = Field(default=None, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _one_unit(self) -> "Warmup":
-        if sum(value is not None for value in (self.steps, self.epochs, self.fraction)) != 1:
-            raise ValueError("give exactly one of steps, epochs and fraction")
-        return self
+__all__ = [
+    "EXECUTION",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Constant",
+    "Cosine",
+    "EarlyStopping",
+    "Evaluate",
+    "Linear",
+    "Lookahead",
+    "Optimizer",
+    "Schedule",
+    "TrainSettings",
+    "Warmup",
+]
 
 
 class EarlyStopping(Settings):
@@ -109,9 +62,12 @@ class TrainSettings(Settings):
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     decay_norms_and_biases: Annotated[bool, FIXED] = False
-    optimizer: Annotated[AdamW | Adam | SGD, Field(discriminator="kind"), UNFOLD] = AdamW()
-    schedule: Annotated[Constant | Linear | Cosine, Field(discriminator="kind"), UNFOLD, FIXED] = Constant()
+    optimizer: Optimizer = AdamW()
+    lookahead: Annotated[Lookahead | None, FIXED] = None
+    schedule: Annotated[Schedule, FIXED] = Constant()
     warmup: Annotated[Warmup, FIXED] = Warmup(steps=0)
+    rate_per: Annotated[Literal["step", "epoch"], FIXED] = "step"
+    """Whether the rate of warm-up and schedule changes from step to step, or only from epoch to epoch."""
     clip_norm: float | None = Field(default=None, gt=0)
     """Largest global gradient norm; larger gradients are scaled down to it."""
     precision: Annotated[Literal["fp32", "bf16", "fp16"], FIXED] = "fp32"

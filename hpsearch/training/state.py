@@ -8,21 +8,20 @@ import torch
 from torch import nn
 
 from hpsearch.errors import DataError, HpsearchError
-from hpsearch.reads import uncounted
 from hpsearch.records import Monitor
 from hpsearch.seeds import Seeds
-from hpsearch.settings import fixed_settings
 from hpsearch.training.acceleration import forward_of
 from hpsearch.training.averaging import WeightAverage
 from hpsearch.training.feed import Feed
+from hpsearch.training.identity import check_identity, identity_of
 from hpsearch.training.measurements import Measurements
 from hpsearch.training.optimizers import build_optimizer
 from hpsearch.training.order import Order
 from hpsearch.training.precision import check_precision, gradient_scaler
 from hpsearch.training.random_state import capture_random_state, restore_random_state, seed_everything
-from hpsearch.training.rates import count_warmup_steps
+from hpsearch.training.rates import Rates
 from hpsearch.training.results import Evaluation
-from hpsearch.training.settings import EXECUTION, TrainSettings
+from hpsearch.training.settings import TrainSettings
 from hpsearch.training.step import Stepper
 from hpsearch.training.stopping import Patience
 from hpsearch.training.stopwatch import Stopwatch
@@ -48,7 +47,7 @@ class Progress:
 
 @dataclass
 class Training:
-    """A training while it runs. `total_steps` and `warmup_steps` count optimizer steps."""
+    """A training while it runs."""
 
     task: Task
     splits: Splits
@@ -59,8 +58,7 @@ class Training:
     """What must be the same for a checkpoint to be this training's."""
     order: Order
     feed: Feed
-    total_steps: int
-    warmup_steps: int
+    rates: Rates
     model: nn.Module
     average: WeightAverage | None
     optimizer: torch.optim.Optimizer
@@ -122,7 +120,7 @@ def build_training(
         seed=seeds.order,
         choose=lambda epoch: task.examples(epoch, settings.epochs),
     )
-    warmup_steps = count_warmup_steps(settings.warmup, order)
+    rates = Rates(settings, order)
     seed_everything(seeds.initialisation)
     model = task.build_model().to(device)
     optimizer = build_optimizer(task, model, settings)
@@ -142,11 +140,10 @@ def build_training(
         settings=settings,
         monitor=monitor,
         device=device,
-        identity=_identity(settings, seeds, monitor, examples=len(data)),
+        identity=identity_of(settings, seeds, monitor, examples=len(data)),
         order=order,
         feed=Feed(data, order, settings.loading, seed=seeds.order, device=device),
-        total_steps=order.total_steps,
-        warmup_steps=warmup_steps,
+        rates=rates,
         model=model,
         average=WeightAverage(model, settings.ema) if settings.ema else None,
         optimizer=optimizer,
@@ -176,6 +173,7 @@ def capture(training: Training) -> dict[str, Any]:
         "skipped": training.measurements.skipped,
         "average": training.average.state_dict() if training.average else None,
         "patience": training.patience.state_dict() if training.patience else None,
+        "rates": training.rates.control.state_dict() if training.rates.control else None,
         "augmentation": training.generator.get_state(),
         "random": capture_random_state(training.device),
     }
@@ -188,8 +186,7 @@ def restore(training: Training, content: Mapping[str, Any], *, before: TrainSett
     Errors: HpsearchError when the checkpoint belongs to another configuration or another model, or when `before`
     differs in what cannot change.
     """
-    if before is None or not _changed_from(before, training, content["identity"]):
-        _check_identity(training.identity, content["identity"])
+    check_identity(training.identity, content["identity"], settings=training.settings, before=before)
     try:
         training.model.load_state_dict(content["model"])
         _load_optimizer(training.optimizer, content["optimizer"])
@@ -201,6 +198,8 @@ def restore(training: Training, content: Mapping[str, Any], *, before: TrainSett
         training.scaler.load_state_dict(content["scaler"])
     if training.patience:
         training.patience.load_state_dict(content["patience"])
+    if training.rates.control:
+        training.rates.control.load_state_dict(content["rates"])
     training.measurements.skipped = content["skipped"]
     training.generator.set_state(content["augmentation"])
     restore_random_state(content["random"], training.device)
@@ -210,51 +209,12 @@ def restore(training: Training, content: Mapping[str, Any], *, before: TrainSett
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load an optimizer's memory, such as its momenta, and leave it the rates and decays that it was built with."""
-    built = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    """Load an optimizer's memory, such as its momenta, and leave it the rates and decays that it was built with.
+
+    Some optimizers keep a memory in their groups too: the steps taken, Lookahead's since it last looked.
+    """
+    names = (*optimizer.defaults, "scale")
+    built = [{name: group[name] for name in names if name in group} for group in optimizer.param_groups]
     optimizer.load_state_dict(state)
     for group, own in zip(optimizer.param_groups, built, strict=True):
         group.update(own)
-
-
-def _changed_from(before: TrainSettings, training: Training, then: Mapping[str, Any]) -> bool:
-    """Say whether a checkpoint is the training's under the settings `before`.
-
-    Errors: HpsearchError when it is, but a fixed setting has changed since.
-    """
-    now = training.settings
-    if {**training.identity, **_plain(before)} != then:
-        return False
-    changed = [name for name in sorted(fixed_settings(type(now))) if getattr(before, name) != getattr(now, name)]
-    changed += ["optimizer"] if before.optimizer.kind != now.optimizer.kind else []
-    if changed:
-        raise HpsearchError(f"cannot change while a training runs: {', '.join(changed)}")
-    return True
-
-
-def _identity(settings: TrainSettings, seeds: Seeds, monitor: Monitor, *, examples: int) -> dict[str, Any]:
-    """Return plain values without those settings that a training may change when it goes on."""
-    return {
-        **_plain(settings),
-        "seeds": seeds.model_dump(mode="json"),
-        "monitor": [monitor.metric, monitor.goal.value],
-        "examples": examples,
-    }
-
-
-def _plain(settings: TrainSettings) -> dict[str, Any]:
-    with uncounted():  # to write a setting down is not to use it
-        return settings.model_dump(mode="json", exclude=set(EXECUTION))
-
-
-def _check_identity(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
-    changed = [
-        f"{name} ({then.get(name)} -> {now.get(name)})"
-        for name in sorted({*now, *then})
-        if now.get(name) != then.get(name)
-    ]
-    if changed:
-        raise HpsearchError(
-            f"the checkpoint was written by another training; changed since: {', '.join(changed)}. "
-            "Remove its folder to start over"
-        )

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from hpsearch.families import FamilyConfig
 from hpsearch.settings import FIXED, UNFOLD, Option, Settings
-from hpsearch.training.settings import SGD, Adam, AdamW, Constant, Cosine, Linear, TrainSettings, Warmup
+from hpsearch.training.settings import AdamW, Cosine, Optimizer, Schedule, TrainSettings, Warmup
 
 
 class DataSettings(Settings):
@@ -99,9 +99,9 @@ class CharLMTrainSettings(TrainSettings):
     """The shared training settings with the defaults of character models."""
 
     weight_decay: float = Field(default=0.1, ge=0)
-    optimizer: Annotated[AdamW | Adam | SGD, Field(discriminator="kind"), UNFOLD] = AdamW(beta2=0.99)
+    optimizer: Optimizer = AdamW(beta2=0.99)
     """The default has beta2 .99; an optimizer that is named in a file has that optimizer's own defaults."""
-    schedule: Annotated[Constant | Linear | Cosine, Field(discriminator="kind"), UNFOLD] = Cosine(floor=0.1)
+    schedule: Schedule = Cosine(floor=0.1)
     """The default has floor .1; a schedule that is named in a file has that schedule's own defaults."""
     warmup: Warmup = Warmup(fraction=0.05)
     clip_norm: float | None = Field(default=1.0, gt=0)

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from hpsearch.data.eeg_simulation import EEGSettings
 from hpsearch.families import FamilyConfig
 from hpsearch.settings import FIXED, UNFOLD, Option, Settings
-from hpsearch.training.settings import SGD, Adam, AdamW, Constant, Cosine, EarlyStopping, Linear, TrainSettings, Warmup
+from hpsearch.training.settings import AdamW, Cosine, EarlyStopping, Optimizer, Schedule, TrainSettings, Warmup
 
 Activation = Literal["elu", "gelu", "relu"]
 Initialisation = Literal["default", "xavier"]
@@ -91,8 +91,8 @@ class DeepSIFTrain(TrainSettings):
     batch_size: int = Field(default=16, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
-    optimizer: Annotated[AdamW | Adam | SGD, Field(discriminator="kind"), UNFOLD] = AdamW()
-    schedule: Annotated[Constant | Linear | Cosine, Field(discriminator="kind"), UNFOLD] = Cosine(floor=1 / 300)
+    optimizer: Optimizer = AdamW()
+    schedule: Schedule = Cosine(floor=1 / 300)
     """From 3e-4 down to 1e-6."""
     warmup: Warmup = Warmup(fraction=0.05)
     clip_norm: float | None = Field(default=1.0, gt=0)
