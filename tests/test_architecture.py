@@ -51,6 +51,7 @@ DOORS = {
     "pyarrow": "engines/ray_tune/storage.py",
     "sqlalchemy": "engines/optuna_export.py",
     "mlflow": "tracking/ readers/mlflow_server.py",
+    "pytorch_optimizer": "training/optimizer_makers.py",
     "torch": "training/ families/ objective.py",
     "typer": "cli/",
     "matplotlib": "report/drawing.py report/figures.py report/heat_maps.py report/parameter_figures.py opening.py",

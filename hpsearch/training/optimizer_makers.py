@@ -16,6 +16,7 @@ from hpsearch.training.optimizer_settings import (
     AdamW,
     Adan,
     Lion,
+    Lookahead,
     NAdam,
     Optimizer,
     RAdam,
@@ -29,6 +30,11 @@ Group = dict[str, Any]
 def optimizer_of(chosen: Optimizer, groups: list[Group], rate: float) -> torch.optim.Optimizer:
     """Return the optimizer of these settings for these groups."""
     return _MAKERS[type(chosen)](chosen, groups, rate)
+
+
+def looking_ahead(optimizer: torch.optim.Optimizer, settings: Lookahead) -> torch.optim.Optimizer:
+    """Return the optimizer within Lookahead, whose slow weights are part of its state."""
+    return pytorch_optimizer.Lookahead(optimizer, k=settings.steps, alpha=settings.alpha)
 
 
 def _adam(chosen: Adam | AdamW, groups: list[Group], rate: float) -> torch.optim.Optimizer:

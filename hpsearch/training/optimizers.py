@@ -4,14 +4,13 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
-import pytorch_optimizer
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from hpsearch.errors import HpsearchError
-from hpsearch.training.optimizer_makers import Group, optimizer_of
+from hpsearch.training.optimizer_makers import Group, looking_ahead, optimizer_of
 from hpsearch.training.settings import TrainSettings
 from hpsearch.training.task import Task
 
@@ -23,9 +22,7 @@ def build_optimizer(task: Task, model: nn.Module, settings: TrainSettings) -> to
     groups = parameter_groups(task, model, settings)
     check_groups(model, groups)
     optimizer = optimizer_of(settings.optimizer, groups, settings.learning_rate)
-    if settings.lookahead is None:
-        return optimizer
-    return pytorch_optimizer.Lookahead(optimizer, k=settings.lookahead.steps, alpha=settings.lookahead.alpha)
+    return looking_ahead(optimizer, settings.lookahead) if settings.lookahead else optimizer
 
 
 def parameter_groups(task: Task, model: nn.Module, settings: TrainSettings) -> list[Group]:
