@@ -35,6 +35,8 @@ class Manner:
     tracking_uri: str | None = None
     quiet: bool = False
     as_json: bool = False
+    single: bool = False
+    """Whether one configuration is trained, not a search."""
 
 
 class _Work:
@@ -76,7 +78,7 @@ def attended(call: Callable[[Options], Finished], space: Space, folder: Path, ma
             observers=(progress, work),
         )
         finished = call(options)
-    for line in _hints(finished, space, folder, worked=work.begun > 0):
+    for line in _hints(finished, space, folder, worked=work.begun > 0, single=manner.single):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return finished
 
@@ -104,7 +106,7 @@ def _length(space: Space, params: Mapping[str, Any], unit: str) -> int | None:
     return getattr(train, "epochs", None)
 
 
-def _hints(finished: Finished, space: Space, folder: Path, *, worked: bool) -> list[str]:
+def _hints(finished: Finished, space: Space, folder: Path, *, worked: bool, single: bool) -> list[str]:
     """Return what the user may want to know or do next."""
     lines = []
     if finished.why is Why.INTERRUPTED:
@@ -114,6 +116,8 @@ def _hints(finished: Finished, space: Space, folder: Path, *, worked: bool) -> l
         lines.append(f"The time is used up ({unfinished} trials unfinished); a larger --time goes on from here.")
     elif finished.exhausted:
         lines.append("Every configuration of the space has been tried.")
+    elif not worked and single:
+        lines.append(f"{folder.name} is trained: nothing was left to do. --name NAME trains once more, elsewhere.")
     elif not worked:
         more = 2 * max(space.search.trials, len(finished.record.trials))
         lines.append(

@@ -15,14 +15,14 @@ from hpsearch.engines.engine import Engine
 from hpsearch.engines.ledger import Observer
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.files import no_room
-from hpsearch.experiment.layout import LOG
+from hpsearch.experiment.layout import LOG, is_experiment
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Event, Log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.loading import open_space
-from hpsearch.records import ExperimentRecord
+from hpsearch.records import ExperimentRecord, Params
 from hpsearch.session import Session, take_up
-from hpsearch.space import Space
+from hpsearch.space import Space, only
 from hpsearch.tracking import NoTracker, Tracker
 
 ROOT = "experiments"
@@ -93,6 +93,28 @@ def confirm(folder: str | Path, *, top: int = 1, seeds: int = 5, options: Option
     with _explaining_full_disks(), _session(open_space(folder), folder, options, changes=False) as (session, outcome):
         session.require_result()
         why = session.confirm(top=top, seeds=seeds, otherwise=Why.FINISHED)
+        session.end(why)
+    return Finished(read_experiment(folder), why, mirrored=outcome["mirrored"])
+
+
+def train(
+    space: Space, params: Params, *, folder: str | Path, test: bool = False, options: Options = Options()
+) -> Finished:
+    """Train one configuration of a space to its end, or go on with that; with `test`, score the test split at the end.
+
+    The folder is an experiment of one trial. Errors: as for `run`, and HpsearchError when the values do not fit the
+    space; ExperimentError when the folder holds the training of another configuration.
+    """
+    folder, alone = Path(folder), only(space, params)
+    trials = read_experiment(folder).trials if is_experiment(folder) else ()
+    if trials and [trial.params for trial in trials] != [dict(params)]:
+        raise ExperimentError(f"{folder} holds the training of another configuration; choose another --name")
+    with _explaining_full_disks(), _session(alone, folder, options, changes=True) as (session, outcome):
+        why, _ = session.search()
+        if why is Why.FINISHED:
+            session.require_result()
+            if test:
+                why = session.score_test(otherwise=why)
         session.end(why)
     return Finished(read_experiment(folder), why, mirrored=outcome["mirrored"])
 

@@ -5,6 +5,7 @@ import random
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from hpsearch.engines.engine import Engine
 from hpsearch.engines.ledger import Observer
 from hpsearch.engines.progress import progress_of
 from hpsearch.errors import ExperimentError, SearchFailedError
-from hpsearch.experiment.files import remove_leftovers, write_atomically, write_json
+from hpsearch.experiment.files import copy_atomically, remove_leftovers, write_atomically, write_json
 from hpsearch.experiment.layout import (
     BASELINES_RUN,
+    BEST,
+    CHECKPOINT,
     CONFIG,
     FORMAT_VERSION,
     LOCK,
@@ -193,8 +196,23 @@ class Session:
     def confirm(self, *, top: int, seeds: int, otherwise: Why) -> Why:
         """Train the winners on fresh seeds; return INTERRUPTED if that was cut short, else `otherwise`."""
         jobs = self._confirm_jobs(top, seeds)
+        return self._train(jobs, otherwise)
+
+    def _train(self, jobs: Sequence[Job], otherwise: Why) -> Why:
         why = self._engine.train(jobs) if jobs else Why.FINISHED
         return why if why is Why.INTERRUPTED else otherwise
+
+    def score_test(self, *, otherwise: Why) -> Why:
+        """Score the only trial's weights on the test split, as a replicate that has its seeds and its checkpoint."""
+        trained = _stored_job(self.folder, trial_run(0))
+        job = replace(trained, run=replicate_run(0, 0), replicate=0)
+        known = progress_of(self.log.events)
+        if job.run in known and known[job.run].ended:
+            return otherwise
+        (self.folder / job.run).mkdir(parents=True, exist_ok=True)
+        for name in (CHECKPOINT, BEST):  # finished: nothing is trained again
+            copy_atomically(self.folder / trained.run / name, self.folder / job.run / name)
+        return self._train([job], otherwise)
 
     def end(self, why: Why) -> None:
         """Close the session in the log."""

@@ -15,7 +15,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(running.run, running.confirm),
+    *(running.run, running.train, running.confirm),
     *(spaces.check, spaces.families, spaces.schema),
     *(experiments.show, experiments.export, experiments.sync, experiments.ui),
     clusters.cluster,

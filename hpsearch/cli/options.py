@@ -1,9 +1,11 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from hpsearch.errors import HpsearchError
 
 ROOT = Path("experiments")
 ExperimentArgument = Annotated[Path, typer.Argument(help="The experiment's folder, or its name below experiments/.")]
@@ -22,3 +24,21 @@ def experiment_folder(experiment: Path) -> Path:
     """Return an experiment's folder from its path or, if there is no such path, its name below experiments/."""
     named = ROOT / experiment
     return named if not experiment.exists() and (named.exists() or experiment.parent == Path()) else experiment
+
+
+def winner_of(folder: Path) -> dict[str, Any]:
+    """Return the params of an experiment's best trial.
+
+    Errors: HpsearchError when there is none, or when its settings changed while it was trained.
+    """
+    from hpsearch.experiment.reading import read_experiment
+
+    best = read_experiment(folder).best
+    if best is None:
+        raise HpsearchError(f"{folder} has no complete trial yet, so there is no best one")
+    if best.changes:
+        raise HpsearchError(
+            f"the settings of the best trial in {folder} changed while it was trained; `hpsearch confirm` trains its "
+            "whole schedule"
+        )
+    return dict(best.params)

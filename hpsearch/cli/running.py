@@ -1,4 +1,4 @@
-"""Commands that train: run and confirm."""
+"""Commands that train: run, train and confirm."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ from hpsearch.cli.options import (
     UriOption,
     VerboseOption,
     experiment_folder,
+    winner_of,
 )
 
 
@@ -51,6 +52,44 @@ def run(
     manner = Manner(in_process, Cluster(address, verbose), confirm, mlflow, tracking_uri, quiet, json)
     raise typer.Exit(
         displayed(lambda options: runner.run(loaded, folder=folder, options=options), loaded, folder, manner)
+    )
+
+
+def train(
+    space: Annotated[Path, typer.Argument(help="A space file, such as spaces/deepsif.yaml.")],
+    params: Annotated[str, typer.Option(help="A YAML or JSON file of dotted names and values, or best.")],
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="The experiment whose winner --params best takes.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The experiment's name; by default the space's and -final.")] = None,
+    quick: Annotated[bool, typer.Option(help="Lay the space's `quick` section over it.")] = False,
+    set_: SetOption = None,
+    test: Annotated[bool, typer.Option(help="Score the test split at the end.")] = False,
+    in_process: Annotated[bool, typer.Option(help="In this process, for a debugger.")] = False,
+    mlflow: Annotated[bool, typer.Option(help="Mirror the training in MLflow.")] = True,
+    tracking_uri: UriOption = None,
+    root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
+    quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
+) -> None:
+    """Train one configuration to its end, without pruning. Running it again goes on with it."""
+    from hpsearch import runner
+    from hpsearch.display import Manner, displayed
+    from hpsearch.loading import load_space
+    from hpsearch.space import only, read_params
+
+    loaded = load_space(space, quick=quick, overrides=set_ or [])
+    source = runner.experiment_folder(loaded, name=None, root=root, quick=quick) if from_ is None else from_
+    given = winner_of(experiment_folder(source)) if params == "best" else read_params(Path(params), loaded)
+    folder = runner.experiment_folder(loaded, name=name or f"{loaded.path.stem}-final", root=root)
+    manner = Manner(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, as_json=json, single=True)
+    raise typer.Exit(
+        displayed(
+            lambda options: runner.train(loaded, given, folder=folder, test=test, options=options),
+            only(loaded, given),
+            folder,
+            manner,
+        )
     )
 
 

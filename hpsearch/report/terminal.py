@@ -144,7 +144,11 @@ def _confirmation(record: ExperimentRecord) -> Iterator[RenderableType]:
     for rank, baseline in enumerate(record.baselines, start=1):
         cells = [number(baseline.scores.get(metric)) for metric in metrics]
         columns.append(Column(one_line(baseline.name), cells, rank=rank, justify="left"))
-    yield Text("confirmation on fresh seeds, test split: mean ± standard deviation, beside the baselines", "bold")
+    trained = [trial.seed for trial in record.trials]
+    if trained == [each.seed for each in record.replicates]:  # a single training, see `hpsearch train`
+        yield Text("the test split, scored with the trained weights", "bold")
+    else:
+        yield Text("confirmation on fresh seeds, test split: mean ± standard deviation, beside the baselines", "bold")
     yield FittedTable(columns)
     for each in record.replicates:
         if each.outcome is not Outcome.COMPLETE:

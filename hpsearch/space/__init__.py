@@ -7,6 +7,7 @@ from hpsearch.space.reading import read_space, space_from_resolved
 from hpsearch.space.requirements import Requirement
 from hpsearch.space.schema import json_schema
 from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search
+from hpsearch.space.single import only, read_params
 from hpsearch.space.space import FamilyFace, Space
 from hpsearch.space.suggest import Trial, suggest, suggested
 from hpsearch.space.template import Parameter
@@ -28,6 +29,8 @@ __all__ = [
     "differences",
     "json_schema",
     "objective_value",
+    "only",
+    "read_params",
     "read_space",
     "space_from_resolved",
     "suggest",

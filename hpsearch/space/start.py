@@ -23,13 +23,18 @@ def read_start(
     if not isinstance(node.value, list):
         problems.append(node.place.problem("start is a list of mappings such as [{train.learning_rate: 1e-3}]"))
         return ()
-    entries = (_read_entry(entry, space, replaced, problems) for entry in node.items)
+    entries = (read_entry(entry, space, problems, title="start", replaced=replaced) for entry in node.items)
     return tuple(entry for entry in entries if entry)
 
 
-def _read_entry(entry: Node, space: Space, replaced: Sequence[str], problems: list[Problem]) -> dict[str, Any]:
+def read_entry(
+    entry: Node, space: Space, problems: list[Problem], *, title: str, replaced: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return a part of a configuration from a mapping of dotted names; `title` says in messages what it is."""
     if not isinstance(entry.value, dict):
-        problems.append(entry.place.problem(f"start: {show(entry.plain())} is not a mapping of dotted names to values"))
+        problems.append(
+            entry.place.problem(f"{title}: {show(entry.plain())} is not a mapping of dotted names to values")
+        )
         return {}
     known = {parameter.path: parameter for parameter in space.parameters}
     given = {path: child.plain() for path, child in entry.mapping.items()}
@@ -40,10 +45,10 @@ def _read_entry(entry: Node, space: Space, replaced: Sequence[str], problems: li
     told = {path: why for path, why in wrong.items() if not _touched(path, replaced)}
     for path, why in told.items():
         child = entry.nearest([path])
-        problems.append((child.key if path not in known else child.place).problem(f"start: {path} {why}"))
+        problems.append((child.key if path not in known else child.place).problem(f"{title}: {path} {why}"))
     entered = {path: canonical(known[path].range, value) for path, value in kept.items()}
     if not wrong:
-        problems.extend(entry.key.problem(f"start: {why}") for why in space.check_params(entered, partial=True))
+        problems.extend(entry.key.problem(f"{title}: {why}") for why in space.check_params(entered, partial=True))
     return entered
 
 
