@@ -1,5 +1,6 @@
-"""Commands about experiments: show, sync, ui, export."""
+"""Commands about experiments: show, watch, sync, ui, export."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,33 @@ def show(
         shares = shares_of(record, read_resolved(folder)["space"])
     best = record.best.number if record.best else None
     Console().print(show_experiment(record, limit=limit, importance=shares, health=digest(findings, best=best)))
+
+
+def watch(
+    experiment: ExperimentArgument,
+    trial: Annotated[int | None, typer.Option(min=0, help="Which trial; by default the running or best one.")] = None,
+    interval: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 30.0,
+    once: Annotated[bool, typer.Option("--once", help="Look once and return.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Write a picture (.png, .svg or .pdf) instead.")] = None,
+) -> None:
+    """Watch a training: its curves, rate, improvement and what is wrong with it, until the experiment ends."""
+    from rich.console import Console
+
+    from hpsearch import watching
+    from hpsearch.report.training_terminal import show_training
+
+    folder, console = experiment_folder(experiment), Console()
+    if plot is not None:
+        from hpsearch.report.saving import save_figure
+        from hpsearch.report.training_figures import draw_training
+
+        save_figure(draw_training(watching.look(folder, trial)[0]), plot)
+        typer.echo(f"wrote {plot}")
+    elif once:
+        console.print(show_training(*watching.look(folder, trial), width=console.width))
+    else:
+        with contextlib.suppress(KeyboardInterrupt):
+            watching.watch(folder, console, interval=interval, trial=trial)
 
 
 def sync(experiment: ExperimentArgument, tracking_uri: UriOption = None) -> None:

@@ -17,7 +17,7 @@ app = typer.Typer(
 for command in (
     *(running.run, running.train, running.confirm),
     *(spaces.check, spaces.families, spaces.schema),
-    *(experiments.show, experiments.export, experiments.sync, experiments.ui),
+    *(experiments.show, experiments.watch, experiments.export, experiments.sync, experiments.ui),
     clusters.cluster,
 ):
     app.command()(command)

@@ -30,6 +30,18 @@ def locked(folder: Path, *, patience: float = WAIT_SECONDS) -> Iterator[int]:
         yield file.fileno()
 
 
+def in_use(folder: Path) -> bool:
+    """Say whether some process runs the experiment now."""
+    if not (folder / LOCK).exists():
+        return False
+    with (folder / LOCK).open("r") as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def _take(descriptor: int, folder: Path, patience: float) -> None:
     deadline = time.monotonic() + patience
     while True:

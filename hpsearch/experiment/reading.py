@@ -13,6 +13,7 @@ from hpsearch.experiment.layout import (
     FORMAT_VERSION,
     LOG,
     METRICS,
+    RATE_DECISIONS,
     RESOLVED,
     UNREAD,
     is_experiment,
@@ -133,3 +134,8 @@ def read_evidence(folder: Path, run: RunRecord) -> Evidence:
 def _read_json(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return content
+
+
+def read_rate_decisions(folder: Path, run: str) -> list[dict[str, Any]]:
+    """Return what a run's adaptive schedule decided, and why; empty for other schedules."""
+    return [row for row, _ in read_lines(folder / run / RATE_DECISIONS)]

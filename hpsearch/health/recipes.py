@@ -53,7 +53,7 @@ def _present(path: str, value: Any, remedy: Remedy) -> str:
 
 
 def _text(value: Any) -> str:
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "none" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _times(factor: float, *, least: float = 0.0, most: float = float("inf"), start: float | None = None) -> Change:

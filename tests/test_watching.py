@@ -1,0 +1,76 @@
+"""Watching an experiment that grows, until nobody runs it any more."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from hpsearch.errors import ExperimentError
+from hpsearch.experiment.files import append_json_line
+from hpsearch.experiment.layout import RATE_DECISIONS
+from hpsearch.experiment.lock import in_use, locked
+from hpsearch.records import Outcome
+from hpsearch.watching import look, watch
+from tests.experiment_factory import GrowingExperiment
+
+
+@pytest.fixture
+def growing(tmp_path: Path) -> GrowingExperiment:
+    return GrowingExperiment(tmp_path / "curves")
+
+
+def watched(folder: Path, sleep: Callable[[float], None]) -> str:
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    with console.capture() as capture:
+        watch(folder, console, interval=30, sleep=sleep)
+    return capture.get()
+
+
+def test_it_is_looked_at_again_until_the_experiment_ends(growing: GrowingExperiment) -> None:
+    run = growing.trial(0, [0.5], outcome=None)
+    slept: list[float] = []
+    lock = locked(growing.folder)
+    lock.__enter__()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 1:
+            growing.report(run, 2, 0.75, value=0.75, at=2, seconds=2)
+        else:
+            growing.end(run, Outcome.COMPLETE, [0.5, 0.75])
+            lock.__exit__(None, None, None)
+
+    text = watched(growing.folder, sleep)
+    assert slept == [30, 30]
+    for state in ("trial 0 (running), epoch 1", "trial 0 (running), epoch 2", "trial 0 (complete), epoch 2"):
+        assert state in text
+
+
+def test_who_is_watched(growing: GrowingExperiment) -> None:
+    with pytest.raises(ExperimentError, match="no trials yet"):
+        look(growing.folder)
+    growing.trial(0, [0.9])
+    growing.trial(1, [0.5])
+    assert look(growing.folder)[0].title == "trial 0 (complete)"
+    growing.trial(2, [0.4], outcome=None)
+    assert look(growing.folder)[0].title == "trial 2 (running)"
+    assert look(growing.folder, 1)[0].title == "trial 1 (complete)"
+    with pytest.raises(ExperimentError, match="no trial 7; it has 3 trials"):
+        look(growing.folder, 7)
+
+
+def test_the_decisions_of_an_adaptive_schedule_are_shown(growing: GrowingExperiment) -> None:
+    run = growing.trial(0, [0.9, 0.8])
+    row = {"step": 2, "reason": "stagnation", "factor": 1.5}
+    append_json_line(growing.folder / run / RATE_DECISIONS, row)
+    (decision,) = look(growing.folder)[0].decisions
+    assert (decision.step, decision.text) == (2, "stagnation (factor 1.5)")
+
+
+def test_a_lock_that_is_held_shows(growing: GrowingExperiment) -> None:
+    assert not in_use(growing.folder)
+    with locked(growing.folder):
+        assert in_use(growing.folder)
+    assert not in_use(growing.folder)
