@@ -55,8 +55,8 @@ DOORS = {
     "pytorch_optimizer": "training/optimizer_makers.py",
     "torch": "training/ families/ objective.py",
     "typer": "cli/",
-    "matplotlib": "report/drawing.py report/figures.py report/heat_maps.py report/parameter_figures.py report/saving.py "
-    "report/training_figures.py opening.py",
+    "matplotlib": "report/drawing.py report/figures.py report/heat_maps.py report/parameter_figures.py "
+    "report/saving.py report/training_figures.py opening.py",
     "pandas": "report/frames.py opening.py engines/ray_tune/pb2.py readers/table.py",
     "tensorboard": "readers/tensorboard.py",
     "wandb": "readers/wandb_offline.py",

@@ -28,7 +28,7 @@ def draw_training(view: TrainingView) -> Figure:
     _panel(average, view.unit, view.average.name)
     _line(average, view.average, BLUE, "")
     _end(average, legend=False)
-    _panel(speed, view.unit, f"change in a {view.unit}")
+    _panel(speed, view.unit, f"change per {view.unit}")
     speed.axhline(0.0, color=GREY, lw=1)
     _line(speed, view.speed, ORANGE, "")
     _end(speed, legend=False)
