@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from hpsearch.data.images import ImageSettings, Size
 from hpsearch.families import FamilyConfig
 from hpsearch.settings import FIXED, UNFOLD, Option, Settings
-from hpsearch.training.settings import EarlyStopping, TrainSettings, Warmup
+from hpsearch.training.settings import Cosine, EarlyStopping, Schedule, TrainSettings, Warmup
 
 
 class NoPosition(Option):
@@ -111,7 +111,8 @@ class VitTrain(TrainSettings):
     epochs: int = Field(default=100, ge=1)
     weight_decay: float = Field(default=0.05, ge=0)
     clip_norm: float | None = Field(default=1.0, gt=0)
-    warmup: Warmup = Warmup(fraction=0.1)
+    schedule: Schedule = Cosine()
+    warmup: Warmup = Warmup(fraction=0.1, start_factor=0.1)
     early_stopping: EarlyStopping | None = EarlyStopping(patience=10)
 
 

@@ -10,6 +10,7 @@ from hpsearch.families.relative_vit.family import RelativeVit
 from hpsearch.families.relative_vit.settings import Relative, RelativeVitConfig
 from hpsearch.loading import load_space
 from hpsearch.training.optimizers import parameter_groups
+from hpsearch.training.settings import Cosine, Warmup
 from hpsearch.training.task import Splits
 
 RPB_CONFIG = """
@@ -54,7 +55,8 @@ def test_the_configurations_of_the_seed_build_and_train(tmp_path: Path, text, ro
 def test_the_defaults_are_the_recipe_of_the_seed():
     train = RelativeVitConfig().train
     assert (train.optimizer.kind, train.learning_rate, train.weight_decay, train.epochs) == ("adamw", 1e-3, 0.05, 100)
-    assert (train.clip_norm, train.early_stopping.patience, train.warmup.fraction) == (1.0, 10, 0.1)
+    assert (train.schedule, train.warmup) == (Cosine(), Warmup(fraction=0.1, start_factor=0.1))
+    assert (train.clip_norm, train.early_stopping.patience) == (1.0, 10)
     assert RelativeVitConfig().model.position == Relative(type="2d", init_std=0.02, learnable=True)
 
 
