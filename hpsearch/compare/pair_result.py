@@ -100,7 +100,7 @@ class PairResult:
     test: str | None = None
     sided: int = 2
     statistic: float | None = None
-    df: float | None = None
+    df: float | tuple[float, float] | None = None
     p: float | None = None
     p_adjusted: float | None = None
     smallest_possible_p: float | None = None

@@ -1,13 +1,23 @@
 """Which runs are compared with which, by which test, and why."""
 
+import math
 from collections.abc import Sequence
+from itertools import combinations
 
-from hpsearch.compare.comparison import Comparison, ExperimentSummary, Unit
+from hpsearch.compare.across import across_datasets
+from hpsearch.compare.arms import Arm, arms_of
+from hpsearch.compare.comparison import Comparison, Unit
+from hpsearch.compare.pairs import compare_pair
+from hpsearch.compare.question import Question
+from hpsearch.compare.searches import expected_bests, optimisms, search_warnings
+from hpsearch.compare.statistics.adjustment import ADJUSTMENTS
+from hpsearch.compare.summaries import summarise
+from hpsearch.compare.units import AUTO, choose_unit, with_cells
+from hpsearch.compare.verdicts import family_size, judge
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.records import FinishedRun, Goal
 
-ADJUSTMENTS = ("holm", "hommel", "bh", "none")
-UNITS = ("auto", *(str(unit) for unit in Unit))
+UNITS = (AUTO, *(str(unit) for unit in Unit))
 
 
 def compare_runs(
@@ -15,40 +25,89 @@ def compare_runs(
     *,
     metric: str,
     goal: Goal,
-    unit: str = "auto",
+    unit: str = AUTO,
     baseline: str | None = None,
     margin: float | None = None,
     alpha: float = 0.05,
     adjust: str = "holm",
     by: str | None = None,
     step: int | None = None,
+    stochastic_order: bool = False,
     seed: int = 0,
 ) -> Comparison:
     """Compare the experiments that the runs belong to, or with `by` the groups that a parameter makes.
 
     `margin` is the smallest difference that matters, in the metric's unit: with it equivalence is tested. `baseline`
     names the experiment that the others are compared with, instead of all with all. `step` takes the metric at that
-    step of every run's history.
-    Errors: UnknownNameError for a metric, unit, baseline, adjustment or parameter that is not there.
+    step of every run's history. `stochastic_order` adds the almost stochastic order, which takes longer.
+    Errors: UnknownNameError for a metric, unit, baseline, adjustment or parameter that is not there; HpsearchError for
+    a margin or level that is none.
     """
+    _check(unit=unit, adjust=adjust, margin=margin, alpha=alpha)
+    arms = arms_of(runs, metric=metric, by=by, step=step)
+    names = [arm.name for arm in arms]
+    if baseline is not None and baseline not in names:
+        raise UnknownNameError("baseline", baseline, names)
+    chosen, reason = choose_unit(arms, unit)
+    arms = [with_cells(arm, chosen) for arm in arms]
+    question = Question(metric, goal, chosen, alpha, adjust, margin, stochastic_order, seed)
+    pairs = [compare_pair(a, b, question) for a, b in _combinations(arms, baseline)]
+    across, warnings = across_datasets(arms, question) if chosen is Unit.DATASET else (None, [])
+    return Comparison(
+        metric=metric,
+        goal=goal,
+        unit=chosen,
+        alpha=alpha,
+        family_size=family_size(pairs),
+        adjust=adjust,
+        experiments=tuple(summarise(arm, unit=chosen, seed=seed) for arm in arms),
+        pairs=judge(pairs, question),
+        across_datasets=across,
+        expected_best=expected_bests(arms, question),
+        warnings=(*_arm_warnings(arms), *search_warnings(arms, question), *warnings),
+        unit_reason=reason,
+        baseline=baseline,
+        margin=margin,
+        seed=seed,
+        optimism=optimisms(arms, question),
+    )
+
+
+def _check(*, unit: str, adjust: str, margin: float | None, alpha: float) -> None:
     if unit not in UNITS:
         raise UnknownNameError("unit", unit, UNITS)
     if adjust not in ADJUSTMENTS:
         raise UnknownNameError("adjustment", adjust, ADJUSTMENTS)
-    if margin is not None and not margin > 0:
-        raise HpsearchError(f"a margin must be above 0, not {margin}")
-    names = dict.fromkeys(run.experiment for run in runs)
-    return Comparison(  # the first slice: the tests come next
-        metric=metric,
-        goal=goal,
-        unit=Unit.SEED,
-        alpha=alpha,
-        family_size=0,
-        adjust=adjust,
-        experiments=tuple(ExperimentSummary(name, 0) for name in names),
-        pairs=(),
-        baseline=baseline,
-        margin=margin,
-        seed=seed,
-        unit_reason=f"{by} {step}",
-    )
+    if margin is not None and not (margin > 0 and math.isfinite(margin)):
+        raise HpsearchError(f"a margin is a difference above 0 in the metric's unit, not {margin}")
+    if not 0 < alpha < 0.5:
+        raise HpsearchError(f"alpha is an error rate between 0 and 0.5, not {alpha}")
+
+
+def _combinations(arms: Sequence[Arm], baseline: str | None) -> list[tuple[Arm, Arm]]:
+    """Return all pairs in the order of the arms, or each other arm with the baseline, which then is b."""
+    if baseline is None:
+        return list(combinations(arms, 2))
+    (fixed,) = (arm for arm in arms if arm.name == baseline)
+    return [(arm, fixed) for arm in arms if arm is not fixed]
+
+
+def _arm_warnings(arms: Sequence[Arm]) -> list[str]:
+    """Return what a reader must know of the runs before any number."""
+    warnings = []
+    for arm in arms:
+        lengths = sorted({each.run.steps for each in arm.observations if each.run.steps is not None})
+        if len(lengths) > 1:
+            warnings.append(f"{arm.name}: its runs were trained for {lengths[0]} to {lengths[-1]} steps")
+        if arm.ended_badly:
+            total = arm.ended_badly + len(arm.observations)
+            warnings.append(
+                f"{arm.name}: {arm.ended_badly} of {total} runs did not complete and do not count: what is said of it "
+                "holds for runs that complete"
+            )
+        if arm.configurations > 1:
+            warnings.append(
+                f"{arm.name}: its runs have {arm.configurations} different configurations; their values are not "
+                "repetitions of one method unless that is meant"
+            )
+    return warnings

@@ -1,0 +1,139 @@
+"""The comparison in plain sentences: what is better than what, by how much, how sure, and what would make it surer."""
+
+from collections.abc import Sequence
+
+from hpsearch.compare.comparison import Comparison, ExpectedBest, Unit
+from hpsearch.compare.pair_result import PairResult, Verdict
+from hpsearch.compare.pairs import CONFIRM
+from hpsearch.compare.statistics.expected_best import WITH_REPLACEMENT
+from hpsearch.records import Goal
+
+_UNITS = {Unit.SEED: "seeds", Unit.FOLD: "folds", Unit.DATASET: "data sets", Unit.TRIAL: "trials"}
+
+
+def conclude(comparison: Comparison) -> tuple[str, ...]:
+    """Return the sentences a report opens with: the whole first, then each pair, then what the numbers rest on."""
+    sentences = [*_headline(comparison), *(pair_sentence(pair, comparison) for pair in comparison.pairs)]
+    sentences += [*_search_sentences(comparison), _basis(comparison)]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _headline(comparison: Comparison) -> list[str]:
+    """Name the best on average, what it is better than, and what it is not told apart from."""
+    ranked = [each for each in comparison.experiments if each.mean is not None and each.n]
+    if len(ranked) < 2 or comparison.unit is Unit.TRIAL or comparison.baseline is not None:
+        return []
+    best = min(ranked, key=lambda each: (each.mean or 0.0) * (-1 if comparison.goal is Goal.MAXIMIZE else 1))
+    groups: dict[str, list[str]] = {"beats": [], "equals": [], "open": []}
+    for pair in comparison.pairs:
+        if best.name in (pair.a, pair.b):
+            other = pair.b if pair.a == best.name else pair.a
+            won = pair.verdict is (Verdict.BETTER if pair.a == best.name else Verdict.WORSE)
+            groups["beats" if won else "equals" if pair.verdict is Verdict.EQUIVALENT else "open"].append(other)
+    parts = [f"{best.name} has the best mean {comparison.metric}, {short(best.mean)}"]
+    if groups["beats"]:
+        parts.append(f"it is better than {listed(groups['beats'])}")
+    if groups["equals"]:
+        parts.append(f"equivalent to {listed(groups['equals'])}")
+    if groups["open"]:
+        parts.append(f"not shown to differ from {listed(groups['open'])}")
+    return ["; ".join(parts) + "."]
+
+
+def pair_sentence(pair: PairResult, comparison: Comparison) -> str:
+    """Return one sentence about a pair; the better one of two comes first."""
+    if pair.verdict is Verdict.NOT_TESTABLE:
+        why = pair.notes[-1] if pair.notes else "there is nothing to test"
+        shown = "" if pair.mean_difference is None else f" (difference {short(pair.mean_difference)})"
+        return f"{pair.a} and {pair.b} cannot be tested{shown}: {why}."
+    difference, interval = pair.mean_difference or 0.0, pair.ci95
+    first, second = pair.a, pair.b
+    ahead = difference >= 0 if comparison.goal is Goal.MAXIMIZE else difference <= 0
+    if pair.verdict is Verdict.WORSE or (pair.verdict is not Verdict.BETTER and not ahead):
+        first, second, difference = second, first, -difference
+        interval = None if interval is None else (-interval[1], -interval[0])
+    shown = f"{short(abs(difference))}{_range(difference, interval)}"
+    if pair.verdict in (Verdict.BETTER, Verdict.WORSE):
+        return f"{first} is better than {second} by {shown}; {_sureness(pair, comparison)}."
+    if pair.verdict is Verdict.EQUIVALENT and pair.equivalence is not None:
+        return (
+            f"{first} and {second} are equivalent: they differ by {shown}, which is within "
+            f"±{short(pair.equivalence.margin)} ({p_text(pair.equivalence.p)} for a larger difference)."
+        )
+    more = _what_would_do(pair, comparison)
+    return (
+        f"Not enough evidence that {first} is better than {second}: it is ahead by {shown}; "
+        f"{_sureness(pair, comparison)}{more}."
+    )
+
+
+def _range(difference: float, interval: tuple[float, float] | None) -> str:
+    """Return the interval of a difference that is shown without its sign."""
+    if interval is None:
+        return ""
+    low, high = interval if difference >= 0 else (-interval[1], -interval[0])
+    return f" (95% interval {short(low)} to {short(high)})"
+
+
+def _sureness(pair: PairResult, comparison: Comparison) -> str:
+    adjusted = f", {p_text(pair.p_adjusted)} after {comparison.adjust}" if comparison.family_size > 1 else ""
+    adjusted = "" if comparison.adjust == "none" else adjusted
+    units = f"{pair.n} {_UNITS[comparison.unit]}" + (" shared" if pair.paired and comparison.unit is Unit.SEED else "")
+    return f"{pair.test}, two-sided, {units}, {p_text(pair.p)}{adjusted}"
+
+
+def _what_would_do(pair: PairResult, comparison: Comparison) -> str:
+    if pair.seeds_needed is None:
+        return ""
+    each = "" if pair.paired else " each"
+    return (
+        f"; about {pair.seeds_needed} {_UNITS[comparison.unit]}{each} would show a difference of this size, "
+        "if it is the true one"
+    )
+
+
+def _search_sentences(comparison: Comparison) -> list[str]:
+    """Compare searches at the largest number of trials that all of them have."""
+    curves: dict[str, list[ExpectedBest]] = {}
+    for point in comparison.expected_best:
+        if point.estimator == WITH_REPLACEMENT:
+            curves.setdefault(point.name, []).append(point)
+    if not curves:
+        return []
+    shared = set.intersection(*({point.n for point in curve} for curve in curves.values()))
+    n = max(shared)
+    shown = [
+        f"{name} {short(point.mean)}{_range(1.0, point.band)}"
+        for name, curve in curves.items()
+        for point in curve
+        if point.n == n
+    ]
+    sentences = [f"The expected best {comparison.metric} of {n} {'trial' if n == 1 else 'trials'}: {'; '.join(shown)}."]
+    sentences += [
+        f"The best score of {each.name}, {short(each.best)} of {each.n} trials, overstates what a new run of it gives, "
+        f"by up to {short(each.bias)} (all of it, if the trials differ by chance only)."
+        for each in comparison.optimism
+    ]
+    return [*sentences, f"Trials of a search are not tested; {CONFIRM}."]
+
+
+def _basis(comparison: Comparison) -> str:
+    tests = f" {comparison.family_size} tests, adjusted by {comparison.adjust}." if comparison.family_size > 1 else ""
+    return comparison.unit_reason + tests
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def short(value: float | None) -> str:
+    """Return a number with four significant digits."""
+    return "unknown" if value is None else f"{value:.4g}"
+
+
+def p_text(p: float | None) -> str:
+    """Return `p = 0.0123`, or `p < 0.0001`: a p is never shown as 0."""
+    if p is None:
+        return "no p"
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.3g}"

@@ -1,0 +1,86 @@
+"""Tests of paired values: functions of the differences a - b, one for each pair."""
+
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from hpsearch.compare.statistics.arrays import Array, Tested, two_sided_p
+from hpsearch.compare.statistics.effects import Standardised, noncentral_bounds
+
+MOST_EXACT = 15
+"""Pairs up to which all 2^n patterns of signs are counted."""
+PATTERNS, DRAWS = 19_999, 2_000_000
+"""Random patterns of signs, fewer for more pairs: at most so many signs, but never less than 1,999 patterns."""
+EXACT_WILCOXON = 50
+"""Pairs up to which Wilcoxon's distribution is counted if there are no ties."""
+
+
+def paired_t(differences: Array) -> Tested:
+    """Return Student's paired t of n >= 2 differences that vary."""
+    n = len(differences)
+    error = float(np.std(differences, ddof=1)) / n**0.5
+    statistic = float(np.mean(differences)) / error
+    return Tested(statistic, float(n - 1), two_sided_p(statistic, n - 1), error)
+
+
+def sign_flip(differences: Array, *, seed: int) -> float:
+    """Return the two-sided p of the sum of the differences when each sign is as likely as the other (Fisher 1935).
+
+    Up to 15 pairs all patterns are counted; beyond, seeded random ones and the observed (Phipson and Smyth 2010):
+    p is never 0.
+    """
+    sizes = np.abs(differences)
+    observed = abs(float(np.sum(differences))) * (1 - 1e-12)
+    if len(sizes) <= MOST_EXACT:
+        return float(np.mean(np.abs(_all_sums(sizes)) >= observed))
+    sums = _random_signs(len(sizes), seed) @ sizes
+    return float((1 + np.count_nonzero(np.abs(sums) >= observed)) / (len(sums) + 1))
+
+
+@lru_cache(maxsize=2)
+def _random_signs(n: int, seed: int) -> Array:
+    """Return random patterns of n signs, a row each; kept, because a comparison's pairs are mostly of one length."""
+    patterns = max(1_999, min(PATTERNS, DRAWS // n))
+    signs: Array = np.random.default_rng(seed).integers(0, 2, size=(patterns, n), dtype=np.int8).astype(np.float64)
+    signs = 2 * signs - 1
+    signs.flags.writeable = False
+    return signs
+
+
+def _all_sums(sizes: Array) -> Array:
+    sums = np.zeros(1)
+    for size in sizes:
+        sums = np.concatenate([sums + size, sums - size])
+    return sums
+
+
+def smallest_sign_p(n: int) -> float:
+    """Return the smallest two-sided p that n pairs can give to a sign-flip or signed-rank test: 0.0625 for five."""
+    return min(1.0, 2.0 ** (1 - n))
+
+
+def wilcoxon(differences: Array) -> Tested:
+    """Return Wilcoxon's signed ranks: the smaller sum of ranks, the ranks of zeros shared out (Demsar 2006).
+
+    Exact up to 15 pairs, with ties and zeros too (the signs of the ranks are flipped); without ties up to 50.
+    """
+    ranks = stats.rankdata(np.abs(differences))
+    signed = np.sign(differences) * ranks
+    total, balance = float(np.sum(ranks)), float(np.sum(signed))
+    statistic = (total - abs(balance)) / 2
+    if len(ranks) <= MOST_EXACT:
+        return Tested(statistic, None, sign_flip(signed, seed=0))
+    tied = len(np.unique(ranks)) < len(ranks) or bool(np.any(differences == 0))
+    method: Literal["exact", "approx"] = "exact" if len(ranks) <= EXACT_WILCOXON and not tied else "approx"
+    found = stats.wilcoxon(differences, zero_method="zsplit", method=method)
+    return Tested(statistic, None, float(found.pvalue))
+
+
+def d_z(differences: Array) -> Standardised:
+    """Return the mean difference in standard deviations of the differences, with its noncentral-t interval."""
+    n = len(differences)
+    value = float(np.mean(differences) / np.std(differences, ddof=1))
+    low, high = noncentral_bounds(value * n**0.5, n - 1)
+    return Standardised(value, (low / n**0.5, high / n**0.5))

@@ -1,0 +1,144 @@
+"""The unit of replication: what counts as one observation (rule 1), and each arm's value for every unit."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hpsearch.compare.arms import Arm, Cells, Observation, UnitKey
+from hpsearch.compare.comparison import Unit
+from hpsearch.errors import HpsearchError
+
+AUTO = "auto"
+
+
+def choose_unit(arms: Sequence[Arm], wanted: str) -> tuple[Unit, str]:
+    """Return the unit and the sentence that says why. Errors: HpsearchError for a unit that no run has."""
+    observations = [each for arm in arms for each in arm.observations]
+    datasets = {each.dataset for each in observations} - {None}
+    folds = {each.fold for each in observations} - {None}
+    if wanted != AUTO:
+        has = {"dataset": datasets, "fold": folds, "trial": True, "seed": True}
+        if not has[wanted]:
+            raise HpsearchError(f"no run has a {wanted}, so that it cannot be the unit of replication")
+        return Unit(wanted), f"The unit of replication is the {_noun(Unit(wanted))}, as asked for."
+    if not observations:
+        return Unit.TRIAL, (
+            "The unit of replication is the trial of a search: all runs were proposed by a search and chosen by a "
+            "metric, so that nothing is tested."
+        )
+    if len(datasets) > 1:
+        return Unit.DATASET, (
+            f"The unit of replication is the data set ({len(datasets)} of them): runs of one data set are averaged, "
+            "because they are alike, and the claim is about further data sets."
+        )
+    if len(folds) > 1:
+        return Unit.FOLD, (
+            f"The unit of replication is the fold ({len(folds)} folds): training sets overlap, so that the tests are "
+            "corrected for it; the claim is about samples from this one data set."
+        )
+    if any(each.seed is not None for each in observations):
+        return Unit.SEED, (
+            "The unit of replication is the seed: runs with the same seed are partners; the claim is about further "
+            "seeds on the same data."
+        )
+    return Unit.SEED, (
+        "The unit of replication is the run: no seed, fold or data set was noted, so that every run counts as an "
+        "independent repetition and nothing can be paired."
+    )
+
+
+def _noun(unit: Unit) -> str:
+    return "data set" if unit is Unit.DATASET else str(unit)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two arms' values of the units that both have, in one order, and what only one of them has."""
+
+    labels: tuple[str, ...]
+    keys: tuple[UnitKey, ...]
+    a: tuple[float, ...]
+    b: tuple[float, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+
+
+def unit_key(each: Observation, unit: Unit) -> UnitKey:
+    """Return what identifies the unit of a run; a run without a seed stands for itself alone."""
+    if unit is Unit.DATASET:
+        return (each.dataset,)
+    if unit is Unit.FOLD:
+        return (each.repeat if each.repeat is not None else each.seed, each.fold)
+    if each.seed is not None:
+        return (each.seed,)
+    return ("run", each.run.experiment, each.run.run, each.run.source)
+
+
+def label(key: UnitKey) -> str:
+    """Return how a unit is called: `3`, `fold 2 of repeat 0`, or the name of a run."""
+    if len(key) == 1:
+        return str(key[0])
+    if len(key) == 2:
+        return f"fold {key[1]}" if key[0] is None else f"fold {key[1]} of repeat {key[0]}"
+    return str(key[2])
+
+
+def _in_order(keys: Iterable[UnitKey]) -> list[UnitKey]:
+    """Sort numbers in labels as numbers: seed 10 comes after seed 9."""
+    return sorted(
+        keys,
+        key=lambda key: [
+            [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", str(word))]
+            for word in key
+        ],
+    )
+
+
+def with_cells(arm: Arm, unit: Unit) -> Arm:
+    """Return the arm with its values by unit, in the units' order."""
+    found: dict[UnitKey, dict[UnitKey, float]] = {}
+    for each in arm.observations:
+        key = unit_key(each, unit)
+        cells = found.setdefault(key, {})
+        cells[each.cell if each.cell[:4] != (None,) * 4 else (*each.cell, each.run.run)] = each.value
+    return replace(arm, cells={key: found[key] for key in _in_order(found)})
+
+
+def mean(values: Iterable[float]) -> float:
+    """Return the mean of the cells of a unit; of one value that value itself."""
+    listed = list(values)
+    return listed[0] if len(listed) == 1 else sum(listed) / len(listed)
+
+
+def pair_up(a: Arm, b: Arm, unit: Unit) -> Paired:
+    """Pair by the units' values, never by the order of rows (rule 2).
+
+    Where a unit holds several runs, those cells count that both have; where they share none, each has its own mean.
+    """
+    left, right = a.cells, b.cells
+    if a.deterministic != b.deterministic and unit is not Unit.DATASET:
+        left, right = _spread(a, left, right), _spread(b, right, left)
+    shared = [key for key in left if key in right]
+    pairs = [_means(left[key], right[key]) for key in shared]
+    return Paired(
+        labels=tuple(label(key) for key in shared),
+        keys=tuple(shared),
+        a=tuple(first for first, _ in pairs),
+        b=tuple(second for _, second in pairs),
+        only_a=tuple(label(key) for key in left if key not in right),
+        only_b=tuple(label(key) for key in right if key not in left),
+    )
+
+
+def _spread(arm: Arm, own: Cells, other: Cells) -> Cells:
+    if not arm.deterministic:
+        return own
+    value = mean(value for cells in own.values() for value in cells.values())
+    return {key: {key: value} for key in other}
+
+
+def _means(left: Mapping[UnitKey, float], right: Mapping[UnitKey, float]) -> tuple[float, float]:
+    common = [cell for cell in left if cell in right]
+    if not common:
+        return mean(left.values()), mean(right.values())
+    return mean(left[cell] for cell in common), mean(right[cell] for cell in common)
