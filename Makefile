@@ -14,7 +14,7 @@ PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test fast lint format bench schemas clean chromium
+.PHONY: help run test fast lint format bench schemas clean system
 
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -22,7 +22,7 @@ help: ## list the targets
 run: $(BASE) ## install, then search spaces/deepsif.yaml in its quick form (another one: SPACE=spaces/char_lm.yaml)
 	$(BIN)/hpsearch run $(SPACE) --quick
 
-test: $(DEV) chromium lint ## install, then every check: ruff, mypy, pytest with the slow tests
+test: $(DEV) system lint ## install, then every check: ruff, mypy, pytest with the slow tests
 	$(PYTEST)
 
 fast: $(DEV) ## the tests that are not slow
@@ -68,6 +68,7 @@ $(DEV): $(VENV)/pyvenv.cfg $(PINS)
 	@$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $(BASE) $@
 
-chromium: # a test opens the MLflow page in a real browser
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
-		echo "the tests need a browser: apt-get install chromium chromium-driver" >&2; exit 1; }
+system: # what the tests need besides Python packages: a browser for pages, LaTeX for tables, WordNet for synonyms
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null && command -v pdflatex >/dev/null && \
+		test -d /usr/share/wordnet || { echo "the tests need a browser, LaTeX and WordNet:" \
+		"apt-get install chromium chromium-driver texlive-latex-recommended wordnet-base" >&2; exit 1; }

@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpsearch.comparing import compare_experiments
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
     from hpsearch.opening import OpenedExperiment
@@ -36,6 +37,7 @@ _HOME = {
     "TensorData": "hpsearch.training.task",
     "TrainSettings": "hpsearch.training.settings",
     "UNFOLD": "hpsearch.settings",
+    "compare_experiments": "hpsearch.comparing",
     "confirm": "hpsearch.scripting",
     "open": "hpsearch.opening:open_experiment",
     "run": "hpsearch.scripting",
@@ -53,6 +55,7 @@ __all__ = [
     "Task",
     "TensorData",
     "TrainSettings",
+    "compare_experiments",
     "confirm",
     "open",
     "run",

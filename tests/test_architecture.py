@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "tracking": "errors records experiment",
     "readers": "errors records experiment",
     "compare": "errors records",
-    "report": "errors records health",
+    "report": "compare errors records health",
     "progress": "records experiment report",
     # where the parts meet, from the workers' end to the user's
     "objective": "records seeds reads experiment engines families training report",
@@ -39,9 +39,10 @@ MAY_IMPORT = {
     "display": "space experiment engines report progress session runner",
     "watching": "errors records experiment health report",
     "opening": "errors records experiment engines report",
+    "comparing": "compare engines errors experiment readers report",
     "scripting": "engines runner display loading opening",
-    "cli": "errors space experiment health engines families tracking report loading runner display watching",
-    "__init__": "errors settings records families training opening scripting",
+    "cli": "comparing errors space experiment health engines families tracking report loading runner display watching",
+    "__init__": "comparing errors settings records families training opening scripting",
     "__main__": "cli",
 }
 
@@ -56,10 +57,13 @@ DOORS = {
     "torch": "training/ families/ objective.py",
     "typer": "cli/",
     "matplotlib": "report/drawing.py report/figures.py report/heat_maps.py report/parameter_figures.py "
-    "report/saving.py report/training_figures.py opening.py",
+    "report/saving.py report/training_figures.py report/comparison/ opening.py",
     "pandas": "report/frames.py opening.py engines/ray_tune/pb2.py readers/table.py",
     "tensorboard": "readers/tensorboard.py",
     "wandb": "readers/wandb_offline.py",
+    "jinja2": "report/comparison/html.py",
+    "markupsafe": "report/comparison/html.py",
+    "plotly": "report/comparison/html.py",
     "orjson": "experiment/files.py",
     "mne": "data/",
     "nilearn": "data/",

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from hpsearch.cli import clusters, experiments, running, spaces
+from hpsearch.cli import clusters, comparing, experiments, running, spaces
 from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ for command in (
     *(running.run, running.train, running.confirm),
     *(spaces.check, spaces.families, spaces.schema),
     *(experiments.show, experiments.watch, experiments.export, experiments.sync, experiments.ui),
+    comparing.compare,
     clusters.cluster,
 ):
     app.command()(command)

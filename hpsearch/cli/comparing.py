@@ -1,0 +1,76 @@
+"""The command that compares finished runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_METRIC = "The metric to compare; by default what the runs are about."
+_BASELINE = "Compare every experiment with this one only."
+_UNIT = "What counts as one observation: auto, seed, fold, dataset or trial."
+
+
+def compare(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Experiments, folders or tables of runs, sqlite:/// and http:// stores; of any tools, also mixed.",
+        ),
+    ],
+    metric: Annotated[str | None, typer.Option(help=_METRIC)] = None,
+    goal: Annotated[
+        str | None, typer.Option(help="minimize or maximize, where the metric's name leaves it open.")
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Group the runs by a parameter: model.temporal.")] = None,
+    baseline: Annotated[str | None, typer.Option(help=_BASELINE)] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="The smallest difference that matters; tests equivalence.")
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="The error rate of the whole family of tests.")] = 0.05,
+    adjust: Annotated[str, typer.Option(help="For several tests: holm, hommel, bh or none.")] = "holm",
+    unit: Annotated[str, typer.Option(help=_UNIT)] = "auto",
+    wide: Annotated[
+        str | None, typer.Option(help="Tables have a column for each method and a row for each seed, fold or dataset.")
+    ] = None,
+    step: Annotated[int | None, typer.Option(help="Take the metric at this step of every run.")] = None,
+    stochastic_order: Annotated[bool, typer.Option(help="Add the almost stochastic order (slower).")] = False,
+    seed: Annotated[int, typer.Option(help="Of everything random: resampling, permutations.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="The report's folder; by default reports/<name of the first path>.")
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", help="What to write, with commas.")] = "html,md,tex,csv,json",
+    json: Annotated[bool, typer.Option("--json", help="Print compare.json and write nothing.")] = False,
+) -> None:
+    """Say what is better than what, by how much and how sure that is; write the report."""
+    from rich.console import Console
+
+    from hpsearch.comparing import Request, compare_sources, parse_formats, report_folder
+    from hpsearch.report.comparison.files import compare_json
+    from hpsearch.report.comparison.terminal import show_comparison
+
+    formats = parse_formats(format_)
+    request = Request(
+        metric=metric,
+        goal=goal,
+        by=by,
+        baseline=baseline,
+        margin=margin,
+        alpha=alpha,
+        adjust=adjust,
+        unit=unit,
+        wide=wide,
+        step=step,
+        stochastic_order=stochastic_order,
+        seed=seed,
+    )
+    compared = compare_sources(sources, request)
+    for warning in compared.found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    if json:
+        typer.echo(compare_json(compared.evidence), nl=False)
+        return
+    Console().print(show_comparison(compared.comparison))
+    folder = out or report_folder(sources)
+    compared.write(folder, formats)
+    typer.echo(f"\nthe report is in {folder}" + (f": open {folder / 'report.html'}" if "html" in formats else ""))

@@ -1,0 +1,67 @@
+"""Which metric is compared, and in which direction it improves, where the user does not say."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.records import FinishedRun, Goal
+
+_LOWER = {
+    "loss",
+    "error",
+    "err",
+    "mse",
+    "rmse",
+    "mae",
+    "nll",
+    "perplexity",
+    "ppl",
+    "bits",
+    "regret",
+    "cost",
+    "wer",
+    "cer",
+}
+_HIGHER = {
+    *("accuracy", "acc", "f1", "auc", "auroc", "precision", "recall", "dice", "iou", "jaccard", "bleu", "rouge", "r2"),
+    *("reward", "return", "score", "map", "psnr", "ssim", "efficiency", "top1", "top5", "correlation"),
+}
+
+
+def choose_metric(runs: Sequence[FinishedRun], main: Sequence[str], wanted: str | None) -> str:
+    """Return the wanted metric; else what the origins say they are about; else the only one that there is.
+
+    Errors: UnknownNameError for a metric that no run has; HpsearchError when several could be meant.
+    """
+    known = dict.fromkeys(name for run in runs for name in run.metrics)
+    if wanted is not None:
+        if wanted not in known:
+            raise UnknownNameError("metric", wanted, known)
+        return wanted
+    if len(main) == 1 and main[0] in known:
+        return main[0]
+    if len(known) == 1:
+        return next(iter(known))
+    if not known:
+        raise HpsearchError("no run has a metric")
+    about = "the sources are about different metrics" if len(main) > 1 else "the runs have several metrics"
+    raise HpsearchError(f"{about}: choose one with --metric; known: {', '.join(sorted(known))}")
+
+
+def choose_goal(metric: str, told: Mapping[str, Goal], wanted: str | None) -> Goal:
+    """Return the wanted goal; else what an origin told; else what the metric's name says.
+
+    Errors: UnknownNameError for a goal that is none; HpsearchError when the name says nothing.
+    """
+    if wanted is not None:
+        if wanted not in set(Goal):
+            raise UnknownNameError("goal", wanted, [goal.value for goal in Goal])
+        return Goal(wanted)
+    if metric in told:
+        return told[metric]
+    for word in reversed(re.split(r"[^a-z0-9]+", metric.lower())):
+        if word in _LOWER:
+            return Goal.MINIMIZE
+        if word in _HIGHER:
+            return Goal.MAXIMIZE
+    raise HpsearchError(f"does '{metric}' improve upwards or downwards? Say --goal maximize or --goal minimize")

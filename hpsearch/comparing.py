@@ -1,0 +1,111 @@
+"""From paths to a report: runs are read, compared and shown. `hpsearch compare` ends here, and its Python form."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpsearch.compare import Comparison, compare_runs
+from hpsearch.compare.metric_choice import choose_goal, choose_metric
+from hpsearch.engines.importance import importance
+from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.experiment.layout import is_experiment
+from hpsearch.experiment.reading import read_experiment, read_resolved
+from hpsearch.readers.shelf import Found, read_sources
+from hpsearch.report.comparison.files import FORMATS, write_report
+from hpsearch.report.comparison.gallery import Evidence
+
+REPORTS = Path("reports")
+"""Where reports are written unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a comparison; the names are those of the command's options."""
+
+    metric: str | None = None
+    goal: str | None = None
+    by: str | None = None
+    baseline: str | None = None
+    margin: float | None = None
+    alpha: float = 0.05
+    adjust: str = "holm"
+    unit: str = "auto"
+    wide: str | None = None
+    step: int | None = None
+    stochastic_order: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ComparedRuns:
+    """A comparison with the runs behind it; `found` says what was read and by which reader."""
+
+    comparison: Comparison
+    evidence: Evidence
+    found: Found
+
+    def write(self, folder: str | Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
+        """Write the report. Errors: UnknownNameError; HpsearchError when the folder cannot be written."""
+        return write_report(self.evidence, Path(folder), formats)
+
+
+def compare_experiments(*sources: str | Path, **options: Any) -> ComparedRuns:
+    """Compare finished runs of any origin; the options are those of `Request`, as `hpsearch compare` has them.
+
+        compared = hpsearch.compare_experiments("experiments/", metric="test/accuracy", margin=0.01)
+        compared.comparison.pairs[0].verdict
+        compared.write("reports/mine")
+
+    Errors: as for `compare_sources`.
+    """
+    return compare_sources(sources, Request(**options))
+
+
+def compare_sources(sources: Sequence[str | Path], request: Request) -> ComparedRuns:
+    """Read runs of any origin and compare the experiments that they belong to.
+
+    Errors: DataError for sources without runs; UnknownNameError; HpsearchError when metric or goal must be given.
+    """
+    found = read_sources([str(source) for source in sources], metric=request.metric, wide=request.wide)
+    metric = choose_metric(found.runs, found.main, request.metric)
+    goal = choose_goal(metric, found.goals, request.goal)
+    comparison = compare_runs(
+        found.runs,
+        metric=metric,
+        goal=goal,
+        unit=request.unit,
+        baseline=request.baseline,
+        margin=request.margin,
+        alpha=request.alpha,
+        adjust=request.adjust,
+        by=request.by,
+        step=request.step,
+        stochastic_order=request.stochastic_order,
+        seed=request.seed,
+    )
+    return ComparedRuns(comparison, Evidence(comparison, found.runs, _importance(found)), found)
+
+
+def _importance(found: Found) -> dict[str, dict[str, float]]:
+    """Return the importance of the parameters of each of hpsearch's own searches."""
+    folders = [Path(place) for place, reader in found.readers if reader == "hpsearch" and is_experiment(Path(place))]
+    return {folder.name: importance(read_experiment(folder), read_resolved(folder)["space"]) for folder in folders}
+
+
+def report_folder(sources: Sequence[str | Path]) -> Path:
+    """Return where the report of these sources goes by default: below reports/, called after the first of them."""
+    first = str(sources[0]).rstrip("/").removeprefix("sqlite:///")
+    name = first.rpartition("/")[2].partition(".")[0] or "comparison"
+    return REPORTS / name
+
+
+def parse_formats(text: str) -> list[str]:
+    """Return the formats in a list with commas. Errors: UnknownNameError."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise HpsearchError(f"--format names no format; known: {', '.join(FORMATS)}")
+    for name in names:
+        if name not in FORMATS:
+            raise UnknownNameError("report format", name, FORMATS)
+    return names

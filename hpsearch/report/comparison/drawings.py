@@ -1,0 +1,126 @@
+"""Each picture for a paper: draw_x makes a figure of what prepare_x gave. Colours are those of Okabe and Ito (2008)."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from hpsearch.report.comparison.pictures import CriticalDifference, Curves, Differences, Scores
+from hpsearch.report.comparison.run_pictures import Cost, Searches
+from hpsearch.report.drawing import GREY, MARKERS, label, new_figure, tidy
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_ROW = 0.42
+"""Inches for one line of a picture with a line for each experiment."""
+
+
+def colour(index: int) -> str:
+    """Return the colour of the experiment at that place."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def draw_scores(scores: Scores) -> Figure:
+    """Draw a row of points for each experiment, with its mean and 95% interval."""
+    figure, axes = _rows([line.name for line in scores.lines], x=scores.metric)
+    for place, line in enumerate(scores.lines):
+        axes.plot(
+            line.values, [place] * len(line.values), MARKERS[place % len(MARKERS)], color=colour(place), alpha=0.5
+        )
+        _interval(axes, place, line.mean, line.interval)
+    return figure
+
+
+def draw_differences(differences: Differences) -> Figure:
+    """Draw a row of paired differences for each pair, with the mean and its interval; the margin is a grey band."""
+    figure, axes = _rows([line.name for line in differences.lines], x=f"difference in {differences.metric}")
+    axes.axvline(0, color=GREY, linewidth=1)
+    if differences.margin is not None:
+        axes.axvspan(-differences.margin, differences.margin, color=GREY, alpha=0.2, linewidth=0)
+    for place, line in enumerate(differences.lines):
+        axes.plot(line.differences, [place] * len(line.differences), "o", color=colour(0), alpha=0.5, markersize=4)
+        _interval(axes, place, line.mean, line.interval)
+    return figure
+
+
+def _rows(names: Sequence[str], *, x: str) -> tuple[Figure, Axes]:
+    figure = new_figure(height=1.0 + _ROW * max(1, len(names)))
+    axes = figure.add_subplot()
+    tidy(axes, x=x, y="")
+    axes.set_yticks(range(len(names)), [label(name) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    return figure, axes
+
+
+def _interval(axes: Axes, place: int, mean: float | None, interval: tuple[float, float] | None) -> None:
+    if interval is not None:
+        axes.plot(interval, [place, place], color="black", linewidth=1.5)
+    if mean is not None:
+        axes.plot([mean], [place], "|", color="black", markersize=14, markeredgewidth=2)
+
+
+def draw_curves(curves: Curves) -> Figure:
+    """Draw lines with bands around them."""
+    figure = new_figure()
+    axes = figure.add_subplot()
+    tidy(axes, x=curves.x_title, y=curves.y_title)
+    for place, line in enumerate(curves.lines):
+        axes.plot(
+            line.x, line.y, color=colour(place), label=label(line.name), linestyle=("-", "--", "-.", ":")[place % 4]
+        )
+        if line.low != line.high:
+            axes.fill_between(line.x, line.low, line.high, color=colour(place), alpha=0.2, linewidth=0)
+    axes.legend(frameon=False, title=curves.band or None)
+    return figure
+
+
+def draw_searches(searches: Searches) -> Figure:
+    """Draw points for the complete trials, a step line for the best so far."""
+    figure = new_figure()
+    axes = figure.add_subplot()
+    tidy(axes, x="complete trials", y=searches.metric)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for place, line in enumerate(searches.lines):
+        marker = MARKERS[place % len(MARKERS)]
+        axes.plot(line.numbers, line.values, marker, color=colour(place), alpha=0.4, markersize=4, linestyle="")
+        axes.step(line.numbers, line.best, where="post", color=colour(place), label=label(line.name))
+    axes.legend(frameon=False, title="best so far")
+    return figure
+
+
+def draw_critical_difference(picture: CriticalDifference) -> Figure:
+    """Draw the average ranks on a line; a bar joins methods that Nemenyi's test does not tell apart (Demsar 2006)."""
+    names = len(picture.ranks)
+    figure = new_figure(height=1.4 + 0.22 * (names + len(picture.groups)))
+    axes = figure.add_subplot()
+    axes.set_xlim(0.5, names + 0.5)
+    axes.set_ylim(-names - len(picture.groups) - 1.5, 1.5)
+    axes.xaxis.tick_top()
+    axes.set_xticks(range(1, names + 1))
+    axes.set_yticks([])
+    axes.spines[["left", "right", "bottom"]].set_visible(False)
+    place = dict(picture.ranks)
+    for row, group in enumerate(picture.groups):
+        ends = [place[name] for name in group]
+        axes.plot([min(ends) - 0.04, max(ends) + 0.04], [-0.4 - row, -0.4 - row], color="black", linewidth=3)
+    for row, (name, rank) in enumerate(picture.ranks):
+        foot = -1.0 - len(picture.groups) - row
+        axes.plot([rank, rank], [1.5, foot], color=colour(row), linewidth=1)
+        axes.text(rank + 0.05, foot, f"{label(name)} ({rank:.2f})", va="center", color=colour(row))
+    said = "" if picture.distance is None else f"; critical difference {picture.distance:.2f}"
+    axes.set_title(f"average rank over {picture.datasets} data sets, 1 is best{said}", fontsize=10)
+    return figure
+
+
+def draw_importance(shares: Mapping[str, float]) -> Figure:
+    """Draw a bar for each parameter's share."""
+    figure, axes = _rows(list(shares), x="importance")
+    axes.barh(range(len(shares)), list(shares.values()), color=colour(0))
+    return figure
+
+
+def draw_costs(costs: Sequence[Cost]) -> Figure:
+    """Draw a bar for each experiment's training time."""
+    figure, axes = _rows([f"{cost.name} ({cost.runs} runs)" for cost in costs], x="training time in minutes")
+    axes.barh(range(len(costs)), [cost.seconds / 60 for cost in costs], color=colour(0))
+    return figure

@@ -1,0 +1,105 @@
+"""Which pictures a comparison has: each with its title, its sentence, and both of its forms."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from matplotlib.figure import Figure
+
+from hpsearch.compare.comparison import Comparison
+from hpsearch.records import FinishedRun
+from hpsearch.report.comparison import drawings, pictures, plots, run_pictures
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a report is made of: the comparison, the runs behind it, each experiment's importance of parameters."""
+
+    comparison: Comparison
+    runs: Sequence[FinishedRun] = ()
+    importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture; `plot` is None for one that only the drawn form shows, `draw` for one that cannot be printed."""
+
+    name: str
+    title: str
+    says: str
+    draw: Callable[[], Figure] | None
+    plot: Callable[[], plots.Plot] | None
+
+
+def gallery(evidence: Evidence) -> list[Picture]:
+    """Return the pictures for which there is something to see."""
+    return [*_of_scores(evidence.comparison), *_of_runs(evidence)]
+
+
+def _of_scores(comparison: Comparison) -> Iterator[Picture]:
+    scores, differences = pictures.prepare_scores(comparison), pictures.prepare_differences(comparison)
+    if scores.lines:
+        says = "A point is one unit; the bar is the mean with its 95% interval."
+        yield Picture("scores", "Scores", says, lambda: drawings.draw_scores(scores), lambda: plots.plot_scores(scores))
+    if differences.lines:
+        yield Picture(
+            "differences",
+            "Differences",
+            "An interval that keeps clear of 0 is a difference; one within the grey margin is none that matters.",
+            lambda: drawings.draw_differences(differences),
+            lambda: plots.plot_differences(differences),
+        )
+    if diagram := pictures.prepare_critical_difference(comparison):
+        says = "Bars join methods whose average ranks Nemenyi's test does not tell apart; the pairs' own tests decide."
+        title = "Critical differences"
+        yield Picture("critical-difference", title, says, lambda: drawings.draw_critical_difference(diagram), None)
+    if profiles := pictures.prepare_profiles(comparison):
+        yield _curves("profiles", "Performance profiles", "Higher is better everywhere on the axis.", profiles)
+    if expected := pictures.prepare_expected_best(comparison):
+        says = (
+            "What a search of n trials would have found on average, resampled from the trials that were run; "
+            "it takes them as independent, which proposals of TPE and pruned trials are not."
+        )
+        yield _curves("expected-best", "Expected best", says, expected)
+
+
+def _of_runs(evidence: Evidence) -> Iterator[Picture]:
+    comparison, runs = evidence.comparison, evidence.runs
+    if curves := run_pictures.prepare_learning_curves(comparison, runs):
+        yield _curves("learning-curves", "Learning curves", "The median run, and the quartiles around it.", curves)
+    if searches := run_pictures.prepare_searches(runs, comparison.goal, comparison.metric):
+        yield Picture(
+            "search",
+            "Optimisation history",
+            "Complete trials in their order, and the best so far.",
+            lambda: drawings.draw_searches(searches),
+            lambda: plots.plot_searches(searches),
+        )
+    for place, (name, shares) in enumerate(evidence.importance.items()):
+        if shares:
+            yield _importance(place, name, shares)
+    parallels = run_pictures.prepare_parallel(runs, comparison.goal, comparison.metric, evidence.importance)
+    for place, parallel in enumerate(parallels):
+        yield _parallel(place, parallel)
+    if costs := run_pictures.prepare_costs(runs):
+        says = "Training time of all runs, those that do not count included."
+        draw, plot = (lambda: drawings.draw_costs(costs)), (lambda: plots.plot_costs(costs))
+        yield Picture("cost", "Time", says, draw, plot)
+
+
+def _curves(name: str, title: str, says: str, curves: pictures.Curves) -> Picture:
+    return Picture(name, title, says, lambda: drawings.draw_curves(curves), lambda: plots.plot_curves(curves))
+
+
+def _importance(place: int, name: str, shares: Mapping[str, float]) -> Picture:
+    return Picture(
+        f"importance-{place}",
+        f"Importance of parameters: {name}",
+        "Shares in what tells the best tenth of the complete trials from the rest (PED-ANOVA).",
+        lambda: drawings.draw_importance(shares),
+        lambda: plots.plot_importance(shares),
+    )
+
+
+def _parallel(place: int, parallel: run_pictures.Parallel) -> Picture:
+    says = "A line is a trial. Drag along an axis to keep the lines that pass there; the best 500 trials are shown."
+    return Picture(f"trials-{place}", f"Trials: {parallel.name}", says, None, lambda: plots.plot_parallel(parallel))

@@ -1,0 +1,115 @@
+"""The page: one HTML file that needs no other file and no network, the same bytes for the same comparison."""
+
+import io
+import json
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from hpsearch.compare.conclusion import conclude
+from hpsearch.compare.pair_result import PairResult
+from hpsearch.report.comparison.gallery import Evidence, Picture, gallery
+from hpsearch.report.comparison.plots import escaped
+from hpsearch.report.comparison.rows import (
+    PAIR_TITLES,
+    SCORE_TITLES,
+    caption,
+    dropped_rows,
+    p_value,
+    pair_rows,
+    score_rows,
+)
+from hpsearch.report.wording import number
+
+_TABLE = """\
+<div class="scroll"><table><thead><tr>{% for title in titles %}<th>{{ title }}</th>{% endfor %}</tr></thead>
+<tbody>{% for kind, cells in rows %}
+<tr{% if kind %} class="{{ kind }}"{% endif %}>{% for cell in cells %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}
+</tbody></table></div>"""
+
+
+def as_html(evidence: Evidence) -> str:
+    """Return the page; every text of the runs is escaped."""
+    comparison = evidence.comparison
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    table = environment.from_string(_TABLE)
+    shown = gallery(evidence)
+    return environment.from_string(_page_file("report.html")).render(
+        table=lambda titles, rows: Markup(table.render(titles=titles, rows=rows)),  # noqa: S704 - the template has escaped every cell
+        metric=comparison.metric,
+        caption=caption(comparison),
+        conclusion=conclude(comparison),
+        warnings=comparison.warnings,
+        score_titles=SCORE_TITLES,
+        score_rows=[
+            ("best" if row.best else "level" if row.level else "", row.cells) for row in score_rows(comparison)
+        ],
+        pair_titles=PAIR_TITLES,
+        pair_rows=[("", row.cells) for row in pair_rows(comparison)],
+        details=[{"title": f"{pair.a} against {pair.b}", "facts": _facts(pair)} for pair in comparison.pairs],
+        pictures=[_shown(picture) for picture in shown],
+        dropped_titles=("experiment", "run", "why"),
+        dropped=[("", row) for row in dropped_rows(comparison)],
+        seed=comparison.seed,
+        compare_json=_script_json(comparison.to_json()),
+        plots=_script_json({picture.name: escaped(picture.plot()) for picture in shown if picture.plot}),
+        plotly=_plotly(),
+        style=_page_file("report.css"),
+        script=_page_file("report.js"),
+    )
+
+
+def _page_file(name: str) -> str:
+    return (files("hpsearch.report.comparison") / "page" / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _script_json(value: Any) -> str:
+    """Return JSON that cannot end the script element that it stands in."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c").replace("&", "\\u0026")
+
+
+def _shown(picture: Picture) -> dict[str, Any]:
+    svg = svg_of(picture.draw()) if picture.plot is None and picture.draw is not None else ""
+    return {"name": picture.name, "title": picture.title, "says": picture.says, "plot": bool(picture.plot), "svg": svg}
+
+
+def svg_of(figure: Figure) -> str:
+    """Return a figure as the text of an <svg> element; the same figure gives the same text."""
+    text = io.StringIO()
+    with rc_context({"svg.hashsalt": "hpsearch", "svg.fonttype": "none"}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    content = text.getvalue()
+    return content[content.index("<svg") :]
+
+
+def _facts(pair: PairResult) -> list[tuple[str, str]]:
+    """Return what the table has no room for: the second tests, effects, checks, notes."""
+    facts = [(f"also {each.test}", f"p {p_value(each.p)}") for each in pair.also]
+    facts += [("smallest p that n could give", number(pair.smallest_possible_p))]
+    facts += [("Cliff's delta", number(pair.cliffs_delta)), ("P(a better than b)", number(pair.p_superiority))]
+    if pair.equivalence is not None:
+        said = {True: "equivalent", False: "not shown to be equivalent", None: "not tested"}[
+            pair.equivalence.equivalent
+        ]
+        facts.append(
+            (f"two one-sided tests, margin {pair.equivalence.margin:g}", f"p {p_value(pair.equivalence.p)}, {said}")
+        )
+    if pair.rope is not None:
+        chances = f"worse {pair.rope.worse:.3f}, within {pair.rope.within:.3f}, better {pair.rope.better:.3f}"
+        facts.append((f"{pair.rope.test}, region ±{pair.rope.rope:g}", chances))
+    if pair.aso is not None:
+        facts.append(("almost stochastic order", number(pair.aso)))
+    if pair.power is not None:
+        facts.append(("power to see this difference", f"{pair.power:.2f}"))
+    facts += [(f"check: {each.assumption}", each.says) for each in pair.checks]
+    return [*facts, *(("note", note) for note in pair.notes)]

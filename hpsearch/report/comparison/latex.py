@@ -1,0 +1,85 @@
+"""The comparison for a paper: tables in LaTeX with booktabs."""
+
+import unicodedata
+from collections.abc import Sequence
+
+from hpsearch.compare.comparison import Comparison
+from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, PairRow, caption, pair_rows, score_rows
+from hpsearch.report.wording import one_line
+
+_SPECIAL = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+    '"': "''",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "°": r"$^\circ$",
+    "—": "---",
+    "–": "--",
+    "…": r"\dots{}",
+    "²": r"$^2$",
+}
+HEAD = "% needs \\usepackage{booktabs,graphicx}\n"
+
+
+def as_latex(comparison: Comparison) -> str:
+    """Return the tables; the best mean is bold, what is not distinguishable from it underlined."""
+    scores = [_marked(row.cells, best=row.best, level=row.level) for row in score_rows(comparison)]
+    marks = " Bold: the best mean; underlined: not distinguishable from it."
+    tables = [_table(SCORE_TITLES, scores, align="lr" + "l" * 5, caption=caption(comparison) + marks)]
+    if comparison.pairs:
+        pairs = [_pair(row) for row in pair_rows(comparison)]
+        tables.append(_table(PAIR_TITLES, pairs, align="lll" + "l" * 6, caption=caption(comparison)))
+    return HEAD + "\n".join(tables)
+
+
+def _pair(row: PairRow) -> list[str]:
+    """Return the cells; the verdict is that on a, in as few words as a column of a paper has room for."""
+    a, b, _, *rest = map(escaped, row.cells)
+    return [a, b, escaped(row.verdict), *rest]
+
+
+def _marked(cells: Sequence[str], *, best: bool, level: bool) -> list[str]:
+    name, n, mean, *rest = map(escaped, cells)
+    if best:
+        mean = rf"\textbf{{{mean}}}"
+    elif level:
+        mean = rf"\underline{{{mean}}}"
+    return [name, n, mean, *rest]
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, align: str, caption: str) -> str:
+    lines = [
+        *(
+            r"\begin{table}",
+            r"\centering",
+            r"\footnotesize",
+            r"\setlength{\tabcolsep}{3pt}",
+            rf"\caption{{{escaped(caption)}}}",
+        ),
+        *(
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+            rf"\begin{{tabular}}{{{align}}}",
+            r"\toprule",
+        ),
+        *(" & ".join(map(escaped, titles)) + r" \\", r"\midrule"),
+        *(" & ".join(row) + r" \\" for row in rows),
+        *(r"\bottomrule", r"\end{tabular}}", r"\end{table}"),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Return a text in which nothing is a command, and that pdflatex can set; other letters become `?`."""
+    return "".join(_SPECIAL.get(letter) or _plain(letter) for letter in one_line(text))
+
+
+def _plain(letter: str) -> str:
+    if ord(letter) < 0x250:  # Latin with its accents
+        return letter
+    return unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode() or "?"

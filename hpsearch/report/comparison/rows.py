@@ -1,0 +1,158 @@
+"""The two tables of a comparison as text: what each experiment scored, and what each pair's test says."""
+
+from dataclasses import dataclass
+
+from hpsearch.compare.comparison import Comparison, ExperimentSummary
+from hpsearch.compare.pair_result import PairResult, Verdict
+from hpsearch.records import Goal
+from hpsearch.report.wording import UNKNOWN, number
+
+SCORE_TITLES = ("experiment", "n", "mean ± sd", "95% interval", "median", "IQM", "range")
+PAIR_TITLES = ("a", "b", "verdict", "a − b", "95% interval", "p", "adjusted p", "effect", "test")
+_SYMBOLS = {"d_z": "d_z", "hedges_g": "g"}
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One experiment; `best` has the best mean, `level` is not distinguishable from it."""
+
+    cells: tuple[str, ...]
+    best: bool
+    level: bool
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """One pair."""
+
+    cells: tuple[str, ...]
+    verdict: Verdict
+
+
+def score_rows(comparison: Comparison) -> list[ScoreRow]:
+    """Return a row for each experiment, with the titles SCORE_TITLES; the best first."""
+    ranked = ranking(comparison)
+    best = ranked[0].name if ranked and ranked[0].mean is not None else None
+    level = _not_told_apart(comparison, best) if best else set()
+    return [ScoreRow(_score_cells(each), each.name == best, each.name in level) for each in ranked]
+
+
+def ranking(comparison: Comparison) -> list[ExperimentSummary]:
+    """Return the experiments by their means, the best first, those without one last."""
+    sign = -1.0 if comparison.goal is Goal.MAXIMIZE else 1.0
+    return sorted(comparison.experiments, key=lambda each: (each.mean is None, sign * (each.mean or 0.0)))
+
+
+def _not_told_apart(comparison: Comparison, best: str) -> set[str]:
+    """Return the experiments that were tested against the best one and not found to differ from it."""
+    open_verdicts = (Verdict.NOT_ENOUGH_EVIDENCE, Verdict.EQUIVALENT)
+    pairs = [pair for pair in comparison.pairs if best in (pair.a, pair.b) and pair.verdict in open_verdicts]
+    return {pair.b if pair.a == best else pair.a for pair in pairs}
+
+
+def _score_cells(each: ExperimentSummary) -> tuple[str, ...]:
+    values = (each.mean, each.sd, *(each.ci95 or ()), each.minimum, each.maximum)
+    digits = decimals(each.sd, *(value for value in values if value is not None))
+    shown = [UNKNOWN if value is None else fixed(value, digits) for value in (each.median, each.iqm)]
+    spread = "" if each.sd is None else f" ± {fixed(each.sd, digits)}"
+    mean = UNKNOWN if each.mean is None else f"{fixed(each.mean, digits)}{spread}"
+    return (each.name, str(each.n), mean, _range(each.ci95, digits), *shown, _extremes(each, digits))
+
+
+def _extremes(each: ExperimentSummary, digits: int) -> str:
+    if each.minimum is None or each.maximum is None:
+        return UNKNOWN
+    return f"{fixed(each.minimum, digits)} to {fixed(each.maximum, digits)}"
+
+
+def pair_rows(comparison: Comparison) -> list[PairRow]:
+    """Return a row for each pair, with the titles PAIR_TITLES."""
+    return [PairRow(_pair_cells(pair), pair.verdict) for pair in comparison.pairs]
+
+
+def _pair_cells(pair: PairResult) -> tuple[str, ...]:
+    low, high = pair.ci95 or (None, None)
+    digits = decimals(None if low is None or high is None else (high - low) / 4, pair.mean_difference)
+    difference = UNKNOWN if pair.mean_difference is None else f"{pair.mean_difference:+.{digits}f}".replace("-", "−")
+    test = UNKNOWN if pair.test is None else f"{pair.test}{_freedom(pair)}, n = {pair.n}"
+    return (
+        *(pair.a, pair.b, _verdict(pair), difference, _range(pair.ci95, digits)),
+        *(p_value(pair.p), p_value(pair.p_adjusted), _effect(pair), test),
+    )
+
+
+def _freedom(pair: PairResult) -> str:
+    """Return the statistic with its degrees of freedom."""
+    if pair.statistic is None:
+        return ""
+    df = pair.df
+    inside = ", ".join(number(each) for each in df) if isinstance(df, tuple) else None if df is None else number(df)
+    statistic = number(pair.statistic).replace("-", "−")
+    return f" {statistic}" + (f" (df {inside})" if inside else "")
+
+
+def _effect(pair: PairResult) -> str:
+    effect = pair.effect
+    if effect is None or effect.value is None:
+        return UNKNOWN
+    interval = "" if effect.ci95 is None else f" [{effect.ci95[0]:.2f}, {effect.ci95[1]:.2f}]".replace("-", "−")
+    return f"{_SYMBOLS.get(effect.name, effect.name)} = {effect.value:.2f}".replace("-", "−") + interval
+
+
+def _verdict(pair: PairResult) -> str:
+    if pair.verdict is Verdict.BETTER:
+        return f"{pair.a} is better"
+    if pair.verdict is Verdict.WORSE:
+        return f"{pair.b} is better"
+    needed = f" (about {pair.seeds_needed} would do)" if pair.seeds_needed is not None else ""
+    return f"{pair.verdict}{needed}"
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value; it is never shown as 0."""
+    if p is None:
+        return UNKNOWN
+    return "< 0.0001" if p < 1e-4 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+
+
+def decimals(spread: float | None, *values: float | None) -> int:
+    """Return after how many decimals to stop: two digits of the spread, or four of the largest value."""
+    scale = spread or max((abs(value) for value in values if value), default=1.0) / 100
+    text = f"{scale:.1e}"
+    return max(0, min(8, 1 - int(text.partition("e")[2])))
+
+
+def fixed(value: float, digits: int) -> str:
+    """Return a number with so many decimals and a proper minus."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def _range(interval: tuple[float, float] | None, digits: int) -> str:
+    if interval is None:
+        return UNKNOWN
+    return f"{fixed(interval[0], digits)} to {fixed(interval[1], digits)}"
+
+
+def dropped_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
+    """Return (experiment, run, why) for every run that does not count."""
+    return [(each.name, run.run, run.why) for each in comparison.experiments for run in each.runs_dropped]
+
+
+def caption(comparison: Comparison) -> str:
+    """Return what the table shows: metric, unit, tests, level and adjustment."""
+    tests = sorted({pair.test for pair in comparison.pairs if pair.test is not None and pair.p is not None})
+    goal = "higher is better" if comparison.goal is Goal.MAXIMIZE else "lower is better"
+    parts = [f"{comparison.metric} ({goal}), n counts {_PLURALS[str(comparison.unit)]}"]
+    if tests:
+        parts.append(f"two-sided {' and '.join(tests)}, level {comparison.alpha:g}")
+        parts.append(f"{comparison.family_size} tests, adjusted by {_METHODS[comparison.adjust]}")
+    return "; ".join(parts) + "."
+
+
+_PLURALS = {"seed": "seeds", "fold": "folds", "dataset": "data sets", "trial": "trials"}
+_METHODS = {
+    "holm": "Holm's method",
+    "hommel": "Hommel's method",
+    "bh": "Benjamini and Hochberg's method (for screening)",
+    "none": "nothing",
+}

@@ -1,0 +1,48 @@
+"""The comparison as a person reads it in a terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hpsearch.compare.comparison import Comparison
+from hpsearch.compare.conclusion import conclude
+from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, caption, dropped_rows, pair_rows, score_rows
+from hpsearch.report.fitted_table import Column, FittedTable
+from hpsearch.report.wording import one_line
+
+_SCORE_RANKS = (0, 0, 0, 1, 3, 4, 2)
+_PAIR_RANKS = (0, 0, 0, 1, 2, 4, 0, 3, 5)
+_MOST_DROPPED = 10
+
+
+def show_comparison(comparison: Comparison) -> RenderableType:
+    """Return the conclusion, the tables, what was left out and the warnings."""
+    parts: list[RenderableType] = [Text(one_line(line)) for line in conclude(comparison)]
+    scores = score_rows(comparison)
+    cells = [(_name(row.cells[0], best=row.best, level=row.level), *row.cells[1:]) for row in scores]
+    parts += [Text(), Text(caption(comparison), "dim"), _table(SCORE_TITLES, cells, _SCORE_RANKS)]
+    if comparison.pairs:
+        parts += [Text(), _table(PAIR_TITLES, [row.cells for row in pair_rows(comparison)], _PAIR_RANKS)]
+    if any(row.level for row in scores):
+        parts.append(Text("* the best mean   ° not distinguishable from it", "dim"))
+    parts += [Text(f"warning: {one_line(warning)}", "yellow") for warning in comparison.warnings]
+    dropped = dropped_rows(comparison)
+    parts += [Text(f"left out: {one_line(run)}: {one_line(why)}", "yellow") for _, run, why in dropped[:_MOST_DROPPED]]
+    if len(dropped) > _MOST_DROPPED:
+        parts.append(Text(f"left out: {len(dropped) - _MOST_DROPPED} more runs, listed in the report", "yellow"))
+    return Group(*parts)
+
+
+def _name(name: str, *, best: bool, level: bool) -> str:
+    return f"{name} *" if best else f"{name} °" if level else name
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], ranks: Sequence[int]) -> FittedTable:
+    columns = list(zip(*rows, strict=True))
+    return FittedTable(
+        [
+            Column(title, [one_line(cell) for cell in cells], rank=rank, justify="left")
+            for title, cells, rank in zip(titles, columns, ranks, strict=True)
+        ]
+    )

@@ -1,0 +1,58 @@
+"""Metric and goal where the user does not say them."""
+
+import pytest
+
+from hpsearch.compare.metric_choice import choose_goal, choose_metric
+from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.records import FinishedRun, Goal, Measurement
+
+
+def run(*metrics: str) -> FinishedRun:
+    return FinishedRun(experiment="a", run="a/0", metrics={name: Measurement(1.0) for name in metrics})
+
+
+def test_what_the_user_says_comes_first_and_must_exist() -> None:
+    assert choose_metric([run("a", "b")], ("a",), "b") == "b"
+    with pytest.raises(UnknownNameError, match="unknown metric 'val/los', did you mean 'val/loss'"):
+        choose_metric([run("val/loss")], (), "val/los")
+
+
+def test_then_what_the_runs_are_about_or_the_only_one() -> None:
+    assert choose_metric([run("a", "b")], ("b",), None) == "b"
+    assert choose_metric([run("only")], (), None) == "only"
+
+
+@pytest.mark.parametrize(
+    ("runs", "main", "says"),
+    [
+        ([run("a", "b")], (), "the runs have several metrics: choose one with --metric; known: a, b"),
+        ([run("a", "b")], ("a", "b"), "the sources are about different metrics"),
+        ([run()], (), "no run has a metric"),
+    ],
+)
+def test_a_doubtful_choice_is_the_users(runs: list[FinishedRun], main: tuple[str, ...], says: str) -> None:
+    with pytest.raises(HpsearchError, match=says):
+        choose_metric(runs, main, None)
+
+
+@pytest.mark.parametrize(
+    ("metric", "goal"),
+    [
+        ("test/accuracy", Goal.MAXIMIZE),
+        ("val_loss", Goal.MINIMIZE),
+        ("eval_macro_f1", Goal.MAXIMIZE),
+        ("val/bits_per_char", Goal.MINIMIZE),
+        ("Loss/train", Goal.MINIMIZE),
+    ],
+)
+def test_the_name_tells_the_goal(metric: str, goal: Goal) -> None:
+    assert choose_goal(metric, {}, None) is goal
+
+
+def test_the_origin_knows_better_and_the_user_best() -> None:
+    assert choose_goal("odd_loss", {"odd_loss": Goal.MAXIMIZE}, None) is Goal.MAXIMIZE
+    assert choose_goal("odd_loss", {"odd_loss": Goal.MAXIMIZE}, "minimize") is Goal.MINIMIZE
+    with pytest.raises(HpsearchError, match="Say --goal"):
+        choose_goal("objective", {}, None)
+    with pytest.raises(UnknownNameError, match="unknown goal 'max'"):
+        choose_goal("loss", {}, "max")

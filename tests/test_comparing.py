@@ -1,0 +1,87 @@
+"""`hpsearch compare` as its user types it: what is printed, what is written, what a mistake says."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import hpsearch
+from hpsearch.cli import main
+from tests.experiment_factory import GrowingExperiment, grow_confirmation, grow_search
+
+TABLE = "experiment,seed,accuracy\n" + "".join(
+    f"{name},{seed},{base + seed * 0.001 + (seed * 7 % 5) * lift}\n"
+    for name, base, lift in (("ours", 0.92, 0.001), ("theirs", 0.90, 0.002))
+    for seed in range(8)
+)
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results.csv").write_text(TABLE)
+    return tmp_path / "results.csv"
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr("sys.argv", ["hpsearch", "compare", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0)
+
+
+def test_it_prints_the_conclusion_and_writes_the_report(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "results.csv") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "ours is better than theirs" in said
+    assert "the report is in reports/results" in said
+    assert (table.parent / "reports" / "results" / "report.html").is_file()
+
+
+def test_json_alone_goes_to_stdout(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, str(table), "--json") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["pairs"][0]["verdict"] == "better"
+    assert not (table.parent / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nowhere"], "nowhere does not exist"),
+        (["results.csv", "--metric", "acuracy"], "unknown metric 'acuracy', did you mean 'accuracy'"),
+        (["results.csv", "--goal", "up"], "unknown goal 'up'"),
+        (["results.csv", "--unit", "seeds"], "unknown unit 'seeds', did you mean 'seed'"),
+        (["results.csv", "--adjust", "bonferroni"], "unknown adjustment 'bonferroni'"),
+        (["results.csv", "--baseline", "our"], "unknown baseline 'our', did you mean 'ours'"),
+        (["results.csv", "--format", "doc"], "unknown report format 'doc'"),
+        (["results.csv", "--margin", "-1"], "a margin is a difference above 0"),
+        (["results.csv", "--alpha", "5"], "alpha is an error rate"),
+        (["results.csv", "--by", "width"], "width"),
+    ],
+)
+def test_a_mistake_is_a_sentence_and_status_2(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    assert typed(monkeypatch, *words) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert "Traceback" not in said
+
+
+def test_experiments_of_hpsearch_are_compared_by_their_replicates(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        experiment = GrowingExperiment(tmp_path / name)
+        grow_search(experiment, trials=12)
+        grow_confirmation(experiment)
+    compared = hpsearch.compare_experiments(tmp_path)
+    assert compared.comparison.metric == "test/auc"
+    assert str(compared.comparison.unit) == "seed"
+    assert {each.name for each in compared.comparison.experiments} >= {"first", "second"}
+    assert set(compared.evidence.importance) == {"first", "second"}
+    written = compared.write(tmp_path / "report", ["md"])
+    assert written[0].name == "report.md"
