@@ -115,6 +115,7 @@ def _single_step(training: Training) -> None:
 
 def _begin_epoch(training: Training) -> None:
     epoch, epochs = training.progress.epoch, training.settings.epochs
+    training.freezing.begin_epoch(epoch)
     training.task.begin_epoch(training.model, epoch, epochs)
     if training.average:
         training.task.begin_epoch(training.average.model, epoch, epochs)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hpsearch.records import Goal, Monitor
+from hpsearch.training.freezing import rate_factor
 from hpsearch.training.order import Order
 from hpsearch.training.rate_control import rate_control
 from hpsearch.training.schedule_settings import (
@@ -48,7 +49,7 @@ class Rates:
         epoch = math.floor(self._order.epoch_at(step) + _ROUNDING)
         if settings.rate_per == "epoch":
             step = self._order.step_at(epoch)
-        rate = settings.learning_rate
+        rate = settings.learning_rate * rate_factor(settings.freeze, epoch)
         if step < warmup_steps:
             return rate * warmup_factor(settings.warmup, step, warmup_steps=warmup_steps, rate=rate)
         if self.control:

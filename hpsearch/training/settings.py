@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from hpsearch.settings import FIXED, Settings
 from hpsearch.training.execution import Histograms, Keep, Loading
+from hpsearch.training.freeze_settings import Freeze, NoFreeze
 from hpsearch.training.optimizer_settings import SGD, Adam, AdamW, Lookahead, Optimizer
 from hpsearch.training.schedule_settings import Constant, Cosine, Linear, Schedule, Warmup
 
@@ -68,6 +69,7 @@ class TrainSettings(Settings):
     warmup: Annotated[Warmup, FIXED] = Warmup(steps=0)
     rate_per: Annotated[Literal["step", "epoch"], FIXED] = "step"
     """Whether the rate of warm-up and schedule changes from step to step, or only from epoch to epoch."""
+    freeze: Annotated[Freeze, FIXED] = NoFreeze()
     clip_norm: float | None = Field(default=None, gt=0)
     """Largest global gradient norm; larger gradients are scaled down to it."""
     precision: Annotated[Literal["fp32", "bf16", "fp16"], FIXED] = "fp32"

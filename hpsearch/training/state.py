@@ -13,6 +13,7 @@ from hpsearch.seeds import Seeds
 from hpsearch.training.acceleration import forward_of
 from hpsearch.training.averaging import WeightAverage
 from hpsearch.training.feed import Feed
+from hpsearch.training.freezing import Freezing
 from hpsearch.training.identity import check_identity, identity_of
 from hpsearch.training.measurements import Measurements
 from hpsearch.training.optimizers import build_optimizer
@@ -62,6 +63,7 @@ class Training:
     model: nn.Module
     average: WeightAverage | None
     optimizer: torch.optim.Optimizer
+    freezing: Freezing
     scaler: torch.amp.GradScaler | None
     stepper: Stepper
     measurements: Measurements
@@ -124,6 +126,7 @@ def build_training(
     seed_everything(seeds.initialisation)
     model = task.build_model().to(device)
     optimizer = build_optimizer(task, model, settings)
+    freezing = Freezing(settings.freeze, model)  # after the optimizer, which has to know what trains only later
     scaler = gradient_scaler(device, settings.precision)
     stepper = Stepper(
         task,
@@ -147,6 +150,7 @@ def build_training(
         model=model,
         average=WeightAverage(model, settings.ema) if settings.ema else None,
         optimizer=optimizer,
+        freezing=freezing,
         scaler=scaler,
         stepper=stepper,
         measurements=Measurements(model, device=device, scaled=scaler is not None),
