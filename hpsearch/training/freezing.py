@@ -15,7 +15,7 @@ from hpsearch.training.freeze_settings import Freeze, FreezeAllBut, FreezeParts,
 class Freezing:
     """The plan for a model.
 
-    What the task itself froze or put into eval mode stays so. A parameter of several modules has the first of its names.
+    What the task itself froze or put into eval mode stays so. A parameter of several modules has its first name.
     Errors: UnknownNameError for a part that the model does not have; HpsearchError when nothing would train at first.
     """
 
