@@ -1,0 +1,117 @@
+"""On data without a difference the error rate is alpha: simulations with binomial bounds (99.9%)."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hpsearch.compare.comparison import Comparison
+from hpsearch.compare.pair_result import Verdict
+from hpsearch.compare.statistics.folds import corrected_t
+from hpsearch.compare.statistics.paired import paired_t, sign_flip, wilcoxon
+from tests.compare.arms import compare, run, seeds
+
+pytestmark = pytest.mark.slow
+
+
+def false_alarms(times: int, simulate: Callable[[np.random.Generator], Comparison]) -> int:
+    """Return how many of so many comparisons call anything better or worse."""
+    generator = np.random.default_rng(0)
+    found = (simulate(generator) for _ in range(times))
+    return sum(any(pair.verdict in (Verdict.BETTER, Verdict.WORSE) for pair in each.pairs) for each in found)
+
+
+def bounds(times: int, rate: float) -> tuple[int, int]:
+    """Return the counts between which a rate stays in 99.9% of all simulations."""
+    low, high = stats.binom.interval(0.999, times, rate)
+    return int(low), int(high)
+
+
+def test_paired_seeds() -> None:
+    def simulate(generator: np.random.Generator) -> Comparison:
+        shared = generator.normal(0, 0.02, 5)
+        a, b = (0.9 + shared + generator.normal(0, 0.01, 5) for _ in range(2))
+        return compare(seeds("a", a) + seeds("b", b))
+
+    low, high = bounds(2000, 0.05)
+    assert low <= false_alarms(2000, simulate) <= high
+
+
+def test_unpaired_seeds_with_unequal_variances() -> None:
+    def simulate(generator: np.random.Generator) -> Comparison:
+        a, b = generator.normal(0.9, 0.01, 8), generator.normal(0.9, 0.03, 8)
+        return compare(seeds("a", a) + seeds("b", b, start=50))
+
+    low, high = bounds(1000, 0.05)
+    assert low <= false_alarms(1000, simulate) <= high
+
+
+def test_eight_equal_methods_under_holm() -> None:
+    """28 tests: without adjustment far more than 5% of such reports name a winner; Holm keeps it at 5% or below."""
+
+    def simulate(generator: np.random.Generator, adjust: str = "holm") -> Comparison:
+        shared = generator.normal(0, 0.02, 6)
+        runs = [each for name in "abcdefgh" for each in seeds(name, shared + generator.normal(0, 0.01, 6))]
+        return compare(runs, adjust=adjust)
+
+    assert false_alarms(150, simulate) <= bounds(150, 0.05)[1]
+    assert false_alarms(30, lambda generator: simulate(generator, "none")) > bounds(30, 0.05)[1]
+
+
+def test_signs_and_ranks() -> None:
+    """Exact tests never exceed alpha; with 10 pairs they come near it."""
+    generator = np.random.default_rng(0)
+    samples = generator.laplace(size=(4000, 10))
+    low, high = bounds(4000, 0.05)
+    assert low <= sum(sign_flip(each, seed=0) <= 0.05 for each in samples) <= high
+    assert bounds(4000, 0.04)[0] <= sum(wilcoxon(each).p <= 0.05 for each in samples) <= high
+
+
+def test_corrected_folds_on_correlated_data() -> None:
+    """Three times ten folds of one sample: the training sets overlap, and the naive t finds differences everywhere.
+
+    Two nearest-mean classifiers, each blind to one of two equally informative features: equal on average over data sets.
+    """
+    generator = np.random.default_rng(0)
+    naive = corrected = 0
+    times = 300
+    for _ in range(times):
+        differences = _resampled_differences(generator, examples=60, folds=10, repeats=3)
+        if np.ptp(differences) == 0:
+            continue
+        naive += paired_t(differences).p <= 0.05
+        corrected += corrected_t(differences, test_to_train=1 / 9).p <= 0.05
+    assert naive > bounds(times, 0.2)[0]
+    assert corrected <= bounds(times, 0.08)[1]  # Nadeau and Bengio: about 5%, and the published 7% on null data
+
+
+def _resampled_differences(generator: np.random.Generator, *, examples: int, folds: int, repeats: int) -> np.ndarray:
+    """Return the differences in accuracy of two equally good learners over repeated cross-validation of one sample."""
+    labels = np.arange(examples) % 2
+    features = generator.normal(size=(examples, 2)) + 0.8 * labels[:, None]
+    found = []
+    for _ in range(repeats):
+        order = generator.permutation(examples)
+        for test in np.array_split(order, folds):
+            train = np.setdiff1d(order, test)
+            middle = (
+                features[train][labels[train] == 0].mean(axis=0) + features[train][labels[train] == 1].mean(axis=0)
+            ) / 2
+            right = (features[test] > middle) == (labels[test] == 1)[:, None]
+            found.append(right[:, 0].mean() - right[:, 1].mean())
+    return np.array(found)
+
+
+def test_folds_through_the_protocol() -> None:
+    """Differences that share a part in every fold, as overlapping training sets make it: correlation 1/10."""
+
+    def simulate(generator: np.random.Generator) -> Comparison:
+        values = generator.normal(0, 0.1**0.5) + generator.normal(0, 0.9**0.5, 10)
+        runs = [
+            run(name, float(v), fold=i) for name, vs in (("a", values), ("b", np.zeros(10))) for i, v in enumerate(vs)
+        ]
+        return compare(runs)
+
+    low, high = bounds(2000, 0.05)
+    assert low <= false_alarms(2000, simulate) <= high
