@@ -71,7 +71,7 @@ def test_signs_and_ranks() -> None:
 def test_corrected_folds_on_correlated_data() -> None:
     """Three times ten folds of one sample: the training sets overlap, and the naive t finds differences everywhere.
 
-    Two nearest-mean classifiers, each blind to one of two equally informative features: equal on average over data sets.
+    Two nearest-mean classifiers, each blind to one of two equally informative features: equal over all samples.
     """
     generator = np.random.default_rng(0)
     naive = corrected = 0
