@@ -17,7 +17,7 @@ from hpsearch.experiment.log import Event, read_log
 from hpsearch.progress import Aim, make_progress
 from hpsearch.report.json_view import show_json
 from hpsearch.report.terminal import show_experiment
-from hpsearch.runner import Finished, Options, mlflow_tracker, no_tracker
+from hpsearch.runner import Finished, Options, trackers
 from hpsearch.session import step_unit
 from hpsearch.space import Space
 
@@ -35,8 +35,14 @@ class Manner:
     tracking_uri: str | None = None
     quiet: bool = False
     as_json: bool = False
+    track: str = "mlflow"
     single: bool = False
     """Whether one configuration is trained, not a search."""
+
+    @property
+    def trackers(self) -> str:
+        """The names in `track`, without MLflow where that is not wanted."""
+        return ",".join(name for name in self.track.split(",") if self.mlflow or name.strip() != "mlflow")
 
 
 class _Work:
@@ -74,11 +80,12 @@ def attended(call: Callable[[Options], Finished], space: Space, folder: Path, ma
             in_process=manner.in_process,
             cluster=manner.cluster,
             confirm=manner.confirm,
-            make_tracker=mlflow_tracker(manner.tracking_uri, warn) if manner.mlflow else no_tracker,
+            make_tracker=trackers(manner.trackers, manner.tracking_uri, warn),
             observers=(progress, work),
         )
         finished = call(options)
-    for line in _hints(finished, space, folder, worked=work.begun > 0, single=manner.single):
+    hints = _hints(finished, space, folder, worked=work.begun > 0, single=manner.single, trackers=manner.trackers)
+    for line in hints:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return finished
 
@@ -106,7 +113,7 @@ def _length(space: Space, params: Mapping[str, Any], unit: str) -> int | None:
     return getattr(train, "epochs", None)
 
 
-def _hints(finished: Finished, space: Space, folder: Path, *, worked: bool, single: bool) -> list[str]:
+def _hints(finished: Finished, space: Space, folder: Path, *, worked: bool, single: bool, trackers: str) -> list[str]:
     """Return what the user may want to know or do next."""
     lines = []
     if finished.why is Why.INTERRUPTED:
@@ -125,5 +132,6 @@ def _hints(finished: Finished, space: Space, folder: Path, *, worked: bool, sing
             f"--trials {more} extends it, --name NAME starts another experiment."
         )
     if not finished.mirrored:
-        lines.append(f"MLflow is behind; `hpsearch sync {folder}` catches up.")
+        what, to = ("MLflow", "") if trackers == "mlflow" else (trackers, f" --to {trackers}")
+        lines.append(f"{what} is behind; `hpsearch sync {folder}{to}` catches up.")
     return lines

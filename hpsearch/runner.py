@@ -41,7 +41,7 @@ class Options:
     """How to run, apart from what the space says.
 
     `cluster`: where the engine `ray` finds its machines. `in_process`: one trial at a time in this very process, for a
-    debugger. `make_tracker` gets the experiment's folder; see `mlflow_tracker`. `observers` hear every event.
+    debugger. `make_tracker` gets the experiment's folder; see `trackers`. `observers` hear every event.
     """
 
     in_process: bool = False
@@ -179,11 +179,15 @@ def _session(
                 outcome["mirrored"] = tracker.close(_CLOSE_SECONDS)
 
 
-def mlflow_tracker(uri: str | None, warn: Callable[[str], None]) -> Callable[[Path], Tracker]:
-    """Return what makes a tracker for an experiment's folder; `warn` is told once when MLflow cannot be reached."""
-    from hpsearch.tracking.mlflow_tracker import MlflowTracker
+def trackers(names: str, uri: str | None, warn: Callable[[str], None]) -> Callable[[Path], Tracker]:
+    """Return what makes the trackers `mlflow,tensorboard` for an experiment's folder; `uri` is MLflow's.
 
-    return lambda folder: MlflowTracker(folder, uri, warn=warn)
+    `warn` is told once for each that cannot be written. Errors: UnknownNameError; TrackingError for a missing package.
+    """
+    from hpsearch.tracking.shelf import live_tracker, mirror_names
+
+    chosen = mirror_names(names)
+    return lambda folder: live_tracker(chosen, folder, uri, warn=warn)
 
 
 class _Notifier:

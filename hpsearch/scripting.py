@@ -25,6 +25,7 @@ def run(
     address: str | None = None,
     confirm: bool = True,
     mlflow: bool = True,
+    track: str = "mlflow",
     tracking_uri: str | None = None,
     quiet: bool = False,
 ) -> OpenedExperiment:
@@ -39,7 +40,7 @@ def run(
     settings = [f"{path}={_as_yaml(value)}" for path, value in (overrides or {}).items()]
     loaded = load_space(Path(space), quick=quick, overrides=settings)
     folder = runner.experiment_folder(loaded, name=name, root=root, quick=quick)
-    manner = Manner(in_process, Cluster(address), confirm, mlflow, tracking_uri, quiet)
+    manner = Manner(in_process, Cluster(address), confirm, mlflow, tracking_uri, quiet, track=track)
     attended(lambda options: runner.run(loaded, folder=folder, options=options), loaded, folder, manner)
     return open_experiment(folder)
 
@@ -52,11 +53,12 @@ def confirm(
     in_process: bool = False,
     address: str | None = None,
     mlflow: bool = True,
+    track: str = "mlflow",
     quiet: bool = False,
 ) -> OpenedExperiment:
     """Train an experiment's best configurations on fresh seeds and score the test split; as `hpsearch confirm`."""
     folder = Path(experiment)
-    manner = Manner(in_process, Cluster(address), mlflow=mlflow, quiet=quiet)
+    manner = Manner(in_process, Cluster(address), mlflow=mlflow, quiet=quiet, track=track)
     attended(
         lambda options: runner.confirm(folder, top=top, seeds=seeds, options=options),
         open_space(folder),

@@ -59,8 +59,8 @@ DOORS = {
     "matplotlib": "report/drawing.py report/figures.py report/heat_maps.py report/parameter_figures.py "
     "report/saving.py report/training_figures.py report/comparison/ opening.py",
     "pandas": "report/frames.py opening.py engines/ray_tune/pb2.py readers/table.py",
-    "tensorboard": "readers/tensorboard.py",
-    "wandb": "readers/wandb_offline.py",
+    "tensorboard": "readers/tensorboard.py tracking/tensorboard.py",
+    "wandb": "readers/wandb_offline.py tracking/wandb.py",
     "jinja2": "report/comparison/html.py",
     "markupsafe": "report/comparison/html.py",
     "plotly": "report/comparison/html.py",

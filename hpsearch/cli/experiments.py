@@ -68,19 +68,24 @@ def watch(
             watching.watch(folder, console, interval=interval, trial=trial)
 
 
-def sync(experiment: ExperimentArgument, tracking_uri: UriOption = None) -> None:
-    """Catch MLflow up with an experiment's folder; what it has already is not written twice."""
+def sync(
+    experiment: ExperimentArgument,
+    to: Annotated[str, typer.Option(help="mlflow, tensorboard, wandb, or several with commas.")] = "mlflow",
+    tracking_uri: UriOption = None,
+) -> None:
+    """Catch MLflow or other trackers up with an experiment's folder; what they have already is not written twice."""
     from hpsearch.experiment.reading import read_resolved
-    from hpsearch.tracking.mlflow_mirror import MlflowMirror
+    from hpsearch.tracking.shelf import mirror_names, open_mirror
 
     folder = experiment_folder(experiment)
     read_resolved(folder)
-    mirror = MlflowMirror(folder, tracking_uri)
-    try:
-        mirror.catch_up(final=True)
-    finally:
-        mirror.close()
-    typer.echo(f"MLflow is up to date with {folder}")
+    for name in mirror_names(to):
+        mirror = open_mirror(name, folder, tracking_uri)
+        try:
+            mirror.catch_up(final=True)
+        finally:
+            mirror.close()
+        typer.echo(f"{'MLflow' if name == 'mlflow' else name} is up to date with {folder}")
 
 
 def _say(text: str) -> None:

@@ -12,6 +12,9 @@ ExperimentArgument = Annotated[Path, typer.Argument(help="The experiment's folde
 UriOption = Annotated[
     str | None, typer.Option(help="MLflow server or store; by default experiments/mlflow.db beside the experiment.")
 ]
+TrackOption = Annotated[
+    str, typer.Option(help="Where to mirror the experiment: mlflow, tensorboard, wandb, several with commas, or none.")
+]
 AddressOption = Annotated[
     str | None,
     typer.Option(help="A running Ray cluster: auto or HOST:PORT; without it, ray stays on this machine."),

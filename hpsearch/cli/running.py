@@ -10,6 +10,7 @@ from hpsearch.cli.options import (
     AddressOption,
     ExperimentArgument,
     SetOption,
+    TrackOption,
     UriOption,
     VerboseOption,
     experiment_folder,
@@ -34,6 +35,7 @@ def run(
     in_process: Annotated[bool, typer.Option(help="One trial at a time in this process, for a debugger.")] = False,
     confirm: Annotated[bool, typer.Option(help="Train the winner on fresh seeds, as the space says.")] = True,
     mlflow: Annotated[bool, typer.Option(help="Mirror the experiment in MLflow.")] = True,
+    track: TrackOption = "mlflow",
     tracking_uri: UriOption = None,
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
     quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
@@ -49,7 +51,7 @@ def run(
     overrides = [*(set_ or []), *(f"search.{key}={value}" for key, value in budget.items() if value is not None)]
     loaded = load_space(space, quick=quick, overrides=overrides)
     folder = runner.experiment_folder(loaded, name=name, root=root, quick=quick)
-    manner = Manner(in_process, Cluster(address, verbose), confirm, mlflow, tracking_uri, quiet, json)
+    manner = Manner(in_process, Cluster(address, verbose), confirm, mlflow, tracking_uri, quiet, json, track)
     raise typer.Exit(
         displayed(lambda options: runner.run(loaded, folder=folder, options=options), loaded, folder, manner)
     )
@@ -101,6 +103,7 @@ def confirm(
     verbose: VerboseOption = False,
     in_process: Annotated[bool, typer.Option(help="In this process, for a debugger.")] = False,
     mlflow: Annotated[bool, typer.Option(help="Mirror the replicates in MLflow.")] = True,
+    track: TrackOption = "mlflow",
     tracking_uri: UriOption = None,
     quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
@@ -113,7 +116,7 @@ def confirm(
 
     folder = experiment_folder(experiment)
     space = open_space(folder)
-    manner = Manner(in_process, Cluster(address, verbose), True, mlflow, tracking_uri, quiet, json)
+    manner = Manner(in_process, Cluster(address, verbose), True, mlflow, tracking_uri, quiet, json, track)
     raise typer.Exit(
         displayed(lambda options: runner.confirm(folder, top=top, seeds=seeds, options=options), space, folder, manner)
     )

@@ -4,7 +4,8 @@ experiments/<name>/
   space.yaml          the file as given
   resolved.json       after --set/--quick, with versions, git commit, machine, seed; resolved-1.json: before a change
   log.jsonl           see log.py               lock            held while a process runs the experiment
-  tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors
+  tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors; with another
+                      tracker tracking-NAME.json and .lock; tensorboard/, wandb/: what these two have
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log  artifacts/ (see artifacts.py)
                       unread.json: searched settings that the training never read, if any
                       rate_decisions.jsonl under the schedules plateau and adaptive

@@ -46,6 +46,8 @@ _EVENTS_AT_ONCE = 200
 class MlflowMirror:
     """The mirror of one folder. Without a URI: the store that was used last, at first the one beside the folder."""
 
+    name = "mlflow"
+
     def __init__(self, folder: Path, tracking_uri: str | None = None) -> None:
         self.folder = folder.resolve()
         chosen = absolute_uri(tracking_uri) if tracking_uri else load_state(self.folder / TRACKING).uri

@@ -33,6 +33,8 @@ class RunState:
     """Whether its config.json is in MLflow."""
     checkpoint: bool = False
     """Whether its best.pt is in MLflow."""
+    look: int = -1
+    """The last step of histograms.jsonl that has been mirrored."""
     deleted: bool = False
     """Whether the user has deleted it in MLflow; it is then left alone."""
 

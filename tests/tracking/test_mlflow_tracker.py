@@ -58,7 +58,7 @@ def test_all_work_is_done_on_the_thread(folder: ExperimentFolder, monkeypatch: p
     tracker = MlflowTracker(folder.path, None, warn=pytest.fail)
     tracker.notify()
     assert tracker.close(timeout=60)
-    assert threads == {"MLflow mirror"}
+    assert threads == {"mlflow mirror"}
 
 
 def test_a_server_that_is_away_is_warned_of_once(folder: ExperimentFolder, monkeypatch: pytest.MonkeyPatch) -> None:

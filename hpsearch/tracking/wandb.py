@@ -1,0 +1,97 @@
+"""An experiment in Weights & Biases: a run for each training, grouped by experiment. Offline unless WANDB_MODE is set.
+
+Offline runs lie in the experiment's folder `wandb/`; `wandb sync` sends them. Project, entity, tags, notes and name are
+wandb's own environment variables: WANDB_PROJECT (by default `hpsearch`), WANDB_ENTITY, WANDB_TAGS, WANDB_NOTES and
+WANDB_NAME (in front of a run's title).
+"""
+
+import hashlib
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import TrackingError
+from hpsearch.tracking.mlflow_entries import Row, run_title
+from hpsearch.tracking.run_mirror import RunMirror
+
+PROJECT = "hpsearch"
+
+
+def wandb_mirror(folder: Path) -> RunMirror:
+    """Return the mirror of an experiment. Errors: TrackingError when wandb is not installed."""
+    if importlib.util.find_spec("wandb") is None:
+        raise TrackingError("the tracker wandb needs a package that is missing: pip install 'hpsearch[wandb]'")
+    return RunMirror(folder, WandbSink(folder.resolve()))
+
+
+class WandbSink:
+    """Runs of wandb by their path in the experiment; those that go on stay open."""
+
+    name = "wandb"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._runs: dict[str, Any] = {}
+
+    def begin(self, path: str, params: dict[str, Any], start: int) -> None:  # noqa: ARG002 - wandb takes its own time
+        """Set a run's configuration."""
+        self._run(path).config.update(params, allow_val_change=True)
+
+    def write(self, path: str, rows: list[Row], looks: list[dict[str, Any]]) -> None:
+        """Log metrics and histograms by step."""
+        import wandb
+
+        steps: dict[int, dict[str, Any]] = {}
+        for row in rows:
+            for point in row:
+                steps.setdefault(point.step, {})[point.key] = point.value
+        for look in looks:
+            for parameter, numbers in look["parameters"].items():
+                for kind in ("gradient", "weight"):
+                    if kind in numbers:
+                        histogram = wandb.Histogram(np_histogram=_bins(numbers[kind]))  # type: ignore[arg-type] # lists do
+                        steps.setdefault(look["step"], {})[f"{kind}s/{parameter}"] = histogram
+        for step in sorted(steps):
+            self._run(path).log(steps[step], step=step)
+
+    def end(self, path: str, outcome: str, end: int) -> None:  # noqa: ARG002 - wandb takes its own time
+        """Note the outcome and finish the run."""
+        self._run(path).summary["outcome"] = outcome
+        self._runs.pop(path).finish()
+
+    def flush(self) -> None:
+        """Do nothing: wandb writes by itself, and all of it when a run is finished."""
+
+    def close(self) -> None:
+        """Finish the runs that are open; they go on under the same id."""
+        while self._runs:
+            self._runs.popitem()[1].finish()
+
+    def _run(self, path: str) -> Any:
+        if path not in self._runs:
+            import wandb
+
+            name = "-".join(filter(None, [os.environ.get("WANDB_NAME"), run_title(path)]))
+            identity = hashlib.sha256(f"{self._folder}/{path}".encode()).hexdigest()[:16]
+            self._runs[path] = wandb.init(
+                project=os.environ.get("WANDB_PROJECT", PROJECT),
+                entity=os.environ.get("WANDB_ENTITY"),
+                tags=[tag for tag in os.environ.get("WANDB_TAGS", "").split(",") if tag],
+                notes=os.environ.get("WANDB_NOTES"),
+                group=self._folder.name,
+                name=name,
+                id=identity,
+                resume="allow",
+                dir=str(self._folder),
+                mode=os.environ.get("WANDB_MODE", "offline"),  # type: ignore[arg-type] # wandb checks the name
+                reinit="create_new",
+                settings=wandb.Settings(silent=True, console="off", disable_git=True, x_disable_stats=True),
+            )
+        return self._runs[path]
+
+
+def _bins(numbers: dict[str, Any]) -> tuple[list[int], list[float]]:
+    low, counts = numbers["low"], numbers["counts"]
+    width = (numbers["high"] - low) / len(counts)
+    return counts, [low + place * width for place in range(len(counts) + 1)]
