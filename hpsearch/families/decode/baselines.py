@@ -112,7 +112,7 @@ def fit_spot(frame: Floats, row: int, column: int, *, width: float) -> Floats | 
         return misfit
 
     start = np.array([column, row, 1.0, level / light, np.log(1.5 * width), np.log(1.5 * width)])
-    x, y, photons, _, log_x, log_y = least_squares(residual, start, method="lm", max_nfev=300).x
+    x, y, photons, _, log_x, log_y = least_squares(residual, start, method="lm", max_nfev=150).x
     inside = abs(x - column) <= _RADIUS and abs(y - row) <= _RADIUS
     narrow = max(log_x, log_y) < np.log(2 * _RADIUS)
     return (

@@ -31,8 +31,23 @@ def _norm(settings: ModelSettings, channels: int) -> nn.Module:
     return nn.GroupNorm(math.gcd(4, channels), channels) if settings.norm == "group" else nn.Identity()
 
 
+class ChannelAttention(nn.Module):
+    """Weighs each channel by all channels' averages over the frame (squeeze and excitation, Hu et al. 2018)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = max(1, channels // 4)
+        self.weigh = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the weighed maps (B, channels, H, W)."""
+        return features * torch.sigmoid(self.weigh(features))
+
+
 class Convolutions(nn.Module):
-    """Two 3x3 convolutions, each with its norm and activation; with a bridge around both if the settings say so."""
+    """Two 3x3 convolutions, each with its norm and activation; with attention and a bridge if the settings say so."""
 
     def __init__(self, inputs: int, outputs: int, settings: ModelSettings) -> None:
         super().__init__()
@@ -42,6 +57,7 @@ class Convolutions(nn.Module):
             _activation(settings),
             nn.Conv2d(outputs, outputs, 3, padding=1),
             _norm(settings, outputs),
+            ChannelAttention(outputs) if settings.attention else nn.Identity(),
         )
         self.bridge = nn.Conv2d(inputs, outputs, 1) if settings.residual else None
         self.activate = _activation(settings)

@@ -11,7 +11,8 @@ from hpsearch.data.microscopy import MicroscopySettings
 from hpsearch.data.point_spread import Astigmatic
 from hpsearch.families import FamilyConfig
 from hpsearch.settings import FIXED, UNFOLD, Option, Settings
-from hpsearch.training.settings import TrainSettings, Warmup
+from hpsearch.training.schedule_settings import Adaptive, Schedule, Warmup
+from hpsearch.training.settings import TrainSettings
 
 Activation = Literal["elu", "relu"]
 Norm = Literal["none", "batch", "group"]
@@ -35,6 +36,8 @@ class ModelSettings(Settings):
     """After each 3x3 convolution of the U-Nets; `group` has 4 groups, or as many as divide the channels."""
     residual: Annotated[bool, FIXED] = False
     """Whether each pair of convolutions is bridged by a 1x1 convolution."""
+    attention: Annotated[bool, FIXED] = False
+    """Whether each pair of convolutions weighs its channels by their averages over the frame."""
 
 
 class ChannelWeights(Settings):
@@ -98,7 +101,8 @@ class DecodeTrain(TrainSettings):
     batch_size: Annotated[int, FIXED] = Field(default=16, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
-    warmup: Annotated[Warmup, FIXED] = Warmup(epochs=10)
+    schedule: Annotated[Schedule, FIXED] = Adaptive(floor_rate=1e-6)
+    warmup: Annotated[Warmup, FIXED] = Warmup(epochs=10, start=1e-5)
     clip_norm: float | None = Field(default=1.0, gt=0)
 
 

@@ -28,6 +28,13 @@ def test_the_defaults_are_those_of_the_paper_and_the_seed():
     assert (config.model.features, config.model.frame_depth, config.model.activation) == (48, 2, "elu")
     assert (config.train.learning_rate, config.train.clip_norm, config.train.optimizer.kind) == (5e-4, 1.0, "adamw")
     assert config.train.optimizer.epsilon == 1e-8
+    assert (config.train.warmup.epochs, config.train.warmup.start) == (10, 1e-5)
+    assert config.train.schedule.model_dump(include={"kind", "plateau_patience", "plateau_factor", "floor_rate"}) == {
+        "kind": "adaptive",
+        "plateau_patience": 50,
+        "plateau_factor": 0.7,
+        "floor_rate": 1e-6,
+    }
     assert DecodeConfig.model_validate({"loss": "per_pixel"}).loss.weights.model_dump() == {
         "probability": 1,
         "photons": 1,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from hpsearch.families.decode.network import Localiser, UNet
+from hpsearch.families.decode.network import ChannelAttention, Localiser, UNet
 from hpsearch.families.decode.settings import ModelSettings
 
 TINY = {"frame_depth": 1, "union_depth": 2, "features": 4}
@@ -36,6 +36,7 @@ def test_the_u_nets_have_as_many_as_those_of_the_older_network():
         {"norm": "batch"},
         {"norm": "group", "features": 6},
         {"residual": True},
+        {"attention": True},
         {"gain": 1},
         {"frame_depth": 3},
     ],
@@ -74,3 +75,14 @@ def test_kaiming_draws_by_the_number_of_inputs():
     layer = build(features=32).union_net.entrance.path[0]
     assert layer.weight.std().item() == pytest.approx((2 / (96 * 9)) ** 0.5, rel=0.05)
     assert not layer.bias.any()
+
+
+def test_attention_weighs_whole_channels_by_their_averages():
+    torch.manual_seed(0)
+    attend, maps = ChannelAttention(8), torch.rand(2, 8, 4, 4) + 0.1
+    weights = attend(maps) / maps
+    assert (weights > 0).all()
+    assert (weights < 1).all()
+    torch.testing.assert_close(weights, weights[:, :, :1, :1].expand_as(maps))
+    shuffled = maps.flatten(2)[:, :, torch.randperm(16)].reshape(2, 8, 4, 4)
+    torch.testing.assert_close((attend(shuffled) / shuffled)[:, :, 0, 0], weights[:, :, 0, 0])
