@@ -91,8 +91,13 @@ def test_lookahead_by_hand():
     assert after == pytest.approx([1.9, 1.8, 1.925, 1.825, 1.725, 1.85, 1.75])
 
 
+QUICK = ["radam", "lion", "adadelta"]
+
+
 @pytest.mark.parametrize("lookahead", [None, Lookahead(steps=5)])
-@pytest.mark.parametrize("optimizer", ALL)
+@pytest.mark.parametrize(
+    "optimizer", [pytest.param(each, marks=[] if each in QUICK else pytest.mark.slow) for each in ALL]
+)
 def test_resume(optimizer, lookahead, tmp_path):
     """Three steps an epoch: Lookahead's five are interrupted in their middle."""
 
