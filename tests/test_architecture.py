@@ -37,11 +37,13 @@ MAY_IMPORT = {
     "session": "errors records seeds space experiment engines training",
     "runner": "errors records space experiment engines tracking loading session",
     "display": "space experiment engines report progress session runner",
+    "probing": "errors seeds space families training",
     "watching": "errors records experiment health report",
     "opening": "errors records experiment engines report",
     "comparing": "compare engines errors experiment readers report",
     "scripting": "engines runner display loading opening",
-    "cli": "comparing errors space experiment health engines families tracking report loading runner display watching",
+    "cli": "comparing errors space experiment health engines families tracking report loading runner display watching "
+    "probing",
     "__init__": "comparing errors settings records families training opening scripting",
     "__main__": "cli",
 }

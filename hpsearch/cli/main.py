@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from hpsearch.cli import clusters, comparing, experiments, running, spaces
+from hpsearch.cli import clusters, comparing, experiments, probing, running, spaces
 from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 for command in (
     *(running.run, running.train, running.confirm),
     *(spaces.check, spaces.families, spaces.schema),
+    *(probing.lr_find, probing.overfit),
     *(experiments.show, experiments.watch, experiments.export, experiments.sync, experiments.ui),
     comparing.compare,
     clusters.cluster,

@@ -1,11 +1,14 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hpsearch.errors import HpsearchError
+
+if TYPE_CHECKING:
+    from hpsearch.space import Space
 
 ROOT = Path("experiments")
 ExperimentArgument = Annotated[Path, typer.Argument(help="The experiment's folder, or its name below experiments/.")]
@@ -27,6 +30,18 @@ def experiment_folder(experiment: Path) -> Path:
     """Return an experiment's folder from its path or, if there is no such path, its name below experiments/."""
     named = ROOT / experiment
     return named if not experiment.exists() and (named.exists() or experiment.parent == Path()) else experiment
+
+
+def given_params(params: str, space: "Space", source: Path | None) -> dict[str, Any]:
+    """Return the values of `--params`: those of a file, or of the winner (`best`) of an experiment, the space's own.
+
+    Errors: SpaceError with places in the file; HpsearchError when there is no winner.
+    """
+    from hpsearch.space import read_params
+
+    if params == "best":
+        return winner_of(experiment_folder(source or ROOT / space.path.stem))
+    return read_params(Path(params), space)
 
 
 def winner_of(folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hpsearch.cli.options import (
     UriOption,
     VerboseOption,
     experiment_folder,
-    winner_of,
+    given_params,
 )
 
 
@@ -78,11 +78,10 @@ def train(
     from hpsearch import runner
     from hpsearch.display import Manner, displayed
     from hpsearch.loading import load_space
-    from hpsearch.space import only, read_params
+    from hpsearch.space import only
 
     loaded = load_space(space, quick=quick, overrides=set_ or [])
-    source = runner.experiment_folder(loaded, name=None, root=root, quick=quick) if from_ is None else from_
-    given = winner_of(experiment_folder(source)) if params == "best" else read_params(Path(params), loaded)
+    given = given_params(params, loaded, from_ or runner.experiment_folder(loaded, name=None, root=root, quick=quick))
     folder = runner.experiment_folder(loaded, name=name or f"{loaded.path.stem}-final", root=root)
     manner = Manner(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, as_json=json, single=True)
     raise typer.Exit(

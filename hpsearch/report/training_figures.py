@@ -1,4 +1,6 @@
-"""Pictures of one training: losses, learning rate, moving average, rate of change."""
+"""Pictures of one training: losses, learning rate, moving average, rate of change; and of a range test."""
+
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -32,6 +34,30 @@ def draw_training(view: TrainingView) -> Figure:
     speed.axhline(0.0, color=GREY, lw=1)
     _line(speed, view.speed, ORANGE, "")
     _end(speed, legend=False)
+    return figure
+
+
+def draw_range(
+    rates: Sequence[float],
+    losses: Sequence[float],
+    smoothed: Sequence[float],
+    suggestions: Sequence[tuple[str, float | None]],
+) -> Figure:
+    """Draw a learning rate range test: the loss over the rate, with what it suggests."""
+    figure = new_figure()
+    axes = figure.add_subplot()
+    tidy(axes, x="learning rate", y="train/loss")
+    if not rates:
+        say(axes, "the loss was never finite")
+        return figure
+    axes.set_xscale("log")
+    axes.plot(rates, losses, ".", color=GREY, label="loss")
+    axes.plot(rates, smoothed, color=BLUE, label="smoothed")
+    for (name, rate), style in zip(suggestions, ("--", ":"), strict=False):
+        if rate is not None:
+            axes.axvline(rate, color=ORANGE, ls=style, label=f"{name}: {rate:.2g}")
+    axes.set_ylim(top=min(max(losses), 2.5 * max(smoothed[0], losses[0])) if losses[0] > 0 else None)
+    axes.legend(frameon=False)
     return figure
 
 

@@ -1,0 +1,98 @@
+"""Commands that train for a moment to answer a question before a search: lr-find, overfit."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hpsearch.cli.options import SetOption, given_params
+
+if TYPE_CHECKING:
+    from hpsearch.space import Space
+
+SpaceArgument = Annotated[Path, typer.Argument(help="A space file, such as spaces/deepsif.yaml.")]
+ParamsOption = Annotated[
+    str | None,
+    typer.Option(help="A YAML or JSON file of dotted names, or best; without it the space's first start entry."),
+]
+FromOption = Annotated[Path | None, typer.Option("--from", help="The experiment whose winner --params best takes.")]
+QuickOption = Annotated[bool, typer.Option(help="Lay the space's `quick` section over it.")]
+
+
+def _configured(
+    space: Path, params: str | None, source: Path | None, *, quick: bool, set_: list[str] | None
+) -> "tuple[Space, dict[str, Any]]":
+    """Return the space and the values that are tried, which are told on standard error."""
+    from hpsearch.loading import load_space
+    from hpsearch.probing import first_params
+    from hpsearch.report.wording import assignments
+
+    loaded = load_space(space, quick=quick, overrides=set_ or [])
+    given = first_params(loaded) if params is None else given_params(params, loaded, source)
+    typer.echo(f"configuration: {assignments(given) or 'the only one of the space'}", err=True)
+    return loaded, given
+
+
+def lr_find(
+    space: SpaceArgument,
+    params: ParamsOption = None,
+    from_: FromOption = None,
+    quick: QuickOption = False,
+    set_: SetOption = None,
+    start_lr: Annotated[float, typer.Option(help="The first learning rate.")] = 1e-7,
+    end_lr: Annotated[float, typer.Option(help="The last one.")] = 1.0,
+    num_iter: Annotated[int, typer.Option(min=2, help="Optimizer steps.")] = 100,
+    plot: Annotated[Path | None, typer.Option(help="Write a picture as well (.png, .svg or .pdf).")] = None,
+) -> None:
+    """Find a learning rate: let it grow from step to step until the loss diverges, and say where it fell fastest."""
+    from hpsearch.probing import find_rate
+
+    loaded, given = _configured(space, params, from_, quick=quick, set_=set_)
+    found = find_rate(loaded, given, start=start_lr, end=end_lr, steps=num_iter)
+    typer.echo(f"{'rate':>10}  {'loss':>10}  {'smoothed':>10}")
+    for index in range(0, len(found.rates), max(1, len(found.rates) // 20)):
+        typer.echo(f"{found.rates[index]:10.3g}  {found.losses[index]:10.4g}  {found.smoothed[index]:10.4g}")
+    if found.diverged:
+        typer.echo(f"diverged above {found.rates[-1]:.3g}" if found.rates else "diverged at once")
+    if found.steepest is None or found.tenth is None:
+        typer.echo("no suggestion: the loss did not fall")
+    else:
+        typer.echo(f"steepest descent: train.learning_rate={found.steepest:.2g}")
+        typer.echo(f"a tenth of the minimum's: train.learning_rate={found.tenth:.2g}")
+    if plot is not None:
+        from hpsearch.report.saving import save_figure
+        from hpsearch.report.training_figures import draw_range
+
+        rates = (("steepest", found.steepest), ("minimum / 10", found.tenth))
+        save_figure(draw_range(found.rates, found.losses, found.smoothed, rates), plot)
+        typer.echo(f"wrote {plot}")
+
+
+def overfit(
+    space: SpaceArgument,
+    params: ParamsOption = None,
+    from_: FromOption = None,
+    quick: QuickOption = False,
+    set_: SetOption = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps at most.")] = 1000,
+    target: Annotated[float, typer.Option(min=0, help="The loss to reach, as a fraction of the first one.")] = 0.01,
+) -> None:
+    """Let a model learn one batch by heart, without dropout, decay and noise; exit status 1 when it cannot."""
+    from hpsearch import probing
+
+    loaded, given = _configured(space, params, from_, quick=quick, set_=set_)
+
+    def tell(step: int, loss: float) -> None:
+        typer.echo(f"step {step:4d}  loss {loss:.4g}")
+
+    found = probing.overfit(loaded, given, steps=steps, target=target, tell=tell)
+    verdict = "pass" if found.passed else "fail"
+    typer.echo(
+        f"{verdict}: the loss of one batch went from {found.first:.4g} to {found.last:.4g} in {found.steps} steps"
+    )
+    if not found.passed:
+        typer.echo(
+            f"it should come down to {target * abs(found.first):.4g}; look at the network, the loss, the data "
+            "and train.learning_rate (hpsearch lr-find)"
+        )
+        raise typer.Exit(1)
