@@ -20,6 +20,7 @@ from hpsearch.report.terminal import show_experiment
 from hpsearch.runner import Finished, Options, trackers
 from hpsearch.session import step_unit
 from hpsearch.space import Space
+from hpsearch.watching import digested
 
 INTERRUPTED = 130
 
@@ -61,7 +62,7 @@ def displayed(call: Callable[[Options], Finished], space: Space, folder: Path, m
         text = json.dumps({**show_json(finished.record), "why": finished.why.value}, indent=2)
         sys.stdout.write(text + "\n")
     else:
-        Console().print(show_experiment(finished.record))
+        Console().print(show_experiment(finished.record, health=digested(finished.record)))
     return INTERRUPTED if finished.why is Why.INTERRUPTED else 0
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+    from hpsearch.health import Finding
+
 
 def open_experiment(path: str | Path) -> "OpenedExperiment":
     """Return an experiment as it stands now; open it again to see what a running one has done since.
@@ -65,6 +67,13 @@ class OpenedExperiment:
         from hpsearch.engines.importance import importance
 
         return importance(self.record, self._space)
+
+    @cached_property
+    def health(self) -> "list[Finding]":
+        """What is wrong with the trials, the worst first, and which settings to change."""
+        from hpsearch.watching import examined
+
+        return examined(self.record)
 
     def metrics(self, number: int, *, replicate: int | None = None) -> "DataFrame":
         """Return every metric of a trial, or of a replicate of it, at every step.

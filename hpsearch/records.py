@@ -99,13 +99,15 @@ class RunRecord:
 class Evidence:
     """What a run's folder holds for an examination: the rows of its metrics and the configuration it was trained with.
 
-    `unread` names searched settings that the training never looked at.
+    `unread` names searched settings that the training never looked at. `gradients` has (step, parameter, norm
+    of its gradient) from the looks at single parameters, where the training took any; the norm may be NaN or infinite.
     """
 
     run: RunRecord
     rows: tuple[Mapping[str, Any], ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+    gradients: tuple[tuple[int, str, float], ...] = ()
 
 
 @dataclass(frozen=True)

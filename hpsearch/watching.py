@@ -1,4 +1,4 @@
-"""Looking at an experiment while it runs, from its folder alone: the training under way, and what is wrong with it."""
+"""Looking at an experiment from its folder alone: what is wrong with its trainings, and one of them while it runs."""
 
 import time
 from collections.abc import Callable
@@ -10,10 +10,21 @@ from rich.live import Live
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.lock import in_use
 from hpsearch.experiment.reading import read_evidence, read_experiment, read_rate_decisions
-from hpsearch.health import Finding, examine_trial
+from hpsearch.health import Digest, Finding, digest, examine, examine_trial
 from hpsearch.records import ExperimentRecord, RunRecord
 from hpsearch.report.training_terminal import show_training
 from hpsearch.report.training_view import TrainingView, prepare_training
+
+
+def examined(record: ExperimentRecord) -> list[Finding]:
+    """Return what is wrong with the trials of an experiment, the worst first."""
+    evidence = [read_evidence(Path(record.folder), trial) for trial in record.trials]
+    return examine(evidence, record.objective, unit=record.unit)
+
+
+def digested(record: ExperimentRecord) -> list[Digest]:
+    """Return what is wrong with the trials of an experiment in a line's worth for each kind."""
+    return digest(examined(record), best=record.best.number if record.best else None)
 
 
 def look(folder: Path, trial: int | None = None) -> tuple[TrainingView, list[Finding]]:

@@ -36,14 +36,13 @@ MAY_IMPORT = {
     "loading": "errors experiment space engines families",
     "session": "errors records seeds space experiment engines training",
     "runner": "errors records space experiment engines tracking loading session",
-    "display": "space experiment engines report progress session runner",
+    "display": "watching space experiment engines report progress session runner",
     "probing": "errors seeds space families training",
     "watching": "errors records experiment health report",
-    "opening": "errors records experiment engines report",
+    "opening": "watching errors records health experiment engines report",
     "comparing": "compare engines errors experiment readers report",
     "scripting": "engines runner display loading opening",
-    "cli": "comparing errors space experiment health engines families tracking report loading runner display watching "
-    "probing",
+    "cli": "comparing errors space experiment engines families tracking report loading runner display watching probing",
     "__init__": "comparing errors settings records families training opening scripting",
     "__main__": "cli",
 }

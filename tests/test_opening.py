@@ -8,7 +8,9 @@ import pytest
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import RESOLVED
+from hpsearch.health import Kind
 from hpsearch.opening import OpenedExperiment, open_experiment
+from hpsearch.records import Outcome
 from tests.experiment_factory import GrowingExperiment, grow_confirmation, grow_search
 
 
@@ -46,6 +48,12 @@ def test_metrics_of_trials_and_replicates(opened: OpenedExperiment) -> None:
     assert list(opened.metrics(0, replicate=1)["val/auc"]) == [0.5]
     with pytest.raises(HpsearchError, match="curves has no trials/0099; it has 20 trials"):
         opened.metrics(99)
+
+
+def test_what_is_wrong_with_the_trials(opened: OpenedExperiment) -> None:
+    diverged = {trial.number for trial in opened.record.trials if trial.outcome is Outcome.DIVERGED}
+    assert diverged
+    assert {finding.trial for finding in opened.health if finding.kind is Kind.DIVERGENCE} == diverged
 
 
 def test_figures(opened: OpenedExperiment) -> None:

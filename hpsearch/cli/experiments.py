@@ -19,26 +19,24 @@ def show(
     """Show an experiment: its trials and how they ended, the best one, its confirmation, what is wrong and its cure."""
     from rich.console import Console
 
-    from hpsearch.experiment.reading import read_evidence, read_experiment, read_resolved
-    from hpsearch.health import digest, examine
+    from hpsearch.experiment.reading import read_experiment, read_resolved
     from hpsearch.report.json_view import show_json
     from hpsearch.report.terminal import show_experiment
+    from hpsearch.watching import digested, examined
 
     folder = experiment_folder(experiment)
     record = read_experiment(folder)
-    findings = examine([read_evidence(folder, trial) for trial in record.trials], record.objective, unit=record.unit)
     if json:
         import json as json_module
 
-        typer.echo(json_module.dumps(show_json(record, health=findings), indent=2))
+        typer.echo(json_module.dumps(show_json(record, health=examined(record)), indent=2))
         return
     shares = None
     if importance:
         from hpsearch.engines.importance import importance as shares_of
 
         shares = shares_of(record, read_resolved(folder)["space"])
-    best = record.best.number if record.best else None
-    Console().print(show_experiment(record, limit=limit, importance=shares, health=digest(findings, best=best)))
+    Console().print(show_experiment(record, limit=limit, importance=shares, health=digested(record)))
 
 
 def watch(

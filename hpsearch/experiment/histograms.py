@@ -11,6 +11,7 @@ equal bins from `low` to `high`; `ratio` is norm of the gradient / (norm of the 
 gradient has `weight` only. The search never reads this file.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,6 +56,16 @@ def gradient_flow(look: Mapping[str, Any]) -> list[Flow]:
         for name, numbers in look["parameters"].items()
         if "gradient" in numbers and "bias" not in name
     ]
+
+
+def gradient_norms(look: Mapping[str, Any]) -> list[tuple[int, str, float]]:
+    """Return (step, parameter, norm of its gradient); NaN or infinity where the gradient holds any."""
+    norms = []
+    for name, numbers in look["parameters"].items():
+        if gradient := numbers.get("gradient"):
+            norm = math.nan if gradient["nan"] else math.inf if gradient["inf"] else float(gradient["norm"])
+            norms.append((int(look["step"]), name, norm))
+    return norms
 
 
 def gradient_warnings(look: Mapping[str, Any], *, large: float = LARGE_GRADIENT) -> list[str]:

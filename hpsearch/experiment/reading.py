@@ -7,6 +7,7 @@ from typing import Any
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import decode_number, read_lines
+from hpsearch.experiment.histograms import gradient_norms, read_histograms
 from hpsearch.experiment.layout import (
     BASELINES_RUN,
     CONFIG,
@@ -128,7 +129,9 @@ def read_evidence(folder: Path, run: RunRecord) -> Evidence:
     job = _read_json(folder / run.run / CONFIG)
     changes = job.get("changes") or ()
     config = changes[-1]["config"] if changes else job.get("config", {})
-    return Evidence(run, rows, config, tuple(_read_json(folder / run.run / UNREAD).get("unread", ())))
+    unread = tuple(_read_json(folder / run.run / UNREAD).get("unread", ()))
+    gradients = tuple(norm for look in read_histograms(folder / run.run) for norm in gradient_norms(look))
+    return Evidence(run, rows, config, unread, gradients)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hpsearch.health.endings import check_ending
 from hpsearch.health.findings import Finding, Kind
-from hpsearch.health.gradients import check_norms
+from hpsearch.health.gradients import check_norms, check_parameters
 from hpsearch.health.losses import check_losses
 from hpsearch.health.thresholds import GUIDES, Thresholds
 from hpsearch.health.trials import check_identical, check_unread
@@ -19,6 +19,7 @@ def examine_trial(
     found = [
         *check_ending(evidence, unit),
         *check_norms(evidence, thresholds, unit),
+        *check_parameters(evidence, thresholds, unit),
         *check_losses(evidence, objective, thresholds, unit),
     ]
     return sorted(found, key=lambda finding: -finding.severity.rank)

@@ -1,5 +1,6 @@
-"""Checks of the gradient norms in a trial's metrics."""
+"""Checks of gradients: the norms in a trial's metrics, and those of single parameters."""
 
+import math
 import statistics
 from collections.abc import Iterator
 
@@ -49,3 +50,21 @@ def check_norms(evidence: Evidence, limits: Thresholds, unit: str) -> Iterator[F
             f"half of the gradient norms are {'above' if middle > limits.healthy_high else 'below'} {figure(middle)}; "
             f"usual are {figure(limits.healthy_low)} to {figure(limits.healthy_high)}",
         )
+
+
+def check_parameters(evidence: Evidence, limits: Thresholds, unit: str) -> Iterator[Finding]:
+    """Yield one finding for the parameters whose gradients are not finite or too large; the first of them is named."""
+    bad = [each for each in evidence.gradients if not abs(each[2]) <= limits.parameter_norm]
+    if not bad:
+        return
+    step, name, norm = bad[0]
+    names = {parameter for _, parameter, _ in bad}
+    others = f"; {len(names) - 1} other parameters have such gradients too" if len(names) > 1 else ""
+    yield Finding(
+        Kind.BAD_PARAMETER_GRADIENTS,
+        Severity.WARNING if all(math.isfinite(norm) for _, _, norm in bad) else Severity.SERIOUS,
+        evidence.run.number,
+        f"the gradient of '{name}' had a norm of {figure(norm)} at {unit} {step}{others}",
+        step=step,
+        advice=advise(Kind.BAD_PARAMETER_GRADIENTS, evidence.config),
+    )

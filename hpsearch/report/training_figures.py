@@ -56,7 +56,8 @@ def draw_range(
     for (name, rate), style in zip(suggestions, ("--", ":"), strict=False):
         if rate is not None:
             axes.axvline(rate, color=ORANGE, ls=style, label=f"{name}: {rate:.2g}")
-    axes.set_ylim(top=min(max(losses), 2.5 * max(smoothed[0], losses[0])) if losses[0] > 0 else None)
+    if losses[0] > 0:  # the last losses of a divergence would flatten everything else
+        axes.set_ylim(top=min(1.05 * max(losses), 2.5 * max(smoothed[0], losses[0])))
     axes.legend(frameon=False)
     return figure
 

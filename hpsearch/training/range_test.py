@@ -16,7 +16,7 @@ from hpsearch.training.settings import TrainSettings
 from hpsearch.training.state import Training, build_training
 from hpsearch.training.task import Batch, Dataset, Splits, Task
 
-SMOOTHING = 0.95
+SMOOTHING = 0.9
 """Weight of the past in the moving average of the losses, whose beginning is corrected as in Adam."""
 DIVERGED = 4.0
 """The test ends where the average rises above so many times its best, counted from 0."""

@@ -1,6 +1,7 @@
 """Reading an experiment back, whole or torn, finished or running, without the libraries that made it (DESIGN 5)."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import ExperimentError
-from hpsearch.experiment.files import write_json
-from hpsearch.experiment.layout import FORMAT_VERSION, LOG, METRICS, RESOLVED
-from hpsearch.experiment.reading import read_experiment, read_metrics, read_resolved
-from hpsearch.records import Change, ExperimentRecord
+from hpsearch.experiment.files import append_json_line, write_json
+from hpsearch.experiment.histograms import write_histograms
+from hpsearch.experiment.layout import CONFIG, FORMAT_VERSION, LOG, METRICS, RESOLVED
+from hpsearch.experiment.reading import read_evidence, read_experiment, read_metrics, read_resolved
+from hpsearch.records import Change, Evidence, ExperimentRecord, RunRecord
 from tests.experiment_factory import GrowingExperiment, grow_confirmation, grow_search
 
 
@@ -117,7 +119,7 @@ def test_reading_loads_none_of_the_libraries_that_made_it(folder: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from hpsearch.experiment.reading import read_experiment, read_metrics
+from hpsearch.experiment.reading import read_evidence, read_experiment, read_metrics
 record = read_experiment(Path({str(folder)!r}))
 assert len(record.trials) == 4 and read_metrics(Path({str(folder)!r}), "trials/0000")
 import hpsearch.experiment.files, hpsearch.experiment.lock, hpsearch.experiment.log, hpsearch.experiment.provenance
@@ -153,3 +155,18 @@ def test_a_copy_has_the_history_and_the_changes_of_its_donor_up_to_then(tmp_path
     assert (copy.params, copy.seed, copy.value, copy.step) == (third, 100, 0.7, 3)
     assert donor.changes == (*copy.changes, Change(3, "trials/0001", third, second))
     assert (donor.run, donor.number, donor.params, donor.history) == ("trials/0000", 0, second, copy.history)
+
+
+def test_the_evidence_has_rows_configuration_and_gradients_of_single_parameters(tmp_path: Path) -> None:
+    run = RunRecord("trials/0000", 0, {}, seed=1)
+    assert read_evidence(tmp_path, run) == Evidence(run)
+    folder = tmp_path / run.run
+    gradient = {"norm": 3.0, "nan": 0, "inf": 0}
+    parameters = {"a": {"gradient": gradient}, "b": {"gradient": {**gradient, "inf": 2}}, "frozen": {"weight": {}}}
+    write_histograms(folder, 4, parameters)
+    write_json(folder / CONFIG, {"config": {"width": 1}, "changes": [{"config": {"width": 2}}]})
+    append_json_line(folder / METRICS, {"step": 1, "train/loss": 0.5})
+    evidence = read_evidence(tmp_path, run)
+    assert evidence.gradients == ((4, "a", 3.0), (4, "b", math.inf))
+    assert evidence.config == {"width": 2}
+    assert evidence.rows == ({"step": 1, "train/loss": 0.5},)

@@ -155,3 +155,16 @@ def test_the_digest_prefers_the_best_trial_and_counts_the_others() -> None:
     assert [each.finding.kind for each in found][:2] == [Kind.DIVERGENCE, Kind.OVER_FITTING]
     (over,) = [each for each in found if each.finding.kind is Kind.OVER_FITTING]
     assert (over.finding.trial, over.trials) == (2, (0, 1, 2))
+
+
+def test_gradients_of_single_parameters() -> None:
+    fine = replace(trial(), gradients=((1, "head.weight", 99.0), (1, "body.weight", 0.0)))
+    assert kinds(fine) == set()
+    large = replace(trial(), gradients=((1, "head.weight", 1.0), (2, "head.weight", 101.0), (2, "body.weight", 500.0)))
+    (finding,) = examine_trial(large, LOSS)
+    assert (finding.kind, finding.severity, finding.step) == (Kind.BAD_PARAMETER_GRADIENTS, Severity.WARNING, 2)
+    assert "'head.weight' had a norm of 101 at epoch 2; 1 other" in finding.sentence
+    assert kinds(large, parameter_norm=1000.0) == set()
+    for bad in (math.nan, math.inf):
+        (finding,) = examine_trial(replace(trial(), gradients=((3, "head.weight", bad),)), LOSS)
+        assert finding.severity is Severity.SERIOUS
