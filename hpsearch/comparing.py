@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,7 @@ from hpsearch.compare import Comparison, compare_runs
 from hpsearch.compare.metric_choice import choose_goal, choose_metric
 from hpsearch.engines.importance import importance
 from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.experiment.layout import is_experiment
-from hpsearch.experiment.reading import read_experiment, read_resolved
+from hpsearch.experiment.reading import read_resolved
 from hpsearch.readers.shelf import Found, read_sources
 from hpsearch.report.comparison.files import FORMATS, write_report
 from hpsearch.report.comparison.gallery import Evidence
@@ -42,8 +42,16 @@ class ComparedRuns:
     """A comparison with the runs behind it; `found` says what was read and by which reader."""
 
     comparison: Comparison
-    evidence: Evidence
     found: Found
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What a report is made of; the importance of parameters takes a moment with thousands of trials."""
+        shares = {
+            record.name: importance(record, read_resolved(Path(record.folder))["space"])
+            for record in self.found.experiments
+        }
+        return Evidence(self.comparison, self.found.runs, shares)
 
     def write(self, folder: str | Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
         """Write the report. Errors: UnknownNameError; HpsearchError when the folder cannot be written."""
@@ -84,13 +92,7 @@ def compare_sources(sources: Sequence[str | Path], request: Request) -> Compared
         stochastic_order=request.stochastic_order,
         seed=request.seed,
     )
-    return ComparedRuns(comparison, Evidence(comparison, found.runs, _importance(found)), found)
-
-
-def _importance(found: Found) -> dict[str, dict[str, float]]:
-    """Return the importance of the parameters of each of hpsearch's own searches."""
-    folders = [Path(place) for place, reader in found.readers if reader == "hpsearch" and is_experiment(Path(place))]
-    return {folder.name: importance(read_experiment(folder), read_resolved(folder)["space"]) for folder in folders}
+    return ComparedRuns(comparison, found)
 
 
 def report_folder(sources: Sequence[str | Path]) -> Path:

@@ -68,7 +68,7 @@ def compare(
     for warning in compared.found.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if json:
-        typer.echo(compare_json(compared.evidence), nl=False)
+        typer.echo(compare_json(compared.comparison), nl=False)
         return
     Console().print(show_comparison(compared.comparison))
     folder = out or report_folder(sources)

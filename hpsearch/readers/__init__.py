@@ -12,20 +12,22 @@ is `dropped` with the reason, never a silent gap.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hpsearch.records import FinishedRun, Goal
+from hpsearch.records import ExperimentRecord, FinishedRun, Goal
 
 
 @dataclass(frozen=True)
 class Reading:
     """What was found: the runs, the `goals` that the origin itself tells, and warnings.
 
-    `main` is the metric that the origin says it is about, such as the objective of a search.
+    `main` is the metric that the origin says it is about, such as the objective of a search. `record` is the experiment
+    as a whole, where it is one of hpsearch's own.
     """
 
     runs: tuple[FinishedRun, ...] = ()
     goals: Mapping[str, Goal] = field(default_factory=dict)
     main: str | None = None
     warnings: tuple[str, ...] = ()
+    record: ExperimentRecord | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from hpsearch.readers import (
     tensorboard,
     wandb_offline,
 )
-from hpsearch.records import FinishedRun, Goal
+from hpsearch.records import ExperimentRecord, FinishedRun, Goal
 
 READERS: dict[str, Any] = {
     "hpsearch": hpsearch_experiment,
@@ -42,13 +42,17 @@ _DEEPEST = 4
 
 @dataclass(frozen=True)
 class Found:
-    """What a set of sources holds; `readers` says which reader read which source."""
+    """What a set of sources holds.
+
+    `readers` says which reader read which source; `experiments` are hpsearch's own as wholes.
+    """
 
     runs: tuple[FinishedRun, ...]
     goals: dict[str, Goal]
     main: tuple[str, ...]
     warnings: tuple[str, ...]
     readers: tuple[tuple[str, str], ...]
+    experiments: tuple[ExperimentRecord, ...]
 
 
 def read_sources(sources: Sequence[str], *, metric: str | None = None, wide: str | None = None) -> Found:
@@ -64,6 +68,7 @@ def read_sources(sources: Sequence[str], *, metric: str | None = None, wide: str
         main=tuple(dict.fromkeys(reading.main for _, _, reading in parts if reading.main)),
         warnings=tuple(dict.fromkeys(warning for _, _, reading in parts for warning in reading.warnings)),
         readers=tuple((source, name) for source, name, _ in parts),
+        experiments=tuple(reading.record for _, _, reading in parts if reading.record is not None),
     )
 
 

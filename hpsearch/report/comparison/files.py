@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib import rc_context
 
+from hpsearch.compare import Comparison
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.report.comparison.csv_files import as_csv
 from hpsearch.report.comparison.gallery import Evidence, gallery
@@ -36,12 +37,12 @@ def _csv(evidence: Evidence) -> Written:
 
 
 def _json(evidence: Evidence) -> Written:
-    return {"compare.json": compare_json(evidence)}
+    return {"compare.json": compare_json(evidence.comparison)}
 
 
-def compare_json(evidence: Evidence) -> str:
+def compare_json(comparison: Comparison) -> str:
     """Return compare.json (DESIGN 7)."""
-    return json.dumps(evidence.comparison.to_json(), indent=2, allow_nan=False) + "\n"
+    return json.dumps(comparison.to_json(), indent=2, allow_nan=False) + "\n"
 
 
 FORMATS: dict[str, Callable[[Evidence], Written]] = {
