@@ -18,6 +18,7 @@ STRENGTHS = (1.0, 10.0, 100.0)
 
 def baseline_scores(train: TextData, val: TextData, scored: TextData) -> dict[str, Mapping[str, float]]:
     """Return each method's scores on the part `scored`; the methods learn from `train` and choose on `val`."""
+    train, val, scored = (part.of_main_task() for part in (train, val, scored))
     labels = _labels(scored)
     return {
         "majority": classification_scores(_frequencies(train, len(scored)), labels),

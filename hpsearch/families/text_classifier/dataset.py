@@ -1,7 +1,7 @@
 """A part of the labelled texts as a Dataset: rows of word numbers, padded to the longest text of the batch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,9 +26,21 @@ class TextData:
     classes: Mapping[str, tuple[str, ...]]
     """The names of the classes of each task, the main one first."""
     vocabulary: int
+    fingerprint: int = 0
+    """Tells vocabularies and classes apart."""
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def of_main_task(self) -> "TextData":
+        """Return the examples that have a label for the main task."""
+        chosen: list[int] = np.flatnonzero(self.labels[:, 0] != NO_LABEL).tolist()
+        return replace(
+            self,
+            texts=[self.texts[index] for index in chosen],
+            tokens=[self.tokens[index] for index in chosen],
+            labels=self.labels[chosen],
+        )
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """Return tokens (B, longest), the length of each row (B,), labels (B, tasks) and the examples' numbers (B,)."""

@@ -21,6 +21,9 @@ class TextClassification(Family[TextConfig]):
         "loss": Goal.MINIMIZE,
         "accuracy": Goal.MAXIMIZE,
         "macro_f1": Goal.MAXIMIZE,
+        "auxiliary_loss": Goal.MINIMIZE,  # these three with a second task only
+        "auxiliary_accuracy": Goal.MAXIMIZE,
+        "auxiliary_macro_f1": Goal.MAXIMIZE,
     }
 
     def load(self, data: DataSettings, split: "Split", seed: int) -> "TextData":

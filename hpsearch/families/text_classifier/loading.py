@@ -1,51 +1,134 @@
 """From the data settings to one encoded part of the texts."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hpsearch.data.folds import stratified_parts
 from hpsearch.data.labelled_text import CORPORA, LabelledTexts
+from hpsearch.data.text_augmentation import augmented_copies
+from hpsearch.data.text_files import read_labelled
+from hpsearch.data.text_leakage import without_leakage, without_repeats
+from hpsearch.data.wordnet import read_synonyms
 from hpsearch.data.words import WordVocabulary, split_words
+from hpsearch.errors import DataError
 from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
 from hpsearch.families.text_classifier.settings import DataSettings
 from hpsearch.training.task import Split
 
+_NEED_SYNONYMS = {"synonym_replacement", "random_insertion"}
+
 
 def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
     """Return one part, encoded by the vocabulary of the training part. Errors: DataError."""
-    train, wanted = read_parts(settings, split, seed)
+    train = _augmented(read_part(settings, "train", seed), settings, seed)
+    part = train if split == "train" else read_part(settings, split, seed)
+    if split != "train":
+        learned = {*train.texts, *(read_part(settings, "val", seed).texts if split == "test" else ())}
+        part = without_leakage(part, learned, name=split, drop=settings.leaked == "drop")
     words = settings.tokenizer
     vocabulary = WordVocabulary.of(
         (split_words(text, lowercase=words.lowercase) for text in train.texts),
         size=words.size,
         minimum_count=words.minimum_count,
     )
-    classes = class_names(train.labels)
-    numbers = {name: number for number, name in enumerate(classes)}
+    classes = {"label": class_names(train.labels)}
+    columns = [encode_labels(part.labels, classes["label"], split)]
+    if train.auxiliary is not None and part.auxiliary is not None:
+        classes["auxiliary"] = class_names(train.auxiliary)
+        columns.append(encode_labels(part.auxiliary, classes["auxiliary"], split))
     return TextData(
-        texts=wanted.texts,
+        texts=part.texts,
         tokens=[
             vocabulary.encode(split_words(text, lowercase=words.lowercase)[: settings.max_length])
-            for text in wanted.texts
+            for text in part.texts
         ],
-        labels=np.array([[NO_LABEL if name is None else numbers[name]] for name in wanted.labels], dtype=np.int64),
-        classes={"label": classes},
+        labels=np.stack(columns, axis=1),
+        classes=classes,
         vocabulary=vocabulary.size,
+        fingerprint=_fingerprint(vocabulary.words, *classes.values()),
     )
 
 
-def read_parts(settings: DataSettings, split: Split, seed: int) -> tuple[LabelledTexts, LabelledTexts]:
-    """Return the training part and the part `split`."""
-    corpus = CORPORA[settings.corpus]()
+def read_part(settings: DataSettings, split: Split, seed: int) -> LabelledTexts:
+    """Return the texts of one part, those of the second task behind the others; other parts' own files stay closed."""
+    own = {"val": settings.val_path, "test": settings.test_path}
+    path, second = own.get(split), settings.auxiliary
+    column = None if second is None else second.label_column
+    part = (
+        _read(settings, path, column) if path else _drawn(settings, _read(settings, settings.path, column), split, seed)
+    )
+    if second is None or second.path is None:
+        return part
+    other = read_labelled(second.path, text_column=settings.text_column, label_column=second.label_column)
+    other = _drawn(settings, other, split, seed, whole=False)
+    return LabelledTexts(
+        part.texts + other.texts,
+        part.labels + (None,) * len(other),
+        (None,) * len(part) + other.labels,
+    )
+
+
+def _read(settings: DataSettings, path: str | None, auxiliary: str | None) -> LabelledTexts:
+    if path is None:
+        return CORPORA[settings.corpus]()
+    separate = settings.auxiliary is not None and settings.auxiliary.path is not None
+    return read_labelled(
+        path,
+        text_column=settings.text_column,
+        label_column=settings.label_column,
+        auxiliary_column=None if separate else auxiliary,
+    )
+
+
+def _drawn(
+    settings: DataSettings, texts: LabelledTexts, split: Split, seed: int, *, whole: bool = True
+) -> LabelledTexts:
+    """Return a part of texts that are divided; `whole` says that parts with files of their own take nothing."""
+    if settings.leaked == "drop":
+        texts = without_repeats(texts)
+    if whole and settings.val_path and settings.test_path:
+        return texts
     parts = stratified_parts(
-        [str(label) for label in corpus.labels],
+        [label or "" for label in texts.labels],
         val_fraction=settings.val_fraction,
         test_fraction=settings.test_fraction,
         seed=seed,
         folds=settings.folds,
     )
-    return corpus.part(parts["train"]), corpus.part(parts[split])
+    indices = parts[split]
+    if whole and split == "train":
+        for name, path in (("val", settings.val_path), ("test", settings.test_path)):
+            indices = np.union1d(indices, parts[name]) if path else indices
+    return texts.part(indices)
+
+
+def _augmented(train: LabelledTexts, settings: DataSettings, seed: int) -> LabelledTexts:
+    """Return the training texts and behind them their changed copies."""
+    chosen = settings.augmentation
+    if chosen is None:
+        return train
+    synonyms = read_synonyms(chosen.wordnet) if _NEED_SYNONYMS & set(chosen.techniques) else {}
+    copies = [
+        copy
+        for number, text in enumerate(train.texts)
+        for copy in augmented_copies(
+            text,
+            techniques=chosen.techniques,
+            probability=chosen.probability,
+            copies=chosen.factor,
+            synonyms=synonyms,
+            seed=(seed, number),
+        )
+    ]
+    sources = train.part(np.repeat(np.arange(len(train)), chosen.factor))
+    return LabelledTexts(
+        train.texts + tuple(copies),
+        train.labels + sources.labels,
+        None if train.auxiliary is None else train.auxiliary + (sources.auxiliary or ()),
+    )
 
 
 def class_names(labels: Sequence[str | None]) -> tuple[str, ...]:
@@ -53,3 +136,18 @@ def class_names(labels: Sequence[str | None]) -> tuple[str, ...]:
     names = {label for label in labels if label is not None}
     whole = all(name.removeprefix("-").isdecimal() for name in names)
     return tuple(sorted(names, key=lambda name: (int(name), name) if whole else (0, name)))
+
+
+def encode_labels(labels: Sequence[str | None], classes: Sequence[str], split: Split) -> NDArray[np.int64]:
+    """Return the number of each label's class, or NO_LABEL. Errors: DataError for a class that training lacks."""
+    numbers: dict[str | None, int] = {name: number for number, name in enumerate(classes)}
+    numbers[None] = NO_LABEL
+    unknown = sorted({label for label in labels if label is not None} - set(classes))
+    if unknown:
+        raise DataError(f"the {split} part has the class '{unknown[0]}', of which training has no example")
+    return np.array([numbers[label] for label in labels], dtype=np.int64)
+
+
+def _fingerprint(*names: Sequence[str]) -> int:
+    """Return a number that tells vocabularies and classes apart."""
+    return int.from_bytes(sha256(repr(names).encode()).digest()[:7], "big")

@@ -14,8 +14,14 @@ from hpsearch.families.text_classifier.transformer import TransformerEncoder
 class TextClassifier(nn.Module):
     """Logits of the classes; those of several tasks, which share the encoder, stand one behind the other."""
 
-    def __init__(self, settings: ModelSettings, *, vocabulary: int, max_length: int, classes: Sequence[int]) -> None:
+    fingerprint: Tensor
+    """Tells for which vocabulary and classes the weights are."""
+
+    def __init__(
+        self, settings: ModelSettings, *, vocabulary: int, max_length: int, classes: Sequence[int], fingerprint: int = 0
+    ) -> None:
         super().__init__()
+        self.register_buffer("fingerprint", torch.tensor(fingerprint))
         chosen, max_norm = settings.architecture, None
         self.encoder: ConvolutionalEncoder | TransformerEncoder
         if isinstance(chosen, CNN):

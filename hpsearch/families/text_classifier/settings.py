@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from hpsearch.data.folds import Folds
+from hpsearch.data.text_augmentation import TECHNIQUES, Technique
 from hpsearch.families import FamilyConfig
 from hpsearch.families.text_classifier.model_settings import ModelSettings
 from hpsearch.settings import UNFOLD, Option, Settings
@@ -22,9 +23,66 @@ class Words(Option):
     lowercase: bool = True
 
 
+class Augmentation(Settings):
+    """Easy data augmentation (Wei and Zou 2019), once and for the training part only, after the texts are divided."""
+
+    techniques: tuple[Technique, ...] = Field(default=TECHNIQUES, min_length=1)
+    probability: float = Field(default=0.1, gt=0, le=1)
+    """The fraction of a text's words that a technique changes."""
+    factor: int = Field(default=1, ge=1)
+    """Changed copies of each text."""
+    wordnet: str = "/usr/share/wordnet"
+    """The folder of WordNet's data files, from which synonyms come; Debian's package wordnet-base puts them here."""
+
+
+class Auxiliary(Settings):
+    """A second classification task: another column of the same file, or a file of its own."""
+
+    label_column: str = "auxiliary"
+    path: str | None = None
+    """A file of other texts with `text_column` and this label; the smaller of the two training parts is repeated."""
+
+
+class Distillation(Settings):
+    """Learning from a trained classifier too (Hinton, Vinyals and Dean 2015).
+
+    The loss is alpha T^2 KL(teacher at T || student at T) + (1 - alpha) cross-entropy: `alpha` weighs the teacher.
+    """
+
+    teacher: str
+    """The folder of a trial or replicate of this family with the same data: it holds config.json and best.pt."""
+    temperature: float = Field(default=4.0, gt=0)
+    alpha: float = Field(default=0.7, ge=0, le=1)
+
+
+class Curriculum(Settings):
+    """Easy examples first (Bengio et al. 2009): the fraction of the training part rises in a line over the epochs."""
+
+    initial: float = Field(default=0.3, gt=0, le=1)
+    final: float = Field(default=1.0, gt=0, le=1)
+    """The fraction at the last epoch."""
+    difficulty: Literal["length", "teacher_loss"] = "length"
+    """The words of a text, or the cross-entropy of the distillation's teacher on it."""
+
+
 class DataSettings(Settings):
     """The labelled texts, and how they are divided and cut."""
 
+    path: str | None = None
+    """A file of labelled texts in place of `corpus`: .json, .jsonl, .csv or .tsv. Divided, unless there is `val_path`
+    or `test_path`."""
+    val_path: str | None = None
+    test_path: str | None = None
+    """Files of their own for validation and test; the part that has none is drawn from `path`."""
+    text_column: str = "text"
+    label_column: str = "label"
+    auxiliary: Auxiliary | None = None
+    """A second task that shares the encoder."""
+    leaked: Literal["keep", "drop"] = "keep"
+    """What becomes of validation and test texts that also stand in the training data, case and white space apart; with
+    `drop`, texts that stand twice in a file are kept once before it is divided, too."""
+    augmentation: Augmentation | None = None
+    """Changed copies of the training texts, beside them."""
     corpus: Literal["docstrings"] = "docstrings"
     """Texts that need no file. `docstrings`: which of 16 topics of Python's standard library a docstring belongs to."""
     val_fraction: float = Field(default=0.1, gt=0, lt=1)
@@ -40,11 +98,19 @@ class DataSettings(Settings):
     def _something_is_left_for_training(self) -> "DataSettings":
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError("val_fraction + test_fraction must be below 1, so that something is left for training")
+        if self.path is None and (self.val_path or self.test_path or self.auxiliary):
+            raise ValueError("val_path, test_path and auxiliary need a path")
+        if self.folds and self.test_path:
+            raise ValueError("with folds the test part is a fold of the path: leave test_path out")
         return self
 
 
 class LossSettings(Settings):
     """The cross-entropy's variants."""
+
+    task_weight: float = Field(default=0.7, ge=0)
+    auxiliary_weight: float = Field(default=0.3, ge=0)
+    """Weights of the two tasks' losses; without a second task the first has weight 1."""
 
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """The fraction of each target that is spread over all classes (Szegedy et al. 2016)."""
@@ -66,4 +132,12 @@ class TextConfig(FamilyConfig):
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
     loss: LossSettings = LossSettings()
+    distillation: Distillation | None = None
+    curriculum: Curriculum | None = None
     train: TextTrainSettings = TextTrainSettings()
+
+    @model_validator(mode="after")
+    def _difficulty_can_be_told(self) -> "TextConfig":
+        if self.curriculum and self.curriculum.difficulty == "teacher_loss" and self.distillation is None:
+            raise ValueError("difficulty teacher_loss needs a distillation with its teacher")
+        return self

@@ -1,6 +1,6 @@
 """One training of a text classifier: its network, loss and scores."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hpsearch.families.text_classifier.curriculum import curriculum_fraction, easiest, interleaved
 from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
 from hpsearch.families.text_classifier.model_settings import Transformer
 from hpsearch.families.text_classifier.network import TextClassifier
 from hpsearch.families.text_classifier.scores import classification_scores
 from hpsearch.families.text_classifier.settings import TextConfig
+from hpsearch.families.text_classifier.teacher import distillation_loss, teacher_logits
 from hpsearch.training.task import Batch, Forward, Task
 
 
@@ -27,7 +29,13 @@ class TextTask(Task):
             _class_weights(train.labels[:, number], size, balanced=config.loss.class_weights == "balanced")
             for number, size in enumerate(self._classes)
         ]
-        self.scalars: Mapping[str, float] = {"label_smoothing": config.loss.label_smoothing}
+        self.scalars: dict[str, float] = {"label_smoothing": config.loss.label_smoothing}
+        if len(self._classes) > 1:
+            self.scalars |= {"label": config.loss.task_weight, "auxiliary": config.loss.auxiliary_weight}
+        self._teacher: Tensor | None = None
+        if config.distillation is not None:
+            self._teacher = teacher_logits(config.distillation.teacher, train, max_length=config.data.max_length)
+            self.scalars |= {"temperature": config.distillation.temperature, "alpha": config.distillation.alpha}
 
     def build_model(self) -> nn.Module:
         """Return a new network for the training part's vocabulary and classes."""
@@ -36,21 +44,68 @@ class TextTask(Task):
             vocabulary=self._train.vocabulary,
             max_length=self._config.data.max_length,
             classes=self._classes,
+            fingerprint=self._train.fingerprint,
         )
 
     def loss(self, forward: Forward, batch: Batch, scalars: Mapping[str, float | Tensor]) -> Mapping[str, Tensor]:
-        """Return the mean over the examples of the smoothed, class-weighted cross-entropy in nats."""
+        """Return the smoothed, class-weighted cross-entropy of a training batch in nats, a mean over its examples.
+
+        With two tasks it is the weighted sum of theirs; with a teacher, alpha times the distillation's loss and
+        (1 - alpha) times that. The parts stand beside it.
+        """
         logits = self._logits(forward, batch)
-        labels = batch["labels"][:, 0]
-        return {"loss": cross_entropy(logits[0], labels, self._weights[0], scalars["label_smoothing"])}
+        parts = {
+            name: cross_entropy(logits[task], batch["labels"][:, task], self._weights[task], scalars["label_smoothing"])
+            for task, name in enumerate(self._train.classes)
+        }
+        if len(parts) == 1:
+            loss = parts.pop("label")
+        else:
+            loss = scalars["label"] * parts["label"] + scalars["auxiliary"] * parts["auxiliary"]
+        if self._teacher is not None:
+            teacher = self._teacher[batch["number"].cpu()].to(loss.device)[:, : self._classes[0]]
+            parts["distillation"] = distillation_loss(logits[0], teacher, temperature=scalars["temperature"])
+            loss = scalars["alpha"] * parts["distillation"] + (1 - scalars["alpha"]) * loss
+        return {"loss": loss, **parts}
 
     def evaluate(self, forward: Forward, batches: Iterable[Batch]) -> Mapping[str, float]:
-        """Return the plain cross-entropy, the accuracy and the macro F1."""
-        outputs, labels = [], []
+        """Return the plain cross-entropy, accuracy and macro F1, and those of a second task as `auxiliary_...`."""
+        outputs: list[list[Tensor]] = [[] for _ in self._classes]
+        labels = []
         for batch in batches:
-            outputs.append(self._logits(forward, batch)[0].double().log_softmax(dim=-1).cpu())
-            labels.append(batch["labels"][:, 0].cpu())
-        return classification_scores(torch.cat(outputs).numpy(), torch.cat(labels).numpy().astype(np.int64))
+            for rows, logits in zip(outputs, self._logits(forward, batch), strict=True):
+                rows.append(logits.double().log_softmax(dim=-1).cpu())
+            labels.append(batch["labels"].cpu())
+        truth = torch.cat(labels).numpy().astype(np.int64)
+        scores: dict[str, float] = {}
+        for task, (prefix, rows) in enumerate(zip(("", "auxiliary_"), outputs, strict=False)):
+            known = truth[:, task] != NO_LABEL
+            if known.any():
+                found = classification_scores(torch.cat(rows).numpy()[known], truth[known, task])
+                scores |= {prefix + name: value for name, value in found.items()}
+        return scores
+
+    def examples(self, epoch: int, epochs: int) -> Sequence[int] | None:
+        """Return the examples of an epoch: the curriculum's, and both tasks equally often; None for all."""
+        curriculum, data = self._config.curriculum, self._config.data
+        separate = data.auxiliary is not None and data.auxiliary.path is not None
+        if curriculum is None and not separate:
+            return None
+        chosen = np.arange(len(self._train))
+        if curriculum is not None:
+            chosen = easiest(self._difficulty(), curriculum_fraction(curriculum, epoch, epochs))
+        found: list[int] = (interleaved(chosen, self._train.labels) if separate else chosen).tolist()
+        return found
+
+    def _difficulty(self) -> NDArray[np.float64]:
+        """Return how hard each training example is."""
+        by_length = self._config.curriculum is not None and self._config.curriculum.difficulty == "length"
+        if by_length or self._teacher is None:  # the settings see to it that there is a teacher where one is asked for
+            return np.array([len(row) for row in self._train.tokens], dtype=np.float64)
+        labels = torch.from_numpy(self._train.labels[:, 0])
+        logits = self._teacher[:, : self._classes[0]]
+        losses = functional.cross_entropy(logits, labels, ignore_index=NO_LABEL, reduction="none")
+        return losses.double().numpy()
 
     def rate_scale(self, parameter: str) -> float:
         """Return the factor on a parameter's rate: `layer_decay` once for each layer between it and the classifier."""

@@ -1,0 +1,89 @@
+"""Easy data augmentation (Wei and Zou, EDA, EMNLP 2019): four ways to change the words of a text. Needs no torch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, get_args
+
+import numpy as np
+
+from hpsearch.data.words import split_words
+
+Technique = Literal["synonym_replacement", "random_insertion", "random_swap", "random_deletion"]
+TECHNIQUES: tuple[Technique, ...] = get_args(Technique)
+Synonyms = Mapping[str, Sequence[str]]
+
+_STOP_WORDS = """
+a an and are as at be been but by can could did do does for from had has have he her him his how i if in into is it its
+me my no nor not of on or our out she should so some such than that the their them then there these they this those to
+too up was we were what when where which while who whom why will with would you your
+"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
+"""Words without a meaning of their own, which are not replaced."""
+
+_TRIES = 10
+
+
+def augmented_copies(
+    text: str,
+    *,
+    techniques: Sequence[Technique],
+    probability: float,
+    copies: int,
+    synonyms: Synonyms,
+    seed: Sequence[int],
+) -> list[str]:
+    """Return changed copies of a text, its words set apart by spaces.
+
+    Each technique makes int(copies / techniques) + 1 candidates, of which `copies` are drawn. Replacement, insertion
+    and swap change n = max(1, int(probability x words)) places; deletion drops each word with the probability.
+    """
+    generator = np.random.default_rng(seed)
+    words = split_words(text, lowercase=False)
+    if not words:
+        return [text] * copies
+    n = max(1, int(probability * len(words)))
+    changes: Mapping[str, Callable[[], list[str]]] = {
+        "synonym_replacement": lambda: replace_by_synonyms(words, n, synonyms, generator),
+        "random_insertion": lambda: insert_synonyms(words, n, synonyms, generator),
+        "random_swap": lambda: swap_words(words, n, generator),
+        "random_deletion": lambda: delete_words(words, probability, generator),
+    }
+    candidates = [changes[name]() for name in techniques for _ in range(copies // len(techniques) + 1)]
+    return [" ".join(candidates[index]) for index in generator.permutation(len(candidates))[:copies]]
+
+
+def replace_by_synonyms(words: Sequence[str], n: int, synonyms: Synonyms, generator: np.random.Generator) -> list[str]:
+    """Return the words with n different ones, stop words apart, replaced by a random synonym wherever they stand."""
+    candidates = sorted({word for word in words if word.lower() not in STOP_WORDS and word.lower() in synonyms})
+    chosen = generator.permutation(len(candidates))[:n]
+    new = {candidates[index]: _any(synonyms[candidates[index].lower()], generator) for index in chosen}
+    return [new.get(word, word) for word in words]
+
+
+def insert_synonyms(words: Sequence[str], n: int, synonyms: Synonyms, generator: np.random.Generator) -> list[str]:
+    """Return the words with n more: a synonym of a random one at a random place; fewer where ten tries find none."""
+    changed = list(words)
+    for _ in range(n):
+        tried = (_any(changed, generator).lower() for _ in range(_TRIES))
+        word = next((word for word in tried if word in synonyms), None)
+        if word is not None:
+            changed.insert(int(generator.integers(len(changed) + 1)), _any(synonyms[word], generator))
+    return changed
+
+
+def swap_words(words: Sequence[str], n: int, generator: np.random.Generator) -> list[str]:
+    """Return the words after n swaps of two at different places; a single word stays as it is."""
+    changed = list(words)
+    for _ in range(n if len(words) > 1 else 0):
+        first, second = generator.choice(len(changed), size=2, replace=False)
+        changed[first], changed[second] = changed[second], changed[first]
+    return changed
+
+
+def delete_words(words: Sequence[str], probability: float, generator: np.random.Generator) -> list[str]:
+    """Return the words without each one that the probability drops; at least one, at random, is left."""
+    kept = [word for word, chance in zip(words, generator.random(len(words)), strict=True) if chance >= probability]
+    return kept or [_any(words, generator)]
+
+
+def _any(words: Sequence[str], generator: np.random.Generator) -> str:
+    return words[int(generator.integers(len(words)))]
