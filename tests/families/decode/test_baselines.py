@@ -51,6 +51,7 @@ def test_the_error_of_a_fit_is_near_its_bound():
     assert 0.8 * bound < np.std(errors) < 1.7 * bound
 
 
+@pytest.mark.slow
 def test_sparse_and_bright_molecules_are_found():
     sparse = config(emitters={"per_frame": 1.5, "depth": [-300, 300]}, background=[10, 20], labelled_photons=2000)
     data = Decode().load(sparse.data, "test", 0)
