@@ -51,6 +51,7 @@ class Arm:
     dropped: tuple[DroppedRun, ...] = ()
     ended_badly: int = 0
     configurations: int = 1
+    read_at: int | None = None
     cells: Cells = field(default_factory=dict)
 
     @property
@@ -60,7 +61,9 @@ class Arm:
 
     @property
     def steps(self) -> int | None:
-        """How long each run was trained, if that is known and one number."""
+        """The budget of the values: the step at which all were read, or how long each run was trained if that is one."""
+        if self.read_at is not None:
+            return self.read_at
         lengths = {_length(each.run) for each in self.observations}
         return next(iter(lengths)) if len(lengths) == 1 else None
 
@@ -135,7 +138,9 @@ def _arm(name: str, runs: Iterable[FinishedRun], *, metric: str, by: str | None,
         configurations = max(len({each.configuration for each in kept[False]}), 1)
         kept[False] = [replace(each, configuration="") for each in kept[False]]
     observations, duplicates = _without_duplicates(kept[False])
-    return Arm(name, observations, tuple(kept[True]), (*dropped, *duplicates), ended_badly, configurations)
+    return Arm(
+        name, observations, tuple(kept[True]), (*dropped, *duplicates), ended_badly, configurations, read_at=step
+    )
 
 
 def _why_dropped(run: FinishedRun, metric: str, step: int | None) -> str | None:

@@ -1,0 +1,95 @@
+"""What is grouped, paired and refused: baselines without a seed, groups by a parameter, budgets, mistakes."""
+
+from array import array
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hpsearch.compare.conclusion import conclude
+from hpsearch.compare.pair_result import Verdict
+from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.records import Series
+from tests.compare.arms import METRIC, compare, run, seeds
+
+OLD, NEW = [0.900, 0.912, 0.895, 0.921, 0.907], [0.921, 0.928, 0.917, 0.944, 0.925]
+
+
+def test_a_baseline_without_a_seed_stands_against_every_run() -> None:
+    (pair,) = compare([*seeds("new", NEW), run("linear", 0.9, deterministic=True)]).pairs
+    other = stats.ttest_1samp(NEW, 0.9)
+    assert (pair.n, pair.statistic, pair.p) == (5, pytest.approx(other.statistic), pytest.approx(other.pvalue))
+    assert "linear has no seed: its one value stands against every run of new" in pair.notes
+
+
+def test_groups_by_a_parameter_are_paired_over_the_other_settings() -> None:
+    runs = [
+        run(
+            "e",
+            0.8 + 0.01 * seed + 0.1 * (width == 64) + 0.02 * (rnn == "lstm"),
+            seed=seed,
+            params={"w": width, "rnn": rnn},
+        )
+        for seed in range(3)
+        for width in (32, 64)
+        for rnn in ("lstm", "gru")
+    ]
+    (pair,) = compare(runs, by="rnn").pairs
+    assert (pair.a, pair.b, pair.n) == ("rnn=lstm", "rnn=gru", 3)
+    assert pair.differences == pytest.approx([0.02] * 3)
+    assert pair.a_values == pytest.approx([0.87, 0.88, 0.89])
+    (alone,) = compare(runs).experiments
+    assert alone.n == 3
+    assert "with other parameters: --by tells them apart" in alone.runs_dropped[0].why
+
+
+def test_confirmed_trials_of_one_experiment_are_arms_of_their_own() -> None:
+    runs = seeds("e", OLD, trial=0) + seeds("e", NEW, trial=3)
+    assert [each.name for each in compare(runs).experiments] == ["e (trial 0)", "e (trial 3)"]
+
+
+def test_values_of_different_budgets_are_not_tested_but_at_a_common_step() -> None:
+    def curve(value: float) -> dict[str, Series]:
+        return {METRIC: Series(array("q", [10, 20]), array("d", [value, value + 0.5]))}
+
+    short = [run("short", v, seed=i, steps=10, histories=curve(v)) for i, v in enumerate(OLD)]
+    long = [run("long", v, seed=i, steps=20, histories=curve(v - 0.1)) for i, v in enumerate(NEW)]
+    (pair,) = compare(short + long).pairs
+    assert (pair.p, pair.verdict) == (None, Verdict.NOT_TESTABLE)
+    assert "the same budget" in pair.notes[-1]
+    (same,) = compare(short + long, step=10).pairs
+    assert same.test == "paired t"
+    assert same.a_values == pytest.approx(OLD)
+    assert same.b_values == pytest.approx(np.subtract(NEW, 0.1))
+
+
+def test_keys_of_different_origins_are_the_same_seed() -> None:
+    as_text = [run("b", v, seed=str(i)) for i, v in enumerate(NEW)]
+    assert compare(seeds("a", OLD) + as_text).pairs[0].n == 5
+
+
+def test_minimised_metrics_turn_the_verdict_and_not_the_difference() -> None:
+    from hpsearch.compare import compare_runs
+    from hpsearch.records import Goal
+
+    found = compare_runs(seeds("a", NEW) + seeds("b", OLD), metric=METRIC, goal=Goal.MINIMIZE)
+    (pair,) = found.pairs
+    assert pair.verdict is Verdict.WORSE
+    assert pair.mean_difference == pytest.approx(0.02)
+    assert conclude(found)[1].startswith("b is better than a by 0.02 (95% interval 0.0")
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"unit": "sed"}, UnknownNameError, "did you mean 'seed'"),
+        ({"unit": "fold"}, HpsearchError, "no run has a fold"),
+        ({"adjust": "bonferroni"}, UnknownNameError, "unknown adjustment"),
+        ({"baseline": "c"}, UnknownNameError, "known: a, b"),
+        ({"margin": 0.0}, HpsearchError, "a margin is a difference above 0"),
+        ({"alpha": 5.0}, HpsearchError, "alpha is an error rate"),
+    ],
+)
+def test_mistakes_are_sentences(options: dict[str, object], kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        compare(seeds("a", OLD) + seeds("b", NEW), **options)
