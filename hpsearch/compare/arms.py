@@ -61,7 +61,7 @@ class Arm:
 
     @property
     def steps(self) -> int | None:
-        """The budget of the values: the step at which all were read, or how long each run was trained if that is one."""
+        """The budget of the values: the step at which all were read, or how long each run was trained if all alike."""
         if self.read_at is not None:
             return self.read_at
         lengths = {_length(each.run) for each in self.observations}
