@@ -90,15 +90,21 @@ def test_other_configurations_do_not_count() -> None:
 
 
 IGNORING = """\
-from tests.toy_family import Toy, ToyConfig, ToyModel, ToyTask
+from hpsearch.training.settings import TrainSettings
+from tests.toy_family import Toy, ToyConfig, ToyModel
 
 
 class Deep(ToyModel):
     depth: int = 1
 
 
+class Idle(TrainSettings):
+    idle: float = 1.0
+
+
 class Config(ToyConfig):
     model: Deep = Deep()
+    train: Idle = Idle(batch_size=8)
 
 
 class Ignoring(Toy):
@@ -111,7 +117,11 @@ family: ./ignoring.py:Ignoring
 objective: {metric: val/loss}
 search: {sampler: random, pruner: none, trials: 2, workers: 1}
 model: {depth: {int: [1, 64]}, width: {int: [1, 4]}}
-train: {learning_rate: {log: [1e-3, 1e-1]}, optimizer: {choice: {sgd: {momentum: {float: [0, 0.9]}}}}, epochs: 2}
+train:
+  idle: {float: [0, 1]}
+  learning_rate: {log: [1e-3, 1e-1]}
+  optimizer: {choice: {sgd: {momentum: {float: [0, 0.9]}}}}
+  epochs: 2
 """
 
 
@@ -121,8 +131,8 @@ def test_a_search_over_a_setting_that_nobody_reads_is_told_so(tmp_path: Path) ->
     folder = tmp_path / "deep"
     run(load_space(tmp_path / "deep.yaml"), folder=folder, options=Options(in_process=True, confirm=False))
     written = json.loads((folder / "trials" / "0000" / UNREAD).read_text(encoding="utf-8"))
-    assert written == {"unread": ["model.depth"]}
+    assert written == {"unread": ["model.depth", "train.idle"]}
     record = read_experiment(folder)
     found = examine([read_evidence(folder, trial) for trial in record.trials], record.objective)
-    (finding,) = [each for each in found if each.kind is Kind.UNREAD_SETTING]
-    assert "model.depth" in finding.sentence
+    told = [each.sentence for each in found if each.kind is Kind.UNREAD_SETTING]
+    assert ["model.depth" in told[0], "train.idle" in told[1]] == [True, True]

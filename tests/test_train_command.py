@@ -53,6 +53,8 @@ def test_the_test_split_is_scored_only_when_asked_and_without_training_again(tra
     assert "test/loss" in replicate.scores
     assert replicate.seed == record.trials[0].seed
     assert replicate.value == record.trials[0].value
+    rows = [read_metrics(tmp_path / "final", run) for run in (record.trials[0].run, replicate.run)]
+    assert rows[0] == rows[1]  # with their seconds: nothing was trained again
     assert [event["run"] for event in begun if event["event"] == "begin"] == [replicate.run]
     again = trained(test=True).record
     assert again.replicates == record.replicates

@@ -87,6 +87,16 @@ def test_a_stall_is_that_of_the_guide_whatever_the_scale_of_the_loss() -> None:
         assert Kind.STAGNATION not in kinds(trial(train=[scale * (4.25 - 0.03 * step) for step in range(25)]))
 
 
+@pytest.mark.parametrize("kind", [Kind.OVER_FITTING, Kind.UNDER_FITTING, Kind.OSCILLATION, Kind.SLOW_CONVERGENCE])
+def test_the_scale_of_a_loss_does_not_matter(kind: Kind) -> None:
+    for scale in (1e-3, 1e3):
+        for expected, given in ((True, SICK[kind]), (False, SOUND[kind])):
+            rows = tuple(
+                {name: value * scale if "/" in name else value for name, value in row.items()} for row in given.rows
+            )
+            assert (kind in kinds(replace(given, rows=rows))) is expected
+
+
 def test_losses_below_zero_are_judged_alike() -> None:
     """The decode family's mixture loss is a log likelihood and goes below zero."""
     shift = 10.0
