@@ -7,13 +7,13 @@ from hpsearch.engines.shelf import ENGINES
 from hpsearch.errors import UnknownNameError
 from hpsearch.experiment.layout import SPACE
 from hpsearch.experiment.reading import read_resolved
-from hpsearch.families.loading import load_family
+from hpsearch.families.loading import load_face
 from hpsearch.space import Space, read_space, space_from_resolved
 
 
 def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()) -> Space:
     """Read and check a space file. Errors: SpaceError with every mistake; UnknownNameError for the engine."""
-    space = read_space(path, lambda family, file: load_family(family, file.parent), overrides=overrides, quick=quick)
+    space = read_space(path, lambda family, file: load_face(family, file.parent), overrides=overrides, quick=quick)
     if space.search.engine not in ENGINES:
         raise UnknownNameError("engine", space.search.engine, ENGINES)
     return space
@@ -23,5 +23,5 @@ def open_space(folder: Path) -> Space:
     """Return the space of an experiment as it was resolved when it ran."""
     resolved = read_resolved(folder)
     home = Path(resolved["space_folder"])
-    face = load_family(resolved["space"]["family"], home)
+    face = load_face(resolved["space"]["family"], home)
     return space_from_resolved(resolved["space"], face, path=home / SPACE)

@@ -27,6 +27,8 @@ from hpsearch.tracking import NoTracker, Tracker
 
 ROOT = "experiments"
 """Where experiments are kept unless told otherwise."""
+_OBJECTIVES = {"command": "hpsearch.command_objective:CommandObjective"}
+"""What trains the families that the shared loop does not train."""
 _CLOSE_SECONDS = 60.0
 """How long the end of a session waits for the tracker to catch up."""
 
@@ -205,7 +207,7 @@ def _objective_spec(space: Space, folder: Path) -> ObjectiveSpec:
     if space.search.resources.processes > 1:
         raise HpsearchError("search.resources.processes: the families' training loop keeps to one process so far")
     return ObjectiveSpec(
-        "hpsearch.objective:FamilyObjective",
+        _OBJECTIVES.get(space.family, "hpsearch.objective:FamilyObjective"),
         {
             "folder": str(folder.resolve()),
             "family": space.family,

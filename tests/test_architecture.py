@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "progress": "records experiment report",
     # where the parts meet, from the workers' end to the user's
     "objective": "records seeds reads experiment engines families training report",
+    "command_objective": "records errors experiment engines families",
     "loading": "errors experiment space engines families",
     "session": "errors records seeds space experiment engines training",
     "runner": "errors records space experiment engines tracking loading session",

@@ -44,17 +44,18 @@ def schema(family: Annotated[str, typer.Argument(help="A family's name, or FILE.
     """Print the JSON Schema of a family's space files, for editors."""
     import json
 
-    from hpsearch.families.loading import load_family
+    from hpsearch.families.loading import load_face
     from hpsearch.space import json_schema
 
-    typer.echo(json.dumps(json_schema(load_family(family, Path()), family), indent=2))
+    typer.echo(json.dumps(json_schema(load_face(family, Path()), family), indent=2))
 
 
 def families() -> None:
     """List the model families and their metrics."""
-    from hpsearch.families.loading import family_names, load_family
+    from hpsearch.families.loading import family_names, load_face
 
     for name in family_names():
-        family = load_family(name, Path())
+        family = load_face(name, Path())
         typer.echo(f"{name}: {(type(family).__doc__ or '').splitlines()[0]}")
-        typer.echo("  metrics: " + ", ".join(f"val/{metric} ({goal})" for metric, goal in family.metrics.items()))
+        metrics = [f"val/{metric} ({goal})" for metric, goal in family.metrics.items()]
+        typer.echo("  metrics: " + (", ".join(metrics) or "those that the program prints"))

@@ -123,6 +123,9 @@ class Coordinator:
 
     def ended(self, job: Job, ended: Ended) -> None:
         """Write the outcome down; a paused run has none. Errors: SearchFailedError for a full disk."""
+        if ended.outcome is Outcome.LOST:  # not the worker, but a program that it ran
+            self.lost(job, ended.reason or "its program was ended")
+            return
         self._running.pop(job.run)
         if ended.outcome is None and ended.reason:
             raise SearchFailedError(ended.reason)

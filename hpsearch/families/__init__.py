@@ -37,6 +37,11 @@ class Family(ABC, Generic[ConfigT]):
     Config: ClassVar[type[FamilyConfig]]
     metrics: ClassVar[Mapping[str, Goal]]
 
+    def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return what is wrong with a configuration beyond what `Config` refuses, by dotted path."""
+        del configuration
+        return {}
+
     @abstractmethod
     def load(self, data: Any, split: "Split", seed: int) -> "Dataset":
         """Return one split of the data that `data` (the configuration's `data` section) names.

@@ -9,6 +9,7 @@ from typing import Any
 
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.families import Family
+from hpsearch.families.command.family import Command
 
 
 def family_names() -> list[str]:
@@ -17,6 +18,14 @@ def family_names() -> list[str]:
 
 
 def load_family(reference: str, folder: Path) -> Family[Any]:
+    """Return a family that the shared loop trains. Errors: as for load_face; HpsearchError for `command`."""
+    found = load_face(reference, folder)
+    if not isinstance(found, Family):
+        raise HpsearchError(f"the family {reference} runs programs; it has no model, data or loss of its own")
+    return found
+
+
+def load_face(reference: str, folder: Path) -> Family[Any] | Command:
     """Return the family that a space file in `folder` names: `char_lm`, or `./mine.py:MyFamily` beside the file.
 
     Errors: UnknownNameError for a name that is not on the shelf; HpsearchError for a file that cannot be used.
@@ -26,7 +35,7 @@ def load_family(reference: str, folder: Path) -> Family[Any]:
     if reference not in family_names():
         raise UnknownNameError("family", reference, family_names())
     module = importlib.import_module(f"hpsearch.families.{reference}.family")
-    family: Family[Any] = module.FAMILY()
+    family: Family[Any] | Command = module.FAMILY()
     return family
 
 

@@ -60,6 +60,8 @@ def section_of(model: type[BaseModel]) -> Section:
 
 def shape_of(annotation: Any) -> Shape:
     """Return what an annotation expects; `None` beside something else does not change it."""
+    if isinstance(annotation, Section):
+        return annotation  # a free section of a file
     members = [_bare(member) for member in _members(annotation) if member is not type(None)]
     if members and all(isinstance(member, type) and issubclass(member, Option) for member in members):
         return Branch({member.model_fields["kind"].default: member for member in members})

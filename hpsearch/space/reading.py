@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from hpsearch.errors import HpsearchError, Problem, SpaceError, suggestion
 from hpsearch.space.feasibility import check_feasible
 from hpsearch.space.fields import Section, section_of
+from hpsearch.space.free_sections import settings_of
 from hpsearch.space.located_yaml import read_file
 from hpsearch.space.mutability import check_mutable
 from hpsearch.space.nodes import Node, Place, node_from_plain
@@ -40,7 +41,7 @@ def read_space(path: Path, resolve: Resolve, *, overrides: Sequence[str] = (), q
     problems: list[Problem] = []
     text, root = read_file(path, problems)
     family, face = _resolve_family(root, path, resolve, problems)
-    reading = _Reading(path, text, family, face, problems)
+    reading = _Reading(path, text, family, face, _settings(face, root), problems)
     laid = reading.parse_overrides(overrides)
     space = reading.read(root, [laid])
     if face is not None and "quick" in root.mapping:
@@ -57,7 +58,8 @@ def space_from_resolved(
     """Return the space that `Space.resolved` described. Errors: SpaceError, when the family has changed since."""
     problems: list[Problem] = []
     root = node_from_plain(resolved, Place(str(path)))
-    space = _Reading(path, text, str(resolved.get("family", "")), face, problems).read(root, [])
+    family = str(resolved.get("family", ""))
+    space = _Reading(path, text, family, face, _settings(face, root), problems).read(root, [])
     if space is None or problems:
         raise SpaceError(dict.fromkeys(problems))
     return space
@@ -86,6 +88,10 @@ def _resolve_family(root: Node, path: Path, resolve: Resolve, problems: list[Pro
     return node.value, face
 
 
+def _settings(face: FamilyFace | None, root: Node) -> Section:
+    return settings_of(face.Config, root, reserved=_OWN) if face else Section({})
+
+
 Laid = Sequence[tuple[str, Node]]
 
 
@@ -95,12 +101,9 @@ class _Reading:
     text: str
     family: str
     face: FamilyFace | None
+    settings: Section
+    """The settings that belong to the family."""
     problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def settings(self) -> Section:
-        """Return the settings that belong to the family."""
-        return section_of(self.face.Config) if self.face else Section({})
 
     def parse_overrides(self, overrides: Sequence[str]) -> Laid:
         laid = []
@@ -197,7 +200,7 @@ class _Reading:
         reader = TemplateReader(self.problems, ranges=True)
         template = Template(reader.section(replace(root, value=sections), self.settings, ""))
         if self.face is not None:
-            check_template(self.face.Config, template, root, self.problems)
+            check_template(self.face, template, root, self.problems)
         return template
 
     def requirements(self, root: Node) -> list[tuple[Node, Requirement]]:

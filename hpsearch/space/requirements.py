@@ -198,6 +198,8 @@ def _look_up(value: Any, path: Sequence[str]) -> Any:
             inside = True
         elif isinstance(value, BaseModel):
             value, inside = getattr(value, step), False
+        elif isinstance(value, dict) and step in value:
+            value = value[step]
         elif isinstance(value, list | tuple) and int(step) < len(value):
             value, inside = value[int(step)], False
         else:

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from hpsearch.space.fields import Branch, Items, Section, is_optional, shape_of, without_null
+from hpsearch.space.free_sections import is_free
 from hpsearch.space.search_settings import Confirm, Objective, Search
 from hpsearch.space.space import FamilyFace
 
@@ -48,7 +49,7 @@ def json_schema(face: FamilyFace, family_name: str) -> Schema:
 def _objective(face: FamilyFace) -> Schema:
     schema = _model(Objective, ranges=False)
     names = [f"val/{name}" for name in sorted(face.metrics)]
-    schema["properties"]["metric"] = {"enum": names} if names else {"type": "string", "pattern": "^val/"}
+    schema["properties"]["metric"] = {"enum": names} if names else {"type": "string", "not": {"pattern": "^test/"}}
     return {**schema, "required": ["metric"]}
 
 
@@ -58,7 +59,7 @@ def _model(model: type[BaseModel], *, ranges: bool, hidden: Sequence[str] = ()) 
     fields = {name: field for name, field in model.model_fields.items() if name not in hidden}
     schema: Schema = {
         "type": "object",
-        "additionalProperties": False,
+        "additionalProperties": is_free(model),
         "properties": {name: _field(field, texts.get(name), ranges=ranges) for name, field in fields.items()},
     }
     if model.__doc__:

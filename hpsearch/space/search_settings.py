@@ -174,9 +174,11 @@ def check_objective(metric: Any, goal: Any, metrics: Mapping[str, Goal]) -> list
         return [
             ("metric", "the test split is read only by confirm: a search on it would leave nothing to confirm with")
         ]
+    if not metrics:
+        return []  # a program's own names
     known = [f"val/{each}" for each in sorted(metrics)]
-    if split != "val" or not name or (metrics and name not in metrics):
-        listed = f"; known: {', '.join(known)}" if known else "; write val/<name of the metric>"
+    if split != "val" or name not in metrics:
+        listed = f"; known: {', '.join(known)}"
         return [("metric", f"unknown metric {metric!r}{suggestion(metric, known)}{listed}")]
     direction = metrics.get(name)
     if direction and goal in tuple(Goal) and goal != direction:

@@ -30,6 +30,10 @@ class FamilyFace(Protocol):
         """Every score of the family with its direction; empty when any name may come."""
         ...
 
+    def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return what is wrong with a configuration beyond its settings by themselves, by dotted path."""
+        ...
+
 
 @dataclass(frozen=True)
 class Space:

@@ -14,6 +14,7 @@ from hpsearch.errors import Problem
 from hpsearch.space.mistakes import Mistake, mistakes
 from hpsearch.space.nodes import Node, Place
 from hpsearch.space.ranges import Choice, Float, Int, Range
+from hpsearch.space.space import FamilyFace
 from hpsearch.space.template import Parameter, Template
 
 Part = tuple[str | int, ...]
@@ -33,9 +34,18 @@ def check_section(
     return None if found or template.broken else model.model_validate(configuration)
 
 
-def check_template(model: type[BaseModel], template: Template, root: Node, problems: list[Problem]) -> None:
-    """Check a family's whole configuration with all its ranges."""
-    _TemplateCheck(model, template, root, problems).run()
+def check_template(face: FamilyFace, template: Template, root: Node, problems: list[Problem]) -> None:
+    """Check a family's whole configuration with all its ranges, and what the family says against its usual values."""
+    before = len(problems)
+    _TemplateCheck(face.Config, template, root, problems).run()
+    if len(problems) == before and not template.broken:
+        for path, message in face.objections(template.fill(usual_params(template))).items():
+            problems.append(written_at(root, path).place.problem(message))
+
+
+def usual_params(template: Template) -> dict[str, Any]:
+    """Return a value for each range that is likely to be fine."""
+    return {parameter.path: probes(parameter.range)[-1][0] for parameter in template.parameters}
 
 
 class _TemplateCheck:
@@ -45,7 +55,7 @@ class _TemplateCheck:
         self.reported: set[str] = set()
 
     def run(self) -> None:
-        usual = {parameter.path: probes(parameter.range)[-1][0] for parameter in self.template.parameters}
+        usual = usual_params(self.template)
         self.judge(mistakes(self.model, self.template.fill(usual)), usual, None, ())
         for parameter in self.template.parameters:
             for value, part in probes(parameter.range):

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpsearch.families.loading import family_names, load_family
+from hpsearch.families import Family
+from hpsearch.families.loading import family_names, load_face, load_family
 from hpsearch.loading import load_space
 from hpsearch.space import Choice, Parameter, Space
 from hpsearch.training.settings import Evaluate
@@ -21,7 +22,7 @@ SMALLER = {
     "decode": [f"data.{name}={json.dumps(value)}" for name, value in SMALL_MOVIES.items()],
 }
 """What is laid over the quick space of a family whose data would take the tests more than a second or two."""
-FAMILIES = family_names()
+FAMILIES = [name for name in family_names() if isinstance(load_face(name, Path()), Family)]
 
 
 class Few:

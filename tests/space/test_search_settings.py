@@ -49,7 +49,8 @@ def test_at(at):
         Objective(metric="val/x", goal="minimize", at=at)
 
 
-def test_a_family_without_a_list_of_metrics_takes_any_validation_metric():
+def test_a_family_without_a_list_of_metrics_takes_any_but_a_test_metric():
     assert check_objective("val/anything", "maximize", {}) == []
-    assert check_objective("anything", None, {})[0][1].endswith("write val/<name of the metric>")
+    assert check_objective("anything", None, {}) == []
+    assert "read only by confirm" in check_objective("test/anything", None, {})[0][1]
     assert check_objective("val/loss", "minimize", {"loss": Goal.MINIMIZE}) == []

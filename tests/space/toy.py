@@ -95,6 +95,9 @@ class Toy:
     Config: ClassVar[type[BaseModel]] = Config
     metrics: ClassVar[Mapping[str, Goal]] = {"loss": Goal.MINIMIZE, "accuracy": Goal.MAXIMIZE}
 
+    def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
+        return {}
+
 
 HEAD = "family: toy\nobjective: {metric: val/loss}\n"
 DATA = "data: {corpus: tiny}\n"

@@ -50,6 +50,14 @@ class CharTransformer(nn.Module):
         logits: Tensor = self.head(self.norm(stream))
         return logits
 
+    def set_dropout(self, dropout: float) -> None:
+        """Change the probability of every dropout, DropConnect aside."""
+        for module in self.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = dropout
+            elif isinstance(module, Attention):
+                module.attention_dropout = dropout
+
     def _initialise(self, layers: int) -> None:
         """Draw weights from N(0, .02), those that write to the stream from N(0, .02 / sqrt(2 layers)); biases are 0."""
         for name, parameter in self.named_parameters():
@@ -58,6 +66,22 @@ class CharTransformer(nn.Module):
                 nn.init.normal_(parameter, std=_INITIAL_DEVIATION / (math.sqrt(2 * layers) if writes else 1.0))
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
+
+
+class DropConnect(nn.Linear):
+    """A linear layer whose single weights are dropped while training, the others scaled by 1 / (1 - dropped).
+
+    Wan et al. 2013. So the expected output is that of all weights, which evaluation uses.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool, dropped: float) -> None:
+        super().__init__(inputs, outputs, bias=bias)
+        self.dropped = dropped
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - nn.Linear calls it so
+        """Return the layer's output (..., outputs)."""
+        weight = functional.dropout(self.weight, self.dropped, self.training) if self.dropped else self.weight
+        return functional.linear(input, weight, self.bias)
 
 
 class Block(nn.Module):
@@ -86,7 +110,7 @@ class Attention(nn.Module):
         self.heads = settings.heads
         self.attention_dropout = settings.dropout
         self.queries_keys_values = nn.Linear(width, 3 * width, bias=settings.bias)
-        self.output = nn.Linear(width, width, bias=settings.bias)
+        self.output = DropConnect(width, width, bias=settings.bias, dropped=settings.dropconnect)
         self.dropout = nn.Dropout(settings.dropout)
         position = settings.position
         self.rotation = Rotation(context, width // self.heads, position.base) if isinstance(position, Rope) else None
@@ -112,7 +136,7 @@ class FeedForward(nn.Module):
         super().__init__()
         hidden = max(1, round(settings.feedforward * settings.width))
         self.hidden = nn.Linear(settings.width, hidden, bias=settings.bias)
-        self.output = nn.Linear(hidden, settings.width, bias=settings.bias)
+        self.output = DropConnect(hidden, settings.width, bias=settings.bias, dropped=settings.dropconnect)
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, stream: Tensor) -> Tensor:

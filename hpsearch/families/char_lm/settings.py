@@ -72,6 +72,10 @@ class ModelSettings(Settings):
     """How the model knows the order of the characters."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Probability of dropping an embedding, an attention weight or a number that a branch adds to the stream."""
+    dropout_start: float | None = Field(default=None, ge=0, lt=1)
+    """Dropout of the first epoch, from where it goes to `dropout` in the last one in equal steps; null: it stays."""
+    dropconnect: float = Field(default=0.0, ge=0, lt=1)
+    """Probability of dropping a single weight where a branch adds to the stream (DropConnect, Wan et al. 2013)."""
     norm: Annotated[Literal["rmsnorm", "layernorm"], FIXED] = "layernorm"
     """The normalisation before each branch and before the output."""
     feedforward: Annotated[float, FIXED] = Field(default=4.0, gt=0)
@@ -95,6 +99,15 @@ class ModelSettings(Settings):
         return self
 
 
+class Augmentation(Settings):
+    """How the text of training windows is varied, anew in every epoch; inputs and targets are of the varied text."""
+
+    deletion: float = Field(default=0.0, ge=0, lt=1)
+    """Probability of leaving out a character."""
+    insertion: float = Field(default=0.0, ge=0, lt=1)
+    """Probability of a random character of the vocabulary behind a character."""
+
+
 class CharLMTrainSettings(TrainSettings):
     """The shared training settings with the defaults of character models."""
 
@@ -112,4 +125,5 @@ class CharLMConfig(FamilyConfig):
 
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
+    augmentation: Augmentation = Augmentation()
     train: CharLMTrainSettings = CharLMTrainSettings()

@@ -25,14 +25,26 @@ class CharLMTask(Task):
         self._model = config.model
         self._train = train
         self._random_offset = config.data.offset == "random"
+        self._augmentation = config.augmentation
 
     def build_model(self) -> nn.Module:
         """Return the network for the training part's vocabulary."""
         return CharTransformer(self._model, vocabulary=self._train.vocabulary, context=self._train.context)
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return the batch, its windows moved forward at random if the settings ask for it."""
-        return self._train.moved(batch, generator) if self._random_offset else batch
+        """Return the batch, its windows moved forward and their text varied if the settings ask for it."""
+        settings = self._augmentation
+        if self._random_offset:
+            batch = self._train.moved(batch, generator)
+        if settings.deletion or settings.insertion:
+            batch = self._train.varied(batch, generator, deletion=settings.deletion, insertion=settings.insertion)
+        return batch
+
+    def begin_epoch(self, model: nn.Module, epoch: int, epochs: int) -> None:
+        """Set the dropout of an epoch, where it is scheduled."""
+        first, last = self._model.dropout_start, self._model.dropout
+        if first is not None and isinstance(model, CharTransformer):
+            model.set_dropout(first + (last - first) * epoch / max(1, epochs - 1))
 
     def loss(self, forward: Forward, batch: Batch, scalars: Mapping[str, float | Tensor]) -> Mapping[str, Tensor]:
         """Return the mean cross-entropy of the next character in nats."""

@@ -13,6 +13,9 @@ from hpsearch.training.task import Batch, Split, Splits
 IGNORED = -100
 """The target behind the end of the text; it enters no loss and no score."""
 
+_READ_AHEAD = 2
+"""Windows of text that are read for one with deletions; where even that is too little, the end of it is IGNORED."""
+
 
 class TextWindows:
     """Windows that start at multiples of `context` and do not overlap; every token but the first is a target once.
@@ -46,6 +49,26 @@ class TextWindows:
         """Return the windows of a batch, each 0 to context - 1 tokens further on, but none beyond the end."""
         shift = torch.randint(0, self.context, (len(batch["start"]),), generator=generator)
         return self.at((batch["start"] + shift).clamp(max=len(self.tokens) - 1 - self.context))
+
+    def varied(self, batch: Batch, generator: torch.Generator, *, deletion: float, insertion: float) -> Batch:
+        """Return the windows of a batch with characters left out and random ones put in.
+
+        A window of the varied text is as long as before: what deletions make room for are the characters that follow.
+        """
+        length = self.context + 1
+        places = batch["start"][:, None] + torch.arange(_READ_AHEAD * length)
+        own = self.tokens[places.clamp(max=len(self.tokens) - 1)]
+        strange = torch.randint(1, self.vocabulary, own.shape, generator=generator)
+        inside = places < len(self.tokens)
+        kept = inside & (torch.rand(own.shape, generator=generator) >= deletion)
+        added = inside & (torch.rand(own.shape, generator=generator) < insertion)
+        # (windows, characters, own and strange) in the order of the text; what is to stay is sorted to the front
+        tokens = torch.stack((own, strange), dim=2).flatten(1)
+        stays = torch.stack((kept, added), dim=2).flatten(1)
+        front = stays.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :length]
+        tokens, stays = tokens.gather(1, front), stays.gather(1, front)
+        target = torch.where(stays, tokens, IGNORED)[:, 1:]
+        return {"input": tokens[:, :-1].contiguous(), "target": target.contiguous(), "start": batch["start"]}
 
 
 def windows_of(splits: Splits, split: Split) -> TextWindows:

@@ -121,13 +121,14 @@ def build_network(settings: ModelSettings, *, electrodes: int, regions: int) -> 
 
 
 def _initialise(network: nn.Module, initialisation: Initialisation) -> None:
-    """Leave torch's own initialisation, or draw all matrices as Glorot did and set the biases of these layers to 0."""
+    """Leave torch's own initialisation, or draw all matrices as Glorot or He did and set these layers' biases to 0."""
     if initialisation == "default":
         return
+    draw = nn.init.xavier_uniform_ if initialisation == "xavier" else nn.init.kaiming_uniform_
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.MultiheadAttention | nn.LSTM):
             for name, parameter in module.named_parameters(recurse=False):
                 if "bias" in name:
                     nn.init.zeros_(parameter)
                 else:
-                    nn.init.xavier_uniform_(parameter)
+                    draw(parameter)

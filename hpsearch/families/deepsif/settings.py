@@ -14,7 +14,7 @@ from hpsearch.settings import FIXED, UNFOLD, Option, Settings
 from hpsearch.training.settings import AdamW, Cosine, EarlyStopping, Optimizer, Schedule, TrainSettings, Warmup
 
 Activation = Literal["elu", "gelu", "relu"]
-Initialisation = Literal["default", "xavier"]
+Initialisation = Literal["default", "xavier", "he"]
 
 
 class LSTM(Option):
@@ -25,7 +25,7 @@ class LSTM(Option):
     activation: Activation = "elu"
     """Of the spatial part."""
     initialisation: Initialisation = "default"
-    """`default` is torch's own; `xavier` is Glorot's uniform one for all matrices, with biases 0."""
+    """`default` is torch's own; `xavier` and `he` are Glorot's and He's uniform ones, with biases 0."""
 
 
 class Transformer(Option):
@@ -47,7 +47,7 @@ class Transformer(Option):
     activation: Activation = "gelu"
     """Of the spatial part."""
     initialisation: Initialisation = "xavier"
-    """`default` is torch's own; `xavier` is Glorot's uniform one for all matrices, with biases 0."""
+    """`default` is torch's own; `xavier` and `he` are Glorot's and He's uniform ones, with biases 0."""
 
     @model_validator(mode="after")
     def _whole_heads(self) -> "Transformer":

@@ -75,6 +75,14 @@ def test_initialisation_xavier_bounds_the_matrices_and_clears_the_biases():
     assert not recurrent.bias_hh_l0.any()
 
 
+def test_initialisation_he_bounds_the_matrices_by_their_inputs():
+    for module in network(LSTM(layers=1, initialisation="he")).modules():
+        if isinstance(module, nn.Linear):
+            bound = (6 / module.in_features) ** 0.5  # a uniform distribution of variance 2 / inputs
+            assert 0.8 * bound < module.weight.abs().max() <= bound
+            assert not module.bias.any()
+
+
 def test_a_small_output_gain_begins_near_silence():
     eeg = torch.randn(4, 40, 8)
     small, large = (

@@ -1,0 +1,22 @@
+"""The family `command`: any program, in any language. What runs it is `hpsearch/command_objective.py`."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from hpsearch.families.command.arguments import objections
+from hpsearch.families.command.settings import CommandConfig
+from hpsearch.records import Goal
+
+
+class Command:
+    """Any program: its arguments are searched, and the metrics that it prints are read."""
+
+    Config = CommandConfig
+    metrics: ClassVar[Mapping[str, Goal]] = {}
+
+    def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return unknown placeholders, and settings that the command does not use."""
+        return objections(configuration)
+
+
+FAMILY = Command
