@@ -43,7 +43,8 @@ MAY_IMPORT = {
     "opening": "watching errors records health experiment engines report",
     "comparing": "compare engines errors experiment readers report",
     "scripting": "engines runner display loading opening",
-    "cli": "comparing errors space experiment engines families tracking report loading runner display watching probing",
+    "cli": "errors space data experiment engines families tracking report loading runner display watching probing "
+    "comparing",
     "__init__": "comparing errors settings records families training opening scripting",
     "__main__": "cli",
 }

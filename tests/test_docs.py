@@ -152,3 +152,14 @@ def test_no_file_names_a_machine() -> None:
         for match in foreign.finditer(path.read_text(encoding="utf-8", errors="replace"))
     }
     assert found == set()
+
+
+def test_no_file_holds_both_sides_of_a_merge() -> None:
+    pages = [
+        *PAGES,
+        *(ROOT / "hpsearch").rglob("*.py"),
+        *(ROOT / "tests").rglob("*.py"),
+        *(ROOT / "spaces").rglob("*.yaml"),
+    ]
+    marks = re.compile(r"^(<{7}|>{7}) ", flags=re.MULTILINE)
+    assert [page.name for page in pages if marks.search(page.read_text(encoding="utf-8"))] == []

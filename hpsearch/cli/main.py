@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from hpsearch.cli import clusters, comparing, experiments, probing, running, spaces
+from hpsearch.cli import clusters, comparing, experiments, probing, running, spaces, texts
 from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ for command in (
     clusters.cluster,
 ):
     app.command()(command)
+app.add_typer(texts.texts, name="text")
 
 FAILED, MISTAKE = 1, 2
 
