@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from hpsearch.errors import DataError
+from hpsearch.errors import DataError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -56,23 +56,28 @@ SHORTEST = 4
 
 
 @cache
-def docstrings() -> LabelledTexts:
+def docstrings(topics: tuple[str, ...] = tuple(TOPICS)) -> LabelledTexts:
     """Return the docstrings of the running Python's standard library; the label is the topic of their module.
 
-    They are those of modules, classes and functions, in the order of the files, without the packages' tests. A text
-    that stands in several places is kept once, and not at all where its topics differ. The corpus belongs to the Python
-    release: 4,383 texts of 16 topics in CPython 3.11, half of them of 15 words or fewer. Errors: DataError.
+    They are those of modules, classes and functions, in the order of the files, without the packages' tests; with
+    `topics` only of those. A text that stands in several places is kept once, and not at all where its topics differ.
+    The corpus belongs to the Python release: 4,383 texts of 16 topics in CPython 3.11, half of them of 15 words or
+    fewer. Errors: DataError, UnknownNameError.
     """
     library = Path(sysconfig.get_path("stdlib"))
     found: dict[str, tuple[str, set[str]]] = {}
-    for topic, modules in TOPICS.items():
-        for module in modules:
+    for topic in topics:
+        if topic not in TOPICS:
+            raise UnknownNameError("topic of the corpus docstrings", topic, TOPICS)
+        for module in TOPICS[topic]:
             for text in _module_docstrings(library, module):
                 if len(text.split()) >= SHORTEST:
                     found.setdefault(normalised(text), (text, set()))[1].add(topic)
     kept = [(text, next(iter(topics))) for text, topics in found.values() if len(topics) == 1]
-    if {topic for _, topic in kept} != set(TOPICS):
-        raise DataError(f"the corpus 'docstrings' needs the sources of the standard library, which {library} lacks")
+    if missing := set(topics) - {topic for _, topic in kept}:
+        raise DataError(
+            f"the corpus 'docstrings' needs the sources of the standard library, which {library} lacks for {', '.join(sorted(missing))}"
+        )
     texts, labels = zip(*kept, strict=True)
     return LabelledTexts(texts, labels)
 
@@ -92,5 +97,5 @@ def _module_docstrings(library: Path, module: str) -> Iterator[str]:
                     yield ast.get_docstring(node) or ""
 
 
-CORPORA: Mapping[str, Callable[[], LabelledTexts]] = {"docstrings": docstrings}
-"""The labelled texts that need no file, by name."""
+CORPORA: Mapping[str, Callable[..., LabelledTexts]] = {"docstrings": docstrings}
+"""The labelled texts that need no file, by name; each takes the classes that are wanted, or nothing for all."""

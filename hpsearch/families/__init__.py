@@ -31,11 +31,13 @@ class Family(ABC, Generic[ConfigT]):
     """A kind of model with its data, loss and metrics. It does not know that it is searched.
 
     `Config` is the settings class of a complete configuration. `metrics` names every score of `Task.evaluate`, with the
-    direction in which it improves; spaces refer to them as `val/<name>`.
+    direction in which it improves; spaces refer to them as `val/<name>`. Those that are also in `optional_metrics` are
+    scored only where a configuration asks for them.
     """
 
     Config: ClassVar[type[FamilyConfig]]
     metrics: ClassVar[Mapping[str, Goal]]
+    optional_metrics: ClassVar[frozenset[str]] = frozenset()
 
     def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
         """Return what is wrong with a configuration beyond what `Config` refuses, by dotted path."""

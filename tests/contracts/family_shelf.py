@@ -20,6 +20,7 @@ SMALLER = {
     "deepsif": [f"data.{name}={json.dumps(value)}" for name, value in SMALL_EEG.items()],
     "char_lm": ["data.context=16"],
     "decode": [f"data.{name}={json.dumps(value)}" for name, value in SMALL_MOVIES.items()],
+    "text_classifier": ["data.classes=[archives, dates, xml]"],
 }
 """What is laid over the quick space of a family whose data would take the tests more than a second or two."""
 FAMILIES = [name for name in family_names() if isinstance(load_face(name, Path()), Family)]

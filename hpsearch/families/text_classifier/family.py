@@ -21,10 +21,11 @@ class TextClassification(Family[TextConfig]):
         "loss": Goal.MINIMIZE,
         "accuracy": Goal.MAXIMIZE,
         "macro_f1": Goal.MAXIMIZE,
-        "auxiliary_loss": Goal.MINIMIZE,  # these three with a second task only
+        "auxiliary_loss": Goal.MINIMIZE,
         "auxiliary_accuracy": Goal.MAXIMIZE,
         "auxiliary_macro_f1": Goal.MAXIMIZE,
     }
+    optional_metrics = frozenset({"auxiliary_loss", "auxiliary_accuracy", "auxiliary_macro_f1"})  # of a second task
 
     def load(self, data: DataSettings, split: "Split", seed: int) -> "TextData":
         """Return one part of the texts; vocabulary and classes are those of the training part. Errors: DataError."""

@@ -13,7 +13,7 @@ from hpsearch.data.text_files import read_labelled
 from hpsearch.data.text_leakage import without_leakage, without_repeats
 from hpsearch.data.wordnet import read_synonyms
 from hpsearch.data.words import WordVocabulary, split_words
-from hpsearch.errors import DataError
+from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
 from hpsearch.families.text_classifier.settings import DataSettings
 from hpsearch.training.task import Split
@@ -73,14 +73,25 @@ def read_part(settings: DataSettings, split: Split, seed: int) -> LabelledTexts:
 
 def _read(settings: DataSettings, path: str | None, auxiliary: str | None) -> LabelledTexts:
     if path is None:
-        return CORPORA[settings.corpus]()
+        corpus = CORPORA[settings.corpus]
+        return corpus(settings.classes) if settings.classes else corpus()
     separate = settings.auxiliary is not None and settings.auxiliary.path is not None
-    return read_labelled(
+    texts = read_labelled(
         path,
         text_column=settings.text_column,
         label_column=settings.label_column,
         auxiliary_column=None if separate else auxiliary,
     )
+    return texts if settings.classes is None else _of_classes(texts, settings.classes, whole=path == settings.path)
+
+
+def _of_classes(texts: LabelledTexts, classes: Sequence[str], *, whole: bool) -> LabelledTexts:
+    """Return the examples of these classes, and those without a label; a part may lack one, the `whole` must not."""
+    found = {label for label in texts.labels if label is not None}
+    for name in classes:
+        if whole and name not in found:
+            raise UnknownNameError("class in data.classes", name, found)
+    return texts.part(index for index, label in enumerate(texts.labels) if label is None or label in classes)
 
 
 def _drawn(

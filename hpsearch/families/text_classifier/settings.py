@@ -76,6 +76,8 @@ class DataSettings(Settings):
     """Files of their own for validation and test; the part that has none is drawn from `path`."""
     text_column: str = "text"
     label_column: str = "label"
+    classes: tuple[str, ...] | None = Field(default=None, min_length=2)
+    """Only the examples of these classes; None for all."""
     auxiliary: Auxiliary | None = None
     """A second task that shares the encoder."""
     leaked: Literal["keep", "drop"] = "keep"

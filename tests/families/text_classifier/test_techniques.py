@@ -1,5 +1,6 @@
 """Files, augmentation, distillation, curriculum, two tasks: through the family, on small files."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import torch
 from pydantic import ValidationError
 from torch.nn import functional
 
-from hpsearch.errors import DataError
+from hpsearch.engines.optuna_search import OptunaSearch
+from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.families.text_classifier.curriculum import curriculum_fraction, easiest, interleaved
 from hpsearch.families.text_classifier.dataset import NO_LABEL
 from hpsearch.families.text_classifier.family import TextClassification
@@ -74,6 +76,17 @@ def test_a_class_that_training_lacks_is_refused(tmp_path, path):
     test = write(tmp_path / "test.json", [{"text": "odd", "label": 7}])
     with pytest.raises(DataError, match="the test part has the class '7'"):
         opened(config(path, data={"test_path": test}))[0]["test"]
+
+
+def test_only_the_named_classes_are_read(path):
+    chosen, _ = opened(config(path, data={"classes": ["0", "2"]}))
+    assert {part: len(chosen[part]) for part in ("train", "val", "test")} == {"train": 28, "val": 4, "test": 8}
+    assert chosen["test"].classes == {"label": ("0", "2")}
+    assert not any("blue" in text for text in chosen["train"].texts)
+    with pytest.raises(UnknownNameError, match="unknown class in data.classes '7'; known: 0, 1, 2"):
+        opened(config(path, data={"classes": ["0", "7"]}))[0]["train"]
+    with pytest.raises(UnknownNameError, match="'xmll', did you mean 'xml'"):
+        opened(TextConfig.model_validate({"data": {"classes": ["xmll", "web"]}}))[0]["train"]
 
 
 def test_only_the_training_part_is_augmented(path):
@@ -181,18 +194,24 @@ def test_two_tasks_share_the_encoder_and_have_scores_of_their_own(tmp_path, path
     assert family.baselines(settings, splits, "val")["majority"]["accuracy"] == pytest.approx(1 / 3)
 
 
-def test_the_seeds_grid_has_36_runs():
+def test_the_seeds_grid_asks_for_each_of_its_36_runs_once():
+    rates, sizes, dropouts = (1e-5, 2e-5, 3e-5, 5e-5), (16, 32, 64), (0.1, 0.3, 0.5)
     space = load_space(
         SPACE,
         quick=False,
         overrides=[
             "search.sampler=grid",
-            "model.architecture={cnn: {dropout: {choice: [0.1, 0.3, 0.5]}}}",
+            f"model.architecture={{cnn: {{dropout: {{choice: {list(dropouts)}}}}}}}",
             "loss.label_smoothing=0",
-            "train.learning_rate={choice: [1e-5, 2e-5, 3e-5, 5e-5]}",
-            "train.batch_size={choice: [16, 32, 64]}",
+            f"train.learning_rate={{choice: {list(rates)}}}",
+            f"train.batch_size={{choice: {list(sizes)}}}",
             "train.weight_decay=0.01",
             "start=[]",
         ],
     )
-    assert np.prod([len(parameter.range.options) for parameter in space.parameters]) == 36
+    search, asked = OptunaSearch(space), []
+    while (params := search.ask(len(asked))) is not None:
+        config = space.config(params)
+        asked.append((config.train.learning_rate, config.train.batch_size, config.model.architecture.dropout))
+    assert len(asked) == 36
+    assert set(asked) == set(itertools.product(rates, sizes, dropouts))
