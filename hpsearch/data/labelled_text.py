@@ -74,9 +74,11 @@ def docstrings(topics: tuple[str, ...] = tuple(TOPICS)) -> LabelledTexts:
                 if len(text.split()) >= SHORTEST:
                     found.setdefault(normalised(text), (text, set()))[1].add(topic)
     kept = [(text, next(iter(topics))) for text, topics in found.values() if len(topics) == 1]
-    if missing := set(topics) - {topic for _, topic in kept}:
+    missing = set(topics) - {topic for _, topic in kept}
+    if missing:
+        names = ", ".join(sorted(missing))
         raise DataError(
-            f"the corpus 'docstrings' needs the sources of the standard library, which {library} lacks for {', '.join(sorted(missing))}"
+            f"the corpus 'docstrings' needs the standard library's sources; {library} lacks those of {names}"
         )
     texts, labels = zip(*kept, strict=True)
     return LabelledTexts(texts, labels)

@@ -83,7 +83,7 @@ def test_only_the_named_classes_are_read(path):
     assert {part: len(chosen[part]) for part in ("train", "val", "test")} == {"train": 28, "val": 4, "test": 8}
     assert chosen["test"].classes == {"label": ("0", "2")}
     assert not any("blue" in text for text in chosen["train"].texts)
-    with pytest.raises(UnknownNameError, match="unknown class in data.classes '7'; known: 0, 1, 2"):
+    with pytest.raises(UnknownNameError, match=r"unknown class in data\.classes '7'; known: 0, 1, 2"):
         opened(config(path, data={"classes": ["0", "7"]}))[0]["train"]
     with pytest.raises(UnknownNameError, match="'xmll', did you mean 'xml'"):
         opened(TextConfig.model_validate({"data": {"classes": ["xmll", "web"]}}))[0]["train"]
