@@ -1,4 +1,4 @@
-"""Short trainings that answer a question before a search: which rates make sense, can the model learn at all.
+"""Short trainings that answer a question before a search: which rates make sense, can the model learn, what fits.
 
 Nothing is written: there is no experiment. The test split stays sealed.
 """
@@ -11,6 +11,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.families.loading import load_family
 from hpsearch.seeds import Seeds
 from hpsearch.space import Space
+from hpsearch.training.batch_sizes import BatchSizes, Fitted, try_batch_sizes
 from hpsearch.training.overfitting import Overfit, overfit_batch
 from hpsearch.training.range_test import RangeTest, range_test
 from hpsearch.training.task import Splits, Task
@@ -49,6 +50,15 @@ def overfit(
     config = space.face.Config.model_validate(plain)
     task, splits, seeds = _opened(space, config)
     return overfit_batch(task, splits, config.train, seeds=seeds, steps=steps, target=target, tell=tell)  # type: ignore[attr-defined]
+
+
+def batch_sizes(
+    space: Space, params: Mapping[str, Any], *, most: int | None, tell: Callable[[Fitted], None]
+) -> BatchSizes:
+    """Try which batch sizes of a configuration fit into the memory. Errors: HpsearchError."""
+    config = space.config(params)
+    task, splits, seeds = _opened(space, config)
+    return try_batch_sizes(task, splits, config.train, seeds=seeds, most=most, tell=tell)  # type: ignore[attr-defined]
 
 
 def _switched_off(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`hpsearch lr-find` and `hpsearch overfit` from a space file, and what they say to wrong input."""
+"""`lr-find`, `overfit` and `batch-size` from a space file, and what they say to wrong input."""
 
 from pathlib import Path
 
@@ -46,10 +46,26 @@ def test_the_exit_status_says_whether_a_batch_was_learned(tmp_path: Path) -> Non
     assert "fail: " in out
 
 
+def test_the_batch_sizes_that_fit_are_told(tmp_path: Path) -> None:
+    space = write_space(tmp_path, data="data: {size: 20}", more=FAST)
+    status, out = call("batch-size", space)
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines() if line[:10].strip().isdigit()] == ["2", "4", "8", "16"]
+    assert "ended at the 20 training examples that there are" in out
+    assert "largest that fits: train.batch_size=16" in out
+    assert "fastest: train.batch_size=" in out
+    assert "ended at --most 5; the memory suffices" in call("batch-size", space, "--most", 5)[1]
+
+
+def test_a_model_that_is_too_large_alone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(HpsearchError, match="not suffice for the model alone"):
+        call("batch-size", write_space(tmp_path, data="data: {trouble: memory}", more=FAST))
+
+
 def test_wrong_input_is_told_with_its_place(tmp_path: Path) -> None:
     space, file = write_space(tmp_path), tmp_path / "params.yaml"
     file.write_text("model.wdth: 3\n", encoding="utf-8")
-    for command in ("lr-find", "overfit"):
+    for command in ("lr-find", "overfit", "batch-size"):
         with pytest.raises(SpaceError, match=r"params\.yaml:1:1: params: model\.wdth is not a range"):
             call(command, space, "--params", file)
         with pytest.raises(HpsearchError, match="not an experiment"):

@@ -17,7 +17,7 @@ app = typer.Typer(
 for command in (
     *(running.run, running.train, running.confirm),
     *(spaces.check, spaces.families, spaces.schema),
-    *(probing.lr_find, probing.overfit),
+    *(probing.lr_find, probing.overfit, probing.batch_size),
     *(experiments.show, experiments.watch, experiments.export, experiments.sync, experiments.ui),
     comparing.compare,
     clusters.cluster,

@@ -1,4 +1,4 @@
-"""Commands that train for a moment to answer a question before a search: lr-find, overfit."""
+"""Commands that train for a moment to answer a question before a search: lr-find, overfit, batch-size."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +9,7 @@ from hpsearch.cli.options import SetOption, given_params
 
 if TYPE_CHECKING:
     from hpsearch.space import Space
+    from hpsearch.training.batch_sizes import BatchSizes, Fitted
 
 SpaceArgument = Annotated[Path, typer.Argument(help="A space file, such as spaces/deepsif.yaml.")]
 ParamsOption = Annotated[
@@ -96,3 +97,37 @@ def overfit(
             "and train.learning_rate (hpsearch lr-find)"
         )
         raise typer.Exit(1)
+
+
+def batch_size(
+    space: SpaceArgument,
+    params: ParamsOption = None,
+    from_: FromOption = None,
+    quick: QuickOption = False,
+    set_: SetOption = None,
+    most: Annotated[int | None, typer.Option(min=2, help="The largest size to try; by default all examples.")] = None,
+) -> None:
+    """Find the batch sizes that fit: double them until the memory is used up, and say which one is the fastest."""
+    from hpsearch import probing
+
+    loaded, given = _configured(space, params, from_, quick=quick, set_=set_)
+    typer.echo(f"{'batch size':>10}  {'examples/s':>10}  {'memory':>10}")
+
+    def tell(fitted: "Fitted") -> None:
+        memory = "—" if fitted.memory is None else f"{fitted.memory / 2**30:.2f} GiB"
+        typer.echo(f"{fitted.size:10}  {fitted.examples_per_second:10.4g}  {memory:>10}")
+
+    found = probing.batch_sizes(loaded, given, most=most, tell=tell)
+    typer.echo(_why_it_ended(found, most))
+    if found.largest is None or found.fastest is None:
+        raise typer.Exit(1)
+    typer.echo(f"largest that fits: train.batch_size={found.largest.size}")
+    typer.echo(f"fastest: train.batch_size={found.fastest.size} ({found.fastest.examples_per_second:.4g} examples/s)")
+
+
+def _why_it_ended(found: "BatchSizes", most: int | None) -> str:
+    if found.too_large is not None:
+        return f"the memory does not suffice for {found.too_large}"
+    if most is not None and most < found.examples:
+        return f"ended at --most {most}; the memory suffices"
+    return f"ended at the {found.examples} training examples that there are; the memory suffices"

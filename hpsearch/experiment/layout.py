@@ -34,8 +34,6 @@ HISTOGRAMS = "histograms.jsonl"
 """Only with `train.histograms`; see histograms.py."""
 ARTIFACTS = "artifacts"
 UNREAD = "unread.json"
-RATE_DECISIONS = "rate_decisions.jsonl"
-"""What an adaptive schedule decided, a line each with its reason."""
 
 
 def trial_run(number: int) -> str:
