@@ -11,7 +11,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.families.loading import load_family
 from hpsearch.seeds import Seeds
 from hpsearch.space import Space
-from hpsearch.training.batch_sizes import BatchSizes, Fitted, try_batch_sizes
+from hpsearch.training.batch_sizes import BatchSizes, try_batch_sizes
 from hpsearch.training.overfitting import Overfit, overfit_batch
 from hpsearch.training.range_test import RangeTest, range_test
 from hpsearch.training.task import Splits, Task
@@ -53,9 +53,12 @@ def overfit(
 
 
 def batch_sizes(
-    space: Space, params: Mapping[str, Any], *, most: int | None, tell: Callable[[Fitted], None]
+    space: Space, params: Mapping[str, Any], *, most: int | None, tell: Callable[[int, float, int | None], None]
 ) -> BatchSizes:
-    """Try which batch sizes of a configuration fit into the memory. Errors: HpsearchError."""
+    """Try which batch sizes of a configuration fit into the memory. Errors: HpsearchError.
+
+    `tell` hears of each that fits: its size, the examples in a second, the bytes in use at most if anybody counts them.
+    """
     config = space.config(params)
     task, splits, seeds = _opened(space, config)
     return try_batch_sizes(task, splits, config.train, seeds=seeds, most=most, tell=tell)  # type: ignore[attr-defined]

@@ -9,7 +9,6 @@ from hpsearch.cli.options import SetOption, given_params
 
 if TYPE_CHECKING:
     from hpsearch.space import Space
-    from hpsearch.training.batch_sizes import BatchSizes, Fitted
 
 SpaceArgument = Annotated[Path, typer.Argument(help="A space file, such as spaces/deepsif.yaml.")]
 ParamsOption = Annotated[
@@ -113,21 +112,18 @@ def batch_size(
     loaded, given = _configured(space, params, from_, quick=quick, set_=set_)
     typer.echo(f"{'batch size':>10}  {'examples/s':>10}  {'memory':>10}")
 
-    def tell(fitted: "Fitted") -> None:
-        memory = "—" if fitted.memory is None else f"{fitted.memory / 2**30:.2f} GiB"
-        typer.echo(f"{fitted.size:10}  {fitted.examples_per_second:10.4g}  {memory:>10}")
+    def tell(size: int, examples_per_second: float, memory: int | None) -> None:
+        used = "—" if memory is None else f"{memory / 2**30:.2f} GiB"
+        typer.echo(f"{size:10}  {examples_per_second:10.4g}  {used:>10}")
 
     found = probing.batch_sizes(loaded, given, most=most, tell=tell)
-    typer.echo(_why_it_ended(found, most))
+    if found.too_large is not None:
+        typer.echo(f"the memory does not suffice for {found.too_large}")
+    elif most is not None and most < found.examples:
+        typer.echo(f"ended at --most {most}; the memory suffices")
+    else:
+        typer.echo(f"ended at the {found.examples} training examples that there are; the memory suffices")
     if found.largest is None or found.fastest is None:
         raise typer.Exit(1)
     typer.echo(f"largest that fits: train.batch_size={found.largest.size}")
     typer.echo(f"fastest: train.batch_size={found.fastest.size} ({found.fastest.examples_per_second:.4g} examples/s)")
-
-
-def _why_it_ended(found: "BatchSizes", most: int | None) -> str:
-    if found.too_large is not None:
-        return f"the memory does not suffice for {found.too_large}"
-    if most is not None and most < found.examples:
-        return f"ended at --most {most}; the memory suffices"
-    return f"ended at the {found.examples} training examples that there are; the memory suffices"

@@ -65,7 +65,7 @@ def try_batch_sizes(
     *,
     seeds: Seeds,
     most: int | None = None,
-    tell: Callable[[Fitted], None] = lambda _: None,
+    tell: Callable[[int, float, int | None], None] = lambda *_: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> BatchSizes:
     """Double the batch size until the memory does not suffice, or `most` or the examples there are would be exceeded.
@@ -92,7 +92,7 @@ def try_batch_sizes(
                 too_large = size
                 break
             fitted.append(found)
-            tell(found)
+            tell(found.size, found.examples_per_second, found.memory)
         del training
         forget_peak(device)  # the next trial of this process finds the memory free
     return BatchSizes(tuple(fitted), too_large, examples)
