@@ -85,3 +85,20 @@ def test_experiments_of_hpsearch_are_compared_by_their_replicates(tmp_path: Path
     assert set(compared.evidence.importance) == {"first", "second"}
     written = compared.write(tmp_path / "report", ["md"])
     assert written[0].name == "report.md"
+
+
+def test_runs_of_several_tools_are_compared_in_one_report(tmp_path: Path) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    (tmp_path / "results.csv").write_text(
+        "experiment,seed,accuracy\n" + "".join(f"table,{s},0.{80 + s}\n" for s in range(5))
+    )
+    for seed in range(5):
+        with SummaryWriter(str(tmp_path / "runs" / f"events_seed_{seed}")) as writer:
+            writer.add_scalar("accuracy", 0.9 + seed / 100, 1)
+        folder = tmp_path / "files" / f"loop_seed_{seed}"
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text(json.dumps({"accuracy": 0.7 + seed / 50}))
+    compared = hpsearch.compare_experiments(tmp_path)
+    assert {each.name: each.n for each in compared.comparison.experiments} == {"loop": 5, "table": 5, "events": 5}
+    assert all(pair.paired for pair in compared.comparison.pairs)

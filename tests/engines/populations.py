@@ -60,6 +60,11 @@ class HillFace:
     Config = HillConfig
     metrics: Mapping[str, Goal] = {"height": Goal.MAXIMIZE}
 
+    def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
+        """Find nothing."""
+        del configuration
+        return {}
+
 
 class Hill:
     """Climbs; keeps where it stands in its checkpoint, and what it climbed with as its best weights."""

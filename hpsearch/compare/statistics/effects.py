@@ -1,5 +1,6 @@
 """Sizes of effects that do not depend on the metric's unit."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +22,20 @@ def noncentral_bounds(statistic: float, df: float) -> tuple[float, float]:
     return _noncentrality(statistic, df, 0.975), _noncentrality(statistic, df, 0.025)
 
 
+_LARGE_T = 1e4
+"""Beyond it SciPy's noncentral t gives up, and the noncentrality is t times a chi variable to four digits and more."""
+
+
 def _noncentrality(statistic: float, df: float, probability: float) -> float:
+    if abs(statistic) > _LARGE_T:
+        tail = 1 - probability if statistic > 0 else probability
+        return float(statistic * math.sqrt(stats.chi2.ppf(tail, df) / df))
+
     def excess(noncentrality: float) -> float:
-        return float(special.nctdtr(df, noncentrality, statistic)) - probability
+        value = float(special.nctdtr(df, noncentrality, statistic))
+        if math.isnan(value):  # far from the statistic, where the probability is 1 or 0 to all digits
+            value = float(noncentrality < statistic)
+        return value - probability
 
     reach = 5.0 + abs(statistic) / 2
     low, high = statistic - reach, statistic + reach

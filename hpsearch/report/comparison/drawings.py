@@ -1,14 +1,16 @@
 """Each picture for a paper: draw_x makes a figure of what prepare_x gave. Colours are those of Okabe and Ito (2008)."""
 
 from collections.abc import Mapping, Sequence
+from math import log10, nan
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hpsearch.report.comparison.pictures import CriticalDifference, Curves, Differences, Scores
-from hpsearch.report.comparison.run_pictures import Cost, Searches
+from hpsearch.report.comparison.run_pictures import Axis, Cost, Parallel, Searches
 from hpsearch.report.drawing import GREY, MARKERS, label, new_figure, tidy
+from hpsearch.report.wording import number
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _ROW = 0.42
@@ -110,6 +112,42 @@ def draw_critical_difference(picture: CriticalDifference) -> Figure:
     said = "" if picture.distance is None else f"; critical difference {picture.distance:.2f}"
     axes.set_title(f"average rank over {picture.datasets} data sets, 1 is best{said}", fontsize=10)
     return figure
+
+
+def draw_parallel(parallel: Parallel) -> Figure:
+    """Draw a line for each trial over its parameters, the best ones darkest; a gap is a parameter it does not have."""
+    figure = new_figure(width=max(6.4, 1.2 * len(parallel.axes)))
+    axes = figure.add_subplot()
+    columns = [*(_scaled(axis) for axis in parallel.axes), _scaled(Axis(parallel.metric, parallel.values))]
+    count = len(parallel.values)
+    for place in reversed(range(count)):  # the best lines lie on top
+        shade = 0.15 + 0.75 * place / max(1, count - 1)
+        axes.plot([column[place] for column in columns], color=str(shade), linewidth=0.8)
+    names = [label(axis.name.rpartition(".")[2]) for axis in parallel.axes]
+    axes.set_xticks(range(len(columns)), [*names, label(parallel.metric)], rotation=30, ha="right")
+    axes.set_yticks([])
+    for place, axis in enumerate((*parallel.axes, Axis(parallel.metric, parallel.values))):
+        for height, text in _ends(axis):
+            axes.text(place, height, text, fontsize=7, ha="center", va="bottom" if height else "top")
+    axes.spines[:].set_visible(False)
+    axes.grid(axis="x", alpha=0.4)
+    return figure
+
+
+def _scaled(axis: Axis) -> list[float]:
+    """Return the places of the values on an axis from 0 to 1; nan where a trial does not have it."""
+    known = [log10(value) if axis.log else value for value in axis.values if value is not None]
+    low, span = min(known), (max(known) - min(known)) or 1.0
+    places = (None if value is None else log10(value) if axis.log else value for value in axis.values)
+    return [nan if place is None else (place - low) / span for place in places]
+
+
+def _ends(axis: Axis) -> list[tuple[float, str]]:
+    """Return what stands at the foot and the head of an axis."""
+    known = [value for value in axis.values if value is not None]
+    if axis.labels:
+        return [(0.0, axis.labels[int(min(known))]), (1.0, axis.labels[int(max(known))])]
+    return [(0.0, number(min(known))), (1.0, number(max(known)))]
 
 
 def draw_importance(shares: Mapping[str, float]) -> Figure:

@@ -24,7 +24,7 @@ def _html(evidence: Evidence) -> Written:
 
 
 def _markdown(evidence: Evidence) -> Written:
-    shown = [(picture.title, f"{FIGURES}/{picture.name}.svg") for picture in gallery(evidence) if picture.draw]
+    shown = [(picture.title, f"{FIGURES}/{picture.name}.svg") for picture in gallery(evidence)]
     return {"report.md": as_markdown(evidence.comparison, figures=shown)}
 
 
@@ -81,11 +81,10 @@ def _write_figures(evidence: Evidence, folder: Path) -> list[Path]:
     folder.mkdir(exist_ok=True)
     written = []
     for picture in gallery(evidence):
-        if picture.draw is not None:
-            figure = picture.draw()
-            svg, pdf = folder / f"{picture.name}.svg", folder / f"{picture.name}.pdf"
-            svg.write_text(svg_of(figure), encoding="utf-8")
-            with rc_context({"pdf.fonttype": 42}):  # fonts that a publisher takes
-                figure.savefig(pdf, metadata={"CreationDate": None})
-            written += [svg, pdf]
+        figure = picture.draw()
+        svg, pdf = folder / f"{picture.name}.svg", folder / f"{picture.name}.pdf"
+        svg.write_text(svg_of(figure), encoding="utf-8")
+        with rc_context({"pdf.fonttype": 42}):  # fonts that a publisher takes
+            figure.savefig(pdf, metadata={"CreationDate": None})
+        written += [svg, pdf]
     return written

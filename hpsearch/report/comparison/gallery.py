@@ -21,12 +21,12 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture; `plot` is None for one that only the drawn form shows, `draw` for one that cannot be printed."""
+    """A picture, as it is drawn for a paper; `plot` is its form for the page, None where the page shows the drawing."""
 
     name: str
     title: str
     says: str
-    draw: Callable[[], Figure] | None
+    draw: Callable[[], Figure]
     plot: Callable[[], plots.Plot] | None
 
 
@@ -102,4 +102,5 @@ def _importance(place: int, name: str, shares: Mapping[str, float]) -> Picture:
 
 def _parallel(place: int, parallel: run_pictures.Parallel) -> Picture:
     says = "A line is a trial. Drag along an axis to keep the lines that pass there; the best 500 trials are shown."
-    return Picture(f"trials-{place}", f"Trials: {parallel.name}", says, None, lambda: plots.plot_parallel(parallel))
+    draw, plot = (lambda: drawings.draw_parallel(parallel)), (lambda: plots.plot_parallel(parallel))
+    return Picture(f"trials-{place}", f"Trials: {parallel.name}", says, draw, plot)

@@ -79,7 +79,7 @@ def _script_json(value: Any) -> str:
 
 
 def _shown(picture: Picture) -> dict[str, Any]:
-    svg = svg_of(picture.draw()) if picture.plot is None and picture.draw is not None else ""
+    svg = svg_of(picture.draw()) if picture.plot is None else ""
     return {"name": picture.name, "title": picture.title, "says": picture.says, "plot": bool(picture.plot), "svg": svg}
 
 

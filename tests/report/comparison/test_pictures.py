@@ -83,7 +83,6 @@ def test_a_single_run_has_a_curve_without_a_band() -> None:
 @pytest.mark.parametrize("make", [seeds_evidence, datasets_evidence, search_evidence])
 def test_every_picture_can_be_drawn_and_plotted(make) -> None:  # type: ignore[no-untyped-def] # one of three functions
     for picture in gallery(make()):
-        if picture.draw:
-            assert picture.draw().axes
+        assert picture.draw().axes
         if picture.plot:
             assert picture.plot()["data"]
