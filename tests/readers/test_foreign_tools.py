@@ -186,19 +186,24 @@ def test_the_trainer_of_hugging_face(tmp_path: Path) -> None:
     assert found.runs[1].metrics["eval_loss"].value == logged[-1]
 
 
-def test_offline_runs_of_weights_and_biases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import wandb
+OFFLINE_RUNS = """
+import sys
+import wandb
 
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    for seed in range(2):
-        run = wandb.init(
-            project="p", config={"lr": 0.1, "seed": seed}, dir=str(tmp_path), name=f"base-{seed}", group="g"
-        )
-        for step in range(400):  # more than one block of the file
-            run.log({"val/loss": 1 / (step + 1), "text": "x" * 200})
-        run.summary["test/accuracy"] = 0.75
-        run.finish()
+for seed in range(2):
+    config = {"lr": 0.1, "seed": seed}
+    run = wandb.init(project="p", config=config, dir=sys.argv[1], name=f"base-{seed}", group="g", mode="offline")
+    for step in range(400):  # more than one block of the file
+        run.log({"val/loss": 1 / (step + 1), "text": "x" * 200})
+    run.summary["test/accuracy"] = 0.75
+    run.finish()
+"""
+
+
+@pytest.mark.slow
+def test_offline_runs_of_weights_and_biases(tmp_path: Path) -> None:
+    """A process of its own: wandb keeps the mode of a process's first run."""
+    subprocess.run([sys.executable, "-c", OFFLINE_RUNS, str(tmp_path)], check=True, capture_output=True, timeout=300)
     found = read_sources([str(tmp_path)])
     assert [(run.experiment, run.run, run.seed) for run in found.runs] == [("g", "base-0", 0), ("g", "base-1", 1)]
     first = found.runs[0]
