@@ -58,6 +58,7 @@ DOORS = {
     "mlflow": "tracking/ readers/mlflow_server.py",
     "pytorch_optimizer": "training/optimizer_makers.py",
     "torch": "training/ families/ objective.py",
+    "transformers": "families/text_classifier/",
     "typer": "cli/",
     "matplotlib": "report/drawing.py report/figures.py report/heat_maps.py report/parameter_figures.py "
     "report/saving.py report/training_figures.py report/comparison/ opening.py",

@@ -12,28 +12,23 @@ from hpsearch.data.text_augmentation import augmented_copies
 from hpsearch.data.text_files import read_labelled
 from hpsearch.data.text_leakage import without_leakage, without_repeats
 from hpsearch.data.wordnet import read_synonyms
-from hpsearch.data.words import WordVocabulary, split_words
 from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
 from hpsearch.families.text_classifier.settings import DataSettings
+from hpsearch.families.text_classifier.tokens import encode
 from hpsearch.training.task import Split
 
 _NEED_SYNONYMS = {"synonym_replacement", "random_insertion"}
 
 
 def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
-    """Return one part, encoded by the vocabulary of the training part. Errors: DataError."""
+    """Return one part, encoded as `data.tokenizer` says. Errors: DataError."""
     train = _augmented(read_part(settings, "train", seed), settings, seed)
     part = train if split == "train" else read_part(settings, split, seed)
     if split != "train":
         learned = {*train.texts, *(read_part(settings, "val", seed).texts if split == "test" else ())}
         part = without_leakage(part, learned, name=split, drop=settings.leaked == "drop")
-    words = settings.tokenizer
-    vocabulary = WordVocabulary.of(
-        (split_words(text, lowercase=words.lowercase) for text in train.texts),
-        size=words.size,
-        minimum_count=words.minimum_count,
-    )
+    encoded = encode(settings, part.texts, train=train.texts)
     classes = {"label": class_names(train.labels)}
     columns = [encode_labels(part.labels, classes["label"], split)]
     if train.auxiliary is not None and part.auxiliary is not None:
@@ -41,14 +36,11 @@ def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
         columns.append(encode_labels(part.auxiliary, classes["auxiliary"], split))
     return TextData(
         texts=part.texts,
-        tokens=[
-            vocabulary.encode(split_words(text, lowercase=words.lowercase)[: settings.max_length])
-            for text in part.texts
-        ],
+        tokens=encoded.rows,
         labels=np.stack(columns, axis=1),
         classes=classes,
-        vocabulary=vocabulary.size,
-        fingerprint=_fingerprint(vocabulary.words, *classes.values()),
+        vocabulary=encoded.size,
+        fingerprint=_fingerprint(encoded.names, *classes.values()),
     )
 
 

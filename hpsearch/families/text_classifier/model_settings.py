@@ -52,7 +52,22 @@ class Transformer(Option):
         return self
 
 
+class Pretrained(Option):
+    """An encoder that was trained before, such as BERT, from a local folder of transformers' files."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    path: Annotated[str, FIXED]
+    """The folder, with config.json and model.safetensors; `data.tokenizer` must name it too."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Probability of dropping a number of what the last layer sees; the checkpoint says what is dropped within."""
+    pooling: Annotated[Literal["cls", "mean"], FIXED] = "cls"
+    """What stands for the text: the vector of the first token, through the checkpoint's pooler if it has one; or the
+    mean over tokens."""
+    layer_decay: Annotated[float, FIXED] = Field(default=1.0, gt=0, le=1)
+    """Factor on the learning rate from each layer to the one below it; the classifier has the whole rate."""
+
+
 class ModelSettings(Settings):
     """The network."""
 
-    architecture: Annotated[CNN | Transformer, Field(discriminator="kind"), UNFOLD, FIXED] = CNN()
+    architecture: Annotated[CNN | Transformer | Pretrained, Field(discriminator="kind"), UNFOLD, FIXED] = CNN()

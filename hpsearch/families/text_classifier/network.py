@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hpsearch.families.text_classifier.cnn import ConvolutionalEncoder
-from hpsearch.families.text_classifier.model_settings import CNN, ModelSettings
+from hpsearch.families.text_classifier.model_settings import CNN, ModelSettings, Pretrained
+from hpsearch.families.text_classifier.pretrained import PretrainedEncoder
 from hpsearch.families.text_classifier.transformer import TransformerEncoder
 
 
@@ -18,15 +19,27 @@ class TextClassifier(nn.Module):
     """Tells for which vocabulary and classes the weights are."""
 
     def __init__(
-        self, settings: ModelSettings, *, vocabulary: int, max_length: int, classes: Sequence[int], fingerprint: int = 0
+        self,
+        settings: ModelSettings,
+        *,
+        vocabulary: int,
+        max_length: int,
+        classes: Sequence[int],
+        fingerprint: int = 0,
+        pretrained_weights: bool = True,
     ) -> None:
+        """Make a network; without `pretrained_weights` every weight is random, for one that is loaded afterwards."""
         super().__init__()
         self.register_buffer("fingerprint", torch.tensor(fingerprint))
         chosen, max_norm = settings.architecture, None
-        self.encoder: ConvolutionalEncoder | TransformerEncoder
+        self.encoder: ConvolutionalEncoder | TransformerEncoder | PretrainedEncoder
         if isinstance(chosen, CNN):
             self.encoder = ConvolutionalEncoder(chosen, vocabulary=vocabulary)
             max_norm = chosen.max_norm
+        elif isinstance(chosen, Pretrained):
+            self.encoder = PretrainedEncoder(
+                chosen, vocabulary=vocabulary, max_length=max_length, weights=pretrained_weights
+            )
         else:
             self.encoder = TransformerEncoder(chosen, vocabulary=vocabulary, max_length=max_length)
         self.heads = nn.ModuleList(BoundedLinear(self.encoder.width, number, max_norm=max_norm) for number in classes)

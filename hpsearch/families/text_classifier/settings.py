@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from hpsearch.data.folds import Folds
 from hpsearch.data.text_augmentation import TECHNIQUES, Technique
 from hpsearch.families import FamilyConfig
-from hpsearch.families.text_classifier.model_settings import ModelSettings
+from hpsearch.families.text_classifier.model_settings import ModelSettings, Pretrained
 from hpsearch.settings import UNFOLD, Option, Settings
 from hpsearch.training.settings import TrainSettings
 
@@ -21,6 +21,15 @@ class Words(Option):
     minimum_count: int = Field(default=2, ge=1)
     """How often a word must stand in the training part to have a number of its own."""
     lowercase: bool = True
+
+
+class CheckpointTokens(Option):
+    """The tokens of a pretrained encoder's own tokenizer, with the special ones that it adds."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    path: str
+    """A local folder with tokenizer.json; that of `model.architecture` if it is pretrained. A network that learns from
+    scratch may have these tokens too, so that it can learn from a pretrained teacher."""
 
 
 class Augmentation(Settings):
@@ -93,8 +102,8 @@ class DataSettings(Settings):
     folds: Folds | None = None
     """With it the test part is one of so many folds, and `test_fraction` does not matter."""
     max_length: int = Field(default=64, ge=1)
-    """Words of a text that the network sees: the first ones."""
-    tokenizer: Annotated[Words, UNFOLD] = Words()
+    """Words of a text that the network sees: the first ones; a checkpoint's special tokens count."""
+    tokenizer: Annotated[Words | CheckpointTokens, Field(discriminator="kind"), UNFOLD] = Words()
 
     @model_validator(mode="after")
     def _something_is_left_for_training(self) -> "DataSettings":
@@ -142,4 +151,14 @@ class TextConfig(FamilyConfig):
     def _difficulty_can_be_told(self) -> "TextConfig":
         if self.curriculum and self.curriculum.difficulty == "teacher_loss" and self.distillation is None:
             raise ValueError("difficulty teacher_loss needs a distillation with its teacher")
+        return self
+
+    @model_validator(mode="after")
+    def _tokens_fit_the_network(self) -> "TextConfig":
+        network, tokens = self.model.architecture, self.data.tokenizer
+        if isinstance(network, Pretrained) and getattr(tokens, "path", None) != network.path:
+            raise ValueError(
+                "model.architecture: pretrained needs the tokens of its own checkpoint: "
+                f"data.tokenizer: {{pretrained: {{path: {network.path}}}}}"
+            )
         return self

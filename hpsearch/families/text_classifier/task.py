@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hpsearch.families.text_classifier import pretrained, transformer
 from hpsearch.families.text_classifier.curriculum import curriculum_fraction, easiest, interleaved
 from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
-from hpsearch.families.text_classifier.model_settings import Transformer
+from hpsearch.families.text_classifier.model_settings import CNN, Pretrained, Transformer
 from hpsearch.families.text_classifier.network import TextClassifier
 from hpsearch.families.text_classifier.scores import classification_scores
 from hpsearch.families.text_classifier.settings import TextConfig
@@ -32,6 +33,7 @@ class TextTask(Task):
         self.scalars: dict[str, float] = {"label_smoothing": config.loss.label_smoothing}
         if len(self._classes) > 1:
             self.scalars |= {"label": config.loss.task_weight, "auxiliary": config.loss.auxiliary_weight}
+        self._layers = _layer_count(config.model.architecture)
         self._teacher: Tensor | None = None
         if config.distillation is not None:
             self._teacher = teacher_logits(config.distillation.teacher, train, max_length=config.data.max_length)
@@ -110,13 +112,11 @@ class TextTask(Task):
     def rate_scale(self, parameter: str) -> float:
         """Return the factor on a parameter's rate: `layer_decay` once for each layer between it and the classifier."""
         chosen = self._config.model.architecture
-        if not isinstance(chosen, Transformer) or not parameter.startswith("encoder."):
+        module, _, rest = parameter.partition(".")
+        if isinstance(chosen, CNN) or module != "encoder":
             return 1.0
-        _, part, *rest = parameter.split(".")
-        if part in ("norm", "pooler"):
-            return 1.0
-        below = int(rest[0]) if part == "blocks" else -1
-        return float(chosen.layer_decay ** (chosen.layers - below))
+        layer = transformer.layer_of(rest) if isinstance(chosen, Transformer) else pretrained.layer_of(rest)
+        return 1.0 if layer is None else float(chosen.layer_decay ** (self._layers - layer))
 
     def _logits(self, forward: Forward, batch: Batch) -> tuple[Tensor, ...]:
         """Return the logits of each task."""
@@ -136,6 +136,13 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: fl
         smoothing * logarithms.mean(dim=-1)
     )
     return (smoothed * weights.to(logits.device)[targets] * known).mean()
+
+
+def _layer_count(chosen: CNN | Transformer | Pretrained) -> int:
+    """Return how many layers the rate decays through."""
+    if isinstance(chosen, Pretrained):
+        return pretrained.layer_count(chosen)
+    return chosen.layers if isinstance(chosen, Transformer) else 0
 
 
 def _class_weights(labels: NDArray[np.int64], size: int, *, balanced: bool) -> Tensor:

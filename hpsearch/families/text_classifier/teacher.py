@@ -32,6 +32,7 @@ def build_teacher(folder: str, data: TextData) -> tuple[TextClassifier, TextConf
         vocabulary=data.vocabulary,
         max_length=config.data.max_length,
         classes=[len(names) for names in data.classes.values()],
+        pretrained_weights=False,
     )
     load_weights(teacher, place / BEST)
     if int(teacher.fingerprint) != data.fingerprint:

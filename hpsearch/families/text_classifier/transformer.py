@@ -49,6 +49,14 @@ class TransformerEncoder(nn.Module):
         return (stream * seen[..., None]).sum(dim=1) / seen.sum(dim=1, keepdim=True)
 
 
+def layer_of(parameter: str) -> int | None:
+    """Return the block of a parameter of the encoder, -1 for what lies below the blocks; None above them."""
+    part, _, rest = parameter.partition(".")
+    if part in ("norm", "pooler"):
+        return None
+    return int(rest.split(".")[0]) if part == "blocks" else -1
+
+
 class Block(nn.Module):
     """Attention and a feed-forward layer, each added to the stream; normalised before or after."""
 

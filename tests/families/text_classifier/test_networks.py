@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch.nn import functional
-from transformers import BertConfig, BertModel
 
 from hpsearch.families.text_classifier.cnn import ConvolutionalEncoder
 from hpsearch.families.text_classifier.model_settings import CNN, ModelSettings, Transformer
@@ -56,11 +55,14 @@ def test_the_convolution_is_kims_by_its_definition():
 
 @pytest.fixture
 def bert():
+    from transformers import BertConfig, BertModel  # takes seconds
+
     torch.manual_seed(2)
     sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
     return BertModel(BertConfig(vocab_size=50, max_position_embeddings=13, **sizes)).eval()
 
 
+@pytest.mark.slow
 def test_the_transformer_with_berts_weights_is_bert(bert):
     """Post-norm, pooled at the class token; the class token is a word of BERT's and here a vector of its own."""
     for parameter in bert.parameters():
