@@ -37,8 +37,14 @@ class CommandObjective:
         at_best: bool,
         threads: int,
         share: str | None,
+        processes: int,
     ) -> None:
-        del family, threads, share  # the program loads its own data; its threads are those of its environment
+        del (
+            family,
+            threads,
+            share,
+            processes,
+        )  # the program loads its own data; its threads are those of its environment
         self._folder = Path(folder)
         self._home = Path(family_folder)
         self._monitor = Monitor(metric, Goal(goal))

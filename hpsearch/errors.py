@@ -8,6 +8,7 @@ HpsearchError                  the user can act on it: the message says what and
 ├── SealedSplitError           a family asked for the test split during the search
 ├── DataError                  the data named in the space cannot be used
 ├── DivergedError              a loss or a metric is not finite
+├── PeerLostError              another process of the same training is gone
 ├── SearchFailedError          the search ended because its trials fail
 └── TrackingError              the tracking store cannot be reached
 """
@@ -69,6 +70,10 @@ class DataError(HpsearchError):
 
 class DivergedError(HpsearchError):
     """A loss, a gradient or a metric became NaN or infinite; the trial's outcome is `diverged`."""
+
+
+class PeerLostError(HpsearchError):
+    """Another process of the same training died or gave up; the run's outcome is `lost` unless that one says why."""
 
 
 class SearchFailedError(HpsearchError):

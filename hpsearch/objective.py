@@ -1,5 +1,6 @@
 """What a worker does with a job: settings -> family -> task -> the shared loop. The one place where these meet."""
 
+import contextlib
 import json
 import warnings
 from bisect import bisect_right
@@ -25,6 +26,7 @@ from hpsearch.training.loop import fit
 from hpsearch.training.results import Evaluation, FitResult
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.task import Dataset, Split, Splits, Task
+from hpsearch.training.team import ALONE, Team, joined
 
 _OUTCOME_OF = {
     Decision.CONTINUE: Outcome.COMPLETE,
@@ -43,18 +45,22 @@ def _own(_: str, load: Callable[[], Dataset]) -> Dataset:
 
 
 class _Stretch:
-    """Reports what a training tells, and pauses it at the step where its settings change; `over` says that it did."""
+    """Reports what a training tells, and pauses it at the step where its settings change."""
 
     def __init__(self, report: Reporter, end: int | None) -> None:
         self._report = report
         self._end = end
-        self.over = False
+        self._over = False
+
+    def is_over(self) -> bool:
+        """Say whether it paused the training, which goes on with other settings."""
+        return self._over
 
     def __call__(self, evaluation: Evaluation) -> Decision:
         decision = self._report(_as_report(evaluation))
         reached = self._end is not None and evaluation.step >= self._end and not evaluation.final
-        self.over = reached and decision is Decision.CONTINUE
-        return Decision.PAUSE if self.over else decision
+        self._over = reached and decision is Decision.CONTINUE
+        return Decision.PAUSE if self._over else decision
 
 
 class FamilyObjective:
@@ -71,6 +77,7 @@ class FamilyObjective:
         at_best: bool,
         threads: int,
         share: str | None,
+        processes: int = 1,
     ) -> None:
         torch.set_num_threads(threads)
         self._folder = Path(folder)
@@ -79,39 +86,48 @@ class FamilyObjective:
         self._monitor = Monitor(metric, Goal(goal))
         self._at_best = at_best
         self._share: Share = resolve(share) if share else _own
+        self._processes = processes
         self._data_key = ""
         self._splits: Splits | None = None
 
     def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
-        """Train a trial; or train and score a replicate on the test split; or score the baselines."""
+        """Train a trial; or train and score a replicate on the test split; or score the baselines.
+
+        Of a training's several processes rank 0 speaks for all; the others only train.
+        """
         configs = [self._family.Config.model_validate(config) for _, config in job.stretches]
-        with counted_reads(configs) as reads:
-            ended = self._run(job, configs, report, started)
+        with counted_reads(configs) as reads, self._team(configs[0]) as team:
+            ended = self._run(job, configs, team, report, started)
         unread = reads.unread(job.params)
-        if unread and ended.outcome is Outcome.COMPLETE:
+        if unread and ended.outcome is Outcome.COMPLETE and team.leads:
             write_json(self._folder / job.run / UNREAD, {"unread": unread})
         return ended
 
-    def _run(self, job: Job, configs: Sequence[Any], report: Reporter, started: Callable[[], None]) -> Ended:
+    def _team(self, config: Any) -> contextlib.AbstractContextManager[Team]:
+        return joined(config.train.device) if self._processes > 1 else contextlib.nullcontext(ALONE)
+
+    def _run(
+        self, job: Job, configs: Sequence[Any], team: Team, report: Reporter, started: Callable[[], None]
+    ) -> Ended:
         splits = self._data(configs[0], job).view(sealed=job.replicate is None and not job.baselines)
         if job.baselines:
-            return Ended(Outcome.COMPLETE, scores=self._baseline_scores(configs[0], splits))
+            return Ended(Outcome.COMPLETE, scores=self._baseline_scores(configs[0], splits) if team.leads else {})
         ends = [change["step"] for change in job.changes]
-        number = bisect_right(ends, reached_step(self._folder / job.run) if ends else 0)
+        number = team.led(lambda: bisect_right(ends, reached_step(self._folder / job.run) if ends else 0))
         task = self._family.task(configs[number], splits)
         for split in ("train", "val"):
             len(splits[split])  # loading is not training: it happens before the run's time starts to count
         started()
         while True:
             stretch = _Stretch(report, ends[number] if number < len(ends) else None)
-            result = self._fit(job, task, splits, configs[max(number - 1, 0) : number + 1], stretch)
-            if not stretch.over:
+            result = self._fit(job, task, splits, configs[max(number - 1, 0) : number + 1], stretch, team)
+            if not team.led(stretch.is_over):
                 break
             number += 1
             task = self._family.task(configs[number], splits)
         outcome = _OUTCOME_OF[result.decision]
         scores: Metrics = {}
-        if outcome is Outcome.COMPLETE:
+        if outcome is Outcome.COMPLETE and team.leads:
             if self._at_best:
                 load_weights(result.model, self._folder / job.run / BEST)
             self._write_artifacts(task, job, result.model)
@@ -120,7 +136,9 @@ class FamilyObjective:
         reason = "stopped early: no further gain" if result.stopped_early else None
         return Ended(outcome, reason, seconds=result.seconds, scores=scores)
 
-    def _fit(self, job: Job, task: Task, splits: Splits, configs: Sequence[Any], stretch: _Stretch) -> FitResult:
+    def _fit(
+        self, job: Job, task: Task, splits: Splits, configs: Sequence[Any], stretch: _Stretch, team: Team
+    ) -> FitResult:
         """Train a stretch of a job with the last of the configurations; its checkpoint may be of the one before."""
         config = configs[-1]
         return fit(
@@ -133,6 +151,7 @@ class FamilyObjective:
             folder=self._folder / job.run,
             device=config.train.device,
             before=configs[0].train if len(configs) > 1 else None,
+            team=team,
         )
 
     def _data(self, config: Any, job: Job) -> Splits:

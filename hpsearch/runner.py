@@ -204,8 +204,9 @@ class _Notifier:
 
 
 def _objective_spec(space: Space, folder: Path) -> ObjectiveSpec:
-    if space.search.resources.processes > 1:
-        raise HpsearchError("search.resources.processes: the families' training loop keeps to one process so far")
+    processes = space.search.resources.processes
+    if processes > 1 and space.family in _OBJECTIVES:
+        raise HpsearchError("search.resources.processes: a program starts its own processes; leave it at 1")
     return ObjectiveSpec(
         _OBJECTIVES.get(space.family, "hpsearch.objective:FamilyObjective"),
         {
@@ -217,5 +218,6 @@ def _objective_spec(space: Space, folder: Path) -> ObjectiveSpec:
             "at_best": space.objective.at == "best",
             "threads": 1,
             "share": None,
+            "processes": processes,
         },
     )

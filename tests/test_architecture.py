@@ -56,6 +56,7 @@ DOORS = {
     "pyarrow": "engines/ray_tune/storage.py",
     "sqlalchemy": "engines/optuna_export.py",
     "mlflow": "tracking/ readers/mlflow_server.py",
+    "accelerate": "training/team.py",
     "pytorch_optimizer": "training/optimizer_makers.py",
     "torch": "training/ families/ objective.py",
     "transformers": "families/text_classifier/",

@@ -66,6 +66,9 @@ def train(
     name: Annotated[str | None, typer.Option(help="The experiment's name; by default the space's and -final.")] = None,
     quick: Annotated[bool, typer.Option(help="Lay the space's `quick` section over it.")] = False,
     set_: SetOption = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes that train together (search.resources.processes).")
+    ] = None,
     test: Annotated[bool, typer.Option(help="Score the test split at the end.")] = False,
     in_process: Annotated[bool, typer.Option(help="In this process, for a debugger.")] = False,
     mlflow: Annotated[bool, typer.Option(help="Mirror the training in MLflow.")] = True,
@@ -80,7 +83,8 @@ def train(
     from hpsearch.loading import load_space
     from hpsearch.space import only
 
-    loaded = load_space(space, quick=quick, overrides=set_ or [])
+    together = [] if processes is None else [f"search.resources.processes={processes}"]
+    loaded = load_space(space, quick=quick, overrides=[*(set_ or []), *together])
     given = given_params(params, loaded, from_ or runner.experiment_folder(loaded, name=None, root=root, quick=quick))
     folder = runner.experiment_folder(loaded, name=name or f"{loaded.path.stem}-final", root=root)
     manner = Manner(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, as_json=json, single=True)

@@ -86,6 +86,7 @@ def main(descriptor: int, parent: int, *inherited: int) -> None:
         hello = channel.receive()
         runner = Runner(Path(hello["folder"]), ObjectiveSpec(**hello["objective"]))
         while (message := channel.receive())["kind"] == "job":
+            os.environ.update(message["place"])
             ended = runner.run(Job(**message["job"]), channel.report, channel.started)
             channel.send("ended", **asdict(ended))
 

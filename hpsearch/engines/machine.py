@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Share:
-    """A worker's part of the machine: so many threads, and a GPU by its CUDA name or None."""
+    """A worker's part of the machine: so many threads for each process, and its GPUs by CUDA name, or None."""
 
     threads: int
     gpu: str | None = None
@@ -31,9 +31,19 @@ def gpu_names() -> list[str]:
     return [str(index) for index, line in enumerate(listing.stdout.splitlines()) if line.startswith("GPU ")]
 
 
-def shares(workers: int | str, *, jobs: int, per_gpu: int = 1) -> list[Share]:
-    """Divide the machine: `auto` is `per_gpu` workers for a GPU, or else one for each core, but never above `jobs`."""
+def shares(workers: int | str, *, jobs: int, per_gpu: int = 1, processes: int = 1) -> list[Share]:
+    """Divide the machine among workers of so many processes.
+
+    `auto` is `per_gpu` processes for a GPU, or else one for each core, but never more than `jobs` workers.
+    """
     cores, gpus = core_count(), gpu_names()
-    count = workers if isinstance(workers, int) else max(1, min(jobs, len(gpus) * per_gpu or cores))
-    threads = max(1, cores // count)
-    return [Share(threads=threads, gpu=gpus[index % len(gpus)] if gpus else None) for index in range(count)]
+    room = (len(gpus) * per_gpu or cores) // processes
+    count = workers if isinstance(workers, int) else max(1, min(jobs, room))
+    threads = max(1, cores // (count * processes))
+    return [Share(threads, _next_gpus(gpus, index * processes, processes)) for index in range(count)]
+
+
+def _next_gpus(gpus: list[str], first: int, count: int) -> str | None:
+    """Return the names of so many GPUs from one on, each once, however few there are."""
+    names = dict.fromkeys(gpus[index % len(gpus)] for index in range(first, first + count)) if gpus else {}
+    return ",".join(names) or None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.engines import Ended, Job, Objective, ObjectiveSpec, Report
-from hpsearch.errors import DivergedError, HpsearchError
+from hpsearch.errors import DivergedError, HpsearchError, PeerLostError
 from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.records import Decision, Outcome
@@ -36,6 +36,8 @@ def run_job(objective: Objective, job: Job, report: Callable[[Report], Decision]
         return objective(job, report, started)
     except DivergedError as error:
         return Ended(Outcome.DIVERGED, str(error), seconds=time.monotonic() - begun)
+    except PeerLostError as error:
+        return Ended(Outcome.LOST, str(error), seconds=time.monotonic() - begun)
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever the user's code raises is an outcome, no crash
         if obstacle := no_room(error):
             return Ended(None, obstacle)

@@ -10,8 +10,8 @@ It knows no family, engine or tracker.
 import contextlib
 import math
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -31,6 +31,7 @@ from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.settings import TrainSettings
 from hpsearch.training.state import Training, build_training, capture, restore
 from hpsearch.training.task import Batch, Splits, Task
+from hpsearch.training.team import ALONE, Team
 
 __all__ = ["Evaluation", "FitResult", "Report", "evaluate_split", "fit"]
 
@@ -46,6 +47,7 @@ def fit(
     folder: Path | None = None,
     device: torch.device | str = "auto",
     before: TrainSettings | None = None,
+    team: Team = ALONE,
     clock: Callable[[], float] = time.perf_counter,
 ) -> FitResult:
     """Train a task's model, going on from the checkpoint in `folder` if there is one, and report every evaluation.
@@ -56,19 +58,22 @@ def fit(
     The answer to the last report of a training is not acted on, as nothing is left to stop. Without a folder
     nothing is saved, and a paused training cannot go on. A `device` other than `auto` goes before `settings.device`.
     `before` are the settings under which the checkpoint may have been written, if they change there; only what is not
-    FIXED may.
+    FIXED may. Of a `team` of several processes, all of which call this, only rank 0 reports, and writes to `folder`.
 
     Killed and resumed is bit for bit the unbroken run on the CPU. The process's global state is afterwards as before.
 
     Errors: DivergedError for a loss, gradient or monitored metric that is not finite; UnknownNameError when the task
-    does not give the monitored metric; HpsearchError for what cannot be had, or a checkpoint of another training.
+    does not give the monitored metric; HpsearchError for what cannot be had, or a checkpoint of another training;
+    PeerLostError when another process of the team is gone.
     """
-    place = resolve_device(settings.device if device == "auto" else device)
+    place = team.device or resolve_device(settings.device if device == "auto" else device)
     try:
         with isolated(place, deterministic=settings.deterministic):
-            training = build_training(task, splits, settings, seeds=seeds, monitor=monitor, device=place, clock=clock)
+            training = build_training(
+                task, splits, settings, seeds=seeds, monitor=monitor, device=place, clock=clock, team=team
+            )
             with contextlib.closing(training.feed):
-                return _train(training, folder, report, before)
+                return _train(training, folder if team.leads else None, report, before)
     finally:
         if place.type == "cuda":
             torch.cuda.empty_cache()
@@ -85,15 +90,16 @@ def _train(training: Training, folder: Path | None, report: Report, before: Trai
 
 def _go_on(training: Training, folder: Path | None, report: Report, before: TrainSettings | None) -> Decision:
     """Take up the folder's checkpoint, if any, and report its evaluations: a crash may have lost the last of them."""
-    content = load_checkpoint(folder)
+    content = training.team.led_state(lambda: load_checkpoint(folder))
     training.stopwatch.begin_lap()
-    if folder is None or content is None:
+    if content is None:
         return Decision.CONTINUE
     restore(training, content, before=before)
-    write_decisions(folder, training.rates.control)
-    with training.stopwatch.stopped():
-        for evaluation in training.progress.evaluations[:-1]:
-            report(evaluation)
+    if folder is not None:
+        write_decisions(folder, training.rates.control)
+        with training.stopwatch.stopped():
+            for evaluation in training.progress.evaluations[:-1]:
+                report(evaluation)
     return _ask(training, report)
 
 
@@ -102,6 +108,7 @@ def _single_step(training: Training) -> None:
         _begin_epoch(training)
     window = _next_window(training)
     set_rates(training.optimizer, training.rates.at(training.progress.step))
+    training.team.vary(training.seed, training.progress.step)
     loss = training.stepper.backward(window)
     norm = training.stepper.gradient_norm()
     training.measurements.add(training.progress.step + 1, loss.parts, norm, loss.count)
@@ -151,7 +158,9 @@ def _look_is_due(training: Training) -> bool:
 
 def _once_in_a_while(training: Training, folder: Path | None, report: Report) -> Decision:
     """Evaluate, judge, save, report: in this order, so that whatever was reported can be gone on from."""
-    evaluation = _evaluate(training)
+    training.team.unify(training.model.buffers())
+    means = training.measurements.take()
+    evaluation = Evaluation(**training.team.led(lambda: asdict(_evaluate(training, means))))
     _judge(training, evaluation, folder)
     training.rates.watch(
         evaluation.metrics, training.monitor, step=training.progress.step, epoch=evaluation.metrics["epoch"]
@@ -176,12 +185,12 @@ def _save(training: Training, folder: Path) -> None:
     write_decisions(folder, training.rates.control)
 
 
-def _evaluate(training: Training) -> Evaluation:
-    """Return the means of the steps since the evaluation before, and the scores of the validation split.
+def _evaluate(training: Training, means: Mapping[str, float]) -> Evaluation:
+    """Return the means of the steps since the evaluation before together with the scores of the validation split.
 
     What the scoring draws from the random generators does not change the training.
     """
-    metrics = training.measurements.take()
+    metrics = dict(means)
     metrics["learning_rate"] = training.rates.at(training.progress.step - 1)
     metrics["examples_per_second"] = training.examples / max(training.stopwatch.lap, 1e-9)
     metrics["epoch"] = training.epochs
@@ -219,7 +228,7 @@ def _judge(training: Training, evaluation: Evaluation, folder: Path | None) -> N
 def _ask(training: Training, report: Report) -> Decision:
     """Report the last evaluation and return the answer; a training that is at its end has nothing left to stop."""
     with training.stopwatch.stopped():
-        decision = report(training.progress.evaluations[-1])
+        decision = Decision(training.team.led(lambda: report(training.progress.evaluations[-1]).value))
     training.stopwatch.begin_lap()
     training.examples = 0
     return Decision.CONTINUE if training.progress.finished else decision

@@ -27,6 +27,7 @@ from hpsearch.training.step import Stepper
 from hpsearch.training.stopping import Patience
 from hpsearch.training.stopwatch import Stopwatch
 from hpsearch.training.task import Splits, Task
+from hpsearch.training.team import ALONE, Team, smallest_slice
 
 
 @dataclass
@@ -71,6 +72,9 @@ class Training:
     generator: torch.Generator
     """For augmentation."""
     stopwatch: Stopwatch
+    team: Team
+    seed: int
+    """For what the processes of a team draw each for itself."""
     progress: Progress = field(default_factory=Progress)
     begun: int | None = None
     """The epoch that the task was last told of; None until the first step after a start or a resume."""
@@ -107,6 +111,7 @@ def build_training(
     monitor: Monitor,
     device: torch.device,
     clock: Callable[[], float],
+    team: Team = ALONE,
 ) -> Training:
     """Return a training at its start. Errors: HpsearchError when the settings ask for what cannot be had."""
     stopwatch = Stopwatch(clock)
@@ -125,6 +130,7 @@ def build_training(
     rates = Rates(settings, order)
     seed_everything(seeds.initialisation)
     model = task.build_model().to(device)
+    team.unify([*model.parameters(), *model.buffers()])
     optimizer = build_optimizer(task, model, settings)
     freezing = Freezing(settings.freeze, model)  # after the optimizer, which has to know what trains only later
     scaler = gradient_scaler(device, settings.precision)
@@ -136,6 +142,8 @@ def build_training(
         device=device,
         precision=settings.precision,
         clip_norm=settings.clip_norm,
+        team=team,
+        least=smallest_slice(model),
     )
     return Training(
         task=task,
@@ -157,6 +165,8 @@ def build_training(
         patience=Patience(settings.early_stopping, monitor.goal) if settings.early_stopping else None,
         generator=torch.Generator().manual_seed(seeds.augmentation),
         stopwatch=stopwatch,
+        team=team,
+        seed=seeds.initialisation,
     )
 
 

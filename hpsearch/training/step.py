@@ -10,6 +10,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.training.devices import move
 from hpsearch.training.precision import Precision, autocast
 from hpsearch.training.task import Batch, Forward, Task
+from hpsearch.training.team import ALONE, Team
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Stepper:
         device: torch.device,
         precision: Precision,
         clip_norm: float | None,
+        team: Team = ALONE,
+        least: int = 1,
     ) -> None:
         self.task = task
         self.model = model
@@ -44,18 +47,32 @@ class Stepper:
         self.device = device
         self.precision = precision
         self.clip_norm = clip_norm
+        self._team = team
+        self._least = least
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
     def backward(self, window: Sequence[Batch]) -> WindowLoss:
-        """Add up the gradients of a window of CPU batches; each counts by the items over which its loss is a mean."""
+        """Add up the gradients of a window of CPU batches; each counts by the items over which its loss is a mean.
+
+        Several processes have slices of these batches, of at least `least` examples, and all get the sum over them.
+        """
         counts = [self.task.count(batch) for batch in window]
         total = sum(counts)
         parts: dict[str, Tensor] = {}
         for batch, count in zip(window, counts, strict=True):
-            weight = count / total if total else 1.0
-            for name, part in self._backward_batch(move(batch, self.device), weight).items():
+            own, items = self._own(batch, count)
+            weight = items / total if total else 1.0
+            for name, part in self._backward_batch(move(own, self.device), weight).items():
                 parts[name] = parts[name] + part if name in parts else part
-        return WindowLoss(parts, total)
+        return WindowLoss(dict(self._team.add_up(self._parameters, parts)), total)
+
+    def _own(self, batch: Batch, count: int) -> tuple[Batch, int]:
+        """Return this process's slice of a batch with its items; one without any goes through the batch for nothing."""
+        if self._team.size == 1:
+            return batch, count
+        own = self._team.slice(batch, self._least)
+        items = self.task.count(own) if own is not None else 0
+        return (own, items) if own is not None and items else (batch, 0)
 
     def _backward_batch(self, batch: Batch, weight: float) -> dict[str, Tensor]:
         with autocast(self.device, self.precision):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.engines import Ended, Job, Objective, Report, Reporter
+from hpsearch.errors import PeerLostError
 from hpsearch.records import Outcome
 
 
@@ -88,6 +89,34 @@ class Deeds:
 
 def make_deeds(**arguments: Any) -> Objective:
     return Deeds(**arguments)
+
+
+class RankedDeeds(Deeds):
+    """Does the `deed` in the process of the job's `rank`, and what it says of `others` in the others."""
+
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+        started()
+        rank = int(os.environ["RANK"])
+        (self._folder / job.run / f"rank-{rank}").write_text(f"{rank} of {os.environ['WORLD_SIZE']}")
+        if rank == 0:
+            report(Report(1, {"val/loss": 1.0}, 1.0))
+        deed = job.params["deed"] if rank == job.params.get("rank", 0) else job.params.get("others", "nothing")
+        getattr(self, f"_{deed}")(job)
+        return Ended(Outcome.COMPLETE, seconds=1.0, scores={"rank": float(rank)})
+
+    def _fail(self, job: Job) -> None:
+        sys.exit(3)
+
+    def _fail_late(self, job: Job) -> None:
+        time.sleep(0.5)
+        sys.exit(3)
+
+    def _lose(self, job: Job) -> None:
+        raise PeerLostError("another process is gone")
+
+
+def make_ranked(**arguments: Any) -> Objective:
+    return RankedDeeds(**arguments)
 
 
 def refuse(**arguments: Any) -> Objective:

@@ -166,7 +166,6 @@ def test_configuration_and_provenance_stand_in_the_folder(tmp_path: Path) -> Non
     ("setting", "cluster", "message"),
     [
         ("search.resources.custom={tape: 1}", Cluster(), "need the engine ray"),
-        ("search.resources.processes=2", Cluster(), "keeps to one process so far"),
         ("search.trials=1", Cluster("auto"), "is of no use to the engine optuna; say --engine ray"),
     ],
 )
