@@ -63,10 +63,10 @@ def test_who_is_watched(growing: GrowingExperiment) -> None:
 
 def test_the_decisions_of_an_adaptive_schedule_are_shown(growing: GrowingExperiment) -> None:
     run = growing.trial(0, [0.9, 0.8])
-    row = {"step": 2, "reason": "stagnation", "factor": 1.5}
+    row = {"step": 34, "epoch": 2.0, "reason": "stagnation", "before": 1.0, "after": 1.5}
     append_json_line(growing.folder / run / RATE_DECISIONS, row)
     (decision,) = look(growing.folder)[0].decisions
-    assert (decision.step, decision.text) == (2, "stagnation (factor 1.5)")
+    assert (decision.step, decision.text) == (2.0, "stagnation (factor 1 -> 1.5)")
 
 
 def test_a_lock_that_is_held_shows(growing: GrowingExperiment) -> None:

@@ -112,6 +112,7 @@ _MORE_LAYERS = Remedy(_LAYERS, _plus(1))
 _LARGER_BATCH = Remedy(_BATCH, _times(2.0))
 _WARM_UP = Remedy(("warmup.steps",), _instead(0, "{fraction: 0.05}"), above=True)
 _FALLING_RATE = Remedy(("schedule.kind",), _instead("constant", "cosine"), above=True)
+_ADAPTIVE_RATE = Remedy(("schedule.kind",), _instead("constant", "adaptive"), above=True)
 _MORE_EPOCHS = Remedy(("epochs",), _times(2.0))
 _STOP_EARLY = Remedy(("early_stopping",), _instead(None, "{patience: 10}"))
 
@@ -152,9 +153,10 @@ RECIPES: Mapping[Kind, tuple[Remedy, ...]] = {
         Remedy(_DECAY, _times(0.1)),
     ),
     Kind.OSCILLATION: (_LOWER_RATE, _LARGER_BATCH, _WARM_UP, _FALLING_RATE),
-    Kind.STAGNATION: (Remedy(_RATE, _times(5.0, most=1.0)), _WARM_UP),
+    Kind.STAGNATION: (Remedy(_RATE, _times(5.0, most=1.0)), _WARM_UP, _ADAPTIVE_RATE),
     Kind.PLATEAU: (_STOP_EARLY,),
     Kind.SLOW_CONVERGENCE: (_HIGHER_RATE, _MORE_EPOCHS, _LARGER_BATCH, _FEWER_LAYERS),
 }
 """Explosion, over-fitting, slowness and exhausted memory as in seed 000's guide; a stall as in seed 003's, which
-raised the rate fivefold behind a warm-up; under-fitting and divergence as in seed 002's."""
+raised the rate fivefold behind a warm-up, or by a schedule that watches the loss; under-fitting and divergence as in
+seed 002's."""

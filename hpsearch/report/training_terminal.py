@@ -44,7 +44,7 @@ def _said(view: TrainingView) -> Iterator[Text]:
         verb = "improves" if gain >= 0 else "worsens"
         yield Text(f"{one_line(view.average.name)} {verb} by {abs(gain):.2%} per {view.unit}")
     for decision in view.decisions[-SHOWN_DECISIONS:]:
-        yield Text(f"rate, {view.unit} {decision.step}: {one_line(decision.text)}", "magenta")
+        yield Text(f"rate, {view.unit} {number(decision.step)}: {one_line(decision.text)}", "magenta")
 
 
 def sparkline(values: Sequence[float], width: int) -> str:

@@ -26,9 +26,9 @@ class Series:
 
 @dataclass(frozen=True)
 class Decision:
-    """A change of the learning rate that an adaptive schedule made, and why."""
+    """A change of the learning rate that a schedule with a memory made, and why; `step` in the view's unit."""
 
-    step: int
+    step: float
     text: str
 
 
@@ -67,7 +67,7 @@ def prepare_training(
         norm=_series(evidence.rows, "gradient_norm"),
         average=average,
         speed=speed(average),
-        decisions=tuple(_decision(row) for row in decisions),
+        decisions=tuple(_decision(row, unit) for row in decisions),
     )
 
 
@@ -78,16 +78,10 @@ def _series(rows: Sequence[Mapping[str, Any]], name: str) -> Series:
     return Series(name, tuple(steps), tuple(values))
 
 
-def _decision(row: Mapping[str, Any]) -> Decision:
-    """Return a decision from a line of the schedule's log, whatever else that holds."""
-    step = int(row.get("step", row.get("epoch", 0)))
-    told = {name: value for name, value in row.items() if name not in ("step", "epoch", "reason")}
-    numbers = ", ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in told.items()
-    )
-    return Decision(
-        step, f"{row.get('reason', 'changed')} ({numbers})" if numbers else str(row.get("reason", "changed"))
-    )
+def _decision(row: Mapping[str, Any], unit: str) -> Decision:
+    """Return a decision from a line of the schedule's log, which counts optimizer steps and epochs."""
+    change = f"factor {row['before']:.3g} -> {row['after']:.3g}"
+    return Decision(row["epoch"] if unit == "epoch" else row["step"], f"{row['reason']} ({change})")
 
 
 def moving_average(series: Series, count: int = SMOOTHED) -> Series:

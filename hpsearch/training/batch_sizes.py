@@ -1,6 +1,5 @@
 """Which batch sizes fit into the memory, and how fast each is: a few steps at 2, 4, 8, ... examples."""
 
-import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -118,7 +117,6 @@ def _tried(training: Training, examples: list[int], clock: Callable[[], float]) 
     """Train some steps on these examples; None when that takes more memory than there is."""
     device = training.device
     training.optimizer.zero_grad(set_to_none=True)
-    gc.collect()  # what a step that failed has left behind
     forget_peak(device)
     try:
         _step(training, examples)

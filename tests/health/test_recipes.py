@@ -52,7 +52,9 @@ def test_a_stall() -> None:
     assert advise(Kind.STAGNATION, with_train(learning_rate=1e-4)) == (
         "train.learning_rate 0.0001 -> 0.0005",
         "train.warmup {steps: 0} -> {fraction: 0.05}",
+        "train.schedule constant -> adaptive",
     )
+    assert not any("schedule" in line for line in advise(Kind.STAGNATION, {"train": {"learning_rate": 1e-4}}))
 
 
 def test_advice_begins_where_there_is_nothing_yet() -> None:

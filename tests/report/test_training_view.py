@@ -21,7 +21,8 @@ SICK = trial(
     learning_rate=[1e-3] * 10 + [1e-4] * 10,
     gradient_norm=decay(20),
 )
-DECISIONS = [{"step": 11, "reason": "30 epochs without improvement", "factor": 0.1}]
+DECISIONS = [{"step": 187, "epoch": 11.0, "reason": "no gain for 30 evaluations", "before": 1.0, "after": 0.1}]
+"""As the training's rate_control.py writes them: 17 optimizer steps make an epoch."""
 
 
 def view() -> TrainingView:
@@ -74,7 +75,7 @@ def test_the_terminal_shows_curves_decisions_and_advice(width: int) -> None:
         "over-fitting",
     ):
         assert word in whole
-    assert "rate, epoch 11: 30 epochs without improvement (factor 0.1)" in whole
+    assert "rate, epoch 11: no gain for 30 evaluations (factor 1 -> 0.1)" in whole
 
 
 def test_nothing_yet_is_said(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import resource
 import sys
+import weakref
 from collections.abc import Mapping
 
 import numpy as np
@@ -102,6 +103,24 @@ def test_model_process_and_random_state_are_afterwards_as_before() -> None:
     assert torch.are_deterministic_algorithms_enabled() is flags
     assert _limits() == limits
     assert all(torch.equal(weight, task.weights[0]) for weight in task.weights)
+
+
+def test_the_memory_of_the_model_is_free_again() -> None:
+    """Also after a step that failed, whose error keeps hold of it."""
+
+    class Watched(Hungry):
+        def build_model(self) -> nn.Module:
+            model = super().build_model()
+            self.alive = weakref.ref(model)
+            return model
+
+        def loss(self, forward: Forward, batch: Batch, scalars: Mapping[str, float | Tensor]) -> Mapping[str, Tensor]:
+            self.weights.clear()
+            return super().loss(forward, batch, scalars)
+
+    task = Watched(room=4)
+    try_batch_sizes(task, line_splits(22), SETTINGS, seeds=SEEDS)
+    assert task.alive() is None
 
 
 def _limits() -> tuple[int, int]:
