@@ -10,6 +10,8 @@ PAD = 0
 """The number that fills a row behind the end of its text."""
 UNKNOWN_WORD = 1
 """The number of every word that the vocabulary does not have."""
+FIRST_WORD = 2
+"""The number of the most frequent word."""
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -39,7 +41,7 @@ class WordVocabulary:
     @property
     def size(self) -> int:
         """How many numbers there are."""
-        return len(self.words) + 2
+        return len(self.words) + FIRST_WORD
 
     def encode(self, words: Iterable[str]) -> list[int]:
         """Return the number of each word."""
@@ -47,4 +49,4 @@ class WordVocabulary:
 
     @cached_property
     def _numbers(self) -> Mapping[str, int]:
-        return {word: number for number, word in enumerate(self.words, start=2)}
+        return {word: number for number, word in enumerate(self.words, start=FIRST_WORD)}

@@ -5,7 +5,7 @@ A folder is what `save_pretrained` writes: config.json, model.safetensors, token
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -31,20 +31,12 @@ def transformers_package() -> Any:
 @cache
 def read_tokenizer(path: str, *, setting: str) -> Any:
     """Return the tokenizer of a folder that a setting names. Errors: DataError."""
-    folder = _folder(path, setting)
-    try:
-        return transformers_package().AutoTokenizer.from_pretrained(folder, **_LOCAL)
-    except Exception as error:  # noqa: BLE001 - a broken file raises the errors of whatever reads it
-        raise _not_usable(setting, folder, "tokenizer", error) from None
+    return _read("tokenizer", path, setting)
 
 
 def read_config(path: str, *, setting: str) -> Any:
     """Return what the folder says of its model. Errors: DataError."""
-    folder = _folder(path, setting)
-    try:
-        return transformers_package().AutoConfig.from_pretrained(folder, **_LOCAL)
-    except Exception as error:  # noqa: BLE001 - a broken file raises the errors of whatever reads it
-        raise _not_usable(setting, folder, "configuration", error) from None
+    return _read("config", path, setting)
 
 
 def read_model(path: str, *, setting: str, kind: str = "AutoModel", weights: bool = True) -> Any:
@@ -64,6 +56,14 @@ def read_model(path: str, *, setting: str, kind: str = "AutoModel", weights: boo
     if missing:
         raise DataError(f"{setting}: the weights in {folder} are not those of its model: {missing[0]} is missing")
     return model
+
+
+def _read(what: Literal["tokenizer", "config"], path: str, setting: str) -> Any:
+    folder, maker = _folder(path, setting), getattr(transformers_package(), f"Auto{what.title()}")
+    try:
+        return maker.from_pretrained(folder, **_LOCAL)
+    except Exception as error:  # noqa: BLE001 - a broken file raises the errors of whatever reads it
+        raise _not_usable(setting, folder, what, error) from None
 
 
 def _folder(path: str, setting: str) -> Path:

@@ -26,6 +26,9 @@ class TextData:
     classes: Mapping[str, tuple[str, ...]]
     """The names of the classes of each task, the main one first."""
     vocabulary: int
+    """How many numbers there are for words or tokens."""
+    words: Sequence[str] = ()
+    """What the numbers of a vocabulary of words stand for, from FIRST_WORD on."""
     fingerprint: int = 0
     """Tells vocabularies and classes apart."""
 

@@ -40,6 +40,7 @@ def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
         labels=np.stack(columns, axis=1),
         classes=classes,
         vocabulary=encoded.size,
+        words=encoded.names,
         fingerprint=_fingerprint(encoded.names, *classes.values()),
     )
 

@@ -9,12 +9,26 @@ from hpsearch.settings import FIXED, UNFOLD, Option, Settings
 Width = Annotated[int, Field(ge=1)]
 
 
+class WordVectors(Settings):
+    """Vectors of words that were learned before, as Kim (2014) uses those of word2vec.
+
+    Words that the file lacks begin with random vectors, as all do without one.
+    """
+
+    path: str
+    """A text file: on each line a word and its numbers (word2vec, GloVe, fastText), as many as `embedding` says."""
+    use: Literal["static", "nonstatic", "multichannel"] = "nonstatic"
+    """`static`: no vector is trained; `nonstatic`: all are; `multichannel`: both stand side by side."""
+
+
 class CNN(Option):
-    """Convolutions over words and the maximum over time (Kim, EMNLP 2014), from random embeddings."""
+    """Convolutions over words and the maximum over time (Kim, EMNLP 2014)."""
 
     kind: Literal["cnn"] = "cnn"
     embedding: Annotated[int, FIXED] = Field(default=128, ge=1)
     """Numbers in the vector of a word."""
+    vectors: Annotated[WordVectors | None, FIXED] = None
+    """Where the vectors begin; None: all are random."""
     widths: Annotated[tuple[Width, ...], FIXED] = Field(default=(3, 4, 5), min_length=1)
     """Words under each kind of filter."""
     filters: Annotated[int, FIXED] = Field(default=100, ge=1)

@@ -1,11 +1,16 @@
 """The network: an encoder from words to a vector, and a linear layer for each task."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hpsearch.data.word_vectors import read_vectors
+from hpsearch.data.words import FIRST_WORD
+from hpsearch.errors import DataError
 from hpsearch.families.text_classifier.cnn import ConvolutionalEncoder
 from hpsearch.families.text_classifier.model_settings import CNN, ModelSettings, Pretrained
 from hpsearch.families.text_classifier.pretrained import PretrainedEncoder
@@ -25,16 +30,21 @@ class TextClassifier(nn.Module):
         vocabulary: int,
         max_length: int,
         classes: Sequence[int],
+        words: Sequence[str] = (),
         fingerprint: int = 0,
         pretrained_weights: bool = True,
     ) -> None:
-        """Make a network; without `pretrained_weights` every weight is random, for one that is loaded afterwards."""
+        """Make a network for a vocabulary of so many numbers, the `words` from number 2 on.
+
+        Without `pretrained_weights` every weight is random, for those that are loaded afterwards.
+        """
         super().__init__()
         self.register_buffer("fingerprint", torch.tensor(fingerprint))
         chosen, max_norm = settings.architecture, None
         self.encoder: ConvolutionalEncoder | TransformerEncoder | PretrainedEncoder
         if isinstance(chosen, CNN):
-            self.encoder = ConvolutionalEncoder(chosen, vocabulary=vocabulary)
+            vectors = _known_vectors(chosen, words) if pretrained_weights else {}
+            self.encoder = ConvolutionalEncoder(chosen, vocabulary=vocabulary, vectors=vectors)
             max_norm = chosen.max_norm
         elif isinstance(chosen, Pretrained):
             self.encoder = PretrainedEncoder(
@@ -48,6 +58,17 @@ class TextClassifier(nn.Module):
         """Return logits (B, classes of all tasks) of tokens (B, T), of which `lengths` (B,) are words."""
         vectors = self.encoder(tokens, lengths)
         return torch.cat([head(vectors) for head in self.heads], dim=-1)
+
+
+def _known_vectors(settings: CNN, words: Sequence[str]) -> Mapping[int, NDArray[np.float32]]:
+    """Return the vectors of the file by the words' numbers. Errors: DataError."""
+    if settings.vectors is None:
+        return {}
+    numbers = {word: number for number, word in enumerate(words, start=FIRST_WORD)}
+    found = read_vectors(settings.vectors.path, numbers, width=settings.embedding)
+    if not found:
+        raise DataError(f"model.architecture.cnn.vectors: {settings.vectors.path} has none of the vocabulary's words")
+    return {numbers[word]: vector for word, vector in found.items()}
 
 
 class BoundedLinear(nn.Linear):

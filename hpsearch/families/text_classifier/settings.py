@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from hpsearch.data.folds import Folds
 from hpsearch.data.text_augmentation import TECHNIQUES, Technique
 from hpsearch.families import FamilyConfig
-from hpsearch.families.text_classifier.model_settings import ModelSettings, Pretrained
+from hpsearch.families.text_classifier.model_settings import CNN, ModelSettings, Pretrained
 from hpsearch.settings import UNFOLD, Option, Settings
 from hpsearch.training.settings import TrainSettings
 
@@ -160,5 +160,9 @@ class TextConfig(FamilyConfig):
             raise ValueError(
                 "model.architecture: pretrained needs the tokens of its own checkpoint: "
                 f"data.tokenizer: {{pretrained: {{path: {network.path}}}}}"
+            )
+        if isinstance(network, CNN) and network.vectors and not isinstance(tokens, Words):
+            raise ValueError(
+                "model.architecture.cnn.vectors are for words, not for the tokens of data.tokenizer: pretrained"
             )
         return self

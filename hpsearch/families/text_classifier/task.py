@@ -46,6 +46,7 @@ class TextTask(Task):
             vocabulary=self._train.vocabulary,
             max_length=self._config.data.max_length,
             classes=self._classes,
+            words=self._train.words,
             fingerprint=self._train.fingerprint,
         )
 

@@ -39,7 +39,7 @@ def test_an_empty_text_has_finite_logits(architecture):
 
 def test_the_convolution_is_kims_by_its_definition():
     torch.manual_seed(1)
-    encoder = ConvolutionalEncoder(CNN(embedding=4, filters=2, widths=(2, 3)), vocabulary=20).eval()
+    encoder = ConvolutionalEncoder(CNN(embedding=4, filters=2, widths=(2, 3)), vocabulary=20, vectors={}).eval()
     text = [3, 7, 5]
     vectors = [encoder.embedding.weight[token] for token in text]
     expected = []

@@ -172,7 +172,7 @@ def test_folders_that_do_not_do_are_refused_with_the_setting(texts, bert, tmp_pa
     assert refused("/nowhere") == "data.tokenizer.pretrained.path: there is no folder /nowhere"
     assert "data.tokenizer.pretrained.path: no tokenizer of transformers can be read" in refused(tmp_path)
     write_tokenizer(tmp_path)
-    assert "model.architecture.pretrained.path: no configuration of transformers can" in refused(tmp_path)
+    assert "model.architecture.pretrained.path: no config of transformers can" in refused(tmp_path)
     copy = shutil.copytree(bert, tmp_path / "torn")
     (copy / "model.safetensors").write_bytes(b"nothing")
     assert "model.architecture.pretrained.path: no model of transformers can be read" in refused(copy)
