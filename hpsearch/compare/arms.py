@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hpsearch.compare.comparison import DroppedRun
+from hpsearch.compare.statistics.arrays import LARGEST
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.records import FinishedRun, Outcome
 
@@ -50,6 +51,7 @@ class Arm:
     trials: tuple[Observation, ...] = ()
     dropped: tuple[DroppedRun, ...] = ()
     ended_badly: int = 0
+    pruned: int = 0
     configurations: int = 1
     read_at: int | None = None
     cells: Cells = field(default_factory=dict)
@@ -122,7 +124,7 @@ def is_trial(run: FinishedRun) -> bool:
 def _arm(name: str, runs: Iterable[FinishedRun], *, metric: str, by: str | None, step: int | None) -> Arm:
     kept: dict[bool, list[Observation]] = {False: [], True: []}
     dropped: list[DroppedRun] = []
-    ended_badly = 0
+    ended_badly = pruned = 0
     for run in runs:
         trial = is_trial(run)
         if trial and run.search is not None and metric not in run.metrics and metric != run.search.metric:
@@ -133,13 +135,21 @@ def _arm(name: str, runs: Iterable[FinishedRun], *, metric: str, by: str | None,
         else:
             dropped.append(DroppedRun(run.run, why))
             ended_badly += not trial and run.outcome in _ENDED
+            pruned += run.outcome is Outcome.PRUNED
     configurations = 1
     if by is None:
         configurations = max(len({each.configuration for each in kept[False]}), 1)
         kept[False] = [replace(each, configuration="") for each in kept[False]]
     observations, duplicates = _without_duplicates(kept[False])
     return Arm(
-        name, observations, tuple(kept[True]), (*dropped, *duplicates), ended_badly, configurations, read_at=step
+        name,
+        observations,
+        trials=tuple(kept[True]),
+        dropped=(*dropped, *duplicates),
+        ended_badly=ended_badly,
+        pruned=pruned,
+        configurations=configurations,
+        read_at=step,
     )
 
 
@@ -153,7 +163,9 @@ def _why_dropped(run: FinishedRun, metric: str, step: int | None) -> str | None:
     value = _value(run, metric, step)
     if value is None:
         return f"has no {metric}" if step is None else f"has no {metric} at step {step}"
-    return None if math.isfinite(value) else f"{metric} is {value}"
+    if not math.isfinite(value):
+        return f"{metric} is {value}"
+    return None if abs(value) <= LARGEST else f"{metric} is {value:.3g}, too large to compute with"
 
 
 def _value(run: FinishedRun, metric: str, step: int | None) -> float | None:

@@ -43,7 +43,10 @@ def decide_datasets(base: PairResult, question: Question) -> PairResult:
 def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: Question) -> PairResult:
     """Corrected resampled t; where the design is five times two folds, Alpaydin's F with Dietterich's t beside it."""
     differences, exact = _differences(base)
-    ratio, why = size_ratio(a, b, pairing)
+    known = size_ratio(a, b)
+    if known is None:
+        return replace(base, notes=(*base.notes, "all runs are of one fold: there are no folds to correct for"))
+    ratio, why = known
     corrected = folds.corrected_t(differences, test_to_train=ratio)
     rope = question.margin or 0.0
     found = folds.correlated_rope(question.sign * differences, test_to_train=ratio, rope=rope)
@@ -139,14 +142,20 @@ def _reading(p: float) -> str:
     return "doubtful; the test stays as it is" if p < 0.05 else "nothing speaks against it"
 
 
-def size_ratio(a: Arm, b: Arm, pairing: Paired) -> tuple[float, str]:
-    """Return n_test / n_train of the folds and the sentence where it comes from: noted sizes, or k-fold's 1/(k - 1)."""
-    sizes = [(each.run.test_size, each.run.train_size) for arm in (a, b) for each in arm.observations]
+def size_ratio(*arms: Arm) -> tuple[float, str] | None:
+    """Return n_test / n_train of the folds and the sentence where it comes from: noted sizes, or k-fold's 1/(k - 1).
+
+    A method without a seed has no folds of its own and does not count. None where all runs are of one fold.
+    """
+    observations = [each for arm in arms if not arm.deterministic for each in arm.observations]
+    sizes = [(each.run.test_size, each.run.train_size) for each in observations]
     ratios = [test / train for test, train in sizes if test and train]
     if ratios and len(ratios) == len(sizes):
         ratio = sum(ratios) / len(ratios)
         return ratio, f"corrected with n_test / n_train = {ratio:.4g}, from the noted sizes"
-    k = len({key[1] for key in pairing.keys} | {each.fold for arm in (a, b) for each in arm.observations})
+    k = len({each.fold for each in observations} - {None})
+    if k < 2:
+        return None
     return 1 / (k - 1), f"corrected with n_test / n_train = 1/{k - 1}, as in {k}-fold cross-validation"
 
 

@@ -71,10 +71,15 @@ def search_warnings(arms: Sequence[Arm], question: Question) -> list[str]:
                 f"{arm.name}: the expected best assumes independent trials, but {', '.join(samplers)} chose each by "
                 "the earlier ones: the curve says what a shuffled order would give"
             )
-        if pruners:
+        elif trials and not all(each.run.search is not None and each.run.search.sampler for each in trials):
             warnings.append(
-                f"{arm.name}: {', '.join(pruners)} pruned trials; only the complete ones are in the expected best, "
-                "which makes it look better than the whole budget was"
+                f"{arm.name}: the expected best assumes independent trials; nobody noted which sampler chose them"
+            )
+        if pruners or (trials and arm.pruned):
+            who = ", ".join(pruners) or "the search"
+            warnings.append(
+                f"{arm.name}: {who} pruned trials; only the complete ones are in the expected best, which "
+                "makes it look better than the whole budget was"
             )
         if arm.observations and arm.trials and question.unit is not Unit.TRIAL:
             warnings.append(

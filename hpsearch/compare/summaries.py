@@ -4,6 +4,7 @@ import numpy as np
 
 from hpsearch.compare.arms import Arm
 from hpsearch.compare.comparison import ExperimentSummary, Unit
+from hpsearch.compare.designs import size_ratio
 from hpsearch.compare.statistics.arrays import as_array, is_constant, size_of
 from hpsearch.compare.statistics.datasets import interquartile_mean
 from hpsearch.compare.statistics.folds import corrected_t
@@ -49,9 +50,11 @@ def summarise(arm: Arm, *, unit: Unit, seed: int) -> ExperimentSummary:
     )
 
 
-def _interval(arm: Arm, values: "np.ndarray", unit: Unit, seed: int) -> tuple[tuple[float, float], str]:
+def _interval(arm: Arm, values: "np.ndarray", unit: Unit, seed: int) -> tuple[tuple[float, float] | None, str | None]:
     if unit is not Unit.FOLD:
         return mean_interval(values, seed=seed)
-    folds = len({each.fold for each in arm.observations})
-    tested = corrected_t(values, test_to_train=1 / max(folds - 1, 1))  # folds overlap: the plain interval is too short
+    known = size_ratio(arm)
+    if known is None:
+        return None, None
+    tested = corrected_t(values, test_to_train=known[0])  # folds overlap: the plain interval is too short
     return interval_of(tested, float(np.mean(values))), "t"

@@ -96,7 +96,8 @@ def _with_seeds(pair: PairResult, question: Question, level: float) -> PairResul
         needed = runs_needed(effect, alpha=level, power=POWER)
         power = unpaired_power(effect, *_sizes(pair), alpha=level)
     if needed is not None and pair.test == "wilcoxon":
-        needed = math.ceil(needed / WILCOXON_EFFICIENCY)
+        fewest = 1 - math.log2(level)  # below, not even equal signs throughout would do
+        needed = math.ceil(max(needed / WILCOXON_EFFICIENCY, fewest))
     if needed is None:
         note = "the observed difference is so small that more than 100,000 runs would be needed to show it"
     else:

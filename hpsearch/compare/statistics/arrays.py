@@ -11,6 +11,8 @@ from scipy import special
 Array = npt.NDArray[np.float64]
 SAME = 1e-10
 """Numbers that differ by less than this share of their size differ by rounding only."""
+LARGEST, TINIEST = 1e75, 1e-75
+"""Values beyond, and spreads below, cannot be computed with: their fourth powers have no place in a double."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def as_array(values: Sequence[float] | Array) -> Array:
 
 def is_constant(values: Array, *, scale: float) -> bool:
     """Say whether values of a quantity of size `scale` vary by no more than rounding does."""
-    return bool(np.ptp(values) <= SAME * scale) if len(values) else True
+    return bool(np.ptp(values) <= max(SAME * scale, TINIEST)) if len(values) else True
 
 
 def snapped(differences: Array, *, scale: float) -> Array:
