@@ -1,6 +1,5 @@
 """Runs of Hugging Face's Trainer: `trainer_state.json`, of the run's folder or of its latest checkpoint."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged
 from hpsearch.readers.naming import parse_folder_name
+from hpsearch.readers.parameter_files import parse_json
 from hpsearch.records import FinishedRun
 
 STATE = "trainer_state.json"
@@ -24,7 +24,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
     """Return the run; the folder's name tells experiment and seed, as `training_args.bin` is a pickle."""
     state_file = _state_file(path)
     assert state_file is not None, path  # noqa: S101 - recognises() was asked first
-    state: dict[str, Any] = json.loads(state_file.read_text(encoding="utf-8"))
+    state: dict[str, Any] = parse_json(state_file)
     logged = Logged()
     for row in state.get("log_history", []):
         logged.add_row(int(row.get("step", 0)), {name: value for name, value in row.items() if name not in _POSITION})

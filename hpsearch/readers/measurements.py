@@ -8,6 +8,8 @@ from typing import Any
 from hpsearch.readers import Wanted
 from hpsearch.records import Measurement, Series
 
+FARTHEST_STEP = 2.0**63
+
 
 class Logged:
     """Collects the values that a run logged, step by step."""
@@ -52,8 +54,14 @@ def as_number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
+
+
+def as_step(value: Any) -> int | None:
+    """Return the step that a value is; what has no place in 64 bits is none."""
+    found = as_number(value)
+    return int(found) if found is not None and abs(found) < FARTHEST_STEP else None
 
 
 def _last(steps: "array[int]", values: "array[float]") -> Measurement:

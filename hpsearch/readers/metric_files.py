@@ -14,7 +14,7 @@ from typing import Any
 
 from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.measurements import Logged, as_number
+from hpsearch.readers.measurements import Logged, as_step
 from hpsearch.readers.naming import parse_folder_name, unit_keys
 from hpsearch.readers.parameter_files import read_parameters
 from hpsearch.records import FinishedRun
@@ -35,8 +35,8 @@ def read(path: Path, wanted: Wanted) -> Reading:
     file = next(path / name for name in FILES if (path / name).is_file())
     logged = Logged()
     for place, row in enumerate(_rows(file)):
-        step = next((number for name in _STEPS if (number := as_number(row.get(name))) is not None), float(place))
-        logged.add_row(int(step), {name: value for name, value in row.items() if name not in _STEPS})
+        step = next((found for name in _STEPS if (found := as_step(row.get(name))) is not None), place)
+        logged.add_row(step, {name: value for name, value in row.items() if name not in _STEPS})
     titled = path.parent if _VERSION.match(path.name) else path
     name = parse_folder_name(titled.name)
     params = {**name.params, **read_parameters(path)}
@@ -57,7 +57,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
     if file.suffix == ".csv":
-        with file.open(encoding="utf-8", newline="") as lines:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
             yield from csv.DictReader(lines)
     elif file.suffix == ".jsonl":
         for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), start=1):

@@ -1,6 +1,8 @@
 """What a run of MLflow's, from a file or a server, says as a finished run."""
 
 import json
+import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,9 @@ from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin, Se
 _OUTCOMES = {"FINISHED": Outcome.COMPLETE, "FAILED": Outcome.FAILED, "KILLED": Outcome.PRUNED}
 _PARENT = "mlflow.parentRunId"
 _KIND, _OUTCOME, _SEED, _NUMBER = "hpsearch.kind", "hpsearch.outcome", "hpsearch.seed", "hpsearch.number"
+
+_PLANNED = {"seed", "fold", "repeat"}
+"""Who gives one of these to a run below a parent repeats a training, and searches nothing."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,9 @@ def _finished(run: MlflowRun, names: Mapping[str, str], searches: dict[str, Sear
     units = unit_keys(params)
     if _SEED in run.tags:
         units.setdefault("seed", int(run.tags[_SEED]))
-    proposed = run.tags.get(_KIND) == "trial" or (bool(parent) and _KIND not in run.tags and "seed" not in units)
+    proposed = run.tags.get(_KIND) == "trial" or (
+        bool(parent) and _KIND not in run.tags and not _PLANNED & units.keys()
+    )
     if proposed:
         searches.setdefault(experiment, SearchOrigin(metric=""))
         units.pop("seed", None)
@@ -83,3 +90,8 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def as_kept(value: float) -> float:
+    """Return a metric's value; MLflow's databases keep the largest double for an infinite one."""
+    return math.copysign(math.inf, value) if abs(value) == sys.float_info.max else value

@@ -5,7 +5,7 @@ from typing import Any
 from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged
-from hpsearch.readers.mlflow_runs import MlflowRun, as_finished
+from hpsearch.readers.mlflow_runs import MlflowRun, as_finished, as_kept
 from hpsearch.records import Measurement
 
 _PAGE = 1000
@@ -43,8 +43,8 @@ def _read_run(client: Any, run: Any, experiments: dict[str, str], wanted: Wanted
     keys = [key for key in run.data.metrics if wanted.metric is not None and key in wanted]
     for key in keys:
         for metric in client.get_metric_history(info.run_id, key):
-            logged.add(key, metric.step, metric.value)
-    finals = {key: Measurement(value) for key, value in run.data.metrics.items()}
+            logged.add(key, metric.step, as_kept(metric.value))
+    finals = {key: Measurement(as_kept(value)) for key, value in run.data.metrics.items()}
     return MlflowRun(
         identity=info.run_id,
         name=info.run_name or info.run_id,

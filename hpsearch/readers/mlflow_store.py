@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.mlflow_runs import MlflowRun, as_finished
+from hpsearch.readers.mlflow_runs import MlflowRun, as_finished, as_kept
 from hpsearch.readers.sqlite_file import has_tables, opened
 from hpsearch.records import Measurement, Series
 
@@ -52,7 +52,7 @@ def _latest(connection: sqlite3.Connection) -> dict[str, dict[str, Measurement]]
     for run, key, value, step, is_nan in connection.execute(
         "SELECT run_uuid, key, value, step, is_nan FROM latest_metrics"
     ):
-        found[run][key] = Measurement(math.nan if is_nan else value, step)
+        found[run][key] = Measurement(math.nan if is_nan else as_kept(value), step)
     return found
 
 
@@ -70,7 +70,7 @@ def _histories(connection: sqlite3.Connection, wanted: Wanted) -> dict[str, dict
             if series is None:
                 series = found[run][key] = Series(array("q"), array("d"))
             series.steps.append(step)
-            series.values.append(value)
+            series.values.append(as_kept(value))
     return {run: {key: series for key, series in each.items() if len(series.steps) > 1} for run, each in found.items()}
 
 

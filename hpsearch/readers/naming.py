@@ -1,5 +1,6 @@
 """What names tell: the seed or fold of a run, from its parameters or from the name of its folder."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,6 +53,8 @@ def as_key(value: Any) -> Key | None:
     if isinstance(value, str):
         value = number(value.strip())
     if isinstance(value, float):
+        if math.isnan(value):  # a gap in a table
+            return None
         return int(value) if value.is_integer() else str(value)
     if isinstance(value, bool) or value is None or isinstance(value, list | dict):
         return None

@@ -64,7 +64,8 @@ def _read_trial(study: Any, trial: Any, names: list[str], wanted: Wanted) -> Ite
     logged = Logged()
     for step, value in sorted(trial.intermediate_values.items()):
         logged.add(names[0], step, value)
-    metrics = {name: Measurement(value) for name, value in trial.user_attrs.items() if as_number(value) is not None}
+    noted = {name: as_number(value) for name, value in trial.user_attrs.items()}
+    metrics = {name: Measurement(value) for name, value in noted.items() if value is not None}
     metrics |= logged.metrics()
     if trial.values is not None:
         last = logged.steps

@@ -1,6 +1,7 @@
 """The parameters of a run from the configuration file beside its metrics."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,18 @@ def read_parameters(folder: Path) -> dict[str, Any]:
         for ending in ENDINGS:
             file = folder / f"{name}{ending}"
             if file.is_file():
-                content = _parse(file)
+                content = parse_json(file) if ending == ".json" else _parse(file, yaml.safe_load)
                 return flatten(content) if isinstance(content, dict) else {}
     return {}
 
 
-def _parse(file: Path) -> Any:
-    text = file.read_text(encoding="utf-8")
+def parse_json(file: Path) -> Any:
+    """Return what a JSON file holds. Errors: DataError."""
+    return _parse(file, json.loads)
+
+
+def _parse(file: Path, parse: Callable[[str], Any]) -> Any:
     try:
-        return json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+        return parse(file.read_text(encoding="utf-8"))
     except (ValueError, yaml.YAMLError) as error:
         raise DataError(f"{file} cannot be read: {' '.join(str(error).split())}") from error

@@ -14,7 +14,7 @@ import pandas as pd
 
 from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.measurements import Logged
+from hpsearch.readers.measurements import Logged, as_number, as_step
 from hpsearch.readers.naming import UNIT_WORDS, as_key
 from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
 
@@ -101,7 +101,9 @@ def _long(
     row = group[-1]
     logged = Logged()
     for number, each in enumerate(group):
-        step = int(each[named["step"]]) if "step" in named else number
+        step = as_step(each[named["step"]]) if "step" in named else number
+        if step is None:
+            continue  # a row without a step belongs nowhere
         logged.add_row(step, {name: each[name] for name in metrics if not pd.isna(each[name]) or len(group) == 1})
     units = {unit: as_key(row[named[unit]]) for unit in UNIT_WORDS if unit in named}
     trial = as_key(row[named["trial"]]) if "trial" in named else None
@@ -123,7 +125,7 @@ def _long(
         trial=trial,
         search=SearchOrigin("") if trial is not None and units.get("seed") is None else None,
         steps=logged.steps if "step" in named else None,
-        seconds=float(row[named["seconds"]]) if "seconds" in named else None,
+        seconds=as_number(row[named["seconds"]]) if "seconds" in named else None,
         source=str(path),
     )
 
