@@ -20,7 +20,7 @@ from hpsearch.report.terminal import show_experiment
 from hpsearch.runner import Finished, Options, trackers
 from hpsearch.session import step_unit
 from hpsearch.space import Space
-from hpsearch.watching import digested
+from hpsearch.watching import Lookout, digested
 
 INTERRUPTED = 130
 
@@ -77,12 +77,19 @@ def attended(call: Callable[[Options], Finished], space: Space, folder: Path, ma
                 console.print(text, markup=False)
             progress.observe({"event": "note", "text": text})
 
+        lookout = Lookout(
+            folder,
+            metric=space.objective.metric,
+            goal=space.objective.goal,
+            unit=step_unit(space),
+            tell=lambda text: progress.observe({"event": "health", "text": text}),
+        )
         options = Options(
             in_process=manner.in_process,
             cluster=manner.cluster,
             confirm=manner.confirm,
             make_tracker=trackers(manner.trackers, manner.tracking_uri, warn),
-            observers=(progress, work),
+            observers=(progress, work, lookout),
         )
         finished = call(options)
     hints = _hints(finished, space, folder, worked=work.begun > 0, single=manner.single, trackers=manner.trackers)

@@ -1,5 +1,6 @@
 """Looking at an experiment from its folder alone: what is wrong with its trainings, and one of them while it runs."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,14 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.files import read_lines
+from hpsearch.experiment.layout import METRICS
 from hpsearch.experiment.lock import in_use
+from hpsearch.experiment.log import Event
 from hpsearch.experiment.reading import read_evidence, read_experiment, read_rate_decisions
-from hpsearch.health import Digest, Finding, digest, examine, examine_trial
-from hpsearch.records import ExperimentRecord, RunRecord
+from hpsearch.health import Digest, Finding, Kind, Severity, Thresholds, digest, examine, examine_trial
+from hpsearch.records import ExperimentRecord, Goal, Monitor, Outcome, RunRecord
+from hpsearch.report.health import alarm
 from hpsearch.report.training_terminal import show_training
 from hpsearch.report.training_view import TrainingView, prepare_training
 
@@ -75,3 +80,53 @@ def watch(
         while in_use(folder):
             sleep(interval)
             live.update(frame(), refresh=True)
+
+
+class Lookout:
+    """Observes a search and tells at once when a trial diverges or its gradients explode, with advice.
+
+    Cheap: a report costs the rows that were written since the one before; a whole training is read when there is
+    something to tell, which is once for each trial and kind. Nothing that goes wrong here disturbs the search.
+    """
+
+    def __init__(self, folder: Path, *, metric: str, goal: Goal, unit: str, tell: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._objective = Monitor(metric, goal)
+        self._unit = unit
+        self._tell = tell
+        self._read: dict[str, int] = {}
+        """How many bytes of a run's metrics were looked at."""
+        self._told: set[tuple[str, Kind]] = set()
+
+    def observe(self, event: Event) -> None:
+        """Take note of an event."""
+        run = str(event.get("run", ""))
+        if not run.startswith("trials/"):
+            return
+        with contextlib.suppress(OSError, ValueError):
+            if event["event"] == "report" and self._explodes(run):
+                self._examine(RunRecord(run, _number(run), {}, 0), Kind.EXPLODING_GRADIENTS)
+            elif event["event"] == "outcome" and event["outcome"] == Outcome.DIVERGED:
+                ended = RunRecord(run, _number(run), {}, 0, outcome=Outcome.DIVERGED, reason=event["reason"])
+                self._examine(ended, Kind.DIVERGENCE)
+
+    def _explodes(self, run: str) -> bool:
+        """Say whether the new rows hold too large a gradient norm."""
+        found = False
+        for row, behind in read_lines(self._folder / run / METRICS, offset=self._read.get(run, 0)):
+            norm = row.get("gradient_norm")
+            found = found or (isinstance(norm, int | float) and norm > Thresholds().exploding)
+            self._read[run] = behind
+        return found
+
+    def _examine(self, run: RunRecord, kind: Kind) -> None:
+        if (run.run, kind) in self._told:
+            return
+        for finding in examine_trial(read_evidence(self._folder, run), self._objective, unit=self._unit):
+            if finding.kind is kind and finding.severity is not Severity.NOTE:
+                self._told.add((run.run, kind))
+                self._tell(alarm(finding))
+
+
+def _number(run: str) -> int:
+    return int(run.rpartition("/")[2])

@@ -247,6 +247,22 @@ def test_the_thread_that_draws_bears_observing_at_full_speed(live: Grow) -> None
     assert drawn > 0  # an exception in the thread fails the test: see filterwarnings in pyproject.toml
 
 
+def test_what_is_wrong_with_a_training_is_one_line_the_newest(live: Grow) -> None:
+    _, progress = live()
+    before = len(shown(progress))
+    for number in range(3):
+        progress.observe({"event": "health", "text": f"trial {number}, divergence: " + "long " * 40})
+    lines = shown(progress)
+    assert len(lines) == before + 1
+    assert [line[:20] for line in lines if "divergence" in line] == ["trial 2, divergence:"]
+
+
+def test_what_is_wrong_with_a_training_is_a_line_in_a_pipe() -> None:
+    stream = io.StringIO()
+    PlainProgress(AIM, stream=stream).observe({"event": "health", "text": "trial 2, divergence: NaN\nat step 3"})
+    assert stream.getvalue() == "trial 2, divergence: NaN at step 3\n"
+
+
 def test_lines_for_a_pipe(tmp_path: Path) -> None:
     stream = io.StringIO()
     progress = PlainProgress(AIM, stream=stream)

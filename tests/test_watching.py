@@ -9,10 +9,10 @@ from rich.console import Console
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import append_json_line
-from hpsearch.experiment.layout import RATE_DECISIONS
+from hpsearch.experiment.layout import METRICS, RATE_DECISIONS, trial_run
 from hpsearch.experiment.lock import in_use, locked
-from hpsearch.records import Outcome
-from hpsearch.watching import look, watch
+from hpsearch.records import Goal, Outcome
+from hpsearch.watching import Lookout, look, watch
 from tests.experiment_factory import GrowingExperiment
 
 
@@ -74,3 +74,21 @@ def test_a_lock_that_is_held_shows(growing: GrowingExperiment) -> None:
     with locked(growing.folder):
         assert in_use(growing.folder)
     assert not in_use(growing.folder)
+
+
+def test_exploding_gradients_and_a_divergence_are_told_at_once_and_once(growing: GrowingExperiment) -> None:
+    told: list[str] = []
+    lookout = Lookout(growing.folder, metric="val/auc", goal=Goal.MAXIMIZE, unit="epoch", tell=told.append)
+    growing.observers.append(lookout)
+    growing.ask(run := trial_run(0), 0, {})
+    for step, norm in enumerate((0.5, 20.0, 50.0), start=1):
+        append_json_line(
+            growing.folder / run / METRICS,
+            {"step": step, **dict.fromkeys(("gradient_norm", "gradient_norm_max"), norm)},
+        )
+        growing.emit("report", run=run, step=step, metric=0.5, value=0.5, at=1, seconds=step)
+        assert len(told) == (step > 1)
+    assert told[0].startswith("trial 0, exploding gradients: the gradient norm rose above 10 at 1 of 2 evaluations")
+    growing.end(run, Outcome.DIVERGED, [0.5], reason="the loss became nan at optimizer step 9")
+    assert told[1].startswith("trial 0, divergence: the loss became nan at optimizer step 9; the largest gradient norm")
+    assert len(told) == 2

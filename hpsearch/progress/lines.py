@@ -54,6 +54,8 @@ class PlainProgress:
             self._say(f"baseline {one_line(name)}: {score_list(scores)}")
         elif event["event"] == "interrupt":
             self._say(*INTERRUPTED)
+        elif event["event"] == "health":
+            self._say(self._standing.alarm)
         else:
             self._say(*self._standing.notes)
 

@@ -34,6 +34,8 @@ def draw(standing: Standing, *, width: int, height: int, closed: bool = False) -
         found = _replicates(standing, len(standing.trainings) + len(standing.baselines))
         return Group(*head, *found, *(_line(note, "red") for note in standing.notes))
     tail = [*(_line(note, "red") for note in list(standing.notes)[-(SHOWN_NOTES if height >= 20 else 1) :]), *tail]
+    if standing.alarm:
+        tail = [_line(standing.alarm, "yellow"), *tail]
     room = height - 1 - len(head) - len(tail)
     running = _running(standing, width, room)
     room -= min(len(standing.running), MOST_ROWS + 1) + 1

@@ -75,6 +75,8 @@ class Standing:
         self.running: dict[str, Training] = {}
         self.baselines: dict[str, Metrics] = {}
         self.notes: deque[str] = deque(maxlen=KEPT_NOTES)
+        self.alarm = ""
+        """The newest finding that is seriously wrong with a training."""
         self.confirming = False
         self.interrupted = False
         self.most_running = 0
@@ -89,6 +91,7 @@ class Standing:
         """Forget what ran in a session before, and its notes: they were shown there."""
         self.running.clear()
         self.notes.clear()
+        self.alarm = ""
         self.interrupted = False
         self.most_running = 0
         self._heard = self.clock()
@@ -102,6 +105,8 @@ class Standing:
             self._begin_session()
         elif kind == "interrupt":
             self.interrupted = True
+        elif kind == "health":
+            self.alarm = one_line(str(event["text"]))
         elif kind == "note":
             self.notes.extend(line for line in map(one_line, str(event["text"]).splitlines()) if line)
         elif run.startswith(f"{BASELINES_RUN}/"):

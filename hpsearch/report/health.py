@@ -30,6 +30,12 @@ def health_lines(digests: Sequence[Digest], *, notes: bool = False, most: int = 
         yield Text(f"  … and {len(told) - most} more kinds; --json has all", "dim")
 
 
+def alarm(finding: Finding) -> str:
+    """Return a finding with its advice in one line."""
+    advice = f"; try {'; '.join(finding.advice)}" if finding.advice else ""
+    return one_line(f"trial {finding.trial}, {finding.kind}: {finding.sentence}{advice}")
+
+
 def _trials(digest: Digest) -> str:
     others = [number for number in digest.trials if number != digest.finding.trial]
     if not others:
