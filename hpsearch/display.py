@@ -66,8 +66,10 @@ def displayed(call: Callable[[Options], Finished], space: Space, folder: Path, m
     return INTERRUPTED if finished.why is Why.INTERRUPTED else 0
 
 
-def attended(call: Callable[[Options], Finished], space: Space, folder: Path, manner: Manner) -> Finished:
-    """Run a session under a display on standard error, with hints at its end. Errors: those of `call`."""
+def attended(
+    call: Callable[[Options], Finished], space: Space, folder: Path, manner: Manner, *, hints: bool = True
+) -> Finished:
+    """Run a session under a display on standard error, with `hints` at its end if wanted. Errors: those of `call`."""
     console, work = Console(stderr=True), _Work()
     earlier = list(read_log(folder / LOG))
     with make_progress(_aim(space, folder, manner), console=console, earlier=earlier, quiet=manner.quiet) as progress:
@@ -92,8 +94,8 @@ def attended(call: Callable[[Options], Finished], space: Space, folder: Path, ma
             observers=(progress, work, lookout),
         )
         finished = call(options)
-    hints = _hints(finished, space, folder, worked=work.begun > 0, single=manner.single, trackers=manner.trackers)
-    for line in hints:
+    lines = _hints(finished, space, folder, worked=work.begun > 0, single=manner.single, trackers=manner.trackers)
+    for line in lines if hints else ():
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return finished
 

@@ -8,7 +8,7 @@ from hpsearch.errors import UnknownNameError
 from hpsearch.experiment.layout import SPACE
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.families.loading import load_face
-from hpsearch.space import Space, read_space, space_from_resolved
+from hpsearch.space import Space, Study, read_space, read_study, space_from_resolved
 
 
 def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()) -> Space:
@@ -17,6 +17,15 @@ def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()
     if space.search.engine not in ENGINES:
         raise UnknownNameError("engine", space.search.engine, ENGINES)
     return space
+
+
+def load_study(path: Path, *, quick: bool = False) -> Study:
+    """Read and check a study file with its spaces. Errors: as for `load_space`."""
+    study = read_study(path, lambda family, file: load_face(family, file.parent), quick=quick)
+    for arm in study.searched:
+        if arm.space.search.engine not in ENGINES:
+            raise UnknownNameError("engine", arm.space.search.engine, ENGINES)
+    return study
 
 
 def open_space(folder: Path) -> Space:

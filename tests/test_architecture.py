@@ -42,9 +42,10 @@ MAY_IMPORT = {
     "watching": "errors records experiment health report",
     "opening": "watching errors records health experiment engines report",
     "comparing": "compare engines errors experiment readers report",
+    "study": "errors records seeds space experiment engines readers compare report runner",
     "scripting": "engines runner display loading opening",
     "cli": "errors space data experiment engines families tracking report loading runner display watching probing "
-    "comparing",
+    "comparing study",
     "__init__": "comparing errors settings records families training opening scripting",
     "__main__": "cli",
 }

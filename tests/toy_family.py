@@ -86,6 +86,7 @@ class Toy(Family[ToyConfig]):
 
     Config = ToyConfig
     metrics = {"loss": Goal.MINIMIZE}  # noqa: RUF012 -- as a user would write it
+    methods = ("mean",)
 
     def load(self, data: ToyData, split: Split, seed: int) -> Dataset:
         generator = torch.Generator().manual_seed(seed + {"train": 0, "val": 1, "test": 2}[split])

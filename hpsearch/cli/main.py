@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from hpsearch.cli import clusters, comparing, experiments, probing, running, spaces, texts
+from hpsearch.cli import clusters, comparing, experiments, probing, running, spaces, studies, texts
 from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ for command in (
     *(spaces.check, spaces.families, spaces.schema),
     *(probing.lr_find, probing.overfit, probing.batch_size),
     *(experiments.show, experiments.watch, experiments.export, experiments.sync, experiments.ui),
-    comparing.compare,
+    *(comparing.compare, studies.study),
     clusters.cluster,
 ):
     app.command()(command)

@@ -6,7 +6,7 @@ user's own family is one class in one file: `family: ./mine.py:MyFamily`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 from hpsearch.records import Goal
@@ -32,11 +32,12 @@ class Family(ABC, Generic[ConfigT]):
 
     `Config` is the settings class of a complete configuration. `metrics` names every score of `Task.evaluate`, with the
     direction in which it improves; spaces refer to them as `val/<name>`. Those that are also in `optional_metrics` are
-    scored only where a configuration asks for them.
+    scored only where a configuration asks for them. `methods` names what `baselines` scores.
     """
 
     Config: ClassVar[type[FamilyConfig]]
     metrics: ClassVar[Mapping[str, Goal]]
+    methods: ClassVar[Sequence[str]] = ()
     optional_metrics: ClassVar[frozenset[str]] = frozenset()
 
     def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:

@@ -9,10 +9,14 @@ from hpsearch.space.schema import json_schema
 from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search
 from hpsearch.space.single import only, read_params
 from hpsearch.space.space import FamilyFace, Space
+from hpsearch.space.study import BaselineArm, SpaceArm, Study
+from hpsearch.space.study_reading import read_study
+from hpsearch.space.study_settings import StudySettings
 from hpsearch.space.suggest import Trial, suggest, suggested
 from hpsearch.space.template import Parameter
 
 __all__ = [
+    "BaselineArm",
     "Choice",
     "Confirm",
     "FamilyFace",
@@ -25,6 +29,9 @@ __all__ = [
     "Requirement",
     "Search",
     "Space",
+    "SpaceArm",
+    "Study",
+    "StudySettings",
     "Trial",
     "differences",
     "json_schema",
@@ -32,6 +39,7 @@ __all__ = [
     "only",
     "read_params",
     "read_space",
+    "read_study",
     "space_from_resolved",
     "suggest",
     "suggested",

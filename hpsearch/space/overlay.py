@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hpsearch.errors import Problem, SpaceError, suggestion
-from hpsearch.space.fields import Branch, Items, Section, Shape, field_shape, section_of
+from hpsearch.space.fields import Branch, Items, Section, Shape, field_shape, section_of, walk
 from hpsearch.space.located_yaml import parse
 from hpsearch.space.nodes import Node, Place
 
@@ -35,6 +35,28 @@ def lay_over(root: Node, path: str, value: Node, settings: Section, problems: li
     except OverlayError as error:
         problems.append(value.key.problem(str(error)))
         return root
+
+
+def narrowed(root: Node, path: str, value: Node, settings: Section) -> Node:
+    """Return the value that fixes a branch to the option that `value` names, with what is written below that option."""
+    steps = path.split(".")
+    reached = list(walk(settings, steps))
+    shape = reached[-1][1] if len(reached) == len(steps) else None
+    node = _written(root, steps)
+    if not isinstance(shape, Branch) or not isinstance(value.value, str) or node is None:
+        return value
+    choice = node.child("choice") if "choice" not in shape.options else None
+    below = _settings_of(node, value.value) if choice is None else choice.mapping.get(value.value)
+    return value if below is None else Node({value.value: below}, value.place, value.key)
+
+
+def _written(root: Node, steps: Sequence[str]) -> Node | None:
+    """Return what is written at a path, looking through the `choice` of branches; None where nothing is."""
+    node: Node | None = root
+    for step in steps:
+        offered = node.child("choice") if node else None
+        node = (node.child(step) if node else None) or (offered.child(step) if offered else None)
+    return node
 
 
 def _replaced(node: Node | None, shape: Shape, steps: Sequence[str], done: str, value: Node) -> Node:

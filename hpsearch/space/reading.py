@@ -15,7 +15,7 @@ from hpsearch.space.free_sections import settings_of
 from hpsearch.space.located_yaml import read_file
 from hpsearch.space.mutability import check_mutable
 from hpsearch.space.nodes import Node, Place, node_from_plain
-from hpsearch.space.overlay import lay_over, parse_override
+from hpsearch.space.overlay import lay_over, narrowed, parse_override
 from hpsearch.space.range_syntax import show
 from hpsearch.space.requirements import Requirement, RequirementError, parse_requirement
 from hpsearch.space.search_settings import Confirm, Grid, Objective, Search, check_objective
@@ -31,21 +31,24 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 _OWN = ("family", "objective", "search", "require", "start", "confirm", "quick")
 
 
-def read_space(path: Path, resolve: Resolve, *, overrides: Sequence[str] = (), quick: bool = False) -> Space:
+def read_space(
+    path: Path, resolve: Resolve, *, overrides: Sequence[str] = (), quick: bool = False, fixed: "Laid" = ()
+) -> Space:
     """Read and check a space file.
 
     `resolve` finds the family that the file names; it may raise HpsearchError. `quick` lays the file's quick section
-    over it, and `overrides` (`a.b.c=VALUE`, VALUE being YAML) come last. The quick section is checked even when it is
-    not asked for. Errors: SpaceError with every mistake.
+    over it, and `overrides` (`a.b.c=VALUE`, VALUE being YAML) come last. `fixed` are such values that stand in another
+    file; one that names the option of a branch keeps the ranges below that option. The quick section is checked even
+    when it is not asked for. Errors: SpaceError with every mistake.
     """
     problems: list[Problem] = []
     text, root = read_file(path, problems)
     family, face = _resolve_family(root, path, resolve, problems)
     reading = _Reading(path, text, family, face, _settings(face, root), problems)
     laid = reading.parse_overrides(overrides)
-    space = reading.read(root, [laid])
+    space = reading.read(root, [laid], fixed)
     if face is not None and "quick" in root.mapping:
-        hurried = reading.read(root, [reading.quick(root), laid])
+        hurried = reading.read(root, [reading.quick(root), laid], fixed)
         space = hurried if quick else space
     if space is None or problems:
         raise SpaceError(dict.fromkeys(problems))
@@ -120,7 +123,7 @@ class _Reading:
             self.problems.append(node.place.problem("quick is a mapping such as {search.trials: 8}"))
         return list(node.mapping.items())
 
-    def read(self, root: Node, layers: Sequence[Laid]) -> Space | None:
+    def read(self, root: Node, layers: Sequence[Laid], fixed: Laid = ()) -> Space | None:
         """Return the space with the layers over it, or None when there is nothing to return."""
         before = len(self.problems)
         replaced: list[str] = []  # since `start` was written
@@ -129,6 +132,10 @@ class _Reading:
                 root = lay_over(root, path, value, self.everything(), self.problems)
             paths = [path for path, _ in layer]
             replaced = [] if "start" in paths else [*replaced, *paths]
+        for path, value in fixed if self.face else ():
+            kept = narrowed(root, path, value, self.everything())
+            root = lay_over(root, path, kept, self.everything(), self.problems)
+            replaced.append(path)
         self.check_names(root)
         objective = self.objective(root)
         search = self.section(root, "search", Search)

@@ -103,6 +103,7 @@ def test_scores_are_the_metrics_that_the_family_names(shelf: Shelf) -> None:
 def test_baselines_are_scored_by_the_same_metrics(shelf: Shelf) -> None:
     baselines = shelf.family.baselines(shelf.config, shelf.splits(), "val")
     assert baselines
+    assert tuple(baselines) == tuple(shelf.family.methods)
     assert all(set(scores) <= set(shelf.family.metrics) for scores in baselines.values())
 
 

@@ -158,7 +158,11 @@ class Terminal:
 
         `conditions` are those of Conditions.
         """
-        line = [*arguments] if arguments and arguments[0] in ("confirm", "show") else ["run", "toy.yaml", *arguments]
+        line = (
+            [*arguments]
+            if arguments and arguments[0] in ("confirm", "show", "study")
+            else ["run", "toy.yaml", *arguments]
+        )
         if line[0] != "show":
             line += ["--no-mlflow", *(["--in-process"] if in_process else [])]
         self._commands.append(Command(line, self.folder, self.mark, Conditions(**conditions)))

@@ -1,6 +1,6 @@
 """The family `char_lm`: predicting the next character of a text. Free of torch until data or a task is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from hpsearch.data.text import Vocabulary, divide, read_corpus, read_text
@@ -25,6 +25,7 @@ class CharLM(Family[CharLMConfig]):
         "accuracy": Goal.MAXIMIZE,
         "unknown_fraction": Goal.MINIMIZE,
     }
+    methods: ClassVar[Sequence[str]] = ("uniform", "unigram", "bigram", "witten_bell")
 
     def load(self, data: DataSettings, split: "Split", seed: int) -> "TextWindows":
         """Return the windows of one part of the text; the vocabulary is that of the training part.

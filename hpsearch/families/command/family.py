@@ -1,6 +1,6 @@
 """The family `command`: any program, in any language. What runs it is `hpsearch/command_objective.py`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from hpsearch.families.command.arguments import objections
@@ -13,6 +13,7 @@ class Command:
 
     Config = CommandConfig
     metrics: ClassVar[Mapping[str, Goal]] = {}
+    methods: ClassVar[Sequence[str]] = ()
 
     def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
         """Return unknown placeholders, and settings that the command does not use."""

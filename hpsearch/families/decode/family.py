@@ -4,7 +4,7 @@ Speiser, Mueller, Hoess, Matti, Obara, Legant, Kreshuk, Macke, Ries and Turaga, 
 single-molecule localization with high accuracy", Nature Methods 18:1082-1090, 2021.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from hpsearch.data.microscopy import MicroscopySettings
@@ -33,6 +33,7 @@ class Decode(Family[DecodeConfig]):
         "efficiency_axial": Goal.MAXIMIZE,
         "efficiency": Goal.MAXIMIZE,
     }
+    methods: ClassVar[Sequence[str]] = ("gaussian_fit",)
 
     def load(self, data: MicroscopySettings, split: "Split", seed: int) -> "Dataset":
         """Return one split of the simulated movies, see `hpsearch.data.microscopy.load_frames`."""

@@ -4,7 +4,7 @@ Sun, Sohrabpour, Worrell and He, "Deep neural networks constrained by neural mas
 source imaging of spatiotemporal brain dynamics", PNAS 119(31) e2201128119, 2022.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from hpsearch.data.eeg_simulation import EEGSettings
@@ -31,6 +31,7 @@ class DeepSIF(Family[DeepSIFConfig]):
         "auc": Goal.MAXIMIZE,
         "empty": Goal.MINIMIZE,
     }
+    methods: ClassVar[Sequence[str]] = ("minimum_norm", "sloreta")
 
     def load(self, data: EEGSettings, split: "Split", seed: int) -> "Dataset":
         """Return one split of the simulated EEG, see `hpsearch.data.eeg_simulation.load_eeg`. Errors: DataError."""

@@ -1,6 +1,6 @@
 """The family `relative_vit`: vision transformers with and without relative position bias; free of torch at import."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from hpsearch.data.images import ImageSettings, load_images
@@ -23,6 +23,7 @@ class RelativeVit(Family[RelativeVitConfig]):
         "top5_accuracy": Goal.MAXIMIZE,
         "macro_f1": Goal.MAXIMIZE,
     }
+    methods: ClassVar[Sequence[str]] = ("majority", "logistic_regression", "nearest_neighbours")
 
     def load(self, data: ImageSettings, split: "Split", seed: int) -> "ImageData":
         """Return one split of the images. Errors: DataError."""

@@ -1,6 +1,6 @@
 """The family `text_classifier`: which class a text belongs to. Free of torch until data or a task is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from hpsearch.families import Family
@@ -26,6 +26,7 @@ class TextClassification(Family[TextConfig]):
         "auxiliary_macro_f1": Goal.MAXIMIZE,
     }
     optional_metrics = frozenset({"auxiliary_loss", "auxiliary_accuracy", "auxiliary_macro_f1"})  # of a second task
+    methods: ClassVar[Sequence[str]] = ("majority", "tfidf_logistic")
 
     def load(self, data: DataSettings, split: "Split", seed: int) -> "TextData":
         """Return one part of the texts; vocabulary and classes are those of the training part. Errors: DataError."""

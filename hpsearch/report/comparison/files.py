@@ -24,8 +24,12 @@ def _html(evidence: Evidence) -> Written:
 
 
 def _markdown(evidence: Evidence) -> Written:
-    shown = [(picture.title, f"{FIGURES}/{picture.name}.svg") for picture in gallery(evidence)]
-    return {"report.md": as_markdown(evidence.comparison, figures=shown)}
+    return {"report.md": as_markdown(evidence.comparison, figures=figures_of(evidence))}
+
+
+def figures_of(evidence: Evidence) -> list[tuple[str, str]]:
+    """Return the title and the file of each picture that a report in Markdown shows."""
+    return [(picture.title, f"{FIGURES}/{picture.name}.svg") for picture in gallery(evidence)]
 
 
 def _latex(evidence: Evidence) -> Written:

@@ -21,12 +21,12 @@ def as_markdown(comparison: Comparison, *, figures: Sequence[tuple[str, str]] = 
     parts = [f"# {escaped(comparison.metric)}", "\n".join(f"- {escaped(line)}" for line in conclude(comparison))]
     parts += [f"*{escaped(caption(comparison))}*", _scores(comparison)]
     if comparison.pairs:
-        parts.append(_table(PAIR_TITLES, [row.cells for row in pair_rows(comparison)]))
+        parts.append(table(PAIR_TITLES, [row.cells for row in pair_rows(comparison)]))
     parts += [f"![{escaped(title)}]({path})" for title, path in figures]
     if notes := _notes(comparison):
         parts.append("## Notes\n\n" + "\n".join(f"- {escaped(note)}" for note in notes))
     if dropped := dropped_rows(comparison):
-        parts.append("## Runs that do not count\n\n" + _table(("experiment", "run", "why"), dropped))
+        parts.append("## Runs that do not count\n\n" + table(("experiment", "run", "why"), dropped))
     return "\n\n".join(parts) + "\n"
 
 
@@ -47,7 +47,8 @@ def _notes(comparison: Comparison) -> list[str]:
     return [*comparison.warnings, *notes]
 
 
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in which no cell is markup."""
     return _markup(titles, [[escaped(cell) for cell in row] for row in rows])
 
 

@@ -1,0 +1,85 @@
+"""The command that answers a question: all arms treated equally, then the planned test."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hpsearch.cli.options import ROOT, TrackOption, UriOption
+
+if TYPE_CHECKING:
+    from hpsearch.report.study import StudyReport
+
+_SEEDS = "More replicates than planned; the report says so, and that the result is exploratory if one was seen before."
+
+
+def study(
+    file: Annotated[Path, typer.Argument(help="A study file, such as studies/deepsif.yaml.")],
+    quick: Annotated[
+        bool, typer.Option(help="Lay the `quick` sections of the study and its spaces over them: minutes, not hours.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="The study's name; by default the file's.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=2, help=_SEEDS)] = None,
+    in_process: Annotated[bool, typer.Option(help="One training at a time in this process, for a debugger.")] = False,
+    mlflow: Annotated[bool, typer.Option(help="Mirror the arms in MLflow.")] = True,
+    track: TrackOption = "mlflow",
+    tracking_uri: UriOption = None,
+    root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
+    out: Annotated[Path | None, typer.Option(help="The report's folder; by default reports/<name>.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="What to write beside compare.json, with commas.")] = "md",
+    quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
+) -> None:
+    """Answer a question: search every arm with the same budget, confirm each winner, decide by the planned test."""
+    from hpsearch.comparing import REPORTS, parse_formats
+    from hpsearch.display import INTERRUPTED, Manner, attended
+    from hpsearch.loading import load_study
+    from hpsearch.runner import run
+    from hpsearch.study.road import run_study, study_folder
+
+    formats = parse_formats(format_)
+    loaded = load_study(file, quick=quick)
+    folder = study_folder(loaded, name=name, root=root)
+    manner = Manner(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, track=track)
+    end = run_study(
+        loaded,
+        folder=folder,
+        seeds=seeds,
+        command=_command(file, quick=quick, name=name, seeds=seeds),
+        run_arm=lambda arm, place: attended(
+            lambda options: run(arm.space, folder=place, options=options), arm.space, place, manner, hints=False
+        ),
+    )
+    if end.report is None:
+        typer.echo("Interrupted; nothing that was finished is lost. The same command goes on from here.", err=True)
+        raise typer.Exit(INTERRUPTED)
+    _show(end.report, out or REPORTS / folder.name, formats, as_json=json)
+
+
+def _command(file: Path, *, quick: bool, name: str | None, seeds: int | None) -> str:
+    """Return the command that makes the report again; how it was shown and where it was kept do not matter."""
+    from shlex import join
+
+    words = ["hpsearch", "study", str(file), *(["--quick"] if quick else [])]
+    words += ["--name", name] if name else []
+    return join([*words, *(["--seeds", str(seeds)] if seeds else [])])
+
+
+def _show(report: "StudyReport", folder: Path, formats: list[str], *, as_json: bool) -> None:
+    from json import dumps
+
+    from rich.console import Console
+
+    from hpsearch.report.comparison.terminal import show_comparison
+    from hpsearch.report.study import study_json, write_study_report
+    from hpsearch.study.findings import time_warnings
+
+    write_study_report(report, folder, formats)
+    for warning in (*report.warnings, *time_warnings(report.arms), *report.changes):
+        typer.echo(f"warning: {warning}", err=True)
+    if as_json:
+        typer.echo(dumps(study_json(report), indent=2, allow_nan=False))
+        return
+    typer.echo(f"\n{report.question}\n{report.answer}\n")
+    Console().print(show_comparison(report.evidence.comparison))
+    typer.echo(f"\nthe report is in {folder}")

@@ -1,0 +1,59 @@
+"""What a study file says beside its arms: the question, what decides it, and what may be spent on each arm."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from hpsearch.records import Goal
+from hpsearch.settings import Settings
+from hpsearch.space.search_settings import Duration
+
+
+class StudyMetric(Settings):
+    """The test metric that answers the question; its goal is the family's unless given."""
+
+    name: str
+    goal: Goal | None = None
+
+
+class Budget(Settings):
+    """What the search of every arm may spend; it takes the place of the spaces' search.trials and search.time."""
+
+    trials: int = Field(ge=1)
+    time: Duration | None = None
+
+
+class Replicates(Settings):
+    """How often each winner is trained again: on fresh seeds, or on folds of the data, the whole division repeated."""
+
+    seeds: int | None = Field(default=None, ge=2)
+    folds: int | None = Field(default=None, ge=2)
+    repeats: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Replicates":
+        if (self.seeds is None) == (self.folds is None):
+            raise ValueError("give either {seeds: k} or {folds: k, repeats: r}")
+        return self
+
+
+class Decide(Settings):
+    """The rule that was fixed before any value was seen.
+
+    `margin`: the smallest difference that matters, in the metric's unit. `alpha`: the error rate of all tests together.
+    """
+
+    margin: Annotated[float, Field(gt=0)] | None = None
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    adjust: Literal["holm", "hommel", "bh", "none"] = "holm"
+
+
+class StudySettings(Settings):
+    """A study file without its arms and its quick section. `seed` is that of every arm, so that runs are paired."""
+
+    question: str
+    metric: StudyMetric
+    budget: Budget
+    replicates: Replicates
+    decide: Decide = Decide()
+    seed: int = 0

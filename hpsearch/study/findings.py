@@ -1,0 +1,153 @@
+"""What the folders of a study's arms hold, as the report shows it."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hpsearch.compare import compare_runs
+from hpsearch.engines.importance import importance
+from hpsearch.errors import ExperimentError
+from hpsearch.experiment.provenance import versions
+from hpsearch.experiment.reading import read_experiment, read_resolved
+from hpsearch.readers import Wanted, hpsearch_experiment
+from hpsearch.records import ExperimentRecord, FinishedRun, RunRecord
+from hpsearch.report.comparison.gallery import Evidence
+from hpsearch.report.study import ArmReport, StudyReport
+from hpsearch.report.wording import duration
+from hpsearch.seeds import Seeds
+from hpsearch.space import BaselineArm, SpaceArm, Study
+from hpsearch.study.plan_file import History
+
+UNEQUAL = 1.1
+"""From this ratio on the budgets that two searches have spent are called unequal."""
+
+
+def report_of(study: Study, folder: Path, *, history: History, replicates: int, command: str) -> StudyReport:
+    """Return the report of a study whose arms are finished."""
+    records = {arm.name: read_experiment(folder / arm.name) for arm in study.searched}
+    arms = [_arm_report(arm, records[arm.name]) for arm in study.searched]
+    runs = [run for arm in study.arms for run in _runs(study, arm, folder, replicates)]
+    decide = study.settings.decide
+    comparison = compare_runs(
+        runs, metric=study.metric, goal=study.goal, margin=decide.margin, alpha=decide.alpha, adjust=decide.adjust
+    )
+    shares = {name: importance(record, read_resolved(folder / name)["space"]) for name, record in records.items()}
+    return StudyReport(
+        question=study.settings.question,
+        evidence=Evidence(comparison, runs, shares),
+        plan=plan_lines(study, replicates),
+        arms=arms,
+        baselines={
+            arm.name: f"the classical method {arm.method}, on the same test split as {arm.beside}"
+            for arm in study.arms
+            if isinstance(arm, BaselineArm)
+        },
+        warnings=_warnings(arms),
+        changes=_changes(history),
+        confirmatory=history.confirmatory,
+        quick=study.quick,
+        command=command,
+        versions=versions(),
+    )
+
+
+def _runs(study: Study, arm: SpaceArm | BaselineArm, folder: Path, replicates: int) -> Iterator[FinishedRun]:
+    """Yield an arm's runs: trials of its search and replicates of its winner, or the one score of a baseline.
+
+    How long they took is left out: no two machines agree on it, and equal studies give equal reports.
+    """
+    home = folder / (arm.name if isinstance(arm, SpaceArm) else arm.beside)
+    found = hpsearch_experiment.read(home, Wanted(study.metric)).runs
+    if isinstance(arm, SpaceArm):
+        planned = {Seeds.for_replicate(study.settings.seed, index).initialisation for index in range(replicates)}
+        kept = [run for run in found if run.experiment == arm.name and (run.search or run.seed in planned)]
+    else:
+        kept = [run for run in found if run.experiment == f"{arm.method} ({arm.beside})"]
+        if not kept:
+            raise ExperimentError(f"arm {arm.name}: {home} has no scores of {arm.method}")
+    return (replace(run, experiment=arm.name, seconds=None, source="") for run in kept)
+
+
+def _arm_report(arm: SpaceArm, record: ExperimentRecord) -> ArmReport:
+    best, size = record.ranked[0], arm.space.size
+    return ArmReport(
+        name=arm.name,
+        family=arm.space.family,
+        fixed=arm.fixed,
+        objective=f"{record.objective.metric}, {record.objective.goal}",
+        ranges=len(arm.space.parameters),
+        size="a continuum" if size is None else str(size),
+        trials=len(record.trials),
+        outcomes=Counter(str(trial.outcome or "unfinished") for trial in record.trials),
+        unit=record.unit,
+        search_steps=_steps(record.trials),
+        confirm_steps=_steps(record.replicates),
+        search_seconds=sum(trial.seconds for trial in record.trials),
+        confirm_seconds=sum(replicate.seconds for replicate in record.replicates),
+        winner=best.number,
+        value=best.value,
+        params=best.params,
+    )
+
+
+def _steps(runs: Iterable[RunRecord]) -> int:
+    return sum(run.history[-1][0] for run in runs if run.history)
+
+
+def _warnings(arms: Sequence[ArmReport]) -> list[str]:
+    """Say where the arms' searches did not spend the same."""
+    found = []
+    for what, spent in (
+        ("trials", {arm.name: arm.trials for arm in arms}),
+        (f"{arms[0].unit}s of training", {arm.name: arm.search_steps for arm in arms}),
+    ):
+        if max(spent.values()) > UNEQUAL * min(spent.values()):
+            told = ", ".join(f"{name} {count}" for name, count in spent.items())
+            found.append(f"the searches spent unequal budgets ({what}: {told}): the arm with more had more chances.")
+    return found
+
+
+def time_warnings(arms: Sequence[ArmReport]) -> list[str]:
+    """Say where the searches trained for unequal times; these stand in spent.json, not in the report."""
+    spent = {arm.name: arm.search_seconds for arm in arms}
+    if max(spent.values()) <= UNEQUAL * min(spent.values()):
+        return []
+    told = ", ".join(f"{name} {duration(seconds)}" for name, seconds in spent.items())
+    return [f"the searches trained for unequal times: {told}"]
+
+
+def _changes(history: History) -> list[str]:
+    """Return what was changed since the study started, and what that does to its claim."""
+    found = []
+    for change in history.changes:
+        when = "after a result had been seen" if change.seen else "before any result was seen"
+        found += [f"{line} ({when})" for line in change.lines]
+    if len(history.looks) > 1:
+        told = " to ".join(str(look) for look in history.looks)
+        found.append(
+            f"The number of replicates was extended from {told} after the earlier result had been seen. Whoever looks "
+            "twice finds a difference by chance more often than alpha says, and the p-values here are not corrected "
+            "for it: this result is exploratory."
+        )
+    elif not history.confirmatory:
+        found.append("The plan was changed after a result had been seen: this result is exploratory.")
+    return found
+
+
+def plan_lines(study: Study, replicates: int) -> list[tuple[str, str]]:
+    """Return the plan in words."""
+    settings, decide = study.settings, study.settings.decide
+    margin = "none: equivalence is not tested" if decide.margin is None else f"{decide.margin:g}"
+    time = "" if settings.budget.time is None else f", at most {duration(settings.budget.time)}"
+    return [
+        ("decided by", f"{study.metric}, {study.goal}"),
+        ("smallest difference that matters", margin),
+        ("error rate of all tests together", f"{decide.alpha:g}, adjusted by {decide.adjust}"),
+        ("search of each arm", f"{settings.budget.trials} trials{time}"),
+        (
+            "replicates",
+            f"{replicates} fresh seeds of each winner, the same for all arms; scored once on the test split",
+        ),
+        ("seed", str(settings.seed)),
+    ]

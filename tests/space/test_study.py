@@ -1,0 +1,105 @@
+"""A study file: every mistake at its place, the arms' spaces as the study lays them out."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hpsearch.compare.statistics.adjustment import ADJUSTMENTS
+from hpsearch.errors import SpaceError
+from hpsearch.loading import load_study
+from hpsearch.records import Goal
+from hpsearch.space import BaselineArm
+from hpsearch.space.study_settings import Decide
+from tests.toy_studies import toy_study, write_study
+
+
+def told(folder: Path, *changes: tuple[str, str]) -> list[str]:
+    """Return the mistakes of the toy study with pieces of its text replaced."""
+    path = write_study(folder)
+    text = path.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    with pytest.raises(SpaceError) as refused:
+        load_study(path)
+    return str(refused.value).replace(f"{folder}/", "").splitlines()
+
+
+MISTAKES = {
+    "metric": (
+        ("test/loss", "test/los"),
+        "study.yaml:2:16: metric.name: .* has no 'test/los', did you mean 'test/loss'",
+    ),
+    "validation metric": (("test/loss", "val/loss"), "study.yaml:2:16: metric.name: .* has no 'val/loss'"),
+    "goal": (("name: test/loss", "name: test/loss, goal: maximize"), "study.yaml:2:33: metric.goal: .* is to minimize"),
+    "section": (("budget:", "bugdet:"), "study.yaml:7:1: unknown section 'bugdet', did you mean 'budget'"),
+    "budget": (("trials: 3", "trials: 0"), "study.yaml:7:18: budget.trials: 0 is out of bounds"),
+    "option": (
+        ("optimizer: sgd", "optimizer: sdg"),
+        "study.yaml:4:49: unknown option 'sdg' of train.optimizer, did you",
+    ),
+    "leaf": (("train.optimizer: sgd", "train.epochs: 0"), "study.yaml:4:46: train.epochs: 0 is out of bounds"),
+    "name": (("train.optimizer: sgd", "train.epoch: 3"), "study.yaml:4:32: unknown setting 'epoch' in train, did you"),
+    "search": (
+        ("train.optimizer: sgd", "search.trials: 9"),
+        "study.yaml:4:32: arms.sgd.set: search.trials cannot be set",
+    ),
+    "file": (("sgd: {space: toy", "sgd: {space: tyo"), "study.yaml:4:16: arms.sgd.space: there is no file tyo.yaml"),
+    "key": (("baseline: mean", "baselin: mean"), "study.yaml:6:10: unknown setting 'baselin' in arms.mean, did you"),
+    "method": (("baseline: mean", "baseline: maen"), "study.yaml:6:20: .* unknown method 'maen', did you mean 'mean'"),
+    "both": (("baseline: mean", "baseline: mean, space: toy.yaml"), "study.yaml:6:3: arms.mean: an arm has either"),
+    "folds": (("{seeds: 3}", "{folds: 5}"), "study.yaml:8:21: replicates.folds: folds are not yet supported"),
+    "replicates": (("{seeds: 3}", "{seeds: 3, folds: 5}"), "study.yaml:8:1: replicates: give either"),
+    "margin": (("margin: 0.1", "margin: 0"), "study.yaml:9:18: decide.margin: 0 is out of bounds"),
+    "adjust": (
+        ("margin: 0.1", "adjust: home"),
+        "study.yaml:9:18: decide.adjust: 'home' is not one of .*, did you mean",
+    ),
+    "quick": (("quick: {budget", "quick: {bugdet"), "study.yaml:11:9: unknown setting 'bugdet', did you mean 'budget'"),
+    "arm's name": (("  sgd:", "  ../x:"), "study.yaml:4:3: arms: '../x' cannot be the name of a folder"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told_at_its_place(name: str, tmp_path: Path) -> None:
+    change, expected = MISTAKES[name]
+    place, _, message = expected.partition(": ")
+    lines = told(tmp_path, change)
+    assert any(re.match(f"{re.escape(place)}: {message}", line) for line in lines), lines
+
+
+def test_all_mistakes_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    lines = told(tmp_path, ("optimizer: sgd", "optimizer: sdg"), ("trials: 3", "trials: x"), ("seed: 0", "sed: 0"))
+    assert [line.split(": ")[0] for line in lines] == ["study.yaml:4:49", "study.yaml:7:18", "study.yaml:10:1"]
+    lines = told(tmp_path, ("optimizer: sgd", "optimizer: sdg"), ("baseline: mean", "baseline: maen"))
+    assert [line.split(": ")[0] for line in lines] == ["study.yaml:4:49", "study.yaml:6:20"]
+
+
+def test_an_arm_that_fixes_a_branch_keeps_the_ranges_below_its_option(tmp_path: Path) -> None:
+    study = toy_study(tmp_path)
+    ranges = {arm.name: [parameter.path for parameter in arm.space.parameters] for arm in study.searched}
+    shared = ["model.start", "model.width", "train.learning_rate"]
+    assert ranges == {"sgd": [*shared, "train.optimizer.sgd.momentum"], "adamw": shared}
+
+
+def test_every_arm_has_the_studys_budget_and_seed(tmp_path: Path) -> None:
+    study = toy_study(tmp_path, trials=4, seeds=5, seed=3)
+    for arm in study.searched:
+        search, confirm = arm.space.search, arm.space.confirm
+        assert (search.trials, search.time, search.seed) == (4, None, 3)
+        assert confirm is not None
+        assert (confirm.top, confirm.seeds) == (1, 5)
+    assert study.goal is Goal.MINIMIZE
+    assert study.arms[2] == BaselineArm("mean", "mean", beside="sgd")
+
+
+def test_quick_lays_the_quick_sections_of_the_spaces_over_them_too(tmp_path: Path) -> None:
+    study = load_study(write_study(tmp_path), quick=True)
+    assert (study.settings.budget.trials, study.seeds) == (1, 2)
+    assert all(arm.space.resolved()["train"]["epochs"] == 2 for arm in study.searched)
+
+
+def test_the_adjustments_are_those_of_the_comparison() -> None:
+    assert Decide.model_fields["adjust"].annotation.__args__ == ADJUSTMENTS  # type: ignore[union-attr]

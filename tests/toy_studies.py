@@ -1,0 +1,36 @@
+"""Study files over the toy family, written where a test wants them."""
+
+from pathlib import Path
+
+from hpsearch.loading import load_study
+from hpsearch.space import Study
+from tests.toy_spaces import write_space
+
+TEXT = """\
+question: {question}
+metric: {{name: test/loss}}
+arms:
+  sgd: {{space: toy.yaml, set: {{train.optimizer: sgd}}}}
+  adamw: {{space: toy.yaml, set: {{train.optimizer: adamw}}}}
+  mean: {{baseline: mean}}
+budget: {{trials: {trials}}}
+replicates: {{seeds: {seeds}}}
+decide: {{margin: {margin}}}
+seed: {seed}
+quick: {{budget.trials: 1, replicates.seeds: 2}}
+"""
+
+
+def write_study(
+    folder: Path, *, trials: int = 3, seeds: int = 3, margin: float = 0.1, seed: int = 0, question: str = "Which?"
+) -> Path:
+    """Write a toy study with its space and return its path."""
+    write_space(folder, seed=7, more="quick: {train.epochs: 2}")
+    path = folder / "study.yaml"
+    path.write_text(TEXT.format(trials=trials, seeds=seeds, margin=margin, seed=seed, question=question))
+    return path
+
+
+def toy_study(folder: Path, **settings: object) -> Study:
+    """Write a toy study and read it."""
+    return load_study(write_study(folder, **settings))  # type: ignore[arg-type]
