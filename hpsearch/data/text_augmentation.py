@@ -7,8 +7,9 @@ import numpy as np
 
 from hpsearch.data.words import split_words
 
-Technique = Literal["synonym_replacement", "random_insertion", "random_swap", "random_deletion"]
-TECHNIQUES: tuple[Technique, ...] = get_args(Technique)
+EasyTechnique = Literal["synonym_replacement", "random_insertion", "random_swap", "random_deletion"]
+Technique = EasyTechnique | Literal["back_translation"]
+TECHNIQUES: tuple[EasyTechnique, ...] = get_args(EasyTechnique)
 Synonyms = Mapping[str, Sequence[str]]
 
 _STOP_WORDS = """
@@ -30,11 +31,13 @@ def augmented_copies(
     copies: int,
     synonyms: Synonyms,
     seed: Sequence[int],
+    back_translated: str = "",
 ) -> list[str]:
     """Return changed copies of a text, its words set apart by spaces.
 
     Each technique makes int(copies / techniques) + 1 candidates, of which `copies` are drawn. Replacement, insertion
-    and swap change n = max(1, int(probability x words)) places; deletion drops each word with the probability.
+    and swap change n = max(1, int(probability x words)) places; deletion drops each word with the probability. All
+    candidates of back-translation are `back_translated`.
     """
     generator = np.random.default_rng(seed)
     words = split_words(text, lowercase=False)
@@ -46,6 +49,7 @@ def augmented_copies(
         "random_insertion": lambda: insert_synonyms(words, n, synonyms, generator),
         "random_swap": lambda: swap_words(words, n, generator),
         "random_deletion": lambda: delete_words(words, probability, generator),
+        "back_translation": lambda: [back_translated],
     }
     candidates = [changes[name]() for name in techniques for _ in range(copies // len(techniques) + 1)]
     return [" ".join(candidates[index]) for index in generator.permutation(len(candidates))[:copies]]

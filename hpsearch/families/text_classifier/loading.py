@@ -14,7 +14,7 @@ from hpsearch.data.text_leakage import without_leakage, without_repeats
 from hpsearch.data.wordnet import read_synonyms
 from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
-from hpsearch.families.text_classifier.settings import DataSettings
+from hpsearch.families.text_classifier.settings import Augmentation, DataSettings
 from hpsearch.families.text_classifier.tokens import encode
 from hpsearch.training.task import Split
 
@@ -115,6 +115,7 @@ def _augmented(train: LabelledTexts, settings: DataSettings, seed: int) -> Label
     if chosen is None:
         return train
     synonyms = read_synonyms(chosen.wordnet) if _NEED_SYNONYMS & set(chosen.techniques) else {}
+    translated = _back_translated(train.texts, chosen)
     copies = [
         copy
         for number, text in enumerate(train.texts)
@@ -125,6 +126,7 @@ def _augmented(train: LabelledTexts, settings: DataSettings, seed: int) -> Label
             copies=chosen.factor,
             synonyms=synonyms,
             seed=(seed, number),
+            back_translated=translated[number],
         )
     ]
     sources = train.part(np.repeat(np.arange(len(train)), chosen.factor))
@@ -133,6 +135,15 @@ def _augmented(train: LabelledTexts, settings: DataSettings, seed: int) -> Label
         train.labels + sources.labels,
         None if train.auxiliary is None else train.auxiliary + (sources.auxiliary or ()),
     )
+
+
+def _back_translated(texts: Sequence[str], chosen: Augmentation) -> Sequence[str]:
+    """Return the texts after a journey through another language; as they are without one."""
+    if chosen.back_translation is None:
+        return texts
+    from hpsearch.families.text_classifier.back_translation import local_back_translator
+
+    return local_back_translator(chosen.back_translation.there, chosen.back_translation.back)(texts)
 
 
 def class_names(labels: Sequence[str | None]) -> tuple[str, ...]:

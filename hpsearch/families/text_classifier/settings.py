@@ -32,8 +32,18 @@ class CheckpointTokens(Option):
     scratch may have these tokens too, so that it can learn from a pretrained teacher."""
 
 
+class BackTranslation(Settings):
+    """Two translators of transformers in local folders, such as the Marian models opus-mt-en-fr and opus-mt-fr-en."""
+
+    there: str
+    back: str
+
+
 class Augmentation(Settings):
-    """Easy data augmentation (Wei and Zou 2019), once and for the training part only, after the texts are divided."""
+    """Changed copies of the training texts alone, made once, after the texts are divided.
+
+    The default is easy data augmentation (Wei and Zou 2019); `back_translation` is a technique beside it.
+    """
 
     techniques: tuple[Technique, ...] = Field(default=TECHNIQUES, min_length=1)
     probability: float = Field(default=0.1, gt=0, le=1)
@@ -42,6 +52,16 @@ class Augmentation(Settings):
     """Changed copies of each text."""
     wordnet: str = "/usr/share/wordnet"
     """The folder of WordNet's data files, from which synonyms come; Debian's package wordnet-base puts them here."""
+    back_translation: BackTranslation | None = None
+    """Who translates for the technique of that name."""
+
+    @model_validator(mode="after")
+    def _a_translator_is_there(self) -> "Augmentation":
+        if ("back_translation" in self.techniques) != (self.back_translation is not None):
+            raise ValueError(
+                "the technique back_translation and the setting back_translation: {there, back} need each other"
+            )
+        return self
 
 
 class Auxiliary(Settings):
