@@ -24,15 +24,19 @@ def _headline(comparison: Comparison) -> list[str]:
     if len(ranked) < 2 or comparison.unit is Unit.TRIAL or comparison.baseline is not None:
         return []
     best = min(ranked, key=lambda each: (each.mean or 0.0) * (-1 if comparison.goal is Goal.MAXIMIZE else 1))
-    groups: dict[str, list[str]] = {"beats": [], "equals": [], "open": []}
+    groups: dict[str, list[str]] = {"beats": [], "loses": [], "equals": [], "open": []}
     for pair in comparison.pairs:
         if best.name in (pair.a, pair.b):
             other = pair.b if pair.a == best.name else pair.a
             won = pair.verdict is (Verdict.BETTER if pair.a == best.name else Verdict.WORSE)
-            groups["beats" if won else "equals" if pair.verdict is Verdict.EQUIVALENT else "open"].append(other)
+            lost = pair.verdict is (Verdict.WORSE if pair.a == best.name else Verdict.BETTER)
+            equal = pair.verdict is Verdict.EQUIVALENT
+            groups["beats" if won else "loses" if lost else "equals" if equal else "open"].append(other)
     parts = [f"{best.name} has the best mean {comparison.metric}, {short(best.mean)}"]
     if groups["beats"]:
         parts.append(f"it is better than {listed(groups['beats'])}")
+    if groups["loses"]:
+        parts.append(f"by ranks it is worse than {listed(groups['loses'])}")
     if groups["equals"]:
         parts.append(f"equivalent to {listed(groups['equals'])}")
     if groups["open"]:
@@ -54,6 +58,9 @@ def pair_sentence(pair: PairResult, comparison: Comparison) -> str:
         interval = None if interval is None else (-interval[1], -interval[0])
     shown = f"{short(abs(difference))}{_range(difference, interval)}"
     if pair.verdict in (Verdict.BETTER, Verdict.WORSE):
+        if ahead is not (pair.verdict is Verdict.BETTER):  # ranks decide over data sets, and one may outweigh many
+            behind = f"{first} is better than {second} by ranks, though its mean is behind by {shown}"
+            return f"{behind}; {_sureness(pair, comparison)}."
         return f"{first} is better than {second} by {shown}; {_sureness(pair, comparison)}."
     if pair.verdict is Verdict.EQUIVALENT and pair.equivalence is not None:
         return (

@@ -117,3 +117,12 @@ def test_data_sets_needed_are_as_many_as_signed_ranks_can_tell_apart() -> None:
     assert pair.verdict == "not enough evidence"
     assert pair.seeds_needed is not None
     assert smallest_sign_p(pair.seeds_needed) <= 0.05
+
+
+def test_a_winner_by_ranks_whose_mean_is_behind_is_said_to_be_one() -> None:
+    gains = [*[0.01] * 12, 0.012, 0.013, -0.5]
+    found = [run("a", 0.5 + gain, dataset=place) for place, gain in enumerate(gains)]
+    found += [run("b", 0.5, dataset=place) for place in range(len(gains))]
+    headline, sentence, *_ = conclude(compare(found))
+    assert "by ranks it is worse than a" in headline
+    assert sentence.startswith("a is better than b by ranks, though its mean is behind by 0.02367")
