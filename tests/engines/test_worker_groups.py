@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hpsearch.engines import ObjectiveSpec
+from hpsearch.engines import ObjectiveSpec, worker_group
 from hpsearch.engines.local_workers import ProcessWorkers
 from hpsearch.engines.machine import Share, shares
 from hpsearch.records import Outcome
@@ -52,6 +52,14 @@ def test_a_process_that_fails_ends_the_job_with_its_error_though_the_others_hang
 def test_the_cause_is_told_not_that_the_others_are_gone(crew: Crew) -> None:
     ended = crew.hearing.endings[crew.run("fail_late", rank=1, others="lose").run]
     assert (ended.outcome, ended.reason) == (Outcome.FAILED, "SystemExit: 3")
+
+
+@pytest.mark.parametrize("hangs", [0, 1])
+def test_a_process_that_does_not_return_is_ended(hangs: int, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_group, "_RETURN_SECONDS", 0.3)
+    job = crew.run("sleep", rank=hangs, others="lose")
+    assert crew.hearing.endings[job.run].outcome is Outcome.LOST
+    assert crew.run().run in crew.hearing.endings
 
 
 def test_all_processes_of_a_killed_job_end(crew: Crew) -> None:
