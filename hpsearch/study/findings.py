@@ -21,6 +21,8 @@ from hpsearch.study.plan_file import History
 
 UNEQUAL = 1.1
 """From this ratio on the budgets that two searches have spent are called unequal."""
+UNEQUAL_TIME = 1.5
+"""The same for times, which a machine's other work changes."""
 
 
 def report_of(study: Study, folder: Path, *, history: History, replicates: int, command: str) -> StudyReport:
@@ -111,7 +113,7 @@ def _warnings(arms: Sequence[ArmReport]) -> list[str]:
 def time_warnings(arms: Sequence[ArmReport]) -> list[str]:
     """Say where the searches trained for unequal times; these stand in spent.json, not in the report."""
     spent = {arm.name: arm.search_seconds for arm in arms}
-    if max(spent.values()) <= UNEQUAL * min(spent.values()):
+    if max(spent.values()) <= UNEQUAL_TIME * min(spent.values()):
         return []
     told = ", ".join(f"{name} {duration(seconds)}" for name, seconds in spent.items())
     return [f"the searches trained for unequal times: {told}"]
