@@ -14,7 +14,7 @@ PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test fast lint format bench schemas clean system
+.PHONY: help run test fast lint format bench gpu schemas clean system
 
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ format: $(DEV) ## let ruff rewrite the code
 
 bench: $(DEV) ## print the benchmarks in tests/benchmarks
 	@for file in tests/benchmarks/*.py; do echo "# $$file"; PYTHONPATH=. $(BIN)/python "$$file" || exit 1; done
+
+gpu: $(DEV) ## what only a CUDA device can show
+	$(BIN)/python -m pytest -q tests/gpu/cuda_checks.py
 
 schemas: $(BASE) ## write spaces/schemas/*.json, which editors read, from the families
 	@mkdir -p spaces/schemas
