@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,12 @@ from hpsearch.families.text_classifier.loading import class_names
 from hpsearch.families.text_classifier.scores import classification_scores
 from hpsearch.families.text_classifier.settings import TextConfig
 from hpsearch.families.text_classifier.task import TextTask, cross_entropy
+from hpsearch.loading import load_space
+from hpsearch.records import Goal, Monitor
+from hpsearch.seeds import Seeds
+from hpsearch.training.loop import fit
 from hpsearch.training.task import Splits
+from tests.training.toy import Recorder
 
 PARTS = ("train", "val", "test")
 SMALL = {"model": {"architecture": {"cnn": {"embedding": 8, "filters": 4, "widths": [1, 2], "dropout": 0}}}}
@@ -147,3 +153,33 @@ def test_the_baselines_know_the_frequencies_and_the_words():
 def test_parts_of_texts_keep_labels_together():
     corpus = LabelledTexts(("a", "b", "c"), ("0", "1", None), ("x", None, "y"))
     assert corpus.part([2, 0]) == LabelledTexts(("c", "a"), (None, "0"), ("y", "x"))
+
+
+@pytest.mark.slow
+def test_the_network_beats_majority_by_far_and_stays_near_tfidf():
+    """On six of the topics, for about as many steps as the quick space makes on all of them."""
+    space = load_space(
+        Path(__file__).parents[3] / "spaces" / "text_classifier.yaml",
+        quick=True,
+        overrides=[
+            "data.classes=[archives, dates, debugging, logging, web, xml]",
+            "data.val_fraction=0.2",
+            "train.weight_decay=0.01",
+            "train.epochs=20",
+        ],
+    )
+    config = space.config(space.start[0])
+    family = TextClassification()
+    splits = Splits(lambda split: family.load(config.data, split, seed=0), sealed=True)
+    result = fit(
+        family.task(config, splits),
+        splits,
+        config.train.model_copy(update={"device": "cpu"}),
+        seeds=Seeds.for_trial(0, 0),
+        monitor=Monitor("val/accuracy", Goal.MAXIMIZE),
+        report=Recorder(),
+    )
+    accuracy = result.evaluations[-1].metrics["val/accuracy"]
+    floors = family.baselines(config, splits, "val")
+    assert accuracy > floors["majority"]["accuracy"] + 0.3
+    assert accuracy > floors["tfidf_logistic"]["accuracy"] - 0.05
