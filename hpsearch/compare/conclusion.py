@@ -9,6 +9,13 @@ from hpsearch.compare.statistics.expected_best import WITH_REPLACEMENT
 from hpsearch.records import Goal
 
 _UNITS = {Unit.SEED: "seeds", Unit.FOLD: "folds", Unit.DATASET: "data sets", Unit.TRIAL: "trials"}
+METHODS = {
+    "holm": "Holm's method",
+    "hommel": "Hommel's method",
+    "bh": "Benjamini and Hochberg's method (for screening)",
+    "none": "nothing",
+}
+"""How a family of tests is adjusted, in words."""
 
 
 def conclude(comparison: Comparison) -> tuple[str, ...]:
@@ -21,9 +28,14 @@ def conclude(comparison: Comparison) -> tuple[str, ...]:
 def _headline(comparison: Comparison) -> list[str]:
     """Name the best on average, what it is better than, and what it is not told apart from."""
     ranked = [each for each in comparison.experiments if each.mean is not None and each.n]
-    if len(ranked) < 2 or comparison.unit is Unit.TRIAL or comparison.baseline is not None:
+    if len(ranked) == 1 and comparison.unit is not Unit.TRIAL:
+        return [f"Only {ranked[0].name} has runs that count: there is nothing to compare it with."]
+    if not ranked or comparison.unit is Unit.TRIAL or comparison.baseline is not None:
         return []
     best = min(ranked, key=lambda each: (each.mean or 0.0) * (-1 if comparison.goal is Goal.MAXIMIZE else 1))
+    tied = [each.name for each in ranked if each.mean == best.mean]
+    if len(tied) == len(ranked):
+        return [f"{listed(tied)} have the same mean {comparison.metric}, {short(best.mean)}."]
     groups: dict[str, list[str]] = {"beats": [], "loses": [], "equals": [], "open": []}
     for pair in comparison.pairs:
         if best.name in (pair.a, pair.b):
@@ -125,7 +137,11 @@ def _search_sentences(comparison: Comparison) -> list[str]:
 
 
 def _basis(comparison: Comparison) -> str:
-    tests = f" {comparison.family_size} tests, adjusted by {comparison.adjust}." if comparison.family_size > 1 else ""
+    tests = (
+        f" {comparison.family_size} tests, adjusted by {METHODS[comparison.adjust]}."
+        if comparison.family_size > 1
+        else ""
+    )
     return comparison.unit_reason + tests
 
 

@@ -36,6 +36,7 @@ READERS: dict[str, Any] = {
 }
 """By name, in the order in which they are asked: the more telling first (Ray writes event files too)."""
 
+_ARTIFACTS = "mlartifacts"
 _DEEPEST = 4
 """Levels of folders that are searched for runs."""
 
@@ -89,7 +90,8 @@ def _parts(source: str, wanted: Wanted, wide: str | None) -> list[tuple[str, str
 def _places(path: Path, depth: int) -> Iterator[tuple[Path, str]]:
     """Yield what can be read at or below a path, and by which reader; a folder that is read is not searched further.
 
-    Beside experiments of hpsearch a store of MLflow's is their mirror, and is not read a second time.
+    Beside experiments of hpsearch MLflow's store and artifacts are their mirror (with copies of their files, perhaps of
+    an earlier state), and are not read a second time.
     """
     name = next((name for name, reader in READERS.items() if reader.recognises(path)), None)
     if name is not None:
@@ -98,7 +100,7 @@ def _places(path: Path, depth: int) -> Iterator[tuple[Path, str]]:
         inside = sorted(each for each in path.iterdir() if not each.name.startswith(".") and not each.is_symlink())
         own = any(hpsearch_experiment.recognises(each) for each in inside)
         for each in inside:
-            if not (own and mlflow_store.recognises(each)):
+            if not (own and (mlflow_store.recognises(each) or each.name == _ARTIFACTS)):
                 yield from _places(each, depth - 1)
 
 

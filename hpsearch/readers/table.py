@@ -40,7 +40,8 @@ def read(path: Path, wanted: Wanted) -> Reading:
     metrics = [name for name in frame.columns if name not in taken and pd.api.types.is_numeric_dtype(frame[name])]
     metrics = [name for name in metrics if not str(name).startswith("params.")]
     if not metrics:
-        raise DataError(f"{path} has no column of numbers besides {', '.join(sorted(map(str, taken))) or 'none'}")
+        besides = ", ".join(sorted(map(str, taken))) or "none"
+        raise DataError(f"{path} has no column of numbers besides {besides}{_texts_among_numbers(frame, taken)}")
     rows = frame.to_dict("records")
     identity = [column for name, column in named.items() if name not in ("step", "status", "seconds")]
     groups: dict[Any, list[dict[Any, Any]]] = {}
@@ -48,6 +49,18 @@ def read(path: Path, wanted: Wanted) -> Reading:
         key = tuple(str(row[name]) for name in identity) if "step" in named else number
         groups.setdefault(key, []).append(row)
     return Reading(tuple(_long(path, group, named, metrics, wanted) for group in groups.values()))
+
+
+def _texts_among_numbers(frame: pd.DataFrame, taken: set[str]) -> str:
+    """Name the first cell that keeps a column from being one of numbers, if most of the column's cells are."""
+    for name in (name for name in frame.columns if name not in taken):
+        filled = frame[name].dropna()
+        texts = filled[pd.to_numeric(filled, errors="coerce").isna()]
+        if 0 < len(texts) < len(filled) / 2:
+            return (
+                f"; column '{name}' holds the text '{texts.iloc[0]}' in row {frame.index.get_loc(texts.index[0]) + 1}"
+            )
+    return ""
 
 
 def read_wide(path: Path, unit: str) -> Reading:
@@ -83,7 +96,9 @@ def _load(path: Path) -> pd.DataFrame:
         if path.suffix.lower() == ".jsonl":
             return pd.read_json(path, lines=True)
         return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",")
-    except (ValueError, OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except pd.errors.EmptyDataError as error:
+        raise DataError(f"{path} is empty") from error
+    except (ValueError, OSError, pd.errors.ParserError) as error:
         raise DataError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
 
 

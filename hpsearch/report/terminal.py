@@ -140,7 +140,7 @@ def _confirmation(record: ExperimentRecord) -> Iterator[RenderableType]:
     for trial, scores in summarise(record.replicates).items():
         seeds = max((summary.n for summary in scores.values()), default=0)
         cells = [_mean(scores.get(metric)) for metric in metrics]
-        columns.append(Column(f"trial {trial}, {seeds} seeds", cells, justify="left"))
+        columns.append(Column(f"trial {trial}, {seeds} {'seed' if seeds == 1 else 'seeds'}", cells, justify="left"))
     for rank, baseline in enumerate(record.baselines, start=1):
         cells = [number(baseline.scores.get(metric)) for metric in metrics]
         columns.append(Column(one_line(baseline.name), cells, rank=rank, justify="left"))
@@ -148,7 +148,8 @@ def _confirmation(record: ExperimentRecord) -> Iterator[RenderableType]:
     if trained == [each.seed for each in record.replicates]:  # a single training, see `hpsearch train`
         yield Text("the test split, scored with the trained weights", "bold")
     else:
-        yield Text("confirmation on fresh seeds, test split: mean ± standard deviation, beside the baselines", "bold")
+        beside = ", beside the baselines" if record.baselines else ""
+        yield Text(f"confirmation on fresh seeds, test split: mean ± standard deviation{beside}", "bold")
     yield FittedTable(columns)
     for each in record.replicates:
         if each.outcome is not Outcome.COMPLETE:

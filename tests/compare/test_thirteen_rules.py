@@ -145,6 +145,20 @@ def test_rule_7_not_significant_is_not_equal() -> None:
     assert compare(seeds("a", OLD) + seeds("b", NEW)).pairs[0].verdict is Verdict.WORSE
 
 
+def test_the_data_sets_that_would_do_are_enough_for_the_signed_ranks() -> None:
+    scores = {"a": [0.80, 0.60, 0.90, 0.50, 0.70, 0.30], "b": [0.70, 0.50, 0.72, 0.40, 0.60, 0.20]}
+    scores["c"] = [0.40, 0.19, 0.43, 0.12, 0.30, -0.11]
+    runs = [run(name, value, dataset=f"d{at}") for name, values in scores.items() for at, value in enumerate(values)]
+    for pair in compare(runs).pairs:  # six signs give p = 1/32 at best, three tests ask for 0.05 / 3, seven give 1/64
+        assert pair.verdict is Verdict.NOT_ENOUGH_EVIDENCE
+        assert pair.seeds_needed is None or pair.seeds_needed >= 7
+
+
+def test_equal_means_are_called_equal_and_one_experiment_alone_is_said() -> None:
+    assert conclude(compare(seeds("a", OLD) + seeds("b", OLD)))[0] == f"a and b have the same mean {METRIC}, 0.907."
+    assert conclude(compare(seeds("a", OLD)))[0].startswith("Only a has runs that count")
+
+
 def test_rule_8_every_p_comes_with_what_it_needs() -> None:
     for comparison in (
         compare(seeds("a", OLD) + seeds("b", NEW)),

@@ -1,6 +1,7 @@
 """hpsearch's own folders: what is a trial, what a replicate, what a baseline."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ def test_trials_belong_to_the_search_and_replicates_do_not(experiment: GrowingEx
     assert replicates[2].outcome == "failed"
     assert found.main == ("test/auc",)
     assert found.goals["test/auc"] is Goal.MAXIMIZE
+
+
+def test_the_copies_among_mlflows_artifacts_are_not_read(experiment: GrowingExperiment) -> None:
+    root = experiment.folder.parent
+    shutil.copytree(experiment.folder, root / "mlartifacts" / "mine" / "0a1b" / "artifacts")
+    assert [name for _, name in read_sources([str(root)]).readers] == ["hpsearch"]
 
 
 def test_baselines_have_no_seed(experiment: GrowingExperiment) -> None:

@@ -52,6 +52,12 @@ def test_rows_of_one_run_are_its_steps(tmp_path: Path) -> None:
     assert list(runs[1].histories["f1"].values) == [0.4, 0.3]
 
 
+def test_the_cell_that_is_no_number_is_named(tmp_path: Path) -> None:
+    text = "method,seed,f1\na,0,0.5\na,1,0.6\nb,0,high\n"
+    with pytest.raises(DataError, match="column 'f1' holds the text 'high' in row 3"):
+        read_sources([written(tmp_path, text)])
+
+
 def test_trials_in_a_table_are_those_of_a_search(tmp_path: Path) -> None:
     runs = read_sources([written(tmp_path, "experiment,trial,loss\na,0,1.5\na,1,1.0\n")]).runs
     assert [run.trial for run in runs] == [0, 1]
@@ -72,7 +78,7 @@ def test_a_wide_table_has_a_method_in_each_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "wide", "says"),
     [
-        ("", None, "cannot be read as a table"),
+        ("", None, "results.csv is empty"),
         ("experiment,note\na,b\n", None, "has no column of numbers besides experiment"),
         ("dataset,ours\niris,0.9\n", "seeds", "unknown unit of a wide table 'seeds', did you mean 'seed'?"),
     ],

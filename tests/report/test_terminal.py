@@ -106,3 +106,9 @@ def test_an_experiment_without_trials_or_results(grown: Callable[..., Experiment
 def test_a_copy_tells_when_it_was_made_of_which_trial_and_what_it_changed(copied: ExperimentRecord) -> None:
     assert "trial 1: epoch 2: from 0000, train.learning_rate 1 -> 0.8" in lines(copied)
     assert not [line for line in lines(copied) if line.startswith("trial 0:")]
+
+
+def test_baselines_are_promised_only_where_there_are_some(record: ExperimentRecord) -> None:
+    said = " ".join(lines(record))
+    assert ("beside the baselines" in said) == bool(record.baselines)
+    assert "beside the baselines" not in " ".join(lines(replace(record, baselines=())))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from hpsearch.compare.comparison import Comparison, ExperimentSummary
+from hpsearch.compare.conclusion import METHODS
 from hpsearch.compare.pair_result import PairResult, Verdict
 from hpsearch.records import Goal
 from hpsearch.report.wording import UNKNOWN, number
@@ -145,14 +146,9 @@ def caption(comparison: Comparison) -> str:
     parts = [f"{comparison.metric} ({goal}), n counts {_PLURALS[str(comparison.unit)]}"]
     if tests:
         parts.append(f"two-sided {' and '.join(tests)}, level {comparison.alpha:g}")
-        parts.append(f"{comparison.family_size} tests, adjusted by {_METHODS[comparison.adjust]}")
+        adjusted = f"{comparison.family_size} tests, adjusted by {METHODS[comparison.adjust]}"
+        parts.append(adjusted if comparison.family_size > 1 else "a single test, with nothing to adjust for")
     return "; ".join(parts) + "."
 
 
 _PLURALS = {"seed": "seeds", "fold": "folds", "dataset": "data sets", "trial": "trials"}
-_METHODS = {
-    "holm": "Holm's method",
-    "hommel": "Hommel's method",
-    "bh": "Benjamini and Hochberg's method (for screening)",
-    "none": "nothing",
-}
