@@ -142,7 +142,7 @@ def _design_notes(a: Arm, b: Arm) -> list[str]:
     if _differing_budgets(a, b):
         notes.append(
             f"not tested: {a.name} was trained for {a.steps} steps and {b.name} for {b.steps}, and values are compared "
-            "only at the same budget; give the step at which both are to be read"
+            "only at the same budget; give the step (--step) at which both are to be read"
         )
     if a.deterministic != b.deterministic:
         fixed, other = (a, b) if a.deterministic else (b, a)

@@ -38,7 +38,7 @@ def choose_unit(arms: Sequence[Arm], wanted: str) -> tuple[Unit, str]:
         )
     if any(each.seed is not None for each in observations):
         return Unit.SEED, (
-            "The unit of replication is the seed: runs with the same seed are partners; the claim is about further "
+            "The unit of replication is the seed: runs that share a seed, if any do, are partners; the claim is about further "
             "seeds on the same data."
         )
     return Unit.SEED, (
