@@ -38,8 +38,8 @@ def choose_unit(arms: Sequence[Arm], wanted: str) -> tuple[Unit, str]:
         )
     if any(each.seed is not None for each in observations):
         return Unit.SEED, (
-            "The unit of replication is the seed: runs that share a seed, if any do, are partners; the claim is about further "
-            "seeds on the same data."
+            "The unit of replication is the seed: runs that share a seed, if any do, are partners; the claim is about "
+            "further seeds on the same data."
         )
     return Unit.SEED, (
         "The unit of replication is the run: no seed, fold or data set was noted, so that every run counts as an "
