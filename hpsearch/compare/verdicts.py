@@ -96,3 +96,15 @@ def _with_seeds(pair: PairResult, question: Question, level: float) -> PairResul
         needed = runs_needed(effect, alpha=level, power=POWER)
         power = unpaired_power(effect, *_sizes(pair), alpha=level)
     if needed is not None and pair.test == "wilcoxon":
+        fewest = 1 - math.log2(level)  # below, not even equal signs throughout would do
+        needed = math.ceil(max(needed / WILCOXON_EFFICIENCY, fewest))
+    if needed is None:
+        note = "the observed difference is so small that more than 100,000 runs would be needed to show it"
+    else:
+        noun = "data sets" if question.unit is Unit.DATASET else "seeds"
+        note = f"{needed} {noun} would show a difference of this size with power {POWER:g}, if it is the true one"
+    return replace(pair, seeds_needed=needed, power=power, notes=(*pair.notes, note))
+
+
+def _sizes(pair: PairResult) -> tuple[int, int]:
+    return len(pair.a_values), len(pair.b_values)
