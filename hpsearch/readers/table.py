@@ -57,7 +57,8 @@ def _texts_among_numbers(frame: pd.DataFrame, taken: set[str]) -> str:
         filled = frame[name].dropna()
         texts = filled[pd.to_numeric(filled, errors="coerce").isna()]
         if 0 < len(texts) < len(filled) / 2:
-            return f"; column '{name}' holds the text '{texts.iloc[0]}' in row {list(frame.index).index(texts.index[0]) + 1}"
+            row = list(frame.index).index(texts.index[0]) + 1
+            return f"; column '{name}' holds the text '{texts.iloc[0]}' in row {row}"
     return ""
 
 
