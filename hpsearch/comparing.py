@@ -14,9 +14,12 @@ from hpsearch.experiment.reading import read_resolved
 from hpsearch.readers.shelf import Found, read_sources
 from hpsearch.report.comparison.files import FORMATS, write_report
 from hpsearch.report.comparison.gallery import Evidence
+from hpsearch.watching import digested
 
 REPORTS = Path("reports")
 """Where reports are written unless told otherwise."""
+MOST_EXAMINED = 200
+"""Trials of an experiment up to which a report says what is wrong with them: every one's metrics have to be read."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,14 @@ class ComparedRuns:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """What a report is made of; the importance of parameters takes a moment with thousands of trials."""
+        """What a report is made of; importance and health take a moment with many trials."""
         shares = {
             record.name: importance(record, read_resolved(Path(record.folder))["space"])
             for record in self.found.experiments
         }
-        return Evidence(self.comparison, self.found.runs, shares)
+        looked_at = [record for record in self.found.experiments if len(record.trials) <= MOST_EXAMINED]
+        health = {record.name: digested(record) for record in looked_at}
+        return Evidence(self.comparison, self.found.runs, shares, health)
 
     def write(self, folder: str | Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
         """Write the report. Errors: UnknownNameError; HpsearchError when the folder cannot be written."""

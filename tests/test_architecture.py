@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "probing": "errors seeds space families training",
     "watching": "errors records experiment health report",
     "opening": "watching errors records health experiment engines report",
-    "comparing": "compare engines errors experiment readers report",
+    "comparing": "compare engines errors experiment readers report watching",
     "study": "errors records seeds space experiment engines readers compare report runner",
     "scripting": "engines runner display loading opening",
     "cli": "errors space data experiment engines families tracking report loading runner display watching probing "

@@ -102,3 +102,19 @@ def test_runs_of_several_tools_are_compared_in_one_report(tmp_path: Path) -> Non
     compared = hpsearch.compare_experiments(tmp_path)
     assert {each.name: each.n for each in compared.comparison.experiments} == {"loop": 5, "table": 5, "events": 5}
     assert all(pair.paired for pair in compared.comparison.pairs)
+
+
+def test_a_report_says_what_is_wrong_with_the_trainings(tmp_path: Path) -> None:
+    experiment = GrowingExperiment(tmp_path / "mine")
+    grow_search(experiment, trials=30)
+    compared = hpsearch.compare_experiments(tmp_path)
+    written = {
+        path.name: path.read_text()
+        for path in compared.write(tmp_path / "report", ["md", "html"])
+        if path.suffix in (".md", ".html")
+    }
+    diverged = [trial for trial in experiment.record.trials if trial.outcome == "diverged"]
+    assert diverged
+    assert "## Health of the trainings" in written["report.md"]
+    assert f"trial {diverged[0].number}" in written["report.md"]
+    assert "Health of the trainings" in written["report.html"]

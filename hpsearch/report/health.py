@@ -1,6 +1,6 @@
 """What an examination found, in words and as plain data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -34,6 +34,19 @@ def alarm(finding: Finding) -> str:
     """Return a finding with its advice in one line."""
     advice = f"; try {'; '.join(finding.advice)}" if finding.advice else ""
     return one_line(f"trial {finding.trial}, {finding.kind}: {finding.sentence}{advice}")
+
+
+HEALTH_TITLES = ("experiment", "finding", "where", "what", "try")
+
+
+def health_rows(health: Mapping[str, Sequence[Digest]]) -> list[tuple[str, ...]]:
+    """Return a row for each kind of finding of each experiment, with the titles HEALTH_TITLES; notes are left out."""
+    return [
+        (name, str(each.finding.kind), _trials(each), each.finding.sentence, "; ".join(each.finding.advice))
+        for name, digests in health.items()
+        for each in digests
+        if each.finding.severity is not Severity.NOTE
+    ]
 
 
 def _trials(digest: Digest) -> str:

@@ -13,6 +13,7 @@ from hpsearch.report.comparison.gallery import Evidence, gallery
 from hpsearch.report.comparison.html import as_html, svg_of
 from hpsearch.report.comparison.latex import as_latex
 from hpsearch.report.comparison.markdown import as_markdown
+from hpsearch.report.health import health_rows
 
 FIGURES = "figures"
 Written = dict[str, str]
@@ -24,7 +25,9 @@ def _html(evidence: Evidence) -> Written:
 
 
 def _markdown(evidence: Evidence) -> Written:
-    return {"report.md": as_markdown(evidence.comparison, figures=figures_of(evidence))}
+    return {
+        "report.md": as_markdown(evidence.comparison, figures=figures_of(evidence), health=health_rows(evidence.health))
+    }
 
 
 def figures_of(evidence: Evidence) -> list[tuple[str, str]]:

@@ -6,17 +6,22 @@ from dataclasses import dataclass, field
 from matplotlib.figure import Figure
 
 from hpsearch.compare.comparison import Comparison
+from hpsearch.health import Digest
 from hpsearch.records import FinishedRun
 from hpsearch.report.comparison import drawings, pictures, plots, run_pictures
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a report is made of: the comparison, the runs behind it, each experiment's importance of parameters."""
+    """What a report is made of: the comparison and the runs behind it.
+
+    By experiment: the importance of its parameters, and what is wrong with its trainings.
+    """
 
     comparison: Comparison
     runs: Sequence[FinishedRun] = ()
     importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    health: Mapping[str, Sequence[Digest]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from hpsearch.report.comparison.rows import (
     pair_rows,
     score_rows,
 )
+from hpsearch.report.health import HEALTH_TITLES, health_rows
 from hpsearch.report.wording import number
 
 _TABLE = """\
@@ -52,6 +53,8 @@ def as_html(evidence: Evidence) -> str:
         pair_rows=[("", row.cells) for row in pair_rows(comparison)],
         details=[{"title": f"{pair.a} against {pair.b}", "facts": _facts(pair)} for pair in comparison.pairs],
         pictures=[_shown(picture) for picture in shown],
+        health_titles=HEALTH_TITLES,
+        health=[("", row) for row in health_rows(evidence.health)],
         dropped_titles=("experiment", "run", "why"),
         dropped=[("", row) for row in dropped_rows(comparison)],
         seed=comparison.seed,

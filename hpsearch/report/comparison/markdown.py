@@ -13,11 +13,17 @@ from hpsearch.report.comparison.rows import (
     pair_rows,
     score_rows,
 )
+from hpsearch.report.health import HEALTH_TITLES
 from hpsearch.report.wording import one_line
 
 
-def as_markdown(comparison: Comparison, *, figures: Sequence[tuple[str, str]] = ()) -> str:
-    """Return the report; `figures` are (title, path) to show below the tables."""
+def as_markdown(
+    comparison: Comparison,
+    *,
+    figures: Sequence[tuple[str, str]] = (),
+    health: Sequence[Sequence[str]] = (),
+) -> str:
+    """Return the report; `figures` are (title, path) to show below the tables, `health` rows of report/health.py."""
     parts = [f"# {escaped(comparison.metric)}", "\n".join(f"- {escaped(line)}" for line in conclude(comparison))]
     parts += [f"*{escaped(caption(comparison))}*", _scores(comparison)]
     if comparison.pairs:
@@ -25,6 +31,8 @@ def as_markdown(comparison: Comparison, *, figures: Sequence[tuple[str, str]] = 
     parts += [f"![{escaped(title)}]({path})" for title, path in figures]
     if notes := _notes(comparison):
         parts.append("## Notes\n\n" + "\n".join(f"- {escaped(note)}" for note in notes))
+    if health:
+        parts.append("## Health of the trainings\n\n" + table(HEALTH_TITLES, health))
     if dropped := dropped_rows(comparison):
         parts.append("## Runs that do not count\n\n" + table(("experiment", "run", "why"), dropped))
     return "\n\n".join(parts) + "\n"
