@@ -36,24 +36,30 @@ def _headline(comparison: Comparison) -> list[str]:
     tied = [each.name for each in ranked if each.mean == best.mean]
     if len(tied) == len(ranked):
         return [f"{listed(tied)} have the same mean {comparison.metric}, {short(best.mean)}."]
-    groups: dict[str, list[str]] = {"beats": [], "loses": [], "equals": [], "open": []}
+    against: dict[str, list[str]] = {}
     for pair in comparison.pairs:
         if best.name in (pair.a, pair.b):
             other = pair.b if pair.a == best.name else pair.a
-            won = pair.verdict is (Verdict.BETTER if pair.a == best.name else Verdict.WORSE)
-            lost = pair.verdict is (Verdict.WORSE if pair.a == best.name else Verdict.BETTER)
-            equal = pair.verdict is Verdict.EQUIVALENT
-            groups["beats" if won else "loses" if lost else "equals" if equal else "open"].append(other)
+            against.setdefault(_standing(pair, best.name), []).append(other)
     parts = [f"{best.name} has the best mean {comparison.metric}, {short(best.mean)}"]
-    if groups["beats"]:
-        parts.append(f"it is better than {listed(groups['beats'])}")
-    if groups["loses"]:
-        parts.append(f"by ranks it is worse than {listed(groups['loses'])}")
-    if groups["equals"]:
-        parts.append(f"equivalent to {listed(groups['equals'])}")
-    if groups["open"]:
-        parts.append(f"not shown to differ from {listed(groups['open'])}")
+    parts += [f"{words} {listed(against[words])}" for words in _STANDINGS if words in against]
     return ["; ".join(parts) + "."]
+
+
+_BEATS, _LOSES = "it is better than", "by ranks it is worse than"
+_EQUALS, _OPEN, _UNTESTED = "equivalent to", "not shown to differ from", "not tested against"
+_STANDINGS = (_BEATS, _LOSES, _EQUALS, _OPEN, _UNTESTED)
+
+
+def _standing(pair: PairResult, name: str) -> str:
+    """Return how one side of a pair stands to the other, in the words of the headline."""
+    if pair.verdict is Verdict.NOT_TESTABLE:
+        return _UNTESTED
+    if pair.verdict is Verdict.EQUIVALENT:
+        return _EQUALS
+    if pair.verdict is Verdict.NOT_ENOUGH_EVIDENCE:
+        return _OPEN
+    return _BEATS if pair.verdict is (Verdict.BETTER if pair.a == name else Verdict.WORSE) else _LOSES
 
 
 def pair_sentence(pair: PairResult, comparison: Comparison) -> str:

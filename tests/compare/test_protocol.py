@@ -63,6 +63,14 @@ def test_values_of_different_budgets_are_not_tested_but_at_a_common_step() -> No
     assert same.b_values == pytest.approx(np.subtract(NEW, 0.1))
 
 
+def test_the_headline_claims_nothing_about_what_was_not_tested() -> None:
+    runs = [run("a", 0.9 + seed / 100, seed=seed, steps=5) for seed in range(5)]
+    runs += [run("b", 0.8 + seed / 90, seed=seed, steps=10) for seed in range(5)]
+    (headline, *_) = conclude(compare(runs))
+    assert "not tested against b" in headline
+    assert "differ" not in headline
+
+
 def test_keys_of_different_origins_are_the_same_seed() -> None:
     as_text = [run("b", v, seed=str(i)) for i, v in enumerate(NEW)]
     assert compare(seeds("a", OLD) + as_text).pairs[0].n == 5

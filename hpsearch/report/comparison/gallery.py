@@ -49,7 +49,8 @@ def _of_scores(comparison: Comparison) -> Iterator[Picture]:
         yield Picture(
             "differences",
             "Differences",
-            "An interval that keeps clear of 0 is a difference; one within the grey margin is none that matters.",
+            "A point is a unit that both have; the bar is the mean with its own 95% interval. The verdicts rest on the "
+            "tests, adjusted for all of them; within the grey margin a difference does not matter.",
             lambda: drawings.draw_differences(differences),
             lambda: plots.plot_differences(differences),
         )
