@@ -1,6 +1,7 @@
 """Every reader reads what the real tool has just written."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -145,8 +146,10 @@ ray.shutdown()
 
 @pytest.mark.slow
 def test_ray_tunes_folders(tmp_path: Path) -> None:
-    """A process of its own: Tune as its users start it, with its default loggers."""
-    subprocess.run([sys.executable, "-c", RAY_SEARCH, str(tmp_path)], check=True, capture_output=True, timeout=300)
+    """A process of its own: Tune as its users start it, with the loggers that tests of this process switch off."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
+    command = [sys.executable, "-c", RAY_SEARCH, str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300, env=own)
     found = read_sources([str(tmp_path)])
     assert {name for _, name in found.readers} == {"ray"}
     by_rate = {run.params["rate"]: run for run in found.runs}
