@@ -56,6 +56,7 @@ def test_the_size_doubles_until_the_memory_does_not_suffice() -> None:
     assert task.sizes == [2] * 4 + [4] * 4 + [8] * 4 + [16]  # a step to see whether it fits, three for the clock
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("most", "last"), [(None, 16), (16, 16), (15, 8), (1000, 16)])
 def test_it_ends_at_the_limit_and_at_the_examples_there_are(most: int | None, last: int) -> None:
     found = try_batch_sizes(Hungry(), line_splits(22), SETTINGS, seeds=SEEDS, most=most)

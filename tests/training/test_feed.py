@@ -143,6 +143,7 @@ def test_a_process_that_dies_is_an_error_and_not_a_wait(tmp_path):
         train(tmp_path, PERSISTENT, report=report)
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_training_waits_for_a_batch():
     class Slow(TensorData):
         def batch(self, indices):

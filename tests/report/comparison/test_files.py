@@ -16,10 +16,11 @@ from hpsearch.report.comparison.gallery import Evidence
 from tests.report.comparison.evidence import WICKED, datasets_evidence, search_evidence, seeds_evidence
 
 MAKERS = [seeds_evidence, datasets_evidence, search_evidence]
+QUICKEST_FIRST = [search_evidence, *(pytest.param(make, marks=pytest.mark.slow) for make in MAKERS[:2])]
 DOCUMENT = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}\input{report}\end{document}"
 
 
-@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("make", QUICKEST_FIRST)
 def test_the_same_evidence_gives_the_same_bytes(tmp_path: Path, make: Callable[[], Evidence]) -> None:
     first = write_report(make(), tmp_path / "a")
     second = write_report(make(), tmp_path / "b")
