@@ -19,7 +19,10 @@ METHODS = {
 
 
 def conclude(comparison: Comparison) -> tuple[str, ...]:
-    """Return the sentences a report opens with: the whole first, then each pair, then what the numbers rest on."""
+    """Return the sentences a report opens with: the whole first, then each pair, then what the numbers rest on.
+
+    The first is the answer in short, or where nothing sums up the pairs, what is said of the first of them.
+    """
     sentences = [*_headline(comparison), *(pair_sentence(pair, comparison) for pair in comparison.pairs)]
     sentences += [*_search_sentences(comparison), _basis(comparison)]
     return tuple(sentence for sentence in sentences if sentence)

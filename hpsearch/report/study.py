@@ -124,7 +124,7 @@ def study_markdown(report: StudyReport) -> str:
         opening.append("\n".join(f"- **Warning:** {escaped(warning)}" for warning in report.warnings))
     if report.changes:
         opening.append("## Changes of the plan\n\n" + "\n".join(f"- {escaped(line)}" for line in report.changes))
-    body = as_markdown(report.evidence.comparison, figures=figures_of(report.evidence))
+    body = as_markdown(report.evidence.comparison, figures=figures_of(report.evidence), headline=False)
     closing = ["## The plan", "\n".join(f"- {escaped(name)}: {escaped(said)}" for name, said in report.plan)]
     closing += [_spaces(report), "## What was spent", _spent(report), "## Winners", _winners(report), _made(report)]
     return "\n\n".join([*opening, body.replace("# ", "## ", 1).rstrip("\n"), *closing]) + "\n"

@@ -14,6 +14,7 @@ from hpsearch.experiment.log import Event
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.loading import load_study
 from hpsearch.records import ExperimentRecord
+from hpsearch.report.comparison.markdown import escaped
 from hpsearch.report.study import StudyReport, study_markdown
 from hpsearch.runner import Options
 from hpsearch.space import Study
@@ -63,6 +64,7 @@ def test_all_arms_are_treated_alike(done: tuple[Study, Path, StudyReport]) -> No
 def test_the_report_says_what_was_planned_and_spent(done: tuple[Study, Path, StudyReport]) -> None:
     text = study_markdown(done[2])
     assert text.startswith("# Which?\n\n**")
+    assert text.count(escaped(done[2].answer)) == 1
     assert "| sgd | 2 | 2 complete | 6 epochs | 6 epochs |" in text
     assert "smallest difference that matters: 0.1" in text
     assert done[2].confirmatory

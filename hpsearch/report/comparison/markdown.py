@@ -22,9 +22,14 @@ def as_markdown(
     *,
     figures: Sequence[tuple[str, str]] = (),
     health: Sequence[Sequence[str]] = (),
+    headline: bool = True,
 ) -> str:
-    """Return the report; `figures` are (title, path) to show below the tables, `health` rows of report/health.py."""
-    parts = [f"# {escaped(comparison.metric)}", "\n".join(f"- {escaped(line)}" for line in conclude(comparison))]
+    """Return the report; `figures` are (title, path) to show below the tables, `health` rows of report/health.py.
+
+    Without `headline` the conclusion goes on where the reader has just read its first sentence.
+    """
+    said = conclude(comparison)[0 if headline else 1 :]
+    parts = [f"# {escaped(comparison.metric)}", "\n".join(f"- {escaped(line)}" for line in said)]
     parts += [f"*{escaped(caption(comparison))}*", _scores(comparison)]
     if comparison.pairs:
         parts.append(table(PAIR_TITLES, [row.cells for row in pair_rows(comparison)]))
