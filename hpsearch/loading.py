@@ -28,9 +28,13 @@ def load_study(path: Path, *, quick: bool = False) -> Study:
     return study
 
 
-def open_space(folder: Path) -> Space:
-    """Return the space of an experiment as it was resolved when it ran."""
+def open_space(folder: Path, *, overrides: Sequence[str] = ()) -> Space:
+    """Return the space of an experiment as it was resolved when it ran, with `overrides` (`a.b=VALUE`) over it.
+
+    Errors: ExperimentError; SpaceError for an override that does not fit.
+    """
     resolved = read_resolved(folder)
     home = Path(resolved["space_folder"])
     face = load_face(resolved["space"]["family"], home)
-    return space_from_resolved(resolved["space"], face, path=home / SPACE)
+    text = (folder / SPACE).read_text(encoding="utf-8") if (folder / SPACE).is_file() else ""
+    return space_from_resolved(resolved["space"], face, path=home / SPACE, text=text, overrides=overrides)

@@ -43,9 +43,10 @@ MAY_IMPORT = {
     "opening": "watching errors records health experiment engines report",
     "comparing": "compare engines errors experiment readers report watching",
     "study": "errors records seeds space experiment engines readers compare report runner",
+    "final": "errors records experiment space loading study",
     "scripting": "engines runner display loading opening",
     "cli": "errors space data experiment engines families tracking report loading runner display watching probing "
-    "comparing study",
+    "comparing study final",
     "__init__": "comparing errors settings records families training opening scripting",
     "__main__": "cli",
 }

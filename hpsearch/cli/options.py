@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hpsearch.errors import HpsearchError
-
 if TYPE_CHECKING:
     from hpsearch.space import Space
 
@@ -37,26 +35,9 @@ def given_params(params: str, space: "Space", source: Path | None) -> dict[str, 
 
     Errors: SpaceError with places in the file; HpsearchError when there is no winner.
     """
+    from hpsearch.final.source import find_source
     from hpsearch.space import read_params
 
     if params == "best":
-        return winner_of(experiment_folder(source or ROOT / space.path.stem))
+        return find_source(experiment_folder(source or ROOT / space.path.stem)).params
     return read_params(Path(params), space)
-
-
-def winner_of(folder: Path) -> dict[str, Any]:
-    """Return the params of an experiment's best trial.
-
-    Errors: HpsearchError when there is none, or when its settings changed while it was trained.
-    """
-    from hpsearch.experiment.reading import read_experiment
-
-    best = read_experiment(folder).best
-    if best is None:
-        raise HpsearchError(f"{folder} has no complete trial yet, so there is no best one")
-    if best.changes:
-        raise HpsearchError(
-            f"the settings of the best trial in {folder} changed while it was trained; `hpsearch confirm` trains its "
-            "whole schedule"
-        )
-    return dict(best.params)

@@ -14,7 +14,6 @@ from hpsearch.cli.options import (
     UriOption,
     VerboseOption,
     experiment_folder,
-    given_params,
 )
 
 
@@ -58,12 +57,20 @@ def run(
 
 
 def train(
-    space: Annotated[Path, typer.Argument(help="A space file, such as spaces/deepsif.yaml.")],
+    space: Annotated[
+        Path | None, typer.Argument(help="A space file; left out, the space of what --from names, as it was run.")
+    ] = None,
+    *,
     params: Annotated[str, typer.Option(help="A YAML or JSON file of dotted names and values, or best.")],
     from_: Annotated[
-        Path | None, typer.Option("--from", help="The experiment whose winner --params best takes.")
+        Path | None, typer.Option("--from", help="The experiment, or study, whose winner --params best takes.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The experiment's name; by default the space's and -final.")] = None,
+    arm: Annotated[
+        str | None, typer.Option(help="Which arm of the study; by default the first of its comparison.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The experiment's name; by default the space's, or --from's, and -final.")
+    ] = None,
     quick: Annotated[bool, typer.Option(help="Lay the space's `quick` section over it.")] = False,
     set_: SetOption = None,
     processes: Annotated[
@@ -80,18 +87,20 @@ def train(
     """Train one configuration to its end, without pruning. Running it again goes on with it."""
     from hpsearch import runner
     from hpsearch.display import Manner, displayed
-    from hpsearch.loading import load_space
+    from hpsearch.final.request import Wish, plan_training
     from hpsearch.space import only
 
     together = [] if processes is None else [f"search.resources.processes={processes}"]
-    loaded = load_space(space, quick=quick, overrides=[*(set_ or []), *together])
-    given = given_params(params, loaded, from_ or runner.experiment_folder(loaded, name=None, root=root, quick=quick))
-    folder = runner.experiment_folder(loaded, name=name or f"{loaded.path.stem}-final", root=root)
+    source = None if from_ is None else experiment_folder(from_)
+    asked = plan_training(Wish(params, space, source, arm, quick, [*(set_ or []), *together]), root=root)
+    if asked.source and asked.source.study:
+        typer.echo(f"arm {asked.source.arm} of {asked.source.study}. {asked.source.grounds}", err=True)
+    folder = root / (name or asked.name)
     manner = Manner(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, as_json=json, single=True)
     raise typer.Exit(
         displayed(
-            lambda options: runner.train(loaded, given, folder=folder, test=test, options=options),
-            only(loaded, given),
+            lambda options: runner.train(asked.space, asked.params, folder=folder, test=test, options=options),
+            only(asked.space, asked.params),
             folder,
             manner,
         )

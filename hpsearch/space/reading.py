@@ -56,13 +56,22 @@ def read_space(
 
 
 def space_from_resolved(
-    resolved: Mapping[str, Any], face: FamilyFace, *, path: Path = Path("resolved.json"), text: str = ""
+    resolved: Mapping[str, Any],
+    face: FamilyFace,
+    *,
+    path: Path = Path("resolved.json"),
+    text: str = "",
+    overrides: Sequence[str] = (),
 ) -> Space:
-    """Return the space that `Space.resolved` described. Errors: SpaceError, when the family has changed since."""
+    """Return the space that `Space.resolved` described, with overrides as in `read_space`.
+
+    Errors: SpaceError, for a wrong override or when the family has changed since.
+    """
     problems: list[Problem] = []
     root = node_from_plain(resolved, Place(str(path)))
     family = str(resolved.get("family", ""))
-    space = _Reading(path, text, family, face, _settings(face, root), problems).read(root, [])
+    reading = _Reading(path, text, family, face, _settings(face, root), problems)
+    space = reading.read(root, [reading.parse_overrides(overrides)])
     if space is None or problems:
         raise SpaceError(dict.fromkeys(problems))
     return space

@@ -11,6 +11,7 @@ from hpsearch.runner import Finished, Options, run
 from hpsearch.space import Confirm, SpaceArm, Study
 from hpsearch.study import plan_file
 from hpsearch.study.findings import report_of
+from hpsearch.study.result_file import write_result
 
 RunArm = Callable[[SpaceArm, Path], Finished]
 
@@ -52,4 +53,6 @@ def run_study(study: Study, *, folder: Path, run_arm: RunArm, seeds: int | None 
         if finished.record.best is None:
             raise SearchFailedError(f"arm {arm.name}: the time was used up before any trial was complete")
     history = plan_file.note_look(folder, replicates)
-    return StudyEnd(False, report_of(study, folder, history=history, replicates=replicates, command=command))
+    report = report_of(study, folder, history=history, replicates=replicates, command=command)
+    write_result(folder, report)
+    return StudyEnd(False, report)
