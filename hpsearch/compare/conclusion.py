@@ -71,6 +71,8 @@ def pair_sentence(pair: PairResult, comparison: Comparison) -> str:
         why = pair.notes[-1] if pair.notes else "there is nothing to test"
         shown = "" if pair.mean_difference is None else f" (difference {short(pair.mean_difference)})"
         return f"{pair.a} and {pair.b} cannot be tested{shown}: {why}."
+    if pair.identical:
+        return f"Not enough evidence that {pair.a} differs from {pair.b}: {pair.notes[-1]}."
     difference, interval = pair.mean_difference or 0.0, pair.ci95
     first, second = pair.a, pair.b
     ahead = difference >= 0 if comparison.goal is Goal.MAXIMIZE else difference <= 0

@@ -122,6 +122,11 @@ class PairResult:
     aso: float | None = None
     power: float | None = None
 
+    @property
+    def identical(self) -> bool:
+        """Whether a and b have the very same value in each of two or more pairs: then there is nothing to test."""
+        return len(self.differences) > 1 and not any(self.differences)
+
     def to_json(self) -> dict[str, Any]:
         """Return the entry of compare.json."""
         names = "a b paired n mean_difference ci95 test sided statistic df p p_adjusted smallest_possible_p"

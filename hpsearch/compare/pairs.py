@@ -31,7 +31,7 @@ def compare_pair(a: Arm, b: Arm, question: Question) -> PairResult:
     paired = pair_up(a, b, question.unit)
     pairing = _is_paired(paired, question.unit)
     result = _paired(a, b, paired, question) if pairing else _unpaired(a, b, paired, question)
-    return replace(result, notes=(*result.notes, *_design_notes(a, b)))
+    return replace(result, notes=(*_design_notes(a, b), *result.notes))
 
 
 def _untested(a: Arm, b: Arm, question: Question, trials: Sequence[str], empty: Sequence[str]) -> PairResult:
@@ -78,12 +78,12 @@ def _paired(a: Arm, b: Arm, paired: Paired, question: Question) -> PairResult:
         return replace(
             base, notes=(*notes, "one pair: the difference is shown, but says nothing about its chance (n = 1)")
         )
+    if base.identical:
+        return replace(base, notes=(*notes, _identical(a, b, len(differences))))
     if is_constant(differences, scale=size_of(left, right)):
         why = f"all {len(differences)} differences are equal: no variance could be estimated, and nothing can be tested"
         return replace(base, notes=(*notes, why))
     base = replace(base, notes=tuple(notes))
-    if _differing_budgets(a, b):
-        return base
     if question.unit is Unit.FOLD:
         return decide_folds(base, a, b, paired, question)
     return decide_datasets(base, question) if question.unit is Unit.DATASET else decide_paired_seeds(base, question)
@@ -115,7 +115,7 @@ def _unpaired(a: Arm, b: Arm, paired: Paired, question: Question) -> PairResult:
     if is_constant(left, scale=scale) and is_constant(right, scale=scale):
         why = "neither side varies: no variance could be estimated, and nothing can be tested"
         return replace(base, notes=(*notes, why))
-    return base if _differing_budgets(a, b) else decide_unpaired(base, question)
+    return decide_unpaired(base, question)
 
 
 def _described(base: PairResult, left: Array, right: Array, question: Question, *, superiority: float) -> PairResult:
@@ -133,21 +133,25 @@ def _described(base: PairResult, left: Array, right: Array, question: Question, 
     )
 
 
-def _differing_budgets(a: Arm, b: Arm) -> bool:
-    return a.steps is not None and b.steps is not None and a.steps != b.steps
+def _identical(a: Arm, b: Arm, n: int) -> str:
+    """Say why nothing is tested. Equivalence is not concluded either, whatever the margin.
+
+    Without variance the two one-sided t tests have a standard error of 0 and would give p = 0, which claims certainty
+    about further runs from an estimate that does not exist. A test by signs could do without, but to take it only where
+    the values turn out to be equal would be a choice of the test by the values (rule 10).
+    """
+    if a.deterministic != b.deterministic:
+        why = "which usually means that the model predicts what the other does"
+    else:
+        why = "which usually means that both trained the same thing"
+    return f"the values are identical in all {n} pairs, {why}: there is nothing to test"
 
 
 def _design_notes(a: Arm, b: Arm) -> list[str]:
-    notes = []
-    if _differing_budgets(a, b):
-        notes.append(
-            f"not tested: {a.name} was trained for {a.steps} steps and {b.name} for {b.steps}, and values are compared "
-            "only at the same budget; give the step (--step) at which both are to be read"
-        )
-    if a.deterministic != b.deterministic:
-        fixed, other = (a, b) if a.deterministic else (b, a)
-        notes.append(f"{fixed.name} has no seed: its one value stands against every run of {other.name}")
-    return notes
+    if a.deterministic == b.deterministic:
+        return []
+    fixed, other = (a, b) if a.deterministic else (b, a)
+    return [f"{fixed.name} has no seed: its one value stands against every run of {other.name}"]
 
 
 def _left_out(name: str, units: Sequence[str]) -> str:

@@ -110,4 +110,11 @@ def _arm_warnings(arms: Sequence[Arm]) -> list[str]:
                 f"{arm.name}: its runs have {arm.configurations} different configurations; their values are not "
                 "repetitions of one method unless that is meant"
             )
+    lengths = {arm.name: arm.steps for arm in arms if arm.observations and arm.steps is not None}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {steps}" for name, steps in lengths.items())
+        warnings.append(
+            f"the trainings differ in length ({told} steps), which the tests take as a part of what is compared; where "
+            "one was cut short, `hpsearch compare --step` reads all at the same step"
+        )
     return warnings

@@ -31,7 +31,8 @@ def judge(pairs: Sequence[PairResult], question: Question) -> tuple[PairResult, 
     judged = []
     for pair in pairs:
         if pair.p is None:
-            judged.append(replace(pair, verdict=Verdict.NOT_TESTABLE))
+            verdict = Verdict.NOT_ENOUGH_EVIDENCE if pair.identical else Verdict.NOT_TESTABLE
+            judged.append(replace(pair, verdict=verdict))
             continue
         if pair.equivalence is not None:
             within = next(by_margin) <= question.alpha

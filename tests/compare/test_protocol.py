@@ -48,25 +48,23 @@ def test_confirmed_trials_of_one_experiment_are_arms_of_their_own() -> None:
     assert [each.name for each in compare(runs).experiments] == ["e (trial 0)", "e (trial 3)"]
 
 
-def test_values_of_different_budgets_are_not_tested_but_at_a_common_step() -> None:
+def test_trainings_of_different_lengths_are_tested_with_a_warning_and_can_be_read_at_a_common_step() -> None:
     def curve(value: float) -> dict[str, Series]:
         return {METRIC: Series(array("q", [10, 20]), array("d", [value, value + 0.5]))}
 
     short = [run("short", v, seed=i, steps=10, histories=curve(v)) for i, v in enumerate(OLD)]
     long = [run("long", v, seed=i, steps=20, histories=curve(v - 0.1)) for i, v in enumerate(NEW)]
-    (pair,) = compare(short + long).pairs
-    assert (pair.p, pair.verdict) == (None, Verdict.NOT_TESTABLE)
-    assert "the same budget" in pair.notes[-1]
-    (same,) = compare(short + long, step=10).pairs
-    assert same.test == "paired t"
-    assert same.a_values == pytest.approx(OLD)
-    assert same.b_values == pytest.approx(np.subtract(NEW, 0.1))
+    found = compare(short + long)
+    assert (found.pairs[0].test, found.pairs[0].a_values) == ("paired t", tuple(OLD))
+    assert "the trainings differ in length (short 10, long 20 steps)" in found.warnings[0]
+    same = compare(short + long, step=10)
+    assert same.pairs[0].a_values == pytest.approx(OLD)
+    assert same.pairs[0].b_values == pytest.approx(np.subtract(NEW, 0.1))
+    assert not any("length" in warning for warning in same.warnings)
 
 
 def test_the_headline_claims_nothing_about_what_was_not_tested() -> None:
-    runs = [run("a", 0.9 + seed / 100, seed=seed, steps=5) for seed in range(5)]
-    runs += [run("b", 0.8 + seed / 90, seed=seed, steps=10) for seed in range(5)]
-    (headline, *_) = conclude(compare(runs))
+    (headline, *_) = conclude(compare(seeds("a", [0.75, 0.5]) + seeds("b", [0.625, 0.375])))
     assert "not tested against b" in headline
     assert "differ" not in headline
 

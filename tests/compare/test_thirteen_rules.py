@@ -223,7 +223,6 @@ def test_rule_11_expected_best_says_what_it_assumes_and_ends_where_the_trials_en
     [
         ([0.9], [0.8], "n = 1"),
         ([0.93, 0.83, 0.73, 0.63, 0.53], [0.90, 0.80, 0.70, 0.60, 0.50], "no variance could be estimated"),
-        ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5], "no variance could be estimated"),
         ([math.nan, math.inf, -math.inf], [0.5, 0.6, 0.7], "a has no run that counts"),
     ],
 )
@@ -236,6 +235,33 @@ def test_rule_12_what_cannot_be_tested_is_a_sentence(a: list[float], b: list[flo
     json.dumps(comparison.to_json(), allow_nan=False)
     if len(a) == 5:
         assert pair.mean_difference == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize("margin", [None, 0.01])
+def test_rule_12_identical_values_are_no_evidence_and_no_test(margin: float | None) -> None:
+    runs = seeds("a", OLD) + seeds("same", OLD) + seeds("better", NEW)
+    comparison = compare(runs, margin=margin)
+    same = comparison.pairs[0]
+    assert (same.verdict, same.p, same.p_adjusted) == (Verdict.NOT_ENOUGH_EVIDENCE, None, None)
+    assert (same.mean_difference, same.equivalence, same.seeds_needed) == (0.0, None, None)
+    assert comparison.family_size == 2
+    assert comparison.pairs[1].p_adjusted == pytest.approx(min(2 * (comparison.pairs[1].p or 0.0), 1.0))
+    said = f"the values are identical in all {len(OLD)} pairs, which usually means that both trained the same thing"
+    assert said in same.notes[-1]
+    assert any(
+        sentence.startswith(f"Not enough evidence that a differs from same: {said}")
+        for sentence in conclude(comparison)
+    )
+    assert compare(seeds("a", [0.5]) + seeds("b", [0.5])).pairs[0].verdict is Verdict.NOT_TESTABLE
+
+
+def test_rule_12_a_model_that_scores_as_its_baseline_in_every_run_trained_no_same_thing() -> None:
+    constant = run("most frequent", 0.5, deterministic=True)
+    (pair,) = compare([*seeds("model", [0.5, 0.5, 0.5]), constant]).pairs
+    assert pair.verdict is Verdict.NOT_ENOUGH_EVIDENCE
+    assert pair.notes[-1].startswith(
+        "the values are identical in all 3 pairs, which usually means that the model predicts"
+    )
 
 
 def test_rule_13_the_same_input_gives_the_same_bytes_and_the_seed_is_kept() -> None:

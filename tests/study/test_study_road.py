@@ -180,31 +180,55 @@ def test_killed_at_many_moments_it_ends_in_the_same_bytes(terminal: Terminal, tm
         assert found == {each: text.replace(b"--name study", f"--name {name}".encode()) for each, text in whole.items()}
 
 
+def test_winners_that_were_trained_for_different_lengths_are_tested_and_it_is_said(tmp_path: Path) -> None:
+    path = write_study(tmp_path, **FAST)
+    path.write_text(path.read_text().replace("{train.optimizer: adamw}", "{train.epochs: 2}"))
+    comparison = reported(load_study(path), tmp_path / "x").evidence.comparison
+    assert comparison.pairs[0].test == "paired t"
+    assert "the trainings differ in length (sgd 3, adamw 2 steps)" in comparison.warnings[0]
+
+
 NULL = """\
-question: Does a label matter?
+question: Does nothing matter?
 metric: {{name: test/loss}}
 arms:
-  a: {{space: noise.yaml, set: {{data.label: a}}}}
-  b: {{space: noise.yaml, set: {{data.label: b}}}}
+  a: {{space: noise.yaml{a}}}
+  b: {{space: noise.yaml{b}}}
 budget: {{trials: 2}}
 replicates: {{seeds: 5}}
 decide: {{margin: 0.01}}
 seed: {seed}
 """
+LABELS = {"a": ", set: {data.label: a}", "b": ", set: {data.label: b}"}
+SAME = {"a": "", "b": ""}
+
+
+def null_study(folder: Path, *, seed: int, arms: dict[str, str]) -> StudyReport:
+    """Run a study whose arms differ in nothing that matters."""
+    (folder / "noise.yaml").write_text(
+        f"family: {NOISE}:Noise\nobjective: {{metric: val/loss}}\nsearch: {{sampler: random, pruner: none}}\n"
+        "model: {start: {float: [-1, 1]}}\n"
+    )
+    path = folder / f"null-{seed}.yaml"
+    path.write_text(NULL.format(seed=seed, **arms))
+    return reported(load_study(path), folder / path.stem)
 
 
 @pytest.mark.slow
 def test_a_null_study_finds_nothing(tmp_path: Path) -> None:
-    """Two arms with one space: at the level of 5% one of 20 studies calls one of them better."""
-    verdicts = []
-    (tmp_path / "noise.yaml").write_text(
-        f"family: {NOISE}:Noise\nobjective: {{metric: val/loss}}\nsearch: {{sampler: random, pruner: none}}\n"
-        "model: {start: {float: [-1, 1]}}\n"
-    )
-    for seed in range(20):
-        path = tmp_path / f"null-{seed}.yaml"
-        path.write_text(NULL.format(seed=seed))
-        report = reported(load_study(path), tmp_path / path.stem)
-        verdicts += [pair.verdict for pair in report.evidence.comparison.pairs]
+    """Two arms with chance alone between them: at the level of 5% one of 20 studies calls one of them better."""
+    found = [null_study(tmp_path, seed=seed, arms=LABELS).evidence.comparison for seed in range(20)]
+    verdicts = [pair.verdict for comparison in found for pair in comparison.pairs]
     assert len(verdicts) == 20
     assert sum(verdict in (Verdict.NOT_ENOUGH_EVIDENCE, Verdict.EQUIVALENT) for verdict in verdicts) >= 18
+    assert all(pair.p is not None for comparison in found for pair in comparison.pairs)
+
+
+@pytest.mark.slow
+def test_a_study_of_one_space_against_itself_finds_nothing(tmp_path: Path) -> None:
+    """Equal seeds and spaces give equal arms: there is not even chance between them."""
+    for seed in range(20):
+        report = null_study(tmp_path, seed=seed, arms=SAME)
+        (pair,) = report.evidence.comparison.pairs
+        assert (pair.verdict, pair.p, pair.identical) == (Verdict.NOT_ENOUGH_EVIDENCE, None, True)
+        assert "identical in all 5 pairs" in study_markdown(report)

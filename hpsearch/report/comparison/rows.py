@@ -75,7 +75,8 @@ def _pair_cells(pair: PairResult) -> tuple[str, ...]:
     low, high = pair.ci95 or (None, None)
     digits = decimals(None if low is None or high is None else (high - low) / 4, pair.mean_difference)
     difference = UNKNOWN if pair.mean_difference is None else f"{pair.mean_difference:+.{digits}f}".replace("-", "−")
-    test = UNKNOWN if pair.test is None else f"{pair.test}{_freedom(pair)}, n = {pair.n}"
+    none = f"none: identical values, n = {pair.n}" if pair.identical else UNKNOWN
+    test = none if pair.test is None else f"{pair.test}{_freedom(pair)}, n = {pair.n}"
     return (
         *(pair.a, pair.b, _verdict(pair), difference, _range(pair.ci95, digits)),
         *(p_value(pair.p), p_value(pair.p_adjusted), _effect(pair), test),
