@@ -81,5 +81,5 @@ def _show(report: "StudyReport", folder: Path, formats: list[str], *, as_json: b
         typer.echo(dumps(study_json(report), indent=2, allow_nan=False))
         return
     typer.echo(f"\n{report.question}\n{report.answer}\n")
-    Console().print(show_comparison(report.evidence.comparison))
+    Console().print(show_comparison(report.evidence.comparison, headline=False))
     typer.echo(f"\nthe report is in {folder}")

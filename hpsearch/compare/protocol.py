@@ -110,11 +110,16 @@ def _arm_warnings(arms: Sequence[Arm]) -> list[str]:
                 f"{arm.name}: its runs have {arm.configurations} different configurations; their values are not "
                 "repetitions of one method unless that is meant"
             )
+    return warnings + _length_warnings(arms)
+
+
+def _length_warnings(arms: Sequence[Arm]) -> list[str]:
+    """Say where the arms were trained for different lengths: all of them ended, so that it is no reason not to test."""
     lengths = {arm.name: arm.steps for arm in arms if arm.observations and arm.steps is not None}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} {steps}" for name, steps in lengths.items())
-        warnings.append(
-            f"the trainings differ in length ({told} steps), which the tests take as a part of what is compared; where "
-            "one was cut short, `hpsearch compare --step` reads all at the same step"
-        )
-    return warnings
+    if len(set(lengths.values())) < 2:
+        return []
+    told = ", ".join(f"{name} {steps}" for name, steps in lengths.items())
+    return [
+        f"the trainings differ in length ({told} steps), which the tests take as a part of what is compared; where "
+        "one was cut short, `hpsearch compare --step` reads all at the same step"
+    ]

@@ -16,9 +16,10 @@ _PAIR_RANKS = (0, 0, 0, 1, 2, 4, 0, 3, 5)
 _MOST_DROPPED = 10
 
 
-def show_comparison(comparison: Comparison) -> RenderableType:
-    """Return the conclusion, the tables, what was left out and the warnings."""
-    parts: list[RenderableType] = [Text(one_line(line)) for line in conclude(comparison)]
+def show_comparison(comparison: Comparison, *, headline: bool = True) -> RenderableType:
+    """Return the conclusion, with its headline or without, the tables, what was left out and the warnings."""
+    said = conclude(comparison)[0 if headline else 1 :]
+    parts: list[RenderableType] = [Text(one_line(line)) for line in said]
     scores = score_rows(comparison)
     cells = [(_name(row.cells[0], best=row.best, level=row.level), *row.cells[1:]) for row in scores]
     parts += [Text(), Text(caption(comparison), "dim"), _table(SCORE_TITLES, cells, _SCORE_RANKS)]
