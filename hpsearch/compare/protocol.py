@@ -119,7 +119,8 @@ def _length_warnings(arms: Sequence[Arm]) -> list[str]:
     if len(set(lengths.values())) < 2:
         return []
     told = ", ".join(f"{name} {steps}" for name, steps in lengths.items())
-    return [
+    said = (
         f"the trainings differ in length ({told} steps), which the tests take as a part of what is compared; where "
         "one was cut short, `hpsearch compare --step` reads all at the same step"
-    ]
+    )
+    return [said]
