@@ -80,6 +80,6 @@ def _show(report: "StudyReport", folder: Path, formats: list[str], *, as_json: b
     if as_json:
         typer.echo(dumps(study_json(report), indent=2, allow_nan=False))
         return
-    typer.echo(f"\n{report.question}\n{report.answer}\n")
+    typer.echo("\n".join(["", report.question, *report.answers, ""]))
     Console().print(show_comparison(report.evidence.comparison, headline=False))
     typer.echo(f"\nthe report is in {folder}")

@@ -19,26 +19,27 @@ METHODS = {
 
 
 def conclude(comparison: Comparison) -> tuple[str, ...]:
-    """Return the sentences a report opens with: the whole first, then each pair, then what the numbers rest on.
-
-    The first is the answer in short, or where nothing sums up the pairs, what is said of the first of them.
-    """
-    sentences = [*_headline(comparison), *(pair_sentence(pair, comparison) for pair in comparison.pairs)]
-    sentences += [*_search_sentences(comparison), _basis(comparison)]
-    return tuple(sentence for sentence in sentences if sentence)
+    """Return the sentences a report opens with: the whole first, then each pair, then what the numbers rest on."""
+    return tuple(sentence for sentence in (headline(comparison), *details(comparison)) if sentence)
 
 
-def _headline(comparison: Comparison) -> list[str]:
-    """Name the best on average, what it is better than, and what it is not told apart from."""
+def details(comparison: Comparison) -> tuple[str, ...]:
+    """Return the sentences below the headline."""
+    pairs = (pair_sentence(pair, comparison) for pair in comparison.pairs)
+    return tuple(sentence for sentence in (*pairs, *_search_sentences(comparison), _basis(comparison)) if sentence)
+
+
+def headline(comparison: Comparison) -> str:
+    """Name the best on average, what it is better than, and what it is not told apart from; "" where none is."""
     ranked = [each for each in comparison.experiments if each.mean is not None and each.n]
     if len(ranked) == 1 and comparison.unit is not Unit.TRIAL:
-        return [f"Only {ranked[0].name} has runs that count: there is nothing to compare it with."]
+        return f"Only {ranked[0].name} has runs that count: there is nothing to compare it with."
     if not ranked or comparison.unit is Unit.TRIAL or comparison.baseline is not None:
-        return []
+        return ""
     best = min(ranked, key=lambda each: (each.mean or 0.0) * (-1 if comparison.goal is Goal.MAXIMIZE else 1))
     tied = [each.name for each in ranked if each.mean == best.mean]
     if len(tied) == len(ranked):
-        return [f"{listed(tied)} have the same mean {comparison.metric}, {short(best.mean)}."]
+        return f"{listed(tied)} have the same mean {comparison.metric}, {short(best.mean)}."
     against: dict[str, list[str]] = {}
     for pair in comparison.pairs:
         if best.name in (pair.a, pair.b):
@@ -46,7 +47,7 @@ def _headline(comparison: Comparison) -> list[str]:
             against.setdefault(_standing(pair, best.name), []).append(other)
     parts = [f"{best.name} has the best mean {comparison.metric}, {short(best.mean)}"]
     parts += [f"{words} {listed(against[words])}" for words in _STANDINGS if words in against]
-    return ["; ".join(parts) + "."]
+    return "; ".join(parts) + "."
 
 
 _BEATS, _LOSES = "it is better than", "by ranks it is worse than"

@@ -60,6 +60,16 @@ class Space:
         """How many configurations there are, requirements aside; None when a range is continuous."""
         return self.template.size
 
+    @property
+    def continuous(self) -> int:
+        """How many of the ranges are continuous."""
+        return sum(parameter.range.count is None for parameter in self.parameters)
+
+    @property
+    def combinations(self) -> int:
+        """How many configurations there are, requirements and continuous ranges aside."""
+        return self.template.combinations
+
     def active(self, params: Mapping[str, Any]) -> tuple[Parameter, ...]:
         """Return the parameters that exist under the options that `params` has taken."""
         return self.template.active(params)

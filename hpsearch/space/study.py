@@ -1,7 +1,7 @@
 """A study: a question, and the arms that are treated alike to answer it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,11 +21,15 @@ class StudiedFamily(FamilyFace, Protocol):
 
 @dataclass(frozen=True)
 class SpaceArm:
-    """An arm that is searched: its space as it will be run, and what the study sets in it."""
+    """An arm that is searched: its space as it will be run, and what the study sets in it.
+
+    `levels`: the level of each factor, for a cell of a factorial design; they are among the `fixed`.
+    """
 
     name: str
     space: Space
     fixed: Mapping[str, Any]
+    levels: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,12 @@ class Study:
     def searched(self) -> tuple[SpaceArm, ...]:
         """The arms that are searched."""
         return tuple(arm for arm in self.arms if isinstance(arm, SpaceArm))
+
+    @property
+    def factors(self) -> Mapping[str, tuple[Any, ...]]:
+        """The levels of each factor, in the order of the file; empty unless the study is factorial."""
+        cells = [arm.levels for arm in self.searched if arm.levels]
+        return {path: tuple(dict.fromkeys(cell[path] for cell in cells)) for path in (cells[0] if cells else ())}
 
     @property
     def metric(self) -> str:

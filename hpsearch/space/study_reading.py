@@ -8,6 +8,7 @@ from typing import Any
 
 from hpsearch.errors import HpsearchError, Problem, SpaceError, suggestion
 from hpsearch.records import Goal
+from hpsearch.space.factors import FACTORS, with_cells
 from hpsearch.space.fields import section_of
 from hpsearch.space.located_yaml import read_file
 from hpsearch.space.nodes import Node
@@ -20,7 +21,7 @@ from hpsearch.space.template import Template
 from hpsearch.space.template_reading import TemplateReader
 from hpsearch.space.validation import check_section
 
-_ARM = ("space", "set", "baseline")
+_ARM = ("space", "set", FACTORS, "baseline")
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 Resolve = Callable[[str, Path], StudiedFamily]
@@ -64,8 +65,21 @@ class _Reading:
         if not isinstance(quick.value, dict) and quick.value is not None:
             self.refuse(quick, "quick is a mapping such as {budget.trials: 4}")
         for path, value in quick.mapping.items():
-            root = lay_over(root, path, value, section_of(StudySettings), self.problems)
+            if path.startswith("arms."):
+                root = self.with_quick_arm(root, path, value)
+            else:
+                root = lay_over(root, path, value, section_of(StudySettings), self.problems)
         return root
+
+    def with_quick_arm(self, root: Node, path: str, value: Node) -> Node:
+        """Return the study with what the quick section says of an arm: `arms.NAME.set` or `arms.NAME.factors`."""
+        arms = root.nearest(["arms"])
+        name, _, key = path.removeprefix("arms.").rpartition(".")
+        if name not in arms.mapping or key not in ("set", FACTORS) or not arms.mapping[name].mapping:
+            message = f"quick: {path} is not arms.NAME.set or arms.NAME.factors of one of {', '.join(arms.mapping)}"
+            self.refuse(value, message, at_key=True)
+            return root
+        return root.with_child("arms", arms.with_child(name, arms.mapping[name].with_child(key, value)))
 
     def read(self, root: Node, *, quick: bool) -> Study | None:
         before = len(self.problems)
@@ -97,7 +111,8 @@ class _Reading:
     def arms(self, root: Node) -> Mapping[str, Node]:
         """Return the arms as they are written, with the study's own rules about their number and names."""
         node = root.child("arms")
-        if node is None or not isinstance(node.value, dict) or len(node.mapping) < 2:
+        factorial = node is not None and any(FACTORS in arm.mapping for arm in node.mapping.values())
+        if node is None or not isinstance(node.value, dict) or (len(node.mapping) < 2 and not factorial):
             place = root if node is None else node
             self.refuse(place, "arms: a study has two or more arms, such as arms: {mine: {space: ../spaces/mine.yaml}}")
         arms = node.mapping if node is not None else {}
@@ -108,7 +123,7 @@ class _Reading:
                 )
         if arms and not any("space" in arm.mapping for arm in arms.values()):
             self.refuse(root.mapping["arms"], "arms: at least one arm has a space to search", at_key=True)
-        return arms
+        return with_cells(arms, self.refuse)
 
     def arm(
         self, name: str, node: Node, root: Node, settings: StudySettings | None, quick: bool
@@ -126,7 +141,7 @@ class _Reading:
             self.refuse(node, f"{title}: an arm has either a space or a baseline", at_key=True)
             return None
         if baseline is not None:
-            if not isinstance(baseline.value, str) or "set" in node.mapping:
+            if not isinstance(baseline.value, str) or node.mapping.keys() & {"set", FACTORS}:
                 self.refuse(baseline, f"{title}: a baseline is the name of a method, and takes no settings")
                 return None
             return BaselineArm(name, baseline.value, "")
@@ -143,7 +158,8 @@ class _Reading:
         if given is not None and not isinstance(given.value, dict):
             self.refuse(given, f"{title}.set: {show(given.plain())} is not a mapping of dotted names to values")
             return None
-        fixed = given.mapping if given is not None else {}
+        levels = node.nearest([FACTORS]).mapping if FACTORS in node.mapping else {}
+        fixed = {**(given.mapping if given is not None else {}), **levels}
         for path, child in fixed.items():
             if path.split(".")[0] in ("search", "confirm"):
                 why = "the search is the same for every arm: budget and replicates are the study's"
@@ -157,7 +173,8 @@ class _Reading:
         except HpsearchError as error:
             self.refuse(space, f"{title}.space: {error}")
             return None
-        return SpaceArm(title.removeprefix("arms."), read, {path: child.plain() for path, child in fixed.items()})
+        plain = {path: child.plain() for path, child in fixed.items()}
+        return SpaceArm(title.removeprefix("arms."), read, plain, {path: plain[path] for path in levels})
 
     def goal(self, root: Node, settings: StudySettings, searched: Mapping[str, SpaceArm]) -> Goal | None:
         """Return the metric's direction; every arm's family must have the metric, and agree."""

@@ -69,7 +69,12 @@ class Template:
     @cached_property
     def size(self) -> int | None:
         """How many configurations there are; None when a range is continuous."""
-        return _size(self.tree)
+        return _size(self.tree, None)
+
+    @property
+    def combinations(self) -> int:
+        """How many configurations there are, continuous ranges aside."""
+        return _size(self.tree, 1) or 1
 
     @cached_property
     def broken(self) -> bool:
@@ -135,15 +140,16 @@ def _parameters(tree: Any, path: str, when: tuple[Condition, ...]) -> Iterator[P
         yield from _parameters(child, join(path, step), when)
 
 
-def _size(tree: Any) -> int | None:
+def _size(tree: Any, continuous: int | None) -> int | None:
+    """Return the number of configurations, a continuous range taken for so many; None if it stands for no number."""
     if isinstance(tree, Float | Int | Choice):
-        return tree.count
+        return continuous if tree.count is None else tree.count
     if isinstance(tree, Options):
-        sizes = [_size(settings) for settings in tree.settings.values()]
+        sizes = [_size(settings, continuous) for settings in tree.settings.values()]
         return None if None in sizes else sum(size for size in sizes if size is not None)
     size = 1
     for _, child in _children(tree):
-        inner = _size(child)
+        inner = _size(child, continuous)
         if inner is None:
             return None
         size *= inner

@@ -17,6 +17,7 @@ from hpsearch.report.study import ArmReport, StudyReport
 from hpsearch.report.wording import duration
 from hpsearch.seeds import Seeds
 from hpsearch.space import BaselineArm, SpaceArm, Study
+from hpsearch.study.factorial import factor_reports, families, level_of
 from hpsearch.study.plan_file import History
 
 UNEQUAL = 1.1
@@ -31,8 +32,9 @@ def report_of(study: Study, folder: Path, *, history: History, replicates: int, 
     arms = [_arm_report(arm, records[arm.name]) for arm in study.searched]
     runs = [run for arm in study.arms for run in _runs(study, arm, folder, replicates)]
     decide = study.settings.decide
+    alpha = level_of(study)
     comparison = compare_runs(
-        runs, metric=study.metric, goal=study.goal, margin=decide.margin, alpha=decide.alpha, adjust=decide.adjust
+        runs, metric=study.metric, goal=study.goal, margin=decide.margin, alpha=alpha, adjust=decide.adjust
     )
     shares = {name: importance(record, read_resolved(folder / name)["space"]) for name, record in records.items()}
     return StudyReport(
@@ -51,6 +53,7 @@ def report_of(study: Study, folder: Path, *, history: History, replicates: int, 
         quick=study.quick,
         command=command,
         versions=versions(),
+        factors=factor_reports(study, runs) if study.factors else (),
     )
 
 
@@ -72,14 +75,15 @@ def _runs(study: Study, arm: SpaceArm | BaselineArm, folder: Path, replicates: i
 
 
 def _arm_report(arm: SpaceArm, record: ExperimentRecord) -> ArmReport:
-    best, size = record.ranked[0], arm.space.size
+    best = record.ranked[0]
     return ArmReport(
         name=arm.name,
         family=arm.space.family,
         fixed=arm.fixed,
         objective=f"{record.objective.metric}, {record.objective.goal}",
         ranges=len(arm.space.parameters),
-        size="a continuum" if size is None else str(size),
+        continuous=arm.space.continuous,
+        combinations=arm.space.combinations,
         trials=len(record.trials),
         outcomes=Counter(str(trial.outcome or "unfinished") for trial in record.trials),
         unit=record.unit,
@@ -145,7 +149,7 @@ def plan_lines(study: Study, replicates: int) -> list[tuple[str, str]]:
     return [
         ("decided by", f"{study.metric}, {study.goal}"),
         ("smallest difference that matters", margin),
-        ("error rate of all tests together", f"{decide.alpha:g}, adjusted by {decide.adjust}"),
+        ("error rate of all tests together", f"{decide.alpha:g}, adjusted by {decide.adjust}{_division(study)}"),
         ("search of each arm", f"{settings.budget.trials} trials{time}"),
         (
             "replicates",
@@ -153,3 +157,10 @@ def plan_lines(study: Study, replicates: int) -> list[tuple[str, str]]:
         ),
         ("seed", str(settings.seed)),
     ]
+
+
+def _division(study: Study) -> str:
+    named = families(study)
+    if len(named) == 1:
+        return ""
+    return f"; {level_of(study):.3g} for each of {len(named)} families of tests: {', '.join(named)}"

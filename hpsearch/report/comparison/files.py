@@ -25,9 +25,13 @@ def _html(evidence: Evidence) -> Written:
 
 
 def _markdown(evidence: Evidence) -> Written:
-    return {
-        "report.md": as_markdown(evidence.comparison, figures=figures_of(evidence), health=health_rows(evidence.health))
-    }
+    return {"report.md": markdown_of(evidence)}
+
+
+def markdown_of(evidence: Evidence) -> str:
+    """Return report.md."""
+    health = health_rows(evidence.health)
+    return as_markdown(evidence.comparison, figures=figures_of(evidence), health=health, cover=evidence.cover)
 
 
 def figures_of(evidence: Evidence) -> list[tuple[str, str]]:

@@ -9,19 +9,21 @@ from hpsearch.compare.comparison import Comparison
 from hpsearch.health import Digest
 from hpsearch.records import FinishedRun
 from hpsearch.report.comparison import drawings, pictures, plots, run_pictures
+from hpsearch.report.comparison.cover import Cover
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What a report is made of: the comparison and the runs behind it.
 
-    By experiment: the importance of its parameters, and what is wrong with its trainings.
+    By experiment: the importance of its parameters, and what is wrong with its trainings. `cover`: a study's.
     """
 
     comparison: Comparison
     runs: Sequence[FinishedRun] = ()
     importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     health: Mapping[str, Sequence[Digest]] = field(default_factory=dict)
+    cover: Cover | None = None
 
 
 @dataclass(frozen=True)

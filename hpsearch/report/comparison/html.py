@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from hpsearch.compare.conclusion import conclude
+from hpsearch.compare.conclusion import conclude, details
 from hpsearch.compare.pair_result import PairResult
 from hpsearch.report.comparison.gallery import Evidence, Picture, gallery
 from hpsearch.report.comparison.plots import escaped
@@ -35,15 +35,17 @@ _TABLE = """\
 
 def as_html(evidence: Evidence) -> str:
     """Return the page; every text of the runs is escaped."""
-    comparison = evidence.comparison
+    comparison, cover = evidence.comparison, evidence.cover
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     table = environment.from_string(_TABLE)
     shown = gallery(evidence)
     return environment.from_string(_page_file("report.html")).render(
         table=lambda titles, rows: Markup(table.render(titles=titles, rows=rows)),  # noqa: S704 - the template has escaped every cell
+        plain=lambda titles, rows: Markup(table.render(titles=titles, rows=[("", row) for row in rows])),  # noqa: S704 - the same
         metric=comparison.metric,
         caption=caption(comparison),
-        conclusion=conclude(comparison),
+        cover=cover,
+        conclusion=[*cover.answer, *details(comparison)] if cover else conclude(comparison),
         warnings=comparison.warnings,
         score_titles=SCORE_TITLES,
         score_rows=[

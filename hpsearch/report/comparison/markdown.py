@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from hpsearch.compare.comparison import Comparison
-from hpsearch.compare.conclusion import conclude
+from hpsearch.compare.conclusion import conclude, details
+from hpsearch.report.comparison.cover import Cover, Section
 from hpsearch.report.comparison.rows import (
     PAIR_TITLES,
     SCORE_TITLES,
@@ -22,25 +23,39 @@ def as_markdown(
     *,
     figures: Sequence[tuple[str, str]] = (),
     health: Sequence[Sequence[str]] = (),
-    headline: bool = True,
+    cover: Cover | None = None,
 ) -> str:
-    """Return the report; `figures` are (title, path) to show below the tables, `health` rows of report/health.py.
-
-    Without `headline` the conclusion goes on where the reader has just read its first sentence.
-    """
-    said = conclude(comparison)[0 if headline else 1 :]
-    parts = [f"# {escaped(comparison.metric)}", "\n".join(f"- {escaped(line)}" for line in said)]
+    """Return the report; `figures` are (title, path) to show below the tables, `health` rows of report/health.py."""
+    if cover is None:
+        parts = [f"# {escaped(comparison.metric)}", _list(conclude(comparison))]
+    else:
+        parts = [f"# {escaped(cover.title)}", escaped(cover.scale), *(f"**{escaped(line)}**" for line in cover.answer)]
+        parts += [*map(_section, cover.before), f"## {escaped(comparison.metric)}", _list(details(comparison))]
     parts += [f"*{escaped(caption(comparison))}*", _scores(comparison)]
     if comparison.pairs:
         parts.append(table(PAIR_TITLES, [row.cells for row in pair_rows(comparison)]))
     parts += [f"![{escaped(title)}]({path})" for title, path in figures]
     if notes := _notes(comparison):
-        parts.append("## Notes\n\n" + "\n".join(f"- {escaped(note)}" for note in notes))
+        parts.append("## Notes\n\n" + _list(notes))
     if health:
         parts.append("## Health of the trainings\n\n" + table(HEALTH_TITLES, health))
     if dropped := dropped_rows(comparison):
         parts.append("## Runs that do not count\n\n" + table(("experiment", "run", "why"), dropped))
-    return "\n\n".join(parts) + "\n"
+    parts += map(_section, cover.after if cover else ())
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _section(section: Section) -> str:
+    parts = [f"## {escaped(section.title)}"] if section.title else []
+    parts += [escaped(sentence) for sentence in section.sentences]
+    parts += [_list(section.points)] if section.points else []
+    parts += [table(section.columns, section.rows)] if section.rows else []
+    parts += [f"```sh\n{section.code}\n```"] if section.code else []
+    return "\n\n".join([*parts, *([escaped(section.remark)] if section.remark else [])])
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {escaped(line)}" for line in lines)
 
 
 def _scores(comparison: Comparison) -> str:

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hpsearch.compare.comparison import Comparison
-from hpsearch.compare.conclusion import conclude
+from hpsearch.compare.conclusion import conclude, details
 from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, caption, dropped_rows, pair_rows, score_rows
 from hpsearch.report.fitted_table import Column, FittedTable
 from hpsearch.report.wording import one_line
@@ -18,7 +18,7 @@ _MOST_DROPPED = 10
 
 def show_comparison(comparison: Comparison, *, headline: bool = True) -> RenderableType:
     """Return the conclusion, with its headline or without, the tables, what was left out and the warnings."""
-    said = conclude(comparison)[0 if headline else 1 :]
+    said = conclude(comparison) if headline else details(comparison)
     parts: list[RenderableType] = [Text(one_line(line)) for line in said]
     scores = score_rows(comparison)
     cells = [(_name(row.cells[0], best=row.best, level=row.level), *row.cells[1:]) for row in scores]
