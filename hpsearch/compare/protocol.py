@@ -48,6 +48,7 @@ def compare_runs(
     names = [arm.name for arm in arms]
     if baseline is not None and baseline not in names:
         raise UnknownNameError("baseline", baseline, names)
+    arms, left_out = _counting(arms, baseline) if by is not None else (arms, [])
     chosen, reason = choose_unit(arms, unit)
     arms = [with_cells(arm, chosen) for arm in arms]
     question = Question(metric, goal, chosen, alpha, adjust, margin, stochastic_order, seed)
@@ -64,7 +65,7 @@ def compare_runs(
         pairs=judge(pairs, question),
         across_datasets=across,
         expected_best=expected_bests(arms, question),
-        warnings=(*_arm_warnings(arms), *search_warnings(arms, question), *warnings),
+        warnings=(*left_out, *_arm_warnings(arms), *search_warnings(arms, question), *warnings),
         unit_reason=reason,
         baseline=baseline,
         margin=margin,
@@ -82,6 +83,23 @@ def _check(*, unit: str, adjust: str, margin: float | None, alpha: float) -> Non
         raise HpsearchError(f"a margin is a difference above 0 in the metric's unit, not {margin}")
     if not 0 < alpha < 0.5:
         raise HpsearchError(f"alpha is an error rate between 0 and 0.5, not {alpha}")
+
+
+def _counting(arms: Sequence[Arm], baseline: str | None) -> tuple[list[Arm], list[str]]:
+    """Return the groups that have a run that counts (or all, if none has) and a sentence about each of the others."""
+    empty = [arm for arm in arms if not arm.observations and not arm.trials and arm.name != baseline]
+    kept = [arm for arm in arms if arm not in empty]
+    if not kept:
+        return list(arms), []
+    return kept, [f"{arm.name} is left out, as none of its runs counts: {_reasons(arm)}" for arm in empty]
+
+
+def _reasons(arm: Arm) -> str:
+    """Return `trial 1, trial 4: diverged; trial 3: failed`."""
+    named: dict[str, list[str]] = {}
+    for each in arm.dropped:
+        named.setdefault(each.why, []).append(each.run)
+    return "; ".join(f"{', '.join(runs)}: {why}" for why, runs in named.items()) or "they are of another metric"
 
 
 def _combinations(arms: Sequence[Arm], baseline: str | None) -> list[tuple[Arm, Arm]]:

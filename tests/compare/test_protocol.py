@@ -1,4 +1,4 @@
-"""What is grouped, paired and refused: baselines without a seed, groups by a parameter, budgets, mistakes."""
+"""What is grouped, paired and refused: baselines without a seed, groups by a parameter, lengths, mistakes."""
 
 from array import array
 
@@ -9,7 +9,7 @@ from scipy import stats
 from hpsearch.compare.conclusion import conclude
 from hpsearch.compare.pair_result import Verdict
 from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.records import Series
+from hpsearch.records import Outcome, Series
 from tests.compare.arms import METRIC, compare, run, seeds
 
 OLD, NEW = [0.900, 0.912, 0.895, 0.921, 0.907], [0.921, 0.928, 0.917, 0.944, 0.925]
@@ -61,6 +61,23 @@ def test_trainings_of_different_lengths_are_tested_with_a_warning_and_can_be_rea
     assert same.pairs[0].a_values == pytest.approx(OLD)
     assert same.pairs[0].b_values == pytest.approx(np.subtract(NEW, 0.1))
     assert not any("length" in warning for warning in same.warnings)
+
+
+def test_groups_without_a_run_that_counts_are_left_out_with_a_sentence() -> None:
+    runs = [run("e", v, seed=i, params={"p": p}) for p, values in ((1, OLD), (2, NEW)) for i, v in enumerate(values)]
+    bad = [run("e", v, seed=i, params={"p": 3}, outcome=Outcome.PRUNED) for i, v in enumerate(OLD[:2])]
+    bad += [run("e", None, seed=9, params={"p": 3}, outcome=Outcome.FAILED, reason="no disk")]
+    found = compare([*runs, *bad], by="p")
+    assert [each.name for each in found.experiments] == ["p=1", "p=2"]
+    assert len(found.pairs) == 1
+    assert found.warnings[0] == (
+        "p=3 is left out, as none of its runs counts: e seed0, e seed1: pruned: its value is of a smaller budget; "
+        "e seed9: failed: no disk"
+    )
+    assert [each.n for each in compare([*runs, *bad], by="p", baseline="p=3").experiments] == [5, 5, 0]
+    assert [each.n for each in compare(bad, by="p").experiments] == [0]
+    several = compare([*seeds("a", OLD), run("b", 0.5, seed=1, outcome=Outcome.FAILED)])
+    assert [each.n for each in several.experiments] == [5, 0]  # an experiment that was named is shown
 
 
 def test_the_headline_claims_nothing_about_what_was_not_tested() -> None:

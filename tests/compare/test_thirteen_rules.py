@@ -90,9 +90,14 @@ def test_rule_4_folds_are_corrected() -> None:
     sized = [replace(each, train_size=80, test_size=20) for each in grid("a", a) + grid("b", b)]
     assert compare(sized).pairs[0].statistic == pytest.approx(naive.statistic / math.sqrt(1 + 10 * 0.25))
     halves = generator.normal(0.9, 0.02, (5, 2)), generator.normal(0.88, 0.02, (5, 2))
-    (two,) = compare(grid("a", halves[0]) + grid("b", halves[1])).pairs
+    halved = grid("a", halves[0]) + grid("b", halves[1])
+    (two,) = compare(halved).pairs
     assert (two.test, two.df) == ("5x2cv F", (10, 5))
     assert [each.test for each in two.also] == ["5x2cv t", "corrected resampled t"]
+    assert two.ci_method == "5x2cv F"  # the interval is that of the test that decides
+    assert any("equivalence is tested by the corrected" in note for note in compare(halved, margin=0.1).pairs[0].notes)
+    low, high = two.ci95 or (0.0, 0.0)
+    assert (low < 0 < high) == ((two.p or 0) > 0.05)
 
 
 def test_rule_5_holm_over_every_pair_shown() -> None:

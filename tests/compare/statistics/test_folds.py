@@ -54,3 +54,38 @@ def test_five_by_two_by_their_papers() -> None:
     assert f.p == pytest.approx(stats.f.sf(expected_f, 10, 5))
     scaled = folds.five_by_two_f(square * 7)
     assert scaled.p == pytest.approx(f.p)  # the unit of the metric changes nothing
+
+
+@pytest.mark.parametrize(
+    ("right", "t", "t_p", "f", "f_p"),
+    [
+        ([[-3, -2], [1, -3], [-2, 0], [-1, -2], [2, -2]], -1.539, 0.184, 1.053, 0.509),
+        ([[21, 24], [24, 19], [22, 31], [22, 21], [25, 19]], 5.386, 0.003, 34.934, 0.001),
+    ],
+    ids=["logistic regression and tree", "logistic regression and stump"],
+)
+def test_five_by_two_as_mlxtend_prints_it(right: list[list[int]], t: float, t_p: float, f: float, f_p: float) -> None:
+    """Its guides to paired_ttest_5x2cv and combined_ftest_5x2cv print these four figures for Fisher's irises.
+
+    `right`: how many more of the 75 test flowers logistic regression (one against the rest, liblinear) got right than
+    the tree, with the guide's splits, as scikit-learn 1.9 gives them.
+    """
+    square = np.array(right) / 75
+    by_t, by_f = folds.five_by_two_t(square), folds.five_by_two_f(square)
+    found = by_t.statistic, by_t.p, by_f.statistic, by_f.p
+    assert [round(each, 3) for each in found] == [t, t_p, f, f_p]
+
+
+def test_the_interval_of_the_f_ends_where_the_f_rejects() -> None:
+    square = np.array([[-3, -2], [1, -3], [-2, 0], [-1, -2], [2, -2]]) / 75
+    low, high = folds.five_by_two_interval(square) or (0.0, 0.0)
+    assert low < square.mean() < high
+    assert [folds.five_by_two_f(square - end).p for end in (low, high)] == [pytest.approx(0.05)] * 2
+    for difference in np.linspace(low - 0.05, high + 0.05, 23):
+        assert (low < difference < high) == (folds.five_by_two_f(square - difference).p > 0.05)
+
+
+def test_the_f_has_no_interval_where_repeats_differ_more_than_folds() -> None:
+    square = np.array([[2.0, 2.1], [-2.0, -2.1], [1.0, 1.1], [-1.0, -1.1], [0.0, 0.1]])
+    assert folds.five_by_two_interval(square) is None
+    assert all(folds.five_by_two_f(square - d).p < 0.05 for d in np.linspace(-3, 3, 61))
