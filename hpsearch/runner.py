@@ -151,7 +151,7 @@ def _session(
         log = Log(folder / LOG)
         tracker = options.make_tracker(folder)
         observers = [*options.observers, _Notifier(tracker)]
-        spec = _objective_spec(space, folder)
+        spec = objective_spec(space, folder)
         replicates = space.confirm.top * space.confirm.seeds if space.confirm else 1
         bench = Bench(
             folder,
@@ -203,7 +203,8 @@ class _Notifier:
             self._tracker.notify()
 
 
-def _objective_spec(space: Space, folder: Path) -> ObjectiveSpec:
+def objective_spec(space: Space, folder: Path) -> ObjectiveSpec:
+    """Return how workers make what trains the trials of a space below a folder. Errors: HpsearchError."""
     processes = space.search.resources.processes
     if processes > 1 and space.family in _OBJECTIVES:
         raise HpsearchError("search.resources.processes: a program starts its own processes; leave it at 1")

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "watching": "errors records experiment health report",
     "opening": "watching errors records health experiment engines report",
     "comparing": "compare engines errors experiment readers report watching",
-    "study": "errors records seeds space experiment engines readers compare report runner",
+    "study": "errors records seeds space experiment engines readers compare report runner training",
     "final": "errors records experiment space loading study",
     "scripting": "engines runner display loading opening",
     "cli": "errors space data experiment engines families tracking report loading runner display watching probing "

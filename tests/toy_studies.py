@@ -34,3 +34,13 @@ def write_study(
 def toy_study(folder: Path, **settings: object) -> Study:
     """Write a toy study and read it."""
     return load_study(write_study(folder, **settings))  # type: ignore[arg-type]
+
+
+def altered(path: Path, *changes: tuple[str, str]) -> Path:
+    """Replace pieces of a file's text, all of which are there, and return its path."""
+    text = path.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    return path

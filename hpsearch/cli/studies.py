@@ -9,6 +9,7 @@ from hpsearch.cli.options import ROOT, TrackOption, UriOption
 
 if TYPE_CHECKING:
     from hpsearch.report.study import StudyReport
+    from hpsearch.space import Study
 
 _SEEDS = "More replicates than planned; the report says so, and that the result is exploratory if one was seen before."
 
@@ -29,6 +30,8 @@ def study(
     format_: Annotated[str, typer.Option("--format", help="What to write beside compare.json, with commas.")] = "md",
     quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would cost and could show.")] = False,
+    probe: Annotated[bool, typer.Option(help="With --plan: train each arm for seconds, to know times.")] = True,
 ) -> None:
     """Answer a question: search every arm with the same budget, confirm each winner, decide by the planned test."""
     from hpsearch.comparing import REPORTS, parse_formats
@@ -40,6 +43,9 @@ def study(
     formats = parse_formats(format_)
     loaded = load_study(file, quick=quick)
     folder = study_folder(loaded, name=name, root=root)
+    if plan:
+        _show_plan(loaded, folder, seeds=seeds, probe=probe, in_process=in_process, as_json=json)
+        return
     manner = Manner(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, track=track)
     end = run_study(
         loaded,
@@ -54,6 +60,24 @@ def study(
         typer.echo("Interrupted; nothing that was finished is lost. The same command goes on from here.", err=True)
         raise typer.Exit(INTERRUPTED)
     _show(end.report, out or REPORTS / folder.name, formats, as_json=json)
+
+
+def _show_plan(
+    study: "Study", folder: Path, *, seeds: int | None, probe: bool, in_process: bool, as_json: bool
+) -> None:
+    from json import dumps
+
+    from rich.console import Console
+
+    from hpsearch.report.study_plan import show_study_plan, study_plan_json
+    from hpsearch.study.forecast import plan_study, probing
+
+    probe_arm = probing(in_process=in_process, tell=lambda text: typer.echo(text, err=True)) if probe else None
+    plan = plan_study(study, folder=folder, seeds=seeds, probe=probe_arm, in_process=in_process)
+    if as_json:
+        typer.echo(dumps(study_plan_json(plan), indent=2, allow_nan=False))
+    else:
+        Console().print(show_study_plan(plan))
 
 
 def _command(file: Path, *, quick: bool, name: str | None, seeds: int | None) -> str:

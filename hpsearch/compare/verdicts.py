@@ -48,7 +48,7 @@ def _judged(pair: PairResult, question: Question, family: int) -> PairResult:
         if significant:
             notes.append("the difference is there, but smaller than the margin")
         return replace(pair, verdict=Verdict.EQUIVALENT, notes=tuple(notes))
-    level = _level(question, family)
+    level = strictest_level(question.alpha, question.adjust, family)
     smallest = pair.smallest_possible_p
     if smallest is not None and smallest > level:
         notes.append(_too_few(pair, smallest, level))
@@ -60,9 +60,9 @@ def _judged(pair: PairResult, question: Question, family: int) -> PairResult:
     return replace(pair, verdict=verdict, notes=tuple(notes))
 
 
-def _level(question: Question, family: int) -> float:
+def strictest_level(alpha: float, adjust: str, family: int) -> float:
     """Return the level that a raw p must reach when all other tests of the family show nothing."""
-    return question.alpha / family if question.adjust in ("holm", "hommel") else question.alpha
+    return alpha / family if adjust in ("holm", "hommel") else alpha
 
 
 def _rank_balance(pair: PairResult) -> float:

@@ -12,7 +12,7 @@ from hpsearch.engines.worker_group import WorkerGroup
 from hpsearch.engines.worker_process import WorkerProcess
 from hpsearch.errors import HpsearchError
 from hpsearch.records import Outcome
-from hpsearch.space.search_settings import Resources
+from hpsearch.space.search_settings import Resources, Search
 
 
 def open_workers(bench: Bench) -> Workers:
@@ -34,15 +34,16 @@ def open_workers(bench: Bench) -> Workers:
     return ProcessWorkers(
         bench.folder,
         bench.objective,
-        shares(
-            bench.space.search.workers,
-            jobs=bench.jobs,
-            per_gpu=_trials_per_gpu(resources),
-            processes=resources.processes,
-        ),
+        worker_shares(bench.space.search, jobs=bench.jobs),
         processes=resources.processes,
         inherited=[bench.lock],
     )
+
+
+def worker_shares(search: Search, *, jobs: int) -> list[Share]:
+    """Return what each worker of a search gets of this machine, when there are at most so many jobs at once."""
+    resources = search.resources
+    return shares(search.workers, jobs=jobs, per_gpu=_trials_per_gpu(resources), processes=resources.processes)
 
 
 def _trials_per_gpu(resources: Resources) -> int:

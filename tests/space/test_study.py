@@ -11,17 +11,12 @@ from hpsearch.loading import load_study
 from hpsearch.records import Goal
 from hpsearch.space import BaselineArm
 from hpsearch.space.study_settings import Decide
-from tests.toy_studies import toy_study, write_study
+from tests.toy_studies import altered, toy_study, write_study
 
 
 def told(folder: Path, *changes: tuple[str, str]) -> list[str]:
     """Return the mistakes of the toy study with pieces of its text replaced."""
-    path = write_study(folder)
-    text = path.read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path.write_text(text)
+    path = altered(write_study(folder), *changes)
     with pytest.raises(SpaceError) as refused:
         load_study(path)
     return str(refused.value).replace(f"{folder}/", "").splitlines()

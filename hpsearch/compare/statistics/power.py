@@ -9,9 +9,12 @@ MOST_RUNS = 100_000
 """More than anybody would train: beyond, no number is given."""
 
 
-def paired_power(effect: float, n: int, *, alpha: float) -> float:
-    """Return the power of the two-sided paired t for a d_z of `effect` (noncentral t)."""
-    return _power(effect * n**0.5, n - 1, alpha)
+def paired_power(effect: float, n: int, *, alpha: float, test_to_train: float = 0.0) -> float:
+    """Return the power of the two-sided paired t for a d_z of `effect` (noncentral t).
+
+    With `test_to_train` it is that of the corrected resampled t of n folds, see `folds.corrected_t`.
+    """
+    return _power(effect / (1 / n + test_to_train) ** 0.5, n - 1, alpha)
 
 
 def unpaired_power(effect: float, n: int, m: int, *, alpha: float) -> float:

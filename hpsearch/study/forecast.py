@@ -1,0 +1,154 @@
+"""What a study will cost, before anything is spent: counted from its file, measured by a probe of each arm."""
+
+import math
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hpsearch.engines.local_workers import worker_shares
+from hpsearch.report.study_plan import ArmPlan, StudyPlan, rough_size, total
+from hpsearch.report.wording import duration
+from hpsearch.space import SpaceArm, Study
+from hpsearch.study.power import planned_units, power_plan
+from hpsearch.study.probe import CONFIGURATIONS, Probed, probe_arm
+from hpsearch.training.settings import TrainSettings
+
+FOREIGN = "its program trains itself, and nobody knows how long and what it writes"
+
+ProbeArm = Callable[[SpaceArm], Probed]
+
+
+def plan_study(
+    study: Study, *, folder: Path, seeds: int | None = None, probe: ProbeArm | None, in_process: bool = False
+) -> StudyPlan:
+    """Return what a study would cost and could show in its folder, which is not touched; without `probe`, no times.
+
+    `seeds` asks for more replicates than planned. Errors: HpsearchError when an arm has no configuration at all.
+    """
+    replicates = planned_units(study, seeds)
+    arms = [_arm_plan(arm, replicates, probe, in_process=in_process) for arm in study.searched]
+    free = _free(folder)
+    return StudyPlan(
+        question=study.settings.question,
+        metric=study.metric,
+        arms=arms,
+        baselines={arm.name: f"baseline {arm.method}" for arm in study.arms if not isinstance(arm, SpaceArm)},
+        power=power_plan(study, folder, replicates=replicates),
+        free=free,
+        probed=probe is not None,
+        unequal=_unequal(arms),
+        warnings=_warnings(arms, free),
+        notes=_notes(study, arms),
+    )
+
+
+def probing(*, in_process: bool = False, tell: Callable[[str], None]) -> ProbeArm:
+    """Return what probes an arm as a worker of the study would train it; `tell` hears which one it is."""
+
+    def probe(arm: SpaceArm) -> Probed:
+        tell(f"probing {arm.name} ...")
+        (share, *_) = worker_shares(arm.space.search, jobs=arm.space.search.trials)
+        return probe_arm(arm.space, share, in_process=in_process)
+
+    return probe
+
+
+def _arm_plan(arm: SpaceArm, replicates: int, probe: ProbeArm | None, *, in_process: bool) -> ArmPlan:
+    """Return what one arm costs; every training counts as if nothing pruned or stopped it."""
+    space, search, epochs = arm.space, arm.space.search, _epochs(arm)
+    trials = search.trials if space.size is None else min(search.trials, space.size)
+    plan = ArmPlan(
+        name=arm.name,
+        family=space.family,
+        fixed=arm.fixed,
+        ranges=len(space.parameters),
+        size=space.size,
+        trials=trials,
+        replicates=replicates,
+        workers=1 if in_process else len(worker_shares(search, jobs=max(trials, replicates))),
+        epochs=epochs,
+    )
+    if epochs is None:
+        return replace(plan, trouble=(FOREIGN,))
+    if probe is None:
+        return plan
+    probed = probe(arm)
+    plan = replace(plan, trouble=probed.trouble)
+    return _costed(plan, arm, probed, epochs) if probed.probes else plan
+
+
+def _epochs(arm: SpaceArm) -> tuple[int, int] | None:
+    """Return the fewest and the most epochs of a training; None where hpsearch's own loop does not train."""
+    params = arm.space.sample_feasible(random.Random(0)) or {}  # noqa: S311 -- any configuration will do
+    train = getattr(arm.space.config(params), "train", None)
+    if not isinstance(train, TrainSettings):
+        return None
+    searched = [parameter.range.grid() for parameter in arm.space.parameters if parameter.path == "train.epochs"]
+    values = [int(value) for grid in searched for value in grid or ()] or [train.epochs]
+    return min(values), max(values)
+
+
+def _costed(plan: ArmPlan, arm: SpaceArm, probed: Probed, epochs: tuple[int, int]) -> ArmPlan:
+    """Return the plan with time and disk: the cheapest probe over the fewest epochs, the dearest over the most."""
+    rates = [probe.epoch_seconds for probe in probed.probes]
+    training = min(rates) * epochs[0], max(rates) * epochs[1]
+    rounds = math.ceil(plan.trials / plan.workers)
+    loads = rounds if any(parameter.path.startswith("data.") for parameter in arm.space.parameters) else 1
+    search = [loads * probed.load_seconds + rounds * seconds for seconds in training]
+    limit = arm.space.search.time
+    capped = limit is not None and search[1] > limit
+    if limit is not None:
+        search = [min(seconds, limit) for seconds in search]
+    confirm = [math.ceil(plan.replicates / plan.workers) * seconds for seconds in training]
+    runs = [probe.run_bytes(count) for probe in probed.probes for count in epochs]
+    return replace(
+        plan,
+        seconds=(search[0] + confirm[0], search[1] + confirm[1]),
+        capped=capped,
+        bytes=(plan.trainings * min(runs), plan.trainings * max(runs)),
+    )
+
+
+def _free(folder: Path) -> int:
+    """Return the bytes that are free where the folder stands or would stand."""
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def _warnings(arms: Sequence[ArmPlan], free: int) -> list[str]:
+    found = [f"{arm.name}: {trouble}" for arm in arms for trouble in arm.trouble]
+    wanted = total(arm.bytes for arm in arms if arm.bytes)
+    if wanted and wanted[1] > free:
+        found.append(f"the disk has room for {rough_size(free)}, and the study may want {rough_size(wanted[1])}")
+    return found
+
+
+def _unequal(arms: Sequence[ArmPlan]) -> str | None:
+    """Say how the arms' spaces differ in size, if they do: equal budgets do not search unequal spaces alike."""
+    if len({(arm.ranges, arm.size) for arm in arms}) == 1:
+        return None
+    told = ", ".join(f"{arm.name} {arm.ranges}" for arm in arms)
+    if len({arm.ranges for arm in arms}) == 1:
+        told = ", ".join(f"{arm.name} {'a continuum' if arm.size is None else arm.size}" for arm in arms)
+        return f"the arms' spaces are unequal (configurations: {told}): equal budgets search the larger less thoroughly"
+    return f"the arms' spaces are unequal (ranges: {told}): equal budgets search the larger less thoroughly"
+
+
+def _notes(study: Study, arms: Sequence[ArmPlan]) -> list[str]:
+    """Return what the numbers mean."""
+    notes = ["at most: pruning and early stopping end trainings sooner"]
+    timed = [arm for arm in arms if arm.seconds]
+    if timed:
+        workers = " or ".join(str(count) for count in sorted({arm.workers for arm in timed}))
+        probed = f"time, with {workers} workers, and disk: estimated from {CONFIGURATIONS} random configurations an arm"
+        notes.append(f"{probed}, each trained for a moment")
+    capped = [arm.name for arm in arms if arm.capped]
+    if capped and (limit := study.settings.budget.time):
+        notes.append(f"the budget ends the search of {', '.join(capped)} after {duration(limit)}, before all trials")
+    if len(study.arms) > len(study.searched) and timed:
+        notes.append("baselines are scored once; that time is not in it")
+    return notes

@@ -1,0 +1,117 @@
+"""What a study's replicates will be able to show by the planned test, at the strictest level it may have to reach."""
+
+import math
+import statistics
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+
+from hpsearch.compare.statistics.planning import smallest_effect, smallest_margin
+from hpsearch.compare.statistics.power import paired_power, pairs_needed
+from hpsearch.compare.verdicts import POWER, strictest_level
+from hpsearch.experiment.layout import is_experiment
+from hpsearch.experiment.reading import read_experiment
+from hpsearch.records import Outcome
+from hpsearch.report.study_plan import ObservedPair, PowerPlan
+from hpsearch.space import BaselineArm, SpaceArm, Study
+
+SPREADS = (0.25, 0.5, 1.0, 2.0)
+"""Standard deviations, in margins, for which replicates are counted."""
+
+
+def planned_units(study: Study, seeds: int | None) -> int:
+    """Return how often each winner is trained again: on seeds, more than planned if asked for, or on folds."""
+    replicates = study.settings.replicates
+    return replicates.folds * replicates.repeats if replicates.folds else max(replicates.seeds or 0, seeds or 0)
+
+
+def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
+    """Return the power of so many replicates; the study's folder may hold earlier ones, which say how they spread."""
+    decide, folds, n = study.settings.decide, study.settings.replicates.folds, replicates
+    tests = tests_of(study)
+    level = strictest_level(decide.alpha, decide.adjust, tests)
+    overlap = 1 / (folds - 1) if folds else 0.0
+    effect = smallest_effect(n, alpha=level, power=POWER, test_to_train=overlap)
+    equivalence = smallest_margin(n, alpha=level, power=POWER, test_to_train=overlap)
+    margin = decide.margin
+    return PowerPlan(
+        unit="folds" if folds else "seeds",
+        replicates=n,
+        tests=tests,
+        alpha=decide.alpha,
+        adjust=decide.adjust,
+        level=level,
+        effect=effect,
+        margin=margin,
+        largest_sd=None if margin is None else margin / effect,
+        largest_sd_equivalence=None if margin is None else margin / equivalence,
+        needed={} if folds else {sd: pairs_needed(1 / sd, alpha=level, power=POWER) for sd in SPREADS},
+        observed=_observed(study, folder, n=n, level=level, overlap=overlap),
+        notes=_notes(study),
+    )
+
+
+def tests_of(study: Study) -> int:
+    """Return the number of tests: one for each pair of arms, but two baselines have no chance to be tested."""
+    count = len(study.arms)
+    fixed = count - len(study.searched)
+    return math.comb(count, 2) - math.comb(fixed, 2)
+
+
+def _notes(study: Study) -> list[str]:
+    replicates, notes = study.settings.replicates, []
+    if replicates.folds:
+        notes.append(
+            f"folds overlap: the variance of the mean is s² (1/{replicates.folds * replicates.repeats} + "
+            f"1/{replicates.folds - 1}) as in Nadeau and Bengio's corrected t, and more repeats hardly help"
+        )
+    if (replicates.folds, replicates.repeats) == (2, 5):
+        notes.append("five times two folds are decided by Alpaydin's F, whose power is only about that of the t here")
+    if study.settings.decide.adjust == "bh":
+        notes.append("Benjamini and Hochberg's adjustment asks for a stricter level where other tests show nothing")
+    return notes
+
+
+def _observed(study: Study, folder: Path, *, n: int, level: float, overlap: float) -> list[ObservedPair]:
+    """Return what earlier replicates of the arms tell about the spread of their differences."""
+    scores = {arm.name: _scores(study, arm, folder) for arm in study.arms}
+    margin, found = study.settings.decide.margin, []
+    for a, b in combinations(study.arms, 2):
+        if isinstance(a, BaselineArm) and isinstance(b, BaselineArm):
+            continue
+        left, right = _spread(scores[a.name], scores[b.name]), _spread(scores[b.name], scores[a.name])
+        differences = [left[key] - right[key] for key in left if key in right]
+        sd = statistics.stdev(differences) if len(differences) > 1 else 0.0
+        if not (sd > 0 and math.isfinite(sd)):
+            continue
+        power = needed = None
+        if margin is not None:
+            power = paired_power(margin / sd, n, alpha=level, test_to_train=overlap)
+            needed = None if overlap else pairs_needed(margin / sd, alpha=level, power=POWER)
+        found.append(ObservedPair(a.name, b.name, len(differences), sd, power, needed))
+    return found
+
+
+Scores = Mapping[int | None, float]
+"""By replicate; a baseline has one score, which is of none."""
+
+
+def _scores(study: Study, arm: SpaceArm | BaselineArm, folder: Path) -> Scores:
+    home = folder / (arm.beside if isinstance(arm, BaselineArm) else arm.name)
+    if not is_experiment(home):
+        return {}
+    record = read_experiment(home)
+    if isinstance(arm, BaselineArm):
+        fixed = [each.scores[study.metric] for each in record.baselines if each.name == arm.method]
+        return {None: fixed[0]} if fixed else {}
+    winner = None if record.best is None else record.best.number
+    return {
+        run.replicate: run.scores[study.metric]
+        for run in record.replicates
+        if run.number == winner and run.outcome is Outcome.COMPLETE and study.metric in run.scores
+    }
+
+
+def _spread(own: Scores, other: Scores) -> Scores:
+    """Let a baseline's one score stand against every replicate of the other."""
+    return dict.fromkeys(other, own[None]) if None in own else own

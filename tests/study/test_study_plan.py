@@ -1,0 +1,181 @@
+"""The plan of a study: what it counts, what a probe measures, what it says of power; and that it leaves nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from hpsearch.engines.machine import Share
+from hpsearch.errors import SpaceError
+from hpsearch.loading import load_study
+from hpsearch.report.study_plan import StudyPlan, rough_duration, rough_size, show_study_plan, study_plan_json
+from hpsearch.runner import Options
+from hpsearch.space import Study
+from hpsearch.study.forecast import plan_study
+from hpsearch.study.power import tests_of as number_of_tests
+from hpsearch.study.probe import Probe, Probed, probe_arm
+from hpsearch.study.road import run_study, with_options
+from tests.toy_spaces import toy_space, write_space
+from tests.toy_studies import altered, toy_study, write_study
+
+CONFIG = {"train": {"keep": None}}
+
+
+def made_up(seconds: float, *, weights: int = 0) -> Probe:
+    return Probe(seconds, evaluations=1.0, weights=weights, checkpoint=0, row=0, config=CONFIG)
+
+
+def plan(study: Study, folder: Path, *probes: Probe, load: float = 0.0, seeds: int | None = None) -> StudyPlan:
+    """Plan with workers' probes that are made up, or without any."""
+    probe = (lambda _: Probed(probes, load)) if probes else None
+    return plan_study(study, folder=folder / "none", seeds=seeds, probe=probe)
+
+
+def changed(folder: Path, *changes: tuple[str, str]) -> Study:
+    return load_study(altered(write_study(folder), *changes))
+
+
+def shown(found: StudyPlan, width: int = 80) -> str:
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(show_study_plan(found))
+    return captured.get()
+
+
+def test_it_counts_trainings_and_epochs(tmp_path: Path) -> None:
+    found = plan(toy_study(tmp_path, trials=4, seeds=5), tmp_path)
+    assert [(arm.name, arm.trials, arm.replicates, arm.epochs) for arm in found.arms] == [
+        ("sgd", 4, 5, (3, 3)),
+        ("adamw", 4, 5, (3, 3)),
+    ]
+    total = study_plan_json(found)["total"]
+    assert total == {"trainings": 18, "epochs": (54, 54), "seconds": None, "bytes": None}
+    assert found.baselines == {"mean": "baseline mean"}
+    assert not list(tmp_path.glob("none*"))
+
+
+def test_more_seeds_than_planned(tmp_path: Path) -> None:
+    found = plan(toy_study(tmp_path, trials=4, seeds=5), tmp_path, seeds=9)
+    assert [arm.replicates for arm in found.arms] == [9, 9]
+    assert found.power.replicates == 9
+
+
+def test_searched_epochs_give_a_range_and_a_finite_space_fewer_trials(tmp_path: Path) -> None:
+    write_study(tmp_path, trials=30)
+    space = write_space(tmp_path, rate="0.1", width="{int: [1, 2]}")
+    altered(space, ("epochs: 3", "epochs: {int: [2, 6], step: 2}"), ("{float: [-1, 1]}", "0.5"))
+    sgd, adamw = plan(load_study(tmp_path / "study.yaml"), tmp_path, made_up(1.0)).arms
+    assert (adamw.epochs, adamw.size, adamw.trials) == ((2, 6), 6, 6)
+    assert adamw.all_epochs == (2 * 9, 6 * 9)
+    assert adamw.seconds == (2 * 9, 6 * 9)
+    assert (sgd.size, sgd.trials) == (None, 30)
+
+
+def test_time_is_rounds_of_trainings_over_the_workers(tmp_path: Path) -> None:
+    """3 trials and 3 replicates of 3 epochs by one worker, the data loaded once."""
+    found = plan(toy_study(tmp_path), tmp_path, made_up(10.0), made_up(20.0), load=7.0)
+    assert found.arms[0].seconds == (7 + 6 * 3 * 10, 7 + 6 * 3 * 20)
+    write_space(tmp_path, workers=2)
+    found = plan(load_study(tmp_path / "study.yaml"), tmp_path, made_up(10.0))
+    assert found.arms[0].seconds == (2 * (2 * 3 * 10),) * 2  # two rounds of trials, two of replicates
+    write_space(tmp_path, data="data: {size: {int: [16, 32]}}")
+    found = plan(load_study(tmp_path / "study.yaml"), tmp_path, made_up(10.0), load=7.0)
+    assert found.arms[0].seconds == (3 * 7 + 6 * 3 * 10,) * 2  # other data for every trial
+
+
+def test_the_budget_of_time_ends_the_search(tmp_path: Path) -> None:
+    study = changed(tmp_path, ("{trials: 3}", "{trials: 100, time: 5m}"))
+    found = plan(study, tmp_path, made_up(10.0))
+    assert found.arms[0].seconds == (300 + 3 * 3 * 10,) * 2
+    assert found.arms[0].capped
+    assert "the budget ends the search of sgd, adamw after 5 min 00 s" in " ".join(shown(found).split())
+
+
+def test_a_disk_without_room_is_a_warning(tmp_path: Path) -> None:
+    found = plan(toy_study(tmp_path), tmp_path, made_up(1.0, weights=10**15))
+    assert any("the disk has room for" in warning and "12000 TB" in warning for warning in found.warnings)
+    assert not plan(toy_study(tmp_path), tmp_path, made_up(1.0, weights=10)).warnings
+
+
+def test_unequal_spaces_are_said(tmp_path: Path) -> None:
+    assert "ranges: sgd 4, adamw 3" in str(plan(toy_study(tmp_path), tmp_path).unequal)
+    equal = changed(tmp_path, ("set: {train.optimizer: sgd}", "set: {train.optimizer: adamw}"))
+    assert plan(equal, tmp_path).unequal is None
+
+
+def test_a_bad_study_is_told_at_its_place(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match=r"study.yaml:7:18: budget.trials: 0 is out of bounds"):
+        changed(tmp_path, ("{trials: 3}", "{trials: 0}"))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
+    """A toy study that was really run, in `experiments`."""
+    home = tmp_path_factory.mktemp("plan")
+    study = toy_study(home, trials=4, seeds=4)
+    run_study(study, folder=home / "experiments", run_arm=with_options(Options(in_process=True)), command="")
+    return study, home / "experiments"
+
+
+def test_the_disk_is_what_a_real_run_leaves(done: tuple[Study, Path], tmp_path: Path) -> None:
+    study, folder = done
+    left = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    before = set(tmp_path.iterdir())
+    found = plan_study(study, folder=tmp_path / "x", probe=lambda arm: probe_arm(arm.space, Share(1), in_process=True))
+    assert set(tmp_path.iterdir()) == before
+    low, high = study_plan_json(found)["total"]["bytes"]
+    assert left / 2 < low <= high < 2 * left
+
+
+def test_the_number_of_tests_is_that_of_the_comparison(done: tuple[Study, Path]) -> None:
+    study, folder = done
+    end = run_study(study, folder=folder, run_arm=with_options(Options(in_process=True)), command="")
+    assert end.report is not None
+    assert number_of_tests(study) == end.report.evidence.comparison.family_size == 3
+
+
+def test_earlier_replicates_tell_the_power(done: tuple[Study, Path]) -> None:
+    """Their spread is that of the differences which the comparison has."""
+    study, folder = done
+    end = run_study(study, folder=folder, run_arm=with_options(Options(in_process=True)), command="")
+    assert end.report is not None
+    pairs = end.report.evidence.comparison.pairs
+    found = plan_study(study, folder=folder, probe=None)
+    assert [(pair.a, pair.b, pair.n) for pair in found.power.observed] == [(pair.a, pair.b, pair.n) for pair in pairs]
+    for pair, observed in zip(pairs, found.power.observed, strict=True):
+        mean = sum(pair.differences) / pair.n
+        variance = sum((each - mean) ** 2 for each in pair.differences) / (pair.n - 1)
+        assert observed.sd == pytest.approx(variance**0.5)
+
+
+@pytest.mark.parametrize(("trouble", "said"), [("diverge", "diverged"), ("memory", "out_of_memory")])
+def test_a_probe_that_fails_is_told_and_the_rest_stands(trouble: str, said: str, tmp_path: Path) -> None:
+    write_study(tmp_path)
+    write_space(tmp_path, data=f"data: {{trouble: {trouble}}}")
+    study = load_study(tmp_path / "study.yaml")
+    found = plan_study(study, folder=tmp_path / "x", probe=lambda arm: probe_arm(arm.space, Share(1), in_process=True))
+    assert [arm.seconds for arm in found.arms] == [None, None]
+    assert [warning.split(":")[:2] for warning in found.warnings] == [["sgd", f" {said}"], ["adamw", f" {said}"]]
+    assert found.power.tests == 3
+
+
+def test_a_probe_measures_an_epoch(tmp_path: Path) -> None:
+    """Scores that take 50 ms each, one an epoch: that is what an epoch takes, at least."""
+    space = toy_space(tmp_path, data="data: {seconds: 0.05}", epochs=20)
+    probed = probe_arm(space, Share(1), in_process=True)
+    assert len(probed.probes) == 2
+    assert all(probe.evaluations == 1 and probe.epoch_seconds > 0.05 for probe in probed.probes)
+    assert all(probe.weights > 0 and probe.checkpoint > probe.weights for probe in probed.probes)
+
+
+def test_it_fits_into_a_terminal_and_into_json(tmp_path: Path) -> None:
+    found = plan(toy_study(tmp_path), tmp_path, made_up(10.0), made_up(20.0))
+    assert max(map(len, shown(found).splitlines())) <= 80
+    assert "3 min - 6 min" in shown(found)
+    assert json.loads(json.dumps(study_plan_json(found), allow_nan=False))["arms"][0]["seconds"] == [180, 360]
+
+
+def test_rough_numbers() -> None:
+    assert [rough_duration(seconds) for seconds in (8, 1500, 9000, 90 * 3600)] == ["8 s", "25 min", "2.5 h", "3 d 18 h"]
+    assert [rough_size(count) for count in (900, 34_000, 1.24e9, 34e6)] == ["1 kB", "34 kB", "1.2 GB", "34 MB"]
