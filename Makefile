@@ -45,7 +45,7 @@ gpu: $(DEV) ## what only a CUDA device can show
 
 schemas: $(BASE) ## write spaces/schemas/*.json, which editors read, from the families
 	@mkdir -p spaces/schemas
-	@for family in $$($(BIN)/hpsearch families | sed -n 's/^\([a-z_]*\): .*/\1/p'); do \
+	@for family in study $$($(BIN)/hpsearch families | sed -n 's/^\([a-z_]*\): .*/\1/p'); do \
 		$(BIN)/hpsearch schema "$$family" > "spaces/schemas/$$family.json" || exit 1; \
 		echo "spaces/schemas/$$family.json"; \
 	done

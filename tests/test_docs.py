@@ -13,7 +13,7 @@ import typer
 import hpsearch
 from hpsearch.cli import app
 from hpsearch.families.loading import family_names, load_face
-from hpsearch.space import json_schema
+from hpsearch.space import json_schema, study_schema
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -137,6 +137,13 @@ def test_the_committed_schema_is_current(name: str) -> None:
     """`make schemas` writes them."""
     committed = json.loads((ROOT / "spaces" / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
     assert committed == json_schema(load_face(name, Path()), name)
+
+
+def test_the_committed_schema_of_studies_is_current() -> None:
+    committed = json.loads((ROOT / "spaces" / "schemas" / "study.json").read_text(encoding="utf-8"))
+    assert committed == study_schema()
+    for study in (ROOT / "studies").glob("*.yaml"):
+        assert study.read_text().splitlines()[0] == "# yaml-language-server: $schema=../spaces/schemas/study.json"
 
 
 def test_no_file_names_a_machine() -> None:

@@ -10,24 +10,31 @@ from hpsearch.errors import HpsearchError, Problem, SpaceError
 
 
 def check(
-    paths: Annotated[list[Path], typer.Argument(help="Space files, or folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(help="Space files, study files, or folders of them.")],
     quick: Annotated[bool, typer.Option(help="Check what --quick makes of them.")] = False,
     set_: SetOption = None,
 ) -> None:
-    """Check space files: every name, type, range and requirement, without training anything."""
-    from hpsearch.loading import load_space
-
+    """Check space and study files: every name, type, range and requirement, without training anything."""
     problems: list[Problem] = []
     for path in _space_files(paths):
         try:
-            space = load_space(path, quick=quick, overrides=set_ or [])
+            typer.echo(f"{path}: fine ({_held(path, quick, set_ or [])})")
         except SpaceError as error:
             problems += error.problems
-        else:
-            size = "" if space.size is None else f", {space.size} configurations"
-            typer.echo(f"{path}: fine ({len(space.parameters)} ranges{size})")
     if problems:
         raise SpaceError(problems)
+
+
+def _held(path: Path, quick: bool, overrides: list[str]) -> str:
+    """Return what a file holds. Errors: SpaceError with every mistake."""
+    from hpsearch.loading import load_space, load_study
+    from hpsearch.space import is_study
+
+    if is_study(path):
+        return f"a study of {len(load_study(path, quick=quick).arms)} arms"
+    space = load_space(path, quick=quick, overrides=overrides)
+    size = "" if space.size is None else f", {space.size} configurations"
+    return f"{len(space.parameters)} ranges{size}"
 
 
 def _space_files(paths: list[Path]) -> list[Path]:
@@ -40,14 +47,15 @@ def _space_files(paths: list[Path]) -> list[Path]:
     return files
 
 
-def schema(family: Annotated[str, typer.Argument(help="A family's name, or FILE.py:CLASS.")]) -> None:
-    """Print the JSON Schema of a family's space files, for editors."""
+def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")]) -> None:
+    """Print the JSON Schema of a family's space files, or of study files, for editors."""
     import json
 
     from hpsearch.families.loading import load_face
-    from hpsearch.space import json_schema
+    from hpsearch.space import json_schema, study_schema
 
-    typer.echo(json.dumps(json_schema(load_face(family, Path()), family), indent=2))
+    found = study_schema() if family == "study" else json_schema(load_face(family, Path()), family)
+    typer.echo(json.dumps(found, indent=2))
 
 
 def families() -> None:

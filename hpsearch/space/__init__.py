@@ -10,7 +10,8 @@ from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Searc
 from hpsearch.space.single import only, read_params
 from hpsearch.space.space import FamilyFace, Space
 from hpsearch.space.study import BaselineArm, SpaceArm, Study
-from hpsearch.space.study_reading import read_study
+from hpsearch.space.study_reading import is_study, read_study
+from hpsearch.space.study_schema import study_schema
 from hpsearch.space.study_settings import StudySettings
 from hpsearch.space.suggest import Trial, suggest, suggested
 from hpsearch.space.template import Parameter
@@ -34,6 +35,7 @@ __all__ = [
     "StudySettings",
     "Trial",
     "differences",
+    "is_study",
     "json_schema",
     "objective_value",
     "only",
@@ -41,6 +43,7 @@ __all__ = [
     "read_space",
     "read_study",
     "space_from_resolved",
+    "study_schema",
     "suggest",
     "suggested",
 ]

@@ -53,6 +53,11 @@ def _objective(face: FamilyFace) -> Schema:
     return {**schema, "required": ["metric"]}
 
 
+def section_schema(model: type[BaseModel]) -> Schema:
+    """Return the schema of a section that holds no ranges."""
+    return _model(model, ranges=False)
+
+
 def _model(model: type[BaseModel], *, ranges: bool, hidden: Sequence[str] = ()) -> Schema:
     """Return the schema of a section; nothing is required, because quick and --set may add what is missing."""
     texts = _field_texts(model)

@@ -27,6 +27,12 @@ _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 Resolve = Callable[[str, Path], StudiedFamily]
 
 
+def is_study(path: Path) -> bool:
+    """Say whether a file is a study by what it holds. Errors: SpaceError for a file that cannot be read."""
+    _, root = read_file(path, [])
+    return "arms" in root.mapping and "family" not in root.mapping
+
+
 def read_study(path: Path, resolve: Resolve, *, quick: bool = False) -> Study:
     """Read and check a study file and the spaces of its arms.
 
@@ -38,6 +44,8 @@ def read_study(path: Path, resolve: Resolve, *, quick: bool = False) -> Study:
     if not isinstance(root.value, dict):
         found = "is empty" if root.value is None else f"holds {show(root.plain())}"
         raise SpaceError([root.place.problem(f"a study is a mapping with question and arms; this file {found}")])
+    if "family" in root.mapping and "arms" not in root.mapping:
+        raise SpaceError([root.mapping["family"].key.problem("this is a space: `hpsearch run` searches it")])
     reading = _Reading(path, resolve, problems)
     study = reading.read(root, quick=False)
     if "quick" in root.mapping:

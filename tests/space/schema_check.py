@@ -36,12 +36,11 @@ ANNOTATIONS = {"$schema", "title", "description", "default", "additionalProperti
 def accepts(schema: dict, value: object) -> bool:
     unknown = set(schema) - set(RULES) - ANNOTATIONS
     assert not unknown, f"the validator does not know {unknown}"
-    if (
-        schema.get("additionalProperties") is False
-        and isinstance(value, dict)
-        and set(value) - set(schema["properties"])
-    ):
-        return False
+    others = schema.get("additionalProperties", True)
+    if isinstance(value, dict) and others is not True:
+        free = [item for name, item in value.items() if name not in schema.get("properties", {})]
+        if not all(others and accepts(others, item) for item in free):
+            return False
     kind = schema.get("type")
     if kind and not RULES["type"](value, kind):
         return False

@@ -7,9 +7,9 @@ import pytest
 
 from hpsearch.compare.statistics.adjustment import ADJUSTMENTS
 from hpsearch.errors import SpaceError
-from hpsearch.loading import load_study
+from hpsearch.loading import load_space, load_study
 from hpsearch.records import Goal
-from hpsearch.space import BaselineArm
+from hpsearch.space import BaselineArm, is_study
 from hpsearch.space.study_settings import Decide
 from tests.toy_studies import altered, toy_study, write_study
 
@@ -98,3 +98,13 @@ def test_quick_lays_the_quick_sections_of_the_spaces_over_them_too(tmp_path: Pat
 
 def test_the_adjustments_are_those_of_the_comparison() -> None:
     assert Decide.model_fields["adjust"].annotation.__args__ == ADJUSTMENTS  # type: ignore[union-attr]
+
+
+def test_a_space_is_told_from_a_study(tmp_path: Path) -> None:
+    study = write_study(tmp_path)
+    assert is_study(study)
+    assert not is_study(tmp_path / "toy.yaml")
+    with pytest.raises(SpaceError, match=r"study.yaml:3:1: this is a study: `hpsearch study` runs it"):
+        load_space(study)
+    with pytest.raises(SpaceError, match=r"toy.yaml:1:1: this is a space: `hpsearch run` searches it"):
+        load_study(tmp_path / "toy.yaml")
