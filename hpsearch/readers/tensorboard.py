@@ -1,4 +1,7 @@
-"""TensorBoard's event files: a folder with `events.out.tfevents.*` is a run."""
+"""TensorBoard's event files: a folder with `events.out.tfevents.*` is a run.
+
+So is a folder in which Keras has made one for training and one for validation: its metrics are `train/...`, `val/...`.
+"""
 
 import re
 from pathlib import Path
@@ -15,9 +18,13 @@ _PART = re.compile(r"^\d{9,}(\.\d+)?$")
 """The folder below a run that `SummaryWriter.add_hparams` makes is called after the time."""
 
 
+_SPLITS = {"train": "train/", "validation": "val/"}
+"""The two folders that Keras' callback writes below its `log_dir`, with the same tags, and how their metrics begin."""
+
+
 def recognises(path: Path) -> bool:
-    """Say whether a folder holds event files of its own."""
-    return path.is_dir() and next(path.glob(EVENTS), None) is not None
+    """Say whether a folder holds event files of its own, or those of Keras' callback."""
+    return path.is_dir() and (_has_events(path) or _is_split(path))
 
 
 def read(path: Path, wanted: Wanted) -> Reading:
@@ -25,6 +32,9 @@ def read(path: Path, wanted: Wanted) -> Reading:
     logged, params = Logged(), dict[str, Any]()
     for part in (path, *(each for each in sorted(path.iterdir()) if each.is_dir() and _PART.match(each.name))):
         params |= _read_events(part, logged)
+    if _is_split(path):
+        for folder, prefix in _SPLITS.items():
+            params |= _read_events(path / folder, logged, prefix=prefix)
     name = parse_folder_name(path.name)
     units = {**unit_keys(params), **name.units}
     metrics = logged.metrics()
@@ -42,22 +52,46 @@ def read(path: Path, wanted: Wanted) -> Reading:
     return Reading((run,))
 
 
-def _read_events(folder: Path, logged: Logged) -> dict[str, Any]:
-    """Collect the scalars of a folder's event files; return the hyperparameters that they hold."""
+def _has_events(path: Path) -> bool:
+    return next(path.glob(EVENTS), None) is not None
+
+
+def _is_split(path: Path) -> bool:
+    """Say whether there are event files for training and for validation with a tag that both have."""
+    folders = [path / name for name in _SPLITS]
+    if not all(folder.is_dir() and _has_events(folder) for folder in folders):
+        return False
+    train, validation = (_tags(_accumulated(folder)) for folder in folders)
+    return bool(train & validation)
+
+
+def _accumulated(folder: Path) -> Any:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.util.tensor_util import make_ndarray
 
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0})
     events.Reload()
+    return events
+
+
+def _tags(events: Any) -> set[str]:
+    tags = events.Tags()
+    return {*tags["scalars"], *tags["tensors"]}
+
+
+def _read_events(folder: Path, logged: Logged, *, prefix: str = "") -> dict[str, Any]:
+    """Collect the scalars of a folder's event files; return the hyperparameters that they hold."""
+    from tensorboard.util.tensor_util import make_ndarray
+
+    events = _accumulated(folder)
     tags = events.Tags()
     for name in tags["scalars"]:
         for event in events.Scalars(name):
-            logged.add(name, event.step, event.value)
+            logged.add(prefix + name, event.step, event.value)
     for name in tags["tensors"]:  # TensorFlow 2 writes scalars as tensors without dimensions
         for event in events.Tensors(name):
             value = make_ndarray(event.tensor_proto)
             if value.ndim == 0 and value.dtype.kind in "fiu":
-                logged.add(name, event.step, float(value))
+                logged.add(prefix + name, event.step, float(value))
     return _hyperparameters(events)
 
 
