@@ -29,7 +29,7 @@ ROOT = "experiments"
 """Where experiments are kept unless told otherwise."""
 _OBJECTIVES = {"command": "hpsearch.command_objective:CommandObjective"}
 """What trains the families that the shared loop does not train."""
-_CLOSE_SECONDS = 60.0
+CLOSE_SECONDS = 60.0
 """How long the end of a session waits for the tracker to catch up."""
 
 
@@ -178,7 +178,7 @@ def _session(
                 log.close()
             finally:
                 tracker.notify()
-                outcome["mirrored"] = tracker.close(_CLOSE_SECONDS)
+                outcome["mirrored"] = tracker.close(CLOSE_SECONDS)
 
 
 def trackers(names: str, uri: str | None, warn: Callable[[str], None]) -> Callable[[Path], Tracker]:

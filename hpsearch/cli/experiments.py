@@ -71,18 +71,23 @@ def sync(
     to: Annotated[str, typer.Option(help="mlflow, tensorboard, wandb, or several with commas.")] = "mlflow",
     tracking_uri: UriOption = None,
 ) -> None:
-    """Catch MLflow or other trackers up with an experiment's folder; what they have already is not written twice."""
+    """Catch MLflow or other trackers up with an experiment's folder, or with a study and its arms.
+
+    What they have already is not written twice.
+    """
+    from hpsearch.experiment.layout import is_study
     from hpsearch.experiment.reading import read_resolved
-    from hpsearch.tracking.shelf import mirror_names, open_mirror
+    from hpsearch.tracking.shelf import mirror_names, mirrors_of
 
     folder = experiment_folder(experiment)
-    read_resolved(folder)
+    if not is_study(folder):
+        read_resolved(folder)  # says so when it is no experiment either
     for name in mirror_names(to):
-        mirror = open_mirror(name, folder, tracking_uri)
-        try:
-            mirror.catch_up(final=True)
-        finally:
-            mirror.close()
+        for mirror in mirrors_of(name, folder, tracking_uri):
+            try:
+                mirror.catch_up(final=True)
+            finally:
+                mirror.close()
         typer.echo(f"{'MLflow' if name == 'mlflow' else name} is up to date with {folder}")
 
 

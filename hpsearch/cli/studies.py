@@ -8,6 +8,7 @@ import typer
 from hpsearch.cli.options import ROOT, TrackOption, UriOption
 
 if TYPE_CHECKING:
+    from hpsearch.display import Manner
     from hpsearch.report.study import StudyReport
     from hpsearch.space import Study
 
@@ -37,7 +38,9 @@ def study(
     from hpsearch.comparing import REPORTS, parse_formats
     from hpsearch.display import INTERRUPTED, Manner, attended
     from hpsearch.loading import load_study
+    from hpsearch.report.study import write_study_report
     from hpsearch.runner import run
+    from hpsearch.study.result_file import note_report
     from hpsearch.study.road import run_study, study_folder
 
     formats = parse_formats(format_)
@@ -59,7 +62,20 @@ def study(
     if end.report is None:
         typer.echo("Interrupted; nothing that was finished is lost. The same command goes on from here.", err=True)
         raise typer.Exit(INTERRUPTED)
-    _show(end.report, out or REPORTS / folder.name, formats, as_json=json)
+    place = out or REPORTS / folder.name
+    written = write_study_report(end.report, place, formats)
+    note_report(folder, place=place, files=written)
+    _show(end.report, place, as_json=json)
+    _mirror(folder, manner)
+
+
+def _mirror(folder: Path, manner: "Manner") -> None:
+    """Let MLflow have the answer; the arms are there already."""
+    from hpsearch.runner import CLOSE_SECONDS, trackers
+
+    tracker = trackers(manner.trackers, manner.tracking_uri, lambda _: None)(folder)
+    if not tracker.close(CLOSE_SECONDS):
+        typer.echo(f"MLflow is behind; `hpsearch sync {folder}` catches up.", err=True)
 
 
 def _show_plan(
@@ -89,16 +105,15 @@ def _command(file: Path, *, quick: bool, name: str | None, seeds: int | None) ->
     return join([*words, *(["--seeds", str(seeds)] if seeds else [])])
 
 
-def _show(report: "StudyReport", folder: Path, formats: list[str], *, as_json: bool) -> None:
+def _show(report: "StudyReport", folder: Path, *, as_json: bool) -> None:
     from json import dumps
 
     from rich.console import Console
 
     from hpsearch.report.comparison.terminal import show_comparison
-    from hpsearch.report.study import study_json, write_study_report
+    from hpsearch.report.study import study_json
     from hpsearch.study.findings import time_warnings
 
-    write_study_report(report, folder, formats)
     for warning in (*report.warnings, *time_warnings(report.arms), *report.changes):
         typer.echo(f"warning: {warning}", err=True)
     if as_json:

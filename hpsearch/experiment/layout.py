@@ -10,6 +10,10 @@ experiments/<name>/
                       unread.json: searched settings that the training never read, if any
                       rate_decisions.jsonl under the schedules plateau and adaptive
   confirm/0007/seed-002/      the same for a replicate
+experiments/<study>/
+  study.json          the plan of a study and its history, see study/plan_file.py; study.lock: held while it is written
+  result.json         its answer, when there is one; tracking.json, tracking.lock as in an experiment
+  <arm>/              an experiment for each arm that is searched
 experiments/mlflow.db, experiments/mlartifacts/, experiments/mlflow.lock (held while the database is made)
 """
 
@@ -34,6 +38,9 @@ HISTOGRAMS = "histograms.jsonl"
 """Only with `train.histograms`; see histograms.py."""
 ARTIFACTS = "artifacts"
 UNREAD = "unread.json"
+STUDY = "study.json"
+STUDY_LOCK = "study.lock"
+RESULT = "result.json"
 
 
 def trial_run(number: int) -> str:
@@ -53,3 +60,18 @@ BASELINES_RUN = "confirm/baselines"
 def is_experiment(folder: Path) -> bool:
     """Say whether a folder holds an experiment."""
     return (folder / RESOLVED).is_file()
+
+
+def is_study(folder: Path) -> bool:
+    """Say whether a folder holds a study; its arms are experiments in folders of their own below it."""
+    return (folder / STUDY).is_file()
+
+
+def study_of(folder: Path) -> Path | None:
+    """Return the folder of the study that an experiment is an arm of, or None."""
+    return folder.parent if is_study(folder.parent) else None
+
+
+def root_of(folder: Path) -> Path:
+    """Return the folder in which experiments and studies lie side by side, from one of them or from an arm."""
+    return (study_of(folder) or folder).parent

@@ -18,6 +18,7 @@ from hpsearch.experiment.layout import (
     RESOLVED,
     UNREAD,
     is_experiment,
+    is_study,
 )
 from hpsearch.experiment.run_builder import RunBuilder, decoded_scores
 from hpsearch.records import BaselineRecord, Evidence, ExperimentRecord, Goal, Monitor, RunRecord
@@ -26,7 +27,8 @@ from hpsearch.records import BaselineRecord, Evidence, ExperimentRecord, Goal, M
 def read_resolved(folder: Path) -> dict[str, Any]:
     """Return resolved.json. Errors: ExperimentError when the folder is no experiment or from a newer hpsearch."""
     if not is_experiment(folder):
-        raise ExperimentError(f"{folder} is not an experiment: it has no {RESOLVED}{_neighbours(folder)}")
+        what = "a study; its arms are experiments" if is_study(folder) else f"not an experiment: it has no {RESOLVED}"
+        raise ExperimentError(f"{folder} is {what}{_neighbours(folder)}")
     try:
         resolved: dict[str, Any] = json.loads((folder / RESOLVED).read_text(encoding="utf-8"))
     except ValueError as error:

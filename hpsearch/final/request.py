@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment.layout import is_study
 from hpsearch.final.source import Source, find_source
 from hpsearch.loading import load_space, open_space
 from hpsearch.space import Space, read_params
-from hpsearch.study.result_file import is_study
 
 BEST = "best"
 

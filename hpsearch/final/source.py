@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
+from hpsearch.experiment.layout import is_study
 from hpsearch.experiment.reading import read_experiment
+from hpsearch.experiment.studies import read_result
 from hpsearch.records import Goal, RunRecord
-from hpsearch.study.result_file import is_study, read_result
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ _OUTCOMES = {"FINISHED": Outcome.COMPLETE, "FAILED": Outcome.FAILED, "KILLED": O
 _PARENT = "mlflow.parentRunId"
 _KIND, _OUTCOME, _SEED, _NUMBER = "hpsearch.kind", "hpsearch.outcome", "hpsearch.seed", "hpsearch.number"
 
+_ABOVE = {"study", "experiment"}
+"""The kinds of runs by which hpsearch's own mirror holds others together: their metrics are said of others."""
 _PLANNED = {"seed", "fold", "repeat"}
 """Who gives one of these to a run below a parent repeats a training, and searches nothing."""
 
@@ -47,7 +49,7 @@ def as_finished(runs: Sequence[MlflowRun], *, source: str) -> Reading:
         tuple(
             _finished(run, names, searches, source)
             for run in runs
-            if not (run.identity in parents and (not run.metrics or run.tags.get(_KIND) is not None))
+            if not (run.tags.get(_KIND) in _ABOVE or (run.identity in parents and not run.metrics))
         )
     )
 

@@ -4,19 +4,20 @@ A change of the rule, or more replicates, after the result was seen makes the re
 computed as if there had been one look. Whether that happened must be known after any crash, so it is written first.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+import fcntl
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import write_json
-from hpsearch.experiment.layout import is_experiment
+from hpsearch.experiment.layout import STUDY, STUDY_LOCK, is_experiment, is_study
+from hpsearch.experiment.studies import STUDY_VERSION, read_study_file
 from hpsearch.space import SpaceArm, Study, differences
-
-PLAN = "study.json"
-FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,18 @@ class Change:
 
 @dataclass(frozen=True)
 class History:
-    """The first plan and the latest, what changed in between, and each number of replicates that was looked at."""
+    """The first plan and the latest, what changed in between, and each number of replicates that was looked at.
+
+    `file` is the study's file; `created` is in Unix seconds.
+    """
 
     first: Mapping[str, Any]
     latest: Mapping[str, Any]
     changes: tuple[Change, ...] = ()
     looks: tuple[int, ...] = ()
+    file: str = ""
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    created: float = field(default_factory=time.time)
 
     @property
     def confirmatory(self) -> bool:
@@ -54,55 +61,66 @@ def plan_of(study: Study) -> dict[str, Any]:
             arms[arm.name] = space
         else:
             arms[arm.name] = {"baseline": arm.method, "beside": arm.beside}
+    settings["metric"]["goal"] = study.goal.value  # also where the file leaves it to the family
     return {**settings, "quick": study.quick, "arms": arms}
 
 
-def take_up(folder: Path, plan: Mapping[str, Any]) -> History:
+def take_up(folder: Path, study: Study) -> History:
     """Fix the plan, or note how it differs from the one that was fixed. Errors: ExperimentError."""
-    if not (folder / PLAN).exists():
+    plan, file = plan_of(study), str(study.path.resolve())
+    if not is_study(folder):
         _refuse_strangers(folder)
-        return _written(folder, History(plan, plan))
-    history = read_history(folder)
-    lines = tuple(differences(history.latest, plan))
-    if not lines:
-        return history
-    return _written(
-        folder, replace(history, latest=plan, changes=(*history.changes, Change(lines, seen=bool(history.looks))))
-    )
+    with _alone(folder):
+        if not is_study(folder):
+            return _written(folder, History(plan, plan, file=file))
+        history = read_history(folder)
+        lines = tuple(differences(history.latest, plan))
+        if not lines:
+            return history
+        changes = (*history.changes, Change(lines, seen=bool(history.looks)))
+        return _written(folder, replace(history, latest=plan, changes=changes, file=file))
 
 
 def note_look(folder: Path, replicates: int) -> History:
     """Note that a result of so many replicates is going to be seen."""
-    history = read_history(folder)
-    if replicates in history.looks:
-        return history
-    return _written(folder, replace(history, looks=(*history.looks, replicates)))
+    with _alone(folder):
+        history = read_history(folder)
+        if replicates in history.looks:
+            return history
+        return _written(folder, replace(history, looks=(*history.looks, replicates)))
 
 
 def read_history(folder: Path) -> History:
     """Return what study.json tells. Errors: ExperimentError."""
-    path = folder / PLAN
+    content = read_study_file(folder)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["version"] > FORMAT_VERSION:
-            raise ExperimentError(f"{path} was written by a newer hpsearch (format {content['version']})")
-        changes = tuple(Change(tuple(each["lines"]), each["seen"]) for each in content["changes"])
-        return History(content["first"], content["latest"], changes, tuple(content["looks"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ExperimentError(f"{path} is damaged: {error}") from error
+        del content["version"]
+        changes = tuple(Change(tuple(each["lines"]), each["seen"]) for each in content.pop("changes"))
+        return History(**content | {"changes": changes, "looks": tuple(content["looks"])})
+    except (KeyError, TypeError) as error:
+        raise ExperimentError(f"{folder / STUDY} is damaged: {error}") from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time read and write the plan: arms may be started side by side."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / STUDY_LOCK).open("w", encoding="utf-8")
+    except OSError as error:
+        raise ExperimentError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _refuse_strangers(folder: Path) -> None:
     if is_experiment(folder):
         raise ExperimentError(f"{folder} is an experiment, not a study; choose another --name")
-    if folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+    if folder.is_dir() and any(not path.name.startswith((".", STUDY_LOCK)) for path in folder.iterdir()):
         raise ExperimentError(f"{folder} exists and is no study; choose another --name")
 
 
 def _written(folder: Path, history: History) -> History:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExperimentError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
-    write_json(folder / PLAN, {"version": FORMAT_VERSION, **asdict(history)})
+    write_json(folder / STUDY, {"version": STUDY_VERSION, **asdict(history)})
     return history

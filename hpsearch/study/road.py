@@ -40,7 +40,7 @@ def run_study(study: Study, *, folder: Path, run_arm: RunArm, seeds: int | None 
     `seeds` asks for more replicates than planned; those that were looked at before stay. `command` is shown in the
     report. Errors: ExperimentError for a folder that is no study or in use; SearchFailedError, naming the arm.
     """
-    history = plan_file.take_up(folder, plan_file.plan_of(study))
+    history = plan_file.take_up(folder, study)
     replicates = max(study.seeds, seeds or 0, *history.looks)
     for arm in study.searched:
         space = replace(arm.space, confirm=Confirm(top=1, seeds=replicates))

@@ -1,10 +1,11 @@
 """Mirror an experiment folder in MLflow: one experiment, a parent run, and a nested run for each training.
 
+An arm of a study shares the study's MLflow experiment, and its parent run is nested in the study's.
+
 Everything is read from the folder, from remembered offsets, and may be written twice without harm: MLflow drops a
 metric that comes again with the same step, time and value, and times come from the log, never from the clock.
 """
 
-import fcntl
 import json
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import BinaryIO
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.files import read_lines
-from hpsearch.experiment.layout import ARTIFACTS, BEST, CONFIG, LOG, METRICS, RESOLVED, SPACE, TRACKING
+from hpsearch.experiment.layout import ARTIFACTS, BEST, CONFIG, LOG, METRICS, RESOLVED, SPACE, TRACKING, study_of
 from hpsearch.experiment.log import Event
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.tracking.mlflow_entries import (
@@ -32,11 +33,14 @@ from hpsearch.tracking.mlflow_entries import (
     run_title,
 )
 from hpsearch.tracking.mlflow_parent import conclusion, parent_tags
-from hpsearch.tracking.mlflow_state import MirrorState, RunState, load_state, save_state
-from hpsearch.tracking.mlflow_store import FoundRun, Store, absolute_uri, default_uri, guarded
+from hpsearch.tracking.mlflow_place import chosen_uri, mirror_lock, open_store, state_in
+from hpsearch.tracking.mlflow_state import MirrorState, RunState, save_state
+from hpsearch.tracking.mlflow_store import FoundRun, Store, guarded
+from hpsearch.tracking.mlflow_study import mirror_study
 
 EXPERIMENT_TAG = "hpsearch.experiment_id"
 RUN_TAG = "hpsearch.run"
+PARENT_TAG = "mlflow.parentRunId"
 PARENT = "."
 """The value of RUN_TAG that marks the parent run."""
 _LOCK = "tracking.lock"
@@ -44,14 +48,13 @@ _EVENTS_AT_ONCE = 200
 
 
 class MlflowMirror:
-    """The mirror of one folder. Without a URI: the store that was used last, at first the one beside the folder."""
+    """The mirror of one folder. Without a URI: the store that was used last, at first that of all experiments."""
 
     name = "mlflow"
 
     def __init__(self, folder: Path, tracking_uri: str | None = None) -> None:
         self.folder = folder.resolve()
-        chosen = absolute_uri(tracking_uri) if tracking_uri else load_state(self.folder / TRACKING).uri
-        self.uri = chosen or default_uri(self.folder.parent)
+        self.uri = chosen_uri(self.folder, tracking_uri)
         self._state = MirrorState()
         self._store: Store | None = None
         self._lock: BinaryIO | None = None
@@ -78,31 +81,18 @@ class MlflowMirror:
             self._lock = None
 
     def _take_lock(self) -> None:
-        if self._lock:
-            return
-        lock = (self.folder / _LOCK).open("wb")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.close()
-            raise TrackingError(f"another process is mirroring {self.folder} to MLflow") from error
-        self._lock = lock
-        self._load()
-
-    def _load(self) -> None:
-        """Read how far the last mirror came, and remember the store: it is used again also if it is away now."""
-        default = default_uri(self.folder.parent)
-        remembered = None if self.uri == default else self.uri  # not the default one's, so that folders can be moved
-        self._state = load_state(self.folder / TRACKING)
-        if self._state.uri != remembered:
-            self._state = MirrorState(uri=remembered)
-        self._save()
+        if self._lock is None:
+            self._lock = mirror_lock(self.folder / _LOCK, "MLflow")
+            self._state = state_in(self.uri, self.folder)
+            self._save()  # the store is used again also if it is away now
 
     def _catch_up(self, *, final: bool) -> None:
         if self._store is None:
-            store = Store.open(self.uri, name=self.folder.name, root=self.folder.parent)
+            store = open_store(self.uri, self.folder)
             self._reconcile(store)
             self._state.experiment = store.experiment
+            if self._state.parent and not self._state.parent.deleted and (tags := self._above(store)):
+                store.log(self._state.parent.id, tags=tags)  # the study's run may be another than before
             self._store = store
         while chunk := list(islice(read_lines(self.folder / LOG, offset=self._state.log), _EVENTS_AT_ONCE)):
             events = [event for event, _ in chunk]
@@ -141,20 +131,28 @@ class MlflowMirror:
 
     def _mirror_session(self, store: Store, events: list[Event]) -> None:
         """Create the parent run, and mirror the beginning and the end of the sessions."""
+        sessions = [event for event in events if event["event"] in ("session", "end")]
+        if self._state.parent and not sessions:
+            return
         tags = {EXPERIMENT_TAG: read_resolved(self.folder)["id"], RUN_TAG: PARENT, "hpsearch.kind": "experiment"}
+        tags |= self._above(store)
         if self._state.parent is None:
             self._state.parent = RunState(store.create_run(self.folder.name, start=milliseconds(events[0]), tags=tags))
         parent = self._state.parent
-        sessions = [event for event in events if event["event"] in ("session", "end")]
         if not sessions or parent.deleted:
             return
-        store.log(parent.id, tags=parent_tags(read_resolved(self.folder), self.folder))
+        store.log(parent.id, tags=tags | parent_tags(read_resolved(self.folder), self.folder))
         for name in (SPACE, RESOLVED):
             if (self.folder / name).exists():
                 store.log_file(parent.id, self.folder / name)
         last = sessions[-1]
         status = SESSION_STATUSES.get(last["why"], "FINISHED") if last["event"] == "end" else "RUNNING"
         store.set_status(parent.id, status, end=milliseconds(last))
+
+    def _above(self, store: Store) -> dict[str, str]:
+        """Bring the study's run up to date, if there is one, and return the tags that nest this experiment in it."""
+        study = study_of(self.folder)
+        return {"hpsearch.study": study.name, PARENT_TAG: mirror_study(store, study, uri=self.uri)} if study else {}
 
     def _mirror_run(self, store: Store, path: str, events: list[Event]) -> None:
         """Mirror a stretch of one run's log, and its metrics."""
@@ -185,7 +183,7 @@ class MlflowMirror:
             EXPERIMENT_TAG: read_resolved(self.folder)["id"],
             RUN_TAG: path,
             "hpsearch.kind": run_kind(path),
-            "mlflow.parentRunId": self._state.parent.id,
+            PARENT_TAG: self._state.parent.id,
         }
         return store.create_run(run_title(path), start=start, tags=tags)
 

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import IO
 
 from hpsearch.errors import TrackingError
-from hpsearch.experiment.layout import TRACKING, is_experiment
+from hpsearch.experiment.layout import TRACKING, is_experiment, is_study, root_of
 from hpsearch.tracking.mlflow_state import MirrorState, load_state
 from hpsearch.tracking.mlflow_store import ARTIFACTS, default_uri
 
@@ -28,12 +28,11 @@ _ENVIRONMENT = {
 
 
 def ui_command(root: Path, *, port: int, host: str = "127.0.0.1") -> list[str]:
-    """Return the command that serves the store of `root`, a folder of experiments or one experiment."""
-    folder = root.parent if is_experiment(root) else root
+    """Return the command that serves the store of `root`, a folder of experiments, or of one experiment or study."""
     return [
         *(sys.executable, "-m", "mlflow", "server"),
         *("--backend-store-uri", _store_uri(root)),
-        *("--default-artifact-root", (folder.resolve() / ARTIFACTS).as_uri()),
+        *("--default-artifact-root", (_root(root) / ARTIFACTS).as_uri()),
         *("--host", host, "--port", str(port), "--workers", "1"),
     ]
 
@@ -54,8 +53,18 @@ def serve_ui(root: Path, *, port: int, announce: Callable[[str], None], host: st
         raise TrackingError(f"the MLflow server ended by itself: {_last_line(output)}")
 
 
+def _single(root: Path) -> bool:
+    return is_experiment(root) or is_study(root)
+
+
+def _root(root: Path) -> Path:
+    """Return the folder with all experiments."""
+    return root_of(root.resolve()) if _single(root) else root.resolve()
+
+
 def _states(root: Path) -> list[MirrorState]:
-    folders = [root] if is_experiment(root) else [path.parent for path in sorted(root.glob(f"*/{TRACKING}"))]
+    """Return what was mirrored; the arms of a study are with the study."""
+    folders = [root] if _single(root) else [path.parent for path in sorted(root.glob(f"*/{TRACKING}"))]
     return [load_state(folder / TRACKING) for folder in folders]
 
 
@@ -68,7 +77,7 @@ def _page(root: Path) -> str:
 
 def _store_uri(root: Path) -> str:
     """Return the URI of the store of one experiment, or the one that all experiments of a folder share."""
-    default = default_uri(root.parent if is_experiment(root) else root)
+    default = default_uri(_root(root))
     uris = {state.uri or default for state in _states(root)}
     uri = default if default in uris else min(uris, default=default)
     if uri.startswith(("http://", "https://")):

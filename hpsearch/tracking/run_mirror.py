@@ -4,7 +4,6 @@ How far each run has been mirrored stands in a file of the folder, so that the n
 between the tool's write and that of this file writes a stretch twice.
 """
 
-import fcntl
 import json
 from itertools import islice
 from pathlib import Path
@@ -17,6 +16,7 @@ from hpsearch.experiment.layout import CONFIG, LOG, METRICS
 from hpsearch.experiment.log import Event
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.tracking.mlflow_entries import Row, flatten, milliseconds, read_changes, read_rows
+from hpsearch.tracking.mlflow_place import mirror_lock
 from hpsearch.tracking.mlflow_state import MirrorState, RunState, load_state, save_state
 
 _EVENTS_AT_ONCE = 200
@@ -85,13 +85,7 @@ class RunMirror:
     def _take_lock(self) -> None:
         if self._lock:
             return
-        lock = (self.folder / f"tracking-{self.name}.lock").open("wb")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.close()
-            raise TrackingError(f"another process is mirroring {self.folder} to {self.name}") from error
-        self._lock = lock
+        self._lock = mirror_lock(self.folder / f"tracking-{self.name}.lock", self.name)
         self._state = load_state(self._state_file)
 
     def _catch_up(self) -> None:

@@ -7,9 +7,8 @@ import pytest
 
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.files import write_json
+from hpsearch.experiment.layout import RESULT, STUDY
 from hpsearch.final.source import find_source
-from hpsearch.study.plan_file import PLAN
-from hpsearch.study.result_file import RESULT
 
 
 def written(folder: Path, *, goal: str = "maximize", verdict: str = "better", c: float | None = None) -> Path:
@@ -23,7 +22,7 @@ def written(folder: Path, *, goal: str = "maximize", verdict: str = "better", c:
     }
     winners = {name: {} for name in means if name != "baseline"}
     folder.mkdir()
-    write_json(folder / PLAN, {})
+    write_json(folder / STUDY, {})
     write_json(folder / RESULT, {"version": 1, "winners": winners, "comparison": comparison})
     return folder
 

@@ -11,13 +11,16 @@ from hpsearch.experiment.layout import (
     LOG,
     METRICS,
     RESOLVED,
+    RESULT,
     SPACE,
+    STUDY,
     replicate_run,
     trial_run,
 )
 from hpsearch.experiment.log import Event, Log
 from hpsearch.records import Outcome
 from hpsearch.tracking.mlflow_mirror import MlflowMirror
+from hpsearch.tracking.shelf import mirrors_of
 
 BEST_TRIAL = 1
 UNFINISHED_TRIAL = len(Outcome) + 1
@@ -94,6 +97,58 @@ def sync(folder: Path, uri: str | None = None) -> None:
     mirror = MlflowMirror(folder, uri)
     mirror.catch_up(final=True)
     mirror.close()
+
+
+class StudyFolder:
+    """A study's folder with the arms `a` and `b` and a baseline; arms are begun when a test asks for them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        folder.mkdir(parents=True)
+        arms = {"a": {"family": "line"}, "b": {"family": "line"}, "floor": {"baseline": "sloreta", "beside": "a"}}
+        plan = {
+            "question": "Is a better than b?",
+            "metric": {"name": "test/loss", "goal": "minimize"},
+            "seed": 5,
+            "arms": arms,
+        }
+        write_json(
+            folder / STUDY,
+            {"version": 1, "first": plan, "latest": plan, "file": "/home/me/is-a-better.yaml"}
+            | {"changes": [], "looks": [], "id": "s-1", "created": 1000.5},
+        )
+
+    def begin(self, arm: str) -> ExperimentFolder:
+        return ExperimentFolder(self.path / arm, identity=f"e-{arm}")
+
+    def finish(self, arm: str) -> ExperimentFolder:
+        folder = self.begin(arm)
+        folder.trial(0, Outcome.PRUNED, (0.9,))
+        folder.trial(BEST_TRIAL, Outcome.COMPLETE, (0.8, 0.2))
+        grow_confirmation(folder)
+        return folder
+
+    def answer(self, answer: str = "a is better than b.", *, time: float = 2e9, n: int = 2) -> None:
+        """Write a report and the result."""
+        report = self.path.parent / "reports" / self.path.name
+        (report / "figures").mkdir(parents=True, exist_ok=True)
+        (report / "report.md").write_text(f"# {answer}", encoding="utf-8")
+        (report / "figures" / "scores.svg").write_text("<svg/>", encoding="utf-8")
+        means = {"a": 0.8, "b": 0.9, "floor": None}
+        arms = [{"name": name, "n": n, "mean": mean} for name, mean in means.items()]
+        files = {"folder": str(report), "files": ["figures/scores.svg", "report.md"], "time": time + 1}
+        write_json(
+            self.path / RESULT,
+            {"version": 1, "answer": answer, "confirmatory": True, "time": time, "report": files}
+            | {"comparison": {"metric": "test/loss", "experiments": arms}},
+        )
+
+
+def sync_study(folder: Path, uri: str | None = None) -> None:
+    """Do what `hpsearch sync` does with a study."""
+    for mirror in mirrors_of("mlflow", folder, uri):
+        mirror.catch_up(final=True)
+        mirror.close()
 
 
 def grow_search(folder: ExperimentFolder) -> None:

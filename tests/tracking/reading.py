@@ -10,17 +10,23 @@ from mlflow.entities import Run, ViewType
 
 
 class Reading:
-    """The runs of one MLflow experiment, by name."""
+    """The runs of one MLflow experiment, by name; `nested`: by their names from the top, `study/lstm/trial-0000`."""
 
-    def __init__(self, uri: str, experiment: str) -> None:
+    def __init__(self, uri: str, experiment: str, *, nested: bool = False) -> None:
         self.uri = uri
         self.client = MlflowClient(tracking_uri=uri)
         found = self.client.get_experiment_by_name(experiment)
         assert found is not None
         runs = self.client.search_runs([found.experiment_id], run_view_type=ViewType.ALL, max_results=1000)
-        self.names = sorted(run.info.run_name for run in runs)
-        self.runs: dict[str, Run] = {run.info.run_name: run for run in runs}
+        above = {run.info.run_id: run for run in runs} if nested else {}
+        titles = [_title(run, above) for run in runs]
+        self.names = sorted(titles)
+        self.runs: dict[str, Run] = dict(zip(titles, runs, strict=True))
         self.parent = self.runs[experiment]
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        return {name: run.info.status for name, run in self.runs.items()}
 
     def history(self, run: str, metric: str) -> list[tuple[int, float]]:
         points = self.client.get_metric_history(self.runs[run].info.run_id, metric)
@@ -59,3 +65,8 @@ class Reading:
             for run, *point in rows:
                 points.setdefault(run, []).append(tuple(point))
             return points
+
+
+def _title(run: Run, above: dict[str, Run]) -> str:
+    parent = above.get(run.data.tags.get("mlflow.parentRunId", ""))
+    return "/".join([*([_title(parent, above)] if parent else []), run.info.run_name])

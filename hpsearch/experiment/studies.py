@@ -1,0 +1,65 @@
+"""A study as its folder shows it: its plan, its arms with what became of them, its result. See layout.py."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import ExperimentError
+from hpsearch.experiment.files import read_lines
+from hpsearch.experiment.layout import LOG, RESULT, STUDY, is_experiment, is_study
+from hpsearch.experiment.log import Event
+from hpsearch.records import Outcome
+
+STUDY_VERSION = 1
+RESULT_VERSION = 1
+
+
+def read_study_file(folder: Path) -> dict[str, Any]:
+    """Return study.json. Errors: ExperimentError when the folder is no study, or the file is damaged or too new."""
+    if not is_study(folder):
+        raise ExperimentError(f"{folder} is not a study: it has no {STUDY}")
+    return _document(folder / STUDY, newest=STUDY_VERSION)
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """Return what the last report said; None where there is none yet. Errors: ExperimentError as above."""
+    path = folder / RESULT
+    return _document(path, newest=RESULT_VERSION) if path.is_file() else None
+
+
+def _document(path: Path, *, newest: int) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        newer = content["version"] > newest
+    except (ValueError, KeyError, TypeError) as error:
+        raise ExperimentError(f"{path} is damaged: {error}") from error
+    if newer:
+        raise ExperimentError(f"{path} was written by a newer hpsearch (format {content['version']})")
+    return content
+
+
+def arm_names(folder: Path) -> list[str]:
+    """Return the arms of a study that are searched, in the order of its plan, begun or not."""
+    arms: dict[str, Any] = read_study_file(folder)["latest"]["arms"]
+    return [name for name, arm in arms.items() if "baseline" not in arm]
+
+
+def arm_folders(folder: Path) -> list[Path]:
+    """Return the experiments that a study's arms have by now, in the order of its plan."""
+    return [folder / name for name in arm_names(folder) if is_experiment(folder / name)]
+
+
+def last_session(folder: Path) -> Event | None:
+    """Return the last `session` or `end` of an experiment's log; None before its first session.
+
+    A search that used its time up without a result reads as one that failed.
+    """
+    last, result = None, False
+    for event, _ in read_lines(folder / LOG):
+        if event["event"] in ("session", "end"):
+            last = event
+        elif event["event"] == "outcome" and event["run"].startswith("trials/"):
+            result = result or event["outcome"] == Outcome.COMPLETE
+    if last and last["event"] == "end" and last["why"] == "time" and not result:
+        return {**last, "why": "failed"}
+    return last
