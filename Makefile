@@ -14,13 +14,17 @@ PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test fast lint format bench gpu schemas clean system
+.PHONY: help run studies test fast lint format bench gpu schemas clean system
 
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 run: $(BASE) ## install, then search spaces/deepsif.yaml in its quick form (another one: SPACE=spaces/char_lm.yaml)
 	$(BIN)/hpsearch run $(SPACE) --quick
+
+studies: $(BASE) ## the committed studies in their quick form; their reports go to reports/
+	@for file in studies/*.yaml; do name=$$(basename "$$file" .yaml); echo "# $$name"; \
+		$(BIN)/hpsearch study "$$file" --quick --out "reports/$$name" || exit 1; done
 
 test: $(DEV) system lint ## install, then every check: ruff, mypy, pytest with the slow tests
 	$(PYTEST)

@@ -14,6 +14,7 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
 from hpsearch.report.study_plan import ObservedPair, PowerPlan
 from hpsearch.space import BaselineArm, SpaceArm, Study
+from hpsearch.study.factorial import level_of
 
 SPREADS = (0.25, 0.5, 1.0, 2.0)
 """Standard deviations, in margins, for which replicates are counted."""
@@ -29,7 +30,8 @@ def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
     """Return the power of so many replicates; the study's folder may hold earlier ones, which say how they spread."""
     decide, folds, n = study.settings.decide, study.settings.replicates.folds, replicates
     tests = tests_of(study)
-    level = strictest_level(decide.alpha, decide.adjust, tests)
+    alpha = level_of(study)
+    level = strictest_level(alpha, decide.adjust, tests)
     overlap = 1 / (folds - 1) if folds else 0.0
     effect = smallest_effect(n, alpha=level, power=POWER, test_to_train=overlap)
     equivalence = smallest_margin(n, alpha=level, power=POWER, test_to_train=overlap)
@@ -38,7 +40,7 @@ def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
         unit="folds" if folds else "seeds",
         replicates=n,
         tests=tests,
-        alpha=decide.alpha,
+        alpha=alpha,
         adjust=decide.adjust,
         level=level,
         effect=effect,

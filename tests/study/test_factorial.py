@@ -12,6 +12,7 @@ from hpsearch.report.study import study_json, study_markdown
 from hpsearch.runner import Options
 from hpsearch.space import Study
 from hpsearch.study.factorial import factor_reports, families, level_of
+from hpsearch.study.power import power_plan
 from hpsearch.study.road import run_study, with_options
 from tests.space.test_factors import write
 
@@ -54,6 +55,13 @@ def test_the_error_rate_is_shared_by_the_families_of_tests(tmp_path: Path) -> No
     three = load_study(write(tmp_path, ("[1, 2]", "[1, 2, 4]")))
     assert families(three) == ("all pairs of arms", "width", "optimizer")
     assert {report.comparison.alpha for report in factor_reports(study, cells(study)[1])} == {level_of(study)}
+
+
+def test_the_power_is_that_at_the_family_s_share_of_the_error_rate(tmp_path: Path) -> None:
+    study = load_study(write(tmp_path))
+    plan = power_plan(study, tmp_path / "none", replicates=10)
+    assert plan.tests == 4 * 3 / 2 + 4  # pairs of cells, and each cell with the baseline
+    assert plan.level == pytest.approx(0.05 / 4 / plan.tests)
 
 
 def test_a_factorial_study_reports_its_factors(tmp_path: Path) -> None:
