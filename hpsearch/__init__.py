@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hpsearch.comparing import compare_experiments
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
+    from hpsearch.final.trained_model import TrainedModel, load_model
     from hpsearch.opening import OpenedExperiment
     from hpsearch.opening import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
     from hpsearch.records import Goal
@@ -40,6 +41,8 @@ _HOME = {
     "compare_experiments": "hpsearch.comparing",
     "confirm": "hpsearch.scripting",
     "open": "hpsearch.opening:open_experiment",
+    "TrainedModel": "hpsearch.final.trained_model",
+    "load_model": "hpsearch.final.trained_model",
     "run": "hpsearch.scripting",
 }
 __all__ = [
@@ -55,8 +58,10 @@ __all__ = [
     "Task",
     "TensorData",
     "TrainSettings",
+    "TrainedModel",
     "compare_experiments",
     "confirm",
+    "load_model",
     "open",
     "run",
 ]

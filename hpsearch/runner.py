@@ -3,10 +3,11 @@
 The one place where space, engine, family, experiment and tracker meet. The command line and `hpsearch.run` end here.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hpsearch.engines import ObjectiveSpec
 from hpsearch.engines.bench import Bench, Cluster
@@ -14,8 +15,8 @@ from hpsearch.engines.coordinator import Why
 from hpsearch.engines.engine import Engine
 from hpsearch.engines.ledger import Observer
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
-from hpsearch.experiment.files import no_room
-from hpsearch.experiment.layout import LOG, is_experiment
+from hpsearch.experiment.files import no_room, write_json
+from hpsearch.experiment.layout import LOG, ORIGIN, is_experiment
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Event, Log
 from hpsearch.experiment.reading import read_experiment
@@ -100,18 +101,27 @@ def confirm(folder: str | Path, *, top: int = 1, seeds: int = 5, options: Option
 
 
 def train(
-    space: Space, params: Params, *, folder: str | Path, test: bool = False, options: Options = Options()
+    space: Space,
+    params: Params,
+    *,
+    folder: str | Path,
+    test: bool = False,
+    origin: Mapping[str, Any] | None = None,
+    options: Options = Options(),
 ) -> Finished:
     """Train one configuration of a space to its end, or go on with that; with `test`, score the test split at the end.
 
-    The folder is an experiment of one trial. Errors: as for `run`, and HpsearchError when the values do not fit the
-    space; ExperimentError when the folder holds the training of another configuration.
+    The folder is an experiment of one trial; `origin` says in its origin.json where the configuration comes from.
+    Errors: as for `run`, and HpsearchError when the values do not fit the space; ExperimentError when the folder holds
+    the training of another configuration.
     """
     folder, alone = Path(folder), only(space, params)
     trials = read_experiment(folder).trials if is_experiment(folder) else ()
     if trials and [trial.params for trial in trials] != [dict(params)]:
         raise ExperimentError(f"{folder} holds the training of another configuration; choose another --name")
     with _explaining_full_disks(), _session(alone, folder, options, changes=True) as (session, outcome):
+        if origin is not None:
+            write_json(folder / ORIGIN, origin)
         why, _ = session.search()
         if why is Why.FINISHED:
             session.require_result()

@@ -43,11 +43,11 @@ MAY_IMPORT = {
     "opening": "watching errors records health experiment engines report",
     "comparing": "compare engines errors experiment readers report watching",
     "study": "errors records seeds space experiment engines readers compare report runner training",
-    "final": "errors records experiment space loading",
+    "final": "errors records experiment space families training readers compare report loading",
     "scripting": "engines runner display loading opening",
     "cli": "errors space data experiment engines families tracking report loading runner display watching probing "
     "comparing study final",
-    "__init__": "comparing errors settings records families training opening scripting",
+    "__init__": "comparing errors settings records families training final opening scripting",
     "__main__": "cli",
 }
 
@@ -60,7 +60,8 @@ DOORS = {
     "mlflow": "tracking/ readers/mlflow_server.py",
     "accelerate": "training/team.py",
     "pytorch_optimizer": "training/optimizer_makers.py",
-    "torch": "training/ families/ objective.py",
+    "torch": "training/ families/ objective.py final/trained_model.py",
+    "safetensors": "training/weights.py",
     "transformers": "families/text_classifier/",
     "typer": "cli/",
     "matplotlib": "report/drawing.py report/figures.py report/heat_maps.py report/parameter_figures.py "

@@ -73,7 +73,8 @@ def test_the_python_names_exist() -> None:
             for node in ast.walk(ast.parse(block))
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
         }
-        assert used <= {*hpsearch.__all__, *dir(hpsearch.OpenedExperiment), "best"}
+        model = {*dir(hpsearch.TrainedModel), *hpsearch.TrainedModel.__dataclass_fields__}
+        assert used <= {*hpsearch.__all__, *dir(hpsearch.OpenedExperiment), "best", *model}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -5,13 +5,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from hpsearch.cli import app
 from hpsearch.errors import SpaceError
+from hpsearch.final.export import export_model
 from hpsearch.loading import load_space
+from hpsearch.probing import first_params
 from hpsearch.records import Outcome
-from hpsearch.runner import Options, run
-from tests.test_docs import blocks
+from hpsearch.runner import Options, run, train
+from tests.test_docs import ROOT, blocks
 
 FEW = ["search.trials=2", "confirm.seeds=1", "data={examples: 60}"]
 
@@ -66,3 +69,17 @@ def test_the_program_is_searched(tmp_path: Path) -> None:
     assert [trial.value for trial in record.trials] == [
         pytest.approx(1 / 3 + trial.params["train.lr"], abs=1e-3) for trial in record.trials
     ]
+
+
+@pytest.mark.slow
+def test_the_exported_model_is_used_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ["model.width=16", "model.heads=2", "model.layers=1", "train.epochs=1"]
+    space = load_space(ROOT / "spaces" / "relative_vit.yaml", quick=True, overrides=small)
+    record = train(space, first_params(space), folder="x", test=True, options=Options(in_process=True)).record
+    export_model(Path("x"), Path("models/digits"))
+    [shown] = [block for block in blocks("python") if "load_model" in block]
+    names = {"images": torch.rand(3, 1, 8, 8)}
+    exec(shown, names)  # noqa: S102 -- the README's own lines
+    assert names["logits"].shape == (3, 10)
+    assert names["trained"].scores("test")["accuracy"] == record.replicates[0].scores["test/accuracy"]  # type: ignore[attr-defined]

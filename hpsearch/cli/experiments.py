@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hpsearch.cli.options import ROOT, ExperimentArgument, UriOption, experiment_folder
-from hpsearch.errors import UnknownNameError
+from hpsearch.errors import HpsearchError, UnknownNameError
 
 
 def show(
@@ -108,13 +108,26 @@ def ui(
 
 def export(
     experiment: ExperimentArgument,
-    file: Annotated[Path, typer.Argument(help="The file to write.")],
-    to: Annotated[str, typer.Option(help="optuna (a storage that optuna-dashboard opens), csv or parquet.")],
+    file: Annotated[Path, typer.Argument(help="The file to write; a model's folder.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="optuna (a storage that optuna-dashboard opens), csv or parquet; model: the winner's weights."
+        ),
+    ],
+    run: Annotated[
+        str | None, typer.Option(help="A replicate of the winner instead of its trial: confirm/0003/seed-001.")
+    ] = None,
 ) -> None:
-    """Write an experiment's trials for other tools."""
+    """Write an experiment's trials for other tools, or its winner as a model with its card."""
     from hpsearch.experiment.reading import read_experiment
 
     folder = experiment_folder(experiment)
+    if to == "model":
+        _export_model(folder, file, run)
+        return
+    if run is not None:
+        raise HpsearchError(f"--run {run} chooses the weights of a model; --to {to} writes all trials")
     record = read_experiment(folder)
     if to == "optuna":
         from hpsearch.engines.optuna_export import export_optuna
@@ -126,5 +139,12 @@ def export(
 
         export_table(record, file, to)
     else:
-        raise UnknownNameError("format", to, ("optuna", "csv", "parquet"))
+        raise UnknownNameError("format", to, ("optuna", "csv", "parquet", "model"))
     typer.echo(f"wrote {file}")
+
+
+def _export_model(folder: Path, target: Path, run: str | None) -> None:
+    from hpsearch.final.export import export_model
+
+    export_model(folder, target, run=run)
+    typer.echo(f"wrote {target}; its card is {target / 'card.md'}")

@@ -87,19 +87,26 @@ def train(
     """Train one configuration to its end, without pruning. Running it again goes on with it."""
     from hpsearch import runner
     from hpsearch.display import Manner, displayed
-    from hpsearch.final.request import Wish, plan_training
+    from hpsearch.final.request import Wish, command_of, plan_training
+    from hpsearch.final.selection import Origin, selection_of
     from hpsearch.space import only
 
     together = [] if processes is None else [f"search.resources.processes={processes}"]
     source = None if from_ is None else experiment_folder(from_)
-    asked = plan_training(Wish(params, space, source, arm, quick, [*(set_ or []), *together]), root=root)
-    if asked.source and asked.source.study:
-        typer.echo(f"arm {asked.source.arm} of {asked.source.study}. {asked.source.grounds}", err=True)
+    wish = Wish(params, space, source, arm, quick, [*(set_ or []), *together])
+    asked = plan_training(wish, root=root)
+    origin = None
+    if asked.source:
+        origin = Origin(command_of(wish, name=name, test=test), selection_of(asked.source)).to_json()
+        if asked.source.study:
+            typer.echo(f"arm {asked.source.arm} of {asked.source.study}. {asked.source.grounds}", err=True)
     folder = root / (name or asked.name)
     manner = Manner(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, as_json=json, single=True)
     raise typer.Exit(
         displayed(
-            lambda options: runner.train(asked.space, asked.params, folder=folder, test=test, options=options),
+            lambda options: runner.train(
+                asked.space, asked.params, folder=folder, test=test, origin=origin, options=options
+            ),
             only(asked.space, asked.params),
             folder,
             manner,

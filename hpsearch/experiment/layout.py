@@ -9,6 +9,7 @@ experiments/<name>/
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log  artifacts/ (see artifacts.py)
                       unread.json: searched settings that the training never read, if any
                       rate_decisions.jsonl under the schedules plateau and adaptive
+  origin.json         only of a final training: whose winner it trains, how that was chosen, the command
   confirm/0007/seed-002/      the same for a replicate
 experiments/<study>/
   study.json          the plan of a study and its history, see study/plan_file.py; study.lock: held while it is written
@@ -41,6 +42,7 @@ UNREAD = "unread.json"
 STUDY = "study.json"
 STUDY_LOCK = "study.lock"
 RESULT = "result.json"
+ORIGIN = "origin.json"
 
 
 def trial_run(number: int) -> str:

@@ -14,6 +14,8 @@ from hpsearch.settings import FIXED, Settings
 from hpsearch.training.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from hpsearch.training.task import Dataset, Split, Splits, Task
 
 
@@ -56,6 +58,22 @@ class Family(ABC, Generic[ConfigT]):
     @abstractmethod
     def task(self, config: ConfigT, splits: "Splits") -> "Task":
         """Return the training task of a configuration."""
+
+    def facts(self, config: ConfigT, splits: "Splits") -> Mapping[str, Any]:
+        """Return what a model is made by beside its configuration, and what is needed to use it: plain data for JSON.
+
+        A vocabulary or the names of classes, for instance. It is kept with an exported model. By default nothing.
+        """
+        del config, splits
+        return {}
+
+    def model(self, config: ConfigT, facts: Mapping[str, Any]) -> "nn.Module | None":
+        """Return a model for weights that are loaded afterwards, made from the configuration and the `facts` alone.
+
+        None, the default: `task` and its `build_model` are used, which may load the data.
+        """
+        del config, facts
+        return None
 
     def baselines(self, config: ConfigT, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:
         """Return the scores of classical methods on a split, by method; names as in `Task.evaluate`."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import join
 from typing import Any
 
 from hpsearch.errors import HpsearchError
@@ -52,6 +53,16 @@ def plan_training(wish: Wish, *, root: Path) -> FinalTraining:
     found = find_source(wish.source, arm=wish.arm)
     name = f"{wish.source.resolve().name}{f'-{wish.arm}' if wish.arm else ''}-final"
     return _training(open_space(found.folder, overrides=wish.overrides), wish, found, name)
+
+
+def command_of(wish: Wish, *, name: str | None, test: bool) -> str:
+    """Return the command that trains this again; how it was shown and where it was kept do not matter."""
+    words = ["hpsearch", "train", *([str(wish.file)] if wish.file else []), "--params", wish.params]
+    for option, value in (("--from", wish.source), ("--arm", wish.arm), ("--name", name)):
+        words += [] if value is None else [option, str(value)]
+    words += ["--quick"] if wish.quick else []
+    words += [word for override in wish.overrides for word in ("--set", override)]
+    return join([*words, *(["--test"] if test else [])])
 
 
 def _training(space: Space, wish: Wish, source: Source, name: str) -> FinalTraining:

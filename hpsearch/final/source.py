@@ -14,12 +14,16 @@ from hpsearch.records import Goal, RunRecord
 
 @dataclass(frozen=True)
 class Source:
-    """The experiment whose winner is taken. Of a study also its folder, its result, the arm, and why that one."""
+    """The experiment whose winner is taken.
+
+    Of a study also its folder, its result, the arm, the grounds on which it is taken, and whether the user named it.
+    """
 
     folder: Path
     study: Path | None = None
     arm: str = ""
     grounds: str = ""
+    named: bool = False
     result: Mapping[str, Any] | None = None
 
     @property
@@ -61,7 +65,7 @@ def find_source(path: Path, *, arm: str | None = None) -> Source:
             "one with --arm"
         )
     chosen = _first(result)
-    return Source(path / chosen, path, chosen, _standing(result, chosen), result)
+    return Source(path / chosen, path, chosen, _standing(result, chosen), result=result)
 
 
 def _named(path: Path, arm: str) -> Source:
@@ -70,7 +74,8 @@ def _named(path: Path, arm: str) -> Source:
     if arm not in arms:
         raise UnknownNameError("searched arm", arm, arms)
     standing = f" {_standing(result, arm)}" if result else ""
-    return Source(path / arm, path, arm, f"It was named with --arm, not chosen by its score.{standing}", result)
+    grounds = f"It was named with --arm, not chosen by its score.{standing}"
+    return Source(path / arm, path, arm, grounds, named=True, result=result)
 
 
 def _means(result: Mapping[str, Any]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The family `char_lm`: predicting the next character of a text. Free of torch until data or a task is asked for."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.text import Vocabulary, divide, read_corpus, read_text
 from hpsearch.families import Family
@@ -9,6 +9,8 @@ from hpsearch.families.char_lm.settings import CharLMConfig, DataSettings
 from hpsearch.records import Goal
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from hpsearch.families.char_lm.task import CharLMTask
     from hpsearch.families.char_lm.windows import TextWindows
     from hpsearch.training.task import Split, Splits
@@ -41,7 +43,8 @@ class CharLM(Family[CharLMConfig]):
         )
         vocabulary = Vocabulary.of(text[: parts["train"].stop])
         part = parts[split]
-        return TextWindows(vocabulary.encode(text[part.start : part.stop]), vocabulary.size, context=data.context)
+        tokens = vocabulary.encode(text[part.start : part.stop])
+        return TextWindows(tokens, vocabulary.size, context=data.context, characters=vocabulary.characters)
 
     def task(self, config: CharLMConfig, splits: "Splits") -> "CharLMTask":
         """Return the training task; the size of the vocabulary is read from the training part."""
@@ -49,6 +52,20 @@ class CharLM(Family[CharLMConfig]):
         from hpsearch.families.char_lm.windows import windows_of
 
         return CharLMTask(config, windows_of(splits, "train"))
+
+    def facts(self, config: CharLMConfig, splits: "Splits") -> Mapping[str, Any]:
+        """Return the characters of the training part: token k is character k - 1, token 0 every other one."""
+        from hpsearch.families.char_lm.windows import windows_of
+
+        del config
+        return {"characters": windows_of(splits, "train").characters}
+
+    def model(self, config: CharLMConfig, facts: Mapping[str, Any]) -> "nn.Module":
+        """Return a network for these characters."""
+        from hpsearch.families.char_lm.network import CharTransformer
+
+        size = Vocabulary(facts["characters"]).size
+        return CharTransformer(config.model, vocabulary=size, context=config.data.context)
 
     def baselines(
         self,

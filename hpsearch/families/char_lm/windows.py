@@ -23,7 +23,9 @@ class TextWindows:
     The last window may reach beyond the end; its targets there are IGNORED, and its inputs there mean nothing.
     """
 
-    def __init__(self, tokens: NDArray[np.int64], vocabulary: int, *, context: int) -> None:
+    def __init__(self, tokens: NDArray[np.int64], vocabulary: int, *, context: int, characters: str = "") -> None:
+        """Take tokens below `vocabulary`; `characters` are those that the tokens from 1 on stand for, where known."""
+        self.characters = characters
         self.tokens = torch.from_numpy(np.ascontiguousarray(tokens))
         self.vocabulary = vocabulary
         self.context = context

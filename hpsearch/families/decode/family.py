@@ -5,14 +5,16 @@ single-molecule localization with high accuracy", Nature Methods 18:1082-1090, 2
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.microscopy import MicroscopySettings
 from hpsearch.families import Family, FamilyConfig
-from hpsearch.families.decode.settings import DecodeConfig
+from hpsearch.families.decode.settings import DecodeConfig, Mixture
 from hpsearch.records import Goal
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from hpsearch.training.task import Dataset, Split, Splits, Task
 
 
@@ -47,6 +49,13 @@ class Decode(Family[DecodeConfig]):
         from hpsearch.families.decode.task import Localisation
 
         return Localisation(config)
+
+    def model(self, config: DecodeConfig, facts: Mapping[str, Any]) -> "nn.Module":
+        """Return a network; the settings are all it needs."""
+        from hpsearch.families.decode.network import Localiser
+
+        del facts
+        return Localiser(config.model, deviations=isinstance(config.loss, Mixture))
 
     def baselines(self, config: DecodeConfig, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:
         """Return the scores of least-squares fits, by the network's own metrics; their threshold is chosen on `val`."""

@@ -5,7 +5,7 @@ source imaging of spatiotemporal brain dynamics", PNAS 119(31) e2201128119, 2022
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.eeg_simulation import EEGSettings
 from hpsearch.families import Family, FamilyConfig
@@ -13,6 +13,8 @@ from hpsearch.families.deepsif.settings import DeepSIFConfig
 from hpsearch.records import Goal
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from hpsearch.training.task import Dataset, Split, Splits, Task
 
 
@@ -45,6 +47,13 @@ class DeepSIF(Family[DeepSIFConfig]):
         from hpsearch.families.deepsif.task import SourceImaging
 
         return SourceImaging(config)
+
+    def model(self, config: DeepSIFConfig, facts: Mapping[str, Any]) -> "nn.Module":
+        """Return a network for the electrodes and regions of the settings."""
+        from hpsearch.families.deepsif.network import build_network
+
+        del facts
+        return build_network(config.model, electrodes=config.data.electrodes, regions=config.data.regions)
 
     def baselines(self, config: DeepSIFConfig, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:
         """Return the scores of the minimum norm estimate and of sLORETA, by the network's own metrics."""

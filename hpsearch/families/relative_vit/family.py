@@ -1,7 +1,7 @@
 """The family `relative_vit`: vision transformers with and without relative position bias; free of torch at import."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.images import ImageSettings, load_images
 from hpsearch.families import Family
@@ -9,6 +9,8 @@ from hpsearch.families.relative_vit.settings import RelativeVitConfig
 from hpsearch.records import Goal
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from hpsearch.families.relative_vit.task import ImageClassification, ImageData
     from hpsearch.training.task import Split, Splits
 
@@ -36,6 +38,19 @@ class RelativeVit(Family[RelativeVitConfig]):
         from hpsearch.families.relative_vit.task import ImageClassification, images_of
 
         return ImageClassification(config, images_of(splits, "train"))
+
+    def facts(self, config: RelativeVitConfig, splits: "Splits") -> Mapping[str, Any]:
+        """Return the names of the classes, in the order of the logits."""
+        from hpsearch.families.relative_vit.task import images_of
+
+        del config
+        return {"classes": list(images_of(splits, "train").classes)}
+
+    def model(self, config: RelativeVitConfig, facts: Mapping[str, Any]) -> "nn.Module":
+        """Return a network for these classes; the statistics of the images come with the weights."""
+        from hpsearch.families.relative_vit.task import build_network
+
+        return build_network(config, classes=len(facts["classes"]))
 
     def baselines(
         self,

@@ -59,16 +59,7 @@ class ImageClassification(Task):
 
     def build_model(self) -> nn.Module:
         """Return a new network for the images and classes of the data."""
-        source = self._config.data.source
-        mean, deviation = channel_statistics(self._train)
-        return VisionTransformer(
-            self._config.model,
-            size=source.size,
-            channels=source.channels,
-            classes=self._classes,
-            mean=mean,
-            deviation=deviation,
-        )
+        return build_network(self._config, classes=self._classes, statistics=channel_statistics(self._train))
 
     def loss(self, forward: Forward, batch: Batch, scalars: Mapping[str, float | Tensor]) -> Mapping[str, Tensor]:
         """Return the mean cross-entropy in nats, and the accuracy."""
@@ -98,6 +89,17 @@ class ImageClassification(Task):
     def artifacts(self, model: nn.Module) -> Mapping[str, HeatMap]:
         """Return the relative position bias of each block, and its statistics."""
         return bias_maps(model)
+
+
+def build_network(
+    config: RelativeVitConfig, *, classes: int, statistics: tuple[Tensor, Tensor] | None = None
+) -> VisionTransformer:
+    """Return a network for the images of the configuration; without `statistics` it does not normalise them yet."""
+    source = config.data.source
+    mean, deviation = statistics or (torch.zeros(source.channels), torch.ones(source.channels))
+    return VisionTransformer(
+        config.model, size=source.size, channels=source.channels, classes=classes, mean=mean, deviation=deviation
+    )
 
 
 def channel_statistics(data: ImageData) -> tuple[Tensor, Tensor]:

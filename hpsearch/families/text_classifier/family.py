@@ -1,13 +1,15 @@
 """The family `text_classifier`: which class a text belongs to. Free of torch until data or a task is asked for."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.families import Family
 from hpsearch.families.text_classifier.settings import DataSettings, TextConfig
 from hpsearch.records import Goal
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from hpsearch.families.text_classifier.dataset import TextData
     from hpsearch.families.text_classifier.task import TextTask
     from hpsearch.training.task import Split, Splits
@@ -40,6 +42,27 @@ class TextClassification(Family[TextConfig]):
         from hpsearch.families.text_classifier.task import TextTask
 
         return TextTask(config, text_data(splits, "train"))
+
+    def facts(self, config: TextConfig, splits: "Splits") -> Mapping[str, Any]:
+        """Return the vocabulary of the training part (`words` begin at number 2) and each task's classes, in order."""
+        from hpsearch.families.text_classifier.dataset import text_data
+
+        del config
+        train = text_data(splits, "train")
+        classes = {task: list(names) for task, names in train.classes.items()}
+        return {"vocabulary": train.vocabulary, "words": list(train.words), "classes": classes}
+
+    def model(self, config: TextConfig, facts: Mapping[str, Any]) -> "nn.Module":
+        """Return a network for this vocabulary and these classes; vectors and checkpoints come with the weights."""
+        from hpsearch.families.text_classifier.network import TextClassifier
+
+        return TextClassifier(
+            config.model,
+            vocabulary=facts["vocabulary"],
+            max_length=config.data.max_length,
+            classes=[len(names) for names in facts["classes"].values()],
+            pretrained_weights=False,
+        )
 
     def baselines(
         self,

@@ -1,0 +1,113 @@
+"""From a finished training to a folder that can be handed on: weights, configuration, card."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from shlex import join
+from typing import Any
+
+from hpsearch.errors import HpsearchError
+from hpsearch.experiment.files import no_room, write_json
+from hpsearch.experiment.provenance import versions
+from hpsearch.final.card import card_of, describe_data
+from hpsearch.final.layout import CARD, CARD_PAGE, CONFIG, FORMAT_VERSION, WEIGHTS
+from hpsearch.final.run import TrainedRun, open_run
+from hpsearch.final.selection import Origin, Selection, read_origin, selection_of
+from hpsearch.final.source import Source, find_source
+from hpsearch.final.trained_model import build_model
+from hpsearch.report.model_card import ModelCard, card_markdown
+from hpsearch.training.weights import count_parameters, load_trained, write_weights
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """What was written, and where it comes from."""
+
+    folder: Path
+    card: ModelCard
+    run: Path
+    """The folder of the training in its experiment."""
+
+
+def export_model(path: Path, target: Path, *, run: str | None = None) -> ExportedModel:
+    """Write a model into the folder `target`, which must not exist.
+
+    `path` is an experiment or a study (its first arm); the weights are those of its best trial, or of the named `run`.
+    The data are loaded, all splits, for their fingerprint. Errors: HpsearchError.
+    """
+    if target.exists():
+        raise HpsearchError(f"{target} exists; hpsearch does not write over a model")
+    source = find_source(path)
+    trained = open_run(source, run=run)
+    splits = trained.splits()
+    facts = trained.family.facts(trained.config, splits)
+    model = build_model(trained.family, trained.config, facts, seed=trained.seeds["split"])
+    step = load_trained(model, trained.folder, at_best=trained.at_best)
+    origin = read_origin(source.folder)
+    selection = _selection(source, origin, trained)
+    card = card_of(
+        trained,
+        name=target.name,
+        selection=asdict(selection) if selection else None,
+        data=describe_data(splits),
+        parameters=count_parameters(model),
+        step=step,
+        commands=_commands(path, target, run, origin, source),
+    )
+    with _new_folder(target) as folder:
+        write_weights(folder / WEIGHTS, model)
+        write_json(folder / CONFIG, _description(trained, facts, step))
+        write_json(folder / CARD, {"version": FORMAT_VERSION, **asdict(card)})
+        (folder / CARD_PAGE).write_text(card_markdown(card), encoding="utf-8")
+    return ExportedModel(target, card, trained.folder)
+
+
+def _selection(source: Source, origin: Origin | None, trained: TrainedRun) -> Selection | None:
+    """Return how the configuration was chosen; None where it was given, not searched."""
+    if origin is not None:
+        return origin.selection
+    space = trained.resolved["space"]
+    given = source.study is None and space["search"]["trials"] == 1 and space["confirm"] is None
+    return None if given else selection_of(source)
+
+
+def _commands(path: Path, target: Path, run: str | None, origin: Origin | None, source: Source) -> list[str]:
+    """Return the commands that make the model again, as far as they are known."""
+    study = origin.selection.study if origin else None
+    result = source.result or study or {}
+    known = [result.get("command"), origin.command if origin else None]
+    export = join(["hpsearch", "export", str(path), str(target), "--to", "model", *(["--run", run] if run else [])])
+    return [*filter(None, known), export]
+
+
+def _description(trained: TrainedRun, facts: Mapping[str, Any], step: int) -> dict[str, Any]:
+    """Return what config.json holds."""
+    experiment = trained.experiment
+    return {
+        "version": FORMAT_VERSION,
+        "family": experiment.family,
+        "config": trained.config.model_dump(mode="json"),
+        "facts": dict(facts),
+        "seeds": trained.seeds,
+        "weights": {"experiment": experiment.name, "run": trained.record.run, experiment.unit: step},
+        "objective": trained.resolved["space"]["objective"],
+        "trained_with": {"versions": trained.resolved["versions"], "git": trained.resolved.get("git")},
+        "exported_with": versions(),
+    }
+
+
+@contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Give a folder to write into, which becomes `target` when everything is there. Errors: HpsearchError."""
+    beside = target.parent / f".{target.name}.part"
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        yield beside
+        beside.rename(target)
+    except OSError as error:
+        raise HpsearchError(no_room(error) or f"{target} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

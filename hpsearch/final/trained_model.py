@@ -1,0 +1,101 @@
+"""An exported model, back in Python: the network with its weights, its configuration, and how it scores.
+
+trained = hpsearch.load_model("models/deepsif")
+estimate = trained.model(eeg)
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from hpsearch.errors import HpsearchError
+from hpsearch.families import Family
+from hpsearch.families.loading import load_family
+from hpsearch.final.layout import CARD, CONFIG, FORMAT_VERSION, WEIGHTS
+from hpsearch.final.run import open_splits
+from hpsearch.training.devices import resolve_device
+from hpsearch.training.scoring import evaluate_split
+from hpsearch.training.task import Split, Splits
+from hpsearch.training.weights import read_weights
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model as it was exported.
+
+    `model` is on the CPU and in eval mode; `config` is the complete configuration in the family's own settings, `facts`
+    what the family keeps of its data (a vocabulary, the names of classes), `description` all of config.json, and `card`
+    card.json.
+    """
+
+    model: nn.Module
+    family: Family[Any]
+    config: Any
+    facts: Mapping[str, Any]
+    description: Mapping[str, Any]
+    card: Mapping[str, Any]
+
+    def splits(self) -> Splits:
+        """Return the data that it was trained and scored on; each split is loaded, or simulated, when first used."""
+        return open_splits(self.family, self.config, self.description["seeds"]["split"])
+
+    def scores(self, split: Split = "test") -> dict[str, float]:
+        """Return its scores on a split of its data, as they stand in the experiment's record. Errors: DataError."""
+        splits, train = self.splits(), self.config.train
+        device = resolve_device(train.device)
+        try:
+            return evaluate_split(
+                self.family.task(self.config, splits),
+                splits,
+                split,
+                self.model.to(device),
+                batch_size=train.batch_size,
+                device=device,
+                precision=train.precision,
+            )
+        finally:
+            self.model.cpu()
+
+
+def load_model(path: str | Path, *, home: str | Path | None = None) -> TrainedModel:
+    """Return a model that `hpsearch export --to model` wrote; no data are loaded, and no code of its folder is run.
+
+    A family in a file of yours is code of its own: `home` is the folder in which `./mine.py:MyFamily` stands. Such a
+    family may have to load its data to make the model. Errors: HpsearchError.
+    """
+    folder = Path(path).expanduser()
+    description = _read(folder / CONFIG)
+    if description.get("version") != FORMAT_VERSION:
+        raise HpsearchError(f"{folder} has format {description.get('version')}; this hpsearch reads {FORMAT_VERSION}")
+    reference = description["family"]
+    if ":" in reference and home is None:
+        raise HpsearchError(
+            f"{folder} is a model of the family {reference}, which is code of its own: say in which folder it stands "
+            "with load_model(..., home=FOLDER)"
+        )
+    family = load_family(reference, Path(home or ""))
+    config = family.Config.model_validate(description["config"])
+    model = build_model(family, config, description["facts"], seed=description["seeds"]["split"])
+    read_weights(folder / WEIGHTS, model)
+    card = _read(folder / CARD)
+    return TrainedModel(model.eval(), family, config, description["facts"], description, card)
+
+
+def build_model(family: Family[Any], config: Any, facts: Mapping[str, Any], *, seed: int) -> nn.Module:
+    """Return a model for weights that are loaded afterwards, without the data where the family can."""
+    made = family.model(config, facts)
+    return family.task(config, open_splits(family, config, seed)).build_model() if made is None else made
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise HpsearchError(f"{path.parent} is no exported model: it has no {path.name}") from None
+    except (OSError, ValueError) as error:
+        raise HpsearchError(f"{path} cannot be read: {error}") from error
+    return content

@@ -1,0 +1,58 @@
+"""The weights of a finished training, and an exported model's file of them: tensors only, no pickle."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
+
+from hpsearch.errors import HpsearchError
+from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
+
+_READABLE = 0o644
+"""safetensors lets nobody but the owner read its files."""
+_AVERAGED = "module."
+"""What stands before the names in the state of a moving average."""
+
+
+def load_trained(model: nn.Module, folder: Path, *, at_best: bool) -> int:
+    """Put a training's weights into a model: those of its best step, or of its end (averaged, where it averages).
+
+    Return the step that they are of. Errors: HpsearchError when they are missing, or belong to another model.
+    """
+    path = folder / (BEST if at_best else CHECKPOINT)
+    if not path.exists():
+        raise HpsearchError(f"{path} does not exist, so there are no weights")
+    content = load(path)
+    try:
+        model.load_state_dict(content["model"] if at_best else _final(content))
+        return int(content["step"] if at_best else content["progress"]["evaluations"][-1]["step"])
+    except (KeyError, IndexError, RuntimeError) as error:
+        raise HpsearchError(f"the weights in {path} do not fit the model: {error}") from error
+
+
+def _final(content: Mapping[str, Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
+    average = content["average"]
+    if not average:
+        return content["model"]
+    return {name.removeprefix(_AVERAGED): tensor for name, tensor in average.items() if name.startswith(_AVERAGED)}
+
+
+def write_weights(path: Path, model: nn.Module) -> None:
+    """Write the model's parameters and buffers as safetensors; weights that two parts share are written once."""
+    save_model(model, str(path))
+    path.chmod(_READABLE)
+
+
+def read_weights(path: Path, model: nn.Module) -> None:
+    """Put what `write_weights` wrote into a model. Errors: HpsearchError for a torn file or another model."""
+    try:
+        load_model(model, path)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise HpsearchError(f"the weights in {path} cannot be read: {error}") from error
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return how many numbers a model has that training could change."""
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,161 @@
+"""A finished training becomes a folder with weights, configuration and card, and comes back as the same model."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import hpsearch
+from hpsearch.compare.statistics.intervals import t_interval
+from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
+from hpsearch.experiment.reading import read_experiment
+from hpsearch.final.export import export_model
+from hpsearch.final.selection import Origin, read_origin, selection_of
+from hpsearch.final.source import find_source
+from hpsearch.runner import Options, run, train
+from hpsearch.study.road import run_study, with_options
+from tests.toy_spaces import toy_space
+from tests.toy_studies import toy_study
+
+HERE = Options(in_process=True)
+CONFIRM = "confirm: {seeds: 3}"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished toy study."""
+    home = tmp_path_factory.mktemp("study")
+    run_study(
+        toy_study(home, trials=2, seeds=3),
+        folder=home / "lines",
+        run_arm=with_options(HERE),
+        command="hpsearch study lines.yaml",
+    )
+    return home / "lines"
+
+
+def final_training(study: Path, folder: Path) -> Path:
+    """Train the winner of a study once more, as `hpsearch train --from` does."""
+    from hpsearch.loading import open_space
+
+    source = find_source(study)
+    origin = Origin("hpsearch train --params best", selection_of(source)).to_json()
+    train(open_space(source.folder), source.params, folder=folder, test=True, origin=origin, options=HERE)
+    return folder
+
+
+def test_a_final_training_comes_back_with_its_scores(study: Path, tmp_path: Path) -> None:
+    final = final_training(study, tmp_path / "final")
+    exported = export_model(final, tmp_path / "models" / "line")
+    trained = hpsearch.load_model(tmp_path / "models" / "line", home="/")
+    (replicate,) = read_experiment(final).replicates
+    assert trained.scores("test") == {"loss": replicate.scores["test/loss"]}
+    assert trained.scores("val") == {"loss": pytest.approx(replicate.value, rel=1e-6)}
+    assert not trained.model.training
+    assert trained.config.train.optimizer.kind == read_origin(final).selection.experiment  # type: ignore[union-attr]
+    assert trained.card["scores"] == {"test/loss": replicate.scores["test/loss"]} == exported.card.scores
+    assert {path.name for path in (tmp_path / "models" / "line").iterdir()} == {
+        *("model.safetensors", "config.json", "card.json", "card.md")
+    }
+
+
+def test_the_card_says_how_it_was_chosen_and_what_takes_away_from_it(study: Path, tmp_path: Path) -> None:
+    card = export_model(final_training(study, tmp_path / "final"), tmp_path / "line").card
+    assert card.selection is not None
+    arm = card.selection["study"]["arm"]
+    record = read_experiment(study / arm)
+    values = [each.scores["test/loss"] for each in record.replicates]
+    mean = sum(values) / 3
+    sd = (sum((value - mean) ** 2 for value in values) / 2) ** 0.5
+    score = card.selection["scores"]["test/loss"]
+    assert (score["n"], score["mean"], score["sd"]) == (3, pytest.approx(mean), pytest.approx(sd))
+    assert score["ci95"] == pytest.approx(t_interval(mean, sd / 3**0.5, 2))
+    assert card.selection["baselines"] == {"mean": {"test/loss": record.baselines[0].scores["test/loss"]}}
+    page = (tmp_path / "line" / "card.md").read_text()
+    order = ["Model details", "Intended use", "Metrics", "Evaluation data", "Training data", "Quantitative analyses"]
+    places = [page.index(f"\n## {title}\n") for title in [*order, "Caveats and recommendations"]]
+    assert places == sorted(places)
+    assert f"is the arm {arm} of the study lines" in page
+    assert "hpsearch study lines.yaml\nhpsearch train --params best\nhpsearch export" in page
+    assert "The best of several means is, on average, too good" in page
+    assert "With 3 replicates" in page
+    assert card.fingerprint in page
+    assert json.loads((tmp_path / "line" / "card.json").read_text())["selection"] == card.selection
+
+
+def test_the_origin_outlives_the_study(study: Path, tmp_path: Path) -> None:
+    final = final_training(study, tmp_path / "final")
+    before = export_model(final, tmp_path / "a").card
+    study.rename(study.with_name("gone"))
+    try:
+        after = export_model(final, tmp_path / "a2").card
+    finally:
+        study.with_name("gone").rename(study)
+    assert after.selection == before.selection
+    assert after.data == before.data
+
+
+def test_a_studys_arm_may_be_exported_as_it_stands(study: Path, tmp_path: Path) -> None:
+    card = export_model(study, tmp_path / "line").card
+    assert card.scores == {}  # the trial itself was not scored on the test split; its replicates were
+    assert any("Just these weights were not scored" in line for line in card.limits)
+
+
+def test_a_replicate_of_the_winner_may_be_named_and_no_other_run(tmp_path: Path) -> None:
+    run(toy_space(tmp_path, trials=3, more=CONFIRM), folder=tmp_path / "x", options=HERE)
+    record = read_experiment(tmp_path / "x")
+    chosen = record.replicates[1]
+    card = export_model(tmp_path / "x", tmp_path / "m", run=chosen.run).card
+    assert card.scores == chosen.scores
+    assert hpsearch.load_model(tmp_path / "m", home="/").scores() == {"loss": chosen.scores["test/loss"]}
+    assert record.best is not None
+    other = next(trial for trial in record.trials if trial.number != record.best.number)
+    with pytest.raises(UnknownNameError, match="unknown run of the winner"):
+        export_model(tmp_path / "x", tmp_path / "n", run=other.run)
+
+
+def test_weights_of_the_last_step_and_averaged_ones(tmp_path: Path) -> None:
+    path = tmp_path / "toy.yaml"
+    toy_space(tmp_path, trials=1)
+    text = path.read_text().replace("at: best", "at: last").replace("batch_size: 8", "batch_size: 8\n  ema: 0.5")
+    path.write_text(text + CONFIRM)
+    from hpsearch.loading import load_space
+
+    run(load_space(path), folder=tmp_path / "x", options=HERE)
+    replicate = read_experiment(tmp_path / "x").replicates[0]
+    export_model(tmp_path / "x", tmp_path / "m", run=replicate.run)
+    assert hpsearch.load_model(tmp_path / "m", home="/").scores() == {"loss": replicate.scores["test/loss"]}
+
+
+def test_a_given_configuration_is_not_called_searched(tmp_path: Path) -> None:
+    space = toy_space(tmp_path)
+    params = {"model.start": 0.5, "model.width": 3, "train.learning_rate": 0.1, "train.optimizer": "adamw"}
+    train(space, params, folder=tmp_path / "x", options=HERE)
+    card = export_model(tmp_path / "x", tmp_path / "m").card
+    assert card.selection is None
+    assert "The configuration was given, not searched." in (tmp_path / "m" / "card.md").read_text()
+
+
+def test_what_cannot_be_exported_or_loaded_is_told(tmp_path: Path) -> None:
+    run(toy_space(tmp_path, trials=1), folder=tmp_path / "x", options=HERE)
+    (tmp_path / "there").mkdir()
+    with pytest.raises(HpsearchError, match="does not write over a model"):
+        export_model(tmp_path / "x", tmp_path / "there")
+    with pytest.raises(ExperimentError, match="is not an experiment"):
+        export_model(tmp_path / "y", tmp_path / "m")
+    with pytest.raises(HpsearchError, match="is no exported model"):
+        hpsearch.load_model(tmp_path / "x")
+    export_model(tmp_path / "x", tmp_path / "m")
+    with pytest.raises(HpsearchError, match=r"code of its own.*home=FOLDER"):
+        hpsearch.load_model(tmp_path / "m")
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    (tmp_path / "m" / "config.json").write_text(json.dumps(config | {"version": 2}))
+    with pytest.raises(HpsearchError, match="has format 2"):
+        hpsearch.load_model(tmp_path / "m", home="/")
+
+
+def test_where_no_folder_can_be_made_is_told(tmp_path: Path) -> None:
+    run(toy_space(tmp_path, trials=1), folder=tmp_path / "x", options=HERE)
+    (tmp_path / "models").write_text("a file, where the models' folder should be")
+    with pytest.raises(HpsearchError, match="cannot be written"):
+        export_model(tmp_path / "x", tmp_path / "models" / "m")
