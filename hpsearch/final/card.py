@@ -9,13 +9,20 @@ from hpsearch.final.run import TrainedRun
 from hpsearch.final.selection import of_test
 from hpsearch.records import RunRecord
 from hpsearch.report.model_card import ModelCard
-from hpsearch.report.study import ONE_SEARCH, QUICK
 from hpsearch.report.wording import number, rule
 from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.task import Split, Splits
 
 FEW = 5
 """Below so many replicates an interval is told to be uncertain itself."""
+QUICK = (
+    "It comes from the quick form of a study: small models, few data and short trainings, so that it can be run in "
+    "minutes. At full size another model may win, with other scores."
+)
+ONE_SEARCH = (
+    "The search was run once. The intervals hold for this configuration on further seeds; that another search "
+    "would have found another one is not in them."
+)
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
