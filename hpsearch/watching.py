@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 
 from rich.console import Console, RenderableType
@@ -14,7 +15,7 @@ from hpsearch.experiment.layout import METRICS
 from hpsearch.experiment.lock import in_use
 from hpsearch.experiment.log import Event
 from hpsearch.experiment.reading import read_evidence, read_experiment, read_rate_decisions
-from hpsearch.health import Digest, Finding, Kind, Severity, Thresholds, digest, examine, examine_trial
+from hpsearch.health import Digest, Finding, Kind, Severity, Thresholds, digest, examine, examine_trial, exploded
 from hpsearch.records import ExperimentRecord, Goal, Monitor, Outcome, RunRecord
 from hpsearch.report.health import alarm
 from hpsearch.report.training_terminal import show_training
@@ -96,6 +97,7 @@ class Lookout:
         self._tell = tell
         self._read: dict[str, int] = {}
         """How many bytes of a run's metrics were looked at."""
+        self._norms: dict[str, list[float]] = {}
         self._told: set[tuple[str, Kind]] = set()
 
     def observe(self, event: Event) -> None:
@@ -112,12 +114,14 @@ class Lookout:
 
     def _explodes(self, run: str) -> bool:
         """Say whether the new rows hold too large a gradient norm."""
-        found = False
+        norms = self._norms.setdefault(run, [])
+        known = len(norms)
         for row, behind in read_lines(self._folder / run / METRICS, offset=self._read.get(run, 0)):
             norm = row.get("gradient_norm")
-            found = found or (isinstance(norm, int | float) and norm > Thresholds().exploding)
+            if isinstance(norm, int | float) and isfinite(norm):
+                norms.append(norm)
             self._read[run] = behind
-        return found
+        return any(index >= known for index in exploded(norms, Thresholds()))
 
     def _examine(self, run: RunRecord, kind: Kind) -> None:
         if (run.run, kind) in self._told:

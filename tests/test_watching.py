@@ -76,6 +76,17 @@ def test_a_lock_that_is_held_shows(growing: GrowingExperiment) -> None:
     assert not in_use(growing.folder)
 
 
+def test_large_gradients_that_stay_are_not_told(growing: GrowingExperiment) -> None:
+    told: list[str] = []
+    lookout = Lookout(growing.folder, metric="val/auc", goal=Goal.MAXIMIZE, unit="epoch", tell=told.append)
+    growing.observers.append(lookout)
+    growing.ask(run := trial_run(0), 0, {})
+    for step, norm in enumerate((80.0, 46.0, 65.0), start=1):
+        append_json_line(growing.folder / run / METRICS, {"step": step, "gradient_norm": norm})
+        growing.emit("report", run=run, step=step, metric=0.5, value=0.5, at=1, seconds=step)
+    assert told == []
+
+
 def test_exploding_gradients_and_a_divergence_are_told_at_once_and_once(growing: GrowingExperiment) -> None:
     told: list[str] = []
     lookout = Lookout(growing.folder, metric="val/auc", goal=Goal.MAXIMIZE, unit="epoch", tell=told.append)

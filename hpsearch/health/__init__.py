@@ -2,6 +2,7 @@
 
 from hpsearch.health.examination import Digest, digest, examine, examine_trial
 from hpsearch.health.findings import Finding, Kind, Severity
+from hpsearch.health.gradients import exploded
 from hpsearch.health.thresholds import Thresholds
 
-__all__ = ["Digest", "Finding", "Kind", "Severity", "Thresholds", "digest", "examine", "examine_trial"]
+__all__ = ["Digest", "Finding", "Kind", "Severity", "Thresholds", "digest", "examine", "examine_trial", "exploded"]

@@ -2,13 +2,26 @@
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hpsearch.health.curves import figure, read_curve
 from hpsearch.health.findings import Finding, Kind, Severity
 from hpsearch.health.recipes import advise
 from hpsearch.health.thresholds import Thresholds
 from hpsearch.records import Evidence
+
+
+def exploded(norms: Sequence[float], limits: Thresholds) -> list[int]:
+    """Return where norms are too large, both as such and beside what they were at first; the first one never is."""
+    return [index for index in range(1, len(norms)) if norms[index] > _limit(norms, index, limits)]
+
+
+def _limit(norms: Sequence[float], index: int, limits: Thresholds) -> float:
+    return max(limits.exploding, limits.growth * _at_first(norms, index, limits))
+
+
+def _at_first(norms: Sequence[float], index: int, limits: Thresholds) -> float:
+    return statistics.median(norms[: min(index, limits.early)])
 
 
 def check_norms(evidence: Evidence, limits: Thresholds, unit: str) -> Iterator[Finding]:
@@ -18,17 +31,18 @@ def check_norms(evidence: Evidence, limits: Thresholds, unit: str) -> Iterator[F
     if mean is None or largest is None:
         return
     trial, middle = evidence.run.number, statistics.median(mean.values)
-    over = [index for index, value in enumerate(largest.values) if value > limits.exploding]
+    over = exploded(largest.values, limits)
     under = [index for index, value in enumerate(mean.values) if value < limits.vanishing]
     if over:
-        often = any(value > limits.exploding for value in mean.values)
+        often = bool(exploded(mean.values, limits))
         peak = max(over, key=lambda index: largest.values[index])
+        limit, first = _limit(largest.values, peak, limits), _at_first(largest.values, peak, limits)
         yield Finding(
             Kind.EXPLODING_GRADIENTS,
             Severity.WARNING if often else Severity.NOTE,
             trial,
-            f"the gradient norm rose above {figure(limits.exploding)} at {len(over)} of {len(largest)} evaluations, "
-            f"to {figure(largest.values[peak])} at {unit} {largest.steps[peak]}",
+            f"the gradient norm rose above {figure(limit)} at {len(over)} of {len(largest)} evaluations, "
+            f"to {figure(largest.values[peak])} at {unit} {largest.steps[peak]}; at first it was {figure(first)}",
             step=largest.steps[over[0]],
             advice=advise(Kind.EXPLODING_GRADIENTS, evidence.config),
         )
@@ -48,7 +62,7 @@ def check_norms(evidence: Evidence, limits: Thresholds, unit: str) -> Iterator[F
             Severity.NOTE,
             trial,
             f"half of the gradient norms are {'above' if middle > limits.healthy_high else 'below'} {figure(middle)}; "
-            f"usual are {figure(limits.healthy_low)} to {figure(limits.healthy_high)}",
+            f"usual are {figure(limits.healthy_low)} to {figure(limits.healthy_high)}, more of a loss that is a sum",
         )
 
 
