@@ -111,7 +111,7 @@ def _aim(space: Space, folder: Path, manner: Manner) -> Aim:
         title=folder.name,
         unit=unit,
         length=lambda params: _length(space, params, unit),
-        replicates=confirm.top * confirm.seeds if confirm else None,
+        replicates=confirm.top * confirm.count if confirm else None,
         workers=workers,
         time=space.search.time,
     )

@@ -7,13 +7,20 @@ from hpsearch.engines.shelf import ENGINES
 from hpsearch.errors import UnknownNameError
 from hpsearch.experiment.layout import SPACE
 from hpsearch.experiment.reading import read_resolved
-from hpsearch.families.loading import load_face
+from hpsearch.families.loading import family_names, load_face
 from hpsearch.space import Space, Study, read_space, read_study, space_from_resolved
+from hpsearch.space.folding import divides
 
 
 def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()) -> Space:
     """Read and check a space file. Errors: SpaceError with every mistake; UnknownNameError for the engine."""
-    space = read_space(path, lambda family, file: load_face(family, file.parent), overrides=overrides, quick=quick)
+    space = read_space(
+        path,
+        lambda family, file: load_face(family, file.parent),
+        overrides=overrides,
+        quick=quick,
+        with_folds=families_with_folds,
+    )
     if space.search.engine not in ENGINES:
         raise UnknownNameError("engine", space.search.engine, ENGINES)
     return space
@@ -21,11 +28,18 @@ def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()
 
 def load_study(path: Path, *, quick: bool = False) -> Study:
     """Read and check a study file with its spaces. Errors: as for `load_space`."""
-    study = read_study(path, lambda family, file: load_face(family, file.parent), quick=quick)
+    study = read_study(
+        path, lambda family, file: load_face(family, file.parent), quick=quick, with_folds=families_with_folds
+    )
     for arm in study.searched:
         if arm.space.search.engine not in ENGINES:
             raise UnknownNameError("engine", arm.space.search.engine, ENGINES)
     return study
+
+
+def families_with_folds() -> list[str]:
+    """Return the names of the families on the shelf that divide their data into folds."""
+    return [name for name in family_names() if divides(load_face(name, Path()).Config)]
 
 
 def open_space(folder: Path, *, overrides: Sequence[str] = ()) -> Space:

@@ -25,7 +25,7 @@ from hpsearch.training.devices import resolve_device
 from hpsearch.training.loop import fit
 from hpsearch.training.results import Evaluation, FitResult
 from hpsearch.training.scoring import evaluate_split
-from hpsearch.training.task import Dataset, Split, Splits, Task
+from hpsearch.training.task import Dataset, Split, Splits, Task, examples_in
 from hpsearch.training.team import ALONE, Team, joined
 
 _OUTCOME_OF = {
@@ -111,7 +111,9 @@ class FamilyObjective:
     ) -> Ended:
         splits = self._data(configs[0], job).view(sealed=job.replicate is None and not job.baselines)
         if job.baselines:
-            return Ended(Outcome.COMPLETE, scores=self._baseline_scores(configs[0], splits) if team.leads else {})
+            if not team.leads:
+                return Ended(Outcome.COMPLETE)
+            return Ended(Outcome.COMPLETE, scores=self._baseline_scores(configs[0], splits), sizes=_sizes(splits))
         ends = [change["step"] for change in job.changes]
         number = team.led(lambda: bisect_right(ends, reached_step(self._folder / job.run) if ends else 0))
         task = self._family.task(configs[number], splits)
@@ -127,14 +129,16 @@ class FamilyObjective:
             task = self._family.task(configs[number], splits)
         outcome = _OUTCOME_OF[result.decision]
         scores: Metrics = {}
+        sizes: Mapping[str, int] = {}
         if outcome is Outcome.COMPLETE and team.leads:
             if self._at_best:
                 load_weights(result.model, self._folder / job.run / BEST)
             self._write_artifacts(task, job, result.model)
             if job.replicate is not None:
                 scores = self._test_scores(task, splits, configs[number], result.model)
+                sizes = _sizes(splits)
         reason = "stopped early: no further gain" if result.stopped_early else None
-        return Ended(outcome, reason, seconds=result.seconds, scores=scores)
+        return Ended(outcome, reason, seconds=result.seconds, scores=scores, sizes=sizes)
 
     def _fit(
         self, job: Job, task: Task, splits: Splits, configs: Sequence[Any], stretch: _Stretch, team: Team
@@ -208,6 +212,11 @@ class FamilyObjective:
             for method, scores in self._family.baselines(config, splits, split).items()
             for name, value in scores.items()
         }
+
+
+def _sizes(splits: Splits) -> dict[str, int]:
+    """Return how many examples a score on the test split rests on."""
+    return {f"{split}_size": examples_in(splits[split]) for split in ("train", "test")}
 
 
 def _as_report(evaluation: Evaluation) -> Report:

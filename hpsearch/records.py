@@ -69,12 +69,25 @@ class Change:
     params: Params
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Fold:
+    """What a training was tested on: fold `fold` of `folds` in the `repeat`-th division of the data, all from 0."""
+
+    folds: int
+    repeat: int
+    fold: int
+
+    def __str__(self) -> str:
+        return f"fold {self.fold}/{self.folds} of repeat {self.repeat}"
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """One training as the experiment's log tells it: a trial of the search or a replicate of a confirmation.
 
     `value` is the objective by the space's rule and `step` the step at which it was taken; `seconds` is training time
-    over all attempts. `history` holds (step, value reported to the search). `scores` holds a replicate's test metrics.
+    over all attempts. `history` holds (step, value reported to the search). `scores` holds a replicate's test metrics,
+    `fold` what it was tested on where that is a fold; `train_size` and `test_size` are its examples.
     A run that went on as a copy of another has that one's history, seed and `changes` up to then: they belong to its
     weights. Its `params` are the newest.
     """
@@ -92,6 +105,9 @@ class RunRecord:
     history: tuple[tuple[int, float], ...] = ()
     scores: Metrics = field(default_factory=dict)
     replicate: int | None = None
+    fold: Fold | None = None
+    train_size: int | None = None
+    test_size: int | None = None
     changes: tuple[Change, ...] = ()
 
 
@@ -112,10 +128,21 @@ class Evidence:
 
 @dataclass(frozen=True)
 class BaselineRecord:
-    """A classical method's scores on the same data: `val/...` and `test/...`."""
+    """A classical method's scores on the same data: `val/...` and `test/...`; on a fold, if it learned from the others.
+
+    `train_size` and `test_size` are examples, where they were noted.
+    """
 
     name: str
     scores: Metrics
+    fold: Fold | None = None
+    train_size: int | None = None
+    test_size: int | None = None
+
+    @property
+    def title(self) -> str:
+        """The name, with the fold if there is one."""
+        return self.name if self.fold is None else f"{self.name}, {self.fold}"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ The one place where space, engine, family, experiment and tracker meet. The comm
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from hpsearch.experiment.layout import LOG, ORIGIN, is_experiment
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Event, Log
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.loading import open_space
+from hpsearch.loading import families_with_folds, open_space
 from hpsearch.records import ExperimentRecord, Params
 from hpsearch.session import Session, take_up
-from hpsearch.space import Space, only
+from hpsearch.space import Space, confirmation, only
+from hpsearch.space.folding import fold_refusal
 from hpsearch.tracking import NoTracker, Tracker
 
 ROOT = "experiments"
@@ -82,20 +83,32 @@ def run(space: Space, *, folder: str | Path, options: Options = Options()) -> Fi
             if why is Why.FINISHED:
                 session.require_result()
             if space.confirm is not None and options.confirm:
-                why = session.confirm(top=space.confirm.top, seeds=space.confirm.seeds, otherwise=why)
+                why = session.confirm(space.confirm, otherwise=why)
         session.end(why)
     return Finished(read_experiment(folder), why, exhausted, outcome["mirrored"])
 
 
-def confirm(folder: str | Path, *, top: int = 1, seeds: int = 5, options: Options = Options()) -> Finished:
-    """Train the best `top` configurations of an experiment on `seeds` fresh seeds and score them on the test split.
+def confirm(
+    folder: str | Path,
+    *,
+    top: int = 1,
+    seeds: int | None = None,
+    folds: int | None = None,
+    repeats: int | None = None,
+    options: Options = Options(),
+) -> Finished:
+    """Train the best `top` configurations of an experiment again, and score them on the test split.
 
-    Replicates that are finished are not trained again. Errors: as for `run`.
+    On `seeds` fresh seeds, 5 by default, or on `folds` of the data, divided anew `repeats` times. Replicates that are
+    finished are not trained again. Errors: as for `run`; HpsearchError for seeds and folds, or a family without folds.
     """
-    folder = Path(folder)
-    with _explaining_full_disks(), _session(open_space(folder), folder, options, changes=False) as (session, outcome):
+    folder, wanted = Path(folder), confirmation(top=top, seeds=seeds, folds=folds, repeats=repeats)
+    space = replace(open_space(folder), confirm=wanted)
+    if refusal := fold_refusal(space, families_with_folds):
+        raise HpsearchError(refusal)
+    with _explaining_full_disks(), _session(space, folder, options, changes=False) as (session, outcome):
         session.require_result()
-        why = session.confirm(top=top, seeds=seeds, otherwise=Why.FINISHED)
+        why = session.confirm(wanted, otherwise=Why.FINISHED)
         session.end(why)
     return Finished(read_experiment(folder), why, mirrored=outcome["mirrored"])
 
@@ -162,7 +175,7 @@ def _session(
         tracker = options.make_tracker(folder)
         observers = [*options.observers, _Notifier(tracker)]
         spec = objective_spec(space, folder)
-        replicates = space.confirm.top * space.confirm.seeds if space.confirm else 1
+        replicates = space.confirm.top * space.confirm.count if space.confirm else 1
         bench = Bench(
             folder,
             log,

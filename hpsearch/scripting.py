@@ -49,18 +49,23 @@ def confirm(
     experiment: str | Path,
     *,
     top: int = 1,
-    seeds: int = 5,
+    seeds: int | None = None,
+    folds: int | None = None,
+    repeats: int | None = None,
     in_process: bool = False,
     address: str | None = None,
     mlflow: bool = True,
     track: str = "mlflow",
     quiet: bool = False,
 ) -> OpenedExperiment:
-    """Train an experiment's best configurations on fresh seeds and score the test split; as `hpsearch confirm`."""
+    """Train an experiment's best configurations again and score them on the test split; as `hpsearch confirm`.
+
+    On `seeds` fresh seeds, 5 by default, or on `folds` of the data, divided anew `repeats` times.
+    """
     folder = Path(experiment)
     manner = Manner(in_process, Cluster(address), mlflow=mlflow, quiet=quiet, track=track)
     attended(
-        lambda options: runner.confirm(folder, top=top, seeds=seeds, options=options),
+        lambda options: runner.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options),
         open_space(folder),
         folder,
         manner,

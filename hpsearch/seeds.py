@@ -41,3 +41,22 @@ class Seeds(Settings):
             augmentation=derive_seed(experiment_seed, "replicate augmentation", replicate),
             split=derive_seed(experiment_seed, "split"),
         )
+
+    @classmethod
+    def for_fold(cls, experiment_seed: int, *, repeat: int, fold: int, folds: int) -> "Seeds":
+        """Vary everything: each training has fresh seeds, each repeat another validation part beside its other folds.
+
+        They are the same for every configuration and every experiment of this seed: paired by repeat and fold.
+        """
+        place = (folds, repeat, fold)
+        return cls(
+            initialisation=derive_seed(experiment_seed, "fold", *place),
+            order=derive_seed(experiment_seed, "fold order", *place),
+            augmentation=derive_seed(experiment_seed, "fold augmentation", *place),
+            split=derive_seed(experiment_seed, "fold split", repeat),
+        )
+
+
+def division_seed(experiment_seed: int, repeat: int) -> int:
+    """Return the seed of the `repeat`-th division of the data into folds."""
+    return derive_seed(experiment_seed, "folds", repeat)

@@ -1,6 +1,5 @@
 """One session of an experiment: earlier sessions are taken up, the search goes on, winners are confirmed."""
 
-import json
 import random
 import time
 import uuid
@@ -9,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hpsearch.confirmation import jobs_of
 from hpsearch.engines import Job
 from hpsearch.engines.coordinator import Why
 from hpsearch.engines.engine import Engine
-from hpsearch.engines.ledger import Observer
+from hpsearch.engines.ledger import Observer, stored_job
 from hpsearch.engines.progress import progress_of
 from hpsearch.errors import ExperimentError, SearchFailedError
 from hpsearch.experiment.files import copy_atomically, remove_leftovers, write_atomically, write_json
 from hpsearch.experiment.layout import (
-    BASELINES_RUN,
     BEST,
     CHECKPOINT,
     CONFIG,
@@ -33,9 +32,8 @@ from hpsearch.experiment.layout import (
 from hpsearch.experiment.log import Event, Log, read_log
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import read_experiment, read_resolved
-from hpsearch.records import RunRecord
 from hpsearch.seeds import Seeds
-from hpsearch.space import Space, differences
+from hpsearch.space import Confirm, Space, differences
 from hpsearch.training.settings import TrainSettings
 
 _BUDGET = (
@@ -118,19 +116,13 @@ def _sorted_out(space: Space, folder: Path, events: Sequence[Event]) -> tuple[di
 def _misfit(space: Space, folder: Path, run: str, asked: Mapping[str, Any]) -> str | None:
     if not (folder / run / CONFIG).is_file():
         return f"its {CONFIG} is missing"
-    stretches = _stored_job(folder, run).stretches
+    stretches = stored_job(folder, run).stretches
     for params in (asked, *(params for params, _ in stretches)):
         wrong = space.check_params(params)
         if wrong:
             return wrong[0]
     same = all(space.config(params).model_dump(mode="json") == config for params, config in stretches)
     return None if same else "a fixed setting has changed"
-
-
-def _stored_job(folder: Path, run: str) -> Job:
-    content = json.loads((folder / run / CONFIG).read_text(encoding="utf-8"))
-    content.pop("version")
-    return Job(**content)
 
 
 class Session:
@@ -160,7 +152,7 @@ class Session:
         """Run the search; earlier trials that fit the space are kept, the others are left out from now on."""
         fitting = self._fitting()
         trials = [event for event in self.log.events if event["event"] == "ask" and event["run"].startswith("trials/")]
-        unfinished = [_stored_job(self.folder, run) for run in fitting if not self._progress[run].ended]
+        unfinished = [stored_job(self.folder, run) for run in fitting if not self._progress[run].ended]
         if len(trials) >= self.space.search.trials and not unfinished:
             return Why.FINISHED, False
         return self._engine.search(
@@ -193,9 +185,15 @@ class Session:
             reasons = sorted({f"{trial.outcome}: {trial.reason}" for trial in record.trials if trial.outcome})
             raise SearchFailedError("; ".join(["no trial came to a result", *reasons]))
 
-    def confirm(self, *, top: int, seeds: int, otherwise: Why) -> Why:
-        """Train the winners on fresh seeds; return INTERRUPTED if that was cut short, else `otherwise`."""
-        jobs = self._confirm_jobs(top, seeds)
+    def confirm(self, confirm: Confirm, *, otherwise: Why) -> Why:
+        """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
+        jobs = jobs_of(
+            confirm,
+            read_experiment(self.folder).ranked[: confirm.top],
+            folder=self.folder,
+            experiment_seed=self.space.search.seed,
+            progress=progress_of(read_log(self.folder / LOG)),
+        )
         return self._train(jobs, otherwise)
 
     def _train(self, jobs: Sequence[Job], otherwise: Why) -> Why:
@@ -204,7 +202,7 @@ class Session:
 
     def score_test(self, *, otherwise: Why) -> Why:
         """Score the only trial's weights on the test split, as a replicate that has its seeds and its checkpoint."""
-        trained = _stored_job(self.folder, trial_run(0))
+        trained = stored_job(self.folder, trial_run(0))
         job = replace(trained, run=replicate_run(0, 0), replicate=0)
         known = progress_of(self.log.events)
         if job.run in known and known[job.run].ended:
@@ -217,27 +215,3 @@ class Session:
     def end(self, why: Why) -> None:
         """Close the session in the log."""
         self.log.append("end", durable=True, why=why.value)
-
-    def _confirm_jobs(self, top: int, seeds: int) -> list[Job]:
-        record = read_experiment(self.folder)
-        winners = record.ranked[:top]
-        jobs = [self._replicate(winner, index) for winner in winners for index in range(seeds)]
-        progress = progress_of(read_log(self.folder / LOG))
-        missing = [job for job in jobs if job.run not in progress or not progress[job.run].ended]
-        baselines = [run for name, run in progress.items() if name.startswith(f"{BASELINES_RUN}/")]
-        if winners and not (baselines and all(run.ended for run in baselines)):
-            job = self._replicate(winners[0], 0)
-            missing.append(Job(BASELINES_RUN, winners[0].number, {}, job.config, job.seeds, baselines=True))
-        return missing
-
-    def _replicate(self, winner: RunRecord, index: int) -> Job:
-        trained = _stored_job(self.folder, winner.run)
-        return Job(
-            run=replicate_run(winner.number, index),
-            number=winner.number,
-            params=trained.params,
-            config=trained.config,
-            seeds=Seeds.for_replicate(self.space.search.seed, index).model_dump(),
-            replicate=index,
-            changes=trained.changes,
-        )

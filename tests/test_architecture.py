@@ -34,8 +34,9 @@ MAY_IMPORT = {
     # where the parts meet, from the workers' end to the user's
     "objective": "records seeds reads experiment engines families training report",
     "command_objective": "records errors experiment engines families",
+    "confirmation": "records seeds space experiment engines",
     "loading": "errors experiment space engines families",
-    "session": "errors records seeds space experiment engines training",
+    "session": "errors seeds space experiment engines training confirmation",
     "runner": "errors records space experiment engines tracking loading session",
     "display": "watching space experiment engines report progress session runner",
     "probing": "errors seeds space families training",

@@ -117,7 +117,9 @@ def train(
 def confirm(
     experiment: ExperimentArgument,
     top: Annotated[int, typer.Option(min=1, help="How many of the best configurations.")] = 1,
-    seeds: Annotated[int, typer.Option(min=1, help="Fresh seeds for each.")] = 5,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Fresh seeds for each; 5 by default.")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Instead of seeds, folds of the data to test on.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="How often to divide the data into folds anew.")] = None,
     address: AddressOption = None,
     verbose: VerboseOption = False,
     in_process: Annotated[bool, typer.Option(help="In this process, for a debugger.")] = False,
@@ -127,7 +129,7 @@ def confirm(
     quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
-    """Train an experiment's winners on fresh seeds and score them on the test split."""
+    """Train an experiment's winners on fresh seeds, or on folds of the data, and score them on the test split."""
     from hpsearch import runner
     from hpsearch.display import Manner, displayed
     from hpsearch.engines.bench import Cluster
@@ -137,5 +139,10 @@ def confirm(
     space = open_space(folder)
     manner = Manner(in_process, Cluster(address, verbose), True, mlflow, tracking_uri, quiet, json, track)
     raise typer.Exit(
-        displayed(lambda options: runner.confirm(folder, top=top, seeds=seeds, options=options), space, folder, manner)
+        displayed(
+            lambda options: runner.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options),
+            space,
+            folder,
+            manner,
+        )
     )

@@ -21,7 +21,8 @@ class Job:
     """One training for a worker. `run` is its folder relative to the experiment's; everything in it fits into JSON.
 
     It starts with `params`, their `config` and the `seeds`. Each of its `changes` has a `step`, `params` and `config`:
-    from that reported step on the training goes on with them.
+    from that reported step on the training goes on with them. A replicate on a fold says which by the fields of
+    `records.Fold`; its `config` has the same in `data.folds`.
     """
 
     run: str
@@ -30,6 +31,7 @@ class Job:
     config: Mapping[str, Any]
     seeds: Mapping[str, int]
     replicate: int | None = None
+    fold: Mapping[str, int] | None = None
     baselines: bool = False
     changes: Sequence[Mapping[str, Any]] = ()
 
@@ -66,6 +68,7 @@ class Ended:
     """What a worker says at the end of a job. Without an outcome it can go on from its checkpoint.
 
     It was paused then; or, if there is a `reason`, there is an obstacle that stops every other job too: a full disk.
+    `sizes` are `train_size` and `test_size`, the examples behind test scores.
     """
 
     outcome: Outcome | None
@@ -73,6 +76,7 @@ class Ended:
     details: str | None = None
     seconds: float | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 Reporter = Callable[[Report], Decision]

@@ -136,12 +136,14 @@ class Coordinator:
             self._asked_source.paused(job)
             return
         if job.baselines:
-            self._ledger.baselines(job, ended.scores, seconds=ended.seconds or 0.0)
+            self._ledger.baselines(job, ended.scores, seconds=ended.seconds or 0.0, sizes=ended.sizes)
             self._asked_source.ended(job, ended.outcome, None, ended.reason)
         elif ended.outcome is Outcome.COMPLETE and self._ledger.progress(job).value is None:
             self._finish(job, Outcome.FAILED, f"the training ended without reporting {self._ledger.metric}")
         else:
-            self._finish(job, ended.outcome, ended.reason, seconds=ended.seconds, scores=ended.scores)
+            self._finish(
+                job, ended.outcome, ended.reason, seconds=ended.seconds, scores=ended.scores, sizes=ended.sizes
+            )
 
     def _finish(
         self,
@@ -151,8 +153,9 @@ class Coordinator:
         *,
         seconds: float | None = None,
         scores: Mapping[str, float] = MappingProxyType({}),
+        sizes: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        self._ledger.outcome(job, outcome, reason, seconds=seconds, scores=scores)
+        self._ledger.outcome(job, outcome, reason, seconds=seconds, scores=scores, sizes=sizes)
         self._asked_source.ended(job, outcome, self._ledger.progress(job).value, reason)
 
     def lost(self, job: Job, reason: str) -> None:

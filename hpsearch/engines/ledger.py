@@ -1,5 +1,6 @@
 """What the coordinator writes (the log, every run's configuration and metrics) and what it knows from it."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,6 +88,7 @@ class Ledger:
 
     def _ask(self, job: Job, run: str, *, rejected: int = 0) -> None:
         fields: dict[str, Any] = {} if job.replicate is None else {"replicate": job.replicate}
+        fields |= job.fold or {}
         fields |= {"params": dict(job.params), "seed": job.seeds["initialisation"], "rejected": rejected}
         self._emit("ask", durable=True, run=run, number=job.number, **fields)
 
@@ -119,15 +121,22 @@ class Ledger:
         self._emit("lost", durable=True, run=job.run, attempt=self._progress[job.run].attempts, reason=reason)
 
     def outcome(
-        self, job: Job, outcome: Outcome, reason: str | None, *, seconds: float | None, scores: Mapping[str, float]
+        self,
+        job: Job,
+        outcome: Outcome,
+        reason: str | None,
+        *,
+        seconds: float | None,
+        scores: Mapping[str, float],
+        sizes: Mapping[str, int],
     ) -> None:
         """Write a run's ending down; `seconds` of training are those of the last report unless known better."""
         progress = self._progress[job.run]
         progress.ended = True
         spent = progress.seconds if seconds is None else seconds
-        self._outcome(job.run, outcome, progress, reason=reason, seconds=spent, scores=scores)
+        self._outcome(job.run, outcome, progress, reason=reason, seconds=spent, scores=scores, sizes=sizes)
 
-    def baselines(self, job: Job, scores: Mapping[str, float], *, seconds: float) -> None:
+    def baselines(self, job: Job, scores: Mapping[str, float], *, seconds: float, sizes: Mapping[str, int]) -> None:
         """Give every method of a baselines job, whose scores are named `method:split/metric`, a run of its own."""
         methods = {f"{job.run}/{name.partition(':')[0]}": f"{name.partition(':')[0]}:" for name in sorted(scores)}
         missing = [run for run in methods if run not in self._progress or not self._progress[run].ended]
@@ -136,7 +145,7 @@ class Ledger:
         for run in missing:
             prefix = methods[run]
             own = {name.removeprefix(prefix): value for name, value in scores.items() if name.startswith(prefix)}
-            self._outcome(run, Outcome.COMPLETE, RunProgress(), reason=None, seconds=seconds, scores=own)
+            self._outcome(run, Outcome.COMPLETE, RunProgress(), reason=None, seconds=seconds, scores=own, sizes=sizes)
 
     def _outcome(
         self,
@@ -147,6 +156,14 @@ class Ledger:
         reason: str | None,
         seconds: float,
         scores: Mapping[str, float],
+        sizes: Mapping[str, int],
     ) -> None:
-        fields = {"value": progress.value, "step": progress.step, "reason": reason, "scores": dict(scores)}
+        fields = {"value": progress.value, "step": progress.step, "reason": reason, "scores": dict(scores), **sizes}
         self._emit("outcome", durable=True, run=run, outcome=outcome.value, seconds=round(seconds, 3), **fields)
+
+
+def stored_job(folder: Path, run: str) -> Job:
+    """Return the job of a run of the experiment in `folder`, as it was written down."""
+    content = json.loads((folder / run / CONFIG).read_text(encoding="utf-8"))
+    content.pop("version")
+    return Job(**content)

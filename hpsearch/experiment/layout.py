@@ -10,7 +10,10 @@ experiments/<name>/
                       unread.json: searched settings that the training never read, if any
                       rate_decisions.jsonl under the schedules plateau and adaptive
   origin.json         only of a final training: whose winner it trains, how that was chosen, the command
-  confirm/0007/seed-002/      the same for a replicate
+  confirm/0007/seed-002/      the same for a replicate on a fresh seed
+  confirm/0007/repeat-0-fold-3-of-5/      and for one that is tested on fold 3 (of 0 to 4) of the first division in five
+  confirm/baselines/          config.json: with which settings the classical methods were scored; in it a folder
+                              repeat-0-fold-3-of-5/ with the same for each fold
 experiments/<study>/
   study.json          the plan of a study and its history, see study/plan_file.py; study.lock: held while it is written
   result.json         its answer, when there is one; tracking.json, tracking.lock as in an experiment
@@ -18,7 +21,10 @@ experiments/<study>/
 experiments/mlflow.db, experiments/mlartifacts/, experiments/mlflow.lock (held while the database is made)
 """
 
+import re
 from pathlib import Path
+
+from hpsearch.records import Fold
 
 FORMAT_VERSION = 1
 SPACE = "space.yaml"
@@ -50,13 +56,35 @@ def trial_run(number: int) -> str:
     return f"trials/{number:04d}"
 
 
-def replicate_run(number: int, replicate: int) -> str:
-    """Return the run name of a replicate of trial `number`."""
-    return f"confirm/{number:04d}/seed-{replicate:03d}"
+def replicate_run(number: int, replicate: int | Fold) -> str:
+    """Return the run name of a replicate of trial `number`, on a fresh seed or on a fold."""
+    name = fold_name(replicate) if isinstance(replicate, Fold) else f"seed-{replicate:03d}"
+    return f"confirm/{number:04d}/{name}"
 
 
 BASELINES_RUN = "confirm/baselines"
-"""Below it each of the family's classical methods is a run of its own, such as `confirm/baselines/sloreta`."""
+"""Below it each of the family's classical methods is a run of its own, such as `confirm/baselines/sloreta`; those on a
+fold are one folder further down."""
+
+
+def baselines_run(fold: Fold | None) -> str:
+    """Return the folder of the runs of the classical methods, on a fold or on the split of the search."""
+    return BASELINES_RUN if fold is None else f"{BASELINES_RUN}/{fold_name(fold)}"
+
+
+def baseline_of(run: str) -> tuple[str, str]:
+    """Return the folder and the method of a baseline's run; a method's name may have slashes in it."""
+    rest = run.removeprefix(f"{BASELINES_RUN}/")
+    first, _, behind = rest.partition("/")
+    return (f"{BASELINES_RUN}/{first}", behind) if behind and _FOLD.fullmatch(first) else (BASELINES_RUN, rest)
+
+
+def fold_name(fold: Fold) -> str:
+    """Return the name of a fold's folder."""
+    return f"repeat-{fold.repeat}-fold-{fold.fold}-of-{fold.folds}"
+
+
+_FOLD = re.compile(r"repeat-\d+-fold-\d+-of-\d+")
 
 
 def is_experiment(folder: Path) -> bool:

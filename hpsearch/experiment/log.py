@@ -3,7 +3,8 @@
 event     fields besides `time` (Unix seconds) and `elapsed` (seconds of running, over all sessions)
 session   version, host                            a coordinator took the experiment up
 ask       run, number, params, seed, rejected,     a configuration was decided on; `rejected` counts the sampler's
-          [replicate]                              answers before this one that the space forbids
+          [replicate,                              answers before this one that the space forbids; a replicate on a
+          folds, repeat, fold]                     fold says which: fold 0 to folds - 1 of the repeat-th division
 begin     run, attempt                             a worker takes it up, from its checkpoint if there is one
 report    run, step, metric, value, at, seconds,   the metric at a step; the objective by the rule, and its step;
           [final]                                  `final` when no other report follows
@@ -11,11 +12,13 @@ exploit   run, number, step, donor, params         the run goes on as a copy of 
                                                    files were copied and its configuration rewritten before
 lost      run, attempt, reason                     its process died; it will be taken up again
 outcome   run, outcome, value, step, reason,       it ended; `scores` are a replicate's or a baseline's
-          seconds, scores
+          seconds, scores, [train_size,            and these the examples behind them
+          test_size]
 drop      run, reason                              a changed space has no place for this trial
 end       why                                      the session ended: finished, interrupted, time or failed
 
-`run` is the run's folder in the experiment: `trials/0007`, `confirm/0007/seed-002`, `confirm/baselines/sloreta`.
+`run` is the run's folder in the experiment, see layout.py: `trials/0007`, `confirm/0007/seed-002`,
+`confirm/0007/repeat-0-fold-3-of-5`, `confirm/baselines/sloreta`.
 Non-finite numbers are the strings "nan", "inf" and "-inf" in the file, and floats in the events that are read from it.
 """
 

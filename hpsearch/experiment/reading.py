@@ -1,7 +1,7 @@
 """Reading a finished or running experiment back from its folder."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,14 @@ from hpsearch.experiment.layout import (
     RATE_DECISIONS,
     RESOLVED,
     UNREAD,
+    baseline_of,
     is_experiment,
     is_study,
 )
-from hpsearch.experiment.run_builder import RunBuilder, decoded_scores
-from hpsearch.records import BaselineRecord, Evidence, ExperimentRecord, Goal, Monitor, RunRecord
+from hpsearch.experiment.run_builder import RunBuilder
+from hpsearch.records import BaselineRecord, Evidence, ExperimentRecord, Fold, Goal, Monitor, RunRecord
+
+_NO_FOLD = Fold(0, 0, 0)
 
 
 def read_resolved(folder: Path) -> dict[str, Any]:
@@ -53,15 +56,14 @@ def read_experiment(folder: Path) -> ExperimentRecord:
     """Return the record of an experiment; a torn end of its log is left out and named in the warnings."""
     resolved = read_resolved(folder)
     runs: dict[str, RunBuilder] = {}
-    baselines: list[BaselineRecord] = []
+    baselines: dict[str, RunBuilder] = {}
     elapsed, dropped, count, behind = 0.0, set[int](), 0, 0
     for event, behind in read_lines(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
         count += 1
         elapsed = max(elapsed, event["elapsed"])
         run = event.get("run", "")
         if run.startswith(f"{BASELINES_RUN}/"):
-            if event["event"] == "outcome":
-                baselines.append(BaselineRecord(run.removeprefix(f"{BASELINES_RUN}/"), decoded_scores(event)))
+            baselines.setdefault(run, RunBuilder()).add(event)
         elif event["event"] == "drop":
             dropped.add(runs.pop(run).number)
         elif event["event"] == "exploit":
@@ -83,7 +85,7 @@ def read_experiment(folder: Path) -> ExperimentRecord:
         replicates=_sorted(
             record for record in records if record.replicate is not None and record.number not in dropped
         ),
-        baselines=tuple(baselines),
+        baselines=tuple(_baselines(builder.record() for builder in baselines.values())),
         unit=resolved.get("unit", "epoch"),
         elapsed=elapsed,
         warnings=tuple(_warnings(folder / LOG, len(dropped), count, behind)),
@@ -91,7 +93,14 @@ def read_experiment(folder: Path) -> ExperimentRecord:
 
 
 def _sorted(records: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
-    return tuple(sorted(records, key=lambda record: (record.number, record.replicate or 0)))
+    """Order by trial; replicates on seeds before those on folds."""
+    return tuple(sorted(records, key=lambda record: (record.number, record.fold or _NO_FOLD, record.replicate or 0)))
+
+
+def _baselines(runs: Iterable[RunRecord]) -> Iterator[BaselineRecord]:
+    for run in runs:
+        if run.outcome is not None:
+            yield BaselineRecord(baseline_of(run.run)[1], run.scores, run.fold, run.train_size, run.test_size)
 
 
 def _warnings(log: Path, dropped: int, lines: int, behind: int) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from hpsearch.experiment.files import decode_number
 from hpsearch.experiment.log import Event
-from hpsearch.records import Change, Metrics, Outcome, Params, RunRecord
+from hpsearch.records import Change, Fold, Metrics, Outcome, Params, RunRecord
 
 
 class RunBuilder:
@@ -17,6 +17,7 @@ class RunBuilder:
         self.params: Params = {}
         self.seed = 0
         self.replicate: int | None = None
+        self.fold: Fold | None = None
         self.attempts = 0
         self._forget()
 
@@ -29,6 +30,8 @@ class RunBuilder:
         self.seconds = 0.0
         self.history: list[tuple[int, float]] = []
         self.scores: Metrics = {}
+        self.train_size: int | None = None
+        self.test_size: int | None = None
         self.changes: tuple[Change, ...] = ()
 
     def add(self, event: Event) -> None:
@@ -50,11 +53,13 @@ class RunBuilder:
         self.run, self.number = event["run"], event["number"]
         self.params, self.seed = event["params"], event["seed"]
         self.replicate, self.attempts = event.get("replicate"), 0
+        self.fold = fold_of(event)
 
     def _end(self, event: Event) -> None:
         self.outcome, self.reason = Outcome(event["outcome"]), event["reason"]
         self.value, self.step = _plain(event["value"]), event["step"]
-        self.seconds, self.scores = event["seconds"], decoded_scores(event)
+        self.seconds, self.scores = event["seconds"], _decoded_scores(event)
+        self.train_size, self.test_size = event.get("train_size"), event.get("test_size")
 
     def copy(self, donor: "RunBuilder", event: Event) -> None:
         """Go on as a copy of another run, with other parameters: its history, seed and changes are this run's then."""
@@ -80,11 +85,19 @@ class RunBuilder:
             history=tuple(self.history),
             scores=self.scores,
             replicate=self.replicate,
+            fold=self.fold,
+            train_size=self.train_size,
+            test_size=self.test_size,
             changes=self.changes,
         )
 
 
-def decoded_scores(event: Event) -> Mapping[str, Any]:
+def fold_of(event: Event) -> Fold | None:
+    """Return the fold of the replicate that an `ask` decided on."""
+    return Fold(event["folds"], event["repeat"], event["fold"]) if "fold" in event else None
+
+
+def _decoded_scores(event: Event) -> Mapping[str, Any]:
     """Return the scores of an outcome, non-finite ones as floats."""
     return {name: decode_number(value) for name, value in event["scores"].items()}
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from hpsearch.experiment.layout import BASELINES_RUN
 from hpsearch.experiment.log import Event
-from hpsearch.records import Goal, Metrics, Outcome, Params
-from hpsearch.report.wording import one_line, short_names
+from hpsearch.experiment.run_builder import fold_of
+from hpsearch.records import Fold, Goal, Metrics, Outcome, Params
+from hpsearch.report.wording import one_line, replicate_title, short_names
 
 Clock = Callable[[], float]
 KEPT_NOTES = 200
@@ -48,6 +49,7 @@ class Training:
     number: int
     replicate: int | None
     params: Params
+    fold: Fold | None = None
     step: int | None = None
     score: float | None = None
     seconds: float = 0.0
@@ -60,9 +62,9 @@ class Training:
     @property
     def title(self) -> str:
         """The run's name in a sentence."""
-        return (
-            f"trial {self.number}" if self.replicate is None else f"replicate {self.replicate} of trial {self.number}"
-        )
+        if self.replicate is None:
+            return f"trial {self.number}"
+        return replicate_title(self.number, self.replicate, self.fold)
 
 
 class Standing:
@@ -120,7 +122,7 @@ class Standing:
 
     def _ask(self, run: str, event: Event) -> None:
         params = event["params"]
-        self.trainings[run] = Training(run, event["number"], event.get("replicate"), params)
+        self.trainings[run] = Training(run, event["number"], event.get("replicate"), params, fold_of(event))
         if not params.keys() <= self.names.keys():
             self.names = short_names([*self.names, *params])
 

@@ -8,7 +8,18 @@ from typing import Any
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment, read_resolved
 from hpsearch.readers import Reading, Wanted, last_word
-from hpsearch.records import ExperimentRecord, FinishedRun, Goal, Measurement, Outcome, RunRecord, SearchOrigin, Series
+from hpsearch.records import (
+    BaselineRecord,
+    ExperimentRecord,
+    FinishedRun,
+    Fold,
+    Goal,
+    Measurement,
+    Outcome,
+    RunRecord,
+    SearchOrigin,
+    Series,
+)
 
 
 def recognises(path: Path) -> bool:
@@ -20,13 +31,17 @@ def read(path: Path, wanted: Wanted) -> Reading:
     """Return the experiment's runs.
 
     Trials belong to the search. Replicates of its winner are the experiment's own runs, paired with those of others by
-    seed; those of a second or third winner are experiments beside it, called `name#trial`. A baseline is an experiment
-    called after the method and the experiment. Errors: ExperimentError.
+    seed, or by repeat and fold; those of a second or third winner are experiments beside it, called `name#trial`. A
+    baseline is an experiment called after the method and the experiment.
+
+    Replicates on seeds and on folds are never mixed: an experiment that holds both, or folds of two divisions, keeps
+    the name for those on seeds, and those on folds are experiments called `name (5 folds)`. Errors: ExperimentError.
     """
     record = read_experiment(path)
     search = read_resolved(path)["space"]["search"]
+    place = _Place(record, search.get("seed", 0))
     origin = SearchOrigin(record.objective.metric, _kind(search.get("sampler")), _kind(search.get("pruner")))
-    runs = [*_trials(record, origin, wanted), *_replicates(record, wanted), *_baselines(record)]
+    runs = [*_trials(record, origin, wanted), *_replicates(record, wanted, place), *_baselines(record, place)]
     goal, tested = record.objective.goal, f"test/{last_word(record.objective.metric)}"
     main = tested if any(tested in run.metrics for run in runs) else record.objective.metric
     return Reading(tuple(runs), _goals(runs, record.objective.metric, goal), main, record.warnings, record)
@@ -53,16 +68,41 @@ def _trials(record: ExperimentRecord, origin: SearchOrigin, wanted: Wanted) -> I
         )
 
 
-def _replicates(record: ExperimentRecord, wanted: Wanted) -> Iterator[FinishedRun]:
+class _Place:
+    """Where replicates belong: to which experiment, and to which fold of which division."""
+
+    def __init__(self, record: ExperimentRecord, seed: int) -> None:
+        self._name = record.name
+        self._seed = seed
+        self._kinds = {None if each.fold is None else each.fold.folds for each in record.replicates}
+
+    def name(self, fold: Fold | None, number: int | None = None) -> str:
+        """Return the experiment of a replicate on this fold, of trial `number` where that is not the winner."""
+        name = self._name if number is None else f"{self._name}#{number}"
+        return name if fold is None or len(self._kinds) < 2 else f"{name} ({fold.folds} folds)"
+
+    def keys(self, run: RunRecord | BaselineRecord) -> dict[str, Any]:
+        """Return what tells partners: two experiments share folds if they have the number of folds and the seed."""
+        sizes = {"train_size": run.train_size, "test_size": run.test_size}
+        if run.fold is None:
+            return sizes
+        repeat = run.fold.repeat if self._seed == 0 else f"{run.fold.repeat} of seed {self._seed}"
+        return {**sizes, "fold": f"{run.fold.fold}/{run.fold.folds}", "repeat": repeat}
+
+
+def _replicates(record: ExperimentRecord, wanted: Wanted, place: _Place) -> Iterator[FinishedRun]:
     numbers = [trial.number for trial in record.ranked]
-    winner = min((each.number for each in record.replicates), key=_rank_in(numbers), default=None)
-    for each in record.replicates:
-        yield FinishedRun(
-            experiment=record.name if each.number == winner else f"{record.name}#{each.number}",
-            trial=each.number,
-            seed=each.seed,
-            **_of_run(record, each, wanted),
-        )
+    for kind in dict.fromkeys(each.fold and each.fold.folds for each in record.replicates):
+        alike = [each for each in record.replicates if (each.fold and each.fold.folds) == kind]
+        winner = min((each.number for each in alike), key=_rank_in(numbers))
+        for each in alike:
+            yield FinishedRun(
+                experiment=place.name(each.fold, None if each.number == winner else each.number),
+                trial=each.number,
+                seed=each.seed,
+                **place.keys(each),
+                **_of_run(record, each, wanted),
+            )
 
 
 def _rank_in(numbers: list[int]) -> Any:
@@ -92,13 +132,15 @@ def _of_run(record: ExperimentRecord, run: RunRecord, wanted: Wanted) -> dict[st
     }
 
 
-def _baselines(record: ExperimentRecord) -> Iterator[FinishedRun]:
+def _baselines(record: ExperimentRecord, place: _Place) -> Iterator[FinishedRun]:
+    """Yield the methods' scores. One that learned in every fold has a value for each, like anything that is trained."""
     for baseline in record.baselines:
         yield FinishedRun(
-            experiment=f"{baseline.name} ({record.name})",
-            run=f"{record.name}/{baseline.name}",
+            experiment=f"{baseline.name} ({place.name(baseline.fold)})",
+            run=f"{record.name}/{baseline.title}",
             outcome=Outcome.COMPLETE,
             metrics={name: Measurement(value) for name, value in baseline.scores.items()},
-            deterministic=True,
+            deterministic=baseline.fold is None,
             source=record.folder,
+            **place.keys(baseline),
         )

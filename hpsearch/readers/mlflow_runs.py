@@ -14,6 +14,7 @@ from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin, Se
 _OUTCOMES = {"FINISHED": Outcome.COMPLETE, "FAILED": Outcome.FAILED, "KILLED": Outcome.PRUNED}
 _PARENT = "mlflow.parentRunId"
 _KIND, _OUTCOME, _SEED, _NUMBER = "hpsearch.kind", "hpsearch.outcome", "hpsearch.seed", "hpsearch.number"
+_FOLD, _FOLDS, _REPEAT = "hpsearch.fold", "hpsearch.folds", "hpsearch.repeat"
 
 _ABOVE = {"study", "experiment"}
 """The kinds of runs by which hpsearch's own mirror holds others together: their metrics are said of others."""
@@ -62,6 +63,8 @@ def _finished(run: MlflowRun, names: Mapping[str, str], searches: dict[str, Sear
     units = unit_keys(params)
     if _SEED in run.tags:
         units.setdefault("seed", int(run.tags[_SEED]))
+    if _FOLD in run.tags:
+        units |= {"fold": f"{run.tags[_FOLD]}/{run.tags[_FOLDS]}", "repeat": int(run.tags[_REPEAT])}
     proposed = run.tags.get(_KIND) == "trial" or (
         bool(parent) and _KIND not in run.tags and not _PLANNED & units.keys()
     )
@@ -77,7 +80,7 @@ def _finished(run: MlflowRun, names: Mapping[str, str], searches: dict[str, Sear
         histories=run.histories,
         trial=run.tags.get(_NUMBER, run.name) if proposed else None,
         search=searches[experiment] if proposed else None,
-        deterministic=run.tags.get(_KIND) == "baseline",
+        deterministic=run.tags.get(_KIND) == "baseline" and _FOLD not in run.tags,
         **units,  # type: ignore[arg-type] # its keys are the names of these fields
         steps=max((metric.step for metric in run.metrics.values() if metric.step is not None), default=None),
         seconds=run.seconds,

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.report.drawing import BLUE, GREEN, GREY, MARKERS, ORANGE, PANEL, label, new_figure, say, tidy
-from hpsearch.report.replicates import reached, summarise, test_metrics
+from hpsearch.report.replicates import group_of, reached, summarise, summarise_baselines, test_metrics
 
 Points = Sequence[tuple[int, float]]
 
@@ -118,10 +118,10 @@ def draw_learning_curves(curves: LearningCurves) -> Figure:
 
 
 class Replicates(NamedTuple):
-    """One test metric: values, mean and standard deviation by confirmed trial, and the baselines' scores."""
+    """One test metric: values, mean and standard deviation by confirmed trial, and the baselines' (mean) scores."""
 
     metric: str
-    trials: tuple[int, ...]
+    trials: tuple[str, ...]
     values: tuple[tuple[float, ...], ...]
     means: tuple[float, ...]
     deviations: tuple[float | None, ...]
@@ -131,28 +131,28 @@ class Replicates(NamedTuple):
 def prepare_replicates(record: ExperimentRecord) -> tuple[Replicates, ...]:
     """Return the complete replicates' scores, a group for each test metric that any of them has."""
     groups = []
-    summaries = summarise(record.replicates)
+    summaries, floors = summarise(record.replicates), summarise_baselines(record.baselines)
     for metric in test_metrics(record):
-        trials = [number for number, scores in summaries.items() if metric in scores]
+        trials = [group for group, scores in summaries.items() if metric in scores]
         if not trials:
             continue
         values = [
             tuple(
                 each.scores[metric]
                 for each in record.replicates
-                if each.number == number and each.outcome is Outcome.COMPLETE and metric in each.scores
+                if group_of(each) == group and each.outcome is Outcome.COMPLETE and metric in each.scores
             )
-            for number in trials
+            for group in trials
         ]
-        baselines = [(each.name, each.scores[metric]) for each in record.baselines if metric in each.scores]
-        found = [summaries[number][metric] for number in trials]
+        baselines = [(name, scores[metric].mean) for name, scores in floors.items() if metric in scores]
+        found = [summaries[group][metric] for group in trials]
         means, deviations = tuple(each.mean for each in found), tuple(each.sd for each in found)
-        groups.append(Replicates(metric, tuple(trials), tuple(values), means, deviations, tuple(baselines)))
+        groups.append(Replicates(metric, tuple(map(str, trials)), tuple(values), means, deviations, tuple(baselines)))
     return tuple(groups)
 
 
 def draw_replicates(groups: Sequence[Replicates]) -> Figure:
-    """Draw a panel for each metric: points for the seeds, mean and deviation beside, lines for the baselines."""
+    """Draw a panel for each metric: points for the trainings, mean and deviation beside, lines for the baselines."""
     figure = new_figure(max(4.5, PANEL[0] * 1.4 * len(groups)), 3.6)
     if not groups:
         axes = figure.add_subplot()
@@ -166,10 +166,10 @@ def draw_replicates(groups: Sequence[Replicates]) -> Figure:
 def _draw_group(axes: Axes, group: Replicates) -> None:
     tidy(axes, x="confirmed trial", y=group.metric)
     places = range(len(group.trials))
-    axes.set_xticks(places, [str(number) for number in group.trials])
+    axes.set_xticks(places, group.trials)
     axes.set_xlim(-0.6, len(group.trials) - 0.4)
     for place, values, mean, deviation in zip(places, group.values, group.means, group.deviations, strict=True):
-        name = f"{len(values)} seeds" if place == 0 else ""
+        name = "replicates" if place == 0 else ""
         axes.plot([place] * len(values), values, "o", color=BLUE, alpha=0.7, markersize=5, label=name)
         bar = None if deviation is None else [deviation]
         shown = "mean ± sd" if place == 0 else ""

@@ -6,10 +6,13 @@ from typing import Any
 import pandas as pd
 
 from hpsearch.records import ExperimentRecord, RunRecord
+from hpsearch.report.replicates import fold_fields
 
 _TRIAL = ("number", "outcome", "reason", "value", "step", "seconds", "seed", "attempts")
 _REPLICATE = ("number", "replicate", "outcome", "reason", "value", "step", "seconds", "seed", "attempts")
+_FOLD = ("folds", "repeat", "fold", "train_size", "test_size")
 _KINDS = {"value": "float64", "seconds": "float64", "step": "Int64", "outcome": "str", "reason": "str"}
+_KINDS |= dict.fromkeys(_FOLD, "Int64")
 
 
 def trials_frame(record: ExperimentRecord) -> pd.DataFrame:
@@ -19,8 +22,10 @@ def trials_frame(record: ExperimentRecord) -> pd.DataFrame:
 
 
 def replicates_frame(record: ExperimentRecord) -> pd.DataFrame:
-    """Return a row for each replicate; its test scores are columns of their own names."""
-    return _frame([_row(each, _REPLICATE) | dict(each.scores) for each in record.replicates], _REPLICATE)
+    """Return a row for each replicate; its test scores are columns of their own names, and so are folds."""
+    rows = [_row(each, _REPLICATE) | fold_fields(each) | dict(each.scores) for each in record.replicates]
+    on_folds = any(each.fold is not None for each in record.replicates)
+    return _frame(rows, (*_REPLICATE, *_FOLD) if on_folds else _REPLICATE)
 
 
 def history_frame(record: ExperimentRecord) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 from hpsearch.health import Finding
 from hpsearch.records import ExperimentRecord, RunRecord
 from hpsearch.report.health import finding_json
-from hpsearch.report.replicates import summarise
+from hpsearch.report.replicates import fold_fields, summarise
 
 
 def show_json(record: ExperimentRecord, *, health: Sequence[Finding] | None = None) -> dict[str, Any]:
@@ -42,15 +42,19 @@ def _trial(trial: RunRecord) -> dict[str, Any]:
 def _confirm(record: ExperimentRecord) -> dict[str, Any] | None:
     if not record.replicates and not record.baselines:
         return None
-    names = ("number", "replicate", "seed", "outcome", "reason", "value", "step", "scores", "seconds")
     return {
-        "replicates": [_fields(replicate, *names) for replicate in record.replicates],
+        "replicates": [_replicate(replicate) for replicate in record.replicates],
         "summary": {
-            str(number): {metric: asdict(summary) for metric, summary in metrics.items()}
-            for number, metrics in summarise(record.replicates).items()
+            str(group): {metric: asdict(summary) for metric, summary in metrics.items()}
+            for group, metrics in summarise(record.replicates).items()
         },
-        "baselines": {baseline.name: baseline.scores for baseline in record.baselines},
+        "baselines": {baseline.title: baseline.scores for baseline in record.baselines},
     }
+
+
+def _replicate(replicate: RunRecord) -> dict[str, Any]:
+    names = ("number", "replicate", "seed", "outcome", "reason", "value", "step", "scores", "seconds")
+    return {**_fields(replicate, *names), **fold_fields(replicate)}
 
 
 def _finite(value: Any) -> Any:

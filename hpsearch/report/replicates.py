@@ -1,11 +1,12 @@
-"""The test scores of a confirmation, described: how many seeds, their mean and their standard deviation."""
+"""The test scores of a confirmation, described: how many seeds or folds, their mean and their standard deviation."""
 
 import math
 import statistics
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
-from hpsearch.records import ExperimentRecord, Goal, Outcome, RunRecord
+from hpsearch.records import BaselineRecord, ExperimentRecord, Goal, Metrics, Outcome, RunRecord
 
 
 @dataclass(frozen=True)
@@ -17,15 +18,54 @@ class Summary:
     sd: float | None
 
 
-def summarise(replicates: Iterable[RunRecord]) -> dict[int, dict[str, Summary]]:
-    """Return the summary of each score by the number of the confirmed trial; replicates without an end do not count."""
-    found: dict[int, dict[str, list[float]]] = {}
+class Confirmed(NamedTuple):
+    """Replicates that may be averaged: of one trial, on seeds or on the folds of divisions into so many."""
+
+    number: int
+    folds: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.number) if self.folds is None else f"{self.number} ({self.folds} folds)"
+
+
+def group_of(replicate: RunRecord) -> Confirmed:
+    """Return the group that a replicate belongs to."""
+    return Confirmed(replicate.number, None if replicate.fold is None else replicate.fold.folds)
+
+
+def fold_fields(replicate: RunRecord) -> dict[str, int | None]:
+    """Return what a replicate on a fold has beside one on a seed: the fold's fields and the sizes of both parts."""
+    if replicate.fold is None:
+        return {}
+    return {**asdict(replicate.fold), "train_size": replicate.train_size, "test_size": replicate.test_size}
+
+
+def summarise(replicates: Iterable[RunRecord]) -> dict[Confirmed, dict[str, Summary]]:
+    """Return the summary of each score by group; replicates without an end do not count."""
+    found: dict[Confirmed, dict[str, list[float]]] = {}
     for each in replicates:
-        scores = found.setdefault(each.number, {})
+        scores = found.setdefault(group_of(each), {})
         if each.outcome is Outcome.COMPLETE:
-            for metric, value in each.scores.items():
-                scores.setdefault(metric, []).append(value)
-    return {number: {metric: _summary(values) for metric, values in scores.items()} for number, scores in found.items()}
+            _collect(each.scores, scores)
+    return {group: _summaries(scores) for group, scores in found.items()}
+
+
+def summarise_baselines(baselines: Iterable[BaselineRecord]) -> dict[str, dict[str, Summary]]:
+    """Return the summary of each score by method; over the folds where it learned in each: `sloreta (5 folds)`."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for each in baselines:
+        name = each.name if each.fold is None else f"{each.name} ({each.fold.folds} folds)"
+        _collect(each.scores, found.setdefault(name, {}))
+    return {name: _summaries(scores) for name, scores in found.items()}
+
+
+def _collect(scores: Metrics, into: dict[str, list[float]]) -> None:
+    for metric, value in scores.items():
+        into.setdefault(metric, []).append(value)
+
+
+def _summaries(scores: Mapping[str, list[float]]) -> dict[str, Summary]:
+    return {metric: _summary(values) for metric, values in scores.items()}
 
 
 def _summary(values: list[float]) -> Summary:

@@ -11,7 +11,7 @@ from hpsearch.health import Digest
 from hpsearch.records import Change, ExperimentRecord, Outcome, RunRecord
 from hpsearch.report.fitted_table import Column, FittedTable
 from hpsearch.report.health import health_lines
-from hpsearch.report.replicates import Summary, listed, summarise, test_metrics
+from hpsearch.report.replicates import Confirmed, Summary, listed, summarise, summarise_baselines, test_metrics
 from hpsearch.report.wording import (
     SEPARATOR,
     UNKNOWN,
@@ -20,6 +20,7 @@ from hpsearch.report.wording import (
     number,
     one_line,
     plain,
+    replicate_title,
     rule,
     short_names,
     shorten,
@@ -137,25 +138,39 @@ def _confirmation(record: ExperimentRecord) -> Iterator[RenderableType]:
     """Yield a table with a row for each test metric, which fits where a column for each would not."""
     metrics = test_metrics(record)
     columns = [Column("", [one_line(metric) for metric in metrics], justify="left")]
-    for trial, scores in summarise(record.replicates).items():
-        seeds = max((summary.n for summary in scores.values()), default=0)
+    for group, scores in summarise(record.replicates).items():
         cells = [_mean(scores.get(metric)) for metric in metrics]
-        columns.append(Column(f"trial {trial}, {seeds} {'seed' if seeds == 1 else 'seeds'}", cells, justify="left"))
-    for rank, baseline in enumerate(record.baselines, start=1):
-        cells = [number(baseline.scores.get(metric)) for metric in metrics]
-        columns.append(Column(one_line(baseline.name), cells, rank=rank, justify="left"))
+        runs = max((summary.n for summary in scores.values()), default=0)
+        columns.append(Column(f"trial {group.number}, {_counted(group, runs)}", cells, justify="left"))
+    for rank, (name, scores) in enumerate(summarise_baselines(record.baselines).items(), start=1):
+        cells = [_mean(scores.get(metric)) for metric in metrics]
+        columns.append(Column(one_line(name), cells, rank=rank, justify="left"))
     trained = [trial.seed for trial in record.trials]
     if trained == [each.seed for each in record.replicates]:  # a single training, see `hpsearch train`
         yield Text("the test split, scored with the trained weights", "bold")
     else:
         beside = ", beside the baselines" if record.baselines else ""
-        yield Text(f"confirmation on fresh seeds, test split: mean ± standard deviation{beside}", "bold")
+        yield Text(f"confirmation on {_fresh(record)}: mean ± standard deviation{beside}", "bold")
     yield FittedTable(columns)
     for each in record.replicates:
         if each.outcome is not Outcome.COMPLETE:
             reason = f" ({one_line(each.reason)})" if each.reason else ""
-            run = f"replicate {each.replicate} of trial {each.number}"
+            run = replicate_title(each.number, each.replicate, each.fold)
             yield Text(f"{run}: {_outcome(each)}{reason}; it is not in the mean", "yellow")
+
+
+def _counted(group: Confirmed, runs: int) -> str:
+    """Return `5 seeds` or `10 trainings on 5 folds`."""
+    if group.folds is not None:
+        return f"{runs} {'training' if runs == 1 else 'trainings'} on {group.folds} folds"
+    return f"{runs} {'seed' if runs == 1 else 'seeds'}"
+
+
+def _fresh(record: ExperimentRecord) -> str:
+    on_folds = {each.fold is not None for each in record.replicates}
+    if on_folds == {True}:
+        return "folds of the data"
+    return "fresh seeds, test split" + (", and on folds of the data" if True in on_folds else "")
 
 
 def _mean(summary: Summary | None) -> str:

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hpsearch.records import Fold
+
 UNKNOWN = "—"
 SEPARATOR = " · "
 
@@ -73,6 +75,11 @@ def assignments(params: Mapping[str, Any], names: Mapping[str, str] | None = Non
 def score_list(scores: Mapping[str, float]) -> str:
     """Return `test/auc 0.91, test/loss 0.3`."""
     return ", ".join(f"{one_line(name)} {number(value)}" for name, value in scores.items())
+
+
+def replicate_title(number: int, replicate: int | None, fold: Fold | None) -> str:
+    """Return what a replicate of trial `number` is called in a sentence."""
+    return f"{fold or f'replicate {replicate}'} of trial {number}"
 
 
 def rule(at: Any, unit: str) -> str:

@@ -6,7 +6,7 @@ from hpsearch.space.ranges import Choice, Float, Int, Range
 from hpsearch.space.reading import read_space, space_from_resolved
 from hpsearch.space.requirements import Requirement
 from hpsearch.space.schema import json_schema
-from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search
+from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search, confirmation
 from hpsearch.space.single import only, read_params
 from hpsearch.space.space import FamilyFace, Space
 from hpsearch.space.study import BaselineArm, SpaceArm, Study
@@ -34,6 +34,7 @@ __all__ = [
     "Study",
     "StudySettings",
     "Trial",
+    "confirmation",
     "differences",
     "is_study",
     "json_schema",

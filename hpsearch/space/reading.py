@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from hpsearch.errors import HpsearchError, Problem, SpaceError, suggestion
 from hpsearch.space.feasibility import check_feasible
 from hpsearch.space.fields import Section, section_of
+from hpsearch.space.folding import Families, fold_refusal
 from hpsearch.space.free_sections import settings_of
 from hpsearch.space.located_yaml import read_file
 from hpsearch.space.mutability import check_mutable
@@ -32,19 +33,26 @@ _OWN = ("family", "objective", "search", "require", "start", "confirm", "quick")
 
 
 def read_space(
-    path: Path, resolve: Resolve, *, overrides: Sequence[str] = (), quick: bool = False, fixed: "Laid" = ()
+    path: Path,
+    resolve: Resolve,
+    *,
+    overrides: Sequence[str] = (),
+    quick: bool = False,
+    fixed: "Laid" = (),
+    with_folds: Families = list,
 ) -> Space:
     """Read and check a space file.
 
     `resolve` finds the family that the file names; it may raise HpsearchError. `quick` lays the file's quick section
     over it, and `overrides` (`a.b.c=VALUE`, VALUE being YAML) come last. `fixed` are such values that stand in another
     file; one that names the option of a branch keeps the ranges below that option. The quick section is checked even
-    when it is not asked for. Errors: SpaceError with every mistake.
+    when it is not asked for. `with_folds` is for the message where folds are asked of a family that has none.
+    Errors: SpaceError with every mistake.
     """
     problems: list[Problem] = []
     text, root = read_file(path, problems)
     family, face = _resolve_family(root, path, resolve, problems)
-    reading = _Reading(path, text, family, face, _settings(face, root), problems)
+    reading = _Reading(path, text, family, face, _settings(face, root), problems, with_folds)
     laid = reading.parse_overrides(overrides)
     space = reading.read(root, [laid], fixed)
     if face is not None and "quick" in root.mapping:
@@ -119,6 +127,7 @@ class _Reading:
     settings: Section
     """The settings that belong to the family."""
     problems: list[Problem] = field(default_factory=list)
+    with_folds: Families = list
 
     def parse_overrides(self, overrides: Sequence[str]) -> Laid:
         laid = []
@@ -165,6 +174,8 @@ class _Reading:
         self.check_grid(root, space)
         check_mutable(space, root, self.settings, self.problems)
         check_feasible(space, root, [node.place for node, _ in requirements], self.problems)
+        if refusal := fold_refusal(space, self.with_folds):
+            self.problems.append(root.nearest(["confirm", "folds"]).place.problem(f"confirm.folds: {refusal}"))
         return space
 
     def check_grid(self, root: Node, space: Space) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
-from hpsearch.errors import suggestion
+from hpsearch.errors import HpsearchError, suggestion
 from hpsearch.records import Goal
 from hpsearch.settings import UNFOLD, Option, Settings
 from hpsearch.space.pruner_options import ASHA, Pruner
@@ -158,11 +158,48 @@ class Search(Settings):
         return value
 
 
-class Confirm(Settings):
-    """Which winners are trained again, and on how many fresh seeds."""
+class Replicates(Settings):
+    """How often a configuration is trained again: on fresh seeds, or on folds of the data, the division repeated."""
+
+    seeds: int | None = Field(default=None, ge=1)
+    folds: int | None = Field(default=None, ge=2)
+    repeats: int = Field(default=1, ge=1)
+    """How often the data are divided into folds anew."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Replicates":
+        if (self.seeds is None) == (self.folds is None):
+            raise ValueError("give either {seeds: k} or {folds: k, repeats: r}")
+        if self.repeats > 1 and self.folds is None:
+            raise ValueError("repeats are of folds: write {folds: k, repeats: r}")
+        return self
+
+    @property
+    def count(self) -> int:
+        """How many trainings of a configuration these are."""
+        return (self.seeds or 0) if self.folds is None else self.folds * self.repeats
+
+
+class Confirm(Replicates):
+    """Which winners are trained again, and how often: on 5 fresh seeds unless told otherwise."""
 
     top: int = Field(default=1, ge=1)
-    seeds: int = Field(default=5, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seeds_unless_folds(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("seeds") is None and given.get("folds") is None:
+            return {**given, "seeds": 5}
+        return given
+
+
+def confirmation(*, top: int, seeds: int | None, folds: int | None, repeats: int | None) -> Confirm:
+    """Return what a command asks for. Errors: HpsearchError when that does not fit together."""
+    if seeds is not None and folds is not None:
+        raise HpsearchError("seeds and folds exclude each other: replicates are on fresh seeds or on folds of the data")
+    if repeats is not None and folds is None:
+        raise HpsearchError("repeats are of folds: give the number of folds, too")
+    return Confirm(top=top, seeds=seeds, folds=folds, repeats=repeats or 1)
 
 
 def check_objective(metric: Any, goal: Any, metrics: Mapping[str, Goal]) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from hpsearch.errors import HpsearchError, Problem, SpaceError, suggestion
 from hpsearch.records import Goal
 from hpsearch.space.factors import FACTORS, with_cells
 from hpsearch.space.fields import section_of
+from hpsearch.space.folding import Families, fold_refusal
 from hpsearch.space.located_yaml import read_file
 from hpsearch.space.nodes import Node
 from hpsearch.space.overlay import lay_over
@@ -33,11 +34,12 @@ def is_study(path: Path) -> bool:
     return "arms" in root.mapping and "family" not in root.mapping
 
 
-def read_study(path: Path, resolve: Resolve, *, quick: bool = False) -> Study:
+def read_study(path: Path, resolve: Resolve, *, quick: bool = False, with_folds: Families = list) -> Study:
     """Read and check a study file and the spaces of its arms.
 
     `quick` lays the study's quick section over it, and each space's over that. The quick section is checked even when
-    it is not asked for. Errors: SpaceError with every mistake of the file, and of the spaces as they are laid out.
+    it is not asked for. `with_folds` is for the message where folds are asked of a family that has none.
+    Errors: SpaceError with every mistake of the file, and of the spaces as they are laid out.
     """
     problems: list[Problem] = []
     _, root = read_file(path, problems)
@@ -46,7 +48,7 @@ def read_study(path: Path, resolve: Resolve, *, quick: bool = False) -> Study:
         raise SpaceError([root.place.problem(f"a study is a mapping with question and arms; this file {found}")])
     if "family" in root.mapping and "arms" not in root.mapping:
         raise SpaceError([root.mapping["family"].key.problem("this is a space: `hpsearch run` searches it")])
-    reading = _Reading(path, resolve, problems)
+    reading = _Reading(path, resolve, problems, with_folds)
     study = reading.read(root, quick=False)
     if "quick" in root.mapping:
         hurried = reading.read(reading.hurried(root), quick=True)
@@ -63,6 +65,7 @@ class _Reading:
     path: Path
     resolve: Resolve
     problems: list[Problem] = field(default_factory=list)
+    with_folds: Families = list
 
     def refuse(self, node: Node, message: str, *, at_key: bool = False) -> None:
         self.problems.append((node.key if at_key else node.place).problem(message))
@@ -110,11 +113,7 @@ class _Reading:
                 self.refuse(node, f"unknown section {name!r}{hint}; known: {', '.join(known)}", at_key=True)
         own = replace(root, value={name: node for name, node in root.mapping.items() if name in section.fields})
         read = TemplateReader(self.problems, ranges=False).section(own, section, "")
-        settings = check_section(StudySettings, Template(read), own, "", self.problems)
-        if settings is not None and settings.replicates.folds is not None:
-            node = root.nearest(["replicates", "folds"])
-            self.refuse(node, "replicates.folds: folds are not yet supported by studies; write {seeds: 10}")
-        return settings
+        return check_section(StudySettings, Template(read), own, "", self.problems)
 
     def arms(self, root: Node) -> Mapping[str, Node]:
         """Return the arms as they are written, with the study's own rules about their number and names."""
@@ -181,6 +180,11 @@ class _Reading:
         except HpsearchError as error:
             self.refuse(space, f"{title}.space: {error}")
             return None
+        if settings is not None:
+            read = replace(read, confirm=settings.confirm)
+        if refusal := fold_refusal(read, self.with_folds):
+            folds = root.nearest(["replicates", "folds"])
+            self.refuse(folds, f"replicates.folds: {title}: {refusal}; or write {{seeds: 10}}")
         plain = {path: child.plain() for path, child in fixed.items()}
         return SpaceArm(title.removeprefix("arms."), read, plain, {path: plain[path] for path in levels})
 
@@ -236,6 +240,4 @@ def _budget(root: Node, settings: StudySettings) -> Laid:
         ("search.trials", at(settings.budget.trials, "budget", "trials")),
         ("search.time", at(settings.budget.time, "budget", "time")),
         ("search.seed", at(settings.seed, "seed")),
-        ("confirm.top", at(1, "replicates")),
-        ("confirm.seeds", at(settings.replicates.seeds or 1, "replicates", "seeds")),
     ]

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from hpsearch.records import Goal
 from hpsearch.settings import Settings
-from hpsearch.space.search_settings import Duration
+from hpsearch.space.search_settings import Confirm, Duration, Replicates
 
 
 class StudyMetric(Settings):
@@ -23,18 +23,10 @@ class Budget(Settings):
     time: Duration | None = None
 
 
-class Replicates(Settings):
-    """How often each winner is trained again: on fresh seeds, or on folds of the data, the whole division repeated."""
+class StudyReplicates(Replicates):
+    """How often each winner is trained again."""
 
     seeds: int | None = Field(default=None, ge=2)
-    folds: int | None = Field(default=None, ge=2)
-    repeats: int = Field(default=1, ge=1)
-
-    @model_validator(mode="after")
-    def _one_way(self) -> "Replicates":
-        if (self.seeds is None) == (self.folds is None):
-            raise ValueError("give either {seeds: k} or {folds: k, repeats: r}")
-        return self
 
 
 class Decide(Settings):
@@ -54,6 +46,11 @@ class StudySettings(Settings):
     question: str
     metric: StudyMetric
     budget: Budget
-    replicates: Replicates
+    replicates: StudyReplicates
     decide: Decide = Decide()
     seed: int = 0
+
+    @property
+    def confirm(self) -> Confirm:
+        """The confirmation of every arm's winner."""
+        return Confirm(top=1, **self.replicates.model_dump())

@@ -67,7 +67,10 @@ def milliseconds(event: Event) -> int:
 
 
 def run_title(path: str) -> str:
-    """Return the name of a run in MLflow: `trial-0007`, `confirm-0007-seed-002`, `baseline-sloreta`."""
+    """Return the name of a run in MLflow: `trial-0007`, `confirm-0007-seed-002`, `baseline-sloreta`.
+
+    On a fold they are `confirm-0007-repeat-0-fold-3-of-5` and `baseline-repeat-0-fold-3-of-5-sloreta`.
+    """
     path = re.sub(r"^trials/", "trial/", path)
     path = re.sub(f"^{BASELINES_RUN}/", "baseline/", path)
     return path.replace("/", "-")
@@ -87,7 +90,7 @@ def read_changes(events: Iterable[Event], run: RunState) -> Changes:
         kind = event["event"]
         if kind == "ask":
             changes.params |= event.get("params") or {}
-            changes.tags |= _tags(event, "number", "seed", "replicate")
+            changes.tags |= _tags(event, "number", "seed", "replicate", "fold", "folds", "repeat")
         elif kind == "begin":
             changes.tags |= _tags(event, "attempt", attempt="attempts")
             if changes.outcome is not None:
@@ -121,7 +124,7 @@ def _add_report(changes: Changes, event: Event) -> None:
 def _add_outcome(changes: Changes, event: Event) -> None:
     changes.outcome, changes.end = event["outcome"], milliseconds(event)
     changes.status = STATUSES.get(event["outcome"], "FAILED")
-    changes.tags |= _tags(event, "outcome", "reason", "step", "seconds")
+    changes.tags |= _tags(event, "outcome", "reason", "step", "seconds", "train_size", "test_size")
     row: Row = []
     value = _number(event.get("value"))
     if value is not None and (value != changes.value or changes.reported < 0):

@@ -59,6 +59,11 @@ class TensorData:
         return {name: tensor[index] for name, tensor in self.tensors.items()}
 
 
+def examples_in(dataset: Dataset) -> int:
+    """Return how many examples were collected: its `originals` where a dataset has changed copies of them too."""
+    return getattr(dataset, "originals", None) or len(dataset)
+
+
 class Splits:
     """The data of one configuration, opened split by split on first use; the test split may be sealed (DESIGN 6.5)."""
 

@@ -160,7 +160,7 @@ class Terminal:
         """
         line = (
             [*arguments]
-            if arguments and arguments[0] in ("confirm", "show", "study")
+            if arguments and arguments[0] in ("run", "confirm", "show", "study")
             else ["run", "toy.yaml", *arguments]
         )
         if line[0] != "show":

@@ -45,7 +45,10 @@ MISTAKES = {
     "key": (("baseline: mean", "baselin: mean"), "study.yaml:6:10: unknown setting 'baselin' in arms.mean, did you"),
     "method": (("baseline: mean", "baseline: maen"), "study.yaml:6:20: .* unknown method 'maen', did you mean 'mean'"),
     "both": (("baseline: mean", "baseline: mean, space: toy.yaml"), "study.yaml:6:3: arms.mean: an arm has either"),
-    "folds": (("{seeds: 3}", "{folds: 5}"), "study.yaml:8:21: replicates.folds: folds are not yet supported"),
+    "folds": (
+        ("{seeds: 3}", "{folds: 5}"),
+        "study.yaml:8:21: replicates.folds: arms.sgd: the family .*:Toy does not .*; those that do: relative_vit, ",
+    ),
     "replicates": (("{seeds: 3}", "{seeds: 3, folds: 5}"), "study.yaml:8:1: replicates: give either"),
     "margin": (("margin: 0.1", "margin: 0"), "study.yaml:9:18: decide.margin: 0 is out of bounds"),
     "adjust": (

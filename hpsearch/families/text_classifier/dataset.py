@@ -31,6 +31,8 @@ class TextData:
     """What the numbers of a vocabulary of words stand for, from FIRST_WORD on."""
     fingerprint: int = 0
     """Tells vocabularies and classes apart."""
+    originals: int | None = None
+    """How many texts are labelled for the main task and no changed copies of others; None: all of them."""
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -23,7 +23,8 @@ _NEED_SYNONYMS = {"synonym_replacement", "random_insertion"}
 
 def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
     """Return one part, encoded as `data.tokenizer` says. Errors: DataError."""
-    train = _augmented(read_part(settings, "train", seed), settings, seed)
+    own = read_part(settings, "train", seed)
+    train = _augmented(own, settings, seed)
     part = train if split == "train" else read_part(settings, split, seed)
     if split != "train":
         learned = {*train.texts, *(read_part(settings, "val", seed).texts if split == "test" else ())}
@@ -42,6 +43,7 @@ def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
         vocabulary=encoded.size,
         words=encoded.names,
         fingerprint=_fingerprint(encoded.names, *classes.values()),
+        originals=sum(label is not None for label in (own if split == "train" else part).labels),
     )
 
 
