@@ -24,7 +24,7 @@ class Budget(Settings):
 
 
 class StudyReplicates(Replicates):
-    """How often each winner is trained again."""
+    """How often each winner is trained again: on fresh seeds, or on folds of the data, the division repeated."""
 
     seeds: int | None = Field(default=None, ge=2)
 
