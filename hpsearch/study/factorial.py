@@ -20,7 +20,7 @@ INTERACTION = "interaction"
 
 def families(study: Study) -> tuple[str, ...]:
     """Return the families of tests that the study makes: the arms' pairs, and those of its factors."""
-    titles = factor_titles(study.factors)
+    titles = factor_titles(study.factors) if len(study.factors) > 1 else {}  # the levels of one factor are the arms
     return ("all pairs of arms", *titles.values(), *([INTERACTION] if _interact(study.factors) else []))
 
 
@@ -30,7 +30,9 @@ def level_of(study: Study) -> float:
 
 
 def factor_reports(study: Study, runs: Sequence[FinishedRun]) -> list[FactorReport]:
-    """Return the comparisons of a factorial study's factors; `runs` are named after its arms."""
+    """Return the comparisons of two or more factors; `runs` are named after the study's arms."""
+    if len(study.factors) < 2:
+        return []
     titles = factor_titles(study.factors)
     levels = {
         arm.name: {titles[path]: level for path, level in arm.levels.items()} for arm in study.searched if arm.levels

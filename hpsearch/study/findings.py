@@ -24,6 +24,8 @@ UNEQUAL = 1.1
 """From this ratio on the budgets that two searches have spent are called unequal."""
 UNEQUAL_TIME = 1.5
 """The same for times, which a machine's other work changes."""
+WORTH_TELLING = 60.0
+"""Seconds below which a difference in time is not told."""
 
 
 def report_of(study: Study, folder: Path, *, history: History, replicates: int, command: str) -> StudyReport:
@@ -53,7 +55,7 @@ def report_of(study: Study, folder: Path, *, history: History, replicates: int, 
         quick=study.quick,
         command=command,
         versions=versions(),
-        factors=factor_reports(study, runs) if study.factors else (),
+        factors=factor_reports(study, runs),
     )
 
 
@@ -117,7 +119,8 @@ def _warnings(arms: Sequence[ArmReport]) -> list[str]:
 def time_warnings(arms: Sequence[ArmReport]) -> list[str]:
     """Say where the searches trained for unequal times; these stand in spent.json, not in the report."""
     spent = {arm.name: arm.search_seconds for arm in arms}
-    if max(spent.values()) <= UNEQUAL_TIME * min(spent.values()):
+    longest, shortest = max(spent.values()), min(spent.values())
+    if longest <= UNEQUAL_TIME * shortest or longest - shortest < WORTH_TELLING:
         return []
     told = ", ".join(f"{name} {duration(seconds)}" for name, seconds in spent.items())
     return [f"the searches trained for unequal times: {told}"]

@@ -54,6 +54,9 @@ def test_the_error_rate_is_shared_by_the_families_of_tests(tmp_path: Path) -> No
     assert level_of(study) == pytest.approx(0.05 / 4)
     three = load_study(write(tmp_path, ("[1, 2]", "[1, 2, 4]")))
     assert families(three) == ("all pairs of arms", "width", "optimizer")
+    alone = load_study(write(tmp_path), quick=True)
+    assert families(alone) == ("all pairs of arms",)
+    assert factor_reports(alone, []) == []
     assert {report.comparison.alpha for report in factor_reports(study, cells(study)[1])} == {level_of(study)}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.compare import Comparison
-from hpsearch.compare.conclusion import conclude
+from hpsearch.compare.conclusion import conclude, pair_sentence
 from hpsearch.report.comparison.gallery import Evidence
 
 
@@ -45,6 +45,13 @@ class FactorReport:
     says: str
     comparison: Comparison
 
+    @property
+    def answer(self) -> str:
+        """What the comparison says in one sentence."""
+        pairs = self.comparison.pairs
+        said = pair_sentence(pairs[0], self.comparison) if len(pairs) == 1 else conclude(self.comparison)[0]
+        return f"{self.title}: {said}"
+
 
 @dataclass(frozen=True)
 class StudyReport:
@@ -71,7 +78,7 @@ class StudyReport:
     @property
     def answers(self) -> tuple[str, ...]:
         """The first sentence of each comparison, those of factors first, and what takes away from them."""
-        found = [f"{each.title}: {conclude(each.comparison)[0]}" for each in self.factors]
+        found = [each.answer for each in self.factors]
         cells = ["Combinations:"] if self.factors else []
         found.append(" ".join([*cells, conclude(self.evidence.comparison)[0]]))
         limits = [] if self.confirmatory else ["This is exploratory, not confirmatory: see the changes of the plan."]
