@@ -10,6 +10,7 @@ from hpsearch.compare import Comparison, compare_runs
 from hpsearch.compare.metric_choice import choose_goal, choose_metric
 from hpsearch.engines.importance import importance
 from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.experiment.layout import is_study
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.readers.shelf import Found, read_sources
 from hpsearch.report.comparison.files import FORMATS, write_report
@@ -101,10 +102,13 @@ def compare_sources(sources: Sequence[str | Path], request: Request) -> Compared
 
 
 def report_folder(sources: Sequence[str | Path]) -> Path:
-    """Return where the report of these sources goes by default: below reports/, called after the first of them."""
+    """Return where the report of these sources goes by default: below reports/, called after the first of them.
+
+    Not where `hpsearch study` writes a study's own report, which answers by the plan.
+    """
     first = str(sources[0]).rstrip("/").removeprefix("sqlite:///")
     name = first.rpartition("/")[2].partition(".")[0] or "comparison"
-    return REPORTS / name
+    return REPORTS / (f"{name}-compared" if is_study(Path(first)) else name)
 
 
 def parse_formats(text: str) -> list[str]:

@@ -16,15 +16,22 @@ def show(
     importance: Annotated[bool, typer.Option(help="Which parameters mattered (takes a moment).")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print the experiment as one JSON object.")] = False,
 ) -> None:
-    """Show an experiment: its trials and how they ended, the best one, its confirmation, what is wrong and its cure."""
+    """Show an experiment: its trials and how they ended, the best one, its confirmation, what is wrong and its cure.
+
+    Of a study: its arms and how they stand.
+    """
     from rich.console import Console
 
+    from hpsearch.experiment.layout import is_study
     from hpsearch.experiment.reading import read_experiment, read_resolved
     from hpsearch.report.json_view import show_json
     from hpsearch.report.terminal import show_experiment
     from hpsearch.watching import digested, examined
 
     folder = experiment_folder(experiment)
+    if is_study(folder):
+        _show_study(folder, as_json=json)
+        return
     record = read_experiment(folder)
     if json:
         import json as json_module
@@ -37,6 +44,22 @@ def show(
 
         shares = shares_of(record, read_resolved(folder)["space"])
     Console().print(show_experiment(record, limit=limit, importance=shares, health=digested(record)))
+
+
+def _show_study(folder: Path, *, as_json: bool) -> None:
+    from json import dumps
+
+    from rich.console import Console
+
+    from hpsearch.report.arms import show_study
+    from hpsearch.study.standing import standing_of
+
+    study = standing_of(folder)
+    if as_json:
+        typer.echo(dumps(study.to_json(), indent=2))
+    else:
+        Console().print(show_study(study))
+        typer.echo(f"\n`hpsearch show {folder}/ARM` shows one of them.")
 
 
 def watch(

@@ -19,15 +19,15 @@ from hpsearch.records import ExperimentRecord, FinishedRun, Goal
 class Reading:
     """What was found: the runs, the `goals` that the origin itself tells, and warnings.
 
-    `main` is the metric that the origin says it is about, such as the objective of a search. `record` is the experiment
-    as a whole, where it is one of hpsearch's own.
+    `main` is the metric that the origin says it is about, such as the objective of a search. `records` are
+    hpsearch's own experiments as wholes: one, or the arms of a study.
     """
 
     runs: tuple[FinishedRun, ...] = ()
     goals: Mapping[str, Goal] = field(default_factory=dict)
     main: str | None = None
     warnings: tuple[str, ...] = ()
-    record: ExperimentRecord | None = None
+    records: tuple[ExperimentRecord, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
     runs = [*_trials(record, origin, wanted), *_replicates(record, wanted, place), *_baselines(record, place)]
     goal, tested = record.objective.goal, f"test/{last_word(record.objective.metric)}"
     main = tested if any(tested in run.metrics for run in runs) else record.objective.metric
-    return Reading(tuple(runs), _goals(runs, record.objective.metric, goal), main, record.warnings, record)
+    return Reading(tuple(runs), _goals(runs, record.objective.metric, goal), main, record.warnings, (record,))
 
 
 def _kind(setting: Any) -> str | None:

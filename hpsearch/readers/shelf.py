@@ -1,7 +1,7 @@
 """Which reader reads what: sources become one list of runs, whatever tools wrote them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from hpsearch.readers import (
     Reading,
     Wanted,
     hpsearch_experiment,
+    hpsearch_study,
     huggingface,
     metric_files,
     mlflow_server,
@@ -25,6 +26,7 @@ from hpsearch.records import ExperimentRecord, FinishedRun, Goal
 
 READERS: dict[str, Any] = {
     "hpsearch": hpsearch_experiment,
+    "hpsearch study": hpsearch_study,
     "mlflow": mlflow_store,
     "optuna": optuna_storage,
     "ray": ray_tune,
@@ -35,6 +37,9 @@ READERS: dict[str, Any] = {
     "table": table,
 }
 """By name, in the order in which they are asked: the more telling first (Ray writes event files too)."""
+
+Part = tuple[str, str, Reading]
+"""A place, the name of the reader that read it, and what was found there."""
 
 _ARTIFACTS = "mlartifacts"
 _DEEPEST = 4
@@ -62,18 +67,45 @@ def read_sources(sources: Sequence[str], *, metric: str | None = None, wide: str
     `wide` (seed, fold or dataset) says that tables have a row for each of these and a column for each method.
     Errors: DataError when a source does not exist or holds no runs; what a reader raises.
     """
-    parts = [part for source in sources for part in _parts(source, Wanted(metric), wide)]
+    parts = _distinct([part for source in sources for part in _parts(source, Wanted(metric), wide)])
     return Found(
         runs=tuple(_named_apart([run for _, _, reading in parts for run in reading.runs])),
         goals={name: goal for _, _, reading in parts for name, goal in reading.goals.items()},
         main=tuple(dict.fromkeys(reading.main for _, _, reading in parts if reading.main)),
         warnings=tuple(dict.fromkeys(warning for _, _, reading in parts for warning in reading.warnings)),
         readers=tuple((source, name) for source, name, _ in parts),
-        experiments=tuple(reading.record for _, _, reading in parts if reading.record is not None),
+        experiments=tuple(record for _, _, reading in parts for record in reading.records),
     )
 
 
-def _parts(source: str, wanted: Wanted, wide: str | None) -> list[tuple[str, str, Reading]]:
+def _distinct(parts: list[Part]) -> list[Part]:
+    """Put the folder in front of experiments of hpsearch's that are called alike, such as arms of two studies."""
+    counts = Counter(name for _, _, reading in parts if reading.records for name in _names(reading))
+    told = []
+    for place, reader, reading in parts:
+        study = reader == "hpsearch study"
+        titles = {
+            name: f"{Path(place if study else Path(place).parent).name}/{name}"
+            for name in (_names(reading) if reading.records else ())
+            if counts[name] > 1
+        }
+        told.append((place, reader, _renamed(reading, titles) if titles else reading))
+    return told
+
+
+def _names(reading: Reading) -> list[str]:
+    return list(dict.fromkeys([*(run.experiment for run in reading.runs), *(each.name for each in reading.records)]))
+
+
+def _renamed(reading: Reading, titles: Mapping[str, str]) -> Reading:
+    return replace(
+        reading,
+        runs=tuple(replace(run, experiment=titles.get(run.experiment, run.experiment)) for run in reading.runs),
+        records=tuple(replace(each, name=titles.get(each.name, each.name)) for each in reading.records),
+    )
+
+
+def _parts(source: str, wanted: Wanted, wide: str | None) -> list[Part]:
     if source.startswith(("http://", "https://")):
         return [(source, "mlflow server", mlflow_server.read(source, wanted))]
     path = Path(source.removeprefix("sqlite:///"))
@@ -98,7 +130,7 @@ def _places(path: Path, depth: int) -> Iterator[tuple[Path, str]]:
         yield path, name
     elif path.is_dir() and depth > 0:
         inside = sorted(each for each in path.iterdir() if not each.name.startswith(".") and not each.is_symlink())
-        own = any(hpsearch_experiment.recognises(each) for each in inside)
+        own = any(hpsearch_experiment.recognises(each) or hpsearch_study.recognises(each) for each in inside)
         for each in inside:
             if not (own and (mlflow_store.recognises(each) or each.name == _ARTIFACTS)):
                 yield from _places(each, depth - 1)

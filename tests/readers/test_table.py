@@ -91,5 +91,7 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, text: str, wide: str | None
 def test_sources_that_hold_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         read_sources([str(tmp_path / "nowhere")])
-    with pytest.raises(DataError, match="holds no runs that hpsearch can read; it reads: hpsearch, mlflow"):
+    with pytest.raises(
+        DataError, match="holds no runs that hpsearch can read; it reads: hpsearch, hpsearch study, mlflow"
+    ):
         read_sources([str(tmp_path)])

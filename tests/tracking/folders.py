@@ -39,7 +39,11 @@ class ExperimentFolder:
             {
                 "version": 1,
                 "id": identity,
-                "space": {"family": "line", "objective": {"metric": "val/loss", "goal": "minimize", "at": "best"}},
+                "space": {
+                    "family": "line",
+                    "objective": {"metric": "val/loss", "goal": "minimize", "at": "best"},
+                    "search": {"sampler": "random"},
+                },
                 "versions": {"hpsearch": "0.1.0", "torch": "2.9.0"},
                 "git": {"commit": "c0ffee", "dirty": False},
                 "machine": {"cpus": 2},

@@ -1,0 +1,42 @@
+"""hpsearch's own studies: the arms of the plan, as the study itself compares them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hpsearch.experiment.layout import is_study
+from hpsearch.experiment.studies import arm_folders, read_study_file
+from hpsearch.readers import Reading, Wanted, hpsearch_experiment
+from hpsearch.records import FinishedRun, Goal
+
+
+def recognises(path: Path) -> bool:
+    """Say whether a folder is a study of which an arm has begun."""
+    return path.is_dir() and is_study(path) and bool(arm_folders(path))
+
+
+def read(path: Path, wanted: Wanted) -> Reading:
+    """Return the runs of the arms that have begun, in the order of the plan.
+
+    An arm that is a baseline is its method's score beside the arm of which the plan says so; other methods of the
+    family, and the same beside other arms, are no arms. Errors: ExperimentError.
+    """
+    plan = read_study_file(path)["latest"]
+    readings = {arm.name: hpsearch_experiment.read(arm, wanted) for arm in arm_folders(path)}
+    return Reading(
+        runs=tuple(run for name, arm in plan["arms"].items() for run in _runs(name, arm, readings)),
+        goals={plan["metric"]["name"]: Goal(plan["metric"]["goal"])},
+        main=plan["metric"]["name"],
+        warnings=tuple(warning for reading in readings.values() for warning in reading.warnings),
+        records=tuple(record for reading in readings.values() for record in reading.records),
+    )
+
+
+def _runs(name: str, arm: Mapping[str, Any], readings: Mapping[str, Reading]) -> Iterator[FinishedRun]:
+    home = arm.get("beside", name)
+    for run in readings[home].runs if home in readings else ():
+        if "baseline" not in arm and not run.deterministic:
+            yield run
+        elif run.experiment == f"{arm.get('baseline')} ({home})":
+            yield replace(run, experiment=name)

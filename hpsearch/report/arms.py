@@ -1,0 +1,58 @@
+"""The arms of a study as they stand, while it runs or afterwards."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from hpsearch.report.fitted_table import Column, FittedTable
+from hpsearch.report.wording import UNKNOWN, duration, number, one_line
+
+
+@dataclass(frozen=True)
+class ArmStanding:
+    """How far an arm has come: trials that have ended of those begun, replicates that have, their mean test score."""
+
+    name: str
+    state: str
+    trials: int = 0
+    begun: int = 0
+    best: float | None = None
+    replicates: int = 0
+    mean: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class StudyStanding:
+    """A study as its folder has it; `answer` is None before there is one."""
+
+    name: str
+    question: str
+    metric: str
+    answer: str | None
+    arms: Sequence[ArmStanding]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `hpsearch show STUDY --json` prints."""
+        return asdict(self)
+
+
+def show_study(study: StudyStanding) -> RenderableType:
+    """Return the question, the answer if there is one, and the arms."""
+    arms = study.arms
+    table = FittedTable(
+        [
+            Column("arm", [one_line(arm.name) for arm in arms], justify="left"),
+            Column("state", [arm.state for arm in arms], justify="left"),
+            Column("trials", [f"{arm.trials}/{arm.begun}" if arm.begun else "" for arm in arms], rank=2),
+            Column("best objective", [UNKNOWN if arm.best is None else number(arm.best) for arm in arms], rank=3),
+            Column("replicates", [str(arm.replicates or "") for arm in arms], rank=1),
+            Column(f"mean {one_line(study.metric)}", [number(arm.mean) for arm in arms], rank=1),
+            Column("time", [duration(arm.seconds) for arm in arms], rank=4),
+        ]
+    )
+    answer = [Text(one_line(study.answer))] if study.answer else []
+    return Group(Text(one_line(study.name), "bold"), Text(one_line(study.question)), *answer, Text(), table)

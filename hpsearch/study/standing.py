@@ -1,0 +1,58 @@
+"""How the arms of a study stand, read from their folders."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from hpsearch.experiment.layout import is_experiment
+from hpsearch.experiment.lock import in_use
+from hpsearch.experiment.reading import read_experiment
+from hpsearch.experiment.studies import last_session, read_result, read_study_file
+from hpsearch.report.arms import ArmStanding, StudyStanding
+
+
+def standing_of(folder: Path) -> StudyStanding:
+    """Return a study as it stands. Errors: ExperimentError."""
+    plan, result = read_study_file(folder)["latest"], read_result(folder)
+    metric = plan["metric"]["name"]
+    return StudyStanding(
+        name=folder.name,
+        question=plan["question"],
+        metric=metric,
+        answer=result["answer"] if result else None,
+        arms=[_arm(folder, name, arm, metric) for name, arm in plan["arms"].items()],
+    )
+
+
+def _arm(folder: Path, name: str, arm: Mapping[str, Any], metric: str) -> ArmStanding:
+    home = folder / arm.get("beside", name)
+    if not is_experiment(home):
+        return ArmStanding(name, "not begun")
+    record = read_experiment(home)
+    if "baseline" in arm:
+        scores = [each.scores.get(metric) for each in record.baselines if each.name == arm["baseline"]]
+        mean = next((score for score in scores if score is not None), None)
+        return ArmStanding(name, "not scored" if mean is None else "scored", mean=mean)
+    replicates = [run for run in record.replicates if run.outcome is not None]
+    tested = [run.scores[metric] for run in replicates if metric in run.scores]
+    return ArmStanding(
+        name=name,
+        state=state_of(home),
+        trials=sum(trial.outcome is not None for trial in record.trials),
+        begun=len(record.trials),
+        best=record.best.value if record.best else None,
+        replicates=len(replicates),
+        mean=fmean(tested) if tested else None,
+        seconds=record.elapsed,
+    )
+
+
+def state_of(folder: Path) -> str:
+    """Return how an arm's experiment stands: `running`, or how its last session ended; `killed` if it could not say."""
+    if in_use(folder):
+        return "running"
+    last = last_session(folder)
+    if last is None:
+        return "not begun"
+    return "killed" if last["event"] == "session" else str(last["why"]).replace("time", "finished: time is up")

@@ -1,0 +1,81 @@
+"""What `show` and `compare` make of a study's folder."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hpsearch.cli.main import app
+from hpsearch.comparing import Request, compare_sources, report_folder
+from hpsearch.errors import ExperimentError
+from hpsearch.experiment.lock import locked
+from hpsearch.readers.shelf import read_sources
+from hpsearch.report.comparison.files import compare_json
+from hpsearch.report.study import StudyReport
+from hpsearch.runner import Options
+from hpsearch.study.road import run_study, with_options
+from hpsearch.study.standing import standing_of, state_of
+from hpsearch.watching import look
+from tests.toy_studies import toy_study
+from tests.tracking.folders import StudyFolder
+
+Done = tuple[Path, StudyReport]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    home = tmp_path_factory.mktemp("study")
+    study = toy_study(home, trials=2, seeds=2)
+    run_arm = with_options(Options(in_process=True))
+    end = run_study(study, folder=home / "experiments" / "which", run_arm=run_arm, command="hpsearch study")
+    assert end.report is not None
+    return home / "experiments" / "which", end.report
+
+
+def test_compared_again_a_study_says_what_its_report_says(done: Done) -> None:
+    folder, report = done
+    request = Request(margin=0.1)
+    for source in (folder, folder.parent):
+        assert compare_json(compare_sources([source], request).comparison) == compare_json(report.evidence.comparison)
+    assert report_folder([folder]) != Path("reports") / folder.name
+
+
+def test_arms_of_two_studies_that_are_called_alike_are_told_apart(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        study = StudyFolder(tmp_path / name)
+        for arm in ("a", "b"):
+            study.finish(arm)
+    found = read_sources([str(tmp_path)])
+    arms = [f"{name}/{arm}" for name in ("one", "two") for arm in ("a", "b", "floor")]
+    assert list(dict.fromkeys(run.experiment for run in found.runs)) == arms
+    assert [record.name for record in found.experiments] == [arm for arm in arms if "floor" not in arm]
+    alone = read_sources([str(tmp_path / "one"), str(tmp_path / "two" / "a")])
+    assert {run.experiment for run in alone.runs} == {"one/a", "b", "floor", "two/a", "sloreta (a)"}
+
+
+def test_a_study_is_shown_with_its_arms(done: Done) -> None:
+    folder, report = done
+    shown = CliRunner().invoke(app, ["show", str(folder)], env={"COLUMNS": "150"})
+    assert shown.exit_code == 0, shown.output
+    assert report.answer in " ".join(shown.output.split())
+    sgd, adamw, mean = standing_of(folder).arms
+    assert (sgd.state, sgd.trials, sgd.begun, sgd.replicates) == ("finished", 2, 2, 2)
+    means = {each.name: each.mean for each in report.evidence.comparison.experiments}
+    assert {arm.name: pytest.approx(arm.mean) for arm in (sgd, adamw, mean)} == means
+    assert mean.state == "scored"
+
+
+def test_an_arm_is_said_to_be_where_it_is(tmp_path: Path) -> None:
+    study = StudyFolder(tmp_path / "duel")
+    assert [arm.state for arm in standing_of(study.path).arms] == ["not begun"] * 3
+    a = study.begin("a")
+    assert state_of(a.path) == "killed"
+    with locked(a.path):
+        assert state_of(a.path) == "running"
+    a.log.append("end", why="interrupted")
+    assert [arm.state for arm in standing_of(study.path).arms] == ["interrupted", "not begun", "not scored"]
+
+
+def test_what_takes_an_experiment_names_the_arms_of_a_study(done: Done) -> None:
+    with pytest.raises(ExperimentError, match=r"is a study; its arms are experiments; .* holds: adamw, sgd"):
+        look(done[0])
