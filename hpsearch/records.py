@@ -147,7 +147,10 @@ class BaselineRecord:
 
 @dataclass(frozen=True)
 class ExperimentRecord:
-    """A whole experiment, read back from its folder. `unit` is what its steps count: `epoch` or `step`."""
+    """A whole experiment, read back from its folder. `unit` is what its steps count: `epoch` or `step`.
+
+    `elapsed` is how many seconds the search has run, over all sessions; confirmations are not in it.
+    """
 
     name: str
     folder: str

@@ -57,11 +57,12 @@ def read_experiment(folder: Path) -> ExperimentRecord:
     resolved = read_resolved(folder)
     runs: dict[str, RunBuilder] = {}
     baselines: dict[str, RunBuilder] = {}
-    elapsed, dropped, count, behind = 0.0, set[int](), 0, 0
+    elapsed, before, dropped, count, behind = 0.0, 0.0, set[int](), 0, 0
     for event, behind in read_lines(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
         count += 1
-        elapsed = max(elapsed, event["elapsed"])
         run = event.get("run", "")
+        elapsed += 0.0 if run.startswith("confirm/") else event["elapsed"] - before
+        before = event["elapsed"]
         if run.startswith(f"{BASELINES_RUN}/"):
             baselines.setdefault(run, RunBuilder()).add(event)
         elif event["event"] == "drop":
