@@ -86,5 +86,5 @@ def _markup(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text in which nothing is markup."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", one_line(text))
+    """Return a text in which nothing is markup; an underscore within a word never is."""
+    return re.sub(r"([\\`*{}\[\]<>#|~]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", one_line(text))

@@ -7,12 +7,15 @@ from rich.text import Text
 
 from hpsearch.compare.comparison import Comparison
 from hpsearch.compare.conclusion import conclude, details
+from hpsearch.compare.pair_result import Verdict
 from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, caption, dropped_rows, pair_rows, score_rows
 from hpsearch.report.fitted_table import Column, FittedTable
 from hpsearch.report.wording import one_line
 
 _SCORE_RANKS = (0, 0, 0, 1, 3, 4, 2)
 _PAIR_RANKS = (0, 0, 0, 1, 2, 4, 0, 3, 5)
+_SIDES = {Verdict.BETTER: "a is better", Verdict.WORSE: "b is better"}
+"""Verdicts without the names, which stand beside them and may be long."""
 _MOST_DROPPED = 10
 
 
@@ -24,7 +27,10 @@ def show_comparison(comparison: Comparison, *, headline: bool = True) -> Rendera
     cells = [(_name(row.cells[0], best=row.best, level=row.level), *row.cells[1:]) for row in scores]
     parts += [Text(), Text(caption(comparison), "dim"), _table(SCORE_TITLES, cells, _SCORE_RANKS)]
     if comparison.pairs:
-        parts += [Text(), _table(PAIR_TITLES, [row.cells for row in pair_rows(comparison)], _PAIR_RANKS)]
+        pairs = [
+            (*row.cells[:2], _SIDES.get(row.verdict, row.cells[2]), *row.cells[3:]) for row in pair_rows(comparison)
+        ]
+        parts += [Text(), _table(PAIR_TITLES, pairs, _PAIR_RANKS, flexible=3)]
     if any(row.level for row in scores):
         parts.append(Text("* the best mean   ° not distinguishable from it", "dim"))
     parts += [Text(f"warning: {one_line(warning)}", "yellow") for warning in comparison.warnings]
@@ -39,11 +45,14 @@ def _name(name: str, *, best: bool, level: bool) -> str:
     return f"{name} *" if best else f"{name} °" if level else name
 
 
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], ranks: Sequence[int]) -> FittedTable:
-    columns = list(zip(*rows, strict=True))
+def _table(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], ranks: Sequence[int], *, flexible: int = 0
+) -> FittedTable:
+    """Return a table whose first `flexible` columns may be cut down."""
+    columns = [[one_line(cell) for cell in cells] for cells in zip(*rows, strict=True)]
     return FittedTable(
         [
-            Column(title, [one_line(cell) for cell in cells], rank=rank, justify="left")
-            for title, cells, rank in zip(titles, columns, ranks, strict=True)
+            Column(title, cells, rank=rank, justify="left", flexible=place < flexible)
+            for place, (title, cells, rank) in enumerate(zip(titles, columns, ranks, strict=True))
         ]
     )

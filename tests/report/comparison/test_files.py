@@ -13,6 +13,7 @@ import pytest
 from hpsearch.errors import UnknownNameError
 from hpsearch.report.comparison.files import FORMATS, write_report
 from hpsearch.report.comparison.gallery import Evidence
+from hpsearch.report.comparison.markdown import escaped
 from tests.report.comparison.evidence import WICKED, datasets_evidence, search_evidence, seeds_evidence
 
 MAKERS = [seeds_evidence, datasets_evidence, search_evidence]
@@ -68,7 +69,7 @@ def test_markdown_marks_the_best_and_escapes_the_rest(tmp_path: Path) -> None:
     write_report(seeds_evidence(), tmp_path, ["md"])
     text = (tmp_path / "report.md").read_text()
     assert "| **ours** | 10 |" in text
-    assert r"cnn\_small & \<b\>x\</b\>\|$50%" in text
+    assert r"cnn_small & \<b\>x\</b\>\|$50%" in text
     shown = re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
     assert shown
     assert all((tmp_path / path).is_file() for path in shown)
@@ -90,3 +91,8 @@ def test_the_tables_for_a_paper_compile(tmp_path: Path, make: Callable[[], Evide
 
 def test_every_format_has_a_name_that_the_help_lists() -> None:
     assert list(FORMATS) == ["html", "md", "tex", "csv", "json"]
+
+
+def test_an_underscore_is_escaped_where_it_would_be_markup() -> None:
+    assert escaped("learning_rate d_z 1_2") == "learning_rate d_z 1_2"
+    assert escaped("_x_ a__b") == r"\_x\_ a\_\_b"
