@@ -85,7 +85,8 @@ def _show_plan(
 
     from rich.console import Console
 
-    from hpsearch.report.study_plan import show_study_plan, study_plan_json
+    from hpsearch.report.study.plan import study_plan_json
+    from hpsearch.report.study.plan_terminal import show_study_plan
     from hpsearch.study.forecast import plan_study, probing
 
     probe_arm = probing(in_process=in_process, tell=lambda text: typer.echo(text, err=True)) if probe else None

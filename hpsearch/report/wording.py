@@ -35,6 +35,23 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes:02d} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
 
 
+def rough_duration(seconds: float) -> str:
+    """Return a time as roughly as it is known: 8 s, 25 min, 3.5 h, 2 d 4 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else duration(seconds)
+
+
+def rough_size(count: float) -> str:
+    """Return an amount of bytes with two digits: 34 kB, 1.2 GB."""
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}" if count < 10 * scale else f"{count / scale:.0f} {unit}"
+    return f"{count / 1e3:.0f} kB"
+
+
 def one_line(text: str) -> str:
     """Return a text without line breaks, escape sequences and other control characters."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

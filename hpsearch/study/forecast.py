@@ -8,8 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.engines.local_workers import worker_shares
-from hpsearch.report.study_plan import ArmPlan, StudyPlan, rough_size, total
-from hpsearch.report.wording import duration
+from hpsearch.engines.machine import Share
+from hpsearch.experiment.layout import is_experiment
+from hpsearch.experiment.reading import read_experiment
+from hpsearch.report.study.plan import ArmPlan, StudyPlan, total
+from hpsearch.report.wording import duration, rough_size
 from hpsearch.space import SpaceArm, Study
 from hpsearch.study.power import planned_units, power_plan
 from hpsearch.study.probe import CONFIGURATIONS, Probed, probe_arm
@@ -17,7 +20,8 @@ from hpsearch.training.settings import TrainSettings
 
 FOREIGN = "its program trains itself, and nobody knows how long and what it writes"
 
-ProbeArm = Callable[[SpaceArm], Probed]
+ProbeArm = Callable[[SpaceArm, Share], Probed]
+"""From an arm and what a worker gets of the machine to what its probe has measured."""
 
 
 def plan_study(
@@ -28,7 +32,7 @@ def plan_study(
     `seeds` asks for more replicates than planned. Errors: HpsearchError when an arm has no configuration at all.
     """
     replicates = planned_units(study, seeds)
-    arms = [_arm_plan(arm, replicates, probe, in_process=in_process) for arm in study.searched]
+    arms = [_arm_plan(arm, folder / arm.name, replicates, probe, in_process=in_process) for arm in study.searched]
     free = _free(folder)
     return StudyPlan(
         question=study.settings.question,
@@ -38,7 +42,6 @@ def plan_study(
         power=power_plan(study, folder, replicates=replicates),
         free=free,
         probed=probe is not None,
-        unequal=_unequal(arms),
         warnings=_warnings(arms, free),
         notes=_notes(study, arms),
     )
@@ -47,34 +50,36 @@ def plan_study(
 def probing(*, in_process: bool = False, tell: Callable[[str], None]) -> ProbeArm:
     """Return what probes an arm as a worker of the study would train it; `tell` hears which one it is."""
 
-    def probe(arm: SpaceArm) -> Probed:
+    def probe(arm: SpaceArm, share: Share) -> Probed:
         tell(f"probing {arm.name} ...")
-        (share, *_) = worker_shares(arm.space.search, jobs=arm.space.search.trials)
         return probe_arm(arm.space, share, in_process=in_process)
 
     return probe
 
 
-def _arm_plan(arm: SpaceArm, replicates: int, probe: ProbeArm | None, *, in_process: bool) -> ArmPlan:
-    """Return what one arm costs; every training counts as if nothing pruned or stopped it."""
+def _arm_plan(arm: SpaceArm, home: Path, replicates: int, probe: ProbeArm | None, *, in_process: bool) -> ArmPlan:
+    """Return what one arm costs, whose folder is `home`; every training counts as if nothing pruned or stopped it."""
     space, search, epochs = arm.space, arm.space.search, _epochs(arm)
     trials = search.trials if space.size is None else min(search.trials, space.size)
+    shares = worker_shares(search, jobs=max(trials, replicates))
     plan = ArmPlan(
         name=arm.name,
         family=space.family,
         fixed=arm.fixed,
         ranges=len(space.parameters),
-        size=space.size,
+        continuous=space.continuous,
+        combinations=space.combinations,
         trials=trials,
         replicates=replicates,
-        workers=1 if in_process else len(worker_shares(search, jobs=max(trials, replicates))),
+        workers=1 if in_process else len(shares),
         epochs=epochs,
+        done=_done(home),
     )
     if epochs is None:
         return replace(plan, trouble=(FOREIGN,))
     if probe is None:
         return plan
-    probed = probe(arm)
+    probed = probe(arm, shares[0])
     plan = replace(plan, trouble=probed.trouble)
     return _costed(plan, arm, probed, epochs) if probed.probes else plan
 
@@ -88,6 +93,14 @@ def _epochs(arm: SpaceArm) -> tuple[int, int] | None:
     searched = [parameter.range.grid() for parameter in arm.space.parameters if parameter.path == "train.epochs"]
     values = [int(value) for grid in searched for value in grid or ()] or [train.epochs]
     return min(values), max(values)
+
+
+def _done(home: Path) -> int:
+    """Return how many trainings an arm's folder holds that have ended."""
+    if not is_experiment(home):
+        return 0
+    record = read_experiment(home)
+    return sum(run.outcome is not None for run in (*record.trials, *record.replicates))
 
 
 def _costed(plan: ArmPlan, arm: SpaceArm, probed: Probed, epochs: tuple[int, int]) -> ArmPlan:
@@ -127,28 +140,20 @@ def _warnings(arms: Sequence[ArmPlan], free: int) -> list[str]:
     return found
 
 
-def _unequal(arms: Sequence[ArmPlan]) -> str | None:
-    """Say how the arms' spaces differ in size, if they do: equal budgets do not search unequal spaces alike."""
-    if len({(arm.ranges, arm.size) for arm in arms}) == 1:
-        return None
-    told = ", ".join(f"{arm.name} {arm.ranges}" for arm in arms)
-    if len({arm.ranges for arm in arms}) == 1:
-        told = ", ".join(f"{arm.name} {'a continuum' if arm.size is None else arm.size}" for arm in arms)
-        return f"the arms' spaces are unequal (configurations: {told}): equal budgets search the larger less thoroughly"
-    return f"the arms' spaces are unequal (ranges: {told}): equal budgets search the larger less thoroughly"
-
-
 def _notes(study: Study, arms: Sequence[ArmPlan]) -> list[str]:
     """Return what the numbers mean."""
     notes = ["at most: pruning and early stopping end trainings sooner"]
     timed = [arm for arm in arms if arm.seconds]
     if timed:
-        workers = " or ".join(str(count) for count in sorted({arm.workers for arm in timed}))
-        probed = f"time, with {workers} workers, and disk: estimated from {CONFIGURATIONS} random configurations an arm"
-        notes.append(f"{probed}, each trained for a moment")
-    capped = [arm.name for arm in arms if arm.capped]
-    if capped and (limit := study.settings.budget.time):
-        notes.append(f"the budget ends the search of {', '.join(capped)} after {duration(limit)}, before all trials")
-    if len(study.arms) > len(study.searched) and timed:
-        notes.append("baselines are scored once; that time is not in it")
+        workers = max(arm.workers for arm in timed)
+        beside = ", without the baselines" if len(study.arms) > len(study.searched) else ""
+        notes[0] += (
+            f"; time, with {workers} {'worker' if workers == 1 else 'workers'}{beside}, and disk are estimated from "
+            f"up to {CONFIGURATIONS} random configurations an arm"
+        )
+    if (capped := [arm.name for arm in arms if arm.capped]) and study.settings.budget.time:
+        limit = duration(study.settings.budget.time)
+        notes.append(f"the budget ends the search of {', '.join(capped)} after {limit}, before all trials are done")
+    if done := sum(arm.done for arm in arms):
+        notes.append(f"{done} of the {sum(arm.trainings for arm in arms)} trainings are done already")
     return notes

@@ -12,9 +12,9 @@ from hpsearch.compare.verdicts import POWER, strictest_level
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
-from hpsearch.report.study_plan import ObservedPair, PowerPlan
+from hpsearch.report.study.plan import ObservedPair, PowerPlan
 from hpsearch.space import BaselineArm, SpaceArm, Study
-from hpsearch.study.factorial import level_of
+from hpsearch.study.factorial import families, level_of
 
 SPREADS = (0.25, 0.5, 1.0, 2.0)
 """Standard deviations, in margins, for which replicates are counted."""
@@ -30,8 +30,7 @@ def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
     """Return the power of so many replicates; the study's folder may hold earlier ones, which say how they spread."""
     decide, folds, n = study.settings.decide, study.settings.replicates.folds, replicates
     tests = tests_of(study)
-    alpha = level_of(study)
-    level = strictest_level(alpha, decide.adjust, tests)
+    level = strictest_level(level_of(study), decide.adjust, tests)
     overlap = 1 / (folds - 1) if folds else 0.0
     effect = smallest_effect(n, alpha=level, power=POWER, test_to_train=overlap)
     equivalence = smallest_margin(n, alpha=level, power=POWER, test_to_train=overlap)
@@ -40,7 +39,8 @@ def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
         unit="folds" if folds else "seeds",
         replicates=n,
         tests=tests,
-        alpha=alpha,
+        families=len(families(study)),
+        alpha=decide.alpha,
         adjust=decide.adjust,
         level=level,
         effect=effect,
@@ -49,7 +49,7 @@ def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
         largest_sd_equivalence=None if margin is None else margin / equivalence,
         needed={} if folds else {sd: pairs_needed(1 / sd, alpha=level, power=POWER) for sd in SPREADS},
         observed=_observed(study, folder, n=n, level=level, overlap=overlap),
-        notes=_notes(study),
+        notes=_notes(study, tests, level),
     )
 
 
@@ -60,17 +60,22 @@ def tests_of(study: Study) -> int:
     return math.comb(count, 2) - math.comb(fixed, 2)
 
 
-def _notes(study: Study) -> list[str]:
-    replicates, notes = study.settings.replicates, []
+def _notes(study: Study, tests: int, level: float) -> list[str]:
+    decide, replicates, notes = study.settings.decide, study.settings.replicates, []
+    shared = [f"{len(families(study))} families of tests"] if len(families(study)) > 1 else []
+    if level < level_of(study):
+        shared.append(f"{tests} tests by {decide.adjust}'s adjustment, which is milder after each that succeeds")
+    if shared:
+        notes.append(f"{level:.2g} = {' / '.join([f'{decide.alpha:g}', *shared])}")
+    if decide.adjust == "bh" and tests > 1:
+        notes.append("Benjamini and Hochberg's adjustment asks for a stricter level where other tests show nothing")
     if replicates.folds:
         notes.append(
             f"folds overlap: the variance of the mean is s² (1/{replicates.folds * replicates.repeats} + "
             f"1/{replicates.folds - 1}) as in Nadeau and Bengio's corrected t, and more repeats hardly help"
         )
     if (replicates.folds, replicates.repeats) == (2, 5):
-        notes.append("five times two folds are decided by Alpaydin's F, whose power is only about that of the t here")
-    if study.settings.decide.adjust == "bh":
-        notes.append("Benjamini and Hochberg's adjustment asks for a stricter level where other tests show nothing")
+        notes.append("five times two folds are decided by Alpaydin's F: its power is only about that of the t here")
     return notes
 
 

@@ -5,6 +5,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,9 +25,9 @@ from hpsearch.space import Space
 
 CONFIGURATIONS = 2
 """How many random configurations of an arm are probed: one would not show that they cost differently."""
-SECONDS = 2.0
-"""Training time after which a probe ends at its next evaluation."""
-STEPS = 10
+SECONDS, PATIENCE = 2.0, 30.0
+"""Training time after which a probe ends at its next evaluation; and after which it is the arm's last."""
+STEPS = 3
 """Optimizer steps from one evaluation of a probe to the next: nobody waits for a whole epoch."""
 LOG_LINE, LOG_RUN = 200, 900
 """Bytes of an evaluation in the log, and of a run's beginning and end."""
@@ -76,25 +77,33 @@ def probe_arm(
     the space has no configuration that keeps its requirements.
     """
     probes, trouble, load_seconds = [], [], 0.0
-    with TemporaryDirectory(prefix="hpsearch-plan-") as place:
-        folder = Path(place)
-        spec = objective_spec(space, folder)
-        processes = space.search.resources.processes
-        workers = InProcessWorkers(spec) if in_process else ProcessWorkers(folder, spec, [share], processes=processes)
-        try:
-            for job in _jobs(space):
-                listener = _Listener(clock)
-                listener.train(job, workers)
-                load_seconds = max(load_seconds, listener.load_seconds)
-                if listener.reports:
-                    probes.append(
-                        _measured(listener.reports, space.config(job.params).model_dump(mode="json"), folder / job.run)
-                    )
-                elif listener.end is not None:
-                    trouble.append(f"{listener.end.outcome}: {listener.end.reason}")
-        finally:
-            workers.close()
+    with (
+        TemporaryDirectory(prefix="hpsearch-plan-") as place,
+        _workers(space, Path(place), share, in_process) as workers,
+    ):
+        for job in _jobs(space):
+            listener = _Listener(clock)
+            ended = listener.train(job, workers)
+            load_seconds = max(load_seconds, listener.load_seconds)
+            if ended.outcome not in (Outcome.COMPLETE, Outcome.PRUNED):
+                trouble.append(f"{ended.outcome or 'stopped'}: {ended.reason}")
+            if listener.reports:
+                config = space.config(job.params).model_dump(mode="json")
+                probes.append(_measured(listener.reports, config, Path(place, job.run)))
+                if listener.reports[-1].seconds > PATIENCE:
+                    break
     return Probed(tuple(probes), load_seconds, tuple(dict.fromkeys(trouble)))
+
+
+@contextmanager
+def _workers(space: Space, folder: Path, share: Share, in_process: bool) -> Iterator[Workers]:
+    """Yield a worker that trains configurations of a space below a folder; it is ended whatever happens."""
+    spec, processes = objective_spec(space, folder), space.search.resources.processes
+    workers = InProcessWorkers(spec) if in_process else ProcessWorkers(folder, spec, [share], processes=processes)
+    try:
+        yield workers
+    finally:
+        workers.close()
 
 
 def _jobs(space: Space) -> Iterator[Job]:
@@ -122,13 +131,14 @@ class _Listener:
         self._begun = clock()
         self.load_seconds = 0.0
         self.reports: list[Report] = []
-        self.end: Ended | None = None
+        self._end: Ended | None = None
 
-    def train(self, job: Job, workers: Workers) -> None:
-        """Run a job until it has ended."""
+    def train(self, job: Job, workers: Workers) -> Ended:
+        """Run a job until it has ended, and return how."""
         workers.start(job)
-        while self.end is None:
+        while self._end is None:
             workers.serve(self, timeout=1.0)
+        return self._end
 
     def started(self, job: Job) -> None:  # noqa: ARG002 -- the contract's; there is one job
         """Note that the data are loaded."""
@@ -141,11 +151,11 @@ class _Listener:
 
     def ended(self, job: Job, ended: Ended) -> None:  # noqa: ARG002
         """Keep how it ended."""
-        self.end = ended
+        self._end = ended
 
     def lost(self, job: Job, reason: str) -> None:  # noqa: ARG002
         """Note that its process died."""
-        self.end = Ended(Outcome.LOST, reason)
+        self._end = Ended(Outcome.LOST, reason)
 
 
 def _measured(reports: Sequence[Report], config: Mapping[str, Any], run: Path) -> Probe:

@@ -9,10 +9,12 @@ from rich.console import Console
 from hpsearch.engines.machine import Share
 from hpsearch.errors import SpaceError
 from hpsearch.loading import load_study
-from hpsearch.report.study_plan import StudyPlan, rough_duration, rough_size, show_study_plan, study_plan_json
+from hpsearch.report.study.plan import StudyPlan, study_plan_json
+from hpsearch.report.study.plan_terminal import show_study_plan
+from hpsearch.report.wording import rough_duration, rough_size
 from hpsearch.runner import Options
 from hpsearch.space import Study
-from hpsearch.study.forecast import plan_study
+from hpsearch.study.forecast import plan_study, probing
 from hpsearch.study.power import tests_of as number_of_tests
 from hpsearch.study.probe import Probe, Probed, probe_arm
 from hpsearch.study.road import run_study, with_options
@@ -28,7 +30,7 @@ def made_up(seconds: float, *, weights: int = 0) -> Probe:
 
 def plan(study: Study, folder: Path, *probes: Probe, load: float = 0.0, seeds: int | None = None) -> StudyPlan:
     """Plan with workers' probes that are made up, or without any."""
-    probe = (lambda _: Probed(probes, load)) if probes else None
+    probe = (lambda _, __: Probed(probes, load)) if probes else None
     return plan_study(study, folder=folder / "none", seeds=seeds, probe=probe)
 
 
@@ -66,10 +68,10 @@ def test_searched_epochs_give_a_range_and_a_finite_space_fewer_trials(tmp_path: 
     space = write_space(tmp_path, rate="0.1", width="{int: [1, 2]}")
     altered(space, ("epochs: 3", "epochs: {int: [2, 6], step: 2}"), ("{float: [-1, 1]}", "0.5"))
     sgd, adamw = plan(load_study(tmp_path / "study.yaml"), tmp_path, made_up(1.0)).arms
-    assert (adamw.epochs, adamw.size, adamw.trials) == ((2, 6), 6, 6)
+    assert (adamw.epochs, adamw.continuous, adamw.combinations, adamw.trials) == ((2, 6), 0, 6, 6)
     assert adamw.all_epochs == (2 * 9, 6 * 9)
     assert adamw.seconds == (2 * 9, 6 * 9)
-    assert (sgd.size, sgd.trials) == (None, 30)
+    assert (sgd.continuous, sgd.combinations, sgd.trials) == (1, 6, 30)
 
 
 def test_time_is_rounds_of_trainings_over_the_workers(tmp_path: Path) -> None:
@@ -99,9 +101,9 @@ def test_a_disk_without_room_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_unequal_spaces_are_said(tmp_path: Path) -> None:
-    assert "ranges: sgd 4, adamw 3" in str(plan(toy_study(tmp_path), tmp_path).unequal)
+    assert "spaces are not equally large" in shown(plan(toy_study(tmp_path), tmp_path))
     equal = changed(tmp_path, ("set: {train.optimizer: sgd}", "set: {train.optimizer: adamw}"))
-    assert plan(equal, tmp_path).unequal is None
+    assert "spaces are equally large" in shown(plan(equal, tmp_path))
 
 
 def test_a_bad_study_is_told_at_its_place(tmp_path: Path) -> None:
@@ -122,7 +124,7 @@ def test_the_disk_is_what_a_real_run_leaves(done: tuple[Study, Path], tmp_path: 
     study, folder = done
     left = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     before = set(tmp_path.iterdir())
-    found = plan_study(study, folder=tmp_path / "x", probe=lambda arm: probe_arm(arm.space, Share(1), in_process=True))
+    found = plan_study(study, folder=tmp_path / "x", probe=probing(in_process=True, tell=str))
     assert set(tmp_path.iterdir()) == before
     low, high = study_plan_json(found)["total"]["bytes"]
     assert left / 2 < low <= high < 2 * left
@@ -154,7 +156,7 @@ def test_a_probe_that_fails_is_told_and_the_rest_stands(trouble: str, said: str,
     write_study(tmp_path)
     write_space(tmp_path, data=f"data: {{trouble: {trouble}}}")
     study = load_study(tmp_path / "study.yaml")
-    found = plan_study(study, folder=tmp_path / "x", probe=lambda arm: probe_arm(arm.space, Share(1), in_process=True))
+    found = plan_study(study, folder=tmp_path / "x", probe=probing(in_process=True, tell=str))
     assert [arm.seconds for arm in found.arms] == [None, None]
     assert [warning.split(":")[:2] for warning in found.warnings] == [["sgd", f" {said}"], ["adamw", f" {said}"]]
     assert found.power.tests == 3
@@ -172,7 +174,7 @@ def test_a_probe_measures_an_epoch(tmp_path: Path) -> None:
 def test_it_fits_into_a_terminal_and_into_json(tmp_path: Path) -> None:
     found = plan(toy_study(tmp_path), tmp_path, made_up(10.0), made_up(20.0))
     assert max(map(len, shown(found).splitlines())) <= 80
-    assert "3 min - 6 min" in shown(found)
+    assert "3 - 6 min" in shown(found)
     assert json.loads(json.dumps(study_plan_json(found), allow_nan=False))["arms"][0]["seconds"] == [180, 360]
 
 

@@ -6,6 +6,7 @@ from hpsearch.compare.conclusion import details
 from hpsearch.report.comparison.cover import Cover, Section
 from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, caption, pair_rows, score_rows
 from hpsearch.report.study.contents import ArmReport, FactorReport, StudyReport
+from hpsearch.report.study.plan import ArmPlan
 from hpsearch.report.wording import number, plain
 
 SPENT = "spent.json"
@@ -52,10 +53,11 @@ def _spaces(report: StudyReport) -> Section:
         rows.append((arm.name, arm.family, fixed, arm.objective, *sizes))
     titles = ("arm", "family", "sets", "is searched by", "ranges", "of them continuous", "combinations of the others")
     floors = " ".join(f"{name} is {said}." for name, said in report.baselines.items())
-    return Section("The spaces", [_unequal(report.arms)], columns=titles, rows=rows, remark=floors)
+    return Section("The spaces", [equality(report.arms)], columns=titles, rows=rows, remark=floors)
 
 
-def _unequal(arms: Iterable[ArmReport]) -> str:
+def equality(arms: Iterable[ArmReport | ArmPlan]) -> str:
+    """Say whether the arms' spaces are equally large."""
     sizes = {(arm.ranges, arm.continuous, arm.combinations) for arm in arms}
     if len(sizes) == 1:
         return "The arms' spaces are equally large."
