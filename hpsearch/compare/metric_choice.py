@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.records import FinishedRun, Goal
@@ -27,10 +28,29 @@ _HIGHER = {
     *("reward", "return", "score", "map", "psnr", "ssim", "efficiency", "top1", "top5", "correlation"),
 }
 
+_CLOCK = {
+    *("step", "steps", "epoch", "epochs", "iter", "iteration", "iterations", "batch", "batches", "time", "timestamp"),
+    *("second", "seconds", "sec", "minutes", "hours", "runtime", "duration", "elapsed"),
+}
+_OF_CLOCKS = {
+    *("global", "total", "num", "n", "current", "best", "last", "this", "since", "restore", "wall", "s", "ms", "per"),
+    *("train", "training", "trainer", "val", "validation", "eval", "test", "samples", "examples", "tokens", "size"),
+}
+"""Words that may stand beside one of the clock's: `global_step`, `eval_samples_per_second`, `time_total_s`."""
+
+
+def is_score(name: str) -> bool:
+    """Say whether a logged number may be what a run is judged by: no learning rate, no counter of steps, no time."""
+    words = re.findall(r"[a-z]+", name.lower())
+    rate = "lr" in words or ("learning", "rate") in pairwise(words)
+    clock = not _CLOCK.isdisjoint(words) and set(words) <= _CLOCK | _OF_CLOCKS
+    return not (rate or clock)
+
 
 def choose_metric(runs: Sequence[FinishedRun], main: Sequence[str], wanted: str | None) -> str:
     """Return the wanted metric; else what the origins say they are about; else the only one that there is.
 
+    Learning rates, counters of steps and times are metrics only where they are wanted, or where there is nothing else.
     Errors: UnknownNameError for a metric that no run has; HpsearchError when several could be meant.
     """
     known = dict.fromkeys(name for run in runs for name in run.metrics)
@@ -40,12 +60,13 @@ def choose_metric(runs: Sequence[FinishedRun], main: Sequence[str], wanted: str 
         return wanted
     if len(main) == 1 and main[0] in known:
         return main[0]
-    if len(known) == 1:
-        return next(iter(known))
+    scores = [name for name in known if is_score(name)] or list(known)
+    if len(scores) == 1:
+        return scores[0]
     if not known:
         raise HpsearchError("no run has a metric")
     about = "the sources are about different metrics" if len(main) > 1 else "the runs have several metrics"
-    raise HpsearchError(f"{about}: choose one with --metric; known: {', '.join(sorted(known))}")
+    raise HpsearchError(f"{about}: choose one with --metric; known: {', '.join(sorted(scores))}")
 
 
 def choose_goal(metric: str, told: Mapping[str, Goal], wanted: str | None) -> Goal:

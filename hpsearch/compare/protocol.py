@@ -133,7 +133,8 @@ def _arm_warnings(arms: Sequence[Arm]) -> list[str]:
 
 def _length_warnings(arms: Sequence[Arm]) -> list[str]:
     """Say where the arms were trained for different lengths: all of them ended, so that it is no reason not to test."""
-    lengths = {arm.name: arm.steps for arm in arms if arm.observations and arm.steps is not None}
+    trained = [arm for arm in arms if arm.observations and not arm.deterministic]
+    lengths = {arm.name: arm.steps for arm in trained if arm.steps is not None}
     if len(set(lengths.values())) < 2:
         return []
     told = ", ".join(f"{name} {steps}" for name, steps in lengths.items())

@@ -3,18 +3,21 @@
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.readers import Reading
+from hpsearch.experiment.layout import baseline_of
+from hpsearch.readers import Reading, last_word
 from hpsearch.readers.naming import unit_keys
-from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin, Series
+from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, SearchOrigin, Series
 
 _OUTCOMES = {"FINISHED": Outcome.COMPLETE, "FAILED": Outcome.FAILED, "KILLED": Outcome.PRUNED}
 _PARENT = "mlflow.parentRunId"
 _KIND, _OUTCOME, _SEED, _NUMBER = "hpsearch.kind", "hpsearch.outcome", "hpsearch.seed", "hpsearch.number"
 _FOLD, _FOLDS, _REPEAT = "hpsearch.fold", "hpsearch.folds", "hpsearch.repeat"
+_RUN, _METRIC, _GOAL, _STUDY = "hpsearch.run", "hpsearch.metric", "hpsearch.goal", "hpsearch.study"
+"""A run's folder; what an experiment of the mirror is after, and the study that it is an arm of."""
 
 _ABOVE = {"study", "experiment"}
 """The kinds of runs by which hpsearch's own mirror holds others together: their metrics are said of others."""
@@ -46,19 +49,32 @@ def as_finished(runs: Sequence[MlflowRun], *, source: str) -> Reading:
     parents = {run.tags[_PARENT] for run in runs if _PARENT in run.tags}
     names = {run.identity: run.name for run in runs}
     searches: dict[str, SearchOrigin] = {}
-    return Reading(
-        tuple(
-            _finished(run, names, searches, source)
-            for run in runs
-            if not (run.tags.get(_KIND) in _ABOVE or (run.identity in parents and not run.metrics))
-        )
+    finished = tuple(
+        _finished(run, names, searches, source)
+        for run in runs
+        if not (run.tags.get(_KIND) in _ABOVE or (run.identity in parents and not run.metrics))
     )
+    main, goals = _about(runs, dict.fromkeys(name for run in finished for name in run.metrics))
+    return Reading(finished, goals, main)
+
+
+def _about(runs: Sequence[MlflowRun], known: Collection[str]) -> tuple[str | None, dict[str, Goal]]:
+    """Return what the experiments of hpsearch's mirror are about, as for their folders, and its goal on every split.
+
+    A study decides for its arms. Experiments that are after different metrics are about none.
+    """
+    above = [run.tags for run in runs if run.tags.get(_KIND) in _ABOVE and _STUDY not in run.tags]
+    told = {(tags[_METRIC], Goal(tags[_GOAL])) for tags in above if _METRIC in tags and tags.get(_GOAL) in set(Goal)}
+    goals = {name: goal for metric, goal in told for name in known if last_word(name) == last_word(metric)}
+    mains = {tested if (tested := f"test/{last_word(metric)}") in known else metric for metric, _ in told}
+    return (mains.pop() if len(mains) == 1 else None), goals
 
 
 def _finished(run: MlflowRun, names: Mapping[str, str], searches: dict[str, SearchOrigin], source: str) -> FinishedRun:
     params = {name: _value(text) for name, text in run.params.items()}
     parent = names.get(run.tags.get(_PARENT, ""), "")
     experiment = parent or run.experiment
+    baseline = run.tags.get(_KIND) == "baseline"
     outcome = Outcome(run.tags[_OUTCOME]) if run.tags.get(_OUTCOME) in set(Outcome) else _OUTCOMES.get(run.status)
     units = unit_keys(params)
     if _SEED in run.tags:
@@ -70,17 +86,18 @@ def _finished(run: MlflowRun, names: Mapping[str, str], searches: dict[str, Sear
     )
     if proposed:
         searches.setdefault(experiment, SearchOrigin(metric=""))
+    if proposed or baseline:
         units.pop("seed", None)
     return FinishedRun(
-        experiment=experiment,
+        experiment=f"{baseline_of(run.tags[_RUN])[1]} ({experiment})" if baseline else experiment,
         run=run.name,
         outcome=outcome,
         params=params,
         metrics=run.metrics,
         histories=run.histories,
-        trial=run.tags.get(_NUMBER, run.name) if proposed else None,
+        trial=run.tags.get(_NUMBER, run.name if proposed else None) if not baseline else None,
         search=searches[experiment] if proposed else None,
-        deterministic=run.tags.get(_KIND) == "baseline" and _FOLD not in run.tags,
+        deterministic=baseline and _FOLD not in run.tags,
         **units,  # type: ignore[arg-type] # its keys are the names of these fields
         steps=max((metric.step for metric in run.metrics.values() if metric.step is not None), default=None),
         seconds=run.seconds,

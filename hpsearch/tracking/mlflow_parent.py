@@ -13,8 +13,9 @@ from hpsearch.tracking.mlflow_state import MirrorState, RunState
 
 
 def parent_tags(resolved: dict[str, Any], folder: Path) -> dict[str, str]:
-    """Return where the experiment comes from: versions, commit, machine, seed and space."""
+    """Return what the experiment is after and where it comes from: versions, commit, machine, seed and space."""
     tags = {"mlflow.source.name": "hpsearch", "hpsearch.folder": str(folder), "hpsearch.space": str(folder / SPACE)}
+    tags |= {f"hpsearch.{name}": str(resolved["space"]["objective"][name]) for name in ("metric", "goal")}
     for name in ("family", "seed", "machine"):
         if resolved.get(name) is not None:
             tags[f"hpsearch.{name}"] = param_text(resolved[name])

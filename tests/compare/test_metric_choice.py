@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpsearch.compare.metric_choice import choose_goal, choose_metric
+from hpsearch.compare.metric_choice import choose_goal, choose_metric, is_score
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.records import FinishedRun, Goal, Measurement
 
@@ -26,6 +26,7 @@ def test_then_what_the_runs_are_about_or_the_only_one() -> None:
     ("runs", "main", "says"),
     [
         ([run("a", "b")], (), "the runs have several metrics: choose one with --metric; known: a, b"),
+        ([run("a", "b", "lr", "epoch")], (), "the runs have several metrics: choose one with --metric; known: a, b$"),
         ([run("a", "b")], ("a", "b"), "the sources are about different metrics"),
         ([run()], (), "no run has a metric"),
     ],
@@ -33,6 +34,38 @@ def test_then_what_the_runs_are_about_or_the_only_one() -> None:
 def test_a_doubtful_choice_is_the_users(runs: list[FinishedRun], main: tuple[str, ...], says: str) -> None:
     with pytest.raises(HpsearchError, match=says):
         choose_metric(runs, main, None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("lr", "learning_rate", "epoch_learning_rate", "lr-AdamW/pg1", "train/lr"),
+        *("epoch", "global_step", "training_iteration", "iterations_since_restore", "best_epoch", "num_batches"),
+        *("seconds", "time", "time_total_s", "time_this_iter_s", "timestamp", "_runtime", "_step"),
+        *("eval_runtime", "eval_samples_per_second", "train_steps_per_second", "examples_per_second"),
+    ],
+)
+def test_rates_counters_and_times_are_no_scores(name: str) -> None:
+    assert not is_score(name)
+    assert choose_metric([run("accuracy", name)], (), None) == "accuracy"
+    assert choose_metric([run("accuracy", name)], (), name) == name
+    assert choose_metric([run(name)], (), None) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train_loss_step",
+        "val_acc_epoch",
+        "epoch_loss",
+        "batch_loss",
+        "real_time_factor",
+        "word_error_rate",
+        "test/loss",
+    ],
+)
+def test_scores_of_steps_and_epochs_are_scores(name: str) -> None:
+    assert is_score(name)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.readers.shelf import read_sources
+from hpsearch.readers.shelf import Found, read_sources
 from hpsearch.records import Goal
+from hpsearch.tracking.mlflow_mirror import MlflowMirror
+from hpsearch.tracking.mlflow_store import DATABASE
 from tests.experiment_factory import GrowingExperiment, grow_confirmation, grow_search
 
 
@@ -60,6 +62,25 @@ def test_the_mirror_beside_experiments_is_not_read_twice(experiment: GrowingExpe
     MlflowClient(tracking_uri=f"sqlite:///{root}/mlflow.db").search_experiments()
     assert [name for _, name in read_sources([str(root)]).readers] == ["hpsearch"]
     assert [name for _, name in read_sources([str(root / "mlflow.db")]).readers] == ["mlflow"]
+
+
+def test_its_mirror_is_compared_as_the_folder_is(experiment: GrowingExperiment, empty_database: Path) -> None:
+    root = experiment.folder.parent
+    shutil.copy(empty_database, root / DATABASE)
+    mirror = MlflowMirror(experiment.folder)
+    mirror.catch_up(final=True)
+    mirror.close()
+    store, folder = (read_sources([str(source)]) for source in (root / DATABASE, experiment.folder))
+    assert store.main == folder.main == ("test/auc",)
+    assert store.goals == folder.goals
+    assert of_no_search(store) == of_no_search(folder)
+
+
+def of_no_search(found: Found) -> list[tuple[object, ...]]:
+    """Return what a comparison takes of the runs that are no trials."""
+    kept = [run for run in found.runs if run.search is None]
+    scores = [(run, measured.value if (measured := run.metrics.get("test/auc")) else None) for run in kept]
+    return sorted((run.experiment, str(run.seed), run.deterministic, str(run.outcome), score) for run, score in scores)
 
 
 def test_a_running_experiment_can_be_read(experiment: GrowingExperiment) -> None:

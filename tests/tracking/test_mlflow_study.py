@@ -233,9 +233,10 @@ def test_the_page_of_a_study_is_that_of_all_experiments(answered: StudyFolder) -
 
 def test_read_from_the_store_a_study_is_its_arms(answered: StudyFolder) -> None:
     """Neither the study's run nor the arms' are trainings, though the study's has metrics."""
-    runs = mlflow_store.read(answered.path.parent / DATABASE, Wanted("test/loss")).runs
-    assert {run.experiment for run in runs} == {"a", "b"}
-    assert len(runs) == 2 * len(OF_AN_ARM)
+    found = mlflow_store.read(answered.path.parent / DATABASE, Wanted())
+    assert {run.experiment for run in found.runs} == {"a", "b", "sloreta (a)", "sloreta (b)"}
+    assert len(found.runs) == 2 * len(OF_AN_ARM)
+    assert found.main == "test/loss"
 
 
 def test_a_store_of_ones_own_is_remembered_for_the_study_too(study: StudyFolder, other: Path) -> None:
