@@ -89,7 +89,7 @@ def _finished(run: MlflowRun, names: Mapping[str, str], searches: dict[str, Sear
     if proposed or baseline:
         units.pop("seed", None)
     return FinishedRun(
-        experiment=f"{baseline_of(run.tags[_RUN])[1]} ({experiment})" if baseline else experiment,
+        experiment=f"{baseline_of(run.tags.get(_RUN, run.name))[1]} ({experiment})" if baseline else experiment,
         run=run.name,
         outcome=outcome,
         params=params,
