@@ -141,16 +141,21 @@ def export(
     run: Annotated[
         str | None, typer.Option(help="A replicate of the winner instead of its trial: confirm/0003/seed-001.")
     ] = None,
+    register: Annotated[
+        str | None, typer.Option(help="With --to model: make it a version of this name in MLflow's model registry.")
+    ] = None,
+    tracking_uri: UriOption = None,
 ) -> None:
     """Write an experiment's trials for other tools, or its winner as a model with its card."""
     from hpsearch.experiment.reading import read_experiment
 
     folder = experiment_folder(experiment)
     if to == "model":
-        _export_model(folder, file, run)
+        _export_model(folder, file, run, register, tracking_uri)
         return
-    if run is not None:
-        raise HpsearchError(f"--run {run} chooses the weights of a model; --to {to} writes all trials")
+    for option, value in (("--run", run), ("--register", register)):
+        if value is not None:
+            raise HpsearchError(f"{option} {value} is about a model; --to {to} writes the trials")
     record = read_experiment(folder)
     if to == "optuna":
         from hpsearch.engines.optuna_export import export_optuna
@@ -166,8 +171,14 @@ def export(
     typer.echo(f"wrote {file}")
 
 
-def _export_model(folder: Path, target: Path, run: str | None) -> None:
+def _export_model(folder: Path, target: Path, run: str | None, name: str | None, tracking_uri: str | None) -> None:
     from hpsearch.final.export import export_model
 
-    export_model(folder, target, run=run)
-    typer.echo(f"wrote {target}; its card is {target / 'card.md'}")
+    there = target.exists()
+    exported = export_model(folder, target, run=run, again=name is not None)
+    typer.echo(f"{'found' if there else 'wrote'} {target}; its card is {target / 'card.md'}")
+    if name is not None:
+        from hpsearch.final.registration import register
+
+        version = register(exported, name, tracking_uri=tracking_uri)
+        typer.echo(f"registered as version {version} of {name}; `hpsearch ui` shows it")

@@ -16,7 +16,7 @@ from hpsearch.final.layout import CARD, CARD_PAGE, CONFIG, FORMAT_VERSION, WEIGH
 from hpsearch.final.run import TrainedRun, open_run
 from hpsearch.final.selection import Origin, Selection, read_origin, selection_of
 from hpsearch.final.source import Source, find_source
-from hpsearch.final.trained_model import build_model
+from hpsearch.final.trained_model import build_model, read_document
 from hpsearch.report.model_card import ModelCard, card_markdown
 from hpsearch.training.weights import count_parameters, load_trained, write_weights
 
@@ -27,20 +27,22 @@ class ExportedModel:
 
     folder: Path
     card: ModelCard
-    run: Path
-    """The folder of the training in its experiment."""
+    experiment: Path
+    run: str
 
 
-def export_model(path: Path, target: Path, *, run: str | None = None) -> ExportedModel:
-    """Write a model into the folder `target`, which must not exist.
+def export_model(path: Path, target: Path, *, run: str | None = None, again: bool = False) -> ExportedModel:
+    """Write a model into the folder `target`, which must not exist; or, with `again`, may hold just this model.
 
     `path` is an experiment or a study (its first arm); the weights are those of its best trial, or of the named `run`.
     The data are loaded, all splits, for their fingerprint. Errors: HpsearchError.
     """
-    if target.exists():
-        raise HpsearchError(f"{target} exists; hpsearch does not write over a model")
     source = find_source(path)
     trained = open_run(source, run=run)
+    if target.exists():
+        if again and _holds(target, trained):
+            return ExportedModel(target, _read_card(target), source.folder, trained.record.run)
+        raise HpsearchError(f"{target} exists; hpsearch does not write over a model")
     splits = trained.splits()
     facts = trained.family.facts(trained.config, splits)
     model = build_model(trained.family, trained.config, facts, seed=trained.seeds["split"])
@@ -61,7 +63,22 @@ def export_model(path: Path, target: Path, *, run: str | None = None) -> Exporte
         write_json(folder / CONFIG, _description(trained, facts, step))
         write_json(folder / CARD, {"version": FORMAT_VERSION, **asdict(card)})
         (folder / CARD_PAGE).write_text(card_markdown(card), encoding="utf-8")
-    return ExportedModel(target, card, trained.folder)
+    return ExportedModel(target, card, source.folder, trained.record.run)
+
+
+def _holds(target: Path, trained: TrainedRun) -> bool:
+    """Say whether the folder is an exported model of this training."""
+    try:
+        weights: dict[str, Any] = read_document(target / CONFIG)["weights"]
+    except (HpsearchError, KeyError):
+        return False
+    return _place(trained).items() <= weights.items()
+
+
+def _read_card(target: Path) -> ModelCard:
+    content = read_document(target / CARD)
+    content.pop("version")
+    return ModelCard(**content)
 
 
 def _selection(source: Source, origin: Origin | None, trained: TrainedRun) -> Selection | None:
@@ -82,6 +99,12 @@ def _commands(path: Path, target: Path, run: str | None, origin: Origin | None, 
     return [*filter(None, known), export]
 
 
+def _place(trained: TrainedRun) -> dict[str, str]:
+    """Return which training the weights are from."""
+    experiment = trained.experiment
+    return {"experiment": experiment.name, "id": trained.resolved["id"], "run": trained.record.run}
+
+
 def _description(trained: TrainedRun, facts: Mapping[str, Any], step: int) -> dict[str, Any]:
     """Return what config.json holds."""
     experiment = trained.experiment
@@ -91,7 +114,7 @@ def _description(trained: TrainedRun, facts: Mapping[str, Any], step: int) -> di
         "config": trained.config.model_dump(mode="json"),
         "facts": dict(facts),
         "seeds": trained.seeds,
-        "weights": {"experiment": experiment.name, "run": trained.record.run, experiment.unit: step},
+        "weights": {**_place(trained), experiment.unit: step},
         "objective": trained.resolved["space"]["objective"],
         "trained_with": {"versions": trained.resolved["versions"], "git": trained.resolved.get("git")},
         "exported_with": versions(),

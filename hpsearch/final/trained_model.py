@@ -68,7 +68,7 @@ def load_model(path: str | Path, *, home: str | Path | None = None) -> TrainedMo
     family may have to load its data to make the model. Errors: HpsearchError.
     """
     folder = Path(path).expanduser()
-    description = _read(folder / CONFIG)
+    description = read_document(folder / CONFIG)
     if description.get("version") != FORMAT_VERSION:
         raise HpsearchError(f"{folder} has format {description.get('version')}; this hpsearch reads {FORMAT_VERSION}")
     reference = description["family"]
@@ -81,7 +81,7 @@ def load_model(path: str | Path, *, home: str | Path | None = None) -> TrainedMo
     config = family.Config.model_validate(description["config"])
     model = build_model(family, config, description["facts"], seed=description["seeds"]["split"])
     read_weights(folder / WEIGHTS, model)
-    card = _read(folder / CARD)
+    card = read_document(folder / CARD)
     return TrainedModel(model.eval(), family, config, description["facts"], description, card)
 
 
@@ -91,7 +91,8 @@ def build_model(family: Family[Any], config: Any, facts: Mapping[str, Any], *, s
     return family.task(config, open_splits(family, config, seed)).build_model() if made is None else made
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """Return one of an exported model's JSON files. Errors: HpsearchError."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -64,6 +64,17 @@ def card_markdown(card: ModelCard) -> str:
     return "\n\n".join([*parts, "## Caveats and recommendations", limits, UNKNOWN]) + "\n"
 
 
+def card_summary(card: ModelCard) -> str:
+    """Return the card in short, for a place that holds no page: purpose, selection, scores, limits."""
+    parts = [
+        escaped(card.purpose),
+        *map(escaped, chosen_lines(card.selection)),
+        score_table(card.scores, card.selection),
+    ]
+    limits = "\n".join(f"- {escaped(line)}" for line in card.limits)
+    return "\n\n".join([*parts, limits, "All of it stands in card.md, among the files of the model."])
+
+
 def _use(card: ModelCard) -> str:
     asked = f"The study that chose it asked: {escaped(card.question)}\n\n" if card.question else ""
     home = ", home=FOLDER" if card.own_code else ""

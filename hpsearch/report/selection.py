@@ -28,7 +28,7 @@ def chosen_lines(selection: Mapping[str, Any] | None) -> list[str]:
     if study is None:
         return paragraphs
     head = f"The search is the arm {study['arm']} of the study {study['name']}."
-    told = f" {study['question']} {study['answer']}" if "question" in study else ""
+    told = f" Its question: {study['question']} Its answer: {study['answer']}" if "question" in study else ""
     return [f"{head} {study['grounds']}{told}", *paragraphs]
 
 

@@ -1,15 +1,19 @@
 """A finished training becomes a folder with weights, configuration and card, and comes back as the same model."""
 
 import json
+import shutil
 from pathlib import Path
 
+import mlflow
 import pytest
+from mlflow import MlflowClient
 
 import hpsearch
 from hpsearch.compare.statistics.intervals import t_interval
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model
+from hpsearch.final.registration import register
 from hpsearch.final.selection import Origin, read_origin, selection_of
 from hpsearch.final.source import find_source
 from hpsearch.runner import Options, run, train
@@ -159,3 +163,30 @@ def test_where_no_folder_can_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file, where the models' folder should be")
     with pytest.raises(HpsearchError, match="cannot be written"):
         export_model(tmp_path / "x", tmp_path / "models" / "m")
+
+
+def test_an_exported_model_may_be_registered_afterwards_with_what_its_card_says(
+    study: Path, tmp_path: Path, empty_database: Path
+) -> None:
+    final = final_training(study, tmp_path / "final")
+    export_model(final, tmp_path / "line")
+    found = export_model(final, tmp_path / "line", again=True)
+    uri = f"sqlite:///{shutil.copy(empty_database, tmp_path / 'mlflow.db')}"
+    assert register(found, "line", tracking_uri=uri) == 1
+    version = MlflowClient(tracking_uri=uri, registry_uri=uri).get_model_version("line", "1")
+    selection = found.card.selection
+    assert selection is not None
+    assert version.tags["hpsearch.study"] == "lines"
+    assert version.tags["hpsearch.arm"] == selection["study"]["arm"]
+    assert version.tags["hpsearch.metric"] == "test/loss"
+    assert float(version.tags["hpsearch.mean"]) == selection["scores"]["test/loss"]["mean"]
+    assert version.tags["hpsearch.data_fingerprint"] == found.card.fingerprint
+    assert "is the arm" in version.description
+    downloaded = mlflow.artifacts.download_artifacts(version.source)
+    assert hpsearch.load_model(downloaded, home="/").scores() == {"loss": found.card.scores["test/loss"]}
+
+
+def test_another_models_folder_is_not_taken_for_this_one(study: Path, tmp_path: Path) -> None:
+    export_model(study, tmp_path / "line")
+    with pytest.raises(HpsearchError, match="does not write over a model"):
+        export_model(final_training(study, tmp_path / "final"), tmp_path / "line", again=True)
