@@ -89,7 +89,7 @@ def _own_scores(trained: TrainedRun) -> dict[str, float]:
 
 
 def _same_training(trial: RunRecord, replicate: RunRecord) -> bool:
-    return replicate.number == trial.number and replicate.seed == trial.seed
+    return replicate.number == trial.number and replicate.seed == trial.seed and replicate.fold is None
 
 
 def _limits(

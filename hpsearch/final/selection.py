@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpsearch.compare import compare_runs
+from hpsearch.compare import Comparison, compare_runs
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.layout import ORIGIN
 from hpsearch.experiment.reading import read_experiment
@@ -20,6 +20,7 @@ from hpsearch.final.source import Source
 from hpsearch.loading import open_space
 from hpsearch.readers import Wanted, hpsearch_experiment
 from hpsearch.records import ExperimentRecord, Goal
+from hpsearch.report.replicates import summarise_baselines
 
 FORMAT_VERSION = 1
 
@@ -29,8 +30,8 @@ class Selection:
     """How a winner became the winner.
 
     `configurations` is how many the space has, None for a continuum. `scores` are of the winner's replicates: test
-    metric -> n, mean, sd, ci95, ci_method; `replication` says what they are replicates of. `baselines`: method -> test
-    metric -> value. `study` is None where the experiment is no arm of one.
+    metric -> n, mean, sd, ci95, ci_method; `replicates` says what one of them is (seed or fold), `replication` explains
+    it. `baselines`: method -> test metric -> value. `study` is None where the experiment is no arm of one.
     """
 
     experiment: str
@@ -44,6 +45,7 @@ class Selection:
     winner: int
     value: float | None
     params: Mapping[str, Any]
+    replicates: str = ""
     replication: str = ""
     scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -79,7 +81,8 @@ def read_origin(folder: Path) -> Origin | None:
 def selection_of(source: Source) -> Selection:
     """Return how the winner of an experiment was chosen, from its folder as it stands. Errors: HpsearchError."""
     record, best, space = read_experiment(source.folder), source.winner, open_space(source.folder)
-    scores, replication = _scores(record, best.number, space.face.metrics)
+    comparisons = _described(record, best.number, space.face.metrics)
+    described = next(iter(comparisons.values()), None)
     return Selection(
         experiment=record.name,
         folder=str(source.folder.resolve()),
@@ -92,9 +95,13 @@ def selection_of(source: Source) -> Selection:
         winner=best.number,
         value=best.value,
         params=dict(best.params),
-        replication=replication,
-        scores=scores,
-        baselines={each.name: of_test(each.scores) for each in record.baselines},
+        replicates=str(described.unit) if described else "",
+        replication=described.unit_reason if described else "",
+        scores={metric: _score(comparison) for metric, comparison in comparisons.items()},
+        baselines={
+            name: of_test({metric: score.mean for metric, score in scores.items()})
+            for name, scores in summarise_baselines(record.baselines).items()
+        },
         study=_study(source),
     )
 
@@ -104,21 +111,30 @@ def of_test(scores: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in scores.items() if name.startswith("test/") and math.isfinite(value)}
 
 
-def _scores(record: ExperimentRecord, winner: int, goals: Mapping[str, Goal]) -> tuple[dict[str, Any], str]:
-    """Return the summary of each test metric over the winner's replicates, and what these are."""
+def _described(record: ExperimentRecord, winner: int, goals: Mapping[str, Goal]) -> dict[str, Comparison]:
+    """Return for each test metric a comparison that holds nothing but the winner's replicates.
+
+    Replicates on seeds and on folds are never mixed: where there are both, those on seeds are taken.
+    """
     runs = [
         run
         for run in hpsearch_experiment.read(Path(record.folder), Wanted("")).runs
-        if run.search is None and not run.deterministic and run.trial == winner
+        if run.search is None and run.trial == winner
     ]
-    found: dict[str, Any] = {}
-    reason = ""
-    for metric in dict.fromkeys(name for run in runs for name in run.metrics if name.startswith("test/")):
-        goal = goals.get(metric.partition("/")[2], Goal.MINIMIZE)  # only a comparison would need it
-        comparison = compare_runs(runs, metric=metric, goal=goal)
-        summary, reason = comparison.experiments[0].to_json(), comparison.unit_reason
-        found[metric] = {name: summary[name] for name in ("n", "mean", "sd", "ci95", "ci_method")}
-    return found, reason
+    names = {run.experiment for run in runs}
+    chosen = record.name if record.name in names else min(names, default="")
+    runs = [run for run in runs if run.experiment == chosen]
+    metrics = dict.fromkeys(name for run in runs for name in run.metrics if name.startswith("test/"))
+    return {
+        # the goal would matter only for a second arm
+        metric: compare_runs(runs, metric=metric, goal=goals.get(metric.partition("/")[2], Goal.MINIMIZE))
+        for metric in metrics
+    }
+
+
+def _score(comparison: Comparison) -> dict[str, Any]:
+    summary = comparison.experiments[0].to_json()
+    return {name: summary[name] for name in ("n", "mean", "sd", "ci95", "ci_method")}
 
 
 def _study(source: Source) -> dict[str, Any] | None:

@@ -36,6 +36,11 @@ def _confirmed(selection: Mapping[str, Any]) -> str:
     sizes = {score["n"] for score in selection["scores"].values()}
     if not sizes:
         return "It was not confirmed: the test split was read for no replicate of it."
+    if selection["replicates"] == "fold":
+        return (
+            f"It was then trained again {max(sizes)} times, each time tested once on a fold of all the data and "
+            "trained on the rest. The search had read parts of these folds."
+        )
     return (
         f"It was then trained again as {max(sizes)} replicates, each scored once on the test split, which the search "
         "had not read."
