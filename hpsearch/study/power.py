@@ -47,16 +47,18 @@ def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
         margin=margin,
         largest_sd=None if margin is None else margin / effect,
         largest_sd_equivalence=None if margin is None else margin / equivalence,
-        needed={} if folds else {sd: pairs_needed(1 / sd, alpha=level, power=POWER) for sd in SPREADS},
+        needed={}
+        if folds or margin is None
+        else {sd: pairs_needed(1 / sd, alpha=level, power=POWER) for sd in SPREADS},
         observed=_observed(study, folder, n=n, level=level, overlap=overlap),
         notes=_notes(study, tests, level),
     )
 
 
 def tests_of(study: Study) -> int:
-    """Return the number of tests: one for each pair of arms, but two baselines have no chance to be tested."""
+    """Return the number of tests, one for each pair of arms; two baselines without chance have none, but on folds."""
     count = len(study.arms)
-    fixed = count - len(study.searched)
+    fixed = 0 if study.settings.replicates.folds else count - len(study.searched)
     return math.comb(count, 2) - math.comb(fixed, 2)
 
 
@@ -84,8 +86,6 @@ def _observed(study: Study, folder: Path, *, n: int, level: float, overlap: floa
     scores = {arm.name: _scores(study, arm, folder) for arm in study.arms}
     margin, found = study.settings.decide.margin, []
     for a, b in combinations(study.arms, 2):
-        if isinstance(a, BaselineArm) and isinstance(b, BaselineArm):
-            continue
         left, right = _spread(scores[a.name], scores[b.name]), _spread(scores[b.name], scores[a.name])
         differences = [left[key] - right[key] for key in left if key in right]
         sd = statistics.stdev(differences) if len(differences) > 1 else 0.0

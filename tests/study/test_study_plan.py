@@ -1,10 +1,16 @@
 """The plan of a study: what it counts, what a probe measures, what it says of power; and that it leaves nothing."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from scipy import stats
 
 from hpsearch.engines.machine import Share
 from hpsearch.errors import SpaceError
@@ -18,6 +24,7 @@ from hpsearch.study.forecast import plan_study, probing
 from hpsearch.study.power import tests_of as number_of_tests
 from hpsearch.study.probe import Probe, Probed, probe_arm
 from hpsearch.study.road import run_study, with_options
+from tests.folded_spaces import folded_study
 from tests.toy_spaces import toy_space, write_space
 from tests.toy_studies import altered, toy_study, write_study
 
@@ -162,6 +169,51 @@ def test_a_probe_that_fails_is_told_and_the_rest_stands(trouble: str, said: str,
     assert found.power.tests == 3
 
 
+PROGRAM = """\
+family: command
+objective: {metric: loss, goal: minimize}
+command: "true --rate {rate}"
+rate: {log: [1e-3, 1]}
+"""
+PROGRAMS = """\
+question: Which kind?
+metric: {name: test/loss, goal: minimize}
+arms: {a: {space: program.yaml}, b: {space: program.yaml}}
+budget: {trials: 5}
+replicates: {seeds: 4}
+"""
+
+
+def test_a_program_s_time_is_not_known_and_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "program.yaml").write_text(PROGRAM)
+    (tmp_path / "study.yaml").write_text(PROGRAMS)
+    found = plan(load_study(tmp_path / "study.yaml"), tmp_path, made_up(1.0))
+    assert [(arm.trainings, arm.epochs, arm.seconds) for arm in found.arms] == [(9, None, None)] * 2
+    assert [warning.partition(":")[0] for warning in found.warnings] == ["a", "b"]
+    assert "its program trains itself" in found.warnings[0]
+    assert "the test of test/loss at the level 0.05" in " ".join(shown(found).split())
+
+
+def test_without_a_margin_the_smallest_effect_is_said(tmp_path: Path) -> None:
+    """Three seeds, three tests at 0.05 / 3: scipy's noncentral t gives the power at that effect."""
+    found = plan(changed(tmp_path, ("margin: 0.1", "alpha: 0.05")), tmp_path)
+    power = found.power
+    assert (power.margin, power.largest_sd, power.needed) == (None, None, {})
+    critical = stats.t.isf(0.05 / 3 / 2, 2)
+    assert stats.nct.sf(critical, 2, power.effect * 3**0.5) == pytest.approx(0.8, abs=1e-6)
+    assert f"a difference of {power.effect:.2g} standard deviations" in " ".join(shown(found).split())
+
+
+def test_folds_are_worth_less_than_as_many_seeds(tmp_path: Path) -> None:
+    """Two by two folds: the mean of four differences varies by s² (1/4 + n_test / n_train), here s² (1/4 + 1)."""
+    found = plan(folded_study(tmp_path), tmp_path)
+    assert [arm.replicates for arm in found.arms] == [4, 4]
+    critical, sd = stats.t.isf(0.05 / 3 / 2, 3), found.power.largest_sd
+    assert sd is not None
+    assert stats.nct.sf(critical, 3, 0.05 / sd / (1 / 4 + 1) ** 0.5) == pytest.approx(0.8, abs=1e-6)
+    assert "folds overlap" in shown(found)
+
+
 def test_a_probe_measures_an_epoch(tmp_path: Path) -> None:
     """Scores that take 50 ms each, one an epoch: that is what an epoch takes, at least."""
     space = toy_space(tmp_path, data="data: {seconds: 0.05}", epochs=20)
@@ -176,6 +228,24 @@ def test_it_fits_into_a_terminal_and_into_json(tmp_path: Path) -> None:
     assert max(map(len, shown(found).splitlines())) <= 80
     assert "3 - 6 min" in shown(found)
     assert json.loads(json.dumps(study_plan_json(found), allow_nan=False))["arms"][0]["seconds"] == [180, 360]
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_probe_leaves_nothing(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    write_space(tmp_path, data="data: {trouble: hang}")
+    place = tmp_path / "temporary"
+    place.mkdir()
+    before = set(tmp_path.iterdir())
+    command = [sys.executable, "-m", "hpsearch", "study", "study.yaml", "--plan"]
+    with subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "TMPDIR": str(place)}) as process:
+        while not list(place.glob("*/trials/*/output.log")):
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+    assert set(tmp_path.iterdir()) == before
+    assert not list(place.iterdir())
 
 
 def test_rough_numbers() -> None:

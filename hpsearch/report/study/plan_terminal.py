@@ -76,12 +76,12 @@ def _power(plan: StudyPlan) -> list[RenderableType]:
             f"  {power.largest_sd:.2g}  for a difference of the margin, {power.margin:g}",
             f"  {power.largest_sd_equivalence:.2g}  for equal arms to be found equivalent",
         ]
-    parts: list[RenderableType] = [Text(line) for line in lines]
+    parts: list[RenderableType] = [*map(Text, lines), *(Text(one_line(note), "dim") for note in power.notes)]
     if power.margin is not None and power.needed:
         parts += [Text(), _needed(power.needed, power.margin, power.unit)]
     if power.observed:
         parts += [Text(), _observed(power)]
-    return [*parts, *(Text(one_line(note), "dim") for note in power.notes)]
+    return parts
 
 
 def _needed(needed: Mapping[float, int | None], margin: float, unit: str) -> FittedTable:
