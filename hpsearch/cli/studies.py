@@ -1,5 +1,6 @@
 """The command that answers a question: all arms treated equally, then the planned test."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 _SEEDS = "More replicates than planned; the report says so, and that the result is exploratory if one was seen before."
 
+_ARM = "Search and confirm this arm only, for another terminal or machine that shares the folder; compare nothing."
+_AT_ONCE = (
+    "Arms at a time, a process and a part of the machine for each: pays with several GPUs, or where an arm has fewer "
+    "trials than there are cores. With a time budget leave it at 1, as arms then get the whole machine in turn."
+)
+
 
 def study(
     file: Annotated[Path, typer.Argument(help="A study file, such as studies/deepsif.yaml.")],
@@ -22,6 +29,8 @@ def study(
     ] = False,
     name: Annotated[str | None, typer.Option(help="The study's name; by default the file's.")] = None,
     seeds: Annotated[int | None, typer.Option(min=2, help=_SEEDS)] = None,
+    arm: Annotated[str | None, typer.Option(help=_ARM)] = None,
+    at_once: Annotated[int, typer.Option(min=1, help=_AT_ONCE)] = 1,
     in_process: Annotated[bool, typer.Option(help="One training at a time in this process, for a debugger.")] = False,
     mlflow: Annotated[bool, typer.Option(help="Mirror the arms in MLflow.")] = True,
     track: TrackOption = "mlflow",
@@ -36,7 +45,7 @@ def study(
 ) -> None:
     """Answer a question: search every arm with the same budget, confirm each winner, decide by the planned test."""
     from hpsearch.comparing import REPORTS, parse_formats
-    from hpsearch.display import INTERRUPTED, Manner, attended
+    from hpsearch.display import Manner, attended
     from hpsearch.loading import load_study
     from hpsearch.report.study import write_study_report
     from hpsearch.runner import run
@@ -49,24 +58,69 @@ def study(
     if plan:
         _show_plan(loaded, folder, seeds=seeds, probe=probe, in_process=in_process, as_json=json)
         return
+    if arm is None and min(at_once, len(loaded.searched)) > 1:
+        given = {"--name": name, "--seeds": seeds, "--track": track, "--tracking-uri": tracking_uri, "--root": root}
+        flags = {"--quick": quick, "--in-process": in_process, "--no-mlflow": not mlflow, "--quiet": quiet}
+        _side_by_side(loaded, given, flags, at_once=at_once)
     manner = Manner(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, track=track)
     end = run_study(
         loaded,
         folder=folder,
         seeds=seeds,
+        only=arm,
         command=_command(file, quick=quick, name=name, seeds=seeds),
         run_arm=lambda arm, place: attended(
             lambda options: run(arm.space, folder=place, options=options), arm.space, place, manner, hints=False
         ),
     )
+    if end.interrupted:
+        raise _interrupted()
     if end.report is None:
-        typer.echo("Interrupted; nothing that was finished is lost. The same command goes on from here.", err=True)
-        raise typer.Exit(INTERRUPTED)
+        _show_left(file, end.left, arm, as_json=json)
+        return
     place = out or REPORTS / folder.name
     written = write_study_report(end.report, place, formats)
     note_report(folder, place=place, files=written)
     _show(end.report, place, as_json=json)
     _mirror(folder, manner)
+
+
+def _interrupted() -> typer.Exit:
+    from hpsearch.display import INTERRUPTED
+
+    typer.echo("Interrupted; nothing that was finished is lost. The same command goes on from here.", err=True)
+    return typer.Exit(INTERRUPTED)
+
+
+def _show_left(file: Path, left: Sequence[str], arm: str | None, *, as_json: bool) -> None:
+    """Say what there is to do after one arm."""
+    from json import dumps
+
+    done = f"The arm {arm} is finished."
+    if as_json:
+        typer.echo(dumps({"arm": arm, "left": list(left)}, indent=2))
+    elif left:
+        typer.echo(f"{done} Left: {', '.join(left)} (--arm NAME each, or all that are left without --arm).")
+    else:
+        typer.echo(f"{done} So are the others: without --arm, `hpsearch study {file}` compares them.")
+
+
+def _side_by_side(study: "Study", given: Mapping[str, object], flags: Mapping[str, bool], *, at_once: int) -> None:
+    """Run all arms in processes of their own, with the options that were given here."""
+    import sys
+
+    from hpsearch.study.side_by_side import run_side_by_side
+
+    if study.settings.budget.time is not None:
+        typer.echo(
+            "warning: arms that run at once share the machine: within the time budget each trains less.", err=True
+        )
+    options = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    options += [name for name, wanted in flags.items() if wanted]
+    command = [sys.executable, "-m", "hpsearch", "study", str(study.path), *options]
+    commands = {arm.name: [*command, "--arm", arm.name] for arm in study.searched}
+    if not run_side_by_side(commands, at_once=at_once, tell=lambda line: typer.echo(line, err=True)):
+        raise _interrupted()
 
 
 def _mirror(folder: Path, manner: "Manner") -> None:

@@ -14,6 +14,14 @@ class Share:
     gpu: str | None = None
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of the machine for several workers: cores by number, and GPUs by CUDA name, None where there are none."""
+
+    cores: frozenset[int]
+    gpus: tuple[str, ...] | None = None
+
+
 def core_count() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -41,6 +49,24 @@ def shares(workers: int | str, *, jobs: int, per_gpu: int = 1, processes: int = 
     count = workers if isinstance(workers, int) else max(1, min(jobs, room))
     threads = max(1, cores // (count * processes))
     return [Share(threads, _next_gpus(gpus, index * processes, processes)) for index in range(count)]
+
+
+def parts(count: int) -> list[Part]:
+    """Divide the machine into parts that have nothing in common, unless it has less than one core or GPU for each."""
+    cores, gpus = sorted(os.sched_getaffinity(0)), gpu_names()
+    return [
+        Part(
+            frozenset(cores[place] for place in _span(len(cores), index, count)),
+            tuple(gpus[place] for place in _span(len(gpus), index, count)) if gpus else None,
+        )
+        for index in range(count)
+    ]
+
+
+def _span(length: int, index: int, count: int) -> range:
+    """Return the places of the part `index` of `count`: at least one, which others may have too."""
+    begin, end = (length * each // count for each in (index, index + 1))
+    return range(begin, end) if begin < end else range(begin % length, begin % length + 1)
 
 
 def _next_gpus(gpus: list[str], first: int, count: int) -> str | None:

@@ -5,23 +5,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpsearch.engines.coordinator import Why
-from hpsearch.errors import SearchFailedError
+from hpsearch.errors import SearchFailedError, UnknownNameError
 from hpsearch.report.study import StudyReport
 from hpsearch.runner import Finished, Options, run
 from hpsearch.space import Confirm, SpaceArm, Study
 from hpsearch.study import plan_file
 from hpsearch.study.findings import report_of
 from hpsearch.study.result_file import write_result
+from hpsearch.study.standing import is_done
 
 RunArm = Callable[[SpaceArm, Path], Finished]
 
 
 @dataclass(frozen=True)
 class StudyEnd:
-    """How a session of a study ended; the report is there when every arm is finished."""
+    """How a session of a study ended; the report is there when every arm is finished.
+
+    `left`: the arms that are not, after a session with one of them only.
+    """
 
     interrupted: bool
     report: StudyReport | None = None
+    left: tuple[str, ...] = ()
 
 
 def study_folder(study: Study, *, name: str | None, root: Path) -> Path:
@@ -34,15 +39,27 @@ def with_options(options: Options) -> RunArm:
     return lambda arm, folder: run(arm.space, folder=folder, options=options)
 
 
-def run_study(study: Study, *, folder: Path, run_arm: RunArm, seeds: int | None = None, command: str) -> StudyEnd:
+def run_study(
+    study: Study,
+    *,
+    folder: Path,
+    run_arm: RunArm,
+    seeds: int | None = None,
+    only: str | None = None,
+    command: str,
+) -> StudyEnd:
     """Run a study, or go on with what stands in its folder; finished arms are only read.
 
-    `seeds` asks for more replicates than planned; those that were looked at before stay. `command` is shown in the
-    report. Errors: ExperimentError for a folder that is no study or in use; SearchFailedError, naming the arm.
+    `seeds` asks for more replicates than planned; those that were looked at before stay. With `only` that arm is run,
+    and nothing compared. `command` is shown in the report. Errors: ExperimentError for a folder that is no study or in
+    use; SearchFailedError, naming the arm; UnknownNameError for the only arm.
     """
+    arms = [arm for arm in study.searched if only in (None, arm.name)]
+    if not arms:
+        raise UnknownNameError("searched arm", str(only), [arm.name for arm in study.searched])
     history = plan_file.take_up(folder, study)
     replicates = max(study.seeds, seeds or 0, *history.looks)
-    for arm in study.searched:
+    for arm in arms:
         space = replace(arm.space, confirm=Confirm(top=1, seeds=replicates))
         try:
             finished = run_arm(replace(arm, space=space), folder / arm.name)
@@ -52,6 +69,9 @@ def run_study(study: Study, *, folder: Path, run_arm: RunArm, seeds: int | None 
             return StudyEnd(interrupted=True)
         if finished.record.best is None:
             raise SearchFailedError(f"arm {arm.name}: the time was used up before any trial was complete")
+    if only is not None:
+        left = [arm.name for arm in study.searched if not is_done(folder / arm.name, replicates=replicates)]
+        return StudyEnd(interrupted=False, left=tuple(left))
     history = plan_file.note_look(folder, replicates)
     report = report_of(study, folder, history=history, replicates=replicates, command=command)
     write_result(folder, report)

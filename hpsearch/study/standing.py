@@ -11,6 +11,8 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.experiment.studies import last_session, read_result, read_study_file
 from hpsearch.report.arms import ArmStanding, StudyStanding
 
+TIME_IS_UP = "finished: time is up"
+
 
 def standing_of(folder: Path) -> StudyStanding:
     """Return a study as it stands. Errors: ExperimentError."""
@@ -55,4 +57,13 @@ def state_of(folder: Path) -> str:
     last = last_session(folder)
     if last is None:
         return "not begun"
-    return "killed" if last["event"] == "session" else str(last["why"]).replace("time", "finished: time is up")
+    return "killed" if last["event"] == "session" else str(last["why"]).replace("time", TIME_IS_UP)
+
+
+def is_done(folder: Path, *, replicates: int) -> bool:
+    """Say whether an arm's search is finished and its winner has that many replicates."""
+    if not is_experiment(folder) or state_of(folder) not in ("finished", TIME_IS_UP):
+        return False
+    record = read_experiment(folder)
+    winner = record.best.number if record.best else None
+    return sum(run.number == winner and run.outcome is not None for run in record.replicates) >= replicates
