@@ -39,6 +39,8 @@ def headline(comparison: Comparison) -> str:
     best = min(ranked, key=lambda each: (each.mean or 0.0) * (-1 if comparison.goal is Goal.MAXIMIZE else 1))
     tied = [each.name for each in ranked if each.mean == best.mean]
     if len(tied) == len(ranked):
+        if comparison.pairs and all(pair.identical for pair in comparison.pairs):
+            return f"{listed(tied)} have identical values of {comparison.metric} in every pair: nothing can be tested."
         return f"{listed(tied)} have the same mean {comparison.metric}, {short(best.mean)}."
     against: dict[str, list[str]] = {}
     for pair in comparison.pairs:

@@ -160,7 +160,10 @@ def test_the_data_sets_that_would_do_are_enough_for_the_signed_ranks() -> None:
 
 
 def test_equal_means_are_called_equal_and_one_experiment_alone_is_said() -> None:
-    assert conclude(compare(seeds("a", OLD) + seeds("b", OLD)))[0] == f"a and b have the same mean {METRIC}, 0.907."
+    swapped = compare(seeds("a", [0.5, 0.75]) + seeds("b", [0.75, 0.5]))
+    assert conclude(swapped)[0] == f"a and b have the same mean {METRIC}, 0.625."
+    identical = compare(seeds("a", OLD) + seeds("b", OLD))
+    assert conclude(identical)[0] == f"a and b have identical values of {METRIC} in every pair: nothing can be tested."
     assert conclude(compare(seeds("a", OLD)))[0].startswith("Only a has runs that count")
 
 
