@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from hpsearch.final.export import ExportedModel
 from hpsearch.report.model_card import ModelCard, card_summary
+from hpsearch.report.selection import main_metric
 from hpsearch.tracking.mlflow_registry import Registration, register_model
 
 
@@ -35,7 +36,7 @@ def _tags(card: ModelCard, exported: ExportedModel) -> Iterator[tuple[str, str]]
     if study:
         yield "study", study["name"]
         yield "arm", study["arm"]
-    metric = (study or {}).get("metric") or f"test/{card.selection['objective']['metric'].partition('/')[2]}"
+    metric = main_metric(card.selection)
     yield "metric", metric
     score = card.selection["scores"].get(metric, {})
     if score.get("mean") is not None:

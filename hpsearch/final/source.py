@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
-from hpsearch.experiment.layout import is_study
+from hpsearch.experiment.layout import is_experiment, is_study
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.experiment.studies import read_result
 from hpsearch.records import Goal, RunRecord
@@ -58,18 +58,30 @@ def find_source(path: Path, *, arm: str | None = None) -> Source:
         return Source(path)
     if arm is not None:
         return _named(path, arm)
-    result = read_result(path)
+    result = _result(path)
     if result is None:
         raise ExperimentError(
-            f"the study {path} has no result yet, so no arm is the first; run `hpsearch study` to its end, or choose "
-            "one with --arm"
+            f"the study {path} has no result yet, or has gone on since, so no arm is the first; run `hpsearch study` "
+            "to its end, or choose one with --arm"
         )
     chosen = _first(result)
     return Source(path / chosen, path, chosen, _standing(result, chosen), result=result)
 
 
+def _result(study: Path) -> Mapping[str, Any] | None:
+    """Return the study's result, unless one of its searches has found a better winner since."""
+    result = read_result(study)
+    if result is None:
+        return None
+    for arm, winner in result["winners"].items():
+        best = read_experiment(study / arm).best if is_experiment(study / arm) else None
+        if best is not None and best.number != winner["trial"]:
+            return None
+    return result
+
+
 def _named(path: Path, arm: str) -> Source:
-    result = read_result(path)
+    result = _result(path)
     arms = list(result["winners"]) if result else sorted(each.parent.name for each in path.glob("*/resolved.json"))
     if arm not in arms:
         raise UnknownNameError("searched arm", arm, arms)

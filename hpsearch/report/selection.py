@@ -42,8 +42,8 @@ def _confirmed(selection: Mapping[str, Any]) -> str:
             "trained on the rest. The search had read parts of these folds."
         )
     return (
-        f"It was then trained again as {max(sizes)} replicates, each scored once on the test split, which the search "
-        "had not read."
+        f"It was then trained again on {max(sizes)} fresh seeds, each time scored once on the test split, which the "
+        "search had not read."
     )
 
 
@@ -51,7 +51,9 @@ def score_table(own: Mapping[str, float], selection: Mapping[str, Any] | None) -
     """Return a table of the test scores: this model's own, its replicates', and the classical methods'."""
     scores = selection["scores"] if selection else {}
     baselines = selection["baselines"] if selection else {}
-    metrics = dict.fromkeys([*own, *scores, *(name for each in baselines.values() for name in each)])
+    known = dict.fromkeys([*own, *scores, *(name for each in baselines.values() for name in each)])
+    main = main_metric(selection) if selection else None
+    metrics = sorted(known, key=lambda name: name != main)
     if not metrics:
         return "It was not scored on the test split."
     titles = ["metric", *(["this model"] if own else [])]
@@ -62,6 +64,13 @@ def score_table(own: Mapping[str, float], selection: Mapping[str, Any] | None) -
         row += _described(scores.get(metric, {})) if scores else []
         rows.append([*row, *(number(each.get(metric)) for each in baselines.values())])
     return table([*titles, *(f"baseline {name}" for name in baselines)], rows)
+
+
+def main_metric(selection: Mapping[str, Any]) -> str:
+    """Return the test metric that counts: the study's, or that of the search's objective."""
+    study = selection["study"] or {}
+    own = "test/" + selection["objective"]["metric"].partition("/")[2]
+    return str(study.get("metric", own))
 
 
 def _described(score: Mapping[str, Any]) -> list[str]:

@@ -181,9 +181,19 @@ def test_an_exported_model_may_be_registered_afterwards_with_what_its_card_says(
     assert version.tags["hpsearch.metric"] == "test/loss"
     assert float(version.tags["hpsearch.mean"]) == selection["scores"]["test/loss"]["mean"]
     assert version.tags["hpsearch.data_fingerprint"] == found.card.fingerprint
-    assert "is the arm" in version.description
+    assert "is the arm" in str(version.description)
     downloaded = mlflow.artifacts.download_artifacts(version.source)
     assert hpsearch.load_model(downloaded, home="/").scores() == {"loss": found.card.scores["test/loss"]}
+
+
+def test_a_study_that_has_gone_on_since_its_result_has_no_first_arm(study: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(study, tmp_path / "lines"))
+    result = json.loads((copied / "result.json").read_text())
+    result["winners"]["sgd"]["trial"] += 1  # as if another trial had been the best when the result was written
+    (copied / "result.json").write_text(json.dumps(result))
+    with pytest.raises(ExperimentError, match="has gone on since"):
+        find_source(copied)
+    assert find_source(copied, arm="sgd").result is None
 
 
 def test_another_models_folder_is_not_taken_for_this_one(study: Path, tmp_path: Path) -> None:

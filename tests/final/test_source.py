@@ -20,7 +20,7 @@ def written(folder: Path, *, goal: str = "maximize", verdict: str = "better", c:
         "experiments": [{"name": name, "mean": mean} for name, mean in means.items()],
         "pairs": [{"a": "a", "b": "b", "verdict": verdict}, {"a": "a", "b": "baseline", "verdict": "worse"}],
     }
-    winners = {name: {} for name in means if name != "baseline"}
+    winners: dict[str, Any] = {name: {"trial": 0} for name in means if name != "baseline"}
     folder.mkdir()
     write_json(folder / STUDY, {})
     write_json(folder / RESULT, {"version": 1, "winners": winners, "comparison": comparison})
