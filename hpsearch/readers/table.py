@@ -1,7 +1,7 @@
 """Tables of results: CSV, Parquet or JSON lines, in long form (a row for each run) or in wide form.
 
-long     experiment,seed,status,accuracy        a row is a run; further number columns are metrics, texts parameters
-         baseline,0,complete,0.91
+long     experiment,seed,status,accuracy        a row is a run; further number columns are metrics, but for
+         baseline,0,complete,0.91               learning rates: they and texts are parameters
 wide     dataset,baseline,ours                  a row is a seed, fold or data set, a column a method
          iris,0.95,0.96
 """
@@ -24,6 +24,8 @@ SCORE = "score"
 _EXPERIMENT = ("experiment", "method", "model", "algorithm", "arm", "name")
 _STATUS, _STEP, _TRIAL, _RUN = ("status", "outcome", "state"), ("step", "epoch"), ("trial", "number"), ("run", "run_id")
 _SECONDS = ("seconds", "time", "duration")
+_RATE = re.compile(r"(^|\W)(lr|learning_rate)$")
+"""A number that is a parameter where a row is a whole training, though its column does not say `params.`."""
 _COMPLETE = {"complete", "completed", "finished", "ok", "success", "succeeded", "terminated", "done"}
 
 
@@ -42,13 +44,23 @@ def read(path: Path, wanted: Wanted) -> Reading:
     if not metrics:
         besides = ", ".join(sorted(map(str, taken))) or "none"
         raise DataError(f"{path} has no column of numbers besides {besides}{_texts_among_numbers(frame, taken)}")
-    rows = frame.to_dict("records")
-    identity = [column for name, column in named.items() if name not in ("step", "status", "seconds")]
+    groups = _histories(frame, named)
+    if groups is None:
+        groups = [[row] for row in frame.to_dict("records")]
+        metrics = [name for name in metrics if not _RATE.search(str(name).lower())] or metrics
+    return Reading(tuple(_long(path, group, named, metrics, wanted) for group in groups))
+
+
+def _histories(frame: pd.DataFrame, named: dict[str, str]) -> list[list[dict[Any, Any]]] | None:
+    """Return the rows of each run, where a run has rows of several steps; None where each row is a run."""
+    if "step" not in named:
+        return None
+    identity = [column for part, column in named.items() if part not in ("step", "status", "seconds")]
     groups: dict[Any, list[dict[Any, Any]]] = {}
-    for number, row in enumerate(rows):
-        key = tuple(str(row[name]) for name in identity) if "step" in named else number
-        groups.setdefault(key, []).append(row)
-    return Reading(tuple(_long(path, group, named, metrics, wanted) for group in groups.values()))
+    for row in frame.to_dict("records"):
+        groups.setdefault(tuple(str(row[name]) for name in identity), []).append(row)
+    several = any(len({str(row[named["step"]]) for row in group}) > 1 for group in groups.values())
+    return list(groups.values()) if several else None
 
 
 def _texts_among_numbers(frame: pd.DataFrame, taken: set[str]) -> str:

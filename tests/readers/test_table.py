@@ -31,7 +31,7 @@ def test_a_long_table_has_a_run_in_each_row(tmp_path: Path) -> None:
     ]
     assert runs[1].reason == "its status is 'failed'"
     assert runs[0].metrics["accuracy"].value == 0.91
-    assert runs[0].params == {"note": "a"}
+    assert runs[0].params == {"lr": 0.1, "note": "a"}
 
 
 @pytest.mark.parametrize("ending", ["parquet", "jsonl"])
@@ -50,6 +50,12 @@ def test_rows_of_one_run_are_its_steps(tmp_path: Path) -> None:
     runs = read_sources([written(tmp_path, text)]).runs
     assert [(run.fold, run.metrics["f1"].value, run.metrics["f1"].step) for run in runs] == [(0, 0.6, 2), (1, 0.3, 2)]
     assert list(runs[1].histories["f1"].values) == [0.4, 0.3]
+
+
+def test_rows_of_one_epoch_are_runs_whatever_else_they_share(tmp_path: Path) -> None:
+    text = "method,seed,lr,epoch,f1\na,0,0.1,5,0.5\na,0,0.2,5,0.6\n"
+    runs = read_sources([written(tmp_path, text)]).runs
+    assert [(run.params["lr"], run.steps, run.metrics["f1"].value) for run in runs] == [(0.1, 5, 0.5), (0.2, 5, 0.6)]
 
 
 def test_the_cell_that_is_no_number_is_named(tmp_path: Path) -> None:
@@ -95,3 +101,15 @@ def test_sources_that_hold_nothing(tmp_path: Path) -> None:
         DataError, match="holds no runs that hpsearch can read; it reads: hpsearch, hpsearch study, mlflow"
     ):
         read_sources([str(tmp_path)])
+
+
+def test_a_learning_rate_is_a_parameter_where_a_row_is_a_training(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("method,seed,lr,accuracy\na,0,0.1,0.5\na,0,0.2,0.75\n")
+    first, second = read_sources([str(tmp_path / "t.csv")]).runs
+    assert [run.params["lr"] for run in (first, second)] == [0.1, 0.2]
+    assert first.metrics.keys() == {"accuracy"}
+    (tmp_path / "t.csv").write_text("method,seed,step,lr,accuracy\na,0,1,0.1,0.5\na,0,2,0.2,0.75\n")
+    (run,) = read_sources([str(tmp_path / "t.csv")]).runs
+    assert list(run.histories["lr"].values) == [0.1, 0.2]
+    (tmp_path / "t.csv").write_text("method,seed,lr\na,0,0.1\n")
+    assert read_sources([str(tmp_path / "t.csv")]).runs[0].metrics.keys() == {"lr"}
