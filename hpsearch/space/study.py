@@ -43,13 +43,17 @@ class BaselineArm:
 
 @dataclass(frozen=True)
 class Study:
-    """A study that has been checked; `settings` are after quick, `arms` in the order of the file."""
+    """A study that has been checked; `settings` are after quick, `arms` in the order of the file.
+
+    `common` is what is set in the spaces of all arms, by dotted name.
+    """
 
     path: Path
     settings: StudySettings
     goal: Goal
     arms: tuple[SpaceArm | BaselineArm, ...]
     quick: bool
+    common: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def searched(self) -> tuple[SpaceArm, ...]:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from hpsearch.errors import HpsearchError, Problem, SpaceError, suggestion
 from hpsearch.records import Goal
@@ -13,16 +12,16 @@ from hpsearch.space.fields import section_of
 from hpsearch.space.folding import Families, fold_refusal
 from hpsearch.space.located_yaml import read_file
 from hpsearch.space.nodes import Node
-from hpsearch.space.overlay import lay_over
 from hpsearch.space.range_syntax import show
 from hpsearch.space.reading import Laid, read_space
 from hpsearch.space.study import BaselineArm, SpaceArm, StudiedFamily, Study
+from hpsearch.space.study_layers import SET, budget_of, set_for_all, with_quick
 from hpsearch.space.study_settings import StudySettings
 from hpsearch.space.template import Template
 from hpsearch.space.template_reading import TemplateReader
 from hpsearch.space.validation import check_section
 
-_ARM = ("space", "set", FACTORS, "baseline")
+_ARM = ("space", SET, FACTORS, "baseline")
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 Resolve = Callable[[str, Path], StudiedFamily]
@@ -51,7 +50,7 @@ def read_study(path: Path, resolve: Resolve, *, quick: bool = False, with_folds:
     reading = _Reading(path, resolve, problems, with_folds)
     study = reading.read(root, quick=False)
     if "quick" in root.mapping:
-        hurried = reading.read(reading.hurried(root), quick=True)
+        hurried = reading.read(with_quick(root, problems), quick=True)
         study = hurried if quick else study
     elif quick:
         study = reading.read(root, quick=True)
@@ -66,47 +65,30 @@ class _Reading:
     resolve: Resolve
     problems: list[Problem] = field(default_factory=list)
     with_folds: Families = list
+    laid: Laid = ()
+    """What is laid over the space of every arm."""
 
     def refuse(self, node: Node, message: str, *, at_key: bool = False) -> None:
         self.problems.append((node.key if at_key else node.place).problem(message))
 
-    def hurried(self, root: Node) -> Node:
-        """Return the study with its quick section laid over it."""
-        quick = root.mapping["quick"]
-        if not isinstance(quick.value, dict) and quick.value is not None:
-            self.refuse(quick, "quick is a mapping such as {budget.trials: 4}")
-        for path, value in quick.mapping.items():
-            if path.startswith("arms."):
-                root = self.with_quick_arm(root, path, value)
-            else:
-                root = lay_over(root, path, value, section_of(StudySettings), self.problems)
-        return root
-
-    def with_quick_arm(self, root: Node, path: str, value: Node) -> Node:
-        """Return the study with what the quick section says of an arm: `arms.NAME.set` or `arms.NAME.factors`."""
-        arms = root.nearest(["arms"])
-        name, _, key = path.removeprefix("arms.").rpartition(".")
-        if name not in arms.mapping or key not in ("set", FACTORS) or not arms.mapping[name].mapping:
-            message = f"quick: {path} is not arms.NAME.set or arms.NAME.factors of one of {', '.join(arms.mapping)}"
-            self.refuse(value, message, at_key=True)
-            return root
-        return root.with_child("arms", arms.with_child(name, arms.mapping[name].with_child(key, value)))
-
     def read(self, root: Node, *, quick: bool) -> Study | None:
         before = len(self.problems)
         settings = self.settings(root)
+        common = set_for_all(root, self.refuse)
+        self.laid = [*(budget_of(root, settings) if settings else ()), *common.items()]
         arms = [arm for name, node in self.arms(root).items() if (arm := self.arm(name, node, root, settings, quick))]
         searched = {arm.name: arm for arm in arms if isinstance(arm, SpaceArm)}
         goal = self.goal(root, settings, searched) if settings and searched else None
         arms = [self.beside(arm, root, searched) if isinstance(arm, BaselineArm) else arm for arm in arms]
         if len(self.problems) > before or settings is None or goal is None:
             return None
-        return Study(self.path, settings, goal, tuple(arms), quick)
+        plain = {path: node.plain() for path, node in common.items()}
+        return Study(self.path, settings, goal, tuple(arms), quick, plain)
 
     def settings(self, root: Node) -> StudySettings | None:
         """Return everything but the arms; names that nobody knows are problems."""
         section = section_of(StudySettings)
-        known = (*section.fields, "arms", "quick")
+        known = (*section.fields, "arms", SET, "quick")
         for name, node in root.mapping.items():
             if name not in known:
                 hint = suggestion(name, known)
@@ -169,11 +151,10 @@ class _Reading:
         fixed = {**(given.mapping if given is not None else {}), **levels}
         for path, child in fixed.items():
             if path.split(".")[0] in ("search", "confirm"):
-                why = "the search is the same for every arm: budget and replicates are the study's"
+                why = "the search is the same for every arm: see budget, replicates and the study's own set"
                 self.refuse(child, f"{title}.set: {path} cannot be set for one arm; {why}", at_key=True)
-        laid = [*(_budget(root, settings) if settings else ()), *fixed.items()]
         try:
-            read = read_space(file, self.resolve, quick=quick, fixed=laid)
+            read = read_space(file, self.resolve, quick=quick, fixed=[*self.laid, *fixed.items()])
         except SpaceError as error:
             self.problems.extend(error.problems)
             return None
@@ -227,17 +208,3 @@ class _Reading:
             hint = suggestion(arm.method, offered)
             self.refuse(node, f"arms.{arm.name}.baseline: unknown method {arm.method!r}{hint}; known: {listed}")
         return replace(arm, beside=offered.get(arm.method, ""))
-
-
-def _budget(root: Node, settings: StudySettings) -> Laid:
-    """Return what every arm has in common, at the places where the study file says it."""
-
-    def at(value: Any, *steps: str) -> Node:
-        node = root.nearest(steps)
-        return Node(value, node.place, node.key)
-
-    return [
-        ("search.trials", at(settings.budget.trials, "budget", "trials")),
-        ("search.time", at(settings.budget.time, "budget", "time")),
-        ("search.seed", at(settings.seed, "seed")),
-    ]

@@ -37,6 +37,7 @@ def study_schema() -> dict[str, Any]:
     }
     settings = section_schema(StudySettings)
     own = {
+        "set": {**_SET, "description": "Values that are fixed in the spaces of all arms, by dotted name."},
         "arms": {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [searched, baseline]}},
         "quick": {"type": "object", "description": "Dotted paths and the values that --quick lays over the file."},
     }

@@ -14,7 +14,7 @@ from hpsearch.readers import Wanted, hpsearch_experiment
 from hpsearch.records import ExperimentRecord, FinishedRun, RunRecord
 from hpsearch.report.comparison.gallery import Evidence
 from hpsearch.report.study import ArmReport, StudyReport
-from hpsearch.report.wording import duration
+from hpsearch.report.wording import assignments, duration
 from hpsearch.seeds import Seeds
 from hpsearch.space import BaselineArm, SpaceArm, Study
 from hpsearch.study.factorial import factor_reports, families, level_of
@@ -158,6 +158,7 @@ def plan_lines(study: Study, replicates: int) -> list[tuple[str, str]]:
             "replicates",
             f"{replicates} fresh seeds of each winner, the same for all arms; scored once on the test split",
         ),
+        *([("set in every arm", assignments(study.common))] if study.common else []),
         ("seed", str(settings.seed)),
     ]
 

@@ -111,3 +111,31 @@ def test_a_space_is_told_from_a_study(tmp_path: Path) -> None:
         load_space(study)
     with pytest.raises(SpaceError, match=r"toy.yaml:1:1: this is a space: `hpsearch run` searches it"):
         load_study(tmp_path / "toy.yaml")
+
+
+COMMON = ("arms:", "set: {search.pruner: median, train.batch_size: 4}\narms:")
+
+
+def test_what_is_set_for_all_lies_in_every_arm_and_below_its_own(tmp_path: Path) -> None:
+    path = write_study(tmp_path)
+    path.write_text(path.read_text().replace(*COMMON).replace("sgd}}", "sgd, train.batch_size: 2}}"))
+    study = load_study(path)
+    spaces = [arm.space.resolved() for arm in study.searched]
+    assert [list(space["search"]["pruner"]) for space in spaces] == [["median"], ["median"]]
+    assert [space["train"]["batch_size"] for space in spaces] == [2, 4]
+    assert study.common == {"search.pruner": "median", "train.batch_size": 4}
+    assert study.searched[0].fixed == {"train.optimizer": "sgd", "train.batch_size": 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("search.pruner: median", "search.trials: 9"), r"3:\d+: set: search.trials is said by budget"),
+        (("search.pruner: median", "confirm.seeds: 9"), r"3:\d+: set: confirm.seeds is said by budget"),
+        (("search.pruner: median", "search.pruner: medain"), r"3:\d+: .*'medain'.*did you mean 'median'"),
+        (("{search.pruner: median, train.batch_size: 4}", "4"), r"3:\d+: set: 4 is not a mapping"),
+    ],
+)
+def test_mistakes_in_what_is_set_for_all(change: tuple[str, str], expected: str, tmp_path: Path) -> None:
+    lines = told(tmp_path, COMMON, change)
+    assert any(re.match(f"study.yaml:{expected}", line) for line in lines), lines
