@@ -1,8 +1,8 @@
 """The command that answers a question: all arms treated equally, then the planned test."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +22,12 @@ _AT_ONCE = (
 )
 
 
+_NOT_AN_ARMS = ("arm", "at_once", "out", "format_", "json")
+"""Options of the whole study, which the process of an arm does not get."""
+
+
 def study(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A study file, such as studies/deepsif.yaml.")],
     quick: Annotated[
         bool, typer.Option(help="Lay the `quick` sections of the study and its spaces over them: minutes, not hours.")
@@ -59,9 +64,7 @@ def study(
         _show_plan(loaded, folder, seeds=seeds, probe=probe, in_process=in_process, as_json=json)
         return
     if arm is None and min(at_once, len(loaded.searched)) > 1:
-        given = {"--name": name, "--seeds": seeds, "--track": track, "--tracking-uri": tracking_uri, "--root": root}
-        flags = {"--quick": quick, "--in-process": in_process, "--no-mlflow": not mlflow, "--quiet": quiet}
-        _side_by_side(loaded, given, flags, at_once=at_once)
+        _side_by_side(loaded, _given(context), at_once=at_once)
     manner = Manner(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, track=track)
     end = run_study(
         loaded,
@@ -105,7 +108,23 @@ def _show_left(file: Path, left: Sequence[str], arm: str | None, *, as_json: boo
         typer.echo(f"{done} So are the others: without --arm, `hpsearch study {file}` compares them.")
 
 
-def _side_by_side(study: "Study", given: Mapping[str, object], flags: Mapping[str, bool], *, at_once: int) -> None:
+def _given(context: typer.Context) -> list[str]:
+    """Return the options on the command line that concern an arm as well."""
+    words = []
+    for option in context.command.params:
+        name = option.name or ""
+        source = context.get_parameter_source(name)
+        if option.param_type_name == "option" and name not in _NOT_AN_ARMS and source and source.name == "COMMANDLINE":
+            value = context.params[name]
+            words += [option.opts[0], str(value)] if not isinstance(value, bool) else [_flag(option, on=value)]
+    return words
+
+
+def _flag(option: Any, *, on: bool) -> str:
+    return str((option.opts if on else option.secondary_opts)[0])
+
+
+def _side_by_side(study: "Study", options: Sequence[str], *, at_once: int) -> None:
     """Run all arms in processes of their own, with the options that were given here."""
     import sys
 
@@ -115,8 +134,6 @@ def _side_by_side(study: "Study", given: Mapping[str, object], flags: Mapping[st
         typer.echo(
             "warning: arms that run at once share the machine: within the time budget each trains less.", err=True
         )
-    options = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    options += [name for name, wanted in flags.items() if wanted]
     command = [sys.executable, "-m", "hpsearch", "study", str(study.path), *options]
     commands = {arm.name: [*command, "--arm", arm.name] for arm in study.searched}
     if not run_side_by_side(commands, at_once=at_once, tell=lambda line: typer.echo(line, err=True)):
