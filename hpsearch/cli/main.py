@@ -25,7 +25,7 @@ for command in (
     app.command()(command)
 app.add_typer(texts.texts, name="text")
 
-FAILED, MISTAKE = 1, 2
+FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 
 
 def main() -> None:
@@ -36,6 +36,8 @@ def main() -> None:
         sys.exit(_complain(error, FAILED))
     except HpsearchError as error:
         sys.exit(_complain(error, MISTAKE))
+    except KeyboardInterrupt:  # before the command itself has begun; it knows what to say
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output went away (`hpsearch show x | head`): not an error
         sys.stderr.close()
 

@@ -29,10 +29,15 @@ _KILLING = 3
 
 
 class _Arm:
-    """An arm whose command runs in a process of its own, on a part of the machine; `last` is the last thing it said."""
+    """An arm whose command runs in a process of its own, on a part of the machine.
+
+    `last` is the last thing it said; one that is not `heard` any more was interrupted before it could begin, and only
+    says where.
+    """
 
     def __init__(self, name: str, place: int, command: Sequence[str], part: Part) -> None:
         self.name, self.place, self.last, self._rest = name, place, "", b""
+        self.heard = True
         self.output, theirs = os.pipe()
         os.set_blocking(self.output, False)
         gpus = {} if part.gpus is None else {"CUDA_VISIBLE_DEVICES": ",".join(part.gpus)}
@@ -61,7 +66,8 @@ class _Arm:
         *whole, self._rest = (self._rest + content).split(b"\n")
         for line in filter(None, (each.decode(errors="replace").rstrip() for each in whole)):
             self.last = line
-            tell(f"{self.name} | {line}")
+            if self.heard:
+                tell(f"{self.name} | {line}")
         return bool(content)
 
 
@@ -75,6 +81,7 @@ class _Running:
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
         self.interrupts += 1
         for arm in self.arms.values():
+            arm.heard = bool(arm.last)
             arm.process.send_signal(signal.SIGKILL if self.interrupts >= _KILLING else signal.SIGINT)
 
     def ended(self) -> Iterator[_Arm]:

@@ -74,6 +74,20 @@ def test_an_interrupt_is_passed_on_once_and_starts_no_more() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_an_arm_interrupted_before_it_could_begin_says_nothing() -> None:
+    def tell(line: str) -> None:
+        lines.append(line)
+        if line == "a | ready":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    lines: list[str] = []
+    ready = "import sys, time; print('ready', file=sys.stderr, flush=True); time.sleep(60)"
+    commands = {"a": [sys.executable, "-c", ready], "b": [sys.executable, "-c", "import time; time.sleep(60)"]}
+    assert not run_side_by_side(commands, at_once=2, tell=tell)
+    assert "a | KeyboardInterrupt" in lines
+    assert not [line for line in lines if line.startswith("b")]
+
+
 def test_one_arm_is_run_and_what_is_left_is_said(tmp_path: Path) -> None:
     study = toy_study(tmp_path, trials=1, seeds=2)
     run_arm = with_options(Options(in_process=True))
