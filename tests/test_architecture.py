@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "watching": "errors records experiment health report",
     "opening": "watching errors records health experiment engines report",
     "comparing": "compare engines errors experiment readers report watching",
-    "study": "errors records seeds space experiment engines readers compare report runner training",
+    "study": "errors records seeds confirmation space experiment engines readers compare report runner training",
     "final": "errors records experiment space families training readers compare report tracking loading",
     "scripting": "engines runner display loading opening",
     "cli": "errors space data experiment engines families tracking report loading runner display watching probing "

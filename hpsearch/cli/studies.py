@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SEEDS = "More replicates than planned; the report says so, and that the result is exploratory if one was seen before."
 
+_REPEATS = "The same for a study on folds: how often the data are divided anew."
 _ARM = "Search and confirm this arm only, for another terminal or machine that shares the folder; compare nothing."
 _AT_ONCE = (
     "Arms at a time, a process and a part of the machine for each: pays with several GPUs, or where an arm has fewer "
@@ -34,6 +35,7 @@ def study(
     ] = False,
     name: Annotated[str | None, typer.Option(help="The study's name; by default the file's.")] = None,
     seeds: Annotated[int | None, typer.Option(min=2, help=_SEEDS)] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help=_REPEATS)] = None,
     arm: Annotated[str | None, typer.Option(help=_ARM)] = None,
     at_once: Annotated[int, typer.Option(min=1, help=_AT_ONCE)] = 1,
     in_process: Annotated[bool, typer.Option(help="One training at a time in this process, for a debugger.")] = False,
@@ -61,7 +63,7 @@ def study(
     loaded = load_study(file, quick=quick)
     folder = study_folder(loaded, name=name, root=root)
     if plan:
-        _show_plan(loaded, folder, seeds=seeds, probe=probe, in_process=in_process, as_json=json)
+        _show_plan(loaded, folder, seeds=seeds, repeats=repeats, probe=probe, in_process=in_process, as_json=json)
         return
     if arm is None and min(at_once, len(loaded.searched)) > 1:
         _side_by_side(loaded, _given(context), at_once=at_once)
@@ -70,8 +72,9 @@ def study(
         loaded,
         folder=folder,
         seeds=seeds,
+        repeats=repeats,
         only=arm,
-        command=_command(file, quick=quick, name=name, seeds=seeds),
+        command=_command(file, quick=quick, name=name, seeds=seeds, repeats=repeats),
         run_arm=lambda arm, place: attended(
             lambda options: run(arm.space, folder=place, options=options), arm.space, place, manner, hints=False
         ),
@@ -150,7 +153,14 @@ def _mirror(folder: Path, manner: "Manner") -> None:
 
 
 def _show_plan(
-    study: "Study", folder: Path, *, seeds: int | None, probe: bool, in_process: bool, as_json: bool
+    study: "Study",
+    folder: Path,
+    *,
+    seeds: int | None,
+    repeats: int | None,
+    probe: bool,
+    in_process: bool,
+    as_json: bool,
 ) -> None:
     from json import dumps
 
@@ -161,20 +171,21 @@ def _show_plan(
     from hpsearch.study.forecast import plan_study, probing
 
     probe_arm = probing(in_process=in_process, tell=lambda text: typer.echo(text, err=True)) if probe else None
-    plan = plan_study(study, folder=folder, seeds=seeds, probe=probe_arm, in_process=in_process)
+    plan = plan_study(study, folder=folder, seeds=seeds, repeats=repeats, probe=probe_arm, in_process=in_process)
     if as_json:
         typer.echo(dumps(study_plan_json(plan), indent=2, allow_nan=False))
     else:
         Console().print(show_study_plan(plan))
 
 
-def _command(file: Path, *, quick: bool, name: str | None, seeds: int | None) -> str:
+def _command(file: Path, *, quick: bool, name: str | None, seeds: int | None, repeats: int | None) -> str:
     """Return the command that makes the report again; how it was shown and where it was kept do not matter."""
     from shlex import join
 
     words = ["hpsearch", "study", str(file), *(["--quick"] if quick else [])]
     words += ["--name", name] if name else []
-    return join([*words, *(["--seeds", str(seeds)] if seeds else [])])
+    words += ["--seeds", str(seeds)] if seeds else []
+    return join([*words, *(["--repeats", str(repeats)] if repeats else [])])
 
 
 def _show(report: "StudyReport", folder: Path, *, as_json: bool) -> None:

@@ -1,7 +1,8 @@
 """Reading a finished or running experiment back from its folder."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from hpsearch.experiment.layout import (
     is_experiment,
     is_study,
 )
-from hpsearch.experiment.run_builder import RunBuilder
+from hpsearch.experiment.log import Event
+from hpsearch.experiment.run_builder import RunBuilder, decoded_scores, fold_of
 from hpsearch.records import BaselineRecord, Evidence, ExperimentRecord, Fold, Goal, Monitor, RunRecord
 
 _NO_FOLD = Fold(0, 0, 0)
@@ -56,7 +58,7 @@ def read_experiment(folder: Path) -> ExperimentRecord:
     """Return the record of an experiment; a torn end of its log is left out and named in the warnings."""
     resolved = read_resolved(folder)
     runs: dict[str, RunBuilder] = {}
-    baselines: dict[str, RunBuilder] = {}
+    baselines: dict[str, BaselineRecord] = {}
     elapsed, before, dropped, count, behind = 0.0, 0.0, set[int](), 0, 0
     for event, behind in read_lines(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
         count += 1
@@ -64,7 +66,8 @@ def read_experiment(folder: Path) -> ExperimentRecord:
         elapsed += 0.0 if run.startswith("confirm/") else event["elapsed"] - before
         before = event["elapsed"]
         if run.startswith(f"{BASELINES_RUN}/"):
-            baselines.setdefault(run, RunBuilder()).add(event)
+            known = baselines.get(run) or BaselineRecord(baseline_of(run)[1], {})
+            baselines[run] = _told(known, event)
         elif event["event"] == "drop":
             dropped.add(runs.pop(run).number)
         elif event["event"] == "exploit":
@@ -86,7 +89,7 @@ def read_experiment(folder: Path) -> ExperimentRecord:
         replicates=_sorted(
             record for record in records if record.replicate is not None and record.number not in dropped
         ),
-        baselines=tuple(_baselines(builder.record() for builder in baselines.values())),
+        baselines=tuple(baseline for baseline in baselines.values() if baseline.scores),
         unit=resolved.get("unit", "epoch"),
         elapsed=elapsed,
         warnings=tuple(_warnings(folder / LOG, len(dropped), count, behind)),
@@ -98,10 +101,12 @@ def _sorted(records: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
     return tuple(sorted(records, key=lambda record: (record.number, record.fold or _NO_FOLD, record.replicate or 0)))
 
 
-def _baselines(runs: Iterable[RunRecord]) -> Iterator[BaselineRecord]:
-    for run in runs:
-        if run.outcome is not None:
-            yield BaselineRecord(baseline_of(run.run)[1], run.scores, run.fold, run.train_size, run.test_size)
+def _told(baseline: BaselineRecord, event: Event) -> BaselineRecord:
+    """Return what is known of a baseline after one more event."""
+    if event["event"] == "outcome":
+        sizes = event.get("train_size"), event.get("test_size")
+        return BaselineRecord(baseline.name, decoded_scores(event), baseline.fold, *sizes)
+    return replace(baseline, fold=fold_of(event) or baseline.fold)
 
 
 def _warnings(log: Path, dropped: int, lines: int, behind: int) -> list[str]:

@@ -58,7 +58,7 @@ class RunBuilder:
     def _end(self, event: Event) -> None:
         self.outcome, self.reason = Outcome(event["outcome"]), event["reason"]
         self.value, self.step = _plain(event["value"]), event["step"]
-        self.seconds, self.scores = event["seconds"], _decoded_scores(event)
+        self.seconds, self.scores = event["seconds"], decoded_scores(event)
         self.train_size, self.test_size = event.get("train_size"), event.get("test_size")
 
     def copy(self, donor: "RunBuilder", event: Event) -> None:
@@ -97,7 +97,7 @@ def fold_of(event: Event) -> Fold | None:
     return Fold(event["folds"], event["repeat"], event["fold"]) if "fold" in event else None
 
 
-def _decoded_scores(event: Event) -> Mapping[str, Any]:
+def decoded_scores(event: Event) -> Mapping[str, Any]:
     """Return the scores of an outcome, non-finite ones as floats."""
     return {name: decode_number(value) for name, value in event["scores"].items()}
 

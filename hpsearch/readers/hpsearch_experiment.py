@@ -14,6 +14,7 @@ from hpsearch.records import (
     FinishedRun,
     Fold,
     Goal,
+    Key,
     Measurement,
     Outcome,
     RunRecord,
@@ -68,6 +69,14 @@ def _trials(record: ExperimentRecord, origin: SearchOrigin, wanted: Wanted) -> I
         )
 
 
+def fold_keys(fold: Fold | None, experiment_seed: int) -> dict[str, Key | None]:
+    """Return `fold` and `repeat` of a run. They are equal for equal folds only: of one division, by one seed."""
+    if fold is None:
+        return {"fold": None, "repeat": None}
+    repeat = fold.repeat if experiment_seed == 0 else f"{fold.repeat} of seed {experiment_seed}"
+    return {"fold": f"{fold.fold}/{fold.folds}", "repeat": repeat}
+
+
 class _Place:
     """Where replicates belong: to which experiment, and to which fold of which division."""
 
@@ -82,12 +91,8 @@ class _Place:
         return name if fold is None or len(self._kinds) < 2 else f"{name} ({fold.folds} folds)"
 
     def keys(self, run: RunRecord | BaselineRecord) -> dict[str, Any]:
-        """Return what tells partners: two experiments share folds if they have the number of folds and the seed."""
-        sizes = {"train_size": run.train_size, "test_size": run.test_size}
-        if run.fold is None:
-            return sizes
-        repeat = run.fold.repeat if self._seed == 0 else f"{run.fold.repeat} of seed {self._seed}"
-        return {**sizes, "fold": f"{run.fold.fold}/{run.fold.folds}", "repeat": repeat}
+        """Return what tells partners, and the numbers of examples."""
+        return {"train_size": run.train_size, "test_size": run.test_size, **fold_keys(run.fold, self._seed)}
 
 
 def _replicates(record: ExperimentRecord, wanted: Wanted, place: _Place) -> Iterator[FinishedRun]:

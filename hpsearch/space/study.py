@@ -70,8 +70,3 @@ class Study:
     def metric(self) -> str:
         """The test metric that decides."""
         return self.settings.metric.name
-
-    @property
-    def seeds(self) -> int:
-        """The planned replicates of each winner."""
-        return self.settings.replicates.seeds or 0

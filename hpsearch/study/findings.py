@@ -1,24 +1,22 @@
 """What the folders of a study's arms hold, as the report shows it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hpsearch.compare import compare_runs
 from hpsearch.engines.importance import importance
-from hpsearch.errors import ExperimentError
 from hpsearch.experiment.provenance import versions
 from hpsearch.experiment.reading import read_experiment, read_resolved
-from hpsearch.readers import Wanted, hpsearch_experiment
-from hpsearch.records import ExperimentRecord, FinishedRun, RunRecord
+from hpsearch.records import ExperimentRecord, RunRecord
 from hpsearch.report.comparison.gallery import Evidence
 from hpsearch.report.study import ArmReport, StudyReport
 from hpsearch.report.wording import assignments, duration
-from hpsearch.seeds import Seeds
-from hpsearch.space import BaselineArm, SpaceArm, Study
+from hpsearch.space import BaselineArm, Confirm, SpaceArm, Study
 from hpsearch.study.factorial import factor_reports, families, level_of
 from hpsearch.study.plan_file import History
+from hpsearch.study.planned_runs import planned_runs
+from hpsearch.study.replication import WHAT_FOLDS_SAY, in_words
 
 UNEQUAL = 1.1
 """From this ratio on the budgets that two searches have spent are called unequal."""
@@ -28,24 +26,25 @@ WORTH_TELLING = 60.0
 """Seconds below which a difference in time is not told."""
 
 
-def report_of(study: Study, folder: Path, *, history: History, replicates: int, command: str) -> StudyReport:
-    """Return the report of a study whose arms are finished."""
+def report_of(study: Study, folder: Path, *, history: History, wanted: Confirm, command: str) -> StudyReport:
+    """Return the report of a study whose arms are finished; `wanted` are the replicates that count."""
     records = {arm.name: read_experiment(folder / arm.name) for arm in study.searched}
     arms = [_arm_report(arm, records[arm.name]) for arm in study.searched]
-    runs = [run for arm in study.arms for run in _runs(study, arm, folder, replicates)]
+    runs = [run for arm in study.arms for run in planned_runs(study, arm, folder, wanted)]
     decide = study.settings.decide
     alpha = level_of(study)
     comparison = compare_runs(
         runs, metric=study.metric, goal=study.goal, margin=decide.margin, alpha=alpha, adjust=decide.adjust
     )
+    same = "on the same test split" if wanted.folds is None else "which learns and is scored on the same folds"
     shares = {name: importance(record, read_resolved(folder / name)["space"]) for name, record in records.items()}
     return StudyReport(
         question=study.settings.question,
         evidence=Evidence(comparison, runs, shares),
-        plan=plan_lines(study, replicates),
+        plan=plan_lines(study, wanted),
         arms=arms,
         baselines={
-            arm.name: f"the classical method {arm.method}, on the same test split as {arm.beside}"
+            arm.name: f"the classical method {arm.method}, {same} as {arm.beside}"
             for arm in study.arms
             if isinstance(arm, BaselineArm)
         },
@@ -57,23 +56,6 @@ def report_of(study: Study, folder: Path, *, history: History, replicates: int, 
         versions=versions(),
         factors=factor_reports(study, runs),
     )
-
-
-def _runs(study: Study, arm: SpaceArm | BaselineArm, folder: Path, replicates: int) -> Iterator[FinishedRun]:
-    """Yield an arm's runs: trials of its search and replicates of its winner, or the one score of a baseline.
-
-    How long they took is left out: no two machines agree on it, and equal studies give equal reports.
-    """
-    home = folder / (arm.name if isinstance(arm, SpaceArm) else arm.beside)
-    found = hpsearch_experiment.read(home, Wanted(study.metric)).runs
-    if isinstance(arm, SpaceArm):
-        planned = {Seeds.for_replicate(study.settings.seed, index).initialisation for index in range(replicates)}
-        kept = [run for run in found if run.experiment == arm.name and (run.search or run.seed in planned)]
-    else:
-        kept = [run for run in found if run.experiment == f"{arm.method} ({arm.beside})"]
-        if not kept:
-            raise ExperimentError(f"arm {arm.name}: {home} has no scores of {arm.method}")
-    return (replace(run, experiment=arm.name, seconds=None, source="") for run in kept)
 
 
 def _arm_report(arm: SpaceArm, record: ExperimentRecord) -> ArmReport:
@@ -132,7 +114,7 @@ def _changes(history: History) -> list[str]:
     for change in history.changes:
         when = "after a result had been seen" if change.seen else "before any result was seen"
         found += [f"{line} ({when})" for line in change.lines]
-    if len(history.looks) > 1:
+    if len(history.comparable_looks) > 1:
         told = " to ".join(str(look) for look in history.looks)
         found.append(
             f"The number of replicates was extended from {told} after the earlier result had been seen. Whoever looks "
@@ -144,7 +126,7 @@ def _changes(history: History) -> list[str]:
     return found
 
 
-def plan_lines(study: Study, replicates: int) -> list[tuple[str, str]]:
+def plan_lines(study: Study, wanted: Confirm) -> list[tuple[str, str]]:
     """Return the plan in words."""
     settings, decide = study.settings, study.settings.decide
     margin = "none: equivalence is not tested" if decide.margin is None else f"{decide.margin:g}"
@@ -154,10 +136,8 @@ def plan_lines(study: Study, replicates: int) -> list[tuple[str, str]]:
         ("smallest difference that matters", margin),
         ("error rate of all tests together", f"{decide.alpha:g}, adjusted by {decide.adjust}{_division(study)}"),
         ("search of each arm", f"{settings.budget.trials} trials{time}"),
-        (
-            "replicates",
-            f"{replicates} fresh seeds of each winner, the same for all arms; scored once on the test split",
-        ),
+        ("replicates", in_words(wanted)),
+        *([("what folds say", WHAT_FOLDS_SAY)] if wanted.folds else []),
         *([("set in every arm", assignments(study.common))] if study.common else []),
         ("seed", str(settings.seed)),
     ]

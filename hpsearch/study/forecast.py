@@ -14,8 +14,9 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.report.study.plan import ArmPlan, StudyPlan, total
 from hpsearch.report.wording import duration, rough_size
 from hpsearch.space import SpaceArm, Study
-from hpsearch.study.power import planned_units, power_plan
+from hpsearch.study.power import power_plan
 from hpsearch.study.probe import CONFIGURATIONS, Probed, probe_arm
+from hpsearch.study.replication import replication_of
 from hpsearch.training.settings import TrainSettings
 
 FOREIGN = "its program trains itself, and nobody knows how long and what it writes"
@@ -25,13 +26,20 @@ ProbeArm = Callable[[SpaceArm, Share], Probed]
 
 
 def plan_study(
-    study: Study, *, folder: Path, seeds: int | None = None, probe: ProbeArm | None, in_process: bool = False
+    study: Study,
+    *,
+    folder: Path,
+    seeds: int | None = None,
+    repeats: int | None = None,
+    probe: ProbeArm | None,
+    in_process: bool = False,
 ) -> StudyPlan:
     """Return what a study would cost and could show in its folder, which is not touched; without `probe`, no times.
 
-    `seeds` asks for more replicates than planned. Errors: HpsearchError when an arm has no configuration at all.
+    `seeds` or `repeats` ask for more replicates than planned. Errors: HpsearchError when an arm has no configuration at
+    all, or the study's replicates are of the other kind.
     """
-    replicates = planned_units(study, seeds)
+    replicates = replication_of(study, seeds=seeds, repeats=repeats).count
     arms = [_arm_plan(arm, folder / arm.name, replicates, probe, in_process=in_process) for arm in study.searched]
     free = _free(folder)
     return StudyPlan(
@@ -114,7 +122,8 @@ def _costed(plan: ArmPlan, arm: SpaceArm, probed: Probed, epochs: tuple[int, int
     capped = limit is not None and search[1] > limit
     if limit is not None:
         search = [min(seconds, limit) for seconds in search]
-    confirm = [math.ceil(plan.replicates / plan.workers) * seconds for seconds in training]
+    loading = probed.load_seconds if arm.space.confirm and arm.space.confirm.folds else 0.0  # each fold's data anew
+    confirm = [math.ceil(plan.replicates / plan.workers) * (loading + seconds) for seconds in training]
     runs = [probe.run_bytes(count) for probe in probed.probes for count in epochs]
     return replace(
         plan,

@@ -48,6 +48,12 @@ class History:
         """Whether the plan was kept from before the first look on, and there was one look."""
         return len(self.looks) < 2 and not any(change.seen for change in self.changes)
 
+    @property
+    def comparable_looks(self) -> tuple[int, ...]:
+        """The looks, where all were at replicates of one kind: seeds, or folds of one number."""
+        kinds = {plan["replicates"].get("folds") for plan in (self.first, self.latest)}
+        return self.looks if len(kinds) == 1 else ()
+
 
 def plan_of(study: Study) -> dict[str, Any]:
     """Return everything that decides the study's result, as plain data."""

@@ -11,19 +11,13 @@ from hpsearch.compare.statistics.power import paired_power, pairs_needed
 from hpsearch.compare.verdicts import POWER, strictest_level
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.records import Outcome
+from hpsearch.records import Fold, Outcome
 from hpsearch.report.study.plan import ObservedPair, PowerPlan
 from hpsearch.space import BaselineArm, SpaceArm, Study
 from hpsearch.study.factorial import families, level_of
 
 SPREADS = (0.25, 0.5, 1.0, 2.0)
 """Standard deviations, in margins, for which replicates are counted."""
-
-
-def planned_units(study: Study, seeds: int | None) -> int:
-    """Return how often each winner is trained again: on seeds, more than planned if asked for, or on folds."""
-    replicates = study.settings.replicates
-    return replicates.folds * replicates.repeats if replicates.folds else max(replicates.seeds or 0, seeds or 0)
 
 
 def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
@@ -99,8 +93,8 @@ def _observed(study: Study, folder: Path, *, n: int, level: float, overlap: floa
     return found
 
 
-Scores = Mapping[int | None, float]
-"""By replicate; a baseline has one score, which is of none."""
+Scores = Mapping[int | Fold | None, float]
+"""By replicate or fold; where replicates are seeds, a baseline has one score, which is of none."""
 
 
 def _scores(study: Study, arm: SpaceArm | BaselineArm, folder: Path) -> Scores:
@@ -109,14 +103,25 @@ def _scores(study: Study, arm: SpaceArm | BaselineArm, folder: Path) -> Scores:
         return {}
     record = read_experiment(home)
     if isinstance(arm, BaselineArm):
-        fixed = [each.scores[study.metric] for each in record.baselines if each.name == arm.method]
-        return {None: fixed[0]} if fixed else {}
+        return {
+            each.fold: each.scores[study.metric]
+            for each in record.baselines
+            if each.name == arm.method and _is_planned(study, each.fold) and study.metric in each.scores
+        }
     winner = None if record.best is None else record.best.number
     return {
-        run.replicate: run.scores[study.metric]
+        run.fold or run.replicate: run.scores[study.metric]
         for run in record.replicates
-        if run.number == winner and run.outcome is Outcome.COMPLETE and study.metric in run.scores
+        if run.number == winner
+        and _is_planned(study, run.fold)
+        and run.outcome is Outcome.COMPLETE
+        and study.metric in run.scores
     }
+
+
+def _is_planned(study: Study, fold: Fold | None) -> bool:
+    """Say whether a replicate on this fold, or on none, is of the kind that the study has."""
+    return (None if fold is None else fold.folds) == study.settings.replicates.folds
 
 
 def _spread(own: Scores, other: Scores) -> Scores:

@@ -8,9 +8,10 @@ from hpsearch.engines.coordinator import Why
 from hpsearch.errors import SearchFailedError, UnknownNameError
 from hpsearch.report.study import StudyReport
 from hpsearch.runner import Finished, Options, run
-from hpsearch.space import Confirm, SpaceArm, Study
+from hpsearch.space import SpaceArm, Study
 from hpsearch.study import plan_file
 from hpsearch.study.findings import report_of
+from hpsearch.study.replication import replication_of
 from hpsearch.study.result_file import write_result
 from hpsearch.study.standing import is_done
 
@@ -45,22 +46,26 @@ def run_study(
     folder: Path,
     run_arm: RunArm,
     seeds: int | None = None,
+    repeats: int | None = None,
     only: str | None = None,
     command: str,
 ) -> StudyEnd:
     """Run a study, or go on with what stands in its folder; finished arms are only read.
 
-    `seeds` asks for more replicates than planned; those that were looked at before stay. With `only` that arm is run,
-    and nothing compared. `command` is shown in the report. Errors: ExperimentError for a folder that is no study or in
-    use; SearchFailedError, naming the arm; UnknownNameError for the only arm.
+    `seeds` or `repeats` ask for more replicates than planned; those that were looked at before stay. With `only` that
+    arm is run, and nothing compared. `command` is shown in the report.
+
+    Errors: ExperimentError for a folder that is no study or in use; SearchFailedError, naming the arm; UnknownNameError
+    for the only arm; HpsearchError when the study's replicates are of the other kind.
     """
     arms = [arm for arm in study.searched if only in (None, arm.name)]
     if not arms:
         raise UnknownNameError("searched arm", str(only), [arm.name for arm in study.searched])
+    replication_of(study, seeds=seeds, repeats=repeats)  # refused before anything is written
     history = plan_file.take_up(folder, study)
-    replicates = max(study.seeds, seeds or 0, *history.looks)
+    wanted = replication_of(study, seeds=seeds, repeats=repeats, looks=history.comparable_looks)
     for arm in arms:
-        space = replace(arm.space, confirm=Confirm(top=1, seeds=replicates))
+        space = replace(arm.space, confirm=wanted)
         try:
             finished = run_arm(replace(arm, space=space), folder / arm.name)
         except SearchFailedError as error:
@@ -70,9 +75,10 @@ def run_study(
         if finished.record.best is None:
             raise SearchFailedError(f"arm {arm.name}: the time was used up before any trial was complete")
     if only is not None:
-        left = [arm.name for arm in study.searched if not is_done(folder / arm.name, replicates=replicates)]
+        seed = study.settings.seed
+        left = [arm.name for arm in study.searched if not is_done(folder / arm.name, wanted, experiment_seed=seed)]
         return StudyEnd(interrupted=False, left=tuple(left))
-    history = plan_file.note_look(folder, replicates)
-    report = report_of(study, folder, history=history, replicates=replicates, command=command)
+    history = plan_file.note_look(folder, wanted.count)
+    report = report_of(study, folder, history=history, wanted=wanted, command=command)
     write_result(folder, report)
     return StudyEnd(False, report)

@@ -95,7 +95,7 @@ def test_every_arm_has_the_studys_budget_and_seed(tmp_path: Path) -> None:
 
 def test_quick_lays_the_quick_sections_of_the_spaces_over_them_too(tmp_path: Path) -> None:
     study = load_study(write_study(tmp_path), quick=True)
-    assert (study.settings.budget.trials, study.seeds) == (1, 2)
+    assert (study.settings.budget.trials, study.settings.replicates.seeds) == (1, 2)
     assert all(arm.space.resolved()["train"]["epochs"] == 2 for arm in study.searched)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from hpsearch.compare.comparison import Unit
 from hpsearch.compare.conclusion import details
 from hpsearch.report.comparison.cover import Cover, Section
 from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, caption, pair_rows, score_rows
@@ -11,8 +12,8 @@ from hpsearch.report.wording import number, plain
 
 SPENT = "spent.json"
 ONE_SEARCH = (
-    "Each search was run once. The intervals above hold for these winners on further seeds; how much another search "
-    "would have found another winner is not in them."
+    "Each search was run once. The intervals above hold for these winners on {further}; how much another search would "
+    "have found another winner is not in them."
 )
 
 
@@ -82,7 +83,9 @@ def _winners(report: StudyReport) -> Section:
     for arm in report.arms:
         params = ", ".join(f"{name}={plain(value)}" for name, value in arm.params.items()) or "as set"
         rows.append((arm.name, str(arm.winner), number(arm.value), params))
-    return Section("Winners", columns=("arm", "trial", "objective", "configuration"), rows=rows, remark=ONE_SEARCH)
+    further = "further samples of this data set" if report.evidence.comparison.unit is Unit.FOLD else "further seeds"
+    remark = ONE_SEARCH.format(further=further)
+    return Section("Winners", columns=("arm", "trial", "objective", "configuration"), rows=rows, remark=remark)
 
 
 def _made(report: StudyReport) -> Section:
