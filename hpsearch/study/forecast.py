@@ -156,10 +156,10 @@ def _notes(study: Study, arms: Sequence[ArmPlan]) -> list[str]:
     if timed:
         workers = max(arm.workers for arm in timed)
         beside = ", without the baselines" if len(study.arms) > len(study.searched) else ""
-        notes[0] += (
-            f"; time, with {workers} {'worker' if workers == 1 else 'workers'}{beside}, and disk are estimated from "
-            f"up to {CONFIGURATIONS} random configurations an arm"
-        )
+        notes += [
+            f"time: one arm after another, with {workers} {'worker' if workers == 1 else 'workers'}{beside}",
+            f"time and disk are estimates from up to {CONFIGURATIONS} random configurations of each arm",
+        ]
     if (capped := [arm.name for arm in arms if arm.capped]) and study.settings.budget.time:
         limit = duration(study.settings.budget.time)
         notes.append(f"the budget ends the search of {', '.join(capped)} after {limit}, before all trials are done")

@@ -3,6 +3,8 @@
 import json
 import math
 import random
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -74,10 +76,11 @@ def probe_arm(
     """Train some configurations of a space for a moment, in a folder that is gone afterwards.
 
     `share` is what a worker of the study gets of the machine. The test split stays sealed. Errors: HpsearchError when
-    the space has no configuration that keeps its requirements.
+    the space has no configuration that keeps its requirements; KeyboardInterrupt when asked to end.
     """
     probes, trouble, load_seconds = [], [], 0.0
     with (
+        _terminable(),
         TemporaryDirectory(prefix="hpsearch-plan-") as place,
         _workers(space, Path(place), share, in_process) as workers,
     ):
@@ -93,6 +96,19 @@ def probe_arm(
                 if listener.reports[-1].seconds > PATIENCE:
                     break
     return Probed(tuple(probes), load_seconds, tuple(dict.fromkeys(trouble)))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that it leaves nothing. Only a main thread can hear signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, kept)
 
 
 @contextmanager

@@ -231,7 +231,8 @@ def test_it_fits_into_a_terminal_and_into_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_probe_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM], ids=str)
+def test_a_probe_that_is_broken_off_leaves_nothing(blow: signal.Signals, tmp_path: Path) -> None:
     write_study(tmp_path)
     write_space(tmp_path, data="data: {trouble: hang}")
     place = tmp_path / "temporary"
@@ -242,7 +243,7 @@ def test_ctrl_c_in_a_probe_leaves_nothing(tmp_path: Path) -> None:
         while not list(place.glob("*/trials/*/output.log")):
             assert process.poll() is None
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(blow)
         assert process.wait() == 130
     assert set(tmp_path.iterdir()) == before
     assert not list(place.iterdir())

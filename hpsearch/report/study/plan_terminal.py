@@ -87,7 +87,7 @@ def _power(plan: StudyPlan) -> list[RenderableType]:
 def _needed(needed: Mapping[float, int | None], margin: float, unit: str) -> FittedTable:
     return FittedTable(
         [
-            Column("if it is", [f"{unit} needed for the margin"], justify="left"),
+            Column("if the deviation is", [f"{unit} needed for the margin"], justify="left"),
             *(Column(number(sd * margin), ["> 100,000" if n is None else str(n)]) for sd, n in needed.items()),
         ]
     )
