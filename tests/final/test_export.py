@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -16,9 +17,11 @@ from hpsearch.final.export import export_model
 from hpsearch.final.registration import register
 from hpsearch.final.selection import Origin, read_origin, selection_of
 from hpsearch.final.source import find_source
+from hpsearch.loading import load_space, open_space
 from hpsearch.runner import Options, run, train
 from hpsearch.study.road import run_study, with_options
-from tests.toy_spaces import toy_space
+from hpsearch.training.checkpoint import BEST, load
+from tests.toy_spaces import toy_space, write_space
 from tests.toy_studies import toy_study
 
 HERE = Options(in_process=True)
@@ -40,8 +43,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def final_training(study: Path, folder: Path) -> Path:
     """Train the winner of a study once more, as `hpsearch train --from` does."""
-    from hpsearch.loading import open_space
-
     source = find_source(study)
     origin = Origin("hpsearch train --params best", selection_of(source)).to_json()
     train(open_space(source.folder), source.params, folder=folder, test=True, origin=origin, options=HERE)
@@ -119,16 +120,31 @@ def test_a_replicate_of_the_winner_may_be_named_and_no_other_run(tmp_path: Path)
 
 
 def test_weights_of_the_last_step_and_averaged_ones(tmp_path: Path) -> None:
-    path = tmp_path / "toy.yaml"
-    toy_space(tmp_path, trials=1)
+    path = write_space(tmp_path, trials=1, epochs=9, rate="{log: [2, 3]}", more=CONFIRM)  # soon overshoots
     text = path.read_text().replace("at: best", "at: last").replace("batch_size: 8", "batch_size: 8\n  ema: 0.5")
-    path.write_text(text + CONFIRM)
-    from hpsearch.loading import load_space
-
-    run(load_space(path), folder=tmp_path / "x", options=HERE)
-    replicate = read_experiment(tmp_path / "x").replicates[0]
+    path.write_text(text)
+    run(load_space(path, overrides=["train.optimizer=adamw"]), folder=tmp_path / "x", options=HERE)
+    replicate = next(
+        each
+        for each in read_experiment(tmp_path / "x").replicates
+        if load(tmp_path / "x" / each.run / BEST)["step"] < 9
+    )
     export_model(tmp_path / "x", tmp_path / "m", run=replicate.run)
     assert hpsearch.load_model(tmp_path / "m", home="/").scores() == {"loss": replicate.scores["test/loss"]}
+
+
+def test_replicates_of_an_earlier_winner_are_not_this_ones(tmp_path: Path) -> None:
+    run(toy_space(tmp_path, trials=1, seed=1, more=CONFIRM), folder=tmp_path / "x", options=HERE)
+    run(
+        toy_space(tmp_path, trials=6, seed=1, more=CONFIRM), folder=tmp_path / "x", options=replace(HERE, confirm=False)
+    )
+    record = read_experiment(tmp_path / "x")
+    assert record.best is not None
+    assert {each.number for each in record.replicates} == {0} != {record.best.number}
+    card = export_model(tmp_path / "x", tmp_path / "m").card
+    assert card.selection is not None
+    assert card.selection["scores"] == {}
+    assert "It was not confirmed" in (tmp_path / "m" / "card.md").read_text()
 
 
 def test_a_given_configuration_is_not_called_searched(tmp_path: Path) -> None:
