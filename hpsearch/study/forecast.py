@@ -51,7 +51,7 @@ def plan_study(
         free=free,
         probed=probe is not None,
         warnings=_warnings(arms, free),
-        notes=_notes(study, arms),
+        notes=_notes(study, arms, free),
     )
 
 
@@ -149,7 +149,7 @@ def _warnings(arms: Sequence[ArmPlan], free: int) -> list[str]:
     return found
 
 
-def _notes(study: Study, arms: Sequence[ArmPlan]) -> list[str]:
+def _notes(study: Study, arms: Sequence[ArmPlan], free: int) -> list[str]:
     """Return what the numbers mean."""
     notes = ["at most: pruning and early stopping end trainings sooner"]
     timed = [arm for arm in arms if arm.seconds]
@@ -158,7 +158,7 @@ def _notes(study: Study, arms: Sequence[ArmPlan]) -> list[str]:
         beside = ", without the baselines" if len(study.arms) > len(study.searched) else ""
         notes += [
             f"time: one arm after another, with {workers} {'worker' if workers == 1 else 'workers'}{beside}",
-            f"time and disk are estimates from up to {CONFIGURATIONS} random configurations of each arm",
+            f"disk: {rough_size(free)} are free; both are estimates from {CONFIGURATIONS} random configurations an arm",
         ]
     if (capped := [arm.name for arm in arms if arm.capped]) and study.settings.budget.time:
         limit = duration(study.settings.budget.time)

@@ -214,6 +214,14 @@ def test_folds_are_worth_less_than_as_many_seeds(tmp_path: Path) -> None:
     assert "folds overlap" in shown(found)
 
 
+@pytest.mark.slow
+def test_a_worker_whose_process_dies_is_told(tmp_path: Path) -> None:
+    """As in a study the probe has a process of its own, so that the plan outlives it."""
+    probed = probe_arm(toy_space(tmp_path, data="data: {trouble: kill}"), Share(1))
+    assert probed.probes == ()
+    assert probed.trouble == ("lost: its process ended (signal SIGKILL)",)
+
+
 def test_a_probe_measures_an_epoch(tmp_path: Path) -> None:
     """Scores that take 50 ms each, one an epoch: that is what an epoch takes, at least."""
     space = toy_space(tmp_path, data="data: {seconds: 0.05}", epochs=20)
