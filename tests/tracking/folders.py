@@ -180,7 +180,7 @@ def grow_confirmation(folder: ExperimentFolder) -> None:
         folder.ask(run, BEST_TRIAL, replicate=replicate)
         folder.evaluate(run, 1, 0.25)
         folder.end(run, Outcome.COMPLETE, 0.25, step=1, scores={"test/loss": 0.3 + replicate})
-    folder.log.append(
-        "outcome", run=f"{BASELINES_RUN}/sloreta", outcome="complete", scores={"val/auc": 0.7, "test/auc": 0.6}
-    )
+    run = f"{BASELINES_RUN}/sloreta"
+    folder.log.append("ask", run=run, number=BEST_TRIAL, params={}, seed=1, rejected=0)
+    folder.log.append("outcome", run=run, outcome="complete", scores={"val/auc": 0.7, "test/auc": 0.6})
     folder.log.append("end", why="finished")

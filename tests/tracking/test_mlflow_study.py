@@ -1,5 +1,6 @@
 """A study in MLflow: its run, the runs of its arms below it, their trainings below those; whatever happens."""
 
+import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from hpsearch.records import Outcome
 from hpsearch.tracking.mlflow_store import DATABASE, Store, default_uri
 from hpsearch.tracking.mlflow_study import StudyMirror
 from hpsearch.tracking.mlflow_ui import ui_command
+from tests.toy_studies import write_study
 from tests.tracking.folders import StudyFolder, sync, sync_study
 from tests.tracking.reading import Reading
 from tests.tracking.test_mlflow_mirror import crash_after
@@ -243,3 +245,19 @@ def test_a_store_of_ones_own_is_remembered_for_the_study_too(study: StudyFolder,
     sync(study.finish("a").path, f"sqlite:///{other}")
     assert StudyMirror(study.path).uri == f"sqlite:///{other}"
     assert Store.open(f"sqlite:///{other}", name="duel", root=study.path.parent).experiment != "0"
+
+
+@pytest.mark.slow
+def test_a_study_that_was_run_is_in_mlflow_with_its_report(root: Path, tmp_path: Path) -> None:
+    file = write_study(tmp_path, trials=1, seeds=2)
+    places = ["--root", str(root), "--out", str(tmp_path / "report"), "--name", "duel", "--quiet"]
+    run = CliRunner().invoke(app, ["study", str(file), "--in-process", *places])
+    assert run.exit_code == 0, run.output
+    reading = Reading(default_uri(root), "duel", nested=True)
+    assert set(reading.statuses.values()) == {"FINISHED"}
+    assert {name for name in reading.names if name.count("/") == 1} == {"duel/sgd", "duel/adamw"}
+    assert reading.files("duel")["report/report.md"] == (tmp_path / "report" / "report.md").read_text()
+    comparison = json.loads((tmp_path / "report" / "compare.json").read_text())
+    means = {each["name"]: each["mean"] for each in comparison["experiments"]}
+    assert reading.runs["duel"].data.metrics == {f"test/loss/{name}": mean for name, mean in means.items()}
+    assert "Which?" in reading.runs["duel"].data.tags["mlflow.note.content"]
