@@ -35,8 +35,10 @@ def read(path: Path, wanted: Wanted) -> Reading:
 
 def _runs(name: str, arm: Mapping[str, Any], readings: Mapping[str, Reading]) -> Iterator[FinishedRun]:
     home = arm.get("beside", name)
-    for run in readings[home].runs if home in readings else ():
-        if "baseline" not in arm and not run.deterministic:
-            yield run
-        elif run.experiment == f"{arm.get('baseline')} ({home})":
-            yield replace(run, experiment=name)
+    if home not in readings:
+        return
+    methods = {each.name for record in readings[home].records for each in record.baselines}
+    for run in readings[home].runs:
+        method = next((each for each in methods if run.experiment.startswith(f"{each} ({home}")), None)
+        if method == arm.get("baseline"):
+            yield run if method is None else replace(run, experiment=name)

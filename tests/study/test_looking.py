@@ -16,6 +16,7 @@ from hpsearch.runner import Options
 from hpsearch.study.road import run_study, with_options
 from hpsearch.study.standing import standing_of, state_of
 from hpsearch.watching import look
+from tests.folded_spaces import folded_study
 from tests.toy_studies import toy_study
 from tests.tracking.folders import StudyFolder
 
@@ -34,10 +35,20 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 def test_compared_again_a_study_says_what_its_report_says(done: Done) -> None:
     folder, report = done
-    request = Request(margin=0.1)
+    compare_again(folder, report, Request(margin=0.1))
+    assert report_folder([folder]) != Path("reports") / folder.name
+
+
+def test_compared_again_a_study_on_folds_says_what_its_report_says(tmp_path: Path) -> None:
+    study = folded_study(tmp_path)
+    end = run_study(study, folder=tmp_path / "x" / "y", run_arm=with_options(Options(in_process=True)), command="")
+    assert end.report is not None
+    compare_again(tmp_path / "x" / "y", end.report, Request(margin=study.settings.decide.margin))
+
+
+def compare_again(folder: Path, report: StudyReport, request: Request) -> None:
     for source in (folder, folder.parent):
         assert compare_json(compare_sources([source], request).comparison) == compare_json(report.evidence.comparison)
-    assert report_folder([folder]) != Path("reports") / folder.name
 
 
 def test_arms_of_two_studies_that_are_called_alike_are_told_apart(tmp_path: Path) -> None:
