@@ -21,6 +21,7 @@ _RUN, _METRIC, _GOAL, _STUDY = "hpsearch.run", "hpsearch.metric", "hpsearch.goal
 
 _ABOVE = {"study", "experiment"}
 """The kinds of runs by which hpsearch's own mirror holds others together: their metrics are said of others."""
+
 _PLANNED = {"seed", "fold", "repeat"}
 """Who gives one of these to a run below a parent repeats a training, and searches nothing."""
 
@@ -44,13 +45,14 @@ def as_finished(runs: Sequence[MlflowRun], *, source: str) -> Reading:
     """Return the runs that trained something; a parent of other runs that has no metric of its own did not.
 
     A run below a parent belongs to the parent's experiment, under the parent's name: searches log their trials so.
-    Runs of hpsearch's own mirror say in their tags what they are.
+    Runs of hpsearch's own mirror say in their tags what they are; its experiments are called as from their folders.
     """
     parents = {run.tags[_PARENT] for run in runs if _PARENT in run.tags}
     names = {run.identity: run.name for run in runs}
     searches: dict[str, SearchOrigin] = {}
+    mixed = _mixed(runs)
     finished = tuple(
-        _finished(run, names, searches, source)
+        _finished(run, names, searches, mixed, source)
         for run in runs
         if not (run.tags.get(_KIND) in _ABOVE or (run.identity in parents and not run.metrics))
     )
@@ -70,10 +72,23 @@ def _about(runs: Sequence[MlflowRun], known: Collection[str]) -> tuple[str | Non
     return (mains.pop() if len(mains) == 1 else None), goals
 
 
-def _finished(run: MlflowRun, names: Mapping[str, str], searches: dict[str, SearchOrigin], source: str) -> FinishedRun:
+def _mixed(runs: Sequence[MlflowRun]) -> set[str]:
+    """Return the parents whose replicates are of several kinds: on seeds, or on folds of divisions into so many."""
+    kinds: dict[str, set[str | None]] = {}
+    for run in runs:
+        if run.tags.get(_KIND) == "replicate":
+            kinds.setdefault(run.tags.get(_PARENT, ""), set()).add(run.tags.get(_FOLDS))
+    return {parent for parent, found in kinds.items() if len(found) > 1}
+
+
+def _finished(
+    run: MlflowRun, names: Mapping[str, str], searches: dict[str, SearchOrigin], mixed: Collection[str], source: str
+) -> FinishedRun:
     params = {name: _value(text) for name, text in run.params.items()}
     parent = names.get(run.tags.get(_PARENT, ""), "")
     experiment = parent or run.experiment
+    if _FOLD in run.tags and run.tags.get(_PARENT) in mixed:
+        experiment = f"{experiment} ({run.tags[_FOLDS]} folds)"
     baseline = run.tags.get(_KIND) == "baseline"
     outcome = Outcome(run.tags[_OUTCOME]) if run.tags.get(_OUTCOME) in set(Outcome) else _OUTCOMES.get(run.status)
     units = unit_keys(params)

@@ -6,7 +6,8 @@ import pytest
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 
 from hpsearch.experiment.files import append_json_line
-from hpsearch.experiment.layout import trial_run
+from hpsearch.experiment.layout import baselines_run, replicate_run, trial_run
+from hpsearch.records import Fold
 from hpsearch.tracking.mlflow_entries import (
     BYTES_IN_BATCH,
     METRICS_IN_BATCH,
@@ -32,11 +33,26 @@ from hpsearch.tracking.mlflow_state import RunState
         (trial_run(7), "trial-0007", "trial"),
         (trial_run(12345), "trial-12345", "trial"),
         ("confirm/0007/seed-002", "confirm-0007-seed-002", "replicate"),
+        (replicate_run(7, Fold(5, 0, 3)), "confirm-0007-repeat-0-fold-3-of-5", "replicate"),
         ("confirm/baselines/sloreta", "baseline-sloreta", "baseline"),
+        (f"{baselines_run(Fold(5, 0, 3))}/tfidf", "baseline-repeat-0-fold-3-of-5-tfidf", "baseline"),
     ],
 )
 def test_runs_have_short_names(path: str, title: str, kind: str) -> None:
     assert (run_title(path), run_kind(path)) == (title, kind)
+
+
+def test_the_fold_of_a_replicate_is_in_its_tags() -> None:
+    ask = {"event": "ask", "run": "x", "params": {}, "seed": 3, "replicate": 8, "folds": 5, "repeat": 1, "fold": 3}
+    end = {"event": "outcome", "run": "x", "outcome": "complete", "time": 0.0, "train_size": 34, "test_size": 20}
+    tags = read_changes([ask, end], RunState("x")).tags
+    assert {name: tags[f"hpsearch.{name}"] for name in ("fold", "folds", "repeat", "train_size", "test_size")} == {
+        "fold": "3",
+        "folds": "5",
+        "repeat": "1",
+        "train_size": "34",
+        "test_size": "20",
+    }
 
 
 @pytest.mark.parametrize(

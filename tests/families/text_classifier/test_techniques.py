@@ -19,7 +19,7 @@ from hpsearch.families.text_classifier.settings import Curriculum, TextConfig
 from hpsearch.families.text_classifier.teacher import distillation_loss
 from hpsearch.loading import load_space
 from hpsearch.training.checkpoint import save_best
-from hpsearch.training.task import Splits
+from hpsearch.training.task import Splits, examples_in
 
 CNN = {"cnn": {"embedding": 8, "filters": 4, "widths": [1, 2], "dropout": 0}}
 SPACE = Path(__file__).parents[3] / "spaces" / "text_classifier.yaml"
@@ -97,6 +97,7 @@ def test_only_the_training_part_is_augmented(path):
     assert more["train"].texts[:42] == plain["train"].texts
     assert more["train"].labels[42:].tolist() == np.repeat(plain["train"].labels, 2, axis=0).tolist()
     assert more["val"].texts == plain["val"].texts
+    assert examples_in(more["train"]) == len(plain["train"])  # copies are no further examples, for a test on folds
 
 
 def test_distillation_is_hintons():

@@ -1,0 +1,35 @@
+"""What hpsearch's own mirror says in MLflow: replicates, folds and classical methods are told apart by their tags."""
+
+from hpsearch.readers.mlflow_runs import MlflowRun, as_finished
+from hpsearch.records import Measurement
+
+
+def kept(name: str, kind: str, **tags: str) -> MlflowRun:
+    own = {"hpsearch.kind": kind, "hpsearch.outcome": "complete", "mlflow.parentRunId": "0"}
+    own |= {f"hpsearch.{tag}": text for tag, text in tags.items()}
+    return MlflowRun(name, name, "all", "FINISHED", 1.0, {}, own, {"test/loss": Measurement(0.5)}, {})
+
+
+def test_seeds_folds_and_classical_methods_are_not_mixed() -> None:
+    parent = MlflowRun("0", "mine", "all", "FINISHED", 1.0, {}, {"hpsearch.kind": "experiment"}, {}, {})
+    place = {"fold": "3", "folds": "5", "repeat": "1"}
+    runs = [
+        parent,
+        kept("confirm-0007-seed-002", "replicate", seed="11"),
+        kept("confirm-0007-repeat-1-fold-3-of-5", "replicate", seed="12", **place),
+        kept("baseline-sloreta", "baseline", run="confirm/baselines/sloreta"),
+        kept("baseline-on-fold", "baseline", run="confirm/baselines/repeat-1-fold-3-of-5/sloreta", **place),
+    ]
+    found = as_finished(runs, source="mlflow.db").runs
+    assert [(run.experiment, run.fold, run.repeat, run.deterministic) for run in found] == [
+        ("mine", None, None, False),
+        ("mine (5 folds)", "3/5", 1, False),
+        ("sloreta (mine)", None, None, True),
+        ("sloreta (mine (5 folds))", "3/5", 1, False),
+    ]
+
+
+def test_folds_alone_are_the_experiments_own_runs() -> None:
+    parent = MlflowRun("0", "mine", "all", "FINISHED", 1.0, {}, {"hpsearch.kind": "experiment"}, {}, {})
+    on_fold = kept("confirm-0007-repeat-1-fold-3-of-5", "replicate", seed="12", fold="3", folds="5", repeat="1")
+    assert [run.experiment for run in as_finished([parent, on_fold], source="mlflow.db").runs] == ["mine"]
