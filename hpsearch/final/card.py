@@ -7,8 +7,9 @@ from typing import Any
 
 from hpsearch.final.run import TrainedRun
 from hpsearch.final.selection import of_test
-from hpsearch.records import RunRecord
+from hpsearch.records import Goal, RunRecord
 from hpsearch.report.model_card import ModelCard
+from hpsearch.report.selection import main_metric
 from hpsearch.report.wording import number, rule
 from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.task import Split, Splits
@@ -122,6 +123,22 @@ def _doubts(selection: Mapping[str, Any]) -> Iterator[str]:
             "The arm was chosen by the very test scores that stand here. The best of several means is, on average, too "
             "good: a fresh test set would show less."
         )
+    if better := _better_methods(selection):
+        yield f"By {main_metric(selection)} classical methods score better than the mean here: {', '.join(better)}."
     if sizes and min(sizes) < FEW:
         yield f"With {min(sizes)} replicates the intervals are wide, and themselves uncertain."
     yield ONE_SEARCH if sizes else "Without replicates nothing is known of how the scores vary from seed to seed."
+
+
+def _better_methods(selection: Mapping[str, Any]) -> list[str]:
+    """Return the classical methods that are better than the replicates' mean by the metric that counts."""
+    metric = main_metric(selection)
+    goal = Goal((selection["study"] or {}).get("goal", selection["objective"]["goal"]))
+    mean = selection["scores"].get(metric, {}).get("mean")
+    if mean is None:
+        return []
+    return [
+        name
+        for name, scores in selection["baselines"].items()
+        if metric in scores and goal.better(scores[metric], than=mean)
+    ]

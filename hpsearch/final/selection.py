@@ -149,4 +149,5 @@ def _study(source: Source) -> dict[str, Any] | None:
         {name: each[name] for name in ("name", "n", "mean", "sd", "ci95", "ci_method")}
         for each in source.result["comparison"]["experiments"]
     ]
-    return {**told, **kept, "metric": source.result["comparison"]["metric"], "arms": arms}
+    comparison = source.result["comparison"]
+    return {**told, **kept, "metric": comparison["metric"], "goal": comparison["goal"], "arms": arms}

@@ -88,6 +88,19 @@ def test_the_card_says_how_it_was_chosen_and_what_takes_away_from_it(study: Path
     assert json.loads((tmp_path / "line" / "card.json").read_text())["selection"] == card.selection
 
 
+def test_a_classical_method_that_is_better_is_named(tmp_path: Path) -> None:
+    """One epoch at a tiny rate leaves the network behind the mean of the training data; more of them do not."""
+    said = []
+    for rate, name in (("1e-5", "slow"), ("0.1", "fast")):
+        folder = tmp_path / name
+        folder.mkdir()
+        space = toy_space(folder, trials=1, epochs=1 if name == "slow" else 20, rate=rate, more=CONFIRM)
+        run(space, folder=folder / "x", options=HERE)
+        limits = export_model(folder / "x", folder / "m").card.limits
+        said.append([line for line in limits if "classical methods score better" in line])
+    assert said == [["By test/loss classical methods score better than the mean here: mean."], []]
+
+
 def test_the_origin_outlives_the_study(study: Path, tmp_path: Path) -> None:
     final = final_training(study, tmp_path / "final")
     before = export_model(final, tmp_path / "a").card
