@@ -82,8 +82,12 @@ class OpenedExperiment:
         """
         import pandas as pd
 
-        run = trial_run(number) if replicate is None else replicate_run(number, replicate)
-        if run not in {each.run for each in (*self.record.trials, *self.record.replicates)}:
+        kept = {
+            (each.number, each.replicate): each.run for each in (*self.record.replicates[::-1], *self.record.trials)
+        }
+        run = kept.get((number, replicate))  # of seeds and folds the seeds: they come first
+        if run is None:
+            run = trial_run(number) if replicate is None else replicate_run(number, replicate)
             raise HpsearchError(f"{self.name} has no {run}; it has {len(self.record.trials)} trials")
         return pd.DataFrame(read_metrics(self.folder, run))
 

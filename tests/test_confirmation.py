@@ -15,6 +15,7 @@ from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.loading import load_space
+from hpsearch.opening import open_experiment
 from hpsearch.readers.shelf import read_sources
 from hpsearch.records import ExperimentRecord, FinishedRun, Fold
 from hpsearch.report.frames import replicates_frame
@@ -104,6 +105,15 @@ def test_the_classical_methods_learn_in_every_fold(done: ExperimentRecord) -> No
         expected = -np.where(tested, np.log(rate), np.log(1 - rate)).mean()
         assert baseline.scores["test/loss"] == pytest.approx(expected, rel=1e-5)
         assert (baseline.train_size, baseline.test_size) == (34, 20)
+
+
+def test_an_opened_experiment_has_the_curves_of_every_fold(done: ExperimentRecord) -> None:
+    opened = open_experiment(done.folder)
+    for replicate in done.replicates:
+        curve = opened.metrics(replicate.number, replicate=replicate.replicate)["val/loss"]
+        assert curve.min() == replicate.value
+    with pytest.raises(HpsearchError, match="seed-006"):
+        opened.metrics(done.replicates[0].number, replicate=6)
 
 
 def replicated(record: ExperimentRecord) -> list[FinishedRun]:
