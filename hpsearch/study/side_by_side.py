@@ -21,6 +21,7 @@ INTERRUPTED = 130
 _MISTAKE = 2
 _COMPLAINT = "hpsearch: "
 """How the message begins with which a command ends that cannot go on."""
+_INTERRUPTED = "Interrupted: trainings save checkpoints, then stop. Press Ctrl-C again to stop now."
 _PATIENCE = 0.2
 """Seconds between two looks at which processes have ended."""
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -101,13 +102,16 @@ def run_side_by_side(commands: Mapping[str, Sequence[str]], *, at_once: int, tel
     free = list(range(min(at_once, len(commands))))
     machine = parts(len(free))
     failures: dict[str, tuple[int, str]] = {}
-    running = _Running()
+    running, told = _Running(), False
     with selectors.DefaultSelector() as selector, _handled(running), _none_left(running.arms):
         while running.arms or (waiting and not running.interrupts):
             while free and waiting and not running.interrupts:
                 name, place = waiting.pop(0), free.pop(0)
                 running.arms[name] = _Arm(name, place, commands[name], machine[place])
                 selector.register(running.arms[name].output, selectors.EVENT_READ, running.arms[name])
+            if running.interrupts and not told:
+                told = True
+                tell(_INTERRUPTED)
             for key, _ in selector.select(_PATIENCE):
                 key.data.pass_on(tell)
             for arm in running.ended():
