@@ -23,7 +23,7 @@ _COMPLAINT = "hpsearch: "
 """How the message begins with which a command ends that cannot go on."""
 _INTERRUPTED = "Interrupted: trainings save checkpoints, then stop. Press Ctrl-C again to stop now."
 _PATIENCE = 0.2
-"""Seconds between two looks at which processes have ended."""
+"""Seconds between two looks at which processes have ended, and whether they are to be interrupted."""
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 _KILLING = 3
 """The interrupt that ends the processes at once: the first lets trainings checkpoint, the second stops them."""
@@ -38,7 +38,7 @@ class _Arm:
 
     def __init__(self, name: str, place: int, command: Sequence[str], part: Part) -> None:
         self.name, self.place, self.last, self._rest = name, place, "", b""
-        self.heard = True
+        self.heard, self._interrupts = True, 0
         self.output, theirs = os.pipe()
         os.set_blocking(self.output, False)
         gpus = {} if part.gpus is None else {"CUDA_VISIBLE_DEVICES": ",".join(part.gpus)}
@@ -71,19 +71,33 @@ class _Arm:
                 tell(f"{self.name} | {line}")
         return bool(content)
 
+    def interrupt(self, times: int) -> None:
+        """Send it the interrupts that it lacks of so many."""
+        while self._interrupts < times:
+            self._interrupts += 1
+            self.heard = bool(self.last)
+            self.process.send_signal(signal.SIGKILL if self._interrupts >= _KILLING else signal.SIGINT)
+
 
 @dataclass
 class _Running:
-    """The arms that run, by name; as a handler of signals it passes them on."""
+    """The arms that run, by name; as a handler of signals it counts them.
+
+    It does no more: one may arrive at any moment, also while the process of an arm is being made, which is among the
+    `arms` only afterwards. `given_up`: somebody interrupted an arm alone, so that there will be no result.
+    """
 
     arms: dict[str, _Arm] = field(default_factory=dict)
     interrupts: int = 0
+    given_up: bool = False
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
         self.interrupts += 1
-        for arm in self.arms.values():
-            arm.heard = bool(arm.last)
-            arm.process.send_signal(signal.SIGKILL if self.interrupts >= _KILLING else signal.SIGINT)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no other arm is to be started."""
+        return self.given_up or self.interrupts > 0
 
     def ended(self) -> Iterator[_Arm]:
         """Yield the arms that have ended, and forget them."""
@@ -104,11 +118,13 @@ def run_side_by_side(commands: Mapping[str, Sequence[str]], *, at_once: int, tel
     failures: dict[str, tuple[int, str]] = {}
     running, told = _Running(), False
     with selectors.DefaultSelector() as selector, _handled(running), _none_left(running.arms):
-        while running.arms or (waiting and not running.interrupts):
-            while free and waiting and not running.interrupts:
+        while running.arms or (waiting and not running.stopping):
+            while free and waiting and not running.stopping:
                 name, place = waiting.pop(0), free.pop(0)
                 running.arms[name] = _Arm(name, place, commands[name], machine[place])
                 selector.register(running.arms[name].output, selectors.EVENT_READ, running.arms[name])
+            for arm in running.arms.values():
+                arm.interrupt(running.interrupts)
             if running.interrupts and not told:
                 told = True
                 tell(_INTERRUPTED)
@@ -121,12 +137,12 @@ def run_side_by_side(commands: Mapping[str, Sequence[str]], *, at_once: int, tel
                 os.close(arm.output)
                 free.append(arm.place)
                 if arm.process.returncode == INTERRUPTED:
-                    running.interrupts = max(running.interrupts, 1)  # also when somebody interrupted this one alone
+                    running.given_up = True
                 elif arm.process.returncode != 0:
                     failures[arm.name] = (arm.process.returncode, arm.last)
-    if not running.interrupts:
+    if not running.stopping:
         _complain(failures)
-    return not running.interrupts
+    return not running.stopping
 
 
 def _complain(failures: Mapping[str, tuple[int, str]]) -> None:

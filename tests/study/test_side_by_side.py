@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from hpsearch.experiment.log import read_log
 from hpsearch.runner import Options
 from hpsearch.study import plan_file
 from hpsearch.study.road import run_study, with_options
-from hpsearch.study.side_by_side import run_side_by_side
+from hpsearch.study.side_by_side import INTERRUPTED, run_side_by_side
 from tests.engines.sessions import Terminal, open_terminal
 from tests.study.test_study_road import REPORT
 from tests.toy_studies import toy_study, write_study
@@ -87,6 +89,32 @@ def test_an_arm_interrupted_before_it_could_begin_says_nothing() -> None:
     assert not run_side_by_side(commands, at_once=2, tell=tell)
     assert "a | KeyboardInterrupt" in lines
     assert not [line for line in lines if line.startswith("b")]
+
+
+class PressedAtStart(subprocess.Popen[bytes]):
+    """Ctrl-C while a process is being made."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        super().__init__(*args, **kwargs)
+
+
+def test_an_interrupt_while_an_arm_is_started_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(subprocess, "Popen", PressedAtStart)
+    command = [sys.executable, "-c", "import sys, time; time.sleep(5); print('slept', file=sys.stderr)"]
+    assert not run_side_by_side({"a": command, "b": command}, at_once=2, tell=lines.append)
+    assert len(lines) == 1
+    assert "Press Ctrl-C again" in lines[0]
+
+
+def test_the_others_end_by_themselves_when_one_is_interrupted_alone() -> None:
+    lines: list[str] = []
+    waiting = "import sys, time; time.sleep(0.5); print('done', file=sys.stderr)"
+    commands = {"a": saying(INTERRUPTED), "b": [sys.executable, "-c", waiting], "c": saying(0)}
+    assert not run_side_by_side(commands, at_once=2, tell=lines.append)
+    assert lines[-1] == "b | done"
+    assert {line[0] for line in lines} == {"a", "b"}
 
 
 def test_one_arm_is_run_and_what_is_left_is_said(tmp_path: Path) -> None:
