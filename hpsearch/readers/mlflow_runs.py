@@ -9,8 +9,9 @@ from typing import Any
 
 from hpsearch.experiment.layout import baseline_of
 from hpsearch.readers import Reading, last_word
+from hpsearch.readers.hpsearch_experiment import fold_keys
 from hpsearch.readers.naming import unit_keys
-from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, SearchOrigin, Series
+from hpsearch.records import FinishedRun, Fold, Goal, Key, Measurement, Outcome, SearchOrigin, Series
 
 _OUTCOMES = {"FINISHED": Outcome.COMPLETE, "FAILED": Outcome.FAILED, "KILLED": Outcome.PRUNED}
 _PARENT = "mlflow.parentRunId"
@@ -48,11 +49,11 @@ def as_finished(runs: Sequence[MlflowRun], *, source: str) -> Reading:
     Runs of hpsearch's own mirror say in their tags what they are; its experiments are called as from their folders.
     """
     parents = {run.tags[_PARENT] for run in runs if _PARENT in run.tags}
-    names = {run.identity: run.name for run in runs}
+    known = {run.identity: run for run in runs}
     searches: dict[str, SearchOrigin] = {}
     mixed = _mixed(runs)
     finished = tuple(
-        _finished(run, names, searches, mixed, source)
+        _finished(run, known.get(run.tags.get(_PARENT, "")), searches, mixed, source)
         for run in runs
         if not (run.tags.get(_KIND) in _ABOVE or (run.identity in parents and not run.metrics))
     )
@@ -82,22 +83,22 @@ def _mixed(runs: Sequence[MlflowRun]) -> set[str]:
 
 
 def _finished(
-    run: MlflowRun, names: Mapping[str, str], searches: dict[str, SearchOrigin], mixed: Collection[str], source: str
+    run: MlflowRun, parent: MlflowRun | None, searches: dict[str, SearchOrigin], mixed: Collection[str], source: str
 ) -> FinishedRun:
     params = {name: _value(text) for name, text in run.params.items()}
-    parent = names.get(run.tags.get(_PARENT, ""), "")
-    experiment = parent or run.experiment
+    experiment = (parent and parent.name) or run.experiment
     if _FOLD in run.tags and run.tags.get(_PARENT) in mixed:
         experiment = f"{experiment} ({run.tags[_FOLDS]} folds)"
     baseline = run.tags.get(_KIND) == "baseline"
     outcome = Outcome(run.tags[_OUTCOME]) if run.tags.get(_OUTCOME) in set(Outcome) else _OUTCOMES.get(run.status)
-    units = unit_keys(params)
+    units: dict[str, Key | None] = {**unit_keys(params)}
     if _SEED in run.tags:
         units.setdefault("seed", int(run.tags[_SEED]))
     if _FOLD in run.tags:
-        units |= {"fold": f"{run.tags[_FOLD]}/{run.tags[_FOLDS]}", "repeat": int(run.tags[_REPEAT])}
+        fold = Fold(*(int(run.tags[name]) for name in (_FOLDS, _REPEAT, _FOLD)))
+        units |= fold_keys(fold, int(parent.tags.get(_SEED, 0)) if parent else 0)
     proposed = run.tags.get(_KIND) == "trial" or (
-        bool(parent) and _KIND not in run.tags and not _PLANNED & units.keys()
+        parent is not None and _KIND not in run.tags and not _PLANNED & units.keys()
     )
     if proposed:
         searches.setdefault(experiment, SearchOrigin(metric=""))

@@ -1,11 +1,12 @@
 """What hpsearch's own mirror says in MLflow: replicates, folds and classical methods are told apart by their tags."""
 
+from hpsearch.readers.hpsearch_experiment import fold_keys
 from hpsearch.readers.mlflow_runs import MlflowRun, as_finished
-from hpsearch.records import Measurement
+from hpsearch.records import Fold, Measurement
 
 
-def kept(name: str, kind: str, **tags: str) -> MlflowRun:
-    own = {"hpsearch.kind": kind, "hpsearch.outcome": "complete", "mlflow.parentRunId": "0"}
+def kept(name: str, kind: str, parent: str = "0", **tags: str) -> MlflowRun:
+    own = {"hpsearch.kind": kind, "hpsearch.outcome": "complete", "mlflow.parentRunId": parent}
     own |= {f"hpsearch.{tag}": text for tag, text in tags.items()}
     return MlflowRun(name, name, "all", "FINISHED", 1.0, {}, own, {"test/loss": Measurement(0.5)}, {})
 
@@ -33,3 +34,17 @@ def test_folds_alone_are_the_experiments_own_runs() -> None:
     parent = MlflowRun("0", "mine", "all", "FINISHED", 1.0, {}, {"hpsearch.kind": "experiment"}, {}, {})
     on_fold = kept("confirm-0007-repeat-1-fold-3-of-5", "replicate", seed="12", fold="3", folds="5", repeat="1")
     assert [run.experiment for run in as_finished([parent, on_fold], source="mlflow.db").runs] == ["mine"]
+
+
+def test_folds_of_experiments_with_other_seeds_are_no_partners() -> None:
+    """They are other divisions of the data. The seed stands with the parent; the keys are those of the folders."""
+    runs = []
+    for seed in ("0", "7"):
+        tags = {"hpsearch.kind": "experiment", "hpsearch.seed": seed}
+        runs.append(MlflowRun(seed, f"seed-{seed}", "all", "FINISHED", 1.0, {}, tags, {}, {}))
+        place = {"parent": seed, "fold": "3", "folds": "5", "repeat": "1"}
+        runs += [kept(kind, kind, **place) for kind in ("replicate", "baseline")]
+    found = as_finished(runs, source="mlflow.db").runs
+    keys = [fold_keys(Fold(folds=5, repeat=1, fold=3), seed) for seed in (0, 0, 7, 7)]
+    assert [{"fold": run.fold, "repeat": run.repeat} for run in found] == keys
+    assert keys[0] != keys[2]
