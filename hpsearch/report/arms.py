@@ -13,7 +13,10 @@ from hpsearch.report.wording import UNKNOWN, duration, number, one_line
 
 @dataclass(frozen=True)
 class ArmStanding:
-    """How far an arm has come: trials that have ended of those begun, replicates that have, their mean test score."""
+    """How far an arm has come: trials that have ended of those begun, and replicates of the winner that have.
+
+    `mean` is its test score in the study's result; None before there is one.
+    """
 
     name: str
     state: str
@@ -27,7 +30,7 @@ class ArmStanding:
 
 @dataclass(frozen=True)
 class StudyStanding:
-    """A study as its folder has it; `answer` is None before there is one."""
+    """A study as its folder has it; `answer` is None before there is one. `metric` is the result's, if there is one."""
 
     name: str
     question: str
@@ -41,18 +44,19 @@ class StudyStanding:
 
 
 def show_study(study: StudyStanding) -> RenderableType:
-    """Return the question, the answer if there is one, and the arms."""
-    arms = study.arms
-    table = FittedTable(
-        [
-            Column("arm", [one_line(arm.name) for arm in arms], justify="left"),
-            Column("state", [arm.state for arm in arms], justify="left"),
-            Column("trials", [f"{arm.trials}/{arm.begun}" if arm.begun else "" for arm in arms], rank=2),
-            Column("best objective", [UNKNOWN if arm.best is None else number(arm.best) for arm in arms], rank=3),
-            Column("replicates", [str(arm.replicates or "") for arm in arms], rank=1),
-            Column(f"mean {one_line(study.metric)}", [number(arm.mean) for arm in arms], rank=1),
-            Column("time", [duration(arm.seconds) for arm in arms], rank=4),
-        ]
-    )
-    answer = [Text(one_line(study.answer))] if study.answer else []
-    return Group(Text(one_line(study.name), "bold"), Text(one_line(study.question)), *answer, Text(), table)
+    """Return the question, the answer if there is one, and the arms, with their test scores if there is one."""
+    arms, metric, question = study.arms, one_line(study.metric), Text(one_line(study.question))
+    columns = [
+        Column("arm", [one_line(arm.name) for arm in arms], justify="left"),
+        Column("state", [arm.state for arm in arms], justify="left"),
+        Column("trials", [f"{arm.trials}/{arm.begun}" if arm.begun else "" for arm in arms], rank=2),
+        Column("best objective", [UNKNOWN if arm.best is None else number(arm.best) for arm in arms], rank=3),
+        Column("replicates", [str(arm.replicates or "") for arm in arms], rank=1),
+        Column("time", [duration(arm.seconds) for arm in arms], rank=4),
+    ]
+    if study.answer is None:
+        told = [question, Text(f"The arms' {metric} is shown with the result.", "dim")]
+    else:
+        told = [question, Text(one_line(study.answer))]
+        columns.insert(-1, Column(f"mean {metric}", [number(arm.mean) for arm in arms], rank=1))
+    return Group(Text(one_line(study.name), "bold"), *told, Text(), FittedTable(columns))

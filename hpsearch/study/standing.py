@@ -1,11 +1,12 @@
 """How the arms of a study stand, read from their folders."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from hpsearch.confirmation import seeds_of
+from hpsearch.engines.coordinator import Why
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.lock import in_use
 from hpsearch.experiment.reading import read_experiment
@@ -15,41 +16,45 @@ from hpsearch.report.arms import ArmStanding, StudyStanding
 from hpsearch.space import Confirm
 
 TIME_IS_UP = "finished: time is up"
+_ENDED = {why: TIME_IS_UP if why is Why.TIME else why.value for why in Why}
 
 
 def standing_of(folder: Path) -> StudyStanding:
-    """Return a study as it stands. Errors: ExperimentError."""
+    """Return a study as it stands; test scores are those of its result, as they stand in it. Errors: ExperimentError.
+
+    Without a result there are none: to see them is to look at the result, and that is noted before it is shown.
+    """
     plan, result = read_study_file(folder)["latest"], read_result(folder)
     folds = plan.get("replicates", {}).get("folds")
-    metric = plan["metric"]["name"]
+    comparison = result["comparison"] if result else {"metric": plan["metric"]["name"], "experiments": []}
+    means = {each["name"]: each["mean"] for each in comparison["experiments"]}
+    arms = [_arm(folder, name, arm, folds) for name, arm in plan["arms"].items()]
     return StudyStanding(
         name=folder.name,
         question=plan["question"],
-        metric=metric,
+        metric=comparison["metric"],
         answer=result["answer"] if result else None,
-        arms=[_arm(folder, name, arm, metric, folds) for name, arm in plan["arms"].items()],
+        arms=[replace(arm, mean=means.get(arm.name)) for arm in arms],
     )
 
 
-def _arm(folder: Path, name: str, arm: Mapping[str, Any], metric: str, folds: int | None) -> ArmStanding:
+def _arm(folder: Path, name: str, arm: Mapping[str, Any], folds: int | None) -> ArmStanding:
     home = folder / arm.get("beside", name)
     if not is_experiment(home):
         return ArmStanding(name, "not begun")
     record = read_experiment(home)
     if "baseline" in arm:
-        own = [each for each in record.baselines if each.name == arm["baseline"] and _folds(each) == folds]
-        scores = [each.scores[metric] for each in own if metric in each.scores]
-        return ArmStanding(name, "scored" if scores else "not scored", mean=fmean(scores) if scores else None)
-    replicates = [run for run in record.replicates if run.outcome is not None and _folds(run) == folds]
-    tested = [run.scores[metric] for run in replicates if metric in run.scores]
+        scored = any(each.name == arm["baseline"] and _folds(each) == folds for each in record.baselines)
+        return ArmStanding(name, "scored" if scored else "not scored")
+    winner = record.best.number if record.best else None
+    replicates = [run for run in record.replicates if run.number == winner and _folds(run) == folds]
     return ArmStanding(
         name=name,
         state=state_of(home),
         trials=sum(trial.outcome is not None for trial in record.trials),
         begun=len(record.trials),
         best=record.best.value if record.best else None,
-        replicates=len(replicates),
-        mean=fmean(tested) if tested else None,
+        replicates=sum(run.outcome is not None for run in replicates),
         seconds=record.elapsed,
     )
 
@@ -65,7 +70,7 @@ def state_of(folder: Path) -> str:
     last = last_session(folder)
     if last is None:
         return "not begun"
-    return "killed" if last["event"] == "session" else str(last["why"]).replace("time", TIME_IS_UP)
+    return "killed" if last["event"] == "session" else _ENDED[Why(last["why"])]
 
 
 def is_done(folder: Path, wanted: Confirm, *, experiment_seed: int) -> bool:

@@ -1,5 +1,6 @@
 """What `show` and `compare` make of a study's folder."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from hpsearch.cli.main import app
 from hpsearch.comparing import Request, compare_sources, report_folder
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.lock import locked
+from hpsearch.experiment.reading import read_experiment
 from hpsearch.readers.shelf import read_sources
+from hpsearch.records import Outcome
 from hpsearch.report.comparison.files import compare_json
 from hpsearch.report.study import StudyReport
 from hpsearch.runner import Options
@@ -20,6 +23,7 @@ from tests.folded_spaces import folded_study
 from tests.toy_studies import toy_study
 from tests.tracking.folders import StudyFolder
 
+HERE = with_options(Options(in_process=True))
 Done = tuple[Path, StudyReport]
 
 
@@ -27,8 +31,7 @@ Done = tuple[Path, StudyReport]
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     home = tmp_path_factory.mktemp("study")
     study = toy_study(home, trials=2, seeds=2)
-    run_arm = with_options(Options(in_process=True))
-    end = run_study(study, folder=home / "experiments" / "which", run_arm=run_arm, command="hpsearch study")
+    end = run_study(study, folder=home / "experiments" / "which", run_arm=HERE, command="hpsearch study")
     assert end.report is not None
     return home / "experiments" / "which", end.report
 
@@ -41,7 +44,7 @@ def test_compared_again_a_study_says_what_its_report_says(done: Done) -> None:
 
 def test_compared_again_a_study_on_folds_says_what_its_report_says(tmp_path: Path) -> None:
     study = folded_study(tmp_path)
-    end = run_study(study, folder=tmp_path / "x" / "y", run_arm=with_options(Options(in_process=True)), command="")
+    end = run_study(study, folder=tmp_path / "x" / "y", run_arm=HERE, command="")
     assert end.report is not None
     compare_again(tmp_path / "x" / "y", end.report, Request(margin=study.settings.decide.margin))
 
@@ -66,14 +69,55 @@ def test_arms_of_two_studies_that_are_called_alike_are_told_apart(tmp_path: Path
 
 def test_a_study_is_shown_with_its_arms(done: Done) -> None:
     folder, report = done
-    shown = CliRunner().invoke(app, ["show", str(folder)], env={"COLUMNS": "150"})
-    assert shown.exit_code == 0, shown.output
-    assert report.answer in " ".join(shown.output.split())
+    assert report.answer in " ".join(shown(folder).split())
     sgd, adamw, mean = standing_of(folder).arms
     assert (sgd.state, sgd.trials, sgd.begun, sgd.replicates) == ("finished", 2, 2, 2)
     means = {each.name: each.mean for each in report.evidence.comparison.experiments}
-    assert {arm.name: pytest.approx(arm.mean) for arm in (sgd, adamw, mean)} == means
+    assert {arm.name: arm.mean for arm in (sgd, adamw, mean)} == means
+    assert "mean test/loss" in shown(folder)
     assert mean.state == "scored"
+
+
+def shown(folder: Path, *options: str) -> str:
+    result = CliRunner().invoke(app, ["show", str(folder), *options], env={"COLUMNS": "150"})
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_test_scores_are_shown_with_the_result_and_not_before(tmp_path: Path) -> None:
+    """The replicates of one arm are scored; whoever saw their mean would have looked, and study.json would not know."""
+    study, folder = toy_study(tmp_path, trials=1, seeds=2), tmp_path / "x"
+    run_study(study, folder=folder, run_arm=HERE, only="sgd", command="")
+    assert "mean test/loss" not in shown(folder)
+    assert "The arms' test/loss is shown with the result." in shown(folder)
+    arms = json.loads(shown(folder, "--json"))["arms"]
+    assert [(arm["replicates"], arm["mean"]) for arm in arms] == [(2, None), (0, None), (0, None)]
+    assert arms[2]["state"] == "scored"
+
+
+def test_the_scores_shown_are_those_of_the_report_whatever_else_was_trained(tmp_path: Path) -> None:
+    """More replicates of which nobody has seen the result, and then a longer search with another winner."""
+    folder = tmp_path / "x"
+    for trials in (1, 6):
+        study = toy_study(tmp_path, trials=trials, seeds=2)
+        end = run_study(study, folder=folder, run_arm=HERE, command="")
+        assert end.report is not None
+        run_study(study, folder=folder, run_arm=HERE, only="sgd", seeds=4, command="")
+        means = {each.name: each.mean for each in end.report.evidence.comparison.experiments}
+        standing = standing_of(folder)
+        assert {arm.name: arm.mean for arm in standing.arms} == means
+        assert standing.arms[0].replicates == 4
+    assert len({run.number for run in read_experiment(folder / "sgd").replicates}) == 2
+
+
+@pytest.mark.parametrize(
+    ("why", "state"), [("finished", "finished"), ("time", "finished: time is up"), ("failed", "failed")]
+)
+def test_how_a_session_ended_is_said(why: str, state: str, tmp_path: Path) -> None:
+    a = StudyFolder(tmp_path / "duel").begin("a")
+    a.trial(0, Outcome.COMPLETE, (0.5,))
+    a.log.append("end", why=why)
+    assert state_of(a.path) == state
 
 
 def test_an_arm_is_said_to_be_where_it_is(tmp_path: Path) -> None:
