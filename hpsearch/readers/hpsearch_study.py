@@ -20,7 +20,8 @@ def read(path: Path, wanted: Wanted) -> Reading:
     """Return the runs of the arms that have begun, in the order of the plan.
 
     An arm that is a baseline is its method's score beside the arm of which the plan says so; other methods of the
-    family, and the same beside other arms, are no arms. Errors: ExperimentError.
+    family, and the same beside other arms, are no arms. Its scores on seeds and on folds are told apart as those of
+    the arm are. Errors: ExperimentError.
     """
     plan = read_study_file(path)["latest"]
     readings = {arm.name: hpsearch_experiment.read(arm, wanted) for arm in arm_folders(path)}
@@ -40,5 +41,9 @@ def _runs(name: str, arm: Mapping[str, Any], readings: Mapping[str, Reading]) ->
     methods = {each.name for record in readings[home].records for each in record.baselines}
     for run in readings[home].runs:
         method = next((each for each in methods if run.experiment.startswith(f"{each} ({home}")), None)
-        if method == arm.get("baseline"):
-            yield run if method is None else replace(run, experiment=name)
+        if method != arm.get("baseline"):
+            continue
+        if method is None:
+            yield run
+        else:  # `sloreta (home)` becomes `name`, `sloreta (home (5 folds))` becomes `name (5 folds)`
+            yield replace(run, experiment=run.experiment.replace(f"{method} ({home}", name, 1).removesuffix(")"))

@@ -1,6 +1,8 @@
 """What `show` and `compare` make of a study's folder."""
 
 import json
+import math
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,11 @@ from typer.testing import CliRunner
 from hpsearch.cli.main import app
 from hpsearch.comparing import Request, compare_sources, report_folder
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.layout import baselines_run, replicate_run
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.readers.shelf import read_sources
-from hpsearch.records import Outcome
+from hpsearch.records import Fold, Outcome
 from hpsearch.report.comparison.files import compare_json
 from hpsearch.report.study import StudyReport
 from hpsearch.runner import Options
@@ -21,7 +24,7 @@ from hpsearch.study.standing import standing_of, state_of
 from hpsearch.watching import look
 from tests.folded_spaces import folded_study
 from tests.toy_studies import toy_study
-from tests.tracking.folders import StudyFolder
+from tests.tracking.folders import BEST_TRIAL, StudyFolder
 
 HERE = with_options(Options(in_process=True))
 Done = tuple[Path, StudyReport]
@@ -49,6 +52,19 @@ def test_compared_again_a_study_on_folds_says_what_its_report_says(tmp_path: Pat
     compare_again(tmp_path / "x" / "y", end.report, Request(margin=study.settings.decide.margin))
 
 
+def test_a_baseline_on_seeds_and_on_folds_is_two_as_the_arm_beside_it_is(tmp_path: Path) -> None:
+    study = StudyFolder(tmp_path / "duel")
+    a = study.finish("a")
+    place = Fold(folds=2, repeat=0, fold=1)
+    for run in (replicate_run(BEST_TRIAL, place), f"{baselines_run(place)}/sloreta"):
+        a.ask(run, BEST_TRIAL, replicate=0, **asdict(place))
+        a.end(run, Outcome.COMPLETE, scores={"test/loss": 0.5})
+    runs = [run for run in read_sources([str(study.path)]).runs if run.search is None]
+    found = [(run.experiment, run.fold, run.deterministic) for run in runs]
+    searched = [("a", None, False), ("a", None, False), ("a (2 folds)", "1/2", False)]
+    assert found == [*searched, ("floor", None, True), ("floor (2 folds)", "1/2", False)]
+
+
 def compare_again(folder: Path, report: StudyReport, request: Request) -> None:
     for source in (folder, folder.parent):
         assert compare_json(compare_sources([source], request).comparison) == compare_json(report.evidence.comparison)
@@ -65,6 +81,18 @@ def test_arms_of_two_studies_that_are_called_alike_are_told_apart(tmp_path: Path
     assert [record.name for record in found.experiments] == [arm for arm in arms if "floor" not in arm]
     alone = read_sources([str(tmp_path / "one"), str(tmp_path / "two" / "a")])
     assert {run.experiment for run in alone.runs} == {"one/a", "b", "floor", "two/a", "sloreta (a)"}
+
+
+def test_a_score_that_is_no_number_is_null_in_json(tmp_path: Path) -> None:
+    study = StudyFolder(tmp_path / "duel")
+    a = study.begin("a")
+    a.trial(BEST_TRIAL, Outcome.COMPLETE, (0.8, 0.2))
+    run = replicate_run(BEST_TRIAL, 0)
+    a.ask(run, BEST_TRIAL, replicate=0)
+    a.end(run, Outcome.COMPLETE, 0.25, scores={"test/loss": math.nan})
+    said = CliRunner().invoke(app, ["show", str(study.path), "--json"]).output
+    arm = json.loads(said, parse_constant=pytest.fail)["arms"][0]
+    assert (arm["replicates"], arm["mean"], arm["best"]) == (1, None, 0.2)
 
 
 def test_a_study_is_shown_with_its_arms(done: Done) -> None:
