@@ -36,7 +36,7 @@ def show(
     if json:
         import json as json_module
 
-        typer.echo(json_module.dumps(show_json(record, health=examined(record)), indent=2))
+        typer.echo(json_module.dumps(show_json(record, health=examined(record)), indent=2, allow_nan=False))
         return
     shares = None
     if importance:
@@ -56,7 +56,7 @@ def _show_study(folder: Path, *, as_json: bool) -> None:
 
     study = standing_of(folder)
     if as_json:
-        typer.echo(dumps(study.to_json(), indent=2))
+        typer.echo(dumps(study.to_json(), indent=2, allow_nan=False))
     else:
         Console().print(show_study(study))
         typer.echo(f"\n`hpsearch show {folder}/ARM` shows one of them.")

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hpsearch.report.fitted_table import Column, FittedTable
+from hpsearch.report.json_view import finite
 from hpsearch.report.wording import UNKNOWN, duration, number, one_line
 
 
@@ -39,8 +40,9 @@ class StudyStanding:
     arms: Sequence[ArmStanding]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `hpsearch show STUDY --json` prints."""
-        return asdict(self)
+        """Return what `hpsearch show STUDY --json` prints; numbers that are not finite become None."""
+        shown: dict[str, Any] = finite(asdict(self))
+        return shown
 
 
 def show_study(study: StudyStanding) -> RenderableType:

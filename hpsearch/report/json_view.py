@@ -17,7 +17,7 @@ def show_json(record: ExperimentRecord, *, health: Sequence[Finding] | None = No
     Numbers that are not finite become None.
     """
     best = record.best
-    shown: dict[str, Any] = _finite(
+    shown: dict[str, Any] = finite(
         {
             "experiment": record.name,
             "trials": [_trial(trial) for trial in record.trials],
@@ -57,13 +57,14 @@ def _replicate(replicate: RunRecord) -> dict[str, Any]:
     return {**_fields(replicate, *names), **fold_fields(replicate)}
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return plain data in which the numbers that JSON has no word for are None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str):
         return str(value)
     if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
+        return {name: finite(item) for name, item in value.items()}
     if isinstance(value, Sequence):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value
