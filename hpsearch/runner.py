@@ -124,7 +124,8 @@ def train(
 ) -> Finished:
     """Train one configuration of a space to its end, or go on with that; with `test`, score the test split at the end.
 
-    The folder is an experiment of one trial; `origin` says in its origin.json where the configuration comes from.
+    The folder is an experiment of one trial; `origin` says in its origin.json where the configuration comes from, as
+    that stood when the training began.
     Errors: as for `run`, and HpsearchError when the values do not fit the space; ExperimentError when the folder holds
     the training of another configuration.
     """
@@ -133,7 +134,7 @@ def train(
     if trials and [trial.params for trial in trials] != [dict(params)]:
         raise ExperimentError(f"{folder} holds the training of another configuration; choose another --name")
     with _explaining_full_disks(), _session(alone, folder, options, changes=True) as (session, outcome):
-        if origin is not None:
+        if origin is not None and not (folder / ORIGIN).exists():  # the search may have gone on since
             write_json(folder / ORIGIN, origin)
         why, _ = session.search()
         if why is Why.FINISHED:

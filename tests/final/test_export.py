@@ -113,6 +113,15 @@ def test_the_origin_outlives_the_study(study: Path, tmp_path: Path) -> None:
     assert after.data == before.data
 
 
+def test_the_origin_is_as_it_was_when_the_training_began(study: Path, tmp_path: Path) -> None:
+    final = final_training(study, tmp_path / "final")
+    origin = read_origin(final)
+    source = find_source(study)
+    later = Origin("hpsearch train, another day", selection_of(source)).to_json()
+    train(open_space(source.folder), source.params, folder=final, test=True, origin=later, options=HERE)
+    assert read_origin(final) == origin
+
+
 def test_a_studys_arm_may_be_exported_as_it_stands(study: Path, tmp_path: Path) -> None:
     card = export_model(study, tmp_path / "line").card
     assert card.scores == {}  # the trial itself was not scored on the test split; its replicates were
