@@ -15,17 +15,21 @@ from hpsearch.records import Fold, Outcome
 from hpsearch.report.study.plan import ObservedPair, PowerPlan
 from hpsearch.space import BaselineArm, SpaceArm, Study
 from hpsearch.study.factorial import families, level_of
+from hpsearch.study.overlap import overlap_of
 
 SPREADS = (0.25, 0.5, 1.0, 2.0)
 """Standard deviations, in margins, for which replicates are counted."""
 
 
 def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
-    """Return the power of so many replicates; the study's folder may hold earlier ones, which say how they spread."""
+    """Return the power of so many replicates; the study's folder may hold earlier ones, which say how they spread.
+
+    Errors: HpsearchError when the folds leave nothing for training.
+    """
     decide, folds, n = study.settings.decide, study.settings.replicates.folds, replicates
     tests = tests_of(study)
     level = strictest_level(level_of(study), decide.adjust, tests)
-    overlap = 1 / (folds - 1) if folds else 0.0
+    overlap, known = overlap_of(study)
     effect = smallest_effect(n, alpha=level, power=POWER, test_to_train=overlap)
     equivalence = smallest_margin(n, alpha=level, power=POWER, test_to_train=overlap)
     margin = decide.margin
@@ -45,7 +49,7 @@ def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
         if folds or margin is None
         else {sd: pairs_needed(1 / sd, alpha=level, power=POWER) for sd in SPREADS},
         observed=_observed(study, folder, n=n, level=level, overlap=overlap),
-        notes=_notes(study, tests, level),
+        notes=[*_level_notes(study, tests, level), *(_fold_notes(folds, n, overlap, known=known) if folds else ())],
     )
 
 
@@ -56,8 +60,8 @@ def tests_of(study: Study) -> int:
     return math.comb(count, 2) - math.comb(fixed, 2)
 
 
-def _notes(study: Study, tests: int, level: float) -> list[str]:
-    decide, replicates, notes = study.settings.decide, study.settings.replicates, []
+def _level_notes(study: Study, tests: int, level: float) -> list[str]:
+    decide, notes = study.settings.decide, []
     shared = [f"{len(families(study))} families of tests"] if len(families(study)) > 1 else []
     if level < level_of(study):
         shared.append(f"{tests} tests by {decide.adjust}'s adjustment, which is milder after each that succeeds")
@@ -65,12 +69,18 @@ def _notes(study: Study, tests: int, level: float) -> list[str]:
         notes.append(f"{level:.2g} = {' / '.join([f'{decide.alpha:g}', *shared])}")
     if decide.adjust == "bh" and tests > 1:
         notes.append("Benjamini and Hochberg's adjustment asks for a stricter level where other tests show nothing")
-    if replicates.folds:
-        notes.append(
-            f"folds overlap: the variance of the mean is s² (1/{replicates.folds * replicates.repeats} + "
-            f"1/{replicates.folds - 1}) as in Nadeau and Bengio's corrected t, and more repeats hardly help"
-        )
-    if (replicates.folds, replicates.repeats) == (2, 5):
+    return notes
+
+
+def _fold_notes(folds: int, n: int, overlap: float, *, known: bool) -> list[str]:
+    """Say how far `n` replicates on folds count, and where that is only a bound."""
+    variance = f"s² (1/{n} + {'' if known else 'at least '}{overlap:.3g})"
+    corrected = "as in Nadeau and Bengio's corrected t, and more repeats hardly help"
+    notes = [f"folds overlap: the variance of the mean is {variance} {corrected}"]
+    if not known:
+        untold = "how many examples validation takes from training is not known (a fixed data.val_fraction tells it)"
+        notes.append(f"{untold}: the power is at most what stands here")
+    if (folds, n) == (2, 10):
         notes.append("five times two folds are decided by Alpaydin's F: its power is only about that of the t here")
     return notes
 

@@ -18,6 +18,7 @@ from hpsearch.report.study import StudyReport, study_markdown
 from hpsearch.runner import Options, confirm
 from hpsearch.space import Study
 from hpsearch.study.forecast import plan_study
+from hpsearch.study.overlap import overlap_of
 from hpsearch.study.replication import replication_of
 from hpsearch.study.road import run_study, with_options
 from tests.engines.sessions import Terminal, open_terminal
@@ -57,6 +58,13 @@ def test_the_unit_is_the_fold_and_the_test_is_corrected_for_overlap(done: tuple[
         error = math.sqrt(difference.var(ddof=1) * (1 / 4 + 30 / 24))
         assert pair.statistic == pytest.approx(difference.mean() / error)
         assert pair.p == pytest.approx(2 * stats.t.sf(abs(difference.mean() / error), 3))
+
+
+def test_the_plan_s_overlap_is_that_of_the_test(done: tuple[Study, Path, StudyReport]) -> None:
+    study, folder, _ = done
+    sizes = {(run.test_size or 0) / (run.train_size or 0) for run in read_experiment(folder / "sgd").replicates}
+    (ratio,) = sizes
+    assert overlap_of(study)[0] == pytest.approx(ratio)
 
 
 def test_all_arms_have_the_same_folds_and_seeds(done: tuple[Study, Path, StudyReport]) -> None:
