@@ -74,7 +74,7 @@ def study(
         seeds=seeds,
         repeats=repeats,
         only=arm,
-        command=_command(file, quick=quick, name=name, seeds=seeds, repeats=repeats),
+        command=_command(file, quick=quick, name=name),
         run_arm=lambda arm, place: attended(
             lambda options: run(arm.space, folder=place, options=options), arm.space, place, manner, hints=False
         ),
@@ -178,14 +178,12 @@ def _show_plan(
         Console().print(show_study_plan(plan))
 
 
-def _command(file: Path, *, quick: bool, name: str | None, seeds: int | None, repeats: int | None) -> str:
+def _command(file: Path, *, quick: bool, name: str | None) -> str:
     """Return the command that makes the report again; how it was shown and where it was kept do not matter."""
     from shlex import join
 
     words = ["hpsearch", "study", str(file), *(["--quick"] if quick else [])]
-    words += ["--name", name] if name else []
-    words += ["--seeds", str(seeds)] if seeds else []
-    return join([*words, *(["--repeats", str(repeats)] if repeats else [])])
+    return join([*words, *(["--name", name] if name else [])])
 
 
 def _show(report: "StudyReport", folder: Path, *, as_json: bool) -> None:

@@ -139,7 +139,7 @@ def _length_warnings(arms: Sequence[Arm]) -> list[str]:
         return []
     told = ", ".join(f"{name} {steps}" for name, steps in lengths.items())
     said = (
-        f"the trainings differ in length ({told} steps), which the tests take as a part of what is compared; where "
+        f"the trainings differ in length ({told}), which the tests take as a part of what is compared; where "
         "one was cut short, `hpsearch compare --step` reads all at the same step"
     )
     return [said]

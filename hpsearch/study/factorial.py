@@ -53,8 +53,9 @@ def factor_reports(study: Study, runs: Sequence[FinishedRun]) -> list[FactorRepo
         )
         for path in study.factors
     ]
-    if _interact(study.factors):
-        found.append(_interaction(study, compare(list(_effects(study, cells)), margin=decide.margin)))
+    effects = list(_effects(study, cells)) if _interact(study.factors) else []
+    if len({run.experiment for run in effects}) == 2:
+        found.append(_interaction(study, compare(effects, margin=decide.margin)))
     return found
 
 

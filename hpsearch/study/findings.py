@@ -1,22 +1,23 @@
 """What the folders of a study's arms hold, as the report shows it."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from hpsearch.compare import compare_runs
+from hpsearch.compare import Comparison, compare_runs
 from hpsearch.engines.importance import importance
 from hpsearch.experiment.provenance import versions
 from hpsearch.experiment.reading import read_experiment, read_resolved
 from hpsearch.records import ExperimentRecord, RunRecord
 from hpsearch.report.comparison.gallery import Evidence
-from hpsearch.report.study import ArmReport, StudyReport
-from hpsearch.report.wording import assignments, duration
+from hpsearch.report.study import ArmReport, FactorReport, StudyReport
+from hpsearch.report.wording import duration, plain
 from hpsearch.space import BaselineArm, Confirm, SpaceArm, Study
-from hpsearch.study.factorial import factor_reports, families, level_of
+from hpsearch.study.factorial import INTERACTION, factor_reports, families, level_of
 from hpsearch.study.plan_file import History
 from hpsearch.study.planned_runs import planned_runs
-from hpsearch.study.replication import WHAT_FOLDS_SAY, in_words
+from hpsearch.study.replication import WHAT_FOLDS_SAY, in_words, test_of
 
 UNEQUAL = 1.1
 """From this ratio on the budgets that two searches have spent are called unequal."""
@@ -36,6 +37,7 @@ def report_of(study: Study, folder: Path, *, history: History, wanted: Confirm, 
     comparison = compare_runs(
         runs, metric=study.metric, goal=study.goal, margin=decide.margin, alpha=alpha, adjust=decide.adjust
     )
+    factors = factor_reports(study, runs)
     same = "on the same test split" if wanted.folds is None else "which learns and is scored on the same folds"
     shares = {name: importance(record, read_resolved(folder / name)["space"]) for name, record in records.items()}
     return StudyReport(
@@ -48,13 +50,13 @@ def report_of(study: Study, folder: Path, *, history: History, wanted: Confirm, 
             for arm in study.arms
             if isinstance(arm, BaselineArm)
         },
-        warnings=_warnings(arms),
+        warnings=[*_warnings(arms), *_other_tests(comparison, test_of(wanted)), *_without_interaction(study, factors)],
         changes=_changes(history),
         confirmatory=history.confirmatory,
         quick=study.quick,
         command=command,
         versions=versions(),
-        factors=factor_reports(study, runs),
+        factors=factors,
     )
 
 
@@ -88,14 +90,27 @@ def _steps(runs: Iterable[RunRecord]) -> int:
 def _warnings(arms: Sequence[ArmReport]) -> list[str]:
     """Say where the arms' searches did not spend the same."""
     found = []
-    for what, spent in (
-        ("trials", {arm.name: arm.trials for arm in arms}),
-        (f"{arms[0].unit}s of training", {arm.name: arm.search_steps for arm in arms}),
-    ):
+    budgets = {"trials": {arm.name: arm.trials for arm in arms}}
+    if len({arm.unit for arm in arms}) == 1:
+        budgets[f"{arms[0].unit}s of training"] = {arm.name: arm.search_steps for arm in arms}
+    for what, spent in budgets.items():
         if max(spent.values()) > UNEQUAL * min(spent.values()):
             told = ", ".join(f"{name} {count}" for name, count in spent.items())
             found.append(f"the searches spent unequal budgets ({what}: {told}): the arm with more had more chances.")
     return found
+
+
+def _other_tests(comparison: Comparison, planned: str) -> Iterator[str]:
+    """Say where runs that are missing, or repeats that were added, made another test decide than the planned one."""
+    for pair in comparison.pairs:
+        if pair.test not in (None, planned):
+            yield f"{pair.a} and {pair.b} were decided by {pair.test}, not by the planned {planned}: see their notes."
+
+
+def _without_interaction(study: Study, factors: Sequence[FactorReport]) -> list[str]:
+    if INTERACTION not in families(study) or any(each.name == INTERACTION for each in factors):
+        return []
+    return ["the interaction cannot be told: the replicates of a combination are missing."]
 
 
 def time_warnings(arms: Sequence[ArmReport]) -> list[str]:
@@ -112,17 +127,17 @@ def _changes(history: History) -> list[str]:
     """Return what was changed since the study started, and what that does to its claim."""
     found = []
     for change in history.changes:
-        when = "after a result had been seen" if change.seen else "before any result was seen"
+        when = "after a result could be seen" if change.seen else "before any result could be seen"
         found += [f"{line} ({when})" for line in change.lines]
     if len(history.comparable_looks) > 1:
-        told = " to ".join(str(look) for look in history.looks)
+        told = " to ".join(map(str, history.comparable_looks))
         found.append(
             f"The number of replicates was extended from {told} after the earlier result had been seen. Whoever looks "
             "twice finds a difference by chance more often than alpha says, and the p-values here are not corrected "
             "for it: this result is exploratory."
         )
     elif not history.confirmatory:
-        found.append("The plan was changed after a result had been seen: this result is exploratory.")
+        found.append("The plan was changed after a result could be seen: this result is exploratory.")
     return found
 
 
@@ -137,10 +152,15 @@ def plan_lines(study: Study, wanted: Confirm) -> list[tuple[str, str]]:
         ("error rate of all tests together", f"{decide.alpha:g}, adjusted by {decide.adjust}{_division(study)}"),
         ("search of each arm", f"{settings.budget.trials} trials{time}"),
         ("replicates", in_words(wanted)),
+        ("test of each pair", f"{test_of(wanted)}, two-sided"),
         *([("what folds say", WHAT_FOLDS_SAY)] if wanted.folds else []),
-        *([("set in every arm", assignments(study.common))] if study.common else []),
+        *([("set in every arm", _written(study.common))] if study.common else []),
         ("seed", str(settings.seed)),
     ]
+
+
+def _written(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={plain(value)}" for name, value in values.items())
 
 
 def _division(study: Study) -> str:

@@ -16,8 +16,10 @@ from typing import Any
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import STUDY, STUDY_LOCK, is_experiment, is_study
-from hpsearch.experiment.studies import STUDY_VERSION, read_study_file
-from hpsearch.space import SpaceArm, Study, differences
+from hpsearch.experiment.reading import read_experiment
+from hpsearch.experiment.studies import STUDY_VERSION, arm_folders, read_study_file
+from hpsearch.space import Confirm, SpaceArm, Study, differences
+from hpsearch.study.replication import replication_of
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,16 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Look:
+    """A result that was seen: of so many replicates, which were so many folds of the data, or seeds."""
+
+    replicates: int
+    folds: int | None = None
+
+
+@dataclass(frozen=True)
 class History:
-    """The first plan and the latest, what changed in between, and each number of replicates that was looked at.
+    """The study's own plan and the latest, what changed in between, and each result that was seen.
 
     `file` is the study's file; `created` is in Unix seconds.
     """
@@ -38,7 +48,7 @@ class History:
     first: Mapping[str, Any]
     latest: Mapping[str, Any]
     changes: tuple[Change, ...] = ()
-    looks: tuple[int, ...] = ()
+    looks: tuple[Look, ...] = ()
     file: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     created: float = field(default_factory=time.time)
@@ -50,14 +60,15 @@ class History:
 
     @property
     def comparable_looks(self) -> tuple[int, ...]:
-        """The looks, where all were at replicates of one kind: seeds, or folds of one number."""
-        kinds = {plan["replicates"].get("folds") for plan in (self.first, self.latest)}
-        return self.looks if len(kinds) == 1 else ()
+        """The numbers of replicates that were seen of the kind that is planned now: seeds, or folds of one number."""
+        kind = self.latest["replicates"].get("folds")
+        return tuple(look.replicates for look in self.looks if look.folds == kind)
 
 
-def plan_of(study: Study) -> dict[str, Any]:
-    """Return everything that decides the study's result, as plain data."""
+def plan_of(study: Study, wanted: Confirm) -> dict[str, Any]:
+    """Return everything that decides the study's result, as plain data; `wanted` are its replicates."""
     settings = study.settings.model_dump(mode="json")
+    settings["replicates"] = {"seeds": wanted.seeds, "folds": wanted.folds, "repeats": wanted.repeats}
     arms: dict[str, Any] = {}
     for arm in study.arms:
         if isinstance(arm, SpaceArm):
@@ -71,29 +82,49 @@ def plan_of(study: Study) -> dict[str, Any]:
     return {**settings, "quick": study.quick, "arms": arms}
 
 
-def take_up(folder: Path, study: Study) -> History:
-    """Fix the plan, or note how it differs from the one that was fixed. Errors: ExperimentError."""
-    plan, file = plan_of(study), str(study.path.resolve())
-    if not is_study(folder):
-        _refuse_strangers(folder)
+def take_up(
+    folder: Path, study: Study, *, seeds: int | None = None, repeats: int | None = None
+) -> tuple[History, Confirm]:
+    """Fix the plan, or note how it differs from the one that was fixed; return it with the replicates to be trained.
+
+    What `seeds` or `repeats` ask for beyond the study's file is a change of its plan. Errors: ExperimentError;
+    HpsearchError when the study's replicates are of the other kind.
+    """
+    replication_of(study, seeds=seeds, repeats=repeats)  # refused before anything is written
+    _refuse_strangers(folder)
     with _alone(folder):
-        if not is_study(folder):
-            return _written(folder, History(plan, plan, file=file))
-        history = read_history(folder)
-        lines = tuple(differences(history.latest, plan))
+        if is_study(folder):
+            known = read_history(folder)
+        else:
+            plan = plan_of(study, study.settings.confirm)
+            known = _written(folder, History(plan, plan, file=str(study.path.resolve())))
+        here = replace(known, latest=plan_of(study, study.settings.confirm))
+        wanted = replication_of(study, seeds=seeds, repeats=repeats, looks=here.comparable_looks)
+        plan = plan_of(study, wanted)
+        lines = tuple(differences(known.latest, plan))
         if not lines:
-            return history
-        changes = (*history.changes, Change(lines, seen=bool(history.looks)))
-        return _written(folder, replace(history, latest=plan, changes=changes, file=file))
+            return known, wanted
+        changes = (*known.changes, Change(lines, seen=_could_be_seen(folder, known)))
+        file = str(study.path.resolve())
+        return _written(folder, replace(known, latest=plan, changes=changes, file=file)), wanted
 
 
-def note_look(folder: Path, replicates: int) -> History:
-    """Note that a result of so many replicates is going to be seen."""
+def _could_be_seen(folder: Path, history: History) -> bool:
+    """Say whether there was a result, or test scores of any arm, which `show` and `compare` would tell."""
+    if history.looks:
+        return True
+    records = [read_experiment(arm) for arm in arm_folders(folder)]
+    return any(record.baselines or any(each.scores for each in record.replicates) for record in records)
+
+
+def note_look(folder: Path, wanted: Confirm) -> History:
+    """Note that a result of these replicates is going to be seen."""
+    look = Look(wanted.count, wanted.folds)
     with _alone(folder):
         history = read_history(folder)
-        if replicates in history.looks:
+        if look in history.looks:
             return history
-        return _written(folder, replace(history, looks=(*history.looks, replicates)))
+        return _written(folder, replace(history, looks=(*history.looks, look)))
 
 
 def read_history(folder: Path) -> History:
@@ -102,7 +133,7 @@ def read_history(folder: Path) -> History:
     try:
         del content["version"]
         changes = tuple(Change(tuple(each["lines"]), each["seen"]) for each in content.pop("changes"))
-        return History(**content | {"changes": changes, "looks": tuple(content["looks"])})
+        return History(**content | {"changes": changes, "looks": tuple(Look(**each) for each in content["looks"])})
     except (KeyError, TypeError) as error:
         raise ExperimentError(f"{folder / STUDY} is damaged: {error}") from error
 
@@ -121,9 +152,12 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _refuse_strangers(folder: Path) -> None:
+    if is_study(folder):
+        return
     if is_experiment(folder):
         raise ExperimentError(f"{folder} is an experiment, not a study; choose another --name")
-    if folder.is_dir() and any(not path.name.startswith((".", STUDY_LOCK)) for path in folder.iterdir()):
+    strange = folder.is_dir() and any(not path.name.startswith((".", STUDY_LOCK)) for path in folder.iterdir())
+    if strange and not is_study(folder):  # another arm may have begun it in between
         raise ExperimentError(f"{folder} exists and is no study; choose another --name")
 
 

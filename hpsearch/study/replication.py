@@ -29,6 +29,20 @@ def replication_of(
     return Confirm(top=1, folds=planned.folds, repeats=max(planned.repeats, repeats or 0, seen))
 
 
+def options_of(wanted: Confirm, planned: Confirm) -> list[str]:
+    """Return the options of the command that asks for these replicates; none where they are the study's own."""
+    if wanted.count == planned.count:
+        return []
+    return ["--seeds", str(wanted.count)] if wanted.folds is None else ["--repeats", str(wanted.repeats)]
+
+
+def test_of(wanted: Confirm) -> str:
+    """Return the test that decides about replicates of which none is missing; see `hpsearch.compare.designs`."""
+    if wanted.folds is None:
+        return "paired t"
+    return "5x2cv F" if (wanted.folds, wanted.repeats) == (2, 5) else "corrected resampled t"
+
+
 def in_words(wanted: Confirm) -> str:
     """Return the replicates of a winner in a sentence of the plan."""
     if wanted.folds is None:

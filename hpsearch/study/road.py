@@ -11,7 +11,7 @@ from hpsearch.runner import Finished, Options, run
 from hpsearch.space import SpaceArm, Study
 from hpsearch.study import plan_file
 from hpsearch.study.findings import report_of
-from hpsearch.study.replication import replication_of
+from hpsearch.study.replication import options_of
 from hpsearch.study.result_file import write_result
 from hpsearch.study.standing import is_done
 
@@ -53,7 +53,7 @@ def run_study(
     """Run a study, or go on with what stands in its folder; finished arms are only read.
 
     `seeds` or `repeats` ask for more replicates than planned; those that were looked at before stay. With `only` that
-    arm is run, and nothing compared. `command` is shown in the report.
+    arm is run, and nothing compared. `command` is shown in the report, with the replicates beyond the file's.
 
     Errors: ExperimentError for a folder that is no study or in use; SearchFailedError, naming the arm; UnknownNameError
     for the only arm; HpsearchError when the study's replicates are of the other kind.
@@ -61,9 +61,7 @@ def run_study(
     arms = [arm for arm in study.searched if only in (None, arm.name)]
     if not arms:
         raise UnknownNameError("searched arm", str(only), [arm.name for arm in study.searched])
-    replication_of(study, seeds=seeds, repeats=repeats)  # refused before anything is written
-    history = plan_file.take_up(folder, study)
-    wanted = replication_of(study, seeds=seeds, repeats=repeats, looks=history.comparable_looks)
+    _, wanted = plan_file.take_up(folder, study, seeds=seeds, repeats=repeats)
     for arm in arms:
         space = replace(arm.space, confirm=wanted)
         try:
@@ -78,7 +76,8 @@ def run_study(
         seed = study.settings.seed
         left = [arm.name for arm in study.searched if not is_done(folder / arm.name, wanted, experiment_seed=seed)]
         return StudyEnd(interrupted=False, left=tuple(left))
-    history = plan_file.note_look(folder, wanted.count)
+    history = plan_file.note_look(folder, wanted)
+    command = " ".join([command, *options_of(wanted, study.settings.confirm)])
     report = report_of(study, folder, history=history, wanted=wanted, command=command)
     write_result(folder, report)
     return StudyEnd(False, report)

@@ -67,6 +67,12 @@ def test_the_power_is_that_at_the_family_s_share_of_the_error_rate(tmp_path: Pat
     assert plan.level == pytest.approx(0.05 / 4 / plan.tests)
 
 
+def test_without_a_cell_s_replicates_the_interaction_is_left_out(tmp_path: Path) -> None:
+    study = load_study(write(tmp_path))
+    runs = [run for run in cells(study)[1] if run.experiment != "width=2,optimizer=adamw"]
+    assert [report.name for report in factor_reports(study, runs)] == ["width", "optimizer"]
+
+
 def test_a_factorial_study_reports_its_factors(tmp_path: Path) -> None:
     study = load_study(write(tmp_path))
     end = run_study(

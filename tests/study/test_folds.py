@@ -107,7 +107,8 @@ def test_more_repeats_keep_the_first_and_make_it_exploratory(tmp_path: Path) -> 
     values = [report.evidence.comparison.experiments[0].values for report in (first, more)]
     assert values[0] == values[1][:2]
     assert len(values[1]) == 4
-    assert "extended from 2 to 4" in more.changes[0]
+    assert more.changes[0] == "replicates.repeats: 1 -> 2 (after a result could be seen)"
+    assert "extended from 2 to 4" in more.changes[1]
     assert not more.confirmatory
     assert study_markdown(reported(study, tmp_path / "x")) == study_markdown(more)  # what was seen stays seen
 
@@ -131,7 +132,7 @@ def test_seeds_after_folds_are_another_plan(tmp_path: Path) -> None:
     report = reported(folded_study(tmp_path, replicates="{seeds: 2}"), tmp_path / "x")
     assert report.evidence.comparison.unit is Unit.SEED
     assert [each.n for each in report.evidence.comparison.experiments] == [2, 2, 1]
-    assert "replicates.folds: 2 -> null (after a result had been seen)" in report.changes
+    assert "replicates.folds: 2 -> null (after a result could be seen)" in report.changes
     assert not report.confirmatory
 
 

@@ -16,6 +16,7 @@ from hpsearch.errors import HpsearchError, SearchFailedError, UnknownNameError
 from hpsearch.experiment.layout import LOG, STUDY
 from hpsearch.experiment.log import read_log
 from hpsearch.runner import Options
+from hpsearch.space import Confirm
 from hpsearch.study import plan_file
 from hpsearch.study.road import run_study, with_options
 from hpsearch.study.side_by_side import INTERRUPTED, run_side_by_side
@@ -136,13 +137,30 @@ def test_one_arm_is_run_and_what_is_left_is_said(tmp_path: Path) -> None:
 def test_a_plan_taken_up_by_many_at_once_is_one_plan(tmp_path: Path) -> None:
     studies = [toy_study(tmp_path, margin=0.1 + number) for number in range(8)]
     with ThreadPoolExecutor(len(studies)) as pool:
-        histories = list(pool.map(lambda study: plan_file.take_up(tmp_path / "x", study), studies))
-    assert len({history.id for history in histories}) == 1
+        taken = list(pool.map(lambda study: plan_file.take_up(tmp_path / "x", study), studies))
+    assert len({history.id for history, _ in taken}) == 1
     written = json.loads((tmp_path / "x" / STUDY).read_text())
     assert len(written["changes"]) == len(studies) - 1
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: plan_file.note_look(tmp_path / "x", number), range(8)))
-    assert sorted(plan_file.read_history(tmp_path / "x").looks) == list(range(8))
+        list(pool.map(lambda number: plan_file.note_look(tmp_path / "x", Confirm(seeds=number + 1)), range(8)))
+    assert sorted(look.replicates for look in plan_file.read_history(tmp_path / "x").looks) == list(range(1, 9))
+
+
+def test_looks_count_by_the_kind_of_replicates(tmp_path: Path) -> None:
+    study = toy_study(tmp_path, seeds=2)
+    plan_file.take_up(tmp_path / "x", study)
+    for wanted in (Confirm(seeds=2), Confirm(seeds=None, folds=2, repeats=5)):
+        plan_file.note_look(tmp_path / "x", wanted)
+    history, wanted = plan_file.take_up(tmp_path / "x", study)
+    assert (history.comparable_looks, wanted.count, history.confirmatory) == ((2,), 2, False)
+
+
+def test_a_folder_that_becomes_a_study_meanwhile_is_no_stranger(tmp_path: Path) -> None:
+    """Twenty rounds of arms that begin at once: listing the folder and looking for the plan are two steps."""
+    study = toy_study(tmp_path)
+    for number in range(20):
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _, place=tmp_path / str(number): plan_file.take_up(place, study), range(8)))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,10 +85,10 @@ def test_a_plan_changed_after_the_result_was_seen_is_shown_and_exploratory(tmp_p
     reported(toy_study(tmp_path, **FAST), tmp_path / "x")
     report = reported(toy_study(tmp_path, **FAST, margin=0.3), tmp_path / "x")
     assert not report.confirmatory
-    assert report.changes[0] == "decide.margin: 0.1 -> 0.3 (after a result had been seen)"
+    assert report.changes[0] == "decide.margin: 0.1 -> 0.3 (after a result could be seen)"
     assert "exploratory, not confirmatory" in report.answer
     back = reported(toy_study(tmp_path, **FAST), tmp_path / "x")
-    assert back.changes[1] == "decide.margin: 0.3 -> 0.1 (after a result had been seen)"
+    assert back.changes[1] == "decide.margin: 0.3 -> 0.1 (after a result could be seen)"
     assert not back.confirmatory
 
 
@@ -97,7 +98,7 @@ def test_a_plan_changed_before_any_result_is_shown_and_confirmatory(tmp_path: Pa
     )
     assert stopped.interrupted
     report = reported(toy_study(tmp_path, **FAST, margin=0.3), tmp_path / "x")
-    assert report.changes == ["decide.margin: 0.1 -> 0.3 (before any result was seen)"]
+    assert report.changes == ["decide.margin: 0.1 -> 0.3 (before any result could be seen)"]
     assert report.confirmatory
 
 
@@ -109,7 +110,9 @@ def test_more_replicates_keep_the_first_and_make_it_exploratory(tmp_path: Path) 
     assert set(values[0]) < set(values[1])
     assert len(values[1]) == 4
     assert not more.confirmatory
-    assert "extended from 2 to 4" in more.changes[0]
+    assert more.changes[0] == "replicates.seeds: 2 -> 4 (after a result could be seen)"
+    assert "extended from 2 to 4" in more.changes[1]
+    assert more.command.endswith("--seeds 4")
     assert study_markdown(reported(study, tmp_path / "x")) == study_markdown(more)  # what was seen stays seen
 
 
@@ -117,6 +120,31 @@ def test_more_replicates_from_the_start_are_a_plan(tmp_path: Path) -> None:
     report = reported(toy_study(tmp_path, **FAST), tmp_path / "x", seeds=3)
     assert report.confirmatory
     assert report.evidence.comparison.experiments[0].n == 3
+    assert report.changes == ["replicates.seeds: 2 -> 3 (before any result could be seen)"]
+    assert ("test of each pair", "paired t, two-sided") in report.plan
+    assert {pair.test for pair in report.evidence.comparison.pairs} == {"paired t"}
+
+
+def test_scores_of_one_arm_are_a_result_that_could_be_seen(tmp_path: Path) -> None:
+    first = toy_study(tmp_path, **FAST)
+    run_arm = with_options(Options(in_process=True))
+    run_study(first, folder=tmp_path / "x", run_arm=run_arm, only="sgd", command="hpsearch study")
+    report = reported(toy_study(tmp_path, **FAST, margin=0.3), tmp_path / "x")
+    assert report.changes[0] == "decide.margin: 0.1 -> 0.3 (after a result could be seen)"
+    assert not report.confirmatory
+
+
+def test_the_searched_arms_are_ranked_too_where_a_classical_method_is_best(
+    done: tuple[Study, Path, StudyReport],
+) -> None:
+    report = done[2]
+    assert len(report.answers) == 1
+    experiments = report.evidence.comparison.experiments
+    best = [replace(each, mean=-1.0) if each.name == "mean" else each for each in experiments]
+    comparison = replace(report.evidence.comparison, experiments=tuple(best))
+    answers = replace(report, evidence=replace(report.evidence, comparison=comparison)).answers
+    assert answers[0].startswith("mean has the best mean test/loss, -1")
+    assert answers[1] == f"Of the searched arms: {report.answers[0].replace(' and mean', '')}"
 
 
 class Interrupting:
@@ -185,7 +213,7 @@ def test_winners_that_were_trained_for_different_lengths_are_tested_and_it_is_sa
     path.write_text(path.read_text().replace("{train.optimizer: adamw}", "{train.epochs: 2}"))
     comparison = reported(load_study(path), tmp_path / "x").evidence.comparison
     assert comparison.pairs[0].test == "paired t"
-    assert "the trainings differ in length (sgd 3, adamw 2 steps)" in comparison.warnings[0]
+    assert "the trainings differ in length (sgd 3, adamw 2)" in comparison.warnings[0]
 
 
 NULL = """\

@@ -1,12 +1,13 @@
 """What the report of a study says: the question and its answer, the plan, what was spent, the comparisons."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hpsearch.compare import Comparison
-from hpsearch.compare.conclusion import conclude, pair_sentence
+from hpsearch.compare.conclusion import conclude, headline, pair_sentence
 from hpsearch.report.comparison.gallery import Evidence
+from hpsearch.report.comparison.rows import ranking
 
 
 @dataclass(frozen=True)
@@ -81,5 +82,18 @@ class StudyReport:
         found = [each.answer for each in self.factors]
         cells = ["Combinations:"] if self.factors else []
         found.append(" ".join([*cells, conclude(self.evidence.comparison)[0]]))
+        found += self._of_searched_arms()
         limits = [] if self.confirmatory else ["This is exploratory, not confirmatory: see the changes of the plan."]
         return (*found, *limits)
+
+    def _of_searched_arms(self) -> list[str]:
+        """Return the headline of the searched arms by themselves, where a classical method is ahead of all of them."""
+        comparison, names = self.evidence.comparison, {arm.name for arm in self.arms}
+        if ranking(comparison)[0].name in names or len(names) < 2:
+            return []
+        searched = replace(
+            comparison,
+            experiments=tuple(each for each in comparison.experiments if each.name in names),
+            pairs=tuple(pair for pair in comparison.pairs if {pair.a, pair.b} <= names),
+        )
+        return [f"Of the searched arms: {headline(searched)}"]

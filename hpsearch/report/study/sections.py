@@ -1,5 +1,6 @@
 """The sections around the comparison in the report of a study."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from hpsearch.compare.comparison import Unit
@@ -31,11 +32,14 @@ def _scale(report: StudyReport) -> str:
     if not report.quick:
         return ""
     trials = max(arm.trials for arm in report.arms)
-    steps = sum(arm.search_steps + arm.confirm_steps for arm in report.arms)
+    steps: Counter[str] = Counter()
+    for arm in report.arms:
+        steps[arm.unit] += arm.search_steps + arm.confirm_steps
+    spent = " and ".join(f"{count} {unit}s" for unit, count in steps.items())
     return (
         f"On a small scale: this is the quick form of the study, with {trials} trials for each of {len(report.arms)} "
-        f"searched arms, {steps} {report.arms[0].unit}s of training in all, small models and few data, so that it runs "
-        "in minutes on a CPU. It shows how the question is answered; it does not settle the question at full size."
+        f"searched arms and {spent} of training in all, made to run in minutes. It shows how the question is answered; "
+        "it does not settle the question at full size."
     )
 
 
