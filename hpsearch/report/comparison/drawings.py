@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hpsearch.report.comparison.pictures import CriticalDifference, Curves, Differences, Scores
+from hpsearch.report.comparison.pictures import CriticalDifference, Curves, DifferenceLine, Differences, Scores
 from hpsearch.report.comparison.run_pictures import Axis, Cost, Parallel, Searches
-from hpsearch.report.drawing import GREY, MARKERS, label, new_figure, tidy
+from hpsearch.report.drawing import GREY, LONGEST_LABEL, MARKERS, label, new_figure, tidy
 from hpsearch.report.wording import number
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -24,7 +24,7 @@ def colour(index: int) -> str:
 
 def draw_scores(scores: Scores) -> Figure:
     """Draw a row of points for each experiment, with its mean and 95% interval."""
-    figure, axes = _rows([line.name for line in scores.lines], x=scores.metric)
+    figure, axes = _rows([label(line.name) for line in scores.lines], x=scores.metric)
     for place, line in enumerate(scores.lines):
         axes.plot(
             line.values, [place] * len(line.values), MARKERS[place % len(MARKERS)], color=colour(place), alpha=0.5
@@ -35,7 +35,8 @@ def draw_scores(scores: Scores) -> Figure:
 
 def draw_differences(differences: Differences) -> Figure:
     """Draw a row of paired differences for each pair, with the mean and its interval; the margin is a grey band."""
-    figure, axes = _rows([line.name for line in differences.lines], x=f"difference in {differences.metric}")
+    names = [_pair_label(line) for line in differences.lines]
+    figure, axes = _rows(names, x=f"difference in {differences.metric}")
     axes.axvline(0, color=GREY, linewidth=1)
     if differences.margin is not None:
         axes.axvspan(-differences.margin, differences.margin, color=GREY, alpha=0.2, linewidth=0)
@@ -45,12 +46,19 @@ def draw_differences(differences: Differences) -> Figure:
     return figure
 
 
-def _rows(names: Sequence[str], *, x: str) -> tuple[Figure, Axes]:
-    figure = new_figure(height=1.0 + _ROW * max(1, len(names)))
+def _pair_label(line: DifferenceLine) -> str:
+    """Return a pair's label, on two lines where one would be cut off."""
+    if len(line.name) <= LONGEST_LABEL:
+        return label(line.name)
+    return f"{label(line.a)}\n− {label(line.b)}"
+
+
+def _rows(labels: Sequence[str], *, x: str) -> tuple[Figure, Axes]:
+    figure = new_figure(height=1.0 + _ROW * max(1, len(labels)))
     axes = figure.add_subplot()
     tidy(axes, x=x, y="")
-    axes.set_yticks(range(len(names)), [label(name) for name in names])
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
     return figure, axes
 
 
@@ -152,13 +160,13 @@ def _ends(axis: Axis) -> list[tuple[float, str]]:
 
 def draw_importance(shares: Mapping[str, float]) -> Figure:
     """Draw a bar for each parameter's share."""
-    figure, axes = _rows(list(shares), x="importance")
+    figure, axes = _rows([label(name) for name in shares], x="importance")
     axes.barh(range(len(shares)), list(shares.values()), color=colour(0))
     return figure
 
 
 def draw_costs(costs: Sequence[Cost]) -> Figure:
     """Draw a bar for each experiment's training time."""
-    figure, axes = _rows([f"{cost.name} ({cost.runs} runs)" for cost in costs], x="training time in minutes")
+    figure, axes = _rows([label(f"{cost.name} ({cost.runs} runs)") for cost in costs], x="training time in minutes")
     axes.barh(range(len(costs)), [cost.seconds / 60 for cost in costs], color=colour(0))
     return figure

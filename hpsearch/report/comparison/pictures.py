@@ -33,11 +33,17 @@ def prepare_scores(comparison: Comparison) -> Scores:
 class DifferenceLine(NamedTuple):
     """One pair's differences by unit, a minus b; without pairs of units there are only mean and interval."""
 
-    name: str
+    a: str
+    b: str
     units: tuple[str, ...]
     differences: tuple[float, ...]
     mean: float
     interval: tuple[float, float] | None
+
+    @property
+    def name(self) -> str:
+        """The pair in one line."""
+        return f"{self.a} − {self.b}"
 
 
 class Differences(NamedTuple):
@@ -51,7 +57,7 @@ class Differences(NamedTuple):
 def prepare_differences(comparison: Comparison) -> Differences:
     """Take every pair that has a mean difference."""
     lines = [
-        DifferenceLine(f"{pair.a} − {pair.b}", pair.units, pair.differences, pair.mean_difference, pair.ci95)
+        DifferenceLine(pair.a, pair.b, pair.units, pair.differences, pair.mean_difference, pair.ci95)
         for pair in comparison.pairs
         if pair.mean_difference is not None
     ]
