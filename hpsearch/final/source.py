@@ -1,10 +1,11 @@
 """Whose winner is taken: that of an experiment, or of the arm that a study's planned comparison puts first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpsearch.compare.conclusion import listed
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.layout import is_experiment, is_study
 from hpsearch.experiment.reading import read_experiment
@@ -117,11 +118,11 @@ def _standing(result: Mapping[str, Any], arm: str) -> str:
     said = f"It has the {_rank(len(above))} mean {metric} of {len(means)} searched arms ({means[arm]:.4g})."
     better = [name for name in others if _verdict(result, arm, name) == "better"]
     if len(better) == len(others):
-        return f"{said} By the planned test it is better than {_listed(others)}."
+        return f"{said} By the planned test it is better than {listed(others)}."
     open_ = [f"{name} ({_verdict(result, arm, name)})" for name in others if name not in better]
-    shown = f" By the planned test it is better than {_listed(better)}." if better else ""
+    shown = f" By the planned test it is better than {listed(better)}." if better else ""
     best = "" if above else ": it is nominally the best, not proven to be"
-    return f"{said}{shown} That it is better than {_listed(open_)} has not been shown{best}."
+    return f"{said}{shown} That it is better than {listed(open_)} has not been shown{best}."
 
 
 def _verdict(result: Mapping[str, Any], arm: str, other: str) -> str:
@@ -139,7 +140,3 @@ def _verdict(result: Mapping[str, Any], arm: str, other: str) -> str:
 def _rank(above: int) -> str:
     names = ("best", "second best", "third best")
     return names[above] if above < len(names) else f"{above + 1}th best"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
