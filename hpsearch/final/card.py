@@ -21,8 +21,8 @@ QUICK = (
     "minutes. At full size another model may win, with other scores."
 )
 ONE_SEARCH = (
-    "The search was run once. The intervals hold for this configuration on further seeds; that another search "
-    "would have found another one is not in them."
+    "The search was run once. The intervals hold for this configuration on {further}; that another search would have "
+    "found another one is not in them."
 )
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -101,14 +101,30 @@ def _limits(
 ) -> Iterator[str]:
     sizes = {split: number(data[split]["examples"]) for split in SPLITS}
     yield (
-        f"It has learnt from {sizes['train']} examples and was chosen on {sizes['val']}; every test score is from "
-        f"{sizes['test']} examples of the same origin, and says nothing about data of another one."
+        f"It has learnt from {sizes['train']} examples and was chosen on {sizes['val']}; "
+        f"{_tested(trained, selection, sizes['test'], own)}. All are of the same origin: nothing is said about data of "
+        "another one."
     )
     if trained.record.replicate is not None:
         yield f"These are the weights of {trained.record.run}, which was named, not chosen by a rule."
     if not own:
         yield "Just these weights were not scored on the test split; the scores are those of other trainings."
     yield from _doubts(selection) if selection else ()
+
+
+def _tested(trained: TrainedRun, selection: Mapping[str, Any] | None, size: str, own: Mapping[str, float]) -> str:
+    """Say on what the scores were taken: all on one test split, or some on folds, which are test parts of their own."""
+    if not selection or not selection["scores"] or not (_on_folds(selection) or trained.record.fold):
+        return f"every test score is from {size} examples"
+    others = "each from a fold of all the data" if _on_folds(selection) else "from the test split of the search"
+    if not own:
+        return f"the test scores are {others}"
+    return f"its own test scores are from {size} examples, the others {others}"
+
+
+def _on_folds(selection: Mapping[str, Any]) -> bool:
+    """Say whether the scores are of replicates on folds."""
+    return str(selection["replicates"]) == "fold"
 
 
 def _doubts(selection: Mapping[str, Any]) -> Iterator[str]:
@@ -127,7 +143,10 @@ def _doubts(selection: Mapping[str, Any]) -> Iterator[str]:
         yield f"By {main_metric(selection)} classical methods score better than the mean here: {', '.join(better)}."
     if sizes and min(sizes) < FEW:
         yield f"With {min(sizes)} replicates the intervals are wide, and themselves uncertain."
-    yield ONE_SEARCH if sizes else "Without replicates nothing is known of how the scores vary from seed to seed."
+    if not sizes:
+        yield "Without replicates nothing is known of how the scores vary from seed to seed."
+    else:
+        yield ONE_SEARCH.format(further="further samples of this data set" if _on_folds(selection) else "further seeds")
 
 
 def _better_methods(selection: Mapping[str, Any]) -> list[str]:

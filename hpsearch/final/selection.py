@@ -19,8 +19,8 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.source import Source
 from hpsearch.loading import open_space
 from hpsearch.readers import Wanted, hpsearch_experiment
-from hpsearch.records import ExperimentRecord, Goal
-from hpsearch.report.replicates import summarise_baselines
+from hpsearch.records import BaselineRecord, ExperimentRecord, Goal
+from hpsearch.report.replicates import Confirmed, group_of, summarise_baselines
 
 FORMAT_VERSION = 1
 
@@ -81,7 +81,8 @@ def read_origin(folder: Path) -> Origin | None:
 def selection_of(source: Source) -> Selection:
     """Return how the winner of an experiment was chosen, from its folder as it stands. Errors: HpsearchError."""
     record, best, space = read_experiment(source.folder), source.winner, open_space(source.folder)
-    comparisons = _described(record, best.number, space.face.metrics)
+    group = _counted(record, best.number)
+    comparisons = _described(record, group, space.face.metrics)
     described = next(iter(comparisons.values()), None)
     return Selection(
         experiment=record.name,
@@ -100,7 +101,7 @@ def selection_of(source: Source) -> Selection:
         scores={metric: _score(comparison) for metric, comparison in comparisons.items()},
         baselines={
             name: of_test({metric: score.mean for metric, score in scores.items()})
-            for name, scores in summarise_baselines(record.baselines).items()
+            for name, scores in summarise_baselines(_beside(record, group)).items()
         },
         study=_study(source),
     )
@@ -111,19 +112,21 @@ def of_test(scores: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in scores.items() if name.startswith("test/") and math.isfinite(value)}
 
 
-def _described(record: ExperimentRecord, winner: int, goals: Mapping[str, Goal]) -> dict[str, Comparison]:
-    """Return for each test metric a comparison that holds nothing but the winner's replicates.
+def _counted(record: ExperimentRecord, winner: int) -> Confirmed | None:
+    """Return the winner's replicates that count: those on seeds, where there are any, and on folds are never mixed."""
+    groups = {group_of(each) for each in record.replicates if each.number == winner}
+    return min(groups, key=lambda group: group.folds or 0, default=None)
 
-    Replicates on seeds and on folds are never mixed: where there are both, those on seeds are taken.
-    """
-    runs = [
-        run
-        for run in hpsearch_experiment.read(Path(record.folder), Wanted("")).runs
-        if run.search is None and run.trial == winner
-    ]
-    names = {run.experiment for run in runs}
-    chosen = record.name if record.name in names else min(names, default="")
-    runs = [run for run in runs if run.experiment == chosen]
+
+def _beside(record: ExperimentRecord, group: Confirmed | None) -> list[BaselineRecord]:
+    """Return the classical methods' scores of the same kind; all where the winner has no replicates."""
+    return [each for each in record.baselines if group is None or (each.fold and each.fold.folds) == group.folds]
+
+
+def _described(record: ExperimentRecord, group: Confirmed | None, goals: Mapping[str, Goal]) -> dict[str, Comparison]:
+    """Return for each test metric a comparison that holds nothing but these replicates."""
+    names = {f"{record.name}/{each.run}" for each in record.replicates if group_of(each) == group}
+    runs = [run for run in hpsearch_experiment.read(Path(record.folder), Wanted("")).runs if run.run in names]
     metrics = dict.fromkeys(name for run in runs for name in run.metrics if name.startswith("test/"))
     return {
         # the goal would matter only for a second arm

@@ -1,5 +1,6 @@
 """The card of a model that was confirmed on folds: what the replicates were, and intervals that know they overlap."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy import stats
 import hpsearch
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model
-from hpsearch.runner import Options, run
+from hpsearch.runner import Options, confirm, run
 from tests.folded_spaces import folded_space
 
 
@@ -36,6 +37,35 @@ def test_intervals_are_corrected_for_the_overlap_of_the_folds(folder: Path, tmp_
     page = (tmp_path / "m" / "card.md").read_text()
     assert "trained again 6 times, each time tested once on a fold of all the data" in page
     assert "fresh seeds" not in page
+    assert "further seeds" not in page
+    assert "hold for this configuration on further samples of this data set" in page
+    assert "the test scores are each from a fold of all the data" in page
+    assert "from 12 examples" not in page
+
+
+def test_scores_on_folds_are_told_from_the_weights_own(folder: Path, tmp_path: Path) -> None:
+    replicate = read_experiment(folder).replicates[0]
+    first = export_model(folder, tmp_path / "m", run=replicate.run).card.limits[0]
+    assert f"its own test scores are from {replicate.test_size} examples" in first
+    assert "the others each from a fold of all the data" in first
+
+
+def test_beside_scores_on_seeds_nothing_is_from_folds(folder: Path, tmp_path: Path) -> None:
+    """A method's mean over folds is no comparison for a mean over seeds: they were tested on other data."""
+    both = Path(shutil.copytree(folder, tmp_path / "x"))
+    confirm(both, seeds=2, options=Options(in_process=True))
+    record = read_experiment(both)
+    card = export_model(both, tmp_path / "m").card
+    assert card.selection is not None
+    values = [each.scores["test/loss"] for each in record.replicates if each.fold is None]
+    assert (len(values), card.selection["replicates"]) == (2, "seed")
+    assert card.selection["scores"]["test/loss"]["mean"] == pytest.approx(np.mean(values))
+    (method,) = (each for each in record.baselines if each.fold is None)
+    assert card.selection["baselines"] == {"frequency": {"test/loss": method.scores["test/loss"]}}
+    assert "every test score is from 12 examples" in card.limits[0]
+    assert "on further seeds" in card.limits[-1]
+    on_fold = export_model(both, tmp_path / "n", run=record.replicates[-1].run).card
+    assert "from 20 examples, the others from the test split of the search" in on_fold.limits[0]
 
 
 def test_a_training_on_a_fold_comes_back_with_the_data_of_its_fold(folder: Path, tmp_path: Path) -> None:
