@@ -39,7 +39,7 @@ def study(
     arm: Annotated[str | None, typer.Option(help=_ARM)] = None,
     at_once: Annotated[int, typer.Option(min=1, help=_AT_ONCE)] = 1,
     in_process: Annotated[bool, typer.Option(help="One training at a time in this process, for a debugger.")] = False,
-    mlflow: Annotated[bool, typer.Option(help="Mirror the arms in MLflow.")] = True,
+    mlflow: Annotated[bool, typer.Option(help="Mirror the study and its arms in MLflow.")] = True,
     track: TrackOption = "mlflow",
     tracking_uri: UriOption = None,
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,

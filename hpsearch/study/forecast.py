@@ -9,11 +9,12 @@ from pathlib import Path
 
 from hpsearch.engines.local_workers import worker_shares
 from hpsearch.engines.machine import Share
-from hpsearch.experiment.layout import is_experiment
+from hpsearch.experiment.layout import is_experiment, is_study
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.report.study.plan import ArmPlan, StudyPlan, total
 from hpsearch.report.wording import duration, rough_size
 from hpsearch.space import SpaceArm, Study
+from hpsearch.study.plan_file import plan_of, read_history
 from hpsearch.study.power import power_plan
 from hpsearch.study.probe import CONFIGURATIONS, Probed, probe_arm
 from hpsearch.study.replication import replication_of
@@ -36,10 +37,13 @@ def plan_study(
 ) -> StudyPlan:
     """Return what a study would cost and could show in its folder, which is not touched; without `probe`, no times.
 
-    `seeds` or `repeats` ask for more replicates than planned. Errors: HpsearchError when an arm has no configuration at
-    all, or the study's replicates are of the other kind.
+    `seeds` or `repeats` ask for more replicates than planned; those that were looked at in the folder stay, as in a
+    run. Errors: HpsearchError when an arm has no configuration at all, its folds leave nothing to learn from, or the
+    study's replicates are of the other kind; ExperimentError when the folder's study.json cannot be read.
     """
-    replicates = replication_of(study, seeds=seeds, repeats=repeats).count
+    asked = replication_of(study, seeds=seeds, repeats=repeats).count
+    replicates = replication_of(study, seeds=seeds, repeats=repeats, looks=_looks(study, folder)).count
+    kept = [f"{replicates} replicates were looked at before, and are kept"] if replicates > asked else []
     arms = [_arm_plan(arm, folder / arm.name, replicates, probe, in_process=in_process) for arm in study.searched]
     free = _free(folder)
     return StudyPlan(
@@ -51,8 +55,15 @@ def plan_study(
         free=free,
         probed=probe is not None,
         warnings=_warnings(arms, free),
-        notes=_notes(study, arms, free),
+        notes=[*kept, *_notes(study, arms, free)],
     )
+
+
+def _looks(study: Study, folder: Path) -> tuple[int, ...]:
+    """Return the numbers of replicates that were looked at in a folder, as they count once it takes this study up."""
+    if not is_study(folder):
+        return ()
+    return replace(read_history(folder), latest=plan_of(study)).comparable_looks
 
 
 def probing(*, in_process: bool = False, tell: Callable[[str], None]) -> ProbeArm:

@@ -18,7 +18,9 @@ from hpsearch.readers.shelf import read_sources
 from hpsearch.records import Fold, Outcome
 from hpsearch.report.comparison.files import compare_json
 from hpsearch.report.study import StudyReport
+from hpsearch.report.study.plan import StudyPlan
 from hpsearch.runner import Options
+from hpsearch.study.forecast import plan_study
 from hpsearch.study.road import run_study, with_options
 from hpsearch.study.standing import standing_of, state_of
 from hpsearch.watching import look
@@ -146,6 +148,27 @@ def test_how_a_session_ended_is_said(why: str, state: str, tmp_path: Path) -> No
     a.trial(0, Outcome.COMPLETE, (0.5,))
     a.log.append("end", why=why)
     assert state_of(a.path) == state
+
+
+def test_a_plan_has_the_replicates_that_were_looked_at(tmp_path: Path) -> None:
+    """As many as a run would have; after a change to another kind of replicates the earlier looks count no more."""
+    study, folder = toy_study(tmp_path, trials=1, seeds=2), tmp_path / "x"
+    run_study(study, folder=folder, run_arm=HERE, seeds=4, command="")
+    before = (folder / "study.json").read_bytes()
+    extended = plan_study(study, folder=folder, probe=None)
+    assert replicates_of(extended) == {4}
+    assert extended.notes[0] == "4 replicates were looked at before, and are kept"
+    assert replicates_of(plan_study(study, folder=folder, seeds=3, probe=None)) == {4}
+    assert replicates_of(plan_study(study, folder=folder, seeds=5, probe=None)) == {5}
+    assert replicates_of(plan_study(folded_study(tmp_path, replicates="{folds: 2}"), folder=folder, probe=None)) == {2}
+    assert (folder / "study.json").read_bytes() == before
+    again = run_study(study, folder=folder, run_arm=HERE, command="")
+    assert again.report is not None
+    assert [each.n for each in again.report.evidence.comparison.experiments] == [4, 4, 1]
+
+
+def replicates_of(plan: StudyPlan) -> set[int]:
+    return {plan.power.replicates, *(arm.replicates for arm in plan.arms)}
 
 
 def test_an_arm_is_said_to_be_where_it_is(tmp_path: Path) -> None:
