@@ -63,7 +63,7 @@ def _looks(study: Study, folder: Path) -> tuple[int, ...]:
     """Return the numbers of replicates that were looked at in a folder, as they count once it takes this study up."""
     if not is_study(folder):
         return ()
-    return replace(read_history(folder), latest=plan_of(study)).comparable_looks
+    return replace(read_history(folder), latest=plan_of(study, study.settings.confirm)).comparable_looks
 
 
 def probing(*, in_process: bool = False, tell: Callable[[str], None]) -> ProbeArm:
