@@ -85,7 +85,8 @@ class GrowingExperiment:
         self.observers = list(observers)
         self.space = curves_space(folder, text)
         (folder / SPACE).write_text(text, encoding="utf-8")
-        write_json(folder / RESOLVED, {"version": 1, "id": "e-1", "space": self.space.resolved()})
+        resolved = {"version": 1, "id": "e-1", "space": self.space.resolved(), "seed": self.space.search.seed}
+        write_json(folder / RESOLVED, resolved)
         self.log = Log(folder / LOG)
         self.emit("session", version="0.1.0", host="here")
 

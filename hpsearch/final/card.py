@@ -102,8 +102,8 @@ def _limits(
     sizes = {split: number(data[split]["examples"]) for split in SPLITS}
     yield (
         f"It has learnt from {sizes['train']} examples and was chosen on {sizes['val']}; "
-        f"{_tested(trained, selection, sizes['test'], own)}. All are of the same origin: nothing is said about data of "
-        "another one."
+        f"{_tested(trained, selection, sizes['test'], own)}. All these data are of one "
+        "origin: nothing is said about data of another one."
     )
     if trained.record.replicate is not None:
         yield f"These are the weights of {trained.record.run}, which was named, not chosen by a rule."

@@ -2,15 +2,17 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from hpsearch.experiment.layout import replicate_run
 from hpsearch.readers.shelf import Found, read_sources
-from hpsearch.records import Goal
-from hpsearch.tracking.mlflow_mirror import MlflowMirror
+from hpsearch.records import Fold, Goal, Outcome
 from hpsearch.tracking.mlflow_store import DATABASE
-from tests.experiment_factory import GrowingExperiment, grow_confirmation, grow_search
+from tests.experiment_factory import TEXT, GrowingExperiment, grow_confirmation, grow_search
+from tests.tracking.folders import sync
 
 
 @pytest.fixture
@@ -67,13 +69,25 @@ def test_the_mirror_beside_experiments_is_not_read_twice(experiment: GrowingExpe
 def test_its_mirror_is_compared_as_the_folder_is(experiment: GrowingExperiment, empty_database: Path) -> None:
     root = experiment.folder.parent
     shutil.copy(empty_database, root / DATABASE)
-    mirror = MlflowMirror(experiment.folder)
-    mirror.catch_up(final=True)
-    mirror.close()
+    sync(experiment.folder)
     store, folder = (read_sources([str(source)]) for source in (root / DATABASE, experiment.folder))
     assert store.main == folder.main == ("test/auc",)
     assert store.goals == folder.goals
     assert of_no_search(store) == of_no_search(folder)
+
+
+def test_its_mirror_tells_folds_of_another_seed_as_the_folder_does(tmp_path: Path, empty_database: Path) -> None:
+    experiment = GrowingExperiment(tmp_path / "mine", text=TEXT.replace("trials: 60", "trials: 60, seed: 7"))
+    experiment.trial(0, (0.5,))
+    place = Fold(folds=5, repeat=1, fold=3)
+    run = replicate_run(0, place)
+    experiment.ask(run, 0, {}, replicate=0, **asdict(place))
+    experiment.end(run, Outcome.COMPLETE, (0.5,), scores={"test/auc": 0.8})
+    shutil.copy(empty_database, tmp_path / DATABASE)
+    sync(experiment.folder)
+    for source in (tmp_path / DATABASE, experiment.folder):
+        (found,) = (run for run in read_sources([str(source)]).runs if run.search is None)
+        assert (found.fold, found.repeat) == ("3/5", "1 of seed 7")
 
 
 def of_no_search(found: Found) -> list[tuple[object, ...]]:
