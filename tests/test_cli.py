@@ -219,6 +219,7 @@ def test_a_search_whose_trials_fail_ends_with_status_1(call: Call, tmp_path: Pat
     assert "Traceback" not in said.err
 
 
+@pytest.mark.slow
 def test_a_running_experiment_is_not_started_twice(call: Call, tmp_path: Path, searched: Path) -> None:
     with (searched / "lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

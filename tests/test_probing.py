@@ -46,6 +46,7 @@ def test_the_exit_status_says_whether_a_batch_was_learned(tmp_path: Path) -> Non
     assert "fail: " in out
 
 
+@pytest.mark.slow
 def test_the_batch_sizes_that_fit_are_told(tmp_path: Path) -> None:
     space = write_space(tmp_path, data="data: {size: 20}", more=FAST)
     status, out = call("batch-size", space)

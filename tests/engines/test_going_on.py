@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from tests.engines.sessions import Terminal, essence
 from tests.engines.unbroken import SEARCH, Whole
 from tests.toy_spaces import write_space
@@ -38,6 +40,7 @@ def test_fewer_trials_than_there_are_take_nothing_away(terminal: Terminal, whole
     assert essence(terminal.experiment) == whole.essence
 
 
+@pytest.mark.slow
 def test_the_time_is_a_budget_of_all_sessions_together(terminal: Terminal) -> None:
     write_space(terminal.folder, data="data: {seconds: 0.1}", **{**SEARCH, "trials": 500, "pruner": "none", "more": ""})
     first = terminal.run("--time", "2s")
@@ -56,6 +59,7 @@ def test_the_time_is_a_budget_of_all_sessions_together(terminal: Terminal) -> No
     assert terminal.record.elapsed >= 4
 
 
+@pytest.mark.slow
 def test_a_time_too_short_for_one_trial_says_so(terminal: Terminal, whole: Whole) -> None:
     write_space(terminal.folder, data="data: {seconds: 0.8}", **SEARCH)
     command = terminal.start("--time", "1.5s")
@@ -65,6 +69,7 @@ def test_a_time_too_short_for_one_trial_says_so(terminal: Terminal, whole: Whole
     assert essence(terminal.experiment)["runs"] == whole.essence["runs"][:1]
 
 
+@pytest.mark.slow
 def test_confirming_does_not_use_up_the_time_of_the_search(terminal: Terminal) -> None:
     write_space(terminal.folder, data="data: {seconds: 0.3}", **{**SEARCH, "trials": 1, "pruner": "none"})
     terminal.run("--time", "1h")

@@ -35,6 +35,7 @@ def check_gone_on(terminal: Terminal, whole: Whole, **conditions: Any) -> None:
     assert essence(terminal.experiment) == whole.essence
 
 
+@pytest.mark.slow
 @SIGNALS
 @WAYS
 def test_once_lets_the_trial_make_a_checkpoint(number: int, in_process: bool, terminal: Terminal, whole: Whole) -> None:

@@ -76,6 +76,7 @@ def test_a_hanging_trial_is_timed_out(tmp_path: Path) -> None:
     assert "trial's time" in (trial.reason or "")
 
 
+@pytest.mark.slow
 def test_a_slow_trial_is_timed_out_at_a_report(tmp_path: Path) -> None:
     data = "data: {seconds: {choice: [0, 0.3]}}"
     start = "start: [{data.seconds: 0}, {data.seconds: 0.3}]"
@@ -130,6 +131,7 @@ def test_the_winner_is_confirmed_on_fresh_seeds_and_the_test_split(tmp_path: Pat
     assert set(record.baselines[0].scores) == {"val/loss", "test/loss"}
 
 
+@pytest.mark.slow
 def test_in_process_gives_the_same_trials_as_a_worker(tmp_path: Path) -> None:
     space = toy_space(tmp_path, sampler="tpe", trials=4)
     here = run(space, folder=tmp_path / "here" / "toy", options=HERE).record

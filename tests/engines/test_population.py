@@ -126,6 +126,7 @@ def test_equal_seeds_give_equal_populations_and_others_do_not(camp: Camp, tmp_pa
     assert essence(other) != essence(camp)
 
 
+@pytest.mark.slow
 def test_several_workers_give_the_same_population(camp: Camp, tmp_path: Path) -> None:
     other = Camp(tmp_path, trials=8, workers=3)
     other.run(in_process=False)

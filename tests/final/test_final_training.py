@@ -55,6 +55,7 @@ def test_the_experiments_space_may_be_overridden(call: Call, tmp_path: Path) -> 
     assert call("train", "--params", "best", "--from", "x", "--set", "train.epoch=5", *QUIET) == 2
 
 
+@pytest.mark.slow
 def test_a_studys_first_arm_is_trained_with_its_own_settings(
     call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

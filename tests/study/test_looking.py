@@ -47,6 +47,7 @@ def test_compared_again_a_study_says_what_its_report_says(done: Done) -> None:
     assert report_folder([folder]) != Path("reports") / folder.name
 
 
+@pytest.mark.slow
 def test_compared_again_a_study_on_folds_says_what_its_report_says(tmp_path: Path) -> None:
     study = folded_study(tmp_path)
     end = run_study(study, folder=tmp_path / "x" / "y", run_arm=HERE, command="")
@@ -125,6 +126,7 @@ def test_test_scores_are_shown_with_the_result_and_not_before(tmp_path: Path) ->
     assert arms[2]["state"] == "scored"
 
 
+@pytest.mark.slow
 def test_the_scores_shown_are_those_of_the_report_whatever_else_was_trained(tmp_path: Path) -> None:
     """More replicates of which nobody has seen the result, and then a longer search with another winner."""
     folder = tmp_path / "x"
@@ -150,6 +152,7 @@ def test_how_a_session_ended_is_said(why: str, state: str, tmp_path: Path) -> No
     assert state_of(a.path) == state
 
 
+@pytest.mark.slow
 def test_a_plan_has_the_replicates_that_were_looked_at(tmp_path: Path) -> None:
     """As many as a run would have; after a change to another kind of replicates the earlier looks count no more."""
     study, folder = toy_study(tmp_path, trials=1, seeds=2), tmp_path / "x"

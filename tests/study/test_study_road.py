@@ -102,6 +102,7 @@ def test_a_plan_changed_before_any_result_is_shown_and_confirmatory(tmp_path: Pa
     assert report.confirmatory
 
 
+@pytest.mark.slow
 def test_more_replicates_keep_the_first_and_make_it_exploratory(tmp_path: Path) -> None:
     study = toy_study(tmp_path, **FAST)
     first = reported(study, tmp_path / "x")
@@ -125,6 +126,7 @@ def test_more_replicates_from_the_start_are_a_plan(tmp_path: Path) -> None:
     assert {pair.test for pair in report.evidence.comparison.pairs} == {"paired t"}
 
 
+@pytest.mark.slow
 def test_scores_of_one_arm_are_a_result_that_could_be_seen(tmp_path: Path) -> None:
     first = toy_study(tmp_path, **FAST)
     run_arm = with_options(Options(in_process=True))

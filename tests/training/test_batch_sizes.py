@@ -46,6 +46,7 @@ class Heavy(NetTask):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80.00 GiB")
 
 
+@pytest.mark.slow
 def test_the_size_doubles_until_the_memory_does_not_suffice() -> None:
     task = Hungry(room=10)
     found = try_batch_sizes(task, line_splits(100), SETTINGS, seeds=SEEDS)
@@ -72,6 +73,7 @@ def test_nothing_fits_into_no_memory() -> None:
         try_batch_sizes(Hungry(), line_splits(1), SETTINGS, seeds=SEEDS)
 
 
+@pytest.mark.slow
 def test_the_fastest_has_the_most_examples_in_a_second() -> None:
     """Steps of 0.7 and 0.5 (the shortest counts), of 1 and of 4 seconds at 2, 4 and 8 examples: 4, 4 and 2 a second."""
     times = iter([0.0, 0.7, 1.0, 1.5, 10.0, 11.0, 20.0, 24.0])
@@ -89,6 +91,7 @@ def test_other_errors_are_not_taken_for_exhausted_memory() -> None:
         try_batch_sizes(Broken(), line_splits(22), SETTINGS, seeds=SEEDS)
 
 
+@pytest.mark.slow
 def test_model_process_and_random_state_are_afterwards_as_before() -> None:
     task, flags, limits = Hungry(room=10), torch.are_deterministic_algorithms_enabled(), _limits()
     torch.manual_seed(3)
@@ -105,6 +108,7 @@ def test_model_process_and_random_state_are_afterwards_as_before() -> None:
     assert all(torch.equal(weight, task.weights[0]) for weight in task.weights)
 
 
+@pytest.mark.slow
 def test_the_memory_of_the_model_is_free_again() -> None:
     """Also after a step that failed, whose error keeps hold of it."""
 

@@ -114,6 +114,7 @@ def test_a_pruned_program_really_ends_with_all_it_started(tmp_path):
 COMMAND = [sys.executable, "-m", "hpsearch", "run", "program.yaml", "--name", "e", "--root", ".", "--no-mlflow"]
 
 
+@pytest.mark.slow
 def test_interrupted_it_goes_on_from_the_programs_checkpoint(tmp_path):
     shell_space(tmp_path, trials=1, pause="sleep 3")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -45,6 +45,7 @@ def test_nothing_imports_torch_until_data_are_asked_for():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_the_default_corpus_is_large_and_holds_no_text_twice():
     corpus = docstrings()
     assert FAMILY is TextClassification
