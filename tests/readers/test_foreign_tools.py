@@ -193,9 +193,12 @@ OFFLINE_RUNS = """
 import sys
 import wandb
 
+settings = wandb.Settings(x_service_wait=200)  # seconds for its own process to start, on a machine that others use
 for seed in range(2):
     config = {"lr": 0.1, "seed": seed}
-    run = wandb.init(project="p", config=config, dir=sys.argv[1], name=f"base-{seed}", group="g", mode="offline")
+    run = wandb.init(
+        project="p", config=config, dir=sys.argv[1], name=f"base-{seed}", group="g", mode="offline", settings=settings
+    )
     for step in range(400):  # more than one block of the file
         run.log({"val/loss": 1 / (step + 1), "text": "x" * 200})
     run.summary["test/accuracy"] = 0.75
@@ -206,10 +209,13 @@ for seed in range(2):
 @pytest.mark.slow
 def test_offline_runs_of_weights_and_biases(tmp_path: Path) -> None:
     """A process of its own: wandb keeps the mode of a process's first run."""
-    subprocess.run([sys.executable, "-c", OFFLINE_RUNS, str(tmp_path)], check=True, capture_output=True, timeout=300)
-    found = read_sources([str(tmp_path)])
-    assert [(run.experiment, run.run, run.seed) for run in found.runs] == [("g", "base-0", 0), ("g", "base-1", 1)]
-    first = found.runs[0]
+    command = [sys.executable, "-c", OFFLINE_RUNS, str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    # two runs of one second are in the order of their random names
+    runs = sorted(read_sources([str(tmp_path)]).runs, key=lambda run: run.run)
+    assert [(run.experiment, run.run, run.seed) for run in runs] == [("g", "base-0", 0), ("g", "base-1", 1)]
+    first = runs[0]
     assert first.params == {"lr": 0.1, "seed": 0}
     assert list(first.histories["val/loss"].values) == [1 / (step + 1) for step in range(400)]
     assert first.metrics["test/accuracy"].value == 0.75
