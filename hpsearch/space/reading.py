@@ -92,8 +92,7 @@ def _resolve_family(root: Node, path: Path, resolve: Resolve, problems: list[Pro
         raise SpaceError(problems)
     node = root.child("family")
     if node is None and "arms" in root.mapping:
-        told = "this is a study: `hpsearch study` runs it"
-        raise SpaceError([root.mapping["arms"].key.problem(told)])
+        raise SpaceError([root.mapping["arms"].key.problem("this is a study: `hpsearch study` runs it")])
     if node is None:
         problems.append(root.place.problem("missing section 'family' (expected the name of a family)"))
         return "", None
