@@ -89,7 +89,7 @@ class RunRecord:
     over all attempts. `history` holds (step, value reported to the search). `scores` holds a replicate's test metrics,
     `fold` what it was tested on where that is a fold; `train_size` and `test_size` are its examples.
     A run that went on as a copy of another has that one's history, seed and `changes` up to then: they belong to its
-    weights. Its `params` are the newest.
+    weights. Its `params` are the newest. `data` is the fingerprint of the data that it was trained and scored on.
     """
 
     run: str
@@ -109,6 +109,7 @@ class RunRecord:
     train_size: int | None = None
     test_size: int | None = None
     changes: tuple[Change, ...] = ()
+    data: str | None = None
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,8 @@ class FinishedRun:
     method without a seed, such as a classical baseline: its one value stands against every run of another. `steps` is
     how long the run was trained (its budget), in the unit of the measurements' steps. `train_size` and `test_size`
     are examples, for folds. `dropped` says why a reader found that the run does not count. `source` is its file.
+    `place` tells experiments of one name apart: where this one stands, from the innermost place outward, such as a
+    project's folder, an MLflow experiment, a study or a store. `data` is the fingerprint of its data.
     """
 
     experiment: str
@@ -256,3 +259,5 @@ class FinishedRun:
     test_size: int | None = None
     dropped: str | None = None
     source: str = ""
+    place: tuple[str, ...] = ()
+    data: str | None = None
