@@ -98,15 +98,10 @@ class OpenedExperiment:
         return draw_history(prepare_history(self.record))
 
     def plot_learning_curves(self) -> "Figure":
-        """Return the searched metric of every trial, step by step."""
+        """Return the searched metric of every trial, step by step; a ring marks a complete trial's best step."""
         from hpsearch.report.figures import draw_learning_curves, prepare_learning_curves
 
-        metric = self.record.objective.metric
-        points = {
-            trial.number: [(row["step"], row[metric]) for row in read_metrics(self.folder, trial.run) if metric in row]
-            for trial in self.record.trials
-        }
-        return draw_learning_curves(prepare_learning_curves(self.record, points=points))
+        return draw_learning_curves(prepare_learning_curves(self.record))
 
     def plot_importance(self) -> "Figure":
         """Return each parameter's share in what tells good trials from the rest."""

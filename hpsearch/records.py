@@ -86,7 +86,7 @@ class RunRecord:
     """One training as the experiment's log tells it: a trial of the search or a replicate of a confirmation.
 
     `value` is the objective by the space's rule and `step` the step at which it was taken; `seconds` is training time
-    over all attempts. `history` holds (step, value reported to the search). `scores` holds a replicate's test metrics,
+    over all attempts. `history` holds (step, metric of the objective). `scores` holds a replicate's test metrics,
     `fold` what it was tested on where that is a fold; `train_size` and `test_size` are its examples.
     A run that went on as a copy of another has that one's history, seed and `changes` up to then: they belong to its
     weights. Its `params` are the newest. `data` is the fingerprint of the data that it was trained and scored on.
@@ -233,8 +233,9 @@ class FinishedRun:
     `search` stands with the trials of a search, and with them only: they were chosen by a metric and are never tested
     (DESIGN 6.9). A replicate of a confirmed trial has no `search`, but keeps its `trial`. `deterministic` marks a
     method without a seed, such as a classical baseline: its one value stands against every run of another. `steps` is
-    how long the run was trained (its budget), in the unit of the measurements' steps. `train_size` and `test_size`
-    are examples, for folds. `dropped` says why a reader found that the run does not count. `source` is its file.
+    how long the run was trained (its budget), in the unit of the measurements' steps; `unit` names it (`epoch`,
+    `step`). `train_size` and `test_size` are examples, for folds. `dropped` says why a reader found that the run does
+    not count. `source` is its file.
     `place` tells experiments of one name apart: where this one stands, from the innermost place outward, such as a
     project's folder, an MLflow experiment, a study or a store. `data` is the fingerprint of its data.
     """
@@ -246,6 +247,7 @@ class FinishedRun:
     params: Params = field(default_factory=dict)
     metrics: Mapping[str, Measurement] = field(default_factory=dict)
     histories: Mapping[str, Series] = field(default_factory=dict)
+    unit: str | None = None
     seed: Key | None = None
     fold: Key | None = None
     repeat: Key | None = None

@@ -39,7 +39,7 @@ class RunBuilder:
         kind = event["event"]
         if kind == "report":
             self.value = _plain(event["value"])
-            self.history.append((event["step"], self.value))
+            self.history.append((event["step"], _plain(event["metric"])))
             self.step, self.seconds = event["at"], event["seconds"]
         elif kind == "ask" or not self.run:
             self._begin(event)

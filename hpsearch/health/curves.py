@@ -1,6 +1,7 @@
 """The curves of a training that the checks look at, and their few statistics."""
 
 import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,9 @@ from itertools import pairwise
 from typing import Any
 
 from hpsearch.records import Goal, Monitor
+
+_SPLIT = re.compile(r"(?<![a-z])(val|valid|validation|eval)(?=[/_.-])")
+"""The split in a metric's name: `val/loss`, `eval_accuracy`."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,17 @@ def read_curve(rows: Sequence[Mapping[str, Any]], name: str, *, sign: float = 1.
 
 
 def read_losses(rows: Sequence[Mapping[str, Any]], objective: Monitor) -> tuple[Curve | None, Curve | None]:
-    """Return the curves of the training and the validation loss; in place of losses, those of the searched metric."""
+    """Return the curves of the training and the validation loss; in place of losses, those of the searched metric.
+
+    The two are never one curve: a metric without a split in its name has no counterpart.
+    """
     train, val = read_curve(rows, "train/loss"), read_curve(rows, "val/loss")
     sign = 1.0 if objective.goal is Goal.MINIMIZE else -1.0
     if val is None:
         val = read_curve(rows, objective.metric, sign=sign)
-        if train is None or sign < 0:
-            train = read_curve(rows, objective.metric.replace("val/", "train/", 1), sign=sign) or train
+        counterpart = _SPLIT.sub("train", objective.metric, count=1)
+        if counterpart != objective.metric and (train is None or sign < 0):
+            train = read_curve(rows, counterpart, sign=sign) or train
     return train, val
 
 

@@ -1,12 +1,13 @@
 """From the evidence of trials to findings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hpsearch.health.endings import check_ending
 from hpsearch.health.findings import Finding, Kind
 from hpsearch.health.gradients import check_norms, check_parameters
 from hpsearch.health.losses import check_losses
+from hpsearch.health.recipes import advise
 from hpsearch.health.thresholds import GUIDES, Thresholds
 from hpsearch.health.trials import check_identical, check_unread
 from hpsearch.records import Evidence, Monitor
@@ -15,13 +16,21 @@ from hpsearch.records import Evidence, Monitor
 def examine_trial(
     evidence: Evidence, objective: Monitor, *, thresholds: Thresholds = GUIDES, unit: str = "epoch"
 ) -> list[Finding]:
-    """Return what is wrong with one training, finished or not, the worst first."""
+    """Return what is wrong with one training, finished or not, the worst first.
+
+    Of a training that diverges nothing advises a higher learning rate.
+    """
     found = [
         *check_ending(evidence, unit),
         *check_norms(evidence, thresholds, unit),
         *check_parameters(evidence, thresholds, unit),
         *check_losses(evidence, objective, thresholds, unit),
     ]
+    if any(finding.kind is Kind.DIVERGENCE for finding in found):
+        found = [
+            replace(each, advice=advise(each.kind, evidence.config, higher_rate=False)) if each.advice else each
+            for each in found
+        ]
     return sorted(found, key=lambda finding: -finding.severity.rank)
 
 

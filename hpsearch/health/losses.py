@@ -1,7 +1,7 @@
 """Checks of the shapes of learning curves. A curve improves downwards; fractions are those of `Thresholds`."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hpsearch.health.curves import Curve, figure, read_losses, swing, trend, turning
 from hpsearch.health.findings import Finding, Kind, Severity
@@ -16,17 +16,49 @@ _MOSTLY = 0.5
 def check_losses(evidence: Evidence, objective: Monitor, limits: Thresholds, unit: str) -> Iterator[Finding]:
     """Yield what the training and validation losses say; too short curves say nothing."""
     train, val = read_losses(evidence.rows, objective)
-    if train is not None and val is not None and min(len(train), len(val)) >= limits.fewest_evaluations:
-        yield from _over_fitting(evidence, train, val, limits, unit)
-        if evidence.run.outcome is Outcome.COMPLETE:
-            yield from _under_fitting(evidence, train, val, limits)
-    watched = train or val
-    if watched is None or len(watched) < limits.fewest_evaluations:
+    known = [curve for curve in (train, val) if curve is not None]
+    learned = train is not None and train.fall > limits.little_fall * abs(train.values[0])
+    risen = [curve for curve in known if rises(curve, limits) and not (curve is val and learned)]
+    if risen and evidence.run.outcome is not Outcome.DIVERGED:
+        yield _divergence(evidence, risen[0], unit)
+    if risen or not known or min(map(len, known)) < limits.fewest_evaluations:
         return
+    if train is not None and val is not None:
+        yield from _over_fitting(evidence, train, val, limits, unit)
+    if evidence.run.outcome is Outcome.COMPLETE:
+        yield from _under_fitting(evidence, known, limits)
+    watched = known[0]
     yield from _oscillation(evidence, watched, limits, unit)
     yield from _stagnation(evidence, watched, limits, unit)
     if evidence.run.outcome is Outcome.COMPLETE:
         yield from _slow(evidence, val or watched, limits, unit)
+
+
+def rises(curve: Curve, limits: Thresholds) -> bool:
+    """Say whether a curve ends clearly above where it began.
+
+    Either its last values all lie above its first ones, by a fraction of them, or its last one by a multiple.
+    """
+    if len(curve) < limits.early:
+        return False
+    count = max(limits.early, len(curve) // 5) if len(curve) >= limits.fewest_evaluations else 1
+    first = curve.values[:count]
+    scale = max(abs(statistics.median(first)), max(first) - min(first))
+    if curve.values[-1] > max(first) + limits.growth * scale:
+        return True
+    return count > 1 and min(curve.values[-count:]) > max(first) + limits.rise * scale
+
+
+def _divergence(evidence: Evidence, curve: Curve, unit: str) -> Finding:
+    return Finding(
+        Kind.DIVERGENCE,
+        Severity.SERIOUS,
+        evidence.run.number,
+        f"{curve.name} got worse, from {curve.shown(0)} to {curve.shown(-1)}; it was best ({curve.shown(curve.best)}) "
+        f"at {unit} {curve.steps[curve.best]}",
+        curve.steps[curve.best],
+        advise(Kind.DIVERGENCE, evidence.config),
+    )
 
 
 def _over_fitting(evidence: Evidence, train: Curve, val: Curve, limits: Thresholds, unit: str) -> Iterator[Finding]:
@@ -51,19 +83,13 @@ def _over_fitting(evidence: Evidence, train: Curve, val: Curve, limits: Threshol
     yield Finding(Kind.OVER_FITTING, severity, number, sentence, val.steps[best] if rose else None, advice)
 
 
-def _under_fitting(evidence: Evidence, train: Curve, val: Curve, limits: Thresholds) -> Iterator[Finding]:
-    """Look for losses of which neither has come far from where it began."""
-    for curve in (train, val):
-        if curve.fall > limits.little_fall * abs(curve.values[0]):
-            return
-    yield Finding(
-        Kind.UNDER_FITTING,
-        Severity.WARNING,
-        evidence.run.number,
-        f"{train.name} went from {train.shown(0)} to {train.shown(-1)} only, {val.name} from {val.shown(0)} to "
-        f"{val.shown(-1)}",
-        advice=advise(Kind.UNDER_FITTING, evidence.config),
-    )
+def _under_fitting(evidence: Evidence, curves: Sequence[Curve], limits: Thresholds) -> Iterator[Finding]:
+    """Look for losses of which none has come far from where it began."""
+    if any(curve.fall > limits.little_fall * abs(curve.values[0]) or rises(curve, limits) for curve in curves):
+        return
+    told = [f"{curve.name} went from {curve.shown(0)} to {curve.shown(-1)} only" for curve in curves]
+    advice = advise(Kind.UNDER_FITTING, evidence.config)
+    yield Finding(Kind.UNDER_FITTING, Severity.WARNING, evidence.run.number, ", ".join(told), advice=advice)
 
 
 def _oscillation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str) -> Iterator[Finding]:
@@ -108,7 +134,7 @@ def stalled_since(curve: Curve, limits: Thresholds) -> int | None:
     unit = abs(curve.values[0]) or 1.0
     scaled = [value / unit for value in curve.values[-window:]]
     fell = -trend(scaled) * (window - 1)
-    flat = statistics.pvariance(scaled) < limits.stall_variance and fell < limits.stall_fall
+    flat = statistics.pvariance(scaled) < limits.stall_variance and abs(fell) < limits.stall_fall
     return len(curve) - window if flat else None
 
 

@@ -22,10 +22,14 @@ class Remedy(NamedTuple):
     above: bool = False
 
 
-def advise(kind: Kind, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return `setting value -> better value` for each setting of a configuration that a finding's recipe knows."""
+def advise(kind: Kind, config: Mapping[str, Any], *, higher_rate: bool = True) -> tuple[str, ...]:
+    """Return `setting value -> better value` for each setting of a configuration that a finding's recipe knows.
+
+    `higher_rate` says whether a higher learning rate may be among them.
+    """
     leaves = dict(flatten(config))
-    return tuple(dict.fromkeys(line for remedy in RECIPES.get(kind, ()) for line in _proposals(remedy, leaves)))
+    remedies = [each for each in RECIPES.get(kind, ()) if higher_rate or each not in _RATE_RAISING]
+    return tuple(dict.fromkeys(line for remedy in remedies for line in _proposals(remedy, leaves)))
 
 
 def flatten(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -104,6 +108,8 @@ _NONE_THEN_ONE = _times(0.5, start=1.0)
 
 _LOWER_RATE = Remedy(_RATE, _times(1 / 3))
 _HIGHER_RATE = Remedy(_RATE, _times(5 / 3, most=1.0))
+_MUCH_HIGHER_RATE = Remedy(_RATE, _times(5.0, most=1.0))
+_RATE_RAISING = (_HIGHER_RATE, _MUCH_HIGHER_RATE)
 _TIGHTER_CLIP = Remedy(_CLIP, _NONE_THEN_ONE)
 _NARROWER = Remedy(_WIDTH, _halved_width)
 _WIDER = Remedy(_WIDTH, _times(2.0))
@@ -153,7 +159,7 @@ RECIPES: Mapping[Kind, tuple[Remedy, ...]] = {
         Remedy(_DECAY, _times(0.1)),
     ),
     Kind.OSCILLATION: (_LOWER_RATE, _LARGER_BATCH, _WARM_UP, _FALLING_RATE),
-    Kind.STAGNATION: (Remedy(_RATE, _times(5.0, most=1.0)), _WARM_UP, _ADAPTIVE_RATE),
+    Kind.STAGNATION: (_MUCH_HIGHER_RATE, _WARM_UP, _ADAPTIVE_RATE),
     Kind.PLATEAU: (_STOP_EARLY,),
     Kind.SLOW_CONVERGENCE: (_HIGHER_RATE, _MORE_EPOCHS, _LARGER_BATCH, _FEWER_LAYERS),
 }

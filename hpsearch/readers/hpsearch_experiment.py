@@ -130,6 +130,7 @@ def _of_run(record: ExperimentRecord, run: RunRecord, wanted: Wanted) -> dict[st
         "params": run.params,
         "metrics": metrics,
         "histories": histories,
+        "unit": record.unit,
         "steps": run.history[-1][0] if run.history else None,
         "seconds": run.seconds,
         "dropped": None if run.outcome else "it has not ended",

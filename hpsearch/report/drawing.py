@@ -1,16 +1,38 @@
 """How every figure looks: colours that colour-blind readers tell apart (Okabe and Ito 2008), sizes, labels."""
 
+from collections.abc import Iterable
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hpsearch.report.wording import one_line, shorten
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+BLUE, ORANGE, GREEN, GREY = *COLOURS[:3], "#999999"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 """Series differ by marker as well as by colour."""
 PANEL = (3.2, 2.6)
 """Inches of one of several panels."""
 LONGEST_LABEL, LONGEST_TITLE = 32, 64
+
+
+class Palette:
+    """One place for each experiment, so that it has one colour and one marker on every picture of a page."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+
+    def place(self, name: str) -> int:
+        """Return the place of an experiment; a name that was not announced comes after all others."""
+        return self._places.get(name, len(self._places))
+
+    def colour(self, name: str) -> str:
+        """Return the colour of an experiment."""
+        return COLOURS[self.place(name) % len(COLOURS)]
+
+    def marker(self, name: str) -> str:
+        """Return the marker of an experiment."""
+        return MARKERS[self.place(name) % len(MARKERS)]
 
 
 def new_figure(width: float = 6.4, height: float = 4.0) -> Figure:

@@ -1,7 +1,7 @@
 """Figures of an experiment's runs. `prepare_x` gives the numbers, `draw_x` draws them; neither needs a screen."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -11,8 +11,6 @@ from matplotlib.ticker import MaxNLocator
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.report.drawing import BLUE, GREEN, GREY, MARKERS, ORANGE, PANEL, label, new_figure, say, tidy
 from hpsearch.report.replicates import group_of, reached, summarise, summarise_baselines, test_metrics
-
-Points = Sequence[tuple[int, float]]
 
 
 class History(NamedTuple):
@@ -59,13 +57,14 @@ def draw_history(history: History) -> Figure:
 
 
 class Curve(NamedTuple):
-    """The metric of one trial at its steps."""
+    """The metric of one trial at its steps; `taken` is the point that gives the trial its value, or None."""
 
     number: int
     complete: bool
     best: bool
     steps: tuple[int, ...]
     values: tuple[float, ...]
+    taken: tuple[int, float] | None = None
 
 
 class LearningCurves(NamedTuple):
@@ -76,26 +75,23 @@ class LearningCurves(NamedTuple):
     curves: tuple[Curve, ...]
 
 
-def prepare_learning_curves(record: ExperimentRecord, *, points: Mapping[int, Points] | None = None) -> LearningCurves:
-    """Take the metric at each step from `points` by trial number, or else what was reported to the search.
-
-    With the rule `best` that is the best value so far, not the metric itself.
-    """
+def prepare_learning_curves(record: ExperimentRecord) -> LearningCurves:
+    """Take the objective's metric at each step of every trial."""
     best = record.best
     curves = []
     for trial in record.trials:
-        given = trial.history if points is None else points.get(trial.number, ())
-        finite = [(step, value) for step, value in given if math.isfinite(value)]
+        finite = [(step, value) for step, value in trial.history if math.isfinite(value)]
         if finite:
             steps, values = zip(*finite, strict=True)
             complete, is_best = trial.outcome is Outcome.COMPLETE, best is not None and trial.number == best.number
-            curves.append(Curve(trial.number, complete, is_best, steps, values))
-    metric = record.objective.metric + (" (as reported)" if points is None else "")
-    return LearningCurves(metric, record.unit, tuple(sorted(curves, key=lambda curve: (curve.best, curve.complete))))
+            taken = next((point for point in finite if point[0] == trial.step), None) if record.at == "best" else None
+            curves.append(Curve(trial.number, complete, is_best, steps, values, taken))
+    ordered = sorted(curves, key=lambda curve: (curve.best, curve.complete))
+    return LearningCurves(record.objective.metric, record.unit, tuple(ordered))
 
 
 def draw_learning_curves(curves: LearningCurves) -> Figure:
-    """Complete trials in blue, the others in grey, the best one in orange on top."""
+    """Complete trials in blue, the others in grey, the best one in orange on top; a ring marks each one's best step."""
     figure = new_figure()
     axes = figure.add_subplot()
     tidy(axes, x=curves.unit, y=curves.metric)
@@ -113,6 +109,11 @@ def draw_learning_curves(curves: LearningCurves) -> Figure:
             curve.steps, curve.values, marker=marker, markersize=3, color=colour, lw=width, alpha=alpha, label=shown
         )
         named.add(name)
+        if curve.complete and curve.taken is not None:
+            ring = "" if "best step" in named else "best step"
+            step, value = curve.taken
+            axes.plot([step], [value], "o", markersize=8, fillstyle="none", color=colour, alpha=alpha, label=ring)
+            named.add("best step")
     axes.legend(frameon=False)
     return figure
 

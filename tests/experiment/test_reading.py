@@ -153,7 +153,7 @@ def test_a_copy_has_the_history_and_the_changes_of_its_donor_up_to_then(tmp_path
     experiment.report("trials/0001", 3, 0.7, value=0.7, at=3, seconds=3.0)
     experiment.exploit(0, donor=1, step=3, params=second)
     donor, copy = experiment.record.trials
-    assert copy.history == ((1, 0.5), (2, 0.5), (3, 0.7))
+    assert copy.history == ((1, 0.5), (2, 0.4), (3, 0.7))
     assert copy.changes == (Change(2, "trials/0000", first, third),)
     assert (copy.params, copy.seed, copy.value, copy.step) == (third, 100, 0.7, 3)
     assert donor.changes == (*copy.changes, Change(3, "trials/0001", third, second))

@@ -144,6 +144,51 @@ def test_a_divergence_names_the_step_the_parameter_and_the_last_norm() -> None:
     assert "250, at epoch 2" in finding.sentence
 
 
+RISING = {
+    "from its start": [0.41, 0.52, 0.53, 0.64, 0.65, 0.76],
+    "by orders of magnitude": [2.95e14 * 1e15**step for step in range(6)],
+    "after it had fallen": [1.0, 0.5, 0.3, 0.3, 2.0, 9.0, 30.0],
+    "at the last evaluation": [1.0, 0.5, 0.3, 0.3, 0.3, 0.3, 40.0],
+    "slowly": [1.0 + 0.01 * step for step in range(40)],
+    "to a level where it stays": [0.5] * 10 + [0.9] * 30,
+}
+
+
+@pytest.mark.parametrize("shape", RISING)
+@pytest.mark.parametrize("name", ["train/loss", "val/loss", "val_loss", "loss"])
+def test_a_loss_that_rises_diverges_and_no_advice_raises_the_rate(name: str, shape: str) -> None:
+    objective = Monitor(name if name != "train/loss" else "val/loss", Goal.MINIMIZE)
+    risen = trial(gradient_norm=[1e-9] * len(RISING[shape]), **{name: RISING[shape]})
+    found = examine_trial(risen, objective)
+    assert Kind.DIVERGENCE in {finding.kind for finding in found}
+    (finding,) = [each for each in found if each.kind is Kind.DIVERGENCE]
+    assert finding.sentence.count(name) == 1
+    assert "train.learning_rate 0.0003 -> 0.0001" in finding.advice
+    rates = [line for each in found for line in each.advice if "learning_rate" in line]
+    assert set(rates) == {"train.learning_rate 0.0003 -> 0.0001"}
+
+
+def test_an_accuracy_that_falls_diverges_and_is_shown_as_it_is() -> None:
+    found = examine_trial(trial(acc=[0.9, 0.88, 0.8, 0.6, 0.5, 0.4]), Monitor("acc", Goal.MAXIMIZE))
+    assert found[0].kind is Kind.DIVERGENCE
+    assert found[0].sentence == "acc got worse, from 0.9 to 0.4; it was best (0.9) at epoch 1"
+
+
+def test_noise_warm_up_and_over_fitting_are_no_divergence() -> None:
+    for seed in range(50):
+        assert Kind.DIVERGENCE not in kinds(trial(train=noisy([1.0] * 40, 0.05, seed)))
+        assert Kind.DIVERGENCE not in kinds(trial(train=noisy([0.0] * 40, 1.0, seed)))
+    assert Kind.DIVERGENCE not in kinds(trial(train=[1.0, 1.5, 1.2, 0.9, 0.7, 0.5]))
+    over_fitted = trial(train=decay(20, end=0.0), val=[1.0 + 0.2 * step for step in range(20)])
+    assert kinds(over_fitted) & {Kind.DIVERGENCE, Kind.OVER_FITTING} == {Kind.OVER_FITTING}
+
+
+def test_a_metric_without_a_split_is_told_of_once() -> None:
+    found = examine_trial(trial(loss=decay(20, start=2.3, end=2.2)), Monitor("loss", Goal.MINIMIZE))
+    (finding,) = [each for each in found if each.kind is Kind.UNDER_FITTING]
+    assert finding.sentence == "loss went from 2.3 to 2.2 only"
+
+
 def test_short_unfinished_and_empty_trials_are_left_alone() -> None:
     assert kinds(trial(outcome=None)) == set()
     assert kinds(trial(train=[1.0, 5.0, 1.0], val=[1.0, 5.0, 9.0])) == set()

@@ -50,19 +50,26 @@ def test_values_of_a_smaller_budget_are_not_drawn_beside_full_ones(record: Exper
 def test_axes_name_the_metric_and_the_unit(record: ExperimentRecord) -> None:
     axes = draw_history(prepare_history(record)).axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("trial", "val/auc")
-    points = {0: [(1, 0.5), (2, 0.6)]}
-    axes = draw_learning_curves(prepare_learning_curves(record, points=points)).axes[0]
+    axes = draw_learning_curves(prepare_learning_curves(record)).axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "val/auc")
-    assert list(axes.lines[0].get_ydata()) == [0.5, 0.6]
 
 
-def test_curves_of_reported_values_say_so_and_the_best_is_on_top(record: ExperimentRecord) -> None:
+def test_a_curve_shows_over_fitting_and_marks_the_best_step() -> None:
+    over_fitted = replace(runs(0.9)[0], history=((1, 0.5), (2, 0.9), (3, 0.6)), step=2)
+    curve, ring = draw_learning_curves(prepare_learning_curves(replace(EMPTY, trials=(over_fitted,)))).axes[0].lines
+    assert list(curve.get_ydata()) == [0.5, 0.9, 0.6]
+    assert (list(ring.get_xdata()), list(ring.get_ydata()), ring.get_label()) == ([2], [0.9], "best step")
+    last = draw_learning_curves(prepare_learning_curves(replace(EMPTY, at="last", trials=(over_fitted,))))
+    assert len(last.axes[0].lines) == 1
+
+
+def test_the_best_curve_is_on_top(record: ExperimentRecord) -> None:
     curves = prepare_learning_curves(record)
-    assert curves.metric == "val/auc (as reported)"
     assert record.best is not None
     assert (curves.curves[-1].number, curves.curves[-1].best) == (record.best.number, True)
     figure = draw_learning_curves(curves)
-    assert len(figure.axes[0].lines) == 31
+    complete = sum(curve.complete for curve in curves.curves)
+    assert len(figure.axes[0].lines) == len(curves.curves) + complete
     assert to_hex(figure.axes[0].lines[-1].get_color()) == "#d55e00"
 
 

@@ -9,26 +9,21 @@ from matplotlib.ticker import MaxNLocator
 
 from hpsearch.report.comparison.pictures import CriticalDifference, Curves, DifferenceLine, Differences, Scores
 from hpsearch.report.comparison.run_pictures import Axis, Cost, Parallel, Searches
-from hpsearch.report.drawing import GREY, LONGEST_LABEL, MARKERS, label, new_figure, tidy
+from hpsearch.report.drawing import GREY, LONGEST_LABEL, Palette, label, new_figure, tidy
 from hpsearch.report.wording import number
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_DIFFERENCE = "#555555"
+"""A difference belongs to two experiments: it has the colour of neither."""
 _ROW = 0.42
 """Inches for one line of a picture with a line for each experiment."""
 
 
-def colour(index: int) -> str:
-    """Return the colour of the experiment at that place."""
-    return COLOURS[index % len(COLOURS)]
-
-
-def draw_scores(scores: Scores) -> Figure:
+def draw_scores(scores: Scores, palette: Palette) -> Figure:
     """Draw a row of points for each experiment, with its mean and 95% interval."""
     figure, axes = _rows([label(line.name) for line in scores.lines], x=scores.metric)
     for place, line in enumerate(scores.lines):
-        axes.plot(
-            line.values, [place] * len(line.values), MARKERS[place % len(MARKERS)], color=colour(place), alpha=0.5
-        )
+        marker, ink = palette.marker(line.name), palette.colour(line.name)
+        axes.plot(line.values, [place] * len(line.values), marker, color=ink, alpha=0.5)
         _interval(axes, place, line.mean, line.interval)
     return figure
 
@@ -41,7 +36,7 @@ def draw_differences(differences: Differences) -> Figure:
     if differences.margin is not None:
         axes.axvspan(-differences.margin, differences.margin, color=GREY, alpha=0.2, linewidth=0)
     for place, line in enumerate(differences.lines):
-        axes.plot(line.differences, [place] * len(line.differences), "o", color=colour(0), alpha=0.5, markersize=4)
+        axes.plot(line.differences, [place] * len(line.differences), "o", color=_DIFFERENCE, alpha=0.5, markersize=4)
         _interval(axes, place, line.mean, line.interval)
     return figure
 
@@ -69,36 +64,37 @@ def _interval(axes: Axes, place: int, mean: float | None, interval: tuple[float,
         axes.plot([mean], [place], "|", color="black", markersize=14, markeredgewidth=2)
 
 
-def draw_curves(curves: Curves) -> Figure:
-    """Draw lines with bands around them."""
+def draw_curves(curves: Curves, palette: Palette) -> Figure:
+    """Draw lines with bands around them; a ring marks a line's best step."""
     figure = new_figure()
     axes = figure.add_subplot()
     tidy(axes, x=curves.x_title, y=curves.y_title)
-    for place, line in enumerate(curves.lines):
-        axes.plot(
-            line.x, line.y, color=colour(place), label=label(line.name), linestyle=("-", "--", "-.", ":")[place % 4]
-        )
+    for line in curves.lines:
+        ink, style = palette.colour(line.name), ("-", "--", "-.", ":")[palette.place(line.name) % 4]
+        axes.plot(line.x, line.y, color=ink, label=label(line.name), linestyle=style)
         if line.low != line.high:
-            axes.fill_between(line.x, line.low, line.high, color=colour(place), alpha=0.2, linewidth=0)
+            axes.fill_between(line.x, line.low, line.high, color=ink, alpha=0.2, linewidth=0)
+        if line.best is not None:
+            axes.plot([line.x[line.best]], [line.y[line.best]], "o", markersize=8, fillstyle="none", color=ink)
     axes.legend(frameon=False, title=curves.band or None)
     return figure
 
 
-def draw_searches(searches: Searches) -> Figure:
+def draw_searches(searches: Searches, palette: Palette) -> Figure:
     """Draw points for the complete trials, a step line for the best so far."""
     figure = new_figure()
     axes = figure.add_subplot()
     tidy(axes, x="complete trials", y=searches.metric)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for place, line in enumerate(searches.lines):
-        marker = MARKERS[place % len(MARKERS)]
-        axes.plot(line.numbers, line.values, marker, color=colour(place), alpha=0.4, markersize=4, linestyle="")
-        axes.step(line.numbers, line.best, where="post", color=colour(place), label=label(line.name))
+    for line in searches.lines:
+        marker, ink = palette.marker(line.name), palette.colour(line.name)
+        axes.plot(line.numbers, line.values, marker, color=ink, alpha=0.4, markersize=4, linestyle="")
+        axes.step(line.numbers, line.best, where="post", color=ink, label=label(line.name))
     axes.legend(frameon=False, title="best so far")
     return figure
 
 
-def draw_critical_difference(picture: CriticalDifference) -> Figure:
+def draw_critical_difference(picture: CriticalDifference, palette: Palette) -> Figure:
     """Draw the average ranks on a line; a bar joins methods that Nemenyi's test does not tell apart (Demsar 2006)."""
     names = len(picture.ranks)
     figure = new_figure(height=1.4 + 0.22 * (names + len(picture.groups)))
@@ -115,8 +111,9 @@ def draw_critical_difference(picture: CriticalDifference) -> Figure:
         axes.plot([min(ends) - 0.04, max(ends) + 0.04], [-0.4 - row, -0.4 - row], color="black", linewidth=3)
     for row, (name, rank) in enumerate(picture.ranks):
         foot = -1.0 - len(picture.groups) - row
-        axes.plot([rank, rank], [1.5, foot], color=colour(row), linewidth=1)
-        axes.text(rank + 0.05, foot, f"{label(name)} ({rank:.2f})", va="center", color=colour(row))
+        ink = palette.colour(name)
+        axes.plot([rank, rank], [1.5, foot], color=ink, linewidth=1)
+        axes.text(rank + 0.05, foot, f"{label(name)} ({rank:.2f})", va="center", color=ink)
     said = "" if picture.distance is None else f"; critical difference {picture.distance:.2f}"
     axes.set_title(f"average rank over {picture.datasets} data sets, 1 is best{said}", fontsize=10)
     return figure
@@ -158,15 +155,16 @@ def _ends(axis: Axis) -> list[tuple[float, str]]:
     return [(0.0, number(min(known))), (1.0, number(max(known)))]
 
 
-def draw_importance(shares: Mapping[str, float]) -> Figure:
-    """Draw a bar for each parameter's share."""
+def draw_importance(shares: Mapping[str, float], ink: str) -> Figure:
+    """Draw a bar for each parameter's share, in the colour of its experiment."""
     figure, axes = _rows([label(name) for name in shares], x="importance")
-    axes.barh(range(len(shares)), list(shares.values()), color=colour(0))
+    axes.barh(range(len(shares)), list(shares.values()), color=ink)
     return figure
 
 
-def draw_costs(costs: Sequence[Cost]) -> Figure:
+def draw_costs(costs: Sequence[Cost], palette: Palette) -> Figure:
     """Draw a bar for each experiment's training time."""
     figure, axes = _rows([label(f"{cost.name} ({cost.runs} runs)") for cost in costs], x="training time in minutes")
-    axes.barh(range(len(costs)), [cost.seconds / 60 for cost in costs], color=colour(0))
+    inks = [palette.colour(cost.name) for cost in costs]
+    axes.barh(range(len(costs)), [cost.seconds / 60 for cost in costs], color=inks)
     return figure

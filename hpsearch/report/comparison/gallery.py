@@ -10,6 +10,7 @@ from hpsearch.health import Digest
 from hpsearch.records import FinishedRun
 from hpsearch.report.comparison import drawings, pictures, plots, run_pictures
 from hpsearch.report.comparison.cover import Cover
+from hpsearch.report.drawing import Palette
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,17 @@ class Picture:
 
 def gallery(evidence: Evidence) -> list[Picture]:
     """Return the pictures for which there is something to see."""
-    return [*_of_scores(evidence.comparison), *_of_runs(evidence)]
+    names = [each.name for each in evidence.comparison.experiments]
+    palette = Palette([*names, *(run.experiment for run in evidence.runs)])
+    return [*_of_scores(evidence.comparison, palette), *_of_runs(evidence, palette)]
 
 
-def _of_scores(comparison: Comparison) -> Iterator[Picture]:
+def _of_scores(comparison: Comparison, palette: Palette) -> Iterator[Picture]:
     scores, differences = pictures.prepare_scores(comparison), pictures.prepare_differences(comparison)
     if scores.lines:
         says = "A point is one unit; the bar is the mean with its 95% interval."
-        yield Picture("scores", "Scores", says, lambda: drawings.draw_scores(scores), lambda: plots.plot_scores(scores))
+        draw, plot = (lambda: drawings.draw_scores(scores, palette)), (lambda: plots.plot_scores(scores, palette))
+        yield Picture("scores", "Scores", says, draw, plot)
     if differences.lines:
         yield Picture(
             "differences",
@@ -59,52 +63,56 @@ def _of_scores(comparison: Comparison) -> Iterator[Picture]:
     if diagram := pictures.prepare_critical_difference(comparison):
         says = "Bars join methods whose average ranks Nemenyi's test does not tell apart; the pairs' own tests decide."
         title = "Critical differences"
-        yield Picture("critical-difference", title, says, lambda: drawings.draw_critical_difference(diagram), None)
+        yield Picture(
+            "critical-difference", title, says, lambda: drawings.draw_critical_difference(diagram, palette), None
+        )
     if profiles := pictures.prepare_profiles(comparison):
-        yield _curves("profiles", "Performance profiles", "Higher is better everywhere on the axis.", profiles)
+        yield _curves("profiles", "Performance profiles", "Higher is better everywhere on the axis.", profiles, palette)
     if expected := pictures.prepare_expected_best(comparison):
         says = (
             "What a search of n trials would have found on average, resampled from the trials that were run; "
             "it takes them as independent, which proposals of TPE and pruned trials are not."
         )
-        yield _curves("expected-best", "Expected best", says, expected)
+        yield _curves("expected-best", "Expected best", says, expected, palette)
 
 
-def _of_runs(evidence: Evidence) -> Iterator[Picture]:
+def _of_runs(evidence: Evidence, palette: Palette) -> Iterator[Picture]:
     comparison, runs = evidence.comparison, evidence.runs
     if curves := run_pictures.prepare_learning_curves(comparison, runs):
-        yield _curves("learning-curves", "Learning curves", "The median run, and the quartiles around it.", curves)
+        says = "The median run and the quartiles around it; a ring marks the best step of the median."
+        yield _curves("learning-curves", "Learning curves", says, curves, palette)
     if searches := run_pictures.prepare_searches(runs, comparison.goal, comparison.metric):
         yield Picture(
             "search",
             "Optimisation history",
             "Complete trials in their order, and the best so far.",
-            lambda: drawings.draw_searches(searches),
-            lambda: plots.plot_searches(searches),
+            lambda: drawings.draw_searches(searches, palette),
+            lambda: plots.plot_searches(searches, palette),
         )
     for place, (name, shares) in enumerate(evidence.importance.items()):
         if shares:
-            yield _importance(place, name, shares)
+            yield _importance(place, name, shares, palette.colour(name))
     parallels = run_pictures.prepare_parallel(runs, comparison.goal, comparison.metric, evidence.importance)
     for place, parallel in enumerate(parallels):
         yield _parallel(place, parallel)
     if costs := run_pictures.prepare_costs(runs):
         says = "Training time of all runs, those that do not count included."
-        draw, plot = (lambda: drawings.draw_costs(costs)), (lambda: plots.plot_costs(costs))
+        draw, plot = (lambda: drawings.draw_costs(costs, palette)), (lambda: plots.plot_costs(costs, palette))
         yield Picture("cost", "Time", says, draw, plot)
 
 
-def _curves(name: str, title: str, says: str, curves: pictures.Curves) -> Picture:
-    return Picture(name, title, says, lambda: drawings.draw_curves(curves), lambda: plots.plot_curves(curves))
+def _curves(name: str, title: str, says: str, curves: pictures.Curves, palette: Palette) -> Picture:
+    draw, plot = (lambda: drawings.draw_curves(curves, palette)), (lambda: plots.plot_curves(curves, palette))
+    return Picture(name, title, says, draw, plot)
 
 
-def _importance(place: int, name: str, shares: Mapping[str, float]) -> Picture:
+def _importance(place: int, name: str, shares: Mapping[str, float], ink: str) -> Picture:
     return Picture(
         f"importance-{place}",
         f"Importance of parameters: {name}",
         "Shares in what tells the best tenth of the complete trials from the rest (PED-ANOVA).",
-        lambda: drawings.draw_importance(shares),
-        lambda: plots.plot_importance(shares),
+        lambda: drawings.draw_importance(shares, ink),
+        lambda: plots.plot_importance(shares, ink),
     )
 
 

@@ -83,13 +83,14 @@ def prepare_critical_difference(comparison: Comparison) -> CriticalDifference | 
 
 
 class Band(NamedTuple):
-    """A curve with a band around it."""
+    """A curve with a band around it; `best` is the index of its best point, where that means something."""
 
     name: str
     x: tuple[float, ...]
     y: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    best: int | None = None
 
 
 class Curves(NamedTuple):

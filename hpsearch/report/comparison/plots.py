@@ -4,23 +4,26 @@ from collections.abc import Mapping, Sequence
 from math import log10
 from typing import Any
 
-from hpsearch.report.comparison.drawings import colour
 from hpsearch.report.comparison.pictures import Curves, Differences, Scores
 from hpsearch.report.comparison.run_pictures import Axis, Cost, Parallel, Searches
+from hpsearch.report.drawing import Palette
 
 Plot = dict[str, Any]
 _ROW = 46
 """Pixels for one line of a picture with a line for each experiment."""
+_DIFFERENCE, _MEAN = "#888888", "#444444"
+"""A difference belongs to two experiments: it has the colour of neither."""
 _SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
 
 
-def plot_scores(scores: Scores) -> Plot:
+def plot_scores(scores: Scores, palette: Palette) -> Plot:
     """Show a row of points for each experiment; resting on one names its run."""
     traces: list[Plot] = []
-    for place, line in enumerate(scores.lines):
-        mark = {"color": colour(place), "symbol": _SYMBOLS[place % len(_SYMBOLS)], "opacity": 0.55, "size": 9}
+    for line in scores.lines:
+        ink, symbol = palette.colour(line.name), _SYMBOLS[palette.place(line.name) % len(_SYMBOLS)]
+        mark = {"color": ink, "symbol": symbol, "opacity": 0.55, "size": 9}
         traces.append(_points(line.name, line.values, line.units, mark))
-        traces.append(_mean(line.name, line.mean, line.interval, colour(place)))
+        traces.append(_mean(line.name, line.mean, line.interval, ink))
     return {"data": traces, "layout": _rows(len(scores.lines), x=scores.metric)}
 
 
@@ -28,9 +31,9 @@ def plot_differences(differences: Differences) -> Plot:
     """Show a row of paired differences for each pair, with the mean, its interval and the margin."""
     traces: list[Plot] = []
     for line in differences.lines:
-        mark = {"color": colour(0), "opacity": 0.5, "size": 8}
+        mark = {"color": _DIFFERENCE, "opacity": 0.5, "size": 8}
         traces.append(_points(line.name, line.differences, line.units, mark))
-        traces.append(_mean(line.name, line.mean, line.interval, colour(1)))
+        traces.append(_mean(line.name, line.mean, line.interval, _MEAN))
     layout = _rows(len(differences.lines), x=f"difference in {differences.metric}")
     shapes = [
         {"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": "#888", "width": 1}}
@@ -80,10 +83,11 @@ def _rows(lines: int, *, x: str) -> Plot:
     }
 
 
-def plot_curves(curves: Curves) -> Plot:
-    """Show lines with bands; a click in the legend hides one."""
+def plot_curves(curves: Curves, palette: Palette) -> Plot:
+    """Show lines with bands, a ring at a line's best step; a click in the legend hides one."""
     traces: list[Plot] = []
-    for place, line in enumerate(curves.lines):
+    for line in curves.lines:
+        ink = palette.colour(line.name)
         if line.low != line.high:
             both = [*line.x, *reversed(line.x)], [*line.high, *reversed(line.low)]
             band = {
@@ -94,19 +98,24 @@ def plot_curves(curves: Curves) -> Plot:
                 "mode": "none",
                 "hoverinfo": "skip",
             }
-            fill = {"fillcolor": _faint(colour(place)), "showlegend": False, "legendgroup": line.name}
+            fill = {"fillcolor": _faint(ink), "showlegend": False, "legendgroup": line.name}
             traces.append({**band, **fill})
-        dash = ("solid", "dash", "dashdot", "dot")[place % 4]
+        dash = ("solid", "dash", "dashdot", "dot")[palette.place(line.name) % 4]
         drawn = {"type": "scatter", "mode": "lines", "x": list(line.x), "y": list(line.y), "name": line.name}
-        traces.append({**drawn, "line": {"color": colour(place), "dash": dash}, "legendgroup": line.name})
+        traces.append({**drawn, "line": {"color": ink, "dash": dash}, "legendgroup": line.name})
+        if line.best is not None:
+            ring = {"type": "scatter", "mode": "markers", "x": [line.x[line.best]], "y": [line.y[line.best]]}
+            look = {"marker": {"color": ink, "symbol": "circle-open", "size": 12, "line": {"width": 2}}}
+            hover = {"hovertemplate": "best step: %{x}, %{y}<extra></extra>", "showlegend": False}
+            traces.append({**ring, **look, **hover, "legendgroup": line.name})
     return {"data": traces, "layout": _axes(curves.x_title, curves.y_title)}
 
 
-def plot_searches(searches: Searches) -> Plot:
+def plot_searches(searches: Searches, palette: Palette) -> Plot:
     """Show points for the complete trials, a step line for the best so far."""
     traces: list[Plot] = []
-    for place, line in enumerate(searches.lines):
-        ink = colour(place)
+    for line in searches.lines:
+        ink = palette.colour(line.name)
         points = {
             "type": "scatter",
             "mode": "markers",
@@ -155,14 +164,14 @@ def _dimension(axis: Axis) -> Plot:
     return dimension
 
 
-def plot_importance(shares: Mapping[str, float]) -> Plot:
-    """Show a bar for each parameter's share."""
+def plot_importance(shares: Mapping[str, float], ink: str) -> Plot:
+    """Show a bar for each parameter's share, in the colour of its experiment."""
     bar = {
         "type": "bar",
         "orientation": "h",
         "x": list(shares.values()),
         "y": list(shares),
-        "marker": {"color": colour(0)},
+        "marker": {"color": ink},
     }
     return {
         "data": [bar],
@@ -170,11 +179,12 @@ def plot_importance(shares: Mapping[str, float]) -> Plot:
     }
 
 
-def plot_costs(costs: Sequence[Cost]) -> Plot:
+def plot_costs(costs: Sequence[Cost], palette: Palette) -> Plot:
     """Show a bar for each experiment's training time."""
     text = [f"{cost.runs} runs, {cost.per_run:.1f} s each" for cost in costs]
     bar = {"type": "bar", "orientation": "h", "x": [cost.seconds / 60 for cost in costs], "y": [c.name for c in costs]}
-    look = {"text": text, "marker": {"color": colour(0)}, "hovertemplate": "%{x:.2f} min: %{text}<extra></extra>"}
+    marker = {"color": [palette.colour(cost.name) for cost in costs]}
+    look = {"text": text, "marker": marker, "hovertemplate": "%{x:.2f} min: %{text}<extra></extra>"}
     return {"data": [{**bar, **look}], "layout": _rows(len(costs), x="training time in minutes")}
 
 

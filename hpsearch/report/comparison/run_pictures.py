@@ -25,14 +25,16 @@ def prepare_learning_curves(comparison: Comparison, runs: Sequence[FinishedRun])
     """
     lines = []
     title = ""
+    units = dict.fromkeys(run.unit for run in runs if run.unit is not None and run.histories)
     for name, members in _by_experiment(comparison, runs).items():
         fresh = [run for run in members if run.search is None] or members
         metric = _curve_metric(fresh, comparison.metric)
         if metric is not None:
             title = title or metric
-            lines.append(_median_band(name, [run.histories[metric] for run in fresh if metric in run.histories]))
+            series = [run.histories[metric] for run in fresh if metric in run.histories]
+            lines.append(_median_band(name, series, comparison.goal))
     kept = tuple(line for line in lines if line.x)
-    return Curves("step", title, "between the quartiles of the runs", kept) if kept else None
+    return Curves(" or ".join(units) or "step", title, "between the quartiles of the runs", kept) if kept else None
 
 
 def _by_experiment(comparison: Comparison, runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
@@ -50,7 +52,7 @@ def _curve_metric(runs: Sequence[FinishedRun], metric: str) -> str | None:
     return metric if metric in known else next((name for name in known if name.rpartition("/")[2] == ending), None)
 
 
-def _median_band(name: str, series: Sequence[Series]) -> Band:
+def _median_band(name: str, series: Sequence[Series], goal: Goal) -> Band:
     at: dict[int, list[float]] = defaultdict(list)
     for each in series:
         for step, value in zip(each.steps, each.values, strict=True):
@@ -59,7 +61,11 @@ def _median_band(name: str, series: Sequence[Series]) -> Band:
     steps = sorted(step for step, values in at.items() if len(values) >= min(2, len(series)))
     quartiles = [_quartiles(at[step]) for step in steps]
     low, middle, high = zip(*quartiles, strict=True) if quartiles else ((), (), ())
-    return Band(name, tuple(map(float, steps)), middle, low, high)
+    best = None
+    for place, value in enumerate(middle):
+        if best is None or goal.better(value, middle[best]):
+            best = place
+    return Band(name, tuple(map(float, steps)), middle, low, high, best)
 
 
 def _quartiles(values: list[float]) -> tuple[float, float, float]:

@@ -4,6 +4,7 @@ from array import array
 
 import pytest
 
+from hpsearch.compare import compare_runs
 from hpsearch.records import FinishedRun, Goal, Measurement, Series
 from hpsearch.report.comparison import pictures, run_pictures
 from hpsearch.report.comparison.gallery import gallery
@@ -72,12 +73,37 @@ def test_a_single_run_has_a_curve_without_a_band() -> None:
         metrics={"loss": Measurement(1.0)},
         histories={"loss": Series(array("q", [1, 2]), array("d", [2.0, 1.0]))},
     )
-    from hpsearch.compare import compare_runs
-
     comparison = compare_runs([run], metric="loss", goal=Goal.MINIMIZE)
     curves = run_pictures.prepare_learning_curves(comparison, [run])
     assert curves is not None
     assert curves.lines[0].y == curves.lines[0].low == (2.0, 1.0)
+
+
+def test_an_experiment_has_one_colour_on_every_picture() -> None:
+    colours: dict[str, set[str]] = {"ours": set(), "theirs": set()}
+    for picture in gallery(seeds_evidence()):
+        for trace in picture.plot()["data"] if picture.plot else ():
+            owner = trace.get("legendgroup") or str(trace.get("y", [""])[0])
+            ink = trace.get("line", {}).get("color") or trace.get("marker", {}).get("color")
+            if owner in colours and isinstance(ink, str):
+                colours[owner].add(ink)
+    assert [len(found) for found in colours.values()] == [1, 1]
+    assert colours["ours"] != colours["theirs"]
+
+
+def test_learning_curves_count_in_the_unit_of_the_runs_and_mark_the_best_step() -> None:
+    steps, values = array("q", [1, 2, 3]), array("d", [0.9, 0.4, 0.7])
+    run = FinishedRun(
+        experiment="one",
+        run="one",
+        seed=0,
+        unit="epoch",
+        metrics={"loss": Measurement(0.4)},
+        histories={"loss": Series(steps, values)},
+    )
+    curves = run_pictures.prepare_learning_curves(compare_runs([run], metric="loss", goal=Goal.MINIMIZE), [run])
+    assert curves is not None
+    assert (curves.x_title, curves.lines[0].y, curves.lines[0].best) == ("epoch", (0.9, 0.4, 0.7), 1)
 
 
 @pytest.mark.parametrize("make", [seeds_evidence, datasets_evidence, search_evidence])
