@@ -6,7 +6,7 @@ from pathlib import Path
 from hpsearch.engines.shelf import ENGINES
 from hpsearch.errors import UnknownNameError
 from hpsearch.experiment.layout import SPACE
-from hpsearch.experiment.reading import read_resolved
+from hpsearch.experiment.reading import read_resolved, space_home
 from hpsearch.families.loading import family_names, load_face
 from hpsearch.space import Space, Study, read_space, read_study, space_from_resolved
 from hpsearch.space.folding import divides
@@ -48,7 +48,7 @@ def open_space(folder: Path, *, overrides: Sequence[str] = ()) -> Space:
     Errors: ExperimentError; SpaceError for an override that does not fit.
     """
     resolved = read_resolved(folder)
-    home = Path(resolved["space_folder"])
+    home = space_home(folder)
     face = load_face(resolved["space"]["family"], home)
     text = (folder / SPACE).read_text(encoding="utf-8") if (folder / SPACE).is_file() else ""
     return space_from_resolved(resolved["space"], face, path=home / SPACE, text=text, overrides=overrides)

@@ -228,8 +228,16 @@ class _Notifier:
 
 
 def objective_spec(space: Space, folder: Path) -> ObjectiveSpec:
-    """Return how workers make what trains the trials of a space below a folder. Errors: HpsearchError."""
-    processes = space.search.resources.processes
+    """Return how workers make what trains the trials of a space below a folder.
+
+    Errors: HpsearchError; ExperimentError when the folder of the space file is gone.
+    """
+    processes, home = space.search.resources.processes, space.path.parent.resolve()
+    if not home.is_dir():
+        raise ExperimentError(
+            f"the folder of the space file, {home}, is gone, where the programs and data of {folder} are looked for: "
+            "put it back, or move the experiment together with it; nothing was trained"
+        )
     if processes > 1 and space.family in _OBJECTIVES:
         raise HpsearchError("search.resources.processes: a program starts its own processes; leave it at 1")
     return ObjectiveSpec(
@@ -237,7 +245,7 @@ def objective_spec(space: Space, folder: Path) -> ObjectiveSpec:
         {
             "folder": str(folder.resolve()),
             "family": space.family,
-            "family_folder": str(space.path.parent.resolve()),
+            "family_folder": str(home),
             "metric": space.objective.metric,
             "goal": space.objective.goal.value,
             "at_best": space.objective.at == "best",

@@ -31,7 +31,7 @@ from hpsearch.experiment.layout import (
 )
 from hpsearch.experiment.log import Event, Log, read_log
 from hpsearch.experiment.provenance import git_state, machine, versions
-from hpsearch.experiment.reading import read_experiment, read_resolved
+from hpsearch.experiment.reading import place_of_space, read_experiment, read_resolved
 from hpsearch.seeds import Seeds
 from hpsearch.space import Confirm, Space, differences
 from hpsearch.training.settings import TrainSettings
@@ -70,7 +70,7 @@ def take_up(space: Space, folder: Path) -> list[str]:
             "created": created,
             "space": resolved,
             "unit": step_unit(space),
-            "space_folder": str(space.path.parent.resolve()),
+            **place_of_space(space.path, folder),
             "seed": space.search.seed,
             "versions": versions(),
             "git": git_state(space.path.parent),

@@ -1,6 +1,7 @@
 """Reading a finished or running experiment back from its folder."""
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,30 @@ def read_resolved(folder: Path) -> dict[str, Any]:
     if not isinstance(resolved, dict) or "space" not in resolved:
         raise ExperimentError(f"{folder / RESOLVED} does not describe an experiment")
     return resolved
+
+
+def place_of_space(path: Path, folder: Path) -> dict[str, Any]:
+    """Return what resolved.json keeps of a space file's place, for `space_home`."""
+    home, experiment = path.parent.resolve(), folder.resolve()
+    name = path.name if path.is_file() else None
+    return {"space_folder": str(home), "space_from_here": os.path.relpath(home, experiment), "space_file": name}
+
+
+def space_home(folder: Path) -> Path:
+    """Return the folder of an experiment's space file: programs, a user's family and relative data paths start there.
+
+    An experiment that was moved or copied together with the file finds it where it stands relative to itself; one that
+    was moved alone, where it always stood. The folder may be gone. Errors: ExperimentError.
+    """
+    resolved = read_resolved(folder)
+    kept = Path(resolved["space_folder"])
+    if "space_from_here" not in resolved:
+        return kept
+    beside = Path(os.path.normpath(folder.resolve() / resolved["space_from_here"]))
+    name = resolved["space_file"]
+    if name is not None:
+        return next((home for home in (beside, kept) if (home / name).is_file()), kept)
+    return kept if kept.is_dir() or not beside.is_dir() else beside
 
 
 def _neighbours(folder: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hpsearch.errors import ExperimentError, UnknownNameError
 from hpsearch.experiment.layout import CONFIG
-from hpsearch.experiment.reading import read_experiment, read_resolved
+from hpsearch.experiment.reading import read_experiment, read_resolved, space_home
 from hpsearch.families import Family
 from hpsearch.families.loading import load_family
 from hpsearch.final.source import Source
@@ -55,7 +55,7 @@ def open_run(source: Source, *, run: str | None = None) -> TrainedRun:
     record = source.winner if run is None else _named(experiment, run, winner=source.winner.number)
     if record.outcome is not Outcome.COMPLETE:
         raise ExperimentError(f"{record.run} of {source.folder} is not complete, so its weights are not the final ones")
-    family = load_family(experiment.family, Path(resolved["space_folder"]))
+    family = load_family(experiment.family, space_home(source.folder))
     job = json.loads((source.folder / record.run / CONFIG).read_text(encoding="utf-8"))
     changes = job.get("changes") or ()
     config = family.Config.model_validate(changes[-1]["config"] if changes else job["config"])

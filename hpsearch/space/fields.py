@@ -1,7 +1,7 @@
 """What a settings class expects at each of its fields: a section, a branch, a list of either, or a single value."""
 
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -45,7 +45,9 @@ class Items:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A single value."""
+    """A single value; `words` are the texts that it may be, where those are known."""
+
+    words: tuple[str, ...] = ()
 
 
 Shape = Section | Branch | Items | Leaf
@@ -66,14 +68,33 @@ def shape_of(annotation: Any) -> Shape:
     if members and all(isinstance(member, type) and issubclass(member, Option) for member in members):
         return Branch({member.model_fields["kind"].default: member for member in members})
     if len(members) != 1:
-        return Leaf()
+        return Leaf(tuple(word for member in members for word in _words(member)))
     only = members[0]
     if isinstance(only, type) and issubclass(only, BaseModel):
         return section_of(only)
     arguments = get_args(only)
     if get_origin(only) in (list, Sequence) or (get_origin(only) is tuple and arguments[1:] == (...,)):
         return Items(arguments[0])
-    return Leaf()
+    return Leaf(_words(only))
+
+
+def _words(annotation: Any) -> tuple[str, ...]:
+    """Return the texts that an annotation lists: those of a Literal or an Enum."""
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return tuple(str(member.value) for member in annotation)
+    return tuple(word for word in get_args(annotation) if isinstance(word, str)) if _is_literal(annotation) else ()
+
+
+def _is_literal(annotation: Any) -> bool:
+    return get_origin(annotation) is Literal
+
+
+def spelled(word: Any, known: Iterable[str]) -> Any:
+    """Return the known word that differs from a text in case only, as `adamw` from `adamW`; else the value itself."""
+    if not isinstance(word, str) or word in (listed := tuple(known)):
+        return word
+    alike = [each for each in listed if each.lower() == word.lower()]
+    return alike[0] if len(alike) == 1 else word
 
 
 def field_shape(field: FieldInfo) -> Shape:

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpsearch.errors import Problem
+from hpsearch.space.fields import spelled
 from hpsearch.space.nodes import Node
 from hpsearch.space.range_syntax import show
-from hpsearch.space.ranges import canonical
+from hpsearch.space.ranges import Choice, canonical
 from hpsearch.space.space import Space
+from hpsearch.space.template import Parameter
 
 
 def read_start(
@@ -37,7 +39,7 @@ def read_entry(
         )
         return {}
     known = {parameter.path: parameter for parameter in space.parameters}
-    given = {path: child.plain() for path, child in entry.mapping.items()}
+    given = {path: _spelled(known, path, child.plain()) for path, child in entry.mapping.items()}
     implied = {branch: name for path in given if path in known for branch, name in known[path].when}
     params = {**implied, **given}
     wrong = space.wrong_params(params)
@@ -50,6 +52,12 @@ def read_entry(
     if not wrong:
         problems.extend(entry.key.problem(f"{title}: {why}") for why in space.check_params(entered, partial=True))
     return entered
+
+
+def _spelled(known: Mapping[str, Parameter], path: str, value: Any) -> Any:
+    """Return an option's name as the space has it, whatever case it is written in."""
+    values = known[path].range if path in known else None
+    return spelled(value, map(str, values.options)) if isinstance(values, Choice) else value
 
 
 def _touched(path: str, replaced: Sequence[str]) -> bool:

@@ -1,12 +1,13 @@
 """From written nodes to a template: settings, branches and ranges are told apart by what the family expects there."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
 
 from hpsearch.errors import Problem, suggestion
-from hpsearch.space.fields import Branch, Items, Section, Shape, field_shape, section_of
+from hpsearch.space.fields import Branch, Items, Leaf, Section, Shape, field_shape, section_of, spelled
 from hpsearch.space.nodes import Node
 from hpsearch.space.range_syntax import RangeSyntaxError, looks_like_range, read_range, show
 from hpsearch.space.ranges import Choice
@@ -34,7 +35,7 @@ class TemplateReader:
         if isinstance(node.value, list):
             item = shape.item if isinstance(shape, Items) else shape
             return [self.read(child, item, join(path, index)) for index, child in enumerate(node.items)]
-        return node.value
+        return spelled(node.value, shape.words) if isinstance(shape, Leaf) else node.value
 
     def section(self, node: Node, shape: Section, path: str) -> dict[str, Any]:
         """Return the template of the settings in a section; unknown names are problems."""
@@ -66,6 +67,8 @@ class TemplateReader:
             kind = "a section" if isinstance(shape, Section) else "a list"
             self._refuse(node, f"{path}: a range of numbers cannot stand for {kind}; write {{choice: [...]}}")
             return Missing()
+        if isinstance(shape, Leaf) and isinstance(values, Choice):
+            return replace(values, options=tuple(spelled(option, shape.words) for option in values.options))
         return values
 
     def _branch(self, node: Node, shape: Branch, path: str) -> Any:
@@ -85,7 +88,8 @@ class TemplateReader:
             return Missing()
         return node.plain()
 
-    def _option(self, named: Node, shape: Branch, name: str, settings: Node | None, path: str) -> Any:
+    def _option(self, named: Node, shape: Branch, written: str, settings: Node | None, path: str) -> Any:
+        name = spelled(written, shape.options)
         if name not in shape.options:
             place = named.key if settings is named else named.place
             known = ", ".join(shape.options)
@@ -123,8 +127,9 @@ class TemplateReader:
         options: dict[str, Any] = {}
         for name, named, settings in offered:
             chosen = self._option(named, shape, name, settings, path)
-            if name in options:
-                self._refuse(named, f"{path}: the option {name!r} stands twice")
-            if isinstance(chosen, Chosen):
-                options[name] = chosen.settings
+            if not isinstance(chosen, Chosen):
+                continue
+            if chosen.name in options:
+                self._refuse(named, f"{path}: the option {chosen.name!r} stands twice")
+            options[chosen.name] = chosen.settings
         return Options(options) if options else Missing()

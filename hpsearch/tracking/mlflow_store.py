@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from hpsearch.errors import TrackingError
 from hpsearch.tracking.mlflow_entries import TAG_LENGTH, Point, Row, cut, metric_batches, text_batches
@@ -99,6 +100,8 @@ class Store:
         artifacts = None if uri.startswith(("http://", "https://")) else (root.resolve() / ARTIFACTS / name).as_uri()
         with (root / _STORE_LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            if uri == default_uri(root):
+                follow_move(root)
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             found = client.get_experiment_by_name(name)
             if found is None:
@@ -173,6 +176,43 @@ class Store:
             self._client.update_run(run, status=status)
         else:
             self._client.set_terminated(run, status=status, end_time=end)
+
+
+_LOCATIONS = (
+    *(("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location")),
+    *(("model_versions", "source"), ("model_versions", "storage_location")),
+)
+"""Where MLflow's tables keep the absolute places of artifacts."""
+
+
+def follow_move(root: Path) -> None:
+    """Let the store beside the experiments of `root` look for artifacts there, after the folder was moved or copied.
+
+    MLflow keeps absolute places and has no call that changes them: new runs would be written to the old place.
+    """
+    path, here = root / DATABASE, root.resolve()
+    if not path.is_file():
+        return
+    with closing(sqlite3.connect(path, timeout=20)) as connection, connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "experiments" not in tables:
+            return
+        mark = f"/{ARTIFACTS}/"
+        kept = [location for (location,) in connection.execute("SELECT artifact_location FROM experiments")]
+        for before, _, name in {str(location).rpartition(mark) for location in kept if location}:
+            moved = before.startswith("file://") and before != here.as_uri()
+            if not moved or (_path(f"{before}{mark}{name}").exists() and not (here / ARTIFACTS / _path(name)).exists()):
+                continue
+            for table, column in _LOCATIONS:
+                if table in tables:
+                    connection.execute(
+                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",  # noqa: S608 -- our own names
+                        (here.as_uri(), len(before) + 1, len(before + mark), before + mark),
+                    )
+
+
+def _path(uri: str) -> Path:
+    return Path(unquote(uri.removeprefix("file://")))
 
 
 def _try_sqlite(path: Path) -> None:

@@ -54,6 +54,36 @@ def small(tmp_path_factory):
     return read(tmp_path_factory.mktemp("space"), SMALL)
 
 
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("{position: ROPE, activation: GeLU}", ({"rope": {}}, "gelu")),
+        ("{position: {Rope: {}}, activation: {choice: [ReLU, gelu]}}", ({"rope": {}}, {"choice": ["relu", "gelu"]})),
+        ("{position: {choice: [Learned, ROPE]}, activation: relu}", ({"choice": {"learned": {}, "rope": {}}}, "relu")),
+    ],
+)
+def test_names_are_known_in_any_case(tmp_path, model, expected):
+    found = read(tmp_path, HEAD + DATA + f"model: {model}\n").resolved()["model"]
+    position = found["position"]
+    if "rope" in position:
+        position = {"rope": {}}
+    elif "choice" in position:
+        position = {"choice": {name: {} for name in position["choice"]}}
+    assert (position, found["activation"]) == expected
+
+
+def test_a_start_names_an_option_in_any_case_and_a_free_text_keeps_its_own(tmp_path):
+    text = HEAD + DATA + "model: {position: {choice: [learned, rope]}, note: ReLU}\nstart: [{model.position: RoPE}]\n"
+    space = read(tmp_path, text)
+    assert space.start == ({"model.position": "rope"},)
+    assert space.resolved()["model"]["note"] == "ReLU"
+
+
+def test_an_option_in_two_cases_stands_twice(tmp_path):
+    with pytest.raises(SpaceError, match="the option 'rope' stands twice"):
+        read(tmp_path, HEAD + DATA + "model: {position: {choice: [rope, RoPE]}}\n")
+
+
 def test_the_envelope(space):
     assert (space.objective.metric, space.objective.goal) == ("val/accuracy", Goal.MAXIMIZE)
     assert space.objective.at == MeanOfLast(mean_of_last=3)

@@ -1,18 +1,20 @@
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import pytest
 
 from hpsearch.errors import ExperimentError, TrackingError
 from hpsearch.experiment.artifacts import write_heat_map
 from hpsearch.experiment.layout import CONFIG, LOG, METRICS, RESOLVED, SPACE, TRACKING, trial_run
-from hpsearch.experiment.log import read_log
+from hpsearch.experiment.log import Log, read_log
 from hpsearch.records import HeatMap, Outcome
 from hpsearch.tracking.mlflow_mirror import MlflowMirror
-from hpsearch.tracking.mlflow_store import DATABASE, Store, default_uri
+from hpsearch.tracking.mlflow_store import ARTIFACTS, DATABASE, Store, default_uri
 from tests.tracking.folders import BEST_TRIAL, UNFINISHED_TRIAL, ExperimentFolder, grow_shortly, sync
 from tests.tracking.reading import Reading
 
@@ -366,6 +368,31 @@ def test_the_environment_does_not_matter(
 def test_a_folder_without_an_experiment_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="is not an experiment"):
         MlflowMirror(tmp_path).catch_up()
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_store_that_was_moved_or_copied_keeps_its_artifacts_beside_it(
+    finished: ExperimentFolder, root: Path, copied: bool
+) -> None:
+    sync(finished.path)
+    before = Reading(default_uri(root), "line").files("trial-0001")
+    new = root.with_name("new place #2")
+    if copied:
+        shutil.copytree(root, new)
+    else:
+        root.rename(new)
+    kept = sorted(root.rglob("*")) if copied else []
+    finished.path, finished.log = new / "line", Log(new / "line" / LOG)
+    finished.trial(9, Outcome.COMPLETE, (0.5, 0.4))
+    sync(finished.path)
+    read = Reading(default_uri(new), "line")
+    assert {Path(unquote(urlparse(run.info.artifact_uri).path)).parents[2] for run in read.runs.values()} == {
+        new / ARTIFACTS
+    }
+    assert read.files("trial-0001") == before
+    assert "checkpoint of trials/0009" in read.files("trial-0009").values()
+    assert root.exists() is copied
+    assert sorted(root.rglob("*") if copied else []) == kept
 
 
 def test_a_damaged_database_is_a_tracking_error(finished: ExperimentFolder, root: Path) -> None:
