@@ -11,7 +11,7 @@ from rich.console import Console
 
 from hpsearch.engines.bench import Cluster
 from hpsearch.engines.coordinator import Why
-from hpsearch.engines.machine import shares
+from hpsearch.engines.local_workers import worker_shares
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import Event, read_log
 from hpsearch.progress import Aim, make_progress
@@ -103,7 +103,9 @@ def attended(
 def _aim(space: Space, folder: Path, manner: Manner) -> Aim:
     confirm = space.confirm if manner.confirm else None
     unit = step_unit(space)
-    workers = 1 if manner.in_process else len(shares(space.search.workers, jobs=space.search.trials))
+    replicates = confirm.top * confirm.count if confirm else None
+    jobs = max(space.search.trials, replicates or 1)
+    workers = len(worker_shares(space.search, jobs=jobs)) if space.search.engine == "optuna" else None
     return Aim(
         metric=space.objective.metric,
         goal=space.objective.goal,
@@ -111,8 +113,8 @@ def _aim(space: Space, folder: Path, manner: Manner) -> Aim:
         title=folder.name,
         unit=unit,
         length=lambda params: _length(space, params, unit),
-        replicates=confirm.top * confirm.count if confirm else None,
-        workers=workers,
+        replicates=replicates,
+        workers=1 if manner.in_process else workers,
         time=space.search.time,
     )
 

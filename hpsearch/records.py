@@ -150,7 +150,8 @@ class BaselineRecord:
 class ExperimentRecord:
     """A whole experiment, read back from its folder. `unit` is what its steps count: `epoch` or `step`.
 
-    `elapsed` is how many seconds the search has run, over all sessions; confirmations are not in it.
+    `elapsed` is how many seconds the search has run, over all sessions; confirmations are not in it. `budget` is the
+    number of trials that the search may have.
     """
 
     name: str
@@ -164,6 +165,7 @@ class ExperimentRecord:
     unit: str = "epoch"
     elapsed: float = 0.0
     warnings: tuple[str, ...] = ()
+    budget: int | None = None
 
     @property
     def ranked(self) -> tuple[RunRecord, ...]:

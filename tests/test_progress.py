@@ -119,6 +119,29 @@ def test_the_end_is_estimated_from_finished_trials_and_workers(live: Grow) -> No
     assert "about 1 min 14 s left" in shown(progress)[1]
 
 
+def test_time_left_counts_running_paused_and_confirming_work(live: Grow) -> None:
+    aim = Aim(metric="val/auc", goal=Goal.MAXIMIZE, budget=3, workers=2, length=lambda _: 10, replicates=3)
+    experiment, progress = live(aim=aim, clock=HandClock())
+    experiment.trial(0, (0.5,), seconds=40.0)
+    experiment.trial(1, (0.5,), outcome=Outcome.PRUNED, seconds=2.0)
+    assert "about 1 min 41 s left" in shown(progress)[1]  # a trial of 21 s; 3 replicates of 40 s in two rounds
+    experiment.ask(trial_run(2), 2, {})
+    experiment.train(trial_run(2), (0.4, 0.4), seconds=6.0)
+    assert "about 2 min 08 s left" in shown(progress)[1]  # 8 of its 10 epochs of 6 s, and the two rounds
+    experiment.emit("pause", run=trial_run(2))
+    assert "about 2 min 08 s left" in shown(progress)[1]
+    experiment.end(trial_run(2), Outcome.PRUNED, seconds=12.0)
+    assert "about 1 min 20 s left" in shown(progress)[1]
+
+
+def test_before_anything_has_ended_the_running_trials_tell_the_time(live: Grow) -> None:
+    aim = Aim(metric="val/auc", goal=Goal.MAXIMIZE, budget=4, workers=2, length=lambda _: 10)
+    experiment, progress = live(aim=aim, clock=HandClock())
+    experiment.ask(trial_run(0), 0, {})
+    experiment.train(trial_run(0), (0.4,), seconds=3.0)
+    assert "about 58.5 s left" in shown(progress)[1]  # 27 s of this one and 3 x 30 s, on two workers
+
+
 def test_the_end_is_not_later_than_the_time_limit(live: Grow) -> None:
     aim = Aim(metric="val/auc", goal=Goal.MAXIMIZE, budget=1000, time=30.0)
     experiment, progress = live(aim=aim, clock=HandClock())

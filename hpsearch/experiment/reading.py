@@ -117,6 +117,7 @@ def read_experiment(folder: Path) -> ExperimentRecord:
         baselines=tuple(baseline for baseline in baselines.values() if baseline.scores),
         unit=resolved.get("unit", "epoch"),
         elapsed=elapsed,
+        budget=space.get("search", {}).get("trials"),
         warnings=tuple(_warnings(folder / LOG, len(dropped), count, behind)),
     )
 

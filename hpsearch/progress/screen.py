@@ -65,7 +65,7 @@ def _bar(standing: Standing, width: int, closed: bool) -> RenderableType:
     counter = f" {done}/{count}  "
     times = (
         f"{duration(standing.elapsed)} gone, {left} left"
-        if done < count and not closed
+        if not closed and (done < count or remaining)
         else f"{duration(standing.elapsed)} gone"
     )
     length = max(4, min(30, width - len(counter) - len(times)))

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hpsearch.experiment.layout import BASELINES_RUN
@@ -202,20 +202,64 @@ class Standing:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until the end by the mean of what has ended and the number of workers; None while nothing has."""
-        finished, count = self.finished, self.goal_count
-        left = count - len(finished)
-        if left <= 0:
-            return 0.0
-        if not finished:
+        """Seconds until the end of the search and its confirmation, by the workers that there are; None if unknown.
+
+        What has ended tells how long a new trial takes; a running one is counted on from its own step. A replicate
+        takes as long as the best trial.
+        """
+        if self.confirming:
+            return self._work_left(self._all_runs, self.goal_count, new=self._full_seconds)
+        search = self._work_left(self._all_runs, self.goal_count, new=self._mean_seconds)
+        if search is None:
             return None
-        mean = sum(each.seconds for each in finished) / len(finished)
-        spent = sum(min(mean, self.seconds_of(each)) for each in self.running.values())
-        workers = min(left, self.aim.workers or self.most_running or 1)
-        estimate = max(0.0, mean * left - spent) / workers
-        if self.aim.time is not None and not self.confirming:
-            estimate = min(estimate, max(0.0, self.aim.time - self.elapsed))
-        return estimate
+        if self.aim.time is not None:
+            search = min(search, max(0.0, self.aim.time - self.elapsed))
+        count = self.aim.replicates or 0
+        full = self._full_seconds or self._mean_seconds
+        if not count or full is None:
+            return search
+        return search + math.ceil(count / min(count, self._workers)) * full
+
+    @property
+    def _workers(self) -> int:
+        return self.aim.workers or self.most_running or 1
+
+    @property
+    def _mean_seconds(self) -> float | None:
+        """Seconds of a trial, by those that have ended; without any, by the farthest of the running ones."""
+        ended = [each.seconds for each in self.trainings.values() if each.replicate is None and each.outcome]
+        if ended:
+            return sum(ended) / len(ended)
+        return max((self._whole(each) or 0.0 for each in self.running.values()), default=0.0) or None
+
+    @property
+    def _full_seconds(self) -> float | None:
+        """Seconds of a replicate, by those that have ended; without any, those of the best trial."""
+        ended = [each.seconds for each in self.trainings.values() if each.replicate is not None and each.outcome]
+        if ended:
+            return sum(ended) / len(ended)
+        return self.best.seconds if self.best else None
+
+    def _whole(self, training: Training) -> float | None:
+        """Seconds of a whole running training by its own pace, where its length is known."""
+        length = self.aim.length(training.params)
+        if not training.step or not length:
+            return None
+        return training.seconds * length / training.step
+
+    def _work_left(self, begun: Sequence[Training], count: int, *, new: float | None) -> float | None:
+        """Seconds until `count` trainings have ended, of which some are `begun`; a new one takes `new` seconds."""
+        if new is None:
+            return 0.0 if count <= len(self.finished) else None
+        rests = []
+        for each in begun:
+            if each.outcome is None:
+                spent = self.seconds_of(each) if each.run in self.running else each.seconds
+                rests.append(max(0.0, (self._whole(each) or new) - spent))
+        rests += [new] * max(0, count - len(begun))
+        if not rests:
+            return 0.0
+        return max(sum(rests) / min(len(rests), self._workers), *rests)
 
     def seconds_of(self, training: Training) -> float:
         """Seconds of a running training up to now."""

@@ -64,10 +64,20 @@ def _header(record: ExperimentRecord, unit: str) -> Iterator[Text]:
     objective = record.objective
     yield Text.assemble((one_line(record.name), "bold"), f"{SEPARATOR}{one_line(record.family)}")
     yield Text(f"{one_line(objective.metric)}, {objective.goal}, {rule(record.at, unit)}")
-    counts = Counter(_outcome(trial) for trial in record.trials)
-    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+    outcomes = _outcomes(record.trials)
     trials = "1 trial" if len(record.trials) == 1 else f"{len(record.trials)} trials"
-    yield Text(f"{trials} in {duration(record.elapsed)}" + (f": {outcomes}" if outcomes else ""))
+    left = max(0, (record.budget or 0) - len(record.trials))
+    yield Text(
+        f"{trials} in {duration(record.elapsed)}"
+        + (f": {outcomes}" if outcomes else "")
+        + (f"; {left} of {record.budget} not begun" if left else "")
+    )
+
+
+def _outcomes(trials: Sequence[RunRecord]) -> str:
+    """Return `5 complete, 2 pruned, 1 unfinished`."""
+    counts = Counter(_outcome(trial) for trial in trials)
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
 
 
 def _outcome(run: RunRecord) -> str:
@@ -102,7 +112,8 @@ def _varying(trials: Sequence[RunRecord]) -> list[str]:
 
 def _more(record: ExperimentRecord, limit: int) -> Iterator[Text]:
     if len(record.trials) > limit:
-        yield Text(f"… and {len(record.trials) - limit} more trials", "dim")
+        rest = listed(record)[limit:]
+        yield Text(f"… and {len(rest)} more trials: {_outcomes(rest)}", "dim")
 
 
 def _changes(record: ExperimentRecord, limit: int, unit: str) -> Iterator[Text]:
