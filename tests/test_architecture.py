@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "errors": "",
     "settings": "",
     "records": "",
+    "titles": "",
     "seeds": "settings",
     "reads": "settings",
     "health": "records",
@@ -27,8 +28,8 @@ MAY_IMPORT = {
     "families": "errors settings records data training",
     "engines": "errors records seeds space experiment",
     "tracking": "errors records experiment",
-    "readers": "errors records experiment",
-    "compare": "errors records",
+    "readers": "errors records titles experiment",
+    "compare": "errors records titles",
     "report": "compare errors records health",
     "progress": "records experiment report",
     # where the parts meet, from the workers' end to the user's

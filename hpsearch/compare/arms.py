@@ -2,15 +2,18 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hpsearch.compare.comparison import DroppedRun
+from hpsearch.compare.grouping import grouped, is_trial, searched_by_number
 from hpsearch.compare.statistics.arrays import LARGEST
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.records import FinishedRun, Outcome
+from hpsearch.titles import Identity
 
-KEYS = ("dataset", "fold", "repeat", "seed", "trial")
+KEYS = ("dataset", "fold", "repeat", "seed")
+_KEY_WORDS = {*KEYS, "data_set", "cv_fold", "repetition", "random_state", "trial"}
 UnitKey = tuple[str | None, ...]
 Cells = Mapping[UnitKey, Mapping[UnitKey, float]]
 """The values of each unit of replication, in the units' order: one for each cell."""
@@ -26,7 +29,7 @@ _ENDED = {
 
 @dataclass(frozen=True)
 class Observation:
-    """A run that counts, with its value and its keys as text; a key that nobody noted is None."""
+    """A run that counts, with its value and its keys as text; one that nobody noted, or that tells nothing, is None."""
 
     run: FinishedRun
     value: float
@@ -37,14 +40,31 @@ class Observation:
     configuration: str = ""
 
     @property
+    def keyed(self) -> bool:
+        """Whether anything identifies it beside itself."""
+        return (self.dataset, self.fold, self.repeat, self.seed) != (None, None, None, None)
+
+    @property
     def cell(self) -> tuple[str | None, ...]:
         """Everything that two runs must share to be partners."""
         return (self.dataset, self.fold, self.repeat, self.seed, self.configuration)
 
 
 @dataclass(frozen=True)
+class Merged:
+    """Several runs of one arm that share all their keys: their mean counts. `alike` says whether their settings are."""
+
+    keys: str
+    runs: tuple[str, ...]
+    alike: bool
+
+
+@dataclass(frozen=True)
 class Arm:
-    """One side of a comparison. `trials` are runs of a search: they are never tested. `units` fills in the `cells`."""
+    """One side of a comparison. `trials` are runs of a search: they are never tested.
+
+    `keys` fills in why a key that was noted tells nothing (`void`); `units` the `cells`, and what was `merged` in them.
+    """
 
     name: str
     observations: tuple[Observation, ...] = ()
@@ -55,6 +75,8 @@ class Arm:
     configurations: int = 1
     read_at: int | None = None
     cells: Cells = field(default_factory=dict)
+    merged: tuple[Merged, ...] = ()
+    void: str | None = None
 
     @property
     def deterministic(self) -> bool:
@@ -78,7 +100,7 @@ def _length(run: FinishedRun) -> int | None:
 
 
 def arms_of(runs: Sequence[FinishedRun], *, metric: str, by: str | None, step: int | None) -> list[Arm]:
-    """Return the arms in the order in which their first runs come.
+    """Return the arms in the order in which their first runs come: one for each experiment of each place.
 
     Errors: UnknownNameError for a metric that no run has or a parameter that none was given.
     """
@@ -87,46 +109,27 @@ def arms_of(runs: Sequence[FinishedRun], *, metric: str, by: str | None, step: i
         raise UnknownNameError("metric", metric, known) if known else HpsearchError("no run has any metric")
     if by is not None and not any(by in run.params for run in runs):
         raise UnknownNameError("parameter", by, {name for run in runs for name in run.params})
-    groups: dict[str, list[FinishedRun]] = {}
-    name_of = _namer(runs, by)
-    for run in runs:
-        groups.setdefault(name_of(run), []).append(run)
-    return [_arm(name, group, metric=metric, by=by, step=step) for name, group in groups.items()]
+    searched = searched_by_number(runs)
+    return [
+        _arm(name, found, searched=searched, metric=metric, by=by, step=step)
+        for name, found in grouped(runs, searched, by).items()
+    ]
 
 
-def _namer(runs: Sequence[FinishedRun], by: str | None) -> Callable[[FinishedRun], str]:
-    """Return how a run's arm is called: its experiment, the parameter's value, or both where both differ."""
-    several = len({run.experiment for run in runs}) > 1
-    confirmed: dict[str, set[str]] = {}
-    for run in runs:
-        if not is_trial(run) and run.trial is not None:
-            confirmed.setdefault(run.experiment, set()).add(str(run.trial))
-
-    def name(run: FinishedRun) -> str:
-        if by is not None:
-            value = run.params.get(by)
-            group = f"{by}={value if isinstance(value, str) else json.dumps(value, default=str)}"
-            return f"{run.experiment} {group}" if several else group
-        if len(confirmed.get(run.experiment, ())) > 1 and not is_trial(run) and run.trial is not None:
-            return f"{run.experiment} (trial {run.trial})"
-        return run.experiment
-
-    return name
-
-
-def is_trial(run: FinishedRun) -> bool:
-    """Say whether a run is a trial of a search; so is one that has a trial's number and nothing else to pair by."""
-    if run.search is not None:
-        return True
-    return run.trial is not None and run.seed is None and run.fold is None and run.dataset is None
-
-
-def _arm(name: str, runs: Iterable[FinishedRun], *, metric: str, by: str | None, step: int | None) -> Arm:
+def _arm(
+    name: str,
+    runs: Iterable[FinishedRun],
+    *,
+    searched: set[Identity],
+    metric: str,
+    by: str | None,
+    step: int | None,
+) -> Arm:
     kept: dict[bool, list[Observation]] = {False: [], True: []}
     dropped: list[DroppedRun] = []
     ended_badly = pruned = 0
     for run in runs:
-        trial = is_trial(run)
+        trial = is_trial(run, searched)
         if trial and run.search is not None and metric not in run.metrics and metric != run.search.metric:
             continue  # a search by another metric: its trials are no part of this question
         why = _why_dropped(run, metric, step)
@@ -136,19 +139,14 @@ def _arm(name: str, runs: Iterable[FinishedRun], *, metric: str, by: str | None,
             dropped.append(DroppedRun(run.run, why))
             ended_badly += not trial and run.outcome in _ENDED
             pruned += run.outcome is Outcome.PRUNED
-    configurations = 1
-    if by is None:
-        configurations = max(len({each.configuration for each in kept[False]}), 1)
-        kept[False] = [replace(each, configuration="") for each in kept[False]]
-    observations, duplicates = _without_duplicates(kept[False])
     return Arm(
         name,
-        observations,
+        tuple(kept[False]),
         trials=tuple(kept[True]),
-        dropped=(*dropped, *duplicates),
+        dropped=tuple(dropped),
         ended_badly=ended_badly,
         pruned=pruned,
-        configurations=configurations,
+        configurations=max(len({each.configuration for each in kept[False]}), 1) if by is None else 1,
         read_at=step,
     )
 
@@ -179,37 +177,16 @@ def _value(run: FinishedRun, metric: str, step: int | None) -> float | None:
 
 
 def _observation(run: FinishedRun, value: float, by: str | None) -> Observation:
-    keys = {name: None if getattr(run, name) is None else str(getattr(run, name)) for name in KEYS[:-1]}
+    keys = {name: None if getattr(run, name) is None else str(getattr(run, name)) for name in KEYS}
     return Observation(run, value, **keys, configuration=_configuration(run.params, by))
 
 
 def _configuration(params: Mapping[str, object], by: str | None) -> str:
     """Return the parameters other than `by` as text; seeds and folds among them are keys, not settings."""
-    rest = {
-        name: value
-        for name, value in params.items()
-        if name != by and name.split(".")[-1] not in (*KEYS, "random_state")
-    }
+    rest = {name: value for name, value in params.items() if name != by and not _is_key(name)}
     return json.dumps(rest, sort_keys=True, default=str) if rest else ""
 
 
-def _without_duplicates(found: Sequence[Observation]) -> tuple[tuple[Observation, ...], list[DroppedRun]]:
-    """Keep the first run of each cell. Runs without any key cannot be told to be duplicates: all of them stay."""
-    first: dict[tuple[str | None, ...], Observation] = {}
-    kept: list[Observation] = []
-    dropped: list[DroppedRun] = []
-    for each in found:
-        noted = each.cell[:4] != (None, None, None, None)
-        if noted and each.cell in first:
-            same = first[each.cell].run
-            differs = "" if same.params == each.run.params else ", with other parameters: --by tells them apart"
-            dropped.append(DroppedRun(each.run.run, f"duplicate of {same.run} ({_describe(each)}){differs}"))
-            continue
-        first.setdefault(each.cell, each)
-        kept.append(each)
-    return tuple(kept), dropped
-
-
-def _describe(each: Observation) -> str:
-    named = {name: getattr(each, name) for name in KEYS[:-1]}
-    return ", ".join(f"{name} {value}" for name, value in named.items() if value is not None)
+def _is_key(name: str) -> bool:
+    word = name.lower().rpartition(".")[2]
+    return word in _KEY_WORDS or word.endswith("seed")

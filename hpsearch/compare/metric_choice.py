@@ -4,39 +4,20 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from hpsearch.compare.directions import direction_of
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.records import FinishedRun, Goal
-
-_LOWER = {
-    "loss",
-    "error",
-    "err",
-    "mse",
-    "rmse",
-    "mae",
-    "nll",
-    "perplexity",
-    "ppl",
-    "bits",
-    "regret",
-    "cost",
-    "wer",
-    "cer",
-}
-_HIGHER = {
-    *("accuracy", "acc", "f1", "auc", "auroc", "precision", "recall", "dice", "iou", "jaccard", "bleu", "rouge", "r2"),
-    *("reward", "return", "score", "map", "psnr", "ssim", "efficiency", "top1", "top5", "correlation"),
-}
 
 _CLOCK = {
     *("step", "steps", "epoch", "epochs", "iter", "iteration", "iterations", "batch", "batches", "time", "timestamp"),
     *("second", "seconds", "sec", "minutes", "hours", "runtime", "duration", "elapsed"),
 }
 _OF_CLOCKS = {
+    *("fit", "score", "mean", "avg", "predict", "inference", "loading", "gpu", "cpu"),
     *("global", "total", "num", "n", "current", "best", "last", "this", "since", "restore", "wall", "s", "ms", "per"),
     *("train", "training", "trainer", "val", "validation", "eval", "test", "samples", "examples", "tokens", "size"),
 }
-"""Words that may stand beside one of the clock's: `global_step`, `eval_samples_per_second`, `time_total_s`."""
+"""Words that may stand beside one of the clock's: `global_step`, `eval_samples_per_second`, `score_time`."""
 
 
 def is_score(name: str) -> bool:
@@ -69,20 +50,32 @@ def choose_metric(runs: Sequence[FinishedRun], main: Sequence[str], wanted: str 
     raise HpsearchError(f"{about}: choose one with --metric; known: {', '.join(sorted(scores))}")
 
 
-def choose_goal(metric: str, told: Mapping[str, Goal], wanted: str | None) -> Goal:
-    """Return the wanted goal; else what an origin told; else what the metric's name says.
+def choose_goal(
+    metric: str, told: Mapping[str, Goal], wanted: str | None, *, disputed: Mapping[str, str] | None = None
+) -> Goal:
+    """Return the wanted goal; else what the origins told; else what the metric's name says.
 
-    Errors: UnknownNameError for a goal that is none; HpsearchError when the name says nothing.
+    `disputed` has the metrics about which the origins contradict each other, with who says what. Errors:
+    UnknownNameError for a goal that is none; HpsearchError for a disputed metric, or when the name leaves it open.
     """
     if wanted is not None:
         if wanted not in set(Goal):
             raise UnknownNameError("goal", wanted, [goal.value for goal in Goal])
         return Goal(wanted)
-    if metric in told:
-        return told[metric]
-    for word in reversed(re.split(r"[^a-z0-9]+", metric.lower())):
-        if word in _LOWER:
-            return Goal.MINIMIZE
-        if word in _HIGHER:
-            return Goal.MAXIMIZE
-    raise HpsearchError(f"does '{metric}' improve upwards or downwards? Say --goal maximize or --goal minimize")
+    if disputed and metric in disputed:
+        raise HpsearchError(
+            f"the sources contradict each other about '{metric}', which cannot be compared in two directions: "
+            f"{disputed[metric]}. Compare those that agree, choose another --metric, or say --goal"
+        )
+    return told[metric] if metric in told else direction_of(metric)
+
+
+def goal_warnings(
+    metric: str, goal: Goal, told: Mapping[str, Goal], *, disputed: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Say where a goal that was asked for is not what the origins told."""
+    if disputed and metric in disputed:
+        return (f"{metric} is taken to {goal}, as asked for; the sources contradict each other: {disputed[metric]}",)
+    if told.get(metric, goal) is not goal:
+        return (f"{metric} is taken to {goal}, as asked for; its source says {told[metric]}",)
+    return ()

@@ -7,8 +7,10 @@ from itertools import combinations
 from hpsearch.compare.across import across_datasets
 from hpsearch.compare.arms import Arm, arms_of
 from hpsearch.compare.comparison import Comparison, Unit
+from hpsearch.compare.keys import with_counting_keys
 from hpsearch.compare.pairs import compare_pair
 from hpsearch.compare.question import Question
+from hpsearch.compare.remarks import remarks_on
 from hpsearch.compare.searches import expected_bests, optimisms, search_warnings
 from hpsearch.compare.statistics.adjustment import ADJUSTMENTS
 from hpsearch.compare.summaries import summarise
@@ -34,17 +36,19 @@ def compare_runs(
     step: int | None = None,
     stochastic_order: bool = False,
     seed: int = 0,
+    warnings: Sequence[str] = (),
 ) -> Comparison:
     """Compare the experiments that the runs belong to, or with `by` the groups that a parameter makes.
 
     `margin` is the smallest difference that matters, in the metric's unit: with it equivalence is tested. `baseline`
     names the experiment that the others are compared with, instead of all with all. `step` takes the metric at that
-    step of every run's history. `stochastic_order` adds the almost stochastic order, which takes longer.
+    step of every run's history. `stochastic_order` adds the almost stochastic order, which takes longer. `warnings` are
+    what is known of the runs already: they come before the comparison's own.
     Errors: UnknownNameError for a metric, unit, baseline, adjustment or parameter that is not there; HpsearchError for
     a margin or level that is none.
     """
     _check(unit=unit, adjust=adjust, margin=margin, alpha=alpha)
-    arms = arms_of(runs, metric=metric, by=by, step=step)
+    arms = with_counting_keys(arms_of(runs, metric=metric, by=by, step=step), by=by)
     names = [arm.name for arm in arms]
     if baseline is not None and baseline not in names:
         raise UnknownNameError("baseline", baseline, names)
@@ -53,7 +57,8 @@ def compare_runs(
     arms = [with_cells(arm, chosen) for arm in arms]
     question = Question(metric, goal, chosen, alpha, adjust, margin, stochastic_order, seed)
     pairs = [compare_pair(a, b, question) for a, b in _combinations(arms, baseline)]
-    across, warnings = across_datasets(arms, question) if chosen is Unit.DATASET else (None, [])
+    across, on_ranks = across_datasets(arms, question) if chosen is Unit.DATASET else (None, [])
+    said = [*left_out, *remarks_on(arms, pairs, chosen), *_arm_warnings(arms), *search_warnings(arms, question)]
     return Comparison(
         metric=metric,
         goal=goal,
@@ -65,7 +70,7 @@ def compare_runs(
         pairs=judge(pairs, question),
         across_datasets=across,
         expected_best=expected_bests(arms, question),
-        warnings=(*left_out, *_arm_warnings(arms), *search_warnings(arms, question), *warnings),
+        warnings=(*warnings, *said, *on_ranks),
         unit_reason=reason,
         baseline=baseline,
         margin=margin,

@@ -1,11 +1,12 @@
 """The unit of replication: what counts as one observation (rule 1), and each arm's value for every unit."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hpsearch.compare.arms import Arm, Cells, Observation, UnitKey
-from hpsearch.compare.comparison import Unit
+from hpsearch.compare.arms import KEYS, Arm, Cells, Merged, Observation, UnitKey
+from hpsearch.compare.comparison import DroppedRun, Unit
 from hpsearch.errors import HpsearchError
 
 AUTO = "auto"
@@ -20,7 +21,7 @@ def choose_unit(arms: Sequence[Arm], wanted: str) -> tuple[Unit, str]:
         has = {"dataset": datasets, "fold": folds, "trial": True, "seed": True}
         if not has[wanted]:
             raise HpsearchError(f"no run has a {wanted}, so that it cannot be the unit of replication")
-        return Unit(wanted), f"The unit of replication is the {_noun(Unit(wanted))}, as asked for."
+        return Unit(wanted), f"The unit of replication is the {noun(Unit(wanted))}, as asked for."
     if not observations:
         return Unit.TRIAL, (
             "The unit of replication is the trial of a search: all runs were proposed by a search and chosen by a "
@@ -47,7 +48,8 @@ def choose_unit(arms: Sequence[Arm], wanted: str) -> tuple[Unit, str]:
     )
 
 
-def _noun(unit: Unit) -> str:
+def noun(unit: Unit) -> str:
+    """Return how a unit is called in a sentence."""
     return "data set" if unit is Unit.DATASET else str(unit)
 
 
@@ -63,15 +65,16 @@ class Paired:
     only_b: tuple[str, ...]
 
 
-def unit_key(each: Observation, unit: Unit) -> UnitKey:
-    """Return what identifies the unit of a run; a run without a seed stands for itself alone."""
-    if unit is Unit.DATASET:
+def unit_key(each: Observation, unit: Unit) -> UnitKey | None:
+    """Return what identifies the unit of a run; None for a run that stands for itself alone.
+
+    Only a repeat is another division of the data: seeds are trainings on one fold, and are averaged within it.
+    """
+    if unit is Unit.DATASET and each.dataset is not None:
         return (each.dataset,)
-    if unit is Unit.FOLD:
-        return (each.repeat if each.repeat is not None else each.seed, each.fold)
-    if each.seed is not None:
-        return (each.seed,)
-    return ("run", each.run.experiment, each.run.run, each.run.source)
+    if unit is Unit.FOLD and each.fold is not None:
+        return (each.repeat, each.fold)
+    return None if each.seed is None else (each.seed,)
 
 
 def label(key: UnitKey) -> str:
@@ -84,30 +87,76 @@ def label(key: UnitKey) -> str:
 
 
 def _in_order(keys: Iterable[UnitKey]) -> list[UnitKey]:
-    """Sort numbers in labels as numbers: seed 10 comes after seed 9."""
-    return sorted(
-        keys,
-        key=lambda key: [
-            [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", str(word))]
-            for word in key
-        ],
-    )
+    """Sort numbers as numbers, also within names: seed 10 comes after seed 9, and -2 before -1."""
+    return sorted(keys, key=lambda key: [_sortable(str(word)) for word in key])
+
+
+def _sortable(word: str) -> list[tuple[bool, float, str]]:
+    if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", word):
+        return [(False, float(word), word)]
+    parts = re.split(r"([0-9]+)", word)  # numbers stand at the odd places
+    return [(at % 2 == 0, float(part) if at % 2 else 0.0, part) for at, part in enumerate(parts)]
 
 
 def with_cells(arm: Arm, unit: Unit) -> Arm:
-    """Return the arm with its values by unit, in the units' order."""
-    found: dict[UnitKey, dict[UnitKey, float]] = {}
-    for each in arm.observations:
+    """Return the arm with its values by unit, in the units' order, whatever the order of its runs.
+
+    Several runs that share all their keys are one: their mean. A run that nothing identifies is a unit of its own.
+    """
+    kept, left_out = _of_unit(arm, unit)
+    found: dict[UnitKey, dict[UnitKey, list[Observation]]] = {}
+    alone: list[Observation] = []
+    for each in kept:
         key = unit_key(each, unit)
-        cells = found.setdefault(key, {})
-        cells[each.cell if each.cell[:4] != (None,) * 4 else (*each.cell, each.run.run)] = each.value
-    return replace(arm, cells={key: found[key] for key in _in_order(found)})
+        if key is None:
+            alone.append(each)
+        else:
+            found.setdefault(key, {}).setdefault(each.cell, []).append(each)
+    cells = {
+        key: {cell: mean(each.value for each in found[key][cell]) for cell in _in_order(found[key])}
+        for key in _in_order(found)
+    }
+    for place, each in enumerate(sorted(alone, key=lambda each: (each.value, each.run.run))):
+        own = ("run", arm.name, each.run.run, str(place))
+        cells[own] = {own: each.value}
+    return replace(
+        arm,
+        observations=tuple(kept),
+        dropped=(*arm.dropped, *left_out),
+        cells=cells,
+        merged=tuple(
+            _merged(found[key][cell])
+            for key in cells
+            if key in found
+            for cell in cells[key]
+            if len(found[key][cell]) > 1
+        ),
+    )
+
+
+def _of_unit(arm: Arm, unit: Unit) -> tuple[list[Observation], list[DroppedRun]]:
+    """Return the runs that have what the arm's others have, a fold or data set, and the ones that lack it."""
+    name = {Unit.FOLD: "fold", Unit.DATASET: "dataset"}.get(unit)
+    observations = list(arm.observations)
+    if name is None or all(getattr(each, name) is None for each in observations):
+        return observations, []
+    why = f"has no {noun(unit)}, which is the unit of replication"
+    return (
+        [each for each in observations if getattr(each, name) is not None],
+        [DroppedRun(each.run.run, why) for each in observations if getattr(each, name) is None],
+    )
+
+
+def _merged(same: Sequence[Observation]) -> Merged:
+    described = ", ".join(f"{name} {value}" for name in KEYS if (value := getattr(same[0], name)) is not None)
+    params = [each.run.params for each in same]
+    return Merged(described, tuple(sorted(each.run.run for each in same)), all(each == params[0] for each in params))
 
 
 def mean(values: Iterable[float]) -> float:
-    """Return the mean of the cells of a unit; of one value that value itself."""
+    """Return the mean of the cells of a unit, whatever their order; of one value that value itself."""
     listed = list(values)
-    return listed[0] if len(listed) == 1 else sum(listed) / len(listed)
+    return listed[0] if len(listed) == 1 else math.fsum(listed) / len(listed)
 
 
 def pair_up(a: Arm, b: Arm, unit: Unit) -> Paired:

@@ -2,12 +2,14 @@
 
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment, read_resolved
 from hpsearch.readers import Reading, Wanted, last_word
+from hpsearch.readers.naming import folders_above
 from hpsearch.records import (
     BaselineRecord,
     ExperimentRecord,
@@ -45,6 +47,8 @@ def read(path: Path, wanted: Wanted) -> Reading:
     runs = [*_trials(record, origin, wanted), *_replicates(record, wanted, place), *_baselines(record, place)]
     goal, tested = record.objective.goal, f"test/{last_word(record.objective.metric)}"
     main = tested if any(tested in run.metrics for run in runs) else record.objective.metric
+    above = folders_above(Path(record.folder))
+    runs = [replace(run, place=above) for run in runs]
     return Reading(tuple(runs), _goals(runs, record.objective.metric, goal), main, record.warnings, (record,))
 
 

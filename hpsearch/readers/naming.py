@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hpsearch.records import Key
@@ -35,6 +36,11 @@ def parse_folder_name(name: str) -> FolderName:
     rest = re.sub(r"([_\-,. ])[_\-,. ]+", r"\1", rest)
     params = {match[1].strip("_."): number(match[2]) for match in _PAIR.finditer(rest)}
     return FolderName(rest, units, {key: value for key, value in params.items() if not isinstance(value, str)})
+
+
+def folders_above(path: Path) -> tuple[str, ...]:
+    """Return the names of the folders that a path lies in, the innermost first: where an experiment stands."""
+    return tuple(each.name for each in path.resolve().parents if each.name)
 
 
 def unit_keys(params: Mapping[str, Any]) -> dict[str, Key]:

@@ -75,8 +75,8 @@ def test_runs_of_a_single_fold_have_nothing_to_correct_for() -> None:
         for seed in range(5)
     ]
     (pair,) = compare(found, unit="fold").pairs
-    assert pair.p is None
-    assert "one fold" in pair.notes[-1]
+    assert (pair.n, pair.p) == (1, None)
+    assert "n = 1" in pair.notes[-1]
 
 
 def test_runs_without_a_fold_are_no_fold_more() -> None:

@@ -53,13 +53,14 @@ def test_rule_2_pairs_go_by_value_and_dropped_runs_by_name() -> None:
     ]
     comparison = compare(shuffled + seeds("old", OLD) + [failed, *others])
     (pair,) = comparison.pairs
-    assert pair.differences == pytest.approx(np.subtract(NEW, OLD))
+    means = [*OLD[:2], (OLD[2] + 0.6) / 2, *OLD[3:]]
+    assert pair.differences == pytest.approx(np.subtract(NEW, means))
     assert pair.units == ("0", "1", "2", "3", "4")
+    assert comparison.warnings[0] == ("old: several runs of one unit count as their mean: seed 2 (again, old seed2)")
     new, old = comparison.experiments
     assert [(each.run, each.why) for each in old.runs_dropped] == [
         ("old seed5", "failed: disk full"),
         ("old seed6", "pruned: its value is of a smaller budget"),
-        ("again", "duplicate of old seed2 (seed 2)"),
     ]
     assert [(each.run, each.why) for each in new.runs_dropped] == [("new seed7", f"has no {METRIC}")]
     partial = compare(seeds("new", [*NEW, 0.99]) + seeds("old", OLD)).pairs[0]
