@@ -61,13 +61,16 @@ class Found:
     experiments: tuple[ExperimentRecord, ...]
 
 
-def read_sources(sources: Sequence[str], *, metric: str | None = None, wide: str | None = None) -> Found:
+def read_sources(
+    sources: Sequence[str], *, metric: str | None = None, wide: str | None = None, asked: Wanted | None = None
+) -> Found:
     """Read folders, files, `sqlite:///` and `http://` addresses. Histories are read for the metric, or for all.
 
-    `wide` (seed, fold or dataset) says that tables have a row for each of these and a column for each method.
+    `wide` (seed, fold or dataset) says that tables have a row for each of these and a column for each method. `asked`
+    takes the place of `metric` and says more of how tables are to be read.
     Errors: DataError when a source does not exist or holds no runs; what a reader raises.
     """
-    parts = _distinct([part for source in sources for part in _parts(source, Wanted(metric), wide)])
+    parts = _distinct([part for source in sources for part in _parts(source, asked or Wanted(metric), wide)])
     return Found(
         runs=tuple(_named_apart([run for _, _, reading in parts for run in reading.runs])),
         goals={name: goal for _, _, reading in parts for name, goal in reading.goals.items()},
@@ -112,7 +115,7 @@ def _parts(source: str, wanted: Wanted, wide: str | None) -> list[Part]:
     if not path.exists():
         raise DataError(f"{source} does not exist")
     if wide is not None and table.recognises(path):
-        return [(source, "wide table", table.read_wide(path, wide))]
+        return [(source, "wide table", table.read_wide(path, wide, wanted))]
     places = list(_places(path, _DEEPEST))
     if not places:
         raise DataError(f"{source} holds no runs that hpsearch can read; it reads: {', '.join(READERS)}")
