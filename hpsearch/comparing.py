@@ -12,6 +12,7 @@ from hpsearch.engines.importance import importance
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.experiment.layout import is_study
 from hpsearch.experiment.reading import read_resolved
+from hpsearch.readers import Wanted
 from hpsearch.readers.shelf import Found, read_sources
 from hpsearch.report.comparison.files import FORMATS, write_report
 from hpsearch.report.comparison.gallery import Evidence
@@ -39,6 +40,8 @@ class Request:
     step: int | None = None
     stochastic_order: bool = False
     seed: int = 0
+    separator: str | None = None
+    decimal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ def compare_sources(sources: Sequence[str | Path], request: Request) -> Compared
 
     Errors: DataError for sources without runs; UnknownNameError; HpsearchError when metric or goal must be given.
     """
-    found = read_sources([str(source) for source in sources], metric=request.metric, wide=request.wide)
+    asked = Wanted(request.metric, by=request.by, separator=request.separator, decimal=request.decimal)
+    found = read_sources([str(source) for source in sources], wide=request.wide, asked=asked)
     metric = choose_metric(found.runs, found.main, request.metric)
     goal = choose_goal(metric, found.goals, request.goal)
     comparison = compare_runs(

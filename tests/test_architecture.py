@@ -68,7 +68,7 @@ DOORS = {
     "typer": "cli/",
     "matplotlib": "report/drawing.py report/figures.py report/heat_maps.py report/parameter_figures.py "
     "report/saving.py report/training_figures.py report/comparison/ opening.py",
-    "pandas": "report/frames.py opening.py engines/ray_tune/pb2.py readers/table.py",
+    "pandas": "report/frames.py opening.py engines/ray_tune/pb2.py readers/table_file.py",
     "tensorboard": "readers/tensorboard.py tracking/tensorboard.py",
     "wandb": "readers/wandb_offline.py tracking/wandb.py",
     "jinja2": "report/comparison/html.py",

@@ -7,6 +7,7 @@ import typer
 
 _METRIC = "The metric to compare; by default what the runs are about."
 _BASELINE = "Compare every experiment with this one only."
+_SEPARATOR = "What separates the columns of tables that leave it open: , ; | tab or space."
 _UNIT = "What counts as one observation: auto, seed, fold, dataset or trial."
 
 
@@ -33,6 +34,8 @@ def compare(
     wide: Annotated[
         str | None, typer.Option(help="Tables have a column for each method and a row for each seed, fold or dataset.")
     ] = None,
+    separator: Annotated[str | None, typer.Option(help=_SEPARATOR)] = None,
+    decimal: Annotated[str | None, typer.Option(help="The decimal mark of tables that leave it open: . or ,")] = None,
     step: Annotated[int | None, typer.Option(help="Take the metric at this step of every run.")] = None,
     stochastic_order: Annotated[bool, typer.Option(help="Add the almost stochastic order (slower).")] = False,
     seed: Annotated[int, typer.Option(help="Of everything random: resampling, permutations.")] = 0,
@@ -63,6 +66,8 @@ def compare(
         step=step,
         stochastic_order=stochastic_order,
         seed=seed,
+        separator=separator,
+        decimal=decimal,
     )
     compared = compare_sources(sources, request)
     for warning in compared.found.warnings:

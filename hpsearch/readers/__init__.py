@@ -32,9 +32,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Whose histories are to be read: metrics whose last word is that of `metric`; all of them when it is None."""
+    """Whose histories are to be read: metrics whose last word is that of `metric`; all of them when it is None.
+
+    `by` is the parameter that the runs are to be grouped by. `separator` and `decimal` are said of tables of text
+    that do not show them.
+    """
 
     metric: str | None = None
+    by: str | None = None
+    separator: str | None = None
+    decimal: str | None = None
 
     def __contains__(self, name: str) -> bool:
         return self.metric is None or last_word(name) == last_word(self.metric)

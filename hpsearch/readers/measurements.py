@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpsearch.readers import Wanted
+from hpsearch.readers.numerals import parse_number
 from hpsearch.records import Measurement, Series
 
 FARTHEST_STEP = 2.0**63
@@ -49,7 +50,9 @@ class Logged:
 
 
 def as_number(value: Any) -> float | None:
-    """Return the number that a value is; text such as `nan` and `0.5` counts, true and false do not."""
+    """Return the number that a value is; text such as `nan` and `0.5` counts, `1_0`, true and false do not."""
+    if isinstance(value, str):
+        value = parse_number(value)
     if isinstance(value, bool) or value is None:
         return None
     try:

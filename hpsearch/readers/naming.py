@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpsearch.readers.numerals import parse_number
 from hpsearch.records import Key
 
 UNIT_WORDS: Mapping[str, tuple[str, ...]] = {
@@ -16,8 +17,11 @@ UNIT_WORDS: Mapping[str, tuple[str, ...]] = {
     "dataset": ("dataset", "data_set"),
 }
 _WORD = {word: unit for unit, words in UNIT_WORDS.items() for word in words}
-_MARK = re.compile(r"(?:^|(?<=[_\-,. ]))(seed|fold|repeat)[=_\-]?(\d+)(?=$|[_\-,. ])", re.IGNORECASE)
-_PAIR = re.compile(r"([A-Za-z][A-Za-z_.]*?)[=_\-]?(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?=$|[_\-, ])")
+_MARK = re.compile(r"(?:^|(?<=[_\-,. ]))(seed|fold|repeat)[=_\-]?(\d+)(?=$|[_\-,. ])", re.IGNORECASE | re.ASCII)
+_PAIR = re.compile(r"([A-Za-z][A-Za-z_.]*?)[=_\-]?(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?=$|[_\-, ])", re.ASCII)
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,4000})(?:\.0*)?")
+"""A whole number in the one way to write it, or as a float."""
+_GAPS = {"", "na", "n/a", "#n/a", "<na>", "nan", "none", "null", "nil", "-", "--", "---", "\u2013", "\u2014", "?"}
 
 
 @dataclass(frozen=True)
@@ -49,15 +53,22 @@ def unit_keys(params: Mapping[str, Any]) -> dict[str, Key]:
     for name in sorted(params, key=lambda name: (str(name).count("."), str(name))):
         unit = _WORD.get(str(name).lower().rpartition(".")[2])
         value = as_key(params[name])
+        if unit and unit != "dataset" and is_gap(value):
+            continue
         if unit and unit not in found and value is not None:
             found[unit] = value
     return found
 
 
 def as_key(value: Any) -> Key | None:
-    """Return a seed, fold or data set in the form in which it is compared: `3`, `3.0` and `"3"` are the number 3."""
+    """Return a seed, fold or data set in the form in which it is compared: `3`, `3.0` and `"3"` are the number 3.
+
+    Any other text is a name and stays as it is: `1_0`, `007`, `1e5`, `1.10`, `None`.
+    """
     if isinstance(value, str):
-        value = number(value.strip())
+        text = value.strip()
+        whole = _WHOLE.fullmatch(text)
+        return int(whole[1]) if whole else text or None
     if isinstance(value, float):
         if math.isnan(value):  # a gap in a table
             return None
@@ -67,14 +78,15 @@ def as_key(value: Any) -> Key | None:
     return value if isinstance(value, int) else str(value) or None
 
 
+def is_gap(value: Any) -> bool:
+    """Say whether a value only says that there is none, as where a seed is noted as `None`."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in _GAPS)
+
+
 def number(text: str) -> Any:
     """Return the number that a text is, or the text."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    found = parse_number(text)
+    return text if found is None else found
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -78,7 +78,7 @@ class _Part:
         if self.reader == _SERVER:
             reading = mlflow_server.read(self.at, wanted)
         elif self.reader == _WIDE:
-            reading = table.read_wide(Path(self.at), wide or "")
+            reading = table.read_wide(Path(self.at), wide or "", wanted)
         else:
             reading = READERS[self.reader].read(Path(self.at), wanted)
         where = self._where()
@@ -117,15 +117,18 @@ class Found:
     disputed: dict[str, str] = field(default_factory=dict)
 
 
-def read_sources(sources: Sequence[str], *, metric: str | None = None, wide: str | None = None) -> Found:
+def read_sources(
+    sources: Sequence[str], *, metric: str | None = None, wide: str | None = None, asked: Wanted | None = None
+) -> Found:
     """Read folders, files, `sqlite:///` and `http://` addresses. Histories are read for the metric, or for all.
 
-    `wide` (seed, fold or dataset) says that tables have a row for each of these and a column for each method. What is
-    given twice, by whatever spelling or as a part of another source, is read once.
+    `wide` (seed, fold or dataset) says that tables have a row for each of these and a column for each method. `asked`
+    takes the place of `metric` and says more of how tables are to be read. What is given twice, by whatever spelling or
+    as a part of another source, is read once.
     Errors: DataError when a source does not exist or holds no runs; what a reader raises.
     """
     parts, said = _each_once([part for source in sources for part in _parts(source, wide)])
-    found = [(part, part.read(Wanted(metric), wide)) for part in parts]
+    found = [(part, part.read(asked or Wanted(metric), wide)) for part in parts]
     found, said = _without_arms_of_studies(found, said)
     runs, records = _told_apart([reading for _, reading in found])
     goals, disputed = _goals(found)

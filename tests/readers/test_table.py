@@ -1,5 +1,6 @@
 """Tables in long and in wide form, and what is wrong with some."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,7 @@ theirs,0,ok,0.88,0.2,c
 
 def written(tmp_path: Path, text: str, name: str = "results.csv") -> str:
     path = tmp_path / name
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return str(path)
 
 
@@ -58,9 +59,27 @@ def test_rows_of_one_epoch_are_runs_whatever_else_they_share(tmp_path: Path) -> 
     assert [(run.params["lr"], run.steps, run.metrics["f1"].value) for run in runs] == [(0.1, 5, 0.5), (0.2, 5, 0.6)]
 
 
+def test_a_text_among_numbers_is_named_and_its_run_does_not_count(tmp_path: Path) -> None:
+    text = "method,seed,f1\na,0,0.5\na,1,-\nb,0,0.6\nb,1,0.93*\nb,2,nan\n"
+    found = read_sources([written(tmp_path, text)])
+    assert [run.run for run in found.runs if "f1" not in run.metrics] == ["a/1", "b/1"]
+    assert math.isnan(found.runs[4].metrics["f1"].value)
+    (warning,) = found.warnings
+    assert warning.endswith(
+        "column 'f1' holds '-' in row 2 (a/1), '0.93*' in row 4 (b/1): no numbers, so that they do not count"
+    )
+
+
+def test_a_text_in_a_metric_that_is_not_asked_for_is_no_warning(tmp_path: Path) -> None:
+    text = "method,seed,f1,loss\na,0,0.5,1.0\na,1,-,2.5\nb,0,0.6,3.0\n"
+    path = written(tmp_path, text)
+    assert read_sources([path], metric="loss").warnings == ()
+    assert len(read_sources([path], metric="f1").warnings) == 1
+
+
 def test_the_cell_that_is_no_number_is_named(tmp_path: Path) -> None:
-    text = "method,seed,f1\na,0,0.5\na,1,0.6\nb,0,high\n"
-    with pytest.raises(DataError, match="column 'f1' holds the text 'high' in row 3"):
+    text = "method,seed,f1\na,0,0.5\na,1,0.6±0.1\nb,0,0.7 (0.1)\n"
+    with pytest.raises(DataError, match=r"column 'f1' holds the text '0.6±0.1' in row 2"):
         read_sources([written(tmp_path, text)])
 
 

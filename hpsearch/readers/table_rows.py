@@ -1,0 +1,234 @@
+"""The rows of a table in long form as runs: their names and keys, and which rows are steps of one run."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hpsearch.errors import DataError
+from hpsearch.readers import Wanted
+from hpsearch.readers.columns import Columns
+from hpsearch.readers.measurements import Logged, as_step
+from hpsearch.readers.naming import UNIT_WORDS, is_gap, parse_folder_name
+from hpsearch.readers.table_cells import keys_of, names_of, number_in, plain
+from hpsearch.readers.table_file import Table
+from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
+
+_COMPLETE = {"complete", "completed", "finished", "ok", "success", "succeeded", "terminated", "done"}
+_NOT_ENDED = {
+    *("running", "pending", "waiting", "queued", "scheduled", "created", "starting", "started", "initializing"),
+    *("paused", "in progress", "in_progress", "unfinished"),
+}
+_SPAN = re.compile(r"(?:(\d+) days? )?(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
+"""How pandas writes a duration."""
+_EXACT = 2.0**53
+"""Whole numbers below it are exact as floats."""
+_MOST_NAMED = 3
+"""Rows that one warning names."""
+
+
+class Rows:
+    """The rows of a table in long form as runs."""
+
+    def __init__(self, table: Table, columns: Columns) -> None:
+        self.path = table.path
+        self.columns = columns
+        self.warnings = [f"{table.path}: {each}" for each in columns.warnings]
+        self._count = table.rows
+        self._cells = {part: table.columns[name] for part, name in columns.parts.items()}
+        empty = [None] * self._count
+        self._trials = keys_of(self._cells.get("trial", empty), "trial")
+        self._runs: list[str | None] = names_of(self._cells.get("run", empty))[0]
+        self._keys = {unit: keys_of(self._cells[unit], unit) for unit in UNIT_WORDS if unit in self._cells}
+        self._experiments = self._names()
+        for unit, column in ((unit, columns.parts[unit]) for unit in self._keys):
+            if any(isinstance(cell, float) and abs(cell) >= _EXACT for cell in self._cells[unit]):
+                self.warnings.append(
+                    f"{self.path}: column '{column}' holds numbers from 2^53 on as floats, which are rounded: two that "
+                    "differ may have become one"
+                )
+        self._steps = [number_in(cell, columns.mark) for cell in self._cells.get("step", ())]
+        self._titles = [self._title(row) for row in range(self._count)]
+
+    def _names(self) -> list[str]:
+        """Return each row's experiment. Errors: DataError for a row without one."""
+        if "experiment" not in self._cells:
+            return [self.path.stem] * self._count
+        column = self.columns.parts["experiment"]
+        found, joined = names_of(self._cells["experiment"])
+        names = [name for name in found if name is not None]
+        if len(names) < len(found):
+            what = f"column '{column}'" if column else "the first column"
+            raise DataError(f"{self.path}: row {found.index(None) + 1} belongs to no method: its {what} is empty")
+        if joined:
+            spelled = _listed([f"'{name}'" for name in joined])
+            self.warnings.append(
+                f"{self.path}: in column '{column}' {spelled} stands with spaces around it and without: one name"
+            )
+        return self._taken_apart(names) if self.columns.exported and plain(column) == "name" else names
+
+    def _taken_apart(self, names: list[str]) -> list[str]:
+        """Return the names of Weights & Biases' runs without the seeds and folds in them, which become keys."""
+        parsed = [parse_folder_name(name) for name in names]
+        for unit in {unit for each in parsed for unit in each.units}:
+            noted = self._keys.get(unit, [None] * self._count)
+            self._keys[unit] = [
+                each.units.get(unit) if key is None else key for each, key in zip(parsed, noted, strict=True)
+            ]
+        self._runs = [run or name for run, name in zip(self._runs, names, strict=True)]
+        return [each.rest or name for each, name in zip(parsed, names, strict=True)]
+
+    def _title(self, row: int) -> str:
+        """Return what a row's run is called: as its column says, else by its keys, else by its row."""
+        keys = [self._trials[row], *(keys[row] for keys in self._keys.values())]
+        words = [str(key) for key in keys if key is not None] or [f"row {row + 1}"]
+        return self._runs[row] or "/".join([self._experiments[row], *words])
+
+    def _identity(self, row: int) -> tuple[Any, ...]:
+        keys = (keys[row] for keys in self._keys.values())
+        return (self._experiments[row], self._runs[row], self._trials[row], *keys)
+
+    def histories(self) -> list[list[int]] | None:
+        """Return the rows of each run, where a run has rows of several steps; None where each row is a run.
+
+        Errors: DataError where a step stands twice and nothing but a method tells whose it is.
+        """
+        groups = self._grouped(())
+        if not any(self._spans(group) for group in groups):
+            return None
+        if any(self._repeats(group) for group in groups):
+            told = self._grouped([name for name, cells in self.columns.params.items() if len(set(map(str, cells))) > 1])
+            if any(self._spans(group) for group in told) and not any(self._repeats(group) for group in told):
+                groups = told
+        return [self._newest(group) for group in groups]
+
+    def _grouped(self, params: Sequence[str]) -> list[list[int]]:
+        groups: dict[Any, list[int]] = {}
+        for row in range(len(self._steps)):
+            settings = tuple(str(self.columns.params[name][row]) for name in params)
+            groups.setdefault((self._identity(row), settings), []).append(row)
+        return list(groups.values())
+
+    def _spans(self, group: Sequence[int]) -> bool:
+        return len({self._steps[row] for row in group} - {None}) > 1
+
+    def _repeats(self, group: Sequence[int]) -> bool:
+        steps = [self._steps[row] for row in group if self._steps[row] is not None]
+        return len(set(steps)) < len(steps)
+
+    def _newest(self, group: list[int]) -> list[int]:
+        """Return the rows of a run by step; of a run that was resumed from an earlier step the newest attempt's.
+
+        Errors: DataError for a repeated step of runs that nothing tells apart.
+        """
+        kept: dict[float, int] = {}
+        repeated = False
+        for row in group:
+            step = self._steps[row]
+            if step is None:
+                if len(group) > 1:
+                    self.warnings.append(f"{self.path}: row {row + 1} has no step and is left out")
+                continue
+            if step in kept:
+                if not repeated:
+                    self._say_repeated(kept[step], row)
+                repeated = True
+                kept = {earlier: each for earlier, each in kept.items() if earlier < step}
+            kept[step] = row
+        return [kept[step] for step in sorted(kept)] or group[-1:]
+
+    def _say_repeated(self, earlier: int, later: int) -> None:
+        name, run, *keys = self._identity(later)
+        where = f"{self.path}: rows {earlier + 1} and {later + 1} are both of step {self._cells['step'][later]}"
+        if run is None and all(key is None for key in keys):
+            raise DataError(
+                f"{where} of {name}, and nothing tells their runs apart: a column seed, fold or run would do so"
+            )
+        self.warnings.append(f"{where} of {self._titles[later]}: the later attempt counts, from that step on")
+
+    def run(self, group: list[int], wanted: Wanted) -> FinishedRun:
+        """Return the run of a row, or of the rows of its steps."""
+        row = group[-1]
+        logged = Logged()
+        steps = [as_step(self._steps[each]) if self._steps else None for each in group]
+        for number, (each, step) in enumerate(zip(group, steps, strict=True)):
+            found = {name: values[each] for name, values in self.columns.metrics.items()}
+            logged.add_row(number if step is None else step, found)
+        measured = logged.metrics()
+        if steps[-1] is None:
+            measured = {name: Measurement(metric.value) for name, metric in measured.items()}
+        outcome, why = _outcome(self._cells["status"][row]) if "status" in self._cells else (Outcome.COMPLETE, None)
+        units = {unit: keys[row] for unit, keys in self._keys.items()}
+        proposed = self._trials[row] is not None and (self.columns.optuna or units.get("seed") is None)
+        return FinishedRun(
+            experiment=self._experiments[row],
+            run=self._titles[row],
+            outcome=outcome,
+            reason=why if outcome is not None else None,
+            params={name: values[row] for name, values in self.columns.params.items() if values[row] is not None},
+            metrics=measured,
+            histories=logged.histories(wanted),
+            **units,  # type: ignore[arg-type] # its keys are the names of these fields
+            trial=self._trials[row],
+            search=SearchOrigin("") if proposed else None,
+            steps=max((step for step in steps if step is not None), default=None),
+            seconds=_seconds(self._cells["seconds"][row], self.columns.mark) if "seconds" in self._cells else None,
+            dropped=why if outcome is None else None,
+            source=str(self.path),
+        )
+
+    def about_texts(self, groups: Sequence[list[int]], runs: Sequence[FinishedRun], wanted: Wanted) -> list[str]:
+        """Return a warning for each column of numbers that holds texts too: those runs do not count."""
+        titles = {row: run.run for group, run in zip(groups, runs, strict=True) for row in group}
+        return [
+            f"{self.path}: column '{name}' holds {cited(self.columns.texts[name], titles)}: no numbers, so that "
+            "they do not count"
+            for name in self.columns.metrics
+            if self.columns.texts.get(name) and wanted.metric in (None, name)
+        ]
+
+
+def told_apart(runs: Sequence[FinishedRun], groups: Sequence[list[int]]) -> tuple[FinishedRun, ...]:
+    """Return the runs; where several are called alike, their rows tell them apart."""
+    counts = Counter(run.run for run in runs)
+    return tuple(
+        replace(run, run=f"{run.run} (row {group[-1] + 1})") if counts[run.run] > 1 else run
+        for run, group in zip(runs, groups, strict=True)
+    )
+
+
+def cited(texts: Sequence[tuple[int, str]], titles: Mapping[int, str]) -> str:
+    """Return `'-' in row 3 (lstm/0) and 4 more`."""
+    told = [f"'{text}' in row {row}" + (f" ({titles[row - 1]})" if row - 1 in titles else "") for row, text in texts]
+    return _listed(told)
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = len(words) - _MOST_NAMED
+    return ", ".join(words[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _seconds(cell: Any, mark: str) -> float | None:
+    """Return a duration in seconds, also of `0 days 00:01:30.5`."""
+    span = _SPAN.fullmatch(cell.strip()) if isinstance(cell, str) else None
+    if span:
+        days, hours, minutes, seconds = (float(part or 0) for part in span.groups())
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return number_in(cell, mark)
+
+
+def _outcome(status: Any) -> tuple[Outcome | None, str | None]:
+    """Return the outcome that a status says, None for a run that has not ended, and why such a run does not count.
+
+    An unknown word is a failure with that word as its reason.
+    """
+    word = "" if status is None else str(status).strip().lower()
+    if word in _COMPLETE:
+        return Outcome.COMPLETE, None
+    if is_gap(word):
+        return None, "its status is not noted"
+    if word in _NOT_ENDED:
+        return None, f"its status is '{status}': it has not ended"
+    known = word if word in set(Outcome) else Outcome.FAILED.value
+    return Outcome(known), f"its status is '{status}'"
