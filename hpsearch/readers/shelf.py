@@ -1,5 +1,6 @@
 """Which reader reads what: sources become one list of runs, whatever tools wrote them."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError
+from hpsearch.experiment.addresses import sqlite_path
 from hpsearch.readers import (
     Reading,
     Wanted,
@@ -14,6 +16,7 @@ from hpsearch.readers import (
     hpsearch_study,
     huggingface,
     metric_files,
+    mlflow_files,
     mlflow_server,
     mlflow_store,
     optuna_storage,
@@ -28,6 +31,7 @@ READERS: dict[str, Any] = {
     "hpsearch": hpsearch_experiment,
     "hpsearch study": hpsearch_study,
     "mlflow": mlflow_store,
+    "mlflow files": mlflow_files,
     "optuna": optuna_storage,
     "ray": ray_tune,
     "huggingface": huggingface,
@@ -42,6 +46,8 @@ Part = tuple[str, str, Reading]
 """A place, the name of the reader that read it, and what was found there."""
 
 _ARTIFACTS = "mlartifacts"
+_RUN = re.compile(r"[0-9a-f]{32}")
+"""What MLflow calls the folder of a run."""
 _DEEPEST = 4
 """Levels of folders that are searched for runs."""
 
@@ -108,7 +114,7 @@ def _renamed(reading: Reading, titles: Mapping[str, str]) -> Reading:
 def _parts(source: str, wanted: Wanted, wide: str | None) -> list[Part]:
     if source.startswith(("http://", "https://")):
         return [(source, "mlflow server", mlflow_server.read(source, wanted))]
-    path = Path(source.removeprefix("sqlite:///"))
+    path = sqlite_path(source)
     if not path.exists():
         raise DataError(f"{source} does not exist")
     if wide is not None and table.recognises(path):
@@ -132,8 +138,13 @@ def _places(path: Path, depth: int) -> Iterator[tuple[Path, str]]:
         inside = sorted(each for each in path.iterdir() if not each.name.startswith(".") and not each.is_symlink())
         own = any(hpsearch_experiment.recognises(each) or hpsearch_study.recognises(each) for each in inside)
         for each in inside:
-            if not (own and (mlflow_store.recognises(each) or each.name == _ARTIFACTS)):
+            if not ((own and (mlflow_store.recognises(each) or each.name == _ARTIFACTS)) or _is_kept_beside_run(each)):
                 yield from _places(each, depth - 1)
+
+
+def _is_kept_beside_run(path: Path) -> bool:
+    """Say whether a folder holds what a run of MLflow's kept, such as its model: copies, and no runs."""
+    return path.name == "artifacts" and _RUN.fullmatch(path.parent.name) is not None
 
 
 def _named_apart(runs: list[FinishedRun]) -> list[FinishedRun]:

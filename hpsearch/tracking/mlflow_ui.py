@@ -15,6 +15,7 @@ from types import FrameType
 from typing import IO
 
 from hpsearch.errors import TrackingError
+from hpsearch.experiment.addresses import sqlite_path
 from hpsearch.experiment.layout import TRACKING, is_experiment, is_study, root_of
 from hpsearch.tracking.mlflow_state import MirrorState, load_state
 from hpsearch.tracking.mlflow_store import ARTIFACTS, default_uri
@@ -82,7 +83,7 @@ def _store_uri(root: Path) -> str:
     uri = default if default in uris else min(uris, default=default)
     if uri.startswith(("http://", "https://")):
         raise TrackingError(f"the experiments in {root} are mirrored to the MLflow server {uri}: open it in a browser")
-    if uri == default and not Path(uri.removeprefix("sqlite:///")).exists():
+    if uri == default and not sqlite_path(uri).exists():
         raise TrackingError(f"there is no MLflow store for {root}; `hpsearch sync` makes one from an experiment")
     return uri
 

@@ -1,0 +1,53 @@
+"""Text files as other tools leave them: with a byte order mark, or cut off where the process that wrote them ended."""
+
+import codecs
+import json
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import DataError
+
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def read_text(file: Path) -> str:
+    """Return a file's text: in the encoding that its byte order mark names, else in UTF-8.
+
+    A last letter of which only some bytes were written is left out. Errors: DataError.
+    """
+    content = file.read_bytes()
+    encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        return decoder.decode(content)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not text in {encoding.upper()}: byte {error.start} cannot be read") from error
+
+
+def json_lines(file: Path) -> tuple[list[tuple[int, Any]], tuple[str, ...]]:
+    """Return the values of a file with one on each line, with the lines' numbers, and what had to be left out.
+
+    A process that is killed leaves a torn line, the last one or, if another went on, one in the middle: it costs that
+    line. Errors: DataError for a file of several lines none of which can be read.
+    """
+    found: list[tuple[int, Any]] = []
+    wrong: list[tuple[int, ValueError]] = []
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
+        if not (text := line.strip(" \t\r\0")):
+            continue
+        try:
+            found.append((number, json.loads(text)))
+        except ValueError as error:
+            wrong.append((number, error))
+    if len(wrong) > 1 and not found:
+        raise DataError(f"{file}:{wrong[0][0]} is not valid JSON: {wrong[0][1]}") from wrong[0][1]
+    return found, _left_out(file, [number for number, _ in wrong], len(found) and found[-1][0])
+
+
+def _left_out(file: Path, wrong: list[int], last: int) -> tuple[str, ...]:
+    if len(wrong) > 1:
+        return (f"{file}: {len(wrong)} lines are not valid JSON and are left out, the first of them line {wrong[0]}",)
+    return tuple(
+        f"{file}: line {number} {'was cut off' if number > last else 'is not valid JSON'} and is left out"
+        for number in wrong
+    )
