@@ -10,6 +10,7 @@ from hpsearch.compare import Comparison, compare_runs
 from hpsearch.compare.metric_choice import choose_goal, choose_metric
 from hpsearch.engines.importance import importance
 from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.experiment.addresses import sqlite_path
 from hpsearch.experiment.layout import is_study
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.readers import Wanted
@@ -110,7 +111,7 @@ def report_folder(sources: Sequence[str | Path]) -> Path:
 
     Not where `hpsearch study` writes a study's own report, which answers by the plan.
     """
-    first = str(sources[0]).rstrip("/").removeprefix("sqlite:///")
+    first = str(sqlite_path(str(sources[0]).rstrip("/")))
     name = first.rpartition("/")[2].partition(".")[0] or "comparison"
     return REPORTS / (f"{name}-compared" if is_study(Path(first)) else name)
 

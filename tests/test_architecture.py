@@ -58,7 +58,7 @@ DOORS = {
     "ray": "engines/ray_tune/",
     "fsspec": "engines/ray_tune/storage.py",
     "pyarrow": "engines/ray_tune/storage.py",
-    "sqlalchemy": "engines/optuna_export.py",
+    "sqlalchemy": "engines/optuna_export.py readers/optuna_storage.py",
     "mlflow": "tracking/ readers/mlflow_server.py",
     "accelerate": "training/team.py",
     "pytorch_optimizer": "training/optimizer_makers.py",

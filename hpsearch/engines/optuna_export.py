@@ -13,13 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hpsearch.engines.optuna_silence import silent_optuna
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment.addresses import SQLITE, sqlite_path, sqlite_url
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import read_log
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
 from hpsearch.space import Space, suggest, suggested
 
 JOURNAL_SUFFIXES = (".log", ".journal")
-SQLITE = "sqlite:///"
 
 _STATES = {Outcome.COMPLETE: TrialState.COMPLETE, Outcome.PRUNED: TrialState.PRUNED, None: TrialState.RUNNING}
 """Every other outcome is Optuna's FAIL; a trial without one has been interrupted, or is running."""
@@ -55,7 +55,7 @@ def _path(target: str | Path) -> Path:
     text = str(target)
     if "://" in text and not text.startswith(SQLITE):
         raise HpsearchError(f"'{text}' is not a file; export to a file, and take it to a server with optuna.copy_study")
-    path = Path(text.removeprefix(SQLITE))
+    path = sqlite_path(text)
     if path.exists():
         raise HpsearchError(f"{path} exists; hpsearch does not write over files")
     if not path.parent.is_dir():
@@ -68,7 +68,7 @@ def _write(record: ExperimentRecord, trials: list[FrozenTrial], path: Path, *, j
     if journal:
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
     else:
-        storage = optuna.storages.RDBStorage(f"{SQLITE}{path}")
+        storage = optuna.storages.RDBStorage(sqlite_url(path))
     try:
         study = optuna.create_study(storage=storage, study_name=record.name, direction=record.objective.goal.value)
         study.set_metric_names([record.objective.metric])

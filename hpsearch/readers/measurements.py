@@ -1,8 +1,10 @@
 """From logged values to measurements and series: the last value of a metric stands for a run."""
 
 from array import array
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from hpsearch.readers import Wanted
@@ -13,9 +15,14 @@ FARTHEST_STEP = 2.0**63
 
 
 class Logged:
-    """Collects the values that a run logged, step by step."""
+    """Collects the values that a run logged, step by step.
 
-    def __init__(self) -> None:
+    `in_time` says that they come in the order in which they were logged. Then a metric whose steps go back was begun
+    anew at that step, and what had been logged from there on belongs to an attempt that is over: it is left out.
+    """
+
+    def __init__(self, *, in_time: bool = False) -> None:
+        self._in_time = in_time
         self._steps: dict[str, array[int]] = defaultdict(lambda: array("q"))
         self._values: dict[str, array[float]] = defaultdict(lambda: array("d"))
 
@@ -33,20 +40,20 @@ class Logged:
 
     def metrics(self) -> dict[str, Measurement]:
         """Return the value of each metric's highest step; of equal steps the later one."""
-        return {name: _last(self._steps[name], values) for name, values in self._values.items()}
+        return {name: _last(series) for name, series in self._series().items()}
 
     def histories(self, wanted: Wanted) -> dict[str, Series]:
         """Return the series that are asked for and hold more than one value."""
-        return {
-            name: Series(self._steps[name], values)
-            for name, values in self._values.items()
-            if len(values) > 1 and name in wanted
-        }
+        return {name: each for name, each in self._series().items() if len(each.values) > 1 and name in wanted}
 
     @property
     def steps(self) -> int | None:
         """The highest step of all."""
-        return max((max(steps) for steps in self._steps.values()), default=None)
+        return max((max(series.steps) for series in self._series().values()), default=None)
+
+    def _series(self) -> dict[str, Series]:
+        whole = {name: Series(self._steps[name], values) for name, values in self._values.items()}
+        return {name: _newest_attempt(series) for name, series in whole.items()} if self._in_time else whole
 
 
 def as_number(value: Any) -> float | None:
@@ -67,6 +74,27 @@ def as_step(value: Any) -> int | None:
     return int(found) if found is not None and abs(found) < FARTHEST_STEP else None
 
 
-def _last(steps: "array[int]", values: "array[float]") -> Measurement:
-    best = max(range(len(steps)), key=lambda index: (steps[index], index))
-    return Measurement(values[best], steps[best])
+def _newest_attempt(series: Series) -> Series:
+    """Return a series without the steps that a later attempt went through again.
+
+    A series in which every step is lower than the one before it was written from its end to its begin.
+    """
+    steps, values = series.steps, series.values
+    falls = sum(after < before for before, after in pairwise(steps))
+    if not falls:
+        return series
+    if falls == len(steps) - 1 > 1:
+        return Series(steps[::-1], values[::-1])
+    kept, own = array("q"), array("d")
+    for index, step in enumerate(steps):
+        if kept and step < kept[-1]:
+            place = bisect_left(kept, step)
+            del kept[place:], own[place:]
+        kept.append(step)
+        own.append(values[index])
+    return Series(kept, own)
+
+
+def _last(series: Series) -> Measurement:
+    best = max(range(len(series.steps)), key=lambda index: (series.steps[index], index))
+    return Measurement(series.values[best], series.steps[best])

@@ -6,23 +6,25 @@ mymodel/version_0/metrics.csv           Lightning, with hparams.yaml
 """
 
 import csv
+import io
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
+from hpsearch.readers.folders import home_of
 from hpsearch.readers.measurements import Logged, as_step
-from hpsearch.readers.naming import parse_folder_name, unit_keys
+from hpsearch.readers.naming import flatten, unit_keys
 from hpsearch.readers.parameter_files import read_parameters
+from hpsearch.readers.text_files import json_lines, read_text
 from hpsearch.records import FinishedRun
 
 FILES = ("metrics.jsonl", "metrics.json", "metrics.csv")
 _STEPS = ("step", "global_step", "iteration", "epoch")
-_VERSION = re.compile(r"version_\d+$")
-"""Lightning's name of a run, which says nothing."""
+
+Rows = Sequence[Mapping[str, Any]]
 
 
 def recognises(path: Path) -> bool:
@@ -33,55 +35,95 @@ def recognises(path: Path) -> bool:
 def read(path: Path, wanted: Wanted) -> Reading:
     """Return the run. Errors: DataError, which names file and line."""
     file = next(path / name for name in FILES if (path / name).is_file())
-    logged = Logged()
-    for place, row in enumerate(_rows(file)):
-        step = next((found for name in _STEPS if (found := as_step(row.get(name))) is not None), place)
-        logged.add_row(step, {name: value for name, value in row.items() if name not in _STEPS})
-    titled = path.parent if _VERSION.match(path.name) else path
-    name = parse_folder_name(titled.name)
-    params = {**name.params, **read_parameters(path)}
+    logged = Logged(in_time=True)
+    rows, warnings = _rows(file)
+    _collect(rows, logged)
+    home = home_of(path)
+    params = {**home.params, **read_parameters(path)}
     metrics = logged.metrics()
     run = FinishedRun(
-        experiment=name.rest or titled.parent.name,
+        experiment=home.experiment,
         run=path.name,
         params=params,
         metrics=metrics,
         histories=logged.histories(wanted),
-        **{**unit_keys(params), **name.units},  # type: ignore[arg-type] # its keys are the names of these fields
+        **{**unit_keys(params), **home.units},  # type: ignore[arg-type] # its keys are the names of these fields
         steps=logged.steps,
         dropped=None if metrics else f"{file.name} holds no number",
         source=str(path),
+        place=home.place,
     )
-    return Reading((run,))
+    return Reading((run,), warnings=warnings)
 
 
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
+def _collect(rows: Rows, logged: Logged) -> None:
+    """Take in the rows at the steps of one column, the most telling that any row has; else they are counted.
+
+    A row without that step, such as one for an epoch between those for steps, belongs to the step before it.
+    """
+    column = next((name for name in _STEPS if any(as_step(row.get(name)) is not None for row in rows)), None)
+    last = 0
+    for number, row in enumerate(rows):
+        step = as_step(row.get(column)) if column else number
+        last = max(last, number) if step is None else step
+        logged.add_row(last, {name: value for name, value in row.items() if name not in _STEPS})
+
+
+def _rows(file: Path) -> tuple[Rows, tuple[str, ...]]:
+    """Return the rows of a file, nested names dotted, and what was left out of it."""
     if file.suffix == ".csv":
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            yield from csv.DictReader(lines)
-    elif file.suffix == ".jsonl":
-        for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), start=1):
-            if line.strip():
-                yield from _as_rows(_parse(line, f"{file}:{number}"), f"{file}:{number}")
-    else:
-        yield from _as_rows(_parse(file.read_text(encoding="utf-8"), str(file)), str(file))
-
-
-def _parse(text: str, place: str) -> Any:
+        return _table_rows(file), ()
+    if file.suffix == ".jsonl":
+        lines, warnings = json_lines(file)
+        return [row for number, value in lines for row in _as_rows(value, f"{file}:{number}")], warnings
+    text = read_text(file)
     try:
-        return json.loads(text)
+        return (_as_rows(json.loads(text), str(file)) if text.strip(" \t\r\n\0") else []), ()
     except ValueError as error:
-        raise DataError(f"{place} is not valid JSON: {error}") from error
+        raise DataError(f"{file} is not valid JSON: {error}") from error
 
 
-def _as_rows(content: Any, place: str) -> Iterator[dict[str, Any]]:
-    """Yield rows from a list of objects, from one object of numbers, or from one object of columns."""
+def _table_rows(file: Path) -> Rows:
+    """Return the rows of a table; one that was cut off, with fewer cells and no end of line, is left out."""
+    text = read_text(file)
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise DataError(f"{file} is not a table with commas: {error}") from error
+    lines = [cells for cells in lines if cells]
+    if not lines:
+        return []
+    names = [name.strip() for name in lines[0]]
+    if len(lines[-1]) < len(names) and not text.endswith(("\n", "\r")):
+        del lines[-1]
+    return [dict(zip(names, cells, strict=False)) for cells in lines[1:]]
+
+
+def _as_rows(content: Any, place: str) -> Rows:
+    """Return rows from a list of objects, from one object of numbers, or from one object of columns."""
     if isinstance(content, list) and all(isinstance(row, dict) for row in content):
-        yield from content
-    elif isinstance(content, dict) and content and all(isinstance(value, list) for value in content.values()):
-        for values in zip(*content.values(), strict=False):
-            yield dict(zip(content, values, strict=True))
-    elif isinstance(content, dict):
-        yield content
-    else:
+        return [flatten(row) for row in content]
+    if not isinstance(content, dict):
         raise DataError(f"{place}: metrics are an object, a list of objects, or an object of lists")
+    flat = flatten(content)
+    columns = {name: value for name, value in flat.items() if isinstance(value, list)}
+    if not columns:
+        return [flat]
+    rows = _column_rows(columns)
+    rows[-1] |= {name: value for name, value in flat.items() if name not in {*columns, *_STEPS}}
+    return rows
+
+
+def _column_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return rows from columns, each with its own length.
+
+    A column that is shorter by a whole factor was written at every second or third step, as by Keras'
+    `validation_freq`; another shorter one is counted from the first step.
+    """
+    longest = max(1, *map(len, columns.values()))
+    rows: list[dict[str, Any]] = [{} for _ in range(longest)]
+    for name, values in columns.items():
+        every = longest // len(values) if values and longest % len(values) == 0 else 1
+        for number, value in enumerate(values, start=1):
+            rows[number * every - 1][name] = value
+    return rows

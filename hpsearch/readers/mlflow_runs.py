@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from hpsearch.experiment.layout import baseline_of
 from hpsearch.readers import Reading, last_word
 from hpsearch.readers.hpsearch_experiment import fold_keys
 from hpsearch.readers.naming import unit_keys
+from hpsearch.readers.searching import planned, settings
 from hpsearch.records import FinishedRun, Fold, Goal, Key, Measurement, Outcome, SearchOrigin, Series
 
 _OUTCOMES = {"FINISHED": Outcome.COMPLETE, "FAILED": Outcome.FAILED, "KILLED": Outcome.PRUNED}
@@ -22,9 +24,6 @@ _RUN, _METRIC, _GOAL, _STUDY = "hpsearch.run", "hpsearch.metric", "hpsearch.goal
 
 _ABOVE = {"study", "experiment"}
 """The kinds of runs by which hpsearch's own mirror holds others together: their metrics are said of others."""
-
-_PLANNED = {"seed", "fold", "repeat"}
-"""Who gives one of these to a run below a parent repeats a training, and searches nothing."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +41,84 @@ class MlflowRun:
     histories: Mapping[str, Series]
 
 
-def as_finished(runs: Sequence[MlflowRun], *, source: str) -> Reading:
+def as_finished(runs: Sequence[MlflowRun], *, source: str, place: tuple[str, ...] = ()) -> Reading:
     """Return the runs that trained something; a parent of other runs that has no metric of its own did not.
 
     A run below a parent belongs to the parent's experiment, under the parent's name: searches log their trials so.
+    What stands above it is its place: further parents, MLflow's experiment and the `place` of the store.
     Runs of hpsearch's own mirror say in their tags what they are; its experiments are called as from their folders.
     """
     parents = {run.tags[_PARENT] for run in runs if _PARENT in run.tags}
-    known = {run.identity: run for run in runs}
-    searches: dict[str, SearchOrigin] = {}
-    mixed = _mixed(runs)
+    family = _Family(runs, place)
     finished = tuple(
-        _finished(run, known.get(run.tags.get(_PARENT, "")), searches, mixed, source)
+        _finished(run, family, source)
         for run in runs
         if not (run.tags.get(_KIND) in _ABOVE or (run.identity in parents and not run.metrics))
     )
     main, goals = _about(runs, dict.fromkeys(name for run in finished for name in run.metrics))
     return Reading(finished, goals, main)
+
+
+class _Family:
+    """What stands above and beside a run."""
+
+    def __init__(self, runs: Sequence[MlflowRun], place: tuple[str, ...]) -> None:
+        self._known = {run.identity: run for run in runs}
+        self._place = place
+        self._mixed = _mixed(runs)
+        below: dict[str, list[MlflowRun]] = {}
+        for run in runs:
+            if _PARENT in run.tags and _KIND not in run.tags:
+                below.setdefault(run.tags[_PARENT], []).append(run)
+        self._searches: dict[str, SearchOrigin] = {}
+        self._planned = {run.identity for group in below.values() for run in _repeating(group)}
+        titles = Counter((run.name, self._above(run)) for run in runs if run.identity in below)
+        self._alike = {title for title, count in titles.items() if count > 1}
+
+    def parent(self, run: MlflowRun) -> MlflowRun | None:
+        """Return the run above one, if it is there."""
+        return self._known.get(run.tags.get(_PARENT, ""))
+
+    def search(self, run: MlflowRun) -> SearchOrigin | None:
+        """Return the search that proposed a run: the mirror's tags say so, or the runs beside it."""
+        above = run.tags.get(_PARENT, "")
+        beside = _KIND not in run.tags and above and run.identity not in self._planned
+        if run.tags.get(_KIND) == "trial" or beside:
+            return self._searches.setdefault(above, SearchOrigin(metric=""))
+        return None
+
+    def home(self, run: MlflowRun) -> tuple[str, tuple[str, ...]]:
+        """Return the experiment of a run and its place; parents of one name in one place differ by their ids."""
+        parent = self.parent(run)
+        if parent is None:
+            lost = (f"parent {run.tags[_PARENT][:8]}",) if _PARENT in run.tags else ()
+            return run.experiment, (*lost, *self._place)
+        experiment, above = parent.name or run.experiment, self._above(parent)
+        if run.tags.get(_PARENT) in self._mixed and _FOLD in run.tags:
+            experiment = f"{experiment} ({run.tags[_FOLDS]} folds)"
+        alike = (f"run {parent.identity[:8]}",) if (parent.name, above) in self._alike else ()
+        return experiment, (*alike, *above)
+
+    def _above(self, run: MlflowRun) -> tuple[str, ...]:
+        titles, seen = list[str](), {run.identity}
+        each = self.parent(run)
+        while each is not None and each.identity not in seen:
+            titles.append(each.name)
+            seen.add(each.identity)
+            each = self.parent(each)
+        return (*titles, run.experiment, *self._place)
+
+
+def _repeating(runs: Sequence[MlflowRun]) -> list[MlflowRun]:
+    """Return those of the runs below a parent that repeat a training; searches log the others below it.
+
+    Who gives one configuration a seed or a fold plans to repeat it, though there is only one run so far.
+    """
+    params = {run.identity: _values(run.params) for run in runs}
+    own = {identity for identity, each in params.items() if unit_keys(each)}
+    if len({settings(params[identity]) for identity in own}) != 1:
+        own = {identity for identity, repeats in zip(params, planned(list(params.values())), strict=True) if repeats}
+    return [run for run in runs if run.identity in own]
 
 
 def _about(runs: Sequence[MlflowRun], known: Collection[str]) -> tuple[str | None, dict[str, Goal]]:
@@ -82,13 +142,9 @@ def _mixed(runs: Sequence[MlflowRun]) -> set[str]:
     return {parent for parent, found in kinds.items() if len(found) > 1}
 
 
-def _finished(
-    run: MlflowRun, parent: MlflowRun | None, searches: dict[str, SearchOrigin], mixed: Collection[str], source: str
-) -> FinishedRun:
-    params = {name: _value(text) for name, text in run.params.items()}
-    experiment = (parent and parent.name) or run.experiment
-    if _FOLD in run.tags and run.tags.get(_PARENT) in mixed:
-        experiment = f"{experiment} ({run.tags[_FOLDS]} folds)"
+def _finished(run: MlflowRun, family: _Family, source: str) -> FinishedRun:
+    params = _values(run.params)
+    experiment, place = family.home(run)
     baseline = run.tags.get(_KIND) == "baseline"
     outcome = Outcome(run.tags[_OUTCOME]) if run.tags.get(_OUTCOME) in set(Outcome) else _OUTCOMES.get(run.status)
     units: dict[str, Key | None] = {**unit_keys(params)}
@@ -96,13 +152,12 @@ def _finished(
         units.setdefault("seed", int(run.tags[_SEED]))
     if _FOLD in run.tags:
         fold = Fold(*(int(run.tags[name]) for name in (_FOLDS, _REPEAT, _FOLD)))
+        parent = family.parent(run)
         units |= fold_keys(fold, int(parent.tags.get(_SEED, 0)) if parent else 0)
-    proposed = run.tags.get(_KIND) == "trial" or (
-        parent is not None and _KIND not in run.tags and not _PLANNED & units.keys()
-    )
-    if proposed:
-        searches.setdefault(experiment, SearchOrigin(metric=""))
-    if proposed or baseline:
+    search = family.search(run)
+    if search is not None and _KIND not in run.tags:
+        units = {}
+    elif search is not None or baseline:
         units.pop("seed", None)
     return FinishedRun(
         experiment=f"{baseline_of(run.tags.get(_RUN, run.name))[1]} ({experiment})" if baseline else experiment,
@@ -111,15 +166,20 @@ def _finished(
         params=params,
         metrics=run.metrics,
         histories=run.histories,
-        trial=run.tags.get(_NUMBER, run.name if proposed else None) if not baseline else None,
-        search=searches[experiment] if proposed else None,
+        trial=run.tags.get(_NUMBER, run.name if search else None) if not baseline else None,
+        search=search,
         deterministic=baseline and _FOLD not in run.tags,
         **units,  # type: ignore[arg-type] # its keys are the names of these fields
         steps=max((metric.step for metric in run.metrics.values() if metric.step is not None), default=None),
         seconds=run.seconds,
         dropped=None if outcome else f"its status is {run.status}: it has not ended",
         source=f"{source}#{run.identity}",
+        place=place,
     )
+
+
+def _values(params: Mapping[str, str]) -> dict[str, Any]:
+    return {name: _value(text) for name, text in params.items()}
 
 
 def _value(text: str) -> Any:

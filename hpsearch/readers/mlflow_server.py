@@ -25,7 +25,7 @@ def read(uri: str, wanted: Wanted) -> Reading:
         runs = [_read_run(client, run, experiments, wanted) for run in _search(client, list(experiments))]
     except MlflowException as error:
         raise DataError(f"{uri} cannot be read: {str(error).splitlines()[0]}") from error
-    return as_finished(runs, source=uri)
+    return as_finished(runs, source=uri, place=(uri.rstrip("/"),))
 
 
 def _search(client: Any, experiments: list[str]) -> list[Any]:
@@ -42,7 +42,8 @@ def _read_run(client: Any, run: Any, experiments: dict[str, str], wanted: Wanted
     info, logged = run.info, Logged()
     keys = [key for key in run.data.metrics if wanted.metric is not None and key in wanted]
     for key in keys:
-        for metric in client.get_metric_history(info.run_id, key):
+        history = client.get_metric_history(info.run_id, key)
+        for metric in sorted(history, key=lambda each: (each.step, each.timestamp, each.value)):
             logged.add(key, metric.step, as_kept(metric.value))
     finals = {key: Measurement(as_kept(value)) for key, value in run.data.metrics.items()}
     return MlflowRun(

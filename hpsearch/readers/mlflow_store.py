@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from hpsearch.readers import Reading, Wanted
+from hpsearch.readers.folders import place_of
 from hpsearch.readers.mlflow_runs import MlflowRun, as_finished, as_kept
 from hpsearch.readers.sqlite_file import has_tables, opened
 from hpsearch.records import Measurement, Series
@@ -37,7 +38,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
             )
             for identity, name, status, start, end, experiment in connection.execute(_RUNS)
         ]
-    return as_finished(runs, source=str(path))
+    return as_finished(runs, source=str(path), place=place_of(path))
 
 
 def _texts(connection: sqlite3.Connection, table: str) -> dict[str, dict[str, str]]:
@@ -62,15 +63,15 @@ def _histories(connection: sqlite3.Connection, wanted: Wanted) -> dict[str, dict
     found: dict[str, dict[str, Series]] = defaultdict(dict)
     for key in keys:
         rows = connection.execute(
-            "SELECT run_uuid, step, value FROM metrics WHERE key = ? AND is_nan = 0 ORDER BY run_uuid, step, timestamp",
+            "SELECT run_uuid, step, value, is_nan FROM metrics WHERE key = ? ORDER BY run_uuid, step, timestamp, value",
             (key,),
         )
-        for run, step, value in rows:
+        for run, step, value, is_nan in rows:
             series = found[run].get(key)
             if series is None:
                 series = found[run][key] = Series(array("q"), array("d"))
             series.steps.append(step)
-            series.values.append(as_kept(value))
+            series.values.append(math.nan if is_nan else as_kept(value))
     return {run: {key: series for key, series in each.items() if len(series.steps) > 1} for run, each in found.items()}
 
 

@@ -1,14 +1,19 @@
 """Optuna's storages: a SQLite file or URL, or a journal file. The trials of each study are those of a search."""
 
 import json
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
+from hpsearch.readers.folders import place_of
 from hpsearch.readers.measurements import Logged, as_number
-from hpsearch.readers.sqlite_file import has_tables
+from hpsearch.readers.sqlite_file import has_tables, readable
 from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, SearchOrigin
 
 _OUTCOMES = {"COMPLETE": Outcome.COMPLETE, "PRUNED": Outcome.PRUNED, "FAIL": Outcome.FAILED}
@@ -22,25 +27,64 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, wanted: Wanted) -> Reading:
     """Return the trials of all studies. Errors: DataError when Optuna cannot open the storage."""
-    import optuna
+    with _opened(path) as storage:
+        return _read(path, storage, wanted)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a storage for reading only."""
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        sqlite = has_tables(path, "studies")
-        storage = RDBStorage(f"sqlite:///{path.resolve()}") if sqlite else JournalStorage(JournalFileBackend(str(path)))
-        studies = [optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)]
-    except (RuntimeError, ValueError, KeyError) as error:
+        if not has_tables(path, "studies"):
+            yield JournalStorage(JournalFileBackend(str(path)))
+            return
+        with readable(path) as uri:
+            # a connection of our own: a path in SQLAlchemy's URL would end at a question mark
+            connect = partial(sqlite3.connect, uri, uri=True, check_same_thread=False)
+            storage = RDBStorage("sqlite://", {"creator": connect}, skip_table_creation=True)
+            try:
+                yield storage
+            finally:
+                storage.remove_session()
+                storage.engine.dispose()
+    except (RuntimeError, ValueError, KeyError, SQLAlchemyError) as error:
         raise DataError(f"{path} cannot be opened as a storage of Optuna: {error}") from error
+
+
+def _read(path: Path, storage: Any, wanted: Wanted) -> Reading:
+    import optuna
+
     runs: list[FinishedRun] = []
-    goals: dict[str, Goal] = {}
+    goals: dict[str, dict[Goal, str]] = {}
     main = None
-    for study in studies:
-        names = _metric_names(study)
+    for summary in optuna.get_all_study_summaries(storage, include_best_trial=False):
+        study = optuna.load_study(study_name=summary.study_name, storage=storage)
+        trials, names = study.get_trials(deepcopy=False), _metric_names(study)
+        if not trials:
+            continue
         main = main or names[0]
-        goals |= {name: Goal(way.name.lower()) for name, way in zip(names, study.directions, strict=True)}
-        runs += [run for trial in study.get_trials(deepcopy=False) for run in _read_trial(study, trial, names, wanted)]
-    return Reading(tuple(runs), goals, main)
+        for name, way in zip(names, study.directions, strict=True):
+            if way.name.lower() in set(Goal):
+                goals.setdefault(name, {}).setdefault(Goal(way.name.lower()), study.study_name)
+        place = place_of(path)
+        runs += [replace(_read_trial(study, trial, names, wanted), place=place) for trial in trials]
+    _refuse_contradictions(path, goals, wanted)
+    return Reading(tuple(runs), {name: next(iter(ways)) for name, ways in goals.items()}, main)
+
+
+def _refuse_contradictions(path: Path, goals: Mapping[str, Mapping[Goal, str]], wanted: Wanted) -> None:
+    """Refuse studies that call two things that improve in opposite directions by one name. Errors: DataError."""
+    for name, ways in goals.items():
+        if len(ways) > 1 and wanted.metric in (None, name):
+            told = " and ".join(f"'{study}' {way.value}s it" for way, study in ways.items())
+            raise DataError(
+                f"{path}: its studies do not agree on '{name}': {told}. Give each study's objective a name of its own "
+                "with study.set_metric_names([...]), or copy a study into a storage of its own with optuna.copy_study()"
+            )
 
 
 def _is_journal(path: Path) -> bool:
@@ -60,7 +104,7 @@ def _metric_names(study: Any) -> list[str]:
     return [f"objective_{index}" if several else "objective" for index in range(len(study.directions))]
 
 
-def _read_trial(study: Any, trial: Any, names: list[str], wanted: Wanted) -> Iterator[FinishedRun]:
+def _read_trial(study: Any, trial: Any, names: list[str], wanted: Wanted) -> FinishedRun:
     logged = Logged()
     for step, value in sorted(trial.intermediate_values.items()):
         logged.add(names[0], step, value)
@@ -71,7 +115,7 @@ def _read_trial(study: Any, trial: Any, names: list[str], wanted: Wanted) -> Ite
         last = logged.steps
         metrics |= {name: Measurement(value, last) for name, value in zip(names, trial.values, strict=True)}
     outcome = _OUTCOMES.get(trial.state.name)
-    yield FinishedRun(
+    return FinishedRun(
         experiment=study.study_name,
         run=f"{study.study_name}/{trial.number}",
         outcome=outcome,

@@ -1,5 +1,6 @@
 """Which reader reads what: sources become one list of runs, whatever tools wrote them."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError
+from hpsearch.experiment.addresses import sqlite_path
 from hpsearch.readers import (
     Reading,
     Wanted,
@@ -15,6 +17,7 @@ from hpsearch.readers import (
     hpsearch_study,
     huggingface,
     metric_files,
+    mlflow_files,
     mlflow_server,
     mlflow_store,
     optuna_storage,
@@ -31,6 +34,7 @@ READERS: dict[str, Any] = {
     "hpsearch": hpsearch_experiment,
     "hpsearch study": hpsearch_study,
     "mlflow": mlflow_store,
+    "mlflow files": mlflow_files,
     "optuna": optuna_storage,
     "ray": ray_tune,
     "huggingface": huggingface,
@@ -42,11 +46,13 @@ READERS: dict[str, Any] = {
 """By name, in the order in which they are asked: the more telling first (Ray writes event files too)."""
 
 _SERVER, _WIDE = "mlflow server", "wide table"
-_STORES = {"mlflow", _SERVER, "optuna", "table", _WIDE}
+_STORES = {"mlflow", "mlflow files", _SERVER, "optuna", "table", _WIDE}
 """Readers of one file or address with whole experiments in it: those of another store are others."""
 _TREES = {"hpsearch", "hpsearch study", "ray", "huggingface", "wandb"}
 """Readers of a folder that read what lies below it too."""
 _ARTIFACTS = "mlartifacts"
+_RUN = re.compile(r"[0-9a-f]{32}")
+"""What MLflow calls the folder of a run."""
 _DEEPEST = 4
 """Levels of folders that are searched for runs."""
 _MOST_NAMED = 3
@@ -82,10 +88,7 @@ class _Part:
         else:
             reading = READERS[self.reader].read(Path(self.at), wanted)
         where = self._where()
-        if self.reader in _STORES:
-            runs = (replace(run, place=(*run.place, *where)) for run in reading.runs)
-        else:
-            runs = (run if run.place else replace(run, place=where) for run in reading.runs)
+        runs = (run if run.place else replace(run, place=where) for run in reading.runs)
         return replace(reading, runs=tuple(runs))
 
     def _where(self) -> tuple[str, ...]:
@@ -146,7 +149,7 @@ def read_sources(
 def _parts(source: str, wide: str | None) -> list[_Part]:
     if source.startswith(("http://", "https://")):
         return [_Part(source, _SERVER, source)]
-    path = Path(source.removeprefix("sqlite:///"))
+    path = sqlite_path(source)
     if not path.exists():
         raise DataError(f"{source} does not exist")
     if wide is not None and table.recognises(path):
@@ -170,8 +173,13 @@ def _places(path: Path, depth: int) -> Iterator[tuple[Path, str]]:
         inside = sorted(each for each in path.iterdir() if not each.name.startswith(".") and not each.is_symlink())
         own = any(hpsearch_experiment.recognises(each) or hpsearch_study.recognises(each) for each in inside)
         for each in inside:
-            if not (own and (mlflow_store.recognises(each) or each.name == _ARTIFACTS)):
+            if not ((own and (mlflow_store.recognises(each) or each.name == _ARTIFACTS)) or _is_kept_beside_run(each)):
                 yield from _places(each, depth - 1)
+
+
+def _is_kept_beside_run(path: Path) -> bool:
+    """Say whether a folder holds what a run of MLflow's kept, such as its model: copies, and no runs."""
+    return path.name == "artifacts" and _RUN.fullmatch(path.parent.name) is not None
 
 
 def _each_once(parts: Sequence[_Part]) -> tuple[list[_Part], list[str]]:

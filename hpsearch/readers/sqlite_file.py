@@ -1,18 +1,24 @@
-"""Looking into a SQLite file without changing it."""
+"""Looking into a SQLite file without changing it, or anything beside it."""
 
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 _MAGIC = b"SQLite format 3"
+_WAL = b"\x02\x02"
+"""The versions for writing and reading, bytes 18 and 19 of a database that keeps a write-ahead log."""
+_BESIDE = ("-wal", "-journal")
+"""What SQLite keeps beside a database: changes that are not in it yet, or the pages from before a change."""
+_TRIES = 3
 
 
 def has_tables(path: Path, *names: str) -> bool:
     """Say whether a file is a SQLite database with these tables."""
-    with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            return False
+    if not _header(path).startswith(_MAGIC):
+        return False
     try:
         with opened(path) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -24,8 +30,62 @@ def has_tables(path: Path, *names: str) -> bool:
 @contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a database for reading only."""
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-    try:
+    with readable(path) as uri, closing(sqlite3.connect(uri, uri=True)) as connection:
         yield connection
-    finally:
-        connection.close()
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[str]:
+    """Give the URI by which SQLite reads a database, as its last whole change left it, and writes nothing.
+
+    SQLite makes files beside a database with a write-ahead log even to read it, and rolls an interrupted change back
+    in the file itself. So such a database is read as it stands where no log lies beside it, else from a copy.
+    """
+    path = path.resolve()
+    if _header(path)[18:20] == _WAL and not _beside(path, "-wal"):
+        yield f"{path.as_uri()}?mode=ro&immutable=1"
+    elif _beside(path, "-wal") or _is_interrupted(path):
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"{_copy(path, Path(folder)).as_uri()}?mode=rw"
+    else:
+        yield f"{path.as_uri()}?mode=ro"
+
+
+def _header(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(100)
+
+
+def _beside(path: Path, ending: str) -> bool:
+    beside = path.with_name(path.name + ending)
+    return beside.is_file() and beside.stat().st_size > 0
+
+
+def _is_interrupted(path: Path) -> bool:
+    """Say whether a process ended in the middle of a change, which has to be rolled back."""
+    if not _beside(path, "-journal"):
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        return True
+    return False
+
+
+def _copy(path: Path, folder: Path) -> Path:
+    """Copy a database with what stands beside it; once more if a process wrote meanwhile."""
+    files = [path, *(path.with_name(path.name + ending) for ending in _BESIDE)]
+    for _ in range(_TRIES):
+        before = _states(files)
+        for file in files:
+            (folder / file.name).unlink(missing_ok=True)
+            if file.is_file():
+                shutil.copyfile(file, folder / file.name)
+        if _states(files) == before:
+            break
+    return folder / path.name
+
+
+def _states(files: list[Path]) -> list[tuple[int, int] | None]:
+    return [(file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None for file in files]

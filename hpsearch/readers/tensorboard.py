@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.readers import Reading, Wanted
+from hpsearch.readers.folders import home_of
 from hpsearch.readers.measurements import Logged
-from hpsearch.readers.naming import flatten, parse_folder_name, unit_keys
+from hpsearch.readers.naming import flatten, unit_keys
+from hpsearch.readers.parameter_files import read_parameters
 from hpsearch.records import FinishedRun
 
 EVENTS = "events.out.tfevents.*"
@@ -28,26 +30,29 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, wanted: Wanted) -> Reading:
-    """Return the run; the folder's name tells experiment and seed, `hparams` the parameters."""
-    logged, params = Logged(), dict[str, Any]()
-    for part in (path, *(each for each in sorted(path.iterdir()) if each.is_dir() and _PART.match(each.name))):
-        params |= _read_events(part, logged)
+    """Return the run; the folder's name tells experiment and seed, `hparams` and a file beside it the parameters."""
+    logged, params = Logged(in_time=True), read_parameters(path)
+    beside = Logged(in_time=True)
+    params |= _read_events(path, logged)
+    for part in (each for each in sorted(path.iterdir()) if each.is_dir() and _PART.match(each.name)):
+        params |= _read_events(part, beside)
     if _is_split(path):
         for folder, prefix in _SPLITS.items():
             params |= _read_events(path / folder, logged, prefix=prefix)
-    name = parse_folder_name(path.name)
-    units = {**unit_keys(params), **name.units}
-    metrics = logged.metrics()
+    home = home_of(path)
+    units = {**unit_keys(params), **home.units}
+    metrics = {**beside.metrics(), **logged.metrics()}
     run = FinishedRun(
-        experiment=name.rest or path.parent.name,
+        experiment=home.experiment,
         run=path.name,
-        params={**name.params, **params},
+        params={**home.params, **params},
         metrics=metrics,
-        histories=logged.histories(wanted),
+        histories={**beside.histories(wanted), **logged.histories(wanted)},
         **units,  # type: ignore[arg-type] # its keys are the names of these fields
         steps=logged.steps,
         dropped=None if metrics else "it logged no scalar",
         source=str(path),
+        place=home.place,
     )
     return Reading((run,))
 

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hpsearch.errors import TrackingError
+from hpsearch.experiment.addresses import absolute_url
 from hpsearch.experiment.layout import TRACKING, root_of, study_of
 from hpsearch.tracking.mlflow_state import MirrorState, load_state
-from hpsearch.tracking.mlflow_store import Store, absolute_uri, default_uri
+from hpsearch.tracking.mlflow_store import Store, default_uri
 
 
 def chosen_uri(folder: Path, tracking_uri: str | None) -> str:
     """Return the store asked for; without one that used last, at first the one at the root of the experiments."""
-    chosen = absolute_uri(tracking_uri) if tracking_uri else load_state(folder / TRACKING).uri
+    chosen = absolute_url(tracking_uri) if tracking_uri else load_state(folder / TRACKING).uri
     return chosen or default_uri(root_of(folder))
 
 

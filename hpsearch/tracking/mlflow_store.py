@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from hpsearch.errors import TrackingError
+from hpsearch.experiment.addresses import SQLITE, sqlite_path, sqlite_url
 from hpsearch.tracking.mlflow_entries import TAG_LENGTH, Point, Row, cut, metric_batches, text_batches
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 _STORE_LOCK = "mlflow.lock"
-_SQLITE = "sqlite:///"
 _PAGE = 1000
 
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
@@ -36,13 +36,7 @@ _ENVIRONMENT = {
 
 def default_uri(root: Path) -> str:
     """Return the URI of the store that stands beside the experiments of `root`."""
-    return f"{_SQLITE}{root.resolve() / DATABASE}"
-
-
-def absolute_uri(uri: str) -> str:
-    """Return the URI with a relative SQLite path made absolute, so that it means the same from every directory."""
-    path = uri.removeprefix(_SQLITE)
-    return uri if path == uri or path.startswith("/") else f"{_SQLITE}{Path(path).resolve()}"
+    return sqlite_url(root.resolve() / DATABASE)
 
 
 @contextmanager
@@ -95,8 +89,8 @@ class Store:
         """Open the store and the MLflow experiment `name`; create each where it is missing, one process at a time."""
         from mlflow import MlflowClient
 
-        if uri.startswith(_SQLITE):
-            _try_sqlite(Path(uri.removeprefix(_SQLITE)))
+        if uri.startswith(SQLITE):
+            _try_sqlite(sqlite_path(uri))
         artifacts = None if uri.startswith(("http://", "https://")) else (root.resolve() / ARTIFACTS / name).as_uri()
         with (root / _STORE_LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -15,9 +15,10 @@ from types import FrameType
 from typing import IO
 
 from hpsearch.errors import TrackingError
+from hpsearch.experiment.addresses import sqlite_path
 from hpsearch.experiment.layout import TRACKING, is_experiment, is_study, root_of
 from hpsearch.tracking.mlflow_state import MirrorState, load_state
-from hpsearch.tracking.mlflow_store import ARTIFACTS, DATABASE, default_uri, follow_move, guarded
+from hpsearch.tracking.mlflow_store import ARTIFACTS, default_uri, follow_move, guarded
 
 START_SECONDS = 120.0
 STOP_SECONDS = 5.0
@@ -83,7 +84,7 @@ def _store_uri(root: Path) -> str:
     if uri.startswith(("http://", "https://")):
         raise TrackingError(f"the experiments in {root} are mirrored to the MLflow server {uri}: open it in a browser")
     if uri == default:
-        if not (_root(root) / DATABASE).exists():
+        if not sqlite_path(uri).exists():
             raise TrackingError(f"there is no MLflow store for {root}; `hpsearch sync` makes one from an experiment")
         with guarded(uri):
             follow_move(_root(root))

@@ -1,0 +1,37 @@
+"""`sqlite:///` addresses and the files that they name: in an address `?`, `#` and `%` mean something else."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+SQLITE = "sqlite:///"
+_SPECIAL = {"%": "%25", "?": "%3F", "#": "%23"}
+_QUERY = re.compile(r"\?\w+=[^/]*$")
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the address of a file, as SQLAlchemy reads it: only what it would take for something else is escaped."""
+    return f"{SQLITE}{''.join(_SPECIAL.get(letter, letter) for letter in str(path.absolute()))}"
+
+
+def sqlite_path(address: str) -> Path:
+    """Return the file that an address, or a path, names: as it is written if there is such a file, else unescaped.
+
+    Of a file that is still to be made, its folder decides. Options such as `?timeout=30` are no part of a name.
+    """
+    text = address.removeprefix(SQLITE)
+    written = Path(text)
+    if text == address or written.exists():
+        return written
+    plain = Path(unquote(_QUERY.sub("", text)))
+    return written if written.parent.is_dir() and not plain.parent.is_dir() else plain
+
+
+def absolute_url(address: str) -> str:
+    """Return the address of a SQLite file so that it means the same from every directory; another as it is."""
+    if not address.startswith(SQLITE):
+        return address
+    path, options = sqlite_path(address), _QUERY.search(address)
+    own = options is not None and not Path(address.removeprefix(SQLITE)).exists()
+    url = sqlite_url(path if path.is_absolute() else path.resolve())
+    return url + options[0] if options and own else url
