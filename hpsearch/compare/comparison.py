@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from hpsearch.compare.pair_result import Interval, PairResult
+from hpsearch.compare.pair_result import PairResult
+from hpsearch.compare.statistics.inversion import Interval
 from hpsearch.records import Goal
 
 VERSION = 1

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from hpsearch.compare.comparison import Comparison, ExpectedBest, Unit
 from hpsearch.compare.pair_result import PairResult, Verdict
 from hpsearch.compare.pairs import CONFIRM
+from hpsearch.compare.statistics.adjustment import Hold
+from hpsearch.compare.statistics.arrays import NEXT_TO_ZERO
 from hpsearch.compare.statistics.expected_best import WITH_REPLACEMENT
 from hpsearch.records import Goal
 
@@ -76,36 +78,65 @@ def pair_sentence(pair: PairResult, comparison: Comparison) -> str:
         return f"{pair.a} and {pair.b} cannot be tested{shown}: {why}."
     if pair.identical:
         return f"Not enough evidence that {pair.a} differs from {pair.b}: {pair.notes[-1]}."
-    difference, interval = pair.mean_difference or 0.0, pair.ci95
+    difference, interval = pair.shown_difference or 0.0, pair.ci_adjusted
     first, second = pair.a, pair.b
     ahead = difference >= 0 if comparison.goal is Goal.MAXIMIZE else difference <= 0
     if pair.verdict is Verdict.WORSE or (pair.verdict is not Verdict.BETTER and not ahead):
         first, second, difference = second, first, -difference
         interval = None if interval is None else (-interval[1], -interval[0])
-    shown = f"{short(abs(difference))}{_range(difference, interval)}"
+    shown = f"{short(abs(difference))}{_range(difference, interval, _interval_words(pair, comparison))}"
     if pair.verdict in (Verdict.BETTER, Verdict.WORSE):
-        if ahead is not (pair.verdict is Verdict.BETTER):  # ranks decide over data sets, and one may outweigh many
-            behind = f"{first} is better than {second} by ranks, though its mean is behind by {shown}"
-            return f"{behind}; {_sureness(pair, comparison)}."
-        return f"{first} is better than {second} by {shown}; {_sureness(pair, comparison)}."
+        won = f"{first} is better than {second}"
+        if pair.hodges_lehmann is None:
+            return f"{won} by {shown}; {_sureness(pair, comparison)}."
+        return f"{won} by ranks{_by_ranks(pair, first, shown, comparison)}; {_sureness(pair, comparison)}."
     if pair.verdict is Verdict.EQUIVALENT and pair.equivalence is not None:
         return (
             f"{first} and {second} are equivalent: they differ by {shown}, which is within "
             f"±{short(pair.equivalence.margin)} ({p_text(pair.equivalence.p)} for a larger difference)."
         )
-    more = _what_would_do(pair, comparison)
-    return (
-        f"Not enough evidence that {first} is better than {second}: it is ahead by {shown}; "
-        f"{_sureness(pair, comparison)}{more}."
-    )
+    more = f"{_sureness(pair, comparison)}{_what_would_do(pair, comparison)}"
+    said = f": it is ahead by {shown}"
+    if pair.hodges_lehmann is not None:
+        said = _by_ranks(pair, first, shown, comparison)
+    return f"Not enough evidence that {first} is better than {second}{said}; {more}."
 
 
-def _range(difference: float, interval: tuple[float, float] | None) -> str:
+def _by_ranks(pair: PairResult, first: str, shown: str, comparison: Comparison) -> str:
+    """Continue a sentence with the typical difference and the mean one, which a single data set may turn."""
+    mean = (pair.mean_difference or 0.0) * (1 if first == pair.a else -1)
+    ahead = mean >= 0 if comparison.goal is Goal.MAXIMIZE else mean <= 0
+    if ahead:
+        return f": it is ahead by {short(abs(mean))} in the mean, and the typical difference is {shown}"
+    return f", though its mean is behind by {short(abs(mean))}: the typical difference is {shown}"
+
+
+def _range(difference: float, interval: tuple[float, float] | None, words: str = "95% interval") -> str:
     """Return the interval of a difference that is shown without its sign."""
     if interval is None:
         return ""
     low, high = interval if difference >= 0 else (-interval[1], -interval[0])
-    return f" (95% interval {short(low)} to {short(high)})"
+    ends = (open_end(value, other) or short(value) for value, other in ((low, high), (high, low)))
+    return f" ({words} {' to '.join(ends)})"
+
+
+def open_end(value: float, other: float) -> str:
+    """Return what to say of an end at 0 that does not belong to the interval; "" of any other end."""
+    if 0 < abs(value) < NEXT_TO_ZERO * abs(other):
+        return "just above 0" if value > 0 else "just below 0"
+    return ""
+
+
+def _interval_words(pair: PairResult, comparison: Comparison) -> str:
+    """Return what the interval that agrees with a pair's verdict is called."""
+    sides = 2 if pair.verdict is Verdict.EQUIVALENT else 1
+    own, whole = percent(pair.ci_adjusted_level or 0.0), percent(1 - sides * comparison.alpha)
+    return {
+        Hold.ALONE: f"{own} interval" + (" of this pair alone" if comparison.family_size > 1 else ""),
+        Hold.TOGETHER: f"simultaneous {whole} interval",
+        Hold.STEP: f"{own} interval at the level of its step",
+        Hold.DECLARED: f"{whole} interval after {comparison.adjust}",
+    }[pair.ci_holds]
 
 
 def _sureness(pair: PairResult, comparison: Comparison) -> str:
@@ -156,7 +187,38 @@ def _basis(comparison: Comparison) -> str:
         if comparison.family_size > 1
         else ""
     )
-    return comparison.unit_reason + tests
+    return comparison.unit_reason + tests + _equivalence_family(comparison)
+
+
+def _equivalence_family(comparison: Comparison) -> str:
+    if not any(pair.equivalence for pair in comparison.pairs):
+        return ""
+    return (
+        " Equivalence is tested in a family of its own: claims of a difference together keep the error rate of "
+        f"{comparison.alpha:.3g}, and so do claims of equivalence."
+    )
+
+
+def interval_note(comparison: Comparison) -> str:
+    """Return for what the intervals in a table of pairs hold; "" where there are none."""
+    pairs = [pair for pair in comparison.pairs if pair.ci_adjusted is not None]
+    differences = [pair for pair in pairs if pair.verdict is not Verdict.EQUIVALENT]
+    whole, parts = percent(1 - comparison.alpha), []
+    for holds, pair in {pair.ci_holds: pair for pair in differences}.items():
+        own = percent(pair.ci_adjusted_level or 0.0)
+        parts.append(
+            {
+                Hold.ALONE: f"intervals of {own}" + (", each of its pair alone" if comparison.family_size > 1 else ""),
+                Hold.TOGETHER: f"intervals that hold together at {whole} (each has {own})",
+                Hold.STEP: f"intervals of pairs that a later step of {METHODS[comparison.adjust]} decided at its level",
+                Hold.DECLARED: f"intervals of {own}: of those that exclude 0 at most {percent(comparison.alpha)} miss",
+            }[holds]
+        )
+    if len(differences) < len(pairs):
+        parts.append("those of equivalent pairs belong to the two one-sided tests")
+    if any(pair.hodges_lehmann is not None for pair in differences):
+        parts.append("differences of signed ranks are Hodges and Lehmann's")
+    return "; ".join(sorted(parts, key=len, reverse=True))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -167,6 +229,11 @@ def listed(names: Sequence[str]) -> str:
 def short(value: float | None) -> str:
     """Return a number with four significant digits."""
     return "unknown" if value is None else f"{value:.4g}"
+
+
+def percent(share: float) -> str:
+    """Return `95%`, `99.17%`."""
+    return f"{100 * share:.4g}%"
 
 
 def p_text(p: float | None) -> str:

@@ -13,7 +13,8 @@ from hpsearch.compare.statistics.arrays import Array, Tested, as_array, size_of,
 from hpsearch.compare.statistics.datasets import signed_rank_rope
 from hpsearch.compare.statistics.effects import hedges_g
 from hpsearch.compare.statistics.equivalence import equivalence_p
-from hpsearch.compare.statistics.intervals import interval_of, mean_interval
+from hpsearch.compare.statistics.intervals import LEVEL
+from hpsearch.compare.statistics.inversion import ByFiveByTwo, BySignedRanks, by_student
 from hpsearch.compare.units import Paired
 
 
@@ -26,7 +27,8 @@ def decide_paired_seeds(base: PairResult, question: Question) -> PairResult:
         AlsoTest("wilcoxon", wilcoxon.p, wilcoxon.statistic),
         AlsoTest("sign flip", paired.sign_flip(exact, seed=question.seed)),
     )
-    return _with_test(_about_differences(base, differences, question), "paired t", tested, also, question, tested)
+    base = _by_t(_about_differences(base, differences), tested, "t")
+    return _with_test(base, "paired t", tested, also, question, tested)
 
 
 def decide_datasets(base: PairResult, question: Question) -> PairResult:
@@ -34,8 +36,18 @@ def decide_datasets(base: PairResult, question: Question) -> PairResult:
     differences, exact = _differences(base)
     rope = question.margin or 0.0
     worse, within, better = signed_rank_rope(question.sign * exact, rope=rope, seed=question.seed)
-    base = _about_differences(base, differences, question)
-    base = replace(base, rope=Rope("signed rank", rope, worse, within, better))
+    base = _about_differences(base, differences)
+    base = replace(
+        base,
+        rope=Rope("signed rank", rope, worse, within, better),
+        direction=paired.rank_balance(exact),
+        hodges_lehmann=paired.hodges_lehmann(differences),
+        inversion=BySignedRanks(base.differences, _scale(base)),
+        ci_method="signed ranks",
+    )
+    if question.margin is not None:
+        note = "equivalence is tested by the paired t of the mean difference, beside the signed ranks"
+        base = replace(base, notes=(*base.notes, note))
     also = (AlsoTest("sign flip", paired.sign_flip(exact, seed=question.seed)),)
     return _with_test(base, "wilcoxon", paired.wilcoxon(exact), also, question, paired.paired_t(differences))
 
@@ -52,16 +64,14 @@ def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: Qu
     found = folds.correlated_rope(question.sign * differences, test_to_train=ratio, rope=rope)
     value = paired.d_z(differences)
     base = replace(
-        base,
-        ci95=interval_of(corrected, float(np.mean(differences))),
-        ci_method="corrected t",
+        _by_t(base, corrected, "corrected t"),
         effect=Effect("d_z", value.value),
         rope=Rope("correlated t", rope, *found),
         checks=_normality(exact, "the differences are normal"),
         notes=(*base.notes, why, "the interval of d_z is left out: overlapping folds give it none that holds"),
     )
     square = _five_by_two(pairing, differences)
-    if square is None or not np.any(np.ptp(square, axis=1) > 0):
+    if square is None or not np.any(np.ptp(exact.reshape(5, 2), axis=1) > 0):
         return _with_test(base, "corrected resampled t", corrected, (), question, corrected)
     base = _by_f(base, square, question)
     t = folds.five_by_two_t(square)
@@ -74,9 +84,9 @@ def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: Qu
 
 def _by_f(base: PairResult, square: Array, question: Question) -> PairResult:
     """Enter the interval of Alpaydin's F, and say what still rests on the corrected t."""
-    interval = folds.five_by_two_interval(square)
+    inversion = ByFiveByTwo(tuple(square.ravel().tolist()))
     said = "the interval holds the differences that the 5x2cv F does not reject"
-    if interval is None:
+    if inversion.at(LEVEL) is None:
         said = (
             "no interval: the differences vary more from repeat to repeat than within, so that the 5x2cv F rejects "
             "every single difference; a small p says here that they are not all 0, more than that one side is ahead"
@@ -84,23 +94,21 @@ def _by_f(base: PairResult, square: Array, question: Question) -> PairResult:
     notes = [said]
     if question.margin is not None:
         notes.append("equivalence is tested by the corrected resampled t, as the F knows no direction")
-    return replace(base, ci95=interval, ci_method="5x2cv F", notes=(*base.notes, *notes))
+    return replace(base, inversion=inversion, ci_method="5x2cv F", notes=(*base.notes, *notes))
 
 
 def decide_unpaired(base: PairResult, question: Question) -> PairResult:
     """Welch's t, with Mann and Whitney's U beside it."""
     a, b = as_array(base.a_values), as_array(base.b_values)
     tested = unpaired.welch(a, b)
-    scale = size_of(a, b)
+    scale = _scale(base)
     exact_a, exact_b = snapped(a, scale=scale), snapped(b, scale=scale)
     ranks = unpaired.mann_whitney(exact_a, exact_b)
     g = hedges_g(a, b)
     levene = assumptions.equal_variances_p(a, b)
     says = "the variances are equal (Welch's t does not need it)"
     base = replace(
-        base,
-        ci95=interval_of(tested, float(np.mean(a) - np.mean(b))),
-        ci_method="welch t",
+        _by_t(base, tested, "welch t"),
         effect=Effect("hedges_g", g.value, g.ci95),
         smallest_possible_p=unpaired.smallest_rank_p(len(a), len(b)),
         checks=(
@@ -115,16 +123,22 @@ def decide_unpaired(base: PairResult, question: Question) -> PairResult:
 def _differences(base: PairResult) -> tuple[Array, Array]:
     """Return the differences, and the same without rounding noise, in which ties and zeros are seen."""
     differences = as_array(base.differences)
-    return differences, snapped(differences, scale=size_of(as_array(base.a_values), as_array(base.b_values)))
+    return differences, snapped(differences, scale=_scale(base))
 
 
-def _about_differences(base: PairResult, differences: Array, question: Question) -> PairResult:
-    interval, how = mean_interval(differences, seed=question.seed)
+def _scale(base: PairResult) -> float:
+    return size_of(as_array(base.a_values), as_array(base.b_values))
+
+
+def _by_t(base: PairResult, tested: Tested, name: str) -> PairResult:
+    """Enter the intervals of a t test of the mean difference."""
+    return replace(base, inversion=by_student(tested, base.mean_difference or 0.0), ci_method=name)
+
+
+def _about_differences(base: PairResult, differences: Array) -> PairResult:
     effect = paired.d_z(differences)
     return replace(
         base,
-        ci95=interval,
-        ci_method=how,
         effect=Effect("d_z", effect.value, effect.ci95),
         smallest_possible_p=paired.smallest_sign_p(len(differences)),
         checks=_normality(differences, "the differences are normal"),
@@ -135,17 +149,22 @@ def _with_test(
     base: PairResult, name: str, tested: Tested, also: tuple[AlsoTest, ...], question: Question, t: Tested
 ) -> PairResult:
     """Enter the deciding test and, if there is a margin, the equivalence by the t test `t` of the same design."""
+    student = by_student(t, base.mean_difference or 0.0)
     equivalence = None
-    if (
-        question.margin is not None
-        and t.error is not None
-        and isinstance(t.df, float)
-        and base.mean_difference is not None
-    ):
-        p = equivalence_p(base.mean_difference, t.error, t.df, margin=question.margin)
+    if question.margin is not None:
+        p = equivalence_p(student.estimate, student.error, student.df, margin=question.margin)
         equivalence = Equivalence(question.margin, p, equivalent=None)
     return replace(
-        base, test=name, statistic=tested.statistic, df=tested.df, p=tested.p, also=also, equivalence=equivalence
+        base,
+        test=name,
+        statistic=tested.statistic,
+        df=tested.df,
+        p=tested.p,
+        ci95=None if base.inversion is None else base.inversion.at(LEVEL),
+        also=also,
+        equivalence=equivalence,
+        student=student,
+        direction=base.mean_difference if base.direction is None else base.direction,
     )
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-Interval = tuple[float, float]
+from hpsearch.compare.statistics.adjustment import Hold
+from hpsearch.compare.statistics.inversion import ByStudent, Interval, Inversion
 
 
 class Verdict(StrEnum):
@@ -86,9 +87,16 @@ class Rope:
 class PairResult:
     """Experiment a against experiment b.
 
-    Beyond: the `units`, a's and b's values and (paired) their differences in the same order; how `ci95` was made;
-    the assumption `checks`; the Bayesian `rope`; the almost stochastic order's `aso` (violation ratio of "a is better";
-    below 0.2 a dominates); `power` of this design to see the observed difference.
+    `ci95` is that of the deciding test for this pair alone. `ci_adjusted` agrees with the verdict: it excludes 0 just
+    if a is better or worse after the adjustment, and of equivalent ones lies within the margin; `ci_adjusted_level` is
+    its own confidence. `hodges_lehmann` is the difference that intervals of signed ranks are of; others are of the
+    mean.
+
+    Beyond: the `units`, a's and b's values and (paired) their differences in the same order; how `ci95` was made, and
+    at any other level (`inversion`; `student` for the t test of equivalence); for what `ci_adjusted` holds
+    (`ci_holds`); the `direction` that the deciding test sees, by its sign; the assumption `checks`; the Bayesian
+    `rope`; the almost stochastic order's `aso` (violation ratio of "a is better"; below 0.2 a dominates); `power` of
+    this design to see the observed difference.
     """
 
     a: str
@@ -97,6 +105,9 @@ class PairResult:
     n: int
     mean_difference: float | None = None
     ci95: Interval | None = None
+    ci_adjusted: Interval | None = None
+    ci_adjusted_level: float | None = None
+    hodges_lehmann: float | None = None
     test: str | None = None
     sided: int = 2
     statistic: float | None = None
@@ -117,10 +128,21 @@ class PairResult:
     b_values: tuple[float, ...] = ()
     differences: tuple[float, ...] = ()
     ci_method: str | None = None
+    ci_holds: Hold = Hold.ALONE
+    inversion: Inversion | None = None
+    student: ByStudent | None = None
+    direction: float | None = None
     checks: tuple[Check, ...] = ()
     rope: Rope | None = None
     aso: float | None = None
     power: float | None = None
+
+    @property
+    def shown_difference(self) -> float | None:
+        """What `ci_adjusted` is an interval of: the mean difference, or that of the signed ranks where they decide."""
+        if self.hodges_lehmann is None or self.verdict is Verdict.EQUIVALENT:
+            return self.mean_difference
+        return self.hodges_lehmann
 
     @property
     def identical(self) -> bool:
@@ -129,7 +151,8 @@ class PairResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of compare.json."""
-        names = "a b paired n mean_difference ci95 test sided statistic df p p_adjusted smallest_possible_p"
+        names = "a b paired n mean_difference ci95 ci_adjusted ci_adjusted_level hodges_lehmann test sided statistic df"
+        names += " p p_adjusted smallest_possible_p"
         return {name: getattr(self, name) for name in names.split()} | {
             "effect": None if self.effect is None else self.effect.to_json(),
             "cliffs_delta": self.cliffs_delta,

@@ -12,7 +12,7 @@ from hpsearch.compare.comparison import Unit
 from hpsearch.compare.designs import decide_datasets, decide_folds, decide_paired_seeds, decide_unpaired
 from hpsearch.compare.pair_result import PairResult
 from hpsearch.compare.question import Question
-from hpsearch.compare.statistics.arrays import Array, as_array, is_constant, size_of
+from hpsearch.compare.statistics.arrays import Array, as_array, is_constant, size_of, snapped
 from hpsearch.compare.statistics.effects import cliffs_delta, paired_superiority
 from hpsearch.compare.statistics.stochastic_order import almost_stochastic_order
 from hpsearch.compare.units import Paired, label, mean, pair_up
@@ -59,6 +59,7 @@ def _is_paired(paired: Paired, unit: Unit) -> bool:
 def _paired(a: Arm, b: Arm, paired: Paired, question: Question) -> PairResult:
     left, right = as_array(paired.a), as_array(paired.b)
     differences = left - right
+    differences[snapped(differences, scale=size_of(left, right)) == 0] = 0.0  # what rounding left of equal values
     notes = [_left_out(name, only) for name, only in ((a.name, paired.only_a), (b.name, paired.only_b)) if only]
     base = PairResult(
         a=a.name,
@@ -102,7 +103,8 @@ def _unpaired(a: Arm, b: Arm, paired: Paired, question: Question) -> PairResult:
         a_values=tuple(left.tolist()),
         b_values=tuple(right.tolist()),
     )
-    base = _described(base, left, right, question, superiority=(1 + question.sign * cliffs_delta(left, right)) / 2)
+    superiority = (1 + question.sign * _cliffs_delta(left, right)) / 2
+    base = _described(base, left, right, question, superiority=superiority)
     shared = len(paired.labels)
     notes = [f"not paired: {shared} of the seeds are shared" if shared else "not paired: no seed is shared"]
     notes.append(f"{len(left)} runs of {a.name} against {len(right)} of {b.name}")
@@ -126,11 +128,16 @@ def _described(base: PairResult, left: Array, right: Array, question: Question, 
         aso = almost_stochastic_order(sign * left, sign * right, level=1 - question.alpha, seed=question.seed)
     return replace(
         base,
-        mean_difference=float((left - right).mean()) if base.paired else float(left.mean() - right.mean()),
-        cliffs_delta=cliffs_delta(left, right),
+        mean_difference=float(as_array(base.differences).mean()) if base.paired else float(left.mean() - right.mean()),
+        cliffs_delta=_cliffs_delta(left, right),
         p_superiority=superiority,
         aso=aso,
     )
+
+
+def _cliffs_delta(left: Array, right: Array) -> float:
+    scale = size_of(left, right)
+    return cliffs_delta(snapped(left, scale=scale), snapped(right, scale=scale))
 
 
 def _identical(a: Arm, b: Arm, n: int) -> str:

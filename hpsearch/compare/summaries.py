@@ -8,7 +8,8 @@ from hpsearch.compare.designs import size_ratio
 from hpsearch.compare.statistics.arrays import as_array, is_constant, size_of
 from hpsearch.compare.statistics.datasets import interquartile_mean
 from hpsearch.compare.statistics.folds import corrected_t
-from hpsearch.compare.statistics.intervals import interval_of, mean_interval
+from hpsearch.compare.statistics.intervals import LEVEL, mean_interval
+from hpsearch.compare.statistics.inversion import by_student
 from hpsearch.compare.units import label, mean
 
 
@@ -57,4 +58,4 @@ def _interval(arm: Arm, values: "np.ndarray", unit: Unit, seed: int) -> tuple[tu
     if known is None:
         return None, None
     tested = corrected_t(values, test_to_train=known[0])  # folds overlap: the plain interval is too short
-    return interval_of(tested, float(np.mean(values))), "t"
+    return by_student(tested, float(np.mean(values))).at(LEVEL), "t"

@@ -7,13 +7,19 @@ from dataclasses import replace
 from hpsearch.compare.comparison import Unit
 from hpsearch.compare.pair_result import PairResult, Verdict
 from hpsearch.compare.question import Question
-from hpsearch.compare.statistics.adjustment import adjusted
-from hpsearch.compare.statistics.power import paired_power, pairs_needed, runs_needed, unpaired_power
+from hpsearch.compare.statistics.adjustment import Hold, adjusted, interval_rates, strictest_level
+from hpsearch.compare.statistics.intervals import LEVEL
+from hpsearch.compare.statistics.power import (
+    data_sets_needed,
+    paired_power,
+    pairs_needed,
+    runs_needed,
+    signed_rank_power,
+    unpaired_power,
+)
 
 POWER = 0.8
 """The chance to see a difference that is really there, for which seeds are counted."""
-WILCOXON_EFFICIENCY = 3 / math.pi
-"""Of the signed ranks against the t test, for normal differences (Lehmann 1975)."""
 
 
 def family_size(pairs: Sequence[PairResult]) -> int:
@@ -22,23 +28,50 @@ def family_size(pairs: Sequence[PairResult]) -> int:
 
 
 def judge(pairs: Sequence[PairResult], question: Question) -> tuple[PairResult, ...]:
-    """Return the pairs with adjusted p, equivalence, verdict and, where evidence lacks, the seeds needed."""
+    """Return the pairs with adjusted p, equivalence, verdict, its interval and, where evidence lacks, the seeds needed.
+
+    Differences and equivalences are two families, each adjusted to alpha.
+    """
     tested = [pair for pair in pairs if pair.p is not None]
-    p_values = adjusted([pair.p for pair in tested if pair.p is not None], method=question.adjust)
+    differences = iter(_family([pair.p for pair in tested if pair.p is not None], question))
     margins = [pair.equivalence for pair in tested if pair.equivalence is not None]
-    equivalences = adjusted([each.p for each in margins if each.p is not None], method=question.adjust)
-    by_p, by_margin = iter(p_values), iter(equivalences)
+    equivalences = iter(_family([each.p for each in margins if each.p is not None], question))
     judged = []
     for pair in pairs:
         if pair.p is None:
             verdict = Verdict.NOT_ENOUGH_EVIDENCE if pair.identical else Verdict.NOT_TESTABLE
             judged.append(replace(pair, verdict=verdict))
             continue
+        p, rate = next(differences)
         if pair.equivalence is not None:
-            within = next(by_margin) <= question.alpha
+            larger, larger_rate = next(equivalences)
+            within = larger <= question.alpha
             pair = replace(pair, equivalence=replace(pair.equivalence, equivalent=within))  # noqa: PLW2901 -- filled in
-        judged.append(_judged(replace(pair, p_adjusted=next(by_p)), question, len(tested)))
+            rate = larger_rate if within else rate
+        judged.append(_with_interval(_judged(replace(pair, p_adjusted=p), question, len(tested)), *rate))
     return tuple(judged)
+
+
+def _family(p_values: Sequence[float], question: Question) -> list[tuple[float, tuple[float, Hold]]]:
+    """Return each test's adjusted p, with the error rate of its interval and for what that holds."""
+    rates = interval_rates(p_values, method=question.adjust, alpha=question.alpha)
+    return list(zip(adjusted(p_values, method=question.adjust), rates, strict=True))
+
+
+def _with_interval(pair: PairResult, rate: float, holds: Hold) -> PairResult:
+    """Add the interval that agrees with the verdict; that of two one-sided tests misses at their rate on each side."""
+    if pair.verdict is Verdict.EQUIVALENT and pair.student is not None:
+        level = 1 - 2 * rate
+        return replace(pair, ci_adjusted=pair.student.at(level), ci_adjusted_level=level, ci_holds=holds)
+    if pair.inversion is None:
+        return pair
+    level, notes = 1 - rate, pair.notes
+    interval = pair.ci95 if level == LEVEL else pair.inversion.at(level)
+    if interval is None and pair.test == "wilcoxon":
+        few = pair.smallest_possible_p is not None and pair.smallest_possible_p > rate
+        why = f"signed ranks of {pair.n} data sets reject" + (" no difference" if few else " every single difference")
+        notes = (*notes, f"no {100 * level:.4g}% interval: {why}")
+    return replace(pair, ci_adjusted=interval, ci_adjusted_level=level, ci_holds=holds, notes=notes)
 
 
 def _judged(pair: PairResult, question: Question, family: int) -> PairResult:
@@ -52,24 +85,11 @@ def _judged(pair: PairResult, question: Question, family: int) -> PairResult:
     smallest = pair.smallest_possible_p
     if smallest is not None and smallest > level:
         notes.append(_too_few(pair, smallest, level))
-    if not significant or not pair.mean_difference:
+    if not significant or not pair.direction:
         pair = replace(pair, verdict=Verdict.NOT_ENOUGH_EVIDENCE, notes=tuple(notes))
         return _with_seeds(pair, question, level)
-    sign = pair.mean_difference if pair.test != "wilcoxon" else _rank_balance(pair)
-    verdict = Verdict.BETTER if sign * question.sign > 0 else Verdict.WORSE
+    verdict = Verdict.BETTER if pair.direction * question.sign > 0 else Verdict.WORSE
     return replace(pair, verdict=verdict, notes=tuple(notes))
-
-
-def strictest_level(alpha: float, adjust: str, family: int) -> float:
-    """Return the level that a raw p must reach when all other tests of the family show nothing."""
-    return alpha / family if adjust in ("holm", "hommel") else alpha
-
-
-def _rank_balance(pair: PairResult) -> float:
-    """Return a number with the sign of the signed ranks' sum: it is what Wilcoxon's test speaks of."""
-    order = sorted(pair.differences, key=abs)
-    balance = sum(math.copysign(rank, difference) for rank, difference in enumerate(order, 1) if difference)
-    return balance or pair.mean_difference or 0.0
 
 
 def _too_few(pair: PairResult, smallest: float, level: float) -> str:
@@ -90,15 +110,15 @@ def _with_seeds(pair: PairResult, question: Question, level: float) -> PairResul
         return replace(pair, notes=(*pair.notes, note))
     if effect is None or not math.isfinite(effect) or effect == 0:
         return replace(pair, notes=(*pair.notes, "no difference was observed: no number of runs would show it"))
-    if pair.paired:
+    if pair.test == "wilcoxon":
+        needed = data_sets_needed(effect, alpha=level, power=POWER)
+        power = signed_rank_power(effect, pair.n, alpha=level)
+    elif pair.paired:
         needed = pairs_needed(effect, alpha=level, power=POWER)
         power = paired_power(effect, pair.n, alpha=level)
     else:
         needed = runs_needed(effect, alpha=level, power=POWER)
         power = unpaired_power(effect, *_sizes(pair), alpha=level)
-    if needed is not None and pair.test == "wilcoxon":
-        fewest = 1 - math.log2(level)  # below, not even equal signs throughout would do
-        needed = math.ceil(max(needed / WILCOXON_EFFICIENCY, fewest))
     if needed is None:
         note = "the observed difference is so small that more than 100,000 runs would be needed to show it"
     else:

@@ -32,7 +32,8 @@ class StudyReplicates(Replicates):
 class Decide(Settings):
     """The rule that was fixed before any value was seen.
 
-    `margin`: the smallest difference that matters, in the metric's unit. `alpha`: the error rate of all tests together.
+    `margin`: the smallest difference that matters, in the metric's unit. `alpha`: the error rate of all tests of a
+    difference together, and that of all tests of equivalence.
     """
 
     margin: Annotated[float, Field(gt=0)] | None = None

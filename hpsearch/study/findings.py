@@ -150,6 +150,7 @@ def plan_lines(study: Study, wanted: Confirm) -> list[tuple[str, str]]:
         ("decided by", f"{study.metric}, {study.goal}"),
         ("smallest difference that matters", margin),
         ("error rate of all tests together", f"{decide.alpha:g}, adjusted by {decide.adjust}{_division(study)}"),
+        *([("two kinds of claims", TWO_KINDS)] if decide.margin is not None else []),
         ("search of each arm", f"{settings.budget.trials} trials{time}"),
         ("replicates", in_words(wanted)),
         ("test of each pair", f"{test_of(wanted)}, two-sided"),
@@ -157,6 +158,12 @@ def plan_lines(study: Study, wanted: Confirm) -> list[tuple[str, str]]:
         *([("set in every arm", _written(study.common))] if study.common else []),
         ("seed", str(settings.seed)),
     ]
+
+
+TWO_KINDS = (
+    "differences and equivalences are families of tests of their own: wrong claims of a difference keep this error "
+    "rate together, and so do wrong claims of equivalence"
+)
 
 
 def _written(values: Mapping[str, Any]) -> str:

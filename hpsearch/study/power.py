@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 
+from hpsearch.compare.statistics.adjustment import strictest_level
 from hpsearch.compare.statistics.planning import smallest_effect, smallest_margin
 from hpsearch.compare.statistics.power import paired_power, pairs_needed
-from hpsearch.compare.verdicts import POWER, strictest_level
+from hpsearch.compare.verdicts import POWER
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Fold, Outcome
@@ -67,8 +68,10 @@ def _level_notes(study: Study, tests: int, level: float) -> list[str]:
         shared.append(f"{tests} tests by {decide.adjust}'s adjustment, which is milder after each that succeeds")
     if shared:
         notes.append(f"{level:.2g} = {' / '.join([f'{decide.alpha:g}', *shared])}")
-    if decide.adjust == "bh" and tests > 1:
-        notes.append("Benjamini and Hochberg's adjustment asks for a stricter level where other tests show nothing")
+    if decide.margin is not None:
+        notes.append(
+            f"differences and equivalences are two families of tests: each keeps the error rate of {decide.alpha:g}"
+        )
     return notes
 
 

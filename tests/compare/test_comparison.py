@@ -64,7 +64,8 @@ def test_the_keys_are_those_of_the_format() -> None:
     assert " ".join(experiment) == "name n mean sd median iqm min max ci95 ci_method runs_dropped"
     assert experiment["runs_dropped"] == [{"run": "run 3", "why": "failed"}]
     assert " ".join(pair) == (
-        "a b paired n mean_difference ci95 test sided statistic df p p_adjusted smallest_possible_p effect "
+        "a b paired n mean_difference ci95 ci_adjusted ci_adjusted_level hodges_lehmann test sided statistic df "
+        "p p_adjusted smallest_possible_p effect "
         "cliffs_delta p_superiority also equivalence verdict seeds_needed notes"
     )
     assert pair["effect"] == {"name": "d_z", "value": 1.6, "ci95": [0.2, 2.9]}

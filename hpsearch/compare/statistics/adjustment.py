@@ -1,6 +1,7 @@
-"""p values of a family of tests, adjusted for their number."""
+"""p values of a family of tests, adjusted for their number, and the intervals that agree with them."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 import numpy as np
 
@@ -16,3 +17,37 @@ def adjusted(p_values: Sequence[float], *, method: str) -> list[float]:
 
     found = multipletests(np.asarray(p_values), method=_STATSMODELS[method])[1]
     return [min(1.0, float(p)) for p in found]
+
+
+def strictest_level(alpha: float, adjust: str, tests: int) -> float:
+    """Return the level that a raw p must reach when all other tests of the family show nothing."""
+    return alpha if adjust == "none" else alpha / max(tests, 1)
+
+
+class Hold(StrEnum):
+    """For what the error rate of intervals holds."""
+
+    ALONE = "alone"
+    TOGETHER = "together"
+    STEP = "step"
+    DECLARED = "declared"
+
+
+def interval_rates(p_values: Sequence[float], *, method: str, alpha: float) -> list[tuple[float, Hold]]:
+    """Return the error rate at which each test's interval agrees with the adjusted decision, and for what it holds.
+
+    `alone`: alpha, of each test by itself. `together`: alpha / m for all of m tests (Bonferroni), so that all intervals
+    hold at once. `step`: Holm's and Hommel's methods reject some hypotheses that alpha / m would not; intervals that
+    are bounded, agree with all steps and hold together do not exist (Strassburger and Bretz 2008), so that such a test
+    has one at the level of its own step. `declared`: R alpha / m where `bh` rejects R of m hypotheses, so that in
+    expectation at most alpha of the R intervals miss (Benjamini and Yekutieli 2005).
+    """
+    tests = len(p_values)
+    if method == "none" or tests < 2:
+        return [(alpha, Hold.ALONE)] * tests
+    shown = list(zip(p_values, adjusted(p_values, method=method), strict=True))
+    if method == "bh":
+        declared = max(sum(p <= alpha for _, p in shown), 1)
+        return [(alpha * declared / tests, Hold.DECLARED)] * tests
+    each = alpha / tests
+    return [(alpha * raw / p, Hold.STEP) if each < raw and p <= alpha else (each, Hold.TOGETHER) for raw, p in shown]

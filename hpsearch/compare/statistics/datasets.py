@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
@@ -66,11 +67,13 @@ def signed_rank_rope(differences: Array, *, rope: float, seed: int) -> tuple[flo
     Weights of the differences and of one pseudo-difference 0 (strength 0.5) are drawn from a Dirichlet distribution;
     each draw goes to the side on which most means of two differences lie. baycomp's test, without its Python loop.
     """
-    padded = np.concatenate([[0.0], differences])
+    ordered, mirrored = np.sort(differences), np.sort(-differences)  # so that neither order nor sign changes the draws
+    if tuple(mirrored) > tuple(ordered):
+        better, within, worse = signed_rank_rope(mirrored, rope=rope, seed=seed)
+        return worse, within, better
+    padded = np.concatenate([[0.0], ordered])
     sums = np.add.outer(padded, padded)
-    strengths = np.ones(len(padded))
-    strengths[0] = 0.5
-    weights = np.random.RandomState(seed).dirichlet(strengths, SAMPLES)
+    weights = _dirichlet(len(padded), seed)
     above = _share(weights, sums, 2 * rope)
     below = _share(weights, -sums, 2 * rope)
     winners = np.argmax(np.stack([below, 1 - above - below, above]), axis=0)
@@ -81,9 +84,19 @@ def signed_rank_rope(differences: Array, *, rope: float, seed: int) -> tuple[flo
     return worse, within, better
 
 
+@lru_cache(maxsize=2)
+def _dirichlet(n: int, seed: int) -> Array:
+    """Return draws of the weights of n numbers, the first of strength 0.5; kept, as pairs are mostly of one length."""
+    strengths = np.ones(n)
+    strengths[0] = 0.5
+    weights: Array = np.random.RandomState(seed).dirichlet(strengths, SAMPLES)
+    weights.flags.writeable = False
+    return weights
+
+
 def _share(weights: Array, sums: Array, threshold: float) -> Array:
     beyond = (sums > threshold) + 0.5 * (sums == threshold)
-    share: Array = np.einsum("si,ij,sj->s", weights, beyond, weights, optimize=True)
+    share: Array = np.einsum("si,si->s", weights @ beyond, weights)
     return share
 
 

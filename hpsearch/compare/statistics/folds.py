@@ -32,15 +32,15 @@ def five_by_two_f(differences: Array) -> Tested:
     return Tested(statistic, (10.0, 5.0), float(stats.f.sf(statistic, 10, 5)))
 
 
-def five_by_two_interval(differences: Array) -> tuple[float, float] | None:
-    """Return the 95% interval of the mean difference by Alpaydin's F, of an array (5 repeats, 2 folds).
+def five_by_two_interval(differences: Array, *, level: float = LEVEL) -> tuple[float, float] | None:
+    """Return the interval of the mean difference by Alpaydin's F, of an array (5 repeats, 2 folds).
 
     It holds every difference d that the F of `differences - d` does not reject, so that it excludes 0 exactly if p is
-    below 0.05. With S the sum of squares about the mean and V that about the repeats' means, F(d) is
+    below 1 - `level`. With S the sum of squares about the mean and V that about the repeats' means, F(d) is
     (S + 10 (mean - d)^2) / (2 V). None where the F rejects every d: the repeats differ by more than their folds do.
     """
     mean = float(np.mean(differences))
-    limit = 2 * float(np.sum(_variances(differences))) * float(stats.f.isf(1 - LEVEL, 10, 5))
+    limit = 2 * float(np.sum(_variances(differences))) * float(stats.f.isf(1 - level, 10, 5))
     square = (limit - float(np.sum((differences - mean) ** 2))) / differences.size
     return (mean - square**0.5, mean + square**0.5) if square >= 0 else None
 

@@ -1,30 +1,23 @@
-"""95% intervals of a mean: Student's t for few values, the bias-corrected accelerated bootstrap from ten."""
+"""95% intervals of a mean: Student's t, and the bias-corrected accelerated bootstrap of a hundred values and more."""
 
 from functools import lru_cache
 
 import numpy as np
 from scipy import special
 
-from hpsearch.compare.statistics.arrays import Array, Tested
+from hpsearch.compare.statistics.arrays import Array
 
 LEVEL = 0.95
-FEWEST_FOR_BCA, MOST_FOR_BCA = 10, 500
-"""Below, BCa intervals are too short; above, they and t's have the same digits."""
+FEWEST_FOR_BCA, MOST_FOR_BCA = 100, 500
+"""Below, BCa intervals are too short: of ten normal values they hold 90%; above, they and t's have the same digits."""
 RESAMPLES, DRAWS = 9_999, 1_000_000
 """Resamples of a bootstrap, fewer of longer samples: at most so many draws, but never less than 2,000 resamples."""
 
 
-def t_interval(estimate: float, error: float, df: float) -> tuple[float, float]:
+def t_interval(estimate: float, error: float, df: float, *, level: float = LEVEL) -> tuple[float, float]:
     """Return the interval of an estimate with a standard error."""
-    half = float(special.stdtrit(df, 0.5 + LEVEL / 2)) * error
+    half = float(special.stdtrit(df, 0.5 + level / 2)) * error
     return estimate - half, estimate + half
-
-
-def interval_of(tested: Tested, estimate: float) -> tuple[float, float]:
-    """Return the interval that belongs to a t test."""
-    if tested.error is None or not isinstance(tested.df, float):
-        raise ValueError("only a t test with one number of degrees of freedom has an interval")
-    return t_interval(estimate, tested.error, tested.df)
 
 
 def mean_interval(values: Array, *, seed: int) -> tuple[tuple[float, float], str]:
@@ -37,7 +30,7 @@ def mean_interval(values: Array, *, seed: int) -> tuple[tuple[float, float], str
 
 def bca_interval(values: Array, *, seed: int) -> tuple[float, float]:
     """Return the BCa interval of the mean (Efron 1987): its ends are moved for bias and for skewness."""
-    n = len(values)
+    n, values = len(values), np.sort(values)  # the order of the values must not matter to what is drawn
     centre = float(np.mean(values))
     means = centre + _resampling_weights(n, max(2_000, min(RESAMPLES, DRAWS // n)), seed) @ (values - centre)
     below = (np.count_nonzero(means < centre) + np.count_nonzero(means == centre) / 2) / len(means)

@@ -1,12 +1,13 @@
 """Tests of paired values: functions of the differences a - b, one for each pair."""
 
+from bisect import bisect_left
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from scipy import stats
 
-from hpsearch.compare.statistics.arrays import Array, Tested, two_sided_p
+from hpsearch.compare.statistics.arrays import SAME, Array, Tested, two_sided_p
 from hpsearch.compare.statistics.effects import Standardised, noncentral_bounds
 
 MOST_EXACT = 15
@@ -31,8 +32,8 @@ def sign_flip(differences: Array, *, seed: int) -> float:
     Up to 15 pairs all patterns are counted; beyond, seeded random ones and the observed (Phipson and Smyth 2010):
     p is never 0.
     """
-    sizes = np.abs(differences)
-    observed = abs(float(np.sum(differences))) * (1 - 1e-12)
+    sizes = np.sort(np.abs(differences))  # so that random patterns do not depend on the pairs' order
+    observed = abs(float(np.sum(differences))) - 1e-12 * float(np.sum(sizes))
     if len(sizes) <= MOST_EXACT:
         return float(np.mean(np.abs(_all_sums(sizes)) >= observed))
     sums = _random_signs(len(sizes), seed) @ sizes
@@ -68,7 +69,7 @@ def wilcoxon(differences: Array) -> Tested:
     """
     ranks = stats.rankdata(np.abs(differences))
     signed = np.sign(differences) * ranks
-    total, balance = float(np.sum(ranks)), float(np.sum(signed))
+    total, balance = float(np.sum(ranks)), rank_balance(differences)
     statistic = (total - abs(balance)) / 2
     if len(ranks) <= MOST_EXACT:
         return Tested(statistic, None, sign_flip(signed, seed=0))
@@ -76,6 +77,60 @@ def wilcoxon(differences: Array) -> Tested:
     method: Literal["exact", "approx"] = "exact" if len(ranks) <= EXACT_WILCOXON and not tied else "approx"
     found = stats.wilcoxon(differences, zero_method="zsplit", method=method)
     return Tested(statistic, None, float(found.pvalue))
+
+
+def rank_balance(differences: Array) -> float:
+    """Return the sum of the signed ranks, ties with their average rank: its sign is the side that Wilcoxon's test sees.
+
+    It falls as a number is taken from all differences.
+    """
+    return float(np.sum(np.sign(differences) * stats.rankdata(np.abs(differences))))
+
+
+def hodges_lehmann(differences: Array) -> float:
+    """Return the median of the means of all two differences, the same twice included (Hodges and Lehmann 1963)."""
+    return float(np.median(_pairwise_means(differences)))
+
+
+def _pairwise_means(differences: Array) -> Array:
+    first, second = np.triu_indices(len(differences))
+    means: Array = (differences[first] + differences[second]) / 2
+    return means
+
+
+def signed_rank_interval(differences: Array, *, scale: float, level: float) -> tuple[float, float] | None:
+    """Return the interval of Hodges and Lehmann's difference: those d that `wilcoxon(differences - d)` does not reject.
+
+    The values were of size `scale`. p changes only at means of two differences, and between them it falls with the
+    distance of the signed ranks' sum from 0, so that the ends are found by halving; they are counted in whole steps of
+    rounding noise, for ties to be exact. Where ties let the test reject just 0 between differences that it does not
+    reject, the interval ends beside it. None where the test rejects no difference, as with five pairs, or all.
+    """
+    steps = np.round(differences / (SAME * scale))
+    doubled = (2 * _pairwise_means(steps)).astype(np.int64)
+    places, first = np.unique(doubled, return_index=True)
+    ends = _pairwise_means(differences)[first]
+
+    def side(place: float) -> int:
+        """Return 1 where a difference, in half steps, is rejected as too small, -1 as too large, else 0."""
+        rest = 2 * steps - place
+        return int(np.sign(rank_balance(rest))) if wilcoxon(rest).p <= 1 - level else 0
+
+    def between(index: int) -> int:
+        edges = places[max(index - 1, 0)] - (index == 0), places[min(index, len(places) - 1)] + (index == len(places))
+        return side(float(sum(edges)) / 2)
+
+    if between(0) == 0:
+        return None
+    gaps = range(len(places) + 1)
+    low = bisect_left(gaps, True, key=lambda index: between(index) <= 0) - 1
+    high = bisect_left(gaps, True, key=lambda index: between(index) < 0) - 1
+    bounds = [float(ends[low]), float(ends[high])]
+    if low == high and side(float(places[low])):
+        return None
+    if places[low] <= 0 <= places[high] and (zero := side(0.0)):
+        bounds[zero < 0] = zero * SAME * scale / 2
+    return bounds[0], bounds[1]
 
 
 def d_z(differences: Array) -> Standardised:

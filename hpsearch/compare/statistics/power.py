@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 from scipy import special, stats
 
 MOST_RUNS = 100_000
 """More than anybody would train: beyond, no number is given."""
 
 
-def paired_power(effect: float, n: int, *, alpha: float, test_to_train: float = 0.0) -> float:
+def paired_power(effect: float, n: float, *, alpha: float, test_to_train: float = 0.0) -> float:
     """Return the power of the two-sided paired t for a d_z of `effect` (noncentral t).
 
     With `test_to_train` it is that of the corrected resampled t of n folds, see `folds.corrected_t`.
@@ -41,6 +42,45 @@ def pairs_needed(effect: float, *, alpha: float, power: float) -> int | None:
 def runs_needed(effect: float, *, alpha: float, power: float) -> int | None:
     """Return the smallest number of runs of each of two unpaired methods with so much power; None beyond 100,000."""
     return _smallest(lambda n: unpaired_power(effect, n, n, alpha=alpha), power)
+
+
+WILCOXON_EFFICIENCY = 3 / math.pi
+"""Of the signed ranks against the t test, for normal differences (Lehmann 1975)."""
+MOST_COUNTED = 50
+"""Pairs beyond which the signed ranks reach any level closely enough."""
+
+
+def signed_rank_power(effect: float, n: int, *, alpha: float) -> float:
+    """Return the power of Wilcoxon's signed ranks for normal differences: that of a t of 3/pi as many pairs.
+
+    The t is at the largest level up to alpha that the ranks of n pairs can reach.
+    """
+    reached = _signed_rank_level(n, alpha)
+    pairs = n * WILCOXON_EFFICIENCY
+    return paired_power(effect, pairs, alpha=reached) if reached > 0 and pairs > 1 else 0.0
+
+
+def data_sets_needed(effect: float, *, alpha: float, power: float) -> int | None:
+    """Return the number of pairs from which on signed ranks have so much power; None beyond 100,000."""
+    pairs = pairs_needed(effect, alpha=alpha, power=power)
+    if pairs is None:
+        return None
+    needed = math.ceil(pairs / WILCOXON_EFFICIENCY)
+    while signed_rank_power(effect, needed, alpha=alpha) < power:
+        needed += 1
+    return needed
+
+
+def _signed_rank_level(n: int, alpha: float) -> float:
+    """Return the largest p up to alpha that n pairs without ties can give, 0 if even one sign throughout gives more."""
+    if n > MOST_COUNTED:
+        return alpha
+    ways = np.zeros(n * (n + 1) // 2 + 1)  # in which the negative ranks have each sum
+    ways[0] = 1
+    for rank in range(1, n + 1):
+        ways[rank:] += ways[:-rank].copy()
+    possible = np.cumsum(ways) * 2.0 ** (1 - n)
+    return float(max(possible[possible <= alpha], default=0.0))
 
 
 def _smallest(power_of: Callable[[int], float], wanted: float) -> int | None:

@@ -28,7 +28,7 @@ def almost_stochastic_order(a: Array, b: Array, *, level: float, seed: int) -> f
 
     Below 0.2 a is almost stochastically larger (Ulmer et al. 2022). The bound's error comes from a seeded bootstrap.
     """
-    generator = np.random.default_rng(seed)
+    generator, a, b = np.random.default_rng(seed), np.sort(a), np.sort(b)
     ratios = [violation_ratio(generator.choice(a, len(a)), generator.choice(b, len(b))) for _ in range(RESAMPLES)]
     bound = violation_ratio(a, b) + float(stats.norm.ppf(level)) * float(np.std(ratios, ddof=1))
     return min(max(bound, 0.0), 1.0)

@@ -55,8 +55,8 @@ def _of_scores(comparison: Comparison, palette: Palette) -> Iterator[Picture]:
         yield Picture(
             "differences",
             "Differences",
-            "A point is a unit that both have; the bar is the mean with its own 95% interval. The verdicts rest on the "
-            "tests, adjusted for all of them; within the grey margin a difference does not matter.",
+            "A point is a unit that both have; the bar is the difference of the table, with the interval that agrees "
+            "with the verdict; within the grey margin a difference does not matter.",
             lambda: drawings.draw_differences(differences),
             lambda: plots.plot_differences(differences),
         )

@@ -97,9 +97,14 @@ def svg_of(figure: Figure) -> str:
     return content[content.index("<svg") :]
 
 
+def _interval(interval: tuple[float, float]) -> str:
+    return f"{number(interval[0])} to {number(interval[1])}".replace("-", "−")
+
+
 def _facts(pair: PairResult) -> list[tuple[str, str]]:
     """Return what the table has no room for: the second tests, effects, checks, notes."""
-    facts = [(f"also {each.test}", f"p {p_value(each.p)}") for each in pair.also]
+    facts = [] if pair.ci95 is None else [("95% interval of this pair alone", _interval(pair.ci95))]
+    facts += [(f"also {each.test}", f"p {p_value(each.p)}") for each in pair.also]
     facts += [("smallest p that n could give", number(pair.smallest_possible_p))]
     facts += [("Cliff's delta", number(pair.cliffs_delta)), ("P(a better than b)", number(pair.p_superiority))]
     if pair.equivalence is not None:

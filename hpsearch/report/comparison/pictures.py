@@ -31,7 +31,10 @@ def prepare_scores(comparison: Comparison) -> Scores:
 
 
 class DifferenceLine(NamedTuple):
-    """One pair's differences by unit, a minus b; without pairs of units there are only mean and interval."""
+    """One pair's differences by unit, a minus b; without pairs of units there are only their mean and its interval.
+
+    Over data sets `mean` is Hodges and Lehmann's difference, to which the interval of signed ranks belongs.
+    """
 
     a: str
     b: str
@@ -57,9 +60,9 @@ class Differences(NamedTuple):
 def prepare_differences(comparison: Comparison) -> Differences:
     """Take every pair that has a mean difference."""
     lines = [
-        DifferenceLine(pair.a, pair.b, pair.units, pair.differences, pair.mean_difference, pair.ci95)
+        DifferenceLine(pair.a, pair.b, pair.units, pair.differences, pair.shown_difference, pair.ci_adjusted)
         for pair in comparison.pairs
-        if pair.mean_difference is not None
+        if pair.shown_difference is not None
     ]
     return Differences(comparison.metric, comparison.margin, tuple(lines))
 

@@ -71,7 +71,7 @@ def _mean(name: str, mean: float | None, interval: tuple[float, float] | None, i
     if interval is not None and mean is not None:
         bars = {"type": "data", "symmetric": False, "array": [interval[1] - mean], "arrayminus": [mean - interval[0]]}
         trace["error_x"] = {**bars, "color": ink, "thickness": 2, "width": 6}
-        trace["hovertemplate"] = f"mean %{{x}}, 95% interval {interval[0]:.4g} to {interval[1]:.4g}<extra></extra>"
+        trace["hovertemplate"] = f"mean %{{x}}, interval {interval[0]:.4g} to {interval[1]:.4g}<extra></extra>"
     return trace
 
 

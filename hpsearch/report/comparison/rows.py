@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 from hpsearch.compare.comparison import Comparison, ExperimentSummary
-from hpsearch.compare.conclusion import METHODS
+from hpsearch.compare.conclusion import METHODS, interval_note, open_end, percent
 from hpsearch.compare.pair_result import PairResult, Verdict
+from hpsearch.compare.statistics.adjustment import Hold
 from hpsearch.records import Goal
 from hpsearch.report.wording import UNKNOWN, number
 
 SCORE_TITLES = ("experiment", "n", "mean ± sd", "95% interval", "median", "IQM", "range")
-PAIR_TITLES = ("a", "b", "verdict", "a − b", "95% interval", "p", "adjusted p", "effect", "test")
+PAIR_TITLES = ("a", "b", "verdict", "a − b", "interval", "p", "adjusted p", "effect", "test")
 _SYMBOLS = {"d_z": "d_z", "hedges_g": "g"}
 
 
@@ -72,15 +73,23 @@ def pair_rows(comparison: Comparison) -> list[PairRow]:
 
 
 def _pair_cells(pair: PairResult) -> tuple[str, ...]:
-    low, high = pair.ci95 or (None, None)
-    digits = decimals(None if low is None or high is None else (high - low) / 4, pair.mean_difference)
-    difference = UNKNOWN if pair.mean_difference is None else f"{pair.mean_difference:+.{digits}f}".replace("-", "−")
+    low, high = pair.ci_adjusted or (None, None)
+    shown = pair.shown_difference
+    digits = decimals(None if low is None or high is None else (high - low) / 4, shown)
+    difference = UNKNOWN if shown is None else f"{shown:+.{digits}f}".replace("-", "−")
     none = f"none: identical values, n = {pair.n}" if pair.identical else UNKNOWN
     test = none if pair.test is None else f"{pair.test}{_freedom(pair)}, n = {pair.n}"
     return (
-        *(pair.a, pair.b, _verdict(pair), difference, _range(pair.ci95, digits)),
+        *(pair.a, pair.b, _verdict(pair), difference, _interval(pair, digits)),
         *(p_value(pair.p), p_value(pair.p_adjusted), _effect(pair), test),
     )
+
+
+def _interval(pair: PairResult, digits: int) -> str:
+    """Return the interval that agrees with the verdict, with its own level where that is not the table's."""
+    said = _range(pair.ci_adjusted, digits)
+    own = pair.verdict is Verdict.EQUIVALENT or pair.ci_holds is Hold.STEP
+    return f"{said} ({percent(pair.ci_adjusted_level)})" if own and pair.ci_adjusted_level else said
 
 
 def _freedom(pair: PairResult) -> str:
@@ -132,7 +141,8 @@ def fixed(value: float, digits: int) -> str:
 def _range(interval: tuple[float, float] | None, digits: int) -> str:
     if interval is None:
         return UNKNOWN
-    return f"{fixed(interval[0], digits)} to {fixed(interval[1], digits)}"
+    ends = (open_end(*each) or fixed(each[0], digits) for each in (interval, interval[::-1]))
+    return " to ".join(ends)
 
 
 def dropped_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
@@ -149,6 +159,10 @@ def caption(comparison: Comparison) -> str:
         parts.append(f"two-sided {' and '.join(tests)}, level {comparison.alpha:g}")
         adjusted = f"{comparison.family_size} tests, adjusted by {METHODS[comparison.adjust]}"
         parts.append(adjusted if comparison.family_size > 1 else "a single test, with nothing to adjust for")
+    if note := interval_note(comparison):
+        parts.append(note)
+    if comparison.family_size > 1 and any(pair.effect and pair.effect.ci95 for pair in comparison.pairs):
+        parts.append("effects with 95% intervals, each of its pair alone")
     return "; ".join(parts) + "."
 
 

@@ -71,7 +71,7 @@ def test_few_values_have_a_t_interval() -> None:
     (low, high), how = mean_interval(values, seed=0)
     other = stats.ttest_1samp(values, 0).confidence_interval()
     assert ((low, high), how) == (pytest.approx((other.low, other.high)), "t")
-    assert mean_interval(np.arange(10.0), seed=0)[1] == "bca"
+    assert [mean_interval(np.arange(float(n)), seed=0)[1] for n in (10, 99, 100, 501)] == ["t", "t", "bca", "t"]
     assert t_interval(1.0, 0.5, 1e9) == pytest.approx((1 - 0.98, 1 + 0.98), abs=1e-4)
 
 
