@@ -6,7 +6,6 @@ from typing import Any
 from hpsearch.errors import Problem
 from hpsearch.space.nodes import Node
 from hpsearch.space.range_syntax import show
-from hpsearch.space.ranges import canonical
 from hpsearch.space.space import Space
 
 
@@ -46,7 +45,7 @@ def read_entry(
     for path, why in told.items():
         child = entry.nearest([path])
         problems.append((child.key if path not in known else child.place).problem(f"{title}: {path} {why}"))
-    entered = {path: canonical(known[path].range, value) for path, value in kept.items()}
+    entered = space.canonical(kept)
     if not wrong:
         problems.extend(entry.key.problem(f"{title}: {why}") for why in space.check_params(entered, partial=True))
     return entered
