@@ -113,7 +113,7 @@ class FamilyObjective:
         if job.baselines:
             if not team.leads:
                 return Ended(Outcome.COMPLETE)
-            return Ended(Outcome.COMPLETE, scores=self._baseline_scores(configs[0], splits), sizes=_sizes(splits))
+            return Ended(Outcome.COMPLETE, sizes=_sizes(splits), baselines=self._baselines(configs[0], splits))
         ends = [change["step"] for change in job.changes]
         number = team.led(lambda: bisect_right(ends, reached_step(self._folder / job.run) if ends else 0))
         task = self._family.task(configs[number], splits)
@@ -204,14 +204,16 @@ class FamilyObjective:
         )
         return {f"test/{name}": value for name, value in scores.items()}
 
-    def _baseline_scores(self, config: Any, splits: Splits) -> dict[str, float]:
-        """Return every method's scores as `method:split/metric`."""
-        return {
-            f"{method}:{split}/{name}": float(value)
-            for split in ("val", "test")
-            for method, scores in self._family.baselines(config, splits, split).items()
-            for name, value in scores.items()
-        }
+    def _baselines(self, config: Any, splits: Splits) -> dict[str, dict[str, float]]:
+        """Return the scores of every method as `split/metric`."""
+        found: dict[str, dict[str, float]] = {}
+        for split in ("val", "test"):
+            for method, scores in self._family.baselines(config, splits, split).items():
+                if not str(method).strip():
+                    raise ValueError("a method that the family's baselines scored has no name")
+                own = found.setdefault(str(method), {})
+                own |= {f"{split}/{name}": float(value) for name, value in scores.items()}
+        return found
 
 
 def _sizes(splits: Splits) -> dict[str, int]:

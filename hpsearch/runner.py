@@ -131,7 +131,7 @@ def train(
     """
     folder, alone = Path(folder), only(space, params)
     trials = read_experiment(folder).trials if is_experiment(folder) else ()
-    if trials and [trial.params for trial in trials] != [dict(params)]:
+    if trials and [alone.canonical(trial.params) for trial in trials] != [*alone.start]:
         raise ExperimentError(f"{folder} holds the training of another configuration; choose another --name")
     with _explaining_full_disks(), _session(alone, folder, options, changes=True) as (session, outcome):
         if origin is not None and not (folder / ORIGIN).exists():  # the search may have gone on since

@@ -1,5 +1,6 @@
 """One session of an experiment: earlier sessions are taken up, the search goes on, winners are confirmed."""
 
+import math
 import random
 import time
 import uuid
@@ -11,6 +12,7 @@ from typing import Any
 from hpsearch.confirmation import jobs_of
 from hpsearch.engines import Job
 from hpsearch.engines.coordinator import Why
+from hpsearch.engines.earlier import Earlier, sort_out, translated
 from hpsearch.engines.engine import Engine
 from hpsearch.engines.ledger import Observer, stored_job
 from hpsearch.engines.progress import progress_of
@@ -19,7 +21,6 @@ from hpsearch.experiment.files import copy_atomically, remove_leftovers, write_a
 from hpsearch.experiment.layout import (
     BEST,
     CHECKPOINT,
-    CONFIG,
     FORMAT_VERSION,
     LOCK,
     LOG,
@@ -29,7 +30,7 @@ from hpsearch.experiment.layout import (
     replicate_run,
     trial_run,
 )
-from hpsearch.experiment.log import Event, Log, read_log
+from hpsearch.experiment.log import Log, read_log
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_experiment, read_resolved
 from hpsearch.seeds import Seeds
@@ -56,7 +57,7 @@ def take_up(space: Space, folder: Path) -> list[str]:
         if alien := [line for line in changed if line.startswith(("family", "objective"))]:
             raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
         if changed:
-            _sorted_out(space, folder, list(read_log(folder / LOG)))  # refuses before anything is written
+            sort_out(space, folder, list(read_log(folder / LOG)))  # refuses before anything is written
             kept = len(list(folder.glob("resolved-*.json"))) + 1
             write_json(folder / f"resolved-{kept}.json", old)
     elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK}:
@@ -83,46 +84,15 @@ def take_up(space: Space, folder: Path) -> list[str]:
 
 def step_unit(space: Space) -> str:
     """Return what a step of the space's trainings counts: `epoch`, or `step` where `train.evaluate` is in steps."""
+    train = _any_training(space)
+    return "step" if train is not None and train.evaluate.steps is not None else "epoch"
+
+
+def _any_training(space: Space) -> TrainSettings | None:
+    """Return the settings of one of the trainings of a space; None when the shared loop does not train them."""
     params = space.sample_feasible(random.Random(0)) or {}  # noqa: S311 -- any configuration will do
     train = getattr(space.config(params), "train", None)
-    return "step" if isinstance(train, TrainSettings) and train.evaluate.steps is not None else "epoch"
-
-
-def _sorted_out(space: Space, folder: Path, events: Sequence[Event]) -> tuple[dict[str, int], dict[str, str]]:
-    """Return the trials that the space, as it is now, would train just as they were, and why the others do not fit.
-
-    Errors: ExperimentError when there are trials and none fits.
-    """
-    fitting: dict[str, int] = {}
-    misfits: dict[str, str] = {}
-    left_out = {event["run"] for event in events if event["event"] == "drop"}
-    asked = [event for event in events if event["event"] == "ask" and event["run"].startswith("trials/")]
-    for event in asked:
-        run = event["run"]
-        if run in left_out:
-            continue
-        reason = _misfit(space, folder, run, event["params"])
-        if reason is None:
-            fitting[run] = event["number"]
-        else:
-            misfits[run] = reason
-    if asked and not fitting:
-        raise ExperimentError(
-            f"no earlier trial in {folder} fits the changed space; start another experiment with --name"
-        )
-    return fitting, misfits
-
-
-def _misfit(space: Space, folder: Path, run: str, asked: Mapping[str, Any]) -> str | None:
-    if not (folder / run / CONFIG).is_file():
-        return f"its {CONFIG} is missing"
-    stretches = stored_job(folder, run).stretches
-    for params in (asked, *(params for params, _ in stretches)):
-        wrong = space.check_params(params)
-        if wrong:
-            return wrong[0]
-    same = all(space.config(params).model_dump(mode="json") == config for params, config in stretches)
-    return None if same else "a fixed setting has changed"
+    return train if isinstance(train, TrainSettings) else None
 
 
 class Session:
@@ -150,23 +120,37 @@ class Session:
 
     def search(self) -> tuple[Why, bool]:
         """Run the search; earlier trials that fit the space are kept, the others are left out from now on."""
-        fitting = self._fitting()
+        earlier = self._earlier()
         trials = [event for event in self.log.events if event["event"] == "ask" and event["run"].startswith("trials/")]
-        unfinished = [stored_job(self.folder, run) for run in fitting if not self._progress[run].ended]
+        unfinished = [stored_job(self.folder, run) for run in earlier.numbers if not self._progress[run].ended]
         if len(trials) >= self.space.search.trials and not unfinished:
             return Why.FINISHED, False
         return self._engine.search(
-            self._make_job, fitting=fitting, asked=len(trials), unfinished=unfinished, longest=self._longest()
+            self._make_job,
+            events=translated(self.space, self.log.events, earlier.params),
+            fitting=earlier.numbers,
+            asked=len(trials),
+            unfinished=unfinished,
+            longest=self._longest(),
         )
 
-    def _fitting(self) -> dict[str, int]:
-        """Return the earlier trials that fit; drop the others, in the log, from now on."""
-        fitting, misfits = _sorted_out(self.space, self.folder, self.log.events)
-        for run, reason in misfits.items():
-            dropped = self.log.append("drop", durable=True, run=run, reason=reason)
+    def _earlier(self) -> Earlier:
+        """Return the earlier trials; from now on, in the log, those that do not fit are dropped.
+
+        Those that fit have the parameters that a changed space gives them.
+        """
+        earlier = sort_out(self.space, self.folder, self.log.events)
+        known = {event["run"]: event["params"] for event in self.log.events if "params" in event}
+        told = [self.log.append("drop", durable=True, run=run, reason=why) for run, why in earlier.misfits.items()]
+        told += [
+            self.log.append("adopt", durable=True, run=run, params=dict(params))
+            for run, params in earlier.params.items()
+            if params != known[run]
+        ]
+        for event in told:
             for observer in self._observers:
-                observer.observe(dropped)
-        return fitting
+                observer.observe(event)
+        return earlier
 
     def _make_job(self, number: int, params: Mapping[str, Any]) -> Job:
         config = self.space.config(params).model_dump(mode="json")
@@ -174,9 +158,17 @@ class Session:
         return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
 
     def _longest(self) -> int | None:
-        """Return the epochs of a training when the space fixes them: Hyperband's largest budget."""
-        epochs = self.space.resolved().get("train", {}).get("epochs")
-        return epochs if isinstance(epochs, int) else None
+        """Return the evaluations of the longest training, Hyperband's largest budget; None where only the data tell.
+
+        That is where optimizer steps are counted, and under a program, which reports when it likes.
+        """
+        ranges = {parameter.path: parameter.range for parameter in self.space.parameters}
+        train = _any_training(self.space)
+        if train is None or train.evaluate.epochs is None or "train.evaluate" in ranges:
+            return None
+        epochs = ranges["train.epochs"].grid() if "train.epochs" in ranges else [train.epochs]
+        every = ranges["train.evaluate.epochs"].grid() if "train.evaluate.epochs" in ranges else [train.evaluate.epochs]
+        return math.ceil(max(epochs or ()) / min(every or ()))
 
     def require_result(self) -> None:
         """Raise SearchFailedError, with the reasons, when no trial has come to a result."""

@@ -68,7 +68,8 @@ class Ended:
     """What a worker says at the end of a job. Without an outcome it can go on from its checkpoint.
 
     It was paused then; or, if there is a `reason`, there is an obstacle that stops every other job too: a full disk.
-    `sizes` are `train_size` and `test_size`, the examples behind test scores.
+    `scores` are a replicate's; `baselines` are the scores of each method of a baselines job. `sizes` are `train_size`
+    and `test_size`, the examples behind test scores.
     """
 
     outcome: Outcome | None
@@ -77,6 +78,7 @@ class Ended:
     seconds: float | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 Reporter = Callable[[Report], Decision]
@@ -103,12 +105,23 @@ class ObjectiveSpec:
     arguments: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """How a search came to a configuration.
+
+    So many candidates were `rejected` before it; `start` is the entry of the space's list that it begins with, if any.
+    """
+
+    rejected: int = 0
+    start: Mapping[str, Any] | None = None
+
+
 class Source(Protocol):
     """Where the coordinator gets its jobs from."""
 
     @property
-    def rejected(self) -> int:
-        """How many candidates were turned down before the last job."""
+    def asked(self) -> Asked:
+        """How the last job came about."""
         ...
 
     def next_job(self) -> Job | Exploit | None:
@@ -118,8 +131,8 @@ class Source(Protocol):
         """
         ...
 
-    def report(self, job: Job, step: int, value: float, *, final: bool) -> Decision:
-        """Take note of an intermediate value; say whether the job should go on, be pruned or be paused."""
+    def report(self, job: Job, step: int, metric: float, *, final: bool) -> Decision:
+        """Take note of the metric at a step; say whether the job should go on, be pruned or be paused."""
         ...
 
     def paused(self, job: Job) -> None:

@@ -92,7 +92,7 @@ class Coordinator:
             if isinstance(job, Exploit):
                 self._ledger.exploit(job)
                 continue
-            progress = self._ledger.begin(job, rejected=source.rejected)
+            progress = self._ledger.begin(job, source.asked)
             self._running[job.run] = _Running(job, progress.seconds)
             self._workers.start(job)
 
@@ -104,10 +104,8 @@ class Coordinator:
 
     def reported(self, job: Job, report: Report) -> Decision:
         """Write a report down and answer it."""
-        value = self._ledger.report(job, report)
-        decision = Decision.CONTINUE
-        if value is not None:
-            decision = self._asked_source.report(job, report.step, value, final=report.final)
+        metric = self._ledger.report(job, report)
+        decision = self._asked_source.report(job, report.step, metric, final=report.final)
         if report.final:
             return Decision.CONTINUE
         if decision is Decision.PRUNE:
@@ -136,7 +134,7 @@ class Coordinator:
             self._asked_source.paused(job)
             return
         if job.baselines:
-            self._ledger.baselines(job, ended.scores, seconds=ended.seconds or 0.0, sizes=ended.sizes)
+            self._ledger.baselines(job, ended.baselines, seconds=ended.seconds or 0.0, sizes=ended.sizes)
             self._asked_source.ended(job, ended.outcome, None, ended.reason)
         elif ended.outcome is Outcome.COMPLETE and self._ledger.progress(job).value is None:
             self._finish(job, Outcome.FAILED, f"the training ended without reporting {self._ledger.metric}")

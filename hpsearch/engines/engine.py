@@ -12,6 +12,7 @@ from hpsearch.engines.population import Population
 from hpsearch.engines.progress import confirm_seconds
 from hpsearch.engines.shelf import open_workers
 from hpsearch.engines.sources import JobList, MakeJob, TrialSource
+from hpsearch.experiment.log import Event
 from hpsearch.space import objective_value
 from hpsearch.space.pruner_options import PB2, PBT
 
@@ -33,6 +34,7 @@ class Engine:
         self,
         make_job: MakeJob,
         *,
+        events: Sequence[Event],
         fitting: Mapping[str, int],
         asked: int,
         unfinished: Iterable[Job],
@@ -40,18 +42,19 @@ class Engine:
     ) -> tuple[Why, bool]:
         """Run the search up to its budget; return why it ended, and whether the space was exhausted.
 
-        `fitting` maps the runs of earlier sessions that fit the space to their numbers; `asked` is the next number;
-        `unfinished` are the jobs to be taken up again; `longest` is the longest training in steps, if known.
+        `events` are those of earlier sessions, with parameters as the space has them now; `fitting` maps the runs in
+        them that fit the space to their numbers; `asked` is the next number; `unfinished` are the jobs to be taken up
+        again; `longest` is how many evaluations the longest training has, if known.
         Errors: SearchFailedError.
         """
         settings = self._bench.space.search
         brain = OptunaSearch(self._bench.space, longest=longest)
-        brain.replay(self._bench.log.events, runs=fitting)
+        brain.replay(events, runs=fitting)
         trials = TrialSource(brain, make_job, budget=settings.trials, asked=asked)
         source: TrialSource | Population = trials
         if isinstance(settings.pruner, PBT | PB2):
             source = Population(trials, self._bench.space, settings.pruner)
-            source.replay(self._bench.log.events, runs=fitting, unfinished=unfinished)
+            source.replay(events, runs=fitting, unfinished=unfinished)
         else:
             trials.take_up(unfinished)
         time = None if settings.time is None else settings.time + confirm_seconds(self._bench.log.events)

@@ -22,17 +22,17 @@ RESAMPLE = 0.25
 
 @dataclass(frozen=True)
 class Sight:
-    """A member seen at a step: what it was trained with until then, or goes on with, and its value there."""
+    """A member seen at an evaluation: what it was trained with until then, or goes on with, and its metric there."""
 
     number: int
-    step: int
+    evaluation: int
     params: Params
-    value: float
+    metric: float
 
 
 @dataclass(frozen=True)
 class Occasion:
-    """A donor's parameters that are to be varied: all that was seen so far, and what others got at this step."""
+    """A donor's parameters that are to be varied: all that was seen so far, and what others got at this barrier."""
 
     donor: int
     params: Params
@@ -125,9 +125,9 @@ def _by_model(space: Space, occasion: Occasion, propose: Callable[..., dict[str,
     if not ranges:  # they hang on options that the donor has not taken
         return dict(occasion.params)
     sign = 1.0 if space.objective.goal is Goal.MAXIMIZE else -1.0
-    known = [each for each in occasion.seen if math.isfinite(each.value) and ranges.keys() <= each.params.keys()]
+    known = [each for each in occasion.seen if math.isfinite(each.metric) and ranges.keys() <= each.params.keys()]
     proposed = propose(
-        [(str(each.number), each.step, _scaled(ranges, each.params), sign * each.value) for each in known],
+        [(str(each.number), each.evaluation, _scaled(ranges, each.params), sign * each.metric) for each in known],
         bounds={path: (_scale(values, values.low), _scale(values, values.high)) for path, values in ranges.items()},
         chosen=[_scaled(ranges, params) for params in occasion.chosen if ranges.keys() <= params.keys()],
         donor=str(occasion.donor),

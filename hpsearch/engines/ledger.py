@@ -2,13 +2,23 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from hpsearch.engines import Exploit, Job, Report
+from hpsearch.engines import Asked, Exploit, Job, Report
 from hpsearch.engines.progress import RunProgress, progress_of
 from hpsearch.experiment.files import append_json_line, copy_atomically, read_lines, remove_leftovers, write_json
-from hpsearch.experiment.layout import BEST, CHECKPOINT, CONFIG, FORMAT_VERSION, METRICS, NUMBERED, OUTPUT
+from hpsearch.experiment.layout import (
+    BEST,
+    CHECKPOINT,
+    CONFIG,
+    FORMAT_VERSION,
+    METRICS,
+    NUMBERED,
+    OUTPUT,
+    baseline_run,
+)
 from hpsearch.experiment.log import Event, Log
 from hpsearch.records import Outcome
 
@@ -54,7 +64,7 @@ class Ledger:
     def _emit(self, event: str, *, durable: bool = False, **fields: Any) -> None:
         self.show(self._log.append(event, durable=durable, **fields))
 
-    def begin(self, job: Job, *, rejected: int) -> RunProgress:
+    def begin(self, job: Job, asked: Asked) -> RunProgress:
         """Write down that a run is taken up, and its configuration if it is new. Baselines are not in the log yet."""
         folder = self._folder / job.run
         if job.run not in self._progress:
@@ -62,7 +72,7 @@ class Ledger:
             folder.mkdir(parents=True, exist_ok=True)
             self._configure(job)
             if not job.baselines:
-                self._ask(job, job.run, rejected=rejected)
+                self._ask(job, job.run, asked)
         progress = self._progress[job.run]
         progress.attempts += 1
         remove_leftovers(folder)
@@ -86,22 +96,22 @@ class Ledger:
         fields = {"step": change["step"], "donor": exploit.donor, "params": dict(change["params"])}
         self._emit("exploit", durable=True, run=job.run, number=job.number, **fields)
 
-    def _ask(self, job: Job, run: str, *, rejected: int = 0) -> None:
+    def _ask(self, job: Job, run: str, asked: Asked) -> None:
         fields: dict[str, Any] = {} if job.replicate is None else {"replicate": job.replicate}
         fields |= job.fold or {}
-        fields |= {"params": dict(job.params), "seed": job.seeds["initialisation"], "rejected": rejected}
+        fields |= {"params": dict(job.params), "seed": job.seeds["initialisation"], **asdict(asked)}
         self._emit("ask", durable=True, run=run, number=job.number, **fields)
 
-    def report(self, job: Job, report: Report) -> float | None:
-        """Return the objective, once the evaluation is written down if its step is not known, as after a resume."""
+    def report(self, job: Job, report: Report) -> float:
+        """Return the metric, once the evaluation is written down if its step is not known, as after a resume."""
         progress = self._progress[job.run]
         seconds = round(report.seconds, 3)
         if report.step not in progress.written_steps:
             row = {"step": report.step, "seconds": seconds, **report.metrics}
             append_json_line(self._folder / job.run / METRICS, row)
-        if report.step in progress.known_steps:
-            return progress.value
         metric = float(report.metrics.get(self.metric, float("nan")))
+        if report.step in progress.known_steps:
+            return metric
         progress.add(report.step, metric, report.seconds)
         progress.value, progress.step = self._value_of(progress.history)
         value, at = progress.value, progress.step
@@ -109,7 +119,7 @@ class Ledger:
         self._emit(
             "report", run=job.run, step=report.step, metric=metric, value=value, at=at, seconds=seconds, **fields
         )
-        return value
+        return metric
 
     def details(self, job: Job, text: str) -> None:
         """Add a traceback to what the run printed."""
@@ -136,16 +146,17 @@ class Ledger:
         spent = progress.seconds if seconds is None else seconds
         self._outcome(job.run, outcome, progress, reason=reason, seconds=spent, scores=scores, sizes=sizes)
 
-    def baselines(self, job: Job, scores: Mapping[str, float], *, seconds: float, sizes: Mapping[str, int]) -> None:
-        """Give every method of a baselines job, whose scores are named `method:split/metric`, a run of its own."""
-        methods = {f"{job.run}/{name.partition(':')[0]}": f"{name.partition(':')[0]}:" for name in sorted(scores)}
+    def baselines(
+        self, job: Job, scores: Mapping[str, Mapping[str, float]], *, seconds: float, sizes: Mapping[str, int]
+    ) -> None:
+        """Give every method of a baselines job a run of its own; `scores` are those of each, by `split/metric`."""
+        methods = {baseline_run(job.run, method): scores[method] for method in sorted(scores)}
         missing = [run for run in methods if run not in self._progress or not self._progress[run].ended]
         for run in missing:  # all of them first: a crash in between leaves some without an outcome, which shows
-            self._ask(job, run)
+            self._ask(job, run, Asked())
         for run in missing:
-            prefix = methods[run]
-            own = {name.removeprefix(prefix): value for name, value in scores.items() if name.startswith(prefix)}
-            self._outcome(run, Outcome.COMPLETE, RunProgress(), reason=None, seconds=seconds, scores=own, sizes=sizes)
+            own, complete = methods[run], Outcome.COMPLETE
+            self._outcome(run, complete, RunProgress(), reason=None, seconds=seconds, scores=own, sizes=sizes)
 
     def _outcome(
         self,

@@ -1,8 +1,8 @@
 """Population based training: a source whose trials are trained side by side, and go on as copies of the better ones.
 
-Every `interval` reported steps there is a barrier: a member that reaches it is paused until all the others stand there
-or are beyond it. Then each of the worst gives its training up for a copy of one of the best, with other values for what
-is mutable (`explore.py`). A member that has ended, in whatever way, is no longer waited for.
+Every `interval` evaluations there is a barrier: a member that reaches it is paused until all the others stand there or
+are beyond it. Then each of those whose metric is worst there gives its training up for a copy of one of the best, with
+other values for what is mutable (`explore.py`). A member that has ended, in whatever way, is no longer waited for.
 
 Who copies whom, and what it gets, follows from the log and the seed: `replay` brings a population to where the log's
 events left it, also when the exploits of a barrier had only partly been carried out.
@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hpsearch.engines import Exploit, Job
+from hpsearch.engines import Asked, Exploit, Job
 from hpsearch.engines.explore import Occasion, Sight, explorer
 from hpsearch.engines.sources import TrialSource
 from hpsearch.experiment.log import Event
@@ -25,15 +25,16 @@ from hpsearch.space.pruner_options import PB2, PBT
 
 @dataclass
 class _Member:
-    """A trial that has not ended, by its last report.
+    """A trial that has not ended, by its last report: the number of its evaluation, the step and the metric there.
 
     It `waits` at a barrier that is not resolved; it is `running` while a worker has it; `final` was its last report.
     """
 
     number: int
     params: Params
+    evaluation: int = 0
     step: int = 0
-    value: float = math.nan
+    metric: float = math.nan
     waits: bool = False
     running: bool = False
     final: bool = False
@@ -54,14 +55,14 @@ class Population:
         """Who is to copy whom, in this order, in which each sees what those before have got."""
         self._seen: list[Sight] = []
         self._chosen: dict[int, list[Params]] = {}
-        """What was chosen at a barrier, by its step."""
+        """What was chosen at a barrier, by its evaluation."""
         self._closed = False
         """Whether no new member will come."""
 
     @property
-    def rejected(self) -> int:
-        """How many of the sampler's answers were turned down before the last job."""
-        return self._trials.rejected
+    def asked(self) -> Asked:
+        """How the last new member came about."""
+        return self._trials.asked
 
     # What the coordinator asks and says (the Source contract)
 
@@ -73,7 +74,7 @@ class Population:
                 return self._exploit(recipient, donor)
         ready = [each for each in self._members.values() if not (each.running or self._held(each))]
         if ready:
-            member = min(ready, key=lambda each: (each.step, each.number))
+            member = min(ready, key=lambda each: (each.evaluation, each.number))
         else:
             job = self._trials.next_job()
             if job is None:
@@ -92,11 +93,11 @@ class Population:
         self._settle()
         return self.next_job()
 
-    def report(self, job: Job, step: int, value: float, *, final: bool) -> Decision:
-        """Enter a value; pause a member that stands at a barrier."""
-        self._trials.report(job, step, value, final=final)
+    def report(self, job: Job, step: int, metric: float, *, final: bool) -> Decision:
+        """Enter the metric; pause a member that stands at a barrier."""
+        self._trials.report(job, step, metric, final=final)
         member = self._members[job.number]
-        self._arrive(member, step, value, final=final)
+        self._arrive(member, step, metric, final=final)
         return Decision.PAUSE if step == member.step and self._held(member) else Decision.CONTINUE
 
     def paused(self, job: Job) -> None:
@@ -132,30 +133,31 @@ class Population:
         if kind == "ask":
             self._members[number] = _Member(number, event["params"])
         elif kind == "report" and number in self._members:
-            self._arrive(self._members[number], event["step"], event["value"], final=event.get("final", False))
+            self._arrive(self._members[number], event["step"], event["metric"], final=event.get("final", False))
         elif kind == "exploit":
             member, donor = self._members[number], self._members.get(runs.get(event["donor"], -1))
             self._part(member)
-            self._copy(member, event["params"], donor.value if donor else math.nan)
+            self._copy(member, event["params"], event["step"], donor.metric if donor else math.nan)
         elif kind == "outcome":
             self._leave(number)
 
-    def _arrive(self, member: _Member, step: int, value: float, *, final: bool) -> None:
+    def _arrive(self, member: _Member, step: int, metric: float, *, final: bool) -> None:
         """Take note of a report, unless it is made again after a resume."""
         if step <= member.step:
             return
         self._part(member)
         self._forget(member.number)
-        member.step, member.value, member.final = step, value, final
-        member.waits = step % self._interval == 0 and not final
+        member.evaluation += 1
+        member.step, member.metric, member.final = step, metric, final
+        member.waits = member.evaluation % self._interval == 0 and not final
         if member.waits:
-            self._seen.append(Sight(member.number, step, member.params, value))
+            self._seen.append(Sight(member.number, member.evaluation, member.params, metric))
         self._settle()
 
     def _part(self, member: _Member) -> None:
         """Conclude from a member's going on that its barrier was resolved, if the log did not show that it could be."""
         if member.waits:
-            self._resolve(member.step)
+            self._resolve(member.evaluation)
 
     def _leave(self, number: int) -> None:
         self._members.pop(number, None)
@@ -168,36 +170,39 @@ class Population:
 
     def _held(self, member: _Member) -> bool:
         """Say whether a member waits for the others at its barrier, or there for what they are to copy."""
-        return member.waits or any(self._members[number].step == member.step for number, _ in self._pending)
+        return member.waits or any(self._members[number].evaluation == member.evaluation for number, _ in self._pending)
 
     def _settle(self) -> None:
         """Resolve the barrier of those who are least far, if all of them wait and nobody else will come."""
         going = [member for member in self._members.values() if not member.final]
-        lowest = min((member.step for member in going), default=0)
-        if self._closed and all(member.waits for member in going if member.step == lowest):
+        lowest = min((member.evaluation for member in going), default=0)
+        if self._closed and all(member.waits for member in going if member.evaluation == lowest):
             self._resolve(lowest)
 
-    def _resolve(self, step: int) -> None:
+    def _resolve(self, evaluation: int) -> None:
         """Decide who copies whom among those who stand at a barrier."""
-        standing = [member for member in self._members.values() if member.waits and member.step == step]
+        standing = [member for member in self._members.values() if member.waits and member.evaluation == evaluation]
         for member in standing:
             member.waits = False
         ranked = sorted(standing, key=self._rank)
         count = min(math.ceil(self._quantile * len(ranked)), len(ranked) // 2)
-        donors = [member.number for member in ranked[:count] if math.isfinite(member.value)]
+        donors = [member.number for member in ranked[:count] if math.isfinite(member.metric)]
         for member in ranked[len(ranked) - count :] if donors else []:
             rng = random.Random(self._seed(member, "donor"))  # noqa: S311 -- not a secret
             self._pending.append((member.number, rng.choice(donors)))
 
     def _rank(self, member: _Member) -> tuple[bool, float, int]:
-        """Best first; values that are not finite last; the earlier of equals first."""
-        if not math.isfinite(member.value):
+        """Best first, by the metric now, as it is the weights of now that are copied (Jaderberg et al. 2017).
+
+        Metrics that are not finite come last, the earlier of equals first.
+        """
+        if not math.isfinite(member.metric):
             return True, 0.0, member.number
         sign = 1.0 if self._space.objective.goal is Goal.MINIMIZE else -1.0
-        return False, sign * member.value, member.number
+        return False, sign * member.metric, member.number
 
     def _seed(self, member: _Member, *more: str) -> int:
-        generation = member.step // self._interval
+        generation = member.evaluation // self._interval
         return derive_seed(self._space.search.seed, "pbt", generation, member.number, *more)
 
     def _exploit(self, member: _Member, donor: _Member) -> Exploit:
@@ -206,22 +211,22 @@ class Population:
             donor=donor.number,
             params=donor.params,
             seen=sorted(
-                (sight for sight in self._seen if sight.step <= member.step),
-                key=lambda sight: (sight.step, sight.number),
+                (sight for sight in self._seen if sight.evaluation <= member.evaluation),
+                key=lambda sight: (sight.evaluation, sight.number),
             ),
-            chosen=self._chosen.get(member.step, ()),
+            chosen=self._chosen.get(member.evaluation, ()),
             seed=self._seed(member),
         )
         params = self._explore(occasion)
         config = self._space.config(params).model_dump(mode="json")
         old, source = self._jobs[member.number], self._jobs[donor.number]
-        changes = (*source.changes, {"step": member.step, "params": params, "config": config})
+        changes = (*source.changes, {"step": donor.step, "params": params, "config": config})
         self._jobs[member.number] = replace(source, run=old.run, number=old.number, changes=changes)
-        self._copy(member, params, donor.value)
+        self._copy(member, params, donor.step, donor.metric)
         return Exploit(self._jobs[member.number], source.run)
 
-    def _copy(self, member: _Member, params: Params, value: float) -> None:
+    def _copy(self, member: _Member, params: Params, step: int, metric: float) -> None:
         self._forget(member.number)
-        member.params, member.value = params, value
-        self._seen.append(Sight(member.number, member.step, params, value))
-        self._chosen.setdefault(member.step, []).append(params)
+        member.params, member.step, member.metric = params, step, metric
+        self._seen.append(Sight(member.number, member.evaluation, params, metric))
+        self._chosen.setdefault(member.evaluation, []).append(params)

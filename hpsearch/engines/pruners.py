@@ -1,4 +1,8 @@
-"""The pruners, a named row each, and the percentile rule that compares like with like."""
+"""The pruners, a named row each, and two rules of our own: one that compares like with like, and one for patience.
+
+All of them count evaluations: Optuna's steps are the numbers of a trial's reports here, from 1, whatever the reported
+steps count. What they judge is the metric at the evaluation, not the best so far.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -13,12 +17,12 @@ from optuna.trial import FrozenTrial
 from hpsearch.errors import UnknownNameError
 
 
-class PercentileAtStep(optuna.pruners.BasePruner):
-    """Prune a trial whose value lies outside the best `percent` of all values reported at the same step.
+class PercentileAtEvaluation(optuna.pruners.BasePruner):
+    """Prune a trial whose value is worse than the best `percent` of the others' values at the same evaluation.
 
     Optuna's own rule compares the trial's best value so far with the other trials' values at the step, and looks at
     complete trials only, so that a trial which was good once is never pruned and the bar rises with every pruned trial.
-    Here every trial that reached the step counts, with the value that the space's objective rule gave it there.
+    Here every trial that reached the evaluation counts, with its metric there.
     """
 
     def __init__(self, percent: float, *, startup: int, warmup: int, every: int) -> None:
@@ -28,15 +32,15 @@ class PercentileAtStep(optuna.pruners.BasePruner):
         self._every = every
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Say whether the trial should stop at its last reported step."""
-        step = trial.last_step
-        if step is None or step < self._warmup or (step - self._warmup) % self._every:
+        """Say whether the trial should stop at its last evaluation."""
+        evaluation = trial.last_step
+        if evaluation is None or evaluation < self._warmup or (evaluation - self._warmup) % self._every:
             return False
-        value = trial.intermediate_values[step]
+        value = trial.intermediate_values[evaluation]
         others = [
-            other.intermediate_values[step]
+            other.intermediate_values[evaluation]
             for other in study.get_trials(deepcopy=False)
-            if other.number != trial.number and step in other.intermediate_values
+            if other.number != trial.number and evaluation in other.intermediate_values
         ]
         others = [other for other in others if math.isfinite(other)]
         if len(others) < self._startup:
@@ -48,8 +52,32 @@ class PercentileAtStep(optuna.pruners.BasePruner):
         return bool(value > np.percentile(others, self._percent))
 
 
+class PatienceAtEvaluation(optuna.pruners.BasePruner):
+    """Prune a trial that has brought no sufficient gain in more than `patience` evaluations.
+
+    That is, its best value in the last `patience` + 1 evaluations must be better by `minimum_gain` than its best value
+    before; with a `minimum_gain` of 0 it must be better at all. The `min_delta` of Optuna's own rule is a tolerance
+    for losses: it prunes neither a flat curve nor one that gains too little.
+    """
+
+    def __init__(self, patience: int, *, minimum_gain: float) -> None:
+        self._patience = patience
+        self._minimum_gain = minimum_gain
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Say whether the trial should stop at its last evaluation."""
+        sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
+        values = [sign * value for _, value in sorted(trial.intermediate_values.items())]
+        before = [value for value in values[: -self._patience - 1] if math.isfinite(value)]
+        recent = [value for value in values[-self._patience - 1 :] if math.isfinite(value)]
+        if not before:
+            return False
+        gain = max(recent, default=-math.inf) - max(before)
+        return gain <= 0 or (gain < self._minimum_gain and not math.isclose(gain, self._minimum_gain, rel_tol=1e-9))
+
+
 MakePruner = Callable[[Any, int | None], optuna.pruners.BasePruner]
-"""From the options in the space file and the longest training in steps, when that is known."""
+"""From the options in the space file and the evaluations of the longest training, when they are known."""
 
 
 def _none(_: Any, __: int | None) -> optuna.pruners.BasePruner:
@@ -57,11 +85,11 @@ def _none(_: Any, __: int | None) -> optuna.pruners.BasePruner:
 
 
 def _median(options: Any, _: int | None) -> optuna.pruners.BasePruner:
-    return PercentileAtStep(50.0, startup=options.startup, warmup=options.warmup, every=options.every)
+    return PercentileAtEvaluation(50.0, startup=options.startup, warmup=options.warmup, every=options.every)
 
 
 def _percentile(options: Any, _: int | None) -> optuna.pruners.BasePruner:
-    return PercentileAtStep(options.percent, startup=options.startup, warmup=options.warmup, every=options.every)
+    return PercentileAtEvaluation(options.percent, startup=options.startup, warmup=options.warmup, every=options.every)
 
 
 def _asha(options: Any, _: int | None) -> optuna.pruners.BasePruner:
@@ -71,13 +99,25 @@ def _asha(options: Any, _: int | None) -> optuna.pruners.BasePruner:
 def _hyperband(options: Any, longest: int | None) -> optuna.pruners.BasePruner:
     return optuna.pruners.HyperbandPruner(
         min_resource=options.minimum,
-        max_resource=max(longest, options.minimum) if longest else "auto",
+        max_resource=_largest(options, longest) if longest else "auto",
         reduction_factor=options.reduction,
     )
 
 
+def _largest(options: Any, longest: int) -> int:
+    """Return a largest budget from which Optuna concludes the right number of brackets.
+
+    It takes the floor of a logarithm in floats, and finds 4 where 3^5 evaluations are 5 times 3. The budget has no
+    other use there, so it is put in the middle between the powers.
+    """
+    rung = options.minimum
+    while rung * options.reduction <= longest:
+        rung *= options.reduction
+    return int(rung + rung * options.reduction - 1) // 2
+
+
 def _patient(options: Any, _: int | None) -> optuna.pruners.BasePruner:
-    return optuna.pruners.PatientPruner(None, patience=options.patience, min_delta=options.minimum_gain)
+    return PatienceAtEvaluation(options.patience, minimum_gain=options.minimum_gain)
 
 
 def _threshold(options: Any, _: int | None) -> optuna.pruners.BasePruner:

@@ -28,14 +28,17 @@ class SamplerRow:
 
     `replayed`: it keeps notes in Optuna's storage, so a resumed search asks it again for every earlier trial.
     `marks`: whose feasibility it wants to be told: that of the infeasible trials, of all, or of none, in which case an
-    infeasible trial is only one with the worst value.
+    infeasible trial is only one with an infinitely bad value.
     `enumerates`: it has no form of its own here; the engine walks the space's grid.
+    `needs_value`: it is asked for random configurations as long as no trial has come to a value, since it would take
+    some of the infeasible trials for good ones.
     """
 
     make: Callable[[Any, AskSeeds], optuna.samplers.BaseSampler]
     replayed: bool = False
     marks: Literal["infeasible", "all", "none"] = "infeasible"
     enumerates: bool = False
+    needs_value: bool = False
 
 
 def _random(_: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
@@ -80,7 +83,7 @@ def _nsga2(options: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
 
 SAMPLERS: Mapping[str, SamplerRow] = MappingProxyType(
     {
-        "tpe": SamplerRow(_tpe),
+        "tpe": SamplerRow(_tpe, needs_value=True),
         "random": SamplerRow(_random),
         "grid": SamplerRow(_random, enumerates=True),
         "gp": SamplerRow(_gp, marks="all"),

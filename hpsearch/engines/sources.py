@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from hpsearch.engines import Job
+from hpsearch.engines import Asked, Job
 from hpsearch.errors import SearchFailedError
 from hpsearch.records import Decision, Outcome
 
@@ -16,14 +16,17 @@ SAME_FAILURES = 3
 class Search(Protocol):
     """A sampler and a pruner, whichever library they come from."""
 
-    rejected: int
+    @property
+    def asked(self) -> Asked:
+        """How the last configuration came about."""
+        ...
 
     def ask(self, number: int) -> dict[str, Any] | None:
         """Return the parameters of a trial, or None when the space is exhausted."""
         ...
 
-    def report(self, number: int, step: int, value: float) -> bool:
-        """Enter an intermediate value; say whether to prune."""
+    def report(self, number: int, step: int, metric: float, *, final: bool = False) -> bool:
+        """Enter the metric at a step; say whether to prune."""
         ...
 
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
@@ -53,9 +56,9 @@ class TrialSource:
         self._unfinished.extend(unfinished)
 
     @property
-    def rejected(self) -> int:
-        """How many of the sampler's answers were turned down before the last job."""
-        return self._search.rejected
+    def asked(self) -> Asked:
+        """How the last new trial came about."""
+        return self._search.asked
 
     @property
     def closed(self) -> bool:
@@ -75,9 +78,9 @@ class TrialSource:
         self._next += 1
         return self._make_job(self._next - 1, params)
 
-    def report(self, job: Job, step: int, value: float, *, final: bool) -> Decision:
-        """Enter a value. A trial at its end is compared, for the sake of the others, but no longer pruned."""
-        pruned = self._search.report(job.number, step, value) and not final
+    def report(self, job: Job, step: int, metric: float, *, final: bool) -> Decision:
+        """Enter the metric. A trial at its end is compared, for the sake of the others, but no longer pruned."""
+        pruned = self._search.report(job.number, step, metric, final=final) and not final
         return Decision.PRUNE if pruned else Decision.CONTINUE
 
     def paused(self, job: Job) -> None:
@@ -105,17 +108,17 @@ class JobList:
         self._jobs = deque(jobs)
 
     @property
-    def rejected(self) -> int:
-        """None of them is turned down."""
-        return 0
+    def asked(self) -> Asked:
+        """Nobody searched for them."""
+        return Asked()
 
     def next_job(self) -> Job | None:
         """Return the next job of the list."""
         return self._jobs.popleft() if self._jobs else None
 
-    def report(self, job: Job, step: int, value: float, *, final: bool) -> Decision:
+    def report(self, job: Job, step: int, metric: float, *, final: bool) -> Decision:
         """Never prune."""
-        del job, step, value, final
+        del job, step, metric, final
         return Decision.CONTINUE
 
     def paused(self, job: Job) -> None:

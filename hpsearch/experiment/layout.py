@@ -23,6 +23,7 @@ experiments/mlflow.db, experiments/mlartifacts/, experiments/mlflow.lock (held w
 
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 from hpsearch.records import Fold
 
@@ -72,11 +73,34 @@ def baselines_run(fold: Fold | None) -> str:
     return BASELINES_RUN if fold is None else f"{BASELINES_RUN}/{fold_name(fold)}"
 
 
+def baseline_run(folder: str, method: str) -> str:
+    """Return the run of a method below a folder of baselines.
+
+    Its name may hold any character: what cannot be part of a folder's name is percent-encoded, and so is the beginning
+    of one that is no name for a folder of its own or would be taken for a fold.
+    """
+    name = _SPECIAL.sub(_encoded, method)
+    return f"{folder}/{_encoded(name[:1])}{name[1:]}" if _FOLD.fullmatch(name) else f"{folder}/{name}"
+
+
 def baseline_of(run: str) -> tuple[str, str]:
-    """Return the folder and the method of a baseline's run; a method's name may have slashes in it."""
+    """Return the folder and the method of a baseline's run; in an older log a method's name may have slashes in it."""
     rest = run.removeprefix(f"{BASELINES_RUN}/")
     first, _, behind = rest.partition("/")
-    return (f"{BASELINES_RUN}/{first}", behind) if behind and _FOLD.fullmatch(first) else (BASELINES_RUN, rest)
+    if behind and _FOLD.fullmatch(first):
+        return f"{BASELINES_RUN}/{first}", unquote(behind)
+    return BASELINES_RUN, unquote(rest)
+
+
+def baseline_title(run: str) -> str:
+    """Return how a baseline's run is called beside others: `sloreta`, or `repeat-0-fold-3-of-5/sloreta` on a fold."""
+    folder, method = baseline_of(run)
+    return f"{folder}/{method}".removeprefix(f"{BASELINES_RUN}/")
+
+
+def _encoded(found: re.Match[str] | str) -> str:
+    text = found if isinstance(found, str) else found.group()
+    return "".join(f"%{byte:02X}" for byte in text.encode(errors="surrogatepass"))
 
 
 def fold_name(fold: Fold) -> str:
@@ -85,6 +109,7 @@ def fold_name(fold: Fold) -> str:
 
 
 _FOLD = re.compile(r"repeat-\d+-fold-\d+-of-\d+")
+_SPECIAL = re.compile(r"^[. ]|[^\w .,+()=~-]|[. ]$")
 
 
 def is_experiment(folder: Path) -> bool:

@@ -3,8 +3,9 @@
 event     fields besides `time` (Unix seconds) and `elapsed` (seconds of running, over all sessions)
 session   version, host                            a coordinator took the experiment up
 ask       run, number, params, seed, rejected,     a configuration was decided on; `rejected` counts the sampler's
-          [replicate,                              answers before this one that the space forbids; a replicate on a
-          folds, repeat, fold]                     fold says which: fold 0 to folds - 1 of the repeat-th division
+          start, [replicate,                       answers before this one that the space forbids, `start` is the entry
+          folds, repeat, fold]                     of the space's list that it begins with; a replicate on a fold says
+                                                   which: fold 0 to folds - 1 of the repeat-th division
 begin     run, attempt                             a worker takes it up, from its checkpoint if there is one
 report    run, step, metric, value, at, seconds,   the metric at a step; the objective by the rule, and its step;
           [final]                                  `final` when no other report follows
@@ -15,6 +16,7 @@ outcome   run, outcome, value, step, reason,       it ended; `scores` are a repl
           seconds, scores, [train_size,            and these the examples behind them
           test_size]
 drop      run, reason                              a changed space has no place for this trial
+adopt     run, params                              a changed space keeps this trial; its parameters as they are there
 end       why                                      the session ended: finished, interrupted, time or failed
 
 `run` is the run's folder in the experiment, see layout.py: `trials/0007`, `confirm/0007/seed-002`,

@@ -95,6 +95,8 @@ def read_experiment(folder: Path) -> ExperimentRecord:
             baselines[run] = _told(known, event)
         elif event["event"] == "drop":
             dropped.add(runs.pop(run).number)
+        elif event["event"] == "adopt":
+            runs[run].params = event["params"]
         elif event["event"] == "exploit":
             runs[run].copy(runs[event["donor"]], event)
         elif run:

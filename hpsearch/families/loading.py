@@ -75,4 +75,6 @@ def _checked(family: type[Family[Any]], reference: str) -> Family[Any]:
         raise HpsearchError(f"{reference} lacks {' and '.join(missing)}, which every family declares")
     if not isinstance(family.metrics, Mapping) or not family.metrics:
         raise HpsearchError(f"{reference}: metrics must map each score's name to a Goal")
+    if isinstance(family.methods, str) or not all(isinstance(name, str) and name.strip() for name in family.methods):
+        raise HpsearchError(f"{reference}: methods must list names such as ('majority', 'knn:3'), none of them empty")
     return family()

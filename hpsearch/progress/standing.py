@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hpsearch.experiment.layout import BASELINES_RUN
+from hpsearch.experiment.layout import BASELINES_RUN, baseline_title
 from hpsearch.experiment.log import Event
 from hpsearch.experiment.run_builder import fold_of
 from hpsearch.records import Fold, Goal, Metrics, Outcome, Params
@@ -113,7 +113,7 @@ class Standing:
             self.notes.extend(line for line in map(one_line, str(event["text"]).splitlines()) if line)
         elif run.startswith(f"{BASELINES_RUN}/"):
             if kind == "outcome":
-                self.baselines[run.removeprefix(f"{BASELINES_RUN}/")] = event["scores"]
+                self.baselines[baseline_title(run)] = event["scores"]
         elif kind == "ask":
             self._ask(run, event)
         elif run in self.trainings:
@@ -137,7 +137,7 @@ class Standing:
             training.seconds = event["seconds"]
         elif kind == "pause":
             self.running.pop(training.run, None)
-        elif kind == "exploit":
+        elif kind in ("exploit", "adopt"):
             training.params = event["params"]
         elif kind == "lost":
             self.running.pop(training.run, None)

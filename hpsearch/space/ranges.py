@@ -29,9 +29,15 @@ class Float:
 
     def contains(self, value: Any) -> bool:
         """Say whether the value lies in the range (and on its steps)."""
-        if not is_number(value) or not self.low <= value <= self.high:
+        slack = 0.0 if self.step is None else 1e-9 * self.step  # somebody may have computed it: 0.1 + 2 * 0.1
+        if not is_number(value) or not self.low - slack <= value <= self.high + slack:
             return False
-        return self.step is None or abs(value - self.nth(round((value - self.low) / self.step))) <= 1e-9 * self.step
+        return bool(abs(value - self.nearest(value)) <= slack)
+
+    def nearest(self, value: float) -> float:
+        """Return the value of the range that lies nearest to a number."""
+        value = min(max(float(value), self.low), self.high)
+        return value if self.step is None else self.nth(round((value - self.low) / self.step))
 
     def sample(self, rng: random.Random) -> float:
         """Draw a value, uniform on its scale."""
@@ -141,8 +147,13 @@ def _flags(values: Range) -> dict[str, Any]:
 
 
 def is_number(value: Any) -> bool:
-    """Say whether the value is a finite number; a boolean is not."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Say whether the value is a finite number, of a size that floats have; a boolean is not."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return False
 
 
 def same(left: Any, right: Any) -> bool:
@@ -158,10 +169,10 @@ def label(value: Any) -> str:
 
 
 def canonical(values: Range, value: Any) -> Any:
-    """Return a value of a range in the range's own form: the option itself, a float for a Float."""
+    """Return a value of a range in the range's own form: the option itself, a float for a Float, on its step."""
     if isinstance(values, Choice):
         return next((option for option in values.options if same(option, value)), value)
-    return float(value) if isinstance(values, Float) else value
+    return values.nearest(value) if isinstance(values, Float) else int(value) if isinstance(values, Int) else value
 
 
 def steps_between(low: float, high: float, step: float) -> int:

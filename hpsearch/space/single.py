@@ -39,4 +39,4 @@ def only(space: Space, params: Mapping[str, Any]) -> Space:
         raise HpsearchError(f"the configuration does not fit {space.path}: {'; '.join(wrong)}")
     alone = {"trials": 1, "workers": 1, "time": None, "trial_time": None}
     search = space.search.model_copy(update={**alone, "sampler": RandomSampler(), "pruner": NoPruner()})
-    return replace(space, search=search, confirm=None, start=(dict(params),))
+    return replace(space, search=search, confirm=None, start=(space.canonical(params),))

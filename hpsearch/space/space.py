@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +13,7 @@ from hpsearch.errors import HpsearchError, suggestion
 from hpsearch.records import Goal
 from hpsearch.space.mistakes import mistakes_of
 from hpsearch.space.range_syntax import show
+from hpsearch.space.ranges import canonical
 from hpsearch.space.requirements import Requirement
 from hpsearch.space.search_settings import Confirm, Objective, Search
 from hpsearch.space.template import Parameter, Template
@@ -97,6 +99,22 @@ class Space:
             return str(error)
         return next((requirement.text for requirement in self.requirements if requirement.broken(config)), None)
 
+    def canonical(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values in the form that their ranges give them, so that equal configurations are equal."""
+        known = {parameter.path: parameter.range for parameter in self.parameters}
+        return {path: canonical(known[path], value) if path in known else value for path, value in params.items()}
+
+    def params_of(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters of a complete configuration: their `known` values, and for others what stands in it.
+
+        Errors: HpsearchError for a parameter without a value; whether the values lie in their ranges is not looked at.
+        """
+        params: dict[str, Any] = {}
+        for each in self.parameters:
+            if each.exists(params):
+                params[each.path] = known[each.path] if each.path in known else each.found_in(config)
+        return params
+
     def check_params(self, params: Mapping[str, Any], *, partial: bool = False) -> list[str]:
         """Return what keeps the values from being a configuration of this space; `partial` allows missing ones."""
         found = [f"{path}: {message}" for path, message in self.wrong_params(params).items()]
@@ -130,14 +148,20 @@ class Space:
                     wrong[path] = f"does not exist when {taken[0]}"
         return wrong
 
-    def sample(self, rng: random.Random) -> dict[str, Any]:
-        """Draw a value for every parameter that exists; requirements are not looked at."""
-        return self.template.sample(rng)
+    def sample(self, rng: random.Random, given: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+        """Draw a value for every parameter that exists and is not given; requirements are not looked at."""
+        return self.template.sample(rng, given)
 
-    def sample_feasible(self, rng: random.Random, *, attempts: int = 10_000) -> dict[str, Any] | None:
+    def sample_feasible(
+        self,
+        rng: random.Random,
+        given: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        attempts: int = 10_000,
+    ) -> dict[str, Any] | None:
         """Draw until nothing is violated; None after so many attempts."""
         for _ in range(attempts):
-            params = self.sample(rng)
+            params = self.sample(rng, given)
             if self.violation(params) is None:
                 return params
         return None

@@ -7,7 +7,7 @@ from hpsearch.errors import Problem
 from hpsearch.space.fields import spelled
 from hpsearch.space.nodes import Node
 from hpsearch.space.range_syntax import show
-from hpsearch.space.ranges import Choice, canonical
+from hpsearch.space.ranges import Choice
 from hpsearch.space.space import Space
 from hpsearch.space.template import Parameter
 
@@ -48,7 +48,7 @@ def read_entry(
     for path, why in told.items():
         child = entry.nearest([path])
         problems.append((child.key if path not in known else child.place).problem(f"{title}: {path} {why}"))
-    entered = {path: canonical(known[path].range, value) for path, value in kept.items()}
+    entered = space.canonical(kept)
     if not wrong:
         problems.extend(entry.key.problem(f"{title}: {why}") for why in space.check_params(entered, partial=True))
     return entered

@@ -41,8 +41,8 @@ def suggested(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _suggest_one(trial: Trial, name: str, values: Range) -> Any:
-    if isinstance(values, Float):
-        return trial.suggest_float(name, values.low, values.high, step=values.step, log=values.log)
+    if isinstance(values, Float):  # libraries count steps in floats: 0.1 + 2 * 0.1 is 0.30000000000000004
+        return values.nearest(trial.suggest_float(name, values.low, values.high, step=values.step, log=values.log))
     if isinstance(values, Int):
         return trial.suggest_int(name, values.low, values.high, step=values.step, log=values.log)
     if not _labelled(values):

@@ -9,10 +9,11 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from hpsearch.errors import HpsearchError
-from hpsearch.space.ranges import Choice, Float, Int, Range
+from hpsearch.space.ranges import Choice, Float, Int, Range, canonical, same
 
 Condition = tuple[str, str]
 
@@ -54,6 +55,20 @@ class Parameter:
         """Say whether the branches above have taken the options that lead here."""
         return all(params.get(path) == option for path, option in self.when)
 
+    def found_in(self, config: Mapping[str, Any]) -> Any:
+        """Return the value that stands here in a complete configuration. Errors: HpsearchError where there is none."""
+        found: Any = config
+        for step in self.path.split("."):
+            if isinstance(found, Mapping) and step in found:
+                found = found[step]
+            elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
+                found = found[int(step)]
+            elif not isinstance(found, Mapping) or found.get("kind") != step:
+                raise HpsearchError(f"{self.path}: it has no value")
+        if self.branch and isinstance(found, Mapping):
+            found = found.get("kind")
+        return canonical(self.range, found) if self.range.contains(found) else _option(self.range, found)
+
 
 @dataclass(frozen=True)
 class Template:
@@ -90,12 +105,13 @@ class Template:
         filled: dict[str, Any] = _fill(self.tree, "", params)
         return filled
 
-    def sample(self, rng: random.Random) -> dict[str, Any]:
-        """Draw a value for every parameter that exists."""
+    def sample(self, rng: random.Random, given: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+        """Draw a value for every parameter that exists, those aside that are given."""
         params: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.exists(params):
-                params[parameter.path] = parameter.range.sample(rng)
+                path = parameter.path
+                params[path] = given[path] if path in given else parameter.range.sample(rng)
         return params
 
     def grid(self) -> Iterator[dict[str, Any]]:
@@ -109,6 +125,14 @@ class Template:
         """Return the tree as a space file writes it."""
         written: dict[str, Any] = _written(self.tree)
         return written
+
+
+def _option(values: Range, found: Any) -> Any:
+    """Return the option that a section with all its settings was written as; what is none of the options as it is."""
+    for option in values.options if isinstance(values, Choice) and isinstance(found, Mapping) else ():
+        if isinstance(option, Mapping) and all(name in found and same(found[name], option[name]) for name in option):
+            return option
+    return found
 
 
 def _children(tree: Any) -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hpsearch.experiment.files import decode_number, read_lines
-from hpsearch.experiment.layout import BASELINES_RUN
+from hpsearch.experiment.layout import BASELINES_RUN, baseline_title
 from hpsearch.experiment.log import Event
 from hpsearch.records import Outcome
 from hpsearch.tracking.mlflow_state import RunState
@@ -72,7 +72,8 @@ def run_title(path: str) -> str:
     On a fold they are `confirm-0007-repeat-0-fold-3-of-5` and `baseline-repeat-0-fold-3-of-5-sloreta`.
     """
     path = re.sub(r"^trials/", "trial/", path)
-    path = re.sub(f"^{BASELINES_RUN}/", "baseline/", path)
+    if path.startswith(f"{BASELINES_RUN}/"):
+        path = f"baseline/{baseline_title(path)}"
     return path.replace("/", "-")
 
 
@@ -91,6 +92,8 @@ def read_changes(events: Iterable[Event], run: RunState) -> Changes:
         if kind == "ask":
             changes.params |= event.get("params") or {}
             changes.tags |= _tags(event, "number", "seed", "replicate", "fold", "folds", "repeat")
+        elif kind == "adopt":
+            changes.params |= event["params"]
         elif kind == "begin":
             changes.tags |= _tags(event, "attempt", attempt="attempts")
             if changes.outcome is not None:

@@ -1,5 +1,6 @@
 """The brain of the search: replaying the log brings it to the very state it had, for every sampler and pruner."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,11 @@ def drive(search: OptunaSearch, first: int, last: int) -> tuple[list[Event], lis
         if params is None:
             break
         run = f"trials/{number:04d}"
-        events.append({"event": "ask", "run": run, "number": number, "params": params, "rejected": search.rejected})
+        events.append({"event": "ask", "run": run, "number": number, "params": params, **asdict(search.asked)})
         outcome, value = Outcome.COMPLETE, 0.0
         for step in range(1, 10):
             value = loss(params, step)
-            events.append({"event": "report", "run": run, "step": step, "value": value})
+            events.append({"event": "report", "run": run, "step": step, "value": value, "metric": value})
             pruned = search.report(number, step, value)
             decisions.append(pruned)
             if pruned:
