@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.compare import Comparison, compare_runs
-from hpsearch.compare.metric_choice import choose_goal, choose_metric
+from hpsearch.compare.metric_choice import choose_goal, choose_metric, goal_warnings
 from hpsearch.engines.importance import importance
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.experiment.layout import is_study
@@ -83,7 +83,7 @@ def compare_sources(sources: Sequence[str | Path], request: Request) -> Compared
     """
     found = read_sources([str(source) for source in sources], metric=request.metric, wide=request.wide)
     metric = choose_metric(found.runs, found.main, request.metric)
-    goal = choose_goal(metric, found.goals, request.goal)
+    goal = choose_goal(metric, found.goals, request.goal, disputed=found.disputed)
     comparison = compare_runs(
         found.runs,
         metric=metric,
@@ -97,6 +97,7 @@ def compare_sources(sources: Sequence[str | Path], request: Request) -> Compared
         step=request.step,
         stochastic_order=request.stochastic_order,
         seed=request.seed,
+        warnings=[*found.warnings, *goal_warnings(metric, goal, found.goals, disputed=found.disputed)],
     )
     return ComparedRuns(comparison, found)
 
