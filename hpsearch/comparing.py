@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.compare import Comparison, compare_runs
-from hpsearch.compare.metric_choice import choose_goal, choose_metric
+from hpsearch.compare.metric_choice import choose_goal, choose_metric, goal_warnings
 from hpsearch.engines.importance import importance
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.experiment.addresses import sqlite_path
@@ -88,7 +88,7 @@ def compare_sources(sources: Sequence[str | Path], request: Request) -> Compared
     asked = Wanted(request.metric, by=request.by, separator=request.separator, decimal=request.decimal)
     found = read_sources([str(source) for source in sources], wide=request.wide, asked=asked)
     metric = choose_metric(found.runs, found.main, request.metric)
-    goal = choose_goal(metric, found.goals, request.goal)
+    goal = choose_goal(metric, found.goals, request.goal, disputed=found.disputed)
     comparison = compare_runs(
         found.runs,
         metric=metric,
@@ -102,6 +102,7 @@ def compare_sources(sources: Sequence[str | Path], request: Request) -> Compared
         step=request.step,
         stochastic_order=request.stochastic_order,
         seed=request.seed,
+        warnings=[*found.warnings, *goal_warnings(metric, goal, found.goals, disputed=found.disputed)],
     )
     return ComparedRuns(comparison, found)
 

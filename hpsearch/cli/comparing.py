@@ -70,8 +70,6 @@ def compare(
         decimal=decimal,
     )
     compared = compare_sources(sources, request)
-    for warning in compared.found.warnings:
-        typer.echo(f"warning: {warning}", err=True)
     if json:
         typer.echo(compare_json(compared.comparison), nl=False)
         return

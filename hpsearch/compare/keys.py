@@ -25,16 +25,16 @@ def with_counting_keys(arms: Sequence[Arm], *, by: str | None) -> list[Arm]:
 
 def _quoted(arm: Arm, arms: Sequence[Arm]) -> tuple[Observation, ...]:
     """Return the runs; text that some arm has beside the number it spells is written with quotes."""
-    observations = list(arm.observations)
+    told = arm.observations
     for name in KEYS:
         both = {text for each in arms for text in _both(each, name)}
-        observations = [
-            replace(each, **{name: f'"{getattr(each, name)}"'})
-            if isinstance(getattr(each.run, name), str) and getattr(each, name) in both
-            else each
-            for each in observations
-        ]
-    return tuple(observations)
+        told = tuple(_with_quotes(each, name) if getattr(each.run, name) in both else each for each in told)
+    return told
+
+
+def _with_quotes(each: Observation, name: str) -> Observation:
+    quoted: dict[str, Any] = {name: f'"{getattr(each, name)}"'}
+    return replace(each, **quoted)
 
 
 def _both(arm: Arm, name: str) -> set[str]:

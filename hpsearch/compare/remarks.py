@@ -44,7 +44,7 @@ def _on_units(arms: Sequence[Arm], unit: Unit) -> Iterator[str]:
 
 def _on_dropped(arm: Arm) -> Iterator[str]:
     reasons = Counter(each.why.partition(":")[0] for each in arm.dropped)
-    told = [f"{count} {why}" for why, count in reasons.items() if why not in _COUNTED_ELSEWHERE]
+    told = [f"{why} ({count})" for why, count in reasons.items() if why not in _COUNTED_ELSEWHERE]
     if told:
         count = sum(count for why, count in reasons.items() if why not in _COUNTED_ELSEWHERE)
         total = len(arm.dropped) + len(arm.observations) + len(arm.trials)

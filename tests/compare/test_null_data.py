@@ -103,6 +103,55 @@ def _resampled_differences(generator: np.random.Generator, *, examples: int, fol
     return np.array(found)
 
 
+@pytest.mark.parametrize("repeats", [3, 10])
+@pytest.mark.parametrize("noted", ["seed", "repeat"])
+def test_folds_that_are_trained_several_times_through_the_protocol(noted: str, repeats: int) -> None:
+    """Two equally good learners, trained with several seeds on five folds of one division, or on divisions anew."""
+    generator = np.random.default_rng(11)
+    times, alarms = 200, 0
+    for _ in range(times):
+        values = _fold_differences(generator, repeats=repeats, anew=noted == "repeat")
+        runs = [
+            run(name, float(value) * (name == "a"), **{noted: at, "fold": fold})
+            for name in "ab"
+            for at, row in enumerate(values)
+            for fold, value in enumerate(row)
+        ]
+        (pair,) = compare(runs).pairs
+        assert pair.n == (5 if noted == "seed" else 5 * repeats)
+        alarms += pair.verdict in (Verdict.BETTER, Verdict.WORSE)
+    assert alarms <= bounds(times, 0.05)[1]
+
+
+def _fold_differences(generator: np.random.Generator, *, repeats: int, anew: bool) -> np.ndarray:
+    """Return (repeats, 5) differences in accuracy of two linear classifiers that see equally informative features.
+
+    Each training sees nine tenths of its folds, drawn by its own seed; the division is drawn anew for each or is one.
+    """
+    labels = generator.integers(0, 2, 100)
+    features = generator.normal(size=(100, 10)) + 0.35 * labels[:, None]
+    place = generator.permutation(100) % 5
+    found = np.empty((repeats, 5))
+    for repeat in range(repeats):
+        place = generator.permutation(100) % 5 if anew else place
+        for fold in range(5):
+            train, test = np.flatnonzero(place != fold), np.flatnonzero(place == fold)
+            scores = []
+            for seen in (slice(0, 5), slice(5, 10)):
+                drawn = generator.choice(train, int(0.9 * len(train)), replace=False)
+                right = _discriminated(features[drawn, seen], labels[drawn], features[test, seen]) == labels[test]
+                scores.append(right.mean())
+            found[repeat, fold] = scores[0] - scores[1]
+    return found
+
+
+def _discriminated(features: np.ndarray, labels: np.ndarray, new: np.ndarray) -> np.ndarray:
+    means = [features[labels == label].mean(axis=0) for label in (0, 1)]
+    centred = features - np.where(labels[:, None] == 1, means[1], means[0])
+    weights = np.linalg.solve(centred.T @ centred / len(labels) + 0.01 * np.eye(features.shape[1]), means[1] - means[0])
+    return np.asarray((new - (means[0] + means[1]) / 2) @ weights > 0, dtype=int)
+
+
 def test_folds_through_the_protocol() -> None:
     """Differences that share a part in every fold, as overlapping training sets make it: correlation 1/10."""
 

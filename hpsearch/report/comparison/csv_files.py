@@ -1,4 +1,4 @@
-"""The comparison's two tables for a spreadsheet, in full precision."""
+"""The comparison's two tables for a spreadsheet, in full precision, and the warnings beside them."""
 
 import csv
 import io
@@ -9,16 +9,24 @@ from hpsearch.compare.comparison import Comparison
 
 
 def as_csv(comparison: Comparison) -> dict[str, str]:
-    """Return `experiments.csv` and `pairs.csv`: the entries of compare.json, nested ones with dotted names."""
+    """Return `experiments.csv` and `pairs.csv`: the entries of compare.json, nested ones with dotted names.
+
+    What must be known before them stands in `warnings.csv`, as a line above a table's head would be taken for the head.
+    """
     content = comparison.to_json()
     experiments = [{k: v for k, v in each.items() if k != "runs_dropped"} for each in content["experiments"]]
     pairs = [{k: v for k, v in pair.items() if k not in ("also", "notes")} for pair in content["pairs"]]
-    return {"experiments.csv": _csv(experiments), "pairs.csv": _csv(pairs)}
+    warnings = [{"warning": warning} for warning in content["warnings"]]
+    return {
+        "warnings.csv": _csv(warnings, titles=["warning"]),
+        "experiments.csv": _csv(experiments),
+        "pairs.csv": _csv(pairs),
+    }
 
 
-def _csv(entries: Sequence[Mapping[str, Any]]) -> str:
+def _csv(entries: Sequence[Mapping[str, Any]], *, titles: Sequence[str] = ()) -> str:
     rows = [_flat(entry) for entry in entries]
-    titles = list(dict.fromkeys(name for row in rows for name in row))
+    titles = titles or list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, titles, lineterminator="\n")
     writer.writeheader()

@@ -28,14 +28,18 @@ HEAD = "% needs \\usepackage{booktabs,graphicx}\n"
 
 
 def as_latex(comparison: Comparison) -> str:
-    """Return the tables; the best mean is bold, what is not distinguishable from it underlined."""
+    """Return the tables; the best mean is bold, what is not distinguishable from it underlined.
+
+    Warnings are comments at the top: whoever sets the table decides which of them the paper has to say.
+    """
     scores = [_marked(row.cells, best=row.best, level=row.level) for row in score_rows(comparison)]
     marks = " Bold: the best mean; underlined: not distinguishable from it."
     tables = [_table(SCORE_TITLES, scores, align="lr" + "l" * 5, caption=caption(comparison) + marks)]
     if comparison.pairs:
         pairs = [_pair(row) for row in pair_rows(comparison)]
         tables.append(_table(PAIR_TITLES, pairs, align="lll" + "l" * 6, caption=caption(comparison)))
-    return HEAD + "\n".join(tables)
+    warnings = [f"% warning: {one_line(warning)}\n" for warning in comparison.warnings]
+    return HEAD + "".join(warnings) + "\n".join(tables)
 
 
 def _pair(row: PairRow) -> list[str]:

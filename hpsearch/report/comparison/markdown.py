@@ -27,10 +27,11 @@ def as_markdown(
 ) -> str:
     """Return the report; `figures` are (title, path) to show below the tables, `health` rows of report/health.py."""
     if cover is None:
-        parts = [f"# {escaped(comparison.metric)}", _list(conclude(comparison))]
+        parts = [f"# {escaped(comparison.metric)}", _warnings(comparison), _list(conclude(comparison))]
     else:
         parts = [f"# {escaped(cover.title)}", escaped(cover.scale), *(f"**{escaped(line)}**" for line in cover.answer)]
-        parts += [*map(_section, cover.before), f"## {escaped(comparison.metric)}", _list(details(comparison))]
+        parts += [_warnings(comparison), *map(_section, cover.before)]
+        parts += [f"## {escaped(comparison.metric)}", _list(details(comparison))]
     parts += [f"*{escaped(caption(comparison))}*", _scores(comparison)]
     if comparison.pairs:
         parts.append(table(PAIR_TITLES, [row.cells for row in pair_rows(comparison)]))
@@ -70,9 +71,12 @@ def _scores(comparison: Comparison) -> str:
     return f"{table}\n\n{told}"
 
 
+def _warnings(comparison: Comparison) -> str:
+    return "\n".join(f"- **Warning:** {escaped(warning)}" for warning in comparison.warnings)
+
+
 def _notes(comparison: Comparison) -> list[str]:
-    notes = [f"{pair.a} and {pair.b}: {note}" for pair in comparison.pairs for note in pair.notes]
-    return [*comparison.warnings, *notes]
+    return [f"{pair.a} and {pair.b}: {note}" for pair in comparison.pairs for note in pair.notes]
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -20,9 +20,10 @@ _MOST_DROPPED = 10
 
 
 def show_comparison(comparison: Comparison, *, headline: bool = True) -> RenderableType:
-    """Return the conclusion, with its headline or without, the tables, what was left out and the warnings."""
+    """Return the warnings, the conclusion, with its headline or without, the tables, and what was left out."""
     said = conclude(comparison) if headline else details(comparison)
-    parts: list[RenderableType] = [Text(one_line(line)) for line in said]
+    parts: list[RenderableType] = [Text(f"warning: {one_line(line)}", "yellow") for line in comparison.warnings]
+    parts += [Text(one_line(line)) for line in said]
     scores = score_rows(comparison)
     cells = [(_name(row.cells[0], best=row.best, level=row.level), *row.cells[1:]) for row in scores]
     parts += [Text(), Text(caption(comparison), "dim"), _table(SCORE_TITLES, cells, _SCORE_RANKS)]
@@ -33,7 +34,6 @@ def show_comparison(comparison: Comparison, *, headline: bool = True) -> Rendera
         parts += [Text(), _table(PAIR_TITLES, pairs, _PAIR_RANKS, flexible=3)]
     if any(row.level for row in scores):
         parts.append(Text("* the best mean   ° not distinguishable from it", "dim"))
-    parts += [Text(f"warning: {one_line(warning)}", "yellow") for warning in comparison.warnings]
     dropped = dropped_rows(comparison)
     parts += [Text(f"left out: {one_line(run)}: {one_line(why)}", "yellow") for _, run, why in dropped[:_MOST_DROPPED]]
     if len(dropped) > _MOST_DROPPED:

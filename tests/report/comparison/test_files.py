@@ -1,19 +1,23 @@
 """What is written, in every format, and that the same evidence gives the same bytes."""
 
 import csv
+import io
 import json
 import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from hpsearch.errors import UnknownNameError
 from hpsearch.report.comparison.files import FORMATS, write_report
 from hpsearch.report.comparison.gallery import Evidence
 from hpsearch.report.comparison.markdown import escaped
+from hpsearch.report.comparison.terminal import show_comparison
 from tests.report.comparison.evidence import WICKED, datasets_evidence, search_evidence, seeds_evidence
 
 MAKERS = [seeds_evidence, datasets_evidence, search_evidence]
@@ -31,10 +35,28 @@ def test_the_same_evidence_gives_the_same_bytes(tmp_path: Path, make: Callable[[
 
 def test_only_the_formats_that_are_asked_for_are_written(tmp_path: Path) -> None:
     write_report(seeds_evidence(), tmp_path / "report", ["json", "csv"])
-    assert {path.name for path in (tmp_path / "report").iterdir()} == {"compare.json", "experiments.csv", "pairs.csv"}
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {
+        *("compare.json", "experiments.csv", "pairs.csv", "warnings.csv")
+    }
     with pytest.raises(UnknownNameError, match="unknown report format 'htm', did you mean 'html'"):
         write_report(seeds_evidence(), tmp_path / "other", ["htm"])
     assert not (tmp_path / "other").exists()
+
+
+def test_what_was_left_out_or_averaged_stands_at_the_top_of_every_format(tmp_path: Path) -> None:
+    evidence = search_evidence()
+    said = f"{WICKED}: 2 of 9 runs do not count"
+    evidence = replace(evidence, comparison=replace(evidence.comparison, warnings=(said,)))
+    write_report(evidence, tmp_path)
+    page, markdown, paper = ((tmp_path / f"report.{ending}").read_text() for ending in ("html", "md", "tex"))
+    assert page.index('id="warnings"') < page.index('id="conclusion"') < page.index("<table")
+    assert markdown.split("\n\n")[1] == f"- **Warning:** {escaped(said)}"
+    assert paper.splitlines()[1] == f"% warning: {said}"
+    with (tmp_path / "warnings.csv").open(newline="") as file:
+        assert list(csv.DictReader(file)) == [{"warning": said}]
+    console = Console(width=200, file=io.StringIO())
+    console.print(show_comparison(evidence.comparison))
+    assert console.file.getvalue().startswith(f"warning: {said}")  # type: ignore[attr-defined]
 
 
 def test_the_page_needs_nothing_from_outside_and_runs_no_markup_of_the_runs(tmp_path: Path) -> None:
