@@ -115,7 +115,8 @@ def _about_other_mark(name: str, cells: Sequence[Any], mark: str) -> list[str]:
     if as_numbers(cells, other) is None or as_numbers(cells, mark) is not None:
         return []
     first = next(cell for cell in cells if not is_empty(cell))
-    return [f"column '{name}' is read as text, as its '{first}' has another decimal mark than the table (--decimal says which)"]
+    said = f"column '{name}' is read as text, as its '{first}' has another decimal mark than the table"
+    return [f"{said} (--decimal says which it is)"]
 
 
 def _title(name: str, columns: Iterable[str], wanted: Wanted, *, optuna: bool) -> str:

@@ -34,7 +34,7 @@ class Rows:
     def __init__(self, table: Table, columns: Columns) -> None:
         self.path = table.path
         self.columns = columns
-        self.warnings = [f"{table.path}: {each}" for each in columns.warnings]
+        self.warnings = [f"{table.path}: {each}" for each in (*columns.warnings, *_about_rounded(table, columns))]
         self._count = table.rows
         self._cells = {part: table.columns[name] for part, name in columns.parts.items()}
         empty = [None] * self._count
@@ -42,12 +42,6 @@ class Rows:
         self._runs: list[str | None] = names_of(self._cells.get("run", empty))[0]
         self._keys = {unit: keys_of(self._cells[unit], unit) for unit in UNIT_WORDS if unit in self._cells}
         self._experiments = self._names()
-        for unit, column in ((unit, columns.parts[unit]) for unit in self._keys):
-            if any(isinstance(cell, float) and abs(cell) >= _EXACT for cell in self._cells[unit]):
-                self.warnings.append(
-                    f"{self.path}: column '{column}' holds numbers from 2^53 on as floats, which are rounded: two that "
-                    "differ may have become one"
-                )
         self._steps = [number_in(cell, columns.mark) for cell in self._cells.get("step", ())]
         self._titles = [self._title(row) for row in range(self._count)]
 
@@ -187,6 +181,15 @@ class Rows:
             for name in self.columns.metrics
             if self.columns.texts.get(name) and wanted.metric in (None, name)
         ]
+
+
+def _about_rounded(table: Table, columns: Columns) -> list[str]:
+    """Say which keys were integers that are floats now, as pandas makes them beside an empty cell."""
+    return [
+        f"column '{name}' holds numbers from 2^53 on as floats, which are rounded: two that differ may have become one"
+        for name in (columns.parts[unit] for unit in UNIT_WORDS if unit in columns.parts)
+        if any(isinstance(cell, float) and abs(cell) >= _EXACT for cell in table.columns[name])
+    ]
 
 
 def told_apart(runs: Sequence[FinishedRun], groups: Sequence[list[int]]) -> tuple[FinishedRun, ...]:
