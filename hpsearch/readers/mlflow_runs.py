@@ -74,6 +74,7 @@ class _Family:
         self._planned = {run.identity for group in below.values() for run in _repeating(group)}
         titles = Counter((run.name, self._above(run)) for run in runs if run.identity in below)
         self._alike = {title for title, count in titles.items() if count > 1}
+        self._letters = 8 if len({identity[:8] for identity in below}) == len(below) else None
 
     def parent(self, run: MlflowRun) -> MlflowRun | None:
         """Return the run above one, if it is there."""
@@ -91,12 +92,12 @@ class _Family:
         """Return the experiment of a run and its place; parents of one name in one place differ by their ids."""
         parent = self.parent(run)
         if parent is None:
-            lost = (f"parent {run.tags[_PARENT][:8]}",) if _PARENT in run.tags else ()
+            lost = (f"parent {run.tags[_PARENT][: self._letters]}",) if _PARENT in run.tags else ()
             return run.experiment, (*lost, *self._place)
         experiment, above = parent.name or run.experiment, self._above(parent)
         if run.tags.get(_PARENT) in self._mixed and _FOLD in run.tags:
             experiment = f"{experiment} ({run.tags[_FOLDS]} folds)"
-        alike = (f"run {parent.identity[:8]}",) if (parent.name, above) in self._alike else ()
+        alike = (f"run {parent.identity[: self._letters]}",) if (parent.name, above) in self._alike else ()
         return experiment, (*alike, *above)
 
     def _above(self, run: MlflowRun) -> tuple[str, ...]:
