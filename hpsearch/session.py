@@ -125,6 +125,7 @@ class Session:
         unfinished = [stored_job(self.folder, run) for run in earlier.numbers if not self._progress[run].ended]
         if len(trials) >= self.space.search.trials and not unfinished:
             return Why.FINISHED, False
+        self._warn_of_idle_pruner()
         return self._engine.search(
             self._make_job,
             events=translated(self.space, self.log.events, earlier.params),
@@ -169,6 +170,13 @@ class Session:
         epochs = ranges["train.epochs"].grid() if "train.epochs" in ranges else [train.epochs]
         every = ranges["train.evaluate.epochs"].grid() if "train.evaluate.epochs" in ranges else [train.evaluate.epochs]
         return math.ceil(max(epochs or ()) / min(every or ()))
+
+    def _warn_of_idle_pruner(self) -> None:
+        """Say so when all trainings end before the pruner can do anything: perhaps it was told epochs, or steps."""
+        pruner, longest = self.space.search.pruner, self._longest()
+        if pruner.earliest is not None and longest is not None and pruner.earliest >= longest > 1:
+            ends = f"a training has {longest} evaluations"
+            self._note(f"search.pruner: {pruner.kind} acts at evaluation {pruner.earliest} at the earliest, but {ends}")
 
     def require_result(self) -> None:
         """Raise SearchFailedError, with the reasons, when no trial has come to a result."""

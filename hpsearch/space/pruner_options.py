@@ -1,4 +1,9 @@
-"""The pruners of a space file and their options; they count reported steps (epochs, unless told otherwise)."""
+"""The pruners of a space file and their options.
+
+They count evaluations, that is the reports of a trial, from 1: epochs under `train.evaluate: {epochs: 1}`, every 100
+optimizer steps under `{steps: 100}`, what a program prints under the family `command`. They judge the metric at the
+evaluation, also where the objective takes the best. A trial that comes to its end is not stopped any more.
+"""
 
 from typing import Literal
 
@@ -7,61 +12,110 @@ from pydantic import Field, model_validator
 from hpsearch.settings import Option
 
 
-class NoPruner(Option):
+class PrunerOption(Option):
+    """What all pruners have in common."""
+
+    @property
+    def earliest(self) -> int | None:
+        """The first evaluation at which it may do something; None when it never does."""
+        return None
+
+
+class NoPruner(PrunerOption):
     """Every trial is trained to its end."""
 
     kind: Literal["none"] = "none"
 
 
-class Median(Option):
-    """Stop a trial that is worse than the median of the earlier ones at the same step."""
+class _AtEvaluation(PrunerOption):
+    startup: int = Field(default=5, ge=0)
+    """How many other trials must have come to the evaluation."""
+    warmup: int = Field(default=0, ge=0)
+    """The first evaluation at which trials are compared."""
+    every: int = Field(default=1, ge=1)
+    """From one comparison to the next, in evaluations."""
+
+    @property
+    def earliest(self) -> int:
+        """The first evaluation at which trials are compared."""
+        return self.warmup or self.every
+
+
+class Median(_AtEvaluation):
+    """Stop a trial whose metric is worse than the median of the others at the same evaluation."""
 
     kind: Literal["median"] = "median"
-    startup: int = Field(default=5, ge=0)
-    warmup: int = Field(default=0, ge=0)
-    every: int = Field(default=1, ge=1)
 
 
-class Percentile(Option):
-    """Stop a trial that is not among the best `percent` of the earlier ones at the same step."""
+class Percentile(_AtEvaluation):
+    """Stop a trial whose metric is worse than the best `percent` of the others at the same evaluation."""
 
     kind: Literal["percentile"] = "percentile"
     percent: float = Field(default=25.0, ge=0, le=100)
-    startup: int = Field(default=5, ge=0)
-    warmup: int = Field(default=0, ge=0)
-    every: int = Field(default=1, ge=1)
 
 
-class ASHA(Option):
-    """Asynchronous successive halving (Li et al. 2020): one in `reduction` goes on from each rung."""
+class _Halving(PrunerOption):
+    minimum: int = Field(default=1, ge=1)
+    """The evaluation of the first rung; each further rung is `reduction` times as far."""
+    reduction: int = Field(default=3, ge=2)
+    """One in so many goes on from each rung."""
+
+    @property
+    def earliest(self) -> int:
+        """The first rung."""
+        return self.minimum
+
+
+class ASHA(_Halving):
+    """Asynchronous successive halving (Li et al. 2020): one in `reduction` goes on from each rung.
+
+    A trial that comes to a rung is stopped unless its metric is among the best 1/`reduction` of those that have come
+    there so far; among fewer than `reduction`, unless it is the best.
+    """
 
     kind: Literal["asha"] = "asha"
-    minimum: int = Field(default=1, ge=1)
-    reduction: int = Field(default=3, ge=2)
 
 
-class Hyperband(Option):
-    """Successive halving with several first rungs (Li et al. 2018)."""
+class Hyperband(_Halving):
+    """Successive halving with several first rungs (Li et al. 2018).
+
+    The trials are divided among brackets, whose first rungs are `minimum` and the further ones, up to the evaluations
+    of the longest training. Where only the data tell how many those are, under `train.evaluate: {steps: n}` and with
+    programs, it is as many as the first complete trial has; until then none is stopped.
+    """
 
     kind: Literal["hyperband"] = "hyperband"
-    minimum: int = Field(default=1, ge=1)
-    reduction: int = Field(default=3, ge=2)
 
 
-class Patient(Option):
-    """Stop a trial that has not gained `minimum_gain` in `patience` steps."""
+class Patient(PrunerOption):
+    """Stop a trial that has not gained `minimum_gain` in more than `patience` evaluations.
+
+    Its best metric in the last `patience` + 1 evaluations is held against its best before.
+    """
 
     kind: Literal["patient"] = "patient"
     patience: int = Field(default=3, ge=0)
+    """How many evaluations without a gain are tolerated; the next one stops the trial."""
     minimum_gain: float = Field(default=0.0, ge=0)
+    """What counts as a gain; with 0, whatever is better at all."""
+
+    @property
+    def earliest(self) -> int:
+        """The first evaluation that has one before those that are looked at."""
+        return self.patience + 2
 
 
-class Threshold(Option):
-    """Stop a trial whose value leaves the bounds."""
+class Threshold(PrunerOption):
+    """Stop a trial whose metric leaves the bounds at an evaluation."""
 
     kind: Literal["threshold"] = "threshold"
     lower: float | None = None
     upper: float | None = None
+
+    @property
+    def earliest(self) -> int:
+        """The first evaluation."""
+        return 1
 
     @model_validator(mode="after")
     def _some_bound(self) -> "Threshold":
@@ -72,25 +126,34 @@ class Threshold(Option):
         return self
 
 
-class PBT(Option):
+class _Population(PrunerOption):
+    interval: int = Field(default=2, ge=1)
+    """How many evaluations a member is trained between two comparisons."""
+    quantile: float = Field(default=0.25, gt=0, le=0.5)
+    """The part of the members that go on as copies of others."""
+
+    @property
+    def earliest(self) -> int:
+        """The first comparison."""
+        return self.interval
+
+
+class PBT(_Population):
     """Population based training (Jaderberg et al. 2017): the trials are a population, and none is stopped.
 
-    Every `interval` steps the worst `quantile` go on as copies of some of the best, with other values for the ranges
-    that are `mutable`: numbers times 0.8 or 1.2, a neighbouring choice, or with probability `resample` a fresh draw.
+    Every `interval` evaluations those `quantile` whose metric is worst there go on as copies of some of the best, with
+    other values for the ranges that are `mutable`: numbers times 0.8 or 1.2, a neighbouring choice, or with probability
+    `resample` a fresh draw.
     """
 
     kind: Literal["pbt"] = "pbt"
-    interval: int = Field(default=2, ge=1)
-    quantile: float = Field(default=0.25, gt=0, le=0.5)
     resample: float = Field(default=0.25, ge=0, le=1)
 
 
-class PB2(Option):
+class PB2(_Population):
     """Population based bandits (Parker-Holder et al. 2020): pbt with values from a Gaussian process; numbers only."""
 
     kind: Literal["pb2"] = "pb2"
-    interval: int = Field(default=2, ge=1)
-    quantile: float = Field(default=0.25, gt=0, le=0.5)
 
 
 Pruner = NoPruner | Median | Percentile | ASHA | Hyperband | Patient | Threshold | PBT | PB2

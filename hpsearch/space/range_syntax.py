@@ -1,5 +1,6 @@
 """How a range is written in YAML, and every way in which that can be wrong."""
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,8 @@ from hpsearch.space.ranges import Choice, Float, Int, Range, is_number, same, st
 HEADS = ("float", "log", "int", "choice")
 KEYS = (*HEADS, "step", "mutable")
 _MOST_STEPS = 1_000_000
+INFINITE = "{} is not a finite number; for a program that reads it as text put it in quotes"
+"""What is wrong with `.inf` and `.nan`."""
 
 
 class RangeSyntaxError(Exception):
@@ -138,9 +141,23 @@ def _read_choice(node: Node) -> Choice:
     for index, item in enumerate(node.items):
         if _holds_range(item):
             raise RangeSyntaxError(item.place, "a range cannot stand inside a list of options")
+        if (infinite := _infinite(item)) is not None:
+            raise RangeSyntaxError(infinite.place, INFINITE.format(show(infinite.value)))
         if any(same(item.plain(), other.plain()) for other in node.items[:index]):
             raise RangeSyntaxError(item.place, f"the option {show(item.plain())} stands twice")
     return Choice(tuple(item.plain() for item in node.items))
+
+
+def is_infinite(node: Node) -> bool:
+    """Say whether a node holds a number that is not finite, for which JSON and so every file of a run has no word."""
+    return isinstance(node.value, float) and not math.isfinite(node.value)
+
+
+def _infinite(node: Node) -> Node | None:
+    """Return the first number below a node that is not finite."""
+    if is_infinite(node):
+        return node
+    return next(filter(None, map(_infinite, (*node.mapping.values(), *node.items))), None)
 
 
 def _holds_range(node: Node) -> bool:

@@ -133,7 +133,10 @@ class Resources(Settings):
 
 
 class Search(Settings):
-    """How the search is run; durations are in seconds, pruners count reported steps (epochs, unless told otherwise)."""
+    """How the search is run; durations are in seconds.
+
+    Pruners count evaluations, the reports of a trial: epochs, unless `train.evaluate` says otherwise.
+    """
 
     engine: str = "optuna"
     sampler: Annotated[Sampler, Field(discriminator="kind"), UNFOLD] = TPE()

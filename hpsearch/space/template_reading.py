@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from hpsearch.errors import Problem, suggestion
 from hpsearch.space.fields import Branch, Items, Leaf, Section, Shape, field_shape, section_of, spelled
 from hpsearch.space.nodes import Node
-from hpsearch.space.range_syntax import RangeSyntaxError, looks_like_range, read_range, show
+from hpsearch.space.range_syntax import INFINITE, RangeSyntaxError, is_infinite, looks_like_range, read_range, show
 from hpsearch.space.ranges import Choice
 from hpsearch.space.template import Chosen, Missing, Options, join
 
@@ -35,6 +35,9 @@ class TemplateReader:
         if isinstance(node.value, list):
             item = shape.item if isinstance(shape, Items) else shape
             return [self.read(child, item, join(path, index)) for index, child in enumerate(node.items)]
+        if is_infinite(node):
+            self.problems.append(node.place.problem(f"{path}: {INFINITE.format(show(node.value))}"))
+            return Missing()
         return spelled(node.value, shape.words) if isinstance(shape, Leaf) else node.value
 
     def section(self, node: Node, shape: Section, path: str) -> dict[str, Any]:
