@@ -108,6 +108,8 @@ class OptunaSearch:
 
         A step that is known, as after a resume, is answered as it was: the crash may have come before the outcome.
         """
+        if step < 0:  # in the log of an earlier version; there is no such step
+            return False
         if number in self._answers and step <= self._answers[number][0]:
             return self._answers[number] == (step, True)
         trial = self._trials[number]
