@@ -1,6 +1,5 @@
 """What a worker does with a job of the family `command`: run the program, read its metrics, judge its end."""
 
-import json
 import os
 import re
 import signal
@@ -11,7 +10,7 @@ from pathlib import Path
 from hpsearch.command_objective.hearing import Hearing, Notes
 from hpsearch.engines import Ended, Job, Reporter
 from hpsearch.errors import DivergedError
-from hpsearch.experiment.files import write_atomically
+from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import CAPTURED
 from hpsearch.families.command.arguments import arguments, environment
 from hpsearch.families.command.capture import Capture
@@ -84,7 +83,7 @@ class CommandObjective:
         """Run the program to its end; return it, and whether it was silent at its time limit."""
         place = (self._folder / job.run).resolve()
         given = _given(config, job, place)
-        write_atomically(place / _SETTINGS, json.dumps(dict(config.model_extra or {}), indent=2) + "\n")
+        write_json(place / _SETTINGS, dict(config.model_extra or {}))
         resuming = (place / config.checkpoint).is_file()
         hearing.begin(resuming=resuming)
         started()
@@ -100,7 +99,7 @@ class CommandObjective:
         finally:
             program.stop(grace=config.grace)
         hearing.end()
-        capture.clear()
+        capture.remove()
         return program, over
 
     def _ended(self, hearing: Hearing, program: Program, *, over: bool, tested: bool) -> Ended:

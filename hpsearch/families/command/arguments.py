@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -82,9 +81,7 @@ def fill(text: str, values: Mapping[str, Any]) -> str:
 
 
 def written(value: Any) -> str:
-    """Return a value as an argument: text as it is, true and false and lists as JSON, infinity as inf."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+    """Return a value as an argument: text as it is, true and false and lists as JSON."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -38,6 +38,7 @@ class Capture:
 
     def __init__(self, path: Path) -> None:
         """Open the file, once whoever held it before has let go of it or after a few seconds."""
+        self._path = path
         self._file: IO[bytes] = path.open("a+b")
         for _ in range(100):
             try:
@@ -69,6 +70,10 @@ class Capture:
         """Empty the file."""
         with contextlib.suppress(OSError):
             os.ftruncate(self.descriptor, 0)
+
+    def remove(self) -> None:
+        """Remove the file: all of it was read, and nobody adds to it."""
+        self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self

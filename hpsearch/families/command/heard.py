@@ -113,7 +113,7 @@ class Heard:
         if number is None:
             return self._step + 1
         if number not in self._steps:
-            self._counted = self._counted or not number.is_integer()
+            self._counted = self._counted or not float(number).is_integer()
             self._steps[number] = max(self._values, default=0) + 1 if self._counted else int(number)
         return self._steps[number]
 
