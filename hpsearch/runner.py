@@ -240,9 +240,11 @@ def objective_spec(space: Space, folder: Path) -> ObjectiveSpec:
         )
     if processes > 1 and space.family in _OBJECTIVES:
         raise HpsearchError("search.resources.processes: a program starts its own processes; leave it at 1")
+    limits = {"trial_time": space.search.trial_time} if space.family in _OBJECTIVES else {}
     return ObjectiveSpec(
         _OBJECTIVES.get(space.family, "hpsearch.objective:FamilyObjective"),
         {
+            **limits,
             "folder": str(folder.resolve()),
             "family": space.family,
             "family_folder": str(home),

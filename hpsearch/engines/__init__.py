@@ -55,12 +55,16 @@ class Exploit:
 
 @dataclass(frozen=True)
 class Report:
-    """One evaluation: the step, flat metrics, training seconds so far; `final` when none follows."""
+    """One evaluation: the step, flat metrics, training seconds so far; `final` when none follows.
+
+    `again` says that the same attempt has reported the step before: this evaluation takes the place of that one.
+    """
 
     step: int
     metrics: Mapping[str, float]
     seconds: float
     final: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True)

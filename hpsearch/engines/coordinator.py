@@ -103,7 +103,13 @@ class Coordinator:
         self._running[job.run].started = time.monotonic()
 
     def reported(self, job: Job, report: Report) -> Decision:
-        """Write a report down and answer it."""
+        """Write a report down and answer it; a run that is told to stop has all the time that it needs to end."""
+        decision = self._answer(job, report)
+        if decision is not Decision.CONTINUE:
+            self._running[job.run].started = None
+        return decision
+
+    def _answer(self, job: Job, report: Report) -> Decision:
         metric = self._ledger.report(job, report)
         decision = self._asked_source.report(job, report.step, metric, final=report.final)
         if report.final:

@@ -8,7 +8,14 @@ from typing import Any, Protocol
 
 from hpsearch.engines import Asked, Exploit, Job, Report
 from hpsearch.engines.progress import RunProgress, progress_of
-from hpsearch.experiment.files import append_json_line, copy_atomically, read_lines, remove_leftovers, write_json
+from hpsearch.experiment.files import (
+    append_json_line,
+    copy_atomically,
+    printable,
+    read_lines,
+    remove_leftovers,
+    write_json,
+)
 from hpsearch.experiment.layout import (
     BEST,
     CHECKPOINT,
@@ -106,11 +113,11 @@ class Ledger:
         """Return the metric, once the evaluation is written down if its step is not known, as after a resume."""
         progress = self._progress[job.run]
         seconds = round(report.seconds, 3)
-        if report.step not in progress.written_steps:
+        if report.again or report.step not in progress.written_steps:
             row = {"step": report.step, "seconds": seconds, **report.metrics}
             append_json_line(self._folder / job.run / METRICS, row)
         metric = float(report.metrics.get(self.metric, float("nan")))
-        if report.step in progress.known_steps:
+        if report.step in progress.known_steps and not report.again:
             return metric
         progress.add(report.step, metric, report.seconds)
         progress.value, progress.step = self._value_of(progress.history)
@@ -124,7 +131,7 @@ class Ledger:
     def details(self, job: Job, text: str) -> None:
         """Add a traceback to what the run printed."""
         with (self._folder / job.run / OUTPUT).open("a", encoding="utf-8") as file:
-            file.write(text)
+            file.write(printable(text))
 
     def lost(self, job: Job, reason: str) -> None:
         """Write down that a run's process died and that it will be taken up again."""

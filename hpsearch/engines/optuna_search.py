@@ -191,6 +191,8 @@ class OptunaSearch:
         those of the same number, so nobody is compared with it.
         """
         known = self._evaluations[number]
+        if step < 0:  # in the log of an earlier version; there is no such step
+            return False
         if step in known:
             return known[step]
         evaluation, first = len(known) + 1, next(iter(known), step)

@@ -23,8 +23,11 @@ class RunProgress:
     """Steps in the metrics file: at most one more than in the log, when a crash fell between the two."""
 
     def add(self, step: int, metric: float, seconds: float) -> None:
-        """Take note of an evaluation."""
-        self.history.append((step, metric))
+        """Take note of an evaluation; of a step that is told again the last one counts."""
+        if step in self.known_steps:
+            self.history = [(known, metric if known == step else value) for known, value in self.history]
+        else:
+            self.history.append((step, metric))
         self.known_steps.add(step)
         self.seconds = seconds
 

@@ -12,9 +12,11 @@ from typing import Any
 
 from hpsearch.engines import Ended, Job, Objective, ObjectiveSpec, Report
 from hpsearch.errors import DivergedError, HpsearchError, PeerLostError
-from hpsearch.experiment.files import no_room
+from hpsearch.experiment.files import no_room, printable
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.records import Decision, Outcome
+
+_LONGEST_MESSAGE = 4000
 
 
 def resolve(target: str) -> Any:
@@ -34,21 +36,47 @@ def run_job(objective: Objective, job: Job, report: Callable[[Report], Decision]
     begun = time.monotonic()
     try:
         return objective(job, report, started)
+    except KeyboardInterrupt:
+        raise
     except DivergedError as error:
-        return Ended(Outcome.DIVERGED, str(error), seconds=time.monotonic() - begun)
+        return Ended(Outcome.DIVERGED, _message(error), seconds=time.monotonic() - begun)
     except PeerLostError as error:
-        return Ended(Outcome.LOST, str(error), seconds=time.monotonic() - begun)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever the user's code raises is an outcome, no crash
+        return Ended(Outcome.LOST, _message(error), seconds=time.monotonic() - begun)
+    except BaseException as error:  # noqa: BLE001 -- whatever the user's code raises is an outcome, no crash
         if obstacle := no_room(error):
             return Ended(None, obstacle)
         outcome = Outcome.OUT_OF_MEMORY if _out_of_memory(error) else Outcome.FAILED
-        reason = str(error) if isinstance(error, HpsearchError) else f"{type(error).__name__}: {error}"
-        return Ended(outcome, reason, details=traceback.format_exc(), seconds=time.monotonic() - begun)
+        return Ended(outcome, _reason(error), details=printable(_traceback()), seconds=time.monotonic() - begun)
+
+
+def _reason(error: BaseException) -> str:
+    message = _message(error)
+    return message if isinstance(error, HpsearchError) else f"{type(error).__name__}: {message}"
+
+
+def _message(error: BaseException) -> str:
+    """Return what an exception says; of a very long message the beginning and the end."""
+    try:
+        text = printable(str(error))
+    except Exception as wrong:  # noqa: BLE001 -- what prints the user's exceptions is the user's code too
+        return f"its message cannot be printed ({type(wrong).__name__})"
+    if len(text) <= _LONGEST_MESSAGE:
+        return text
+    half = _LONGEST_MESSAGE // 2
+    return f"{text[:half]} [... {len(text) - 2 * half} characters ...] {text[-half:]}"
+
+
+def _traceback() -> str:
+    """Return the traceback of the exception that is being handled."""
+    try:
+        return traceback.format_exc()
+    except Exception as wrong:  # noqa: BLE001 -- it prints the user's exception, and those that led to it
+        return f"the traceback cannot be printed ({type(wrong).__name__})\n"
 
 
 def _out_of_memory(error: BaseException) -> bool:
     """Recognise an exhausted memory by what Python, CUDA and torch's CPU allocator raise, without importing torch."""
-    text = str(error).lower()
+    text = _message(error).lower()
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
@@ -90,9 +118,8 @@ class Runner:
             with output_to(self._folder / job.run / OUTPUT):
                 try:
                     self._objective = self._objective or make_objective(self._spec)
-                except Exception as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure
-                    reason = f"{type(error).__name__}: {error}"
-                    return Ended(Outcome.FAILED, reason, details=traceback.format_exc())
+                except (Exception, SystemExit) as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure
+                    return Ended(Outcome.FAILED, _reason(error), details=printable(_traceback()))
                 return run_job(self._objective, job, report, started)
         except OSError as error:  # what it prints cannot be written
             if not (obstacle := no_room(error)):

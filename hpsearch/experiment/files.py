@@ -54,6 +54,15 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def printable(text: str) -> str:
+    """Return a text that can be written as UTF-8: a lone surrogate, as in a name of other bytes, becomes its escape."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="backslashreplace").decode()
+    return text
+
+
 def encode_number(value: float) -> float | str:
     """Return the number, or its name when JSON has no word for it."""
     if math.isfinite(value):
@@ -67,7 +76,7 @@ def decode_number(value: Any) -> Any:
 
 
 def json_line(value: dict[str, Any]) -> bytes:
-    """Return one line of a JSON-lines file; floats in it, nested ones too, may be non-finite."""
+    """Return one line of a JSON-lines file; floats in it may be non-finite, texts any, nested ones too."""
     return json.dumps(_encode(value), separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
@@ -91,8 +100,12 @@ def _end_of_last_line(file: BinaryIO, size: int) -> int:
 def _encode(value: Any) -> Any:
     if isinstance(value, float):
         return encode_number(value)
+    if isinstance(value, str):
+        return printable(value)
     if isinstance(value, dict):
-        return {key: _encode(item) for key, item in value.items()}
+        return {printable(key) if isinstance(key, str) else key: _encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode(item) for item in value]
     return value
 
 

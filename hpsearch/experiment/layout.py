@@ -9,6 +9,8 @@ experiments/<name>/
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log  artifacts/ (see artifacts.py)
                       unread.json: searched settings that the training never read, if any
                       rate_decisions.jsonl under the schedules plateau and adaptive
+                      of a program (family: command): settings.json; printed.jsonl, the metrics that it told, line by
+                      line; printed.part, output that was not read yet
   origin.json         only of a final training: whose winner it trains, how that was chosen, the command
   confirm/0007/seed-002/      the same for a replicate on a fresh seed
   confirm/0007/repeat-0-fold-3-of-5/      and for one that is tested on fold 3 (of 0 to 4) of the first division in five
@@ -42,6 +44,8 @@ NUMBERED = "checkpoint-*.pt"
 RATE_DECISIONS = "rate_decisions.jsonl"
 """What a schedule with a memory decided (plateau, adaptive): step, epoch, reason, factor before and after."""
 OUTPUT = "output.log"
+PRINTED = "printed.jsonl"
+CAPTURED = "printed.part"
 HISTOGRAMS = "histograms.jsonl"
 """Only with `train.histograms`; see histograms.py."""
 ARTIFACTS = "artifacts"

@@ -159,10 +159,9 @@ def _rest(log: Path, behind: int) -> bytes:
 
 
 def read_metrics(folder: Path, run: str) -> list[dict[str, Any]]:
-    """Return the rows of a run's metrics file: `step`, `seconds` and flat metric names."""
-    return [
-        {name: decode_number(value) for name, value in row.items()} for row, _ in read_lines(folder / run / METRICS)
-    ]
+    """Return the rows of a run's metrics file: `step`, `seconds` and flat metric names; the last one of each step."""
+    rows = {row["step"]: row for row, _ in read_lines(folder / run / METRICS)}
+    return [{name: decode_number(value) for name, value in row.items()} for row in rows.values()]
 
 
 def read_evidence(folder: Path, run: RunRecord) -> Evidence:

@@ -39,6 +39,8 @@ class RunBuilder:
         kind = event["event"]
         if kind == "report":
             self.value = _plain(event["value"])
+            if any(step == event["step"] for step, _ in self.history[-1:]):  # told again: the last one counts
+                self.history.pop()
             self.history.append((event["step"], _plain(event["metric"])))
             self.step, self.seconds = event["at"], event["seconds"]
         elif kind == "ask" or not self.run:

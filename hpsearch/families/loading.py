@@ -34,8 +34,8 @@ def load_face(reference: str, folder: Path) -> Family[Any] | Command:
         return _from_file(reference, folder)
     if reference not in family_names():
         raise UnknownNameError("family", reference, family_names())
-    module = importlib.import_module(f"hpsearch.families.{reference}.family")
-    family: Family[Any] | Command = module.FAMILY()
+    made = importlib.import_module(f"hpsearch.families.{reference}.family").FAMILY
+    family: Family[Any] | Command = made(folder) if made is Command else made()
     return family
 
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.report.drawing import BLUE, GREEN, GREY, MARKERS, ORANGE, PANEL, label, new_figure, say, tidy
-from hpsearch.report.replicates import group_of, reached, summarise, summarise_baselines, test_metrics
+from hpsearch.report.replicates import group_of, reached, scored, summarise, summarise_baselines
 
 
 class History(NamedTuple):
@@ -130,10 +130,11 @@ class Replicates(NamedTuple):
 
 
 def prepare_replicates(record: ExperimentRecord) -> tuple[Replicates, ...]:
-    """Return the complete replicates' scores, a group for each test metric that any of them has."""
+    """Return the complete replicates' scores, a group for each test metric, or for the objective if there is none."""
+    record, metrics = scored(record)
     groups = []
     summaries, floors = summarise(record.replicates), summarise_baselines(record.baselines)
-    for metric in test_metrics(record):
+    for metric in metrics:
         trials = [group for group, scores in summaries.items() if metric in scores]
         if not trials:
             continue

@@ -8,7 +8,7 @@ from typing import Any
 from hpsearch.health import Finding
 from hpsearch.records import ExperimentRecord, RunRecord
 from hpsearch.report.health import finding_json
-from hpsearch.report.replicates import fold_fields, summarise
+from hpsearch.report.replicates import fold_fields, scored, summarise
 
 
 def show_json(record: ExperimentRecord, *, health: Sequence[Finding] | None = None) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def _confirm(record: ExperimentRecord) -> dict[str, Any] | None:
         "replicates": [_replicate(replicate) for replicate in record.replicates],
         "summary": {
             str(group): {metric: asdict(summary) for metric, summary in metrics.items()}
-            for group, metrics in summarise(record.replicates).items()
+            for group, metrics in summarise(scored(record)[0].replicates).items()
         },
         "baselines": {baseline.title: baseline.scores for baseline in record.baselines},
     }

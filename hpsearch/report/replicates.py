@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 from hpsearch.records import BaselineRecord, ExperimentRecord, Goal, Metrics, Outcome, RunRecord
@@ -82,6 +82,22 @@ def test_metrics(record: ExperimentRecord) -> list[str]:
     names = dict.fromkeys(name for scores in sources for name in scores if name.startswith("test/"))
     own = "test/" + record.objective.metric.partition("/")[2]
     return sorted(names, key=lambda name: name != own)
+
+
+def scored(record: ExperimentRecord) -> tuple[ExperimentRecord, list[str]]:
+    """Return the record and the names of the scores that its confirmation shows.
+
+    They are the test scores. Where replicates have come to an end and none has a test score, as of a program that tells
+    none, each has its value of the objective as its score.
+    """
+    names = test_metrics(record)
+    metric = record.objective.metric
+    values = {each.run: each.value for each in record.replicates if each.outcome is Outcome.COMPLETE}
+    own = {run: {metric: value} for run, value in values.items() if value is not None}
+    if names or not own:
+        return record, names
+    shown = tuple(replace(each, scores=own.get(each.run, {})) for each in record.replicates)
+    return replace(record, replicates=shown), [metric]
 
 
 def listed(record: ExperimentRecord) -> tuple[RunRecord, ...]:

@@ -11,7 +11,7 @@ from hpsearch.health import Digest
 from hpsearch.records import Change, ExperimentRecord, Outcome, RunRecord
 from hpsearch.report.fitted_table import Column, FittedTable
 from hpsearch.report.health import health_lines
-from hpsearch.report.replicates import Confirmed, Summary, listed, summarise, summarise_baselines, test_metrics
+from hpsearch.report.replicates import Confirmed, Summary, listed, scored, summarise, summarise_baselines, test_metrics
 from hpsearch.report.wording import (
     SEPARATOR,
     UNKNOWN,
@@ -147,7 +147,7 @@ def _best(record: ExperimentRecord, unit: str) -> Iterator[RenderableType]:
 
 def _confirmation(record: ExperimentRecord) -> Iterator[RenderableType]:
     """Yield a table with a row for each test metric, which fits where a column for each would not."""
-    metrics = test_metrics(record)
+    record, metrics = scored(record)
     columns = [Column("", [one_line(metric) for metric in metrics], justify="left")]
     for group, scores in summarise(record.replicates).items():
         cells = [_mean(scores.get(metric)) for metric in metrics]
@@ -162,6 +162,8 @@ def _confirmation(record: ExperimentRecord) -> Iterator[RenderableType]:
     else:
         beside = ", beside the baselines" if record.baselines else ""
         yield Text(f"confirmation on {_fresh(record)}: mean ± standard deviation{beside}", "bold")
+    if metrics == [record.objective.metric]:
+        yield Text(f"no test metric was reported; {one_line(metrics[0])} is what the search chose by", "yellow")
     yield FittedTable(columns)
     for each in record.replicates:
         if each.outcome is not Outcome.COMPLETE:
@@ -181,7 +183,8 @@ def _fresh(record: ExperimentRecord) -> str:
     on_folds = {each.fold is not None for each in record.replicates}
     if on_folds == {True}:
         return "folds of the data"
-    return "fresh seeds, test split" + (", and on folds of the data" if True in on_folds else "")
+    split = ", test split" if test_metrics(record) or not any(each.scores for each in record.replicates) else ""
+    return f"fresh seeds{split}" + (", and on folds of the data" if True in on_folds else "")
 
 
 def _mean(summary: Summary | None) -> str:

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hpsearch.experiment.files import (
     append_json_line,
@@ -109,6 +112,23 @@ def test_any_text_stays_on_one_line(text: str, tmp_path: Path) -> None:
     for number in range(2):
         append_json_line(tmp_path / "lines", {"text": text, "number": number})
     assert [row["text"] for row, _ in read_lines(tmp_path / "lines")] == [text] * 2
+
+
+@given(st.text(st.characters(categories=["Cs", "L", "Cc"])), st.text(st.characters(categories=["Cs", "L"]), min_size=1))
+def test_any_text_is_written_so_that_every_reader_can_read_it(text: str, name: str) -> None:
+    line = json_line({name: [text, {name: text}]})
+    line.decode("utf-8")
+    [(found, values)] = orjson.loads(line).items()
+    assert values == json.loads(line)[found]
+    assert all(each == text for each in (values[0], values[1][found])) or any(
+        "\ud800" <= letter <= "\udfff" for letter in text
+    )
+
+
+def test_what_is_no_letter_is_written_as_its_escape() -> None:
+    assert orjson.loads(json_line({"reason": "no /data/\udcff.png, \ud83d\ude00"})) == {
+        "reason": "no /data/\\udcff.png, \\ud83d\\ude00"
+    }
 
 
 ROWS: list[dict[str, Any]] = [{"step": 1, "loss": 0.5}, {"step": 2, "loss": math.nan}, {"step": 3, "note": "ä}\n{"}]

@@ -1,8 +1,10 @@
 """Placeholders: `{train.rate}` in a command or in an environment variable, and what is wrong with them."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import suggestion
@@ -10,6 +12,9 @@ from hpsearch.families.command.settings import CommandConfig, split
 
 GIVEN = ("trial_dir", "seed", "checkpoint", "device", "config")
 """What hpsearch knows beside the settings; `config` is a JSON file with all of them."""
+_CONFIG = "HPSEARCH_CONFIG"
+_LOOKED_AT = 1 << 20
+"""Bytes of a program that are looked at."""
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_][\w.\-]*)\}")
 """Braces around anything but a name are the program's own, as in a JSON argument."""
 
@@ -27,8 +32,11 @@ def short_names(settings: Iterable[str]) -> dict[str, str]:
     return {**short, **{path: path for path in paths}}
 
 
-def objections(configuration: Mapping[str, Any]) -> dict[str, str]:
-    """Return which texts hold unknown placeholders, and which settings no placeholder uses, by dotted path."""
+def objections(configuration: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Return which texts hold unknown placeholders, and which settings no placeholder uses, by dotted path.
+
+    `folder` is that of the space file.
+    """
     config = CommandConfig.model_validate(configuration)
     own, known = config.own, short_names(config.own)
     texts = [("command", word) for word in split(config.command)]
@@ -41,12 +49,26 @@ def objections(configuration: Mapping[str, Any]) -> dict[str, str]:
         if name not in known and name not in GIVEN
     }
     named = {known.get(name, name) for _, name in used}
-    if unknown or "config" in named:
+    if unknown or "config" in named or _reads_config(texts, folder / config.directory):
         return unknown
     return {
-        path: f"{path}: the command does not use it; write {{{path}}} in it, or {{config}} for a file of all settings"
+        path: f"{path}: the command does not use it; write {{{path}}} in it, or {{config}} for a file of all settings, "
+        f"which {_CONFIG} names too"
         for path in own.keys() - named - {"train.epochs"}  # the last step, see CommandConfig.epochs
     }
+
+
+def _reads_config(texts: Iterable[tuple[str, str]], directory: Path) -> bool:
+    """Say whether a command or a file in it has the name of the variable with the file of all settings."""
+    for path, text in texts:
+        if _CONFIG in text:
+            return True
+        with contextlib.suppress(OSError, ValueError):  # no file, or no name of one
+            if path == "command" and (directory / text).is_file():
+                with (directory / text).open("rb") as file:
+                    if _CONFIG.encode() in file.read(_LOOKED_AT):
+                        return True
+    return False
 
 
 def fill(text: str, values: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The family `command`: any program, in any language. What runs it is `hpsearch/command_objective.py`."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from hpsearch.families.command.arguments import objections
@@ -15,9 +16,13 @@ class Command:
     metrics: ClassVar[Mapping[str, Goal]] = {}
     methods: ClassVar[Sequence[str]] = ()
 
+    def __init__(self, folder: Path = Path()) -> None:
+        """`folder` is that of the space file, where programs and their files are looked for."""
+        self._folder = folder
+
     def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
         """Return unknown placeholders, and settings that the command does not use."""
-        return objections(configuration)
+        return objections(configuration, self._folder)
 
 
 FAMILY = Command

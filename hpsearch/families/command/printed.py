@@ -1,75 +1,220 @@
-"""From what a program prints or writes to metrics with their steps."""
+"""From what a program prints or writes to metrics with their steps: in bounded memory, whatever becomes of a file."""
 
-import json
+import csv
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from hpsearch.families.command.dialects import matched, number_in, of_all, parsed, visible
 from hpsearch.families.command.settings import MetricSource
 
+LONGEST = 1 << 20
+"""Bytes of the longest line that is read: one that is longer is passed over."""
+_CHUNK = 1 << 16
+_LOOKED_AT = 256
+"""Bytes before the place reached that tell whether a file still is what it was."""
 _STEPS = ("step", "epoch")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The metrics of one line; `step` where it names one."""
+    """The metrics of one line; `step` is the number of its step, or None if it names none."""
 
-    step: int | None
+    step: float | None
     metrics: Mapping[str, float]
 
 
 def read_line(line: str, source: MetricSource) -> Measured | None:
-    """Return the metrics of a line, or None when it has none."""
-    found = _matched(line, source.pattern) if source.pattern is not None else _parsed(line)
-    numbers = {name: number for name, value in found.items() if (number := _number(value)) is not None}
+    """Return the metrics of a line, or None if it has none."""
+    text = visible(line)
+    return _measured(matched(text, source.pattern) if source.pattern is not None else parsed(text), source)
+
+
+def read_row(line: str, header: str, source: MetricSource) -> Measured | None:
+    """Return the metrics of a row of a CSV file, or None if it has none; empty cells are no metrics."""
+    if line == header:
+        return None
+    delimiter = max(",;\t", key=header.count)
+    names, cells = (next(csv.reader([text], delimiter=delimiter), []) for text in (header.lstrip("\ufeff"), line))
+    return _measured({name.strip(): cell for name, cell in zip(names, cells, strict=False)}, source)
+
+
+def tells_of(line: str, metric: str) -> bool:
+    """Say whether a line looks as if it told a metric: it has the metric's name and a number."""
+    text = visible(line)
+    name = metric.rpartition("/")[2]
+    return re.search(rf"(?<![A-Za-z]){re.escape(name)}(?![A-Za-z])", text) is not None and any(map(str.isdigit, text))
+
+
+def _measured(found: Mapping[str, Any], source: MetricSource) -> Measured | None:
+    numbers = {name: number for name, value in found.items() if (number := number_in(value)) is not None}
     named = [source.step] if source.step else _STEPS
+    for name in (*named, "epoch"):
+        if name in found and name not in numbers and (reached := of_all(found[name])) is not None:
+            numbers[name] = reached
     steps = [numbers[name] for name in named if name in numbers and math.isfinite(numbers[name])]
     metrics = {name: value for name, value in numbers.items() if name != "step"}
-    return Measured(int(steps[0]) if steps else None, metrics) if metrics else None
+    return Measured(steps[0] if steps else None, metrics) if metrics else None
 
 
-def _parsed(line: str) -> Mapping[str, Any]:
-    if not line.lstrip().startswith("{"):
-        return {}
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+class Lines:
+    """Makes lines of bytes as they come. Of a line longer than LONGEST only its last states count, if it has any."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+        self._passing = False
+        self.read = 0
+        """Bytes up to the end of the last line that was returned."""
+        self.fed = 0
+        """Bytes that were taken in."""
+
+    def feed(self, chunk: bytes) -> Iterator[str]:
+        """Yield the lines that a piece of output completes."""
+        *whole, rest = chunk.split(b"\n")
+        for part in whole:
+            self._hold(part)
+            self.fed += len(part) + 1
+            yield from self.rest()
+        self._hold(rest)
+        self.fed += len(rest)
+
+    def _hold(self, part: bytes) -> None:
+        if self._passing:
+            state = part.find(b"\r")
+            if state < 0:
+                return
+            self._passing, part = False, part[state:]
+        self._held += part
+        if len(self._held) > LONGEST:
+            state = self._held.find(b"\r", len(self._held) - _CHUNK)
+            self._passing = state < 0
+            self._held = bytearray() if state < 0 else self._held[state:]
+
+    def rest(self) -> Iterator[str]:
+        """Yield what is held as a line of its own, as at the end of the output; nothing if it is too long."""
+        held, passing = self._held, self._passing
+        self._held, self._passing, self.read = bytearray(), False, self.fed
+        if not passing:
+            yield held.decode(errors="replace").removesuffix("\r")
+
+    @property
+    def empty(self) -> bool:
+        """Whether no line has begun."""
+        return not self._held and not self._passing
 
 
-def _matched(line: str, pattern: str) -> Mapping[str, Any]:
-    match = re.search(pattern, line)
-    found = match.groupdict() if match else {}
-    return {name.replace("__", "/"): text for name, text in found.items() if text is not None}
+class Place(NamedTuple):
+    """How far a file was read: which file, and how many bytes of it."""
 
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value.strip().rstrip(",;%") if isinstance(value, str) else value)
-    except ValueError:
-        return None
+    inode: int
+    offset: int
 
 
 class Tail:
-    """The lines that are added to a file, once they are complete; the file may not exist yet."""
+    """The lines that are added to a file, once they are complete; the file may not exist yet.
 
-    def __init__(self, path: Path) -> None:
+    A file that takes its place, becomes shorter or has other content than before is read from its beginning.
+    """
+
+    def __init__(self, path: Path, place: Place | None = None) -> None:
+        """`place` is where to go on in a file that was read before."""
         self._path = path
-        self._read = 0
+        self._file: int | None = None
+        self._lines = Lines()
+        self._start = 0
+        self._before = b""
+        self.anew = False
+        """Whether the file was begun anew since `lines` was called last."""
+        if place is not None and self._open() and self._inode == place.inode and place.offset <= self._size:
+            self._go_to(place.offset)
+
+    def __del__(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+
+    @property
+    def place(self) -> Place | None:
+        """How far the file was read, or None if there is none."""
+        return None if self._file is None else Place(self._inode, self._start + self._lines.read)
+
+    @property
+    def header(self) -> str:
+        """The first line of the file."""
+        assert self._file is not None  # noqa: S101 -- ours: asked for after a line was read
+        return os.pread(self._file, _CHUNK, 0).partition(b"\n")[0].decode(errors="replace").removesuffix("\r")
+
+    def skip(self) -> None:
+        """Pass over all that stands in the file now."""
+        if self._file is not None or self._open():
+            self._go_to(self._size)
 
     def lines(self) -> Iterator[str]:
         """Yield the lines that were completed since the last call."""
+        self.anew = False
+        if self._file is not None and self._replaced():
+            yield from self._read()
+            yield from self.rest()
+            os.close(self._file)
+            self._file = None
+        if self._file is None:
+            if not self._open():
+                return
+            self.anew = True
+        elif self._rewritten():
+            self._go_to(0)
+            self.anew = True
+        yield from self._read()
+
+    def rest(self) -> Iterator[str]:
+        """Yield a last line that has no end."""
+        if not self._lines.empty:
+            yield from self._lines.rest()
+
+    def _read(self) -> Iterator[str]:
+        assert self._file is not None  # noqa: S101 -- ours: it was opened
+        while chunk := os.read(self._file, _CHUNK):
+            self._before = (self._before + chunk)[-_LOOKED_AT:]
+            yield from self._lines.feed(chunk)
+
+    def _open(self) -> bool:
         try:
-            with self._path.open("rb") as file:
-                file.seek(self._read)
-                whole, newline, _ = file.read().rpartition(b"\n")
+            self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            return
-        self._read += len(whole) + len(newline)
-        yield from whole.decode(errors="replace").splitlines()
+            return False
+        self._go_to(0)
+        return True
+
+    def _go_to(self, offset: int) -> None:
+        assert self._file is not None  # noqa: S101 -- ours: it was opened
+        self._start, self._lines = offset, Lines()
+        os.lseek(self._file, offset, os.SEEK_SET)
+        first = max(0, offset - _LOOKED_AT)
+        self._before = os.pread(self._file, offset - first, first)
+
+    def _replaced(self) -> bool:
+        """Say whether another file has taken the place."""
+        try:
+            return self._path.stat().st_ino != self._inode
+        except OSError:
+            return False
+
+    def _rewritten(self) -> bool:
+        """Say whether the file is shorter than what was read of it, or other bytes stand there."""
+        assert self._file is not None  # noqa: S101 -- ours: it was opened
+        reached = os.lseek(self._file, 0, os.SEEK_CUR)
+        first = reached - len(self._before)
+        return self._size < reached or os.pread(self._file, len(self._before), first) != self._before
+
+    @property
+    def _inode(self) -> int:
+        assert self._file is not None  # noqa: S101 -- ours: it was opened
+        return os.fstat(self._file).st_ino
+
+    @property
+    def _size(self) -> int:
+        assert self._file is not None  # noqa: S101 -- ours: it was opened
+        return os.fstat(self._file).st_size

@@ -2,8 +2,7 @@
 
 import contextlib
 import os
-import queue
-import re
+import selectors
 import signal
 import subprocess
 import sys
@@ -11,99 +10,192 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 from hpsearch.errors import HpsearchError
+from hpsearch.families.command.capture import Capture, Echo
+from hpsearch.families.command.dialects import visible
+from hpsearch.families.command.printed import Lines
 
 _GUARD = """
 import os, signal, sys
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+group, output, capture = map(int, sys.argv[1:])
 sys.stdin.buffer.read()
 try:
-    os.killpg(int(sys.argv[1]), signal.SIGKILL)
+    os.killpg(group, signal.SIGKILL)
 except ProcessLookupError:
     pass
+os.set_blocking(output, False)
+try:
+    while chunk := os.read(output, 65536):
+        os.write(capture, chunk)
+except OSError:
+    pass
 """
-"""Waits until whoever holds the other end of its input is gone, however it went, and ends the process group then."""
+"""Waits until whoever holds the other end of its input is gone, however it went. It ends the process group then, and
+saves what was printed and not read."""
 _KEPT = 4000
 """Characters of the error output that are kept for the reason of a failure."""
-_MEMORY = re.compile(
-    r"out of memory|OutOfMemoryError|^MemoryError|std::bad_alloc|cannot allocate memory|can't allocate memory",
-    re.IGNORECASE | re.MULTILINE,
-)
+_CHUNK = 1 << 16
+_LARGE = 1 << 24
+"""Bytes of captured output after which what was read of it is forgotten."""
+_LEFT_BEHIND_SECONDS = 2.0
+"""How long processes that a program left behind may be silent before its output counts as ended."""
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Program:
-    """A running program. What it prints goes on to this process's own output, and line by line to `lines`."""
+    """A running program. What it prints goes on to this process's own output, and line by line to `lines`.
 
-    def __init__(self, arguments: Sequence[str], *, directory: Path, environment: Mapping[str, str]) -> None:
-        try:
-            self._process = subprocess.Popen(
-                arguments,
-                cwd=directory,
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise HpsearchError(f"{arguments[0]} cannot be started in {directory}: {error.strerror}") from error
+    With `errors_too`, so does its error output.
+
+    With a `capture`, its output is kept in that file too until it was read, so that whoever takes the place of this
+    process finds it there.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        directory: Path,
+        environment: Mapping[str, str],
+        capture: Capture | None = None,
+        errors_too: bool = False,
+    ) -> None:
+        self._process = _started(arguments, directory, environment)
+        assert self._process.stdout is not None and self._process.stderr is not None  # noqa: S101, PT018 -- both piped
+        self._capture = capture
+        kept = os.open(os.devnull, os.O_WRONLY) if capture is None else os.dup(capture.descriptor)
+        handed = (self._process.stdout.fileno(), kept)
         self._guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _GUARD, str(self._process.pid)],
+            [sys.executable, "-I", "-S", "-c", _GUARD, *map(str, (self._process.pid, *handed))],
             stdin=subprocess.PIPE,
+            pass_fds=handed,
             start_new_session=True,
         )
-        self.errors = ""
-        self._printed: queue.Queue[str | None] = queue.Queue()
-        self._readers = [
-            threading.Thread(target=self._listen, args=(self._process.stdout, 1), daemon=True),
-            threading.Thread(target=self._listen, args=(self._process.stderr, 2), daemon=True),
-        ]
-        for reader in self._readers:
-            reader.start()
+        os.close(kept)
+        self._lines = Lines()
+        self._error_lines = Lines() if errors_too else None
+        self._errors = b""
+        self._deadline: float | None = None
+        self._killed = False
+        self._selector = selectors.DefaultSelector()
+        for stream, descriptor in ((self._process.stdout, 1), (self._process.stderr, 2)):
+            os.set_blocking(stream.fileno(), False)
+            self._selector.register(stream, selectors.EVENT_READ, Echo(descriptor))
 
-    def _listen(self, stream: IO[bytes], descriptor: int) -> None:
-        for line in stream:
-            with contextlib.suppress(OSError):  # a full disk is noticed where it matters
-                os.write(descriptor, line)
-            text = line.decode(errors="replace").rstrip("\r\n")
-            if descriptor == 1:
-                self._printed.put(text)
-            else:
-                self.errors = f"{self.errors}{text}\n"[-_KEPT:]
-        if descriptor == 1:
-            self._printed.put(None)
+    @property
+    def errors(self) -> str:
+        """The end of its error output."""
+        text = self._errors.decode(errors="replace")
+        return "".join(f"{visible(line)}\n" for line in text.split("\n") if line.strip())[-_KEPT:]
+
+    @property
+    def read(self) -> int:
+        """Bytes of the captured output up to the last line that `lines` yielded."""
+        return self._lines.read
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._deadline is not None
 
     def lines(self, *, look: float) -> Iterator[str | None]:
-        """Yield what the program prints, and None after every `look` seconds of silence, until it has ended."""
+        """Yield what the program prints, and None at least every `look` seconds, until all of it was read.
+
+        That is when it has ended and nobody holds its output, or whoever it left behind is silent. A program that was
+        asked to stop is ended when its time is over. A last line without an end counts if the program ended by itself.
+        """
+        silent_since = time.monotonic()
         while True:
+            ended = self._process.poll() is not None
+            chunks = list(self._chunks(0.0 if ended and not self._group_lives() else look))
+            for descriptor, chunk in chunks:
+                lines = self._lines if descriptor == 1 else self._error_lines
+                if lines is not None:
+                    yield from lines.feed(chunk)
+            if chunks:
+                silent_since = time.monotonic()
+            elif ended and self._is_over(silent_since):
+                break
+            yield None
+            self._keep_deadline()
+        for lines in (self._lines, self._error_lines):
+            if self._process.returncode >= 0 and lines is not None and not lines.empty:
+                yield from lines.rest()
+
+    def _chunks(self, timeout: float) -> Iterator[tuple[int, bytes]]:
+        """Yield pieces of what was printed, with their descriptors; wait if there is nothing yet."""
+        if not self._selector.get_map():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout)
+            if self._process.returncode is not None:
+                time.sleep(min(timeout, 0.02))  # for those that it left behind
+            return
+        for key, _ in self._selector.select(timeout):
             try:
-                line = self._printed.get(timeout=look)
-            except queue.Empty:
-                yield None
-                if self._process.poll() is not None and self._printed.empty():
-                    return  # something that it left behind still holds its output
+                chunk = os.read(key.fd, _CHUNK)
+            except BlockingIOError:
                 continue
-            if line is None:
-                return
-            yield line
+            key.data.write(chunk)
+            if not chunk:
+                self._selector.unregister(key.fileobj)
+            if key.data.descriptor == 2:
+                self._errors = (self._errors + chunk)[-4 * _KEPT :]
+            elif self._capture is not None:
+                self._capture.write(chunk)
+            yield key.data.descriptor, chunk
+
+    def _is_over(self, silent_since: float) -> bool:
+        """Say whether nothing more will come of a program that has ended and of which nothing is left to be read."""
+        if self._killed or not self._group_lives():
+            return True
+        if self.stopping:
+            return False
+        return not self._selector.get_map() or time.monotonic() - silent_since > _LEFT_BEHIND_SECONDS
+
+    def _keep_deadline(self) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline and not self._killed:
+            self._signal(signal.SIGKILL)
+            self._killed = True
+
+    @property
+    def has_much(self) -> bool:
+        """Whether there is much captured output, and all of it was read."""
+        return self._capture is not None and self._lines.empty and self._lines.read > _LARGE
+
+    def forget(self) -> None:
+        """Let go of the captured output, of which all was read."""
+        assert self._capture is not None and self._lines.empty  # noqa: S101, PT018 -- ours: see has_much
+        self._capture.clear()
+        self._lines = Lines()
 
     def wait(self) -> int:
         """Wait for the program's end and return its exit status, below 0 for a signal."""
-        status = self._process.wait()
-        self._readers[1].join(timeout=1)
-        return status
+        return self._process.wait()
+
+    def ask_to_stop(self, *, grace: float) -> None:
+        """Ask the whole process group to end; what is left after `grace` seconds is ended as `lines` is read."""
+        self._signal(signal.SIGTERM)
+        self._deadline = time.monotonic() + grace
 
     def stop(self, *, grace: float) -> None:
-        """End the whole process group: ask it, wait, and end what is left."""
-        self._signal(signal.SIGTERM)
-        end = time.monotonic() + grace
-        while self._group_lives() and time.monotonic() < end:
-            time.sleep(0.02)
+        """End the whole process group: ask it, unless it was asked before, wait, and end what is left."""
+        if not self.stopping:
+            self.ask_to_stop(grace=grace)
+        for _ in self.lines(look=0.05):
+            pass
         self._signal(signal.SIGKILL)
         self._process.wait()
         self._guard.kill()  # before its number can be another group's
         self._guard.communicate()
+        for key in list(self._selector.get_map().values()):
+            key.data.write(b"")
+        self._selector.close()
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -115,9 +207,52 @@ class Program:
             os.killpg(self._process.pid, 0)
         except (ProcessLookupError, PermissionError):
             return False
+        return self._process.returncode is None or _has_living(self._process.pid)
+
+
+def _has_living(group: int) -> bool:
+    """Say whether a process group has a member that has not ended; one whose end nobody waits for is none."""
+    if not Path("/proc/self/stat").exists():
         return True
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, of_group = path.read_text(errors="replace").rpartition(")")[2].split()[:3]
+            if int(of_group) == group and state not in "ZX":
+                return True
+    return False
 
 
-def ran_out_of_memory(errors: str) -> bool:
-    """Say whether the error output of a failed program tells of exhausted memory."""
-    return _MEMORY.search(errors) is not None
+def _started(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """Start a process in which the signals that ask to stop act as they do by default. Errors: HpsearchError."""
+    _hear_in_vain()
+    blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+    try:
+        return subprocess.Popen(
+            arguments,
+            cwd=directory,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise HpsearchError(f"{arguments[0]} cannot be started in {directory}: {error.strerror}") from error
+    except ValueError as error:  # a null byte
+        raise HpsearchError(f"{arguments[0]!r} cannot be started in {directory}: {error}") from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _hear_in_vain() -> None:
+    """Where this process ignores the signals that ask to stop, let it hear them and do nothing.
+
+    What is ignored stays ignored in programs that are started; what is heard acts by default there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in _STOPPING:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+            signal.siginterrupt(number, False)

@@ -16,10 +16,12 @@ class MetricSource(Settings):
     stdout: Literal["json"] | None = None
     """`json`: each line that is a JSON object, such as {"epoch": 3, "val/loss": 0.2}; other lines do not matter."""
     file: str | None = None
-    """A file of such lines; a relative name starts at the trial's folder."""
+    """A file of such lines, or a table with a header (.csv, .tsv); a relative name starts at the trial's folder."""
     pattern: str | None = None
     """A regular expression for printed lines, in which each named group is a metric, as in
     'epoch (?P<step>\\d+): loss (?P<loss>\\S+)'. A group cannot be called test/loss; `test__loss` means that."""
+    stderr: bool = False
+    """Read the error output as well, where Python's logging writes; with `stdout` and `pattern`."""
     step: str | None = None
     """The metric that counts the steps; `step` or `epoch` unless named here. Without one, reports are counted."""
 
@@ -79,10 +81,10 @@ class CommandConfig(Settings):
         return flat(self.model_extra or {})
 
     @property
-    def epochs(self) -> int | None:
-        """The last step, where the space has `train.epochs`."""
+    def epochs(self) -> float | None:
+        """The last epoch, where the space has `train.epochs`."""
         epochs = self.own.get("train.epochs")
-        return epochs if isinstance(epochs, int) and not isinstance(epochs, bool) else None
+        return epochs if isinstance(epochs, int | float) and not isinstance(epochs, bool) else None
 
 
 def split(command: str | Sequence[str]) -> list[str]:

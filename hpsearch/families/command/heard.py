@@ -1,0 +1,182 @@
+"""What a program has told so far, in order: which step a line belongs to, and which test score a step has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hpsearch.families.command.printed import Measured
+from hpsearch.records import Monitor
+
+_LARGEST = 2.0**53
+"""From here on floats do not hold every whole number."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """One evaluation: the objective with the other metrics of its step; `final` if it is that of the last epoch.
+
+    `again` says that the same attempt told this step before: then the last value counts.
+    """
+
+    step: int
+    value: float
+    metrics: Mapping[str, float]
+    final: bool
+    again: bool
+
+
+class Heard:
+    """Takes the measured lines of a run in their order, over all its attempts.
+
+    Steps. A line belongs to the step that it names, else it is the next one. Where steps are named by numbers that are
+    not whole, as in epoch 0.5, evaluations are counted: 1, 2, 3. Negative ones are refused. A step that an earlier
+    attempt told keeps its value.
+
+    Test scores. A line with the objective and test scores tells those of its step; so does one that names its step.
+    Others belong to the step told before them, or to the one told next if the first test scores came before any step.
+    """
+
+    def __init__(self, monitor: Monitor, *, epochs: float | None, at_best: bool) -> None:
+        """`epochs` is where the training ends, if that is known; with `at_best` the best step counts, else the last."""
+        self._monitor = monitor
+        self._epochs = epochs
+        self._at_best = at_best
+        self._values: dict[int, float] = {}
+        self._steps: dict[float, int] = {}
+        self._counted = False
+        self._attempt: dict[int, Mapping[str, float]] = {}
+        self._own: set[int] = set()
+        self._step = 0
+        self._waiting: list[Measured] = []
+        self._tests: dict[int, dict[str, float]] = {}
+        self._untold: list[Measured] = []
+        self._tests_first: bool | None = None
+        self._late: dict[str, float] = {}
+        self._early: set[str] = set()
+        self.refused: dict[float, int] = {}
+        """How many lines named a step that is none, by that number."""
+        self.finished = False
+        """Whether the last epoch was told."""
+
+    def begin(self, *, resuming: bool) -> None:
+        """Take note of an attempt; one that does not go on from a checkpoint starts counting anew."""
+        self._attempt, self._own = {}, set()
+        self._waiting, self._untold = [], []
+        self._step = max(self._values, default=0) if resuming else 0
+
+    def begin_anew(self) -> None:
+        """Take note that all the lines of an attempt come once more."""
+        self._step = 0
+
+    @property
+    def values(self) -> Mapping[int, float]:
+        """The objective by step."""
+        return self._values
+
+    def add(self, measured: Measured) -> Told | None:
+        """Take note of a line; return the evaluation that it completes, if it has the objective."""
+        tests = {name: value for name, value in measured.metrics.items() if name.startswith("test/")}
+        own = {name: value for name, value in measured.metrics.items() if name not in tests}
+        number = measured.step
+        if number is not None and not 0 <= number < _LARGEST:
+            self.refused[number] = self.refused.get(number, 0) + 1
+            return None
+        if self._monitor.metric not in own:
+            if own:
+                self._waiting.append(Measured(number, own))
+            if tests:
+                self._take_tests(Measured(number, tests))
+            return None
+        return self._evaluated(number, own, tests)
+
+    def _evaluated(self, number: float | None, own: Mapping[str, float], tests: Mapping[str, float]) -> Told | None:
+        step = self._step_of(number)
+        metrics: dict[str, float] = {}
+        for line in self._waiting:
+            if number is None or line.step is None or line.step == number:
+                metrics |= line.metrics
+        metrics |= own
+        self._waiting = []
+        value, again = own[self._monitor.metric], step in self._own
+        if step not in self._values:
+            self._own.add(step)
+        if step in self._own:
+            self._values[step] = value
+        before = self._attempt.get(step)
+        metrics = {**(before or {}), **metrics}
+        self._attempt[step], self._step = metrics, step
+        self._settle_tests(number, step, tests)
+        final = self._is_final(number, step, metrics)
+        self.finished = self.finished or final
+        return None if before == metrics else Told(step, value, metrics, final, again)
+
+    def _step_of(self, number: float | None) -> int:
+        if number is None:
+            return self._step + 1
+        if number not in self._steps:
+            self._counted = self._counted or not float(number).is_integer()
+            self._steps[number] = max(self._values, default=0) + 1 if self._counted else int(number)
+        return self._steps[number]
+
+    def _is_final(self, number: float | None, step: int, metrics: Mapping[str, float]) -> bool:
+        """Say whether the last epoch is over. Steps count epochs where nothing else does, and never pass the end."""
+        if self._epochs is None:
+            return False
+        if "epoch" in metrics:
+            return metrics["epoch"] >= self._epochs
+        return (step if number is None else number) == self._epochs
+
+    # Test scores
+
+    def _take_tests(self, line: Measured) -> None:
+        """Take note of test scores without the objective."""
+        if self._tests_first is None:
+            self._tests_first = not self._values
+        self._late |= line.metrics
+        if line.step is not None and line.step in self._steps and self._steps[line.step] in self._values:
+            self._add_tests(self._steps[line.step], line.metrics)
+        elif line.step is not None or self._tests_first or not self._values:
+            self._untold.append(line)
+        else:
+            self._add_tests(self._step or max(self._values), line.metrics)
+
+    def _settle_tests(self, number: float | None, step: int, tests: Mapping[str, float]) -> None:
+        """Give a step the test scores that were told before it and beside it."""
+        self._early |= {*self._late, *tests}
+        self._late = {}
+        waiting, self._untold = self._untold, []
+        for line in waiting:
+            if line.step is None or line.step == number:
+                self._add_tests(step, line.metrics)
+            else:
+                self._untold.append(line)
+        if tests:
+            self._tests_first = False if self._tests_first is None else self._tests_first
+            self._add_tests(step, tests)
+
+    def _add_tests(self, step: int, tests: Mapping[str, float]) -> None:
+        known = self._tests.setdefault(step, {})
+        self._tests[step] = {**known, **tests} if step in self._own else {**tests, **known}
+
+    @property
+    def step(self) -> int | None:
+        """The step that counts: the best, the first of equals, or the last; None if there is none."""
+        best: int | None = None
+        for step, value in self._values.items():
+            if best is None or not self._at_best or self._monitor.goal.better(value, self._values[best]):
+                best = step
+        return best
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The test scores of the step that counts.
+
+        A score that was told only after the last step is that of the model which the program chose, whichever step.
+        """
+        chosen = self._tests.get(self.step, {}) if self.step is not None else {}
+        return {**chosen, **{name: value for name, value in self._late.items() if name not in self._early}}
+
+    @property
+    def untold(self) -> list[str]:
+        """The test scores that were told, but not of the step that counts."""
+        told = {name for tests in self._tests.values() for name in tests} | self._late.keys()
+        return sorted(told - self.scores.keys())
