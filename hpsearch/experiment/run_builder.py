@@ -39,9 +39,7 @@ class RunBuilder:
         kind = event["event"]
         if kind == "report":
             self.value = _plain(event["value"])
-            if any(step == event["step"] for step, _ in self.history[-1:]):  # told again: the last one counts
-                self.history.pop()
-            self.history.append((event["step"], _plain(event["metric"])))
+            self._note(event["step"], _plain(event["metric"]))
             self.step, self.seconds = event["at"], event["seconds"]
         elif kind == "ask" or not self.run:
             self._begin(event)
@@ -49,6 +47,12 @@ class RunBuilder:
             self.attempts = event["attempt"]
         elif kind == "outcome":
             self._end(event)
+
+    def _note(self, step: int, metric: float) -> None:
+        """Add an evaluation; of a step that is told again the last one counts."""
+        if self.history and step <= self.history[-1][0]:
+            self.history = [point for point in self.history if point[0] != step]
+        self.history.append((step, metric))
 
     def _begin(self, event: Event) -> None:
         self._forget()
