@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import DataError
+from hpsearch.errors import DataError, HpsearchError
 from hpsearch.readers import (
     Reading,
     Wanted,
@@ -41,7 +41,10 @@ READERS: dict[str, Any] = {
 Part = tuple[str, str, Reading]
 """A place, the name of the reader that read it, and what was found there."""
 
-_ARTIFACTS = "mlartifacts"
+Unread = tuple[str, str]
+"""A place, and why nothing of it was read."""
+
+_ARTIFACTS, _DATABASE = "mlartifacts", "mlflow.db"
 _DEEPEST = 4
 """Levels of folders that are searched for runs."""
 
@@ -50,7 +53,8 @@ _DEEPEST = 4
 class Found:
     """What a set of sources holds.
 
-    `readers` says which reader read which source; `experiments` are hpsearch's own as wholes.
+    `readers` says which reader read which source; `experiments` are hpsearch's own as wholes. `parts` are the same by
+    place, in the order of the runs. `unread` are places that hold no runs or could not be read, and why.
     """
 
     runs: tuple[FinishedRun, ...]
@@ -59,22 +63,35 @@ class Found:
     warnings: tuple[str, ...]
     readers: tuple[tuple[str, str], ...]
     experiments: tuple[ExperimentRecord, ...]
+    parts: tuple[Part, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
 
 def read_sources(sources: Sequence[str], *, metric: str | None = None, wide: str | None = None) -> Found:
     """Read folders, files, `sqlite:///` and `http://` addresses. Histories are read for the metric, or for all.
 
     `wide` (seed, fold or dataset) says that tables have a row for each of these and a column for each method.
-    Errors: DataError when a source does not exist or holds no runs; what a reader raises.
+    A folder beside others that cannot be read is one of the `unread`. Errors: DataError when a source does not exist,
+    or nothing holds runs; what a reader raises for a file that is named itself, or when nothing could be read.
     """
-    parts = _distinct([part for source in sources for part in _parts(source, Wanted(metric), wide)])
+    sources = _without_mirrors(sources)
+    for source in sources:
+        if not _is_address(source) and not _path(source).exists():
+            raise DataError(f"{source} does not exist")
+    read = [found for source in sources for found in _read(source, Wanted(metric), wide)]
+    failed = [each for each in read if isinstance(each, _Failed)]
+    parts = _named_apart(_distinct([each for each in read if not isinstance(each, _Failed)]))
+    if not parts:
+        raise failed[0].error
     return Found(
-        runs=tuple(_named_apart([run for _, _, reading in parts for run in reading.runs])),
+        runs=tuple(run for _, _, reading in parts for run in reading.runs),
         goals={name: goal for _, _, reading in parts for name, goal in reading.goals.items()},
         main=tuple(dict.fromkeys(reading.main for _, _, reading in parts if reading.main)),
         warnings=tuple(dict.fromkeys(warning for _, _, reading in parts for warning in reading.warnings)),
         readers=tuple((source, name) for source, name, _ in parts),
         experiments=tuple(record for _, _, reading in parts for record in reading.records),
+        parts=tuple(parts),
+        unread=tuple((each.place, str(each.error)) for each in failed),
     )
 
 
@@ -105,38 +122,107 @@ def _renamed(reading: Reading, titles: Mapping[str, str]) -> Reading:
     )
 
 
-def _parts(source: str, wanted: Wanted, wide: str | None) -> list[Part]:
-    if source.startswith(("http://", "https://")):
-        return [(source, "mlflow server", mlflow_server.read(source, wanted))]
-    path = Path(source.removeprefix("sqlite:///"))
-    if not path.exists():
-        raise DataError(f"{source} does not exist")
+@dataclass(frozen=True)
+class _Failed:
+    """A place of which nothing was read."""
+
+    place: str
+    error: HpsearchError
+
+
+def _is_address(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
+
+
+def _path(source: str) -> Path:
+    return Path(source.removeprefix("sqlite:///"))
+
+
+def _read(source: str, wanted: Wanted, wide: str | None) -> Iterator[Part | _Failed]:
+    """Yield what a source holds. Errors: what a reader raises for a file or an address."""
+    if _is_address(source):
+        yield source, "mlflow server", mlflow_server.read(source, wanted)
+        return
+    path = _path(source)
     if wide is not None and table.recognises(path):
-        return [(source, "wide table", table.read_wide(path, wide))]
+        yield source, "wide table", table.read_wide(path, wide)
+        return
     places = list(_places(path, _DEEPEST))
-    if not places:
-        raise DataError(f"{source} holds no runs that hpsearch can read; it reads: {', '.join(READERS)}")
-    return [(str(place), name, READERS[name].read(place, wanted)) for place, name in places]
+    if not any(name for _, name in places):
+        yield _Failed(
+            source, DataError(f"{source} holds no runs that hpsearch can read; it reads: {', '.join(READERS)}")
+        )
+        return
+    for place, name in places:
+        yield _read_place(place, name, wanted, named=place == path and path.is_file())
 
 
-def _places(path: Path, depth: int) -> Iterator[tuple[Path, str]]:
+def _read_place(place: Path, reader: str | None, wanted: Wanted, *, named: bool) -> Part | _Failed:
+    """Read a place. One that is damaged in a way that its reader does not know is no end of everything, either."""
+    if reader is None:
+        return _Failed(str(place), DataError(f"{place} holds no runs that hpsearch can read"))
+    try:
+        return str(place), reader, READERS[reader].read(place, wanted)
+    except HpsearchError as error:
+        if named:
+            raise
+        return _Failed(str(place), error)
+    except Exception as error:  # whatever a damaged file makes of its reader
+        failed = DataError(f"{place} cannot be read as {reader}: {type(error).__name__}: {error}")
+        if named:
+            raise failed from error
+        return _Failed(str(place), failed)
+
+
+def _places(path: Path, depth: int) -> Iterator[tuple[Path, str | None]]:
     """Yield what can be read at or below a path, and by which reader; a folder that is read is not searched further.
 
-    Beside experiments of hpsearch MLflow's store and artifacts are their mirror (with copies of their files, perhaps of
-    an earlier state), and are not read a second time.
+    What lies beside experiments of hpsearch and cannot be read is yielded, too, without a reader.
     """
     name = next((name for name, reader in READERS.items() if reader.recognises(path)), None)
     if name is not None:
         yield path, name
     elif path.is_dir() and depth > 0:
         inside = sorted(each for each in path.iterdir() if not each.name.startswith(".") and not each.is_symlink())
-        own = any(hpsearch_experiment.recognises(each) or hpsearch_study.recognises(each) for each in inside)
+        own = any(map(_is_own, inside))
         for each in inside:
-            if not (own and (mlflow_store.recognises(each) or each.name == _ARTIFACTS)):
-                yield from _places(each, depth - 1)
+            if own and _is_mirror(each):
+                continue
+            found = list(_places(each, depth - 1))
+            yield from found or ([(each, None)] if own else [])
 
 
-def _named_apart(runs: list[FinishedRun]) -> list[FinishedRun]:
-    """Return the runs; where a name stands twice, the source tells them apart."""
-    counts = Counter(run.run for run in runs)
-    return [replace(run, run=f"{run.run} ({run.source})") if counts[run.run] > 1 else run for run in runs]
+def _is_own(path: Path) -> bool:
+    return hpsearch_experiment.recognises(path) or hpsearch_study.recognises(path)
+
+
+def _is_mirror(path: Path) -> bool:
+    """Say whether a file or folder beside hpsearch's experiments is their mirror in MLflow.
+
+    It has copies of their files, perhaps of an earlier state, and is not read a second time.
+    """
+    kept = path.name == _ARTIFACTS or path.name.startswith(_DATABASE) or path.suffix == ".lock"
+    return kept or mlflow_store.recognises(path)
+
+
+def _without_mirrors(sources: Sequence[str]) -> list[str]:
+    """Leave out mirrors that stand beside experiments which are sources themselves, as in `experiments/*`."""
+    homes = {_path(each).absolute().parent for each in sources if not _is_address(each) and _is_own(_path(each))}
+    return [
+        each
+        for each in sources
+        if _is_address(each) or not (_path(each).absolute().parent in homes and _is_mirror(_path(each)))
+    ]
+
+
+def _named_apart(parts: list[Part]) -> list[Part]:
+    """Return the parts; where a run's name stands twice, the source tells them apart."""
+    counts = Counter(run.run for _, _, reading in parts for run in reading.runs)
+    return [
+        (place, reader, replace(reading, runs=tuple(_told_apart(run, counts) for run in reading.runs)))
+        for place, reader, reading in parts
+    ]
+
+
+def _told_apart(run: FinishedRun, counts: Mapping[str, int]) -> FinishedRun:
+    return replace(run, run=f"{run.run} ({run.source})") if counts[run.run] > 1 else run

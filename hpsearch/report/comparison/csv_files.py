@@ -3,17 +3,46 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from hpsearch.compare.comparison import Comparison
+from hpsearch.report.comparison.grouped import GroupedReport
 
 
 def as_csv(comparison: Comparison) -> dict[str, str]:
     """Return `experiments.csv` and `pairs.csv`: the entries of compare.json, nested ones with dotted names."""
+    experiments, pairs = _entries(comparison)
+    return {"experiments.csv": _csv(experiments), "pairs.csv": _csv(pairs)}
+
+
+def as_grouped_csv(report: GroupedReport) -> dict[str, str]:
+    """Return the same of all groups, with the group's name in front; and `overview.csv` and `not_compared.csv`."""
+    experiments, pairs = [], []
+    for group in report.groups:
+        named = {"group": group.name, "metric": group.comparison.metric}
+        inside = _entries(group.comparison)
+        experiments += [named | each for each in inside[0]]
+        pairs += [named | each for each in inside[1]]
+    overview = [_first_confirmation(each.to_json()) for each in report.entries]
+    return {
+        "overview.csv": _csv(overview),
+        "experiments.csv": _csv(experiments),
+        "pairs.csv": _csv(pairs),
+        "not_compared.csv": _csv([asdict(each) for each in report.not_compared]),
+    }
+
+
+def _first_confirmation(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry of the overview whose lists have become one value; that of a second winner is left out."""
+    return {**entry, "confirmation": next(iter(entry["confirmation"]), None), "groups": "; ".join(entry["groups"])}
+
+
+def _entries(comparison: Comparison) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     content = comparison.to_json()
     experiments = [{k: v for k, v in each.items() if k != "runs_dropped"} for each in content["experiments"]]
     pairs = [{k: v for k, v in pair.items() if k not in ("also", "notes")} for pair in content["pairs"]]
-    return {"experiments.csv": _csv(experiments), "pairs.csv": _csv(pairs)}
+    return experiments, pairs
 
 
 def _csv(entries: Sequence[Mapping[str, Any]]) -> str:
