@@ -147,7 +147,7 @@ def _same_data(inside: Sequence[Candidate]) -> str:
     if all(each.data for each in own):
         return "the same data, by their fingerprints"
     if any(each.settings for each in own):
-        return "the same settings of the data, of which not all have a fingerprint"
+        return "the same settings of the data; not all kept a fingerprint of them"
     return "nothing was noted of their data"
 
 

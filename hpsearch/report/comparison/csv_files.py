@@ -34,8 +34,9 @@ def as_grouped_csv(report: GroupedReport) -> dict[str, str]:
 
 
 def _first_confirmation(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return an entry of the overview whose lists have become one value; that of a second winner is left out."""
-    return {**entry, "confirmation": next(iter(entry["confirmation"]), None), "groups": "; ".join(entry["groups"])}
+    """Return an entry of the overview as a row: of several confirmed winners the first; what is not there is empty."""
+    present = {name: value for name, value in entry.items() if value is not None or name not in ("objective", "best")}
+    return {**present, "confirmation": next(iter(entry["confirmation"]), {}), "groups": "; ".join(entry["groups"])}
 
 
 def _entries(comparison: Comparison) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from hpsearch.compare.candidates import family_label
 from hpsearch.records import ExperimentRecord, Goal, Outcome
 from hpsearch.report.json_view import finite
 from hpsearch.report.replicates import group_of
@@ -149,7 +150,7 @@ def _row(each: Entry) -> tuple[str, ...]:
     objective = UNKNOWN if each.metric is None else f"{each.metric}{f', {each.goal}' if each.goal else ''}"
     return (
         title_of(each),
-        each.family or (f"({each.reader})" if each.kind == "runs" else UNKNOWN),
+        family_label(each.family) if each.family else f"({each.reader})" if each.kind == "runs" else UNKNOWN,
         objective,
         each.state or UNKNOWN,
         counted(each.outcomes) or "none",
