@@ -50,6 +50,7 @@ def compare(
 
     from hpsearch.comparing import Request, compare_sources, parse_formats, report_folder
     from hpsearch.report.comparison.files import compare_json
+    from hpsearch.report.comparison.grouped_terminal import show_grouped
     from hpsearch.report.comparison.terminal import show_comparison
 
     formats = parse_formats(format_)
@@ -70,10 +71,11 @@ def compare(
         decimal=decimal,
     )
     compared = compare_sources(sources, request)
+    report = compared.grouped
     if json:
-        typer.echo(compare_json(compared.comparison), nl=False)
+        typer.echo(compare_json(report or compared.comparison), nl=False)
         return
-    Console().print(show_comparison(compared.comparison))
+    Console().print(show_comparison(compared.comparison) if report is None else show_grouped(report))
     folder = out or report_folder(sources)
     compared.write(folder, formats)
     typer.echo(f"\nthe report is in {folder}" + (f": open {folder / 'report.html'}" if "html" in formats else ""))

@@ -18,6 +18,9 @@ from hpsearch.compare.statistics.stochastic_order import almost_stochastic_order
 from hpsearch.compare.units import Paired, label, mean, pair_up
 
 CONFIRM = "`hpsearch confirm` trains the winners on fresh seeds, which can be tested"
+OTHER_DATA = (
+    "they were scored on other data, as the fingerprints of these say: a difference would be one of the data, too"
+)
 MOST_NAMED = 10
 """Units named one by one in a note."""
 
@@ -28,10 +31,18 @@ def compare_pair(a: Arm, b: Arm, question: Question) -> PairResult:
     empty = [arm.name for arm in (a, b) if not arm.observations and not arm.trials]
     if question.unit is Unit.TRIAL or trials or empty:
         return _untested(a, b, question, trials, empty)
+    if question.unit is not Unit.DATASET and _known_data(a) and _known_data(b) and not _known_data(a) & _known_data(b):
+        return PairResult(a.name, b.name, paired=False, n=0, notes=(OTHER_DATA,))
     paired = pair_up(a, b, question.unit)
     pairing = _is_paired(paired, question.unit)
     result = _paired(a, b, paired, question) if pairing else _unpaired(a, b, paired, question)
     return replace(result, notes=(*_design_notes(a, b), *result.notes))
+
+
+def _known_data(arm: Arm) -> set[str]:
+    """Return the fingerprints of the data behind an arm's runs; empty where one of them has none."""
+    found = {each.run.data for each in arm.observations}
+    return set() if None in found else {data for data in found if data is not None}
 
 
 def _untested(a: Arm, b: Arm, question: Question, trials: Sequence[str], empty: Sequence[str]) -> PairResult:

@@ -47,7 +47,7 @@ def compare_runs(
     Errors: UnknownNameError for a metric, unit, baseline, adjustment or parameter that is not there; HpsearchError for
     a margin or level that is none.
     """
-    _check(unit=unit, adjust=adjust, margin=margin, alpha=alpha)
+    check_options(unit=unit, adjust=adjust, margin=margin, alpha=alpha)
     arms = with_counting_keys(arms_of(runs, metric=metric, by=by, step=step), by=by)
     names = [arm.name for arm in arms]
     if baseline is not None and baseline not in names:
@@ -79,7 +79,8 @@ def compare_runs(
     )
 
 
-def _check(*, unit: str, adjust: str, margin: float | None, alpha: float) -> None:
+def check_options(*, unit: str, adjust: str, margin: float | None, alpha: float) -> None:
+    """Refuse a unit, adjustment, margin or level that none can be. Errors: HpsearchError."""
     if unit not in UNITS:
         raise UnknownNameError("unit", unit, UNITS)
     if adjust not in ADJUSTMENTS:

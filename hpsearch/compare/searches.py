@@ -18,6 +18,10 @@ from hpsearch.compare.statistics.expected_best import (
 
 INDEPENDENT = ("random", "qmc")
 """Samplers whose trials do not follow from earlier ones."""
+ONCE = ("grid",)
+"""Samplers that take each configuration once, whatever the earlier ones gave."""
+POPULATIONS = ("pbt", "pb2")
+"""What stands where a pruner does, and lets the worse trials go on as copies of the better ones."""
 
 
 def trials_of(arm: Arm, unit: Unit) -> tuple[Observation, ...]:
@@ -63,19 +67,9 @@ def search_warnings(arms: Sequence[Arm], question: Question) -> list[str]:
     sizes = {arm.name: len(trials_of(arm, question.unit)) for arm in arms}
     for arm in arms:
         trials = trials_of(arm, question.unit)
-        origins = {each.run.search for each in trials if each.run.search is not None}
-        samplers = sorted({each.sampler for each in origins if each.sampler and each.sampler not in INDEPENDENT})
-        pruners = sorted({each.pruner for each in origins if each.pruner and each.pruner != "none"})
-        if samplers:
-            warnings.append(
-                f"{arm.name}: the expected best assumes independent trials, but {', '.join(samplers)} chose each by "
-                "the earlier ones: the curve says what a shuffled order would give"
-            )
-        elif trials and not all(each.run.search is not None and each.run.search.sampler for each in trials):
-            warnings.append(
-                f"{arm.name}: the expected best assumes independent trials; nobody noted which sampler chose them"
-            )
-        if pruners or (trials and arm.pruned):
+        warnings += [f"{arm.name}: {said}" for said in _how_chosen(arm.trials)]
+        pruners = sorted(_named(trials, "pruner") - {"none", *POPULATIONS})
+        if trials and arm.pruned:
             who = ", ".join(pruners) or "the search"
             warnings.append(
                 f"{arm.name}: {who} pruned trials; only the complete ones are in the expected best, which "
@@ -95,3 +89,23 @@ def search_warnings(arms: Sequence[Arm], question: Question) -> list[str]:
     if len(lengths) > 1:
         warnings.append("the trials were trained for different numbers of steps: their values are of different budgets")
     return warnings
+
+
+def _named(trials: Sequence[Observation], role: str) -> set[str]:
+    """Return the samplers or pruners of the trials' searches."""
+    named = {getattr(each.run.search, role) for each in trials if each.run.search is not None}
+    return {name for name in named if name}
+
+
+def _how_chosen(trials: Sequence[Observation]) -> list[str]:
+    """Return what speaks against taking the trials as independent, which the expected best does."""
+    samplers, assumed = _named(trials, "sampler"), "the expected best assumes independent trials"
+    choosers = sorted((samplers - {*INDEPENDENT, *ONCE}) | (_named(trials, "pruner") & {*POPULATIONS}))
+    if choosers:
+        follows = f"{assumed}, but {', '.join(choosers)} chose each by the earlier ones"
+        return [f"{follows}: the curve says what a shuffled order would give"]
+    if any(each.run.search is None or not each.run.search.sampler for each in trials):
+        return [f"{assumed}; nobody noted which sampler chose them"]
+    if once := sorted(samplers & {*ONCE}):
+        return [f"{assumed}, but {', '.join(once)} takes each configuration once: the estimator `unbiased` does, too"]
+    return []

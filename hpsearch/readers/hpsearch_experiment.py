@@ -53,8 +53,10 @@ def read(path: Path, wanted: Wanted) -> Reading:
 
 
 def _kind(setting: Any) -> str | None:
-    """Return the name of a sampler or pruner, which resolved.json keeps with its options."""
-    return setting.get("kind") if isinstance(setting, dict) else setting
+    """Return the name of a sampler or pruner, which resolved.json keeps with its options: `{"asha": {...}}`."""
+    if isinstance(setting, dict):
+        return next(iter(setting), None)
+    return setting if isinstance(setting, str) else None
 
 
 def _goals(runs: list[FinishedRun], metric: str, goal: Goal) -> dict[str, Goal]:
@@ -139,6 +141,7 @@ def _of_run(record: ExperimentRecord, run: RunRecord, wanted: Wanted) -> dict[st
         "seconds": run.seconds,
         "dropped": None if run.outcome else "it has not ended",
         "source": f"{record.folder}/{run.run}",
+        "data": run.data,
     }
 
 
@@ -152,5 +155,6 @@ def _baselines(record: ExperimentRecord, place: _Place) -> Iterator[FinishedRun]
             metrics={name: Measurement(value) for name, value in baseline.scores.items()},
             deterministic=baseline.fold is None,
             source=record.folder,
+            data=next((trial.data for trial in record.trials if trial.data), None),
             **place.keys(baseline),
         )

@@ -12,8 +12,8 @@ from hpsearch.records import FinishedRun, Goal
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a folder is a study of which an arm has begun."""
-    return path.is_dir() and is_study(path) and bool(arm_folders(path))
+    """Say whether a folder is a study."""
+    return path.is_dir() and is_study(path)
 
 
 def read(path: Path, wanted: Wanted) -> Reading:

@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import DataError
+from hpsearch.errors import DataError, HpsearchError
 from hpsearch.experiment.addresses import sqlite_path
 from hpsearch.readers import (
     Reading,
@@ -50,7 +51,7 @@ _STORES = {"mlflow", "mlflow files", _SERVER, "optuna", "table", _WIDE}
 """Readers of one file or address with whole experiments in it: those of another store are others."""
 _TREES = {"hpsearch", "hpsearch study", "ray", "huggingface", "wandb"}
 """Readers of a folder that read what lies below it too."""
-_ARTIFACTS = "mlartifacts"
+_ARTIFACTS, _DATABASE = "mlartifacts", "mlflow.db"
 _RUN = re.compile(r"[0-9a-f]{32}")
 """What MLflow calls the folder of a run."""
 _DEEPEST = 4
@@ -104,11 +105,24 @@ class _Part:
 
 
 @dataclass(frozen=True)
+class _Failed:
+    """A place of which nothing was read."""
+
+    place: str
+    error: HpsearchError
+
+
+Part = tuple[str, str, Reading]
+"""A place, the name of the reader that read it, and what was found there."""
+
+
+@dataclass(frozen=True)
 class Found:
     """What a set of sources holds; no two experiments have one name, nor have two runs.
 
     `goals` are what the origins agree on. `disputed` says, by metric, which of them contradict each other. `readers`
-    says which reader read which place; `experiments` are hpsearch's own as wholes.
+    says which reader read which place; `experiments` are hpsearch's own as wholes. `parts` are the same by place, in
+    the order of the runs. `unread` are places that hold no runs or could not be read, and why.
     """
 
     runs: tuple[FinishedRun, ...]
@@ -118,6 +132,8 @@ class Found:
     readers: tuple[tuple[str, str], ...]
     experiments: tuple[ExperimentRecord, ...]
     disputed: dict[str, str] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
 
 
 def read_sources(
@@ -127,54 +143,112 @@ def read_sources(
 
     `wide` (seed, fold or dataset) says that tables have a row for each of these and a column for each method. `asked`
     takes the place of `metric` and says more of how tables are to be read. What is given twice, by whatever spelling or
-    as a part of another source, is read once.
-    Errors: DataError when a source does not exist or holds no runs; what a reader raises.
+    as a part of another source, is read once. A folder beside others that cannot be read is one of the `unread`.
+    Errors: DataError when a source does not exist, or nothing holds runs; what a reader raises for a file that is named
+    itself, or when nothing could be read.
     """
-    parts, said = _each_once([part for source in sources for part in _parts(source, wide)])
-    found = [(part, part.read(asked or Wanted(metric), wide)) for part in parts]
-    found, said = _without_arms_of_studies(found, said)
-    runs, records = _told_apart([reading for _, reading in found])
+    for source in sources:
+        if not _is_address(source) and not sqlite_path(source).exists():
+            raise DataError(f"{source} does not exist")
+    placed = [each for source in _without_mirrors(sources) for each in _parts(source, wide)]
+    parts, said = _each_once([each for each in placed if isinstance(each, _Part)])
+    read = [(part, _read(part, asked or Wanted(metric), wide)) for part in parts]
+    failed = [each for each in (*placed, *(outcome for _, outcome in read)) if isinstance(each, _Failed)]
+    found, said = _without_arms_of_studies([(part, each) for part, each in read if isinstance(each, Reading)], said)
+    if not found:
+        raise failed[0].error
+    readings = _told_apart([reading for _, reading in found])
     goals, disputed = _goals(found)
     return Found(
-        runs=runs,
+        runs=tuple(run for reading in readings for run in reading.runs),
         goals=goals,
-        main=tuple(dict.fromkeys(reading.main for _, reading in found if reading.main)),
-        warnings=tuple(dict.fromkeys([*said, *(each for _, reading in found for each in reading.warnings)])),
+        main=tuple(dict.fromkeys(reading.main for reading in readings if reading.main)),
+        warnings=tuple(dict.fromkeys([*said, *(each for reading in readings for each in reading.warnings)])),
         readers=tuple((part.at, part.reader) for part, _ in found),
-        experiments=records,
+        experiments=tuple(record for reading in readings for record in reading.records),
         disputed=disputed,
+        parts=tuple((part.at, part.reader, reading) for (part, _), reading in zip(found, readings, strict=True)),
+        unread=tuple((each.place, str(each.error)) for each in failed),
     )
 
 
-def _parts(source: str, wide: str | None) -> list[_Part]:
-    if source.startswith(("http://", "https://")):
-        return [_Part(source, _SERVER, source)]
+def _is_address(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
+
+
+def _parts(source: str, wide: str | None) -> Iterator[_Part | _Failed]:
+    """Yield what a source holds, by place."""
+    if _is_address(source):
+        yield _Part(source, _SERVER, source)
+        return
     path = sqlite_path(source)
-    if not path.exists():
-        raise DataError(f"{source} does not exist")
     if wide is not None and table.recognises(path):
-        return [_Part(source, _WIDE, str(path))]
+        yield _Part(source, _WIDE, str(path))
+        return
     places = list(_places(path, _DEEPEST))
-    if not places:
-        raise DataError(f"{source} holds no runs that hpsearch can read; it reads: {', '.join(READERS)}")
-    return [_Part(source, name, str(place)) for place, name in places]
+    if not any(name for _, name in places):
+        known = ", ".join(READERS)
+        yield _Failed(source, DataError(f"{source} holds no runs that hpsearch can read; it reads: {known}"))
+        return
+    for place, name in places:
+        if name is None:
+            yield _Failed(str(place), DataError(f"{place} holds no runs that hpsearch can read"))
+        else:
+            yield _Part(source, name, str(place))
 
 
-def _places(path: Path, depth: int) -> Iterator[tuple[Path, str]]:
+def _read(part: _Part, wanted: Wanted, wide: str | None) -> Reading | _Failed:
+    """Read a place. One that is damaged in a way that its reader does not know is no end of everything, either."""
+    named = part.path is None or (part.path.is_file() and part.path == sqlite_path(part.source).resolve())
+    try:
+        return part.read(wanted, wide)
+    except HpsearchError as error:
+        if named:
+            raise
+        return _Failed(part.at, error)
+    except Exception as error:  # whatever a damaged file makes of its reader
+        failed = DataError(f"{part.at} cannot be read as {part.reader}: {type(error).__name__}: {error}")
+        if named:
+            raise failed from error
+        return _Failed(part.at, failed)
+
+
+def _places(path: Path, depth: int) -> Iterator[tuple[Path, str | None]]:
     """Yield what can be read at or below a path, and by which reader; a folder that is read is not searched further.
 
-    Beside experiments of hpsearch MLflow's store and artifacts are their mirror (with copies of their files, perhaps of
-    an earlier state), and are not read a second time.
+    What lies beside experiments of hpsearch and cannot be read is yielded, too, without a reader.
     """
     name = next((name for name, reader in READERS.items() if reader.recognises(path)), None)
     if name is not None:
         yield path, name
     elif path.is_dir() and depth > 0:
         inside = sorted(each for each in path.iterdir() if not each.name.startswith(".") and not each.is_symlink())
-        own = any(hpsearch_experiment.recognises(each) or hpsearch_study.recognises(each) for each in inside)
+        own = any(map(_is_own, inside))
         for each in inside:
-            if not ((own and (mlflow_store.recognises(each) or each.name == _ARTIFACTS)) or _is_kept_beside_run(each)):
-                yield from _places(each, depth - 1)
+            if (own and _is_mirror(each)) or _is_kept_beside_run(each):
+                continue
+            found = list(_places(each, depth - 1))
+            yield from found or ([(each, None)] if own else [])
+
+
+def _is_own(path: Path) -> bool:
+    return hpsearch_experiment.recognises(path) or hpsearch_study.recognises(path)
+
+
+def _is_mirror(path: Path) -> bool:
+    """Say whether a file or folder beside hpsearch's experiments is their mirror in MLflow.
+
+    It has copies of their files, perhaps of an earlier state, and is not read a second time.
+    """
+    kept = path.name == _ARTIFACTS or path.name.startswith(_DATABASE) or path.suffix == ".lock"
+    return kept or mlflow_store.recognises(path)
+
+
+def _without_mirrors(sources: Sequence[str]) -> list[str]:
+    """Leave out mirrors that stand beside experiments which are sources themselves, as in `experiments/*`."""
+    paths = {each: sqlite_path(each).absolute() for each in sources if not _is_address(each)}
+    homes = {path.parent for path in paths.values() if _is_own(path)}
+    return [each for each in sources if not (each in paths and paths[each].parent in homes and _is_mirror(paths[each]))]
 
 
 def _is_kept_beside_run(path: Path) -> bool:
@@ -225,17 +299,23 @@ def _without_arms_of_studies(found: Readings, said: list[str]) -> tuple[Readings
     return [(part, reading) for part, reading in found if part not in twice], [*said, *_read_once(twice)]
 
 
-def _told_apart(readings: Sequence[Reading]) -> tuple[tuple[FinishedRun, ...], tuple[ExperimentRecord, ...]]:
-    """Return all runs and records under names that tell the experiments, and the runs, apart."""
+def _told_apart(readings: Sequence[Reading]) -> list[Reading]:
+    """Return the readings with names that tell all experiments, and all runs, apart."""
     runs = [run for reading in readings for run in reading.runs]
     records = [(record, folders_above(Path(record.folder))) for reading in readings for record in reading.records]
     titles = titles_of(
         [*((run.experiment, run.place) for run in runs), *((record.name, place) for record, place in records)]
     )
-    named = [replace(run, experiment=titles[run.experiment, run.place]) for run in runs]
-    return tuple(_with_own_names(named)), tuple(
-        replace(record, name=titles[record.name, place]) for record, place in records
-    )
+    named = _with_own_names([replace(run, experiment=titles[run.experiment, run.place]) for run in runs])
+    titled = (replace(record, name=titles[record.name, place]) for record, place in records)
+    return [
+        replace(
+            reading,
+            runs=tuple(islice(named, len(reading.runs))),
+            records=tuple(islice(titled, len(reading.records))),
+        )
+        for reading in readings
+    ]
 
 
 def _with_own_names(runs: Sequence[FinishedRun]) -> Iterator[FinishedRun]:

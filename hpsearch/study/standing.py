@@ -6,17 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.confirmation import seeds_of
-from hpsearch.engines.coordinator import Why
+from hpsearch.experiment.activity import TIME_IS_UP, state_of
 from hpsearch.experiment.layout import is_experiment
-from hpsearch.experiment.lock import in_use
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.experiment.studies import last_session, read_result, read_study_file
+from hpsearch.experiment.studies import read_result, read_study_file
 from hpsearch.records import BaselineRecord, RunRecord
 from hpsearch.report.arms import ArmStanding, StudyStanding
 from hpsearch.space import Confirm
-
-TIME_IS_UP = "finished: time is up"
-_ENDED = {why: TIME_IS_UP if why is Why.TIME else why.value for why in Why}
 
 
 def standing_of(folder: Path) -> StudyStanding:
@@ -61,16 +57,6 @@ def _arm(folder: Path, name: str, arm: Mapping[str, Any], folds: int | None) -> 
 
 def _folds(run: RunRecord | BaselineRecord) -> int | None:
     return None if run.fold is None else run.fold.folds
-
-
-def state_of(folder: Path) -> str:
-    """Return how an arm's experiment stands: `running`, or how its last session ended; `killed` if it could not say."""
-    if in_use(folder):
-        return "running"
-    last = last_session(folder)
-    if last is None:
-        return "not begun"
-    return "killed" if last["event"] == "session" else _ENDED[Why(last["why"])]
 
 
 def is_done(folder: Path, wanted: Confirm, *, experiment_seed: int) -> bool:

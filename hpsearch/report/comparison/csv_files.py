@@ -3,9 +3,11 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from hpsearch.compare.comparison import Comparison
+from hpsearch.report.comparison.grouped import GroupedReport
 
 
 def as_csv(comparison: Comparison) -> dict[str, str]:
@@ -13,15 +15,45 @@ def as_csv(comparison: Comparison) -> dict[str, str]:
 
     What must be known before them stands in `warnings.csv`, as a line above a table's head would be taken for the head.
     """
-    content = comparison.to_json()
-    experiments = [{k: v for k, v in each.items() if k != "runs_dropped"} for each in content["experiments"]]
-    pairs = [{k: v for k, v in pair.items() if k not in ("also", "notes")} for pair in content["pairs"]]
-    warnings = [{"warning": warning} for warning in content["warnings"]]
+    experiments, pairs = _entries(comparison)
     return {
-        "warnings.csv": _csv(warnings, titles=["warning"]),
+        "warnings.csv": _csv([{"warning": warning} for warning in comparison.warnings], titles=["warning"]),
         "experiments.csv": _csv(experiments),
         "pairs.csv": _csv(pairs),
     }
+
+
+def as_grouped_csv(report: GroupedReport) -> dict[str, str]:
+    """Return the same of all groups, with the group's name in front; and `overview.csv` and `not_compared.csv`."""
+    experiments, pairs = [], []
+    warnings = [{"group": "", "warning": warning} for warning in report.warnings]
+    for group in report.groups:
+        named = {"group": group.name, "metric": group.comparison.metric}
+        inside = _entries(group.comparison)
+        experiments += [named | each for each in inside[0]]
+        pairs += [named | each for each in inside[1]]
+        warnings += [{"group": group.name, "warning": warning} for warning in group.comparison.warnings]
+    overview = [_first_confirmation(each.to_json()) for each in report.entries]
+    return {
+        "warnings.csv": _csv(warnings, titles=["group", "warning"]),
+        "overview.csv": _csv(overview),
+        "experiments.csv": _csv(experiments),
+        "pairs.csv": _csv(pairs),
+        "not_compared.csv": _csv([asdict(each) for each in report.not_compared]),
+    }
+
+
+def _first_confirmation(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry of the overview as a row: of several confirmed winners the first; what is not there is empty."""
+    present = {name: value for name, value in entry.items() if value is not None or name not in ("objective", "best")}
+    return {**present, "confirmation": next(iter(entry["confirmation"]), {}), "groups": "; ".join(entry["groups"])}
+
+
+def _entries(comparison: Comparison) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    content = comparison.to_json()
+    experiments = [{k: v for k, v in each.items() if k != "runs_dropped"} for each in content["experiments"]]
+    pairs = [{k: v for k, v in pair.items() if k not in ("also", "notes")} for pair in content["pairs"]]
+    return experiments, pairs
 
 
 def _csv(entries: Sequence[Mapping[str, Any]], *, titles: Sequence[str] = ()) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from hpsearch.compare.conclusion import conclude, details
 from hpsearch.compare.pair_result import PairResult
 from hpsearch.report.comparison.gallery import Evidence, Picture, gallery
+from hpsearch.report.comparison.grouped import GroupedReport, adjustment, pictures_of, prefix_of
 from hpsearch.report.comparison.plots import escaped
 from hpsearch.report.comparison.rows import (
     PAIR_TITLES,
@@ -36,36 +38,83 @@ _TABLE = """\
 def as_html(evidence: Evidence) -> str:
     """Return the page; every text of the runs is escaped."""
     comparison, cover = evidence.comparison, evidence.cover
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    table = environment.from_string(_TABLE)
     shown = gallery(evidence)
-    return environment.from_string(_page_file("report.html")).render(
-        table=lambda titles, rows: Markup(table.render(titles=titles, rows=rows)),  # noqa: S704 - the template has escaped every cell
-        plain=lambda titles, rows: Markup(table.render(titles=titles, rows=[("", row) for row in rows])),  # noqa: S704 - the same
+    return _rendered(
+        "report.html",
         metric=comparison.metric,
         caption=caption(comparison),
         cover=cover,
         conclusion=[*cover.answer, *details(comparison)] if cover else conclude(comparison),
-        warnings=comparison.warnings,
-        score_titles=SCORE_TITLES,
-        score_rows=[
-            ("best" if row.best else "level" if row.level else "", row.cells) for row in score_rows(comparison)
-        ],
-        pair_titles=PAIR_TITLES,
-        pair_rows=[("", row.cells) for row in pair_rows(comparison)],
-        details=[{"title": f"{pair.a} against {pair.b}", "facts": _facts(pair)} for pair in comparison.pairs],
-        pictures=[_shown(picture) for picture in shown],
-        health_titles=HEALTH_TITLES,
-        health=[("", row) for row in health_rows(evidence.health)],
-        dropped_titles=("experiment", "run", "why"),
-        dropped=[("", row) for row in dropped_rows(comparison)],
+        shown=_body(evidence, shown),
         seed=comparison.seed,
         compare_json=_script_json(comparison.to_json()),
-        plots=_script_json({picture.name: escaped(picture.plot()) for picture in shown if picture.plot}),
-        plotly=_plotly(),
+        plots=_plots(shown),
         style=_page_file("report.css"),
-        script=_page_file("report.js"),
     )
+
+
+def as_grouped_html(report: GroupedReport) -> str:
+    """Return the page of several groups."""
+    pictures = pictures_of(report)
+    groups = [
+        {
+            "name": group.name,
+            "why": group.why,
+            "adjustment": adjustment(group.comparison),
+            "caption": caption(group.comparison),
+            "conclusion": conclude(group.comparison),
+            **_body(group.evidence, [each for each in pictures if each.name.startswith(prefix_of(place))]),
+        }
+        for place, group in enumerate(report.groups, start=1)
+    ]
+    return _rendered(
+        "grouped.html",
+        title=report.title,
+        before=report.before,
+        groups=groups,
+        after=report.after,
+        compare_json=_script_json(report.to_json()),
+        plots=_plots(pictures),
+        style=_page_file("report.css") + _page_file("grouped.css"),
+    )
+
+
+def _rendered(page: str, **content: Any) -> str:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FunctionLoader(_page_file)
+    )
+    table = environment.from_string(_TABLE)
+    return environment.get_template(page).render(
+        table=lambda titles, rows: Markup(table.render(titles=titles, rows=rows)),  # noqa: S704 - the template has escaped every cell
+        plain=lambda titles, rows: Markup(table.render(titles=titles, rows=[("", row) for row in rows])),  # noqa: S704 - the same
+        plotly=_plotly(),
+        script=_page_file("report.js"),
+        **content,
+    )
+
+
+def _body(evidence: Evidence, pictures: Sequence[Picture]) -> dict[str, Any]:
+    """Return what the page shows of a comparison below its conclusion."""
+    comparison = evidence.comparison
+    return {
+        "warnings": comparison.warnings,
+        "score_titles": SCORE_TITLES,
+        "score_rows": [
+            ("best" if row.best else "level" if row.level else "", row.cells) for row in score_rows(comparison)
+        ],
+        "pair_titles": PAIR_TITLES,
+        "pair_rows": [("", row.cells) for row in pair_rows(comparison)],
+        "details": [{"title": f"{pair.a} against {pair.b}", "facts": _facts(pair)} for pair in comparison.pairs],
+        "pictures": [_shown(picture) for picture in pictures],
+        "health_titles": HEALTH_TITLES,
+        "health": [("", row) for row in health_rows(evidence.health)],
+        "dropped_titles": ("experiment", "run", "why"),
+        "dropped": [("", row) for row in dropped_rows(comparison)],
+    }
+
+
+def _plots(pictures: Sequence[Picture]) -> str:
+    return _script_json({picture.name: escaped(picture.plot()) for picture in pictures if picture.plot})
 
 
 def _page_file(name: str) -> str:

@@ -4,6 +4,8 @@ import unicodedata
 from collections.abc import Sequence
 
 from hpsearch.compare.comparison import Comparison
+from hpsearch.report.comparison.grouped import GroupedReport
+from hpsearch.report.comparison.overview import OVERVIEW_TITLES, overview_rows
 from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, PairRow, caption, pair_rows, score_rows
 from hpsearch.report.wording import one_line
 
@@ -24,6 +26,8 @@ _SPECIAL = {
     "…": r"\dots{}",
     "²": r"$^2$",
 }
+_OVERVIEWED = 7
+"""Columns of the overview that a paper has room for."""
 HEAD = "% needs \\usepackage{booktabs,graphicx}\n"
 
 
@@ -32,14 +36,33 @@ def as_latex(comparison: Comparison) -> str:
 
     Warnings are comments at the top: whoever sets the table decides which of them the paper has to say.
     """
+    return HEAD + _warned(comparison.warnings) + "\n".join(_tables(comparison))
+
+
+def as_grouped_latex(report: GroupedReport) -> str:
+    """Return the overview and the tables of each group, with its name in their captions."""
+    shown = [row[:_OVERVIEWED] for row in overview_rows(report.entries)]
+    cells = [[escaped(cell) for cell in row] for row in shown]
+    tables = [_table(OVERVIEW_TITLES[:_OVERVIEWED], cells, align="l" * _OVERVIEWED, caption=f"{report.title}.")]
+    for group in report.groups:
+        head = f"% {one_line(group.name)}\n{_warned(group.comparison.warnings)}"
+        tables += [head, *_tables(group.comparison, title=f"{group.name}. ")]
+    return HEAD + _warned(report.warnings) + "\n".join(tables)
+
+
+def _warned(warnings: Sequence[str]) -> str:
+    return "".join(f"% warning: {one_line(warning)}\n" for warning in warnings)
+
+
+def _tables(comparison: Comparison, *, title: str = "") -> list[str]:
     scores = [_marked(row.cells, best=row.best, level=row.level) for row in score_rows(comparison)]
     marks = " Bold: the best mean; underlined: not distinguishable from it."
-    tables = [_table(SCORE_TITLES, scores, align="lr" + "l" * 5, caption=caption(comparison) + marks)]
+    said = f"{title}{caption(comparison)}"
+    tables = [_table(SCORE_TITLES, scores, align="lr" + "l" * 5, caption=said + marks)]
     if comparison.pairs:
         pairs = [_pair(row) for row in pair_rows(comparison)]
-        tables.append(_table(PAIR_TITLES, pairs, align="lll" + "l" * 6, caption=caption(comparison)))
-    warnings = [f"% warning: {one_line(warning)}\n" for warning in comparison.warnings]
-    return HEAD + "".join(warnings) + "\n".join(tables)
+        tables.append(_table(PAIR_TITLES, pairs, align="lll" + "l" * 6, caption=said))
+    return tables
 
 
 def _pair(row: PairRow) -> list[str]:

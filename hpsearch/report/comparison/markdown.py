@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from hpsearch.compare.comparison import Comparison
 from hpsearch.compare.conclusion import conclude, details
 from hpsearch.report.comparison.cover import Cover, Section
+from hpsearch.report.comparison.grouped import GroupedReport, adjustment
 from hpsearch.report.comparison.rows import (
     PAIR_TITLES,
     SCORE_TITLES,
@@ -44,6 +45,16 @@ def as_markdown(
         parts.append("## Runs that do not count\n\n" + table(("experiment", "run", "why"), dropped))
     parts += map(_section, cover.after if cover else ())
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def as_grouped_markdown(report: GroupedReport, groups: Sequence[str]) -> str:
+    """Return the report of groups; `groups` are the reports of each as `as_markdown` gives them."""
+    parts = [f"# {escaped(report.title)}", *map(_section, report.before)]
+    for group, text in zip(report.groups, groups, strict=True):
+        said = f"*{escaped(group.why)}. {escaped(adjustment(group.comparison))}*"
+        body = text.partition("\n\n")[2]  # its title is the metric, which stands in the group's name
+        parts += [f"## {escaped(group.name)}", said, re.sub("^## ", "### ", body.rstrip(), flags=re.MULTILINE)]
+    return "\n\n".join([*parts, *map(_section, report.after)]) + "\n"
 
 
 def _section(section: Section) -> str:

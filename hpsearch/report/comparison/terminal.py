@@ -26,12 +26,12 @@ def show_comparison(comparison: Comparison, *, headline: bool = True) -> Rendera
     parts += [Text(one_line(line)) for line in said]
     scores = score_rows(comparison)
     cells = [(_name(row.cells[0], best=row.best, level=row.level), *row.cells[1:]) for row in scores]
-    parts += [Text(), Text(caption(comparison), "dim"), _table(SCORE_TITLES, cells, _SCORE_RANKS)]
+    parts += [Text(), Text(caption(comparison), "dim"), fitted(SCORE_TITLES, cells, _SCORE_RANKS)]
     if comparison.pairs:
         pairs = [
             (*row.cells[:2], _SIDES.get(row.verdict, row.cells[2]), *row.cells[3:]) for row in pair_rows(comparison)
         ]
-        parts += [Text(), _table(PAIR_TITLES, pairs, _PAIR_RANKS, flexible=3)]
+        parts += [Text(), fitted(PAIR_TITLES, pairs, _PAIR_RANKS, flexible=3)]
     if any(row.level for row in scores):
         parts.append(Text("* the best mean   ° not distinguishable from it", "dim"))
     dropped = dropped_rows(comparison)
@@ -45,10 +45,10 @@ def _name(name: str, *, best: bool, level: bool) -> str:
     return f"{name} *" if best else f"{name} °" if level else name
 
 
-def _table(
+def fitted(
     titles: Sequence[str], rows: Sequence[Sequence[str]], ranks: Sequence[int], *, flexible: int = 0
 ) -> FittedTable:
-    """Return a table whose first `flexible` columns may be cut down."""
+    """Return a table whose first `flexible` columns may be cut down, and those with high ranks left out."""
     columns = [[one_line(cell) for cell in cells] for cells in zip(*rows, strict=True)]
     return FittedTable(
         [

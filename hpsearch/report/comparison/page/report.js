@@ -18,14 +18,36 @@ function themed(layout) {
   };
 }
 
+function draw(place) {
+  const plot = plots[place.dataset.plot];
+  const name = { format: "svg", filename: place.dataset.plot };
+  Plotly.react(place, plot.data, themed(plot.layout), { responsive: true, displaylogo: false, toImageButtonOptions: name });
+}
+
+// A picture of parallel coordinates takes three of the sixteen WebGL contexts that a browser gives to a page: where there
+// are many of them, each is drawn while it can be seen.
+const places = [...document.querySelectorAll("[data-plot]")];
+const costly = places.filter((place) => plots[place.dataset.plot].data.some((trace) => trace.type === "parcoords"));
+const seen = new Set(costly.length > 4 ? [] : costly);
+const watcher = new IntersectionObserver((changes) => {
+  for (const { target, isIntersecting } of changes) {
+    if (isIntersecting && !seen.has(target)) {
+      seen.add(target);
+      draw(target);
+    } else if (!isIntersecting && seen.delete(target)) {
+      target.style.minHeight = `${target.offsetHeight}px`;
+      Plotly.purge(target);
+    }
+  }
+});
+
 function drawAll() {
-  for (const place of document.querySelectorAll("[data-plot]")) {
-    const plot = plots[place.dataset.plot];
-    const name = { format: "svg", filename: place.dataset.plot };
-    Plotly.react(place, plot.data, themed(plot.layout), { responsive: true, displaylogo: false, toImageButtonOptions: name });
+  for (const place of places) {
+    if (seen.has(place) || !costly.includes(place)) draw(place);
   }
 }
 
 drawAll();
+if (costly.length > 4) costly.forEach((place) => watcher.observe(place));
 dark.addEventListener("change", drawAll);
 narrow.addEventListener("change", drawAll);

@@ -1,0 +1,42 @@
+"""When an experiment was worked on, and whether it still is: from its lock and its log."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpsearch.experiment.files import read_lines
+from hpsearch.experiment.layout import LOG
+from hpsearch.experiment.lock import in_use
+from hpsearch.experiment.studies import last_session
+
+RUNNING, NOT_BEGUN, KILLED = "running", "not begun", "killed"
+TIME_IS_UP = "finished: time is up"
+
+
+@dataclass(frozen=True)
+class Activity:
+    """How an experiment stands (see `state_of`), and the times of its first and last event, in Unix seconds."""
+
+    state: str
+    started: float | None = None
+    last: float | None = None
+
+
+def state_of(folder: Path) -> str:
+    """Return `running`, or how the last session ended: finished, interrupted, failed; `killed` if it could not say."""
+    if in_use(folder):
+        return RUNNING
+    last = last_session(folder)
+    if last is None:
+        return NOT_BEGUN
+    if last["event"] == "session":
+        return KILLED
+    return TIME_IS_UP if last["why"] == "time" else str(last["why"])
+
+
+def read_activity(folder: Path) -> Activity:
+    """Return how an experiment stands, and since when."""
+    started = last = None
+    for event, _ in read_lines(folder / LOG):
+        last = event["time"]
+        started = last if started is None else started
+    return Activity(state_of(folder), started, last)
