@@ -91,8 +91,10 @@ def step_unit(space: Space) -> str:
 def _sorted_out(space: Space, folder: Path, events: Sequence[Event]) -> tuple[dict[str, int], dict[str, str]]:
     """Return the trials that the space, as it is now, would train just as they were, and why the others do not fit.
 
+    Of those whose data could not be used only the values have to fit: they are tried again, with what is fixed now.
     Errors: ExperimentError when there are trials and none fits.
     """
+    begun = progress_of(events)
     fitting: dict[str, int] = {}
     misfits: dict[str, str] = {}
     left_out = {event["run"] for event in events if event["event"] == "drop"}
@@ -101,12 +103,15 @@ def _sorted_out(space: Space, folder: Path, events: Sequence[Event]) -> tuple[di
         run = event["run"]
         if run in left_out:
             continue
-        reason = _misfit(space, folder, run, event["params"])
+        if run in begun:
+            reason = _misfit(space, folder, run, event["params"])
+        else:
+            reason = next(iter(space.check_params(event["params"])), None)
         if reason is None:
             fitting[run] = event["number"]
         else:
             misfits[run] = reason
-    if asked and not fitting:
+    if not fitting and any(event["run"] in begun for event in asked):
         raise ExperimentError(
             f"no earlier trial in {folder} fits the changed space; start another experiment with --name"
         )
@@ -121,8 +126,16 @@ def _misfit(space: Space, folder: Path, run: str, asked: Mapping[str, Any]) -> s
         wrong = space.check_params(params)
         if wrong:
             return wrong[0]
-    same = all(space.config(params).model_dump(mode="json") == config for params, config in stretches)
+    same = all(space.config(params).model_dump(mode="json") == _filled(space, config) for params, config in stretches)
     return None if same else "a fixed setting has changed"
+
+
+def _filled(space: Space, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a stored configuration with the settings that are newer than it; as it is where the family refuses it."""
+    try:
+        return space.face.Config.model_validate(config).model_dump(mode="json")
+    except ValueError:
+        return config
 
 
 class Session:
@@ -151,8 +164,16 @@ class Session:
     def search(self) -> tuple[Why, bool]:
         """Run the search; earlier trials that fit the space are kept, the others are left out from now on."""
         fitting = self._fitting()
-        trials = [event for event in self.log.events if event["event"] == "ask" and event["run"].startswith("trials/")]
-        unfinished = [stored_job(self.folder, run) for run in fitting if not self._progress[run].ended]
+        trials = {
+            event["run"]: event
+            for event in self.log.events
+            if event["event"] == "ask" and event["run"].startswith("trials/")
+        }
+        unfinished = [
+            stored_job(self.folder, run) if run in self._progress else self._make_job(number, trials[run]["params"])
+            for run, number in fitting.items()
+            if run not in self._progress or not self._progress[run].ended
+        ]
         if len(trials) >= self.space.search.trials and not unfinished:
             return Why.FINISHED, False
         return self._engine.search(

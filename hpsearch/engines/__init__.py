@@ -68,7 +68,8 @@ class Ended:
     """What a worker says at the end of a job. Without an outcome it can go on from its checkpoint.
 
     It was paused then; or, if there is a `reason`, there is an obstacle that stops every other job too: a full disk.
-    `sizes` are `train_size` and `test_size`, the examples behind test scores.
+    `sizes` are `train_size` and `test_size`, the examples behind test scores. `data` is what was noted of the data, see
+    `families/data_watch.py`. With `mistake` the data could not be used: once that is mended the job is tried again.
     """
 
     outcome: Outcome | None
@@ -77,6 +78,8 @@ class Ended:
     seconds: float | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    mistake: bool = False
 
 
 Reporter = Callable[[Report], Decision]

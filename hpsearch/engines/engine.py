@@ -9,7 +9,7 @@ from hpsearch.engines.coordinator import Coordinator, Limits, Why
 from hpsearch.engines.ledger import Ledger
 from hpsearch.engines.optuna_search import OptunaSearch
 from hpsearch.engines.population import Population
-from hpsearch.engines.progress import confirm_seconds
+from hpsearch.engines.progress import confirm_seconds, without_mistakes
 from hpsearch.engines.shelf import open_workers
 from hpsearch.engines.sources import JobList, MakeJob, TrialSource
 from hpsearch.space import objective_value
@@ -44,14 +44,14 @@ class Engine:
         `unfinished` are the jobs to be taken up again; `longest` is the longest training in steps, if known.
         Errors: SearchFailedError.
         """
-        settings = self._bench.space.search
+        settings, events = self._bench.space.search, list(without_mistakes(self._bench.log.events))
         brain = OptunaSearch(self._bench.space, longest=longest)
-        brain.replay(self._bench.log.events, runs=fitting)
+        brain.replay(events, runs=fitting)
         trials = TrialSource(brain, make_job, budget=settings.trials, asked=asked)
         source: TrialSource | Population = trials
         if isinstance(settings.pruner, PBT | PB2):
             source = Population(trials, self._bench.space, settings.pruner)
-            source.replay(self._bench.log.events, runs=fitting, unfinished=unfinished)
+            source.replay(events, runs=fitting, unfinished=unfinished)
         else:
             trials.take_up(unfinished)
         time = None if settings.time is None else settings.time + confirm_seconds(self._bench.log.events)

@@ -128,15 +128,18 @@ class Ledger:
         *,
         seconds: float | None,
         scores: Mapping[str, float],
-        sizes: Mapping[str, int],
+        notes: Mapping[str, Any],
     ) -> None:
-        """Write a run's ending down; `seconds` of training are those of the last report unless known better."""
+        """Write a run's ending down; `seconds` of training are those of the last report unless known better.
+
+        `notes` are further fields of the event: what the scores rest on.
+        """
         progress = self._progress[job.run]
         progress.ended = True
         spent = progress.seconds if seconds is None else seconds
-        self._outcome(job.run, outcome, progress, reason=reason, seconds=spent, scores=scores, sizes=sizes)
+        self._outcome(job.run, outcome, progress, reason=reason, seconds=spent, scores=scores, notes=notes)
 
-    def baselines(self, job: Job, scores: Mapping[str, float], *, seconds: float, sizes: Mapping[str, int]) -> None:
+    def baselines(self, job: Job, scores: Mapping[str, float], *, seconds: float, notes: Mapping[str, Any]) -> None:
         """Give every method of a baselines job, whose scores are named `method:split/metric`, a run of its own."""
         methods = {f"{job.run}/{name.partition(':')[0]}": f"{name.partition(':')[0]}:" for name in sorted(scores)}
         missing = [run for run in methods if run not in self._progress or not self._progress[run].ended]
@@ -145,7 +148,7 @@ class Ledger:
         for run in missing:
             prefix = methods[run]
             own = {name.removeprefix(prefix): value for name, value in scores.items() if name.startswith(prefix)}
-            self._outcome(run, Outcome.COMPLETE, RunProgress(), reason=None, seconds=seconds, scores=own, sizes=sizes)
+            self._outcome(run, Outcome.COMPLETE, RunProgress(), reason=None, seconds=seconds, scores=own, notes=notes)
 
     def _outcome(
         self,
@@ -156,9 +159,9 @@ class Ledger:
         reason: str | None,
         seconds: float,
         scores: Mapping[str, float],
-        sizes: Mapping[str, int],
+        notes: Mapping[str, Any],
     ) -> None:
-        fields = {"value": progress.value, "step": progress.step, "reason": reason, "scores": dict(scores), **sizes}
+        fields = {"value": progress.value, "step": progress.step, "reason": reason, "scores": dict(scores), **notes}
         self._emit("outcome", durable=True, run=run, outcome=outcome.value, seconds=round(seconds, 3), **fields)
 
 

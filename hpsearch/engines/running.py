@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.engines import Ended, Job, Objective, ObjectiveSpec, Report
-from hpsearch.errors import DivergedError, HpsearchError, PeerLostError
+from hpsearch.errors import DataError, DivergedError, HpsearchError, PeerLostError
 from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.records import Decision, Outcome
@@ -41,12 +41,13 @@ def run_job(objective: Objective, job: Job, report: Callable[[Report], Decision]
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever the user's code raises is an outcome, no crash
         if obstacle := no_room(error):
             return Ended(None, obstacle)
-        outcome = Outcome.OUT_OF_MEMORY if _out_of_memory(error) else Outcome.FAILED
+        outcome = Outcome.OUT_OF_MEMORY if out_of_memory(error) else Outcome.FAILED
         reason = str(error) if isinstance(error, HpsearchError) else f"{type(error).__name__}: {error}"
-        return Ended(outcome, reason, details=traceback.format_exc(), seconds=time.monotonic() - begun)
+        mistake = isinstance(error, DataError)
+        return Ended(outcome, reason, details=traceback.format_exc(), seconds=time.monotonic() - begun, mistake=mistake)
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     """Recognise an exhausted memory by what Python, CUDA and torch's CPU allocator raise, without importing torch."""
     text = str(error).lower()
     return (

@@ -134,6 +134,7 @@ def _of_run(record: ExperimentRecord, run: RunRecord, wanted: Wanted) -> dict[st
         "seconds": run.seconds,
         "dropped": None if run.outcome else "it has not ended",
         "source": f"{record.folder}/{run.run}",
+        "data": run.data,
     }
 
 
@@ -147,5 +148,6 @@ def _baselines(record: ExperimentRecord, place: _Place) -> Iterator[FinishedRun]
             metrics={name: Measurement(value) for name, value in baseline.scores.items()},
             deterministic=baseline.fold is None,
             source=record.folder,
+            data=next((trial.data for trial in record.trials if trial.data), None),
             **place.keys(baseline),
         )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hpsearch.data.fingerprint import PACKAGE, Source
 from hpsearch.data.text import Vocabulary, divide, read_corpus, read_text
 from hpsearch.families import Family
 from hpsearch.families.char_lm.settings import CharLMConfig, DataSettings
@@ -45,6 +46,12 @@ class CharLM(Family[CharLMConfig]):
         part = parts[split]
         tokens = vocabulary.encode(text[part.start : part.stop])
         return TextWindows(tokens, vocabulary.size, context=data.context, characters=vocabulary.characters)
+
+    def source(self, data: DataSettings) -> Source:
+        """Return the text's file: the user's, or the module that a corpus is in."""
+        if data.path is None:
+            return Source(f"the corpus {data.corpus}", {"corpus": f"{PACKAGE}pydoc_data/topics.py"})
+        return Source("a text", {"data.path": data.path})
 
     def task(self, config: CharLMConfig, splits: "Splits") -> "CharLMTask":
         """Return the training task; the size of the vocabulary is read from the training part."""

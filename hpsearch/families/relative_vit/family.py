@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hpsearch.data.images import ImageSettings, load_images
+from hpsearch.data.fingerprint import Source
+from hpsearch.data.images import ImageSettings, image_source, load_images
 from hpsearch.families import Family
 from hpsearch.families.relative_vit.settings import RelativeVitConfig
 from hpsearch.records import Goal
@@ -32,6 +33,10 @@ class RelativeVit(Family[RelativeVitConfig]):
         from hpsearch.families.relative_vit.task import ImageData
 
         return ImageData(load_images(data, split, seed))
+
+    def source(self, data: ImageSettings) -> Source:
+        """Return where the images come from."""
+        return image_source(data)
 
     def task(self, config: RelativeVitConfig, splits: "Splits") -> "ImageClassification":
         """Return the training task; classes and statistics are those of the training split."""
