@@ -69,6 +69,15 @@ class Family(ABC, Generic[ConfigT]):
         files = {place.setting: place.path for place in named_places(data, "data.")}
         return Source("files", files) if files else None
 
+    def data_objections(self, data: Any) -> Mapping[str, str]:
+        """Return what is wrong with the files of a `data` section, by dotted path; its paths are absolute.
+
+        It is asked before anything is trained, so that what can be told without torch should be told. By default
+        nothing; whether there are such files is found by others.
+        """
+        del data
+        return {}
+
     def source_of(self, config: Any, home: "Path") -> Source | None:
         """Return the source of a configuration, if only by the names of its settings, see `places.found_places`.
 

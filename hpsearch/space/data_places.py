@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from hpsearch.errors import Problem
-from hpsearch.places import NamedPlace, named_places, obstacle
+from hpsearch.places import NamedPlace, located, named_places, obstacle
 from hpsearch.settings import Settings
 from hpsearch.space.nodes import Node
 from hpsearch.space.nodes import Place as Written
@@ -16,7 +16,11 @@ from hpsearch.space.validation import part_of, probes, usual_params, written_at
 
 
 def check_places(space: Space, root: Node, problems: list[Problem]) -> None:
-    """Report each file and folder that the space names, but that is not there or cannot be read."""
+    """Report each file and folder that the space names, but that is not there or cannot be read.
+
+    Where all are there, the family looks into them.
+    """
+    before = len(problems)
     seen: set[tuple[str, str]] = set()
     for config, params in configurations(space):
         for place in named_places(config) if isinstance(config, Settings) else ():
@@ -28,6 +32,23 @@ def check_places(space: Space, root: Node, problems: list[Problem]) -> None:
                 continue  # a default of the family's
             if trouble := obstacle(place, space.path.parent):
                 problems.append(stands.problem(f"{place.setting}: {trouble}"))
+    if len(problems) == before:
+        _look_inside(space, root, problems)
+
+
+def _look_inside(space: Space, root: Node, problems: list[Problem]) -> None:
+    """Report what the family finds wrong with its files: each section of data once."""
+    seen: set[str] = set()
+    look = getattr(space.face, "data_objections", None)  # programs have none
+    for config, _ in configurations(space):
+        data = getattr(config, "data", None)
+        if look is None or not isinstance(data, Settings) or data.model_dump_json() in seen:
+            continue
+        seen.add(data.model_dump_json())
+        for path, message in look(located(data, space.path.parent, by_name=True)).items():
+            problem = written_at(root, path).place.problem(message)
+            if problem not in problems:
+                problems.append(problem)
 
 
 def configurations(space: Space) -> Iterator[tuple[BaseModel, Mapping[str, Any]]]:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
+from hpsearch.data.text_files import read_labelled
+from hpsearch.errors import DataError
 from hpsearch.families import Family
 from hpsearch.families.text_classifier.settings import Augmentation, DataSettings, TextConfig
 from hpsearch.records import Goal
@@ -52,6 +54,30 @@ class TextClassification(Family[TextConfig]):
         if second is not None:
             columns["data.auxiliary.label_column"] = second.label_column
         return Source("texts", {name: path for name, path in files.items() if path}, {**columns, **chosen})
+
+    def data_objections(self, data: DataSettings) -> Mapping[str, str]:
+        """Return which files hold no labelled texts."""
+        second, labels = data.auxiliary, data.label_column
+        other = second.label_column if second and second.path is None else None
+        named = [("data.path", data.path, labels), ("data.val_path", data.val_path, labels)]
+        named.append(("data.test_path", data.test_path, labels))
+        if second is not None:
+            named.append(("data.auxiliary.path", second.path, second.label_column))
+        found: dict[str, str] = {}
+        for setting, path, column in named:
+            optional = None if setting == "data.auxiliary.path" else other
+            try:
+                if path is not None:
+                    read_labelled(
+                        path,
+                        text_column=data.text_column,
+                        label_column=column,
+                        auxiliary_column=optional,
+                        quoting=data.quoting,
+                    )
+            except DataError as error:
+                found[setting] = f"{setting}: {error}"
+        return found
 
     def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
         """Return that there is no WordNet where synonyms are wanted."""
