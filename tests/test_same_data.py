@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 import hpsearch
-from hpsearch.data.fingerprint import Source
+from hpsearch.data.fingerprint import Source, fingerprint_of
 from hpsearch.errors import DataError, ExperimentError, HpsearchError, SearchFailedError, SpaceError
 from hpsearch.experiment.layout import DATA, LOG
 from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment
+from hpsearch.families.loading import family_names, load_face
 from hpsearch.final.export import export_model
 from hpsearch.loading import load_space
 from hpsearch.readers import Wanted, hpsearch_experiment
@@ -379,3 +380,27 @@ def test_simulated_data_are_known_by_their_settings() -> None:
     assert source.simulated
     assert family.source(fewer) == source  # how much there is to learn from is none of the data's
     assert family.source(smaller) != source
+
+
+def test_trials_of_before_a_setting_was_known_still_fit(home: Path) -> None:
+    """The stored configurations of an older hpsearch lack what has been added since."""
+    space, folder = write_space(home), home / "found"
+    search(space, folder)
+    for path in folder.glob("trials/*/config.json"):
+        job = json.loads(path.read_text())
+        assert job["config"]["data"].pop("seconds") == 0.0
+        path.write_text(json.dumps(job))
+    changed = load_space(space, overrides=["search.trials=3", "model.start={float: [-1, 2]}"])
+    record = run(changed, folder=folder, options=HERE).record
+    assert [trial.outcome for trial in record.trials] == [Outcome.COMPLETE] * 3
+    assert not record.warnings
+
+
+def test_every_family_on_the_shelf_tells_where_its_examples_come_from() -> None:
+    shelf = [load_face(name, Path()) for name in family_names() if name != "command"]
+    for family in shelf:
+        config = family.Config()
+        source = family.source_of(config, Path())
+        assert source is not None
+        found = fingerprint_of(source, Path)
+        assert found.contents or found.settings

@@ -77,8 +77,13 @@ def _splits(folder: Path, subfolders: Sequence[Path], layout: Layout) -> dict[Pa
         return {}
     named = [(_PART_NAMES[each.name.casefold()], each) for each in subfolders if each.name.casefold() in _PART_NAMES]
     splits = dict(named)
-    others = [each.name for each in subfolders if each.name.casefold() not in _PART_NAMES]
+    others = [each.name for each in _besides(subfolders)]
     if layout == "auto" and (len(splits) < 2 or ("train" not in splits and others)):
+        if "train" in splits and _subfolders(splits["train"]) and not any(map(_subfolders, _besides(subfolders))):
+            raise DataError(
+                f"of the subfolders of {folder.absolute()} train has subfolders of its own, as a split has, but there "
+                f"is no other split; {_SAY}"
+            )
         return {}  # one class among others may well be called so, as trains are among vehicles
     if "train" not in splits:
         raise DataError(f"{folder.absolute()} has no subfolder train, so that there is nothing to learn from")
@@ -98,6 +103,11 @@ def _splits(folder: Path, subfolders: Sequence[Path], layout: Layout) -> dict[Pa
             f"subfolders for classes; {_SAY}"
         )
     return splits
+
+
+def _besides(subfolders: Sequence[Path]) -> list[Path]:
+    """Return the subfolders that are not called like splits."""
+    return [each for each in subfolders if each.name.casefold() not in _PART_NAMES]
 
 
 def _refuse_splits_below(folder: Path, classes: Sequence[Path]) -> None:

@@ -14,12 +14,10 @@ from hpsearch.data.fingerprint import WHAT_TO_DO, fingerprint_of
 from hpsearch.errors import DataError
 from hpsearch.families import Family
 from hpsearch.places import find_place
-from hpsearch.training.fingerprint import glance
+from hpsearch.training.fingerprint import glance, is_steady
 from hpsearch.training.task import Dataset, Split
 
 _DIGITS = 16
-_PROBED = 8
-"""So many examples are looked at twice, to see whether they stay the same."""
 
 
 class DataWatch:
@@ -66,8 +64,7 @@ class DataWatch:
 def _glanced(data: Dataset) -> str | None:
     """Return a hash of the examples, or None for those that cannot be hashed or are never the same twice."""
     try:
-        steady = glance(data, most=_PROBED) == glance(data, most=_PROBED)
-        return glance(data)[:_DIGITS] if steady else None
+        return glance(data)[:_DIGITS] if is_steady(data) else None
     except Exception:  # noqa: BLE001 -- a user's own data may be of any kind; what cannot be hashed is not known
         return None
 

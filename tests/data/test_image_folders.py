@@ -82,6 +82,14 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     assert find_images(tmp_path).classes == ("bus", "train")
 
 
+def test_a_lonely_train_with_classes_below_it_is_asked_about(tmp_path: Path) -> None:
+    photos(tmp_path, {"train": 4})
+    photos(tmp_path, {"notes": 1}, classes=("",))
+    with pytest.raises(DataError, match="as a split has, but there is no other split"):
+        find_images(tmp_path)
+    assert find_images(tmp_path, "classes").classes == ("notes", "train")
+
+
 MIXED = {
     "splits beside classes": ({"train": 3, "test": 3, "bus": 3}, ("cat", "dog"), "like splits .* and like classes"),
     "no classes below": ({"train": 3, "test": 3}, ("",), "but without subfolders for classes"),

@@ -31,9 +31,9 @@ class Command:
         """
         assert isinstance(config, CommandConfig)  # noqa: S101 -- ours: the configuration is of this family
         data = (config.model_extra or {}).get("data")
-        place = home / Path(config.directory).expanduser()
         named = texts_in({"data": data}) if isinstance(data, Mapping) else ()
-        files = {name: str(place / path) for name, path in named if _is_file(place / Path(path).expanduser())}
+        places = {name: path if path.startswith("~") else str(Path(config.directory, path)) for name, path in named}
+        files = {name: path for name, path in places.items() if _is_file(home / Path(path).expanduser())}
         return Source("a program's files", files) if files else None
 
 
