@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from hpsearch.opening import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
     from hpsearch.records import Goal
     from hpsearch.scripting import confirm, run
-    from hpsearch.settings import UNFOLD, Option, Settings
+    from hpsearch.settings import FILE, FOLDER, UNFOLD, Option, Settings
     from hpsearch.training.settings import TrainSettings
     from hpsearch.training.task import Splits, Task, TensorData
 
 _HOME = {
+    "FILE": "hpsearch.settings",
+    "FOLDER": "hpsearch.settings",
     "Family": "hpsearch.families",
     "FamilyConfig": "hpsearch.families",
     "Goal": "hpsearch.records",
@@ -46,6 +48,8 @@ _HOME = {
     "run": "hpsearch.scripting",
 }
 __all__ = [
+    "FILE",
+    "FOLDER",
     "UNFOLD",
     "Family",
     "FamilyConfig",

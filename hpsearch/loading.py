@@ -20,6 +20,7 @@ def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()
         overrides=overrides,
         quick=quick,
         with_folds=families_with_folds,
+        look=True,
     )
     if space.search.engine not in ENGINES:
         raise UnknownNameError("engine", space.search.engine, ENGINES)
@@ -29,7 +30,11 @@ def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()
 def load_study(path: Path, *, quick: bool = False) -> Study:
     """Read and check a study file with its spaces. Errors: as for `load_space`."""
     study = read_study(
-        path, lambda family, file: load_face(family, file.parent), quick=quick, with_folds=families_with_folds
+        path,
+        lambda family, file: load_face(family, file.parent),
+        quick=quick,
+        with_folds=families_with_folds,
+        look=True,
     )
     for arm in study.searched:
         if arm.space.search.engine not in ENGINES:

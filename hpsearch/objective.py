@@ -6,17 +6,21 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import nn
 
 from hpsearch.engines import Ended, Job, Report, Reporter
-from hpsearch.engines.running import resolve
+from hpsearch.engines.running import out_of_memory, resolve
+from hpsearch.errors import DataError, HpsearchError, SealedSplitError
 from hpsearch.experiment.artifacts import write_heat_map
 from hpsearch.experiment.files import no_room, write_json
 from hpsearch.experiment.layout import BEST, UNREAD
+from hpsearch.families.data_watch import DataWatch
 from hpsearch.families.loading import load_family
+from hpsearch.places import located
 from hpsearch.reads import counted_reads
 from hpsearch.records import Decision, Goal, Metrics, Monitor, Outcome
 from hpsearch.seeds import Seeds
@@ -78,24 +82,28 @@ class FamilyObjective:
         threads: int,
         share: str | None,
         processes: int = 1,
+        data: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         torch.set_num_threads(threads)
         self._folder = Path(folder)
         self._name = f"{family_folder}:{family}"
-        self._family = load_family(family, Path(family_folder))
+        self._home = Path(family_folder)
+        self._family = load_family(family, self._home)
+        self._watch = DataWatch(self._family, self._home, data)
         self._monitor = Monitor(metric, Goal(goal))
         self._at_best = at_best
         self._share: Share = resolve(share) if share else _own
         self._processes = processes
         self._data_key = ""
         self._splits: Splits | None = None
+        self._note: dict[str, Any] = {}
 
     def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
         """Train a trial; or train and score a replicate on the test split; or score the baselines.
 
         Of a training's several processes rank 0 speaks for all; the others only train.
         """
-        configs = [self._family.Config.model_validate(config) for _, config in job.stretches]
+        configs = [located(self._family.Config.model_validate(config), self._home) for _, config in job.stretches]
         with counted_reads(configs) as reads, self._team(configs[0]) as team:
             ended = self._run(job, configs, team, report, started)
         unread = reads.unread(job.params)
@@ -113,12 +121,12 @@ class FamilyObjective:
         if job.baselines:
             if not team.leads:
                 return Ended(Outcome.COMPLETE)
-            return Ended(Outcome.COMPLETE, sizes=_sizes(splits), baselines=self._baselines(configs[0], splits))
+            found, data = self._baselines(configs[0], splits), self._noted(splits, "train", "val", "test")
+            return Ended(Outcome.COMPLETE, sizes=_sizes(splits), baselines=found, data=data)
         ends = [change["step"] for change in job.changes]
         number = team.led(lambda: bisect_right(ends, reached_step(self._folder / job.run) if ends else 0))
         task = self._family.task(configs[number], splits)
-        for split in ("train", "val"):
-            len(splits[split])  # loading is not training: it happens before the run's time starts to count
+        data = self._noted(splits, "train", "val")  # loading is not training: it is done before the run's time counts
         started()
         while True:
             stretch = _Stretch(report, ends[number] if number < len(ends) else None)
@@ -135,10 +143,11 @@ class FamilyObjective:
                 load_weights(result.model, self._folder / job.run / BEST)
             self._write_artifacts(task, job, result.model)
             if job.replicate is not None:
+                data = self._noted(splits, "train", "val", "test")
                 scores = self._test_scores(task, splits, configs[number], result.model)
                 sizes = _sizes(splits)
         reason = "stopped early: no further gain" if result.stopped_early else None
-        return Ended(outcome, reason, seconds=result.seconds, scores=scores, sizes=sizes)
+        return Ended(outcome, reason, seconds=result.seconds, scores=scores, sizes=sizes, data=data)
 
     def _fit(
         self, job: Job, task: Task, splits: Splits, configs: Sequence[Any], stretch: _Stretch, team: Team
@@ -163,14 +172,22 @@ class FamilyObjective:
         key = json.dumps([config.data.model_dump(mode="json"), job.seeds["split"]], sort_keys=True)
         if self._splits is None or key != self._data_key:
             self._splits = None  # let go of the old data before the new are loaded
+            seed = job.seeds["split"]
+            self._note = self._watch.begin(self._family.Config.model_validate(job.config), seed)
 
             def load(split: Split) -> Dataset:
                 return self._share(
-                    f"{self._name} {key} {split}", lambda: self._family.load(config.data, split, job.seeds["split"])
+                    f"{self._name} {key} {split}", lambda: _loaded(lambda: self._family.load(config.data, split, seed))
                 )
 
             self._splits, self._data_key = Splits(load, sealed=True), key
         return self._splits
+
+    def _noted(self, splits: Splits, *opened: Split) -> dict[str, Any]:
+        """Load these splits and return what there is to note of them. Errors: DataError where other runs saw others."""
+        for split in opened:
+            self._watch.add(self._note, split, splits[split])
+        return {name: self._note[name] for name in ("source", "division", *opened)}
 
     def _write_artifacts(self, task: Task, job: Job, model: nn.Module) -> None:
         """Write what the family shows of the trained model, which has the weights that the objective's rule chose.
@@ -214,6 +231,19 @@ class FamilyObjective:
                 own = found.setdefault(str(method), {})
                 own |= {f"{split}/{name}": float(value) for name, value in scores.items()}
         return found
+
+
+def _loaded(load: Callable[[], Dataset]) -> Dataset:
+    """Load a split. Errors: DataError for whatever the family raises about the data."""
+    try:
+        return load()
+    except (DataError, SealedSplitError):
+        raise
+    except Exception as error:
+        if out_of_memory(error) or no_room(error):
+            raise
+        told = str(error) if isinstance(error, HpsearchError) else f"{type(error).__name__}: {error}"
+        raise DataError(told) from error
 
 
 def _sizes(splits: Splits) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hpsearch.errors import HpsearchError
 from hpsearch.families.loading import load_family
+from hpsearch.places import located
 from hpsearch.seeds import Seeds
 from hpsearch.space import Space
 from hpsearch.training.batch_sizes import BatchSizes, try_batch_sizes
@@ -80,6 +81,7 @@ def _opened(space: Space, config: Any) -> tuple[Task, Splits, Seeds]:
     family = load_family(space.family, space.path.parent)
     if getattr(config, "train", None) is None:
         raise HpsearchError(f"the family {space.family} is not trained by hpsearch's own loop")
+    config = located(config, space.path.parent)
     seeds = Seeds.for_trial(space.search.seed, 0)
     splits = Splits(lambda split: family.load(config.data, split, seeds.split), sealed=True)
     return family.task(config, splits), splits, seeds

@@ -22,6 +22,7 @@ from hpsearch.experiment.log import Event, Log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.loading import families_with_folds, open_space
 from hpsearch.records import ExperimentRecord, Params
+from hpsearch.same_data import same_data
 from hpsearch.session import Session, take_up
 from hpsearch.space import Space, confirmation, only
 from hpsearch.space.folding import fold_refusal
@@ -171,11 +172,12 @@ def _session(
     outcome = {"mirrored": True}
     _make(folder)
     with locked(folder) as lock:
+        data = same_data(space, folder)
         notes = take_up(space, folder) if changes else []
         log = Log(folder / LOG)
         tracker = options.make_tracker(folder)
         observers = [*options.observers, _Notifier(tracker)]
-        spec = objective_spec(space, folder)
+        spec = objective_spec(space, folder, data.for_workers())
         replicates = space.confirm.top * space.confirm.count if space.confirm else 1
         bench = Bench(
             folder,
@@ -192,6 +194,10 @@ def _session(
             with Engine(bench) as engine:
                 session = Session(space, folder, log, engine, observers)
                 session.begin(notes)
+                data.write(folder, log)
+                for notice in data.notices:
+                    for observer in observers:
+                        observer.observe({"event": "note", "text": notice})
                 try:
                     yield session, outcome
                 except SearchFailedError:
@@ -227,10 +233,11 @@ class _Notifier:
             self._tracker.notify()
 
 
-def objective_spec(space: Space, folder: Path) -> ObjectiveSpec:
+def objective_spec(space: Space, folder: Path, data: Mapping[str, Any] | None = None) -> ObjectiveSpec:
     """Return how workers make what trains the trials of a space below a folder.
 
-    Errors: HpsearchError; ExperimentError when the folder of the space file is gone.
+    `data` is what the families' workers hold their data against. Errors: HpsearchError; ExperimentError when the folder
+    of the space file is gone.
     """
     processes, home = space.search.resources.processes, space.path.parent.resolve()
     if not home.is_dir():
@@ -254,5 +261,6 @@ def objective_spec(space: Space, folder: Path) -> ObjectiveSpec:
             "threads": 1,
             "share": None,
             "processes": processes,
+            **({} if space.family in _OBJECTIVES else {"data": data or {}}),
         },
     )

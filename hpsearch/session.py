@@ -121,8 +121,14 @@ class Session:
     def search(self) -> tuple[Why, bool]:
         """Run the search; earlier trials that fit the space are kept, the others are left out from now on."""
         earlier = self._earlier()
-        trials = [event for event in self.log.events if event["event"] == "ask" and event["run"].startswith("trials/")]
-        unfinished = [stored_job(self.folder, run) for run in earlier.numbers if not self._progress[run].ended]
+        trials = {
+            event["run"] for event in self.log.events if event["event"] == "ask" and event["run"].startswith("trials/")
+        }
+        unfinished = [
+            stored_job(self.folder, run) if run in self._progress else self._make_job(number, earlier.params[run])
+            for run, number in earlier.numbers.items()
+            if run not in self._progress or not self._progress[run].ended
+        ]
         if len(trials) >= self.space.search.trials and not unfinished:
             return Why.FINISHED, False
         self._warn_of_idle_pruner()

@@ -14,10 +14,11 @@
 A file may then say `optimizer: sgd`, `optimizer: {sgd: {momentum: 0.5}}` or, as a range over the branch,
 `optimizer: {choice: {adamw: {}, sgd: {momentum: {float: [0.5, 0.99]}}}}`.
 
-A setting that must stay as it is while a training runs is marked: `epochs: Annotated[int, FIXED] = 20`.
+A setting that must stay as it is while a training runs is marked: `epochs: Annotated[int, FIXED] = 20`; one that names
+a file or a folder is, too: `path: Annotated[str, FILE]`.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
@@ -31,6 +32,18 @@ class Fixed:
 
 FIXED = Fixed()
 """Annotates such a setting; a subclass that only changes the default keeps the mark."""
+
+
+class Place:
+    """The mark of a setting that names a file or a folder to be read, see `places.py`."""
+
+    def __init__(self, kind: Literal["file", "folder"]) -> None:
+        self.kind: Literal["file", "folder"] = kind
+
+
+FILE = Place("file")
+FOLDER = Place("folder")
+"""Annotate such a setting: `path: Annotated[str, FILE]`. A relative one starts at the folder of the space file."""
 
 
 def fixed_settings(model: type[BaseModel]) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Commands that train: run, train and confirm."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -97,7 +98,11 @@ def train(
     asked = plan_training(wish, root=root)
     origin = None
     if asked.source:
-        origin = Origin(command_of(wish, name=name, test=test), selection_of(asked.source)).to_json()
+        selection = replace(selection_of(asked.source), data_changed=asked.data_changed)
+        origin = Origin(command_of(wish, name=name, test=test), selection).to_json()
+        if asked.data_changed:
+            told = "; ".join(asked.data_changed)
+            typer.echo(f"the winner of {asked.source.folder} was chosen on other data: {told}", err=True)
         if asked.source.study:
             typer.echo(f"arm {asked.source.arm} of {asked.source.study}. {asked.source.grounds}", err=True)
     folder = root / (name or asked.name)

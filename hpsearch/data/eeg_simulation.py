@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from hpsearch.data.disk_cache import Arrays, cached_arrays
+from hpsearch.data.fingerprint import Source
 from hpsearch.data.jansen_rit import JansenRit, find_spikes, simulate_potential
 from hpsearch.data.lead_field import LeadField, average_reference, load_lead_field
 from hpsearch.data.source_patches import draw_patches, scale_to_ratio
@@ -86,6 +87,12 @@ class EEGSettings(Settings):
         if self.background_snr[0] > self.background_snr[1]:
             raise ValueError("background_snr is given as [lowest, highest]")
         return self
+
+
+def eeg_source(settings: EEGSettings) -> Source:
+    """Return what identifies the simulated data; the size of the training split does not."""
+    chosen = settings.model_dump(mode="json", exclude={"examples": {"train"}})
+    return Source("simulated EEG", settings={"version": _VERSION, **chosen}, simulated=True)
 
 
 def load_eeg(settings: EEGSettings, split: Literal["train", "val", "test"], seed: int) -> Arrays:

@@ -40,7 +40,8 @@ def stratified_parts(
 
     With `folds` the test part is the fold that scikit-learn's StratifiedKFold gives, shuffled with `folds.seed`, and
     `test_fraction` does not matter; else it is that fraction of all examples, drawn with `seed`. The validation part is
-    `val_fraction` of all, drawn with `seed` from what is left. The parts share no example and cover all of them.
+    `val_fraction` of all, drawn with `seed` from what is left. The parts share no example and cover all of them. A
+    fraction of 0 is for a part that is taken from elsewhere.
 
     Errors: DataError when there are too few examples, or none of some class to train on.
     """
@@ -53,7 +54,9 @@ def stratified_parts(
     rest = np.setdiff1d(everything, test)
     val = _draw(classes, rest, round(val_fraction * len(classes)), seed=seed + 1)
     parts = {"train": np.setdiff1d(rest, val), "val": val, "test": test}
-    _check(parts, kinds, classes)
+    elsewhere = {"val"} if not val_fraction else set()
+    elsewhere |= {"test"} if not test_fraction and folds is None else set()
+    _check({name: part for name, part in parts.items() if name not in elsewhere}, kinds, classes)
     return parts
 
 

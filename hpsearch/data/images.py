@@ -1,6 +1,7 @@
 """Labelled images: scikit-learn's digits, a folder of the user's, or noise for trying things out. Needs no torch.
 
-A folder holds a subfolder for each class, named as the class, with its images anywhere below it.
+A folder holds a subfolder for each class, named as the class, with its images anywhere below it; or first one for each
+split, see `image_folders.py`.
 """
 
 from collections.abc import Sequence
@@ -12,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from hpsearch.data.fingerprint import PACKAGE, Source
 from hpsearch.data.folds import Folds, stratified_parts
+from hpsearch.data.image_folders import SUFFIXES, ImageFiles, Layout, Part, find_images
 from hpsearch.errors import DataError
-from hpsearch.settings import UNFOLD, Option, Settings
+from hpsearch.settings import FOLDER, UNFOLD, Option, Settings
 
 Size = tuple[int, int]
 """Height and width in pixels."""
-Part = Literal["train", "val", "test"]
-
-_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 _NAMED = 5
 """So many unreadable files are named."""
 _PARTS: tuple[Part, ...] = ("train", "val", "test")
@@ -43,11 +43,14 @@ class Digits(Option):
 
 
 class Folder(Option):
-    """Images from a folder with a subfolder for each class; they are cut to the shape of `size` and scaled to it."""
+    """Images from a folder with a subfolder for each class, or first for each split; cut and scaled to `size`."""
 
     kind: Literal["images"] = "images"
-    path: str
-    """A relative path starts at the current directory, `~` at the home directory."""
+    path: Annotated[str, FOLDER]
+    """A relative path starts at the folder of the space file, `~` at the home directory."""
+    layout: Layout = "auto"
+    """What the subfolders are: `classes`; or `splits` (train, val, test) with the classes below them, of which val or
+    test may be missing, and is then drawn from train. `auto` tells by their names, and asks where these say both."""
     size: Size = (224, 224)
     """Height and width in pixels."""
     channels: Literal[1, 3] = 3
@@ -94,6 +97,16 @@ class LabelledImages:
     white: int = 255
 
 
+def image_source(settings: ImageSettings) -> Source:
+    """Return where the images come from; their size and colours are how they are shown, not which they are."""
+    source = settings.source
+    if isinstance(source, Folder):
+        return Source("images", {"data.source.images.path": source.path}, suffixes=SUFFIXES)
+    if isinstance(source, Digits):
+        return Source("digits", {"digits": f"{PACKAGE}sklearn/datasets/data/digits.csv.gz"})
+    return Source("noise", settings=source.model_dump(mode="json"), simulated=True)
+
+
 def load_images(settings: ImageSettings, part: Part, seed: int) -> LabelledImages:
     """Return one part of the images; which image is in which part follows from the seed, or from `folds`.
 
@@ -106,9 +119,30 @@ def load_images(settings: ImageSettings, part: Part, seed: int) -> LabelledImage
         digits = _digits()
         chosen = _divide(settings, digits.labels, seed)[part]
         return LabelledImages(digits.images[chosen], digits.labels[chosen], digits.classes, digits.white)
-    classes, files, labels = _find_files(Path(source.path).expanduser())
-    chosen = _divide(settings, labels, seed)[part]
-    return LabelledImages(read_images([files[index] for index in chosen], source), labels[chosen], classes)
+    found = find_images(Path(source.path).expanduser(), source.layout)
+    parts = {} if found.parts else _divide(settings, found.labels, seed)
+    chosen = parts[part] if parts else _given(settings, found, part, seed)
+    images = read_images([found.files[index] for index in chosen], source)
+    return LabelledImages(images, found.labels[chosen], found.classes)
+
+
+def _given(settings: ImageSettings, found: ImageFiles, part: Part, seed: int) -> NDArray[np.int64]:
+    """Return the images of a split that lies in a subfolder of its own; one that has none is drawn from `train`."""
+    if settings.folds is not None and len(found.of("test")):
+        raise DataError("with folds the test part is a fold of all images, but this folder has a test part of its own")
+    own = found.of(part)
+    if part != "train" and len(own):
+        return own
+    train = found.of("train")
+    drawn = {each: not len(found.of(each)) for each in _PARTS}
+    parts = stratified_parts(
+        found.labels[train],
+        val_fraction=settings.val_fraction if drawn["val"] else 0,
+        test_fraction=settings.test_fraction if drawn["test"] else 0,
+        seed=seed,
+        folds=settings.folds,
+    )
+    return train[parts[part]]
 
 
 def _divide(settings: ImageSettings, labels: NDArray[np.int64], seed: int) -> dict[str, NDArray[np.int64]]:
@@ -136,28 +170,6 @@ def _noise(settings: ImageSettings, source: Synthetic, part: Part, seed: int) ->
     images = generator.integers(0, 256, (count, source.channels, *source.size), dtype=np.uint8)
     classes = tuple(f"class {number}" for number in range(source.classes))
     return LabelledImages(images, generator.integers(0, source.classes, count), classes)
-
-
-def _find_files(folder: Path) -> tuple[tuple[str, ...], list[Path], NDArray[np.int64]]:
-    """Return the classes of a folder, its image files in a fixed order, and the number of each one's class."""
-    if not folder.is_dir():
-        raise DataError(f"there is no folder of images {folder.absolute()}")
-    subfolders = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
-    if len(subfolders) < 2:
-        raise DataError(
-            f"{folder.absolute()} has {len(subfolders)} subfolders; a folder of images needs one for each of two or "
-            "more classes"
-        )
-    files: list[Path] = []
-    labels: list[int] = []
-    for number, subfolder in enumerate(subfolders):
-        own = sorted(path for path in subfolder.rglob("[!.]*") if path.suffix.lower() in _SUFFIXES and path.is_file())
-        if not own:
-            kinds = ", ".join(sorted(suffix[1:] for suffix in _SUFFIXES))
-            raise DataError(f"there is no image in {subfolder.absolute()}; known are {kinds}")
-        files += own
-        labels += [number] * len(own)
-    return tuple(each.name for each in subfolders), files, np.array(labels, dtype=np.int64)
 
 
 def read_images(files: Sequence[Path], source: Folder) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from hpsearch.data.cameras import EMCCD, SCMOS
 from hpsearch.data.disk_cache import Arrays, cached_arrays
 from hpsearch.data.emitters import EmitterSettings, draw_emitters
+from hpsearch.data.fingerprint import Source
 from hpsearch.data.point_spread import Astigmatic, Round
 from hpsearch.settings import UNFOLD, Settings
 
@@ -45,6 +46,12 @@ class MicroscopySettings(Settings):
         if not 0 <= self.background[0] <= self.background[1]:
             raise ValueError("background is given as [lowest, highest], not below 0")
         return self
+
+
+def movie_source(settings: MicroscopySettings) -> Source:
+    """Return what identifies the simulated data; the size of the training split does not."""
+    chosen = settings.model_dump(mode="json", exclude={"frames": {"train"}})
+    return Source("simulated movies", settings={"version": _VERSION, **chosen}, simulated=True)
 
 
 def load_frames(settings: MicroscopySettings, split: Literal["train", "val", "test"], seed: int) -> Arrays:

@@ -6,9 +6,9 @@ Lines end at line feeds alone: `str.splitlines` would also cut at characters suc
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hpsearch.data.labelled_text import LabelledTexts
 from hpsearch.data.text import read_text
@@ -18,8 +18,12 @@ _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _LINES = (".jsonl", ".ndjson")
 
 
+Quoting = Literal["auto", "csv", "none"]
+"""Whether a table's fields may be quoted as in CSV, or quotation marks are characters like others; `auto` finds out."""
+
+
 def read_labelled(
-    path: str, *, text_column: str, label_column: str, auxiliary_column: str | None = None
+    path: str, *, text_column: str, label_column: str, auxiliary_column: str | None = None, quoting: Quoting = "auto"
 ) -> LabelledTexts:
     """Return the texts of a file with their labels, which are text or whole numbers.
 
@@ -28,7 +32,7 @@ def read_labelled(
     says where.
     """
     texts, labels, auxiliary = [], [], []
-    for place, row in _rows(Path(path)):
+    for place, row in _rows(Path(path), quoting):
         text = _field(row, text_column, place)
         if not isinstance(text, str):
             raise DataError(f"{place}: '{text_column}' must be text, not {json.dumps(text)[:40]}")
@@ -41,7 +45,7 @@ def read_labelled(
     return LabelledTexts(tuple(texts), tuple(labels), tuple(auxiliary) if auxiliary_column is not None else None)
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _rows(path: Path, quoting: Quoting) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield each example with the words that say where it stands."""
     content = read_text(path)
     if path.suffix == ".json":
@@ -51,7 +55,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             if line.strip():
                 yield f"{path}:{number}", _object(_parsed(line, path, first_line=number), f"{path}:{number}")
     elif path.suffix in _SEPARATORS:
-        yield from _table_rows(content, path, _SEPARATORS[path.suffix])
+        yield from _table_rows(content, path, _SEPARATORS[path.suffix], quoting)
     else:
         known = ", ".join((".json", *_LINES, *_SEPARATORS))
         raise DataError(f"{path}: the ending '{path.suffix}' says nothing about the format; known: {known}")
@@ -65,7 +69,65 @@ def _json_items(content: str, path: Path) -> Iterator[tuple[str, Mapping[str, An
         yield f"{path}, item {number}", _object(item, f"{path}, item {number}")
 
 
-def _table_rows(content: str, path: Path, separator: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _table_rows(content: str, path: Path, separator: str, quoting: Quoting) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the rows of a table. Commas need quotes around texts; tab-separated files are mostly written without."""
+    if quoting == "auto":
+        quoting = "csv" if separator == "," else _quoting_of(content, path, separator)
+    yield from (_quoted_rows if quoting == "csv" else _plain_rows)(content, path, separator)
+
+
+def _quoting_of(content: str, path: Path, separator: str) -> Quoting:
+    """Return how a tab-separated file is written: without quoting, where every line is a row so.
+
+    What speaks for quoting all the same are fields that a CSV writer has quoted. Errors: DataError where both readings
+    are possible, and give other rows.
+    """
+    if '"' not in content:
+        return "none"
+    try:
+        plain = [row for _, row in _plain_rows(content, path, separator)]
+    except DataError:
+        return "csv"
+    try:
+        quoted = [row for _, row in _quoted_rows(content, path, separator)]
+    except DataError:
+        return "none"
+    if not plain or not quoted or plain[0].keys() != quoted[0].keys():
+        return "csv" if quoted else "none"  # the names of the columns are quoted
+    if len(plain) == len(quoted):
+        return "csv" if _is_quoted(plain, quoted) else "none"
+    if any('"' in value and ("\n" in value or separator in value) for row in quoted for value in row.values()):
+        raise DataError(
+            f"{path} can be read in two ways: {len(plain)} rows where quotation marks are characters like others, or "
+            f"{len(quoted)} where they enclose fields; say which with data.quoting: none, or csv"
+        )
+    return "none"
+
+
+def _is_quoted(plain: Sequence[Mapping[str, str]], quoted: Sequence[Mapping[str, str]]) -> bool:
+    """Say whether a CSV writer has doubled the quotation marks in a field, or quoted a column from end to end."""
+    pairs = [(row[name], other[name]) for row, other in zip(plain, quoted, strict=True) for name in row]
+    doubled = any('"' in meant for written, meant in pairs if written != meant)
+    whole = any(all(len(row[name]) > 1 and row[name][0] == row[name][-1] == '"' for row in plain) for name in plain[0])
+    return doubled or whole
+
+
+def _plain_rows(content: str, path: Path, separator: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each line as a row."""
+    names: list[str] | None = None
+    for number, line in enumerate(content.split("\n"), start=1):
+        fields = line.removesuffix("\r").split(separator)
+        if fields == [""]:
+            continue
+        if names is None:
+            names = fields
+        elif len(fields) != len(names):
+            raise DataError(f"{path}:{number}: the row does not have as many fields as the first row names")
+        else:
+            yield f"{path}:{number}", dict(zip(names, fields, strict=True))
+
+
+def _quoted_rows(content: str, path: Path, separator: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=separator, strict=True)
     try:
         for row in reader:

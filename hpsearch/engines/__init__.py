@@ -73,7 +73,8 @@ class Ended:
 
     It was paused then; or, if there is a `reason`, there is an obstacle that stops every other job too: a full disk.
     `scores` are a replicate's; `baselines` are the scores of each method of a baselines job. `sizes` are `train_size`
-    and `test_size`, the examples behind test scores.
+    and `test_size`, the examples behind test scores. `data` is what was noted of the data, see
+    `families/data_watch.py`. With `mistake` the data could not be used: once that is mended the job is tried again.
     """
 
     outcome: Outcome | None
@@ -83,6 +84,8 @@ class Ended:
     scores: Mapping[str, float] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    mistake: bool = False
 
 
 Reporter = Callable[[Report], Decision]

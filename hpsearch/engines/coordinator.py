@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import FrameType, MappingProxyType
+from typing import Any
 
 from hpsearch.engines import Ended, Exploit, Job, Report, Source, Workers
 from hpsearch.engines.ledger import Ledger
@@ -140,14 +141,20 @@ class Coordinator:
             self._asked_source.paused(job)
             return
         if job.baselines:
-            self._ledger.baselines(job, ended.baselines, seconds=ended.seconds or 0.0, sizes=ended.sizes)
+            notes = self._noted(job, ended)
+            self._ledger.baselines(job, ended.baselines, seconds=ended.seconds or 0.0, notes=notes)
             self._asked_source.ended(job, ended.outcome, None, ended.reason)
         elif ended.outcome is Outcome.COMPLETE and self._ledger.progress(job).value is None:
             self._finish(job, Outcome.FAILED, f"the training ended without reporting {self._ledger.metric}")
         else:
-            self._finish(
-                job, ended.outcome, ended.reason, seconds=ended.seconds, scores=ended.scores, sizes=ended.sizes
-            )
+            notes = self._noted(job, ended)
+            self._finish(job, ended.outcome, ended.reason, seconds=ended.seconds, scores=ended.scores, notes=notes)
+
+    def _noted(self, job: Job, ended: Ended) -> dict[str, Any]:
+        """Return what the log says of the run's data; one that has learned something did not fail because of them."""
+        notes: dict[str, Any] = {**ended.sizes, **({"data": dict(ended.data)} if ended.data else {})}
+        failed = ended.mistake and not self._ledger.progress(job).history
+        return {**notes, "mistake": "data"} if failed else notes
 
     def _finish(
         self,
@@ -157,9 +164,9 @@ class Coordinator:
         *,
         seconds: float | None = None,
         scores: Mapping[str, float] = MappingProxyType({}),
-        sizes: Mapping[str, int] = MappingProxyType({}),
+        notes: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        self._ledger.outcome(job, outcome, reason, seconds=seconds, scores=scores, sizes=sizes)
+        self._ledger.outcome(job, outcome, reason, seconds=seconds, scores=scores, notes=notes)
         self._asked_source.ended(job, outcome, self._ledger.progress(job).value, reason)
 
     def lost(self, job: Job, reason: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.engines.ledger import stored_job
+from hpsearch.engines.progress import progress_of
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.layout import CONFIG
 from hpsearch.experiment.log import Event
@@ -27,40 +28,54 @@ class Earlier:
 
 
 def sort_out(space: Space, folder: Path, events: Sequence[Event]) -> Earlier:
-    """Sort the earlier trials. Errors: ExperimentError when there are some and none fits."""
-    earlier = Earlier({}, {}, {})
+    """Sort the earlier trials.
+
+    Of those whose data could not be used only the values have to fit: they are tried again, with what is fixed now.
+    Errors: ExperimentError when there are others and none fits.
+    """
+    earlier, begun = Earlier({}, {}, {}), progress_of(events)
     left_out = {event["run"] for event in events if event["event"] == "drop"}
     for event in events:
         if event["event"] != "ask" or not event["run"].startswith("trials/") or event["run"] in left_out:
             continue
         run = event["run"]
         try:
-            earlier.params[run] = _fitted(space, folder, run, event["params"])
+            earlier.params[run] = _fitted(space, folder, run, event["params"], again=run not in begun)
             earlier.numbers[run] = event["number"]
         except HpsearchError as misfit:
             earlier.misfits[run] = str(misfit)
-    if earlier.misfits and not earlier.numbers:
-        run, reason = next(iter(earlier.misfits.items()))
+    begun_misfits = {run: reason for run, reason in earlier.misfits.items() if run in begun}
+    if begun_misfits and not earlier.numbers:
+        run, reason = next(iter(begun_misfits.items()))
         told = f"no earlier trial in {folder} fits the changed space ({run}: {reason})"
         raise ExperimentError(f"{told}; start another experiment with --name")
     return earlier
 
 
-def _fitted(space: Space, folder: Path, run: str, asked: Params) -> Params:
+def _fitted(space: Space, folder: Path, run: str, asked: Params, *, again: bool) -> Params:
     """Return a trial's newest parameters as the space has them.
 
     A setting that was fixed and is a range now has its value from the trial's configuration, and a range that is fixed
-    now is no parameter any more. Errors: HpsearchError, which says why the trial does not fit.
+    now is no parameter any more. What is fixed may have changed for a trial that is trained `again` from its start.
+    Errors: HpsearchError, which says why the trial does not fit.
     """
     if not (folder / run / CONFIG).is_file():
         raise HpsearchError(f"its {CONFIG} is missing")
     job = stored_job(folder, run)
     fitted = _checked(space, job.config, asked)
-    for params, config in job.stretches:
+    for params, config in () if again else job.stretches:
         fitted = _checked(space, config, params)
-        if space.config(fitted).model_dump(mode="json") != config:
+        if space.config(fitted).model_dump(mode="json") != _filled(space, config):
             raise HpsearchError("a fixed setting has changed")
     return fitted
+
+
+def _filled(space: Space, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a stored configuration with the settings that are newer than it; as it is where the family refuses it."""
+    try:
+        return space.face.Config.model_validate(config).model_dump(mode="json")
+    except ValueError:
+        return config
 
 
 def _checked(space: Space, config: Mapping[str, Any], known: Params) -> Params:

@@ -9,7 +9,7 @@ from hpsearch.engines.coordinator import Coordinator, Limits, Why
 from hpsearch.engines.ledger import Ledger
 from hpsearch.engines.optuna_search import OptunaSearch
 from hpsearch.engines.population import Population
-from hpsearch.engines.progress import confirm_seconds
+from hpsearch.engines.progress import confirm_seconds, without_mistakes
 from hpsearch.engines.shelf import open_workers
 from hpsearch.engines.sources import JobList, MakeJob, TrialSource
 from hpsearch.experiment.log import Event
@@ -47,7 +47,7 @@ class Engine:
         again; `longest` is how many evaluations the longest training has, if known.
         Errors: SearchFailedError.
         """
-        settings = self._bench.space.search
+        settings, events = self._bench.space.search, list(without_mistakes(events))
         brain = OptunaSearch(self._bench.space, longest=longest)
         brain.replay(events, runs=fitting)
         trials = TrialSource(brain, make_job, budget=settings.trials, asked=asked)

@@ -145,16 +145,19 @@ class Ledger:
         *,
         seconds: float | None,
         scores: Mapping[str, float],
-        sizes: Mapping[str, int],
+        notes: Mapping[str, Any],
     ) -> None:
-        """Write a run's ending down; `seconds` of training are those of the last report unless known better."""
+        """Write a run's ending down; `seconds` of training are those of the last report unless known better.
+
+        `notes` are further fields of the event: what the scores rest on.
+        """
         progress = self._progress[job.run]
         progress.ended = True
         spent = progress.seconds if seconds is None else seconds
-        self._outcome(job.run, outcome, progress, reason=reason, seconds=spent, scores=scores, sizes=sizes)
+        self._outcome(job.run, outcome, progress, reason=reason, seconds=spent, scores=scores, notes=notes)
 
     def baselines(
-        self, job: Job, scores: Mapping[str, Mapping[str, float]], *, seconds: float, sizes: Mapping[str, int]
+        self, job: Job, scores: Mapping[str, Mapping[str, float]], *, seconds: float, notes: Mapping[str, Any]
     ) -> None:
         """Give every method of a baselines job a run of its own; `scores` are those of each, by `split/metric`."""
         methods = {baseline_run(job.run, method): scores[method] for method in sorted(scores)}
@@ -163,7 +166,7 @@ class Ledger:
             self._ask(job, run, Asked())
         for run in missing:
             own, complete = methods[run], Outcome.COMPLETE
-            self._outcome(run, complete, RunProgress(), reason=None, seconds=seconds, scores=own, sizes=sizes)
+            self._outcome(run, complete, RunProgress(), reason=None, seconds=seconds, scores=own, notes=notes)
 
     def _outcome(
         self,
@@ -174,9 +177,9 @@ class Ledger:
         reason: str | None,
         seconds: float,
         scores: Mapping[str, float],
-        sizes: Mapping[str, int],
+        notes: Mapping[str, Any],
     ) -> None:
-        fields = {"value": progress.value, "step": progress.step, "reason": reason, "scores": dict(scores), **sizes}
+        fields = {"value": progress.value, "step": progress.step, "reason": reason, "scores": dict(scores), **notes}
         self._emit("outcome", durable=True, run=run, outcome=outcome.value, seconds=round(seconds, 3), **fields)
 
 

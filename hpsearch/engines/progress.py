@@ -1,6 +1,6 @@
 """What the coordinator knows of a run between its beginnings: kept from the log, so that a restart knows it too."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from hpsearch.experiment.log import Event
@@ -38,7 +38,7 @@ class RunProgress:
 
 
 def progress_of(events: Iterable[Event]) -> dict[str, RunProgress]:
-    """Return the progress of every run in a log, by its name."""
+    """Return the progress of every run in a log, by its name; one whose data could not be used has not begun."""
     runs: dict[str, RunProgress] = {}
     for event in events:
         if "run" not in event:
@@ -56,7 +56,19 @@ def progress_of(events: Iterable[Event]) -> dict[str, RunProgress]:
             progress.copy(runs[event["donor"]])
         elif kind in ("outcome", "drop"):
             progress.ended = True
+            if "mistake" in event:
+                del runs[event["run"]]
     return runs
+
+
+def without_mistakes(events: Iterable[Event]) -> Iterator[Event]:
+    """Yield the events as if every run whose data could not be used had only been asked for, once."""
+    failed: set[str] = set()
+    for event in events:
+        if event["event"] == "outcome" and "mistake" in event:
+            failed.add(event["run"])
+        elif event["event"] != "ask" or event["run"] not in failed:
+            yield event
 
 
 def confirm_seconds(events: Iterable[Event]) -> float:

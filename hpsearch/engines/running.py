@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.engines import Ended, Job, Objective, ObjectiveSpec, Report
-from hpsearch.errors import DivergedError, HpsearchError, PeerLostError
+from hpsearch.errors import DataError, DivergedError, HpsearchError, PeerLostError
 from hpsearch.experiment.files import no_room, printable
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.records import Decision, Outcome
@@ -45,8 +45,9 @@ def run_job(objective: Objective, job: Job, report: Callable[[Report], Decision]
     except BaseException as error:  # noqa: BLE001 -- whatever the user's code raises is an outcome, no crash
         if obstacle := no_room(error):
             return Ended(None, obstacle)
-        outcome = Outcome.OUT_OF_MEMORY if _out_of_memory(error) else Outcome.FAILED
-        return Ended(outcome, _reason(error), details=printable(_traceback()), seconds=time.monotonic() - begun)
+        outcome = Outcome.OUT_OF_MEMORY if out_of_memory(error) else Outcome.FAILED
+        seconds, mistake = time.monotonic() - begun, isinstance(error, DataError)
+        return Ended(outcome, _reason(error), details=printable(_traceback()), seconds=seconds, mistake=mistake)
 
 
 def _reason(error: BaseException) -> str:
@@ -74,7 +75,7 @@ def _traceback() -> str:
         return f"the traceback cannot be printed ({type(wrong).__name__})\n"
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     """Recognise an exhausted memory by what Python, CUDA and torch's CPU allocator raise, without importing torch."""
     text = _message(error).lower()
     return (

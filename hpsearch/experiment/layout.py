@@ -3,6 +3,7 @@
 experiments/<name>/
   space.yaml          the file as given
   resolved.json       after --set/--quick, with versions, git commit, machine, seed; resolved-1.json: before a change
+  data.json           the fingerprints of the data: files by size and hash, simulations by their settings
   log.jsonl           see log.py               lock            held while a process runs the experiment
   tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors; with another
                       tracker tracking-NAME.json and .lock; tensorboard/, wandb/: what these two have
@@ -54,6 +55,8 @@ STUDY = "study.json"
 STUDY_LOCK = "study.lock"
 RESULT = "result.json"
 ORIGIN = "origin.json"
+DATA = "data.json"
+"""The fingerprints of the data, see same_data.py."""
 
 
 def trial_run(number: int) -> str:

@@ -13,8 +13,10 @@ exploit   run, number, step, donor, params         the run goes on as a copy of 
                                                    files were copied and its configuration rewritten before
 lost      run, attempt, reason                     its process died; it will be taken up again
 outcome   run, outcome, value, step, reason,       it ended; `scores` are a replicate's or a baseline's
-          seconds, scores, [train_size,            and these the examples behind them
-          test_size]
+          seconds, scores, [train_size,            and these the examples behind them; `data` is what was noted of the
+          test_size, data, mistake]                data (families/data_watch.py); `mistake: data`: they could not be
+                                                   used, and the run is tried again once they can
+data      source                                   the digest of the data on which the session trains (data.json)
 drop      run, reason                              a changed space has no place for this trial
 adopt     run, params                              a changed space keeps this trial; its parameters as they are there
 end       why                                      the session ended: finished, interrupted, time or failed

@@ -85,6 +85,7 @@ def read_experiment(folder: Path) -> ExperimentRecord:
     runs: dict[str, RunBuilder] = {}
     baselines: dict[str, BaselineRecord] = {}
     elapsed, before, dropped, count, behind = 0.0, 0.0, set[int](), 0, 0
+    source: str | None = None
     for event, behind in read_lines(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
         count += 1
         run = event.get("run", "")
@@ -104,6 +105,10 @@ def read_experiment(folder: Path) -> ExperimentRecord:
             if builder is None:
                 builder = runs[run] = RunBuilder()
             builder.add(event)
+            if event["event"] == "begin":
+                builder.data = source or builder.data
+        elif event["event"] == "data":
+            source = event["source"]
     records = [builder.record() for builder in runs.values()]
     space = resolved["space"]
     return ExperimentRecord(

@@ -32,6 +32,7 @@ class RunBuilder:
         self.scores: Metrics = {}
         self.train_size: int | None = None
         self.test_size: int | None = None
+        self.data: str | None = None
         self.changes: tuple[Change, ...] = ()
 
     def add(self, event: Event) -> None:
@@ -66,6 +67,7 @@ class RunBuilder:
         self.value, self.step = _plain(event["value"]), event["step"]
         self.seconds, self.scores = event["seconds"], decoded_scores(event)
         self.train_size, self.test_size = event.get("train_size"), event.get("test_size")
+        self.data = event.get("data", {}).get("source") or self.data
 
     def copy(self, donor: "RunBuilder", event: Event) -> None:
         """Go on as a copy of another run, with other parameters: its history, seed and changes are this run's then."""
@@ -95,6 +97,7 @@ class RunBuilder:
             train_size=self.train_size,
             test_size=self.test_size,
             changes=self.changes,
+            data=self.data,
         )
 
 

@@ -9,11 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
+from hpsearch.data.fingerprint import Source
+from hpsearch.places import found_places, named_places
 from hpsearch.records import Goal
 from hpsearch.settings import FIXED, Settings
 from hpsearch.training.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
     from hpsearch.training.task import Dataset, Split, Splits, Task
@@ -54,6 +58,34 @@ class Family(ABC, Generic[ConfigT]):
         `seed` decides how examples are divided and simulated; equal arguments give equal data. Loading a split must not
         read the examples of another one beyond what dividing them needs. Errors: DataError.
         """
+
+    def source(self, data: Any) -> Source | None:
+        """Return where the examples of a `data` section come from, or None where only loading them can tell.
+
+        It identifies the data, so that runs on other data are told apart: the files and what else decides which
+        examples there are, but not how they are divided, shown to the model or varied. By default the files that are
+        named by settings marked FILE or FOLDER, see `hpsearch.settings`.
+        """
+        files = {place.setting: place.path for place in named_places(data, "data.")}
+        return Source("files", files) if files else None
+
+    def data_objections(self, data: Any) -> Mapping[str, str]:
+        """Return what is wrong with the files of a `data` section, by dotted path; its paths are absolute.
+
+        It is asked before anything is trained, so that what can be told without torch should be told. By default
+        nothing; whether there are such files is found by others.
+        """
+        del data
+        return {}
+
+    def source_of(self, config: Any, home: "Path") -> Source | None:
+        """Return the source of a configuration, if only by the names of its settings, see `places.found_places`.
+
+        `home` is the folder of the space file.
+        """
+        known = self.source(config.data)
+        files = {} if known else {place.setting: place.path for place in found_places(config.data, home, "data.")}
+        return Source("files", files) if files else known
 
     @abstractmethod
     def task(self, config: ConfigT, splits: "Splits") -> "Task":

@@ -53,7 +53,7 @@ def card_of(
         name=name,
         purpose=next(iter((type(trained.family).__doc__ or trained.experiment.family).strip().splitlines())),
         about=list(_about(trained, parameters=parameters, step=step)),
-        config=trained.config.model_dump(mode="json"),
+        config=trained.written.model_dump(mode="json"),
         data=data,
         fingerprint=combined_fingerprint(data),
         scores=own,
@@ -129,6 +129,8 @@ def _on_folds(selection: Mapping[str, Any]) -> bool:
 
 def _doubts(selection: Mapping[str, Any]) -> Iterator[str]:
     """Say what the selection takes away from the scores."""
+    if changed := selection.get("data_changed"):
+        yield f"The configuration was chosen on other data than it was trained on here: {'; '.join(changed)}."
     study, sizes = selection["study"], [score["n"] for score in selection["scores"].values()]
     if study and study.get("quick"):
         yield QUICK

@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import join
 from typing import Any
 
+from hpsearch.data.fingerprint import Fingerprint
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.files import no_room, write_json
 from hpsearch.experiment.provenance import versions
@@ -35,20 +36,21 @@ def export_model(path: Path, target: Path, *, run: str | None = None, again: boo
     """Write a model into the folder `target`, which must not exist; or, with `again`, may hold just this model.
 
     `path` is an experiment or a study (its first arm); the weights are those of its best trial, or of the named `run`.
-    The data are loaded, all splits, for their fingerprint. Errors: HpsearchError.
+    The data are loaded, all splits, for their fingerprint. Errors: HpsearchError; for data that have changed, too.
     """
-    source = find_source(path)
-    trained = open_run(source, run=run)
+    winner = find_source(path)
+    trained = open_run(winner, run=run)
     if target.exists():
         if again and _holds(target, trained):
-            return ExportedModel(target, _read_card(target), source.folder, trained.record.run)
+            return ExportedModel(target, _read_card(target), winner.folder, trained.record.run)
         raise HpsearchError(f"{target} exists; hpsearch does not write over a model")
-    splits = trained.splits()
+    source, splits = trained.fingerprint(), trained.splits()
+    trained.check_examples(splits)
     facts = trained.family.facts(trained.config, splits)
     model = build_model(trained.family, trained.config, facts, seed=trained.seeds["split"])
     step = load_trained(model, trained.folder, at_best=trained.at_best)
-    origin = read_origin(source.folder)
-    selection = _selection(source, origin, trained)
+    origin = read_origin(winner.folder)
+    selection = _selection(winner, origin, trained)
     card = card_of(
         trained,
         name=target.name,
@@ -56,14 +58,14 @@ def export_model(path: Path, target: Path, *, run: str | None = None, again: boo
         data=describe_data(splits),
         parameters=count_parameters(model),
         step=step,
-        commands=_commands(path, target, run, origin, source),
+        commands=_commands(path, target, run, origin, winner),
     )
     with _new_folder(target) as folder:
         write_weights(folder / WEIGHTS, model)
-        write_json(folder / CONFIG, _description(trained, facts, step))
+        write_json(folder / CONFIG, _description(trained, facts, step, source))
         write_json(folder / CARD, {"version": FORMAT_VERSION, **asdict(card)})
         (folder / CARD_PAGE).write_text(card_markdown(card), encoding="utf-8")
-    return ExportedModel(target, card, source.folder, trained.record.run)
+    return ExportedModel(target, card, winner.folder, trained.record.run)
 
 
 def _holds(target: Path, trained: TrainedRun) -> bool:
@@ -105,13 +107,17 @@ def _place(trained: TrainedRun) -> dict[str, str]:
     return {"experiment": experiment.name, "id": trained.resolved["id"], "run": trained.record.run}
 
 
-def _description(trained: TrainedRun, facts: Mapping[str, Any], step: int) -> dict[str, Any]:
+def _description(
+    trained: TrainedRun, facts: Mapping[str, Any], step: int, source: Fingerprint | None
+) -> dict[str, Any]:
     """Return what config.json holds."""
     experiment = trained.experiment
     return {
         "version": FORMAT_VERSION,
         "family": experiment.family,
-        "config": trained.config.model_dump(mode="json"),
+        "config": trained.written.model_dump(mode="json"),
+        "home": str(trained.home),
+        "source": source.to_json() if source else None,
         "facts": dict(facts),
         "seeds": trained.seeds,
         "weights": {**_place(trained), experiment.unit: step},

@@ -10,6 +10,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import is_study
 from hpsearch.final.source import Source, find_source
 from hpsearch.loading import load_space, open_space
+from hpsearch.same_data import changed_since
 from hpsearch.space import Space, read_params
 
 BEST = "best"
@@ -35,6 +36,11 @@ class FinalTraining:
     params: dict[str, Any]
     name: str
     source: Source | None
+
+    @property
+    def data_changed(self) -> tuple[str, ...]:
+        """How the data differ from those on which the winner was chosen."""
+        return tuple(changed_since(self.space, self.source.folder)) if self.source else ()
 
 
 def plan_training(wish: Wish, *, root: Path) -> FinalTraining:

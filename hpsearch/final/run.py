@@ -5,26 +5,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import ExperimentError, UnknownNameError
-from hpsearch.experiment.layout import CONFIG
+from hpsearch.data.fingerprint import Fingerprint, differences, fingerprint_of
+from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
+from hpsearch.experiment.layout import CONFIG, DATA, LOG
+from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment, read_resolved, space_home
 from hpsearch.families import Family
+from hpsearch.families.data_watch import DataWatch
 from hpsearch.families.loading import load_family
 from hpsearch.final.source import Source
+from hpsearch.places import find_place, located
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
 from hpsearch.training.task import Splits
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A complete training. `seeds` are its own, `resolved` what the experiment says of its space and versions."""
+    """A complete training. `seeds` are its own, `resolved` what the experiment says of its space and versions.
+
+    `config` has absolute paths, `written` those of the space file; relative ones start at `home`, its folder.
+    """
 
     experiment: ExperimentRecord
     record: RunRecord
     resolved: dict[str, Any]
     family: Family[Any]
     config: Any
+    written: Any
     seeds: dict[str, int]
+
+    @property
+    def home(self) -> Path:
+        """The folder of the space file, where relative paths start."""
+        return space_home(Path(self.experiment.folder))
 
     @property
     def folder(self) -> Path:
@@ -39,6 +52,47 @@ class TrainedRun:
     def splits(self) -> Splits:
         """Return its data, which are loaded when they are first used; the test split is open."""
         return open_splits(self.family, self.config, self.seeds["split"])
+
+    def fingerprint(self) -> Fingerprint | None:
+        """Return the fingerprint of its data as they are now, or None where they are not known by files or settings.
+
+        Errors: HpsearchError, which says what differs, when they are not those that it was trained on.
+        """
+        source = self.family.source_of(self.written, self.home)
+        if source is None:
+            return None
+        now = fingerprint_of(source, lambda path: find_place(path, self.home))
+        if self.record.data not in (None, now.digest):
+            then = next((each for each in self._kept() if each.digest == self.record.data), None)
+            how = f": {'; '.join(differences(then, now))}" if then else ""
+            raise HpsearchError(
+                f"the data have changed since {self.record.run} of {self.experiment.folder} was trained{how}. Put the "
+                "old data back, or train on the new ones with another --name"
+            )
+        return now
+
+    def _kept(self) -> list[Fingerprint]:
+        path = Path(self.experiment.folder) / DATA
+        if not path.is_file():
+            return []
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return [Fingerprint.from_json(each) for each in content["sources"].values()]
+
+    def check_examples(self, splits: Splits) -> None:
+        """Hold its splits against what was noted of them when it was trained; old runs have no notes.
+
+        Errors: DataError for other examples.
+        """
+        log = read_log(Path(self.experiment.folder) / LOG)
+        own = [event for event in log if event.get("run") == self.record.run and event["event"] == "outcome"]
+        note: dict[str, Any] = own[-1].get("data", {}) if own else {}
+        if not note:
+            return
+        watch = DataWatch(self.family, self.home, {"splits": {note["division"]: note}})
+        now = watch.begin(self.written, self.seeds["split"])
+        for split in ("train", "val", "test"):
+            if split in note:
+                watch.add(now, split, splits[split])
 
 
 def open_splits(family: Family[Any], config: Any, seed: int) -> Splits:
@@ -55,11 +109,12 @@ def open_run(source: Source, *, run: str | None = None) -> TrainedRun:
     record = source.winner if run is None else _named(experiment, run, winner=source.winner.number)
     if record.outcome is not Outcome.COMPLETE:
         raise ExperimentError(f"{record.run} of {source.folder} is not complete, so its weights are not the final ones")
-    family = load_family(experiment.family, space_home(source.folder))
+    home = space_home(source.folder)
+    family = load_family(experiment.family, home)
     job = json.loads((source.folder / record.run / CONFIG).read_text(encoding="utf-8"))
     changes = job.get("changes") or ()
-    config = family.Config.model_validate(changes[-1]["config"] if changes else job["config"])
-    return TrainedRun(experiment, record, resolved, family, config, job["seeds"])
+    written = family.Config.model_validate(changes[-1]["config"] if changes else job["config"])
+    return TrainedRun(experiment, record, resolved, family, located(written, home), written, job["seeds"])
 
 
 def _named(experiment: ExperimentRecord, run: str, *, winner: int) -> RunRecord:

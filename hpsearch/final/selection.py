@@ -7,7 +7,7 @@ after the search's folder is gone.
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class Selection:
     `configurations` is how many the space has, None for a continuum. `scores` are of the winner's replicates: test
     metric -> n, mean, sd, ci95, ci_method; `replicates` says what one of them is (seed or fold), `replication` explains
     it. `baselines`: method -> test metric -> value. `study` is None where the experiment is no arm of one.
+    `data_changed` says how the data of the final training differ from those of the search.
     """
 
     experiment: str
@@ -50,6 +51,7 @@ class Selection:
     scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     study: Mapping[str, Any] | None = None
+    data_changed: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

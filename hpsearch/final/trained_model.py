@@ -12,12 +12,15 @@ from typing import Any
 
 from torch import nn
 
-from hpsearch.errors import HpsearchError
+from hpsearch.data.fingerprint import Fingerprint, differences, fingerprint_of
+from hpsearch.errors import DataError, HpsearchError
 from hpsearch.families import Family
 from hpsearch.families.loading import load_family
 from hpsearch.final.layout import CARD, CONFIG, FORMAT_VERSION, WEIGHTS
 from hpsearch.final.run import open_splits
+from hpsearch.places import find_place, located
 from hpsearch.training.devices import resolve_device
+from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.task import Split, Splits
 from hpsearch.training.weights import read_weights
@@ -29,7 +32,7 @@ class TrainedModel:
 
     `model` is on the CPU and in eval mode; `config` is the complete configuration in the family's own settings, `facts`
     what the family keeps of its data (a vocabulary, the names of classes), `description` all of config.json, and `card`
-    card.json.
+    card.json. Relative paths of its data start at `home`.
     """
 
     model: nn.Module
@@ -38,14 +41,19 @@ class TrainedModel:
     facts: Mapping[str, Any]
     description: Mapping[str, Any]
     card: Mapping[str, Any]
+    home: Path = Path()
 
     def splits(self) -> Splits:
         """Return the data that it was trained and scored on; each split is loaded, or simulated, when first used."""
         return open_splits(self.family, self.config, self.description["seeds"]["split"])
 
     def scores(self, split: Split = "test") -> dict[str, float]:
-        """Return its scores on a split of its data, as they stand in the experiment's record. Errors: DataError."""
+        """Return its scores on a split of its data, as they stand in the experiment's record.
+
+        Errors: DataError when the data cannot be read, or are not those that the model was exported with.
+        """
         splits, train = self.splits(), self.config.train
+        self._check_data(splits, split)
         device = resolve_device(train.device)
         try:
             return evaluate_split(
@@ -60,12 +68,31 @@ class TrainedModel:
         finally:
             self.model.cpu()
 
+    def _check_data(self, splits: Splits, split: Split) -> None:
+        """Refuse data that differ from those of the card. A simulation is held against its settings alone.
+
+        Its last bits may differ between kinds of processors.
+        """
+        written = self.family.Config.model_validate(self.description["config"])
+        source, then = self.family.source_of(written, self.home), self.description.get("source")
+        if source is not None and then is not None:
+            now = fingerprint_of(source, lambda path: find_place(path, self.home))
+            if changed := differences(Fingerprint.from_json(then), now):
+                raise DataError(f"the data have changed since the model was exported: {'; '.join(changed)}")
+        known = self.card["data"][split]
+        if (source is None or not source.simulated) and fingerprint(splits[split]) != known["sha256"]:
+            raise DataError(
+                f"the {split} examples are not those that the model was exported with: there were "
+                f"{known['examples']:,}, and are {len(splits[split]):,}"
+            )
+
 
 def load_model(path: str | Path, *, home: str | Path | None = None) -> TrainedModel:
     """Return a model that `hpsearch export --to model` wrote; no data are loaded, and no code of its folder is run.
 
-    A family in a file of yours is code of its own: `home` is the folder in which `./mine.py:MyFamily` stands. Such a
-    family may have to load its data to make the model. Errors: HpsearchError.
+    A family in a file of yours is code of its own: `home` is the folder in which `./mine.py:MyFamily` stands, and where
+    relative paths of data start; these start at the folder of the space file without it. Such a family may have to load
+    its data to make the model. Errors: HpsearchError.
     """
     folder = Path(path).expanduser()
     description = read_document(folder / CONFIG)
@@ -78,11 +105,12 @@ def load_model(path: str | Path, *, home: str | Path | None = None) -> TrainedMo
             "with load_model(..., home=FOLDER)"
         )
     family = load_family(reference, Path(home or ""))
-    config = family.Config.model_validate(description["config"])
+    start = Path(description.get("home", "") if home is None else home)
+    config = located(family.Config.model_validate(description["config"]), start)
     model = build_model(family, config, description["facts"], seed=description["seeds"]["split"])
     read_weights(folder / WEIGHTS, model)
     card = read_document(folder / CARD)
-    return TrainedModel(model.eval(), family, config, description["facts"], description, card)
+    return TrainedModel(model.eval(), family, config, description["facts"], description, card, start)
 
 
 def build_model(family: Family[Any], config: Any, facts: Mapping[str, Any], *, seed: int) -> nn.Module:

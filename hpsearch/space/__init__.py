@@ -1,5 +1,6 @@
 """YAML to a typed Space: every name, value, bound and option is checked before the first trial."""
 
+from hpsearch.space.data_places import configurations
 from hpsearch.space.differences import differences
 from hpsearch.space.objective import objective_value
 from hpsearch.space.ranges import Choice, Float, Int, Range
@@ -34,6 +35,7 @@ __all__ = [
     "Study",
     "StudySettings",
     "Trial",
+    "configurations",
     "confirmation",
     "differences",
     "is_study",

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hpsearch.errors import HpsearchError, Problem, SpaceError, suggestion
+from hpsearch.space.data_places import check_places
 from hpsearch.space.feasibility import check_feasible
 from hpsearch.space.fields import Section, section_of
 from hpsearch.space.folding import Families, fold_refusal
@@ -40,8 +41,9 @@ def read_space(
     quick: bool = False,
     fixed: "Laid" = (),
     with_folds: Families = list,
+    look: bool = False,
 ) -> Space:
-    """Read and check a space file.
+    """Read and check a space file; with `look`, the files and folders that it names too.
 
     `resolve` finds the family that the file names; it may raise HpsearchError. `quick` lays the file's quick section
     over it, and `overrides` (`a.b.c=VALUE`, VALUE being YAML) come last. `fixed` are such values that stand in another
@@ -52,10 +54,12 @@ def read_space(
     problems: list[Problem] = []
     text, root = read_file(path, problems)
     family, face = _resolve_family(root, path, resolve, problems)
-    reading = _Reading(path, text, family, face, _settings(face, root), problems, with_folds)
+    hurry = quick and face is not None and "quick" in root.mapping
+    reading = _Reading(path, text, family, face, _settings(face, root), problems, with_folds, look and not hurry)
     laid = reading.parse_overrides(overrides)
     space = reading.read(root, [laid], fixed)
     if face is not None and "quick" in root.mapping:
+        reading.look = look and hurry
         hurried = reading.read(root, [reading.quick(root), laid], fixed)
         space = hurried if quick else space
     if space is None or problems:
@@ -127,6 +131,8 @@ class _Reading:
     """The settings that belong to the family."""
     problems: list[Problem] = field(default_factory=list)
     with_folds: Families = list
+    look: bool = False
+    """Whether the files that the space names must be there."""
 
     def parse_overrides(self, overrides: Sequence[str]) -> Laid:
         laid = []
@@ -173,6 +179,8 @@ class _Reading:
         self.check_grid(root, space)
         check_mutable(space, root, self.settings, self.problems)
         check_feasible(space, root, [node.place for node, _ in requirements], self.problems)
+        if self.look:
+            check_places(space, root, self.problems)
         if refusal := fold_refusal(space, self.with_folds):
             self.problems.append(root.nearest(["confirm", "folds"]).place.problem(f"confirm.folds: {refusal}"))
         return space

@@ -33,8 +33,10 @@ def is_study(path: Path) -> bool:
     return "arms" in root.mapping and "family" not in root.mapping
 
 
-def read_study(path: Path, resolve: Resolve, *, quick: bool = False, with_folds: Families = list) -> Study:
-    """Read and check a study file and the spaces of its arms.
+def read_study(
+    path: Path, resolve: Resolve, *, quick: bool = False, with_folds: Families = list, look: bool = False
+) -> Study:
+    """Read and check a study file and the spaces of its arms; with `look`, the files that they name too.
 
     `quick` lays the study's quick section over it, and each space's over that. The quick section is checked even when
     it is not asked for. `with_folds` is for the message where folds are asked of a family that has none.
@@ -47,8 +49,9 @@ def read_study(path: Path, resolve: Resolve, *, quick: bool = False, with_folds:
         raise SpaceError([root.place.problem(f"a study is a mapping with question and arms; this file {found}")])
     if "family" in root.mapping and "arms" not in root.mapping:
         raise SpaceError([root.mapping["family"].key.problem("this is a space: `hpsearch run` searches it")])
-    reading = _Reading(path, resolve, problems, with_folds)
+    reading = _Reading(path, resolve, problems, with_folds, look=look and not quick)
     study = reading.read(root, quick=False)
+    reading.look = look and quick
     if "quick" in root.mapping:
         hurried = reading.read(with_quick(root, problems), quick=True)
         study = hurried if quick else study
@@ -67,6 +70,8 @@ class _Reading:
     with_folds: Families = list
     laid: Laid = ()
     """What is laid over the space of every arm."""
+    look: bool = False
+    """Whether the files that the spaces name must be there."""
 
     def refuse(self, node: Node, message: str, *, at_key: bool = False) -> None:
         self.problems.append((node.key if at_key else node.place).problem(message))
@@ -154,7 +159,7 @@ class _Reading:
                 why = "the search is the same for every arm: see budget, replicates and the study's own set"
                 self.refuse(child, f"{title}.set: {path} cannot be set for one arm; {why}", at_key=True)
         try:
-            read = read_space(file, self.resolve, quick=quick, fixed=[*self.laid, *fixed.items()])
+            read = read_space(file, self.resolve, quick=quick, fixed=[*self.laid, *fixed.items()], look=self.look)
         except SpaceError as error:
             self.problems.extend(error.problems)
             return None

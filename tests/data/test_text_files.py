@@ -1,8 +1,12 @@
 """Reading labelled texts, and texts that stand where they should not."""
 
+import csv
+import io
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hpsearch.data.labelled_text import LabelledTexts
 from hpsearch.data.text_files import read_labelled
@@ -75,3 +79,82 @@ def test_leaked_texts_are_told_and_left_out_if_asked():
 
 def test_the_first_of_equal_texts_is_kept():
     assert without_repeats(LabelledTexts(("a", "A ", "b"), ("0", "1", "0"))).texts == ("a", "b")
+
+
+GLUE = 'sentence\tlabel\n"hello there\t1\na\t0\ngood bye"\t0\n"quoted" words\t1\n\'s "so" so\t1\n'
+COLUMNS = {"text_column": "sentence", "label_column": "label"}
+
+
+def test_a_table_without_quoting_keeps_every_row_and_every_mark(tmp_path):
+    found = read(written(tmp_path, "a.tsv", GLUE), **COLUMNS)
+    assert found.texts == ('"hello there', "a", 'good bye"', '"quoted" words', '\'s "so" so')
+    assert found.labels == ("1", "0", "0", "1", "1")
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_rows_that_a_quotation_mark_would_join_are_not_lost(tmp_path, ends):
+    lines = ["text\tlabel", '"open\t1', "middle\t0", 'close"\t0', "last\t1"]
+    found = read(written(tmp_path, "a.tsv", ends.join(lines) + ends))
+    assert found.texts == ('"open', "middle", 'close"', "last")
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
+def test_a_table_of_a_csv_writer_is_read_as_it_was_meant(tmp_path, quoting):
+    texts = ['he said "no"', '"all of it"', "a\ttab", "two\nlines", "plain"]
+    out = io.StringIO()
+    csv.writer(out, "excel-tab", quoting=quoting).writerows([("text", "label"), *((text, 1) for text in texts)])
+    assert read(written(tmp_path, "a.tsv", out.getvalue())).texts == tuple(texts)
+
+
+def test_a_column_that_is_quoted_from_end_to_end_is_quoted(tmp_path):
+    content = 'text\tlabel\n"one"\t1\n"two"\t0\n'
+    assert read(written(tmp_path, "a.tsv", content)).texts == ("one", "two")
+    assert read(written(tmp_path, "b.tsv", content), quoting="none").texts == ('"one"', '"two"')
+
+
+def test_where_both_readings_are_possible_it_asks_and_takes_the_answer(tmp_path):
+    path = written(tmp_path, "a.tsv", 'text\tlabel\n"a ""b""\t1\nc ""d"" e"\t0\n')
+    with pytest.raises(DataError, match=r"2 rows where .* or 1 where they .* say which with data\.quoting"):
+        read(path)
+    assert read(path, quoting="none").texts == ('"a ""b""', 'c ""d"" e"')
+    assert read(path, quoting="csv").texts == ('a "b"\t1\nc "d" e',)
+
+
+def test_commas_need_quotes_and_may_be_told_otherwise(tmp_path):
+    content = 'text,label\n"a, b",1\n'
+    assert read(written(tmp_path, "a.csv", content)).texts == ("a, b",)
+    assert read(written(tmp_path, "b.csv", 'text,label\n"a,1\nb",0\n'), quoting="none").texts == ('"a', 'b"')
+
+
+LINES = st.lists(st.text("ab \"'", min_size=1), min_size=1, max_size=6)
+
+
+def read_or_asked(path):
+    """Return what is read, or None where it is asked in which of two ways."""
+    try:
+        return read(path)
+    except DataError as error:
+        if "in two ways" not in str(error):
+            raise
+        return None
+
+
+@given(LINES)
+def test_no_row_of_an_unquoted_table_is_lost(tmp_path_factory, texts):
+    content = "text\tlabel\n" + "".join(f"{text}\t{number}\n" for number, text in enumerate(texts))
+    found = read_or_asked(written(tmp_path_factory.mktemp("plain"), "a.tsv", content))
+    assert found is None or found.labels == tuple(str(number) for number in range(len(texts)))
+
+
+WRITTEN = st.sampled_from(["\t", "\n"]).flatmap(
+    lambda mark: st.lists(st.text(f'ab "{mark}', min_size=1), min_size=1, max_size=6)
+)
+
+
+@given(WRITTEN)
+def test_what_a_csv_writer_has_written_comes_back(tmp_path_factory, texts):
+    """Fields hold tabs or line ends; with both, lines may look like rows of an unquoted table."""
+    out = io.StringIO()
+    csv.writer(out, "excel-tab").writerows([("text", "label"), *((text, 7) for text in texts)])
+    found = read_or_asked(written(tmp_path_factory.mktemp("quoted"), "a.tsv", out.getvalue()))
+    assert found is None or found.texts == tuple(texts)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hpsearch.data.fingerprint import PACKAGE, Source
 from hpsearch.data.text import Vocabulary, divide, read_corpus, read_text
+from hpsearch.errors import DataError
 from hpsearch.families import Family
 from hpsearch.families.char_lm.settings import CharLMConfig, DataSettings
 from hpsearch.records import Goal
@@ -37,14 +39,25 @@ class CharLM(Family[CharLMConfig]):
         from hpsearch.families.char_lm.windows import TextWindows
 
         del seed  # the text is divided by position
-        text = read_corpus(data.corpus) if data.path is None else read_text(data.path)
-        parts = divide(
-            len(text), val_fraction=data.val_fraction, test_fraction=data.test_fraction, shortest=data.context + 1
-        )
+        text, parts = _divided(data)
         vocabulary = Vocabulary.of(text[: parts["train"].stop])
         part = parts[split]
         tokens = vocabulary.encode(text[part.start : part.stop])
         return TextWindows(tokens, vocabulary.size, context=data.context, characters=vocabulary.characters)
+
+    def source(self, data: DataSettings) -> Source:
+        """Return the text's file: the user's, or the module that a corpus is in."""
+        if data.path is None:
+            return Source(f"the corpus {data.corpus}", {"corpus": f"{PACKAGE}pydoc_data/topics.py"})
+        return Source("a text", {"data.path": data.path})
+
+    def data_objections(self, data: DataSettings) -> Mapping[str, str]:
+        """Return that a file holds no text, or too short a one."""
+        try:
+            _divided(data)
+        except DataError as error:
+            return {"data.path": f"data.path: {error}"} if data.path else {"data": f"data: {error}"}
+        return {}
 
     def task(self, config: CharLMConfig, splits: "Splits") -> "CharLMTask":
         """Return the training task; the size of the vocabulary is read from the training part."""
@@ -79,6 +92,14 @@ class CharLM(Family[CharLMConfig]):
 
         train, val, scored = (windows_of(splits, name).tokens.numpy() for name in ("train", "val", split))
         return ngram_scores(train, val, scored, vocabulary=windows_of(splits, "train").vocabulary)
+
+
+def _divided(data: DataSettings) -> tuple[str, Mapping[str, range]]:
+    """Return the text and the positions of its parts. Errors: DataError."""
+    text = read_corpus(data.corpus) if data.path is None else read_text(data.path)
+    return text, divide(
+        len(text), val_fraction=data.val_fraction, test_fraction=data.test_fraction, shortest=data.context + 1
+    )
 
 
 FAMILY = CharLM

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from hpsearch.families import FamilyConfig
-from hpsearch.settings import FIXED, UNFOLD, Option, Settings
+from hpsearch.settings import FILE, FIXED, UNFOLD, Option, Settings
 from hpsearch.training.settings import AdamW, Cosine, Optimizer, Schedule, TrainSettings, Warmup
 
 
@@ -18,8 +18,8 @@ class DataSettings(Settings):
 
     corpus: Literal["pydoc"] = "pydoc"
     """A text that needs no file. `pydoc`: the help topics of the running Python, 465 thousand characters."""
-    path: str | None = None
-    """A UTF-8 text file, used in place of `corpus`; a relative path starts at the current directory."""
+    path: Annotated[str | None, FILE] = None
+    """A UTF-8 text file, used in place of `corpus`; a relative path starts at the folder of the space file."""
     context: int = Field(default=128, ge=1)
     """Characters in a window: how far the model can look back. The windows of a part do not overlap."""
     val_fraction: float = Field(default=0.1, gt=0, lt=1)

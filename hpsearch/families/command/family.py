@@ -4,8 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pydantic import BaseModel
+
+from hpsearch.data.fingerprint import Source
 from hpsearch.families.command.arguments import objections
 from hpsearch.families.command.settings import CommandConfig
+from hpsearch.places import texts_in
 from hpsearch.records import Goal
 
 
@@ -23,6 +27,25 @@ class Command:
     def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
         """Return unknown placeholders, and settings that the command does not use."""
         return objections(configuration, self._folder)
+
+    def source_of(self, config: BaseModel, home: Path) -> Source | None:
+        """Return the files that the program's section `data` names, as far as there are any; they start where it runs.
+
+        `home` is the folder of the space file.
+        """
+        assert isinstance(config, CommandConfig)  # noqa: S101 -- ours: the configuration is of this family
+        data = (config.model_extra or {}).get("data")
+        named = texts_in({"data": data}) if isinstance(data, Mapping) else ()
+        places = {name: path if path.startswith("~") else str(Path(config.directory, path)) for name, path in named}
+        files = {name: path for name, path in places.items() if _is_file(home / Path(path).expanduser())}
+        return Source("a program's files", files) if files else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a text that is no path
+        return False
 
 
 FAMILY = Command

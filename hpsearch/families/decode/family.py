@@ -7,7 +7,8 @@ single-molecule localization with high accuracy", Nature Methods 18:1082-1090, 2
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hpsearch.data.microscopy import MicroscopySettings
+from hpsearch.data.fingerprint import Source
+from hpsearch.data.microscopy import MicroscopySettings, movie_source
 from hpsearch.families import Family, FamilyConfig
 from hpsearch.families.decode.settings import DecodeConfig, Mixture
 from hpsearch.records import Goal
@@ -43,6 +44,10 @@ class Decode(Family[DecodeConfig]):
         from hpsearch.families.decode.task import FrameData
 
         return FrameData(load_frames(data, split, seed))
+
+    def source(self, data: MicroscopySettings) -> Source:
+        """Return the settings of the simulation; how many frames there are to learn from is none of the data's."""
+        return movie_source(data)
 
     def task(self, config: DecodeConfig, splits: "Splits") -> "Task":  # noqa: ARG002 - the settings are all it needs
         """Return the training task."""

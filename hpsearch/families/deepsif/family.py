@@ -7,7 +7,8 @@ source imaging of spatiotemporal brain dynamics", PNAS 119(31) e2201128119, 2022
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hpsearch.data.eeg_simulation import EEGSettings
+from hpsearch.data.eeg_simulation import EEGSettings, eeg_source
+from hpsearch.data.fingerprint import Source
 from hpsearch.families import Family, FamilyConfig
 from hpsearch.families.deepsif.settings import DeepSIFConfig
 from hpsearch.records import Goal
@@ -41,6 +42,10 @@ class DeepSIF(Family[DeepSIFConfig]):
         from hpsearch.families.deepsif.task import SourceData
 
         return SourceData(load_eeg(data, split, seed))
+
+    def source(self, data: EEGSettings) -> Source:
+        """Return the settings of the simulation; how many examples there are to learn from is none of the data's."""
+        return eeg_source(data)
 
     def task(self, config: DeepSIFConfig, splits: "Splits") -> "Task":  # noqa: ARG002 - the geometry is all it needs
         """Return the training task; it needs the geometry of the data, not the examples."""

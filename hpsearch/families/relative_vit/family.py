@@ -1,9 +1,13 @@
 """The family `relative_vit`: vision transformers with and without relative position bias; free of torch at import."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hpsearch.data.images import ImageSettings, load_images
+from hpsearch.data.fingerprint import Source
+from hpsearch.data.image_folders import find_images
+from hpsearch.data.images import Folder, ImageSettings, image_source, load_images
+from hpsearch.errors import DataError
 from hpsearch.families import Family
 from hpsearch.families.relative_vit.settings import RelativeVitConfig
 from hpsearch.records import Goal
@@ -32,6 +36,20 @@ class RelativeVit(Family[RelativeVitConfig]):
         from hpsearch.families.relative_vit.task import ImageData
 
         return ImageData(load_images(data, split, seed))
+
+    def source(self, data: ImageSettings) -> Source:
+        """Return where the images come from."""
+        return image_source(data)
+
+    def data_objections(self, data: ImageSettings) -> Mapping[str, str]:
+        """Return that a folder does not hold images in classes."""
+        if not isinstance(data.source, Folder):
+            return {}
+        try:
+            find_images(Path(data.source.path).expanduser(), data.source.layout)
+        except DataError as error:
+            return {"data.source.images.path": f"data.source.images.path: {error}"}
+        return {}
 
     def task(self, config: RelativeVitConfig, splits: "Splits") -> "ImageClassification":
         """Return the training task; classes and statistics are those of the training split."""

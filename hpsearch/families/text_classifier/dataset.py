@@ -1,7 +1,7 @@
 """A part of the labelled texts as a Dataset: rows of word numbers, padded to the longest text of the batch."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -29,8 +29,10 @@ class TextData:
     """How many numbers there are for words or tokens."""
     words: Sequence[str] = ()
     """What the numbers of a vocabulary of words stand for, from FIRST_WORD on."""
-    fingerprint: int = 0
-    """Tells vocabularies and classes apart."""
+    fingerprint: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
+    """A number that tells vocabularies and classes apart, and behind it the training texts' (`text_hashes`)."""
+    held_out: Callable[[], Mapping[Split, NDArray[np.int64]]] | None = None
+    """Reads which texts are for validation and which for the test, as hashes; for the training part alone."""
     originals: int | None = None
     """How many texts are labelled for the main task and no changed copies of others; None: all of them."""
 

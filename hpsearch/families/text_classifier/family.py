@@ -1,10 +1,15 @@
 """The family `text_classifier`: which class a text belongs to. Free of torch until data or a task is asked for."""
 
+import platform
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hpsearch.data.fingerprint import Source
+from hpsearch.data.text_files import read_labelled
+from hpsearch.errors import DataError
 from hpsearch.families import Family
-from hpsearch.families.text_classifier.settings import DataSettings, TextConfig
+from hpsearch.families.text_classifier.settings import Augmentation, DataSettings, TextConfig
 from hpsearch.records import Goal
 
 if TYPE_CHECKING:
@@ -35,6 +40,54 @@ class TextClassification(Family[TextConfig]):
         from hpsearch.families.text_classifier.loading import load_split
 
         return load_split(data, split, seed)
+
+    def source(self, data: DataSettings) -> Source:
+        """Return the texts' files, or the Python release whose docstrings they are; and which columns and classes."""
+        chosen = {"classes": sorted(data.classes)} if data.classes else {}
+        if data.path is None:
+            release = {"python": platform.python_version()}
+            return Source(f"the corpus {data.corpus}", settings={**chosen, **release})
+        second = data.auxiliary
+        named = {"data.path": data.path, "data.val_path": data.val_path, "data.test_path": data.test_path}
+        files = {**named, "data.auxiliary.path": second.path if second else None}
+        columns = {"text_column": data.text_column, "label_column": data.label_column}
+        if second is not None:
+            columns["data.auxiliary.label_column"] = second.label_column
+        return Source("texts", {name: path for name, path in files.items() if path}, {**columns, **chosen})
+
+    def data_objections(self, data: DataSettings) -> Mapping[str, str]:
+        """Return which files hold no labelled texts."""
+        second, labels = data.auxiliary, data.label_column
+        other = second.label_column if second and second.path is None else None
+        named = [("data.path", data.path, labels), ("data.val_path", data.val_path, labels)]
+        named.append(("data.test_path", data.test_path, labels))
+        if second is not None:
+            named.append(("data.auxiliary.path", second.path, second.label_column))
+        found: dict[str, str] = {}
+        for setting, path, column in named:
+            optional = None if setting == "data.auxiliary.path" else other
+            try:
+                if path is not None:
+                    read_labelled(
+                        path,
+                        text_column=data.text_column,
+                        label_column=column,
+                        auxiliary_column=optional,
+                        quoting=data.quoting,
+                    )
+            except DataError as error:
+                found[setting] = f"{setting}: {error}"
+        return found
+
+    def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return that there is no WordNet where synonyms are wanted."""
+        chosen = TextConfig.model_validate(configuration).data.augmentation
+        usual = Augmentation.model_fields["wordnet"].default
+        if chosen is None or chosen.wordnet != usual or not chosen.needs_synonyms or Path(usual).is_dir():
+            return {}
+        path = "data.augmentation"
+        told = f"{path}: there is no WordNet in {usual}, where synonyms come from: install one (Debian: wordnet-base), "
+        return {path: f"{told}set wordnet to its folder, or leave out synonym_replacement and random_insertion"}
 
     def task(self, config: TextConfig, splits: "Splits") -> "TextTask":
         """Return the training task; the vocabulary and the classes are read from the training part."""

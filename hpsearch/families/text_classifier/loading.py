@@ -1,6 +1,7 @@
 """From the data settings to one encoded part of the texts."""
 
 from collections.abc import Sequence
+from functools import partial
 from hashlib import sha256
 
 import numpy as np
@@ -10,15 +11,13 @@ from hpsearch.data.folds import stratified_parts
 from hpsearch.data.labelled_text import CORPORA, LabelledTexts
 from hpsearch.data.text_augmentation import augmented_copies
 from hpsearch.data.text_files import read_labelled
-from hpsearch.data.text_leakage import without_leakage, without_repeats
+from hpsearch.data.text_leakage import text_hashes, without_leakage, without_repeats
 from hpsearch.data.wordnet import read_synonyms
 from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
 from hpsearch.families.text_classifier.settings import Augmentation, DataSettings
 from hpsearch.families.text_classifier.tokens import encode
 from hpsearch.training.task import Split
-
-_NEED_SYNONYMS = {"synonym_replacement", "random_insertion"}
 
 
 def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
@@ -42,9 +41,16 @@ def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
         classes=classes,
         vocabulary=encoded.size,
         words=encoded.names,
-        fingerprint=_fingerprint(encoded.names, *classes.values()),
+        fingerprint=np.concatenate(([_fingerprint(encoded.names, *classes.values())], text_hashes(own.texts))),
+        held_out=partial(held_out_hashes, settings, seed) if split == "train" else None,
         originals=sum(label is not None for label in (own if split == "train" else part).labels),
     )
+
+
+def held_out_hashes(settings: DataSettings, seed: int) -> dict[Split, NDArray[np.int64]]:
+    """Return the hashes of the validation and test texts. They tell who has seen them; nothing is scored by it."""
+    parts: tuple[Split, ...] = ("val", "test")
+    return {split: text_hashes(read_part(settings, split, seed).texts) for split in parts}
 
 
 def read_part(settings: DataSettings, split: Split, seed: int) -> LabelledTexts:
@@ -57,7 +63,12 @@ def read_part(settings: DataSettings, split: Split, seed: int) -> LabelledTexts:
     )
     if second is None or second.path is None:
         return part
-    other = read_labelled(second.path, text_column=settings.text_column, label_column=second.label_column)
+    other = read_labelled(
+        second.path,
+        text_column=settings.text_column,
+        label_column=second.label_column,
+        quoting=settings.quoting,
+    )
     other = _drawn(settings, other, split, seed, whole=False)
     return LabelledTexts(
         part.texts + other.texts,
@@ -76,6 +87,7 @@ def _read(settings: DataSettings, path: str | None, auxiliary: str | None) -> La
         text_column=settings.text_column,
         label_column=settings.label_column,
         auxiliary_column=None if separate else auxiliary,
+        quoting=settings.quoting,
     )
     return texts if settings.classes is None else _of_classes(texts, settings.classes, whole=path == settings.path)
 
@@ -116,7 +128,7 @@ def _augmented(train: LabelledTexts, settings: DataSettings, seed: int) -> Label
     chosen = settings.augmentation
     if chosen is None:
         return train
-    synonyms = read_synonyms(chosen.wordnet) if _NEED_SYNONYMS & set(chosen.techniques) else {}
+    synonyms = read_synonyms(chosen.wordnet) if chosen.needs_synonyms else {}
     translated = _back_translated(train.texts, chosen)
     copies = [
         copy

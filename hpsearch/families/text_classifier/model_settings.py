@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hpsearch.settings import FIXED, UNFOLD, Option, Settings
+from hpsearch.settings import FILE, FIXED, FOLDER, UNFOLD, Option, Settings
 
 Width = Annotated[int, Field(ge=1)]
 
@@ -15,7 +15,7 @@ class WordVectors(Settings):
     Words that the file lacks begin with random vectors, as all do without one.
     """
 
-    path: str
+    path: Annotated[str, FILE]
     """A text file: on each line a word and its numbers (word2vec, GloVe, fastText), as many as `embedding` says."""
     use: Literal["static", "nonstatic", "multichannel"] = "nonstatic"
     """`static`: no vector is trained; `nonstatic`: all are; `multichannel`: both stand side by side."""
@@ -70,7 +70,7 @@ class Pretrained(Option):
     """An encoder that was trained before, such as BERT, from a local folder of transformers' files."""
 
     kind: Literal["pretrained"] = "pretrained"
-    path: Annotated[str, FIXED]
+    path: Annotated[str, FIXED, FOLDER]
     """The folder, with config.json and model.safetensors; `data.tokenizer` must name it too."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Probability of dropping a number of what the last layer sees; the checkpoint says what is dropped within."""

@@ -1,6 +1,7 @@
 """The network: an encoder from words to a vector, and a linear layer for each task."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,10 @@ class TextClassifier(nn.Module):
     """Logits of the classes; those of several tasks, which share the encoder, stand one behind the other."""
 
     fingerprint: Tensor
-    """Tells for which vocabulary and classes the weights are."""
+    """Tells for which vocabulary and classes the weights are, and behind that which texts they learned from.
+
+    Weights of an older hpsearch have only the first number.
+    """
 
     def __init__(
         self,
@@ -31,7 +35,7 @@ class TextClassifier(nn.Module):
         max_length: int,
         classes: Sequence[int],
         words: Sequence[str] = (),
-        fingerprint: int = 0,
+        fingerprint: Sequence[int] | NDArray[np.int64] = (0,),
         pretrained_weights: bool = True,
     ) -> None:
         """Make a network for a vocabulary of so many numbers, the `words` from number 2 on.
@@ -39,7 +43,7 @@ class TextClassifier(nn.Module):
         Without `pretrained_weights` every weight is random, for those that are loaded afterwards.
         """
         super().__init__()
-        self.register_buffer("fingerprint", torch.tensor(fingerprint))
+        self.register_buffer("fingerprint", torch.from_numpy(np.array(fingerprint, dtype=np.int64)))
         chosen, max_norm = settings.architecture, None
         self.encoder: ConvolutionalEncoder | TransformerEncoder | PretrainedEncoder
         if isinstance(chosen, CNN):
@@ -53,6 +57,13 @@ class TextClassifier(nn.Module):
         else:
             self.encoder = TransformerEncoder(chosen, vocabulary=vocabulary, max_length=max_length)
         self.heads = nn.ModuleList(BoundedLinear(self.encoder.width, number, max_norm=max_norm) for number in classes)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
+        """Take the fingerprint as it comes: it belongs to the weights, and has the length of their training part."""
+        found = state_dict.get(f"{prefix}fingerprint")
+        if found is not None:
+            self.fingerprint = torch.empty_like(found, device=self.fingerprint.device)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Return logits (B, classes of all tasks) of tokens (B, T), of which `lengths` (B,) are words."""

@@ -6,9 +6,10 @@ from pydantic import Field, model_validator
 
 from hpsearch.data.folds import Folds
 from hpsearch.data.text_augmentation import TECHNIQUES, Technique
+from hpsearch.data.text_files import Quoting
 from hpsearch.families import FamilyConfig
 from hpsearch.families.text_classifier.model_settings import CNN, ModelSettings, Pretrained
-from hpsearch.settings import UNFOLD, Option, Settings
+from hpsearch.settings import FILE, FOLDER, UNFOLD, Option, Settings
 from hpsearch.training.settings import TrainSettings
 
 
@@ -27,7 +28,7 @@ class CheckpointTokens(Option):
     """The tokens of a pretrained encoder's own tokenizer, with the special ones that it adds."""
 
     kind: Literal["pretrained"] = "pretrained"
-    path: str
+    path: Annotated[str, FOLDER]
     """A local folder with tokenizer.json; that of `model.architecture` if it is pretrained. A network that learns from
     scratch may have these tokens too, so that it can learn from a pretrained teacher."""
 
@@ -35,8 +36,8 @@ class CheckpointTokens(Option):
 class BackTranslation(Settings):
     """Two translators of transformers in local folders, such as the Marian models opus-mt-en-fr and opus-mt-fr-en."""
 
-    there: str
-    back: str
+    there: Annotated[str, FOLDER]
+    back: Annotated[str, FOLDER]
 
 
 class Augmentation(Settings):
@@ -50,10 +51,15 @@ class Augmentation(Settings):
     """The fraction of a text's words that a technique changes."""
     factor: int = Field(default=1, ge=1)
     """Changed copies of each text."""
-    wordnet: str = "/usr/share/wordnet"
+    wordnet: Annotated[str, FOLDER] = "/usr/share/wordnet"
     """The folder of WordNet's data files, from which synonyms come; Debian's package wordnet-base puts them here."""
     back_translation: BackTranslation | None = None
     """Who translates for the technique of that name."""
+
+    @property
+    def needs_synonyms(self) -> bool:
+        """Whether WordNet is read."""
+        return bool({"synonym_replacement", "random_insertion"} & set(self.techniques))
 
     @model_validator(mode="after")
     def _a_translator_is_there(self) -> "Augmentation":
@@ -68,7 +74,7 @@ class Auxiliary(Settings):
     """A second classification task: another column of the same file, or a file of its own."""
 
     label_column: str = "auxiliary"
-    path: str | None = None
+    path: Annotated[str | None, FILE] = None
     """A file of other texts with `text_column` and this label; the smaller of the two training parts is repeated."""
 
 
@@ -78,8 +84,9 @@ class Distillation(Settings):
     The loss is alpha T^2 KL(teacher at T || student at T) + (1 - alpha) cross-entropy: `alpha` weighs the teacher.
     """
 
-    teacher: str
-    """The folder of a trial or replicate of this family with the same data: it holds config.json and best.pt."""
+    teacher: Annotated[str, FOLDER]
+    """The folder of a trial or replicate of this family: it holds config.json and best.pt. One that has learned from
+    validation or test texts of the student is refused."""
     temperature: float = Field(default=4.0, gt=0)
     alpha: float = Field(default=0.7, ge=0, le=1)
 
@@ -97,12 +104,15 @@ class Curriculum(Settings):
 class DataSettings(Settings):
     """The labelled texts, and how they are divided and cut."""
 
-    path: str | None = None
+    path: Annotated[str | None, FILE] = None
     """A file of labelled texts in place of `corpus`: .json, .jsonl, .csv or .tsv. Divided, unless there is `val_path`
-    or `test_path`."""
-    val_path: str | None = None
-    test_path: str | None = None
+    or `test_path`. A relative path starts at the folder of the space file."""
+    val_path: Annotated[str | None, FILE] = None
+    test_path: Annotated[str | None, FILE] = None
     """Files of their own for validation and test; the part that has none is drawn from `path`."""
+    quoting: Quoting = "auto"
+    """Of .csv and .tsv files. `csv`: quotation marks may enclose fields; `none`: they are characters like others;
+    `auto`: csv for .csv, none for .tsv that no CSV writer has quoted; where both are possible, it asks."""
     text_column: str = "text"
     label_column: str = "label"
     classes: tuple[str, ...] | None = Field(default=None, min_length=2)

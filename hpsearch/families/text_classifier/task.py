@@ -15,7 +15,7 @@ from hpsearch.families.text_classifier.model_settings import CNN, Pretrained, Tr
 from hpsearch.families.text_classifier.network import TextClassifier
 from hpsearch.families.text_classifier.scores import classification_scores
 from hpsearch.families.text_classifier.settings import TextConfig
-from hpsearch.families.text_classifier.teacher import distillation_loss, teacher_logits
+from hpsearch.families.text_classifier.teacher import ask_teacher, distillation_loss
 from hpsearch.training.task import Batch, Forward, Task
 
 
@@ -35,8 +35,13 @@ class TextTask(Task):
             self.scalars |= {"label": config.loss.task_weight, "auxiliary": config.loss.auxiliary_weight}
         self._layers = _layer_count(config.model.architecture)
         self._teacher: Tensor | None = None
+        self._fingerprint = train.fingerprint
         if config.distillation is not None:
-            self._teacher = teacher_logits(config.distillation.teacher, train, max_length=config.data.max_length)
+            lesson = ask_teacher(config.distillation.teacher, train, max_length=config.data.max_length)
+            self._teacher = lesson.logits
+            # whoever learns from the teacher has learned from its texts: the student may be a teacher itself
+            texts = np.union1d(train.fingerprint[1:], lesson.texts)
+            self._fingerprint = np.concatenate((train.fingerprint[:1], texts))
             self.scalars |= {"temperature": config.distillation.temperature, "alpha": config.distillation.alpha}
 
     def build_model(self) -> nn.Module:
@@ -47,7 +52,7 @@ class TextTask(Task):
             max_length=self._config.data.max_length,
             classes=self._classes,
             words=self._train.words,
-            fingerprint=self._train.fingerprint,
+            fingerprint=self._fingerprint,
         )
 
     def loss(self, forward: Forward, batch: Batch, scalars: Mapping[str, float | Tensor]) -> Mapping[str, Tensor]:

@@ -1,0 +1,205 @@
+"""The fingerprint of the data of an experiment: its files by size and hash, a simulation by its settings.
+
+It tells the source, not how it is divided: all trials, replicates and folds of an experiment have one fingerprint, and
+so have other experiments on the same data, wherever the files lie and whatever a single file is called.
+"""
+
+import functools
+import hashlib
+import importlib.util
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import DataError
+
+WHAT_TO_DO = "Put the old data back, or search the new ones under another --name"
+PACKAGE = "package:"
+"""Begins the path of a file that an installed package brings: `package:sklearn/datasets/data/digits.csv.gz`."""
+_BLOCK = 1 << 20
+_MEMBERS = 1000
+"""A folder of so many files is written down file by file, a larger one by its subfolders."""
+_NAMED = 3
+"""So many files that differ are named."""
+_SHOWN = 12
+"""Digits of a hash that are shown."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where examples come from.
+
+    `files` maps settings to the files and folders that are read, as they are written in the space; of folders only the
+    files with these `suffixes` count, if there are any. `settings` are those that decide which examples there are.
+    Examples of a `simulated` source follow from the settings and a seed.
+    """
+
+    kind: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    suffixes: frozenset[str] = frozenset()
+    simulated: bool = False
+
+    @property
+    def key(self) -> str:
+        """The same for equal settings, whatever the files hold."""
+        return json.dumps([self.kind, dict(self.files), self.settings], sort_keys=True, default=str)
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file or folder: how many files, their bytes, one hash; of a folder the same for each member."""
+
+    setting: str
+    path: str
+    files: int
+    bytes: int
+    sha256: str
+    members: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        """Return the content in words."""
+        many = f"{self.files:,} files, " if self.members else ""
+        return f"{many}{self.bytes:,} bytes, sha256 {self.sha256[:_SHOWN]}"
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What the examples are made of."""
+
+    kind: str
+    contents: tuple[Content, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal data: neither the place nor the name of a file has a say, those within a folder do."""
+        parts = [[each.setting, each.bytes, each.sha256] for each in self.contents]
+        text = json.dumps([self.kind, sorted(parts), self.settings], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, with the digest."""
+        return {"digest": self.digest, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Fingerprint":
+        """Return what `to_json` wrote. Errors: KeyError, TypeError for what it did not write."""
+        contents = tuple(Content(**each) for each in content["contents"])
+        return cls(content["kind"], contents, content["settings"])
+
+
+def fingerprint_of(source: Source, find: Callable[[str], Path]) -> Fingerprint:
+    """Return the fingerprint of a source; `find` says where a path lies. Errors: DataError for what cannot be read.
+
+    A file is read once by a process as long as it does not change: it is known by its size, its times and its inode.
+    """
+    contents = tuple(
+        _content(setting, path, _packaged(path) if path.startswith(PACKAGE) else find(path), source.suffixes)
+        for setting, path in sorted(source.files.items())
+    )
+    plain: dict[str, Any] = json.loads(json.dumps(dict(source.settings), default=str))
+    return Fingerprint(source.kind, contents, plain)
+
+
+def _packaged(path: str) -> Path:
+    """Return where a file lies that an installed package brings; the package is not imported."""
+    package, _, inside = path.removeprefix(PACKAGE).partition("/")
+    spec = importlib.util.find_spec(package)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(folders[0] if folders else package, inside)
+
+
+def differences(then: Fingerprint, now: Fingerprint) -> list[str]:
+    """Return what differs between two fingerprints, a clause each; nothing where their digests are equal."""
+    if then.digest == now.digest:
+        return []
+    found = [] if then.kind == now.kind else [f"the data were {then.kind}, and are {now.kind}"]
+    for name in sorted({*then.settings, *now.settings}):
+        before, after = then.settings.get(name), now.settings.get(name)
+        found += [] if before == after else [f"{name} was {json.dumps(before)}, and is {json.dumps(after)}"]
+    before, after = ({each.setting: each for each in side.contents} for side in (then, now))
+    for setting in sorted({*before, *after}):
+        found += _content_differences(setting, before.get(setting), after.get(setting))
+    return found
+
+
+def _content_differences(setting: str, before: Content | None, after: Content | None) -> Iterator[str]:
+    if before is None or after is None:
+        known = before or after
+        assert known is not None  # noqa: S101 -- ours: one of the two has the setting
+        yield f"{setting} ({known.path}) {'is new' if before is None else 'is no longer read'}"
+    elif (before.bytes, before.sha256) != (after.bytes, after.sha256):
+        yield f"{setting} ({after.path}) had {before.describe()}, and has {after.describe()}{_members(before, after)}"
+
+
+def _members(before: Content, after: Content) -> str:
+    """Name what differs within a folder."""
+    names = sorted({*before.members, *after.members})
+    changed = [name for name in names if _plain(before.members.get(name)) != _plain(after.members.get(name))]
+    if not changed:
+        return ""
+    told = [f"{name} {_how(name, before, after)}" for name in changed[:_NAMED]]
+    more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+    return f": {', '.join(told)}{more}"
+
+
+def _how(name: str, before: Content, after: Content) -> str:
+    if name not in before.members:
+        return "is new"
+    return "has changed" if name in after.members else "is gone"
+
+
+def _plain(member: Sequence[Any] | None) -> list[Any] | None:
+    return None if member is None else list(member)
+
+
+def _content(setting: str, path: str, place: Path, suffixes: frozenset[str]) -> Content:
+    try:
+        if not place.is_dir():
+            size, digest = hash_file(place)
+            return Content(setting, path, 1, size, digest)
+        return _folder(setting, path, place, suffixes)
+    except OSError as error:
+        raise DataError(f"{setting}: {place} cannot be read: {error.strerror or error}") from None
+
+
+def _folder(setting: str, path: str, place: Path, suffixes: frozenset[str]) -> Content:
+    """Return the content of a folder; hidden files do not count."""
+    files = sorted(
+        (each.relative_to(place).as_posix(), each)
+        for each in place.rglob("[!.]*")
+        if (not suffixes or each.suffix.lower() in suffixes) and each.is_file()
+    )
+    rows = [(name, *hash_file(file)) for name, file in files]
+    members = {name: (1, size, digest) for name, size, digest in rows}
+    if len(rows) > _MEMBERS:
+        groups: dict[str, list[tuple[str, int, str]]] = {}
+        for row in rows:
+            groups.setdefault(row[0].partition("/")[0], []).append(row)
+        members = {name: (len(group), sum(row[1] for row in group), _together(group)) for name, group in groups.items()}
+    return Content(setting, path, len(rows), sum(row[1] for row in rows), _together(rows), members)
+
+
+def _together(rows: Sequence[tuple[str, int, str]]) -> str:
+    digest = hashlib.sha256()
+    for name, size, own in rows:
+        digest.update(f"{name!r} {size} {own}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def hash_file(path: Path) -> tuple[int, str]:
+    """Return the bytes of a file and their SHA-256 in hexadecimal. Errors: OSError."""
+    state = path.stat()
+    return state.st_size, _hashed(str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+
+
+@functools.lru_cache(maxsize=1 << 17)
+def _hashed(path: str, *_: int) -> str:
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

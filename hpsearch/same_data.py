@@ -1,0 +1,135 @@
+"""The data of an experiment are the same in all its sessions: their fingerprint is kept, and looked at again.
+
+`data.json` holds the fingerprint of every source that the space names, from the session that first learned from it;
+what each run saw of it stands in the log.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpsearch.data.fingerprint import WHAT_TO_DO, Fingerprint, Source, differences, fingerprint_of
+from hpsearch.errors import ExperimentError
+from hpsearch.experiment.files import write_json
+from hpsearch.experiment.layout import DATA, FORMAT_VERSION, LOG
+from hpsearch.experiment.log import Event, Log, read_log
+from hpsearch.families import Family
+from hpsearch.families.command.family import Command
+from hpsearch.places import borrowed, find_place, named_places
+from hpsearch.records import Outcome
+from hpsearch.settings import Settings
+from hpsearch.space import Space, configurations
+
+
+@dataclass(frozen=True)
+class SameData:
+    """The data that a session may train on.
+
+    `sources` are the fingerprints by the source's key, `splits` the notes of earlier runs by their division; `kept` are
+    those of sources that this session's space does not name; `notices` are for the user.
+    """
+
+    sources: Mapping[str, Fingerprint]
+    splits: Mapping[str, Mapping[str, Any]]
+    kept: Mapping[str, Fingerprint]
+    notices: tuple[str, ...] = ()
+
+    def for_workers(self) -> dict[str, Any]:
+        """Return what workers hold their data against."""
+        return {"sources": {key: found.digest for key, found in self.sources.items()}, "splits": dict(self.splits)}
+
+    def write(self, folder: Path, log: Log) -> None:
+        """Keep the fingerprints with the experiment."""
+        found = {key: each.to_json() for key, each in {**self.kept, **self.sources}.items()}
+        if found:
+            write_json(folder / DATA, {"version": FORMAT_VERSION, "sources": found})
+        digests = {each.digest for each in self.sources.values()}
+        if len(digests) == 1:
+            log.append("data", source=digests.pop())
+
+
+def same_data(space: Space, folder: Path) -> SameData:
+    """Return the data of a space for a session in `folder`.
+
+    Errors: ExperimentError, which says what differs, when runs of earlier sessions saw others; DataError for files that
+    cannot be read.
+    """
+    home = space.path.parent
+    sources = dict(_sources(space))
+    now = {key: fingerprint_of(source, lambda path: find_place(path, home)) for key, source in sources.items()}
+    events = list(read_log(folder / LOG))
+    used, unfinished = _used(events)
+    then = read_sources(folder)
+    for key, before in then.items():
+        if key in now and (unfinished or before.digest in used) and (changed := differences(before, now[key])):
+            raise ExperimentError(f"the data have changed since {folder} was begun: {'; '.join(changed)}. {WHAT_TO_DO}")
+    kept = {key: each for key, each in then.items() if key not in now}
+    return SameData(now, _splits(events), kept, tuple(dict.fromkeys(_notices(space))))
+
+
+def changed_since(space: Space, folder: Path) -> list[str]:
+    """Return how the data of a space differ from those that the experiment in `folder` learned from, a clause each."""
+    home, then = space.path.parent, read_sources(folder)
+    now = {key: fingerprint_of(source, lambda path: find_place(path, home)) for key, source in _sources(space)}
+    return [clause for key, before in then.items() if key in now for clause in differences(before, now[key])]
+
+
+def read_sources(folder: Path) -> dict[str, Fingerprint]:
+    """Return the fingerprints that an experiment has kept; none where it is of an older hpsearch."""
+    try:
+        content = json.loads((folder / DATA).read_text(encoding="utf-8"))
+        return {key: Fingerprint.from_json(each) for key, each in content["sources"].items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ExperimentError(f"{folder / DATA} is damaged: {error}; without it the data are not known") from error
+
+
+def _sources(space: Space) -> Iterable[tuple[str, Source]]:
+    """Yield the sources that a space can name, by their keys."""
+    for config, _ in configurations(space):
+        face = space.face
+        source = face.source_of(config, space.path.parent) if isinstance(face, Family | Command) else None
+        if source is not None:
+            yield source.key, source
+
+
+def _used(events: Iterable[Event]) -> tuple[set[str], bool]:
+    """Return the digests of what runs have learned from, and whether some run that has no outcome has reported."""
+    used: set[str] = set()
+    open_runs: set[str] = set()
+    session = ""
+    for event in events:
+        run = event.get("run", "")
+        if event["event"] == "data":
+            session = event["source"]
+        elif event["event"] == "report":
+            open_runs.add(run)
+        elif event["event"] == "outcome":
+            open_runs.discard(run)
+            if event["outcome"] != Outcome.FAILED:
+                used.add(event.get("data", {}).get("source") or session)
+    return used, bool(open_runs)
+
+
+def _splits(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
+    """Return what runs with an outcome noted of each split, by division."""
+    found: dict[str, dict[str, Any]] = {}
+    for event in events:
+        note = event.get("data")
+        if event["event"] == "outcome" and note and event["outcome"] != Outcome.FAILED:
+            splits = {name: value for name, value in note.items() if name not in ("source", "division")}
+            found[note["division"]] = {**splits, **found.get(note["division"], {})}
+    return found
+
+
+def _notices(space: Space) -> Iterable[str]:
+    for config, _ in configurations(space):
+        for place in named_places(config) if isinstance(config, Settings) else ():
+            if (there := borrowed(place, space.path.parent)) is not None:
+                yield (
+                    f"{place.setting}: {place.path} is not in {space.path.parent.absolute()}, the folder of the space "
+                    f"file, where relative paths start; {there} is used"
+                )
