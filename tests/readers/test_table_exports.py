@@ -349,6 +349,29 @@ def test_steps_of_runs_that_nothing_tells_apart_are_refused(tmp_path: Path) -> N
         read(tmp_path / "t.csv", Wanted())
 
 
+@pytest.mark.parametrize("keys", ["", "d,"])
+def test_rows_without_a_run_that_differ_in_the_step_are_one_and_that_is_said(tmp_path: Path, keys: str) -> None:
+    header = "method,dataset,epoch,loss" if keys else "method,epoch,loss"
+    rows = [f"{method},{keys}{epoch},{epoch / 2}" for method in "ab" for epoch in (1, 2)]
+    (tmp_path / "t.csv").write_text("\n".join([header, *rows]))
+    found = read(tmp_path / "t.csv", Wanted())
+    assert [(run.experiment, run.steps) for run in found.runs] == [("a", 2), ("b", 2)]
+    assert "the rows of a, b have no seed, fold or run and differ in their epoch" in found.warnings[0]
+    (tmp_path / "t.csv").write_text("\n".join([header, *rows, rows[1]]))
+    with pytest.raises(DataError, match="nothing tells their runs apart"):
+        read(tmp_path / "t.csv", Wanted())
+
+
+def test_a_table_with_a_row_for_each_metric_is_refused(tmp_path: Path) -> None:
+    rows = ["a,0,accuracy,0.5", "a,0,loss,2.5", "b,0,accuracy,0.75"]
+    (tmp_path / "t.csv").write_text("\n".join(["method,seed,metric,value", *rows]))
+    with pytest.raises(DataError, match=r"column 'metric' names several metrics \(accuracy, loss\)"):
+        read(tmp_path / "t.csv", Wanted())
+    assert len(read(tmp_path / "t.csv", Wanted(by="metric")).runs) == 3
+    (tmp_path / "t.csv").write_text("\n".join(["method,seed,metric,value", rows[0], rows[2]]))
+    assert len(read(tmp_path / "t.csv", Wanted()).runs) == 2
+
+
 @pytest.mark.parametrize(
     ("header", "experiments"),
     [
