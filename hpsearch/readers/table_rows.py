@@ -167,7 +167,7 @@ class Rows:
             measured = {name: Measurement(metric.value) for name, metric in measured.items()}
         outcome, why = _outcome(self._cells["status"][row]) if "status" in self._cells else (Outcome.COMPLETE, None)
         units = {unit: keys[row] for unit, keys in self._keys.items()}
-        proposed = self._trials[row] is not None and (self.columns.optuna or units.get("seed") is None)
+        proposed = self._trials[row] is not None and (self.columns.searched or units.get("seed") is None)
         return FinishedRun(
             experiment=self._experiments[row],
             run=self._titles[row],
@@ -180,10 +180,15 @@ class Rows:
             trial=self._trials[row],
             search=SearchOrigin("") if proposed else None,
             steps=max((step for step in steps if step is not None), default=None),
+            train_size=as_step(self._size("train_size", row)),
+            test_size=as_step(self._size("test_size", row)),
             seconds=_seconds(self._cells["seconds"][row], self.columns.mark) if "seconds" in self._cells else None,
             dropped=why if outcome is None else None,
             source=str(self.path),
         )
+
+    def _size(self, part: str, row: int) -> float | None:
+        return number_in(self._cells[part][row], self.columns.mark) if part in self._cells else None
 
     def about_texts(self, groups: Sequence[list[int]], runs: Sequence[FinishedRun], wanted: Wanted) -> list[str]:
         """Return a warning for each column of numbers that holds texts too: those runs do not count."""

@@ -12,7 +12,10 @@ from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.shelf import read_sources
 from hpsearch.readers.table import read
 from hpsearch.records import FinishedRun, Outcome
+from hpsearch.report.export import export_table
+from tests.experiment_factory import GrowingExperiment, grow_search
 
+RATE = "train.learning_rate"
 FRAME = pd.DataFrame({"method": ["a", "b", "a", "b"], "seed": [0, 0, 1, 1], "accuracy": [0.5, 0.625, 0.75, 0.875]})
 EXPECTED = [("a", 0, 0.5), ("b", 0, 0.625), ("a", 1, 0.75), ("b", 1, 0.875)]
 
@@ -232,6 +235,30 @@ def test_rays_frame_of_results(tmp_path: Path) -> None:
         ({"lr": 0.1, "seed": 0}, {"loss"}),
         ({"lr": 0.1, "seed": 1}, {"loss"}),
     ]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_of_trials_that_hpsearch_exports_is_a_search(tmp_path: Path, ending: str) -> None:
+    experiment = GrowingExperiment(tmp_path / "mine")
+    grow_search(experiment, trials=8)
+    export_table(experiment.record, tmp_path / f"trials.{ending}")
+    runs = read(tmp_path / f"trials.{ending}", Wanted()).runs
+    assert all(run.search is not None for run in runs)
+    assert [run.outcome for run in runs] == [trial.outcome for trial in experiment.record.trials]
+    whole = [(run, trial) for run, trial in zip(runs, experiment.record.trials, strict=True) if trial.value is not None]
+    assert [(run.trial, run.params[RATE], run.metrics["value"].value, run.steps) for run, _ in whole] == [
+        (trial.number, trial.params[RATE], trial.value, trial.step) for _, trial in whole
+    ]
+    assert all(run.metrics.keys() == {"value"} for run, _ in whole)
+
+
+def test_examples_of_folds_are_sizes_and_no_metrics(tmp_path: Path) -> None:
+    rows = [f"a,{fold},80,20,0.5" for fold in range(3)]
+    (tmp_path / "t.csv").write_text("\n".join(["method,fold,train_size,test_size,f1", *rows]))
+    runs = read(tmp_path / "t.csv", Wanted()).runs
+    assert [(run.train_size, run.test_size, [*run.metrics]) for run in runs] == [(80, 20, ["f1"])] * 3
+    (tmp_path / "t.csv").write_text("method,fold,test_size,f1\na,0,0.2,0.5\na,1,0.2,0.75\n")  # a share, no size
+    assert read(tmp_path / "t.csv", Wanted()).runs[0].test_size is None
 
 
 def test_optunas_frame_of_trials(tmp_path: Path) -> None:
