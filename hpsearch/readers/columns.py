@@ -180,7 +180,7 @@ def _counts(cells: Sequence[Any]) -> list[float]:
 def _experiment(
     columns: Mapping[str, Sequence[Any]], own: Mapping[str, str], parameters: Mapping[str, str]
 ) -> str | None:
-    """Return the column that names the methods: the first that has several names, and rows that share one."""
+    """Return the column that names the methods: the first by its word, but names that rows share before a constant."""
     words = _PARTS["experiment"]
     found = [own[word] for word in words if word in own]
     found = [name for name in found if plain(name) != "group" or not any(map(is_empty, columns[name]))]
@@ -193,5 +193,6 @@ def _experiment(
     for last in ("experiment_id", "tags.mlflow.runname"):
         if not found and last in own and 1 < len(set(columns[own[last]])) < len(columns[own[last]]):
             found = [own[last]]
-    several = (name for name in found if 1 < len(set(map(str, columns[name]))) < len(columns[name]))
-    return next(several, found[0] if found else None)
+    if not found or len(set(map(str, columns[found[0]]))) > 1:
+        return next(iter(found), None)
+    return next((name for name in found if 1 < len(set(map(str, columns[name]))) < len(columns[name])), found[0])

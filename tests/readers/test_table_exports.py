@@ -400,14 +400,17 @@ def test_a_table_with_a_row_for_each_metric_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "experiments"),
+    ("header", "rows", "experiments"),
     [
-        ("experiment,method", ["a", "b", "a", "b"]),  # one experiment with several methods
-        ("method,name", ["x", "x", "x", "x"]),  # runs with names of their own
+        ("experiment,method", ["x,a", "x,b", "x,a", "x,b"], "abab"),  # one experiment with several methods
+        ("method,name", ["x,p", "x,q", "x,r", "x,s"], "xxxx"),  # runs with names of their own
+        ("method,group", ["p,x", "q,x", "r,y", "s,y"], "pqrs"),  # methods with a run each
+        ("model,method", ["x,a", "y,a", "x,b", "y,b"], "aabb"),
     ],
 )
-def test_the_methods_are_the_names_that_several_rows_share(tmp_path: Path, header: str, experiments: list[str]) -> None:
-    names = ["a", "b", "a", "b"] if header.endswith("method") else ["p", "q", "r", "s"]
-    rows = [f"x,{name},{seed},0.5" for seed, name in enumerate(names)]
-    (tmp_path / "t.csv").write_text("\n".join([f"{header},seed,loss", *rows]))
-    assert [run.experiment for run in read(tmp_path / "t.csv", Wanted()).runs] == experiments
+def test_the_methods_are_what_their_word_says_unless_it_is_a_constant(
+    tmp_path: Path, header: str, rows: list[str], experiments: str
+) -> None:
+    lines = [f"{row},{seed},0.5" for seed, row in enumerate(rows)]
+    (tmp_path / "t.csv").write_text("\n".join([f"{header},seed,loss", *lines]))
+    assert [run.experiment for run in read(tmp_path / "t.csv", Wanted()).runs] == [*experiments]
