@@ -73,6 +73,25 @@ def test_a_mistake_is_a_sentence_and_status_2(
     assert "Traceback" not in said
 
 
+def test_a_table_that_leaves_its_decimal_mark_open_is_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        f"{name};{seed};1,{lift * (seed + 1) + 37 * seed * seed % 11:03}"
+        for name, lift in (("a", 1), ("b", 100))
+        for seed in range(5)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(["method;seed;loss", *rows]) + "\n")
+    assert typed(monkeypatch, "t.csv", "--json") == 2
+    assert "'1,001' in column 'loss', row 1 may be a number with decimals or with thousands" in capsys.readouterr().err
+    for mark, mean in ((",", 1.0072), (".", 1007.2)):
+        assert typed(monkeypatch, "t.csv", "--decimal", mark, "--separator", "semicolon", "--json") == 0
+        content = json.loads(capsys.readouterr().out)
+        assert content["experiments"][0]["mean"] == pytest.approx(mean)
+        assert content["pairs"][0]["verdict"] == "better"
+
+
 def test_experiments_of_hpsearch_are_compared_by_their_replicates(tmp_path: Path) -> None:
     for name in ("first", "second"):
         experiment = GrowingExperiment(tmp_path / name)

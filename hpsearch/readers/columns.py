@@ -12,7 +12,7 @@ from typing import Any
 from hpsearch.readers import Wanted
 from hpsearch.readers.naming import UNIT_WORDS
 from hpsearch.readers.numerals import MARKS, POINT, decimal_mark
-from hpsearch.readers.table_cells import as_numbers, is_empty, is_running, plain, values_of
+from hpsearch.readers.table_cells import as_numbers, is_empty, is_running, number_in, plain, values_of
 from hpsearch.readers.table_file import Table, is_unnamed
 
 _PARTS: Mapping[str, tuple[str, ...]] = {
@@ -38,8 +38,11 @@ _ABOUT_THE_PROGRAM = re.compile(
     r"|_timestamp|_wandb)"  # Weights & Biases
 )
 """Columns that tell when, where and by whom a run was made: neither metrics nor parameters."""
+_OWN = {"number", "outcome", "value", "attempts"}
+"""What stands in every table of trials that hpsearch exports, and there beside them."""
+_OF_OWN = {"reason", "attempts", "replicate", "folds"}
 _OF_AN_EXPORT = {"notes", "user", "tags", "created", "sweep", "id", "job_type"}
-"""The same in Weights & Biases' export, which has `Name` and `State` too."""
+"""Columns of that kind in Weights & Biases' export, which has `Name` and `State` too."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ class Columns:
     """The columns of a table by what they are; lists hold a value for each row, None for an empty cell.
 
     `parts` names the column of each part. `texts` has the row (from 1) and the text of each cell that holds one in a
-    column of numbers. `mark` is the decimal mark. `exported` marks Weights & Biases' export of runs, `optuna` a
-    frame of trials.
+    column of numbers. `mark` is the decimal mark. `exported` marks Weights & Biases' export of runs, `searched` trials
+    of a search, by Optuna or hpsearch.
     """
 
     parts: dict[str, str]
@@ -57,7 +60,7 @@ class Columns:
     texts: dict[str, Sequence[tuple[int, str]]]
     mark: str
     exported: bool
-    optuna: bool
+    searched: bool
     warnings: list[str]
 
 
@@ -70,15 +73,18 @@ def understand(table: Table, wanted: Wanted) -> Columns:
     optuna = {"number", "state"} <= filled.keys()
     titles = {name: _title(name, filled, wanted, optuna=optuna) for name in filled}
     parts = _parts(filled, titles, wanted, optuna=optuna)
-    exported = {"name", "state"} <= {plain(name) for name in filled}
+    names = {plain(name) for name in table.columns}
+    exported = {"name", "state"} <= names
+    aside = (_OF_AN_EXPORT if exported else set()) | (_OF_OWN if names >= _OWN else set())
+    searched = optuna or (names >= _OWN and "replicate" not in names)
     rest = {name: cells for name, cells in filled.items() if name not in parts.values() or _is_parameter(name, optuna)}
     mark = number_mark(table, rest, wanted)
-    found = Columns(parts, {}, {}, {}, mark, exported, optuna, [])
+    found = Columns(parts, {}, {}, {}, mark, exported, searched, [])
     running: dict[str, Sequence[float | None]] = {}
     for name, cells in rest.items():
         title = titles[name]
         asked = _is_asked(name, title, wanted.metric, wanted.by)
-        if not asked and _is_aside(plain(name), exported):
+        if not asked and (plain(name) in aside or _ABOUT_THE_PROGRAM.fullmatch(plain(name))):
             continue
         numbers = None if _is_parameter(name, optuna) or _is_asked(name, title, wanted.by) else as_numbers(cells, mark)
         if numbers is None:
@@ -130,10 +136,6 @@ def _is_parameter(name: str, optuna: bool) -> bool:
     return bool(_PARAMETER.match(name) or (optuna and _OPTUNAS.match(name)))
 
 
-def _is_aside(word: str, exported: bool) -> bool:
-    return bool(_ABOUT_THE_PROGRAM.fullmatch(word)) or (exported and word in _OF_AN_EXPORT)
-
-
 def _is_asked(name: str, title: str, *asked: str | None) -> bool:
     return name in asked or title in asked
 
@@ -160,16 +162,25 @@ def _parts(
             found += [nested[word] for word in words if word in nested]
         if found and part != "experiment":
             parts[part] = found[0]
+    for part in ("train_size", "test_size"):
+        if part in own and all(number > 1 for number in _counts(columns[own[part]])):
+            parts[part] = own[part]
     first = next(iter(columns))
     if first not in parts.values() and is_unnamed(first) and as_numbers(columns[first], POINT) is None:
         parts.setdefault("run", first)
     return parts
 
 
+def _counts(cells: Sequence[Any]) -> list[float]:
+    """Return the numbers of a column, all of which are whole; else a zero."""
+    found = [number for cell in cells if not is_empty(cell) for number in [number_in(cell, POINT)]]
+    return [number if number is not None and number % 1 == 0 else 0 for number in found]
+
+
 def _experiment(
     columns: Mapping[str, Sequence[Any]], own: Mapping[str, str], parameters: Mapping[str, str]
 ) -> str | None:
-    """Return the column that names the methods: the first that has several names, and rows that share one."""
+    """Return the column that names the methods: the first by its word, but names that rows share before a constant."""
     words = _PARTS["experiment"]
     found = [own[word] for word in words if word in own]
     found = [name for name in found if plain(name) != "group" or not any(map(is_empty, columns[name]))]
@@ -182,5 +193,6 @@ def _experiment(
     for last in ("experiment_id", "tags.mlflow.runname"):
         if not found and last in own and 1 < len(set(columns[own[last]])) < len(columns[own[last]]):
             found = [own[last]]
-    several = (name for name in found if 1 < len(set(map(str, columns[name]))) < len(columns[name]))
-    return next(several, found[0] if found else None)
+    if not found or len(set(map(str, columns[found[0]]))) > 1:
+        return next(iter(found), None)
+    return next((name for name in found if 1 < len(set(map(str, columns[name]))) < len(columns[name])), found[0])

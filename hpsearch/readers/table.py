@@ -8,7 +8,7 @@ wide     dataset,baseline,ours                  a row is a seed, fold or data se
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hpsearch.errors import DataError, UnknownNameError
@@ -16,7 +16,7 @@ from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.columns import Columns, number_mark, rates_as_parameters, understand
 from hpsearch.readers.naming import UNIT_WORDS
 from hpsearch.readers.numerals import parse_number
-from hpsearch.readers.table_cells import as_numbers, is_running, keys_of, plain
+from hpsearch.readers.table_cells import NumberColumn, as_numbers, is_running, keys_of, plain
 from hpsearch.readers.table_file import ENDINGS, Table, is_unnamed, load_table
 from hpsearch.readers.table_rows import Rows, cited, told_apart
 from hpsearch.records import FinishedRun, Key, Measurement
@@ -24,6 +24,8 @@ from hpsearch.records import FinishedRun, Key, Measurement
 SCORE = "score"
 """The metric of a wide table, which does not name it."""
 _NOUNS = {"dataset": "data set"}
+_METRIC_NAMES, _VALUES = {"metric", "metric_name", "measure", "variable"}, {"value", "score", "result", "metric_value"}
+_AVERAGES = {"mean", "average", "avg", "avg.", "overall", "total", "all"}
 
 
 def recognises(path: Path) -> bool:
@@ -39,6 +41,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
     if not columns.metrics:
         besides = ", ".join(sorted(columns.parts.values())) or "none"
         raise DataError(f"{path} has no column of numbers besides {besides}{_text_among_numbers(table, columns)}")
+    _check_tidy(table, columns, wanted)
     rows = Rows(table, columns)
     groups = rows.histories()
     if groups is None:
@@ -56,6 +59,24 @@ def _check_header(table: Table) -> None:
             raise DataError(
                 f"{table.path}: the first line has the number {name} where it should name a column (a table with a "
                 "column for each method is read with --wide)"
+            )
+
+
+def _check_tidy(table: Table, columns: Columns, wanted: Wanted) -> None:
+    """Refuse a table with a row for each metric of a run, whose values are of different kinds. Errors: DataError."""
+    (value, *more) = columns.metrics
+    for name, cells in columns.params.items():
+        kinds = list(dict.fromkeys(cell for cell in cells if isinstance(cell, str)))
+        if (
+            plain(name) in _METRIC_NAMES
+            and plain(value) in _VALUES
+            and not more
+            and len(kinds) > 1
+            and name != wanted.by
+        ):
+            raise DataError(
+                f"{table.path}: column '{name}' names several metrics ({', '.join(kinds[:3])}), each with rows of its "
+                "own: give each a column, as pandas' pivot does"
             )
 
 
@@ -91,26 +112,52 @@ def read_wide(path: Path, unit: str, wanted: Wanted | None = None) -> Reading:
     }
     if not methods:
         raise DataError(f"{path} has no column of numbers besides '{named[unit]}'")
-    runs = []
-    for row in range(table.rows):
-        units = {each: found[row] for each, found in keys.items()}
-        words = "/".join(str(key) for key in units.values() if key is not None)
-        for method, numbers in methods.items():
-            value = numbers.values[row]
-            run = FinishedRun(
-                experiment=method,
-                run=f"{method}/{words}",
-                metrics={} if value is None else {SCORE: Measurement(float(value))},
-                **units,  # type: ignore[arg-type] # its keys are the names of these fields
-                source=str(path),
-            )
-            runs.append(run)
+    left_out = _rows_of_averages(table, named[unit], methods)
+    runs = [
+        run
+        for row in range(table.rows)
+        if row not in left_out
+        for run in _cells_of(path, {each: found[row] for each, found in keys.items()}, row, methods)
+    ]
     told = [
         f"{path}: column '{method}' holds {cited(numbers.texts, {})}: no numbers, so that they do not count"
         for method, numbers in methods.items()
         if numbers.texts
     ]
+    told += [f"{path}: row {row + 1} holds the means of the other rows and is left out" for row in left_out]
     return Reading(tuple(runs), main=SCORE, warnings=(*table.warnings, *told))
+
+
+def _cells_of(
+    path: Path, units: Mapping[str, Key | None], row: int, methods: Mapping[str, NumberColumn]
+) -> Iterator[FinishedRun]:
+    """Yield the run of each method in a row."""
+    words = "/".join(str(key) for key in units.values() if key is not None)
+    for method, numbers in methods.items():
+        value = numbers.values[row]
+        yield FinishedRun(
+            experiment=method,
+            run=f"{method}/{words}",
+            metrics={} if value is None else {SCORE: Measurement(float(value))},
+            **units,  # type: ignore[arg-type] # its keys are the names of these fields
+            source=str(path),
+        )
+
+
+def _rows_of_averages(table: Table, key: str, methods: Mapping[str, NumberColumn]) -> list[int]:
+    """Return the rows that are called averages and hold the means of all others, as tables in papers end."""
+    called = [row for row, cell in enumerate(table.columns[key]) if str(cell).strip().lower() in _AVERAGES]
+    own = [row for row in range(table.rows) if row not in called]
+    return [row for row in called if all(_is_mean(numbers.values, row, own) for numbers in methods.values())]
+
+
+def _is_mean(values: Sequence[float | None], row: int, own: Sequence[int]) -> bool:
+    """Say whether a value is the mean of others, as far as its decimals tell."""
+    value, others = values[row], [found for each in own if (found := values[each]) is not None]
+    if value is None or not others:
+        return False
+    decimals = len(str(value).partition(".")[2])
+    return abs(value - math.fsum(others) / len(others)) <= 0.51 * 10.0**-decimals
 
 
 def _key_columns(table: Table, unit: str) -> dict[str, str]:

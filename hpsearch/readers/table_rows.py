@@ -83,6 +83,11 @@ class Rows:
         keys = (keys[row] for keys in self._keys.values())
         return (self._experiments[row], self._runs[row], self._trials[row], *keys)
 
+    def _keyed(self, row: int) -> bool:
+        """Say whether anything tells a row's run from the others of its method: many train on one data set."""
+        own = (keys[row] for unit, keys in self._keys.items() if unit != "dataset")
+        return any(key is not None for key in (self._runs[row], self._trials[row], *own))
+
     def histories(self) -> list[list[int]] | None:
         """Return the rows of each run, where a run has rows of several steps; None where each row is a run.
 
@@ -95,7 +100,15 @@ class Rows:
             told = self._grouped([name for name, cells in self.columns.params.items() if len(set(map(str, cells))) > 1])
             if any(self._spans(group) for group in told) and not any(self._repeats(group) for group in told):
                 groups = told
-        return [self._newest(group) for group in groups]
+        found = [self._newest(group) for group in groups]
+        taken = [self._experiments[group[0]] for group in found if len(group) > 1 and not self._keyed(group[0])]
+        if taken and "experiment" in self._cells:
+            whose = _listed(list(dict.fromkeys(taken)))
+            self.warnings.append(
+                f"{self.path}: the rows of {whose} have no seed, fold or run and differ in their "
+                f"{self.columns.parts['step']}: they count as the steps of one run"
+            )
+        return found
 
     def _grouped(self, params: Sequence[str]) -> list[list[int]]:
         groups: dict[Any, list[int]] = {}
@@ -133,11 +146,11 @@ class Rows:
         return [kept[step] for step in sorted(kept)] or group[-1:]
 
     def _say_repeated(self, earlier: int, later: int) -> None:
-        name, run, *keys = self._identity(later)
         where = f"{self.path}: rows {earlier + 1} and {later + 1} are both of step {self._cells['step'][later]}"
-        if run is None and all(key is None for key in keys):
+        if not self._keyed(later):
             raise DataError(
-                f"{where} of {name}, and nothing tells their runs apart: a column seed, fold or run would do so"
+                f"{where} of {self._experiments[later]}, and nothing tells their runs apart: a column seed, fold or "
+                "run would do so"
             )
         self.warnings.append(f"{where} of {self._titles[later]}: the later attempt counts, from that step on")
 
@@ -154,7 +167,7 @@ class Rows:
             measured = {name: Measurement(metric.value) for name, metric in measured.items()}
         outcome, why = _outcome(self._cells["status"][row]) if "status" in self._cells else (Outcome.COMPLETE, None)
         units = {unit: keys[row] for unit, keys in self._keys.items()}
-        proposed = self._trials[row] is not None and (self.columns.optuna or units.get("seed") is None)
+        proposed = self._trials[row] is not None and (self.columns.searched or units.get("seed") is None)
         return FinishedRun(
             experiment=self._experiments[row],
             run=self._titles[row],
@@ -167,10 +180,15 @@ class Rows:
             trial=self._trials[row],
             search=SearchOrigin("") if proposed else None,
             steps=max((step for step in steps if step is not None), default=None),
+            train_size=as_step(self._size("train_size", row)),
+            test_size=as_step(self._size("test_size", row)),
             seconds=_seconds(self._cells["seconds"][row], self.columns.mark) if "seconds" in self._cells else None,
             dropped=why if outcome is None else None,
             source=str(self.path),
         )
+
+    def _size(self, part: str, row: int) -> float | None:
+        return number_in(self._cells[part][row], self.columns.mark) if part in self._cells else None
 
     def about_texts(self, groups: Sequence[list[int]], runs: Sequence[FinishedRun], wanted: Wanted) -> list[str]:
         """Return a warning for each column of numbers that holds texts too: those runs do not count."""

@@ -1,5 +1,6 @@
 """What is read from names."""
 
+import re
 from typing import Any
 
 import pytest
@@ -54,3 +55,30 @@ def test_histories_are_wanted_of_the_same_metric() -> None:
     assert "val/accuracy" in Wanted("test/accuracy")
     assert "val/loss" not in Wanted("test/accuracy")
     assert "anything" in Wanted()
+
+
+@pytest.mark.parametrize("name", ["1_0", "007", "1e5", "1.10", "-0", "+1", "nan", "None", "inf", "\u0663", "0x1f"])
+def test_other_texts_are_names_and_stay_as_they_are(name: str) -> None:
+    assert as_key(f" {name} ") == name
+
+
+@given(st.integers())
+def test_whole_numbers_are_exact_whatever_their_length(value: int) -> None:
+    assert as_key(str(value)) == as_key(f"{value}.0") == as_key(value) == value
+
+
+@given(st.lists(st.text("0123456789_.+-eE ", min_size=1), unique_by=str.strip))
+def test_only_two_ways_to_write_a_whole_number_are_one_key(texts: list[str]) -> None:
+    keys = {text.strip(): as_key(text) for text in texts if text.strip()}
+    alike = {text for text in keys for other in keys if text != other and keys[text] == keys[other]}
+    assert all(re.fullmatch(r"-?[0-9]+(\.0*)?", text) for text in alike)
+
+
+def test_a_seed_that_was_noted_as_none_is_no_seed() -> None:
+    assert unit_keys({"seed": "None", "train.random_state": "nan", "fold": "NA"}) == {}
+    assert unit_keys({"seed": None, "model.seed": 3, "dataset": "NA"}) == {"seed": 3, "dataset": "NA"}
+
+
+def test_digits_of_other_scripts_are_no_numbers_in_a_folders_name() -> None:
+    assert parse_folder_name("seed_\u0663").units == {}
+    assert parse_folder_name("lr_\u0661").params == {}

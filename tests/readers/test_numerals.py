@@ -48,6 +48,7 @@ def test_only_what_is_written_as_a_number_is_one(text: str, number: float | None
         ("1\u00a0234,5", ",", 1234.5),
         ("0,800", ",", 0.8),
         ("0,800", ".", None),
+        ("0.800", ",", None),
         ("12,34", ".", None),
         ("1,2345", ".", None),
     ],

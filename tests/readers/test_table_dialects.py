@@ -275,3 +275,13 @@ def test_a_wide_table_has_one_row_for_each_unit(tmp_path: Path, text: str, unit:
     (tmp_path / "w.csv").write_text(text)
     with pytest.raises(DataError, match=says):
         read_wide(tmp_path / "w.csv", unit)
+
+
+def test_a_row_of_averages_is_no_data_set(tmp_path: Path) -> None:
+    path = tmp_path / "w.csv"
+    path.write_text("dataset,a,b\niris,0.5,0.25\nwine,0.25,0.5\nglass,0.25,0.25\nAverage,0.333,0.33\n")
+    found = read_wide(path, "dataset")
+    assert [run.dataset for run in found.runs] == ["iris", "iris", "wine", "wine", "glass", "glass"]
+    assert found.warnings[0].endswith("row 4 holds the means of the other rows and is left out")
+    path.write_text("dataset,a,b\niris,0.5,0.25\nwine,0.25,0.5\nall,0.333,0.5\n")  # a data set of that name
+    assert len(read_wide(path, "dataset").runs) == 6

@@ -12,7 +12,10 @@ from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.shelf import read_sources
 from hpsearch.readers.table import read
 from hpsearch.records import FinishedRun, Outcome
+from hpsearch.report.export import export_table
+from tests.experiment_factory import GrowingExperiment, grow_search
 
+RATE = "train.learning_rate"
 FRAME = pd.DataFrame({"method": ["a", "b", "a", "b"], "seed": [0, 0, 1, 1], "accuracy": [0.5, 0.625, 0.75, 0.875]})
 EXPECTED = [("a", 0, 0.5), ("b", 0, 0.625), ("a", 1, 0.75), ("b", 1, 0.875)]
 
@@ -234,6 +237,30 @@ def test_rays_frame_of_results(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_of_trials_that_hpsearch_exports_is_a_search(tmp_path: Path, ending: str) -> None:
+    experiment = GrowingExperiment(tmp_path / "mine")
+    grow_search(experiment, trials=8)
+    export_table(experiment.record, tmp_path / f"trials.{ending}")
+    runs = read(tmp_path / f"trials.{ending}", Wanted()).runs
+    assert all(run.search is not None for run in runs)
+    assert [run.outcome for run in runs] == [trial.outcome for trial in experiment.record.trials]
+    whole = [(run, trial) for run, trial in zip(runs, experiment.record.trials, strict=True) if trial.value is not None]
+    assert [(run.trial, run.params[RATE], run.metrics["value"].value, run.steps) for run, _ in whole] == [
+        (trial.number, trial.params[RATE], trial.value, trial.step) for _, trial in whole
+    ]
+    assert all(run.metrics.keys() == {"value"} for run, _ in whole)
+
+
+def test_examples_of_folds_are_sizes_and_no_metrics(tmp_path: Path) -> None:
+    rows = [f"a,{fold},80,20,0.5" for fold in range(3)]
+    (tmp_path / "t.csv").write_text("\n".join(["method,fold,train_size,test_size,f1", *rows]))
+    runs = read(tmp_path / "t.csv", Wanted()).runs
+    assert [(run.train_size, run.test_size, [*run.metrics]) for run in runs] == [(80, 20, ["f1"])] * 3
+    (tmp_path / "t.csv").write_text("method,fold,test_size,f1\na,0,0.2,0.5\na,1,0.2,0.75\n")  # a share, no size
+    assert read(tmp_path / "t.csv", Wanted()).runs[0].test_size is None
+
+
 def test_optunas_frame_of_trials(tmp_path: Path) -> None:
     import optuna
 
@@ -349,15 +376,41 @@ def test_steps_of_runs_that_nothing_tells_apart_are_refused(tmp_path: Path) -> N
         read(tmp_path / "t.csv", Wanted())
 
 
+@pytest.mark.parametrize("keys", ["", "d,"])
+def test_rows_without_a_run_that_differ_in_the_step_are_one_and_that_is_said(tmp_path: Path, keys: str) -> None:
+    header = "method,dataset,epoch,loss" if keys else "method,epoch,loss"
+    rows = [f"{method},{keys}{epoch},{epoch / 2}" for method in "ab" for epoch in (1, 2)]
+    (tmp_path / "t.csv").write_text("\n".join([header, *rows]))
+    found = read(tmp_path / "t.csv", Wanted())
+    assert [(run.experiment, run.steps) for run in found.runs] == [("a", 2), ("b", 2)]
+    assert "the rows of a, b have no seed, fold or run and differ in their epoch" in found.warnings[0]
+    (tmp_path / "t.csv").write_text("\n".join([header, *rows, rows[1]]))
+    with pytest.raises(DataError, match="nothing tells their runs apart"):
+        read(tmp_path / "t.csv", Wanted())
+
+
+def test_a_table_with_a_row_for_each_metric_is_refused(tmp_path: Path) -> None:
+    rows = ["a,0,accuracy,0.5", "a,0,loss,2.5", "b,0,accuracy,0.75"]
+    (tmp_path / "t.csv").write_text("\n".join(["method,seed,metric,value", *rows]))
+    with pytest.raises(DataError, match=r"column 'metric' names several metrics \(accuracy, loss\)"):
+        read(tmp_path / "t.csv", Wanted())
+    assert len(read(tmp_path / "t.csv", Wanted(by="metric")).runs) == 3
+    (tmp_path / "t.csv").write_text("\n".join(["method,seed,metric,value", rows[0], rows[2]]))
+    assert len(read(tmp_path / "t.csv", Wanted()).runs) == 2
+
+
 @pytest.mark.parametrize(
-    ("header", "experiments"),
+    ("header", "rows", "experiments"),
     [
-        ("experiment,method", ["a", "b", "a", "b"]),  # one experiment with several methods
-        ("method,name", ["x", "x", "x", "x"]),  # runs with names of their own
+        ("experiment,method", ["x,a", "x,b", "x,a", "x,b"], "abab"),  # one experiment with several methods
+        ("method,name", ["x,p", "x,q", "x,r", "x,s"], "xxxx"),  # runs with names of their own
+        ("method,group", ["p,x", "q,x", "r,y", "s,y"], "pqrs"),  # methods with a run each
+        ("model,method", ["x,a", "y,a", "x,b", "y,b"], "aabb"),
     ],
 )
-def test_the_methods_are_the_names_that_several_rows_share(tmp_path: Path, header: str, experiments: list[str]) -> None:
-    names = ["a", "b", "a", "b"] if header.endswith("method") else ["p", "q", "r", "s"]
-    rows = [f"x,{name},{seed},0.5" for seed, name in enumerate(names)]
-    (tmp_path / "t.csv").write_text("\n".join([f"{header},seed,loss", *rows]))
-    assert [run.experiment for run in read(tmp_path / "t.csv", Wanted()).runs] == experiments
+def test_the_methods_are_what_their_word_says_unless_it_is_a_constant(
+    tmp_path: Path, header: str, rows: list[str], experiments: str
+) -> None:
+    lines = [f"{row},{seed},0.5" for seed, row in enumerate(rows)]
+    (tmp_path / "t.csv").write_text("\n".join([f"{header},seed,loss", *lines]))
+    assert [run.experiment for run in read(tmp_path / "t.csv", Wanted()).runs] == [*experiments]
