@@ -1,6 +1,5 @@
 """Which reader reads what: sources become one list of runs, whatever tools wrote them."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,8 +45,6 @@ Part = tuple[str, str, Reading]
 """A place, the name of the reader that read it, and what was found there."""
 
 _ARTIFACTS = "mlartifacts"
-_RUN = re.compile(r"[0-9a-f]{32}")
-"""What MLflow calls the folder of a run."""
 _DEEPEST = 4
 """Levels of folders that are searched for runs."""
 
@@ -138,13 +135,8 @@ def _places(path: Path, depth: int) -> Iterator[tuple[Path, str]]:
         inside = sorted(each for each in path.iterdir() if not each.name.startswith(".") and not each.is_symlink())
         own = any(hpsearch_experiment.recognises(each) or hpsearch_study.recognises(each) for each in inside)
         for each in inside:
-            if not ((own and (mlflow_store.recognises(each) or each.name == _ARTIFACTS)) or _is_kept_beside_run(each)):
+            if not ((own and (mlflow_store.recognises(each) or each.name == _ARTIFACTS)) or mlflow_files.is_kept(each)):
                 yield from _places(each, depth - 1)
-
-
-def _is_kept_beside_run(path: Path) -> bool:
-    """Say whether a folder holds what a run of MLflow's kept, such as its model: copies, and no runs."""
-    return path.name == "artifacts" and _RUN.fullmatch(path.parent.name) is not None
 
 
 def _named_apart(runs: list[FinishedRun]) -> list[FinishedRun]:
