@@ -1,17 +1,17 @@
-"""`sqlite:///` addresses and the files that they name: in an address `?`, `#` and `%` mean something else."""
+"""`sqlite:///` addresses and the files that they name: in an address `?` and `%` mean something else."""
 
 import re
 from pathlib import Path
 from urllib.parse import unquote
 
 SQLITE = "sqlite:///"
-_SPECIAL = {"%": "%25", "?": "%3F", "#": "%23"}
+_SPECIAL = re.compile(r"%(?=[0-9A-Fa-f]{2})|\?")
 _QUERY = re.compile(r"\?\w+=[^/]*$")
 
 
 def sqlite_url(path: Path) -> str:
     """Return the address of a file, as SQLAlchemy reads it: only what it would take for something else is escaped."""
-    return f"{SQLITE}{''.join(_SPECIAL.get(letter, letter) for letter in str(path.absolute()))}"
+    return SQLITE + _SPECIAL.sub(lambda match: f"%{ord(match[0]):X}", str(path.absolute()))
 
 
 def sqlite_path(address: str) -> Path:

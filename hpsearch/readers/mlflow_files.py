@@ -6,6 +6,7 @@ mlruns/<experiment>/<run>/params/lr          one value; names with `/` are folde
 mlruns/<experiment>/<run>/metrics/loss       a line `timestamp value step` for each value
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from hpsearch.readers.parameter_files import parse_texts
 from hpsearch.readers.text_files import read_text
 
 META = "meta.yaml"
+_RUN = re.compile(r"[0-9a-f]{32}")
 _NO_EXPERIMENTS = {"models", ".trash"}
 _STATUSES = {"1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED"}
 
@@ -44,6 +46,11 @@ def read(path: Path, wanted: Wanted) -> Reading:
     runs.sort(key=lambda run: (run[0].parent.name, as_number(run[1].get("start_time")) or 0.0, run[0].name))
     kept = [_read_run(folder, meta, experiments[folder.parent], wanted) for folder, meta in runs]
     return replace(as_finished(kept, source=str(path), place=place_of(store)), warnings=warnings)
+
+
+def is_kept(path: Path) -> bool:
+    """Say whether a folder holds what a run kept, in any store, such as its model and copies of files: no runs."""
+    return path.name == "artifacts" and _RUN.fullmatch(path.parent.name) is not None
 
 
 def _folders(path: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from hpsearch.readers.searching import planned, settings
 from hpsearch.records import FinishedRun, Fold, Goal, Key, Measurement, Outcome, SearchOrigin, Series
 
 _OUTCOMES = {"FINISHED": Outcome.COMPLETE, "FAILED": Outcome.FAILED, "KILLED": Outcome.PRUNED}
+_RUNNING = "RUNNING"
 _PARENT = "mlflow.parentRunId"
 _KIND, _OUTCOME, _SEED, _NUMBER = "hpsearch.kind", "hpsearch.outcome", "hpsearch.seed", "hpsearch.number"
 _FOLD, _FOLDS, _REPEAT = "hpsearch.fold", "hpsearch.folds", "hpsearch.repeat"
@@ -147,7 +148,8 @@ def _finished(run: MlflowRun, family: _Family, source: str) -> FinishedRun:
     params = _values(run.params)
     experiment, place = family.home(run)
     baseline = run.tags.get(_KIND) == "baseline"
-    outcome = Outcome(run.tags[_OUTCOME]) if run.tags.get(_OUTCOME) in set(Outcome) else _OUTCOMES.get(run.status)
+    noted = run.tags.get(_OUTCOME) in set(Outcome) and run.status != _RUNNING  # a run taken up again keeps its old tag
+    outcome = Outcome(run.tags[_OUTCOME]) if noted else _OUTCOMES.get(run.status)
     units: dict[str, Key | None] = {**unit_keys(params)}
     if _SEED in run.tags:
         units.setdefault("seed", int(run.tags[_SEED]))

@@ -1,6 +1,5 @@
 """Which reader reads what: sources become one list of runs, whatever tools wrote them."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -52,8 +51,6 @@ _STORES = {"mlflow", "mlflow files", _SERVER, "optuna", "table", _WIDE}
 _TREES = {"hpsearch", "hpsearch study", "ray", "huggingface", "wandb"}
 """Readers of a folder that read what lies below it too."""
 _ARTIFACTS, _DATABASE = "mlartifacts", "mlflow.db"
-_RUN = re.compile(r"[0-9a-f]{32}")
-"""What MLflow calls the folder of a run."""
 _DEEPEST = 4
 """Levels of folders that are searched for runs."""
 _MOST_NAMED = 3
@@ -225,7 +222,7 @@ def _places(path: Path, depth: int) -> Iterator[tuple[Path, str | None]]:
         inside = sorted(each for each in path.iterdir() if not each.name.startswith(".") and not each.is_symlink())
         own = any(map(_is_own, inside))
         for each in inside:
-            if (own and _is_mirror(each)) or _is_kept_beside_run(each):
+            if (own and _is_mirror(each)) or mlflow_files.is_kept(each):
                 continue
             found = list(_places(each, depth - 1))
             yield from found or ([(each, None)] if own else [])
@@ -249,11 +246,6 @@ def _without_mirrors(sources: Sequence[str]) -> list[str]:
     paths = {each: sqlite_path(each).absolute() for each in sources if not _is_address(each)}
     homes = {path.parent for path in paths.values() if _is_own(path)}
     return [each for each in sources if not (each in paths and paths[each].parent in homes and _is_mirror(paths[each]))]
-
-
-def _is_kept_beside_run(path: Path) -> bool:
-    """Say whether a folder holds what a run of MLflow's kept, such as its model: copies, and no runs."""
-    return path.name == "artifacts" and _RUN.fullmatch(path.parent.name) is not None
 
 
 def _each_once(parts: Sequence[_Part]) -> tuple[list[_Part], list[str]]:

@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -58,6 +58,19 @@ def guarded(uri: str) -> Iterator[None]:
         quiet.set(before)
 
 
+@contextmanager
+def without_stray_folders(uri: str) -> Iterator[None]:
+    """Remove the empty folders that MLflow makes for a SQLite file, called as in the URI, where that is escaped."""
+    written = Path(uri.removeprefix(SQLITE))
+    made = [folder for folder in written.parents if not folder.exists()] if uri.startswith(SQLITE) else []
+    try:
+        yield
+    finally:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+
+
 def _reason(error: BaseException) -> str:
     """Return what the system or the database said, where one of them stands behind the error; else its first line."""
     text, cause = str(error), error.__cause__ or error.__context__
@@ -92,7 +105,7 @@ class Store:
         if uri.startswith(SQLITE):
             _try_sqlite(sqlite_path(uri))
         artifacts = None if uri.startswith(("http://", "https://")) else (root.resolve() / ARTIFACTS / name).as_uri()
-        with (root / _STORE_LOCK).open("w") as lock:
+        with (root / _STORE_LOCK).open("w") as lock, without_stray_folders(uri):
             fcntl.flock(lock, fcntl.LOCK_EX)
             if uri == default_uri(root):
                 follow_move(root)

@@ -18,7 +18,7 @@ from hpsearch.errors import TrackingError
 from hpsearch.experiment.addresses import sqlite_path
 from hpsearch.experiment.layout import TRACKING, is_experiment, is_study, root_of
 from hpsearch.tracking.mlflow_state import MirrorState, load_state
-from hpsearch.tracking.mlflow_store import ARTIFACTS, default_uri, follow_move, guarded
+from hpsearch.tracking.mlflow_store import ARTIFACTS, default_uri, follow_move, guarded, without_stray_folders
 
 START_SECONDS = 120.0
 STOP_SECONDS = 5.0
@@ -44,7 +44,12 @@ def serve_ui(root: Path, *, port: int, announce: Callable[[str], None], host: st
     Stands in the main thread, where signals arrive. Errors: TrackingError.
     """
     port = _free_port(host, port)
-    with tempfile.TemporaryFile() as output, _running(ui_command(root, port=port, host=host), output) as server:
+    command = ui_command(root, port=port, host=host)
+    with (
+        without_stray_folders(_store_uri(root)),
+        tempfile.TemporaryFile() as output,
+        _running(command, output) as server,
+    ):
         try:
             _wait_until_it_answers(server, host, port, output)
             announce(f"http://{host}:{port}/#/experiments{_page(root)}")

@@ -7,6 +7,7 @@ from optuna.trial import TrialState
 
 from hpsearch.engines.optuna_export import export_optuna
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment.addresses import sqlite_url
 from hpsearch.experiment.log import read_log
 from hpsearch.records import Outcome
 from hpsearch.space import suggested
@@ -104,3 +105,17 @@ def test_a_trial_that_does_not_fit_the_space_leaves_no_file(experiment: GrowingE
     with pytest.raises(HpsearchError, match=r"trial \d+ does not fit the space: model\.layers"):
         export_optuna(experiment.record, space, tmp_path / "study.db")
     assert [path.name for path in tmp_path.iterdir()] == ["curves.yaml"]
+
+
+@pytest.mark.parametrize("name", ["a?b.db", "50%.db", "a#b.db", "a%20b?c=d.db"])
+def test_a_file_whose_name_means_something_else_in_a_url(
+    experiment: GrowingExperiment, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "x?y"
+    folder.mkdir()
+    export_optuna(experiment.record, experiment.space, folder / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["x?y"]
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert len(optuna.load_study(study_name="curves", storage=sqlite_url(folder / name)).trials) == 31
+    with pytest.raises(HpsearchError, match="exists"):
+        export_optuna(experiment.record, experiment.space, f"sqlite:///{folder / name}")

@@ -103,8 +103,13 @@ def test_mlflows_store_and_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         client.log_param(run, "lr", 0.1)
         for step in range(3):
             client.log_metric(run, "val_accuracy", 0.1 * step + seed, step=step)
+        for time, value in ((1, 0.7), (3, 0.6), (2, 0.8)):  # of one step the value of the latest time counts
+            client.log_metric(run, "val_accuracy", value, step=9, timestamp=time)
+        client.log_metric(run, "val_accuracy", 0.9, step=1)
         client.log_metric(run, "val_loss", float("nan"), step=3)
         client.set_terminated(run, "FINISHED" if seed == 0 else "FAILED")
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path / "home")
     from_file = read_sources([f"sqlite:///{store}"], metric="val_accuracy")
     with mlflow_server(store, tmp_path / "artifacts", free_port()) as uri:
         from_server = read_sources([uri], metric="val_accuracy")
@@ -115,10 +120,12 @@ def test_mlflows_store_and_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ]
         assert [run.outcome for run in found.runs] == [Outcome.COMPLETE, Outcome.FAILED]
         last = found.runs[1].metrics["val_accuracy"]
-        assert (last.value, last.step) == (1.2, 2)
+        assert (last.value, last.step) == (0.6, 9)
         assert found.runs[0].metrics["val_loss"].value != found.runs[0].metrics["val_loss"].value
-        assert list(found.runs[0].histories["val_accuracy"].values) == pytest.approx([0.0, 0.1, 0.2])
+        values = [0.0, 0.1, 0.9, 0.2, 0.7, 0.8, 0.6]
+        assert list(found.runs[0].histories["val_accuracy"].values) == pytest.approx(values)
         assert found.runs[0].params == {"seed": 0, "lr": 0.1}
+    assert not list((tmp_path / "home").iterdir()), "reading has made something"
 
 
 RAY_SEARCH = """

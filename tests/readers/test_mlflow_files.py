@@ -166,8 +166,8 @@ def test_what_mlflow_writes_today(tmp_path: Path, kind: str) -> None:
     environment = os.environ | {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
     subprocess.run([sys.executable, "-c", REAL, uri], check=True, env=environment, cwd=tmp_path, capture_output=True)
     runs = runs_of(tmp_path)
-    assert sorted((run.experiment, run.place[0], run.seed, run.metrics["val/acc"].value) for run in runs) == [
-        ("2 seeds", name, seed, 2 + seed / 10) for name in ("resnet", "vit") for seed in (0, 1)
+    assert sorted((run.place[0], run.seed, run.metrics["val/acc"].value) for run in runs) == [
+        (name, seed, 2 + seed / 10) for name in ("resnet", "vit") for seed in (0, 1)
     ]
     assert all(math.isnan(run.metrics["loss"].value) and run.search is None for run in runs)
     assert all(list(run.histories["val/acc"].steps) == [0, 1, 2] for run in runs)

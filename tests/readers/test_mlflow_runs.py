@@ -1,8 +1,12 @@
 """What hpsearch's own mirror says in MLflow: replicates, folds and classical methods are told apart by their tags."""
 
+from dataclasses import replace
+
+import pytest
+
 from hpsearch.readers.hpsearch_experiment import fold_keys
 from hpsearch.readers.mlflow_runs import MlflowRun, as_finished
-from hpsearch.records import Fold, Measurement
+from hpsearch.records import Fold, Measurement, Outcome
 
 
 def kept(name: str, kind: str, parent: str = "0", **tags: str) -> MlflowRun:
@@ -48,3 +52,11 @@ def test_folds_of_experiments_with_other_seeds_are_no_partners() -> None:
     keys = [fold_keys(Fold(folds=5, repeat=1, fold=3), seed) for seed in (0, 0, 7, 7)]
     assert [{"fold": run.fold, "repeat": run.repeat} for run in found] == keys
     assert keys[0] != keys[2]
+
+
+@pytest.mark.parametrize(("status", "outcome"), [("FINISHED", Outcome.COMPLETE), ("RUNNING", None)])
+def test_a_run_that_was_taken_up_again_has_not_ended(status: str, outcome: Outcome | None) -> None:
+    run = replace(kept("trial-0001", "trial"), status=status)
+    (found,) = as_finished([run], source="mlflow.db").runs
+    assert found.outcome is outcome
+    assert (found.dropped is None) is (outcome is not None)

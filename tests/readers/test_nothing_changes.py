@@ -1,7 +1,6 @@
 """Reading leaves everything as it was, byte for byte, whatever the folders are called."""
 
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -92,7 +91,9 @@ WRITERS = [optuna_store, optuna_journal, mlflow_files, events, metric_files, ray
 
 
 @pytest.mark.parametrize("write", WRITERS)
-def test_reading_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], Path]) -> None:
+def test_reading_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], Path]
+) -> None:
     home, folder = tmp_path / "home", tmp_path / ODD
     home.mkdir()
     folder.mkdir()
@@ -180,6 +181,6 @@ def test_a_copy_that_may_only_be_read(tmp_path: Path) -> None:
             assert database.execute("SELECT count(*) FROM trials").fetchone() == (1,)
             with pytest.raises(sqlite3.OperationalError, match="readonly"):
                 database.execute("DELETE FROM trials")
-        assert os.listdir(folder) == [store.name]
+        assert list(folder.iterdir()) == [store]
     finally:
         folder.chmod(0o755)

@@ -80,4 +80,4 @@ def test_equal_names_in_two_folders_have_two_places(tmp_path: Path) -> None:
             folder.mkdir(parents=True)
             (folder / "metrics.json").write_text('{"acc": 0.5}')
     runs = read_sources([str(tmp_path)]).runs
-    assert [(run.experiment, run.place[0]) for run in runs] == [("lstm", "a"), ("lstm", "a"), ("lstm", "b"), ("lstm", "b")]
+    assert [run.place[0] for run in runs] == ["a", "a", "b", "b"]
