@@ -27,9 +27,9 @@ from hpsearch.space import Space, suggest, suggested
 ATTEMPTS = 20
 """How often the sampler may answer with a configuration that is forbidden or was tried, before chance is asked."""
 DRAWS = 1000
-"""How often chance is asked before a finite space is walked through for what is left of it."""
+"""How often chance is asked for a configuration that has not been tried."""
 WALKED = 100_000
-"""The largest space that is walked through; in a larger one there is always something left to draw."""
+"""The largest space that is walked through for what is left of it, after a tenth of these draws."""
 NOTHING: Params = MappingProxyType({})
 
 
@@ -143,7 +143,8 @@ class OptunaSearch:
         """Draw an allowed, untried configuration at random when the sampler keeps to others."""
         generator = random.Random(derive_seed(self._seed, "chance", number))  # noqa: S311 -- not a secret
         once = bool(entry) or self._space.size is not None
-        for _ in range(DRAWS):
+        walkable = self._space.size is not None and self._space.size <= WALKED
+        for _ in range(DRAWS // 10 if walkable else DRAWS):
             params = self._space.sample_feasible(generator, entry)
             if params is None and entry:
                 return None
@@ -151,9 +152,7 @@ class OptunaSearch:
                 raise SearchFailedError(f"no configuration of {self._space.path} fulfils its requirements")
             if not once or key(params) not in self._tried:
                 return self._fixed(number, params)
-        if self._space.size is None or self._space.size > WALKED:
-            return None
-        left = (params for params in self._space.grid() if self._is_left(params, entry))
+        left = (params for params in (self._space.grid() if walkable else ()) if self._is_left(params, entry))
         found = next((params for params in left if self._space.violation(params) is None), None)
         return None if found is None else self._fixed(number, found)
 

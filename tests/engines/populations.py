@@ -35,9 +35,14 @@ Trouble = Literal["none", "raise", "diverge", "kill", "memory"]
 
 
 class Climb(Settings):
-    """`steps` in all; at step `at` the `trouble` comes instead of a report."""
+    """`steps` in all, reported as multiples of `stride`; at step `at` the `trouble` comes instead of a report.
+
+    At step `fall` it finds itself where it began.
+    """
 
     steps: int = Field(default=6, ge=1)
+    stride: int = 1
+    fall: int = 0
     trouble: Trouble = "none"
     at: int = 1
 
@@ -80,15 +85,15 @@ class Hill:
         if checkpoint.exists():
             state = json.loads(checkpoint.read_text(encoding="utf-8"))
             assert state["seeds"] == dict(job.seeds), "a checkpoint of another training"
-        heights, decision = state["heights"], Decision.CONTINUE
+        heights, decision, stride = state["heights"], Decision.CONTINUE, job.config["climb"]["stride"]
         for step, height in enumerate(heights, start=1):
-            decision = report(Report(step, {METRIC: height}, float(step), final=self._is_last(job, step)))
+            decision = report(Report(step * stride, {METRIC: height}, float(step), final=self._is_last(job, step)))
         while decision is Decision.CONTINUE and not self._is_last(job, len(heights)):
             self._climb(job, state)
             write_json(checkpoint, state)
             write_json(checkpoint.with_name(BEST), state["place"])
             step = len(heights)
-            decision = report(Report(step, {METRIC: heights[-1]}, float(step), final=self._is_last(job, step)))
+            decision = report(Report(step * stride, {METRIC: heights[-1]}, float(step), final=self._is_last(job, step)))
         outcomes = {Decision.PRUNE: Outcome.PRUNED, Decision.PAUSE: None, Decision.TIME_OUT: Outcome.TIMED_OUT}
         return Ended(outcomes.get(decision, Outcome.COMPLETE), seconds=float(len(heights)))
 
@@ -100,10 +105,12 @@ class Hill:
         trouble, at = job.config["climb"]["trouble"], job.config["climb"]["at"]
         if trouble != "none" and done + 1 == at:
             _trouble(trouble)
-        number = sum(change["step"] <= done for change in job.changes)
+        number = sum(change["step"] <= done * job.config["climb"]["stride"] for change in job.changes)
         rates = job.stretches[number][1]["rates"]
         first, second = state["place"]
         state["place"] = [first * (1 - 0.2 * rates["first"]), second * (1 - 0.2 * rates["second"])]
+        if done + 1 == job.config["climb"]["fall"]:
+            state["place"] = [0.9, 0.9]
         state["rates"].append([rates["first"], rates["second"]])
         state["heights"].append(1.2 - sum(each**2 for each in state["place"]))
 
@@ -120,7 +127,7 @@ def make_hill(**arguments: Any) -> Hill:
 
 TEXT = """\
 family: hill
-objective: {{metric: val/height, at: last}}
+objective: {{metric: val/height, at: {rule}}}
 search: {{sampler: random, pruner: {pruner}, trials: {trials}, workers: {workers}, retries: {retries}, seed: {seed}}}
 climb: {climb}
 rates: {rates}
@@ -143,13 +150,14 @@ class Camp:
         seed: int = 0,
         climb: str = "{steps: 6}",
         rates: str = RATES,
+        rule: str = "last",
         more: str = "",
     ) -> None:
         self.folder = folder / "hill"
         self.folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "hill.yaml"
         settings = {"pruner": pruner, "trials": trials, "workers": workers, "retries": retries, "seed": seed}
-        self._path.write_text(TEXT.format(**settings, climb=climb, rates=rates, more=more), encoding="utf-8")
+        self._path.write_text(TEXT.format(**settings, climb=climb, rates=rates, rule=rule, more=more), encoding="utf-8")
 
     @property
     def space(self) -> Space:

@@ -87,6 +87,66 @@ def test_the_worst_quarter_copies_from_the_best(camp: Camp) -> None:
         assert {event["donor"] for event in found} <= set(ranked[:2])
 
 
+@pytest.mark.parametrize("pruner", ["pbt", "pb2"])
+@pytest.mark.parametrize("rule", ["best", "last"])
+def test_weights_are_copied_from_who_is_good_now(rule: str, pruner: str, tmp_path: Path) -> None:
+    """Member 0 climbs fastest, and falls down to the foot just before the barrier."""
+    rates = "{first: {float: [0, 1], mutable: true}, second: {float: [0, 1], mutable: true}}"
+    levels = {0: (1.0, 5), 1: (0.8, 0), 2: (0.6, 0), 3: (0.4, 0)}
+    entries = [f"{{rates.first: {rate}, rates.second: {rate}, climb.fall: {fall}}}" for rate, fall in levels.values()]
+    camp = Camp(
+        tmp_path,
+        pruner=f"{{{pruner}: {{interval: 5, quantile: 0.25}}}}",
+        climb="{steps: 8, fall: {choice: [0, 5]}}",
+        rates=rates,
+        rule=rule,
+        more=f"start: [{', '.join(entries)}]",
+    )
+    camp.run()
+    [exploit] = camp.exploits()
+    assert (exploit["run"], exploit["donor"]) == ("trials/0000", "trials/0001")
+    values = {
+        event["run"]: event["value"] for event in camp.events if event["event"] == "report" and event["step"] == 5
+    }
+    assert (max(values, key=lambda run: values[run]) == "trials/0000") == (rule == "best")
+
+
+@pytest.mark.parametrize("stride", [3, 100])
+def test_the_interval_counts_evaluations(stride: int, camp: Camp, tmp_path: Path) -> None:
+    other = Camp(tmp_path, trials=8, climb=f"{{steps: 6, stride: {stride}}}")
+    other.run()
+    copied = [(event["run"], event["donor"], event["params"]) for event in camp.exploits()]
+    assert [(event["run"], event["donor"], event["params"]) for event in other.exploits()] == copied
+    assert [event["step"] for event in other.exploits()] == [stride * event["step"] for event in camp.exploits()]
+    assert [other.state(trial.run)["rates"] for trial in other.record.trials] == [
+        camp.state(trial.run)["rates"] for trial in camp.record.trials
+    ]
+
+
+def test_members_that_are_added_to_the_list_later_come_next(tmp_path: Path) -> None:
+    Camp(tmp_path, trials=4).run()
+    camp = Camp(tmp_path, trials=6, more="start: [{rates.first: 0.125}]")
+    camp.run()
+    asked = [event for event in camp.events if event["event"] == "ask"]
+    assert [event["params"]["rates.first"] == 0.125 for event in asked] == [False] * 4 + [True, False]
+
+
+def test_a_rate_that_becomes_a_range_keeps_its_members(tmp_path: Path) -> None:
+    rates = "{first: {float: [0, 1], mutable: true}, second: 0.5}"
+    before = Camp(tmp_path, trials=4, rates=rates).run()
+    camp = Camp(tmp_path, trials=6, rates=rates.replace("0.5", "{float: [0, 1], mutable: true}"))
+    record = camp.run()
+    assert [trial.outcome for trial in record.trials] == [Outcome.COMPLETE] * 6
+    assert [trial.params["rates.second"] for trial in record.trials[:4]] == [0.5] * 4
+    assert [trial.params["rates.first"] for trial in record.trials[:4]] == [
+        trial.params["rates.first"] for trial in before.trials
+    ]
+    assert not [event for event in camp.events if event["event"] == "drop"]
+    again = len(camp.events)
+    camp.run()
+    assert [event["event"] for event in camp.events[again:]] == ["session", "end"]
+
+
 def test_only_what_is_mutable_differs_from_the_donor_and_it_stays_in_its_range(tmp_path: Path) -> None:
     rates = "{first: {float: [0, 1]}, second: {float: [0.2, 0.6], mutable: true}, turns: {int: [1, 4]}}"
     camp = Camp(tmp_path, trials=6, rates=rates)
