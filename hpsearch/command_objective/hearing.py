@@ -9,7 +9,7 @@ from typing import Any
 from hpsearch.engines import Report, Reporter
 from hpsearch.errors import DivergedError
 from hpsearch.experiment.files import append_json_line, decode_number, read_lines
-from hpsearch.experiment.layout import METRICS, PRINTED
+from hpsearch.experiment.layout import METRICS, OUTPUT, PRINTED
 from hpsearch.families.command.capture import Capture, write_all
 from hpsearch.families.command.dialects import visible
 from hpsearch.families.command.heard import Heard
@@ -42,20 +42,23 @@ class Notes:
     def __init__(self, folder: Path, monitor: Monitor, *, tests: bool) -> None:
         self.folder = folder
         self._path = folder / PRINTED
-        self._metrics = folder / METRICS
         self._metric = monitor.metric
         self._tests = tests
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
-        """Yield what stands there; of a run that an earlier hpsearch began, what it reported."""
+        """Yield what stands there."""
+        return (row for row, _ in read_lines(self._path))
+
+    def adopt(self) -> Iterator[str]:
+        """Note down what an earlier version of hpsearch reported of the run; yield the lines that it printed."""
         if self._path.exists():
-            yield from (row for row, _ in read_lines(self._path))
             return
-        for row, _ in read_lines(self._metrics):
+        for row, _ in read_lines(self.folder / METRICS):
             metrics = {name: value for name, value in row.items() if name not in ("step", "seconds")}
             if self._metric in metrics:
-                yield {"number": row["step"], "metrics": metrics, "seconds": row["seconds"], "read": None}
-        yield {"ended": True}
+                self.add(number=row["step"], metrics=metrics, seconds=row["seconds"], read=None)
+        if (self.folder / OUTPUT).exists():
+            yield from Tail(self.folder / OUTPUT).lines()
 
     def add(self, **row: Any) -> None:
         """Add a row; the search does not see test scores, so that those of a trial are not kept."""
@@ -91,6 +94,7 @@ class Hearing:
 
     def take_up(self, capture: Capture) -> None:
         """Hear what earlier attempts told, and what the last of them had printed when its worker was ended."""
+        printed = list(self._notes.adopt())
         ended, read = True, None
         for row in self._notes.rows():
             if "attempt" in row:
@@ -106,6 +110,10 @@ class Hearing:
             else:
                 ended, self._before = True, row.get("seconds", self._before)
         self._begun = time.monotonic()
+        for line in printed if self._config.metrics.file is None else ():
+            measured = read_line(line, self._config.metrics)
+            if measured is not None and measured.step is not None:  # without a number nobody knows whether it was heard
+                self._hear(measured, None, line)
         if not ended:
             self._hear_rest(capture, read)
             self.end()
