@@ -194,14 +194,14 @@ class Hearing:
         return age < waited or waited >= min(_SETTLE_SECONDS, self._config.grace)
 
     def _hear_file(self, file: Tail) -> None:
-        lines = list(file.lines())
-        if file.anew:
-            self.heard.begin_anew()
-        self._hear_lines(file, lines)
+        self._hear_lines(file, file.lines())
 
     def _hear_lines(self, file: Tail, lines: Iterable[str]) -> None:
         source, is_table = self._config.metrics, self._path.suffix.lower() in (".csv", ".tsv")
         for line in lines:
+            if file.anew:
+                file.anew = False
+                self.heard.begin_anew()
             self._hear(read_row(line, file.header, source) if is_table else read_line(line, source), file.place, line)
 
     def _hear(self, measured: Measured | None, read: Any, line: str) -> None:
@@ -228,18 +228,16 @@ class Hearing:
         """Say why nothing was reported, as far as the output tells; `errors` is the end of the error output."""
         parts = [f"the training ended without reporting {self._metric}"]
         for number, count in self.heard.refused.items():
-            parts.append(f"{_lines(count)} named the step {number:g}, which is none")
+            lines = "1 line names" if count == 1 else f"{count} lines name"
+            parts.append(f"{lines} the step {number:g}, which is none")
         if self._example is not None:
             line, measured = self._example
             missing = "which the pattern does not match" if self._config.metrics.pattern else "which is not JSON"
             kind = f"in which {self._metric} is no number" if measured else missing
-            parts.append(f"{_lines(self._alike)} looked like {line!r}, {kind}")
+            look = "1 line looks" if self._alike == 1 else f"{self._alike} lines look"
+            parts.append(f"{look} like {line!r}, {kind}")
         elif any(tells_of(line, self._metric) for line in errors.splitlines()) and not self._config.metrics.stderr:
             parts.append("its error output has the name; metrics: {stderr: true} reads that too")
         elif self._names:
             parts.append(f"it told {', '.join(sorted(self._names)[:20])}")
         return "; ".join(parts)
-
-
-def _lines(count: int) -> str:
-    return "1 line" if count == 1 else f"{count} lines"

@@ -235,6 +235,23 @@ def test_a_file_that_is_written_anew_each_time_tells_each_step_once(bench):
     assert [(said.step, said.metrics["acc"]) for said in bench.reports] == [(1, 0), (2, 1), (3, 2), (4, 3)]
 
 
+def test_rows_without_steps_are_counted_across_files_that_take_each_others_place(bench):
+    program = """
+    rows = []
+    for epoch in range(6):
+        rows.append(json.dumps({"acc": epoch}) + "\\n")
+        if epoch % 2 == 0:
+            (folder / "new").write_text("".join(rows))
+            (folder / "new").replace(folder / "m.jsonl")
+        else:
+            with (folder / "m.jsonl").open("a") as file:
+                file.write(rows[-1])
+        time.sleep(.15)
+    """
+    bench.run(program, metrics={"file": "m.jsonl"})
+    assert [(said.step, said.metrics["acc"]) for said in bench.reports] == [(n + 1, n) for n in range(6)]
+
+
 def test_a_table_is_read_to_its_last_row(bench):
     program = """
     (folder / "m.csv").write_text("epoch,acc,test/acc\\n1,0.5,\\n2,0.9,0.2\\n3,0.7,0.3")
@@ -249,9 +266,9 @@ def test_a_table_is_read_to_its_last_row(bench):
 @pytest.mark.parametrize(
     ("program", "config", "words"),
     [
-        ("print('acc: 0.5')\n" * 10, {}, "10 lines looked like 'acc: 0.5', which is not JSON"),
-        ("say(epoch=-1, acc=.5)", {}, "1 line named the step -1, which is none"),
-        ("say(epoch=1, acc=None)", {}, """looked like '{"epoch": 1, "acc": null}', in which acc is no number"""),
+        ("print('acc: 0.5')\n" * 10, {}, "10 lines look like 'acc: 0.5', which is not JSON"),
+        ("say(epoch=-1, acc=.5)", {}, "1 line names the step -1, which is none"),
+        ("say(epoch=1, acc=None)", {}, """1 line looks like '{"epoch": 1, "acc": null}', in which acc is no number"""),
         ("print('acc 1')", {"metrics": {"pattern": "loss (?P<acc>.)"}}, "which the pattern does not match"),
         ("print('acc 1', file=sys.stderr)", {}, "metrics: {stderr: true} reads that too"),
         ("say(epoch=1, accuracy=.5)", {}, "it told accuracy, epoch"),
