@@ -9,7 +9,7 @@ from typing import Any
 from hpsearch.engines import Report, Reporter
 from hpsearch.errors import DivergedError
 from hpsearch.experiment.files import append_json_line, decode_number, read_lines
-from hpsearch.experiment.layout import METRICS, PRINTED
+from hpsearch.experiment.layout import METRICS, OUTPUT, PRINTED
 from hpsearch.families.command.capture import Capture, write_all
 from hpsearch.families.command.dialects import visible
 from hpsearch.families.command.heard import Heard
@@ -42,20 +42,23 @@ class Notes:
     def __init__(self, folder: Path, monitor: Monitor, *, tests: bool) -> None:
         self.folder = folder
         self._path = folder / PRINTED
-        self._metrics = folder / METRICS
         self._metric = monitor.metric
         self._tests = tests
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
-        """Yield what stands there; of a run that an earlier hpsearch began, what it reported."""
+        """Yield what stands there."""
+        return (row for row, _ in read_lines(self._path))
+
+    def adopt(self) -> Iterator[str]:
+        """Note down what an earlier version of hpsearch reported of the run; yield the lines that it printed."""
         if self._path.exists():
-            yield from (row for row, _ in read_lines(self._path))
             return
-        for row, _ in read_lines(self._metrics):
+        for row, _ in read_lines(self.folder / METRICS):
             metrics = {name: value for name, value in row.items() if name not in ("step", "seconds")}
             if self._metric in metrics:
-                yield {"number": row["step"], "metrics": metrics, "seconds": row["seconds"], "read": None}
-        yield {"ended": True}
+                self.add(number=row["step"], metrics=metrics, seconds=row["seconds"], read=None)
+        if (self.folder / OUTPUT).exists():
+            yield from Tail(self.folder / OUTPUT).lines()
 
     def add(self, **row: Any) -> None:
         """Add a row; the search does not see test scores, so that those of a trial are not kept."""
@@ -91,6 +94,7 @@ class Hearing:
 
     def take_up(self, capture: Capture) -> None:
         """Hear what earlier attempts told, and what the last of them had printed when its worker was ended."""
+        printed = list(self._notes.adopt())
         ended, read = True, None
         for row in self._notes.rows():
             if "attempt" in row:
@@ -106,6 +110,10 @@ class Hearing:
             else:
                 ended, self._before = True, row.get("seconds", self._before)
         self._begun = time.monotonic()
+        for line in printed if self._config.metrics.file is None else ():
+            measured = read_line(line, self._config.metrics)
+            if measured is not None and measured.step is not None:  # without a number nobody knows whether it was heard
+                self._hear(measured, None, line)
         if not ended:
             self._hear_rest(capture, read)
             self.end()
@@ -186,14 +194,14 @@ class Hearing:
         return age < waited or waited >= min(_SETTLE_SECONDS, self._config.grace)
 
     def _hear_file(self, file: Tail) -> None:
-        lines = list(file.lines())
-        if file.anew:
-            self.heard.begin_anew()
-        self._hear_lines(file, lines)
+        self._hear_lines(file, file.lines())
 
     def _hear_lines(self, file: Tail, lines: Iterable[str]) -> None:
         source, is_table = self._config.metrics, self._path.suffix.lower() in (".csv", ".tsv")
         for line in lines:
+            if file.anew:
+                file.anew = False
+                self.heard.begin_anew()
             self._hear(read_row(line, file.header, source) if is_table else read_line(line, source), file.place, line)
 
     def _hear(self, measured: Measured | None, read: Any, line: str) -> None:
@@ -220,18 +228,16 @@ class Hearing:
         """Say why nothing was reported, as far as the output tells; `errors` is the end of the error output."""
         parts = [f"the training ended without reporting {self._metric}"]
         for number, count in self.heard.refused.items():
-            parts.append(f"{_lines(count)} named the step {number:g}, which is none")
+            lines = "1 line names" if count == 1 else f"{count} lines name"
+            parts.append(f"{lines} the step {number:g}, which is none")
         if self._example is not None:
             line, measured = self._example
             missing = "which the pattern does not match" if self._config.metrics.pattern else "which is not JSON"
             kind = f"in which {self._metric} is no number" if measured else missing
-            parts.append(f"{_lines(self._alike)} looked like {line!r}, {kind}")
+            look = "1 line looks" if self._alike == 1 else f"{self._alike} lines look"
+            parts.append(f"{look} like {line!r}, {kind}")
         elif any(tells_of(line, self._metric) for line in errors.splitlines()) and not self._config.metrics.stderr:
             parts.append("its error output has the name; metrics: {stderr: true} reads that too")
         elif self._names:
             parts.append(f"it told {', '.join(sorted(self._names)[:20])}")
         return "; ".join(parts)
-
-
-def _lines(count: int) -> str:
-    return "1 line" if count == 1 else f"{count} lines"

@@ -1,4 +1,4 @@
-"""The family `command`: any program, in any language. What runs it is `hpsearch/command_objective.py`."""
+"""The family `command`: any program, in any language. What runs it is `hpsearch/command_objective/`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -128,7 +128,7 @@ class Tail:
         self._start = 0
         self._before = b""
         self.anew = False
-        """Whether the file was begun anew since `lines` was called last."""
+        """Whether the file was begun anew; whoever takes note of it sets it back."""
         if place is not None and self._open() and self._inode == place.inode and place.offset <= self._size:
             self._go_to(place.offset)
 
@@ -154,7 +154,6 @@ class Tail:
 
     def lines(self) -> Iterator[str]:
         """Yield the lines that were completed since the last call."""
-        self.anew = False
         if self._file is not None and self._replaced():
             yield from self._read()
             yield from self.rest()

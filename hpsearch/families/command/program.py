@@ -40,7 +40,7 @@ _KEPT = 4000
 _CHUNK = 1 << 16
 _LARGE = 1 << 24
 """Bytes of captured output after which what was read of it is forgotten."""
-_LEFT_BEHIND_SECONDS = 2.0
+_LEFT_BEHIND_SECONDS = 5.0
 """How long processes that a program left behind may be silent before its output counts as ended."""
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 

@@ -5,7 +5,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from hpsearch.settings import Settings
 
@@ -24,6 +31,12 @@ class MetricSource(Settings):
     """Read the error output as well, where Python's logging writes; with `stdout` and `pattern`."""
     step: str | None = None
     """The metric that counts the steps; `step` or `epoch` unless named here. Without one, reports are counted."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `stderr` unless it is set: trials of earlier versions have no such setting, and still fit."""
+        found: dict[str, Any] = dump(self)
+        return found if self.stderr else {name: value for name, value in found.items() if name != "stderr"}
 
     @model_validator(mode="after")
     def _one_source(self) -> "MetricSource":

@@ -12,6 +12,7 @@ import pytest
 
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.log import read_log
+from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
 from hpsearch.runner import Options, run
 from tests.families.command.programs import python_space, shell_space
@@ -139,6 +140,49 @@ def test_killed_the_search_leaves_no_program_behind(tmp_path):
     command.kill()
     command.wait()
     wait_until(lambda: not alive(int(pid)))
+
+
+def test_signals_act_in_a_workers_program(tmp_path):
+    search(shell_space(tmp_path, trials=1, pause="grep SigIgn /proc/self/status"), tmp_path, Options())
+    output = (tmp_path / "e" / "trials" / "0000" / "output.log").read_text()
+    masks = [int(line.split()[1], 16) for line in output.splitlines() if line.startswith("SigIgn")]
+    assert len(masks) == 4
+    assert not any(mask & (1 << number - 1) for mask in masks for number in (signal.SIGINT, signal.SIGTERM))
+
+
+KILLER = """
+import json, os, signal, sys
+from pathlib import Path
+checkpoint = Path(os.environ["HPSEARCH_CHECKPOINT"])
+done = int(checkpoint.read_text()) if checkpoint.exists() else 0
+for epoch in range(done + 1, 7):
+    print(json.dumps({"epoch": epoch, "loss": float(sys.argv[1]) / epoch, "test/loss": epoch}), flush=True)
+    written = checkpoint.with_name("new")
+    written.write_text(str(epoch))
+    written.replace(checkpoint)
+    worker = os.getppid()
+    if epoch == 2 and not done:
+        os.kill(worker, signal.SIGKILL)
+    if epoch == 4:
+        coordinator = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(coordinator, signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_when_worker_and_search_are_killed_after_a_line(tmp_path):
+    (tmp_path / "killer.py").write_text(KILLER)
+    (tmp_path / "program.yaml").write_text(
+        "family: command\nobjective: {metric: loss, goal: minimize}\n"
+        "search: {sampler: random, pruner: none, trials: 1, workers: 1}\n"
+        f"command: [{sys.executable}, killer.py, '{{lr}}']\ntrain: {{lr: {{float: [1, 2]}}}}\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for status in (-signal.SIGKILL, 0):
+        assert subprocess.run(COMMAND, cwd=tmp_path, env=environment, check=False).returncode == status
+    [trial] = read_experiment(tmp_path / "e").trials
+    assert (trial.outcome, [step for step, _ in trial.history]) == (Outcome.COMPLETE, [1, 2, 3, 4, 5, 6])
+    assert (tmp_path / "e" / "trials" / "0000" / "output.log").read_text().count("epoch") == 6
 
 
 def _kinds(folder):

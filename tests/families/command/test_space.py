@@ -48,6 +48,35 @@ def test_mistakes_have_their_place(text, line, words, tmp_path):
     assert found == line
 
 
+@pytest.mark.parametrize(
+    ("command", "program", "reads"),
+    [
+        ("python3 train.py", "import os\nconfig = os.environ['HPSEARCH_CONFIG']\n", True),
+        ("python3 train.py", "import sys\n", False),
+        ("python3 elsewhere.py", "HPSEARCH_CONFIG", False),
+        ("sh -c 'cat $HPSEARCH_CONFIG'", "", True),
+        ("python3 train.py {config}", "", True),
+    ],
+)
+def test_the_file_of_all_settings_uses_every_setting(command, program, reads, tmp_path):
+    (tmp_path / "train.py").write_text(program)
+    text = f'command: "{command}"\ntrain: {{lr: {{float: [0, 1]}}}}\n'
+    if reads:
+        (tmp_path / "x.yaml").write_text(HEAD + text)
+        assert [parameter.path for parameter in load_space(tmp_path / "x.yaml").parameters] == ["train.lr"]
+    else:
+        [(_, message)] = refused(tmp_path, text)
+        assert "train.lr: the command does not use it" in message
+        assert "HPSEARCH_CONFIG" in message
+
+
+def test_a_setting_that_came_later_does_not_part_a_search_from_its_older_trials(tmp_path):
+    dumped = python_space(tmp_path).config({"train.lr": 0.5}).model_dump(mode="json")
+    assert dumped["metrics"].keys() == {"stdout", "file", "pattern", "step"}
+    wanted = python_space(tmp_path, "metrics.stderr=true").config({"train.lr": 0.5}).model_dump(mode="json")
+    assert wanted["metrics"]["stderr"] is True
+
+
 def test_overrides_know_the_names_of_the_file(tmp_path):
     with pytest.raises(SpaceError, match=r"unknown setting 'lrr' in train, did you mean 'lr'\?"):
         python_space(tmp_path, "train.lrr=1")
