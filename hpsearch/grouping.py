@@ -230,7 +230,7 @@ def _runs(name: str, place: str, reader: str, reading: Reading, wanted: str | No
         metric=metric,
         goal=goal,
         told=reading.main is not None,
-        arms=len({run.experiment for run in reading.runs if metric in run.metrics}),
+        arms=len({run.experiment for run in reading.runs if run.metrics and (metric is None or metric in run.metrics)}),
         known=frozenset(metric for run in reading.runs for metric in run.metrics),
         lacks=lacks,
     )
