@@ -144,7 +144,7 @@ def _lacks(record: ExperimentRecord, activity: Activity) -> str:
 
 
 def _study(name: str, folder: Path, reading: Reading) -> Surveyed:
-    latest, result = read_study_file(folder)["latest"], read_result(folder)
+    latest, result = read_study_file(folder)["latest"], _result(folder)
     metric, goal = latest["metric"]["name"], reading.goals[latest["metric"]["name"]]
     activities = [read_activity(Path(record.folder)) for record in reading.records]
     scored = _counting(reading.runs, metric)
@@ -153,7 +153,8 @@ def _study(name: str, folder: Path, reading: Reading) -> Surveyed:
         for record, activity in zip(reading.records, activities, strict=True)
     )
     running = any(activity.state == RUNNING for activity in activities)
-    plan = {rule: latest["decide"][rule] for rule in ("margin", "alpha", "adjust")}
+    decided = latest.get("decide", {})
+    plan = {rule: decided[rule] for rule in ("margin", "alpha", "adjust") if rule in decided}
     if result is not None:  # of several families of tests each has a part of the plan's error rate
         plan["alpha"] = result["comparison"]["alpha"]
     candidate = Candidate(
@@ -178,9 +179,17 @@ def _lacking(reading: Reading, scored: Sequence[FinishedRun]) -> str:
     return "none of its arms has test scores yet" if reading.records else "no arm of it has begun"
 
 
+def _result(folder: Path) -> dict[str, Any] | None:
+    """Return the result of a study; None where it has none that can be read."""
+    try:
+        return read_result(folder)
+    except HpsearchError:
+        return None
+
+
 def _in_words(plan: Mapping[str, Any]) -> str:
-    margin = "" if plan["margin"] is None else f"margin {plan['margin']:g}, "
-    return f"{margin}error rate {plan['alpha']:g}, {plan['adjust']}"
+    titles = {"margin": "margin", "alpha": "error rate", "adjust": "adjusted by"}
+    return ", ".join(f"{titles[rule]} {value}" for rule, value in plan.items() if value is not None)
 
 
 def _whole(name: str, folder: Path, study: Candidate, state: str, arms: Sequence[Entry]) -> Entry:
@@ -221,7 +230,7 @@ def _runs(name: str, place: str, reader: str, reading: Reading, wanted: str | No
         metric=metric,
         goal=goal,
         told=reading.main is not None,
-        arms=len({run.experiment for run in reading.runs if metric in run.metrics}),
+        arms=len({run.experiment for run in reading.runs if run.metrics and (metric is None or metric in run.metrics)}),
         known=frozenset(metric for run in reading.runs for metric in run.metrics),
         lacks=lacks,
     )

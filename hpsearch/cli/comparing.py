@@ -45,7 +45,10 @@ def compare(
     format_: Annotated[str, typer.Option("--format", help="What to write, with commas.")] = "html,md,tex,csv,json",
     json: Annotated[bool, typer.Option("--json", help="Print compare.json and write nothing.")] = False,
 ) -> None:
-    """Say what is better than what, by how much and how sure that is; write the report."""
+    """Say what is better than what, by how much and how sure that is; write the report.
+
+    Experiments of several families, metrics or data, and studies, are told in one report, group by group.
+    """
     from rich.console import Console
 
     from hpsearch.comparing import Request, compare_sources, parse_formats, report_folder

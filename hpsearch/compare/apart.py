@@ -1,8 +1,10 @@
 """Why two experiments are not compared: the first of these reasons that applies."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from hpsearch.compare.candidates import Candidate, Kind, family_label, named, other_data
 
@@ -19,9 +21,15 @@ class NotCompared:
 def apart(candidates: Sequence[Candidate], groups: Iterable[Sequence[Candidate]]) -> Iterator[NotCompared]:
     """Yield each two that are in no group together, with the first reason that applies."""
     together = {frozenset((a.name, b.name)) for members in groups for a, b in combinations(members, 2)}
-    for a, b in combinations(candidates, 2):
+    for a, b in combinations(sorted(candidates, key=_alike), 2):
         if frozenset((a.name, b.name)) not in together:
             yield NotCompared(a.name, b.name, next(why for reason in _REASONS if (why := reason(a, b))))
+
+
+def _alike(each: Candidate) -> tuple[Any, ...]:
+    """Return what puts those together of which the same is said."""
+    settings = json.dumps([sorted(each.data), each.settings, each.described], sort_keys=True, default=str)
+    return each.family, each.metric or "", each.tested or "", str(each.goal), settings
 
 
 def _lacking(a: Candidate, b: Candidate) -> str:
@@ -29,11 +37,18 @@ def _lacking(a: Candidate, b: Candidate) -> str:
 
 
 def _other_metric(a: Candidate, b: Candidate) -> str:
-    metrics = (a.tested, b.tested) if a.tested and b.tested else (a.metric, b.metric)
-    one = Kind.STUDY in (a.kind, b.kind) and not (a.tested and b.tested)  # a plan names the test split's metric
-    if metrics[0] != metrics[1] and not one:
+    metrics = (_scored_on(a), _scored_on(b))
+    if None in metrics:
+        if a.kind is not Kind.EXPERIMENT or b.kind is not Kind.EXPERIMENT:
+            return ""  # a plan or a table names the metric of finished runs, a search the one that it is after
+        metrics = (a.metric, b.metric)
+    if metrics[0] != metrics[1]:
         return f"other metrics: {metrics[0]} and {metrics[1]}"
     return "" if a.goal is b.goal else f"{metrics[0]} is to {a.goal} in the one and to {b.goal} in the other"
+
+
+def _scored_on(each: Candidate) -> str | None:
+    return each.tested if each.kind is Kind.EXPERIMENT else each.metric
 
 
 def _own_question(a: Candidate, b: Candidate) -> str:
@@ -48,8 +63,7 @@ def _other_family(a: Candidate, b: Candidate) -> str:
     if Kind.RUNS in (a.kind, b.kind) or a.family == b.family:
         return ""
     asked = f"; --metric {a.tested} compares them all the same" if a.tested and a.tested == b.tested else ""
-    labels = sorted((family_label(a.family), family_label(b.family)))
-    return f"other families: {labels[0]} and {labels[1]}{asked}"
+    return f"other families: {family_label(a.family)} and {family_label(b.family)}{asked}"
 
 
 def _other_data(a: Candidate, b: Candidate) -> str:

@@ -45,10 +45,13 @@ class SortedOut:
 
     @property
     def is_one(self) -> bool:
-        """Whether all can be compared with one another, in one comparison, or there is only one that has something."""
+        """Whether all that there is can be compared in one comparison of all its runs, or there is only one."""
         if self.not_compared:
             return False
-        return len(self.groups) == 1 or (not self.groups and any(not each.member.lacks for each in self.alone))
+        if not self.groups:
+            return any(not each.member.lacks for each in self.alone)
+        (first, *others) = self.groups
+        return not others and not (first.searches and any(each.tested for each in first.members))
 
 
 def sort_out(candidates: Sequence[Candidate]) -> SortedOut:

@@ -37,6 +37,6 @@ def read_activity(folder: Path) -> Activity:
     """Return how an experiment stands, and since when."""
     started = last = None
     for event, _ in read_lines(folder / LOG):
-        last = event["time"]
+        last = event.get("time", last)
         started = last if started is None else started
     return Activity(state_of(folder), started, last)

@@ -55,7 +55,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
 def _kind(setting: Any) -> str | None:
     """Return the name of a sampler or pruner, which resolved.json keeps with its options: `{"asha": {...}}`."""
     if isinstance(setting, dict):
-        return next(iter(setting), None)
+        return str(setting["kind"]) if "kind" in setting else next(iter(setting), None)
     return setting if isinstance(setting, str) else None
 
 
