@@ -15,7 +15,8 @@ from hpsearch.experiment.data_settings import data_described, data_settings
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.experiment.studies import read_result, read_study_file
 from hpsearch.readers import Reading
-from hpsearch.readers.shelf import Found, Part
+from hpsearch.readers.identity import Part
+from hpsearch.readers.shelf import Found
 from hpsearch.records import ExperimentRecord, FinishedRun, Outcome
 from hpsearch.report.comparison.overview import Entry, counted, experiment_entry, outcomes_of
 

@@ -14,6 +14,8 @@ from hpsearch.titles import Identity
 
 KEYS = ("dataset", "fold", "repeat", "seed")
 _KEY_WORDS = {*KEYS, "data_set", "cv_fold", "repetition", "random_state", "trial"}
+REPEAT = "repeat "
+"""How a repeat is called that stands for a seed."""
 UnitKey = tuple[str | None, ...]
 Cells = Mapping[UnitKey, Mapping[UnitKey, float]]
 """The values of each unit of replication, in the units' order: one for each cell."""

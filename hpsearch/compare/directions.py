@@ -7,13 +7,27 @@ from hpsearch.errors import HpsearchError
 from hpsearch.records import Goal
 
 _LOWER = {
-    *("loss", "losses", "error", "errors", "err", "cost", "regret", "logloss", "crossentropy", "nll", "bce"),
+    *(
+        "loss",
+        "losses",
+        "error",
+        "errors",
+        "err",
+        "cost",
+        "regret",
+        "logloss",
+        "mlogloss",
+        "merror",
+        "crossentropy",
+        "nll",
+        "bce",
+    ),
     *("mse", "rmse", "mae", "mape", "smape", "msle", "rmsle", "wer", "cer", "eer", "lpips"),
     *("perplexity", "ppl", "bits", "bpc", "bpd", "bpb", "bpw"),
 }
 _HIGHER = {
     *("accuracy", "accuracies", "acc", "precision", "recall", "sensitivity", "specificity", "efficiency", "success"),
-    *("f1", "f2", "fbeta", "auc", "auroc", "auprc", "aucpr", "ap", "r2", "mcc", "mrr", "ndcg", "correlation"),
+    *("f1", "f2", "fbeta", "corr", "auc", "auroc", "auprc", "aucpr", "ap", "r2", "mcc", "mrr", "ndcg", "correlation"),
     *("dice", "iou", "miou", "jaccard", "bleu", "rouge", "rougel", "rougelsum", "meteor", "chrf", "cider"),
     *("reward", "rewards", "rew", "return", "returns", "likelihood", "psnr", "ssim", "pearson", "spearman"),
 }
@@ -27,7 +41,7 @@ _TURNING = {
     *("ratio", "excess", "lost", "saved", "saving", "savings", "avoided", "missed", "miss", "forgetting"),
     *("std", "stdev", "stddev", "sd", "sem", "stderr", "var", "variance", "ci", "rank", "ranking", "penalty", "brier"),
     *("time", "times", "seconds", "sec", "minutes", "hours", "runtime", "duration", "elapsed", "steps", "epochs"),
-    *("until", "to", "budget", "threshold", "tolerance", "target", "weight", "scale", "coefficient"),
+    *("budget", "threshold", "tolerance", "target", "weight", "scale"),
 }
 """Words that make a name mean another thing than its metric, or that turn its direction, before or behind it."""
 _BEHIND = {
@@ -35,9 +49,15 @@ _BEHIND = {
     *("epoch", "step", "iter", "iteration", "batch", "best", "last", "final", "current", "running", "ema", "smoothed"),
     *("mean", "avg", "average", "median", "min", "max", "worst", "sum", "total", "all", "overall"),
     *("macro", "micro", "weighted", "binary", "rate", "per", "at", "k", "of", "on", "top", "percent", "pct"),
-    *("metric", "metrics", "bbox", "segm", "coco"),
+    *("metric", "metrics", "bbox", "segm", "coco", "b", "m", "ovr", "ovo", "norm", "normalized", "none"),
+    *("dataloader", "idx", "vs", "iterations"),
 }
 """Words that may follow a metric and leave it what it is; so may numbers, and what is behind `per`."""
+_OPEN = {"per", "at", "rouge"}
+"""Words that take any other behind them: `bits_per_char`, `rouge-l`."""
+_COEFFICIENTS = {"coefficient", "coefficients", "coef", "coeff"}
+_WITH_COEFFICIENT = {"dice", "jaccard", "correlation", "corr", "pearson", "spearman"}
+"""Metrics that may be called a coefficient; that of another word is its weight."""
 _PART = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+")
 _SIGN = re.compile(r"(^|[(/])\s*[-\u2212\u2013]|(?<![a-z0-9.@-])(?<!top)(1|one)\s*[-\u2212\u2013]|(^|\()\s*1\s*/")
 """`-loss`, `1-acc`, `1/loss`; in `top-1-acc` the 1 is a number of its own."""
@@ -82,10 +102,16 @@ def _unknown_behind(words: Sequence[str]) -> str | None:
     seen = False
     for before, word in zip(["", *words], words, strict=False):
         known = word in _LOWER or word in _HIGHER or word in _WEAK
-        if seen and not (known or word in _BEHIND or word.isdigit() or before in ("per", "at", "rouge")):
+        if seen and not (known or _may_follow(word, before)):
             return word
         seen = seen or known
     return None
+
+
+def _may_follow(word: str, before: str) -> bool:
+    if word in _COEFFICIENTS:
+        return before in _WITH_COEFFICIENT
+    return word in _BEHIND or word.isdigit() or before in _OPEN
 
 
 def _words(metric: str) -> Iterator[str]:

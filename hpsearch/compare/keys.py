@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from hpsearch.compare.arms import KEYS, Arm, Observation
+from hpsearch.compare.arms import KEYS, REPEAT, Arm, Observation
 
 
 def with_counting_keys(arms: Sequence[Arm], *, by: str | None) -> list[Arm]:
@@ -60,7 +60,7 @@ def _by_repeat(arms: list[Arm]) -> list[Arm]:
         replace(
             arm,
             observations=tuple(
-                each if each.repeat is None else replace(each, seed=f"repeat {each.repeat}", repeat=None)
+                each if each.repeat is None else replace(each, seed=f"{REPEAT}{each.repeat}", repeat=None)
                 for each in arm.observations
             ),
         )

@@ -34,7 +34,7 @@ def _on_duplicates(arm: Arm) -> str:
 def _on_units(arms: Sequence[Arm], unit: Unit) -> Iterator[str]:
     """Say where a unit is the mean of several runs that are no duplicates, as a fold is of its seeds."""
     told = [
-        f"{arm.name} {len(arm.observations)} runs on {len(arm.cells)} {noun(unit)}s"
+        f"{arm.name} {len(arm.observations)} runs on {len(arm.cells)} {noun(unit)}{'s' * (len(arm.cells) != 1)}"
         for arm in arms
         if any(len(cells) > 1 for cells in arm.cells.values())
     ]
@@ -67,9 +67,9 @@ def _on_pairs(arms: Sequence[Arm], pairs: Sequence[PairResult], unit: Unit) -> I
         elif unit is Unit.SEED and _noted(a) != _noted(b):
             without = b if _noted(a) else a
             lines.append(f"{a.name} and {b.name} are not paired: no seed is noted with {without.name}")
-    yield from lines[: 2 * MOST_NAMED]
-    if len(lines) > 2 * MOST_NAMED:
-        yield f"{len(lines) - 2 * MOST_NAMED} more pairs are made of a part of the runs: their notes say of which"
+    yield from lines[:MOST_NAMED]
+    if len(lines) > MOST_NAMED:
+        yield f"{len(lines) - MOST_NAMED} more pairs are made of a part of the runs: their notes say of which"
 
 
 def _left_out(a: Arm, b: Arm, paired: Paired, unit: Unit) -> Iterator[str]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hpsearch.compare.arms import KEYS, Arm, Cells, Merged, Observation, UnitKey
+from hpsearch.compare.arms import KEYS, REPEAT, Arm, Cells, Merged, Observation, UnitKey
 from hpsearch.compare.comparison import DroppedRun, Unit
 from hpsearch.errors import HpsearchError
 
@@ -37,7 +37,13 @@ def choose_unit(arms: Sequence[Arm], wanted: str) -> tuple[Unit, str]:
             f"The unit of replication is the fold ({len(folds)} folds): training sets overlap, so that the tests are "
             "corrected for it; the claim is about samples from this one data set."
         )
-    if any(each.seed is not None for each in observations):
+    seeds = {each.seed for each in observations} - {None}
+    if seeds and all(str(seed).startswith(REPEAT) for seed in seeds):
+        return Unit.SEED, (
+            "The unit of replication is the repeat, as no seed varies: runs of one repeat, if there are any on both "
+            "sides, are partners."
+        )
+    if seeds:
         return Unit.SEED, (
             "The unit of replication is the seed: runs that share a seed, if any do, are partners; the claim is about "
             "further seeds on the same data."

@@ -1,17 +1,13 @@
 """Which reader reads what: sources become one list of runs, whatever tools wrote them."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError, HpsearchError
 from hpsearch.experiment.addresses import sqlite_path
 from hpsearch.readers import (
-    Reading,
     Wanted,
     hpsearch_experiment,
     hpsearch_study,
@@ -26,9 +22,8 @@ from hpsearch.readers import (
     tensorboard,
     wandb_offline,
 )
-from hpsearch.readers.naming import folders_above, parse_folder_name
+from hpsearch.readers.identity import Part, each_once, goals_of, told_apart
 from hpsearch.records import ExperimentRecord, FinishedRun, Goal
-from hpsearch.titles import titles_of
 
 READERS: dict[str, Any] = {
     "hpsearch": hpsearch_experiment,
@@ -45,60 +40,9 @@ READERS: dict[str, Any] = {
 }
 """By name, in the order in which they are asked: the more telling first (Ray writes event files too)."""
 
-_SERVER, _WIDE = "mlflow server", "wide table"
-_STORES = {"mlflow", "mlflow files", _SERVER, "optuna", "table", _WIDE}
-"""Readers of one file or address with whole experiments in it: those of another store are others."""
-_TREES = {"hpsearch", "hpsearch study", "ray", "huggingface", "wandb"}
-"""Readers of a folder that read what lies below it too."""
 _ARTIFACTS, _DATABASE = "mlartifacts", "mlflow.db"
 _DEEPEST = 4
 """Levels of folders that are searched for runs."""
-_MOST_NAMED = 3
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What one reader reads at one go: the `source` that it came with, and where it is."""
-
-    source: str
-    reader: str
-    at: str
-
-    @cached_property
-    def path(self) -> Path | None:
-        """The place as an absolute path without symbolic links; None of an address."""
-        return None if self.reader == _SERVER else Path(self.at).resolve()
-
-    @property
-    def identity(self) -> tuple[int, int] | str:
-        """What is equal for two spellings of one place, links included."""
-        if self.path is None:
-            return self.at.rstrip("/")
-        found = self.path.stat()
-        return found.st_dev, found.st_ino
-
-    def read(self, wanted: Wanted, wide: str | None) -> Reading:
-        """Return what the reader finds, with the place of every run."""
-        if self.reader == _SERVER:
-            reading = mlflow_server.read(self.at, wanted)
-        elif self.reader == _WIDE:
-            reading = table.read_wide(Path(self.at), wide or "", wanted)
-        else:
-            reading = READERS[self.reader].read(Path(self.at), wanted)
-        where = self._where()
-        runs = (run if run.place else replace(run, place=where) for run in reading.runs)
-        return replace(reading, runs=tuple(runs))
-
-    def _where(self) -> tuple[str, ...]:
-        """Return a store's own path or address; of a folder those that it lies in.
-
-        Folders that are named after a seed or fold alone hold parts of an experiment and are no place.
-        """
-        if self.path is None:
-            return (self.at.rstrip("/"),)
-        if self.reader in _STORES:
-            return (self.path.name, *folders_above(self.path))
-        return tuple(each for each in folders_above(self.path) if parse_folder_name(each).rest)
 
 
 @dataclass(frozen=True)
@@ -107,10 +51,6 @@ class _Failed:
 
     place: str
     error: HpsearchError
-
-
-Part = tuple[str, str, Reading]
-"""A place, the name of the reader that read it, and what was found there."""
 
 
 @dataclass(frozen=True)
@@ -147,24 +87,23 @@ def read_sources(
     for source in sources:
         if not _is_address(source) and not sqlite_path(source).exists():
             raise DataError(f"{source} does not exist")
-    placed = [each for source in _without_mirrors(sources) for each in _parts(source, wide)]
-    parts, said = _each_once([each for each in placed if isinstance(each, _Part)])
-    read = [(part, _read(part, asked or Wanted(metric), wide)) for part in parts]
-    failed = [each for each in (*placed, *(outcome for _, outcome in read)) if isinstance(each, _Failed)]
-    found, said = _without_arms_of_studies([(part, each) for part, each in read if isinstance(each, Reading)], said)
-    if not found:
+    wanted = asked or Wanted(metric)
+    read = [found for source in _without_mirrors(sources) for found in _read(source, wanted, wide)]
+    failed = [each for each in read if isinstance(each, _Failed)]
+    parts, said = each_once([each for each in read if not isinstance(each, _Failed)])
+    if not parts:
         raise failed[0].error
-    readings = _told_apart([reading for _, reading in found])
-    goals, disputed = _goals(found)
+    parts = told_apart(parts)
+    goals, disputed = goals_of(parts)
     return Found(
-        runs=tuple(run for reading in readings for run in reading.runs),
+        runs=tuple(run for _, _, reading in parts for run in reading.runs),
         goals=goals,
-        main=tuple(dict.fromkeys(reading.main for reading in readings if reading.main)),
-        warnings=tuple(dict.fromkeys([*said, *(each for reading in readings for each in reading.warnings)])),
-        readers=tuple((part.at, part.reader) for part, _ in found),
-        experiments=tuple(record for reading in readings for record in reading.records),
+        main=tuple(dict.fromkeys(reading.main for _, _, reading in parts if reading.main)),
+        warnings=tuple(dict.fromkeys([*said, *(each for _, _, reading in parts for each in reading.warnings)])),
+        readers=tuple((place, name) for place, name, _ in parts),
+        experiments=tuple(record for _, _, reading in parts for record in reading.records),
         disputed=disputed,
-        parts=tuple((part.at, part.reader, reading) for (part, _), reading in zip(found, readings, strict=True)),
+        parts=tuple(parts),
         unread=tuple((each.place, str(each.error)) for each in failed),
     )
 
@@ -173,14 +112,14 @@ def _is_address(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
-def _parts(source: str, wide: str | None) -> Iterator[_Part | _Failed]:
-    """Yield what a source holds, by place."""
+def _read(source: str, wanted: Wanted, wide: str | None) -> Iterator[Part | _Failed]:
+    """Yield what a source holds. Errors: what a reader raises for a file or an address."""
     if _is_address(source):
-        yield _Part(source, _SERVER, source)
+        yield source, "mlflow server", mlflow_server.read(source, wanted)
         return
     path = sqlite_path(source)
     if wide is not None and table.recognises(path):
-        yield _Part(source, _WIDE, str(path))
+        yield source, "wide table", table.read_wide(path, wide, wanted)
         return
     places = list(_places(path, _DEEPEST))
     if not any(name for _, name in places):
@@ -188,26 +127,24 @@ def _parts(source: str, wide: str | None) -> Iterator[_Part | _Failed]:
         yield _Failed(source, DataError(f"{source} holds no runs that hpsearch can read; it reads: {known}"))
         return
     for place, name in places:
-        if name is None:
-            yield _Failed(str(place), DataError(f"{place} holds no runs that hpsearch can read"))
-        else:
-            yield _Part(source, name, str(place))
+        yield _read_place(place, name, wanted, named=place == path and path.is_file())
 
 
-def _read(part: _Part, wanted: Wanted, wide: str | None) -> Reading | _Failed:
+def _read_place(place: Path, reader: str | None, wanted: Wanted, *, named: bool) -> Part | _Failed:
     """Read a place. One that is damaged in a way that its reader does not know is no end of everything, either."""
-    named = part.path is None or (part.path.is_file() and part.path == sqlite_path(part.source).resolve())
+    if reader is None:
+        return _Failed(str(place), DataError(f"{place} holds no runs that hpsearch can read"))
     try:
-        return part.read(wanted, wide)
+        return str(place), reader, READERS[reader].read(place, wanted)
     except HpsearchError as error:
         if named:
             raise
-        return _Failed(part.at, error)
+        return _Failed(str(place), error)
     except Exception as error:  # whatever a damaged file makes of its reader
-        failed = DataError(f"{part.at} cannot be read as {part.reader}: {type(error).__name__}: {error}")
+        failed = DataError(f"{place} cannot be read as {reader}: {type(error).__name__}: {error}")
         if named:
             raise failed from error
-        return _Failed(part.at, failed)
+        return _Failed(str(place), failed)
 
 
 def _places(path: Path, depth: int) -> Iterator[tuple[Path, str | None]]:
@@ -246,90 +183,3 @@ def _without_mirrors(sources: Sequence[str]) -> list[str]:
     paths = {each: sqlite_path(each).absolute() for each in sources if not _is_address(each)}
     homes = {path.parent for path in paths.values() if _is_own(path)}
     return [each for each in sources if not (each in paths and paths[each].parent in homes and _is_mirror(paths[each]))]
-
-
-def _each_once(parts: Sequence[_Part]) -> tuple[list[_Part], list[str]]:
-    """Return the parts without those that are there already or lie in another, and a line for each source with such."""
-    first: dict[tuple[int, int] | str, _Part] = {}
-    again = [part for part in parts if first.setdefault(part.identity, part) is not part]
-    trees = {part.path for part in first.values() if part.reader in _TREES}
-    inner = [
-        part
-        for part in first.values()
-        if part.reader not in {"hpsearch", *_STORES}
-        and part.path is not None
-        and not trees.isdisjoint(part.path.parents)
-    ]
-    left = [*again, *inner]
-    return [part for part in first.values() if part not in inner], _read_once(left)
-
-
-def _read_once(left: Iterable[_Part]) -> list[str]:
-    places: dict[str, list[str]] = {}
-    for part in left:
-        places.setdefault(part.source, []).append(part.at)
-    return [f"{source}: {_some(found)} was given twice and is read once" for source, found in places.items()]
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
-
-
-Readings = list[tuple[_Part, Reading]]
-
-
-def _without_arms_of_studies(found: Readings, said: list[str]) -> tuple[Readings, list[str]]:
-    """Leave out experiments that were read as arms of their study too."""
-    arms = {
-        Path(record.folder).resolve()
-        for part, reading in found
-        if part.reader == "hpsearch study"
-        for record in reading.records
-    }
-    twice = [part for part, _ in found if part.reader == "hpsearch" and part.path in arms]
-    return [(part, reading) for part, reading in found if part not in twice], [*said, *_read_once(twice)]
-
-
-def _told_apart(readings: Sequence[Reading]) -> list[Reading]:
-    """Return the readings with names that tell all experiments, and all runs, apart."""
-    runs = [run for reading in readings for run in reading.runs]
-    records = [(record, folders_above(Path(record.folder))) for reading in readings for record in reading.records]
-    titles = titles_of(
-        [*((run.experiment, run.place) for run in runs), *((record.name, place) for record, place in records)]
-    )
-    named = _with_own_names([replace(run, experiment=titles[run.experiment, run.place]) for run in runs])
-    titled = (replace(record, name=titles[record.name, place]) for record, place in records)
-    return [
-        replace(
-            reading,
-            runs=tuple(islice(named, len(reading.runs))),
-            records=tuple(islice(titled, len(reading.records))),
-        )
-        for reading in readings
-    ]
-
-
-def _with_own_names(runs: Sequence[FinishedRun]) -> Iterator[FinishedRun]:
-    """Yield the runs; names that stand twice get the experiment's in front, and a number if they still do."""
-    counts = Counter(run.run for run in runs)
-    names = [run.run if counts[run.run] == 1 else f"{run.experiment}: {run.run}" for run in runs]
-    counts, taken = Counter(names), Counter[str]()
-    for run, name in zip(runs, names, strict=True):
-        taken[name] += 1
-        yield replace(run, run=name if counts[name] == 1 else f"{name} ({taken[name]})")
-
-
-def _goals(found: Readings) -> tuple[dict[str, Goal], dict[str, str]]:
-    """Return the goals on which all agree, and for each other metric who says what."""
-    told: dict[str, dict[Goal, list[str]]] = {}
-    for part, reading in found:
-        for name, goal in reading.goals.items():
-            told.setdefault(name, {}).setdefault(goal, []).append(part.at)
-    agreed = {name: next(iter(says)) for name, says in told.items() if len(says) == 1}
-    disputed = {
-        name: "; ".join(f"{goal} in {_some(says[goal])}" for goal in sorted(says))
-        for name, says in told.items()
-        if len(says) > 1
-    }
-    return agreed, disputed

@@ -136,6 +136,7 @@ def test_a_repeat_that_alone_tells_runs_apart_pairs_them() -> None:
     runs = [run(name, value, repeat=at) for name, values in (("a", OLD), ("b", NEW)) for at, value in enumerate(values)]
     found = compare(runs)
     assert (found.pairs[0].test, found.pairs[0].units[:2]) == ("paired t", ("repeat 0", "repeat 1"))
+    assert found.unit_reason.startswith("The unit of replication is the repeat, as no seed varies")
     noted = [run(name, value, repeat=0, fold=at) for name, values in (("a", OLD),) for at, value in enumerate(values)]
     assert compare([*noted, *(run("b", v, fold=at) for at, v in enumerate(NEW))]).pairs[0].n == 5
 

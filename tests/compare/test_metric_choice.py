@@ -117,7 +117,18 @@ def test_the_name_tells_the_goal(metric: str, goal: Goal) -> None:
             "loss_ratio",
         ),
         *("std_test_score", "rank_test_score", "accuracy_std", "accuracy_gap", "time_to_accuracy", "loss_objectness"),
-        *("hinge", "kl_divergence", "miss_rate", "false_positive_rate", "fid", "objective", "loss_weight", ""),
+        *(
+            "hinge",
+            "kl_divergence",
+            "miss_rate",
+            "false_positive_rate",
+            "fid",
+            "objective",
+            "loss_coefficient",
+            "acc_stderr,none",
+            "loss_weight",
+            "",
+        ),
     ],
 )
 def test_a_name_that_may_say_the_opposite_is_asked_about(metric: str) -> None:
@@ -131,6 +142,9 @@ def test_a_name_that_may_say_the_opposite_is_asked_about(metric: str) -> None:
         ("mse RMSE MSELoss valLoss val_loss_best best_val_loss train_loss_step loss_per_token bbox_loss", "minimize"),
         ("top1_error top-1-error error_rate word_error_rate regret mean_squared_error log_loss hinge_loss", "minimize"),
         ("recall_at_k precision_at_5 auc testAUC F1Score r2_score val_score top1 top-1-acc top_1_accuracy", "maximize"),
+        ("val_acc/dataloader_idx_0 evaluation_accuracy_vs_iterations metrics/precision(B) acc_norm,none", "maximize"),
+        ("roc_auc_ovr_weighted f1_macro BinaryF1Score dice_coefficient PearsonCorrCoef mean_fg_dice", "maximize"),
+        ("validation_0-logloss eval-rmse train-rmse-mean MeanSquaredError test-mlogloss nll_loss", "minimize"),
         ("mAP50 metrics/mAP50 mIoU ndcg@10 rouge1 rouge-l bleu4 ep_rew_mean log_likelihood acc@1", "maximize"),
     ],
 )
