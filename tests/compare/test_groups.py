@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from hpsearch.compare.candidates import Candidate, Kind, other_data
 from hpsearch.compare.groups import SortedOut, sort_out
+from hpsearch.compare.pair_result import Verdict
 from hpsearch.records import Goal
+from tests.compare.arms import compare, run, seeds
 
 
 def searched(name: str, **known: Any) -> Candidate:
@@ -172,3 +174,22 @@ def test_everyone_is_somewhere_and_every_two_are_compared_or_told_why(candidates
 
 def sets_of(found: SortedOut) -> set[tuple[str, bool, frozenset[str]]]:
     return {(group.metric, group.searches, frozenset(each.name for each in group.members)) for group in found.groups}
+
+
+@pytest.mark.parametrize(("left", "right", "tested"), [("x", "y", False), ("x", "x", True), ("x", None, True)])
+def test_runs_on_data_that_are_known_to_differ_are_never_tested(left: str, right: str | None, *, tested: bool) -> None:
+    found = compare([*seeds("a", [0.1, 0.2, 0.4], data=left), *seeds("b", [0.3, 0.5, 0.4], data=right)])
+    (pair,) = found.pairs
+    assert (pair.p is not None) is tested
+    assert found.family_size == tested
+    assert tested or (pair.verdict is Verdict.NOT_TESTABLE and "scored on other data" in pair.notes[0])
+
+
+def test_methods_over_data_sets_are_scored_on_other_data_by_design() -> None:
+    found = [
+        run(name, value + number / 10, dataset=f"d{number}", data=f"{name} {number}")
+        for name, value in (("a", 0.1), ("b", 0.2))
+        for number in range(6)
+    ]
+    (pair,) = compare(found).pairs
+    assert pair.test is not None or pair.n == 6

@@ -1,14 +1,19 @@
 """The page in a real browser: at the width of a desk and of a phone, in the light and in the dark."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.webdriver.support.wait import WebDriverWait
 
-from hpsearch.report.comparison.files import write_report
+from hpsearch.compare import Comparison
+from hpsearch.report.comparison.files import write_grouped, write_report
 from hpsearch.report.comparison.gallery import Evidence
+from hpsearch.report.comparison.grouped import GroupedReport
+from hpsearch.report.comparison.overview import Entry
 from tests.report.comparison.evidence import datasets_evidence, search_evidence, seeds_evidence
 
 pytestmark = pytest.mark.slow
@@ -60,3 +65,39 @@ def test_names_of_runs_are_shown_as_they_are(browser: webdriver.Chrome, tmp_path
         "return [...document.querySelectorAll('[data-plot=scores] .ytick text')].map(e => e.textContent)"
     )
     assert "cnn_small & <b>x</b>|$50%" in labels
+
+
+@dataclass(frozen=True)
+class Together:
+    """A group as a report takes it."""
+
+    name: str
+    evidence: Evidence
+    why: str = "the same <b>metric</b>"
+
+    @property
+    def comparison(self) -> Comparison:
+        return self.evidence.comparison
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1400, False), (390, True)])
+def test_a_page_of_groups_draws_what_is_seen_and_fits_the_screen(
+    browser: webdriver.Chrome, tmp_path: Path, width: int, dark: bool
+) -> None:
+    """Six searches take more WebGL contexts than a browser has: one that left the screen gives its own back."""
+    entry = Entry("<i>one</i>", "experiment", "x", "hpsearch", "line", "val/accuracy", None, "running", {"complete": 3})
+    groups = [Together(f"<b>group</b> {place}", search_evidence()) for place in range(6)]
+    write_grouped(GroupedReport([entry, entry], groups, unread=[("y", "y is <u>bad</u>")]), tmp_path, ["html"])
+    look(browser, tmp_path / "report.html", width=width, dark=dark)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    text = browser.find_element("tag name", "body").text
+    for words in ("<i>one</i>", "<b>group</b> 5", "the same <b>metric</b>", "y is <u>bad</u>"):
+        assert words in text
+    costly = browser.find_elements("css selector", "[data-plot*=trials]")
+    assert len(costly) > 5
+    for place in (costly[-1], costly[0]):
+        browser.execute_script("arguments[0].scrollIntoView()", place)
+        WebDriverWait(browser, 60).until(lambda _, here=place: here.find_elements("css selector", ".main-svg"))
+    WebDriverWait(browser, 60).until(lambda _: not costly[-1].find_elements("css selector", ".main-svg"))
+    messages = [entry["message"] for entry in browser.get_log("browser")]
+    assert [each for each in messages if "SEVERE" in each or "Too many active WebGL contexts" in each] == []
