@@ -4,6 +4,7 @@ photos/cat/1.png                     classes
 photos/train/cat/1.png, photos/test/cat/2.png     splits, and in them classes
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ Part = Literal["train", "val", "test"]
 Layout = Literal["auto", "classes", "splits"]
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_FILLERS = frozenset({"set", "split", "data", "images", "image", "imgs", "img", "photos"})
+"""Words that stand beside a split's name: training_set, val-images."""
 _PART_NAMES: Mapping[str, Part] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
@@ -75,27 +78,22 @@ def _splits(folder: Path, subfolders: Sequence[Path], layout: Layout) -> dict[Pa
     """Return the subfolders of the splits, or none where the subfolders are classes."""
     if layout == "classes":
         return {}
-    named = [(_PART_NAMES[each.name.casefold()], each) for each in subfolders if each.name.casefold() in _PART_NAMES]
+    named = [(part, each) for each in subfolders if (part := _part_called(each.name))]
     splits = dict(named)
-    others = [each.name for each in _besides(subfolders)]
-    if layout == "auto" and (len(splits) < 2 or ("train" not in splits and others)):
-        if "train" in splits and _subfolders(splits["train"]) and not any(map(_subfolders, _besides(subfolders))):
-            raise DataError(
-                f"of the subfolders of {folder.absolute()} train has subfolders of its own, as a split has, but there "
-                f"is no other split; {_SAY}"
-            )
-        return {}  # one class among others may well be called so, as trains are among vehicles
+    others = [each for each in subfolders if not _part_called(each.name)]
+    if layout == "auto" and (not splits or _is_a_class(splits, others)):
+        return {}
+    if layout == "auto" and others:
+        names = ", ".join(each.name for _, each in named)
+        raise DataError(
+            f"the subfolders of {folder.absolute()} are called like splits ({names}) and like classes "
+            f"({', '.join(each.name for each in others[:3])}); {_SAY}. Subfolders beside splits are not read"
+        )
     if "train" not in splits:
         raise DataError(f"{folder.absolute()} has no subfolder train, so that there is nothing to learn from")
     if len(splits) < len(named):
         twice = " and ".join(each.name for part, each in named if [other for other, _ in named].count(part) > 1)
         raise DataError(f"{folder.absolute()} has {twice}, which are the same split; leave one of them")
-    if layout == "auto" and others:
-        names = ", ".join(each.name for _, each in named)
-        raise DataError(
-            f"the subfolders of {folder.absolute()} are called like splits ({names}) and like classes "
-            f"({', '.join(others[:3])}); {_SAY}. Subfolders beside splits are not read"
-        )
     flat = [each.name for each in splits.values() if not _subfolders(each)]
     if layout == "auto" and len(flat) == len(splits):
         raise DataError(
@@ -105,15 +103,22 @@ def _splits(folder: Path, subfolders: Sequence[Path], layout: Layout) -> dict[Pa
     return splits
 
 
-def _besides(subfolders: Sequence[Path]) -> list[Path]:
-    """Return the subfolders that are not called like splits."""
-    return [each for each in subfolders if each.name.casefold() not in _PART_NAMES]
+def _is_a_class(splits: Mapping[Part, Path], others: Sequence[Path]) -> bool:
+    """Say whether a folder called train is one class among others, as trains are among vehicles."""
+    alone = splits.keys() == {"train"} and bool(others)
+    return alone and (not _subfolders(splits["train"]) or any(map(_subfolders, others)))
+
+
+def _part_called(name: str) -> Part | None:
+    """Return the split that a subfolder is called after, such as Train, valid, training_set or test2017; else None."""
+    words = [word for word in re.split(r"[^a-z]+", name.casefold()) if word and word not in _FILLERS]
+    return _PART_NAMES.get(words[0].removesuffix("set")) if len(words) == 1 else None
 
 
 def _refuse_splits_below(folder: Path, classes: Sequence[Path]) -> None:
     """Refuse to mix the splits of classes that are divided themselves: photos/cat/train, photos/cat/test."""
     for each in classes:
-        inside = {part: below.name for below in _subfolders(each) if (part := _PART_NAMES.get(below.name.casefold()))}
+        inside = {part: below.name for below in _subfolders(each) if (part := _part_called(below.name))}
         if len(inside) > 1:
             raise DataError(
                 f"{each.absolute()} has subfolders called like splits ({', '.join(inside.values())}), which would be "

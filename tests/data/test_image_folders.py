@@ -46,6 +46,8 @@ def corners(chosen: ImageSettings, part: str) -> set[int]:
         ("train", "valid", "test"),
         ("Train", "Validation", "Test"),
         ("TRAINING", "dev", "testing"),
+        ("training_set", "val-images", "test_set"),
+        ("train2017", "val2017", "testset"),
     ],
 )
 def test_splits_are_taken_as_they_lie(tmp_path: Path, names: tuple[str, str, str]) -> None:
@@ -82,12 +84,22 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     assert find_images(tmp_path).classes == ("bus", "train")
 
 
-def test_a_lonely_train_with_classes_below_it_is_asked_about(tmp_path: Path) -> None:
-    photos(tmp_path, {"train": 4})
-    photos(tmp_path, {"notes": 1}, classes=("",))
-    with pytest.raises(DataError, match="as a split has, but there is no other split"):
-        find_images(tmp_path)
-    assert find_images(tmp_path, "classes").classes == ("notes", "train")
+def test_a_lonely_split_is_asked_about(tmp_path: Path) -> None:
+    photos(tmp_path / "a", {"train": 4})
+    photos(tmp_path / "a", {"notes": 1}, classes=("",))
+    photos(tmp_path / "b", {"learn": 4, "test": 4})
+    for name, classes in (("a", ("notes", "train")), ("b", ("learn", "test"))):
+        with pytest.raises(DataError, match=r"called like splits .* and like classes .*layout"):
+            find_images(tmp_path / name)
+        assert find_images(tmp_path / name, "classes").classes == classes
+
+
+def test_of_splits_the_training_part_must_be_there(tmp_path: Path) -> None:
+    photos(tmp_path / "a", {"train": 4})
+    assert find_images(tmp_path / "a").classes == ("cat", "dog")
+    assert all(corners(settings(tmp_path / "a"), part) for part in PARTS)
+    with pytest.raises(DataError, match="has no subfolder train"):
+        find_images(photos(tmp_path / "b", {"test": 2}))
 
 
 MIXED = {
