@@ -223,9 +223,9 @@ def test_rule_10_a_failed_check_does_not_change_the_test() -> None:
 
 
 def test_rule_11_expected_best_says_what_it_assumes_and_ends_where_the_trials_end() -> None:
-    comparison = compare(
-        trials("a", np.linspace(0, 1, 30), sampler="tpe", pruner="asha") + trials("b", np.linspace(0, 1, 9))
-    )
+    searched = trials("a", np.linspace(0, 1, 31), sampler="tpe", pruner="asha")
+    searched[0] = replace(searched[0], outcome=Outcome.PRUNED)
+    comparison = compare(searched + trials("b", np.linspace(0, 1, 9)))
     assert any("assumes independent trials" in warning for warning in comparison.warnings)
     assert any("asha pruned" in warning for warning in comparison.warnings)
     assert max(point.n for point in comparison.expected_best if point.name == "a") == 30

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.engines import Job, Report
+from hpsearch.engines import Asked, Job, Report
 from hpsearch.engines.ledger import Ledger
 from hpsearch.engines.optuna_search import OptunaSearch
 from hpsearch.engines.progress import progress_of
@@ -26,15 +26,15 @@ def ledger(tmp_path: Path) -> Ledger:
     found = Ledger(
         tmp_path, Log(tmp_path / LOG), metric="loss", value_of=lambda history: objective_value(history, rule)
     )
-    found.begin(JOB, rejected=0)
+    found.begin(JOB, Asked())
     return found
 
 
 def test_the_last_value_of_a_step_counts(ledger: Ledger, tmp_path: Path) -> None:
     values = [ledger.report(JOB, Report(step, {"loss": loss}, 1.0, again=again)) for step, loss, again in REPORTS]
     assert values == [0.5, 0.1, 0.3]
-    ledger.begin(JOB, rejected=0)
-    assert ledger.report(JOB, Report(2, {"loss": 0.9}, 1.0)) == 0.3
+    ledger.begin(JOB, Asked())
+    ledger.report(JOB, Report(2, {"loss": 0.9}, 1.0))  # by a later attempt, from its checkpoint
     assert progress_of(read_log(tmp_path / LOG))[JOB.run].history == [(1, 0.5), (2, 0.3)]
     builder = RunBuilder()
     for event in read_log(tmp_path / LOG):
@@ -51,8 +51,8 @@ def test_a_negative_step_in_an_old_log_does_not_end_the_search(tmp_path: Path) -
     again.replay(
         [
             {"event": "ask", "run": "trials/0000", "params": params, "rejected": 0},
-            {"event": "report", "run": "trials/0000", "step": -1, "value": 0.5},
-            {"event": "report", "run": "trials/0000", "step": 0, "value": 0.4},
+            {"event": "report", "run": "trials/0000", "step": -1, "value": 0.5, "metric": 0.5},
+            {"event": "report", "run": "trials/0000", "step": 0, "value": 0.4, "metric": 0.4},
         ],
         runs={"trials/0000": 0},
     )
