@@ -18,7 +18,7 @@ from hpsearch.readers.naming import UNIT_WORDS
 from hpsearch.readers.numerals import parse_number
 from hpsearch.readers.table_cells import NumberColumn, as_numbers, is_running, keys_of, plain
 from hpsearch.readers.table_file import ENDINGS, Table, is_unnamed, load_table
-from hpsearch.readers.table_rows import Rows, cited, told_apart
+from hpsearch.readers.table_rows import Rows, about_texts, told_apart
 from hpsearch.records import FinishedRun, Key, Measurement
 
 SCORE = "score"
@@ -48,7 +48,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
         groups = [[row] for row in range(table.rows)]
         rows = Rows(table, rates_as_parameters(columns, wanted))
     runs = told_apart([rows.run(group, wanted) for group in groups], groups)
-    return Reading(runs, warnings=(*table.warnings, *rows.warnings, *rows.about_texts(groups, runs, wanted)))
+    return Reading(runs, warnings=(*table.warnings, *rows.warnings, *rows.texts_among_numbers(groups, runs, wanted)))
 
 
 def _check_header(table: Table) -> None:
@@ -119,11 +119,7 @@ def read_wide(path: Path, unit: str, wanted: Wanted | None = None) -> Reading:
         if row not in left_out
         for run in _cells_of(path, {each: found[row] for each, found in keys.items()}, row, methods)
     ]
-    told = [
-        f"{path}: column '{method}' holds {cited(numbers.texts, {})}: no numbers, so that they do not count"
-        for method, numbers in methods.items()
-        if numbers.texts
-    ]
+    told = [about_texts(path, method, numbers.texts, {}) for method, numbers in methods.items() if numbers.texts]
     told += [f"{path}: row {row + 1} holds the means of the other rows and is left out" for row in left_out]
     return Reading(tuple(runs), main=SCORE, warnings=(*table.warnings, *told))
 
