@@ -277,6 +277,19 @@ def test_a_wide_table_has_one_row_for_each_unit(tmp_path: Path, text: str, unit:
         read_wide(tmp_path / "w.csv", unit)
 
 
+def test_rows_of_averages_in_a_long_table_do_not_count() -> None:
+    rows = [
+        ("a", "iris", "0.5"),
+        ("a", "wine", "0.25"),
+        ("a", "mean", "0.38"),
+        ("b", "iris", "0.5"),
+        ("b", "all", "0.7"),
+    ]
+    runs = read_text(written(rows, header="method dataset accuracy")).runs
+    assert [run.run for run in runs if run.dropped] == ["a/mean"]
+    assert runs[2].dropped == "holds the means of a"
+
+
 def test_a_row_of_averages_is_no_data_set(tmp_path: Path) -> None:
     path = tmp_path / "w.csv"
     path.write_text("dataset,a,b\niris,0.5,0.25\nwine,0.25,0.5\nglass,0.25,0.25\nAverage,0.333,0.33\n")
