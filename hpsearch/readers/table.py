@@ -9,6 +9,7 @@ wide     dataset,baseline,ours                  a row is a seed, fold or data se
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.errors import DataError, UnknownNameError
@@ -18,13 +19,14 @@ from hpsearch.readers.naming import UNIT_WORDS
 from hpsearch.readers.numerals import parse_number
 from hpsearch.readers.table_cells import NumberColumn, as_numbers, is_running, keys_of, plain
 from hpsearch.readers.table_file import ENDINGS, Table, is_unnamed, load_table
-from hpsearch.readers.table_rows import Rows, cited, told_apart
+from hpsearch.readers.table_rows import Rows, about_texts, told_apart
 from hpsearch.records import FinishedRun, Key, Measurement
 
 SCORE = "score"
 """The metric of a wide table, which does not name it."""
 _NOUNS = {"dataset": "data set"}
 _METRIC_NAMES, _VALUES = {"metric", "metric_name", "measure", "variable"}, {"value", "score", "result", "metric_value"}
+_LEAST_AVERAGED = 2
 _AVERAGES = {"mean", "average", "avg", "avg.", "overall", "total", "all"}
 
 
@@ -48,7 +50,10 @@ def read(path: Path, wanted: Wanted) -> Reading:
         groups = [[row] for row in range(table.rows)]
         rows = Rows(table, rates_as_parameters(columns, wanted))
     runs = told_apart([rows.run(group, wanted) for group in groups], groups)
-    return Reading(runs, warnings=(*table.warnings, *rows.warnings, *rows.about_texts(groups, runs, wanted)))
+    return Reading(
+        _without_averages(runs),
+        warnings=(*table.warnings, *rows.warnings, *rows.texts_among_numbers(groups, runs, wanted)),
+    )
 
 
 def _check_header(table: Table) -> None:
@@ -119,11 +124,7 @@ def read_wide(path: Path, unit: str, wanted: Wanted | None = None) -> Reading:
         if row not in left_out
         for run in _cells_of(path, {each: found[row] for each, found in keys.items()}, row, methods)
     ]
-    told = [
-        f"{path}: column '{method}' holds {cited(numbers.texts, {})}: no numbers, so that they do not count"
-        for method, numbers in methods.items()
-        if numbers.texts
-    ]
+    told = [about_texts(path, method, numbers.texts, {}) for method, numbers in methods.items() if numbers.texts]
     told += [f"{path}: row {row + 1} holds the means of the other rows and is left out" for row in left_out]
     return Reading(tuple(runs), main=SCORE, warnings=(*table.warnings, *told))
 
@@ -148,13 +149,36 @@ def _rows_of_averages(table: Table, key: str, methods: Mapping[str, NumberColumn
     """Return the rows that are called averages and hold the means of all others, as tables in papers end."""
     called = [row for row, cell in enumerate(table.columns[key]) if str(cell).strip().lower() in _AVERAGES]
     own = [row for row in range(table.rows) if row not in called]
-    return [row for row in called if all(_is_mean(numbers.values, row, own) for numbers in methods.values())]
+    columns = [each.values for each in methods.values()]
+    return [row for row in called if all(_is_mean(values[row], [values[each] for each in own]) for values in columns)]
 
 
-def _is_mean(values: Sequence[float | None], row: int, own: Sequence[int]) -> bool:
+def _without_averages(runs: tuple[FinishedRun, ...]) -> tuple[FinishedRun, ...]:
+    """Drop runs on data sets that are called averages, if they hold the means of their method's others."""
+    called = [str(run.dataset).lower() in _AVERAGES for run in runs]
+    if not any(called):
+        return runs
+    own: dict[str, list[FinishedRun]] = {}
+    for run, average in zip(runs, called, strict=True):
+        if not average:
+            own.setdefault(run.experiment, []).append(run)
+    return tuple(
+        replace(run, dropped=f"holds the means of {run.experiment}")
+        if average and _holds_means(run, own.get(run.experiment, []))
+        else run
+        for run, average in zip(runs, called, strict=True)
+    )
+
+
+def _holds_means(run: FinishedRun, others: Sequence[FinishedRun]) -> bool:
+    values = {name: [other.metrics[name].value for other in others if name in other.metrics] for name in run.metrics}
+    return bool(values) and all(_is_mean(found.value, values[name]) for name, found in run.metrics.items())
+
+
+def _is_mean(value: float | None, values: Sequence[float | None]) -> bool:
     """Say whether a value is the mean of others, as far as its decimals tell."""
-    value, others = values[row], [found for each in own if (found := values[each]) is not None]
-    if value is None or not others:
+    others = [each for each in values if each is not None]
+    if value is None or len(others) < _LEAST_AVERAGED:
         return False
     decimals = len(str(value).partition(".")[2])
     return abs(value - math.fsum(others) / len(others)) <= 0.51 * 10.0**-decimals

@@ -1,4 +1,4 @@
-"""What the cells of a table's column say: numbers, names, keys, or the values of a parameter."""
+"""What the cells of a table's column say: numbers, names, keys, an outcome, or the values of a parameter."""
 
 import math
 import re
@@ -9,11 +9,18 @@ from typing import Any
 from hpsearch.readers.naming import as_key, is_gap
 from hpsearch.readers.numerals import parse_number
 from hpsearch.readers.table_file import is_unnamed
-from hpsearch.records import Key
+from hpsearch.records import Key, Outcome
 
 _COUNTERS = {"id", "idx", "index", "no", "nr", "#", "row", "row_id", "row_number", "line"}
 _LEAST_RUNNING = 3
 """Rows from which on 0, 1, 2 ... in a column of another name are a running number."""
+_COMPLETE = {"complete", "completed", "finished", "ok", "success", "succeeded", "terminated", "done"}
+_NOT_ENDED = {
+    *("running", "pending", "waiting", "queued", "scheduled", "created", "starting", "started", "initializing"),
+    *("paused", "in progress", "in_progress", "unfinished"),
+}
+_SPAN = re.compile(r"(?:(\d+) days? )?(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
+"""How pandas writes a duration."""
 _LARGEST = 10**300
 """Where integers end that are numbers of a metric."""
 _TRUTH = {"true": True, "false": False}
@@ -130,3 +137,28 @@ def values_of(cells: Sequence[Any], mark: str) -> list[Any]:
     if len(set(numbers.values())) < len(numbers):
         return cells
     return [numbers.get(cell, cell) for cell in cells]
+
+
+def seconds_in(cell: Any, mark: str) -> float | None:
+    """Return a duration in seconds, also of `0 days 00:01:30.5`."""
+    span = _SPAN.fullmatch(cell.strip()) if isinstance(cell, str) else None
+    if span:
+        days, hours, minutes, seconds = (float(part or 0) for part in span.groups())
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return number_in(cell, mark)
+
+
+def outcome_of(status: Any) -> tuple[Outcome | None, str | None]:
+    """Return the outcome that a status says, None for a run that has not ended, and why such a run does not count.
+
+    An unknown word is a failure with that word as its reason.
+    """
+    word = "" if status is None else str(status).strip().lower()
+    if word in _COMPLETE:
+        return Outcome.COMPLETE, None
+    if is_gap(word):
+        return None, "its status is not noted"
+    if word in _NOT_ENDED:
+        return None, f"its status is '{status}': it has not ended"
+    known = word if word in set(Outcome) else Outcome.FAILED.value
+    return Outcome(known), f"its status is '{status}'"

@@ -1,27 +1,20 @@
 """The rows of a table in long form as runs: their names and keys, and which rows are steps of one run."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError
 from hpsearch.readers import Wanted
 from hpsearch.readers.columns import Columns
 from hpsearch.readers.measurements import Logged, as_step
-from hpsearch.readers.naming import UNIT_WORDS, is_gap, parse_folder_name
-from hpsearch.readers.table_cells import keys_of, names_of, number_in, plain
+from hpsearch.readers.naming import UNIT_WORDS, parse_folder_name
+from hpsearch.readers.table_cells import keys_of, names_of, number_in, outcome_of, plain, seconds_in
 from hpsearch.readers.table_file import Table
 from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
 
-_COMPLETE = {"complete", "completed", "finished", "ok", "success", "succeeded", "terminated", "done"}
-_NOT_ENDED = {
-    *("running", "pending", "waiting", "queued", "scheduled", "created", "starting", "started", "initializing"),
-    *("paused", "in progress", "in_progress", "unfinished"),
-}
-_SPAN = re.compile(r"(?:(\d+) days? )?(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
-"""How pandas writes a duration."""
 _EXACT = 2.0**53
 """Whole numbers below it are exact as floats."""
 _MOST_NAMED = 3
@@ -40,6 +33,8 @@ class Rows:
         empty = [None] * self._count
         self._trials = keys_of(self._cells.get("trial", empty), "trial")
         self._runs: list[str | None] = names_of(self._cells.get("run", empty))[0]
+        groups = next((cells for name, cells in table.columns.items() if plain(name) == "group"), empty)
+        self._groups = names_of(groups)[0]
         self._keys = {unit: keys_of(self._cells[unit], unit) for unit in UNIT_WORDS if unit in self._cells}
         self._experiments = self._names()
         self._steps = [number_in(cell, columns.mark) for cell in self._cells.get("step", ())]
@@ -63,15 +58,16 @@ class Rows:
         return self._taken_apart(names) if self.columns.exported and plain(column) == "name" else names
 
     def _taken_apart(self, names: list[str]) -> list[str]:
-        """Return the names of Weights & Biases' runs without the seeds and folds in them, which become keys."""
+        """Return the groups of Weights & Biases' runs, else their names without seeds and folds, which become keys."""
         parsed = [parse_folder_name(name) for name in names]
-        for unit in {unit for each in parsed for unit in each.units}:
+        for unit in dict.fromkeys(unit for each in parsed for unit in each.units):
             noted = self._keys.get(unit, [None] * self._count)
             self._keys[unit] = [
                 each.units.get(unit) if key is None else key for each, key in zip(parsed, noted, strict=True)
             ]
         self._runs = [run or name for run, name in zip(self._runs, names, strict=True)]
-        return [each.rest or name for each, name in zip(parsed, names, strict=True)]
+        rests = [each.rest or name for each, name in zip(parsed, names, strict=True)]
+        return [group or rest for group, rest in zip(self._groups, rests, strict=True)]
 
     def _title(self, row: int) -> str:
         """Return what a row's run is called: as its column says, else by its keys, else by its row."""
@@ -165,7 +161,7 @@ class Rows:
         measured = logged.metrics()
         if steps[-1] is None:
             measured = {name: Measurement(metric.value) for name, metric in measured.items()}
-        outcome, why = _outcome(self._cells["status"][row]) if "status" in self._cells else (Outcome.COMPLETE, None)
+        outcome, why = outcome_of(self._cells["status"][row]) if "status" in self._cells else (Outcome.COMPLETE, None)
         units = {unit: keys[row] for unit, keys in self._keys.items()}
         proposed = self._trials[row] is not None and (self.columns.searched or units.get("seed") is None)
         return FinishedRun(
@@ -182,7 +178,7 @@ class Rows:
             steps=max((step for step in steps if step is not None), default=None),
             train_size=as_step(self._size("train_size", row)),
             test_size=as_step(self._size("test_size", row)),
-            seconds=_seconds(self._cells["seconds"][row], self.columns.mark) if "seconds" in self._cells else None,
+            seconds=seconds_in(self._cells["seconds"][row], self.columns.mark) if "seconds" in self._cells else None,
             dropped=why if outcome is None else None,
             source=str(self.path),
         )
@@ -190,12 +186,13 @@ class Rows:
     def _size(self, part: str, row: int) -> float | None:
         return number_in(self._cells[part][row], self.columns.mark) if part in self._cells else None
 
-    def about_texts(self, groups: Sequence[list[int]], runs: Sequence[FinishedRun], wanted: Wanted) -> list[str]:
+    def texts_among_numbers(
+        self, groups: Sequence[list[int]], runs: Sequence[FinishedRun], wanted: Wanted
+    ) -> list[str]:
         """Return a warning for each column of numbers that holds texts too: those runs do not count."""
         titles = {row: run.run for group, run in zip(groups, runs, strict=True) for row in group}
         return [
-            f"{self.path}: column '{name}' holds {cited(self.columns.texts[name], titles)}: no numbers, so that "
-            "they do not count"
+            about_texts(self.path, name, self.columns.texts[name], titles)
             for name in self.columns.metrics
             if self.columns.texts.get(name) and wanted.metric in (None, name)
         ]
@@ -219,37 +216,12 @@ def told_apart(runs: Sequence[FinishedRun], groups: Sequence[list[int]]) -> tupl
     )
 
 
-def cited(texts: Sequence[tuple[int, str]], titles: Mapping[int, str]) -> str:
-    """Return `'-' in row 3 (lstm/0) and 4 more`."""
+def about_texts(path: Path, name: str, texts: Sequence[tuple[int, str]], titles: Mapping[int, str]) -> str:
+    """Return the warning about texts in a column of numbers: `... '-' in row 3 (lstm/0) and 4 more`."""
     told = [f"'{text}' in row {row}" + (f" ({titles[row - 1]})" if row - 1 in titles else "") for row, text in texts]
-    return _listed(told)
+    return f"{path}: column '{name}' holds what is no number, which does not count: {_listed(told)}"
 
 
 def _listed(words: Sequence[str]) -> str:
     more = len(words) - _MOST_NAMED
     return ", ".join(words[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _seconds(cell: Any, mark: str) -> float | None:
-    """Return a duration in seconds, also of `0 days 00:01:30.5`."""
-    span = _SPAN.fullmatch(cell.strip()) if isinstance(cell, str) else None
-    if span:
-        days, hours, minutes, seconds = (float(part or 0) for part in span.groups())
-        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    return number_in(cell, mark)
-
-
-def _outcome(status: Any) -> tuple[Outcome | None, str | None]:
-    """Return the outcome that a status says, None for a run that has not ended, and why such a run does not count.
-
-    An unknown word is a failure with that word as its reason.
-    """
-    word = "" if status is None else str(status).strip().lower()
-    if word in _COMPLETE:
-        return Outcome.COMPLETE, None
-    if is_gap(word):
-        return None, "its status is not noted"
-    if word in _NOT_ENDED:
-        return None, f"its status is '{status}': it has not ended"
-    known = word if word in set(Outcome) else Outcome.FAILED.value
-    return Outcome(known), f"its status is '{status}'"

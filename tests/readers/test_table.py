@@ -66,7 +66,7 @@ def test_a_text_among_numbers_is_named_and_its_run_does_not_count(tmp_path: Path
     assert math.isnan(found.runs[4].metrics["f1"].value)
     (warning,) = found.warnings
     assert warning.endswith(
-        "column 'f1' holds '-' in row 2 (a/1), '0.93*' in row 4 (b/1): no numbers, so that they do not count"
+        "column 'f1' holds what is no number, which does not count: '-' in row 2 (a/1), '0.93*' in row 4 (b/1)"
     )
 
 

@@ -251,7 +251,7 @@ def test_wide_tables_keep_to_the_same_rules(tmp_path: Path) -> None:
     found = read_wide(path, "dataset")
     assert [str(run.dataset) for run in found.runs] == ["NA", "NA", "null", "null", "1_0", "1_0", "10", "10"]
     assert [len(run.metrics) for run in found.runs] == [1, 1, 1, 0, 1, 1, 1, 1]
-    assert "column 'theirs' holds '-' in row 2" in found.warnings[0]
+    assert "column 'theirs' holds what is no number, which does not count: '-' in row 2" in found.warnings[0]
     path.write_text(",dataset,ours\n0,iris,0.5\n1,wine,0.25\n")
     assert [(run.experiment, run.dataset) for run in read_wide(path, "dataset").runs] == [
         ("ours", "iris"),
@@ -275,6 +275,19 @@ def test_a_wide_table_has_one_row_for_each_unit(tmp_path: Path, text: str, unit:
     (tmp_path / "w.csv").write_text(text)
     with pytest.raises(DataError, match=says):
         read_wide(tmp_path / "w.csv", unit)
+
+
+def test_rows_of_averages_in_a_long_table_do_not_count() -> None:
+    rows = [
+        ("a", "iris", "0.5"),
+        ("a", "wine", "0.25"),
+        ("a", "mean", "0.38"),
+        ("b", "iris", "0.5"),
+        ("b", "all", "0.7"),
+    ]
+    runs = read_text(written(rows, header="method dataset accuracy")).runs
+    assert [run.run for run in runs if run.dropped] == ["a/mean"]
+    assert runs[2].dropped == "holds the means of a"
 
 
 def test_a_row_of_averages_is_no_data_set(tmp_path: Path) -> None:

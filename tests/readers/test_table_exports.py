@@ -187,13 +187,14 @@ def test_an_export_from_weights_and_biases(tmp_path: Path) -> None:
 
 
 def test_names_of_weights_and_biases_tell_the_seed_where_no_group_tells_the_method(tmp_path: Path) -> None:
-    rows = ["Name,State,Group,acc", "lstm-seed-0,finished,,1", "lstm-seed-1,finished,,2", "gru-seed-1,finished,,3"]
-    (tmp_path / "wandb.csv").write_text("\n".join(rows))
+    rows = ["lstm-seed-0,finished,,1", "lstm-seed-1,finished,,2", "gru-seed-1,finished,,3", "seed-0,finished,cnn,4"]
+    (tmp_path / "wandb.csv").write_text("\n".join(["Name,State,Group,acc", *rows]))
     runs = read(tmp_path / "wandb.csv", Wanted()).runs
     assert [(run.experiment, run.seed, run.run) for run in runs] == [
         ("lstm", 0, "lstm-seed-0"),
         ("lstm", 1, "lstm-seed-1"),
         ("gru", 1, "gru-seed-1"),
+        ("cnn", 0, "seed-0"),
     ]
 
 
