@@ -5,8 +5,9 @@ A reader is a module of this folder with two functions, and a row in shelf.py:
     recognises(path) -> bool                     by what the file or folder holds, never by what it is called
     read(path, wanted) -> Reading                its runs; `wanted` names the metrics whose histories are asked for
 
-A reader never runs code from what it reads: no pickle, safe YAML. What it cannot use becomes a warning or a run that
-is `dropped` with the reason, never a silent gap.
+A reader never runs code from what it reads (no pickle, safe YAML), changes nothing and makes no file. It gives the
+values that the tool itself states, and each run's `place`, which tells experiments of one name apart. What it cannot
+use becomes a warning or a run that is `dropped` with the reason, never a silent gap.
 """
 
 from collections.abc import Mapping

@@ -100,11 +100,13 @@ def _table_rows(file: Path) -> Rows:
 
 
 def _as_rows(content: Any, place: str) -> Rows:
-    """Return rows from a list of objects, from one object of numbers, or from one object of columns."""
+    """Return rows from a list of objects or an object of them by step, from one of numbers, or one of columns."""
     if isinstance(content, list) and all(isinstance(row, dict) for row in content):
         return [flatten(row) for row in content]
     if not isinstance(content, dict):
         raise DataError(f"{place}: metrics are an object, a list of objects, or an object of lists")
+    if content and all(str(name).isdecimal() and isinstance(row, dict) for name, row in content.items()):
+        return [{"step": int(step), **flatten(row)} for step, row in content.items()]
     flat = flatten(content)
     columns = {name: value for name, value in flat.items() if isinstance(value, list)}
     if not columns:

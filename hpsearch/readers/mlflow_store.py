@@ -12,6 +12,8 @@ from hpsearch.readers.mlflow_runs import MlflowRun, as_finished, as_kept
 from hpsearch.readers.sqlite_file import has_tables, opened
 from hpsearch.records import Measurement, Series
 
+_NAME = "mlflow.runName"
+"""The tag by which MLflow 1 keeps a run's name."""
 _RUNS = """
     SELECT runs.run_uuid, runs.name, runs.status, runs.start_time, runs.end_time, experiments.name
     FROM runs JOIN experiments ON experiments.experiment_id = runs.experiment_id
@@ -32,7 +34,8 @@ def read(path: Path, wanted: Wanted) -> Reading:
         metrics, histories = _latest(connection), _histories(connection, wanted)
         runs = [
             MlflowRun(
-                *(identity, name or identity, experiment, status, _seconds(start, end)),
+                *(identity, name or tags.get(identity, {}).get(_NAME, identity), experiment),
+                *(status, _seconds(start, end)),
                 *(params.get(identity, {}), tags.get(identity, {})),
                 *(metrics.get(identity, {}), histories.get(identity, {})),
             )

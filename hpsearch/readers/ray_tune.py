@@ -15,7 +15,7 @@ from hpsearch.readers.searching import as_trial, planned, several_settings
 from hpsearch.readers.text_files import json_lines
 from hpsearch.records import FinishedRun, Outcome, SearchOrigin
 
-RESULT, PARAMS = "result.json", "params.json"
+RESULT, PARAMS, ERROR = "result.json", "params.json", "error.txt"
 _NAN = "null"
 """What Ray writes for a NaN of NumPy's, as text."""
 _BOOKKEEPING = {
@@ -27,7 +27,7 @@ _BOOKKEEPING = {
 
 def recognises(path: Path) -> bool:
     """Say whether a folder holds trials of Ray Tune."""
-    return path.is_dir() and next(_trials(path), None) is not None
+    return path.is_dir() and any((folder / RESULT).is_file() for folder in _trials(path))
 
 
 def read(path: Path, wanted: Wanted) -> Reading:
@@ -42,12 +42,15 @@ def read(path: Path, wanted: Wanted) -> Reading:
 
 
 def _trials(path: Path) -> Iterator[Path]:
-    yield from (file.parent for file in sorted(path.glob(f"*/{PARAMS}")) if (file.parent / RESULT).is_file())
+    """Yield the trials' folders, of those too that failed before they reported anything."""
+    for folder in (file.parent for file in sorted(path.glob(f"*/{PARAMS}"))):
+        if (folder / RESULT).is_file() or (folder / ERROR).is_file():
+            yield folder
 
 
 def _read_trial(path: Path, folder: Path, wanted: Wanted, statuses: dict[str, str], warnings: list[str]) -> FinishedRun:
     logged, last = Logged(in_time=True), dict[str, Any]()
-    lines, left_out = json_lines(folder / RESULT)
+    lines, left_out = json_lines(folder / RESULT) if (folder / RESULT).is_file() else ([], ())
     warnings += left_out
     for last in (line for _, line in lines if isinstance(line, dict)):
         row = {name: value for name, value in flatten(last).items() if name.split(".")[0] not in _BOOKKEEPING}
@@ -56,7 +59,7 @@ def _read_trial(path: Path, folder: Path, wanted: Wanted, statuses: dict[str, st
     params = flatten(parse_json(folder / PARAMS))
     status = statuses.get(str(last.get("trial_id")))
     # A trial that failed, was tried again and completed keeps its error.txt: the state knows better.
-    error = status == "ERROR" if status is not None else (folder / "error.txt").exists()
+    error = status == "ERROR" if status is not None else (folder / ERROR).exists()
     ended = status in (None, "ERROR", "TERMINATED")
     return FinishedRun(
         experiment=place_of(path)[0],

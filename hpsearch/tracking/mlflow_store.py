@@ -51,7 +51,8 @@ def guarded(uri: str) -> Iterator[None]:
     before = quiet.get()
     quiet.set(True)
     try:
-        yield
+        with without_stray_folders(uri):
+            yield
     except (MlflowException, OSError, sqlite3.Error) as error:
         raise TrackingError(f"MLflow at {uri} cannot be written: {_reason(error)}") from error
     finally:
@@ -105,7 +106,7 @@ class Store:
         if uri.startswith(SQLITE):
             _try_sqlite(sqlite_path(uri))
         artifacts = None if uri.startswith(("http://", "https://")) else (root.resolve() / ARTIFACTS / name).as_uri()
-        with (root / _STORE_LOCK).open("w") as lock, without_stray_folders(uri):
+        with (root / _STORE_LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if uri == default_uri(root):
                 follow_move(root)

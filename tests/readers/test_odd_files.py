@@ -57,6 +57,19 @@ def test_a_torn_last_report_of_rays_is_left_out_and_nan_stays(tmp_path: Path) ->
     assert run.steps == 2
 
 
+def test_a_trial_of_rays_that_failed_at_once_is_listed(tmp_path: Path) -> None:
+    ray_folder(tmp_path, reports=report(1, 0.5), status=None)
+    failed = tmp_path / "mine" / "train_2"
+    failed.mkdir()
+    (failed / "params.json").write_text('{"rate": 2}')
+    (failed / "error.txt").write_text("Failure # 1 (occurred at noon)")
+    runs = read_sources([str(tmp_path)]).runs
+    assert [(run.run, run.outcome, run.dropped) for run in runs] == [
+        ("train_1", Outcome.COMPLETE, None),
+        ("train_2", Outcome.FAILED, "it reported nothing"),
+    ]
+
+
 def test_rays_own_encoder_writes_nan_so() -> None:
     import numpy as np
     from ray.air._internal.json import SafeFallbackEncoder

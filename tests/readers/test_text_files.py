@@ -110,6 +110,7 @@ def test_a_torn_row_of_a_table_is_left_out(tmp_path: Path, end: str, last: float
         ({"val": {"loss": [3, 2]}}, {"val.loss": (2.0, 1)}),
         ([{"step": 1, "val": {"loss": 3}}], {"val.loss": (3.0, 1)}),
         ({"loss": 0.5, "step": 7}, {"loss": (0.5, 7)}),
+        ({"9": {"loss": 3}, "10": {"loss": 2}}, {"loss": (2.0, 10)}),
     ],
 )
 def test_each_column_of_a_history_by_itself(

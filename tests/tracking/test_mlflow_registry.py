@@ -1,6 +1,7 @@
 """An exported model in MLflow's registry, read back by MLflow's own client."""
 
 import json
+import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -10,7 +11,7 @@ from mlflow import MlflowClient
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.layout import trial_run
 from hpsearch.tracking.mlflow_registry import DESCRIPTION_LENGTH, Registration, register_model
-from hpsearch.tracking.mlflow_store import ARTIFACTS, default_uri
+from hpsearch.tracking.mlflow_store import ARTIFACTS, DATABASE, default_uri
 from tests.tracking.folders import BEST_TRIAL, ExperimentFolder, grow_search
 from tests.tracking.reading import Reading
 from tests.tracking.servers import free_port, mlflow_server
@@ -56,6 +57,17 @@ def test_a_version_holds_the_folder_and_belongs_to_the_training(
     assert [each.params for each in logged] == [{"model.width": "3"}] * 2
     outputs = client.get_run(run.run_id).outputs
     assert {each.model_id for each in outputs.model_outputs} == {each.model_id for each in logged}
+
+
+def test_a_folder_whose_name_means_something_else_in_a_url(tmp_path: Path, empty_database: Path, model: Path) -> None:
+    root = tmp_path / "a%20b?c=d#e"
+    root.mkdir()
+    shutil.copy(empty_database, root / DATABASE)
+    folder = ExperimentFolder(root / "line")
+    grow_search(folder)
+    assert register_model(model, registration(), experiment=folder.path, run=RUN) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {root.name, model.name}
+    assert [file.read_bytes() for file in root.rglob("model.safetensors")] == [b"numbers"]
 
 
 def test_a_description_that_mlflow_cannot_hold_is_cut(folder: ExperimentFolder, root: Path, model: Path) -> None:
