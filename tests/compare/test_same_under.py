@@ -220,3 +220,12 @@ def test_a_run_without_any_key_is_one_of_its_own_even_if_all_are_called_alike() 
         (3, pytest.approx(2.59 / 3)),
     ]
     assert found.pairs[0].test == "welch t"
+
+
+def test_runs_without_keys_in_any_order_give_the_same_bytes() -> None:
+    values = [random.Random(at).gauss(0.8, 0.05) for at in range(12)]
+    found = [
+        compare([run(name, value, run=name) for name in "ab" for value in order]).to_json()["experiments"]
+        for order in (values, values[::-1], sorted(values))
+    ]
+    assert found[0] == found[1] == found[2]
