@@ -1,12 +1,13 @@
 """The comparison in plain sentences: what is better than what, by how much, how sure, and what would make it surer."""
 
+import math
 from collections.abc import Sequence
 
 from hpsearch.compare.comparison import Comparison, ExpectedBest, Unit
 from hpsearch.compare.pair_result import PairResult, Verdict
 from hpsearch.compare.pairs import CONFIRM
 from hpsearch.compare.statistics.adjustment import Hold
-from hpsearch.compare.statistics.arrays import NEXT_TO_ZERO
+from hpsearch.compare.statistics.arrays import NEXT_TO_ZERO, SAME
 from hpsearch.compare.statistics.expected_best import WITH_REPLACEMENT
 from hpsearch.records import Goal
 
@@ -39,7 +40,7 @@ def headline(comparison: Comparison) -> str:
     if not ranked or comparison.unit is Unit.TRIAL or comparison.baseline is not None:
         return ""
     best = min(ranked, key=lambda each: (each.mean or 0.0) * (-1 if comparison.goal is Goal.MAXIMIZE else 1))
-    tied = [each.name for each in ranked if each.mean == best.mean]
+    tied = [each.name for each in ranked if math.isclose(each.mean or 0.0, best.mean or 0.0, rel_tol=SAME)]
     if len(tied) == len(ranked):
         if comparison.pairs and all(pair.identical for pair in comparison.pairs):
             return f"{listed(tied)} have identical values of {comparison.metric} in every pair: nothing can be tested."

@@ -25,7 +25,7 @@ def decide_paired_seeds(base: PairResult, question: Question) -> PairResult:
     wilcoxon = paired.wilcoxon(exact)
     also = (
         AlsoTest("wilcoxon", wilcoxon.p, wilcoxon.statistic),
-        AlsoTest("sign flip", paired.sign_flip(exact, seed=question.seed)),
+        AlsoTest("sign flip", paired.sign_flip(differences, seed=question.seed, scale=_scale(base))),
     )
     base = _by_t(_about_differences(base, differences), tested, "t")
     return _with_test(base, "paired t", tested, also, question, tested)
@@ -35,7 +35,9 @@ def decide_datasets(base: PairResult, question: Question) -> PairResult:
     """Wilcoxon's signed ranks over data sets (Demsar 2006), with sign flips and the Bayesian signed ranks beside it."""
     differences, exact = _differences(base)
     rope = question.margin or 0.0
-    worse, within, better = signed_rank_rope(question.sign * exact, rope=rope, seed=question.seed)
+    worse, within, better = signed_rank_rope(
+        question.sign * differences, rope=rope, seed=question.seed, scale=_scale(base)
+    )
     base = _about_differences(base, differences)
     base = replace(
         base,
@@ -48,7 +50,7 @@ def decide_datasets(base: PairResult, question: Question) -> PairResult:
     if question.margin is not None:
         note = "equivalence is tested by the paired t of the mean difference, beside the signed ranks"
         base = replace(base, notes=(*base.notes, note))
-    also = (AlsoTest("sign flip", paired.sign_flip(exact, seed=question.seed)),)
+    also = (AlsoTest("sign flip", paired.sign_flip(differences, seed=question.seed, scale=_scale(base))),)
     return _with_test(base, "wilcoxon", paired.wilcoxon(exact), also, question, paired.paired_t(differences))
 
 

@@ -12,7 +12,7 @@ from hpsearch.compare.comparison import Unit
 from hpsearch.compare.designs import decide_datasets, decide_folds, decide_paired_seeds, decide_unpaired
 from hpsearch.compare.pair_result import PairResult
 from hpsearch.compare.question import Question
-from hpsearch.compare.statistics.arrays import Array, as_array, is_constant, size_of, snapped
+from hpsearch.compare.statistics.arrays import Array, as_array, is_constant, size_of, snapped, without_rounding
 from hpsearch.compare.statistics.effects import cliffs_delta, paired_superiority
 from hpsearch.compare.statistics.stochastic_order import almost_stochastic_order
 from hpsearch.compare.units import Paired, label, mean, pair_up
@@ -137,9 +137,10 @@ def _described(base: PairResult, left: Array, right: Array, question: Question, 
     if question.stochastic_order and min(len(left), len(right)) > 1:
         sign = question.sign
         aso = almost_stochastic_order(sign * left, sign * right, level=1 - question.alpha, seed=question.seed)
+    difference = as_array(base.differences).mean() if base.paired else left.mean() - right.mean()
     return replace(
         base,
-        mean_difference=float(as_array(base.differences).mean()) if base.paired else float(left.mean() - right.mean()),
+        mean_difference=without_rounding(float(difference), scale=size_of(left, right)),
         cliffs_delta=_cliffs_delta(left, right),
         p_superiority=superiority,
         aso=aso,

@@ -54,8 +54,9 @@ def judge(pairs: Sequence[PairResult], question: Question) -> tuple[PairResult, 
 
 def _family(p_values: Sequence[float], question: Question) -> list[tuple[float, tuple[float, Hold]]]:
     """Return each test's adjusted p, with the error rate of its interval and for what that holds."""
-    rates = interval_rates(p_values, method=question.adjust, alpha=question.alpha)
-    return list(zip(adjusted(p_values, method=question.adjust), rates, strict=True))
+    p_adjusted = adjusted(p_values, method=question.adjust)
+    rates = interval_rates(p_values, p_adjusted, method=question.adjust, alpha=question.alpha)
+    return list(zip(p_adjusted, rates, strict=True))
 
 
 def _with_interval(pair: PairResult, rate: float, holds: Hold) -> PairResult:
@@ -108,7 +109,7 @@ def _with_seeds(pair: PairResult, question: Question, level: float) -> PairResul
     if question.unit is Unit.FOLD:
         note = "more folds of the same data would hardly help, because they overlap; other data or fresh seeds would"
         return replace(pair, notes=(*pair.notes, note))
-    if effect is None or not math.isfinite(effect) or effect == 0:
+    if effect is None or not math.isfinite(effect) or not pair.mean_difference:
         return replace(pair, notes=(*pair.notes, "no difference was observed: no number of runs would show it"))
     if pair.test == "wilcoxon":
         needed = data_sets_needed(effect, alpha=level, power=POWER)

@@ -9,8 +9,10 @@ from scipy import stats
 from hpsearch.compare.comparison import Comparison
 from hpsearch.compare.pair_result import Verdict
 from hpsearch.compare.statistics.folds import corrected_t
-from hpsearch.compare.statistics.paired import paired_t, sign_flip, wilcoxon
+from hpsearch.compare.statistics.intervals import mean_interval
+from hpsearch.compare.statistics.paired import paired_t, sign_flip, signed_rank_interval, wilcoxon
 from tests.compare.arms import compare, run, seeds
+from tests.compare.made_up_tables import DESIGNS, simulate, table
 
 pytestmark = pytest.mark.slow
 
@@ -164,3 +166,53 @@ def test_folds_through_the_protocol() -> None:
 
     low, high = bounds(2000, 0.05)
     assert low <= false_alarms(2000, simulate) <= high
+
+
+@pytest.mark.parametrize("margin", [None, 3.0])
+@pytest.mark.parametrize("arms", [2, 4, 8])
+@pytest.mark.parametrize("design", DESIGNS)
+def test_wrong_claims_through_the_whole_road(design: str, arms: int, margin: float | None) -> None:
+    """On 3, 5, 10 and 12 units. Differences and equivalences are two families, each with an error rate of 5%.
+
+    `tests/benchmarks/error_rates.py` prints the rates of more tables, one by one.
+    """
+    tables = {2: 60, 4: 25, 8: 8}[arms]
+    found = simulate(design, np.random.default_rng(arms), sizes=(3, 5, 10, 12), arms=arms, margin=margin, tables=tables)
+    assert found.differences <= bounds(found.tables, 0.05)[1]
+    assert found.equivalences <= bounds(found.tables, 0.05)[1]
+    if design in ("seeds", "folds") and arms == 2:
+        assert bounds(found.tables, 0.05)[0] <= found.differences or margin  # exact tests, which are not idle
+
+
+@pytest.mark.parametrize("n", [3, 5, 10, 12, 15, 20, 50, 100, 150])
+def test_intervals_of_normal_values_hold_what_they_say(n: int) -> None:
+    """At least 94% of the 95% intervals hold the true value: of a mean, and of Hodges and Lehmann's difference."""
+    samples = np.random.default_rng(n).normal(2, 1, (3_000 if n <= 50 else 500, n))
+    low, high = np.array([mean_interval(each, seed=0)[0] for each in samples]).T
+    assert np.mean((low <= 2) & (high >= 2)) >= (0.94 if n <= 50 else 0.925)  # fewer of the bootstrap, which is slow
+    times = 300 if n <= 15 else 60
+    by_ranks = [signed_rank_interval(each, scale=2.0, level=0.95) for each in samples[:times]]
+    if n <= 5:
+        assert by_ranks == [None] * times
+        return
+    held = sum(found is not None and found[0] <= 2 <= found[1] for found in by_ranks)
+    assert held >= bounds(times, 0.95)[0]
+
+
+@pytest.mark.parametrize("n", [5, 10, 12])
+@pytest.mark.parametrize("design", [*DESIGNS, "seeds of their own"])
+def test_intervals_of_a_comparison_hold_what_they_say(design: str, n: int) -> None:
+    """Those of the pair and of an arm, for n units, through the whole road."""
+    generator, times, pair, arm = np.random.default_rng(n), 150, 0, 0
+    for _ in range(times):
+        if design == "seeds of their own":
+            runs = seeds("a", generator.normal(11, 2, n)) + seeds("b", generator.normal(10, 1, n), start=90)
+        else:
+            runs = table(design, generator, n=n, means=[1.0, 0.0])
+        found = compare(runs)
+        interval, own = found.pairs[0].ci95, found.experiments[0].ci95
+        assert (interval is None) == (design == "data sets" and n == 5)
+        assert own is not None
+        pair += interval is None or interval[0] <= 1 <= interval[1]
+        arm += own[0] <= 11 <= own[1]
+    assert min(pair, arm) >= bounds(times, 0.95)[0]

@@ -1,6 +1,8 @@
 """What is grouped, paired and refused: baselines without a seed, groups by a parameter, lengths, mistakes."""
 
 from array import array
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from scipy import stats
 from hpsearch.compare.conclusion import conclude
 from hpsearch.compare.pair_result import Verdict
 from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.records import Outcome, Series
+from hpsearch.records import FinishedRun, Outcome, Series
+from hpsearch.report.comparison.rows import caption, pair_rows
 from tests.compare.arms import METRIC, compare, run, seeds
 
 OLD, NEW = [0.900, 0.912, 0.895, 0.921, 0.907], [0.921, 0.928, 0.917, 0.944, 0.925]
@@ -118,3 +121,124 @@ def test_minimised_metrics_turn_the_verdict_and_not_the_difference() -> None:
 def test_mistakes_are_sentences(options: dict[str, object], kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         compare(seeds("a", OLD) + seeds("b", NEW), **options)
+
+
+def over_data_sets(differences: Sequence[float]) -> list[FinishedRun]:
+    """Return runs of a and b whose difference a - b is given for each data set; b's scores rise by 0.002."""
+    scores = [(f"d{place:02d}", 0.8 + 0.002 * place, gain) for place, gain in enumerate(differences)]
+    return [
+        run(name, round(score + gain * (name == "a"), 6), dataset=place)
+        for place, score, gain in scores
+        for name in "ba"
+    ]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_tied_ranks_are_averaged_so_that_the_order_of_rows_turns_no_verdict(order: int) -> None:
+    """17 data sets on which a gains 0.02, 7 on which it loses as much: each rank is 12.5, and the sum of a's larger."""
+    (pair,) = compare(over_data_sets([0.02] * 17 + [-0.02] * 7)[::order], alpha=0.06).pairs
+    ahead = {"a": Verdict.BETTER, "b": Verdict.WORSE}
+    assert pair.verdict is ahead[pair.a]
+    low, high = pair.ci_adjusted or (0.0, 0.0)
+    assert low > 0 or high < 0
+
+
+def test_the_sentence_over_data_sets_has_the_interval_of_the_signed_ranks() -> None:
+    """Nine data sets; the mean of any two of the gains, 45 means: their median, the 6th and the 40th."""
+    gains = [0.010, 0.021, 0.013, 0.034, 0.015, 0.026, -0.002, 0.018, 0.029]
+    found = compare(over_data_sets(gains))
+    means = sorted((x + y) / 2 for x, y in combinations_with_replacement(gains, 2))
+    (pair,) = found.pairs
+    assert pair.mean_difference is not None
+    assert abs(pair.hodges_lehmann or 0.0) == pytest.approx(means[22])
+    said = f"{means[22]:.4g} (95% interval {means[5]:.4g} to {means[39]:.4g})"
+    assert conclude(found)[1].startswith(
+        f"a is better than b by ranks: it is ahead by {abs(pair.mean_difference):.4g} in the mean, and the typical "
+        f"difference is {said}; wilcoxon"
+    )
+    assert "differences of signed ranks are Hodges and Lehmann's" in caption(found)
+
+
+def test_an_end_that_ties_open_at_0_is_said_to_be_open() -> None:
+    found = compare(over_data_sets([0.0] * 10 + [0.01, 0.012, 0.015, 0.02, 0.022, 0.03]))
+    (pair,) = found.pairs
+    assert (pair.p or 1.0) == pytest.approx(2 / 2**6, abs=0.01)
+    assert "interval just above 0 to" in conclude(found)[1]
+    assert any("just below 0" in cell for cell in pair_rows(found)[0].cells)  # of b against a
+
+
+def three(gain: float, more: float) -> list[FinishedRun]:
+    """Return three arms on eight seeds: b is ahead of a by about `gain`, c by `gain + more`."""
+    noise = np.random.default_rng(5).normal(0, 0.01, (3, 8))
+    means = (0.8, 0.8 + gain, 0.8 + gain + more)
+    return [each for name, mean, row in zip("abc", means, noise, strict=True) for each in seeds(name, mean + row)]
+
+
+def test_under_holm_the_sentence_and_the_table_have_intervals_that_hold_together() -> None:
+    found = compare(three(0.1, 0.004))
+    ahead, _, unclear = found.pairs
+    assert (ahead.verdict, unclear.verdict) == (Verdict.WORSE, Verdict.NOT_ENOUGH_EVIDENCE)
+    test = stats.ttest_rel(ahead.a_values, ahead.b_values)
+    assert ahead.ci95 == pytest.approx(tuple(test.confidence_interval(0.95)))
+    assert ahead.ci_adjusted == pytest.approx(tuple(test.confidence_interval(1 - 0.05 / 3)))
+    assert ahead.ci_adjusted_level == pytest.approx(1 - 0.05 / 3)
+    low, high = ahead.ci_adjusted or (0.0, 0.0)
+    assert f"(simultaneous 95% interval {-high:.4g} to {-low:.4g})" in conclude(found)[1]
+    assert "intervals that hold together at 95% (each has 98.33%)" in caption(found)
+    assert "effects with 95% intervals, each of its pair alone" in caption(found)
+
+
+def test_a_pair_that_only_a_later_step_of_holm_rejects_has_the_interval_of_its_step() -> None:
+    found = compare(three(0.1, 0.017))
+    step = found.pairs[2]
+    p = step.p or 0.0
+    assert 0.05 / 3 < p <= 0.05  # the two others are clear
+    assert step.verdict is Verdict.WORSE
+    assert step.ci_adjusted_level == pytest.approx(0.95)
+    assert "(95% interval at the level of its step " in conclude(found)[3]
+    assert pair_rows(found)[2].cells[4].endswith("(95%)")
+    by_bh = compare(three(0.1, 0.017), adjust="bh")
+    assert "(95% interval after bh " in conclude(by_bh)[1]
+    assert all(pair.ci_adjusted_level == pytest.approx(0.95) for pair in by_bh.pairs)  # three of three rejected
+    alone = compare(three(0.1, 0.017), adjust="none")
+    assert "(95% interval of this pair alone " in conclude(alone)[1]
+
+
+def test_another_level_has_an_interval_of_that_level() -> None:
+    found = compare(seeds("a", OLD) + seeds("b", NEW), alpha=0.01)
+    (pair,) = found.pairs
+    test = stats.ttest_rel(OLD, NEW)
+    assert pair.ci95 == pytest.approx(tuple(test.confidence_interval(0.95)))
+    assert pair.ci_adjusted == pytest.approx(tuple(test.confidence_interval(0.99)))
+    assert "(99% interval " in conclude(found)[1]
+
+
+def test_an_equivalent_pair_has_the_interval_of_the_two_one_sided_tests() -> None:
+    close = [0.901, 0.911, 0.8955, 0.9205, 0.9075]
+    found = compare(seeds("a", OLD) + seeds("b", close), margin=0.002)
+    (pair,) = found.pairs
+    assert pair.verdict is Verdict.EQUIVALENT
+    assert pair.ci_adjusted == pytest.approx(tuple(stats.ttest_rel(OLD, close).confidence_interval(0.9)))
+    assert "(90% interval " in conclude(found)[1]
+    assert any("claims of a difference together keep the error rate of 0.05" in each for each in conclude(found))
+    assert pair_rows(found)[0].cells[4].endswith("(90%)")
+
+
+def test_of_data_sets_a_margin_is_tested_by_the_t_and_that_is_said() -> None:
+    (pair,) = compare(over_data_sets([0.010, 0.021, 0.013, 0.034, 0.015, 0.026]), margin=0.1).pairs
+    assert pair.verdict is Verdict.EQUIVALENT
+    assert any("equivalence is tested by the paired t" in note for note in pair.notes)
+    low, high = pair.ci_adjusted or (0.0, 0.0)
+    assert -0.1 < low < (pair.shown_difference or 0.0) < high < 0.1
+
+
+def test_ties_are_seen_through_rounding() -> None:
+    """0.3 and 0.1 + 0.2 are a tie, and so are means of the same numbers in another order."""
+    (pair,) = compare(seeds("a", [0.1 + 0.2, 0.5, 0.9]) + seeds("b", [0.3, 0.4, 0.8])).pairs
+    assert pair.differences[0] == 0.0
+    assert pair.p_superiority == pytest.approx((2 + 0.5) / 3)
+    (turned,) = compare(seeds("a", [0.1, 0.2]) + seeds("b", [0.2, 0.1])).pairs
+    assert turned.mean_difference == 0.0
+    (same,) = compare(seeds("a", [0.1 + 0.2, 0.7]) + seeds("b", [0.3, 0.1 + 0.6])).pairs
+    assert same.identical
+    assert same.verdict is Verdict.NOT_ENOUGH_EVIDENCE

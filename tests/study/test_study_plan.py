@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 from scipy import stats
 
+from hpsearch.compare.statistics.adjustment import adjusted
 from hpsearch.engines.machine import Share
 from hpsearch.errors import SpaceError
 from hpsearch.loading import load_study
@@ -202,6 +204,25 @@ def test_without_a_margin_the_smallest_effect_is_said(tmp_path: Path) -> None:
     critical = stats.t.isf(0.05 / 3 / 2, 2)
     assert stats.nct.sf(critical, 2, power.effect * 3**0.5) == pytest.approx(0.8, abs=1e-6)
     assert f"a difference of {power.effect:.2g} standard deviations" in " ".join(shown(found).split())
+
+
+@pytest.mark.parametrize("adjust", ["holm", "hommel", "bh", "none"])
+def test_the_planned_power_holds_under_the_adjustment(adjust: str, tmp_path: Path) -> None:
+    """Three tests, one of them of a true difference as large as the margin: simulated as spread as the plan allows."""
+    found = plan(
+        changed(tmp_path, ("seeds: 3", "seeds: 8"), ("margin: 0.1", f"margin: 0.1, adjust: {adjust}")), tmp_path
+    ).power
+    assert (found.adjust, found.tests, found.replicates) == (adjust, 3, 8)
+    assert found.margin is not None
+    assert found.largest_sd is not None
+    times = 2_000
+    values = np.random.default_rng(0).normal(0, found.largest_sd, (times, 3, 8))
+    values[:, 0] += found.margin
+    p = stats.ttest_1samp(values, 0, axis=2).pvalue.tolist()
+    shown = sum(adjusted(row, method=adjust)[0] <= found.alpha for row in p)
+    assert shown / times == pytest.approx(0.8, abs=0.05)
+    assert shown / times >= 0.8 - 4 * (0.16 / times) ** 0.5
+    assert any("differences and equivalences are two families of tests" in note for note in found.notes)
 
 
 def test_folds_are_worth_less_than_as_many_seeds(tmp_path: Path) -> None:

@@ -51,6 +51,11 @@ def snapped(differences: Array, *, scale: float) -> Array:
     return differences if grid == 0 else np.round(differences / grid) * grid
 
 
+def without_rounding(value: float, *, scale: float) -> float:
+    """Return a difference of quantities of size `scale`, or 0 where it is what rounding left of equal ones."""
+    return value if abs(value) > SAME * scale else 0.0
+
+
 def size_of(*arrays: Any) -> float:
     """Return the largest absolute value in any of the arrays."""
     return max((float(np.max(np.abs(array))) for array in arrays if len(array)), default=0.0)

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import stats
 
-from hpsearch.compare.statistics.arrays import Array, Tested
+from hpsearch.compare.statistics.arrays import SAME, Array, Tested, snapped
 
 SAMPLES = 20_000
 
@@ -61,24 +61,30 @@ def cliques(average_ranks: Sequence[float], distance: float) -> list[tuple[int, 
     return found
 
 
-def signed_rank_rope(differences: Array, *, rope: float, seed: int) -> tuple[float, float, float]:
+def signed_rank_rope(differences: Array, *, rope: float, seed: int, scale: float = 0.0) -> tuple[float, float, float]:
     """Return P(worse), P(within the rope), P(better) of the Bayesian signed-rank test (Benavoli et al. 2014).
 
     Weights of the differences and of one pseudo-difference 0 (strength 0.5) are drawn from a Dirichlet distribution;
     each draw goes to the side on which most means of two differences lie. baycomp's test, without its Python loop.
+    Means within rounding of values of size `scale` from the rope's end lie on it.
     """
     ordered, mirrored = np.sort(differences), np.sort(-differences)  # so that neither order nor sign changes the draws
-    if tuple(mirrored) > tuple(ordered):
-        better, within, worse = signed_rank_rope(mirrored, rope=rope, seed=seed)
+    one, other = (tuple(snapped(each, scale=scale)) for each in (ordered, mirrored))
+    if other > one:
+        better, within, worse = signed_rank_rope(mirrored, rope=rope, seed=seed, scale=scale)
         return worse, within, better
+    worse, within, better = _signed_rank_rope(ordered, rope, seed, scale)
+    return (worse, within, better) if one != other else ((1 - within) / 2, within, (1 - within) / 2)
+
+
+def _signed_rank_rope(ordered: Array, rope: float, seed: int, scale: float) -> tuple[float, float, float]:
     padded = np.concatenate([[0.0], ordered])
     sums = np.add.outer(padded, padded)
     weights = _dirichlet(len(padded), seed)
-    above = _share(weights, sums, 2 * rope)
-    below = _share(weights, -sums, 2 * rope)
+    above, below = (_share(weights, side * sums - 2 * rope, 4 * SAME * scale) for side in (1, -1))
     winners = np.argmax(np.stack([below, 1 - above - below, above]), axis=0)
     if rope == 0:  # nothing lies within; ties count half
-        better = float(np.mean(above > 0.5) + np.mean(above == 0.5) / 2)
+        better = float(np.mean(above > 0.5 + SAME) + np.mean(np.abs(above - 0.5) <= SAME) / 2)
         return 1 - better, 0.0, better
     worse, within, better = (np.bincount(winners, minlength=3) / SAMPLES).tolist()
     return worse, within, better
@@ -94,8 +100,8 @@ def _dirichlet(n: int, seed: int) -> Array:
     return weights
 
 
-def _share(weights: Array, sums: Array, threshold: float) -> Array:
-    beyond = (sums > threshold) + 0.5 * (sums == threshold)
+def _share(weights: Array, beyond: Array, rounding: float) -> Array:
+    beyond = (beyond > rounding) + 0.5 * (np.abs(beyond) <= rounding)
     share: Array = np.einsum("si,si->s", weights @ beyond, weights)
     return share
 

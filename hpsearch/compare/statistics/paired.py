@@ -26,14 +26,15 @@ def paired_t(differences: Array) -> Tested:
     return Tested(statistic, float(n - 1), two_sided_p(statistic, n - 1), error)
 
 
-def sign_flip(differences: Array, *, seed: int) -> float:
+def sign_flip(differences: Array, *, seed: int, scale: float = 0.0) -> float:
     """Return the two-sided p of the sum of the differences when each sign is as likely as the other (Fisher 1935).
 
+    Sums that differ by no more than rounding of values of size `scale` are equal.
     Up to 15 pairs all patterns are counted; beyond, seeded random ones and the observed (Phipson and Smyth 2010):
     p is never 0.
     """
     sizes = np.sort(np.abs(differences))  # so that random patterns do not depend on the pairs' order
-    observed = abs(float(np.sum(differences))) - 1e-12 * float(np.sum(sizes))
+    observed = abs(float(np.sum(differences))) - SAME * scale - 1e-12 * float(np.sum(sizes))
     if len(sizes) <= MOST_EXACT:
         return float(np.mean(np.abs(_all_sums(sizes)) >= observed))
     sums = _random_signs(len(sizes), seed) @ sizes
@@ -67,14 +68,12 @@ def wilcoxon(differences: Array) -> Tested:
 
     Exact up to 15 pairs, with ties and zeros too (the signs of the ranks are flipped); without ties up to 50.
     """
-    ranks = stats.rankdata(np.abs(differences))
-    signed = np.sign(differences) * ranks
-    total, balance = float(np.sum(ranks)), rank_balance(differences)
-    statistic = (total - abs(balance)) / 2
-    if len(ranks) <= MOST_EXACT:
+    n, signed = len(differences), _signed_ranks(differences)
+    statistic = (n * (n + 1) / 2 - abs(float(np.sum(signed)))) / 2
+    if n <= MOST_EXACT:
         return Tested(statistic, None, sign_flip(signed, seed=0))
-    tied = len(np.unique(ranks)) < len(ranks) or bool(np.any(differences == 0))
-    method: Literal["exact", "approx"] = "exact" if len(ranks) <= EXACT_WILCOXON and not tied else "approx"
+    tied = len(np.unique(np.abs(signed))) < n or bool(np.any(differences == 0))
+    method: Literal["exact", "approx"] = "exact" if n <= EXACT_WILCOXON and not tied else "approx"
     found = stats.wilcoxon(differences, zero_method="zsplit", method=method)
     return Tested(statistic, None, float(found.pvalue))
 
@@ -84,7 +83,12 @@ def rank_balance(differences: Array) -> float:
 
     It falls as a number is taken from all differences.
     """
-    return float(np.sum(np.sign(differences) * stats.rankdata(np.abs(differences))))
+    return float(np.sum(_signed_ranks(differences)))
+
+
+def _signed_ranks(differences: Array) -> Array:
+    signed: Array = np.sign(differences) * stats.rankdata(np.abs(differences))
+    return signed
 
 
 def hodges_lehmann(differences: Array) -> float:
@@ -110,11 +114,12 @@ def signed_rank_interval(differences: Array, *, scale: float, level: float) -> t
     doubled = (2 * _pairwise_means(steps)).astype(np.int64)
     places, first = np.unique(doubled, return_index=True)
     ends = _pairwise_means(differences)[first]
+    rate = round(1 - level, 12)  # 1 - 0.95 is a little more than 0.05
 
     def side(place: float) -> int:
         """Return 1 where a difference, in half steps, is rejected as too small, -1 as too large, else 0."""
         rest = 2 * steps - place
-        return int(np.sign(rank_balance(rest))) if wilcoxon(rest).p <= 1 - level else 0
+        return int(np.sign(rank_balance(rest))) if wilcoxon(rest).p <= rate else 0
 
     def between(index: int) -> int:
         edges = places[max(index - 1, 0)] - (index == 0), places[min(index, len(places) - 1)] + (index == len(places))

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from scipy import special, stats
+
+from hpsearch.compare.statistics.arrays import Array
 
 MOST_RUNS = 100_000
 """More than anybody would train: beyond, no number is given."""
@@ -53,11 +56,18 @@ MOST_COUNTED = 50
 def signed_rank_power(effect: float, n: int, *, alpha: float) -> float:
     """Return the power of Wilcoxon's signed ranks for normal differences: that of a t of 3/pi as many pairs.
 
-    The t is at the largest level up to alpha that the ranks of n pairs can reach.
+    The t is at the largest level up to alpha that the ranks of n pairs can reach, and the power at most the chance that
+    no more signs are against the effect than the critical sum of ranks has room for.
     """
-    reached = _signed_rank_level(n, alpha)
-    pairs = n * WILCOXON_EFFICIENCY
-    return paired_power(effect, pairs, alpha=reached) if reached > 0 and pairs > 1 else 0.0
+    level, pairs, most_against = alpha, n * WILCOXON_EFFICIENCY, n
+    if n <= MOST_COUNTED:
+        possible = _signed_rank_levels(n)
+        critical = int(np.searchsorted(possible, alpha, side="right")) - 1
+        if critical < 0 or pairs <= 1:
+            return 0.0
+        level, most_against = float(possible[critical]), (math.isqrt(8 * critical + 1) - 1) // 2
+    by_signs = float(stats.binom.cdf(most_against, n, special.ndtr(-abs(effect))))
+    return min(paired_power(effect, pairs, alpha=level), by_signs)
 
 
 def data_sets_needed(effect: float, *, alpha: float, power: float) -> int | None:
@@ -71,16 +81,16 @@ def data_sets_needed(effect: float, *, alpha: float, power: float) -> int | None
     return needed
 
 
-def _signed_rank_level(n: int, alpha: float) -> float:
-    """Return the largest p up to alpha that n pairs without ties can give, 0 if even one sign throughout gives more."""
-    if n > MOST_COUNTED:
-        return alpha
+@lru_cache(maxsize=MOST_COUNTED)
+def _signed_rank_levels(n: int) -> Array:
+    """Return the two-sided p of each smaller sum of ranks, from 0 on, of n pairs without ties."""
     ways = np.zeros(n * (n + 1) // 2 + 1)  # in which the negative ranks have each sum
     ways[0] = 1
     for rank in range(1, n + 1):
         ways[rank:] += ways[:-rank].copy()
-    possible = np.cumsum(ways) * 2.0 ** (1 - n)
-    return float(max(possible[possible <= alpha], default=0.0))
+    levels: Array = np.cumsum(ways) * 2.0 ** (1 - n)
+    levels.flags.writeable = False
+    return levels
 
 
 def _smallest(power_of: Callable[[int], float], wanted: float) -> int | None:

@@ -1,9 +1,12 @@
 """Paired tests against published examples, other programs and counting by hand."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from hpsearch.compare.statistics import paired
@@ -113,3 +116,71 @@ def test_rounding_is_not_variance() -> None:
     assert is_constant(differences, scale=0.93)
     assert len(set(snapped(differences, scale=0.93))) == 1
     assert not is_constant(np.array([0.03, 0.0301]), scale=0.93)
+
+
+def test_hollander_and_wolfe_depression_scores() -> None:
+    """R: wilcox.test(x, y, paired = TRUE, conf.int = TRUE), Hollander and Wolfe 1973, p. 29: V = 40, p = 0.03906.
+
+    Its estimate is 0.46, the one at 0.95 of the 45 means; the 95% interval runs from the 6th to the 40th of them.
+    """
+    x = np.array([1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30])
+    y = np.array([0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29])
+    means = np.sort([(a + b) / 2 for a, b in itertools.combinations_with_replacement(x - y, 2)])
+    assert paired.wilcoxon(x - y).p == pytest.approx(0.0390625)
+    assert paired.hodges_lehmann(x - y) == pytest.approx(0.46)
+    found = paired.signed_rank_interval(x - y, scale=3.14, level=0.95)
+    assert found == pytest.approx((means[5], means[-6]))
+
+
+@pytest.mark.parametrize("n", [6, 9, 13, 17, 25])
+@pytest.mark.parametrize("digits", [1, 2, 9])
+def test_the_interval_of_signed_ranks_holds_what_the_test_does_not_reject(n: int, digits: int) -> None:
+    """By trying: a fine grid of differences is tested one by one, with ties and zeros and without."""
+    differences = np.random.default_rng(n + digits).normal(0.3, 0.6, n).round(digits)
+    low, high = paired.signed_rank_interval(differences, scale=1.0, level=0.95) or (math.nan, math.nan)
+    assert low <= paired.hodges_lehmann(differences) <= high
+    for place in np.linspace(-2, 2.7, 471) + 0.00123:  # beside the means of two differences, where all is plain
+        kept = paired.wilcoxon(snapped(differences - place, scale=1.0)).p > 0.05
+        assert kept == (low <= place <= high)
+
+
+def test_five_pairs_have_no_interval_of_signed_ranks_and_six_have() -> None:
+    assert paired.signed_rank_interval(np.arange(1.0, 6), scale=5.0, level=0.95) is None
+    assert paired.signed_rank_interval(np.arange(1.0, 7), scale=6.0, level=0.95) == (1.0, 6.0)
+    assert paired.signed_rank_interval(np.arange(1.0, 7), scale=6.0, level=0.97) is None
+
+
+TIED = st.lists(st.integers(-3, 4), min_size=2, max_size=22).filter(lambda found: len(set(found)) > 1)
+
+
+@settings(deadline=None, derandomize=True, max_examples=150)
+@given(TIED, st.sampled_from([0.95, 0.9, 0.99]), st.sampled_from([1.0, 1e-12, 1e12, 0.1]))
+def test_the_interval_of_signed_ranks_excludes_0_where_the_test_rejects_it(
+    tied: list[int], level: float, unit: float
+) -> None:
+    differences = np.array(tied) * unit
+    found = paired.signed_rank_interval(differences, scale=8 * unit, level=level)
+    rejected = paired.wilcoxon(np.array(tied, dtype=float)).p <= 1 - level
+    if found is None:
+        few = paired.smallest_sign_p(len(tied)) > 1 - level
+        assert few != rejected
+        return
+    assert found[0] <= found[1]
+    assert rejected == (not found[0] <= 0 <= found[1])
+    mirrored = paired.signed_rank_interval(-differences, scale=8 * unit, level=level)
+    assert mirrored == (-found[1], -found[0])
+
+
+def test_ranks_are_balanced_with_ties_averaged() -> None:
+    """18 gains and 8 losses of one size: (18 - 8) times the average rank 13.5, in whatever order they come."""
+    gains = np.array([0.01] * 18 + [-0.01] * 8)
+    assert paired.rank_balance(gains) == paired.rank_balance(gains[::-1]) == 135
+    assert paired.rank_balance(np.array([0.0, 0.0, 1.0])) == 3
+
+
+def test_flips_do_not_depend_on_the_order_and_see_a_sum_of_0() -> None:
+    values = np.random.default_rng(3).normal(0.3, 1, 24)
+    assert (
+        paired.sign_flip(values, seed=0) == paired.sign_flip(values[::-1], seed=0) == paired.sign_flip(-values, seed=0)
+    )
+    assert paired.sign_flip(np.array([0.1, 0.2, -0.3]), seed=0) == 1.0  # in doubles the sum is not 0
