@@ -69,9 +69,9 @@ def compare(
         seed=seed,
     )
     compared = compare_sources(sources, request)
-    for warning in compared.found.warnings:
-        typer.echo(f"warning: {warning}", err=True)
     report = compared.grouped
+    for warning in compared.found.warnings if report is None else ():
+        typer.echo(f"warning: {warning}", err=True)
     if json:
         typer.echo(compare_json(report or compared.comparison), nl=False)
         return
