@@ -157,7 +157,8 @@ def _study(name: str, folder: Path, reading: Reading) -> Surveyed:
     decided = latest.get("decide", {})
     plan = {rule: decided[rule] for rule in ("margin", "alpha", "adjust") if rule in decided}
     if result is not None:  # of several families of tests each has a part of the plan's error rate
-        plan["alpha"] = result["comparison"]["alpha"]
+        plan["alpha"] = result["comparison"].get("alpha", plan.get("alpha"))
+    plan = {rule: value for rule, value in plan.items() if value is not None}
     candidate = Candidate(
         name,
         Kind.STUDY,
@@ -190,7 +191,7 @@ def _result(folder: Path) -> dict[str, Any] | None:
 
 def _in_words(plan: Mapping[str, Any]) -> str:
     titles = {"margin": "margin", "alpha": "error rate", "adjust": "adjusted by"}
-    return ", ".join(f"{titles[rule]} {value}" for rule, value in plan.items() if value is not None)
+    return ", ".join(f"{titles[rule]} {value}" for rule, value in plan.items())
 
 
 def _whole(name: str, folder: Path, study: Candidate, state: str, arms: Sequence[Entry]) -> Entry:

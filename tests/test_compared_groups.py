@@ -70,6 +70,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "experiments"
 
 
+@pytest.mark.slow
 def test_a_folder_of_two_families_is_told_group_by_group(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -236,6 +237,19 @@ def test_a_study_beside_searches_is_a_group_by_its_plan(tmp_path: Path) -> None:
         ("solo", "experiment", None),
     ]
     assert {each["name"]: each["why"] for each in content["alone"]}["planned"] == "no arm of it has begun"
+
+
+def test_a_study_is_tested_as_it_was_planned_unless_something_else_is_asked_for(tmp_path: Path) -> None:
+    path = study(tmp_path / "duel").path / "study.json"
+    content = json.loads(path.read_text())
+    content["latest"]["decide"] = {"margin": 0.1, "alpha": 0.01, "adjust": "hommel"}
+    path.write_text(json.dumps(content))
+    grown(tmp_path / "solo")
+    (group,) = document(tmp_path)["groups"]
+    assert (group["alpha"], group["adjust"]) == (0.01, "hommel")
+    assert "by its plan (margin 0.1, error rate 0.01, adjusted by hommel)" in group["why"]
+    (group,) = document(tmp_path, alpha=0.1)["groups"]
+    assert (group["alpha"], group["adjust"]) == (0.1, "hommel")
 
 
 def test_what_cannot_be_read_is_a_line_and_not_the_end(home: Path) -> None:

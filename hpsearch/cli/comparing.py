@@ -75,6 +75,8 @@ def compare(
     )
     compared = compare_sources(sources, request)
     report = compared.grouped
+    for warning in compared.found.warnings if report is None else ():
+        typer.echo(f"warning: {warning}", err=True)
     if json:
         typer.echo(compare_json(report or compared.comparison), nl=False)
         return
