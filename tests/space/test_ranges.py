@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hpsearch.space.located_yaml import parse
 from hpsearch.space.nodes import Place, node_from_plain
 from hpsearch.space.range_syntax import RangeSyntaxError, read_range
-from hpsearch.space.ranges import Choice, Float, Int, same
+from hpsearch.space.ranges import Choice, Float, Int, canonical, same
 from tests.space.toy import random_numbers
 
 MIXED = "a range and settings are mixed: 'width' is not part of a range (known: float, log, int, choice, step, mutable)"
@@ -123,3 +123,55 @@ def test_wrong_ranges_are_located(text, column, message):
         read_range(parse(text, PLACE))
     assert str(caught.value) == message
     assert caught.value.place.column == column
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "shown"),
+    [
+        ("{choice: [.inf, 1.0]}", 11, "inf"),
+        ("{choice: [1.0, -.inf]}", 16, "-inf"),
+        ("{choice: [1, [2, .nan]]}", 18, "nan"),
+        ("{choice: [1, {a: {b: 1e999}}]}", 22, "inf"),
+    ],
+)
+def test_an_infinite_option_is_refused_where_it_stands(text, column, shown):
+    with pytest.raises(RangeSyntaxError) as caught:
+        read_range(parse(text, PLACE))
+    assert str(caught.value) == f"{shown} is not a finite number; for a program that reads it as text put it in quotes"
+    assert caught.value.place.column == column
+
+
+steps = st.tuples(st.integers(-2000, 2000), st.integers(1, 300), st.integers(1, 200), st.integers(0, 6))
+
+
+def stepped(numbers):
+    low, step, count, places = numbers
+    return Float(*(float(f"{each}e-{places}") for each in (low, low + step * count)), step=float(f"{step}e-{places}"))
+
+
+@given(steps, st.data())
+def test_what_floats_make_of_a_step_is_put_on_it(numbers, data):
+    values, index = stepped(numbers), data.draw(st.integers(0, numbers[2]))
+    exact = values.nth(index)
+    computed = values.low + index * values.step
+    assert exact == float(f"{numbers[0] + index * numbers[1]}e-{numbers[3]}")
+    assert values.contains(exact)
+    assert values.contains(computed)
+    assert canonical(values, computed) == canonical(values, exact) == exact
+    assert values.nearest(exact + 0.3 * values.step) == exact or index == numbers[2]
+    assert not values.contains(exact + 0.01 * values.step)
+
+
+@given(steps)
+def test_beyond_the_bounds_is_outside(numbers):
+    values = stepped(numbers)
+    assert not values.contains(values.low - values.step)
+    assert not values.contains(values.high + values.step)
+    assert values.nearest(values.low - 5 * values.step) == values.low
+    assert values.nearest(values.high + 5 * values.step) == values.high
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan, 10**400, True, "3", None])
+def test_what_is_no_number_lies_in_no_range_of_numbers(value):
+    for values in (Float(0.0, 10.0), Float(0.0, 10.0, step=1.0), Float(1.0, 10.0, log=True), Int(0, 10)):
+        assert not values.contains(value)

@@ -39,6 +39,9 @@ def test_free_sections_may_hold_ranges_anywhere(tmp_path):
         ("metrics: {stdout: json}\n", 1, "command"),
         ("command: prog {lr}\ntrain: {lr: {float: [0, 1], mutable: true}}\n", 4, "cannot be mutable"),
         ("command: prog {lr}\ntrain: {lr: {float: [1, 0]}}\n", 4, "is not below"),
+        ("command: prog {lr}\ntrain: {lr: {choice: [1, .inf]}}\n", 4, "train.lr: inf is not a finite number"),
+        ("command: prog {lr}\ntrain:\n  lr:\n  - 1\n  - {a: -.inf}\n", 7, "train.lr.1.a: -inf is not a finite"),
+        ("command: prog {lr}\ntrain: {lr: .nan}\n", 4, "train.lr: nan is not a finite number; for a program"),
         ("command: prog {lr}\ntrain: {lr: 1}\nrequire: [train.rate < 2]\n", 5, "unknown setting 'rate'"),
     ],
 )

@@ -1,0 +1,65 @@
+"""The names of runs: whatever a classical method is called, its run is a folder of its own and gives the name back."""
+
+import string
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpsearch.experiment.layout import BASELINES_RUN, baseline_of, baseline_run, baseline_title, baselines_run
+from hpsearch.records import Fold
+from hpsearch.tracking.mlflow_entries import run_title
+
+ODD = [
+    "knn:3",
+    "a/b",
+    "..",
+    ".",
+    "/etc/passwd",
+    "x/../../y",
+    "50 % of all",
+    "%41",
+    "<b>",
+    "käse",
+    " a ",
+    "a\nb",
+    "a\x00b",
+]
+FOLDED = baselines_run(Fold(5, 0, 3))
+names = st.text(min_size=1) | st.sampled_from([*ODD, "repeat-0-fold-3-of-5", "repeat-0-fold-3-of-5/x"])
+
+
+@given(names, st.sampled_from([BASELINES_RUN, FOLDED]))
+def test_a_methods_name_may_hold_any_character(name: str, folder: str) -> None:
+    run = baseline_run(folder, name)
+    assert baseline_of(run) == (folder, name)
+    path = PurePosixPath(run)
+    assert str(path.parent) == folder
+    assert path.name not in (".", "..")
+    assert "\x00" not in run
+    assert set(path.name) & set('/\\:*?"<>|\n\r\t') == set()
+
+
+@given(names, names)
+def test_two_methods_have_two_runs(one: str, other: str) -> None:
+    assert (baseline_run(BASELINES_RUN, one) == baseline_run(BASELINES_RUN, other)) == (one == other)
+
+
+@given(st.text(alphabet=string.ascii_letters + string.digits + "_ -+.,()=~", min_size=1))
+def test_usual_names_stay_as_they_are(name: str) -> None:
+    if name.strip(". ") == name and not name.startswith("repeat-"):
+        assert baseline_run(BASELINES_RUN, name) == f"{BASELINES_RUN}/{name}"
+
+
+@pytest.mark.parametrize("name", ["sloreta", "minimum norm", "a/b"])
+def test_runs_of_older_logs_are_read(name: str) -> None:
+    assert baseline_of(f"{BASELINES_RUN}/{name}") == (BASELINES_RUN, name)
+    assert baseline_of(f"{FOLDED}/{name}") == (FOLDED, name)
+
+
+def test_methods_are_shown_by_their_names() -> None:
+    assert baseline_title(baseline_run(BASELINES_RUN, "knn:3")) == "knn:3"
+    assert baseline_title(baseline_run(FOLDED, "knn:3")) == "repeat-0-fold-3-of-5/knn:3"
+    assert run_title(baseline_run(BASELINES_RUN, "knn:3")) == "baseline-knn:3"
+    assert run_title(baseline_run(FOLDED, "sloreta")) == "baseline-repeat-0-fold-3-of-5-sloreta"
