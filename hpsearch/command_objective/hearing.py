@@ -61,10 +61,14 @@ class Notes:
             yield from Tail(self.folder / OUTPUT).lines()
 
     def add(self, **row: Any) -> None:
-        """Add a row; the search does not see test scores, so that those of a trial are not kept."""
-        if not self._tests and "metrics" in row:
-            row["metrics"] = {name: value for name, value in row["metrics"].items() if not name.startswith("test/")}
+        """Add a row."""
         append_json_line(self._path, row)
+
+    def measured(self, measured: Measured, *, seconds: float, read: Any) -> None:
+        """Add a row for a line with the objective or a test score; a trial's test scores are left out."""
+        metrics = {n: value for n, value in measured.metrics.items() if self._tests or not n.startswith("test/")}
+        if self._metric in metrics or any(name.startswith("test/") for name in metrics):
+            self.add(number=measured.step, metrics=metrics, seconds=seconds, read=read)
 
 
 class Hearing:
@@ -208,7 +212,7 @@ class Hearing:
         """Take in a line, its metrics, and how far the output was read with it."""
         if measured is not None:
             self._names |= measured.metrics.keys()
-            self._notes.add(number=measured.step, metrics=measured.metrics, seconds=self.seconds, read=read)
+            self._notes.measured(measured, seconds=self.seconds, read=read)
             self._tell(measured)
         if (measured is None or self._metric not in measured.metrics) and tells_of(line, self._metric):
             self._alike += 1

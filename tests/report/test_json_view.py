@@ -34,6 +34,13 @@ def test_values_are_in_full_precision(record: ExperimentRecord) -> None:
     assert shown["trials"][4]["outcome"] == "pruned"
 
 
+def test_without_any_test_score_the_summary_is_of_the_objective(record: ExperimentRecord) -> None:
+    bare = tuple(replace(each, scores={}, value=0.5) for each in record.replicates)
+    confirm = show_json(replace(record, replicates=bare, baselines=()))["confirm"]
+    assert confirm["summary"] == {"0": {"val/auc": {"n": 2, "mean": 0.5, "sd": 0.0}}}
+    assert [each["scores"] for each in confirm["replicates"]] == [{}] * 3
+
+
 def test_the_summary_counts_complete_replicates_only(record: ExperimentRecord) -> None:
     failed = replace(record.replicates[2], scores={"test/auc": 0.1})
     confirm = show_json(replace(record, replicates=(*record.replicates[:2], failed)))["confirm"]

@@ -93,6 +93,18 @@ def test_replicates_stand_next_to_the_baselines(record: ExperimentRecord) -> Non
     assert "replicate 2 of trial 0: failed (ValueError: no data); it is not in the mean" in " ".join(found)
 
 
+def test_without_any_test_score_the_objective_is_shown_over_the_seeds(record: ExperimentRecord) -> None:
+    values = {"confirm/0000/seed-000": 0.8, "confirm/0000/seed-001": 0.9}
+    bare = tuple(replace(each, scores={}, value=values.get(each.run, 0.1)) for each in record.replicates)
+    found = lines(replace(record, replicates=bare, baselines=()), width=100)
+    start = found.index("confirmation on fresh seeds: mean ± standard deviation")
+    assert found[start + 1] == "no test metric was reported; val/auc is what the search chose by"
+    assert found[start + 2].split() == ["trial", "0,", "2", "seeds"]
+    assert found[start + 3].split() == ["val/auc", "0.85", "±", "0.07071"]
+    running = tuple(replace(each, outcome=None) for each in bare)
+    assert "no test metric" not in "".join(lines(replace(record, replicates=running, baselines=()), width=100))
+
+
 def test_warnings_are_shown(record: ExperimentRecord) -> None:
     assert lines(replace(record, warnings=("the log is [torn]",)))[-1] == "warning: the log is [torn]"
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.artifacts import artifact_files
-from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, OUTPUT, RATE_DECISIONS
+from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, OUTPUT, PRINTED, RATE_DECISIONS
 
-KEPT = (OUTPUT, RATE_DECISIONS, BEST, CHECKPOINT)
+KEPT = (OUTPUT, PRINTED, RATE_DECISIONS, BEST, CHECKPOINT)
 """In this order: whoever finds the checkpoint finds the weights that belong to it."""
 
 

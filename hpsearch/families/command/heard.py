@@ -8,6 +8,7 @@ from hpsearch.records import Monitor
 
 _LARGEST = 2.0**53
 """From here on floats do not hold every whole number."""
+_MOST_WAITING = 1000
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Heard:
         self._attempt: dict[int, Mapping[str, float]] = {}
         self._own: set[int] = set()
         self._step = 0
-        self._waiting: list[Measured] = []
+        self._waiting: dict[float | None, dict[str, float]] = {}
         self._tests: dict[int, dict[str, float]] = {}
         self._untold: list[Measured] = []
         self._tests_first: bool | None = None
@@ -60,7 +61,7 @@ class Heard:
     def begin(self, *, resuming: bool) -> None:
         """Take note of an attempt; one that does not go on from a checkpoint starts counting anew."""
         self._attempt, self._own = {}, set()
-        self._waiting, self._untold = [], []
+        self._waiting, self._untold = {}, []
         self._step = max(self._values, default=0) if resuming else 0
 
     def begin_anew(self) -> None:
@@ -82,7 +83,7 @@ class Heard:
             return None
         if self._monitor.metric not in own:
             if own:
-                self._waiting.append(Measured(number, own))
+                self._wait_with(number, own)
             if tests:
                 self._take_tests(Measured(number, tests))
             return None
@@ -91,11 +92,11 @@ class Heard:
     def _evaluated(self, number: float | None, own: Mapping[str, float], tests: Mapping[str, float]) -> Told | None:
         step = self._step_of(number)
         metrics: dict[str, float] = {}
-        for line in self._waiting:
-            if number is None or line.step is None or line.step == number:
-                metrics |= line.metrics
+        for other, told in self._waiting.items():
+            if number is None or other is None or other == number:
+                metrics |= told
         metrics |= own
-        self._waiting = []
+        self._waiting = {}
         value, again = own[self._monitor.metric], step in self._own
         if step not in self._values:
             self._own.add(step)
@@ -108,6 +109,12 @@ class Heard:
         final = self._is_final(number, step, metrics)
         self.finished = self.finished or final
         return None if before == metrics else Told(step, value, metrics, final, again)
+
+    def _wait_with(self, number: float | None, metrics: Mapping[str, float]) -> None:
+        """Keep metrics for the next evaluation; of very many steps the newest."""
+        self._waiting[number] = {**self._waiting.pop(number, {}), **metrics}
+        if len(self._waiting) > _MOST_WAITING:
+            del self._waiting[next(iter(self._waiting))]
 
     def _step_of(self, number: float | None) -> int:
         if number is None:
@@ -135,7 +142,7 @@ class Heard:
         if line.step is not None and line.step in self._steps and self._steps[line.step] in self._values:
             self._add_tests(self._steps[line.step], line.metrics)
         elif line.step is not None or self._tests_first or not self._values:
-            self._untold.append(line)
+            self._untold = [*self._untold[-_MOST_WAITING:], line]
         else:
             self._add_tests(self._step or max(self._values), line.metrics)
 

@@ -163,6 +163,14 @@ def test_metrics_of_other_steps_do_not_join_a_report():
     assert second.metrics == {"any": 2.0, "epoch": 2, "acc": 0.6}
 
 
+def test_what_waits_for_its_step_is_bounded():
+    heard = listening()
+    told(heard, *(Measured(number, {f"loss {number}": 1.0}) for number in range(100_000)))
+    [found] = told(heard, value(None, 0.5))
+    assert len(found.metrics) == 1001
+    assert "loss 99999" in found.metrics
+
+
 @given(st.lists(st.tuples(st.integers(1, 6), st.floats(0, 1)), min_size=1, max_size=10), st.booleans())
 def test_the_step_that_counts_is_the_objectives(lines, at_best):
     heard = listening(at_best=at_best)
