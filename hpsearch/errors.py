@@ -7,6 +7,7 @@ HpsearchError                  the user can act on it: the message says what and
 │   └── ExperimentBusyError    another process is running this experiment
 ├── SealedSplitError           a family asked for the test split during the search
 ├── DataError                  the data named in the space cannot be used
+├── ProgramError               the program named in the space cannot be started
 ├── DivergedError              a loss or a metric is not finite
 ├── PeerLostError              another process of the same training is gone
 ├── SearchFailedError          the search ended because its trials fail
@@ -66,6 +67,10 @@ class SealedSplitError(HpsearchError):
 
 class DataError(HpsearchError):
     """The data that a space names are missing or malformed."""
+
+
+class ProgramError(HpsearchError):
+    """A program that cannot be started, as it or its folder is not there; a run that failed so is tried again."""
 
 
 class DivergedError(HpsearchError):

@@ -11,6 +11,7 @@ from hpsearch.errors import ExperimentError
 from hpsearch.experiment.layout import RESOLVED
 from hpsearch.experiment.reading import read_experiment, space_home
 from hpsearch.loading import load_space, open_space
+from hpsearch.records import Outcome
 from hpsearch.runner import Options, confirm, run
 
 HERE = Options(in_process=True)
@@ -73,6 +74,17 @@ def test_without_the_spaces_folder_nothing_is_trained(project: Path) -> None:
         confirm(moved, seeds=2, options=HERE)
     assert scores(moved) == [1.0]
     assert open_space(moved).search.trials == 1  # reading needs no program
+
+
+def test_a_replicate_whose_program_was_not_there_is_tried_again(project: Path) -> None:
+    folder = project / "experiments" / "p"
+    config = folder / "trials" / "0000" / "config.json"
+    config.write_text(config.read_text().replace(sys.executable, str(project / "python")))
+    confirm(folder, seeds=2, options=HERE)
+    assert [each.outcome for each in read_experiment(folder).replicates] == [Outcome.COMPLETE, Outcome.FAILED]
+    (project / "python").symlink_to(sys.executable)
+    confirm(folder, seeds=2, options=HERE)
+    assert scores(folder) == [1.0, 1.0]
 
 
 def test_an_experiment_of_before_has_its_absolute_place_only(project: Path) -> None:

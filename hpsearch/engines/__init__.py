@@ -74,7 +74,7 @@ class Ended:
     It was paused then; or, if there is a `reason`, there is an obstacle that stops every other job too: a full disk.
     `scores` are a replicate's; `baselines` are the scores of each method of a baselines job. `sizes` are `train_size`
     and `test_size`, the examples behind test scores. `data` is what was noted of the data, see
-    `families/data_watch.py`. With `mistake` the data could not be used: once that is mended the job is tried again.
+    `families/data_watch.py`. With `mistake` its data or its program could not be used: the job is tried again later.
     """
 
     outcome: Outcome | None

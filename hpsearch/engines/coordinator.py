@@ -151,10 +151,10 @@ class Coordinator:
             self._finish(job, ended.outcome, ended.reason, seconds=ended.seconds, scores=ended.scores, notes=notes)
 
     def _noted(self, job: Job, ended: Ended) -> dict[str, Any]:
-        """Return what the log says of the run's data; one that has learned something did not fail because of them."""
+        """Return what the log says of the run's data; one that has learned something could use them."""
         notes: dict[str, Any] = {**ended.sizes, **({"data": dict(ended.data)} if ended.data else {})}
         failed = ended.mistake and not self._ledger.progress(job).history
-        return {**notes, "mistake": "data"} if failed else notes
+        return {**notes, "mistake": "start"} if failed else notes
 
     def _finish(
         self,

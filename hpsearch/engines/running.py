@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.engines import Ended, Job, Objective, ObjectiveSpec, Report
-from hpsearch.errors import DataError, DivergedError, HpsearchError, PeerLostError
+from hpsearch.errors import DataError, DivergedError, HpsearchError, PeerLostError, ProgramError
 from hpsearch.experiment.files import no_room, printable
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.records import Decision, Outcome
@@ -46,7 +46,7 @@ def run_job(objective: Objective, job: Job, report: Callable[[Report], Decision]
         if obstacle := no_room(error):
             return Ended(None, obstacle)
         outcome = Outcome.OUT_OF_MEMORY if out_of_memory(error) else Outcome.FAILED
-        seconds, mistake = time.monotonic() - begun, isinstance(error, DataError)
+        seconds, mistake = time.monotonic() - begun, isinstance(error, DataError | ProgramError)
         return Ended(outcome, _reason(error), details=printable(_traceback()), seconds=seconds, mistake=mistake)
 
 

@@ -14,8 +14,8 @@ exploit   run, number, step, donor, params         the run goes on as a copy of 
 lost      run, attempt, reason                     its process died; it will be taken up again
 outcome   run, outcome, value, step, reason,       it ended; `scores` are a replicate's or a baseline's
           seconds, scores, [train_size,            and these the examples behind them; `data` is what was noted of the
-          test_size, data, mistake]                data (families/data_watch.py); `mistake: data`: they could not be
-                                                   used, and the run is tried again once they can
+          test_size, data, mistake]                data (families/data_watch.py); `mistake`: it could not begin (its
+                                                   data, its program), and is tried again once it can
 data      source                                   the digest of the data on which the session trains (data.json)
 drop      run, reason                              a changed space has no place for this trial
 adopt     run, params                              a changed space keeps this trial; its parameters as they are there

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, ProgramError
 from hpsearch.families.command.capture import Capture, Echo
 from hpsearch.families.command.dialects import visible
 from hpsearch.families.command.printed import Lines
@@ -223,7 +223,10 @@ def _has_living(group: int) -> bool:
 
 
 def _started(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    """Start a process in which the signals that ask to stop act as they do by default. Errors: HpsearchError."""
+    """Start a process in which the signals that ask to stop act as they do by default.
+
+    Errors: ProgramError; HpsearchError for arguments that no program can have.
+    """
     _hear_in_vain()
     blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     try:
@@ -238,7 +241,7 @@ def _started(arguments: Sequence[str], directory: Path, environment: Mapping[str
             start_new_session=True,
         )
     except OSError as error:
-        raise HpsearchError(f"{arguments[0]} cannot be started in {directory}: {error.strerror}") from error
+        raise ProgramError(f"{arguments[0]} cannot be started in {directory}: {error.strerror}") from error
     except ValueError as error:  # a null byte
         raise HpsearchError(f"{arguments[0]!r} cannot be started in {directory}: {error}") from error
     finally:
