@@ -45,7 +45,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
     runs = [run for run in metas if _is_run(run[1]) and _is_active(run[1])]
     runs.sort(key=lambda run: (run[0].parent.name, as_number(run[1].get("start_time")) or 0.0, run[0].name))
     kept = [_read_run(folder, meta, experiments[folder.parent], wanted) for folder, meta in runs]
-    return replace(as_finished(kept, source=str(path), place=place_of(store)), warnings=warnings)
+    return replace(as_finished(kept, source=str(path), place=place_of(store), wanted=wanted), warnings=warnings)
 
 
 def is_kept(path: Path) -> bool:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.experiment.layout import baseline_of
-from hpsearch.readers import Reading, last_word
+from hpsearch.readers import Reading, Wanted, last_word
+from hpsearch.readers.goals import Told, agreed
 from hpsearch.readers.hpsearch_experiment import fold_keys
 from hpsearch.readers.naming import unit_keys
 from hpsearch.readers.searching import planned, settings
@@ -23,6 +24,8 @@ _FOLD, _FOLDS, _REPEAT = "hpsearch.fold", "hpsearch.folds", "hpsearch.repeat"
 _RUN, _METRIC, _GOAL, _STUDY = "hpsearch.run", "hpsearch.metric", "hpsearch.goal", "hpsearch.study"
 """A run's folder; what an experiment of the mirror is after, and the study that it is an arm of."""
 
+_ALL = Wanted()
+_ADVICE = "Name the metric of one of them otherwise, or compare their folders one by one"
 _ABOVE = {"study", "experiment"}
 """The kinds of runs by which hpsearch's own mirror holds others together: their metrics are said of others."""
 
@@ -42,12 +45,15 @@ class MlflowRun:
     histories: Mapping[str, Series]
 
 
-def as_finished(runs: Sequence[MlflowRun], *, source: str, place: tuple[str, ...] = ()) -> Reading:
+def as_finished(
+    runs: Sequence[MlflowRun], *, source: str, place: tuple[str, ...] = (), wanted: Wanted = _ALL
+) -> Reading:
     """Return the runs that trained something; a parent of other runs that has no metric of its own did not.
 
     A run below a parent belongs to the parent's experiment, under the parent's name: searches log their trials so.
     What stands above it is its place: further parents, MLflow's experiment and the `place` of the store.
     Runs of hpsearch's own mirror say in their tags what they are; its experiments are called as from their folders.
+    Errors: DataError where two of these contradict each other on the direction of a wanted metric.
     """
     parents = {run.tags[_PARENT] for run in runs if _PARENT in run.tags}
     family = _Family(runs, place)
@@ -56,8 +62,8 @@ def as_finished(runs: Sequence[MlflowRun], *, source: str, place: tuple[str, ...
         for run in runs
         if not (run.tags.get(_KIND) in _ABOVE or (run.identity in parents and not run.metrics))
     )
-    main, goals = _about(runs, dict.fromkeys(name for run in finished for name in run.metrics))
-    return Reading(finished, goals, main)
+    main, told = _about(runs, dict.fromkeys(name for run in finished for name in run.metrics))
+    return Reading(finished, agreed(source, told, wanted, advice=_ADVICE), main)
 
 
 class _Family:
@@ -123,16 +129,21 @@ def _repeating(runs: Sequence[MlflowRun]) -> list[MlflowRun]:
     return [run for run in runs if run.identity in own]
 
 
-def _about(runs: Sequence[MlflowRun], known: Collection[str]) -> tuple[str | None, dict[str, Goal]]:
+def _about(runs: Sequence[MlflowRun], known: Collection[str]) -> tuple[str | None, Told]:
     """Return what the experiments of hpsearch's mirror are about, as for their folders, and its goal on every split.
 
     A study decides for its arms. Experiments that are after different metrics are about none.
     """
-    above = [run.tags for run in runs if run.tags.get(_KIND) in _ABOVE and _STUDY not in run.tags]
-    told = {(tags[_METRIC], Goal(tags[_GOAL])) for tags in above if _METRIC in tags and tags.get(_GOAL) in set(Goal)}
-    goals = {name: goal for metric, goal in told for name in known if last_word(name) == last_word(metric)}
-    mains = {tested if (tested := f"test/{last_word(metric)}") in known else metric for metric, _ in told}
-    return (mains.pop() if len(mains) == 1 else None), goals
+    above = [run for run in runs if run.tags.get(_KIND) in _ABOVE and _STUDY not in run.tags]
+    after = [run for run in above if _METRIC in run.tags and run.tags.get(_GOAL) in set(Goal)]
+    told: dict[str, dict[Goal, str]] = {}
+    for run in after:
+        for name in known:
+            if last_word(name) == last_word(run.tags[_METRIC]):
+                told.setdefault(name, {}).setdefault(Goal(run.tags[_GOAL]), run.name)
+    metrics = [run.tags[_METRIC] for run in after]
+    mains = {tested if (tested := f"test/{last_word(metric)}") in known else metric for metric in metrics}
+    return (mains.pop() if len(mains) == 1 else None), told
 
 
 def _mixed(runs: Sequence[MlflowRun]) -> set[str]:

@@ -25,7 +25,7 @@ def read(uri: str, wanted: Wanted) -> Reading:
         runs = [_read_run(client, run, experiments, wanted) for run in _search(client, list(experiments))]
     except MlflowException as error:
         raise DataError(f"{uri} cannot be read: {str(error).splitlines()[0]}") from error
-    return as_finished(runs, source=uri, place=(uri.rstrip("/"),))
+    return as_finished(runs, source=uri, place=(uri.rstrip("/"),), wanted=wanted)
 
 
 def _search(client: Any, experiments: list[str]) -> list[Any]:

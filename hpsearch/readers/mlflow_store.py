@@ -41,7 +41,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
             )
             for identity, name, status, start, end, experiment in connection.execute(_RUNS)
         ]
-    return as_finished(runs, source=str(path), place=place_of(path))
+    return as_finished(runs, source=str(path), place=place_of(path), wanted=wanted)
 
 
 def _texts(connection: sqlite3.Connection, table: str) -> dict[str, dict[str, str]]:

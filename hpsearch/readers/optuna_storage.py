@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,11 +12,16 @@ from typing import Any
 from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.folders import place_of
+from hpsearch.readers.goals import agreed
 from hpsearch.readers.measurements import Logged, as_number
 from hpsearch.readers.sqlite_file import has_tables, readable
 from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, SearchOrigin
 
 _OUTCOMES = {"COMPLETE": Outcome.COMPLETE, "PRUNED": Outcome.PRUNED, "FAIL": Outcome.FAILED}
+_ADVICE = (
+    "Give each study's objective a name of its own with study.set_metric_names([...]), or copy a study into a storage "
+    "of its own with optuna.copy_study()"
+)
 _JOURNAL_FIELDS = {"op_code", "worker_id"}
 
 
@@ -72,19 +77,7 @@ def _read(path: Path, storage: Any, wanted: Wanted) -> Reading:
                 goals.setdefault(name, {}).setdefault(Goal(way.name.lower()), study.study_name)
         place = place_of(path)
         runs += [replace(_read_trial(study, trial, names, wanted), place=place) for trial in trials]
-    _refuse_contradictions(path, goals, wanted)
-    return Reading(tuple(runs), {name: next(iter(ways)) for name, ways in goals.items()}, main)
-
-
-def _refuse_contradictions(path: Path, goals: Mapping[str, Mapping[Goal, str]], wanted: Wanted) -> None:
-    """Refuse studies that call two things that improve in opposite directions by one name. Errors: DataError."""
-    for name, ways in goals.items():
-        if len(ways) > 1 and wanted.metric in (None, name):
-            told = " and ".join(f"'{study}' {way.value}s it" for way, study in ways.items())
-            raise DataError(
-                f"{path}: its studies do not agree on '{name}': {told}. Give each study's objective a name of its own "
-                "with study.set_metric_names([...]), or copy a study into a storage of its own with optuna.copy_study()"
-            )
+    return Reading(tuple(runs), agreed(str(path), goals, wanted, advice=_ADVICE), main)
 
 
 def _is_journal(path: Path) -> bool:

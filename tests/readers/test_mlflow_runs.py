@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from hpsearch.errors import DataError
+from hpsearch.readers import Wanted
 from hpsearch.readers.hpsearch_experiment import fold_keys
 from hpsearch.readers.mlflow_runs import MlflowRun, as_finished
-from hpsearch.records import Fold, Measurement, Outcome
+from hpsearch.records import Fold, Goal, Measurement, Outcome
 
 
 def kept(name: str, kind: str, parent: str = "0", **tags: str) -> MlflowRun:
@@ -60,3 +62,15 @@ def test_a_run_that_was_taken_up_again_has_not_ended(status: str, outcome: Outco
     (found,) = as_finished([run], source="mlflow.db").runs
     assert found.outcome is outcome
     assert (found.dropped is None) is (outcome is not None)
+
+
+def test_experiments_of_two_directions_are_refused() -> None:
+    runs = []
+    for name, goal in (("a", "minimize"), ("b", "maximize")):
+        tags = {"hpsearch.kind": "experiment", "hpsearch.metric": "val/loss", "hpsearch.goal": goal}
+        runs += [MlflowRun(name, name, "all", "FINISHED", 1.0, {}, tags, {}, {}), kept(f"{name}1", "trial", name)]
+    with pytest.raises(DataError, match="not all agree on 'test/loss': 'a' minimizes it and 'b' maximizes it"):
+        as_finished(runs, source="mlflow.db")
+    other = as_finished(runs, source="mlflow.db", wanted=Wanted("accuracy"))
+    assert (len(other.runs), other.goals) == (2, {})
+    assert as_finished(runs[:2], source="mlflow.db").goals == {"test/loss": Goal.MINIMIZE}

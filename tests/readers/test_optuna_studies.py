@@ -29,7 +29,7 @@ def test_studies_that_contradict_each_other_are_refused(tmp_path: Path, metric: 
     add_study(store, "by loss", "minimize", metric)
     add_study(store, "by accuracy", "maximize", metric)
     name = metric or "objective"
-    says = rf"store\.db: its studies do not agree on '{name}': 'by loss' minimizes it and 'by accuracy' maximizes it"
+    says = rf"store\.db: not all agree on '{name}': 'by loss' minimizes it and 'by accuracy' maximizes it"
     for wanted in (None, name):
         with pytest.raises(DataError, match=says):
             read_sources([str(store)], metric=wanted)
