@@ -17,8 +17,8 @@ from hpsearch.report.comparison.overview import OVERVIEW_TITLES, overview_rows
 from hpsearch.report.comparison.terminal import fitted, show_comparison
 from hpsearch.report.wording import one_line
 
-_OVERVIEW_RANKS = (0, 4, 3, 0, 1, 1, 2)
-_COST_RANKS = (0, 0, 0, 2, 1)
+_OVERVIEW = (((0, 1, 2, 3, 4), (0, 4, 1, 2, 3)), ((0, 5, 6), (0, 1, 0)), ((0, 7, 8, 9, 10), (0, 0, 0, 2, 1)))
+"""The columns of the overview in tables that fit into 80 characters, with their ranks."""
 _LONELY_RANKS = (0, 0, 1, 0, 2, 4, 5, 3)
 _MOST_LINES = 20
 
@@ -39,11 +39,12 @@ def show_grouped(report: GroupedReport) -> RenderableType:
 
 
 def _overview(report: GroupedReport) -> Iterator[RenderableType]:
-    """Yield the overview in two tables, as one would be too wide for most terminals."""
-    rows, known = overview_rows(report.entries), len(_OVERVIEW_RANKS)
-    yield fitted(OVERVIEW_TITLES[:known], [row[:known] for row in rows], _OVERVIEW_RANKS, flexible=2)
-    costs = [(row[0], *row[known:]) for row in rows]
-    yield from (Text(), fitted((OVERVIEW_TITLES[0], *OVERVIEW_TITLES[known:]), costs, _COST_RANKS, flexible=1))
+    rows = overview_rows(report.entries)
+    for place, (columns, ranks) in enumerate(_OVERVIEW):
+        titles, cells = [OVERVIEW_TITLES[column] for column in columns], [[row[c] for c in columns] for row in rows]
+        if place:
+            yield Text()
+        yield fitted(titles, cells, ranks, flexible=3)
 
 
 def _by_themselves(report: GroupedReport) -> Iterator[RenderableType]:
