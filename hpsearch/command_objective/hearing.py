@@ -98,7 +98,7 @@ class Hearing:
 
     def take_up(self, capture: Capture) -> None:
         """Hear what earlier attempts told, and what the last of them had printed when its worker was ended."""
-        printed = list(self._notes.adopt())
+        printed = list(self._printed_before())
         ended, read = True, None
         for row in self._notes.rows():
             if "attempt" in row:
@@ -114,14 +114,19 @@ class Hearing:
             else:
                 ended, self._before = True, row.get("seconds", self._before)
         self._begun = time.monotonic()
-        for line in printed if self._config.metrics.file is None else ():
-            measured = read_line(line, self._config.metrics)
-            if measured is not None and measured.step is not None:  # without a number nobody knows whether it was heard
-                self._hear(measured, None, line)
+        for measured in printed:
+            self._hear(measured, None, "")
         if not ended:
             self._hear_rest(capture, read)
             self.end()
         capture.clear()
+
+    def _printed_before(self) -> Iterator[Measured]:
+        """Yield what an earlier version may have read and thrown away; numbers tell what was heard and what not."""
+        for line in self._notes.adopt():
+            measured = None if self._config.metrics.file else read_line(line, self._config.metrics)
+            if measured is not None and measured.step is not None:
+                yield measured
 
     def _hear_rest(self, capture: Capture, read: Any) -> None:
         if self._config.metrics.file is None:
