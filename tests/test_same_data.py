@@ -137,7 +137,7 @@ def test_a_file_that_has_changed_is_refused_everywhere_and_welcome_when_it_is_ba
     export_model(folder, home / "model")
     (home / "points.csv").write_text(points(33), encoding="utf-8")
     log = (folder / LOG).read_bytes()
-    said = r"data have changed.*points\.csv\) had .* bytes, sha256 \w+, and has .* bytes, sha256 \w+.*--name"
+    said = r"data have changed.*points\.csv\) had 30 lines, .* sha256 \w+, and has 33 lines, .* sha256 \w+.*--name"
     for action in (
         lambda: confirm(folder, seeds=3, options=HERE),
         lambda: run(load_space(space, overrides=["search.trials=3"]), folder=folder, options=HERE),

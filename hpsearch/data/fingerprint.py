@@ -18,6 +18,8 @@ from hpsearch.errors import DataError
 WHAT_TO_DO = "Put the old data back, or search the new ones under another --name"
 PACKAGE = "package:"
 """Begins the path of a file that an installed package brings: `package:sklearn/datasets/data/digits.csv.gz`."""
+_TEXT = frozenset({".csv", ".json", ".jsonl", ".ndjson", ".tsv", ".txt"})
+"""Of files with these endings the lines are told."""
 _BLOCK = 1 << 20
 _MEMBERS = 1000
 """A folder of so many files is written down file by file, a larger one by its subfolders."""
@@ -50,7 +52,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Content:
-    """A file or folder: how many files, their bytes, one hash; of a folder the same for each member."""
+    """A file or folder: how many files, their bytes, one hash; of a folder the same for each member.
+
+    `lines` are those of a file of text, and 0 for others.
+    """
 
     setting: str
     path: str
@@ -58,10 +63,11 @@ class Content:
     bytes: int
     sha256: str
     members: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    lines: int = 0
 
     def describe(self) -> str:
         """Return the content in words."""
-        many = f"{self.files:,} files, " if self.members else ""
+        many = f"{self.files:,} files, " if self.members else f"{self.lines:,} lines, " if self.lines else ""
         return f"{many}{self.bytes:,} bytes, sha256 {self.sha256[:_SHOWN]}"
 
 
@@ -160,7 +166,8 @@ def _content(setting: str, path: str, place: Path, suffixes: frozenset[str]) -> 
     try:
         if not place.is_dir():
             size, digest = hash_file(place)
-            return Content(setting, path, 1, size, digest)
+            lines = _known(place)[1] if place.suffix.lower() in _TEXT else 0
+            return Content(setting, path, 1, size, digest, lines=lines)
         return _folder(setting, path, place, suffixes)
     except OSError as error:
         raise DataError(f"{setting}: {place} cannot be read: {error.strerror or error}") from None
@@ -192,14 +199,21 @@ def _together(rows: Sequence[tuple[str, int, str]]) -> str:
 
 def hash_file(path: Path) -> tuple[int, str]:
     """Return the bytes of a file and their SHA-256 in hexadecimal. Errors: OSError."""
+    return path.stat().st_size, _known(path)[0]
+
+
+def _known(path: Path) -> tuple[str, int]:
+    """Return the hash of a file and how many lines it has, the last one counting if it has no end."""
     state = path.stat()
-    return state.st_size, _hashed(str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+    return _hashed(str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
 
 
 @functools.lru_cache(maxsize=1 << 17)
-def _hashed(path: str, *_: int) -> str:
-    digest = hashlib.sha256()
+def _hashed(path: str, *_: int) -> tuple[str, int]:
+    digest, lines, block = hashlib.sha256(), 0, b""
     with Path(path).open("rb") as file:
-        while block := file.read(_BLOCK):
+        while more := file.read(_BLOCK):
+            block = more
             digest.update(block)
-    return digest.hexdigest()
+            lines += block.count(b"\n")
+    return digest.hexdigest(), lines + bool(block and not block.endswith(b"\n"))

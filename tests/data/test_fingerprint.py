@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,17 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_files_of_packages_are_found_without_importing_them() -> None:
     source = Source("digits", {"digits": f"{PACKAGE}sklearn/datasets/data/digits.csv.gz"})
     assert fingerprint_of(source, Path).contents[0].bytes > 10_000
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"), [(b"", 0), (b"a", 1), (b"a\n", 1), (b"a\nb", 2), (b"\n" * 3_000_000, 3_000_000)]
+)
+def test_it_tells_how_long_a_table_is(tmp_path: Path, content: bytes, lines: int) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    before = of(path)
+    assert before.contents[0].lines == lines
+    path.write_bytes(content + b"\nmore")
+    (told,) = differences(before, of(path))
+    assert ("lines" in told.partition("and has")[0]) == bool(lines)
+    assert re.search(r"and has [\d,]+ lines, [\d,]+ bytes, sha256", told)
