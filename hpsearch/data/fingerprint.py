@@ -67,7 +67,8 @@ class Content:
 
     def describe(self) -> str:
         """Return the content in words."""
-        many = f"{self.files:,} files, " if self.members else f"{self.lines:,} lines, " if self.lines else ""
+        count, unit = (self.files, "file") if self.members else (self.lines, "line")
+        many = f"{count:,} {unit}{'' if count == 1 else 's'}, " if count else ""
         return f"{many}{self.bytes:,} bytes, sha256 {self.sha256[:_SHOWN]}"
 
 

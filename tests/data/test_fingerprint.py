@@ -110,5 +110,6 @@ def test_it_tells_how_long_a_table_is(tmp_path: Path, content: bytes, lines: int
     assert before.contents[0].lines == lines
     path.write_bytes(content + b"\nmore")
     (told,) = differences(before, of(path))
-    assert ("lines" in told.partition("and has")[0]) == bool(lines)
+    had = {0: "had 0 bytes", 1: "had 1 line, "}.get(lines, f"had {lines:,} lines, ")
+    assert had in told
     assert re.search(r"and has [\d,]+ lines, [\d,]+ bytes, sha256", told)
