@@ -216,10 +216,10 @@ def interval_note(comparison: Comparison) -> str:
             }[holds]
         )
     if len(differences) < len(pairs):
-        parts.append("those of equivalent pairs belong to the two one-sided tests")
+        parts.append("intervals of equivalent pairs belong to the two one-sided tests")
     if any(pair.hodges_lehmann is not None for pair in differences):
         parts.append("differences of signed ranks are Hodges and Lehmann's")
-    return "; ".join(sorted(parts, key=len, reverse=True))
+    return "; ".join(parts)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -135,7 +135,7 @@ def over_data_sets(differences: Sequence[float]) -> list[FinishedRun]:
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_tied_ranks_are_averaged_so_that_the_order_of_rows_turns_no_verdict(order: int) -> None:
-    """On 21 data sets a gains 0.02, on the last 9 it loses as much: each rank is 15.5. Numbered by rows, 9 outweigh 21."""
+    """On 21 data sets a gains 0.02, on the last 9 it loses as much: each rank is 15.5. Numbered by rows, the 9 win."""
     (pair,) = compare(over_data_sets([0.02] * 21 + [-0.02] * 9)[::order]).pairs
     ahead = {"a": Verdict.BETTER, "b": Verdict.WORSE}
     assert pair.verdict is ahead[pair.a]
@@ -242,3 +242,10 @@ def test_ties_are_seen_through_rounding() -> None:
     (same,) = compare(seeds("a", [0.1 + 0.2, 0.7]) + seeds("b", [0.3, 0.1 + 0.6])).pairs
     assert same.identical
     assert same.verdict is Verdict.NOT_ENOUGH_EVIDENCE
+
+
+def test_a_tiny_metric_has_digits_in_the_table() -> None:
+    tiny = [value * 1e-12 for value in OLD], [value * 1e-12 for value in NEW]
+    found = compare(seeds("a", tiny[0]) + seeds("b", tiny[1]))
+    assert found.pairs[0].verdict is compare(seeds("a", OLD) + seeds("b", NEW)).pairs[0].verdict is Verdict.WORSE
+    assert pair_rows(found)[0].cells[3] == "−2e−14"

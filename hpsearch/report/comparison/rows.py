@@ -11,6 +11,7 @@ from hpsearch.report.wording import UNKNOWN, number
 
 SCORE_TITLES = ("experiment", "n", "mean ± sd", "95% interval", "median", "IQM", "range")
 PAIR_TITLES = ("a", "b", "verdict", "a − b", "interval", "p", "adjusted p", "effect", "test")
+MOST_DECIMALS = 8
 _SYMBOLS = {"d_z": "d_z", "hedges_g": "g"}
 
 
@@ -76,7 +77,7 @@ def _pair_cells(pair: PairResult) -> tuple[str, ...]:
     low, high = pair.ci_adjusted or (None, None)
     shown = pair.shown_difference
     digits = decimals(None if low is None or high is None else (high - low) / 4, shown)
-    difference = UNKNOWN if shown is None else f"{shown:+.{digits}f}".replace("-", "−")
+    difference = UNKNOWN if shown is None else fixed(shown, digits, sign="+")
     none = f"none: identical values, n = {pair.n}" if pair.identical else UNKNOWN
     test = none if pair.test is None else f"{pair.test}{_freedom(pair)}, n = {pair.n}"
     return (
@@ -130,12 +131,13 @@ def decimals(spread: float | None, *values: float | None) -> int:
     """Return after how many decimals to stop: two digits of the spread, or four of the largest value."""
     scale = spread or max((abs(value) for value in values if value), default=1.0) / 100
     text = f"{scale:.1e}"
-    return max(0, min(8, 1 - int(text.partition("e")[2])))
+    return max(0, 1 - int(text.partition("e")[2]))
 
 
-def fixed(value: float, digits: int) -> str:
-    """Return a number with so many decimals and a proper minus."""
-    return f"{value:.{digits}f}".replace("-", "−")
+def fixed(value: float, digits: int, *, sign: str = "") -> str:
+    """Return a number with a proper minus and so many decimals; where that were more than 8, as `1.23e-12`."""
+    form = f"{sign}.{digits}f" if digits <= MOST_DECIMALS else f"{sign}.3g"
+    return f"{value:{form}}".replace("-", "−")
 
 
 def _range(interval: tuple[float, float] | None, digits: int) -> str:
