@@ -13,6 +13,7 @@ from hpsearch.errors import DataError, HpsearchError, UnknownNameError
 from hpsearch.experiment.layout import RESOLVED, replicate_run
 from hpsearch.experiment.lock import locked
 from hpsearch.records import Outcome
+from hpsearch.report.comparison.overview import overview_rows
 from tests.experiment_factory import TEXT, GrowingExperiment
 from tests.test_comparing import typed
 from tests.tracking.folders import StudyFolder
@@ -237,6 +238,8 @@ def test_a_study_beside_searches_is_a_group_by_its_plan(tmp_path: Path) -> None:
         ("solo", "experiment", None),
     ]
     assert {each["name"]: each["why"] for each in content["alone"]}["planned"] == "no arm of it has begun"
+    titles = [row[0] for row in overview_rows(hpsearch.compare_experiments(tmp_path).overview)]
+    assert titles[:4] == ["study duel", "duel/a", "duel/b", "study planned"]
 
 
 def test_a_study_is_tested_as_it_was_planned_unless_something_else_is_asked_for(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def title_of(each: Entry) -> str:
     """Return what it is called in the overview: `study duel` and `duel/arm` for its arms."""
     if each.kind == "study":
         return f"study {each.name}"
-    return each.name if each.study is None or each.name.startswith(f"{each.study}/") else f"{each.study}/{each.name}"
+    return each.name if each.study is None else f"{each.study}/{each.name.rpartition('/')[2]}"
 
 
 def _confirmation(each: Confirmation) -> str:
