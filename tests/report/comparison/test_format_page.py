@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from hpsearch.compare.apart import NotCompared
+from hpsearch.report.comparison.grouped import GroupedReport, LonelyOne
+from hpsearch.report.comparison.overview import Best, Confirmation, Entry
 from tests.report.comparison.evidence import datasets_evidence, search_evidence, seeds_evidence
 
 PAGE = (Path(__file__).parents[3] / "COMPARE.md").read_text(encoding="utf-8")
@@ -32,3 +35,20 @@ def test_the_inner_names_are_in_the_page_too() -> None:
         *(search["expected_best"][0], seeds["experiments"][0]["runs_dropped"][0]),
     ]
     assert {name for entry in inner for name in entry} <= set(re.findall(r"`(\w+)`", PAGE))
+
+
+def test_every_field_of_a_report_of_groups_is_in_the_page() -> None:
+    best, confirmed = Best(1, 0.5, {}), Confirmation(1, "test/accuracy", 3, None, 0.5, 0.1)
+    entry = Entry("a", "experiment", "a", "hpsearch", "line", "x", None, "running", {}, best, [confirmed])
+    document = GroupedReport(
+        [entry],
+        [],
+        alone=[LonelyOne("a", "why", None)],
+        not_compared=[NotCompared("a", "b", "why")],
+        unread=[("place", "why")],
+    ).to_json()
+    named = set(re.findall(r"`(\w+)`", PAGE.partition("## Several groups")[2]))
+    lists = ("overview", "alone", "not_compared", "unread")
+    shown = document["overview"][0]
+    inner = [*(document[name][0] for name in lists), shown["best"], shown["trials"], shown["seconds"]]
+    assert {*document, *(name for each in inner for name in each), *shown["confirmation"][0]} <= named
