@@ -141,6 +141,9 @@ def test_hyperband_learns_its_length_from_the_first_complete_trial(tmp_path: Pat
     ends = [race.run(*[float(level)] * 8) for level in range(1, 100)]
     assert set(ends) == {1, 3, None}
     assert ends.count(None) == 2  # the first of each bracket; with a budget of 9 a third bracket would stop nobody
+    race = Race(tmp_path, "hyperband", stride=50)
+    race.search = OptunaSearch(race.space)
+    assert [race.run(float(level)) for level in range(30)] == [None] * 30  # one evaluation is all that there is
 
 
 @pytest.mark.parametrize(
