@@ -76,27 +76,21 @@ class PatienceAtEvaluation(optuna.pruners.BasePruner):
         return gain <= 0 or (gain < self._minimum_gain and not math.isclose(gain, self._minimum_gain, rel_tol=1e-9))
 
 
-class HyperbandAfterTheFirst(optuna.pruners.HyperbandPruner):
-    """Hyperband for trainings of unknown length: the first complete trial tells the largest budget.
+class HyperbandBeforeTheEnd(optuna.pruners.HyperbandPruner):
+    """Hyperband that stops nobody at the last of the `longest` evaluations, where there is nothing left to save."""
 
-    Until then nobody is stopped, and afterwards nobody where a training has all its evaluations.
-    """
-
-    def __init__(self, options: Any) -> None:
-        super().__init__(min_resource=options.minimum, reduction_factor=options.reduction)
-        self._options = options
-        self._longest: int | None = None
+    def __init__(self, options: Any, longest: int) -> None:
+        super().__init__(
+            min_resource=options.minimum,
+            max_resource=_largest(options, longest),
+            reduction_factor=options.reduction,
+        )
+        self._longest = longest
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Say whether the trial should stop at its last evaluation."""
-        if self._longest is None:
-            complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-            self._longest = max((each.last_step for each in complete if each.last_step), default=None)
-            if self._longest is None:
-                return False
-            largest, options = _largest(self._options, self._longest), self._options
-            super().__init__(min_resource=options.minimum, max_resource=largest, reduction_factor=options.reduction)
-        return trial.last_step is not None and trial.last_step < self._longest and super().prune(study, trial)
+        ended = trial.last_step is not None and trial.last_step >= self._longest
+        return super().prune(study, trial) and not ended
 
 
 MakePruner = Callable[[Any, int | None], optuna.pruners.BasePruner]
@@ -120,13 +114,10 @@ def _asha(options: Any, _: int | None) -> optuna.pruners.BasePruner:
 
 
 def _hyperband(options: Any, longest: int | None) -> optuna.pruners.BasePruner:
+    """Return Hyperband; while no trial has told the largest budget, what stops nobody."""
     if longest is None:
-        return HyperbandAfterTheFirst(options)
-    return optuna.pruners.HyperbandPruner(
-        min_resource=options.minimum,
-        max_resource=_largest(options, longest),
-        reduction_factor=options.reduction,
-    )
+        return optuna.pruners.HyperbandPruner(min_resource=options.minimum, reduction_factor=options.reduction)
+    return HyperbandBeforeTheEnd(options, longest)
 
 
 def _largest(options: Any, longest: int) -> int:

@@ -73,7 +73,7 @@ def test_a_pruner_decides_the_same_whatever_the_steps_count(pruner: str, stride:
     strided = Race(tmp_path, pruner, stride=stride)
     ends = [counted.run(*curve) for curve in curves]
     assert ends == [strided.run(*curve) for curve in curves]
-    assert len(set(ends)) > 3  # some at this rung, some at that, some at none
+    assert len(set(ends)) > 2  # some at this rung, some at that, some at none
 
 
 @STRIDES
@@ -102,8 +102,8 @@ def test_asha_promotes_as_many_as_the_paper_says(tmp_path: Path) -> None:
 def test_hyperband_has_the_rungs_of_its_brackets(tmp_path: Path) -> None:
     race = Race(tmp_path, "{hyperband: {minimum: 1, reduction: 3}}")
     ends = [race.run(*[float(level)] * 9) for level in range(200)]  # whoever can be stopped is
-    assert set(ends) == {1, 3, 9, None}
-    assert ends.count(1) > ends.count(3) > ends.count(9)
+    assert set(ends) == {1, 3, None}  # nobody at the ninth of nine evaluations, where nothing is left to save
+    assert ends.count(1) > ends.count(3) > ends.count(None)
 
 
 @pytest.mark.parametrize(
