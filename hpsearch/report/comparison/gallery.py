@@ -38,10 +38,15 @@ class Picture:
     plot: Callable[[], plots.Plot] | None
 
 
-def gallery(evidence: Evidence) -> list[Picture]:
-    """Return the pictures for which there is something to see."""
-    names = [each.name for each in evidence.comparison.experiments]
-    palette = Palette([*names, *(run.experiment for run in evidence.runs)])
+def palette_of(*evidence: Evidence) -> Palette:
+    """Return the colours of all experiments on one page."""
+    compared = [each.name for one in evidence for each in one.comparison.experiments]
+    return Palette([*compared, *(run.experiment for one in evidence for run in one.runs)])
+
+
+def gallery(evidence: Evidence, palette: Palette | None = None) -> list[Picture]:
+    """Return the pictures for which there is something to see; `palette` is the page's, if it has more than these."""
+    palette = palette or palette_of(evidence)
     return [*_of_scores(evidence.comparison, palette), *_of_runs(evidence, palette)]
 
 

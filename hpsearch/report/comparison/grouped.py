@@ -11,7 +11,7 @@ from hpsearch.compare import Comparison
 from hpsearch.compare.apart import NotCompared
 from hpsearch.compare.conclusion import METHODS
 from hpsearch.report.comparison.cover import Section
-from hpsearch.report.comparison.gallery import Evidence, Picture, gallery
+from hpsearch.report.comparison.gallery import Evidence, Picture, gallery, palette_of
 from hpsearch.report.comparison.overview import OVERVIEW_TITLES, Entry, overview_rows
 from hpsearch.report.comparison.rows import SCORE_TITLES, score_rows
 
@@ -167,8 +167,9 @@ def prefix_of(place: int) -> str:
 
 def pictures_of(report: GroupedReport) -> list[Picture]:
     """Return the pictures of all groups."""
+    palette = palette_of(*(group.evidence for group in report.groups))
     return [
         replace(picture, name=f"{prefix_of(place)}{picture.name}")
         for place, group in enumerate(report.groups, start=1)
-        for picture in gallery(group.evidence)
+        for picture in gallery(group.evidence, palette)
     ]

@@ -7,7 +7,7 @@ import pytest
 from hpsearch.compare import compare_runs
 from hpsearch.records import FinishedRun, Goal, Measurement, Series
 from hpsearch.report.comparison import pictures, run_pictures
-from hpsearch.report.comparison.gallery import gallery
+from hpsearch.report.comparison.gallery import gallery, palette_of
 from tests.report.comparison.evidence import datasets_evidence, replicates, search_evidence, seeds_evidence, trials
 
 
@@ -89,6 +89,27 @@ def test_an_experiment_has_one_colour_on_every_picture() -> None:
                 colours[owner].add(ink)
     assert [len(found) for found in colours.values()] == [1, 1]
     assert colours["ours"] != colours["theirs"]
+
+
+def test_an_experiment_of_two_groups_on_one_page_has_one_colour() -> None:
+    groups = [search_evidence(("one", "two")), search_evidence(("two", "three"))]
+    palette = palette_of(*groups)
+    inks = {
+        trace["legendgroup"]: trace["line"]["color"]
+        for group in groups
+        for picture in gallery(group, palette)
+        if picture.name == "search" and picture.plot
+        for trace in picture.plot()["data"]
+        if "line" in trace
+    }
+    assert len(set(inks.values())) == 3
+    assert all(inks[name] == palette.colour(name) for name in ("one", "two", "three"))
+    second = next(picture for picture in gallery(groups[1], palette) if picture.name == "search")
+    assert second.plot is not None
+    assert {trace["line"]["color"] for trace in second.plot()["data"] if "line" in trace} == {
+        inks["two"],
+        inks["three"],
+    }
 
 
 def test_learning_curves_count_in_the_unit_of_the_runs_and_mark_the_best_step() -> None:
