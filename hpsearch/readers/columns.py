@@ -25,6 +25,10 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
     **UNIT_WORDS,
 }
 """The words for each part, the more telling first; a column plays one part."""
+PROJECTS = ("project", "project_name")
+"""What holds experiments where seeds or the like tell runs apart; projects may also be the data, a row for each."""
+HOLDERS = ("study_name", "study", "experiment_id", *PROJECTS)
+"""Columns of what holds experiments; their numbers are names."""
 _PARAMETER = re.compile(r"(params?|config|hparams|hyperparameters)[./]", re.IGNORECASE)
 _OPTUNAS = re.compile(r"params_")
 _METRIC = re.compile(r"metrics\.", re.IGNORECASE)
@@ -86,7 +90,10 @@ def understand(table: Table, wanted: Wanted) -> Columns:
         asked = _is_asked(name, title, wanted.metric, wanted.by)
         if not asked and (plain(name) in aside or _ABOUT_THE_PROGRAM.fullmatch(plain(name))):
             continue
-        numbers = None if _is_parameter(name, optuna) or _is_asked(name, title, wanted.by) else as_numbers(cells, mark)
+        named = (
+            _is_parameter(name, optuna) or _is_asked(name, title, wanted.by) or (not asked and plain(name) in HOLDERS)
+        )
+        numbers = None if named else as_numbers(cells, mark)
         if numbers is None:
             found.params[title] = values_of(cells, mark)
             found.warnings.extend(_about_other_mark(name, cells, mark) if table.separator else ())
@@ -190,7 +197,7 @@ def _experiment(
     first = next(iter(columns))
     if not found and is_unnamed(first) and as_numbers(columns[first], POINT) is None:
         found = [first]
-    for last in ("experiment_id", "tags.mlflow.runname"):
+    for last in ("study_name", "study", "experiment_id", "tags.mlflow.runname"):
         if not found and last in own and 1 < len(set(columns[own[last]])) < len(columns[own[last]]):
             found = [own[last]]
     if not found or len(set(map(str, columns[found[0]]))) > 1:

@@ -44,11 +44,12 @@ def read(path: Path, wanted: Wanted) -> Reading:
         besides = ", ".join(sorted(columns.parts.values())) or "none"
         raise DataError(f"{path} has no column of numbers besides {besides}{_text_among_numbers(table, columns)}")
     _check_tidy(table, columns, wanted)
-    rows = Rows(table, columns)
+    rows = Rows(table, columns, wanted)
     groups = rows.histories()
     if groups is None:
         groups = [[row] for row in range(table.rows)]
-        rows = Rows(table, rates_as_parameters(columns, wanted))
+        rows = Rows(table, rates_as_parameters(columns, wanted), wanted)
+    groups = [group for group in groups if not rows.is_above(group)]
     runs = told_apart([rows.run(group, wanted) for group in groups], groups)
     return Reading(
         _without_averages(runs),

@@ -135,7 +135,7 @@ def over_data_sets(differences: Sequence[float]) -> list[FinishedRun]:
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_tied_ranks_are_averaged_so_that_the_order_of_rows_turns_no_verdict(order: int) -> None:
-    """On 21 data sets a gains 0.02, on the last 9 it loses as much: each rank is 15.5. Numbered by rows, 9 outweigh 21."""
+    """On 21 data sets a gains 0.02, on the last 9 it loses as much: each rank is 15.5. By rows, 9 outweigh 21."""
     (pair,) = compare(over_data_sets([0.02] * 21 + [-0.02] * 9)[::order]).pairs
     ahead = {"a": Verdict.BETTER, "b": Verdict.WORSE}
     assert pair.verdict is ahead[pair.a]
