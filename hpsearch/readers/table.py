@@ -19,7 +19,7 @@ from hpsearch.readers.naming import UNIT_WORDS
 from hpsearch.readers.numerals import parse_number
 from hpsearch.readers.table_cells import NumberColumn, as_numbers, is_running, keys_of, plain
 from hpsearch.readers.table_file import ENDINGS, Table, is_unnamed, load_table
-from hpsearch.readers.table_rows import Rows, about_texts, told_apart
+from hpsearch.readers.table_rows import Rows, about_texts, each_run_once, told_apart
 from hpsearch.records import FinishedRun, Key, Measurement
 
 SCORE = "score"
@@ -50,10 +50,12 @@ def read(path: Path, wanted: Wanted) -> Reading:
         groups = [[row] for row in range(table.rows)]
         rows = Rows(table, rates_as_parameters(columns, wanted), wanted)
     groups = [group for group in groups if not rows.is_above(group)]
-    runs = told_apart([rows.run(group, wanted) for group in groups], groups)
+    read = [rows.run(group, wanted) for group in groups]
+    read, groups, averaged = each_run_once(path, read, groups, columns.parts.get("run"))
+    runs = told_apart(read, groups)
     return Reading(
         _without_averages(runs),
-        warnings=(*table.warnings, *rows.warnings, *rows.texts_among_numbers(groups, runs, wanted)),
+        warnings=(*table.warnings, *rows.warnings, *averaged, *rows.texts_among_numbers(groups, runs, wanted)),
     )
 
 

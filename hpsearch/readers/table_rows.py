@@ -1,5 +1,6 @@
 """The rows of a table in long form as runs: their names and keys, and which rows are steps of one run."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,8 @@ from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
 
 _EXACT = 2.0**53
 """Whole numbers below it are exact as floats."""
+_IDS = {"run", "run_id"}
+"""Columns whose words name one run and no other; a `name` may be many's."""
 _MOST_NAMED = 3
 """Rows that one warning names."""
 
@@ -215,6 +218,41 @@ def _about_rounded(table: Table, columns: Columns) -> list[str]:
         for name in (columns.parts[unit] for unit in UNIT_WORDS if unit in columns.parts)
         if any(isinstance(cell, float) and abs(cell) >= _EXACT for cell in table.columns[name])
     ]
+
+
+def each_run_once(
+    path: Path, runs: Sequence[FinishedRun], groups: Sequence[list[int]], named_by: str | None
+) -> tuple[list[FinishedRun], list[list[int]], list[str]]:
+    """Return the runs, with the mean of those that one id names and no key, their rows, and what was averaged.
+
+    Keys make units of which the comparison takes the mean itself.
+    """
+    same: dict[tuple[Any, ...], list[int]] = {}
+    for at, run in enumerate(runs):
+        once = plain(named_by or "") in _IDS and run.outcome is Outcome.COMPLETE and run.trial is None
+        keyed = any(getattr(run, unit) is not None for unit in UNIT_WORDS)
+        same.setdefault((run.experiment, run.place, run.run) if once and not keyed else (at,), []).append(at)
+    said = [
+        f"{path}: {_listed([f'row {groups[at][-1] + 1}' for at in found])} are all of the run {runs[found[0]].run} of "
+        f"{runs[found[0]].experiment}: it counts with their mean"
+        for found in same.values()
+        if len(found) > 1
+    ]
+    return (
+        [_mean_of([runs[at] for at in found]) for found in same.values()],
+        [groups[at[0]] for at in same.values()],
+        said,
+    )
+
+
+def _mean_of(runs: Sequence[FinishedRun]) -> FinishedRun:
+    if len(runs) == 1:
+        return runs[0]
+    metrics = {}
+    for name in dict.fromkeys(name for run in runs for name in run.metrics):
+        values = sorted(float(run.metrics[name].value) for run in runs if name in run.metrics)
+        metrics[name] = Measurement(math.fsum(values) / len(values))
+    return replace(runs[0], metrics=metrics)
 
 
 def told_apart(runs: Sequence[FinishedRun], groups: Sequence[list[int]]) -> tuple[FinishedRun, ...]:

@@ -339,6 +339,14 @@ def test_two_studies_of_optuna_in_one_frame_are_two_searches(tmp_path: Path) -> 
     assert by == {"study_name=a": (2, 0.625), "study_name=b": (2, 0.375)}
 
 
+def test_rows_of_one_run_id_are_one_run_whose_mean_counts(tmp_path: Path) -> None:
+    rows = ["a,x,0.5", "a,x,0.75", "a,y,0.875", "b,x,0.25", "b,z,0.5"]
+    (tmp_path / "runs.csv").write_text("\n".join(["method,run,acc", *rows]) + "\n")
+    assert arms(tmp_path / "runs.csv") == {"a": (2, 0.75), "b": (2, 0.375)}
+    (said,) = read(tmp_path / "runs.csv", Wanted()).warnings
+    assert said.endswith("row 1, row 2 are all of the run x of a: it counts with their mean")
+
+
 NESTED = """run_id,experiment_id,status,metrics.acc,params.seed,params.lr,tags.mlflow.runName,tags.mlflow.parentRunId
 p1,0,FINISHED,,,,{},
 p2,0,FINISHED,,,,{},
