@@ -19,7 +19,7 @@ from hpsearch.readers.measurements import Logged, as_step
 from hpsearch.readers.naming import flatten, unit_keys
 from hpsearch.readers.numerals import COMMA, decimal_mark, parse_number
 from hpsearch.readers.parameter_files import read_parameters
-from hpsearch.readers.text_files import json_lines, read_text
+from hpsearch.readers.text_files import is_cut_off, json_lines, read_text
 from hpsearch.records import FinishedRun
 
 FILES = ("metrics.jsonl", "metrics.json", "metrics.csv")
@@ -101,7 +101,8 @@ def _table_rows(file: Path, wanted: Wanted) -> Rows:
     if not lines:
         return []
     names = [name.strip() for name in lines[0]]
-    if len(lines[-1]) < len(names) and not text.endswith(("\n", "\r")):
+    cut = len(lines[-1]) < len(names) or is_cut_off(lines[-1][-1])
+    if cut and not text.endswith(("\n", "\r")):
         del lines[-1]
     rows = [dict(zip(names, cells, strict=False)) for cells in lines[1:]]
     if separator == COMMA:
