@@ -141,11 +141,12 @@ def _texts(path: Path, separator: str | None) -> Table:
         separator, text = separator or announced[1], text[announced.end() :]
     if not text.strip():
         raise DataError(f"{path} is empty")
-    separator = separator or _recognised(path, text)
-    header, *rows = _records(path, text, separator)
+    whole = _without_open_quotes(text)
+    separator = separator or _recognised(path, whole)
+    header, *rows = _records(path, whole, separator)
     warnings = []
-    if _torn(text, header, rows):
-        del rows[-1]
+    if whole != text or _torn(text, header, rows):
+        rows = rows if whole != text else rows[:-1]
         warnings.append(f"{path}: the last row is torn and is left out")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
@@ -171,6 +172,12 @@ def _names(path: Path, header: Sequence[str]) -> list[str]:
     if twice is not None:
         raise DataError(f"{path}: two columns are called '{twice}'")
     return names
+
+
+def _without_open_quotes(text: str) -> str:
+    """Return a text without its last line if that was cut short between quotes."""
+    above, end, last = text.rpartition("\n")
+    return above + end if above.count("\n") and last.count('"') % 2 and text.count('"') % 2 else text
 
 
 def _torn(text: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:

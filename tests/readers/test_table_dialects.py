@@ -338,3 +338,11 @@ def test_a_number_without_its_end_is_torn(tmp_path: Path, end: str, rows: int) -
 def test_the_rule_below_the_header_of_a_table_in_markdown_is_no_row(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("| method | seed | acc |\n|:--|---|--:|\n| a | 0 | 0.5 |\n| b | 0 | 0.75 |\n")
     assert [run.experiment for run in read(tmp_path / "t.csv", Wanted()).runs] == ["a", "b"]
+
+
+@pytest.mark.parametrize("end", ['"b', '"b","1","0.2', '"'])
+def test_a_row_that_ends_between_quotes_is_torn(tmp_path: Path, end: str) -> None:
+    (tmp_path / "t.csv").write_text(f'"method","seed","acc"\n"a, b","0","0.5"\n"b","0","0.75"\n{end}')
+    found = read(tmp_path / "t.csv", Wanted())
+    assert [(run.experiment, run.seed) for run in found.runs] == [("a, b", 0), ("b", 0)]
+    assert found.warnings[0].endswith("the last row is torn and is left out")
