@@ -88,6 +88,8 @@ def understand(table: Table, wanted: Wanted) -> Columns:
     for name, cells in rest.items():
         title = titles[name]
         asked = _is_asked(name, title, wanted.metric, wanted.by)
+        if not asked and "run" in parts and plain(name) in _PARTS["run"] and _all_differ(cells):
+            continue  # a second name of each run is no setting of it
         if not asked and (plain(name) in aside or _ABOUT_THE_PROGRAM.fullmatch(plain(name))):
             continue
         named = (
@@ -162,6 +164,8 @@ def _parts(
         (parameters if _is_parameter(name, optuna) else own).setdefault(plain(title), name)
         nested.setdefault(plain(title).rpartition(".")[2], name)
     experiment = _experiment(columns, own, parameters)
+    if wanted.by and experiment and plain(experiment) == "name" and _all_differ(columns[experiment]):
+        experiment = None  # what `--by` groups are the runs that these names name
     parts = {} if experiment is None else {"experiment": experiment}
     for part, words in _PARTS.items():
         found = [own[word] for word in words if word in own and own[word] not in parts.values()]
@@ -176,6 +180,10 @@ def _parts(
     if first not in parts.values() and is_unnamed(first) and as_numbers(columns[first], POINT) is None:
         parts.setdefault("run", first)
     return parts
+
+
+def _all_differ(cells: Sequence[Any]) -> bool:
+    return len(set(map(str, cells))) == len(cells)
 
 
 def _counts(cells: Sequence[Any]) -> list[float]:

@@ -347,6 +347,26 @@ def test_rows_of_one_run_id_are_one_run_whose_mean_counts(tmp_path: Path) -> Non
     assert said.endswith("row 1, row 2 are all of the run x of a: it counts with their mean")
 
 
+def test_names_of_runs_are_no_methods_where_a_parameter_groups_them(tmp_path: Path) -> None:
+    rows = [
+        "sun-1,finished,0,lstm,0.5",
+        "sea-2,finished,1,lstm,0.75",
+        "owl-3,finished,0,gru,0.25",
+        "cat-4,finished,1,gru,0",
+    ]
+    (tmp_path / "runs.csv").write_text("\n".join(["Name,State,seed,model,acc", *rows]) + "\n")
+    expected = {"lstm": (2, 0.625), "gru": (2, 0.125)}
+    assert arms(tmp_path / "runs.csv") == expected
+    by = arms(tmp_path / "runs.csv", by="model")
+    assert by == {f"model={name}": found for name, found in expected.items()}
+
+
+def test_a_second_name_of_each_run_is_no_setting(tmp_path: Path) -> None:
+    rows = ["r1,calm-1,FINISHED,lstm,0,0.5", "r2,calm-2,FINISHED,lstm,1,0.75"]
+    (tmp_path / "runs.csv").write_text("\n".join(["Run ID,Name,Status,model,seed,acc", *rows]) + "\n")
+    assert [(run.run, run.params) for run in read(tmp_path / "runs.csv", Wanted()).runs] == [("r1", {}), ("r2", {})]
+
+
 NESTED = """run_id,experiment_id,status,metrics.acc,params.seed,params.lr,tags.mlflow.runName,tags.mlflow.parentRunId
 p1,0,FINISHED,,,,{},
 p2,0,FINISHED,,,,{},
