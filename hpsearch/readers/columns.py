@@ -92,9 +92,7 @@ def understand(table: Table, wanted: Wanted) -> Columns:
             continue  # a second name of each run is no setting of it
         if not asked and (plain(name) in aside or _ABOUT_THE_PROGRAM.fullmatch(plain(name))):
             continue
-        named = (
-            _is_parameter(name, optuna) or _is_asked(name, title, wanted.by) or (not asked and plain(name) in HOLDERS)
-        )
+        named = _is_parameter(name, optuna) or _is_asked(name, title, wanted.by) or (not asked and _is_name(title))
         numbers = None if named else as_numbers(cells, mark)
         if numbers is None:
             found.params[title] = values_of(cells, mark)
@@ -143,6 +141,12 @@ def _title(name: str, columns: Iterable[str], wanted: Wanted, *, optuna: bool) -
 
 def _is_parameter(name: str, optuna: bool) -> bool:
     return bool(_PARAMETER.match(name) or (optuna and _OPTUNAS.match(name)))
+
+
+def _is_name(title: str) -> bool:
+    """Say whether a column's numbers are names: of seeds beside the one that counts, of studies, of projects."""
+    word = plain(title).rpartition(".")[2]
+    return word in HOLDERS or word.endswith("seed") or any(word in words for words in UNIT_WORDS.values())
 
 
 def _is_asked(name: str, title: str, *asked: str | None) -> bool:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import pstdev, stdev
 from typing import Any
 
 from hpsearch.records import FinishedRun
@@ -12,7 +13,8 @@ from hpsearch.records import FinishedRun
 _LEAST_AVERAGED = 2
 _MEANS = {"mean", "average", "avg", "overall", "total", "all"}
 _RANKS = {"rank", "ranks", "ranking"}
-_SUMS = {*_MEANS, *_RANKS, "median", "std", "stdev", "sd", "gmean", "wins", "ties", "losses"}
+_DEVIATIONS = {"std", "stdev", "sd", "deviation"}
+_SUMS = {*_MEANS, *_RANKS, *_DEVIATIONS, "median", "gmean", "wins", "ties", "losses"}
 _BESIDES = {
     "score",
     "scores",
@@ -71,7 +73,14 @@ def _hold_ranks(words: set[str], row: int, own: Sequence[int], methods: Mapping[
     )
 
 
-_KINDS = {"means": _hold_means, "average ranks": _hold_ranks}
+def _hold_deviations(
+    words: set[str], row: int, own: Sequence[int], methods: Mapping[str, Sequence[float | None]]
+) -> bool:
+    named = bool(words & _DEVIATIONS)
+    return named and all(_is_deviation(values[row], [values[each] for each in own]) for values in methods.values())
+
+
+_KINDS = {"means": _hold_means, "average ranks": _hold_ranks, "standard deviations": _hold_deviations}
 
 
 def _ranked(values: Sequence[float]) -> list[float]:
@@ -82,26 +91,39 @@ def _ranked(values: Sequence[float]) -> list[float]:
 
 
 def without_averages(path: Path, runs: Sequence[FinishedRun]) -> tuple[tuple[FinishedRun, ...], list[str]]:
-    """Drop runs on data sets that are called averages, if they hold the means of their method's others.
+    """Drop runs whose data set, fold or seed is called a summary, if they hold that of their method's others.
 
     Those that hold something else count, and are named.
     """
-    called = [run.dataset is not None and _sums_up(run.dataset) for run in runs]
+    called = [_summary_of(run) for run in runs]
     own: dict[str, list[FinishedRun]] = {}
-    for run, summing in zip(runs, called, strict=True):
-        if not summing:
+    for run, name in zip(runs, called, strict=True):
+        if name is None:
             own.setdefault(run.experiment, []).append(run)
-    averages = [
-        summing and _holds_means(run, own.get(run.experiment, [])) for run, summing in zip(runs, called, strict=True)
+    kept, doubtful = list[FinishedRun](), dict[str, None]()
+    for run, name in zip(runs, called, strict=True):
+        held = None if name is None else _held_by(run, name, own.get(run.experiment, []))
+        if name is not None and held is None:
+            doubtful[name] = None
+        kept.append(run if held is None else replace(run, dropped=f"holds the {held} of {run.experiment}"))
+    return tuple(kept), [
+        f"{path}: '{name}' is called as rows that sum up others are: it counts like them" for name in doubtful
     ]
-    kept = tuple(
-        replace(run, dropped=f"holds the means of {run.experiment}") if average else run
-        for run, average in zip(runs, averages, strict=True)
-    )
-    doubtful = {str(run.dataset): None for run, is_, was in zip(runs, called, averages, strict=True) if is_ and not was}
-    return kept, [
-        f"{path}: data set '{name}' is called as rows that sum up others are: it counts like them" for name in doubtful
-    ]
+
+
+def _summary_of(run: FinishedRun) -> str | None:
+    """Return what a run's data set, fold or seed is called, if it is a summary's name."""
+    return next((str(key) for key in (run.dataset, run.fold, run.seed) if isinstance(key, str) and _sums_up(key)), None)
+
+
+def _held_by(run: FinishedRun, name: str, others: Sequence[FinishedRun]) -> str | None:
+    """Return what of others a run holds: their means or their standard deviations."""
+    values = {each: [other.metrics[each].value for other in others if each in other.metrics] for each in run.metrics}
+    for kind, holds, words in (("means", _is_mean, _MEANS), ("standard deviations", _is_deviation, _DEVIATIONS)):
+        named = _words(name) & words
+        if named and values and all(holds(found.value, values[each]) for each, found in run.metrics.items()):
+            return kind
+    return None
 
 
 def _words(name: Any) -> set[str]:
@@ -114,15 +136,18 @@ def _sums_up(name: Any) -> bool:
     return bool(words & _SUMS) and words <= _SUMS | _BESIDES
 
 
-def _holds_means(run: FinishedRun, others: Sequence[FinishedRun]) -> bool:
-    values = {name: [other.metrics[name].value for other in others if name in other.metrics] for name in run.metrics}
-    return bool(values) and all(_is_mean(found.value, values[name]) for name, found in run.metrics.items())
-
-
 def _is_mean(value: float | None, values: Sequence[float | None]) -> bool:
     """Say whether a value is the mean of others, as far as its decimals tell."""
     others = [each for each in values if each is not None]
-    if value is None or len(others) < _LEAST_AVERAGED:
-        return False
-    decimals = len(str(value).partition(".")[2])
-    return abs(value - math.fsum(others) / len(others)) <= 0.51 * 10.0**-decimals
+    return len(others) >= _LEAST_AVERAGED and _is(value, math.fsum(others) / len(others))
+
+
+def _is_deviation(value: float | None, values: Sequence[float | None]) -> bool:
+    """Say whether a value is the standard deviation of others, by n or by n - 1."""
+    others = [each for each in values if each is not None]
+    return len(others) >= _LEAST_AVERAGED and (_is(value, stdev(others)) or _is(value, pstdev(others)))
+
+
+def _is(value: float | None, expected: float) -> bool:
+    """Say whether a value is another, as far as its decimals tell."""
+    return value is not None and abs(value - expected) <= 0.51 * 10.0 ** -len(str(value).partition(".")[2])

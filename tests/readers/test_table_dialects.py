@@ -306,7 +306,8 @@ def test_a_row_of_averages_is_no_data_set(tmp_path: Path) -> None:
         ("Avg. rank,1.5,1.5", 2, "row 3 holds the average ranks of the other rows and is left out"),
         ("Mean score,0.625,0.5", 2, "row 3 holds the means of the other rows and is left out"),
         ("Average rank,3,1", 3, "row 3 is called 'Average rank', as rows that sum up others are: it counts like them"),
-        ("Std,0.1,0.2", 3, "row 3 is called 'Std', as rows that sum up others are: it counts like them"),
+        ("Std,0.125,0.25", 2, "row 3 holds the standard deviations of the other rows and is left out"),
+        ("Std,0.3,0.9", 3, "row 3 is called 'Std', as rows that sum up others are: it counts like them"),
     ],
 )
 def test_a_row_that_is_called_a_summary_is_left_out_or_named(tmp_path: Path, row: str, n: int, said: str) -> None:
@@ -320,9 +321,7 @@ def test_an_average_of_something_else_in_a_long_table_is_named(tmp_path: Path) -
     (tmp_path / "t.csv").write_text("method,dataset,acc\na,x,0.5\na,y,0.75\na,Average,0.9\n")
     found = read(tmp_path / "t.csv", Wanted())
     assert [run.dropped for run in found.runs] == [None] * 3
-    assert found.warnings[0].endswith(
-        "data set 'Average' is called as rows that sum up others are: it counts like them"
-    )
+    assert found.warnings[0].endswith("'Average' is called as rows that sum up others are: it counts like them")
 
 
 @pytest.mark.parametrize(
@@ -346,3 +345,20 @@ def test_a_row_that_ends_between_quotes_is_torn(tmp_path: Path, end: str) -> Non
     found = read(tmp_path / "t.csv", Wanted())
     assert [(run.experiment, run.seed) for run in found.runs] == [("a, b", 0), ("b", 0)]
     assert found.warnings[0].endswith("the last row is torn and is left out")
+
+
+@pytest.mark.parametrize("unit", ["fold", "seed", "dataset"])
+def test_summaries_below_folds_and_seeds_do_not_count(unit: str) -> None:
+    values = {"x1": "0.5", "x2": "0.75", "x3": "1", "mean": "0.75", "std": "0.25", "Average": "0.6"}
+    found = read_text(
+        "\n".join([f"method,{unit},acc", *(f"a,{name},{value}" for name, value in values.items())]) + "\n"
+    )
+    assert [run.dropped for run in found.runs] == [
+        *(None, None, None, "holds the means of a", "holds the standard deviations of a", None)
+    ]
+    assert found.warnings[0].endswith("'Average' is called as rows that sum up others are: it counts like them")
+
+
+def test_seeds_beside_the_one_that_counts_are_no_metrics() -> None:
+    (run,) = read_text("method,seed,random_state,data_seed,acc\na,0,42,7,0.5\n").runs
+    assert (run.seed, [*run.metrics], run.params) == (0, ["acc"], {"random_state": 42, "data_seed": 7})
