@@ -55,7 +55,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
         source=str(path),
         place=home.place,
     )
-    return Reading((run,), warnings=warnings)
+    return Reading((run,), warnings=(*warnings, *logged.begun_anew(file, wanted)))
 
 
 def _collect(rows: Rows, logged: Logged) -> None:

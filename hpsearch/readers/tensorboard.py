@@ -54,7 +54,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
         source=str(path),
         place=home.place,
     )
-    return Reading((run,))
+    return Reading((run,), warnings=logged.begun_anew(path, wanted) or beside.begun_anew(path, wanted))
 
 
 def _has_events(path: Path) -> bool:
