@@ -40,8 +40,9 @@ def read(path: Path, wanted: Wanted) -> Reading:
     logged = Logged(in_time=True)
     rows, warnings = _rows(file, wanted)
     _collect(rows, logged)
-    home = home_of(path)
-    params = {**home.params, **read_parameters(path)}
+    noted = read_parameters(path)
+    home = home_of(path, dataset=unit_keys(noted).get("dataset"))
+    params = {**home.params, **noted}
     metrics = logged.metrics()
     run = FinishedRun(
         experiment=home.experiment,
