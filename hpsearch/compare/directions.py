@@ -59,8 +59,10 @@ _COEFFICIENTS = {"coefficient", "coefficients", "coef", "coeff"}
 _WITH_COEFFICIENT = {"dice", "jaccard", "correlation", "corr", "pearson", "spearman"}
 """Metrics that may be called a coefficient; that of another word is its weight."""
 _PART = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+")
-_SIGN = re.compile(r"(^|[(/])\s*[-\u2212\u2013]|(?<![a-z0-9.@-])(?<!top)(1|one)\s*[-\u2212\u2013]|(^|\()\s*1\s*/")
-"""`-loss`, `1-acc`, `1/loss`; in `top-1-acc` the 1 is a number of its own."""
+_SIGN = re.compile(
+    r"(^|[(/])\s*[-\u2212\u2013]|(?<![a-z0-9.@-])(?<!top)(1|1\.0*|100|one)\s*[-\u2212\u2013]|(^|\()\s*(1|1\.0*|100)\s*/"
+)
+"""`-loss`, `1-acc`, `1/loss`; `100-acc` too; in `top-1-acc` the 1 is a number of its own."""
 
 
 def direction_of(metric: str) -> Goal:

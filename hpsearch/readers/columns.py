@@ -25,6 +25,10 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
     **UNIT_WORDS,
 }
 """The words for each part, the more telling first; a column plays one part."""
+PROJECTS = ("project", "project_name")
+"""What holds experiments where seeds or the like tell runs apart; projects may also be the data, a row for each."""
+HOLDERS = ("study_name", "study", "experiment_id", *PROJECTS)
+"""Columns of what holds experiments; their numbers are names."""
 _PARAMETER = re.compile(r"(params?|config|hparams|hyperparameters)[./]", re.IGNORECASE)
 _OPTUNAS = re.compile(r"params_")
 _METRIC = re.compile(r"metrics\.", re.IGNORECASE)
@@ -84,9 +88,12 @@ def understand(table: Table, wanted: Wanted) -> Columns:
     for name, cells in rest.items():
         title = titles[name]
         asked = _is_asked(name, title, wanted.metric, wanted.by)
+        if not asked and "run" in parts and plain(name) in _PARTS["run"] and _all_differ(cells):
+            continue  # a second name of each run is no setting of it
         if not asked and (plain(name) in aside or _ABOUT_THE_PROGRAM.fullmatch(plain(name))):
             continue
-        numbers = None if _is_parameter(name, optuna) or _is_asked(name, title, wanted.by) else as_numbers(cells, mark)
+        named = _is_parameter(name, optuna) or _is_asked(name, title, wanted.by) or (not asked and _is_name(title))
+        numbers = None if named else as_numbers(cells, mark)
         if numbers is None:
             found.params[title] = values_of(cells, mark)
             found.warnings.extend(_about_other_mark(name, cells, mark) if table.separator else ())
@@ -136,6 +143,12 @@ def _is_parameter(name: str, optuna: bool) -> bool:
     return bool(_PARAMETER.match(name) or (optuna and _OPTUNAS.match(name)))
 
 
+def _is_name(title: str) -> bool:
+    """Say whether a column's numbers are names: of seeds beside the one that counts, of studies, of projects."""
+    word = plain(title).rpartition(".")[2]
+    return word in HOLDERS or word.endswith("seed") or any(word in words for words in UNIT_WORDS.values())
+
+
 def _is_asked(name: str, title: str, *asked: str | None) -> bool:
     return name in asked or title in asked
 
@@ -155,6 +168,8 @@ def _parts(
         (parameters if _is_parameter(name, optuna) else own).setdefault(plain(title), name)
         nested.setdefault(plain(title).rpartition(".")[2], name)
     experiment = _experiment(columns, own, parameters)
+    if wanted.by and experiment and plain(experiment) == "name" and _all_differ(columns[experiment]):
+        experiment = None  # what `--by` groups are the runs that these names name
     parts = {} if experiment is None else {"experiment": experiment}
     for part, words in _PARTS.items():
         found = [own[word] for word in words if word in own and own[word] not in parts.values()]
@@ -169,6 +184,10 @@ def _parts(
     if first not in parts.values() and is_unnamed(first) and as_numbers(columns[first], POINT) is None:
         parts.setdefault("run", first)
     return parts
+
+
+def _all_differ(cells: Sequence[Any]) -> bool:
+    return len(set(map(str, cells))) == len(cells)
 
 
 def _counts(cells: Sequence[Any]) -> list[float]:
@@ -190,7 +209,7 @@ def _experiment(
     first = next(iter(columns))
     if not found and is_unnamed(first) and as_numbers(columns[first], POINT) is None:
         found = [first]
-    for last in ("experiment_id", "tags.mlflow.runname"):
+    for last in ("study_name", "study", "experiment_id", "tags.mlflow.runname"):
         if not found and last in own and 1 < len(set(columns[own[last]])) < len(columns[own[last]]):
             found = [own[last]]
     if not found or len(set(map(str, columns[found[0]]))) > 1:

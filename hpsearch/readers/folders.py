@@ -24,11 +24,11 @@ class Home:
     params: Mapping[str, Any]
 
 
-def home_of(folder: Path) -> Home:
+def home_of(folder: Path, *, dataset: Key | None = None) -> Home:
     """Return the home of a run: `lstm` for `lstm/seed_3`, `lstm/fold_1/seed_3`, `lstm_seed_3` and `lstm/version_3`.
 
     The first name that says more than a seed or a fold is the experiment's. Seeds and folds are taken from all names,
-    the innermost first, and are no part of the place.
+    the innermost first, and are no part of the place; nor is the name of the data set that the run notes.
     """
     names = _names(folder)
     experiment, place = "", list[str]()
@@ -36,7 +36,7 @@ def home_of(folder: Path) -> Home:
     params: Mapping[str, Any] = {}
     for title in names:
         name = parse_folder_name(title)
-        if _SILENT.fullmatch(title):
+        if _SILENT.fullmatch(title) or (dataset is not None and title == str(dataset)):
             continue
         if not experiment or not name.rest:
             units = {**name.units, **units}

@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -51,6 +51,16 @@ class Logged:
         """The highest step of all."""
         return max((max(series.steps) for series in self._series().values()), default=None)
 
+    def begun_anew(self, place: object, wanted: Wanted) -> tuple[str, ...]:
+        """Return a line for a run whose steps go back: what of it counts."""
+        for name, steps in self._steps.items() if self._in_time else ():
+            backs = [after for before, after in pairwise(steps) if after < before]
+            if backs and name in wanted and not _is_backwards(steps, len(backs)):
+                return (
+                    f"{place}: the steps of {name} go back to {backs[-1]}: the newest attempt counts, from there on",
+                )
+        return ()
+
     def _series(self) -> dict[str, Series]:
         whole = {name: Series(self._steps[name], values) for name, values in self._values.items()}
         return {name: _newest_attempt(series) for name, series in whole.items()} if self._in_time else whole
@@ -74,6 +84,11 @@ def as_step(value: Any) -> int | None:
     return int(found) if found is not None and abs(found) < FARTHEST_STEP else None
 
 
+def _is_backwards(steps: Sequence[int], falls: int) -> bool:
+    """Say whether a series was written from its end to its begin."""
+    return falls == len(steps) - 1 > 1
+
+
 def _newest_attempt(series: Series) -> Series:
     """Return a series without the steps that a later attempt went through again.
 
@@ -83,7 +98,7 @@ def _newest_attempt(series: Series) -> Series:
     falls = sum(after < before for before, after in pairwise(steps))
     if not falls:
         return series
-    if falls == len(steps) - 1 > 1:
+    if _is_backwards(steps, falls):
         return Series(steps[::-1], values[::-1])
     kept, own = array("q"), array("d")
     for index, step in enumerate(steps):

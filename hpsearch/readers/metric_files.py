@@ -17,11 +17,13 @@ from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.folders import home_of
 from hpsearch.readers.measurements import Logged, as_step
 from hpsearch.readers.naming import flatten, unit_keys
+from hpsearch.readers.numerals import COMMA, decimal_mark, parse_number
 from hpsearch.readers.parameter_files import read_parameters
-from hpsearch.readers.text_files import json_lines, read_text
+from hpsearch.readers.text_files import is_cut_off, json_lines, read_text
 from hpsearch.records import FinishedRun
 
 FILES = ("metrics.jsonl", "metrics.json", "metrics.csv")
+_SEPARATORS = ";\t|"
 _STEPS = ("step", "global_step", "iteration", "epoch")
 
 Rows = Sequence[Mapping[str, Any]]
@@ -36,10 +38,11 @@ def read(path: Path, wanted: Wanted) -> Reading:
     """Return the run. Errors: DataError, which names file and line."""
     file = next(path / name for name in FILES if (path / name).is_file())
     logged = Logged(in_time=True)
-    rows, warnings = _rows(file)
+    rows, warnings = _rows(file, wanted)
     _collect(rows, logged)
-    home = home_of(path)
-    params = {**home.params, **read_parameters(path)}
+    noted = read_parameters(path)
+    home = home_of(path, dataset=unit_keys(noted).get("dataset"))
+    params = {**home.params, **noted}
     metrics = logged.metrics()
     run = FinishedRun(
         experiment=home.experiment,
@@ -53,7 +56,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
         source=str(path),
         place=home.place,
     )
-    return Reading((run,), warnings=warnings)
+    return Reading((run,), warnings=(*warnings, *logged.begun_anew(file, wanted)))
 
 
 def _collect(rows: Rows, logged: Logged) -> None:
@@ -69,10 +72,10 @@ def _collect(rows: Rows, logged: Logged) -> None:
         logged.add_row(last, {name: value for name, value in row.items() if name not in _STEPS})
 
 
-def _rows(file: Path) -> tuple[Rows, tuple[str, ...]]:
+def _rows(file: Path, wanted: Wanted) -> tuple[Rows, tuple[str, ...]]:
     """Return the rows of a file, nested names dotted, and what was left out of it."""
     if file.suffix == ".csv":
-        return _table_rows(file), ()
+        return _table_rows(file, wanted), ()
     if file.suffix == ".jsonl":
         lines, warnings = json_lines(file)
         return [row for number, value in lines for row in _as_rows(value, f"{file}:{number}")], warnings
@@ -83,20 +86,31 @@ def _rows(file: Path) -> tuple[Rows, tuple[str, ...]]:
         raise DataError(f"{file} is not valid JSON: {error}") from error
 
 
-def _table_rows(file: Path) -> Rows:
-    """Return the rows of a table; one that was cut off, with fewer cells and no end of line, is left out."""
+def _table_rows(file: Path, wanted: Wanted) -> Rows:
+    """Return the rows of a table; one that was cut off, with fewer cells and no end of line, is left out.
+
+    Semicolons, tabs and bars separate cells where the header has no comma; then a comma may be the decimal mark.
+    """
     text = read_text(file)
+    header = text.lstrip("\r\n").partition("\n")[0]
+    separator = next((mark for mark in (COMMA, *_SEPARATORS) if mark in header), COMMA)
     try:
-        lines = list(csv.reader(io.StringIO(text, newline="")))
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     except csv.Error as error:
-        raise DataError(f"{file} is not a table with commas: {error}") from error
+        raise DataError(f"{file} cannot be read as a table: {error}") from error
     lines = [cells for cells in lines if cells]
     if not lines:
         return []
     names = [name.strip() for name in lines[0]]
-    if len(lines[-1]) < len(names) and not text.endswith(("\n", "\r")):
+    cut = len(lines[-1]) < len(names) or is_cut_off(lines[-1][-1])
+    if cut and not text.endswith(("\n", "\r")):
         del lines[-1]
-    return [dict(zip(names, cells, strict=False)) for cells in lines[1:]]
+    rows = [dict(zip(names, cells, strict=False)) for cells in lines[1:]]
+    if separator == COMMA:
+        return rows
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    mark = wanted.decimal or decimal_mark(columns, separator=separator, place=str(file))
+    return [{name: parse_number(cell, mark) for name, cell in row.items()} for row in rows]
 
 
 def _as_rows(content: Any, place: str) -> Rows:

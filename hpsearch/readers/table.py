@@ -9,7 +9,6 @@ wide     dataset,baseline,ours                  a row is a seed, fold or data se
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.errors import DataError, UnknownNameError
@@ -17,17 +16,16 @@ from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.columns import Columns, number_mark, rates_as_parameters, understand
 from hpsearch.readers.naming import UNIT_WORDS
 from hpsearch.readers.numerals import parse_number
+from hpsearch.readers.table_averages import rows_left_out, without_averages
 from hpsearch.readers.table_cells import NumberColumn, as_numbers, is_running, keys_of, plain
 from hpsearch.readers.table_file import ENDINGS, Table, is_unnamed, load_table
-from hpsearch.readers.table_rows import Rows, about_texts, told_apart
+from hpsearch.readers.table_rows import Rows, about_texts, each_run_once, told_apart
 from hpsearch.records import FinishedRun, Key, Measurement
 
 SCORE = "score"
 """The metric of a wide table, which does not name it."""
 _NOUNS = {"dataset": "data set"}
 _METRIC_NAMES, _VALUES = {"metric", "metric_name", "measure", "variable"}, {"value", "score", "result", "metric_value"}
-_LEAST_AVERAGED = 2
-_AVERAGES = {"mean", "average", "avg", "avg.", "overall", "total", "all"}
 
 
 def recognises(path: Path) -> bool:
@@ -44,15 +42,25 @@ def read(path: Path, wanted: Wanted) -> Reading:
         besides = ", ".join(sorted(columns.parts.values())) or "none"
         raise DataError(f"{path} has no column of numbers besides {besides}{_text_among_numbers(table, columns)}")
     _check_tidy(table, columns, wanted)
-    rows = Rows(table, columns)
+    rows = Rows(table, columns, wanted)
     groups = rows.histories()
     if groups is None:
         groups = [[row] for row in range(table.rows)]
-        rows = Rows(table, rates_as_parameters(columns, wanted))
-    runs = told_apart([rows.run(group, wanted) for group in groups], groups)
+        rows = Rows(table, rates_as_parameters(columns, wanted), wanted)
+    groups = [group for group in groups if not rows.is_above(group)]
+    read = [rows.run(group, wanted) for group in groups]
+    read, groups, averaged = each_run_once(path, read, groups, columns.parts.get("run"))
+    runs = told_apart(read, groups)
+    kept, doubtful = without_averages(path, runs)
     return Reading(
-        _without_averages(runs),
-        warnings=(*table.warnings, *rows.warnings, *rows.texts_among_numbers(groups, runs, wanted)),
+        kept,
+        warnings=(
+            *table.warnings,
+            *doubtful,
+            *rows.warnings,
+            *averaged,
+            *rows.texts_among_numbers(groups, runs, wanted),
+        ),
     )
 
 
@@ -117,15 +125,16 @@ def read_wide(path: Path, unit: str, wanted: Wanted | None = None) -> Reading:
     }
     if not methods:
         raise DataError(f"{path} has no column of numbers besides '{named[unit]}'")
-    left_out = _rows_of_averages(table, named[unit], methods)
+    left_out, told = rows_left_out(
+        path, table.columns[named[unit]], {name: each.values for name, each in methods.items()}
+    )
     runs = [
         run
         for row in range(table.rows)
         if row not in left_out
         for run in _cells_of(path, {each: found[row] for each, found in keys.items()}, row, methods)
     ]
-    told = [about_texts(path, method, numbers.texts, {}) for method, numbers in methods.items() if numbers.texts]
-    told += [f"{path}: row {row + 1} holds the means of the other rows and is left out" for row in left_out]
+    told += [about_texts(path, method, numbers.texts, {}) for method, numbers in methods.items() if numbers.texts]
     return Reading(tuple(runs), main=SCORE, warnings=(*table.warnings, *told))
 
 
@@ -143,45 +152,6 @@ def _cells_of(
             **units,  # type: ignore[arg-type] # its keys are the names of these fields
             source=str(path),
         )
-
-
-def _rows_of_averages(table: Table, key: str, methods: Mapping[str, NumberColumn]) -> list[int]:
-    """Return the rows that are called averages and hold the means of all others, as tables in papers end."""
-    called = [row for row, cell in enumerate(table.columns[key]) if str(cell).strip().lower() in _AVERAGES]
-    own = [row for row in range(table.rows) if row not in called]
-    columns = [each.values for each in methods.values()]
-    return [row for row in called if all(_is_mean(values[row], [values[each] for each in own]) for values in columns)]
-
-
-def _without_averages(runs: tuple[FinishedRun, ...]) -> tuple[FinishedRun, ...]:
-    """Drop runs on data sets that are called averages, if they hold the means of their method's others."""
-    called = [str(run.dataset).lower() in _AVERAGES for run in runs]
-    if not any(called):
-        return runs
-    own: dict[str, list[FinishedRun]] = {}
-    for run, average in zip(runs, called, strict=True):
-        if not average:
-            own.setdefault(run.experiment, []).append(run)
-    return tuple(
-        replace(run, dropped=f"holds the means of {run.experiment}")
-        if average and _holds_means(run, own.get(run.experiment, []))
-        else run
-        for run, average in zip(runs, called, strict=True)
-    )
-
-
-def _holds_means(run: FinishedRun, others: Sequence[FinishedRun]) -> bool:
-    values = {name: [other.metrics[name].value for other in others if name in other.metrics] for name in run.metrics}
-    return bool(values) and all(_is_mean(found.value, values[name]) for name, found in run.metrics.items())
-
-
-def _is_mean(value: float | None, values: Sequence[float | None]) -> bool:
-    """Say whether a value is the mean of others, as far as its decimals tell."""
-    others = [each for each in values if each is not None]
-    if value is None or len(others) < _LEAST_AVERAGED:
-        return False
-    decimals = len(str(value).partition(".")[2])
-    return abs(value - math.fsum(others) / len(others)) <= 0.51 * 10.0**-decimals
 
 
 def _key_columns(table: Table, unit: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.readers import Wanted
 from hpsearch.readers.naming import flatten
 from hpsearch.readers.numerals import MARKS
-from hpsearch.readers.text_files import json_lines, read_text
+from hpsearch.readers.text_files import is_cut_off, json_lines, read_text
 
 TEXT_ENDINGS = (".csv", ".tsv")
 ENDINGS = (*TEXT_ENDINGS, ".parquet", ".jsonl")
@@ -30,6 +30,8 @@ SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": 
 """By the names that `--separator` takes; it takes the marks themselves too."""
 _SAMPLE = 200
 """Rows by which the separator is recognised."""
+_RULE = re.compile(r":?-{2,}:?")
+"""What stands below the header of a table in Markdown."""
 _NOTHING = "\x1f"
 """Separates nothing: of a table with one column."""
 _UNNAMED = re.compile(
@@ -139,11 +141,12 @@ def _texts(path: Path, separator: str | None) -> Table:
         separator, text = separator or announced[1], text[announced.end() :]
     if not text.strip():
         raise DataError(f"{path} is empty")
-    separator = separator or _recognised(path, text)
-    header, *rows = _records(path, text, separator)
+    whole = _without_open_quotes(text)
+    separator = separator or _recognised(path, whole)
+    header, *rows = _records(path, whole, separator)
     warnings = []
-    if _torn(text, header, rows):
-        del rows[-1]
+    if whole != text or _torn(text, header, rows):
+        rows = rows if whole != text else rows[:-1]
         warnings.append(f"{path}: the last row is torn and is left out")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
@@ -171,9 +174,17 @@ def _names(path: Path, header: Sequence[str]) -> list[str]:
     return names
 
 
+def _without_open_quotes(text: str) -> str:
+    """Return a text without its last line if that was cut short between quotes."""
+    above, end, last = text.rpartition("\n")
+    return above + end if above.count("\n") and last.count('"') % 2 and text.count('"') % 2 else text
+
+
 def _torn(text: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Say whether the writing of the last row was cut short."""
-    return len(rows) > 1 and len(rows[-1]) < len(header) and not text.endswith(("\n", "\r"))
+    if len(rows) < 2 or text.endswith(("\n", "\r")):
+        return False
+    return len(rows[-1]) < len(header) or is_cut_off(rows[-1][-1])
 
 
 def _records(path: Path, text: str, separator: str, most: int | None = None) -> list[list[str]]:
@@ -190,6 +201,8 @@ def _records(path: Path, text: str, separator: str, most: int | None = None) -> 
         records = list(islice((row for row in rows if any(cell.strip() for cell in row)), most))
     except csv.Error as error:
         raise DataError(f"{path}:{rows.line_num} cannot be read as a row of a table: {error}") from error
+    if len(records) > 1 and all(not cell.strip() or _RULE.fullmatch(cell.strip()) for cell in records[1]):
+        del records[1]
     header, below = records[0], records[1:]
     if len(below) > 0 and all(len(row) > 1 and not row[-1].strip() for row in below):
         if len(header) > 1 and not header[-1].strip() and all(len(row) == len(header) for row in below):

@@ -1,5 +1,6 @@
 """The rows of a table in long form as runs: their names and keys, and which rows are steps of one run."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,12 +12,16 @@ from hpsearch.readers import Wanted
 from hpsearch.readers.columns import Columns
 from hpsearch.readers.measurements import Logged, as_step
 from hpsearch.readers.naming import UNIT_WORDS, parse_folder_name
+from hpsearch.readers.searching import as_trial
 from hpsearch.readers.table_cells import keys_of, names_of, number_in, outcome_of, plain, seconds_in
 from hpsearch.readers.table_file import Table
+from hpsearch.readers.table_places import homes_of
 from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
 
 _EXACT = 2.0**53
 """Whole numbers below it are exact as floats."""
+_IDS = {"run", "run_id"}
+"""Columns whose words name one run and no other; a `name` may be many's."""
 _MOST_NAMED = 3
 """Rows that one warning names."""
 
@@ -24,7 +29,7 @@ _MOST_NAMED = 3
 class Rows:
     """The rows of a table in long form as runs."""
 
-    def __init__(self, table: Table, columns: Columns) -> None:
+    def __init__(self, table: Table, columns: Columns, wanted: Wanted) -> None:
         self.path = table.path
         self.columns = columns
         self.warnings = [f"{table.path}: {each}" for each in (*columns.warnings, *_about_rounded(table, columns))]
@@ -36,7 +41,9 @@ class Rows:
         groups = next((cells for name, cells in table.columns.items() if plain(name) == "group"), empty)
         self._groups = names_of(groups)[0]
         self._keys = {unit: keys_of(self._cells[unit], unit) for unit in UNIT_WORDS if unit in self._cells}
-        self._experiments = self._names()
+        keys = [tuple(keys[row] for keys in self._keys.values()) for row in range(self._count)]
+        self._homes = homes_of(table, columns, self._names(), keys, by=wanted.by)
+        self._experiments = self._homes.experiments
         self._steps = [number_in(cell, columns.mark) for cell in self._cells.get("step", ())]
         self._titles = [self._title(row) for row in range(self._count)]
 
@@ -77,7 +84,7 @@ class Rows:
 
     def _identity(self, row: int) -> tuple[Any, ...]:
         keys = (keys[row] for keys in self._keys.values())
-        return (self._experiments[row], self._runs[row], self._trials[row], *keys)
+        return (self._experiments[row], self._homes.places[row], self._runs[row], self._trials[row], *keys)
 
     def _keyed(self, row: int) -> bool:
         """Say whether anything tells a row's run from the others of its method: many train on one data set."""
@@ -164,7 +171,7 @@ class Rows:
         outcome, why = outcome_of(self._cells["status"][row]) if "status" in self._cells else (Outcome.COMPLETE, None)
         units = {unit: keys[row] for unit, keys in self._keys.items()}
         proposed = self._trials[row] is not None and (self.columns.searched or units.get("seed") is None)
-        return FinishedRun(
+        trained = FinishedRun(
             experiment=self._experiments[row],
             run=self._titles[row],
             outcome=outcome,
@@ -181,7 +188,13 @@ class Rows:
             seconds=seconds_in(self._cells["seconds"][row], self.columns.mark) if "seconds" in self._cells else None,
             dropped=why if outcome is None else None,
             source=str(self.path),
+            place=self._homes.places[row],
         )
+        return as_trial(trained, SearchOrigin(""), self._titles[row]) if row in self._homes.trials else trained
+
+    def is_above(self, group: Sequence[int]) -> bool:
+        """Say whether rows are a parent of others that has no value of its own: it trained nothing."""
+        return all(row in self._homes.above for row in group)
 
     def _size(self, part: str, row: int) -> float | None:
         return number_in(self._cells[part][row], self.columns.mark) if part in self._cells else None
@@ -205,6 +218,41 @@ def _about_rounded(table: Table, columns: Columns) -> list[str]:
         for name in (columns.parts[unit] for unit in UNIT_WORDS if unit in columns.parts)
         if any(isinstance(cell, float) and abs(cell) >= _EXACT for cell in table.columns[name])
     ]
+
+
+def each_run_once(
+    path: Path, runs: Sequence[FinishedRun], groups: Sequence[list[int]], named_by: str | None
+) -> tuple[list[FinishedRun], list[list[int]], list[str]]:
+    """Return the runs, with the mean of those that one id names and no key, their rows, and what was averaged.
+
+    Keys make units of which the comparison takes the mean itself.
+    """
+    same: dict[tuple[Any, ...], list[int]] = {}
+    for at, run in enumerate(runs):
+        once = plain(named_by or "") in _IDS and run.outcome is Outcome.COMPLETE and run.trial is None
+        keyed = any(getattr(run, unit) is not None for unit in UNIT_WORDS)
+        same.setdefault((run.experiment, run.place, run.run) if once and not keyed else (at,), []).append(at)
+    said = [
+        f"{path}: {_listed([f'row {groups[at][-1] + 1}' for at in found])} are all of the run {runs[found[0]].run} of "
+        f"{runs[found[0]].experiment}: it counts with their mean"
+        for found in same.values()
+        if len(found) > 1
+    ]
+    return (
+        [_mean_of([runs[at] for at in found]) for found in same.values()],
+        [groups[at[0]] for at in same.values()],
+        said,
+    )
+
+
+def _mean_of(runs: Sequence[FinishedRun]) -> FinishedRun:
+    if len(runs) == 1:
+        return runs[0]
+    metrics = {}
+    for name in dict.fromkeys(name for run in runs for name in run.metrics):
+        values = sorted(float(run.metrics[name].value) for run in runs if name in run.metrics)
+        metrics[name] = Measurement(math.fsum(values) / len(values))
+    return replace(runs[0], metrics=metrics)
 
 
 def told_apart(runs: Sequence[FinishedRun], groups: Sequence[list[int]]) -> tuple[FinishedRun, ...]:

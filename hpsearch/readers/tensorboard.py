@@ -39,7 +39,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
     if _is_split(path):
         for folder, prefix in _SPLITS.items():
             params |= _read_events(path / folder, logged, prefix=prefix)
-    home = home_of(path)
+    home = home_of(path, dataset=unit_keys(params).get("dataset"))
     units = {**unit_keys(params), **home.units}
     metrics = {**beside.metrics(), **logged.metrics()}
     run = FinishedRun(
@@ -54,7 +54,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
         source=str(path),
         place=home.place,
     )
-    return Reading((run,))
+    return Reading((run,), warnings=logged.begun_anew(path, wanted) or beside.begun_anew(path, wanted))
 
 
 def _has_events(path: Path) -> bool:

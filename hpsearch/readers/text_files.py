@@ -2,11 +2,13 @@
 
 import codecs
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError
 
+_UNFINISHED = re.compile(r"[+-]?([0-9]+[.,]|[0-9]*[.,]?[0-9]+[eE][+-]?|[.,])|[+-]", re.ASCII)
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -42,6 +44,11 @@ def json_lines(file: Path) -> tuple[list[tuple[int, Any]], tuple[str, ...]]:
     if len(wrong) > 1 and not found:
         raise DataError(f"{file}:{wrong[0][0]} is not valid JSON: {wrong[0][1]}") from wrong[0][1]
     return found, _left_out(file, [number for number, _ in wrong], len(found) and found[-1][0])
+
+
+def is_cut_off(cell: str) -> bool:
+    """Say whether the last cell of a text without an end of line is a number that lacks its end: `0.`, `1.2e-`."""
+    return _UNFINISHED.fullmatch(cell.strip()) is not None
 
 
 def _left_out(file: Path, wrong: list[int], last: int) -> tuple[str, ...]:

@@ -98,6 +98,8 @@ def test_the_name_tells_the_goal(metric: str, goal: Goal) -> None:
         *(
             "inverse_cost",
             "1-acc",
+            "100-acc",
+            "1.0 - f1",
             "val/1 - acc",
             "(1-auc)",
             "1/loss",

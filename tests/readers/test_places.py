@@ -1,10 +1,12 @@
 """Where a run stands: the experiment of its folder, and the place that tells experiments of one name apart."""
 
+import json
 from pathlib import Path
 
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
+from hpsearch import compare_experiments
 from hpsearch.readers.folders import home_of
 from hpsearch.readers.shelf import read_sources
 
@@ -81,3 +83,19 @@ def test_equal_names_in_two_folders_have_two_places(tmp_path: Path) -> None:
             (folder / "metrics.json").write_text('{"acc": 0.5}')
     runs = read_sources([str(tmp_path)]).runs
     assert [run.place[0] for run in runs] == ["a", "a", "b", "b"]
+
+
+@pytest.mark.parametrize(
+    "layout", ["{model}/{data}/seed_{seed}", "{data}/{model}/seed_{seed}", "{data}/{model}_seed_{seed}"]
+)
+def test_a_folder_named_after_the_data_set_that_a_run_notes_is_no_place(tmp_path: Path, layout: str) -> None:
+    for model in ("lstm", "gru"):
+        for data in ("cora", "pubmed", "1_0"):
+            for seed in range(2):
+                folder = tmp_path / layout.format(model=model, data=data, seed=seed)
+                folder.mkdir(parents=True)
+                (folder / "config.json").write_text(json.dumps({"dataset": data}))
+                (folder / "metrics.json").write_text(json.dumps({"acc": 0.5 + (model == "lstm") * 0.25}))
+    comparison = compare_experiments(tmp_path).comparison
+    assert comparison.unit == "dataset"
+    assert {each.name: (each.n, each.mean) for each in comparison.experiments} == {"lstm": (3, 0.75), "gru": (3, 0.5)}

@@ -298,3 +298,67 @@ def test_a_row_of_averages_is_no_data_set(tmp_path: Path) -> None:
     assert found.warnings[0].endswith("row 4 holds the means of the other rows and is left out")
     path.write_text("dataset,a,b\niris,0.5,0.25\nwine,0.25,0.5\nall,0.333,0.5\n")  # a data set of that name
     assert len(read_wide(path, "dataset").runs) == 6
+
+
+@pytest.mark.parametrize(
+    ("row", "n", "said"),
+    [
+        ("Avg. rank,1.5,1.5", 2, "row 3 holds the average ranks of the other rows and is left out"),
+        ("Mean score,0.625,0.5", 2, "row 3 holds the means of the other rows and is left out"),
+        ("Average rank,3,1", 3, "row 3 is called 'Average rank', as rows that sum up others are: it counts like them"),
+        ("Std,0.125,0.25", 2, "row 3 holds the standard deviations of the other rows and is left out"),
+        ("Std,0.3,0.9", 3, "row 3 is called 'Std', as rows that sum up others are: it counts like them"),
+    ],
+)
+def test_a_row_that_is_called_a_summary_is_left_out_or_named(tmp_path: Path, row: str, n: int, said: str) -> None:
+    (tmp_path / "t.csv").write_text(f"dataset,a,b\nx,0.5,0.75\ny,0.75,0.25\n{row}\n")
+    found = read_wide(tmp_path / "t.csv", "dataset")
+    assert len(found.runs) == 2 * n
+    assert [each.partition(": ")[2] for each in found.warnings] == [said]
+
+
+def test_an_average_of_something_else_in_a_long_table_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("method,dataset,acc\na,x,0.5\na,y,0.75\na,Average,0.9\n")
+    found = read(tmp_path / "t.csv", Wanted())
+    assert [run.dropped for run in found.runs] == [None] * 3
+    assert found.warnings[0].endswith("'Average' is called as rows that sum up others are: it counts like them")
+
+
+@pytest.mark.parametrize(
+    ("end", "rows"), [("0.", 2), ("1e", 2), ("2.5e-", 2), ("-", 2), ("0.5", 3), ("7", 3), ("0.\n", 3)]
+)
+def test_a_number_without_its_end_is_torn(tmp_path: Path, end: str, rows: int) -> None:
+    (tmp_path / "t.csv").write_text(f"method,seed,acc\na,0,0.5\na,1,0.75\na,2,{end}")
+    found = read(tmp_path / "t.csv", Wanted())
+    assert len(found.runs) == rows
+    assert any("torn" in each for each in found.warnings) is (rows == 2)
+
+
+def test_the_rule_below_the_header_of_a_table_in_markdown_is_no_row(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("| method | seed | acc |\n|:--|---|--:|\n| a | 0 | 0.5 |\n| b | 0 | 0.75 |\n")
+    assert [run.experiment for run in read(tmp_path / "t.csv", Wanted()).runs] == ["a", "b"]
+
+
+@pytest.mark.parametrize("end", ['"b', '"b","1","0.2', '"'])
+def test_a_row_that_ends_between_quotes_is_torn(tmp_path: Path, end: str) -> None:
+    (tmp_path / "t.csv").write_text(f'"method","seed","acc"\n"a, b","0","0.5"\n"b","0","0.75"\n{end}')
+    found = read(tmp_path / "t.csv", Wanted())
+    assert [(run.experiment, run.seed) for run in found.runs] == [("a, b", 0), ("b", 0)]
+    assert found.warnings[0].endswith("the last row is torn and is left out")
+
+
+@pytest.mark.parametrize("unit", ["fold", "seed", "dataset"])
+def test_summaries_below_folds_and_seeds_do_not_count(unit: str) -> None:
+    values = {"x1": "0.5", "x2": "0.75", "x3": "1", "mean": "0.75", "std": "0.25", "Average": "0.6"}
+    found = read_text(
+        "\n".join([f"method,{unit},acc", *(f"a,{name},{value}" for name, value in values.items())]) + "\n"
+    )
+    assert [run.dropped for run in found.runs] == [
+        *(None, None, None, "holds the means of a", "holds the standard deviations of a", None)
+    ]
+    assert found.warnings[0].endswith("'Average' is called as rows that sum up others are: it counts like them")
+
+
+def test_seeds_beside_the_one_that_counts_are_no_metrics() -> None:
+    (run,) = read_text("method,seed,random_state,data_seed,acc\na,0,42,7,0.5\n").runs
+    assert (run.seed, [*run.metrics], run.params) == (0, ["acc"], {"random_state": 42, "data_seed": 7})

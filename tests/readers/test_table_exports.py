@@ -314,6 +314,101 @@ def test_an_exported_table_of_mlflows(tmp_path: Path) -> None:
     ] == ["model=lstm"]
 
 
+def arms(path: Path, **options: Any) -> dict[str, tuple[int, float | None]]:
+    """Return how many units each experiment of a comparison has, and their mean."""
+    found = compare_experiments(path, **options).comparison.experiments
+    return {each.name: (each.n, each.mean) for each in found}
+
+
+SEEDS = "0.5,{0},lstm,0 0.75,{0},lstm,1 0.125,{1},lstm,0 0.375,{1},lstm,1"
+
+
+@pytest.mark.parametrize("holder", ["experiment_id", "study_name", "study", "project"])
+def test_methods_of_one_name_in_two_studies_or_projects_are_two(tmp_path: Path, holder: str) -> None:
+    (tmp_path / "runs.csv").write_text(f"acc,{holder},model,seed\n" + "\n".join(SEEDS.format("7", "8").split()) + "\n")
+    assert arms(tmp_path / "runs.csv") == {"7/lstm": (2, 0.625), "8/lstm": (2, 0.25)}
+    (tmp_path / "runs.csv").write_text(f"acc,{holder},model,seed\n" + "\n".join(SEEDS.format("7", "7").split()) + "\n")
+    assert arms(tmp_path / "runs.csv") == {"lstm": (2, 0.4375)}
+
+
+def test_two_studies_of_optuna_in_one_frame_are_two_searches(tmp_path: Path) -> None:
+    rows = ["a,0,0.5,0.1,COMPLETE", "a,1,0.75,0.2,COMPLETE", "b,0,0.25,0.1,COMPLETE", "b,1,0.5,0.3,COMPLETE"]
+    (tmp_path / "runs.csv").write_text("\n".join(["study_name,number,value,params_lr,state", *rows]) + "\n")
+    assert arms(tmp_path / "runs.csv", goal="maximize") == {"a": (2, 0.625), "b": (2, 0.375)}
+    by = arms(tmp_path / "runs.csv", goal="maximize", by="study_name")
+    assert by == {"study_name=a": (2, 0.625), "study_name=b": (2, 0.375)}
+
+
+def test_rows_of_one_run_id_are_one_run_whose_mean_counts(tmp_path: Path) -> None:
+    rows = ["a,x,0.5", "a,x,0.75", "a,y,0.875", "b,x,0.25", "b,z,0.5"]
+    (tmp_path / "runs.csv").write_text("\n".join(["method,run,acc", *rows]) + "\n")
+    assert arms(tmp_path / "runs.csv") == {"a": (2, 0.75), "b": (2, 0.375)}
+    (said,) = read(tmp_path / "runs.csv", Wanted()).warnings
+    assert said.endswith("row 1, row 2 are all of the run x of a: it counts with their mean")
+
+
+def test_names_of_runs_are_no_methods_where_a_parameter_groups_them(tmp_path: Path) -> None:
+    rows = [
+        "sun-1,finished,0,lstm,0.5",
+        "sea-2,finished,1,lstm,0.75",
+        "owl-3,finished,0,gru,0.25",
+        "cat-4,finished,1,gru,0",
+    ]
+    (tmp_path / "runs.csv").write_text("\n".join(["Name,State,seed,model,acc", *rows]) + "\n")
+    expected = {"lstm": (2, 0.625), "gru": (2, 0.125)}
+    assert arms(tmp_path / "runs.csv") == expected
+    by = arms(tmp_path / "runs.csv", by="model")
+    assert by == {f"model={name}": found for name, found in expected.items()}
+
+
+def test_a_second_name_of_each_run_is_no_setting(tmp_path: Path) -> None:
+    rows = ["r1,calm-1,FINISHED,lstm,0,0.5", "r2,calm-2,FINISHED,lstm,1,0.75"]
+    (tmp_path / "runs.csv").write_text("\n".join(["Run ID,Name,Status,model,seed,acc", *rows]) + "\n")
+    assert [(run.run, run.params) for run in read(tmp_path / "runs.csv", Wanted()).runs] == [("r1", {}), ("r2", {})]
+
+
+NESTED = """run_id,experiment_id,status,metrics.acc,params.seed,params.lr,tags.mlflow.runName,tags.mlflow.parentRunId
+p1,0,FINISHED,,,,{},
+p2,0,FINISHED,,,,{},
+a,0,FINISHED,0.5,{},0.1,c1,p1
+b,0,FINISHED,0.75,{},{},c2,p1
+c,0,FINISHED,0.125,{},0.1,c1,p2
+d,0,FINISHED,0.375,{},{},c2,p2
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("lstm", "gru"), {"lstm": (2, 0.625), "gru": (2, 0.25)}),
+        (("lstm", "lstm"), {"run p1/lstm": (2, 0.625), "run p2/lstm": (2, 0.25)}),
+        (("deleted", "gru"), {"parent p1": (2, 0.625), "gru": (2, 0.25)}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("keys", "unit"), [(("0", "1", "0.1"), "seed"), (("", "", "0.1"), "seed"), (("", "", "0.2"), "trial")]
+)
+def test_runs_below_parents_in_an_exported_table_belong_to_them(
+    tmp_path: Path, names: tuple[str, str], expected: dict[str, Any], keys: tuple[str, str, str], unit: str
+) -> None:
+    (first, second, rate), path = keys, tmp_path / "runs.csv"
+    text = NESTED.format(*names, first, second, rate, first, second, rate)
+    path.write_text("".join(line for line in text.splitlines(keepends=True) if "deleted" not in line))
+    assert arms(path) == expected
+    assert compare_experiments(path).comparison.unit == unit
+    assert len(read(path, Wanted()).runs) == 4  # parents without any value trained nothing
+
+
+def test_methods_below_parents_are_told_apart_where_they_would_be_pooled(tmp_path: Path) -> None:
+    header = "run_id,metrics.acc,params.seed,params.model,tags.mlflow.parentRunId\n"
+    (tmp_path / "runs.csv").write_text(
+        f"{header}a,0.5,0,lstm,p1\nb,0.75,1,lstm,p1\nc,0.25,0,lstm,p2\nd,0.5,1,lstm,p2\n"
+    )
+    assert arms(tmp_path / "runs.csv") == {"parent p1/lstm": (2, 0.625), "parent p2/lstm": (2, 0.375)}
+    (tmp_path / "runs.csv").write_text(f"{header}a,0.5,0,lstm,p1\nb,0.75,0,gru,p1\nc,0.25,1,lstm,p2\nd,0.5,1,gru,p2\n")
+    assert arms(tmp_path / "runs.csv") == {"lstm": (2, 0.375), "gru": (2, 0.625)}
+
+
 @pytest.mark.slow
 def test_what_mlflow_itself_exports(tmp_path: Path) -> None:
     import mlflow

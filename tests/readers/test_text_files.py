@@ -126,3 +126,17 @@ def test_every_line_has_its_number(tmp_path: Path) -> None:
         [(2, {"a": 1}), (4, [2])],
         (f"{tmp_path}/x: line 5 was cut off and is left out",),
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "step;acc;loss\n1;0.5;2\n2;0.75;1\n",
+        "step;acc;loss\n1;0,5;2\n2;0,75;1\n",
+        "step\tacc\tloss\n1\t0.5\t2\n2\t0.75\t1\n",
+    ],
+)
+def test_metrics_with_another_separator_than_the_comma(tmp_path: Path, text: str) -> None:
+    """Keras' CSVLogger takes one; a decimal comma needs one."""
+    (run,) = found_in(tmp_path, "metrics.csv", text).runs
+    assert {name: each.value for name, each in run.metrics.items()} == {"acc": 0.75, "loss": 1}
