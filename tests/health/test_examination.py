@@ -144,6 +144,13 @@ def test_a_divergence_names_the_step_the_parameter_and_the_last_norm() -> None:
     assert "250, at epoch 2" in finding.sentence
 
 
+@pytest.mark.parametrize(("history", "said"), [((), True), (((1, 0.5),), False)], ids=["at once", "later"])
+def test_only_a_divergence_before_any_evaluation_is_said_to_be_that(history: tuple[tuple[int, float], ...], said: bool):
+    diverged = trial(outcome=Outcome.DIVERGED, reason="val_loss became nan at step 2")
+    diverged = replace(diverged, run=replace(diverged.run, history=history))
+    assert ("before the first evaluation" in examine_trial(diverged, LOSS)[0].sentence) == said
+
+
 RISING = {
     "from its start": [0.41, 0.52, 0.53, 0.64, 0.65, 0.76],
     "by orders of magnitude": [2.95e14 * 1e15**step for step in range(6)],
