@@ -138,7 +138,7 @@ def _refuse_other_splits(folder: Path, subfolders: Sequence[Path]) -> None:
         names = ", ".join(each.name for each in subfolders[:5])
         raise DataError(
             f"the subfolders of {folder.absolute()} ({names}) have the same subfolders, as splits have; call them "
-            "train, val and test if they are splits, or say with layout: classes, beside the path, that they are classes"
+            "train, val and test if they are splits, or say with layout: classes, beside the path, that they are not"
         )
 
 
