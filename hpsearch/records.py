@@ -151,7 +151,7 @@ class ExperimentRecord:
     """A whole experiment, read back from its folder. `unit` is what its steps count: `epoch` or `step`.
 
     `elapsed` is how many seconds the search has run, over all sessions; confirmations are not in it. `budget` is the
-    number of trials that the search may have.
+    number of trials that the search may have, `dropped` how many of them did not fit a changed space.
     """
 
     name: str
@@ -166,6 +166,7 @@ class ExperimentRecord:
     elapsed: float = 0.0
     warnings: tuple[str, ...] = ()
     budget: int | None = None
+    dropped: int = 0
 
     @property
     def ranked(self) -> tuple[RunRecord, ...]:

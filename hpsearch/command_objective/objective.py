@@ -14,6 +14,7 @@ from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import CAPTURED
 from hpsearch.families.command.arguments import arguments, environment
 from hpsearch.families.command.capture import Capture
+from hpsearch.families.command.family import missing_data
 from hpsearch.families.command.heard import Heard
 from hpsearch.families.command.program import Program
 from hpsearch.families.command.settings import CommandConfig
@@ -75,7 +76,10 @@ class CommandObjective:
                 program, over = self._run(job, config, hearing, capture, started)
             except DivergedError as error:
                 return Ended(Outcome.DIVERGED, str(error), seconds=hearing.seconds)
-        return self._ended(hearing, program, over=over, tested=tested)
+        ended = self._ended(hearing, program, over=over, tested=tested)
+        if ended.outcome is Outcome.FAILED and missing_data(config, self._home, program.errors):
+            return replace(ended, mistake=True)
+        return ended
 
     def _run(
         self, job: Job, config: CommandConfig, hearing: Hearing, capture: Capture, started: Callable[[], None]

@@ -26,6 +26,8 @@ _PART_NAMES: Mapping[str, Part] = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+_LIKE_SPLITS = _PART_NAMES.keys() | {"eval", "evaluation", "holdout", "trainval", "fold", "part"}
+"""Words in the names of subfolders that may be divisions of the data."""
 _SAY = "say with layout, beside the path, which it is: splits, or classes"
 
 
@@ -53,6 +55,7 @@ def find_images(folder: Path, layout: Layout = "auto") -> ImageFiles:
         classes, files, labels = _in_classes(folder)
         if layout == "auto":
             _refuse_splits_below(folder, subfolders)
+            _refuse_other_splits(folder, subfolders)
         return ImageFiles(classes, files, np.array(labels, dtype=np.int64))
     found = {part: _in_classes(place, fewest=1) for part, place in splits.items()}
     classes = found["train"][0]
@@ -125,6 +128,18 @@ def _refuse_splits_below(folder: Path, classes: Sequence[Path]) -> None:
                 f"mixed; move the splits above the classes ({folder.name}/train/{each.name}), or say with layout: "
                 "classes, beside the path, that they are to be divided anew"
             )
+
+
+def _refuse_other_splits(folder: Path, subfolders: Sequence[Path]) -> None:
+    """Refuse to take for classes what has the same subfolders and such names: photos/train/cat, photos/holdout/cat."""
+    inside = [{below.name for below in _subfolders(each)} for each in subfolders]
+    like = [each.name for each in subfolders if _LIKE_SPLITS & set(re.split(r"[^a-z]+", each.name.casefold()))]
+    if like and len(subfolders) > 1 and len(set.intersection(*inside)) > 1:
+        names = ", ".join(each.name for each in subfolders[:5])
+        raise DataError(
+            f"the subfolders of {folder.absolute()} ({names}) have the same subfolders, as splits have; call them "
+            "train, val and test if they are splits, or say with layout: classes, beside the path, that they are not"
+        )
 
 
 def _in_classes(folder: Path, *, fewest: int = 2) -> tuple[tuple[str, ...], list[Path], list[int]]:

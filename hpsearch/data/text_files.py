@@ -48,14 +48,15 @@ def read_labelled(
 def _rows(path: Path, quoting: Quoting) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield each example with the words that say where it stands."""
     content = read_text(path)
-    if path.suffix == ".json":
+    suffix = path.suffix.lower()
+    if suffix == ".json":
         yield from _json_items(content, path)
-    elif path.suffix in _LINES:
+    elif suffix in _LINES:
         for number, line in enumerate(content.split("\n"), start=1):
             if line.strip():
                 yield f"{path}:{number}", _object(_parsed(line, path, first_line=number), f"{path}:{number}")
-    elif path.suffix in _SEPARATORS:
-        yield from _table_rows(content, path, _SEPARATORS[path.suffix], quoting)
+    elif suffix in _SEPARATORS:
+        yield from _table_rows(content, path, _SEPARATORS[suffix], quoting)
     else:
         known = ", ".join((".json", *_LINES, *_SEPARATORS))
         raise DataError(f"{path}: the ending '{path.suffix}' says nothing about the format; known: {known}")
@@ -86,7 +87,8 @@ def _quoting_of(content: str, path: Path, separator: str) -> Quoting:
         return "none"
     try:
         plain = [row for _, row in _plain_rows(content, path, separator)]
-    except DataError:
+    except DataError as uneven:
+        _refuse_swallowed(content, path, separator, uneven)
         return "csv"
     try:
         quoted = [row for _, row in _quoted_rows(content, path, separator)]
@@ -102,6 +104,16 @@ def _quoting_of(content: str, path: Path, separator: str) -> Quoting:
             f"{len(quoted)} where they enclose fields; say which with data.quoting: none, or csv"
         )
     return "none"
+
+
+def _refuse_swallowed(content: str, path: Path, separator: str, uneven: DataError) -> None:
+    """Refuse a file with an uneven row that is only even if a pair of quotation marks holds whole rows."""
+    for place, row in _quoted_rows(content, path, separator):
+        if any("\n" in value and separator in value for value in row.values()):
+            raise DataError(
+                f"{uneven}, unless quotation marks enclose fields, of which one that ends at {place} would hold "
+                "several rows; say which with data.quoting: none, or csv"
+            )
 
 
 def _is_quoted(plain: Sequence[Mapping[str, str]], quoted: Sequence[Mapping[str, str]]) -> bool:
@@ -121,6 +133,7 @@ def _plain_rows(content: str, path: Path, separator: str) -> Iterator[tuple[str,
             continue
         if names is None:
             names = fields
+            _refuse_twice(names, path)
         elif len(fields) != len(names):
             raise DataError(f"{path}:{number}: the row does not have as many fields as the first row names")
         else:
@@ -130,6 +143,7 @@ def _plain_rows(content: str, path: Path, separator: str) -> Iterator[tuple[str,
 def _quoted_rows(content: str, path: Path, separator: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=separator, strict=True)
     try:
+        _refuse_twice(reader.fieldnames or (), path)
         for row in reader:
             place = f"{path}:{reader.line_num}"
             if None in row or None in row.values():
@@ -137,6 +151,11 @@ def _quoted_rows(content: str, path: Path, separator: str) -> Iterator[tuple[str
             yield place, row
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: {error}") from None
+
+
+def _refuse_twice(names: Sequence[str], path: Path) -> None:
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise DataError(f"{path}:1: the column '{twice[0]}' stands twice; leave one of them, or give them other names")
 
 
 def _parsed(content: str, path: Path, *, first_line: int) -> Any:

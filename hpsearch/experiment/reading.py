@@ -125,6 +125,7 @@ def read_experiment(folder: Path) -> ExperimentRecord:
         unit=resolved.get("unit", "epoch"),
         elapsed=elapsed,
         budget=space.get("search", {}).get("trials"),
+        dropped=len(dropped),
         warnings=tuple(_warnings(folder / LOG, len(dropped), count, behind)),
     )
 

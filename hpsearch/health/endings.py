@@ -27,5 +27,5 @@ def check_ending(evidence: Evidence, unit: str) -> Iterator[Finding]:
 def _last_norm(evidence: Evidence, unit: str) -> str:
     norms = read_curve(evidence.rows, "gradient_norm_max")
     if norms is None:
-        return "; it was before the first evaluation"
+        return "" if evidence.rows or evidence.run.history else "; it was before the first evaluation"
     return f"; the largest gradient norm before was {figure(norms.values[-1])}, at {unit} {norms.steps[-1]}"

@@ -66,7 +66,7 @@ def _header(record: ExperimentRecord, unit: str) -> Iterator[Text]:
     yield Text(f"{one_line(objective.metric)}, {objective.goal}, {rule(record.at, unit)}")
     outcomes = _outcomes(record.trials)
     trials = "1 trial" if len(record.trials) == 1 else f"{len(record.trials)} trials"
-    left = max(0, (record.budget or 0) - len(record.trials))
+    left = max(0, (record.budget or 0) - len(record.trials) - record.dropped)
     yield Text(
         f"{trials} in {duration(record.elapsed)}"
         + (f": {outcomes}" if outcomes else "")

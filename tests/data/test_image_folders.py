@@ -105,6 +105,9 @@ def test_of_splits_the_training_part_must_be_there(tmp_path: Path) -> None:
 MIXED = {
     "splits beside classes": ({"train": 3, "test": 3, "bus": 3}, ("cat", "dog"), "like splits .* and like classes"),
     "no classes below": ({"train": 3, "test": 3}, ("",), "but without subfolders for classes"),
+    "another name for a split": ({"train": 3, "holdout": 3}, ("cat", "dog"), "same subfolders, as splits have"),
+    "longer names": ({"digits_train": 3, "digits_val": 3}, ("cat", "dog"), "same subfolders, as splits have"),
+    "folds": ({"fold1": 3, "fold2": 3}, ("cat", "dog"), "same subfolders, as splits have"),
     "splits below classes": ({"cat": 3, "dog": 3}, ("train", "test"), "which would be mixed"),
 }
 

@@ -57,6 +57,8 @@ def test_columns_have_other_names_and_a_second_label_may_be_missing(tmp_path):
         ("a.csv", 'text,label\n"two\nlines",1\nb\n', r"a.csv:4: the row does not have as many fields"),
         ("a.csv", "text,label\na,\n", r"a.csv:2: the label"),
         ("a.txt", "a", r"the ending '.txt' says nothing"),
+        ("a.csv", "text,label,text\na,1,b\n", r"a.csv:1: the column 'text' stands twice"),
+        ("a.tsv", "text\tlabel\ttext\na\t1\tb\n", r"a.tsv:1: the column 'text' stands twice"),
     ],
 )
 def test_mistakes_are_located(tmp_path, name, content, words):
@@ -118,6 +120,13 @@ def test_where_both_readings_are_possible_it_asks_and_takes_the_answer(tmp_path)
         read(path)
     assert read(path, quoting="none").texts == ('"a ""b""', 'c ""d"" e"')
     assert read(path, quoting="csv").texts == ('a "b"\t1\nc "d" e',)
+
+
+def test_an_uneven_row_does_not_let_quotation_marks_swallow_rows(tmp_path):
+    path = written(tmp_path, "a.TSV", 'text\tlabel\n"a\t1\nb\t0\tc\nd"\t1\n')
+    with pytest.raises(DataError, match=r"a.TSV:3: .*a.TSV:4 would hold several rows; say which with data\.quoting"):
+        read(path)
+    assert read(path, quoting="csv").labels == ("1",)
 
 
 def test_commas_need_quotes_and_may_be_told_otherwise(tmp_path):

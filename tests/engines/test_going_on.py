@@ -106,6 +106,7 @@ def test_a_changed_range_keeps_the_trials_that_fit(terminal: Terminal, whole: Wh
     assert [trial.run for trial in record.trials if trial.number < 7] == kept
     assert [trial.number for trial in record.trials if trial.number >= 7] == [7, 8]
     assert record.warnings == (f"{len(gone)} earlier trials do not fit the changed space and are left out",)
+    assert "not begun" not in command.output
     old = json.loads((terminal.experiment / "resolved-1.json").read_text(encoding="utf-8"))
     new = json.loads((terminal.experiment / "resolved.json").read_text(encoding="utf-8"))
     assert (old["space"]["model"]["start"], new["space"]["model"]["start"]) == ({"float": [-1, 1]}, {"float": [0, 1]})

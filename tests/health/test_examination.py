@@ -144,6 +144,15 @@ def test_a_divergence_names_the_step_the_parameter_and_the_last_norm() -> None:
     assert "250, at epoch 2" in finding.sentence
 
 
+@pytest.mark.parametrize("known", ["nothing", "rows", "history"])
+def test_only_a_divergence_before_any_evaluation_is_said_to_be_that(known: str) -> None:
+    """While a trial runs its rows are known; of folders with no rows, such as a worker's that was lost, the history."""
+    diverged = trial(outcome=Outcome.DIVERGED, reason="val_loss became nan", val=[0.5] if known == "rows" else [])
+    history = ((1, 0.5),) if known == "history" else ()
+    diverged = replace(diverged, run=replace(diverged.run, history=history))
+    assert ("before the first evaluation" in examine_trial(diverged, LOSS)[0].sentence) == (known == "nothing")
+
+
 RISING = {
     "from its start": [0.41, 0.52, 0.53, 0.64, 0.65, 0.76],
     "by orders of magnitude": [2.95e14 * 1e15**step for step in range(6)],

@@ -16,6 +16,8 @@ _NUMBER = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 """A number with what may stand around it in print: quotation marks, brackets, `tensor(`, a percent sign."""
+_STARTS = 4
+"""At how many braces of a line an object may begin."""
 _OF_ALL = re.compile(r"[\s(\[]*(\d+)\s*/\s*\d+[\s)\]:,]*", re.ASCII)
 """A step of so many, as in `epoch 3/10`."""
 
@@ -44,14 +46,26 @@ def _overwritten(text: str) -> str:
 
 
 def parsed(text: str) -> Mapping[str, Any]:
-    """Return the object at the end of a line, in JSON or as Python prints a dict; a logger may have words before it."""
-    start, end = text.find("{"), text.rstrip()
-    if start < 0 or not end.endswith("}"):
-        return {}
+    """Return the object at the end of a line, in JSON or as Python prints a dict; a logger may have words before it.
+
+    The words may have braces, and of two objects the last counts where both tell the same.
+    """
+    first, end = text.find("{"), text.rstrip()
+    start = first
+    for _ in range(_STARTS if end.endswith("}") else 0):
+        if start < 0:
+            break
+        if found := _object(end[start:]):
+            return {**_object(end[first:start].rstrip()), **found}
+        start = text.find("{", start + 1)
+    return {}
+
+
+def _object(text: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(end[start:])
+        found = json.loads(text)
     except (ValueError, RecursionError):
-        return _python_dict(end[start:])
+        return _python_dict(text)
     return found if isinstance(found, dict) else {}
 
 

@@ -1,6 +1,6 @@
 """The family `command`: any program, in any language. What runs it is `hpsearch/command_objective/`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -34,11 +34,27 @@ class Command:
         `home` is the folder of the space file.
         """
         assert isinstance(config, CommandConfig)  # noqa: S101 -- ours: the configuration is of this family
-        data = (config.model_extra or {}).get("data")
-        named = texts_in({"data": data}) if isinstance(data, Mapping) else ()
-        places = {name: path if path.startswith("~") else str(Path(config.directory, path)) for name, path in named}
+        places = {name: _from(config, path) for name, path in _data_texts(config)}
         files = {name: path for name, path in places.items() if _is_file(home / Path(path).expanduser())}
         return Source("a program's files", files) if files else None
+
+
+def missing_data(config: CommandConfig, home: Path, errors: str) -> bool:
+    """Say whether a program's error output names something of its section `data` that is not there."""
+    return any(
+        text and text in errors and not _exists(home / Path(_from(config, text)).expanduser())
+        for _, text in _data_texts(config)
+    )
+
+
+def _data_texts(config: CommandConfig) -> Iterable[tuple[str, str]]:
+    data = (config.model_extra or {}).get("data")
+    return texts_in({"data": data}) if isinstance(data, Mapping) else ()
+
+
+def _from(config: CommandConfig, path: str) -> str:
+    """Return a path from where the program runs."""
+    return path if path.startswith("~") else str(Path(config.directory, path))
 
 
 def _is_file(path: Path) -> bool:
@@ -46,6 +62,13 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # a text that is no path
         return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return True
 
 
 FAMILY = Command

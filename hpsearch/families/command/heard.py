@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hpsearch.families.command.printed import Measured
 from hpsearch.records import Monitor
@@ -25,6 +26,14 @@ class Told:
     again: bool
 
 
+class _Untold(NamedTuple):
+    """Test scores whose step has not been told yet."""
+
+    number: float | None
+    epoch: float | None
+    tests: Mapping[str, float]
+
+
 class Heard:
     """Takes the measured lines of a run in their order, over all its attempts.
 
@@ -34,6 +43,7 @@ class Heard:
 
     Test scores. A line with the objective and test scores tells those of its step; so does one that names its step.
     Others belong to the step told before them, or to the one told next if the first test scores came before any step.
+    Where steps have a number and an epoch, either names them.
     """
 
     def __init__(self, monitor: Monitor, *, epochs: float | None, at_best: bool) -> None:
@@ -49,9 +59,10 @@ class Heard:
         self._step = 0
         self._waiting: dict[float | None, dict[str, float]] = {}
         self._tests: dict[int, dict[str, float]] = {}
-        self._untold: list[Measured] = []
+        self._untold: list[_Untold] = []
         self._tests_first: bool | None = None
-        self._late: dict[str, float] = {}
+        self._by_epoch: dict[float, int] = {}
+        self._late: dict[str, dict[float | None, float]] = {}
         self._early: set[str] = set()
         self.refused: dict[float, int] = {}
         """How many lines named a step that is none, by that number."""
@@ -85,7 +96,7 @@ class Heard:
             if own:
                 self._wait_with(number, own)
             if tests:
-                self._take_tests(Measured(number, tests))
+                self._take_tests(number, own.get("epoch"), tests)
             return None
         return self._evaluated(number, own, tests)
 
@@ -105,7 +116,9 @@ class Heard:
         before = self._attempt.get(step)
         metrics = {**(before or {}), **metrics}
         self._attempt[step], self._step = metrics, step
-        self._settle_tests(number, step, tests)
+        if "epoch" in own:
+            self._by_epoch[own["epoch"]] = step
+        self._settle_tests(step, tests)
         final = self._is_final(number, step, metrics)
         self.finished = self.finished or final
         return None if before == metrics else Told(step, value, metrics, final, again)
@@ -134,26 +147,37 @@ class Heard:
 
     # Test scores
 
-    def _take_tests(self, line: Measured) -> None:
+    def _take_tests(self, number: float | None, epoch: float | None, tests: Mapping[str, float]) -> None:
         """Take note of test scores without the objective."""
         if self._tests_first is None:
             self._tests_first = not self._values
-        self._late |= line.metrics
-        if line.step is not None and line.step in self._steps and self._steps[line.step] in self._values:
-            self._add_tests(self._steps[line.step], line.metrics)
-        elif line.step is not None or self._tests_first or not self._values:
-            self._untold = [*self._untold[-_MOST_WAITING:], line]
+        for name, value in tests.items():
+            self._late.setdefault(name, {})[number] = value
+        step = self._step_named(number, epoch)
+        if step is not None:
+            self._add_tests(step, tests)
+        elif number is not None or self._tests_first or not self._values:
+            self._untold = [*self._untold[-_MOST_WAITING:], _Untold(number, epoch, tests)]
         else:
-            self._add_tests(self._step or max(self._values), line.metrics)
+            self._add_tests(self._step or max(self._values), tests)
 
-    def _settle_tests(self, number: float | None, step: int, tests: Mapping[str, float]) -> None:
+    def _step_named(self, number: float | None, epoch: float | None) -> int | None:
+        """Return the step that a number or an epoch names. A line with an epoch alone has it as its number."""
+        if epoch is not None and number == epoch and self._by_epoch:
+            return self._by_epoch.get(epoch)
+        step = None if number is None else self._steps.get(number)
+        if step is None and epoch is not None:
+            step = self._by_epoch.get(epoch)
+        return step if step in self._values else None
+
+    def _settle_tests(self, step: int, tests: Mapping[str, float]) -> None:
         """Give a step the test scores that were told before it and beside it."""
         self._early |= {*self._late, *tests}
         self._late = {}
         waiting, self._untold = self._untold, []
         for line in waiting:
-            if line.step is None or line.step == number:
-                self._add_tests(step, line.metrics)
+            if line.number is None or self._step_named(line.number, line.epoch) == step:
+                self._add_tests(step, line.tests)
             else:
                 self._untold.append(line)
         if tests:
@@ -177,10 +201,13 @@ class Heard:
     def scores(self) -> dict[str, float]:
         """The test scores of the step that counts.
 
-        A score that was told only after the last step is that of the model which the program chose, whichever step.
+        A score that was told once, after the last step, is that of the model which the program chose, whichever step.
+        One that was told after it of several steps is theirs.
         """
         chosen = self._tests.get(self.step, {}) if self.step is not None else {}
-        return {**chosen, **{name: value for name, value in self._late.items() if name not in self._early}}
+        late = {name: told for name, told in self._late.items() if name not in self._early}
+        once = {name: told for name, told in late.items() if None in told or len(told) == 1}
+        return {**chosen, **{name: told.get(None, next(iter(told.values()))) for name, told in once.items()}}
 
     @property
     def untold(self) -> list[str]:

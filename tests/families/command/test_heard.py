@@ -71,6 +71,37 @@ def test_a_score_that_is_told_only_at_the_end_is_that_of_the_chosen_model():
     assert heard.scores == {"test/acc": 0.25}
 
 
+def test_scores_of_several_steps_that_are_told_at_the_end_are_those_of_their_steps():
+    heard = listening()
+    told(heard, *(value(epoch + 1, VALUES[epoch]) for epoch in range(4)))
+    told(heard, *(on_test(TESTS[epoch], epoch + 1) for epoch in range(4)))
+    assert heard.scores == {"test/acc": 0.22}
+
+
+def test_late_scores_of_other_steps_are_not_those_of_the_chosen_model():
+    heard = listening()
+    told(heard, value(1, 0.5), value(2, 0.9), value(3, 0.7), on_test(0.11, 1), on_test(0.33, 3))
+    assert (heard.scores, heard.untold) == ({}, ["test/acc"])
+
+
+BESIDE_STEPS = {
+    "after": lambda acc, test: [acc, test],
+    "before": lambda acc, test: [test, acc],
+}
+
+
+@pytest.mark.parametrize("order", BESIDE_STEPS.values(), ids=BESIDE_STEPS.keys())
+@pytest.mark.parametrize("by", ["acc", "test"])
+def test_a_step_that_has_a_number_and_an_epoch_is_named_by_either(order, by):
+    heard = listening()
+    for epoch, (acc, test) in enumerate(zip(VALUES, TESTS, strict=True), start=1):
+        metrics = {"acc": {"acc": acc}, "test": {"test/acc": test}}
+        numbers = dict.fromkeys(metrics, float(epoch)) | {by: 2.0 * epoch}
+        lines = [Measured(numbers[name], {"epoch": epoch, **found}) for name, found in metrics.items()]
+        told(heard, *order(*lines))
+    assert (heard.scores, heard.untold) == ({"test/acc": 0.22}, [])
+
+
 def test_a_step_without_a_test_score_gets_none_of_another():
     heard = listening()
     told(heard, value(1, 0.5), on_test(0.11), value(2, 0.9), value(3, 0.7), on_test(0.33))

@@ -286,3 +286,11 @@ def test_error_output_is_read_if_asked_for(bench):
     source = {"pattern": "acc (?P<acc>.*)", "stderr": True}
     assert bench.run(program, metrics=source).outcome is Outcome.COMPLETE
     assert bench.reports[0].metrics == {"acc": 0.5}
+
+
+@pytest.mark.parametrize(("name", "there", "mistake"), [("x.txt", False, True), ("x.txt", True, False)])
+def test_a_program_that_names_missing_data_has_not_begun(bench, name, there, mistake):
+    if there:
+        (bench.folder / name).touch()
+    ended = bench.run(f"sys.exit('cannot use {name}')", data={"file": name, "split": "even"})
+    assert (ended.outcome, ended.mistake) == (Outcome.FAILED, mistake)

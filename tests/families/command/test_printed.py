@@ -191,3 +191,19 @@ class TestTail:
         tail = Tail(path)
         assert len(list(tail.lines())) == 1
         assert list(tail.rest()) == ["last"]
+
+
+@pytest.mark.parametrize(
+    ("line", "metrics"),
+    [
+        ('INFO {main} {"loss": 0.5}', {"loss": 0.5}),
+        ("[{rank}: {0}] {'epoch': 2, 'loss': 0.5}", {"epoch": 2.0, "loss": 0.5}),
+        ('{"epoch": 2} {"loss": 0.5}', {"epoch": 2.0, "loss": 0.5}),
+        ('{"loss": 0.7}{"loss": 0.5}', {"loss": 0.5}),
+        ('{"train": {"loss": 0.5}}', None),
+        ('{train: {"loss": 0.5}}', None),
+    ],
+)
+def test_braces_before_an_object_do_not_hide_it(line, metrics):
+    found = read_line(line, MetricSource(stdout="json"))
+    assert (found and dict(found.metrics)) == metrics
