@@ -115,7 +115,9 @@ def _compare(
 
 def _in_groups(found: Found, surveyed: Sequence[Surveyed], places: SortedOut, request: Request) -> ComparedRuns:
     """Compare each group by itself; one that the options do not fit stands alone, unless they fit none."""
-    check_options(unit=request.unit, adjust=request.adjust, margin=request.margin, alpha=request.alpha)
+    check_options(
+        unit=request.unit, adjust=request.adjust, margin=request.margin, alpha=request.alpha, seed=request.seed
+    )
     known = {each.candidate.name: each for each in surveyed}
     _check_names(found.runs, request)
     groups, unfit, refused = [], [], []

@@ -40,6 +40,16 @@ def test_it_prints_the_conclusion_and_writes_the_report(
     assert (table.parent / "reports" / "results" / "report.html").is_file()
 
 
+@pytest.mark.parametrize("more", [["--format", "md"], ["--json"]])
+def test_a_warning_about_a_source_is_said_once(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    assert typed(monkeypatch, table.name, table.name, *more) == 0
+    said = capsys.readouterr()
+    assert said.out.count("given twice") == 1
+    assert said.err.count("given twice") == ("--json" in more)
+
+
 def test_json_alone_goes_to_stdout(
     table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,9 +75,9 @@ def compare(
     )
     compared = compare_sources(sources, request)
     report = compared.grouped
-    for warning in compared.found.warnings if report is None else ():
-        typer.echo(f"warning: {warning}", err=True)
     if json:
+        for warning in compared.found.warnings if report is None else ():
+            typer.echo(f"warning: {warning}", err=True)
         typer.echo(compare_json(report or compared.comparison), nl=False)
         return
     Console().print(show_comparison(compared.comparison) if report is None else show_grouped(report))

@@ -141,10 +141,11 @@ def _interval_words(pair: PairResult, comparison: Comparison) -> str:
 
 
 def _sureness(pair: PairResult, comparison: Comparison) -> str:
-    adjusted = f", {p_text(pair.p_adjusted)} after {comparison.adjust}" if comparison.family_size > 1 else ""
+    level = comparison.alpha
+    adjusted = f", {p_text(pair.p_adjusted, level)} after {comparison.adjust}" if comparison.family_size > 1 else ""
     adjusted = "" if comparison.adjust == "none" else adjusted
     units = f"{pair.n} {_UNITS[comparison.unit]}" + (" shared" if pair.paired and comparison.unit is Unit.SEED else "")
-    return f"{pair.test}, two-sided, {units}, {p_text(pair.p)}{adjusted}"
+    return f"{pair.test}, two-sided, {units}, {p_text(pair.p, level)}{adjusted}"
 
 
 def _what_would_do(pair: PairResult, comparison: Comparison) -> str:
@@ -237,8 +238,17 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g}%"
 
 
-def p_text(p: float | None) -> str:
-    """Return `p = 0.0123`, or `p < 0.0001`: a p is never shown as 0."""
+def p_text(p: float | None, level: float | None = None) -> str:
+    """Return `p = 0.0123`, or `p < 0.0001`: a p is never shown as 0, nor on the other side of its level."""
     if p is None:
         return "no p"
-    return "p < 0.0001" if p < 1e-4 else f"p = {p:.3g}"
+    return "p < 0.0001" if p < 1e-4 else f"p = {true_to_level(f'{p:.3g}', p, level)}"
+
+
+def true_to_level(text: str, p: float, level: float | None) -> str:
+    """Return a p as it is rounded, with more digits where it would come to lie on the other side of the level."""
+    digits = 2
+    while level is not None and (float(text) <= level) != (p <= level):
+        digits += 1
+        text = f"{p:.{digits}g}"
+    return text

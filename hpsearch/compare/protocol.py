@@ -45,9 +45,9 @@ def compare_runs(
     step of every run's history. `stochastic_order` adds the almost stochastic order, which takes longer. `warnings` are
     what is known of the runs already: they come before the comparison's own.
     Errors: UnknownNameError for a metric, unit, baseline, adjustment or parameter that is not there; HpsearchError for
-    a margin or level that is none.
+    a margin, level or seed that is none.
     """
-    check_options(unit=unit, adjust=adjust, margin=margin, alpha=alpha)
+    check_options(unit=unit, adjust=adjust, margin=margin, alpha=alpha, seed=seed)
     arms = with_counting_keys(arms_of(runs, metric=metric, by=by, step=step), by=by)
     names = [arm.name for arm in arms]
     if baseline is not None and baseline not in names:
@@ -79,8 +79,8 @@ def compare_runs(
     )
 
 
-def check_options(*, unit: str, adjust: str, margin: float | None, alpha: float) -> None:
-    """Refuse a unit, adjustment, margin or level that none can be. Errors: HpsearchError."""
+def check_options(*, unit: str, adjust: str, margin: float | None, alpha: float, seed: int) -> None:
+    """Refuse a unit, adjustment, margin, level or seed that none can be. Errors: HpsearchError."""
     if unit not in UNITS:
         raise UnknownNameError("unit", unit, UNITS)
     if adjust not in ADJUSTMENTS:
@@ -89,6 +89,8 @@ def check_options(*, unit: str, adjust: str, margin: float | None, alpha: float)
         raise HpsearchError(f"a margin is a difference above 0 in the metric's unit, not {margin}")
     if not 0 < alpha < 0.5:
         raise HpsearchError(f"alpha is an error rate between 0 and 0.5, not {alpha}")
+    if seed < 0:
+        raise HpsearchError(f"a seed is a whole number from 0 on, not {seed}")
 
 
 def _counting(arms: Sequence[Arm], baseline: str | None) -> tuple[list[Arm], list[str]]:

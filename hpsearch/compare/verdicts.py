@@ -4,10 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from hpsearch.compare.comparison import Unit
 from hpsearch.compare.pair_result import PairResult, Verdict
 from hpsearch.compare.question import Question
 from hpsearch.compare.statistics.adjustment import Hold, adjusted, interval_rates, strictest_level
+from hpsearch.compare.statistics.arrays import as_array
 from hpsearch.compare.statistics.intervals import LEVEL
 from hpsearch.compare.statistics.power import (
     data_sets_needed,
@@ -118,15 +121,13 @@ def _with_seeds(pair: PairResult, question: Question, level: float) -> PairResul
         needed = pairs_needed(effect, alpha=level, power=POWER)
         power = paired_power(effect, pair.n, alpha=level)
     else:
-        needed = runs_needed(effect, alpha=level, power=POWER)
-        power = unpaired_power(effect, *_sizes(pair), alpha=level)
+        a, b = as_array(pair.a_values), as_array(pair.b_values)
+        spreads = float(np.std(a, ddof=1)), float(np.std(b, ddof=1))
+        needed = runs_needed(pair.mean_difference, spreads, alpha=level, power=POWER)
+        power = unpaired_power(pair.mean_difference, spreads, (len(a), len(b)), alpha=level)
     if needed is None:
         note = "the observed difference is so small that more than 100,000 runs would be needed to show it"
     else:
         noun = "data sets" if question.unit is Unit.DATASET else "seeds"
         note = f"{needed} {noun} would show a difference of this size with power {POWER:g}, if it is the true one"
     return replace(pair, seeds_needed=needed, power=power, notes=(*pair.notes, note))
-
-
-def _sizes(pair: PairResult) -> tuple[int, int]:
-    return len(pair.a_values), len(pair.b_values)

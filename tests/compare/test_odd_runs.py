@@ -12,7 +12,7 @@ from hpsearch.compare.conclusion import conclude
 from hpsearch.compare.statistics.paired import smallest_sign_p
 from hpsearch.errors import HpsearchError
 from hpsearch.records import FinishedRun, Outcome, SearchOrigin
-from tests.compare.arms import compare, run
+from tests.compare.arms import compare, run, seeds
 
 NUMBERS = st.sampled_from([0.0, 0.5, 1.0, float("nan"), float("inf"), 1e308, -1e308, 5e-324, 1e-200]) | st.floats()
 SEARCHES = [None, None, None, SearchOrigin("test/accuracy"), SearchOrigin("loss", "tpe", "asha")]
@@ -126,3 +126,14 @@ def test_a_winner_by_ranks_whose_mean_is_behind_is_said_to_be_one() -> None:
     headline, sentence, *_ = conclude(compare(found))
     assert "by ranks it is worse than a" in headline
     assert sentence.startswith("a is better than b by ranks, though its mean is behind by 0.02367")
+
+
+@settings(deadline=None, derandomize=True, max_examples=150)
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=6), st.lists(st.floats(-0.01, 0.01), min_size=2, max_size=20))
+def test_more_runs_are_asked_for_than_the_shorter_of_two_unpaired_sides_has(a: list[float], b: list[float]) -> None:
+    """Two runs that vary against twenty that do not: two each would not do, as two have just not shown it."""
+    (pair,) = compare(seeds("a", a) + seeds("b", b, start=50)).pairs
+    if pair.seeds_needed is not None:
+        assert pair.seeds_needed > min(len(a), len(b))
+        assert pair.power is not None
+        assert pair.power < 0.8

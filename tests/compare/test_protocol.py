@@ -115,6 +115,7 @@ def test_minimised_metrics_turn_the_verdict_and_not_the_difference() -> None:
         ({"adjust": "bonferroni"}, UnknownNameError, "unknown adjustment"),
         ({"baseline": "c"}, UnknownNameError, "known: a, b"),
         ({"margin": 0.0}, HpsearchError, "a margin is a difference above 0"),
+        ({"seed": -1}, HpsearchError, "a seed is a whole number from 0 on, not -1"),
         ({"alpha": 5.0}, HpsearchError, "alpha is an error rate"),
     ],
 )

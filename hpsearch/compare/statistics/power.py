@@ -21,9 +21,15 @@ def paired_power(effect: float, n: float, *, alpha: float, test_to_train: float 
     return _power(effect / (1 / n + test_to_train) ** 0.5, n - 1, alpha)
 
 
-def unpaired_power(effect: float, n: int, m: int, *, alpha: float) -> float:
-    """Return the power of the two-sided two-sample t for a standardised difference of `effect`."""
-    return _power(effect * (n * m / (n + m)) ** 0.5, n + m - 2, alpha)
+def unpaired_power(difference: float, spreads: tuple[float, float], sizes: tuple[int, int], *, alpha: float) -> float:
+    """Return the power of Welch's two-sided t for a difference of two methods with these standard deviations.
+
+    The noncentral t has Welch's degrees of freedom, so that it is Student's power where variances and sizes are equal.
+    """
+    largest = max(spreads)
+    parts = [(spread / largest) ** 2 / size for spread, size in zip(spreads, sizes, strict=True)]
+    df = sum(parts) ** 2 / sum(part**2 / (size - 1) for part, size in zip(parts, sizes, strict=True))
+    return _power(difference / largest / sum(parts) ** 0.5, df, alpha)
 
 
 def _power(noncentrality: float, df: float, alpha: float) -> float:
@@ -42,9 +48,9 @@ def pairs_needed(effect: float, *, alpha: float, power: float) -> int | None:
     return _smallest(lambda n: paired_power(effect, n, alpha=alpha), power)
 
 
-def runs_needed(effect: float, *, alpha: float, power: float) -> int | None:
+def runs_needed(difference: float, spreads: tuple[float, float], *, alpha: float, power: float) -> int | None:
     """Return the smallest number of runs of each of two unpaired methods with so much power; None beyond 100,000."""
-    return _smallest(lambda n: unpaired_power(effect, n, n, alpha=alpha), power)
+    return _smallest(lambda n: unpaired_power(difference, spreads, (n, n), alpha=alpha), power)
 
 
 WILCOXON_EFFICIENCY = 3 / math.pi

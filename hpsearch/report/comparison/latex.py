@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from hpsearch.compare.comparison import Comparison
 from hpsearch.report.comparison.grouped import GroupedReport
 from hpsearch.report.comparison.overview import OVERVIEW_TITLES, overview_rows
-from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, PairRow, caption, pair_rows, score_rows
+from hpsearch.report.comparison.rows import (
+    LEVEL_WITH_BEST,
+    PAIR_TITLES,
+    SCORE_TITLES,
+    PairRow,
+    caption,
+    pair_rows,
+    score_rows,
+)
 from hpsearch.report.wording import one_line
 
 _SPECIAL = {
@@ -32,7 +40,7 @@ HEAD = "% needs \\usepackage{booktabs,graphicx}\n"
 
 
 def as_latex(comparison: Comparison) -> str:
-    """Return the tables; the best mean is bold, what is not distinguishable from it underlined.
+    """Return the tables; the best mean is bold, what is level with it underlined.
 
     Warnings are comments at the top: whoever sets the table decides which of them the paper has to say.
     """
@@ -56,7 +64,7 @@ def _warned(warnings: Sequence[str]) -> str:
 
 def _tables(comparison: Comparison, *, title: str = "") -> list[str]:
     scores = [_marked(row.cells, best=row.best, level=row.level) for row in score_rows(comparison)]
-    marks = " Bold: the best mean; underlined: not distinguishable from it."
+    marks = f" Bold: the best mean; underlined: {LEVEL_WITH_BEST}."
     said = f"{title}{caption(comparison)}"
     tables = [_table(SCORE_TITLES, scores, align="lr" + "l" * 5, caption=said + marks)]
     if comparison.pairs:

@@ -8,6 +8,7 @@ from hpsearch.compare.conclusion import conclude, details
 from hpsearch.report.comparison.cover import Cover, Section
 from hpsearch.report.comparison.grouped import GroupedReport, adjustment
 from hpsearch.report.comparison.rows import (
+    LEVEL_WITH_BEST,
     PAIR_TITLES,
     SCORE_TITLES,
     caption,
@@ -76,9 +77,7 @@ def _scores(comparison: Comparison) -> str:
         name, *rest = map(escaped, row.cells)
         rows.append((f"**{name}**" if row.best else f"{name} °" if row.level else name, *rest))
     table = _markup(SCORE_TITLES, rows)
-    told = "Bold: the best mean." + (
-        " °: not distinguishable from it." if any(row[0].endswith("°") for row in rows) else ""
-    )
+    told = "Bold: the best mean." + (f" °: {LEVEL_WITH_BEST}." if any(row[0].endswith("°") for row in rows) else "")
     return f"{table}\n\n{told}"
 
 

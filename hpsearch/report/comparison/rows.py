@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hpsearch.compare.comparison import Comparison, ExperimentSummary
-from hpsearch.compare.conclusion import METHODS, interval_note, open_end, percent
+from hpsearch.compare.conclusion import METHODS, interval_note, open_end, percent, true_to_level
 from hpsearch.compare.pair_result import PairResult, Verdict
 from hpsearch.compare.statistics.adjustment import Hold
 from hpsearch.records import Goal
@@ -12,12 +12,15 @@ from hpsearch.report.wording import UNKNOWN, number
 SCORE_TITLES = ("experiment", "n", "mean ± sd", "95% interval", "median", "IQM", "range")
 PAIR_TITLES = ("a", "b", "verdict", "a − b", "interval", "p", "adjusted p", "effect", "test")
 MOST_DECIMALS = 8
+LARGEST_IN_FULL = 1e15
+LEVEL_WITH_BEST = "equivalent to it, or not shown to differ from it"
+"""What the mark of a score row says that is level with the best."""
 _SYMBOLS = {"d_z": "d_z", "hedges_g": "g"}
 
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One experiment; `best` has the best mean, `level` is not distinguishable from it."""
+    """One experiment; `best` has the best mean, `level` is equivalent to it or not shown to differ."""
 
     cells: tuple[str, ...]
     best: bool
@@ -70,20 +73,31 @@ def _extremes(each: ExperimentSummary, digits: int) -> str:
 
 def pair_rows(comparison: Comparison) -> list[PairRow]:
     """Return a row for each pair, with the titles PAIR_TITLES."""
-    return [PairRow(_pair_cells(pair), pair.verdict) for pair in comparison.pairs]
+    return [PairRow(_pair_cells(pair, comparison.alpha), pair.verdict) for pair in comparison.pairs]
 
 
-def _pair_cells(pair: PairResult) -> tuple[str, ...]:
-    low, high = pair.ci_adjusted or (None, None)
+def _pair_cells(pair: PairResult, alpha: float) -> tuple[str, ...]:
     shown = pair.shown_difference
-    digits = decimals(None if low is None or high is None else (high - low) / 4, shown)
+    digits = _pair_decimals(pair)
     difference = UNKNOWN if shown is None else fixed(shown, digits, sign="+")
     none = f"none: identical values, n = {pair.n}" if pair.identical else UNKNOWN
     test = none if pair.test is None else f"{pair.test}{_freedom(pair)}, n = {pair.n}"
     return (
         *(pair.a, pair.b, _verdict(pair), difference, _interval(pair, digits)),
-        *(p_value(pair.p), p_value(pair.p_adjusted), _effect(pair), test),
+        *(p_value(pair.p, level=alpha), p_value(pair.p_adjusted, level=alpha), _effect(pair), test),
     )
+
+
+def _pair_decimals(pair: PairResult) -> int:
+    """Return after how many decimals to stop: two digits of the spread, and as many as show each end's side of 0."""
+    if pair.ci_adjusted is None:
+        return decimals(None, pair.shown_difference)
+    low, high = pair.ci_adjusted
+    digits = decimals((high - low) / 4, pair.shown_difference)
+    near = [end for end, other in ((low, high), (high, low)) if end and not open_end(end, other)]
+    while digits <= MOST_DECIMALS and not all(round(end, digits) for end in near):
+        digits += 1
+    return digits
 
 
 def _interval(pair: PairResult, digits: int) -> str:
@@ -120,11 +134,11 @@ def _verdict(pair: PairResult) -> str:
     return f"{pair.verdict}{needed}"
 
 
-def p_value(p: float | None) -> str:
-    """Return a p-value; it is never shown as 0."""
+def p_value(p: float | None, *, level: float | None = None) -> str:
+    """Return a p-value; it is never shown as 0, nor on the other side of the level that it was held against."""
     if p is None:
         return UNKNOWN
-    return "< 0.0001" if p < 1e-4 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+    return "< 0.0001" if p < 1e-4 else true_to_level(f"{p:.2g}" if p < 0.1 else f"{p:.2f}", p, level)
 
 
 def decimals(spread: float | None, *values: float | None) -> int:
@@ -135,8 +149,12 @@ def decimals(spread: float | None, *values: float | None) -> int:
 
 
 def fixed(value: float, digits: int, *, sign: str = "") -> str:
-    """Return a number with a proper minus and so many decimals; where that were more than 8, as `1.23e-12`."""
-    form = f"{sign}.{digits}f" if digits <= MOST_DECIMALS else f"{sign}.3g"
+    """Return a number with a proper minus and so many decimals; as `1.23e-12` where that were more than 8.
+
+    A number beyond all digits of a double is `1.235e+30`.
+    """
+    small, large = digits > MOST_DECIMALS, abs(value) >= LARGEST_IN_FULL
+    form = f"{sign}.3g" if small else f"{sign}.4g" if large else f"{sign}.{digits}f"
     return f"{value:{form}}".replace("-", "−")
 
 

@@ -8,7 +8,15 @@ from rich.text import Text
 from hpsearch.compare.comparison import Comparison
 from hpsearch.compare.conclusion import conclude, details
 from hpsearch.compare.pair_result import Verdict
-from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, caption, dropped_rows, pair_rows, score_rows
+from hpsearch.report.comparison.rows import (
+    LEVEL_WITH_BEST,
+    PAIR_TITLES,
+    SCORE_TITLES,
+    caption,
+    dropped_rows,
+    pair_rows,
+    score_rows,
+)
 from hpsearch.report.fitted_table import Column, FittedTable
 from hpsearch.report.wording import one_line
 
@@ -33,7 +41,7 @@ def show_comparison(comparison: Comparison, *, headline: bool = True) -> Rendera
         ]
         parts += [Text(), fitted(PAIR_TITLES, pairs, _PAIR_RANKS, flexible=3)]
     if any(row.level for row in scores):
-        parts.append(Text("* the best mean   ° not distinguishable from it", "dim"))
+        parts.append(Text(f"* the best mean   ° {LEVEL_WITH_BEST}", "dim"))
     dropped = dropped_rows(comparison)
     parts += [Text(f"left out: {one_line(run)}: {one_line(why)}", "yellow") for _, run, why in dropped[:_MOST_DROPPED]]
     if len(dropped) > _MOST_DROPPED:

@@ -90,12 +90,13 @@ def test_the_pairs_needed_show_the_one_true_difference(adjust: str, tests: int, 
     assert low <= shown / times <= high
 
 
-def test_the_runs_needed_of_two_unpaired_methods_show_the_difference() -> None:
+@pytest.mark.parametrize("spreads", [(1.0, 1.0), (1.0, 0.1), (1e-9, 2e-9)])
+def test_the_runs_needed_of_two_unpaired_methods_show_the_difference(spreads: tuple[float, float]) -> None:
     level = strictest_level(0.05, "bh", 6)
-    runs, times = runs_needed(1.2, alpha=level, power=0.8), 3_000
+    runs, times = runs_needed(1.2 * max(spreads), spreads, alpha=level, power=0.8), 3_000
     assert runs is not None
-    values = np.random.default_rng(0).normal(size=(2, times, runs))
-    p = stats.ttest_ind(values[0] + 1.2, values[1], axis=1, equal_var=False).pvalue
+    values = np.random.default_rng(0).normal(size=(2, times, runs)) * np.reshape(spreads, (2, 1, 1))
+    p = stats.ttest_ind(values[0] + 1.2 * max(spreads), values[1], axis=1, equal_var=False).pvalue
     assert np.mean(p <= level) == pytest.approx(0.82, abs=0.05)
 
 
