@@ -109,15 +109,15 @@ class Program:
         """
         silent_since = time.monotonic()
         while True:
-            ended = self._process.poll() is not None
-            chunks = list(self._chunks(0.0 if ended and not self._group_lives() else look))
+            over = self._process.poll() is not None and self._is_over(silent_since)  # asked before the last look
+            chunks = list(self._chunks(0.0 if over else look))
             for descriptor, chunk in chunks:
                 lines = self._lines if descriptor == 1 else self._error_lines
                 if lines is not None:
                     yield from lines.feed(chunk)
             if chunks:
                 silent_since = time.monotonic()
-            elif ended and self._is_over(silent_since):
+            elif over:
                 break
             yield None
             self._keep_deadline()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,14 @@ def printed(program, grace=5.0):
 )
 def test_what_it_prints_is_read_to_the_end(script, lines, tmp_path):
     assert printed(shell(script, tmp_path)) == lines
+
+
+@pytest.mark.slow
+def test_whoever_ends_while_nobody_looks_loses_no_line(tmp_path):
+    scripts = [f"(sleep 0.0{number % 9 + 1}; echo late) & echo early" for number in range(300)]
+    with ThreadPoolExecutor(24) as pool:
+        found = list(pool.map(lambda script: printed(shell(script, tmp_path)), scripts))
+    assert found == [["early", "late"]] * len(scripts)
 
 
 def test_error_output_is_read_too_if_asked_for(tmp_path):
