@@ -47,7 +47,8 @@ def sort_out(space: Space, folder: Path, events: Sequence[Event]) -> Earlier:
     begun_misfits = {run: reason for run, reason in earlier.misfits.items() if run in begun}
     if begun_misfits and not earlier.numbers:
         run, reason = next(iter(begun_misfits.items()))
-        told = f"no earlier trial in {folder} fits the changed space ({run}: {reason})"
+        gone = "; those that an earlier change left out do not come back" if left_out else ""
+        told = f"no earlier trial in {folder} fits the changed space ({run}: {reason}{gone})"
         raise ExperimentError(f"{told}; start another experiment with --name")
     return earlier
 

@@ -144,3 +144,11 @@ def test_the_option_of_a_branch_that_becomes_a_choice(tmp_path: Path) -> None:
         assert trial.params["train.optimizer"] == "sgd"
         assert trial.params["train.optimizer.sgd.momentum"] == 0.5
         assert trial.params["train.epochs"] == 1
+
+
+def test_trials_that_an_earlier_change_left_out_are_said_not_to_come_back(searched: Searched) -> None:
+    searched.run("size: {choice: [16, 32]}", trials=2, sampler="grid")
+    searched.run("size: {choice: [8, 16]}", trials=3, sampler="grid")
+    assert len(searched.events("drop")) == 1
+    with pytest.raises(ExperimentError, match=r"those that an earlier change left out do not come back\)"):
+        searched.run("size: 32", trials=4)
