@@ -1,4 +1,4 @@
-"""What stands in a folder: experiments, studies and runs of other tools, as rows of an overview and as candidates."""
+"""What a folder holds: experiments, studies and runs of other tools, as rows of an overview and as candidates."""
 
 import math
 from collections import Counter

@@ -140,7 +140,7 @@ class Hearing:
     # This attempt
 
     def begin(self, *, resuming: bool) -> None:
-        """Begin a new attempt; what stands in a file of metrics is older."""
+        """Begin a new attempt; the rows that a metrics file already has are older."""
         if self._config.metrics.file is not None:
             self._tail = Tail(self._path)
             self._tail.skip()
@@ -188,7 +188,7 @@ class Hearing:
         return over
 
     def _is_settled(self) -> bool:
-        """Say whether a program that is to pause may be asked to end now.
+        """Return whether a program that is to pause may be asked to end now.
 
         Most write a checkpoint just after a step was told, and not all of them in one piece. One that has told its last
         epoch ends by itself.

@@ -1,17 +1,21 @@
 """What the parts of all sources are to one another: each is read once, experiments of one name have two titles."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hpsearch.readers import Reading
+from hpsearch.errors import DataError
+from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.naming import folders_above, parse_folder_name
 from hpsearch.records import FinishedRun, Goal
 from hpsearch.titles import titles_of
 
 Part = tuple[str, str, Reading]
 """A place, the name of the reader that read it, and what was found there."""
+
+Told = Mapping[str, Mapping[Goal, str]]
+"""By metric: each direction that was told, and the first that told it."""
 
 _SERVERS = ("http://", "https://")
 _TREES = {"hpsearch", "hpsearch study", "mlflow files", "ray", "huggingface", "wandb"}
@@ -113,6 +117,15 @@ def _own_names(runs: Sequence[FinishedRun]) -> Iterator[str]:
     for name in names:
         taken[name] += 1
         yield name if counts[name] == 1 else f"{name} ({taken[name]})"
+
+
+def agreed(source: str, told: Told, wanted: Wanted, *, advice: str) -> dict[str, Goal]:
+    """Return the direction of each metric. Errors: DataError where two contradict each other on a wanted metric."""
+    for name, ways in told.items():
+        if len(ways) > 1 and wanted.metric in (None, name):
+            says = " and ".join(f"'{who}' {way.value}s it" for way, who in ways.items())
+            raise DataError(f"{source}: not all agree on '{name}': {says}. {advice}")
+    return {name: next(iter(ways)) for name, ways in told.items() if len(ways) == 1}
 
 
 def goals_of(parts: Sequence[Part]) -> tuple[dict[str, Goal], dict[str, str]]:
