@@ -189,6 +189,7 @@ def joined(device: str) -> Iterator[Team]:
     kind = resolve_device(device).type
     if kind not in ("cpu", "cuda"):
         raise HpsearchError(f"search.resources.processes: several need the CPU or CUDA, not {kind}")
+    PartialState._reset_state()  # another library may have looked while this process was alone, and would be believed
     with _peers():
         state = PartialState(cpu=kind == "cpu", backend=_backend(kind), timeout=_PATIENCE)
     try:

@@ -1,11 +1,12 @@
+import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,13 +70,20 @@ def test_a_taken_port_is_a_clear_error(synced: ExperimentFolder) -> None:
 
 @pytest.mark.slow
 def test_a_server_that_cannot_start_says_why(synced: ExperimentFolder, root: Path) -> None:
-    (root / DATABASE).write_bytes(b"no database" * 1000)
+    with contextlib.closing(sqlite3.connect(root / DATABASE)) as store, store:
+        store.execute("UPDATE alembic_version SET version_num = 'of a later MLflow'")
     with pytest.raises(TrackingError, match="did not start"):
         serve_ui(synced.path, port=0, announce=pytest.fail)
     assert_no_process_names(str(root))
 
 
-@contextmanager
+def test_a_file_that_is_no_store_says_so_before_a_server_starts(synced: ExperimentFolder, root: Path) -> None:
+    (root / DATABASE).write_bytes(b"no database" * 1000)
+    with pytest.raises(TrackingError, match="file is not a database"):
+        serve_ui(synced.path, port=0, announce=pytest.fail)
+
+
+@contextlib.contextmanager
 def browser() -> Iterator[WebDriver]:
     options = webdriver.ChromeOptions()
     quiet = ["disable-background-networking", "disable-component-update", "disable-sync", "no-first-run"]
@@ -91,7 +99,7 @@ def browser() -> Iterator[WebDriver]:
             driver.quit()
 
 
-@contextmanager
+@contextlib.contextmanager
 def serving(root: Path, ending: signal.Signals) -> Iterator[str]:
     """The page, served by a process of ours that then gets the signal; yields what is announced."""
     process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(root)], stdout=subprocess.PIPE, text=True)

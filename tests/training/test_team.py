@@ -4,6 +4,7 @@ import functools
 import os
 import signal
 
+import accelerate.state
 import pytest
 import torch
 from torch import nn
@@ -69,6 +70,14 @@ def test_two_processes_are_one_with_the_same_batches(more):
 
 def test_a_process_whose_slice_is_empty_does_no_harm():
     assert_trains_as_one(PLAIN(), settings(accumulate=2), size=3)  # the last batch has two examples
+
+
+def test_what_another_library_found_before_the_processes_met_is_not_believed():
+    accelerate.state.PartialState(cpu=True)  # as transformers' TrainingArguments does
+    try:
+        assert together(2, lambda team: (team.rank, team.size)) == [(0, 2), (1, 2)]
+    finally:
+        accelerate.state.PartialState._reset_state()
 
 
 class Tokens(LineTask):
