@@ -13,14 +13,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hpsearch.comparing import compare_experiments
+    from hpsearch.api.comparing import compare_experiments
+    from hpsearch.api.opening import OpenedExperiment
+    from hpsearch.api.opening import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
+    from hpsearch.api.scripting import confirm, run
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
     from hpsearch.final.trained_model import TrainedModel, load_model
-    from hpsearch.opening import OpenedExperiment
-    from hpsearch.opening import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
     from hpsearch.records import Goal
-    from hpsearch.scripting import confirm, run
     from hpsearch.settings import FILE, FOLDER, UNFOLD, Option, Settings
     from hpsearch.training.settings import TrainSettings
     from hpsearch.training.task import Splits, Task, TensorData
@@ -32,7 +32,7 @@ _HOME = {
     "FamilyConfig": "hpsearch.families",
     "Goal": "hpsearch.records",
     "HpsearchError": "hpsearch.errors",
-    "OpenedExperiment": "hpsearch.opening",
+    "OpenedExperiment": "hpsearch.api.opening",
     "Option": "hpsearch.settings",
     "Settings": "hpsearch.settings",
     "Splits": "hpsearch.training.task",
@@ -40,12 +40,12 @@ _HOME = {
     "TensorData": "hpsearch.training.task",
     "TrainSettings": "hpsearch.training.settings",
     "UNFOLD": "hpsearch.settings",
-    "compare_experiments": "hpsearch.comparing",
-    "confirm": "hpsearch.scripting",
-    "open": "hpsearch.opening:open_experiment",
+    "compare_experiments": "hpsearch.api.comparing",
+    "confirm": "hpsearch.api.scripting",
+    "open": "hpsearch.api.opening:open_experiment",
     "TrainedModel": "hpsearch.final.trained_model",
     "load_model": "hpsearch.final.trained_model",
-    "run": "hpsearch.scripting",
+    "run": "hpsearch.api.scripting",
 }
 __all__ = [
     "FILE",

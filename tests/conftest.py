@@ -41,3 +41,20 @@ def empty_database(run_folder):
     with guarded(default_uri(root)):
         Store.open(default_uri(root), name="template", root=root)
     return root / DATABASE
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    """A terminal of its own in which the test starts `hpsearch`."""
+    from tests.running.sessions import open_terminal
+
+    with open_terminal(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """A search that nothing has interrupted."""
+    from tests.running.unbroken import search_unbroken
+
+    return search_unbroken(tmp_path_factory.mktemp("whole"))

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from hpsearch.engines.ledger import Observer
 from hpsearch.experiment.files import append_json_line, write_json
 from hpsearch.experiment.layout import BASELINES_RUN, LOG, METRICS, RESOLVED, SPACE, replicate_run, trial_run
 from hpsearch.experiment.log import Event, Log
@@ -15,6 +14,7 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord, Goal, Outcome
 from hpsearch.settings import UNFOLD, Option, Settings
 from hpsearch.space import Space, read_space
+from hpsearch.workers.ledger import Observer
 
 METRIC = "val/auc"
 TEXT = """\

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from hpsearch.cli import app
-from hpsearch.runner import Options, run, trackers
+from hpsearch.running.runner import Options, run, trackers
 from tests.toy_spaces import toy_space
 
 

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from hpsearch import cli
-from hpsearch.loading import load_space
-from hpsearch.runner import Options, run
+from hpsearch.running.loading import load_space
+from hpsearch.running.runner import Options, run
 from tests.toy_spaces import FAMILY, write_space
 
 MORE = "confirm: {top: 1, seeds: 2}\nquick: {search.trials: 2, confirm.seeds: 1}"

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from hpsearch.comparing import compare_experiments
+from hpsearch.api.comparing import compare_experiments
 from hpsearch.experiment.layout import RESOLVED
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.loading import load_space
 from hpsearch.records import ExperimentRecord
-from hpsearch.runner import Options, confirm, run
+from hpsearch.running.loading import load_space
+from hpsearch.running.runner import Options, confirm, run
 from hpsearch.tracking.mlflow_store import DATABASE, default_uri
 from tests.tracking.folders import sync
 from tests.tracking.reading import Reading

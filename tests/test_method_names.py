@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import SpaceError
-from hpsearch.loading import load_space
 from hpsearch.readers.shelf import read_sources
-from hpsearch.runner import Options, confirm, run
+from hpsearch.running.loading import load_space
+from hpsearch.running.runner import Options, confirm, run
 from tests.toy_spaces import write_space
 
 NAMES = ("knn:3", "knn:5", "knn", "val/knn", "a/b", "..", "repeat-0-fold-1-of-2", "käse %41")

@@ -10,9 +10,9 @@ import pytest
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.layout import RESOLVED
 from hpsearch.experiment.reading import read_experiment, space_home
-from hpsearch.loading import load_space, open_space
 from hpsearch.records import Outcome
-from hpsearch.runner import Options, confirm, run
+from hpsearch.running.loading import load_space, open_space
+from hpsearch.running.runner import Options, confirm, run
 
 HERE = Options(in_process=True)
 PROGRAM = """\

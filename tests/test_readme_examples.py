@@ -10,10 +10,10 @@ import torch
 from hpsearch.cli import app
 from hpsearch.errors import SpaceError
 from hpsearch.final.export import export_model
-from hpsearch.loading import load_space
-from hpsearch.probing import first_params
 from hpsearch.records import Outcome
-from hpsearch.runner import Options, run, train
+from hpsearch.running.loading import load_space
+from hpsearch.running.probing import first_params
+from hpsearch.running.runner import Options, run, train
 from tests.test_docs import ROOT, blocks
 
 FEW = ["search.trials=2", "confirm.seeds=1", "data={examples: 60}"]

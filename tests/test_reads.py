@@ -10,9 +10,9 @@ from pydantic import Field
 from hpsearch.experiment.layout import UNREAD
 from hpsearch.experiment.reading import read_evidence, read_experiment
 from hpsearch.health import Kind, examine
-from hpsearch.loading import load_space
 from hpsearch.reads import counted_reads, uncounted
-from hpsearch.runner import Options, run
+from hpsearch.running.loading import load_space
+from hpsearch.running.runner import Options, run
 from hpsearch.settings import UNFOLD, Option, Settings
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from hpsearch.experiment.reading import read_metrics
-from hpsearch.loading import load_space
 from hpsearch.records import ExperimentRecord
-from hpsearch.runner import Options, run
+from hpsearch.running.loading import load_space
+from hpsearch.running.runner import Options, run
 from hpsearch.seeds import Seeds, derive_seed
 from tests.toy_spaces import write_space
 

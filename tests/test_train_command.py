@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.engines.ledger import Event
 from hpsearch.errors import ExperimentError, HpsearchError, SpaceError
 from hpsearch.experiment.reading import read_metrics
 from hpsearch.records import Outcome
-from hpsearch.runner import Finished, Options, run, train
+from hpsearch.running.runner import Finished, Options, run, train
 from hpsearch.space import only, read_params
+from hpsearch.workers.ledger import Event
 from tests.toy_spaces import toy_space
 
 PARAMS = {

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hpsearch.loading import load_space
+from hpsearch.running.loading import load_space
 from hpsearch.space import Space
 
 FAMILY = Path(__file__).with_name("toy_family.py")

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from hpsearch.loading import load_study
-from hpsearch.space import Study
+from hpsearch.studies.file.study import Study
+from hpsearch.studies.loading import load_study
 from tests.toy_spaces import write_space
 
 TEXT = """\

@@ -18,10 +18,10 @@ def cluster(
     ] = None,
 ) -> None:
     """Show the machines that the engine ray would use, and what a space would occupy on them."""
-    from hpsearch.engines.bench import Cluster
-    from hpsearch.engines.ray_tune.cluster_files import cluster_file
-    from hpsearch.engines.ray_tune.overview import describe
-    from hpsearch.loading import load_space
+    from hpsearch.running.loading import load_space
+    from hpsearch.workers.bench import Cluster
+    from hpsearch.workers.ray_tune.cluster_files import cluster_file
+    from hpsearch.workers.ray_tune.overview import describe
 
     if file is not None:
         typer.echo(cluster_file(file), nl=False)

@@ -51,7 +51,7 @@ def compare(
     """
     from rich.console import Console
 
-    from hpsearch.comparing import Request, compare_sources, parse_formats, report_folder
+    from hpsearch.api.comparing import Request, compare_sources, parse_formats, report_folder
     from hpsearch.report.comparison.files import compare_json
     from hpsearch.report.comparison.grouped_terminal import show_grouped
     from hpsearch.report.comparison.terminal import show_comparison

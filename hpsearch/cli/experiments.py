@@ -22,11 +22,11 @@ def show(
     """
     from rich.console import Console
 
+    from hpsearch.console.watching import digested, examined
     from hpsearch.experiment.layout import is_study
     from hpsearch.experiment.reading import read_experiment, read_resolved
     from hpsearch.report.json_view import show_json
     from hpsearch.report.terminal import show_experiment
-    from hpsearch.watching import digested, examined
 
     folder = experiment_folder(experiment)
     if is_study(folder):
@@ -40,7 +40,7 @@ def show(
         return
     shares = None
     if importance:
-        from hpsearch.engines.importance import importance as shares_of
+        from hpsearch.search.importance import importance as shares_of
 
         shares = shares_of(record, read_resolved(folder)["space"])
     Console().print(show_experiment(record, limit=limit, importance=shares, health=digested(record)))
@@ -51,8 +51,8 @@ def _show_study(folder: Path, *, as_json: bool) -> None:
 
     from rich.console import Console
 
-    from hpsearch.report.arms import show_study
-    from hpsearch.study.standing import standing_of
+    from hpsearch.studies.arms import show_study
+    from hpsearch.studies.standing import standing_of
 
     study = standing_of(folder)
     if as_json:
@@ -72,7 +72,7 @@ def watch(
     """Watch a training: its curves, rate, improvement and what is wrong with it, until the experiment ends."""
     from rich.console import Console
 
-    from hpsearch import watching
+    from hpsearch.console import watching
     from hpsearch.report.training_terminal import show_training
 
     folder, console = experiment_folder(experiment), Console()
@@ -158,8 +158,8 @@ def export(
             raise HpsearchError(f"{option} {value} is about a model; --to {to} writes the trials")
     record = read_experiment(folder)
     if to == "optuna":
-        from hpsearch.engines.optuna_export import export_optuna
-        from hpsearch.loading import open_space
+        from hpsearch.running.loading import open_space
+        from hpsearch.search.optuna_export import export_optuna
 
         export_optuna(record, open_space(folder), file)
     elif to in ("csv", "parquet"):

@@ -23,9 +23,9 @@ def _configured(
     space: Path, params: str | None, source: Path | None, *, quick: bool, set_: list[str] | None
 ) -> "tuple[Space, dict[str, Any]]":
     """Return the space and the values that are tried, which are told on standard error."""
-    from hpsearch.loading import load_space
-    from hpsearch.probing import first_params
     from hpsearch.report.wording import assignments
+    from hpsearch.running.loading import load_space
+    from hpsearch.running.probing import first_params
 
     loaded = load_space(space, quick=quick, overrides=set_ or [])
     given = first_params(loaded) if params is None else given_params(params, loaded, source)
@@ -45,7 +45,7 @@ def lr_find(
     plot: Annotated[Path | None, typer.Option(help="Write a picture as well (.png, .svg or .pdf).")] = None,
 ) -> None:
     """Find a learning rate: let it grow from step to step until the loss diverges, and say where it fell fastest."""
-    from hpsearch.probing import find_rate
+    from hpsearch.running.probing import find_rate
 
     loaded, given = _configured(space, params, from_, quick=quick, set_=set_)
     found = find_rate(loaded, given, start=start_lr, end=end_lr, steps=num_iter)
@@ -78,7 +78,7 @@ def overfit(
     target: Annotated[float, typer.Option(min=0, help="The loss to reach, as a fraction of the first one.")] = 0.01,
 ) -> None:
     """Let a model learn one batch by heart, without dropout, decay and noise; exit status 1 when it cannot."""
-    from hpsearch import probing
+    from hpsearch.running import probing
 
     loaded, given = _configured(space, params, from_, quick=quick, set_=set_)
 
@@ -107,7 +107,7 @@ def batch_size(
     most: Annotated[int | None, typer.Option(min=2, help="The largest size to try; by default all examples.")] = None,
 ) -> None:
     """Find the batch sizes that fit: double them until the memory is used up, and say which one is the fastest."""
-    from hpsearch import probing
+    from hpsearch.running import probing
 
     loaded, given = _configured(space, params, from_, quick=quick, set_=set_)
     typer.echo(f"{'batch size':>10}  {'examples/s':>10}  {'memory':>10}")

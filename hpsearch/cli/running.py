@@ -42,10 +42,10 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Search a space: train its trials, prune the poor ones, confirm the winner. Running it again goes on with it."""
-    from hpsearch import runner
-    from hpsearch.display import Manner, displayed
-    from hpsearch.engines.bench import Cluster
-    from hpsearch.loading import load_space
+    from hpsearch.console.display import Manner, displayed
+    from hpsearch.running import runner
+    from hpsearch.running.loading import load_space
+    from hpsearch.workers.bench import Cluster
 
     budget = {"trials": trials, "time": time, "workers": workers, "seed": seed, "engine": engine}
     overrides = [*(set_ or []), *(f"search.{key}={value}" for key, value in budget.items() if value is not None)]
@@ -86,10 +86,10 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Train one configuration to its end, without pruning. Running it again goes on with it."""
-    from hpsearch import runner
-    from hpsearch.display import Manner, displayed
+    from hpsearch.console.display import Manner, displayed
     from hpsearch.final.request import Wish, command_of, plan_training
     from hpsearch.final.selection import Origin, selection_of
+    from hpsearch.running import runner
     from hpsearch.space import only
 
     together = [] if processes is None else [f"search.resources.processes={processes}"]
@@ -135,10 +135,10 @@ def confirm(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Train an experiment's winners on fresh seeds, or on folds of the data, and score them on the test split."""
-    from hpsearch import runner
-    from hpsearch.display import Manner, displayed
-    from hpsearch.engines.bench import Cluster
-    from hpsearch.loading import open_space
+    from hpsearch.console.display import Manner, displayed
+    from hpsearch.running import runner
+    from hpsearch.running.loading import open_space
+    from hpsearch.workers.bench import Cluster
 
     folder = experiment_folder(experiment)
     space = open_space(folder)

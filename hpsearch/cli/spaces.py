@@ -27,8 +27,9 @@ def check(
 
 def _held(path: Path, quick: bool, overrides: list[str]) -> str:
     """Return what a file holds. Errors: SpaceError with every mistake."""
-    from hpsearch.loading import load_space, load_study
-    from hpsearch.space import is_study
+    from hpsearch.running.loading import load_space
+    from hpsearch.studies.file.reading import is_study
+    from hpsearch.studies.loading import load_study
 
     if is_study(path):
         return f"a study of {len(load_study(path, quick=quick).arms)} arms"
@@ -52,7 +53,8 @@ def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:
     import json
 
     from hpsearch.families.loading import load_face
-    from hpsearch.space import json_schema, study_schema
+    from hpsearch.space import json_schema
+    from hpsearch.studies.file.schema import study_schema
 
     found = study_schema() if family == "study" else json_schema(load_face(family, Path()), family)
     typer.echo(json.dumps(found, indent=2))

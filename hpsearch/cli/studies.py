@@ -9,9 +9,9 @@ import typer
 from hpsearch.cli.options import ROOT, TrackOption, UriOption
 
 if TYPE_CHECKING:
-    from hpsearch.display import Manner
-    from hpsearch.report.study import StudyReport
-    from hpsearch.space import Study
+    from hpsearch.console.display import Manner
+    from hpsearch.studies.file.study import Study
+    from hpsearch.studies.report import StudyReport
 
 _SEEDS = "More replicates than planned; the report says so, and that the result is exploratory if one was seen before."
 
@@ -51,13 +51,13 @@ def study(
     probe: Annotated[bool, typer.Option(help="With --plan: train each arm for seconds, to know times.")] = True,
 ) -> None:
     """Answer a question: search every arm with the same budget, confirm each winner, decide by the planned test."""
-    from hpsearch.comparing import REPORTS, parse_formats
-    from hpsearch.display import Manner, attended
-    from hpsearch.loading import load_study
-    from hpsearch.report.study import write_study_report
-    from hpsearch.runner import run
-    from hpsearch.study.result_file import note_report
-    from hpsearch.study.road import run_study, study_folder
+    from hpsearch.api.comparing import REPORTS, parse_formats
+    from hpsearch.console.display import Manner, attended
+    from hpsearch.running.runner import run
+    from hpsearch.studies.loading import load_study
+    from hpsearch.studies.report import write_study_report
+    from hpsearch.studies.result_file import note_report
+    from hpsearch.studies.road import run_study, study_folder
 
     formats = parse_formats(format_)
     loaded = load_study(file, quick=quick)
@@ -92,7 +92,7 @@ def study(
 
 
 def _interrupted() -> typer.Exit:
-    from hpsearch.display import INTERRUPTED
+    from hpsearch.console.display import INTERRUPTED
 
     typer.echo("Interrupted; nothing that was finished is lost. The same command goes on from here.", err=True)
     return typer.Exit(INTERRUPTED)
@@ -131,7 +131,7 @@ def _side_by_side(study: "Study", options: Sequence[str], *, at_once: int) -> No
     """Run all arms in processes of their own, with the options that were given here."""
     import sys
 
-    from hpsearch.study.side_by_side import run_side_by_side
+    from hpsearch.studies.side_by_side import run_side_by_side
 
     if study.settings.budget.time is not None:
         typer.echo(
@@ -145,7 +145,7 @@ def _side_by_side(study: "Study", options: Sequence[str], *, at_once: int) -> No
 
 def _mirror(folder: Path, manner: "Manner") -> None:
     """Let MLflow have the answer; the arms are there already."""
-    from hpsearch.runner import CLOSE_SECONDS, trackers
+    from hpsearch.running.runner import CLOSE_SECONDS, trackers
 
     tracker = trackers(manner.trackers, manner.tracking_uri, lambda _: None)(folder)
     if not tracker.close(CLOSE_SECONDS):
@@ -166,9 +166,9 @@ def _show_plan(
 
     from rich.console import Console
 
-    from hpsearch.report.study.plan import study_plan_json
-    from hpsearch.report.study.plan_terminal import show_study_plan
-    from hpsearch.study.forecast import plan_study, probing
+    from hpsearch.studies.forecast import plan_study, probing
+    from hpsearch.studies.report.plan import study_plan_json
+    from hpsearch.studies.report.plan_terminal import show_study_plan
 
     probe_arm = probing(in_process=in_process, tell=lambda text: typer.echo(text, err=True)) if probe else None
     plan = plan_study(study, folder=folder, seeds=seeds, repeats=repeats, probe=probe_arm, in_process=in_process)
@@ -192,8 +192,8 @@ def _show(report: "StudyReport", folder: Path, *, as_json: bool) -> None:
     from rich.console import Console
 
     from hpsearch.report.comparison.terminal import show_comparison
-    from hpsearch.report.study import study_json
-    from hpsearch.study.findings import time_warnings
+    from hpsearch.studies.findings import time_warnings
+    from hpsearch.studies.report import study_json
 
     for warning in (*report.warnings, *time_warnings(report.arms), *report.changes):
         typer.echo(f"warning: {warning}", err=True)

@@ -9,8 +9,8 @@ from typing import Any
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import is_study
 from hpsearch.final.source import Source, find_source
-from hpsearch.loading import load_space, open_space
-from hpsearch.same_data import changed_since
+from hpsearch.running.loading import load_space, open_space
+from hpsearch.running.same_data import changed_since
 from hpsearch.space import Space, read_params
 
 BEST = "best"

@@ -12,15 +12,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpsearch.compare import Comparison, compare_runs
+from hpsearch.comparing import Comparison, compare_runs
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.layout import ORIGIN
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.source import Source
-from hpsearch.loading import open_space
 from hpsearch.readers import Wanted, hpsearch_experiment
 from hpsearch.records import BaselineRecord, ExperimentRecord, Goal
 from hpsearch.report.replicates import Confirmed, group_of, summarise_baselines
+from hpsearch.running.loading import open_space
 
 FORMAT_VERSION = 1
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpsearch.compare.conclusion import listed
+from hpsearch.comparing.conclusion import listed
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.layout import is_experiment, is_study
 from hpsearch.experiment.reading import read_experiment

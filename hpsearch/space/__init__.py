@@ -10,15 +10,10 @@ from hpsearch.space.schema import json_schema
 from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search, confirmation
 from hpsearch.space.single import only, read_params
 from hpsearch.space.space import FamilyFace, Space
-from hpsearch.space.study import BaselineArm, SpaceArm, Study
-from hpsearch.space.study_reading import is_study, read_study
-from hpsearch.space.study_schema import study_schema
-from hpsearch.space.study_settings import StudySettings
 from hpsearch.space.suggest import Trial, suggest, suggested
 from hpsearch.space.template import Parameter
 
 __all__ = [
-    "BaselineArm",
     "Choice",
     "Confirm",
     "FamilyFace",
@@ -31,22 +26,16 @@ __all__ = [
     "Requirement",
     "Search",
     "Space",
-    "SpaceArm",
-    "Study",
-    "StudySettings",
     "Trial",
     "configurations",
     "confirmation",
     "differences",
-    "is_study",
     "json_schema",
     "objective_value",
     "only",
     "read_params",
     "read_space",
-    "read_study",
     "space_from_resolved",
-    "study_schema",
     "suggest",
     "suggested",
 ]

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import optuna
 
-from hpsearch.engines import Ended, Job, ObjectiveSpec, Report, Reporter
-from hpsearch.engines.bench import Bench
-from hpsearch.engines.engine import Engine
-from hpsearch.engines.pruners import make_pruner
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.loading import load_space
+from hpsearch.jobs import Ended, Job, ObjectiveSpec, Report, Reporter
 from hpsearch.records import Decision, Outcome
-from hpsearch.session import Session, take_up
+from hpsearch.running.engine import Engine
+from hpsearch.running.loading import load_space
+from hpsearch.running.session import Session, take_up
+from hpsearch.search.pruners import make_pruner
 from hpsearch.space import Space, suggest
+from hpsearch.workers.bench import Bench
 
 SPACE = Path(__file__).parents[2] / "spaces" / "char_lm.yaml"
 METRIC = "val/bits_per_char"

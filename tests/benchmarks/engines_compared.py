@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hpsearch.engines import Job, Report
-from hpsearch.loading import load_space
+from hpsearch.jobs import Job, Report
 from hpsearch.records import Decision
-from hpsearch.runner import Options, run
+from hpsearch.running.loading import load_space
+from hpsearch.running.runner import Options, run
 from hpsearch.seeds import Seeds
 from hpsearch.space import Space
 from tests.toy_spaces import write_space
@@ -72,7 +72,7 @@ def train_plainly(config: dict[str, Any], folder: str) -> None:
     """Train one job as hpsearch does, reporting to Tune."""
     from ray import tune
 
-    from hpsearch.objective import FamilyObjective
+    from hpsearch.running.objective import FamilyObjective
 
     def report(told: Report) -> Decision:
         tune.report(dict(told.metrics))

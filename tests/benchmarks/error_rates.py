@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hpsearch.compare.statistics.intervals import mean_interval
-from hpsearch.compare.statistics.paired import signed_rank_interval
-from tests.compare.made_up_tables import DESIGNS, simulate
+from hpsearch.comparing.statistics.intervals import mean_interval
+from hpsearch.comparing.statistics.paired import signed_rank_interval
+from tests.comparing.made_up_tables import DESIGNS, simulate
 
 SIZES = (3, 5, 10, 12, 15, 20, 50)
 VALUES: dict[str, tuple[Callable[[np.random.Generator, tuple[int, int]], np.ndarray], float, float]] = {

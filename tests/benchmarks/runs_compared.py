@@ -16,7 +16,7 @@ STEPS = 100
 METRIC = "val/loss"
 COMPARE = """
 import resource, sys, time
-from hpsearch.comparing import compare_experiments
+from hpsearch.api.comparing import compare_experiments
 
 begin = time.perf_counter()
 compared = compare_experiments(sys.argv[1], metric=sys.argv[2])

@@ -8,7 +8,7 @@ from typing import Any
 
 from hpsearch.families import Family
 from hpsearch.families.loading import family_names, load_face, load_family
-from hpsearch.loading import load_space
+from hpsearch.running.loading import load_space
 from hpsearch.space import Choice, Parameter, Space
 from hpsearch.training.settings import Evaluate
 from hpsearch.training.task import Batch, Dataset, Split, Splits

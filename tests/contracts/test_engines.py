@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpsearch.engines.coordinator import Why
-from hpsearch.engines.shelf import ENGINES
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.log import Event, read_log
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.loading import load_space
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
-from hpsearch.runner import Finished, Options, run
+from hpsearch.running.loading import load_space
+from hpsearch.running.runner import Finished, Options, run
 from hpsearch.space import Space
+from hpsearch.workers.coordinator import Why
+from hpsearch.workers.shelf import ENGINES
 from tests.ray_cluster import own_cluster
 from tests.toy_spaces import write_space
 

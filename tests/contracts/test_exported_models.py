@@ -10,9 +10,9 @@ import torch
 import hpsearch
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model
-from hpsearch.loading import load_space
-from hpsearch.probing import first_params
-from hpsearch.runner import Options, train
+from hpsearch.running.loading import load_space
+from hpsearch.running.probing import first_params
+from hpsearch.running.runner import Options, train
 from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.task import Dataset, Split, Splits
 from hpsearch.training.weights import read_weights, write_weights

@@ -10,8 +10,8 @@ import torch
 
 from hpsearch.errors import SealedSplitError
 from hpsearch.families.loading import load_family
-from hpsearch.loading import load_space
 from hpsearch.records import Goal, Monitor
+from hpsearch.running.loading import load_space
 from hpsearch.seeds import Seeds
 from hpsearch.training.loop import FitResult, fit
 from hpsearch.training.task import Split, Splits

@@ -10,16 +10,16 @@ import pytest
 from mlflow import MlflowClient
 
 import hpsearch
-from hpsearch.compare.statistics.intervals import t_interval
+from hpsearch.comparing.statistics.intervals import t_interval
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model
 from hpsearch.final.registration import register
 from hpsearch.final.selection import Origin, read_origin, selection_of
 from hpsearch.final.source import find_source
-from hpsearch.loading import load_space, open_space
-from hpsearch.runner import Options, run, train
-from hpsearch.study.road import run_study, with_options
+from hpsearch.running.loading import load_space, open_space
+from hpsearch.running.runner import Options, run, train
+from hpsearch.studies.road import run_study, with_options
 from hpsearch.training.checkpoint import BEST, load
 from tests.toy_spaces import toy_space, write_space
 from tests.toy_studies import toy_study

@@ -10,7 +10,7 @@ from scipy import stats
 import hpsearch
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model
-from hpsearch.runner import Options, confirm, run
+from hpsearch.running.runner import Options, confirm, run
 from tests.folded_spaces import folded_space
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import SpaceError
-from hpsearch.loading import load_space, load_study, open_space
-from hpsearch.runner import Options, run
+from hpsearch.running.loading import load_space, open_space
+from hpsearch.running.runner import Options, run
 from hpsearch.space import configurations, space_from_resolved
+from hpsearch.studies.loading import load_study
 
 TEXT = "some text " * 200
 SPACES = {

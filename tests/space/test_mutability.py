@@ -3,7 +3,7 @@ import json
 import pytest
 
 from hpsearch.errors import SpaceError
-from hpsearch.loading import load_space
+from hpsearch.running.loading import load_space
 from hpsearch.space import differences, space_from_resolved
 from hpsearch.space.ranges import Choice, Float, Int
 from tests.space.toy import DATA, HEAD, Toy, read

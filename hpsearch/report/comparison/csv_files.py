@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hpsearch.compare.comparison import Comparison
+from hpsearch.comparing.comparison import Comparison
 from hpsearch.report.comparison.grouped import GroupedReport
 
 

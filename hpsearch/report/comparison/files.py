@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib import rc_context
 
-from hpsearch.compare import Comparison
+from hpsearch.comparing import Comparison
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.report.comparison.csv_files import as_csv, as_grouped_csv
 from hpsearch.report.comparison.gallery import Evidence, Picture, gallery

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
 
-from hpsearch.compare.comparison import Comparison
+from hpsearch.comparing.comparison import Comparison
 from hpsearch.health import Digest
 from hpsearch.records import FinishedRun
 from hpsearch.report.comparison import drawings, pictures, plots, run_pictures

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from hpsearch.compare import Comparison
-from hpsearch.compare.apart import NotCompared
-from hpsearch.compare.conclusion import METHODS
+from hpsearch.comparing import Comparison
+from hpsearch.comparing.apart import NotCompared
+from hpsearch.comparing.conclusion import METHODS
 from hpsearch.report.comparison.cover import Section
 from hpsearch.report.comparison.gallery import Evidence, Picture, gallery, palette_of
 from hpsearch.report.comparison.overview import OVERVIEW_TITLES, Entry, overview_rows

@@ -11,8 +11,8 @@ from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from hpsearch.compare.conclusion import conclude, details
-from hpsearch.compare.pair_result import PairResult
+from hpsearch.comparing.conclusion import conclude, details
+from hpsearch.comparing.pair_result import PairResult
 from hpsearch.report.comparison.gallery import Evidence, Picture, gallery
 from hpsearch.report.comparison.grouped import GroupedReport, adjustment, pictures_of, prefix_of
 from hpsearch.report.comparison.plots import escaped

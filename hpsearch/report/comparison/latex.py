@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 
-from hpsearch.compare.comparison import Comparison
+from hpsearch.comparing.comparison import Comparison
 from hpsearch.report.comparison.grouped import GroupedReport
 from hpsearch.report.comparison.overview import OVERVIEW_TITLES, overview_rows
 from hpsearch.report.comparison.rows import (

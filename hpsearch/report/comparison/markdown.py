@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from hpsearch.compare.comparison import Comparison
-from hpsearch.compare.conclusion import conclude, details
+from hpsearch.comparing.comparison import Comparison
+from hpsearch.comparing.conclusion import conclude, details
 from hpsearch.report.comparison.cover import Cover, Section
 from hpsearch.report.comparison.grouped import GroupedReport, adjustment
 from hpsearch.report.comparison.rows import (

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from hpsearch.compare.candidates import family_label
+from hpsearch.comparing.candidates import family_label
 from hpsearch.records import ExperimentRecord, Goal, Outcome
 from hpsearch.report.json_view import finite
 from hpsearch.report.replicates import group_of

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from hpsearch.compare.comparison import Comparison
+from hpsearch.comparing.comparison import Comparison
 from hpsearch.report.comparison.rows import ranking
 
 

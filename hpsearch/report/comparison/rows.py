@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from hpsearch.compare.comparison import Comparison, ExperimentSummary
-from hpsearch.compare.conclusion import METHODS, interval_note, open_end, percent, true_to_level
-from hpsearch.compare.pair_result import PairResult, Verdict
-from hpsearch.compare.statistics.adjustment import Hold
+from hpsearch.comparing.comparison import Comparison, ExperimentSummary
+from hpsearch.comparing.conclusion import METHODS, interval_note, open_end, percent, true_to_level
+from hpsearch.comparing.pair_result import PairResult, Verdict
+from hpsearch.comparing.statistics.adjustment import Hold
 from hpsearch.records import Goal
 from hpsearch.report.wording import UNKNOWN, number
 

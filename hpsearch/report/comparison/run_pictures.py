@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hpsearch.compare.comparison import Comparison
+from hpsearch.comparing.comparison import Comparison
 from hpsearch.records import FinishedRun, Goal, Outcome, Series
 from hpsearch.report.comparison.pictures import Band, Curves
 from hpsearch.report.replicates import reached

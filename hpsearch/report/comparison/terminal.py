@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hpsearch.compare.comparison import Comparison
-from hpsearch.compare.conclusion import conclude, details
-from hpsearch.compare.pair_result import Verdict
+from hpsearch.comparing.comparison import Comparison
+from hpsearch.comparing.conclusion import conclude, details
+from hpsearch.comparing.pair_result import Verdict
 from hpsearch.report.comparison.rows import (
     LEVEL_WITH_BEST,
     PAIR_TITLES,

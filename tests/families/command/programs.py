@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hpsearch.loading import load_space
+from hpsearch.running.loading import load_space
 from hpsearch.space import Space
 
 PYTHON = r"""

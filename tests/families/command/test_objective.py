@@ -6,9 +6,9 @@ import textwrap
 
 import pytest
 
-from hpsearch.command_objective import CommandObjective
-from hpsearch.engines import Job
+from hpsearch.jobs import Job
 from hpsearch.records import Decision, Outcome
+from hpsearch.running.command_objective import CommandObjective
 
 HEAD = """
 import json, os, signal, sys, time

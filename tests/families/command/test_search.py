@@ -14,7 +14,7 @@ from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
-from hpsearch.runner import Options, run
+from hpsearch.running.runner import Options, run
 from tests.families.command.programs import python_space, shell_space
 from tests.ray_cluster import own_cluster
 

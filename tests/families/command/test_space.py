@@ -4,7 +4,7 @@ import pytest
 
 from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.families.loading import load_face, load_family
-from hpsearch.loading import load_space
+from hpsearch.running.loading import load_space
 from hpsearch.space import json_schema
 from tests.families.command.programs import python_space, shell_space
 

@@ -9,9 +9,9 @@ import torch
 from hpsearch.families.relative_vit.bias_maps import bias_maps
 from hpsearch.families.relative_vit.network import VisionTransformer
 from hpsearch.families.relative_vit.settings import ModelSettings
-from hpsearch.loading import load_space
 from hpsearch.records import Outcome
-from hpsearch.runner import Options, run
+from hpsearch.running.loading import load_space
+from hpsearch.running.runner import Options, run
 
 SPACE = """
 family: {family}

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from hpsearch.errors import HpsearchError
 from hpsearch.families.relative_vit.family import RelativeVit
 from hpsearch.families.relative_vit.settings import Relative, RelativeVitConfig
-from hpsearch.loading import load_space
+from hpsearch.running.loading import load_space
 from hpsearch.training.optimizers import parameter_groups
 from hpsearch.training.settings import Cosine, Warmup
 from hpsearch.training.task import Splits

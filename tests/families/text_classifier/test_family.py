@@ -20,8 +20,8 @@ from hpsearch.families.text_classifier.loading import class_names
 from hpsearch.families.text_classifier.scores import classification_scores
 from hpsearch.families.text_classifier.settings import TextConfig
 from hpsearch.families.text_classifier.task import TextTask, cross_entropy
-from hpsearch.loading import load_space
 from hpsearch.records import Goal, Monitor
+from hpsearch.running.loading import load_space
 from hpsearch.seeds import Seeds
 from hpsearch.training.loop import fit
 from hpsearch.training.task import Splits

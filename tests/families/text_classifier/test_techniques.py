@@ -10,14 +10,14 @@ import torch
 from pydantic import ValidationError
 from torch.nn import functional
 
-from hpsearch.engines.optuna_search import OptunaSearch
 from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.families.text_classifier.curriculum import curriculum_fraction, easiest, interleaved
 from hpsearch.families.text_classifier.dataset import NO_LABEL
 from hpsearch.families.text_classifier.family import TextClassification
 from hpsearch.families.text_classifier.settings import Curriculum, TextConfig
 from hpsearch.families.text_classifier.teacher import distillation_loss
-from hpsearch.loading import load_space
+from hpsearch.running.loading import load_space
+from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.training.checkpoint import save_best
 from hpsearch.training.task import Splits, examples_in
 

@@ -4,7 +4,7 @@ import random
 from array import array
 from collections.abc import Sequence
 
-from hpsearch.compare import compare_runs
+from hpsearch.comparing import compare_runs
 from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, SearchOrigin, Series
 from hpsearch.report.comparison.gallery import Evidence
 

@@ -9,7 +9,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 
-from hpsearch.compare import Comparison
+from hpsearch.comparing import Comparison
 from hpsearch.report.comparison.files import write_grouped, write_report
 from hpsearch.report.comparison.gallery import Evidence
 from hpsearch.report.comparison.grouped import GroupedReport

@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 
-from hpsearch.compare import compare_runs
+from hpsearch.comparing import compare_runs
 from hpsearch.records import FinishedRun, Goal, Measurement, Series
 from hpsearch.report.comparison import pictures, run_pictures
 from hpsearch.report.comparison.gallery import gallery, palette_of

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hpsearch.compare.comparison import Comparison
-from hpsearch.compare.conclusion import pair_sentence
-from hpsearch.compare.pair_result import Verdict
+from hpsearch.comparing.comparison import Comparison
+from hpsearch.comparing.conclusion import pair_sentence
+from hpsearch.comparing.pair_result import Verdict
 from hpsearch.report.comparison.rows import pair_rows
-from tests.compare.arms import compare, seeds
+from tests.comparing.arms import compare, seeds
 
 SHAPE = (-1.2, -0.3, 0.1, 0.4, 1.0)
 """Five differences with a mean of 0."""

@@ -1,0 +1,218 @@
+"""From paths to a report: runs are read, compared and shown. `hpsearch compare` ends here, and its Python form."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hpsearch.api.compared import ComparedGroup, ComparedRuns
+from hpsearch.api.grouping import Surveyed, survey
+from hpsearch.comparing import Comparison, compare_runs
+from hpsearch.comparing.candidates import Kind, other_settings
+from hpsearch.comparing.groups import Alone, Group, SortedOut, sort_out
+from hpsearch.comparing.metric_choice import choose_goal, choose_metric, goal_warnings
+from hpsearch.comparing.protocol import check_options
+from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.experiment.addresses import sqlite_path
+from hpsearch.experiment.layout import is_study
+from hpsearch.readers import Wanted
+from hpsearch.readers.shelf import Found, read_sources
+from hpsearch.records import FinishedRun, Goal, Outcome
+from hpsearch.report.comparison.files import FORMATS
+from hpsearch.report.comparison.grouped import LonelyOne
+
+REPORTS = Path("reports")
+"""Where reports are written unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a comparison; the names are those of the command's options."""
+
+    metric: str | None = None
+    goal: str | None = None
+    by: str | None = None
+    baseline: str | None = None
+    margin: float | None = None
+    alpha: float = 0.05
+    adjust: str = "holm"
+    unit: str = "auto"
+    wide: str | None = None
+    step: int | None = None
+    stochastic_order: bool = False
+    seed: int = 0
+    separator: str | None = None
+    decimal: str | None = None
+
+
+def compare_experiments(*sources: str | Path, **options: Any) -> ComparedRuns:
+    """Compare finished runs of any origin; the options are those of `Request`, as `hpsearch compare` has them.
+
+        compared = hpsearch.compare_experiments("experiments/", metric="test/accuracy", margin=0.01)
+        compared.comparison.pairs[0].verdict
+        compared.write("reports/mine")
+
+    Without a metric there may be several groups: `compared.groups[0].comparison`. Errors: as for `compare_sources`.
+    """
+    return compare_sources(sources, Request(**options))
+
+
+def compare_sources(sources: Sequence[str | Path], request: Request) -> ComparedRuns:
+    """Read runs of any origin and compare the experiments that they belong to, group by group.
+
+    Errors: DataError for sources without runs; UnknownNameError; HpsearchError when metric or goal must be given.
+    """
+    asked = Wanted(request.metric, by=request.by, separator=request.separator, decimal=request.decimal)
+    found = read_sources([str(source) for source in sources], wide=request.wide, asked=asked)
+    surveyed = survey(found, request.goal)
+    places = sort_out([each.candidate for each in surveyed])
+    if request.metric is not None or places.is_one or _is_plain(found):
+        return _in_one(found, surveyed, request)
+    if all(each.candidate.kind is Kind.RUNS for each in surveyed):
+        try:
+            return _in_one(found, surveyed, request)
+        except HpsearchError:
+            if not places.groups:
+                raise
+    return _in_groups(found, surveyed, places, request)
+
+
+def _is_plain(found: Found) -> bool:
+    """Say whether all is of one place, and something of it has come to an end."""
+    return len(found.parts) == 1 and any(run.metrics and run.outcome is Outcome.COMPLETE for run in found.runs)
+
+
+def _in_one(found: Found, surveyed: Sequence[Surveyed], request: Request) -> ComparedRuns:
+    metric = choose_metric(found.runs, found.main, request.metric)
+    goal = choose_goal(metric, found.goals, request.goal, disputed=found.disputed)
+    said = [why for _, why in found.unread]
+    if request.metric is not None:
+        said += other_settings([each.candidate for each in surveyed])
+    said += [*found.warnings, *goal_warnings(metric, goal, found.goals, disputed=found.disputed)]
+    comparison = _compare(found.runs, metric, goal, request, warnings=said)
+    return ComparedRuns(found, (ComparedGroup(metric, comparison, found.runs, found.experiments),))
+
+
+def _compare(
+    runs: Sequence[FinishedRun], metric: str, goal: Goal, request: Request, *, warnings: Sequence[str] = ()
+) -> Comparison:
+    return compare_runs(
+        runs,
+        metric=metric,
+        goal=goal,
+        unit=request.unit,
+        baseline=request.baseline,
+        margin=request.margin,
+        alpha=request.alpha,
+        adjust=request.adjust,
+        by=request.by,
+        step=request.step,
+        stochastic_order=request.stochastic_order,
+        seed=request.seed,
+        warnings=warnings,
+    )
+
+
+def _in_groups(found: Found, surveyed: Sequence[Surveyed], places: SortedOut, request: Request) -> ComparedRuns:
+    """Compare each group by itself; one that the options do not fit stands alone, unless they fit none."""
+    check_options(
+        unit=request.unit, adjust=request.adjust, margin=request.margin, alpha=request.alpha, seed=request.seed
+    )
+    known = {each.candidate.name: each for each in surveyed}
+    _check_names(found.runs, request)
+    groups, unfit, refused = [], [], []
+    for group in places.groups:
+        try:
+            groups.append(_group(group, known, request))
+        except HpsearchError as error:
+            unfit += [Alone(each, f"in {group.name}: {error}") for each in group.members]
+            refused.append(error)
+    if refused and not groups:
+        raise refused[0]
+    inside = {group.name: [each.name for each in group.members] for group in places.groups}
+    inside = {group.name: inside[group.name] for group in groups}
+    return ComparedRuns(
+        found,
+        tuple(groups),
+        overview=tuple(
+            replace(entry, groups=tuple(name for name, names in inside.items() if each.candidate.name in names))
+            for each in surveyed
+            for entry in each.entries
+        ),
+        alone=tuple(_lonely(each, known, request) for each in (*places.alone, *unfit)),
+        not_compared=places.not_compared,
+        warnings=tuple(_warnings(found, groups, request)),
+    )
+
+
+def _check_names(runs: Sequence[FinishedRun], request: Request) -> None:
+    """Refuse a parameter or baseline that is nowhere; where only some groups have it, it counts for them."""
+    params = {name for run in runs for name in run.params}
+    if request.by is not None and request.by not in params:
+        raise UnknownNameError("parameter", request.by, params)
+    names = {run.experiment for run in runs}
+    if request.baseline is not None and request.by is None and request.baseline not in names:
+        raise UnknownNameError("baseline", request.baseline, names)
+
+
+def _group(group: Group, known: Mapping[str, Surveyed], request: Request) -> ComparedGroup:
+    members = [known[each.name] for each in group.members]
+    runs = [run for each in members for run in each.reading.runs if not group.searches or run.search is not None]
+    asked = replace(
+        request,
+        by=request.by if any(request.by in run.params for run in runs) else None,
+        baseline=request.baseline if request.by or any(run.experiment == request.baseline for run in runs) else None,
+        **(_planned(members[0].plan, request)),
+    )
+    goal = group.goal or choose_goal(group.metric, {}, request.goal)
+    comparison = _compare(runs, group.metric, goal, asked)
+    if group.searches:  # of pairs there is nothing to say
+        comparison = replace(comparison, pairs=())
+    records = tuple(record for each in members for record in each.reading.records)
+    return ComparedGroup(group.name, comparison, tuple(runs), records, group.why)
+
+
+def _planned(plan: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    """Return what a study's plan says of its tests, where the user does not ask for something else."""
+    asked = {name: getattr(request, name) for name in plan}
+    return {name: plan[name] if asked[name] == getattr(Request, name) else asked[name] for name in plan}
+
+
+def _lonely(alone: Alone, known: Mapping[str, Surveyed], request: Request) -> LonelyOne:
+    """Return what stands alone with its scores, if it has any."""
+    each, runs = alone.member, known[alone.member.name].reading.runs
+    metric = each.tested or each.metric
+    if each.goal is None or not any(metric in run.metrics for run in runs):
+        return LonelyOne(each.name, alone.why, None)
+    asked = replace(request, by=None, baseline=None, unit="auto")
+    return LonelyOne(each.name, alone.why, _compare(runs, metric or "", each.goal, asked))
+
+
+def _warnings(found: Found, groups: Sequence[ComparedGroup], request: Request) -> list[str]:
+    said = list(found.warnings)
+    if request.margin is not None and len({group.comparison.metric for group in groups}) > 1:
+        said.append(f"the margin {request.margin:g} is taken in every group, in the unit of its own metric")
+    if request.goal is not None and found.experiments:
+        said.append(f"--goal {request.goal} counts for metrics whose origin names no direction, and for no others")
+    return said
+
+
+def report_folder(sources: Sequence[str | Path]) -> Path:
+    """Return where the report of these sources goes by default: below reports/, called after the first of them.
+
+    Not where `hpsearch study` writes a study's own report, which answers by the plan.
+    """
+    first = str(sqlite_path(str(sources[0]).rstrip("/")))
+    name = first.rpartition("/")[2].partition(".")[0] or "comparison"
+    return REPORTS / (f"{name}-compared" if is_study(Path(first)) else name)
+
+
+def parse_formats(text: str) -> list[str]:
+    """Return the formats in a list with commas. Errors: UnknownNameError."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise HpsearchError(f"--format names no format; known: {', '.join(FORMATS)}")
+    for name in names:
+        if name not in FORMATS:
+            raise UnknownNameError("report format", name, FORMATS)
+    return names

@@ -1,0 +1,6 @@
+"""From finished runs to what may be said of them. Knows neither where runs come from nor how results are shown."""
+
+from hpsearch.comparing.comparison import Comparison
+from hpsearch.comparing.protocol import compare_runs
+
+__all__ = ["Comparison", "compare_runs"]

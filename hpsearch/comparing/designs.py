@@ -1,0 +1,205 @@
+"""The tests of each design: seeds with and without partners, folds, data sets. Each fills in a described pair."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from hpsearch.comparing.arms import Arm
+from hpsearch.comparing.pair_result import AlsoTest, Check, Effect, Equivalence, PairResult, Rope
+from hpsearch.comparing.question import Question
+from hpsearch.comparing.statistics import assumptions, folds, paired, unpaired
+from hpsearch.comparing.statistics.arrays import Array, Tested, as_array, size_of, snapped
+from hpsearch.comparing.statistics.datasets import signed_rank_rope
+from hpsearch.comparing.statistics.effects import hedges_g
+from hpsearch.comparing.statistics.equivalence import equivalence_p
+from hpsearch.comparing.statistics.intervals import LEVEL
+from hpsearch.comparing.statistics.inversion import ByFiveByTwo, BySignedRanks, by_student
+from hpsearch.comparing.units import Paired
+
+
+def decide_paired_seeds(base: PairResult, question: Question) -> PairResult:
+    """Paired t, with sign flips and Wilcoxon's ranks beside it."""
+    differences, exact = _differences(base)
+    tested = paired.paired_t(differences)
+    wilcoxon = paired.wilcoxon(exact)
+    also = (
+        AlsoTest("wilcoxon", wilcoxon.p, wilcoxon.statistic),
+        AlsoTest("sign flip", paired.sign_flip(differences, seed=question.seed, scale=_scale(base))),
+    )
+    base = _by_t(_about_differences(base, differences), tested, "t")
+    return _with_test(base, "paired t", tested, also, question, tested)
+
+
+def decide_datasets(base: PairResult, question: Question) -> PairResult:
+    """Wilcoxon's signed ranks over data sets (Demsar 2006), with sign flips and the Bayesian signed ranks beside it."""
+    differences, exact = _differences(base)
+    rope = question.margin or 0.0
+    worse, within, better = signed_rank_rope(
+        question.sign * differences, rope=rope, seed=question.seed, scale=_scale(base)
+    )
+    base = _about_differences(base, differences)
+    base = replace(
+        base,
+        rope=Rope("signed rank", rope, worse, within, better),
+        direction=paired.rank_balance(exact),
+        hodges_lehmann=paired.hodges_lehmann(differences),
+        inversion=BySignedRanks(base.differences, _scale(base)),
+        ci_method="signed ranks",
+    )
+    if question.margin is not None:
+        note = "equivalence is tested by the paired t of the mean difference, beside the signed ranks"
+        base = replace(base, notes=(*base.notes, note))
+    also = (AlsoTest("sign flip", paired.sign_flip(differences, seed=question.seed, scale=_scale(base))),)
+    return _with_test(base, "wilcoxon", paired.wilcoxon(exact), also, question, paired.paired_t(differences))
+
+
+def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: Question) -> PairResult:
+    """Corrected resampled t; where the design is five times two folds, Alpaydin's F with Dietterich's t beside it."""
+    differences, exact = _differences(base)
+    known = size_ratio(a, b)
+    if known is None:
+        return replace(base, notes=(*base.notes, "all runs are of one fold: there are no folds to correct for"))
+    ratio, why = known
+    corrected = folds.corrected_t(differences, test_to_train=ratio)
+    rope = question.margin or 0.0
+    found = folds.correlated_rope(question.sign * differences, test_to_train=ratio, rope=rope)
+    value = paired.d_z(differences)
+    base = replace(
+        _by_t(base, corrected, "corrected t"),
+        effect=Effect("d_z", value.value),
+        rope=Rope("correlated t", rope, *found),
+        checks=_normality(exact, "the differences are normal"),
+        notes=(*base.notes, why, "the interval of d_z is left out: overlapping folds give it none that holds"),
+    )
+    square = _five_by_two(pairing, differences)
+    if square is None or not np.any(np.ptp(exact.reshape(5, 2), axis=1) > 0):
+        return _with_test(base, "corrected resampled t", corrected, (), question, corrected)
+    base = _by_f(base, square, question)
+    t = folds.five_by_two_t(square)
+    also = (
+        AlsoTest("5x2cv t", t.p, t.statistic),
+        AlsoTest("corrected resampled t", corrected.p, corrected.statistic),
+    )
+    return _with_test(base, "5x2cv F", folds.five_by_two_f(square), also, question, corrected)
+
+
+def _by_f(base: PairResult, square: Array, question: Question) -> PairResult:
+    """Enter the interval of Alpaydin's F, and say what still rests on the corrected t."""
+    inversion = ByFiveByTwo(tuple(square.ravel().tolist()))
+    said = "the interval holds the differences that the 5x2cv F does not reject"
+    if inversion.at(LEVEL) is None:
+        said = (
+            "no interval: the differences vary more from repeat to repeat than within, so that the 5x2cv F rejects "
+            "every single difference; a small p says here that they are not all 0, more than that one side is ahead"
+        )
+    notes = [said]
+    if question.margin is not None:
+        notes.append("equivalence is tested by the corrected resampled t, as the F knows no direction")
+    return replace(base, inversion=inversion, ci_method="5x2cv F", notes=(*base.notes, *notes))
+
+
+def decide_unpaired(base: PairResult, question: Question) -> PairResult:
+    """Welch's t, with Mann and Whitney's U beside it."""
+    a, b = as_array(base.a_values), as_array(base.b_values)
+    tested = unpaired.welch(a, b)
+    scale = _scale(base)
+    exact_a, exact_b = snapped(a, scale=scale), snapped(b, scale=scale)
+    ranks = unpaired.mann_whitney(exact_a, exact_b)
+    g = hedges_g(a, b)
+    levene = assumptions.equal_variances_p(a, b)
+    says = "the variances are equal (Welch's t does not need it)"
+    base = replace(
+        _by_t(base, tested, "welch t"),
+        effect=Effect("hedges_g", g.value, g.ci95),
+        smallest_possible_p=unpaired.smallest_rank_p(len(a), len(b)),
+        checks=(
+            *_normality(a, f"the values of {base.a} are normal"),
+            *_normality(b, f"the values of {base.b} are normal"),
+            *(() if levene is None else (Check(says, "Levene", levene, _reading(levene)),)),
+        ),
+    )
+    return _with_test(base, "welch t", tested, (AlsoTest("mann-whitney", ranks.p, ranks.statistic),), question, tested)
+
+
+def _differences(base: PairResult) -> tuple[Array, Array]:
+    """Return the differences, and the same without rounding noise, in which ties and zeros are seen."""
+    differences = as_array(base.differences)
+    return differences, snapped(differences, scale=_scale(base))
+
+
+def _scale(base: PairResult) -> float:
+    return size_of(as_array(base.a_values), as_array(base.b_values))
+
+
+def _by_t(base: PairResult, tested: Tested, name: str) -> PairResult:
+    """Enter the intervals of a t test of the mean difference."""
+    return replace(base, inversion=by_student(tested, base.mean_difference or 0.0), ci_method=name)
+
+
+def _about_differences(base: PairResult, differences: Array) -> PairResult:
+    effect = paired.d_z(differences)
+    return replace(
+        base,
+        effect=Effect("d_z", effect.value, effect.ci95),
+        smallest_possible_p=paired.smallest_sign_p(len(differences)),
+        checks=_normality(differences, "the differences are normal"),
+    )
+
+
+def _with_test(
+    base: PairResult, name: str, tested: Tested, also: tuple[AlsoTest, ...], question: Question, t: Tested
+) -> PairResult:
+    """Enter the deciding test and, if there is a margin, the equivalence by the t test `t` of the same design."""
+    student = by_student(t, base.mean_difference or 0.0)
+    equivalence = None
+    if question.margin is not None:
+        p = equivalence_p(student.estimate, student.error, student.df, margin=question.margin)
+        equivalence = Equivalence(question.margin, p, equivalent=None)
+    return replace(
+        base,
+        test=name,
+        statistic=tested.statistic,
+        df=tested.df,
+        p=tested.p,
+        ci95=None if base.inversion is None else base.inversion.at(LEVEL),
+        also=also,
+        equivalence=equivalence,
+        student=student,
+        direction=base.mean_difference if base.direction is None else base.direction,
+    )
+
+
+def _normality(values: Array, assumption: str) -> tuple[Check, ...]:
+    p = assumptions.normality_p(values)
+    return () if p is None else (Check(assumption, "Shapiro-Wilk", p, _reading(p)),)
+
+
+def _reading(p: float) -> str:
+    return "doubtful; the test stays as it is" if p < 0.05 else "nothing speaks against it"
+
+
+def size_ratio(*arms: Arm) -> tuple[float, str] | None:
+    """Return n_test / n_train of the folds and the sentence where it comes from: noted sizes, or k-fold's 1/(k - 1).
+
+    A method without a seed has no folds of its own and does not count. None where all runs are of one fold.
+    """
+    observations = [each for arm in arms if not arm.deterministic for each in arm.observations]
+    sizes = [(each.run.test_size, each.run.train_size) for each in observations]
+    ratios = [test / train for test, train in sizes if test and train]
+    if ratios and len(ratios) == len(sizes):
+        ratio = sum(ratios) / len(ratios)
+        return ratio, f"corrected with n_test / n_train = {ratio:.4g}, from the noted sizes"
+    k = len({each.fold for each in observations} - {None})
+    if k < 2:
+        return None
+    return 1 / (k - 1), f"corrected with n_test / n_train = 1/{k - 1}, as in {k}-fold cross-validation"
+
+
+def _five_by_two(pairing: Paired, differences: Array) -> Array | None:
+    """Return the differences as (5 repeats, 2 folds), or None for another design."""
+    repeats = Counter(key[0] for key in pairing.keys)
+    if len(repeats) != 5 or set(repeats.values()) != {2} or None in repeats:
+        return None
+    square: Array = differences.reshape(5, 2)  # the units are in the order of repeat and fold
+    return square

@@ -1,0 +1,25 @@
+"""What is asked, once for all pairs."""
+
+from dataclasses import dataclass
+
+from hpsearch.comparing.comparison import Unit
+from hpsearch.records import Goal
+
+
+@dataclass(frozen=True)
+class Question:
+    """The metric, its goal and unit, and the rules that were fixed before the values were seen."""
+
+    metric: str
+    goal: Goal
+    unit: Unit
+    alpha: float
+    adjust: str
+    margin: float | None
+    stochastic_order: bool
+    seed: int
+
+    @property
+    def sign(self) -> float:
+        """+1 where larger is better, -1 where smaller is: values times this are all to be maximised."""
+        return 1.0 if self.goal is Goal.MAXIMIZE else -1.0

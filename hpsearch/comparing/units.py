@@ -1,0 +1,199 @@
+"""The unit of replication: what counts as one observation (rule 1), and each arm's value for every unit."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hpsearch.comparing.arms import KEYS, REPEAT, Arm, Cells, Merged, Observation, UnitKey
+from hpsearch.comparing.comparison import DroppedRun, Unit
+from hpsearch.errors import HpsearchError
+
+AUTO = "auto"
+
+
+def choose_unit(arms: Sequence[Arm], wanted: str) -> tuple[Unit, str]:
+    """Return the unit and the sentence that says why. Errors: HpsearchError for a unit that no run has."""
+    observations = [each for arm in arms for each in arm.observations]
+    datasets = {each.dataset for each in observations} - {None}
+    folds = {each.fold for each in observations} - {None}
+    if wanted != AUTO:
+        has = {"dataset": datasets, "fold": folds, "trial": True, "seed": True}
+        if not has[wanted]:
+            raise HpsearchError(f"no run has a {wanted}, so that it cannot be the unit of replication")
+        return Unit(wanted), f"The unit of replication is the {noun(Unit(wanted))}, as asked for."
+    if not observations:
+        return Unit.TRIAL, (
+            "The unit of replication is the trial of a search: all runs were proposed by a search and chosen by a "
+            "metric, so that nothing is tested."
+        )
+    if len(datasets) > 1:
+        return Unit.DATASET, (
+            f"The unit of replication is the data set ({len(datasets)} of them): runs of one data set are averaged, "
+            "because they are alike, and the claim is about further data sets."
+        )
+    if len(folds) > 1:
+        return Unit.FOLD, (
+            f"The unit of replication is the fold ({len(folds)} folds): training sets overlap, so that the tests are "
+            "corrected for it; the claim is about samples from this one data set."
+        )
+    seeds = {each.seed for each in observations} - {None}
+    if seeds and all(str(seed).startswith(REPEAT) for seed in seeds):
+        return Unit.SEED, (
+            "The unit of replication is the repeat, as no seed varies: runs of one repeat, if there are any on both "
+            "sides, are partners."
+        )
+    if seeds:
+        return Unit.SEED, (
+            "The unit of replication is the seed: runs that share a seed, if any do, are partners; the claim is about "
+            "further seeds on the same data."
+        )
+    return Unit.SEED, (
+        "The unit of replication is the run: no seed, fold or data set was noted, so that every run counts as an "
+        "independent repetition and nothing can be paired."
+    )
+
+
+def noun(unit: Unit) -> str:
+    """Return how a unit is called in a sentence."""
+    return "data set" if unit is Unit.DATASET else str(unit)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two arms' values of the units that both have, in one order, and what only one of them has."""
+
+    labels: tuple[str, ...]
+    keys: tuple[UnitKey, ...]
+    a: tuple[float, ...]
+    b: tuple[float, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+
+
+def unit_key(each: Observation, unit: Unit) -> UnitKey | None:
+    """Return what identifies the unit of a run; None for a run that stands for itself alone.
+
+    Only a repeat is another division of the data: seeds are trainings on one fold, and are averaged within it.
+    """
+    if unit is Unit.DATASET and each.dataset is not None:
+        return (each.dataset,)
+    if unit is Unit.FOLD and each.fold is not None:
+        return (each.repeat, each.fold)
+    return None if each.seed is None else (each.seed,)
+
+
+def label(key: UnitKey) -> str:
+    """Return how a unit is called: `3`, `fold 2 of repeat 0`, or the name of a run."""
+    if len(key) == 1:
+        return str(key[0])
+    if len(key) == 2:
+        return f"fold {key[1]}" if key[0] is None else f"fold {key[1]} of repeat {key[0]}"
+    return str(key[2])
+
+
+def _in_order(keys: Iterable[UnitKey]) -> list[UnitKey]:
+    """Sort numbers as numbers, also within names: seed 10 comes after seed 9, and -2 before -1."""
+    return sorted(keys, key=lambda key: [_sortable(str(word)) for word in key])
+
+
+def _sortable(word: str) -> list[tuple[bool, float, str]]:
+    if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", word):
+        return [(False, float(word), word)]
+    parts = re.split(r"([0-9]+)", word)  # numbers stand at the odd places
+    return [(at % 2 == 0, float(part) if at % 2 else 0.0, part) for at, part in enumerate(parts)]
+
+
+def with_cells(arm: Arm, unit: Unit) -> Arm:
+    """Return the arm with its values by unit, in the units' order, whatever the order of its runs.
+
+    Several runs that share all their keys are one: their mean. A run that nothing identifies is a unit of its own.
+    """
+    kept, left_out = _of_unit(arm, unit)
+    found: dict[UnitKey, dict[UnitKey, list[Observation]]] = {}
+    alone: list[Observation] = []
+    for each in kept:
+        key = unit_key(each, unit)
+        if key is None:
+            alone.append(each)
+        else:
+            found.setdefault(key, {}).setdefault(each.cell, []).append(each)
+    cells = {
+        key: {cell: mean(each.value for each in found[key][cell]) for cell in _in_order(found[key])}
+        for key in _in_order(found)
+    }
+    for place, each in enumerate(sorted(alone, key=lambda each: (each.value, each.run.run))):
+        own = ("run", arm.name, each.run.run, str(place))
+        cells[own] = {own: each.value}
+    return replace(
+        arm,
+        observations=tuple(kept),
+        dropped=(*arm.dropped, *left_out),
+        cells=cells,
+        merged=tuple(
+            _merged(found[key][cell])
+            for key in cells
+            if key in found
+            for cell in cells[key]
+            if len(found[key][cell]) > 1
+        ),
+    )
+
+
+def _of_unit(arm: Arm, unit: Unit) -> tuple[list[Observation], list[DroppedRun]]:
+    """Return the runs that have what the arm's others have, a fold or data set, and the ones that lack it."""
+    name = {Unit.FOLD: "fold", Unit.DATASET: "dataset"}.get(unit)
+    observations = list(arm.observations)
+    if name is None or all(getattr(each, name) is None for each in observations):
+        return observations, []
+    why = f"has no {noun(unit)}, which is the unit of replication"
+    return (
+        [each for each in observations if getattr(each, name) is not None],
+        [DroppedRun(each.run.run, why) for each in observations if getattr(each, name) is None],
+    )
+
+
+def _merged(same: Sequence[Observation]) -> Merged:
+    described = ", ".join(f"{name} {value}" for name in KEYS if (value := getattr(same[0], name)) is not None)
+    params = [each.run.params for each in same]
+    return Merged(described, tuple(sorted(each.run.run for each in same)), all(each == params[0] for each in params))
+
+
+def mean(values: Iterable[float]) -> float:
+    """Return the mean of the cells of a unit, whatever their order; of one value that value itself."""
+    listed = list(values)
+    return listed[0] if len(listed) == 1 else math.fsum(listed) / len(listed)
+
+
+def pair_up(a: Arm, b: Arm, unit: Unit) -> Paired:
+    """Pair by the units' values, never by the order of rows (rule 2).
+
+    Where a unit holds several runs, those cells count that both have; where they share none, each has its own mean.
+    """
+    left, right = a.cells, b.cells
+    if a.deterministic != b.deterministic and unit is not Unit.DATASET:
+        left, right = _spread(a, left, right), _spread(b, right, left)
+    shared = [key for key in left if key in right]
+    pairs = [_means(left[key], right[key]) for key in shared]
+    return Paired(
+        labels=tuple(label(key) for key in shared),
+        keys=tuple(shared),
+        a=tuple(first for first, _ in pairs),
+        b=tuple(second for _, second in pairs),
+        only_a=tuple(label(key) for key in left if key not in right),
+        only_b=tuple(label(key) for key in right if key not in left),
+    )
+
+
+def _spread(arm: Arm, own: Cells, other: Cells) -> Cells:
+    if not arm.deterministic:
+        return own
+    value = mean(value for cells in own.values() for value in cells.values())
+    return {key: {key: value} for key in other}
+
+
+def _means(left: Mapping[UnitKey, float], right: Mapping[UnitKey, float]) -> tuple[float, float]:
+    common = [cell for cell in left if cell in right]
+    if not common:
+        return mean(left.values()), mean(right.values())
+    return mean(left[cell] for cell in common), mean(right[cell] for cell in common)

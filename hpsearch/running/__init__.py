@@ -1,0 +1,1 @@
+"""An experiment from its space to its confirmed winner."""

@@ -1,0 +1,89 @@
+"""Which trainings a confirmation consists of: winners on fresh seeds or on folds, and the classical methods beside."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from hpsearch.experiment.layout import baseline_of, baselines_run, replicate_run
+from hpsearch.jobs import Job
+from hpsearch.records import Fold, RunRecord
+from hpsearch.seeds import Seeds, division_seed
+from hpsearch.space import Confirm
+from hpsearch.space.folding import on_fold
+from hpsearch.workers.ledger import stored_job
+from hpsearch.workers.progress import RunProgress
+
+
+def folds_of(confirm: Confirm) -> list[Fold]:
+    """Return the folds in their order, repeat by repeat; none where seeds are asked for."""
+    folds = confirm.folds or 0
+    return [Fold(folds, repeat, fold) for repeat in range(confirm.repeats) for fold in range(folds)]
+
+
+def seeds_of(confirm: Confirm, experiment_seed: int) -> list[Seeds]:
+    """Return the seeds of every replicate of a configuration, which are the same for all configurations."""
+    if confirm.folds is None:
+        return [Seeds.for_replicate(experiment_seed, index) for index in range(confirm.count)]
+    return [Seeds.for_fold(experiment_seed, **asdict(fold)) for fold in folds_of(confirm)]
+
+
+def jobs_of(
+    confirm: Confirm,
+    winners: Sequence[RunRecord],
+    *,
+    folder: Path,
+    experiment_seed: int,
+    progress: Mapping[str, RunProgress],
+) -> list[Job]:
+    """Return what the experiment in `folder` has still to train and to score.
+
+    Seeds are trained winner by winner. Folds come in the outer loop, so that a fold's data are loaded once, and the
+    classical methods learn in each.
+    """
+    planned: Iterator[Job]
+    if confirm.folds is None:
+        planned = _on_seeds(confirm, winners, folder, experiment_seed)
+    else:
+        planned = _on_folds(confirm, winners, folder, experiment_seed)
+    return [job for job in planned if not _is_done(job, progress)]
+
+
+def _on_seeds(confirm: Confirm, winners: Sequence[RunRecord], folder: Path, seed: int) -> Iterator[Job]:
+    for winner in winners:
+        trained = stored_job(folder, winner.run)
+        for index, seeds in enumerate(seeds_of(confirm, seed)):
+            yield replace(trained, run=replicate_run(winner.number, index), seeds=seeds.model_dump(), replicate=index)
+    if winners:
+        yield _baselines(stored_job(folder, winners[0].run), Seeds.for_replicate(seed, 0))
+
+
+def _on_folds(confirm: Confirm, winners: Sequence[RunRecord], folder: Path, seed: int) -> Iterator[Job]:
+    trained = [stored_job(folder, winner.run) for winner in winners]
+    for index, (fold, seeds) in enumerate(zip(folds_of(confirm), seeds_of(confirm, seed), strict=True)):
+        on_this = [_moved(job, fold, division_seed(seed, fold.repeat)) for job in trained]
+        for job in on_this:
+            yield replace(job, run=replicate_run(job.number, fold), seeds=seeds.model_dump(), replicate=index)
+        if on_this:
+            yield _baselines(on_this[0], seeds, fold)
+
+
+def _moved(job: Job, fold: Fold, seed: int) -> Job:
+    """Return the job with a fold as its test part, now and after every change of its settings."""
+    place = {"fold": fold.fold, "folds": fold.folds, "seed": seed}
+    changes = [{**change, "config": on_fold(change["config"], **place)} for change in job.changes]
+    return replace(job, config=on_fold(job.config, **place), changes=changes, fold=asdict(fold))
+
+
+def _baselines(job: Job, seeds: Seeds, fold: Fold | None = None) -> Job:
+    return replace(
+        job, run=baselines_run(fold), params={}, seeds=seeds.model_dump(), changes=(), baselines=True, replicate=None
+    )
+
+
+def _is_done(job: Job, progress: Mapping[str, RunProgress]) -> bool:
+    """Say whether a replicate has ended, or whether all methods of a baselines job have."""
+    if not job.baselines:
+        return job.run in progress and progress[job.run].ended
+    below = [run for run in progress if run.startswith(f"{job.run}/")]
+    methods = [progress[run].ended for run in below if baseline_of(run)[0] == job.run]
+    return bool(methods) and all(methods)

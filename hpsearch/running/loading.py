@@ -1,0 +1,44 @@
+"""From a space file, or from an experiment's folder, to a Space with its family. Loads no torch of its own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hpsearch.errors import UnknownNameError
+from hpsearch.experiment.layout import SPACE
+from hpsearch.experiment.reading import read_resolved, space_home
+from hpsearch.families.loading import family_names, load_face
+from hpsearch.space import Space, read_space, space_from_resolved
+from hpsearch.space.folding import divides
+from hpsearch.workers.shelf import ENGINES
+
+
+def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()) -> Space:
+    """Read and check a space file. Errors: SpaceError with every mistake; UnknownNameError for the engine."""
+    space = read_space(
+        path,
+        lambda family, file: load_face(family, file.parent),
+        overrides=overrides,
+        quick=quick,
+        with_folds=families_with_folds,
+        look=True,
+    )
+    if space.search.engine not in ENGINES:
+        raise UnknownNameError("engine", space.search.engine, ENGINES)
+    return space
+
+
+def families_with_folds() -> list[str]:
+    """Return the names of the families on the shelf that divide their data into folds."""
+    return [name for name in family_names() if divides(load_face(name, Path()).Config)]
+
+
+def open_space(folder: Path, *, overrides: Sequence[str] = ()) -> Space:
+    """Return the space of an experiment as it was resolved when it ran, with `overrides` (`a.b=VALUE`) over it.
+
+    Errors: ExperimentError; SpaceError for an override that does not fit.
+    """
+    resolved = read_resolved(folder)
+    home = space_home(folder)
+    face = load_face(resolved["space"]["family"], home)
+    text = (folder / SPACE).read_text(encoding="utf-8") if (folder / SPACE).is_file() else ""
+    return space_from_resolved(resolved["space"], face, path=home / SPACE, text=text, overrides=overrides)

@@ -1,0 +1,256 @@
+"""What a worker does with a job: settings -> family -> task -> the shared loop. The one place where these meet."""
+
+import contextlib
+import json
+import warnings
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import nn
+
+from hpsearch.errors import DataError, HpsearchError, SealedSplitError
+from hpsearch.experiment.artifacts import write_heat_map
+from hpsearch.experiment.files import no_room, write_json
+from hpsearch.experiment.layout import BEST, UNREAD
+from hpsearch.families.data_watch import DataWatch
+from hpsearch.families.loading import load_family
+from hpsearch.jobs import Ended, Job, Report, Reporter
+from hpsearch.places import located
+from hpsearch.reads import counted_reads
+from hpsearch.records import Decision, Goal, Metrics, Monitor, Outcome
+from hpsearch.seeds import Seeds
+from hpsearch.training.checkpoint import load_weights, reached_step
+from hpsearch.training.devices import resolve_device
+from hpsearch.training.loop import fit
+from hpsearch.training.results import Evaluation, FitResult
+from hpsearch.training.scoring import evaluate_split
+from hpsearch.training.task import Dataset, Split, Splits, Task, examples_in
+from hpsearch.training.team import ALONE, Team, joined
+from hpsearch.workers.running import out_of_memory, resolve
+
+_OUTCOME_OF = {
+    Decision.CONTINUE: Outcome.COMPLETE,
+    Decision.PRUNE: Outcome.PRUNED,
+    Decision.TIME_OUT: Outcome.TIMED_OUT,
+    Decision.PAUSE: None,
+}
+
+Share = Callable[[str, Callable[[], Dataset]], Dataset]
+"""From a name for the data and what loads them to the data, which another process of the machine may have loaded."""
+
+
+def _own(_: str, load: Callable[[], Dataset]) -> Dataset:
+    """Load for this process alone."""
+    return load()
+
+
+class _Stretch:
+    """Reports what a training tells, and pauses it at the step where its settings change."""
+
+    def __init__(self, report: Reporter, end: int | None) -> None:
+        self._report = report
+        self._end = end
+        self._over = False
+
+    def is_over(self) -> bool:
+        """Say whether it paused the training, which goes on with other settings."""
+        return self._over
+
+    def __call__(self, evaluation: Evaluation) -> Decision:
+        decision = self._report(_as_report(evaluation))
+        reached = self._end is not None and evaluation.step >= self._end and not evaluation.final
+        self._over = reached and decision is Decision.CONTINUE
+        return Decision.PAUSE if self._over else decision
+
+
+class FamilyObjective:
+    """Trains jobs of one family; keeps the data of the last configuration's `data` section from job to job."""
+
+    def __init__(
+        self,
+        *,
+        folder: str,
+        family: str,
+        family_folder: str,
+        metric: str,
+        goal: str,
+        at_best: bool,
+        threads: int,
+        share: str | None,
+        processes: int = 1,
+        data: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
+        torch.set_num_threads(threads)
+        self._folder = Path(folder)
+        self._name = f"{family_folder}:{family}"
+        self._home = Path(family_folder)
+        self._family = load_family(family, self._home)
+        self._watch = DataWatch(self._family, self._home, data)
+        self._monitor = Monitor(metric, Goal(goal))
+        self._at_best = at_best
+        self._share: Share = resolve(share) if share else _own
+        self._processes = processes
+        self._data_key = ""
+        self._splits: Splits | None = None
+        self._note: dict[str, Any] = {}
+
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+        """Train a trial; or train and score a replicate on the test split; or score the baselines.
+
+        Of a training's several processes rank 0 speaks for all; the others only train.
+        """
+        configs = [located(self._family.Config.model_validate(config), self._home) for _, config in job.stretches]
+        with counted_reads(configs) as reads, self._team(configs[0]) as team:
+            ended = self._run(job, configs, team, report, started)
+        unread = reads.unread(job.params)
+        if unread and ended.outcome is Outcome.COMPLETE and team.leads:
+            write_json(self._folder / job.run / UNREAD, {"unread": unread})
+        return ended
+
+    def _team(self, config: Any) -> contextlib.AbstractContextManager[Team]:
+        return joined(config.train.device) if self._processes > 1 else contextlib.nullcontext(ALONE)
+
+    def _run(
+        self, job: Job, configs: Sequence[Any], team: Team, report: Reporter, started: Callable[[], None]
+    ) -> Ended:
+        splits = self._data(configs[0], job).view(sealed=job.replicate is None and not job.baselines)
+        if job.baselines:
+            if not team.leads:
+                return Ended(Outcome.COMPLETE)
+            found, data = self._baselines(configs[0], splits), self._noted(splits, "train", "val", "test")
+            return Ended(Outcome.COMPLETE, sizes=_sizes(splits), baselines=found, data=data)
+        ends = [change["step"] for change in job.changes]
+        number = team.led(lambda: bisect_right(ends, reached_step(self._folder / job.run) if ends else 0))
+        task = self._family.task(configs[number], splits)
+        data = self._noted(splits, "train", "val")  # loading is not training: it is done before the run's time counts
+        started()
+        while True:
+            stretch = _Stretch(report, ends[number] if number < len(ends) else None)
+            result = self._fit(job, task, splits, configs[max(number - 1, 0) : number + 1], stretch, team)
+            if not team.led(stretch.is_over):
+                break
+            number += 1
+            task = self._family.task(configs[number], splits)
+        outcome = _OUTCOME_OF[result.decision]
+        scores: Metrics = {}
+        sizes: Mapping[str, int] = {}
+        if outcome is Outcome.COMPLETE and team.leads:
+            if self._at_best:
+                load_weights(result.model, self._folder / job.run / BEST)
+            self._write_artifacts(task, job, result.model)
+            if job.replicate is not None:
+                data = self._noted(splits, "train", "val", "test")
+                scores = self._test_scores(task, splits, configs[number], result.model)
+                sizes = _sizes(splits)
+        reason = "stopped early: no further gain" if result.stopped_early else None
+        return Ended(outcome, reason, seconds=result.seconds, scores=scores, sizes=sizes, data=data)
+
+    def _fit(
+        self, job: Job, task: Task, splits: Splits, configs: Sequence[Any], stretch: _Stretch, team: Team
+    ) -> FitResult:
+        """Train a stretch of a job with the last of the configurations; its checkpoint may be of the one before."""
+        config = configs[-1]
+        return fit(
+            task,
+            splits,
+            config.train,
+            seeds=Seeds(**job.seeds),
+            monitor=self._monitor,
+            report=stretch,
+            folder=self._folder / job.run,
+            device=config.train.device,
+            before=configs[0].train if len(configs) > 1 else None,
+            team=team,
+        )
+
+    def _data(self, config: Any, job: Job) -> Splits:
+        """Return the splits of a configuration, those of the job before when the data section is the same."""
+        key = json.dumps([config.data.model_dump(mode="json"), job.seeds["split"]], sort_keys=True)
+        if self._splits is None or key != self._data_key:
+            self._splits = None  # let go of the old data before the new are loaded
+            seed = job.seeds["split"]
+            self._note = self._watch.begin(self._family.Config.model_validate(job.config), seed)
+
+            def load(split: Split) -> Dataset:
+                return self._share(
+                    f"{self._name} {key} {split}", lambda: _loaded(lambda: self._family.load(config.data, split, seed))
+                )
+
+            self._splits, self._data_key = Splits(load, sealed=True), key
+        return self._splits
+
+    def _noted(self, splits: Splits, *opened: Split) -> dict[str, Any]:
+        """Load these splits and return what there is to note of them. Errors: DataError where other runs saw others."""
+        for split in opened:
+            self._watch.add(self._note, split, splits[split])
+        return {name: self._note[name] for name in ("source", "division", *opened)}
+
+    def _write_artifacts(self, task: Task, job: Job, model: nn.Module) -> None:
+        """Write what the family shows of the trained model, which has the weights that the objective's rule chose.
+
+        What cannot be shown does not take a finished training with it: that is a warning in the run's output.
+        """
+        try:
+            with torch.no_grad():
+                artifacts = task.artifacts(model.eval())
+            if artifacts:
+                from hpsearch.report.heat_maps import heat_map_png
+
+            for name, heat_map in artifacts.items():
+                write_heat_map(self._folder / job.run, name, heat_map, picture=heat_map_png(heat_map))
+        except Exception as error:
+            if no_room(error):
+                raise
+            warnings.warn(f"no artifacts: {type(error).__name__}: {error}", stacklevel=2)
+
+    def _test_scores(self, task: Task, splits: Splits, config: Any, model: nn.Module) -> dict[str, float]:
+        """Score a model on the test split."""
+        device = resolve_device(config.train.device)
+        scores = evaluate_split(
+            task,
+            splits,
+            "test",
+            model.to(device),
+            batch_size=config.train.batch_size,
+            device=device,
+            precision=config.train.precision,
+        )
+        return {f"test/{name}": value for name, value in scores.items()}
+
+    def _baselines(self, config: Any, splits: Splits) -> dict[str, dict[str, float]]:
+        """Return the scores of every method as `split/metric`."""
+        found: dict[str, dict[str, float]] = {}
+        for split in ("val", "test"):
+            for method, scores in self._family.baselines(config, splits, split).items():
+                if not str(method).strip():
+                    raise ValueError("a method that the family's baselines scored has no name")
+                own = found.setdefault(str(method), {})
+                own |= {f"{split}/{name}": float(value) for name, value in scores.items()}
+        return found
+
+
+def _loaded(load: Callable[[], Dataset]) -> Dataset:
+    """Load a split. Errors: DataError for whatever the family raises about the data."""
+    try:
+        return load()
+    except (DataError, SealedSplitError):
+        raise
+    except Exception as error:
+        if out_of_memory(error) or no_room(error):
+            raise
+        told = str(error) if isinstance(error, HpsearchError) else f"{type(error).__name__}: {error}"
+        raise DataError(told) from error
+
+
+def _sizes(splits: Splits) -> dict[str, int]:
+    """Return how many examples a score on the test split rests on."""
+    return {f"{split}_size": examples_in(splits[split]) for split in ("train", "test")}
+
+
+def _as_report(evaluation: Evaluation) -> Report:
+    metrics: Mapping[str, float] = {name: float(value) for name, value in evaluation.metrics.items()}
+    return Report(evaluation.step, metrics, evaluation.seconds, final=evaluation.final)

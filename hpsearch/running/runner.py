@@ -1,0 +1,266 @@
+"""The main road: a space file becomes an experiment folder with finished trials and a confirmed winner.
+
+The one place where space, engine, family, experiment and tracker meet. The command line and `hpsearch.run` end here.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
+from hpsearch.experiment.files import no_room, write_json
+from hpsearch.experiment.layout import LOG, ORIGIN, is_experiment
+from hpsearch.experiment.lock import locked
+from hpsearch.experiment.log import Event, Log
+from hpsearch.experiment.reading import read_experiment
+from hpsearch.jobs import ObjectiveSpec
+from hpsearch.records import ExperimentRecord, Params
+from hpsearch.running.engine import Engine
+from hpsearch.running.loading import families_with_folds, open_space
+from hpsearch.running.same_data import same_data
+from hpsearch.running.session import Session, take_up
+from hpsearch.space import Space, confirmation, only
+from hpsearch.space.folding import fold_refusal
+from hpsearch.tracking import NoTracker, Tracker
+from hpsearch.workers.bench import Bench, Cluster
+from hpsearch.workers.coordinator import Why
+from hpsearch.workers.ledger import Observer
+
+ROOT = "experiments"
+"""Where experiments are kept unless told otherwise."""
+_OBJECTIVES = {"command": "hpsearch.running.command_objective:CommandObjective"}
+"""What trains the families that the shared loop does not train."""
+CLOSE_SECONDS = 60.0
+"""How long the end of a session waits for the tracker to catch up."""
+
+
+def no_tracker(_: Path) -> Tracker:
+    """Mirror the experiment nowhere."""
+    return NoTracker()
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, apart from what the space says.
+
+    `cluster`: where the engine `ray` finds its machines. `in_process`: one trial at a time in this very process, for a
+    debugger. `make_tracker` gets the experiment's folder; see `trackers`. `observers` hear every event.
+    """
+
+    in_process: bool = False
+    cluster: Cluster = field(default_factory=Cluster)
+    confirm: bool = True
+    make_tracker: Callable[[Path], Tracker] = no_tracker
+    observers: Sequence[Observer] = ()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The experiment as it stands after a session; `exhausted` when the space had no more configurations to try."""
+
+    record: ExperimentRecord
+    why: Why
+    exhausted: bool = False
+    mirrored: bool = True
+
+
+def experiment_folder(space: Space, *, name: str | None, root: str | Path = ROOT, quick: bool = False) -> Path:
+    """Return the folder of an experiment: called after the space, with `-quick` behind a quick one, unless named."""
+    return Path(root) / (name or space.path.stem + ("-quick" if quick else ""))
+
+
+def run(space: Space, *, folder: str | Path, options: Options = Options()) -> Finished:
+    """Search a space and confirm its winner in an experiment folder, or go on with what stands there.
+
+    Errors: ExperimentBusyError when the folder is in use; ExperimentError when it holds a search that does not fit;
+    SearchFailedError when no trial came to a result.
+    """
+    folder = Path(folder)
+    with _explaining_full_disks(), _session(space, folder, options, changes=True) as (session, outcome):
+        why, exhausted = session.search()
+        if why in (Why.FINISHED, Why.TIME):
+            if why is Why.FINISHED:
+                session.require_result()
+            if space.confirm is not None and options.confirm:
+                why = session.confirm(space.confirm, otherwise=why)
+        session.end(why)
+    return Finished(read_experiment(folder), why, exhausted, outcome["mirrored"])
+
+
+def confirm(
+    folder: str | Path,
+    *,
+    top: int = 1,
+    seeds: int | None = None,
+    folds: int | None = None,
+    repeats: int | None = None,
+    options: Options = Options(),
+) -> Finished:
+    """Train the best `top` configurations of an experiment again, and score them on the test split.
+
+    On `seeds` fresh seeds, 5 by default, or on `folds` of the data, divided anew `repeats` times. Replicates that are
+    finished are not trained again. Errors: as for `run`; HpsearchError for seeds and folds, or a family without folds.
+    """
+    folder, wanted = Path(folder), confirmation(top=top, seeds=seeds, folds=folds, repeats=repeats)
+    space = replace(open_space(folder), confirm=wanted)
+    if refusal := fold_refusal(space, families_with_folds):
+        raise HpsearchError(refusal)
+    with _explaining_full_disks(), _session(space, folder, options, changes=False) as (session, outcome):
+        session.require_result()
+        why = session.confirm(wanted, otherwise=Why.FINISHED)
+        session.end(why)
+    return Finished(read_experiment(folder), why, mirrored=outcome["mirrored"])
+
+
+def train(
+    space: Space,
+    params: Params,
+    *,
+    folder: str | Path,
+    test: bool = False,
+    origin: Mapping[str, Any] | None = None,
+    options: Options = Options(),
+) -> Finished:
+    """Train one configuration of a space to its end, or go on with that; with `test`, score the test split at the end.
+
+    The folder is an experiment of one trial; `origin` says in its origin.json where the configuration comes from, as
+    that stood when the training began.
+    Errors: as for `run`, and HpsearchError when the values do not fit the space; ExperimentError when the folder holds
+    the training of another configuration.
+    """
+    folder, alone = Path(folder), only(space, params)
+    trials = read_experiment(folder).trials if is_experiment(folder) else ()
+    if trials and [alone.canonical(trial.params) for trial in trials] != [*alone.start]:
+        raise ExperimentError(f"{folder} holds the training of another configuration; choose another --name")
+    with _explaining_full_disks(), _session(alone, folder, options, changes=True) as (session, outcome):
+        if origin is not None and not (folder / ORIGIN).exists():  # the search may have gone on since
+            write_json(folder / ORIGIN, origin)
+        why, _ = session.search()
+        if why is Why.FINISHED:
+            session.require_result()
+            if test:
+                why = session.score_test(otherwise=why)
+        session.end(why)
+    return Finished(read_experiment(folder), why, mirrored=outcome["mirrored"])
+
+
+@contextmanager
+def _explaining_full_disks() -> Iterator[None]:
+    """Raise SearchFailedError with a sentence where there is no room for a file."""
+    try:
+        yield
+    except OSError as error:
+        if obstacle := no_room(error):
+            raise SearchFailedError(obstacle) from error
+        raise
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExperimentError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+
+
+@contextmanager
+def _session(
+    space: Space, folder: Path, options: Options, *, changes: bool
+) -> Iterator[tuple[Session, dict[str, bool]]]:
+    """Hold the experiment, its log, its tracker and its workers for one session."""
+    outcome = {"mirrored": True}
+    _make(folder)
+    with locked(folder) as lock:
+        data = same_data(space, folder)
+        notes = take_up(space, folder) if changes else []
+        log = Log(folder / LOG)
+        tracker = options.make_tracker(folder)
+        observers = [*options.observers, _Notifier(tracker)]
+        spec = objective_spec(space, folder, data.for_workers())
+        replicates = space.confirm.top * space.confirm.count if space.confirm else 1
+        bench = Bench(
+            folder,
+            log,
+            space,
+            spec,
+            lock,
+            jobs=max(space.search.trials, replicates),
+            in_process=options.in_process,
+            cluster=options.cluster,
+            observers=observers,
+        )
+        try:
+            with Engine(bench) as engine:
+                session = Session(space, folder, log, engine, observers)
+                session.begin(notes)
+                data.write(folder, log)
+                for notice in data.notices:
+                    for observer in observers:
+                        observer.observe({"event": "note", "text": notice})
+                try:
+                    yield session, outcome
+                except SearchFailedError:
+                    session.end(Why.FAILED)
+                    raise
+        finally:
+            try:
+                log.close()
+            finally:
+                tracker.notify()
+                outcome["mirrored"] = tracker.close(CLOSE_SECONDS)
+
+
+def trackers(names: str, uri: str | None, warn: Callable[[str], None]) -> Callable[[Path], Tracker]:
+    """Return what makes the trackers `mlflow,tensorboard` for an experiment's folder; `uri` is MLflow's.
+
+    `warn` is told once for each that cannot be written. Errors: UnknownNameError; TrackingError for a missing package.
+    """
+    from hpsearch.tracking.shelf import live_tracker, mirror_names
+
+    chosen = mirror_names(names)
+    return lambda folder: live_tracker(chosen, folder, uri, warn=warn)
+
+
+class _Notifier:
+    """Lets a tracker know of every event."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def observe(self, event: Event) -> None:
+        if "elapsed" in event:  # else it is not in the log, and may come from a signal's handler, which must not wait
+            self._tracker.notify()
+
+
+def objective_spec(space: Space, folder: Path, data: Mapping[str, Any] | None = None) -> ObjectiveSpec:
+    """Return how workers make what trains the trials of a space below a folder.
+
+    `data` is what the families' workers hold their data against. Errors: HpsearchError; ExperimentError when the folder
+    of the space file is gone.
+    """
+    processes, home = space.search.resources.processes, space.path.parent.resolve()
+    if not home.is_dir():
+        raise ExperimentError(
+            f"the folder of the space file, {home}, is gone, where the programs and data of {folder} are looked for: "
+            "put it back, or move the experiment together with it; nothing was trained"
+        )
+    if processes > 1 and space.family in _OBJECTIVES:
+        raise HpsearchError("search.resources.processes: a program starts its own processes; leave it at 1")
+    limits = {"trial_time": space.search.trial_time} if space.family in _OBJECTIVES else {}
+    return ObjectiveSpec(
+        _OBJECTIVES.get(space.family, "hpsearch.running.objective:FamilyObjective"),
+        {
+            **limits,
+            "folder": str(folder.resolve()),
+            "family": space.family,
+            "family_folder": str(home),
+            "metric": space.objective.metric,
+            "goal": space.objective.goal.value,
+            "at_best": space.objective.at == "best",
+            "threads": 1,
+            "share": None,
+            "processes": processes,
+            **({} if space.family in _OBJECTIVES else {"data": data or {}}),
+        },
+    )

@@ -1,0 +1,1 @@
+"""What to try next: samplers, pruners, populations, and what a search says of its parameters."""

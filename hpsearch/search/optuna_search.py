@@ -1,0 +1,259 @@
+"""The brain of a search: what to try next and what to prune, by Optuna's samplers and pruners, rebuilt from the log.
+
+The Optuna study lives in memory; the experiment's log is the truth. Replaying the log's events in their order gives the
+study the very state it had.
+"""
+
+import math
+import random
+import warnings
+from collections import deque
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import optuna
+
+from hpsearch.errors import SearchFailedError
+from hpsearch.experiment.log import Event
+from hpsearch.jobs import Asked
+from hpsearch.records import Goal, Outcome, Params
+from hpsearch.search.pruners import make_pruner
+from hpsearch.search.samplers import AskSeeds, sampler_row
+from hpsearch.search.start_list import StartList, agrees, key
+from hpsearch.seeds import derive_seed
+from hpsearch.space import Space, suggest, suggested
+
+ATTEMPTS = 20
+"""How often the sampler may answer with a configuration that is forbidden or was tried, before chance is asked."""
+DRAWS = 1000
+"""How often chance is asked for a configuration that has not been tried."""
+WALKED = 100_000
+"""The largest space that is walked through for what is left of it, after a tenth of these draws."""
+NOTHING: Params = MappingProxyType({})
+
+
+class OptunaSearch:
+    """Ask for configurations, report metrics, tell outcomes. Trials are known by the experiment's own numbers.
+
+    The evaluations of a trial are counted here, by its reports: they are what pruners know as steps. `longest` is how
+    many the longest training has, if that is known; else it is what the first complete trial had.
+    """
+
+    def __init__(self, space: Space, *, longest: int | None = None) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", message="Clip non-finite values")  # gp: of the infeasible trials
+        self._space = space
+        self._seed = space.search.seed
+        self._row = sampler_row(space.search.sampler.kind)
+        self._longest = longest
+        self._study = optuna.create_study(study_name="hpsearch", direction=space.objective.goal.value)
+        self._study.pruner = self._make_pruner()
+        self._trials: dict[int, optuna.trial.Trial] = {}
+        self._evaluations: dict[int, dict[int, bool]] = {}
+        """The steps that a trial has reported, and whether it would have been pruned there."""
+        self._tried: set[str] = set()
+        self._starts = StartList(space)
+        self._valued = False
+        self._grid = self._shuffled_grid() if self._row.enumerates else None
+        self._rejected = 0
+        self._start: Params | None = None
+
+    def _make_pruner(self) -> optuna.pruners.BasePruner:
+        return make_pruner(self._space.search.pruner.kind, self._space.search.pruner, longest=self._longest)
+
+    def _shuffled_grid(self) -> deque[dict[str, Any]]:
+        """All configurations of the grid that the space allows, in an order that no budget favours."""
+        grid = [params for params in self._space.grid() if self._space.violation(params) is None]
+        random.Random(derive_seed(self._seed, "grid")).shuffle(grid)  # noqa: S311 -- an order, not a secret
+        return deque(grid)
+
+    @property
+    def asked(self) -> Asked:
+        """How the last answer came about; rejected are those that were forbidden or had been tried."""
+        return Asked(self._rejected, self._start)
+
+    # What is tried next
+
+    def ask(self, number: int) -> dict[str, Any] | None:
+        """Return the parameters of trial `number`, or None when every configuration of the space has been tried.
+
+        Entries of `start` come first, also those that were added since the search began, each once.
+        """
+        self._rejected, self._start = 0, None
+        while (entry := self._starts.pop()) is not None:
+            params = self._begin_with(number, entry)
+            if params is not None:
+                return params
+        return self._next(number)
+
+    def _begin_with(self, number: int, entry: Params) -> dict[str, Any] | None:
+        """Complete an entry of `start`; None when it has been tried, or nothing that is allowed completes it."""
+        self._start = entry
+        if self._grid is not None:
+            return self._walk(number, entry)
+        complete = all(parameter.path in entry for parameter in self._space.active(entry))
+        if complete and key(entry) in self._tried:
+            return None
+        for attempt in range(1 if complete else ATTEMPTS):
+            params = self._try(number, attempt, entry)
+            if params is not None:
+                return params
+        return None if complete else self._by_chance(number, entry)
+
+    def _next(self, number: int) -> dict[str, Any] | None:
+        """Return what the sampler proposes."""
+        self._start = None
+        if self._grid is not None:
+            return self._walk(number)
+        for attempt in range(ATTEMPTS):
+            if self._space.size is not None and len(self._tried) >= self._space.size:
+                return None
+            params = self._try(number, attempt)
+            if params is not None:
+                return params
+        return self._by_chance(number)
+
+    def _try(self, number: int, attempt: int, entry: Params = NOTHING) -> dict[str, Any] | None:
+        """Return the sampler's answer, or None when it is forbidden or known."""
+        params, trial = self._suggest(number, attempt, entry)
+        once = bool(entry) or self._space.size is not None
+        if self._space.violation(params) is None and not (once and key(params) in self._tried):
+            return self._accept(number, params, trial)
+        self._reject(trial)
+        return None
+
+    def _reject(self, trial: optuna.trial.Trial) -> None:
+        self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        self._rejected += 1
+
+    def _suggest(self, number: int, attempt: int, entry: Params) -> tuple[dict[str, Any], optuna.trial.Trial]:
+        seeds = AskSeeds(derive_seed(self._seed, "ask", number, attempt), derive_seed(self._seed, "sampler"))
+        if self._row.needs_value and not self._valued:
+            self._study.sampler = optuna.samplers.RandomSampler(seed=seeds.ask)
+        else:
+            self._study.sampler = self._row.make(self._space.search.sampler, seeds)
+        if entry:
+            self._study.enqueue_trial(suggested(self._space, entry))
+        trial = self._study.ask()
+        return suggest(self._space, trial), trial
+
+    def _by_chance(self, number: int, entry: Params = NOTHING) -> dict[str, Any] | None:
+        """Draw an allowed, untried configuration at random when the sampler keeps to others."""
+        generator = random.Random(derive_seed(self._seed, "chance", number))  # noqa: S311 -- not a secret
+        once = bool(entry) or self._space.size is not None
+        walkable = self._space.size is not None and self._space.size <= WALKED
+        for _ in range(DRAWS // 10 if walkable else DRAWS):
+            params = self._space.sample_feasible(generator, entry)
+            if params is None and entry:
+                return None
+            if params is None:
+                raise SearchFailedError(f"no configuration of {self._space.path} fulfils its requirements")
+            if not once or key(params) not in self._tried:
+                return self._fixed(number, params)
+        left = (params for params in (self._space.grid() if walkable else ()) if self._is_left(params, entry))
+        found = next((params for params in left if self._space.violation(params) is None), None)
+        return None if found is None else self._fixed(number, found)
+
+    def _walk(self, number: int, entry: Params = NOTHING) -> dict[str, Any] | None:
+        """Return the next configuration of the grid that agrees with an entry and has not been tried."""
+        grid = self._grid or deque()
+        while grid and key(grid[0]) in self._tried:
+            grid.popleft()
+        params = next((params for params in grid if self._is_left(params, entry)), None)
+        return None if params is None else self._fixed(number, params)
+
+    def _is_left(self, params: Params, entry: Params) -> bool:
+        return agrees(params, entry) and key(params) not in self._tried
+
+    def _fixed(self, number: int, params: Params) -> dict[str, Any]:
+        """Enter a configuration that was decided on elsewhere."""
+        self._study.sampler = optuna.samplers.RandomSampler(seed=0)
+        self._study.enqueue_trial(suggested(self._space, params))
+        trial = self._study.ask()
+        return self._accept(number, suggest(self._space, trial), trial)
+
+    def _accept(self, number: int, params: dict[str, Any], trial: optuna.trial.Trial) -> dict[str, Any]:
+        self._trials[number] = trial
+        self._evaluations[number] = {}
+        self._tried.add(key(params))
+        return params
+
+    # What became of it
+
+    def report(self, number: int, step: int, metric: float, *, final: bool = False) -> bool:
+        """Enter the metric at a step, as the trial's next evaluation; say whether the pruner would stop it there.
+
+        A step that is known, as after a resume, is answered as it was: the crash may have come before the outcome. A
+        last evaluation that comes before its time, as the training's end lies between two, has seen less training than
+        those of the same number, so nobody is compared with it.
+        """
+        known = self._evaluations[number]
+        if step < 0:  # in the log of an earlier version; there is no such step
+            return False
+        if step in known:
+            return known[step]
+        evaluation, first = len(known) + 1, next(iter(known), step)
+        known[step] = False
+        if final and step < evaluation * first:
+            return False
+        trial = self._trials[number]
+        trial.report(metric, evaluation)
+        known[step] = trial.should_prune()
+        return known[step]
+
+    def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
+        """Enter an ending. Infeasible outcomes count as infinitely bad, marked as violating a constraint."""
+        trial, evaluations = self._trials.pop(number), len(self._evaluations.pop(number))
+        if self._row.marks == "all" or (self._row.marks == "infeasible" and outcome.infeasible):
+            trial.set_constraint("trainable", 1.0 if outcome.infeasible else 0.0)
+        if outcome is Outcome.COMPLETE and value is not None:
+            self._study.tell(trial, value)
+            self._learn_length(evaluations)
+        elif outcome.infeasible:
+            self._study.tell(trial, math.inf if self._space.objective.goal is Goal.MINIMIZE else -math.inf)
+        elif outcome is Outcome.PRUNED:
+            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        self._valued = self._valued or outcome in (Outcome.COMPLETE, Outcome.PRUNED)
+
+    def _learn_length(self, evaluations: int) -> None:
+        """Let the pruner know how long a training is, if nobody could say so before."""
+        if self._longest is None and evaluations:
+            self._longest = evaluations
+            self._study.pruner = self._make_pruner()
+
+    # What the log tells
+
+    def replay(self, events: Iterable[Event], *, runs: Mapping[str, int]) -> None:
+        """Bring the study to the state that these events left it in; `runs` names the trials that fit the space."""
+        for event in events:
+            number = runs.get(event.get("run", ""))
+            if number is None:
+                continue
+            if event["event"] == "ask":
+                self._replay_ask(number, event)
+            elif event["event"] == "report" and number in self._trials:
+                self.report(number, event["step"], event["metric"], final=event.get("final", False))
+            elif event["event"] == "outcome" and number in self._trials:
+                self.tell(number, Outcome(event["outcome"]), event["value"])
+
+    def _replay_ask(self, number: int, event: Event) -> None:
+        """Enter a past configuration; a sampler that keeps notes is asked again, so that it makes them again."""
+        params, entry = self._space.canonical(event["params"]), self._starts.begun(number, event)
+        if self._row.replayed:
+            tried = set(self._tried)
+            again = self._next(number) if entry is None else self._begin_with(number, entry)
+            if again == params:
+                return
+            self._tried = tried
+            trial = self._trials.pop(number, None)
+            if trial is not None:
+                self._reject(trial)
+        else:
+            self._study.sampler = optuna.samplers.RandomSampler(seed=0)
+            for _ in range(event.get("rejected", 0)):  # Optuna's numbering must not depend on whether it was resumed
+                self._reject(self._study.ask())
+        self._fixed(number, params)

@@ -1,0 +1,128 @@
+"""Where jobs come from: the trials of a search, or a list that was decided on before (a winner's replicates)."""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+from hpsearch.errors import SearchFailedError
+from hpsearch.jobs import Asked, Job
+from hpsearch.records import Decision, Outcome
+
+SAME_FAILURES = 3
+"""So many equal failures at the start end the search: the rest would fail in the same way."""
+
+
+class Search(Protocol):
+    """A sampler and a pruner, whichever library they come from."""
+
+    @property
+    def asked(self) -> Asked:
+        """How the last configuration came about."""
+        ...
+
+    def ask(self, number: int) -> dict[str, Any] | None:
+        """Return the parameters of a trial, or None when the space is exhausted."""
+        ...
+
+    def report(self, number: int, step: int, metric: float, *, final: bool = False) -> bool:
+        """Enter the metric at a step; say whether to prune."""
+        ...
+
+    def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
+        """Enter an ending."""
+        ...
+
+
+MakeJob = Callable[[int, Mapping[str, Any]], Job]
+"""From a trial's number and its parameters to its job."""
+
+
+class TrialSource:
+    """The trials of a search: first those that an earlier session left unfinished, then new ones up to the budget."""
+
+    def __init__(self, search: Search, make_job: MakeJob, *, budget: int, asked: int) -> None:
+        self._search = search
+        self._make_job = make_job
+        self._budget = budget
+        self._next = asked
+        self._unfinished: deque[Job] = deque()
+        self._first_failures: list[str] | None = []
+        self.exhausted = False
+        """Whether every configuration of the space has been tried before the budget was used up."""
+
+    def take_up(self, unfinished: Iterable[Job]) -> None:
+        """Take note of the jobs that an earlier session left; they come first."""
+        self._unfinished.extend(unfinished)
+
+    @property
+    def asked(self) -> Asked:
+        """How the last new trial came about."""
+        return self._search.asked
+
+    @property
+    def closed(self) -> bool:
+        """Whether no new trial will come."""
+        return self._next >= self._budget or self.exhausted
+
+    def next_job(self) -> Job | None:
+        """Return an unfinished trial, a new one, or None when the budget is used up or the space exhausted."""
+        if self._unfinished:
+            return self._unfinished.popleft()
+        if self.closed:
+            return None
+        params = self._search.ask(self._next)
+        if params is None:
+            self.exhausted = True
+            return None
+        self._next += 1
+        return self._make_job(self._next - 1, params)
+
+    def report(self, job: Job, step: int, metric: float, *, final: bool) -> Decision:
+        """Enter the metric. A trial at its end is compared, for the sake of the others, but no longer pruned."""
+        pruned = self._search.report(job.number, step, metric, final=final) and not final
+        return Decision.PRUNE if pruned else Decision.CONTINUE
+
+    def paused(self, job: Job) -> None:
+        """Do nothing: only the end of the session pauses a trial, and the next one takes it up again."""
+
+    def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
+        """Enter an ending. Errors: SearchFailedError when the first trials all failed in the same way."""
+        self._search.tell(job.number, outcome, value)
+        if self._first_failures is None:
+            return
+        if outcome not in (Outcome.FAILED, Outcome.LOST):
+            self._first_failures = None
+            return
+        self._first_failures.append(re.sub(r"\d+", "#", reason or ""))
+        if self._first_failures.count(self._first_failures[0]) < len(self._first_failures):
+            self._first_failures = None
+        elif len(self._first_failures) == SAME_FAILURES:
+            raise SearchFailedError(f"the first {SAME_FAILURES} trials failed in the same way: {reason}")
+
+
+class JobList:
+    """Jobs that were decided on beforehand; nothing prunes them."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._jobs = deque(jobs)
+
+    @property
+    def asked(self) -> Asked:
+        """Nobody searched for them."""
+        return Asked()
+
+    def next_job(self) -> Job | None:
+        """Return the next job of the list."""
+        return self._jobs.popleft() if self._jobs else None
+
+    def report(self, job: Job, step: int, metric: float, *, final: bool) -> Decision:
+        """Never prune."""
+        del job, step, metric, final
+        return Decision.CONTINUE
+
+    def paused(self, job: Job) -> None:
+        """Do nothing: the next session makes a new list."""
+
+    def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
+        """Nobody chooses by it."""

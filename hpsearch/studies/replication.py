@@ -1,0 +1,61 @@
+"""How often a study trains each winner again: as planned, more if asked for, never less than was looked at."""
+
+from collections.abc import Sequence
+
+from hpsearch.errors import HpsearchError
+from hpsearch.space import Confirm
+from hpsearch.studies.file.study import Study
+
+
+def replication_of(
+    study: Study, *, seeds: int | None = None, repeats: int | None = None, looks: Sequence[int] = ()
+) -> Confirm:
+    """Return the confirmation of each winner; `looks` are the numbers of replicates that were looked at before.
+
+    Errors: HpsearchError when seeds are asked of a study on folds, or repeats of one on seeds.
+    """
+    planned = study.settings.confirm
+    if planned.folds is None:
+        if repeats is not None:
+            raise HpsearchError(
+                "--repeats divides the data into folds anew; this study's replicates are seeds: --seeds"
+            )
+        return Confirm(top=1, seeds=max(planned.count, seeds or 0, *looks))
+    if seeds is not None:
+        raise HpsearchError(
+            "--seeds adds fresh seeds; this study's replicates are folds, which are not mixed with seeds: --repeats "
+            "divides the data anew"
+        )
+    seen = -(-max(looks, default=0) // planned.folds)  # rounded up
+    return Confirm(top=1, folds=planned.folds, repeats=max(planned.repeats, repeats or 0, seen))
+
+
+def options_of(wanted: Confirm, planned: Confirm) -> list[str]:
+    """Return the options of the command that asks for these replicates; none where they are the study's own."""
+    if wanted.count == planned.count:
+        return []
+    return ["--seeds", str(wanted.count)] if wanted.folds is None else ["--repeats", str(wanted.repeats)]
+
+
+def test_of(wanted: Confirm) -> str:
+    """Return the test that decides about replicates of which none is missing; see `hpsearch.comparing.designs`."""
+    if wanted.folds is None:
+        return "paired t"
+    return "5x2cv F" if (wanted.folds, wanted.repeats) == (2, 5) else "corrected resampled t"
+
+
+def in_words(wanted: Confirm) -> str:
+    """Return the replicates of a winner in a sentence of the plan."""
+    if wanted.folds is None:
+        return f"{wanted.count} fresh seeds of each winner, the same for all arms; scored once on the test split"
+    divided = "" if wanted.repeats == 1 else f", divided {wanted.repeats} times"
+    return (
+        f"{wanted.folds} folds of the data{divided}: {wanted.count} trainings of each winner, the same folds and seeds "
+        "for all arms; each is scored once, on the fold that it did not learn from"
+    )
+
+
+WHAT_FOLDS_SAY = (
+    "each winner was chosen on data of which the folds' test parts hold some, so that configurations that are chosen "
+    "already are compared; the claim is about samples from this data set, not about searches or other data"
+)

@@ -1,0 +1,111 @@
+"""The processes that run a job together, a rank each; mostly there is one."""
+
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hpsearch.jobs import Ended, Job, ObjectiveSpec
+from hpsearch.records import Outcome
+from hpsearch.workers.local.process import WorkerProcess
+from hpsearch.workers.machine import Share
+
+_RETURN_SECONDS = 10.0
+"""How long processes may take to return from a job that another has left."""
+_FAILURES = (Outcome.FAILED, Outcome.DIVERGED, Outcome.OUT_OF_MEMORY)
+
+
+class WorkerGroup:
+    """Processes with a share of the machine.
+
+    Rank 0 speaks for all, but for a failure of another: that ends the job for all of them. A job that was left by some
+    because others were gone waits a moment for those to say why.
+    """
+
+    def __init__(
+        self, folder: Path, spec: ObjectiveSpec, share: Share, *, size: int = 1, inherited: Sequence[int] = ()
+    ) -> None:
+        self.processes = [WorkerProcess(folder, spec, share, inherited=inherited) for _ in range(size)]
+        self.job: Job | None = None
+        self._endings: dict[WorkerProcess, Ended] = {}
+        self._deadline: float | None = None
+
+    @property
+    def first(self) -> WorkerProcess:
+        """Rank 0."""
+        return self.processes[0]
+
+    def start(self, job: Job) -> None:
+        """Give the job to every process, with its rank."""
+        self.job, self._endings, self._deadline = job, {}, None
+        places = _places(len(self.processes))
+        for process, place in zip(self.processes, places, strict=True):
+            process.send(kind="job", job=job.to_json(), place=place)
+
+    def returned(self, process: WorkerProcess, ended: Ended) -> None:
+        """Take note of how the job ended for one of the processes."""
+        self._endings[process] = ended
+        if self._deadline is None and (process is self.first or ended.outcome is Outcome.LOST):
+            self._deadline = time.monotonic() + _RETURN_SECONDS
+
+    @property
+    def complete(self) -> bool:
+        """Whether all processes have returned."""
+        return len(self._endings) == len(self.processes)
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return self.complete or any(map(_is_failure, self._endings.values()))
+
+    @property
+    def overdue(self) -> bool:
+        """Whether processes have not returned in time."""
+        return self.job is not None and self._deadline is not None and time.monotonic() > self._deadline
+
+    @property
+    def verdict(self) -> Ended:
+        """How the job ended: a failure of any process counts, then that one was gone, then what rank 0 says."""
+        endings = list(self._endings.values())
+        lost = [ended for ended in endings if ended.outcome is Outcome.LOST]
+        spoken = [self._endings[self.first]] if self.first in self._endings else []
+        return next(iter([*filter(_is_failure, endings), *lost, *spoken]))
+
+    def kill(self, gone: WorkerProcess | None = None) -> str:
+        """End the processes, and say how one that is gone had ended."""
+        said = ""
+        for rank, process in enumerate(self.processes):
+            how = process.kill()
+            if process is gone:
+                which = "its process" if len(self.processes) == 1 else f"its process of rank {rank}"
+                said = f"{which} ended ({how})"
+        return said
+
+    def close(self) -> None:
+        """Let idle processes end by themselves."""
+        for process in self.processes:
+            process.close()
+
+
+def _is_failure(ended: Ended) -> bool:
+    return ended.outcome in _FAILURES or (ended.outcome is None and ended.reason is not None)
+
+
+def _places(size: int) -> list[dict[str, str]]:
+    """Return the environment variables by which processes of this machine meet, as torchrun has them, over loopback."""
+    if size == 1:
+        return [{}]
+    shared = {
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(size),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+        "GLOO_SOCKET_IFNAME": next(name for _, name in socket.if_nameindex() if name.startswith("lo")),
+    }
+    return [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(size)]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,95 @@
+"""A worker process, started by `local_workers.py` as `python -m hpsearch.workers.local.worker DESCRIPTOR PARENT ...`.
+
+It speaks JSON over an inherited socket: jobs come in; `started`, reports and the ending go out. A report waits for the
+decision. What a job prints goes to the job's output.log. When the coordinator is gone, so is the worker.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from hpsearch.jobs import Job, ObjectiveSpec, Report
+from hpsearch.records import Decision
+from hpsearch.workers.running import Runner
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+"""The signals that ask a search to stop; blocked while a worker starts, ignored by it afterwards."""
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+def _die_with(parent: int) -> None:
+    """End this process when its coordinator ends: at once by the kernel on Linux, within a second elsewhere."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent watch").start()
+
+
+def _keep_from_children(descriptors: Sequence[int]) -> None:
+    """Let no process that a training starts hold the wire or the experiment's lock when this worker is gone."""
+    null = os.open(os.devnull, os.O_RDWR)
+
+    def let_go() -> None:
+        for descriptor in descriptors:
+            os.dup2(null, descriptor, inheritable=False)
+
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)  # for programs that are started
+    os.register_at_fork(after_in_child=let_go)
+
+
+class _Channel:
+    """The coordinator's end of the wire, seen from the worker."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._connection = Connection(descriptor)
+
+    def send(self, kind: str, **fields: Any) -> None:
+        self._connection.send_bytes(json.dumps({"kind": kind, **fields}).encode())
+
+    def receive(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self._connection.recv_bytes())
+        return message
+
+    def started(self) -> None:
+        self.send("started")
+
+    def report(self, report: Report) -> Decision:
+        self.send("report", **asdict(report))
+        return Decision(self.receive()["decision"])
+
+
+def main(descriptor: int, parent: int, *inherited: int) -> None:
+    """Serve jobs until told to exit or until the coordinator is gone."""
+    for number in STOPPING:  # Ctrl-C reaches the whole terminal group; the coordinator decides
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    _die_with(parent)
+    _keep_from_children([descriptor, *inherited])
+    channel = _Channel(descriptor)
+    with contextlib.suppress(EOFError, ConnectionError):
+        hello = channel.receive()
+        runner = Runner(Path(hello["folder"]), ObjectiveSpec(**hello["objective"]))
+        while (message := channel.receive())["kind"] == "job":
+            os.environ.update(message["place"])
+            ended = runner.run(Job(**message["job"]), channel.report, channel.started)
+            channel.send("ended", **asdict(ended))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,188 @@
+"""Persistent worker processes, and the same interface in this very process for a debugger."""
+
+from collections.abc import Sequence
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from hpsearch.errors import HpsearchError
+from hpsearch.jobs import Ended, Handler, Job, Objective, ObjectiveSpec, Report, Workers
+from hpsearch.records import Outcome
+from hpsearch.space.search_settings import Resources, Search
+from hpsearch.workers.bench import Bench
+from hpsearch.workers.local.group import WorkerGroup
+from hpsearch.workers.local.process import WorkerProcess
+from hpsearch.workers.machine import Share, shares
+from hpsearch.workers.running import make_objective, run_job
+
+
+def open_workers(bench: Bench) -> Workers:
+    """Return the workers of this machine: processes, or this very process. Errors: HpsearchError.
+
+    Of the search's resources, only the part of a GPU and the number of processes mean something here.
+    """
+    if bench.cluster.address is not None:
+        raise HpsearchError(
+            f"the cluster at {bench.cluster.address} is of no use to the engine optuna; say --engine ray"
+        )
+    resources = bench.space.search.resources
+    if resources.custom:
+        raise HpsearchError("search.resources: custom resources need the engine ray")
+    if bench.in_process:
+        if resources.processes > 1:
+            raise HpsearchError("search.resources.processes: --in-process is a single process; leave one of them out")
+        return InProcessWorkers(bench.objective)
+    return ProcessWorkers(
+        bench.folder,
+        bench.objective,
+        worker_shares(bench.space.search, jobs=bench.jobs),
+        processes=resources.processes,
+        inherited=[bench.lock],
+    )
+
+
+def worker_shares(search: Search, *, jobs: int) -> list[Share]:
+    """Return what each worker of a search gets of this machine, when there are at most so many jobs at once."""
+    resources = search.resources
+    return shares(search.workers, jobs=jobs, per_gpu=_trials_per_gpu(resources), processes=resources.processes)
+
+
+def _trials_per_gpu(resources: Resources) -> int:
+    share = resources.gpu_share(present=True)
+    return int(1 / share) if 0 < share < 1 else 1
+
+
+class ProcessWorkers:
+    """A group of processes for each share of the machine, started when first needed and used for one job after another.
+
+    A group has one process, unless the trainings of the experiment have several.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        spec: ObjectiveSpec,
+        shares: Sequence[Share],
+        *,
+        processes: int = 1,
+        inherited: Sequence[int] = (),
+    ) -> None:
+        self._folder = folder
+        self._spec = spec
+        self._processes = processes
+        self._inherited = tuple(inherited)
+        self._free_shares = list(reversed(shares))
+        self._share_of: dict[WorkerGroup, Share] = {}
+
+    @property
+    def idle(self) -> int:
+        """How many more jobs can be started now."""
+        return len(self._free_shares) + sum(group.job is None for group in self._share_of)
+
+    def start(self, job: Job) -> None:
+        """Give the job to an idle group, or to a new one."""
+        group = next((group for group in self._share_of if group.job is None), None)
+        if group is None:
+            share = self._free_shares.pop()
+            group = WorkerGroup(self._folder, self._spec, share, size=self._processes, inherited=self._inherited)
+            self._share_of[group] = share
+        group.start(job)
+
+    def serve(self, handler: Handler, *, timeout: float) -> None:
+        """Wait for messages from any worker and hand them on."""
+        places = {process.connection: (group, process) for group in self._share_of for process in group.processes}
+        for connection in wait(list(places), timeout):
+            group, process = places[connection]  # type: ignore[index] # wait() returns the very objects it was given
+            if group in self._share_of:
+                self._hear(group, process, handler)
+        for group in [group for group in self._share_of if group.overdue]:
+            self._end(group, group.verdict, handler)
+
+    def _hear(self, group: WorkerGroup, process: WorkerProcess, handler: Handler) -> None:
+        message, job = process.receive(), group.job
+        if message is None:
+            self._forget(group)
+            how = group.kill(process)
+            if job is not None:
+                handler.lost(job, how)
+            return
+        if job is None:
+            raise AssertionError(f"a message from a worker without a job: {message}")
+        kind = message.pop("kind")
+        if kind == "report":
+            process.send(decision=handler.reported(job, Report(**message)))
+        elif kind == "started":
+            if process is group.first:
+                handler.started(job)
+        else:
+            outcome = Outcome(message["outcome"]) if message["outcome"] else None
+            group.returned(process, Ended(**{**message, "outcome": outcome}))
+            if group.settled:
+                self._end(group, group.verdict, handler)
+
+    def _end(self, group: WorkerGroup, ended: Ended, handler: Handler) -> None:
+        """Hand on how a job ended; processes that are still at it are of no more use."""
+        job = group.job
+        assert job is not None  # noqa: S101 -- ours: what ends was begun
+        if group.complete:
+            group.job = None
+        else:
+            self._forget(group)
+            group.kill()
+        handler.ended(job, ended)
+
+    def _forget(self, group: WorkerGroup) -> None:
+        self._free_shares.append(self._share_of.pop(group))
+
+    def kill(self, job: Job) -> None:
+        """End the processes of a job at once; their share of the machine becomes free."""
+        group = next(group for group in self._share_of if group.job is job)
+        self._forget(group)
+        group.kill()
+
+    def close(self) -> None:
+        """End all processes: idle ones by themselves, busy ones at once."""
+        for group in self._share_of:
+            if group.job is None:
+                group.close()
+            else:
+                group.kill()
+        self._share_of.clear()
+
+
+class InProcessWorkers:
+    """Runs one job at a time in this process: slower to fail, easier to debug."""
+
+    def __init__(self, spec: ObjectiveSpec) -> None:
+        self._spec = spec
+        self._objective: Objective | None = None
+        self._job: Job | None = None
+
+    @property
+    def idle(self) -> int:
+        """One, when nothing waits to be run."""
+        return int(self._job is None)
+
+    def start(self, job: Job) -> None:
+        """Keep the job for `serve`."""
+        self._job = job
+
+    def serve(self, handler: Handler, *, timeout: float) -> None:
+        """Run the job that was started, from beginning to end."""
+        del timeout  # nothing to wait for: the job runs here and now
+        job = self._job
+        if job is None:
+            return
+        self._objective = self._objective or make_objective(self._spec)
+        ended = run_job(
+            self._objective, job, lambda report: handler.reported(job, report), lambda: handler.started(job)
+        )
+        self._job = None
+        handler.ended(job, ended)
+
+    def kill(self, job: Job) -> None:
+        """Not possible from within: a job in this process ends at its next report."""
+        raise AssertionError(f"{job.run} runs in this process and cannot be killed")
+
+    def close(self) -> None:
+        """Forget the objective and the data it holds."""
+        self._objective = None

@@ -1,0 +1,222 @@
+"""The engine's end of Ray Tune: the Workers contract, kept by a cluster."""
+
+import contextlib
+import queue
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import HpsearchError, SearchFailedError
+from hpsearch.experiment.reading import read_resolved
+from hpsearch.jobs import Ended, Handler, Job, Report, Workers
+from hpsearch.records import Decision, Outcome
+from hpsearch.workers.bench import Bench
+from hpsearch.workers.machine import core_count
+from hpsearch.workers.ray_tune.connection import Connection, import_ray
+from hpsearch.workers.ray_tune.demand import Demand, Node, demand_of, living_nodes, room
+from hpsearch.workers.ray_tune.storage import Storage
+
+_LOOK_SECONDS = 2.0
+"""How often the cluster is asked for its nodes: they come and go."""
+_FALSE_STARTS = 2
+_NODE_MEMORY = "address the out of memory issue"
+"""What Ray says when its memory monitor has ended a process, and only then."""
+_SHARE = "hpsearch.workers.ray_tune.node_data:shared"
+_OUTCOME_OF = {Decision.PRUNE: Outcome.PRUNED, Decision.TIME_OUT: Outcome.TIMED_OUT, Decision.PAUSE: None}
+
+
+def open_workers(bench: Bench) -> Workers:
+    """Return workers on a cluster, which is joined when the first job comes. Errors: HpsearchError."""
+    if bench.in_process:
+        raise HpsearchError("the engine ray runs trials in processes of its own; --in-process goes with optuna")
+    return TuneWorkers(bench)
+
+
+class TuneWorkers:
+    """Trials on Ray Tune. A job is an order with a ticket, since a job that was lost is ordered again."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._search = bench.space.search
+        self._storage = Storage(bench.folder, _place(bench))
+        self._jobs: dict[int, Job] = {}
+        self._settled: set[str] = set()
+        self._false_starts: Counter[str] = Counter()
+        self._tickets = 0
+        self._looked = float("-inf")
+        self._nodes = self._slots = 0
+        self._stack = contextlib.ExitStack()
+        self._ray: Any = None
+
+    def _join(self) -> None:
+        """Join the cluster and start Tune. Errors: HpsearchError when no node has room for a trial."""
+        address = self._bench.cluster.address
+        text = f"joining the Ray cluster at {address}" if address else "starting Ray on this machine"
+        for observer in self._bench.observers:
+            observer.observe({"event": "note", "text": text})
+        self._ray = import_ray(self._bench.cluster)  # first, since it sets what Ray reads when it is imported
+        from hpsearch.workers.ray_tune.tuning import Tuning, Wire
+
+        connection = Connection(self._bench.cluster, cpus=self._own_cpus())
+        self._stack.callback(connection.close)
+        nodes = living_nodes(self._ray)
+        self._demand = demand_of(self._search.resources, nodes)
+        if not room(self._demand, nodes):
+            raise HpsearchError(_no_room_sentence(self._demand, nodes))
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hpsearch-tune-"))
+        self._wire = Wire()
+        tuning = Tuning(self._wire, Path(folder))
+        self._stack.callback(tuning.close, self._kill_all)
+
+    def _own_cpus(self) -> int:
+        """Return the CPUs that a cluster of our own offers: the machine's, or as many as the wanted workers occupy."""
+        resources = self._search.resources
+        workers = self._search.workers if isinstance(self._search.workers, int) else 1
+        return max(core_count(), int(workers * resources.processes * max(1.0, resources.cpus)))
+
+    @property
+    def idle(self) -> int:
+        """How many more jobs fit on the cluster now, and are wanted."""
+        if self._ray is None:
+            self._join()
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._looked = time.monotonic()
+            nodes = living_nodes(self._ray)
+            self._nodes, self._slots = len(nodes), room(self._demand, nodes)
+        wanted = self._search.workers if isinstance(self._search.workers, int) else self._slots
+        return max(0, min(wanted, self._slots) - len(self._jobs))
+
+    def start(self, job: Job) -> None:
+        """Order a job."""
+        if job.run not in self._settled:
+            self._settled.add(job.run)
+            self._storage.settle(job.run)
+        else:
+            self._storage.keep(job.run)
+        self._tickets += 1
+        self._jobs[self._tickets] = job
+        self._wire.most = max(self._wire.most, len(self._jobs))
+        self._wire.orders.put(self._order(job))
+
+    def _order(self, job: Job) -> dict[str, Any]:
+        """Return all that an actor has to know, as plain data."""
+        folder = self._bench.folder.resolve()
+        storage = _place(self._bench)
+        if storage is not None:  # the worker's machine need not have the experiment's folder
+            folder = Path(tempfile.gettempdir()) / f"hpsearch-{_identity(self._bench)}"
+        spec = self._bench.objective
+        share = _SHARE if self._slots > self._nodes else None  # a node's only worker has nobody to share with
+        placed = {"folder": str(folder), "threads": self._demand.threads, "share": share}
+        arguments = {name: placed.get(name, value) for name, value in spec.arguments.items()}
+        return {
+            "ticket": self._tickets,
+            "job": job.to_json(),
+            "objective": {"target": spec.target, "arguments": arguments},
+            "folder": str(folder),
+            "storage": storage,
+            "bundle": dict(self._demand.bundle),
+            "processes": self._demand.processes,
+        }
+
+    def serve(self, handler: Handler, *, timeout: float) -> None:
+        """Hand on what the trials said; wait for the first of them to speak."""
+        with contextlib.suppress(queue.Empty):
+            news = self._wire.news.get(timeout=timeout)
+            while True:
+                self._hear(news.ticket, dict(news.message), handler, news.answer)
+                news = self._wire.news.get_nowait()
+
+    def _hear(self, ticket: int, message: dict[str, Any], handler: Handler, answer: "queue.Queue[bool] | None") -> None:
+        kind = message.pop("kind")
+        if kind == "broken":
+            raise SearchFailedError(f"Ray Tune has stopped: {message['reason']}")
+        job = self._jobs.get(ticket)
+        if job is None:  # it was killed
+            if answer:
+                answer.put(False)
+        elif kind == "ended":
+            self._forget(ticket)
+            outcome = Outcome(message["outcome"]) if message["outcome"] else None
+            handler.ended(job, Ended(**{**message, "outcome": outcome}))
+        elif kind == "lost":
+            self._lose(ticket, job, handler, message["reason"])
+        else:
+            assert answer is not None  # noqa: S101 -- ours: Tune's scheduler asks with every report
+            decision = self._answer(job, kind, message, handler)
+            answer.put(decision is Decision.CONTINUE)
+            if decision is not Decision.CONTINUE:
+                self._forget(ticket)
+                handler.ended(job, Ended(_OUTCOME_OF[decision], seconds=message["seconds"]))
+
+    def _answer(self, job: Job, kind: str, message: dict[str, Any], handler: Handler) -> Decision:
+        if kind == "report":
+            return handler.reported(job, Report(**message))
+        if kind == "started":
+            handler.started(job)
+        return Decision.CONTINUE
+
+    def _lose(self, ticket: int, job: Job, handler: Handler, reason: str) -> None:
+        """Tell of an order that failed outside its training: memory of the node, or a process or node that died.
+
+        One that never spoke was not begun: its process hung in the job before, or could not start. It is ordered again.
+        """
+        spoke = ticket in self._wire.actors
+        self._forget(ticket)
+        if not spoke and self._false_starts[job.run] < _FALSE_STARTS:
+            self._false_starts[job.run] += 1
+            self.start(job)
+        elif _NODE_MEMORY in reason:
+            handler.ended(job, Ended(Outcome.OUT_OF_MEMORY, "its node ran out of memory, and Ray ended its process"))
+        else:
+            handler.lost(job, _death(reason))
+
+    def _forget(self, ticket: int) -> None:
+        job = self._jobs.pop(ticket)
+        self._wire.actors.pop(ticket, None)
+        self._storage.fetch(job.run)
+
+    def kill(self, job: Job) -> None:
+        """End the process of a job at once; Tune will start another one."""
+        ticket = next(ticket for ticket, running in self._jobs.items() if running is job)
+        actor = self._wire.actors.get(ticket)
+        self._forget(ticket)
+        if actor is not None:
+            self._ray.kill(actor)
+
+    def _kill_all(self) -> None:
+        for job in list(self._jobs.values()):
+            self.kill(job)
+
+    def close(self) -> None:
+        """End what runs, Tune, and the cluster if it is our own."""
+        self._stack.close()
+
+
+def _identity(bench: Bench) -> str:
+    return str(read_resolved(bench.folder)["id"])
+
+
+def _place(bench: Bench) -> str | None:
+    """Return where the experiment's files lie in the storage."""
+    storage = bench.space.search.storage
+    return f"{storage.rstrip('/')}/{bench.folder.name}-{_identity(bench)[:8]}" if storage else None
+
+
+def _no_room_sentence(demand: Demand, nodes: list[Node]) -> str:
+    offers = "; ".join(
+        f"{node.address}: " + ", ".join(f"{amount:g} {name}" for name, amount in sorted(node.offers.items()))
+        for node in nodes
+    )
+    return f"no room on the cluster for a trial of {demand} (search.resources); its nodes have {offers}"
+
+
+def _death(reason: str) -> str:
+    """Shorten what Ray says about an actor's end."""
+    if "worker process has died" in reason or "died unexpectedly" in reason:
+        return "its process died"
+    if "is unavailable" in reason or "its node has died" in reason:
+        return "its node is out of reach"
+    last = [line.strip() for line in reason.splitlines() if line.strip()]
+    return f"its worker failed: {last[-1] if last else 'no reason given'}"

@@ -1,0 +1,105 @@
+"""Watching an experiment that grows, until nobody runs it any more."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from hpsearch.console.watching import Lookout, look, watch
+from hpsearch.errors import ExperimentError
+from hpsearch.experiment.files import append_json_line
+from hpsearch.experiment.layout import METRICS, RATE_DECISIONS, trial_run
+from hpsearch.experiment.lock import in_use, locked
+from hpsearch.records import Goal, Outcome
+from tests.experiment_factory import GrowingExperiment
+
+
+@pytest.fixture
+def growing(tmp_path: Path) -> GrowingExperiment:
+    return GrowingExperiment(tmp_path / "curves")
+
+
+def watched(folder: Path, sleep: Callable[[float], None]) -> str:
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    with console.capture() as capture:
+        watch(folder, console, interval=30, sleep=sleep)
+    return capture.get()
+
+
+def test_it_is_looked_at_again_until_the_experiment_ends(growing: GrowingExperiment) -> None:
+    run = growing.trial(0, [0.5], outcome=None)
+    slept: list[float] = []
+    lock = locked(growing.folder)
+    lock.__enter__()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 1:
+            growing.report(run, 2, 0.75, value=0.75, at=2, seconds=2)
+        else:
+            growing.end(run, Outcome.COMPLETE, [0.5, 0.75])
+            lock.__exit__(None, None, None)
+
+    text = watched(growing.folder, sleep)
+    assert slept == [30, 30]
+    for state in ("trial 0 (running), epoch 1", "trial 0 (running), epoch 2", "trial 0 (complete), epoch 2"):
+        assert state in text
+
+
+def test_who_is_watched(growing: GrowingExperiment) -> None:
+    with pytest.raises(ExperimentError, match="no trials yet"):
+        look(growing.folder)
+    growing.trial(0, [0.9])
+    growing.trial(1, [0.5])
+    assert look(growing.folder)[0].title == "trial 0 (complete)"
+    growing.trial(2, [0.4], outcome=None)
+    assert look(growing.folder)[0].title == "trial 2 (running)"
+    assert look(growing.folder, 1)[0].title == "trial 1 (complete)"
+    with pytest.raises(ExperimentError, match="no trial 7; it has 3 trials"):
+        look(growing.folder, 7)
+
+
+def test_the_decisions_of_an_adaptive_schedule_are_shown(growing: GrowingExperiment) -> None:
+    run = growing.trial(0, [0.9, 0.8])
+    row = {"step": 34, "epoch": 2.0, "reason": "stagnation", "before": 1.0, "after": 1.5}
+    append_json_line(growing.folder / run / RATE_DECISIONS, row)
+    (decision,) = look(growing.folder)[0].decisions
+    assert (decision.step, decision.text) == (2.0, "stagnation (factor 1 -> 1.5)")
+
+
+def test_a_lock_that_is_held_shows(growing: GrowingExperiment) -> None:
+    assert not in_use(growing.folder)
+    with locked(growing.folder):
+        assert in_use(growing.folder)
+    assert not in_use(growing.folder)
+
+
+def test_large_gradients_that_stay_are_not_told(growing: GrowingExperiment) -> None:
+    told: list[str] = []
+    lookout = Lookout(growing.folder, metric="val/auc", goal=Goal.MAXIMIZE, unit="epoch", tell=told.append)
+    growing.observers.append(lookout)
+    growing.ask(run := trial_run(0), 0, {})
+    for step, norm in enumerate((80.0, 46.0, 65.0), start=1):
+        append_json_line(growing.folder / run / METRICS, {"step": step, "gradient_norm": norm})
+        growing.emit("report", run=run, step=step, metric=0.5, value=0.5, at=1, seconds=step)
+    assert told == []
+
+
+def test_exploding_gradients_and_a_divergence_are_told_at_once_and_once(growing: GrowingExperiment) -> None:
+    told: list[str] = []
+    lookout = Lookout(growing.folder, metric="val/auc", goal=Goal.MAXIMIZE, unit="epoch", tell=told.append)
+    growing.observers.append(lookout)
+    growing.ask(run := trial_run(0), 0, {})
+    for step, norm in enumerate((0.5, 20.0, 50.0), start=1):
+        append_json_line(
+            growing.folder / run / METRICS,
+            {"step": step, **dict.fromkeys(("gradient_norm", "gradient_norm_max"), norm)},
+        )
+        growing.emit("report", run=run, step=step, metric=0.5, value=0.5, at=1, seconds=step)
+        assert len(told) == (step > 1)
+    assert told[0].startswith("trial 0, exploding gradients: the gradient norm rose above 10 at 1 of 2 evaluations")
+    growing.end(run, Outcome.DIVERGED, [0.5], reason="the loss became nan at optimizer step 9")
+    assert told[1].startswith("trial 0, divergence: the loss became nan at optimizer step 9; the largest gradient norm")
+    assert len(told) == 2

@@ -1,0 +1,29 @@
+"""A handler for workers that are driven without a coordinator."""
+
+from dataclasses import dataclass, field
+
+from hpsearch.jobs import Ended, Job, Report
+from hpsearch.records import Decision
+
+
+@dataclass
+class Hearing:
+    """A handler that takes notes and answers every report with `decision`."""
+
+    decision: Decision = Decision.CONTINUE
+    reports: list[tuple[str, int]] = field(default_factory=list)
+    endings: dict[str, Ended] = field(default_factory=dict)
+    losses: dict[str, str] = field(default_factory=dict)
+
+    def started(self, job: Job) -> None:
+        pass
+
+    def reported(self, job: Job, report: Report) -> Decision:
+        self.reports.append((job.run, report.step))
+        return self.decision
+
+    def ended(self, job: Job, ended: Ended) -> None:
+        self.endings[job.run] = ended
+
+    def lost(self, job: Job, reason: str) -> None:
+        self.losses[job.run] = reason

@@ -1,0 +1,113 @@
+"""Exceptions that cannot be printed, are very long, or are no Exceptions: each costs its trial, and nothing more."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+import pytest
+
+from hpsearch.experiment.layout import LOG, OUTPUT
+from hpsearch.experiment.log import Log
+from hpsearch.experiment.reading import read_lines
+from hpsearch.jobs import Ended, Job, ObjectiveSpec, Reporter
+from hpsearch.records import Decision, Outcome
+from hpsearch.search.sources import JobList
+from hpsearch.workers.coordinator import Coordinator, Limits, Why
+from hpsearch.workers.ledger import Ledger
+from hpsearch.workers.local.workers import InProcessWorkers
+from hpsearch.workers.running import run_job
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even this can be said")
+
+
+class NotTextError(Exception):
+    def __str__(self) -> str:
+        return 3  # type: ignore[return-value] # noqa: PLE0307 -- that is the point
+
+
+class Base(BaseException):
+    pass
+
+
+def _caused() -> Exception:
+    error = ValueError("caused")
+    error.__cause__ = MuteError()
+    return error
+
+
+ERRORS: dict[str, tuple[Callable[[], BaseException], str]] = {
+    "surrogate": (lambda: ValueError("no label for /data/\udcff.png"), r"ValueError: no label for /data/\udcff.png"),
+    "name": (lambda: FileNotFoundError(2, "No such file", "/data/\udcff"), "FileNotFoundError: [Errno 2] No such file"),
+    "mute": (MuteError, "MuteError: its message cannot be printed (RuntimeError)"),
+    "not text": (NotTextError, "NotTextError: its message cannot be printed (TypeError)"),
+    "base": (lambda: Base("mine"), "Base: mine"),
+    "generator": (GeneratorExit, "GeneratorExit: "),
+    "exit": (lambda: SystemExit(3), "SystemExit: 3"),
+    "caused": (_caused, "ValueError: caused"),
+    "control": (lambda: ValueError("a\0b\x1b[31m"), "ValueError: a\0b\x1b[31m"),
+}
+
+
+class Raising:
+    """Raises the error that a job names."""
+
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+        started()
+        if job.params["error"] != "none":
+            error, _ = ERRORS[job.params["error"]]
+            raise error()
+        raise AssertionError
+
+
+def make_raising() -> Raising:
+    return Raising()
+
+
+def _job(error: str) -> Job:
+    return Job(f"trials/{error.replace(' ', '-')}", 0, {"error": error}, {}, {"initialisation": 1})
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_its_reason_can_be_read_anywhere(error: str) -> None:
+    ended = run_job(Raising(), _job(error), lambda _: Decision.CONTINUE, lambda: None)
+    assert ended.outcome is Outcome.FAILED
+    assert (ended.reason or "").startswith(ERRORS[error][1])
+    orjson.dumps(asdict(ended))  # refuses what is no UTF-8
+
+
+def test_a_very_long_message_is_shortened_in_the_middle() -> None:
+    def objective(*_: object) -> Ended:
+        raise ValueError("begin" + "x" * 30_000_000 + "end")
+
+    reason = run_job(objective, _job("none"), lambda _: Decision.CONTINUE, lambda: None).reason or ""
+    assert reason.startswith("ValueError: begin")
+    assert reason.endswith("end")
+    assert len(reason) < 5000
+
+
+def test_ctrl_c_goes_through() -> None:
+    def objective(*_: object) -> Ended:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_job(objective, _job("none"), lambda _: Decision.CONTINUE, lambda: None)
+
+
+def test_a_search_goes_on_after_them_and_its_log_is_whole(tmp_path: Path) -> None:
+    log = Log(tmp_path / LOG)
+    ledger = Ledger(tmp_path, log, metric="val/loss", value_of=lambda history: (history[-1][1], history[-1][0]))
+    workers = InProcessWorkers(ObjectiveSpec("tests.running.test_unprintable:make_raising", {}))
+    jobs = [_job(error) for error in ERRORS]
+    assert Coordinator(ledger, workers, Limits()).run(JobList(jobs)) is Why.FINISHED
+    log.close()
+    lines = (tmp_path / LOG).read_text(encoding="utf-8").splitlines()
+    assert len(list(read_lines(tmp_path / LOG))) == len(lines)
+    ends = {event["run"]: event for event in map(json.loads, lines) if event["event"] == "outcome"}
+    assert {event["outcome"] for event in ends.values()} == {"failed"}
+    assert len(ends) == len(jobs)
+    assert r"/data/\udcff.png" in (tmp_path / "trials/surrogate" / OUTPUT).read_text(encoding="utf-8")

@@ -1,0 +1,85 @@
+"""Ray's actors as workers: what a training may do to its process, and what Ray Tune would do to a training.
+
+One cluster and one run of Tune serve all tests of this file.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from hpsearch.jobs import Ended
+from hpsearch.records import Decision, Outcome
+from tests.workers.ray_tune.crew import Crew, crew_of
+
+pytestmark = pytest.mark.slow
+DEEDS = "tests.running.objectives:make_deeds"
+
+
+@pytest.fixture(scope="module")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+    with crew_of(tmp_path_factory.mktemp("actors"), DEEDS, threads=0) as crew:
+        yield crew
+
+
+def test_jobs_share_a_process(crew: Crew) -> None:
+    """No new process, no new import, no new load of the data: also after a job that was pruned, failed or paused."""
+    first = crew.pid()
+    pruned = crew.run("nothing", steps=5, decision=Decision.PRUNE)
+    assert pruned == Ended(Outcome.PRUNED, seconds=1.0)
+    paused = crew.run("nothing", steps=5, decision=Decision.PAUSE)
+    assert paused == Ended(None, seconds=1.0)
+    failed = crew.run("system_exit")
+    assert isinstance(failed, Ended)
+    assert (failed.outcome, failed.reason) == (Outcome.FAILED, "SystemExit: 3")
+    assert crew.pid() == first
+    assert len((crew.folder / "loads").read_text().splitlines()) == 1
+
+
+def test_a_pruned_training_is_told_so_and_sees_no_exception(crew: Crew) -> None:
+    """Tune would raise SystemExit out of its report."""
+    crew.run("nothing", steps=3, decision=Decision.PRUNE)
+    crew.pid()  # the next job begins when the last one has returned
+    assert "SystemExit" not in crew.output()
+    assert crew.hearing.reports[-2][1] == 1
+
+
+def test_what_a_job_prints_is_in_its_folder(crew: Crew) -> None:
+    crew.run("print")
+    text = crew.output()
+    assert all(word in text for word in ("python " * 100, "file descriptor", "standard error", "child " * 20000))
+    crew.pid()
+    assert not crew.output()
+
+
+def test_a_dead_process_is_a_loss_and_is_replaced(crew: Crew) -> None:
+    before = crew.pid()
+    assert crew.run("os_exit") == "its process died"
+    assert crew.run("segfault") == "its process died"
+    assert crew.pid() != before
+
+
+def test_a_job_that_hangs_when_it_is_stopped_costs_the_next_one_nothing(crew: Crew) -> None:
+    before = crew.pid()
+    assert crew.run("sleep", decision=Decision.PAUSE) == Ended(None, seconds=1.0)
+    crew.hearing.decision = Decision.CONTINUE
+    losses = len(crew.hearing.losses)
+    assert crew.pid() != before
+    assert len(crew.hearing.losses) == losses
+
+
+def test_a_hanging_job_is_killed_and_its_place_taken(crew: Crew) -> None:
+    job = crew.start("sleep")
+    crew.serve_until(lambda: (job.run, 1) in crew.hearing.reports)
+    assert crew.workers.idle == 0
+    crew.workers.kill(job)
+    assert crew.pid()
+    assert job.run not in crew.hearing.endings
+    assert job.run not in crew.hearing.losses
+
+
+def test_each_trial_computes_with_its_cpus(crew: Crew) -> None:
+    ended = crew.run("environment")
+    assert isinstance(ended, Ended)
+    assert ended.scores["threads"] == 1
+    (path,) = crew.folder.glob("trials/*/environment")
+    assert "OMP_NUM_THREADS=1\n" in path.read_text(encoding="utf-8")
