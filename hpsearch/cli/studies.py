@@ -52,7 +52,7 @@ def study(
     probe: Annotated[bool, typer.Option(help="With --plan: train each arm for seconds, to know times.")] = True,
 ) -> None:
     """Answer a question: search every arm with the same budget, confirm each winner, decide by the planned test."""
-    from hpsearch.api.comparing import REPORTS, parse_formats
+    from hpsearch.api.compared import REPORTS, parse_formats
     from hpsearch.console.display import ConsoleOptions, watched
     from hpsearch.running.runner import run
     from hpsearch.studies.loading import load_study
