@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from hpsearch.api.open import OpenedExperiment
     from hpsearch.api.open import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
     from hpsearch.api.probe import batch_size, lr_find, overfit
-    from hpsearch.api.run import confirm, run, train
+    from hpsearch.api.run import confirm, run
+    from hpsearch.api.train import train
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
     from hpsearch.final.trained_model import TrainedModel, load_model
@@ -59,7 +60,7 @@ _HOME = {
     "open": "hpsearch.api.open:open_experiment",
     "overfit": "hpsearch.api.probe",
     "run": "hpsearch.api.run",
-    "train": "hpsearch.api.run",
+    "train": "hpsearch.api.train",
 }
 __all__ = [
     "FILE",

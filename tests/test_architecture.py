@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "running": "errors records settings data experiment jobs places reads seeds report space tracking training "
     "families search workers",
     "console": "errors records experiment health report space workers running",
-    "final": "errors records comparing data experiment places readers report space tracking training families running",
+    "final": "errors records comparing data experiment places readers report tracking training families running",
     "studies": "errors records settings comparing experiment jobs seeds readers report space training families "
     "search workers running",
     "api": "errors records comparing experiment health places readers report seeds space training families search "

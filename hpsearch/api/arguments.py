@@ -1,4 +1,4 @@
-"""What several functions are given: overrides of a space, an experiment by its path or its name."""
+"""What several functions are given: overrides of a space, an experiment, a configuration."""
 
 import os
 import sys
@@ -8,12 +8,17 @@ from typing import Any
 
 import yaml
 
+from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import EXPERIMENTS
+from hpsearch.space import Space, read_params
 
 StrPath = str | os.PathLike[str]
 """A path; an opened experiment is one, too."""
 Overrides = Mapping[str, Any] | Sequence[str]
 """What `--set` replaces: `{"train.epochs": 5, "train.width": {"int": [8, 64]}}`, or `["train.epochs=5"]`."""
+BEST = "best"
+Params = Mapping[str, Any] | StrPath
+"""The values of a configuration by their dotted names, a file with them, or `best` for those of a winner."""
 
 
 def settings_of(overrides: Overrides | None) -> list[str]:
@@ -33,3 +38,17 @@ def find_experiment(experiment: StrPath) -> Path:
     path = Path(experiment).expanduser()
     named = EXPERIMENTS / path
     return named if not path.exists() and (named.exists() or path.parent == Path()) else path
+
+
+def given_params(params: Params, space: Space) -> dict[str, Any]:
+    """Return the values of a space's ranges, from a file or as they are.
+
+    Raises:
+        SpaceError: Values of a file do not fit, with their places.
+        HpsearchError: Values that were given as a mapping do not fit.
+    """
+    if not isinstance(params, Mapping):
+        return read_params(Path(params), space)
+    if wrong := space.check_params(params):
+        raise HpsearchError(f"the configuration does not fit {space.path}: {'; '.join(wrong)}")
+    return dict(space.canonical(params))

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.api.arguments import Overrides, StrPath, find_experiment, settings_of
+from hpsearch.api.arguments import BEST, Overrides, Params, StrPath, find_experiment, given_params, settings_of
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import EXPERIMENTS
 from hpsearch.families.loading import load_family
-from hpsearch.final.request import BEST, Params, given_params
 from hpsearch.final.selection import find_source
 from hpsearch.places import located
 from hpsearch.running.loading import load_space

@@ -1,19 +1,15 @@
-"""Searching a space, confirming its winner, training one configuration: `hpsearch.run`, `confirm` and `train`."""
+"""Searching a space and confirming its winner: `hpsearch.run` and `confirm`."""
 
-import sys
-from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.api.arguments import Overrides, StrPath, find_experiment, settings_of
 from hpsearch.api.open import OpenedExperiment, open_experiment
 from hpsearch.console.display import ConsoleOptions, show_next_steps, watched
 from hpsearch.experiment.layout import EXPERIMENTS
-from hpsearch.final.request import Params, TrainRequest, command_of, plan_training
-from hpsearch.final.selection import Origin, selection_of
 from hpsearch.running import runner
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.session import SessionResult
-from hpsearch.space import Space, only
+from hpsearch.space import Space
 from hpsearch.workers.bench import Cluster
 
 
@@ -79,7 +75,7 @@ def run(
     shown = ConsoleOptions(in_process, Cluster(address, verbose), confirm, mlflow, tracking_uri, quiet, track)
     with watched(loaded, folder, shown) as options:
         result = runner.run(loaded, folder=folder, options=options)
-    return _told(result, loaded, shown)
+    return opened(result, loaded, shown)
 
 
 def confirm(
@@ -130,85 +126,10 @@ def confirm(
     shown = ConsoleOptions(in_process, Cluster(address, verbose), True, mlflow, tracking_uri, quiet, track)
     with watched(space, folder, shown) as options:
         result = runner.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options)
-    return _told(result, space, shown)
+    return opened(result, space, shown)
 
 
-def train(
-    space: StrPath | None = None,
-    *,
-    params: Params,
-    from_: StrPath | None = None,
-    arm: str | None = None,
-    name: str | None = None,
-    quick: bool = False,
-    set: Overrides | None = None,  # noqa: A002 -- the option's name
-    processes: int | None = None,
-    test: bool = False,
-    in_process: bool = False,
-    mlflow: bool = True,
-    tracking_uri: str | None = None,
-    root: StrPath = EXPERIMENTS,
-    quiet: bool = False,
-) -> OpenedExperiment:
-    """Train one configuration to its end, without pruning; `hpsearch train` in Python. Again, it goes on with it.
-
-    Example:
-        final = hpsearch.train(params="best", from_="experiments/char_lm-quick", test=True)
-        final.replicates  # the test scores
-
-    Args:
-        space: A space file; left out, the space of what `from_` names, as it was run.
-        params: The values by their dotted names, a YAML or JSON file of them, or "best".
-        from_: The experiment, or study, whose winner "best" is.
-        arm: Which arm of the study; by default the first of its comparison.
-        name: The experiment's name; by default the space's, or that of `from_`, and -final.
-        quick: Lay the space's `quick` section over it.
-        set: Values or ranges that replace those of the file, by their dotted names.
-        processes: Processes that train together (search.resources.processes).
-        test: Score the test split at the end.
-        in_process: In this process, for a debugger.
-        mlflow: Mirror the training in MLflow.
-        tracking_uri: The MLflow server or store.
-        root: Where experiments are kept.
-        quiet: Print nothing but problems and what to do next.
-
-    Returns:
-        An experiment of one trial.
-
-    Raises:
-        HpsearchError: The arguments contradict one another, the values do not fit, or there is no winner.
-        SearchFailedError: The training failed.
-    """
-    together = [] if processes is None else [f"search.resources.processes={processes}"]
-    request = TrainRequest(
-        params,
-        None if space is None else Path(space),
-        None if from_ is None else find_experiment(from_),
-        arm,
-        quick,
-        [*settings_of(set), *together],
-    )
-    planned, origin = plan_training(request, root=Path(root)), None
-    if planned.source:
-        changed = planned.data_changed
-        selection = replace(selection_of(planned.source), data_changed=changed)
-        origin = Origin(command_of(request, name=name, test=test), selection).to_json()
-        if changed:
-            _say(f"the winner of {planned.source.folder} was chosen on other data: {'; '.join(changed)}")
-        if planned.source.study:
-            _say(f"arm {planned.source.arm} of {planned.source.study}. {planned.source.grounds}")
-    folder, alone = Path(root) / (name or planned.name), only(planned.space, planned.params)
-    shown = ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet)
-    with watched(alone, folder, shown) as options:
-        result = runner.train(planned.space, planned.params, folder=folder, test=test, origin=origin, options=options)
-    return _told(result, alone, shown, single=True)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-
-
-def _told(result: SessionResult, space: Space, shown: ConsoleOptions, *, single: bool = False) -> OpenedExperiment:
-    """Say what to do next, and return the experiment."""
+def opened(result: SessionResult, space: Space, shown: ConsoleOptions, *, single: bool = False) -> OpenedExperiment:
+    """Say what to do next after a session, and return its experiment."""
     show_next_steps(result, space, shown, single=single)
     return open_experiment(result.record.folder, session=result)

@@ -98,7 +98,7 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Train one configuration to its end, without pruning. Running it again goes on with it."""
-    from hpsearch.api import run as api
+    from hpsearch.api import train as api
 
     experiment = api.train(
         space,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.test_compare import typed
 
 import hpsearch
 from hpsearch.errors import DataError, HpsearchError, UnknownNameError
@@ -15,6 +14,7 @@ from hpsearch.experiment.layout import RESOLVED, replicate_run
 from hpsearch.experiment.lock import locked
 from hpsearch.records import Outcome
 from hpsearch.report.comparison.overview import overview_rows
+from tests.api.test_compare import typed
 from tests.experiment_factory import TEXT, GrowingExperiment
 from tests.tracking.folders import StudyFolder
 

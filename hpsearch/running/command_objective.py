@@ -18,7 +18,7 @@ from hpsearch.families.command.program import Program
 from hpsearch.families.command.settings import CommandConfig
 from hpsearch.jobs import Ended, Job, Reporter
 from hpsearch.records import Decision, Goal, Monitor, Outcome
-from hpsearch.running.command_objective.hearing import Hearing, Notes
+from hpsearch.running.hearing import Hearing, Notes
 
 _SETTINGS = "settings.json"
 _OUTCOME_OF = {Decision.PRUNE: Outcome.PRUNED, Decision.TIME_OUT: Outcome.TIMED_OUT, Decision.PAUSE: None}
