@@ -108,14 +108,13 @@ def compare(
         decimal=decimal,
     )
     sources = [fspath(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
+    if not sources:
+        raise HpsearchError("there is nothing to compare: name an experiment, a folder or a table of runs")
     return replace(compare_sources(sources, request), sources=tuple(sources))
 
 
 def compare_sources(sources: Sequence[StrPath], request: Request) -> ComparedRuns:
-    """Read runs of any origin and compare the experiments that they belong to, group by group.
-
-    Errors: DataError for sources without runs; UnknownNameError; HpsearchError when metric or goal must be given.
-    """
+    """Read runs of any origin and compare the experiments that they belong to, group by group; raises as `compare`."""
     asked = Wanted(request.metric, by=request.by, separator=request.separator, decimal=request.decimal)
     found = read_sources([fspath(source) for source in sources], wide=request.wide, asked=asked)
     surveyed = survey(found, request.goal)

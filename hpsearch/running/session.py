@@ -8,7 +8,7 @@ import random
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -112,7 +112,7 @@ class SessionResult:
     was something to do.
     """
 
-    record: ExperimentRecord
+    record: ExperimentRecord = field(repr=False)
     why: Why
     exhausted: bool = False
     mirrored: bool = True
