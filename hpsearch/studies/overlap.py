@@ -1,7 +1,5 @@
 """How large a fold's test part is beside what is learned from: the larger, the less folds are worth."""
 
-import random
-
 from hpsearch.errors import HpsearchError
 from hpsearch.space import Space
 from hpsearch.studies.file.study import Study
@@ -28,8 +26,7 @@ def _val_fraction(space: Space) -> float | None:
     """Return the part of all examples that validation takes from training, or None where it is not known."""
     if any(parameter.path == "data.val_fraction" for parameter in space.parameters):
         return None
-    params = space.sample_feasible(random.Random(0)) or {}  # noqa: S311 -- any configuration will do
-    data = getattr(space.config(params), "data", None)
+    data = getattr(space.config(space.example), "data", None)
     if getattr(data, "val_path", None):
         return 0.0  # it has a file of its own
     fraction = getattr(data, "val_fraction", None)
