@@ -54,9 +54,8 @@ def study(
     from hpsearch.api.comparing import REPORTS, parse_formats
     from hpsearch.console.display import Manner, attended
     from hpsearch.running.runner import run
-    from hpsearch.studies.loading import load_study
-    from hpsearch.studies.report import write_study_report
-    from hpsearch.studies.result_file import note_report
+    from hpsearch.studies.file.reading import load_study
+    from hpsearch.studies.report import note_report, write_study_report
     from hpsearch.studies.road import run_study, study_folder
 
     formats = parse_formats(format_)
@@ -167,8 +166,7 @@ def _show_plan(
     from rich.console import Console
 
     from hpsearch.studies.forecast import plan_study, probing
-    from hpsearch.studies.report.plan import study_plan_json
-    from hpsearch.studies.report.plan_terminal import show_study_plan
+    from hpsearch.studies.plan import show_study_plan, study_plan_json
 
     probe_arm = probing(in_process=in_process, tell=lambda text: typer.echo(text, err=True)) if probe else None
     plan = plan_study(study, folder=folder, seeds=seeds, repeats=repeats, probe=probe_arm, in_process=in_process)
@@ -192,10 +190,9 @@ def _show(report: "StudyReport", folder: Path, *, as_json: bool) -> None:
     from rich.console import Console
 
     from hpsearch.report.comparison.terminal import show_comparison
-    from hpsearch.studies.findings import time_warnings
     from hpsearch.studies.report import study_json
 
-    for warning in (*report.warnings, *time_warnings(report.arms), *report.changes):
+    for warning in (*report.warnings, *report.time_warnings, *report.changes):
         typer.echo(f"warning: {warning}", err=True)
     if as_json:
         typer.echo(dumps(study_json(report), indent=2, allow_nan=False))

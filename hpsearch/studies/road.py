@@ -8,10 +8,9 @@ from hpsearch.errors import SearchFailedError, UnknownNameError
 from hpsearch.running.runner import Finished, Options, run
 from hpsearch.studies import plan_file
 from hpsearch.studies.file.study import SpaceArm, Study
-from hpsearch.studies.findings import report_of
-from hpsearch.studies.replication import options_of
-from hpsearch.studies.report import StudyReport
-from hpsearch.studies.result_file import write_result
+from hpsearch.studies.replicates import options_of
+from hpsearch.studies.report import StudyReport, write_result
+from hpsearch.studies.result import report_of
 from hpsearch.studies.standing import is_done
 from hpsearch.workers.coordinator import Why
 

@@ -20,8 +20,8 @@ from hpsearch.records import Fold, Outcome
 from hpsearch.report.comparison.files import compare_json
 from hpsearch.running.runner import Options
 from hpsearch.studies.forecast import plan_study
+from hpsearch.studies.plan import StudyPlan
 from hpsearch.studies.report import StudyReport
-from hpsearch.studies.report.plan import StudyPlan
 from hpsearch.studies.road import run_study, with_options
 from hpsearch.studies.standing import standing_of, state_of
 from tests.folded_spaces import folded_study

@@ -17,13 +17,12 @@ from hpsearch.comparing.statistics.adjustment import adjusted
 from hpsearch.errors import SpaceError
 from hpsearch.report.wording import rough_duration, rough_size
 from hpsearch.running.runner import Options
+from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
 from hpsearch.studies.forecast import plan_study, probing
-from hpsearch.studies.loading import load_study
+from hpsearch.studies.plan import StudyPlan, show_study_plan, study_plan_json
 from hpsearch.studies.power import tests_of as number_of_tests
 from hpsearch.studies.probe import Probe, Probed, probe_arm
-from hpsearch.studies.report.plan import StudyPlan, study_plan_json
-from hpsearch.studies.report.plan_terminal import show_study_plan
 from hpsearch.studies.road import run_study, with_options
 from hpsearch.workers.machine import Share
 from tests.folded_spaces import folded_study

@@ -16,8 +16,8 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord
 from hpsearch.report.comparison.markdown import escaped
 from hpsearch.running.runner import Options
+from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
-from hpsearch.studies.loading import load_study
 from hpsearch.studies.report import StudyReport, study_markdown
 from hpsearch.studies.road import StudyEnd, run_study, with_options
 from tests.running.sessions import Terminal, open_terminal
