@@ -26,7 +26,7 @@ from hpsearch.experiment.layout import (
 from hpsearch.experiment.log import Log, read_log
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_experiment, read_resolved
-from hpsearch.jobs import Job
+from hpsearch.jobs import Job, JobKind
 from hpsearch.running.confirmation import jobs_of
 from hpsearch.running.earlier import Earlier, sort_out, translated
 from hpsearch.running.engine import Engine
@@ -209,7 +209,7 @@ class Session:
     def score_test(self, *, otherwise: Why) -> Why:
         """Score the only trial's weights on the test split, as a replicate that has its seeds and its checkpoint."""
         trained = stored_job(self.folder, trial_run(0))
-        job = replace(trained, run=replicate_run(0, 0), replicate=0)
+        job = replace(trained, run=replicate_run(0, 0), kind=JobKind.REPLICATE, replicate=0)
         known = progress_of(self.log.events)
         if job.run in known and known[job.run].ended:
             return otherwise

@@ -16,7 +16,7 @@ import optuna
 
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.log import Event
-from hpsearch.jobs import Asked
+from hpsearch.jobs import AskInfo
 from hpsearch.records import Goal, Outcome, Params
 from hpsearch.search.pruners import make_pruner
 from hpsearch.search.samplers import AskSeeds, sampler_row
@@ -70,9 +70,9 @@ class OptunaSearch:
         return deque(grid)
 
     @property
-    def asked(self) -> Asked:
+    def last_ask(self) -> AskInfo:
         """How the last answer came about; rejected are those that were forbidden or had been tried."""
-        return Asked(self._rejected, self._start)
+        return AskInfo(self._rejected, self._start)
 
     # What is tried next
 

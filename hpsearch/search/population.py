@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hpsearch.experiment.log import Event
-from hpsearch.jobs import Asked, Exploit, Job
+from hpsearch.jobs import AskInfo, ConfigChange, Exploit, Job
 from hpsearch.records import Decision, Goal, Outcome, Params
 from hpsearch.search.explore import Occasion, Sight, explorer
 from hpsearch.search.sources import TrialSource
@@ -60,9 +60,9 @@ class Population:
         """Whether no new member will come."""
 
     @property
-    def asked(self) -> Asked:
+    def last_ask(self) -> AskInfo:
         """How the last new member came about."""
-        return self._trials.asked
+        return self._trials.last_ask
 
     # What the coordinator asks and says (the Source contract)
 
@@ -220,7 +220,7 @@ class Population:
         params = self._explore(occasion)
         config = self._space.config(params).model_dump(mode="json")
         old, source = self._jobs[member.number], self._jobs[donor.number]
-        changes = (*source.changes, {"step": donor.step, "params": params, "config": config})
+        changes = (*source.changes, ConfigChange(donor.step, params, config))
         self._jobs[member.number] = replace(source, run=old.run, number=old.number, changes=changes)
         self._copy(member, params, donor.step, donor.metric)
         return Exploit(self._jobs[member.number], source.run)

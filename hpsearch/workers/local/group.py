@@ -5,14 +5,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpsearch.jobs import Ended, Job, ObjectiveSpec
-from hpsearch.records import Outcome
+from hpsearch.jobs import Diverged, Failed, Job, JobResult, Lost, ObjectiveSpec, Obstacle, OutOfMemory
 from hpsearch.workers.local.process import WorkerProcess
 from hpsearch.workers.machine import Share
 
 _RETURN_SECONDS = 10.0
 """How long processes may take to return from a job that another has left."""
-_FAILURES = (Outcome.FAILED, Outcome.DIVERGED, Outcome.OUT_OF_MEMORY)
 
 
 class WorkerGroup:
@@ -27,7 +25,7 @@ class WorkerGroup:
     ) -> None:
         self.processes = [WorkerProcess(folder, spec, share, inherited=inherited) for _ in range(size)]
         self.job: Job | None = None
-        self._endings: dict[WorkerProcess, Ended] = {}
+        self._results: dict[WorkerProcess, JobResult] = {}
         self._deadline: float | None = None
 
     @property
@@ -37,26 +35,26 @@ class WorkerGroup:
 
     def start(self, job: Job) -> None:
         """Give the job to every process, with its rank."""
-        self.job, self._endings, self._deadline = job, {}, None
+        self.job, self._results, self._deadline = job, {}, None
         places = _places(len(self.processes))
         for process, place in zip(self.processes, places, strict=True):
             process.send(kind="job", job=job.to_json(), place=place)
 
-    def returned(self, process: WorkerProcess, ended: Ended) -> None:
+    def returned(self, process: WorkerProcess, result: JobResult) -> None:
         """Take note of how the job ended for one of the processes."""
-        self._endings[process] = ended
-        if self._deadline is None and (process is self.first or ended.outcome is Outcome.LOST):
+        self._results[process] = result
+        if self._deadline is None and (process is self.first or isinstance(result, Lost)):
             self._deadline = time.monotonic() + _RETURN_SECONDS
 
     @property
     def complete(self) -> bool:
         """Whether all processes have returned."""
-        return len(self._endings) == len(self.processes)
+        return len(self._results) == len(self.processes)
 
     @property
     def settled(self) -> bool:
         """Whether there is nothing to wait for."""
-        return self.complete or any(map(_is_failure, self._endings.values()))
+        return self.complete or any(map(_is_failure, self._results.values()))
 
     @property
     def overdue(self) -> bool:
@@ -64,12 +62,12 @@ class WorkerGroup:
         return self.job is not None and self._deadline is not None and time.monotonic() > self._deadline
 
     @property
-    def verdict(self) -> Ended:
+    def verdict(self) -> JobResult:
         """How the job ended: a failure of any process counts, then that one was gone, then what rank 0 says."""
-        endings = list(self._endings.values())
-        lost = [ended for ended in endings if ended.outcome is Outcome.LOST]
-        spoken = [self._endings[self.first]] if self.first in self._endings else []
-        return next(iter([*filter(_is_failure, endings), *lost, *spoken]))
+        results = list(self._results.values())
+        lost = [result for result in results if isinstance(result, Lost)]
+        spoken = [self._results[self.first]] if self.first in self._results else []
+        return next(iter([*filter(_is_failure, results), *lost, *spoken]))
 
     def kill(self, gone: WorkerProcess | None = None) -> str:
         """End the processes, and say how one that is gone had ended."""
@@ -87,8 +85,8 @@ class WorkerGroup:
             process.close()
 
 
-def _is_failure(ended: Ended) -> bool:
-    return ended.outcome in _FAILURES or (ended.outcome is None and ended.reason is not None)
+def _is_failure(result: JobResult) -> bool:
+    return isinstance(result, Failed | Diverged | OutOfMemory | Obstacle)
 
 
 def _places(size: int) -> list[dict[str, str]]:

@@ -1,6 +1,6 @@
 """A worker process, started by `local_workers.py` as `python -m hpsearch.workers.local.worker DESCRIPTOR PARENT ...`.
 
-It speaks JSON over an inherited socket: jobs come in; `started`, reports and the ending go out. A report waits for the
+It speaks JSON over an inherited socket: jobs come in; `started`, reports and the result go out. A report waits for the
 decision. What a job prints goes to the job's output.log. When the coordinator is gone, so is the worker.
 """
 
@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from hpsearch.jobs import Job, ObjectiveSpec, Report
+from hpsearch.jobs import Job, ObjectiveSpec, Report, result_to_json
 from hpsearch.records import Decision
 from hpsearch.workers.running import Runner
 
@@ -87,8 +87,8 @@ def main(descriptor: int, parent: int, *inherited: int) -> None:
         runner = Runner(Path(hello["folder"]), ObjectiveSpec(**hello["objective"]))
         while (message := channel.receive())["kind"] == "job":
             os.environ.update(message["place"])
-            ended = runner.run(Job(**message["job"]), channel.report, channel.started)
-            channel.send("ended", **asdict(ended))
+            result = runner.run(Job.from_json(message["job"]), channel.report, channel.started)
+            channel.send("ended", **result_to_json(result))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class Companion:
         os.environ.update(variables)
         self._decisions = queue.Queue()
         self._runner = self._runner or Runner(Path(order["folder"]), ObjectiveSpec(**order["objective"]))
-        self._runner.run(Job(**order["job"]), self._report, lambda: None)
+        self._runner.run(Job.from_json(order["job"]), self._report, lambda: None)
 
     def decide(self, decision: str) -> None:
         """Take rank 0's decision about the report that all ranks make."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from ray import tune
 
-from hpsearch.jobs import Ended, Job, ObjectiveSpec, Report
-from hpsearch.records import Decision, Outcome
+from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Report, result_to_json
+from hpsearch.records import Decision
 from hpsearch.workers.ray_tune.companions import Companions
 from hpsearch.workers.ray_tune.storage import Storage
 from hpsearch.workers.running import Runner
@@ -43,11 +43,11 @@ class Training:
         self._say("begun")
         try:
             self._storage.fetch(self._job.run)
-            ended = self._runner.run(self._job, self._report, lambda: self._say("started"))
+            result: JobResult = self._runner.run(self._job, self._report, lambda: self._say("started"))
             self._storage.leave(self._job.run)
         except Exception as error:  # noqa: BLE001 -- nothing may end this thread without a word
-            ended = Ended(Outcome.FAILED, f"{type(error).__name__}: {error}")
-        self._say("ended", **asdict(ended))
+            result = Failed(f"{type(error).__name__}: {error}")
+        self._say("ended", **result_to_json(result))
 
     def _say(self, kind: str, **fields: Any) -> None:
         self._messages.put({"kind": kind, **fields})
@@ -106,7 +106,7 @@ class JobTrainable(tune.Trainable):
     def _begin(self, order: Mapping[str, Any]) -> None:
         self._companions.begin(order, lost=_end)
         storage = Storage(Path(order["folder"]), order["storage"])
-        self._training = Training(self._runner, Job(**order["job"]), storage, self._companions)
+        self._training = Training(self._runner, Job.from_json(order["job"]), storage, self._companions)
 
     def step(self) -> dict[str, Any]:
         """Return the training's next message."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.reading import read_resolved
-from hpsearch.jobs import Ended, Handler, Job, Report, Workers
-from hpsearch.records import Decision, Outcome
+from hpsearch.jobs import Job, JobListener, Lost, OutOfMemory, Report, Workers, result_from_json, stopped
+from hpsearch.records import Decision
 from hpsearch.workers.bench import Bench
 from hpsearch.workers.machine import core_count
 from hpsearch.workers.ray_tune.connection import Connection, import_ray
@@ -24,7 +24,6 @@ _FALSE_STARTS = 2
 _NODE_MEMORY = "address the out of memory issue"
 """What Ray says when its memory monitor has ended a process, and only then."""
 _SHARE = "hpsearch.workers.ray_tune.node_data:shared"
-_OUTCOME_OF = {Decision.PRUNE: Outcome.PRUNED, Decision.TIME_OUT: Outcome.TIMED_OUT, Decision.PAUSE: None}
 
 
 def open_workers(bench: Bench) -> Workers:
@@ -120,15 +119,17 @@ class TuneWorkers:
             "processes": self._demand.processes,
         }
 
-    def serve(self, handler: Handler, *, timeout: float) -> None:
+    def serve(self, listener: JobListener, *, timeout: float) -> None:
         """Hand on what the trials said; wait for the first of them to speak."""
         with contextlib.suppress(queue.Empty):
             news = self._wire.news.get(timeout=timeout)
             while True:
-                self._hear(news.ticket, dict(news.message), handler, news.answer)
+                self._hear(news.ticket, dict(news.message), listener, news.answer)
                 news = self._wire.news.get_nowait()
 
-    def _hear(self, ticket: int, message: dict[str, Any], handler: Handler, answer: "queue.Queue[bool] | None") -> None:
+    def _hear(
+        self, ticket: int, message: dict[str, Any], listener: JobListener, answer: "queue.Queue[bool] | None"
+    ) -> None:
         kind = message.pop("kind")
         if kind == "broken":
             raise SearchFailedError(f"Ray Tune has stopped: {message['reason']}")
@@ -138,26 +139,25 @@ class TuneWorkers:
                 answer.put(False)
         elif kind == "ended":
             self._forget(ticket)
-            outcome = Outcome(message["outcome"]) if message["outcome"] else None
-            handler.ended(job, Ended(**{**message, "outcome": outcome}))
+            listener.ended(job, result_from_json(message))
         elif kind == "lost":
-            self._lose(ticket, job, handler, message["reason"])
+            self._lose(ticket, job, listener, message["reason"])
         else:
             assert answer is not None  # noqa: S101 -- ours: Tune's scheduler asks with every report
-            decision = self._answer(job, kind, message, handler)
+            decision = self._answer(job, kind, message, listener)
             answer.put(decision is Decision.CONTINUE)
             if decision is not Decision.CONTINUE:
                 self._forget(ticket)
-                handler.ended(job, Ended(_OUTCOME_OF[decision], seconds=message["seconds"]))
+                listener.ended(job, stopped(decision, seconds=message["seconds"]))
 
-    def _answer(self, job: Job, kind: str, message: dict[str, Any], handler: Handler) -> Decision:
+    def _answer(self, job: Job, kind: str, message: dict[str, Any], listener: JobListener) -> Decision:
         if kind == "report":
-            return handler.reported(job, Report(**message))
+            return listener.reported(job, Report(**message))
         if kind == "started":
-            handler.started(job)
+            listener.started(job)
         return Decision.CONTINUE
 
-    def _lose(self, ticket: int, job: Job, handler: Handler, reason: str) -> None:
+    def _lose(self, ticket: int, job: Job, listener: JobListener, reason: str) -> None:
         """Tell of an order that failed outside its training: memory of the node, or a process or node that died.
 
         One that never spoke was not begun: its process hung in the job before, or could not start. It is ordered again.
@@ -168,9 +168,9 @@ class TuneWorkers:
             self._false_starts[job.run] += 1
             self.start(job)
         elif _NODE_MEMORY in reason:
-            handler.ended(job, Ended(Outcome.OUT_OF_MEMORY, "its node ran out of memory, and Ray ended its process"))
+            listener.ended(job, OutOfMemory("its node ran out of memory, and Ray ended its process"))
         else:
-            handler.lost(job, _death(reason))
+            listener.ended(job, Lost(_death(reason)))
 
     def _forget(self, ticket: int) -> None:
         job = self._jobs.pop(ticket)
