@@ -1,6 +1,6 @@
 """What passes between the coordinator and a worker: jobs, reports and results; and the contracts of both sides.
 
-    Source       says which job comes next, answers every report, hears every outcome: a search, a population, or the
+    JobSource    says which job comes next, answers every report, hears every outcome: a search, a population, or the
                  replicates of a winner
     Coordinator  hands jobs to workers, decides outcomes, resumes what was lost
     Ledger       the one writer of the experiment's log
@@ -272,7 +272,7 @@ class AskInfo:
     start: Mapping[str, Any] | None = None
 
 
-class Source(Protocol):
+class JobSource(Protocol):
     """Where the coordinator gets its jobs from."""
 
     @property

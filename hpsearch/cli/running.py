@@ -45,7 +45,7 @@ def run(
     from hpsearch.console.display import Manner, displayed
     from hpsearch.running import runner
     from hpsearch.running.loading import load_space
-    from hpsearch.workers.bench import Cluster
+    from hpsearch.workers.engines import Cluster
 
     budget = {"trials": trials, "time": time, "workers": workers, "seed": seed, "engine": engine}
     overrides = [*(set_ or []), *(f"search.{key}={value}" for key, value in budget.items() if value is not None)]
@@ -138,7 +138,7 @@ def confirm(
     from hpsearch.console.display import Manner, displayed
     from hpsearch.running import runner
     from hpsearch.running.loading import open_space
-    from hpsearch.workers.bench import Cluster
+    from hpsearch.workers.engines import Cluster
 
     folder = experiment_folder(experiment)
     space = open_space(folder)

@@ -18,8 +18,8 @@ from hpsearch.report.terminal import show_experiment
 from hpsearch.running.runner import Finished, Options, trackers
 from hpsearch.running.session import step_unit
 from hpsearch.space import Space
-from hpsearch.workers.bench import Cluster
-from hpsearch.workers.coordinator import Why
+from hpsearch.workers.coordinator import StopReason
+from hpsearch.workers.engines import Cluster
 from hpsearch.workers.local.workers import worker_shares
 
 INTERRUPTED = 130
@@ -63,7 +63,7 @@ def displayed(call: Callable[[Options], Finished], space: Space, folder: Path, m
         sys.stdout.write(text + "\n")
     else:
         Console().print(show_experiment(finished.record, health=digested(finished.record)))
-    return INTERRUPTED if finished.why is Why.INTERRUPTED else 0
+    return INTERRUPTED if finished.why is StopReason.INTERRUPTED else 0
 
 
 def attended(
@@ -128,9 +128,9 @@ def _length(space: Space, params: Mapping[str, Any], unit: str) -> int | None:
 def _hints(finished: Finished, space: Space, folder: Path, *, worked: bool, single: bool, trackers: str) -> list[str]:
     """Return what the user may want to know or do next."""
     lines = []
-    if finished.why is Why.INTERRUPTED:
+    if finished.why is StopReason.INTERRUPTED:
         lines.append("Interrupted; nothing that was finished is lost. The same command goes on from here.")
-    elif finished.why is Why.TIME:
+    elif finished.why is StopReason.TIME:
         unfinished = sum(trial.outcome is None for trial in finished.record.trials)
         lines.append(f"The time is used up ({unfinished} trials unfinished); a larger --time goes on from here.")
     elif finished.exhausted:

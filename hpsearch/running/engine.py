@@ -4,25 +4,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 from hpsearch.experiment.log import Event
-from hpsearch.jobs import Job, Source
+from hpsearch.jobs import Job, JobSource
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.population import Population
 from hpsearch.search.sources import JobList, MakeJob, TrialSource
 from hpsearch.space import objective_value
 from hpsearch.space.pruner_options import PB2, PBT
-from hpsearch.workers.bench import Bench
-from hpsearch.workers.coordinator import Coordinator, Limits, Why
+from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
+from hpsearch.workers.engines import EngineContext, open_workers
 from hpsearch.workers.ledger import Ledger
 from hpsearch.workers.progress import confirm_seconds, without_mistakes
-from hpsearch.workers.shelf import open_workers
 
 
 class Engine:
     """Searches and trains; a context manager, so that its workers serve all it does."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._workers = open_workers(bench)
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+        self._workers = open_workers(context)
 
     def __enter__(self) -> Self:
         return self
@@ -39,7 +38,7 @@ class Engine:
         asked: int,
         unfinished: Iterable[Job],
         longest: int | None,
-    ) -> tuple[Why, bool]:
+    ) -> tuple[StopReason, bool]:
         """Run the search up to its budget; return why it ended, and whether the space was exhausted.
 
         `events` are those of earlier sessions, with parameters as the space has them now; `fitting` maps the runs in
@@ -47,31 +46,31 @@ class Engine:
         again; `longest` is how many evaluations the longest training has, if known.
         Errors: SearchFailedError.
         """
-        settings, events = self._bench.space.search, list(without_mistakes(events))
-        brain = OptunaSearch(self._bench.space, longest=longest)
+        settings, events = self._context.space.search, list(without_mistakes(events))
+        brain = OptunaSearch(self._context.space, longest=longest)
         brain.replay(events, runs=fitting)
         trials = TrialSource(brain, make_job, budget=settings.trials, asked=asked)
         source: TrialSource | Population = trials
         if isinstance(settings.pruner, PBT | PB2):
-            source = Population(trials, self._bench.space, settings.pruner)
+            source = Population(trials, self._context.space, settings.pruner)
             source.replay(events, runs=fitting, unfinished=unfinished)
         else:
-            trials.take_up(unfinished)
-        time = None if settings.time is None else settings.time + confirm_seconds(self._bench.log.events)
+            trials.resume(unfinished)
+        time = None if settings.time is None else settings.time + confirm_seconds(self._context.log.events)
         limits = Limits(time=time, trial_time=settings.trial_time, retries=settings.retries)
         return self._run(source, limits), trials.exhausted
 
-    def train(self, jobs: Sequence[Job]) -> Why:
+    def train(self, jobs: Sequence[Job]) -> StopReason:
         """Train jobs that were decided on beforehand to their ends; no budget of the search applies to them."""
-        return self._run(JobList(jobs), Limits(retries=self._bench.space.search.retries))
+        return self._run(JobList(jobs), Limits(retries=self._context.space.search.retries))
 
-    def _run(self, source: Source, limits: Limits) -> Why:
-        bench, objective = self._bench, self._bench.space.objective
+    def _run(self, source: JobSource, limits: Limits) -> StopReason:
+        context, objective = self._context, self._context.space.objective
         ledger = Ledger(
-            bench.folder,
-            bench.log,
+            context.folder,
+            context.log,
             metric=objective.metric,
             value_of=lambda history: objective_value(history, objective),
-            observers=bench.observers,
+            observers=context.observers,
         )
         return Coordinator(ledger, self._workers, limits).run(source)

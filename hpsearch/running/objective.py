@@ -30,7 +30,7 @@ from hpsearch.training.results import Evaluation, FitResult
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.task import Dataset, Split, Splits, Task, examples_in
 from hpsearch.training.team import ALONE, Team, joined
-from hpsearch.workers.running import out_of_memory, resolve
+from hpsearch.workers.job_runner import out_of_memory, resolve
 
 Share = Callable[[str, Callable[[], Dataset]], Dataset]
 """From a name for the data and what loads them to the data, which another process of the machine may have loaded."""

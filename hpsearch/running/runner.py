@@ -20,12 +20,12 @@ from hpsearch.records import ExperimentRecord, Params
 from hpsearch.running.engine import Engine
 from hpsearch.running.loading import families_with_folds, open_space
 from hpsearch.running.same_data import same_data
-from hpsearch.running.session import Session, take_up
+from hpsearch.running.session import Session, prepare_experiment
 from hpsearch.space import Space, confirmation, only
 from hpsearch.space.folding import fold_refusal
 from hpsearch.tracking import NoTracker, Tracker
-from hpsearch.workers.bench import Bench, Cluster
-from hpsearch.workers.coordinator import Why
+from hpsearch.workers.coordinator import StopReason
+from hpsearch.workers.engines import Cluster, EngineContext
 from hpsearch.workers.ledger import Observer
 
 ROOT = "experiments"
@@ -61,7 +61,7 @@ class Finished:
     """The experiment as it stands after a session; `exhausted` when the space had no more configurations to try."""
 
     record: ExperimentRecord
-    why: Why
+    why: StopReason
     exhausted: bool = False
     mirrored: bool = True
 
@@ -80,8 +80,8 @@ def run(space: Space, *, folder: str | Path, options: Options = Options()) -> Fi
     folder = Path(folder)
     with _explaining_full_disks(), _session(space, folder, options, changes=True) as (session, outcome):
         why, exhausted = session.search()
-        if why in (Why.FINISHED, Why.TIME):
-            if why is Why.FINISHED:
+        if why in (StopReason.FINISHED, StopReason.TIME):
+            if why is StopReason.FINISHED:
                 session.require_result()
             if space.confirm is not None and options.confirm:
                 why = session.confirm(space.confirm, otherwise=why)
@@ -109,7 +109,7 @@ def confirm(
         raise HpsearchError(refusal)
     with _explaining_full_disks(), _session(space, folder, options, changes=False) as (session, outcome):
         session.require_result()
-        why = session.confirm(wanted, otherwise=Why.FINISHED)
+        why = session.confirm(wanted, otherwise=StopReason.FINISHED)
         session.end(why)
     return Finished(read_experiment(folder), why, mirrored=outcome["mirrored"])
 
@@ -138,7 +138,7 @@ def train(
         if origin is not None and not (folder / ORIGIN).exists():  # the search may have gone on since
             write_json(folder / ORIGIN, origin)
         why, _ = session.search()
-        if why is Why.FINISHED:
+        if why is StopReason.FINISHED:
             session.require_result()
             if test:
                 why = session.score_test(otherwise=why)
@@ -173,13 +173,13 @@ def _session(
     _make(folder)
     with locked(folder) as lock:
         data = same_data(space, folder)
-        notes = take_up(space, folder) if changes else []
+        notes = prepare_experiment(space, folder) if changes else []
         log = Log(folder / LOG)
         tracker = options.make_tracker(folder)
         observers = [*options.observers, _Notifier(tracker)]
         spec = objective_spec(space, folder, data.for_workers())
         replicates = space.confirm.top * space.confirm.count if space.confirm else 1
-        bench = Bench(
+        context = EngineContext(
             folder,
             log,
             space,
@@ -191,7 +191,7 @@ def _session(
             observers=observers,
         )
         try:
-            with Engine(bench) as engine:
+            with Engine(context) as engine:
                 session = Session(space, folder, log, engine, observers)
                 session.begin(notes)
                 data.write(folder, log)
@@ -201,7 +201,7 @@ def _session(
                 try:
                     yield session, outcome
                 except SearchFailedError:
-                    session.end(Why.FAILED)
+                    session.end(StopReason.FAILED)
                     raise
         finally:
             try:

@@ -28,12 +28,12 @@ from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_experiment, read_resolved
 from hpsearch.jobs import Job, JobKind
 from hpsearch.running.confirmation import jobs_of
-from hpsearch.running.earlier import Earlier, sort_out, translated
+from hpsearch.running.earlier import Earlier, earlier_trials, translated
 from hpsearch.running.engine import Engine
 from hpsearch.seeds import Seeds
 from hpsearch.space import Confirm, Space, differences
 from hpsearch.training.settings import TrainSettings
-from hpsearch.workers.coordinator import Why
+from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.ledger import Observer, stored_job
 from hpsearch.workers.progress import progress_of
 
@@ -44,7 +44,7 @@ _BUDGET = (
 """What may change between two sessions of an experiment without making it another search."""
 
 
-def take_up(space: Space, folder: Path) -> list[str]:
+def prepare_experiment(space: Space, folder: Path) -> list[str]:
     """Write what the experiment is; return how it differs from what the folder held before."""
     resolved = space.resolved()
     changed: list[str] = []
@@ -57,7 +57,7 @@ def take_up(space: Space, folder: Path) -> list[str]:
         if alien := [line for line in changed if line.startswith(("family", "objective"))]:
             raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
         if changed:
-            sort_out(space, folder, list(read_log(folder / LOG)))  # refuses before anything is written
+            earlier_trials(space, folder, list(read_log(folder / LOG)))  # refuses before anything is written
             kept = len(list(folder.glob("resolved-*.json"))) + 1
             write_json(folder / f"resolved-{kept}.json", old)
     elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK}:
@@ -118,7 +118,7 @@ class Session:
         for observer in self._observers:
             observer.observe({"event": "note", "text": text})
 
-    def search(self) -> tuple[Why, bool]:
+    def search(self) -> tuple[StopReason, bool]:
         """Run the search; earlier trials that fit the space are kept, the others are left out from now on."""
         earlier = self._earlier()
         trials = {
@@ -130,7 +130,7 @@ class Session:
             if run not in self._progress or not self._progress[run].ended
         ]
         if len(trials) >= self.space.search.trials and not unfinished:
-            return Why.FINISHED, False
+            return StopReason.FINISHED, False
         self._warn_of_idle_pruner()
         return self._engine.search(
             self._make_job,
@@ -146,7 +146,7 @@ class Session:
 
         Those that fit have the parameters that a changed space gives them.
         """
-        earlier = sort_out(self.space, self.folder, self.log.events)
+        earlier = earlier_trials(self.space, self.folder, self.log.events)
         known = {event["run"]: event["params"] for event in self.log.events if "params" in event}
         told = [self.log.append("drop", durable=True, run=run, reason=why) for run, why in earlier.misfits.items()]
         told += [
@@ -191,7 +191,7 @@ class Session:
             reasons = sorted({f"{trial.outcome}: {trial.reason}" for trial in record.trials if trial.outcome})
             raise SearchFailedError("; ".join(["no trial came to a result", *reasons]))
 
-    def confirm(self, confirm: Confirm, *, otherwise: Why) -> Why:
+    def confirm(self, confirm: Confirm, *, otherwise: StopReason) -> StopReason:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
         jobs = jobs_of(
             confirm,
@@ -202,11 +202,11 @@ class Session:
         )
         return self._train(jobs, otherwise)
 
-    def _train(self, jobs: Sequence[Job], otherwise: Why) -> Why:
-        why = self._engine.train(jobs) if jobs else Why.FINISHED
-        return why if why is Why.INTERRUPTED else otherwise
+    def _train(self, jobs: Sequence[Job], otherwise: StopReason) -> StopReason:
+        why = self._engine.train(jobs) if jobs else StopReason.FINISHED
+        return why if why is StopReason.INTERRUPTED else otherwise
 
-    def score_test(self, *, otherwise: Why) -> Why:
+    def score_test(self, *, otherwise: StopReason) -> StopReason:
         """Score the only trial's weights on the test split, as a replicate that has its seeds and its checkpoint."""
         trained = stored_job(self.folder, trial_run(0))
         job = replace(trained, run=replicate_run(0, 0), kind=JobKind.REPLICATE, replicate=0)
@@ -218,6 +218,6 @@ class Session:
             copy_atomically(self.folder / trained.run / name, self.folder / job.run / name)
         return self._train([job], otherwise)
 
-    def end(self, why: Why) -> None:
+    def end(self, why: StopReason) -> None:
         """Close the session in the log."""
         self.log.append("end", durable=True, why=why.value)

@@ -51,7 +51,7 @@ class TrialSource:
         self.exhausted = False
         """Whether every configuration of the space has been tried before the budget was used up."""
 
-    def take_up(self, unfinished: Iterable[Job]) -> None:
+    def resume(self, unfinished: Iterable[Job]) -> None:
         """Take note of the jobs that an earlier session left; they come first."""
         self._unfinished.extend(unfinished)
 

@@ -7,7 +7,7 @@ from hpsearch.families.loading import load_face
 from hpsearch.running.loading import families_with_folds
 from hpsearch.studies.file.reading import read_study
 from hpsearch.studies.file.study import Study
-from hpsearch.workers.shelf import ENGINES
+from hpsearch.workers.engines import ENGINES
 
 
 def load_study(path: Path, *, quick: bool = False) -> Study:

@@ -21,12 +21,12 @@ from hpsearch.jobs import (
     Job,
     JobKind,
     JobResult,
+    JobSource,
     Lost,
     Obstacle,
     OutOfMemory,
     Paused,
     Report,
-    Source,
     TimedOut,
     Workers,
 )
@@ -39,7 +39,7 @@ LOOK_SECONDS = 0.25
 """How often time limits are looked at when nothing happens."""
 
 
-class Why(StrEnum):
+class StopReason(StrEnum):
     """Why a session ended."""
 
     FINISHED = "finished"
@@ -74,9 +74,9 @@ class Coordinator:
         self._running: dict[str, _Running] = {}
         self._again: deque[Job] = deque()
         self._interrupts = 0
-        self._source: Source | None = None
+        self._source: JobSource | None = None
 
-    def run(self, source: Source) -> Why:
+    def run(self, source: JobSource) -> StopReason:
         """Run the source's jobs until there are none, or until interrupted or out of time.
 
         Errors: SearchFailedError from the source, after everything was written.
@@ -91,8 +91,8 @@ class Coordinator:
                 self._workers.serve(self, timeout=LOOK_SECONDS)
                 self._enforce_trial_time()
         if self._interrupts:
-            return Why.INTERRUPTED
-        return Why.TIME if self._out_of_time else Why.FINISHED
+            return StopReason.INTERRUPTED
+        return StopReason.TIME if self._out_of_time else StopReason.FINISHED
 
     @property
     def _out_of_time(self) -> bool:
@@ -102,7 +102,7 @@ class Coordinator:
     def _stopping(self) -> bool:
         return self._interrupts > 0 or self._out_of_time
 
-    def _start_jobs(self, source: Source) -> None:
+    def _start_jobs(self, source: JobSource) -> None:
         while self._workers.idle:
             job = self._again.popleft() if self._again else source.next_job()
             if job is None:
@@ -139,7 +139,7 @@ class Coordinator:
         return Decision.PAUSE if self._stopping else decision
 
     @property
-    def _current_source(self) -> Source:
+    def _current_source(self) -> JobSource:
         assert self._source is not None  # noqa: S101 -- ours: jobs report only while run() runs
         return self._source
 

@@ -20,10 +20,10 @@ from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec, Report, Repo
 from hpsearch.records import Decision
 from hpsearch.running.engine import Engine
 from hpsearch.running.loading import load_space
-from hpsearch.running.session import Session, take_up
+from hpsearch.running.session import Session, prepare_experiment
 from hpsearch.search.pruners import make_pruner
 from hpsearch.space import Space, suggest
-from hpsearch.workers.bench import Bench
+from hpsearch.workers.engines import EngineContext
 
 SPACE = Path(__file__).parents[2] / "spaces" / "char_lm.yaml"
 METRIC = "val/bits_per_char"
@@ -77,12 +77,12 @@ class Stopwatch:
 def hpsearch_costs(space: Space, folder: Path) -> list[Cost]:
     """Search through the session, the engine, the ledger and the coordinator, as `hpsearch run --in-process` does."""
     with locked(folder) as lock:
-        take_up(space, folder)
+        prepare_experiment(space, folder)
         waits: list[tuple[int, float]] = []
         log = Log(folder / "log.jsonl")
         spec = ObjectiveSpec("tests.benchmarks.engine_bookkeeping:MadeUp", {"waits": waits})
         watch = Stopwatch()
-        with Engine(Bench(folder, log, space, spec, lock, in_process=True, observers=[watch])) as engine:
+        with Engine(EngineContext(folder, log, space, spec, lock, in_process=True, observers=[watch])) as engine:
             session = Session(space, folder, log, engine, [watch])
             session.begin([])
             session.search()

@@ -21,8 +21,8 @@ from hpsearch.records import ExperimentRecord, Outcome, RunRecord
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import Finished, Options, run
 from hpsearch.space import Space
-from hpsearch.workers.coordinator import Why
-from hpsearch.workers.shelf import ENGINES
+from hpsearch.workers.coordinator import StopReason
+from hpsearch.workers.engines import ENGINES
 from tests.ray_cluster import own_cluster
 from tests.toy_spaces import write_space
 
@@ -157,10 +157,10 @@ def test_interrupted_and_gone_on_is_the_unbroken_search(tmp_path: Path, engine: 
     settings = {"pruner": "asha", "trials": 5, "epochs": 4}
     unbroken = search(tmp_path / "unbroken", "optuna", options=HERE, **settings)
     first = search(tmp_path, engine, options=Options(observers=[Strike(6)]), **settings)
-    assert first.why is Why.INTERRUPTED
+    assert first.why is StopReason.INTERRUPTED
     assert any(trial.outcome is None for trial in first.record.trials)
     second = search(tmp_path, engine, **settings)
-    assert second.why is Why.FINISHED
+    assert second.why is StopReason.FINISHED
     assert told(second.record.trials) == told(unbroken.record.trials)
 
 
@@ -178,7 +178,7 @@ def test_an_engine_goes_on_with_what_another_one_began(tmp_path: Path, engine: s
 
 def test_the_budget_is_kept(tmp_path: Path, engine: str) -> None:
     finished = search(tmp_path, engine, "search.time=0.001s", trials=4)
-    assert finished.why is Why.TIME
+    assert finished.why is StopReason.TIME
     assert len(finished.record.trials) < 4
     assert len(search(tmp_path, engine, trials=2).record.trials) == 2
 

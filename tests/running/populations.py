@@ -23,10 +23,10 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec, Report, Reporter, stopped
 from hpsearch.records import Decision, ExperimentRecord, Goal
 from hpsearch.running.engine import Engine
-from hpsearch.running.session import Session, take_up
+from hpsearch.running.session import Session, prepare_experiment
 from hpsearch.settings import Settings
 from hpsearch.space import Space, read_space
-from hpsearch.workers.bench import Bench
+from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.ledger import Observer
 from tests.running.sessions import Blow
 
@@ -166,13 +166,15 @@ class Camp:
     def run(self, *, in_process: bool = True, observers: Sequence[Observer] = ()) -> ExperimentRecord:
         """Search, or go on with the search, to its end."""
         space = self.space
-        notes = take_up(space, self.folder)
+        notes = prepare_experiment(space, self.folder)
         log = Log(self.folder / LOG)
         spec = ObjectiveSpec("tests.running.populations:make_hill", {"folder": str(self.folder)})
         workers = int(space.search.workers)
         try:
-            bench = Bench(self.folder, log, space, spec, 0, jobs=workers, in_process=in_process, observers=observers)
-            with Engine(bench) as engine:
+            context = EngineContext(
+                self.folder, log, space, spec, 0, jobs=workers, in_process=in_process, observers=observers
+            )
+            with Engine(context) as engine:
                 session = Session(space, self.folder, log, engine, observers)
                 session.begin(notes)
                 why, _ = session.search()

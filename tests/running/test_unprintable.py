@@ -13,10 +13,10 @@ from hpsearch.experiment.reading import read_lines
 from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Reporter, result_to_json
 from hpsearch.records import Decision
 from hpsearch.search.sources import JobList
-from hpsearch.workers.coordinator import Coordinator, Limits, Why
+from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
+from hpsearch.workers.job_runner import run_job
 from hpsearch.workers.ledger import Ledger
 from hpsearch.workers.local.workers import InProcessWorkers
-from hpsearch.workers.running import run_job
 
 
 class MuteError(Exception):
@@ -104,7 +104,7 @@ def test_a_search_goes_on_after_them_and_its_log_is_whole(tmp_path: Path) -> Non
     ledger = Ledger(tmp_path, log, metric="val/loss", value_of=lambda history: (history[-1][1], history[-1][0]))
     workers = InProcessWorkers(ObjectiveSpec("tests.running.test_unprintable:make_raising", {}))
     jobs = [_job(error) for error in ERRORS]
-    assert Coordinator(ledger, workers, Limits()).run(JobList(jobs)) is Why.FINISHED
+    assert Coordinator(ledger, workers, Limits()).run(JobList(jobs)) is StopReason.FINISHED
     log.close()
     lines = (tmp_path / LOG).read_text(encoding="utf-8").splitlines()
     assert len(list(read_lines(tmp_path / LOG))) == len(lines)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from hpsearch.jobs import Failed, ObjectiveSpec
-from hpsearch.workers.local import group
+from hpsearch.workers.local import processes
 from hpsearch.workers.local.workers import ProcessWorkers
 from hpsearch.workers.machine import Share, shares
 from tests.running.sessions import MARK, REPOSITORY, Terminal
@@ -58,7 +58,7 @@ def test_the_cause_is_told_not_that_the_others_are_gone(crew: Crew) -> None:
 
 @pytest.mark.parametrize("hangs", [0, 1])
 def test_a_process_that_does_not_return_is_ended(hangs: int, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group, "_RETURN_SECONDS", 0.3)
+    monkeypatch.setattr(processes, "_RETURN_SECONDS", 0.3)
     job = crew.run("sleep", rank=hangs, others="lose")
     assert crew.hearing.losses == {job.run: "another process is gone"}
     assert crew.run().run in crew.hearing.endings

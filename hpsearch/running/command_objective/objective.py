@@ -82,7 +82,7 @@ class CommandObjective:
         hearing = Hearing(heard, Notes(place, self._monitor, tests=tested), config, self._monitor.metric, report)
         with Capture(place / CAPTURED) as capture:
             try:
-                hearing.take_up(capture)
+                hearing.resume(capture)
                 if hearing.decision is not Decision.CONTINUE:
                     return stopped(hearing.decision, seconds=hearing.seconds)
                 program, over = self._run(job, config, hearing, capture, started)

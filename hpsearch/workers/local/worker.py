@@ -1,4 +1,4 @@
-"""A worker process, started by `local_workers.py` as `python -m hpsearch.workers.local.worker DESCRIPTOR PARENT ...`.
+"""A worker process, started by `processes.py` as `python -m hpsearch.workers.local.worker DESCRIPTOR PARENT ...`.
 
 It speaks JSON over an inherited socket: jobs come in; `started`, reports and the result go out. A report waits for the
 decision. What a job prints goes to the job's output.log. When the coordinator is gone, so is the worker.
@@ -20,7 +20,7 @@ from typing import Any
 
 from hpsearch.jobs import Job, ObjectiveSpec, Report, result_to_json
 from hpsearch.records import Decision
-from hpsearch.workers.running import Runner
+from hpsearch.workers.job_runner import JobRunner
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 """The signals that ask a search to stop; blocked while a worker starts, ignored by it afterwards."""
@@ -84,7 +84,7 @@ def main(descriptor: int, parent: int, *inherited: int) -> None:
     channel = _Channel(descriptor)
     with contextlib.suppress(EOFError, ConnectionError):
         hello = channel.receive()
-        runner = Runner(Path(hello["folder"]), ObjectiveSpec(**hello["objective"]))
+        runner = JobRunner(Path(hello["folder"]), ObjectiveSpec(**hello["objective"]))
         while (message := channel.receive())["kind"] == "job":
             os.environ.update(message["place"])
             result = runner.run(Job.from_json(message["job"]), channel.report, channel.started)

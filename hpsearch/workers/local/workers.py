@@ -17,35 +17,34 @@ from hpsearch.jobs import (
     result_from_json,
 )
 from hpsearch.space.search_settings import Resources, Search
-from hpsearch.workers.bench import Bench
-from hpsearch.workers.local.group import WorkerGroup
-from hpsearch.workers.local.process import WorkerProcess
+from hpsearch.workers.engines import EngineContext
+from hpsearch.workers.job_runner import make_objective, run_job
+from hpsearch.workers.local.processes import WorkerGroup, WorkerProcess
 from hpsearch.workers.machine import Share, shares
-from hpsearch.workers.running import make_objective, run_job
 
 
-def open_workers(bench: Bench) -> Workers:
+def open_workers(context: EngineContext) -> Workers:
     """Return the workers of this machine: processes, or this very process. Errors: HpsearchError.
 
     Of the search's resources, only the part of a GPU and the number of processes mean something here.
     """
-    if bench.cluster.address is not None:
+    if context.cluster.address is not None:
         raise HpsearchError(
-            f"the cluster at {bench.cluster.address} is of no use to the engine optuna; say --engine ray"
+            f"the cluster at {context.cluster.address} is of no use to the engine optuna; say --engine ray"
         )
-    resources = bench.space.search.resources
+    resources = context.space.search.resources
     if resources.custom:
         raise HpsearchError("search.resources: custom resources need the engine ray")
-    if bench.in_process:
+    if context.in_process:
         if resources.processes > 1:
             raise HpsearchError("search.resources.processes: --in-process is a single process; leave one of them out")
-        return InProcessWorkers(bench.objective)
+        return InProcessWorkers(context.objective)
     return ProcessWorkers(
-        bench.folder,
-        bench.objective,
-        worker_shares(bench.space.search, jobs=bench.jobs),
+        context.folder,
+        context.objective,
+        worker_shares(context.space.search, jobs=context.jobs),
         processes=resources.processes,
-        inherited=[bench.lock],
+        inherited=[context.lock],
     )
 
 

@@ -11,7 +11,7 @@ from hpsearch.experiment.log import Log
 from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec
 from hpsearch.records import Decision
 from hpsearch.running.loading import load_space
-from hpsearch.workers.bench import Bench
+from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.ray_tune.workers import TuneWorkers
 from tests.ray_cluster import own_cluster
 from tests.running.hearing import Hearing
@@ -65,7 +65,7 @@ def crew_of(folder: Path, target: str, *overrides: str, **arguments: Any) -> Ite
     space = load_space(write_space(folder), overrides=["search.engine=ray", *overrides])
     spec = ObjectiveSpec(target, {"folder": str(folder), **arguments})
     with own_cluster(cpus=2):
-        actors = TuneWorkers(Bench(folder, Log(folder / LOG), space, spec, lock=-1))
+        actors = TuneWorkers(EngineContext(folder, Log(folder / LOG), space, spec, lock=-1))
         try:
             yield Crew(actors, folder)
         finally:

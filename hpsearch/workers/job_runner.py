@@ -116,7 +116,7 @@ def output_to(path: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-class Runner:
+class JobRunner:
     """Runs jobs one after another with one objective, which is made for the first of them."""
 
     def __init__(self, folder: Path, spec: ObjectiveSpec) -> None:
