@@ -29,7 +29,7 @@ def run(
     time: Annotated[str | None, typer.Option(help="Time of the whole search, such as 2h (search.time).")] = None,
     workers: Annotated[str | None, typer.Option(help="Worker processes, or auto (search.workers).")] = None,
     seed: Annotated[int | None, typer.Option(help="The experiment's seed (search.seed).")] = None,
-    engine: Annotated[str | None, typer.Option(help="optuna (this machine) or ray (search.engine).")] = None,
+    engine: Annotated[str | None, typer.Option(help="local (this machine) or ray (search.engine).")] = None,
     address: AddressOption = None,
     verbose: VerboseOption = False,
     in_process: Annotated[bool, typer.Option(help="One trial at a time in this process, for a debugger.")] = False,

@@ -105,7 +105,7 @@ def _aim(space: Space, folder: Path, manner: Manner) -> Aim:
     unit = step_unit(space)
     replicates = confirm.top * confirm.count if confirm else None
     jobs = max(space.search.trials, replicates or 1)
-    workers = len(worker_shares(space.search, jobs=jobs)) if space.search.engine == "optuna" else None
+    workers = len(worker_shares(space.search, jobs=jobs)) if space.search.engine == "local" else None
     return Aim(
         metric=space.objective.metric,
         goal=space.objective.goal,

@@ -1,4 +1,4 @@
-"""One session of an experiment: earlier sessions are taken up, the search goes on, winners are confirmed."""
+"""One session of an experiment: earlier sessions are resumed, the search goes on, winners are confirmed."""
 
 import math
 import random

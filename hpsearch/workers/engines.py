@@ -48,7 +48,7 @@ class EngineContext:
 
 ENGINES: Mapping[str, str] = MappingProxyType(
     {
-        "optuna": "hpsearch.workers.local.workers",
+        "local": "hpsearch.workers.local.workers",
         "ray": "hpsearch.workers.ray_tune.workers",
     }
 )

@@ -134,7 +134,7 @@ class Ledger:
             file.write(printable(text))
 
     def lost(self, job: Job, reason: str) -> None:
-        """Write down that a run's process died and that it will be taken up again."""
+        """Write down that a run's process died and that it will be resumed."""
         self._emit("lost", durable=True, run=job.run, attempt=self._progress[job.run].attempts, reason=reason)
 
     def outcome(

@@ -168,7 +168,7 @@ def test_configuration_and_provenance_stand_in_the_folder(tmp_path: Path) -> Non
     ("setting", "cluster", "message"),
     [
         ("search.resources.custom={tape: 1}", Cluster(), "need the engine ray"),
-        ("search.trials=1", Cluster("auto"), "is of no use to the engine optuna; say --engine ray"),
+        ("search.trials=1", Cluster("auto"), "is of no use to the engine local; say --engine ray"),
     ],
 )
 def test_what_only_a_cluster_has_is_refused(tmp_path: Path, setting: str, cluster: Cluster, message: str) -> None:

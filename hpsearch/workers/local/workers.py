@@ -30,7 +30,7 @@ def open_workers(context: EngineContext) -> Workers:
     """
     if context.cluster.address is not None:
         raise HpsearchError(
-            f"the cluster at {context.cluster.address} is of no use to the engine optuna; say --engine ray"
+            f"the cluster at {context.cluster.address} is of no use to the engine local; say --engine ray"
         )
     resources = context.space.search.resources
     if resources.custom:

@@ -28,7 +28,7 @@ _SHARE = "hpsearch.workers.ray_tune.node_data:shared"
 def open_workers(context: EngineContext) -> Workers:
     """Return workers on a cluster, which is joined when the first job comes. Errors: HpsearchError."""
     if context.in_process:
-        raise HpsearchError("the engine ray runs trials in processes of its own; --in-process goes with optuna")
+        raise HpsearchError("the engine ray runs trials in processes of its own; --in-process goes with local")
     return TuneWorkers(context)
 
 
