@@ -11,7 +11,7 @@ from hpsearch.api.opening import OpenedExperiment, open_experiment
 from hpsearch.console.display import ConsoleOptions, show_next_steps, watched
 from hpsearch.running import runner
 from hpsearch.running.loading import load_space, open_space
-from hpsearch.workers.bench import Cluster
+from hpsearch.workers.engines import Cluster
 
 
 def run(

@@ -19,9 +19,8 @@ def cluster(
 ) -> None:
     """Show the machines that the engine ray would use, and what a space would occupy on them."""
     from hpsearch.running.loading import load_space
-    from hpsearch.workers.bench import Cluster
-    from hpsearch.workers.ray_tune.cluster_files import cluster_file
-    from hpsearch.workers.ray_tune.overview import describe
+    from hpsearch.workers.engines import Cluster
+    from hpsearch.workers.ray_tune.cluster import cluster_file, describe
 
     if file is not None:
         typer.echo(cluster_file(file), nl=False)

@@ -33,7 +33,7 @@ def run(
     time: Annotated[str | None, typer.Option(help="Time of the whole search, such as 2h (search.time).")] = None,
     workers: Annotated[str | None, typer.Option(help="Worker processes, or auto (search.workers).")] = None,
     seed: Annotated[int | None, typer.Option(help="The experiment's seed (search.seed).")] = None,
-    engine: Annotated[str | None, typer.Option(help="optuna (this machine) or ray (search.engine).")] = None,
+    engine: Annotated[str | None, typer.Option(help="local (this machine) or ray (search.engine).")] = None,
     address: AddressOption = None,
     verbose: VerboseOption = False,
     in_process: Annotated[bool, typer.Option(help="One trial at a time in this process, for a debugger.")] = False,
@@ -49,7 +49,7 @@ def run(
     from hpsearch.console.display import ConsoleOptions, show_next_steps, watched
     from hpsearch.running import runner
     from hpsearch.running.loading import load_space
-    from hpsearch.workers.bench import Cluster
+    from hpsearch.workers.engines import Cluster
 
     budget = {"trials": trials, "time": time, "workers": workers, "seed": seed, "engine": engine}
     overrides = [*(set_ or []), *(f"search.{key}={value}" for key, value in budget.items() if value is not None)]
@@ -138,7 +138,7 @@ def confirm(
     from hpsearch.console.display import ConsoleOptions, show_next_steps, watched
     from hpsearch.running import runner
     from hpsearch.running.loading import open_space
-    from hpsearch.workers.bench import Cluster
+    from hpsearch.workers.engines import Cluster
 
     folder = experiment_folder(experiment)
     space = open_space(folder)
@@ -162,11 +162,11 @@ def _print_result(result: "SessionResult", *, as_json: bool) -> None:
     from hpsearch.console.watching import digested
     from hpsearch.report.json_view import show_json
     from hpsearch.report.terminal import show_experiment
-    from hpsearch.workers.coordinator import Why
+    from hpsearch.workers.coordinator import StopReason
 
     if as_json:
         typer.echo(dumps({**show_json(result.record), "why": result.why.value}, indent=2))
     else:
         Console().print(show_experiment(result.record, health=digested(result.record)))
-    if result.why is Why.INTERRUPTED:
+    if result.why is StopReason.INTERRUPTED:
         raise typer.Exit(INTERRUPTED)

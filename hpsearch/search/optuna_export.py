@@ -16,7 +16,7 @@ from hpsearch.experiment.addresses import SQLITE, sqlite_path, sqlite_url
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import read_log
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
-from hpsearch.search.optuna_silence import silent_optuna
+from hpsearch.search.optuna_search import silent_optuna
 from hpsearch.space import Space, suggest, suggested
 
 JOURNAL_SUFFIXES = (".log", ".journal")

@@ -13,7 +13,7 @@ from hpsearch.studies.replicates import options_of
 from hpsearch.studies.report import StudyReport, write_result
 from hpsearch.studies.result import report_of
 from hpsearch.studies.standing import is_done
-from hpsearch.workers.coordinator import Why
+from hpsearch.workers.coordinator import StopReason
 
 RunArm = Callable[[SpaceArm, Path], SessionResult]
 
@@ -68,7 +68,7 @@ def run_study(
             finished = run_arm(replace(arm, space=space), folder / arm.name)
         except SearchFailedError as error:
             raise SearchFailedError(f"arm {arm.name}: {error}") from error
-        if finished.why is Why.INTERRUPTED:
+        if finished.why is StopReason.INTERRUPTED:
             return StudyEnd(interrupted=True)
         if finished.record.best is None:
             raise SearchFailedError(f"arm {arm.name}: the time was used up before any trial was complete")

@@ -49,7 +49,7 @@ def drive(search: OptunaSearch, first: int, last: int) -> tuple[list[Event], lis
         if params is None:
             break
         run = f"trials/{number:04d}"
-        events.append({"event": "ask", "run": run, "number": number, "params": params, **asdict(search.asked)})
+        events.append({"event": "ask", "run": run, "number": number, "params": params, **asdict(search.last_ask)})
         outcome, value = Outcome.COMPLETE, 0.0
         for step in range(1, 10):
             value = loss(params, step)
