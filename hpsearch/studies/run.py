@@ -60,11 +60,10 @@ class StudyRequest:
             value, option = getattr(self, field.name), field.name.replace("_", "-")
             if value == field.default:
                 continue
-            words += (
-                [f"--{option}" if value else f"--no-{option}"]
-                if isinstance(value, bool)
-                else [f"--{option}", str(value)]
-            )
+            if isinstance(value, bool):
+                words.append(f"--{option}" if value else f"--no-{option}")
+            else:
+                words += [f"--{option}", str(value)]
         return [*words, "--arm", arm]
 
 

@@ -114,9 +114,8 @@ def test_the_process_of_an_arm_is_asked_for_the_same(given: dict[str, Any]) -> N
     name, *words = request.arguments("a-b")
     read = command.commands[name].make_context(name, words).params  # type: ignore[attr-defined]
     assert read["arm"] == "a-b"
-    assert {
-        key: type(value)(read[key]) if value is not None else read[key] for key, value in vars(request).items()
-    } == (vars(request))
+    same = {key: read[key] if value is None else type(value)(read[key]) for key, value in vars(request).items()}
+    assert same == vars(request)
 
 
 def test_a_study_is_called_after_its_file() -> None:
