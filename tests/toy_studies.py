@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
 from hpsearch.studies.run import RunArm
@@ -48,6 +48,6 @@ def altered(path: Path, *changes: tuple[str, str]) -> Path:
     return path
 
 
-def with_options(options: Options) -> RunArm:
+def with_options(options: RunOptions) -> RunArm:
     """Return a function that runs an arm as `hpsearch run` would."""
     return lambda arm, folder: run(arm.space, folder=folder, options=options)

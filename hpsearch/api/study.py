@@ -10,9 +10,10 @@ from typing import Any
 from hpsearch.api.comparing import REPORTS, parse_formats
 from hpsearch.api.opening import OpenedExperiment, open_experiment
 from hpsearch.comparing import Comparison
-from hpsearch.console.display import Manner, attended
+from hpsearch.console.display import ConsoleOptions, watched
 from hpsearch.experiment.studies import arm_folders
-from hpsearch.running.runner import CLOSE_SECONDS, ROOT, Finished, run, trackers
+from hpsearch.running.runner import CLOSE_SECONDS, ROOT, run, trackers
+from hpsearch.running.session import SessionResult
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import SpaceArm
 from hpsearch.studies.forecast import forecast_study, probing
@@ -155,17 +156,16 @@ def study(
         root=Path(root),
         quiet=quiet,
     )
-    manner = Manner(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, track=track)
+    shown = ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, track=track)
 
-    def run_arm(arm: SpaceArm, folder: Path) -> Finished:
-        return attended(
-            lambda options: run(arm.space, folder=folder, options=options), arm.space, folder, manner, hints=False
-        )
+    def run_arm(arm: SpaceArm, folder: Path) -> SessionResult:
+        with watched(arm.space, folder, shown) as options:
+            return run(arm.space, folder=folder, options=options)
 
     end = carry_out(
         request,
         run_arm=run_arm,
-        mirror=lambda folder: trackers(manner.trackers, tracking_uri, lambda _: None)(folder).close(CLOSE_SECONDS),
+        mirror=lambda folder: trackers(shown.trackers, tracking_uri, lambda _: None)(folder).close(CLOSE_SECONDS),
         out=Path(out) if out else REPORTS / request.folder.name,
         formats=formats,
         only=arm,

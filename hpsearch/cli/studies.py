@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpsearch.cli.options import ROOT, TrackOption, UriOption
+from hpsearch.cli.options import INTERRUPTED, ROOT, TrackOption, UriOption
 
 if TYPE_CHECKING:
     from hpsearch.api.study import StudyResult
@@ -106,8 +106,6 @@ def _print_unfinished(file: Path, arm: str | None, result: "StudyResult", *, as_
 
     """
     from json import dumps
-
-    from hpsearch.console.display import INTERRUPTED
 
     if result.interrupted:
         typer.echo("Interrupted; nothing that was finished is lost. The same command goes on from here.", err=True)

@@ -1,7 +1,6 @@
 """What a study will cost, before anything is spent: counted from its file, measured by a probe of each arm."""
 
 import math
-import random
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -105,8 +104,7 @@ def _arm_plan(arm: SpaceArm, home: Path, replicates: int, probe: ProbeArm | None
 
 def _epochs(arm: SpaceArm) -> tuple[int, int] | None:
     """Return the fewest and the most epochs of a training; None where hpsearch's own loop does not train."""
-    params = arm.space.sample_feasible(random.Random(0)) or {}  # noqa: S311 -- any configuration will do
-    train = getattr(arm.space.config(params), "train", None)
+    train = getattr(arm.space.config(arm.space.example), "train", None)
     if not isinstance(train, TrainSettings):
         return None
     searched = [parameter.range.grid() for parameter in arm.space.parameters if parameter.path == "train.epochs"]

@@ -1,7 +1,6 @@
 """What a study's replicates will be able to show by the planned test, at the strictest level it may have to reach."""
 
 import math
-import random
 import statistics
 from collections.abc import Mapping
 from itertools import combinations
@@ -41,8 +40,7 @@ def _val_fraction(space: Space) -> float | None:
     """Return the part of all examples that validation takes from training, or None where it is not known."""
     if any(parameter.path == "data.val_fraction" for parameter in space.parameters):
         return None
-    params = space.sample_feasible(random.Random(0)) or {}  # noqa: S311 -- any configuration will do
-    data = getattr(space.config(params), "data", None)
+    data = getattr(space.config(space.example), "data", None)
     if getattr(data, "val_path", None):
         return 0.0  # it has a file of its own
     fraction = getattr(data, "val_fraction", None)

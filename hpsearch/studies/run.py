@@ -11,7 +11,7 @@ from pathlib import Path
 from shlex import join
 
 from hpsearch.errors import SearchFailedError, UnknownNameError
-from hpsearch.running.runner import Finished
+from hpsearch.running.session import SessionResult
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import SpaceArm, Study
 from hpsearch.studies.history import fix_plan, note_look
@@ -22,7 +22,7 @@ from hpsearch.studies.side_by_side import run_side_by_side
 from hpsearch.studies.standing import is_done
 from hpsearch.workers.coordinator import Why
 
-RunArm = Callable[[SpaceArm, Path], Finished]
+RunArm = Callable[[SpaceArm, Path], SessionResult]
 """Searches and confirms an arm in its folder, or goes on with it."""
 
 
@@ -178,12 +178,12 @@ def run_study(
     for arm in arms:
         space = replace(arm.space, confirm=wanted)
         try:
-            finished = run_arm(replace(arm, space=space), folder / arm.name)
+            session = run_arm(replace(arm, space=space), folder / arm.name)
         except SearchFailedError as error:
             raise SearchFailedError(f"arm {arm.name}: {error}") from error
-        if finished.why is Why.INTERRUPTED:
+        if session.why is Why.INTERRUPTED:
             return StudyEnd(interrupted=True)
-        if finished.record.best is None:
+        if session.record.best is None:
             raise SearchFailedError(f"arm {arm.name}: the time was used up before any trial was complete")
     if only is not None:
         seed = study.settings.seed

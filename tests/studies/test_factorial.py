@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from hpsearch.records import FinishedRun, Measurement
-from hpsearch.running.runner import Options
+from hpsearch.running.runner import RunOptions
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
 from hpsearch.studies.power import power_plan
@@ -77,7 +77,7 @@ def test_without_a_cell_s_replicates_the_interaction_is_left_out(tmp_path: Path)
 def test_a_factorial_study_reports_its_factors(tmp_path: Path) -> None:
     study = load_study(write(tmp_path))
     end = run_study(
-        study, folder=tmp_path / "x", run_arm=with_options(Options(in_process=True)), command="hpsearch study"
+        study, folder=tmp_path / "x", run_arm=with_options(RunOptions(in_process=True)), command="hpsearch study"
     )
     assert end.report is not None
     text = study_markdown(end.report)

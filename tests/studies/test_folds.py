@@ -13,7 +13,7 @@ from scipy import stats
 from hpsearch.comparing.comparison import Unit
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.running.runner import Options, confirm
+from hpsearch.running.runner import RunOptions, confirm
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
 from hpsearch.studies.forecast import forecast_study
@@ -25,7 +25,7 @@ from tests.folded_spaces import folded_study, write_folded_study
 from tests.running.sessions import Terminal, open_terminal
 from tests.toy_studies import toy_study, with_options
 
-HERE = Options(in_process=True)
+HERE = RunOptions(in_process=True)
 
 
 def reported(study: Study, folder: Path, *, seeds: int | None = None, repeats: int | None = None) -> StudyReport:

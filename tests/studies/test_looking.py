@@ -18,7 +18,7 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.readers.shelf import read_sources
 from hpsearch.records import Fold, Outcome
 from hpsearch.report.comparison.files import compare_json
-from hpsearch.running.runner import Options
+from hpsearch.running.runner import RunOptions
 from hpsearch.studies.forecast import forecast_study
 from hpsearch.studies.plan import StudyPlan
 from hpsearch.studies.report import StudyReport
@@ -28,7 +28,7 @@ from tests.folded_spaces import folded_study
 from tests.toy_studies import toy_study, with_options
 from tests.tracking.folders import BEST_TRIAL, StudyFolder
 
-HERE = with_options(Options(in_process=True))
+HERE = with_options(RunOptions(in_process=True))
 Done = tuple[Path, StudyReport]
 
 
