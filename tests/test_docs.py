@@ -75,7 +75,8 @@ def test_the_python_names_exist() -> None:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
         }
         model = {*dir(hpsearch.TrainedModel), *hpsearch.TrainedModel.__dataclass_fields__}
-        assert used <= {*hpsearch.__all__, *dir(hpsearch.OpenedExperiment), "best", *model}
+        results = {*dir(hpsearch.OpenedExperiment), *dir(hpsearch.ComparedRuns)}
+        assert used <= {*hpsearch.__all__, *results, *model}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

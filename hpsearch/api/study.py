@@ -7,12 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hpsearch.api.comparing import REPORTS, parse_formats
-from hpsearch.api.opening import OpenedExperiment, open_experiment
+from hpsearch.api.compared import REPORTS, parse_formats
+from hpsearch.api.open import OpenedExperiment, open_experiment
 from hpsearch.comparing import Comparison
 from hpsearch.console.display import ConsoleOptions, watched
+from hpsearch.experiment.layout import EXPERIMENTS
 from hpsearch.experiment.studies import arm_folders
-from hpsearch.running.runner import CLOSE_SECONDS, ROOT, run, trackers
+from hpsearch.running.runner import CLOSE_SECONDS, run, trackers
 from hpsearch.running.session import SessionResult
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import SpaceArm
@@ -102,7 +103,7 @@ def study(
     mlflow: bool = True,
     track: str = "mlflow",
     tracking_uri: str | None = None,
-    root: str | Path = ROOT,
+    root: str | Path = EXPERIMENTS,
     out: str | Path | None = None,
     format: str = "md",  # noqa: A002 -- named after the option of `hpsearch study`
     quiet: bool = False,
@@ -183,7 +184,7 @@ def plan_study(
     seeds: int | None = None,
     repeats: int | None = None,
     in_process: bool = False,
-    root: str | Path = ROOT,
+    root: str | Path = EXPERIMENTS,
     probe: bool = True,
 ) -> StudyPlan:
     """Say what a study would cost and could show, without starting it; the same as `hpsearch study --plan`.

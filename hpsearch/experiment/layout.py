@@ -30,6 +30,8 @@ from urllib.parse import unquote
 
 from hpsearch.records import Fold
 
+EXPERIMENTS = Path("experiments")
+"""Where experiments are kept unless told otherwise."""
 FORMAT_VERSION = 1
 SPACE = "space.yaml"
 RESOLVED = "resolved.json"

@@ -11,7 +11,7 @@ from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.files import no_room, write_json
-from hpsearch.experiment.layout import LOG, ORIGIN, is_experiment
+from hpsearch.experiment.layout import EXPERIMENTS, LOG, ORIGIN, is_experiment
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Event, Log
 from hpsearch.experiment.reading import read_experiment
@@ -27,8 +27,6 @@ from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster, EngineContext
 from hpsearch.workers.ledger import Observer
 
-ROOT = "experiments"
-"""Where experiments are kept unless told otherwise."""
 _OBJECTIVES = {"command": "hpsearch.running.command_objective:CommandObjective"}
 """What trains the families that the shared loop does not train."""
 CLOSE_SECONDS = 60.0
@@ -55,7 +53,7 @@ class RunOptions:
     observers: Sequence[Observer] = ()
 
 
-def experiment_folder(space: Space, *, name: str | None, root: str | Path = ROOT, quick: bool = False) -> Path:
+def default_folder(space: Space, *, name: str | None, root: str | Path = EXPERIMENTS, quick: bool = False) -> Path:
     """Return the folder of an experiment: called after the space, with `-quick` behind a quick one, unless named."""
     return Path(root) / (name or space.path.stem + ("-quick" if quick else ""))
 

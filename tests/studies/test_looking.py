@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hpsearch.api.comparing import Request, compare_sources, report_folder
+from hpsearch.api.compare import Request, compare_sources
+from hpsearch.api.compared import report_folder
 from hpsearch.cli.main import app
 from hpsearch.console.watching import look
 from hpsearch.errors import ExperimentError

@@ -31,7 +31,7 @@ from hpsearch.jobs import (
     stopped,
 )
 from hpsearch.records import Decision, Goal, Monitor
-from hpsearch.running.command_objective.hearing import Hearing, Notes
+from hpsearch.running.hearing import Hearing, Notes
 
 _SETTINGS = "settings.json"
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
