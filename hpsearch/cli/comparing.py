@@ -51,13 +51,14 @@ def compare(
     """
     from rich.console import Console
 
-    from hpsearch.api.comparing import Request, compare_sources, parse_formats, report_folder
+    from hpsearch.api.comparing import compare_experiments, parse_formats, report_folder
     from hpsearch.report.comparison.files import compare_json
     from hpsearch.report.comparison.grouped_terminal import show_grouped
     from hpsearch.report.comparison.terminal import show_comparison
 
     formats = parse_formats(format_)
-    request = Request(
+    compared = compare_experiments(
+        *sources,
         metric=metric,
         goal=goal,
         by=by,
@@ -73,7 +74,6 @@ def compare(
         separator=separator,
         decimal=decimal,
     )
-    compared = compare_sources(sources, request)
     report = compared.grouped
     if json:
         for warning in compared.found.warnings if report is None else ():

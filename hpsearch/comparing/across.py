@@ -6,7 +6,7 @@ import numpy as np
 
 from hpsearch.comparing.arms import Arm
 from hpsearch.comparing.comparison import AcrossDatasets, Omnibus, WinsTiesLosses
-from hpsearch.comparing.question import Question
+from hpsearch.comparing.question import SettledQuestion
 from hpsearch.comparing.statistics.arrays import Array, size_of, snapped
 from hpsearch.comparing.statistics.datasets import (
     cliques,
@@ -21,7 +21,7 @@ from hpsearch.comparing.units import label, mean
 MOST_THRESHOLDS = 200
 
 
-def across_datasets(arms: Sequence[Arm], question: Question) -> tuple[AcrossDatasets | None, list[str]]:
+def across_datasets(arms: Sequence[Arm], question: SettledQuestion) -> tuple[AcrossDatasets | None, list[str]]:
     """Return the ranks over the data sets that all methods have, and a warning for those that were left out."""
     tables = {arm.name: arm.cells for arm in arms if arm.observations}
     every = dict.fromkeys(key for table in tables.values() for key in table)

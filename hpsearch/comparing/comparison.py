@@ -7,23 +7,14 @@ Fields marked "beyond" are for the pictures and not in compare.json.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from hpsearch.comparing.pair_result import PairResult
+from hpsearch.comparing.question import Unit
 from hpsearch.comparing.statistics.inversion import Interval
 from hpsearch.records import Goal
 
 VERSION = 1
-
-
-class Unit(StrEnum):
-    """What counts as one observation."""
-
-    SEED = "seed"
-    FOLD = "fold"
-    DATASET = "dataset"
-    TRIAL = "trial"
 
 
 @dataclass(frozen=True)

@@ -51,17 +51,18 @@ def choose_metric(runs: Sequence[FinishedRun], main: Sequence[str], wanted: str 
 
 
 def choose_goal(
-    metric: str, told: Mapping[str, Goal], wanted: str | None, *, disputed: Mapping[str, str] | None = None
+    metric: str, told: Mapping[str, Goal], wanted: Goal | None, *, disputed: Mapping[str, str] | None = None
 ) -> Goal:
     """Return the wanted goal; else what the origins told; else what the metric's name says.
 
-    `disputed` has the metrics about which the origins contradict each other, with who says what. Errors:
-    UnknownNameError for a goal that is none; HpsearchError for a disputed metric, or when the name leaves it open.
+    `disputed` has the metrics about which the origins contradict each other, with who says what.
+
+    Raises:
+        HpsearchError: If the metric is disputed, or its name leaves the goal open.
+
     """
     if wanted is not None:
-        if wanted not in set(Goal):
-            raise UnknownNameError("goal", wanted, [goal.value for goal in Goal])
-        return Goal(wanted)
+        return wanted
     if disputed and metric in disputed:
         raise HpsearchError(
             f"the sources contradict each other about '{metric}', which cannot be compared in two directions: "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from hpsearch.comparing.question import Test
 from hpsearch.comparing.statistics.adjustment import Hold
 from hpsearch.comparing.statistics.inversion import ByStudent, Interval, Inversion
 
@@ -39,7 +40,7 @@ class Effect:
 class AlsoTest:
     """A second test of the same pair, shown and not decisive. A test without a statistic of its own has only its p."""
 
-    test: str
+    test: Test
     p: float | None
     statistic: float | None = None
 
@@ -108,7 +109,7 @@ class PairResult:
     ci_adjusted: Interval | None = None
     ci_adjusted_level: float | None = None
     hodges_lehmann: float | None = None
-    test: str | None = None
+    test: Test | None = None
     sided: int = 2
     statistic: float | None = None
     df: float | tuple[float, float] | None = None

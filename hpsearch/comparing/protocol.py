@@ -1,96 +1,68 @@
 """Which runs are compared with which, by which test, and why."""
 
-import math
 from collections.abc import Sequence
 from itertools import combinations
 
 from hpsearch.comparing.across import across_datasets
 from hpsearch.comparing.arms import Arm, arms_of
-from hpsearch.comparing.comparison import Comparison, Unit
+from hpsearch.comparing.comparison import Comparison
 from hpsearch.comparing.keys import with_counting_keys
+from hpsearch.comparing.metric_choice import choose_goal, choose_metric
 from hpsearch.comparing.pairs import compare_pair
-from hpsearch.comparing.question import Question
+from hpsearch.comparing.question import Question, Unit
 from hpsearch.comparing.remarks import remarks_on
 from hpsearch.comparing.searches import expected_bests, optimisms, search_warnings
-from hpsearch.comparing.statistics.adjustment import ADJUSTMENTS
 from hpsearch.comparing.summaries import summarise
-from hpsearch.comparing.units import AUTO, choose_unit, with_cells
+from hpsearch.comparing.units import choose_unit, with_cells
 from hpsearch.comparing.verdicts import family_size, judge
-from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.records import FinishedRun, Goal
-
-UNITS = (AUTO, *(str(unit) for unit in Unit))
+from hpsearch.errors import UnknownNameError
+from hpsearch.records import FinishedRun
 
 
-def compare_runs(
-    runs: Sequence[FinishedRun],
-    *,
-    metric: str,
-    goal: Goal,
-    unit: str = AUTO,
-    baseline: str | None = None,
-    margin: float | None = None,
-    alpha: float = 0.05,
-    adjust: str = "holm",
-    by: str | None = None,
-    step: int | None = None,
-    stochastic_order: bool = False,
-    seed: int = 0,
-    warnings: Sequence[str] = (),
-) -> Comparison:
-    """Compare the experiments that the runs belong to, or with `by` the groups that a parameter makes.
+def compare_runs(runs: Sequence[FinishedRun], question: Question, *, warnings: Sequence[str] = ()) -> Comparison:
+    """Compare the experiments that the runs belong to, or the groups that a parameter makes (`question.by`).
 
-    `margin` is the smallest difference that matters, in the metric's unit: with it equivalence is tested. `baseline`
-    names the experiment that the others are compared with, instead of all with all. `step` takes the metric at that
-    step of every run's history. `stochastic_order` adds the almost stochastic order, which takes longer. `warnings` are
-    what is known of the runs already: they come before the comparison's own.
-    Errors: UnknownNameError for a metric, unit, baseline, adjustment or parameter that is not there; HpsearchError for
-    a margin, level or seed that is none.
+    Args:
+        runs: The runs of all of them.
+        question: What is asked. Of a metric that it leaves open there may be only one, whose name tells the goal.
+        warnings: What is known of the runs already; it comes before the comparison's own warnings.
+
+    Raises:
+        UnknownNameError: If no run has the metric or parameter, or no arm is called as the baseline.
+        HpsearchError: If metric, goal or unit cannot be told.
+
     """
-    check_options(unit=unit, adjust=adjust, margin=margin, alpha=alpha, seed=seed)
-    arms = with_counting_keys(arms_of(runs, metric=metric, by=by, step=step), by=by)
-    names = [arm.name for arm in arms]
+    metric = question.metric or choose_metric(runs, (), None)
+    goal = question.goal or choose_goal(metric, {}, None)
+    arms = with_counting_keys(arms_of(runs, metric=metric, by=question.by, step=question.step), by=question.by)
+    names, baseline = [arm.name for arm in arms], question.baseline
     if baseline is not None and baseline not in names:
         raise UnknownNameError("baseline", baseline, names)
-    arms, left_out = _counting(arms, baseline) if by is not None else (arms, [])
-    chosen, reason = choose_unit(arms, unit)
-    arms = [with_cells(arm, chosen) for arm in arms]
-    question = Question(metric, goal, chosen, alpha, adjust, margin, stochastic_order, seed)
-    pairs = [compare_pair(a, b, question) for a, b in _combinations(arms, baseline)]
-    across, on_ranks = across_datasets(arms, question) if chosen is Unit.DATASET else (None, [])
-    said = [*left_out, *remarks_on(arms, pairs, chosen), *_arm_warnings(arms), *search_warnings(arms, question)]
+    arms, left_out = _counting(arms, baseline) if question.by is not None else (arms, [])
+    unit, reason = choose_unit(arms, question.unit)
+    arms = [with_cells(arm, unit) for arm in arms]
+    settled = question.settled(metric, goal, unit)
+    pairs = [compare_pair(a, b, settled) for a, b in _combinations(arms, baseline)]
+    across, on_ranks = across_datasets(arms, settled) if unit is Unit.DATASET else (None, [])
+    said = [*left_out, *remarks_on(arms, pairs, unit), *_arm_warnings(arms), *search_warnings(arms, settled)]
     return Comparison(
         metric=metric,
         goal=goal,
-        unit=chosen,
-        alpha=alpha,
+        unit=unit,
+        alpha=question.alpha,
         family_size=family_size(pairs),
-        adjust=adjust,
-        experiments=tuple(summarise(arm, unit=chosen, seed=seed) for arm in arms),
-        pairs=judge(pairs, question),
+        adjust=question.adjust,
+        experiments=tuple(summarise(arm, unit=unit, seed=question.seed) for arm in arms),
+        pairs=judge(pairs, settled),
         across_datasets=across,
-        expected_best=expected_bests(arms, question),
+        expected_best=expected_bests(arms, settled),
         warnings=(*warnings, *said, *on_ranks),
         unit_reason=reason,
         baseline=baseline,
-        margin=margin,
-        seed=seed,
-        optimism=optimisms(arms, question),
+        margin=question.margin,
+        seed=question.seed,
+        optimism=optimisms(arms, settled),
     )
-
-
-def check_options(*, unit: str, adjust: str, margin: float | None, alpha: float, seed: int) -> None:
-    """Refuse a unit, adjustment, margin, level or seed that none can be. Errors: HpsearchError."""
-    if unit not in UNITS:
-        raise UnknownNameError("unit", unit, UNITS)
-    if adjust not in ADJUSTMENTS:
-        raise UnknownNameError("adjustment", adjust, ADJUSTMENTS)
-    if margin is not None and not (margin > 0 and math.isfinite(margin)):
-        raise HpsearchError(f"a margin is a difference above 0 in the metric's unit, not {margin}")
-    if not 0 < alpha < 0.5:
-        raise HpsearchError(f"alpha is an error rate between 0 and 0.5, not {alpha}")
-    if seed < 0:
-        raise HpsearchError(f"a seed is a whole number from 0 on, not {seed}")
 
 
 def _counting(arms: Sequence[Arm], baseline: str | None) -> tuple[list[Arm], list[str]]:

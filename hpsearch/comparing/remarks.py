@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from hpsearch.comparing.arms import Arm
-from hpsearch.comparing.comparison import Unit
 from hpsearch.comparing.pair_result import PairResult
-from hpsearch.comparing.units import Paired, label, noun, pair_up
+from hpsearch.comparing.question import Unit
+from hpsearch.comparing.units import Paired, label, pair_up
 
 MOST_NAMED = 5
 """Units, runs or pairs named one by one in a line."""
@@ -34,12 +34,12 @@ def _on_duplicates(arm: Arm) -> str:
 def _on_units(arms: Sequence[Arm], unit: Unit) -> Iterator[str]:
     """Say where a unit is the mean of several runs that are no duplicates, as a fold is of its seeds."""
     told = [
-        f"{arm.name} {len(arm.observations)} runs on {len(arm.cells)} {noun(unit)}{'s' * (len(arm.cells) != 1)}"
+        f"{arm.name} {len(arm.observations)} runs on {unit.counted(len(arm.cells))}"
         for arm in arms
         if any(len(cells) > 1 for cells in arm.cells.values())
     ]
     if told:
-        yield f"the runs of one {noun(unit)} are averaged, as they are no further {noun(unit)}s: {_some(told)}"
+        yield f"the runs of one {unit.noun} are averaged, as they are no further {unit.plural}: {_some(told)}"
 
 
 def _on_dropped(arm: Arm) -> Iterator[str]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from hpsearch.comparing.arms import Arm, Observation
-from hpsearch.comparing.comparison import ExpectedBest, Optimism, Unit
-from hpsearch.comparing.question import Question
+from hpsearch.comparing.comparison import ExpectedBest, Optimism
+from hpsearch.comparing.question import SettledQuestion, Unit
 from hpsearch.comparing.statistics.arrays import as_array
 from hpsearch.comparing.statistics.expected_best import (
     ESTIMATORS,
@@ -29,7 +29,7 @@ def trials_of(arm: Arm, unit: Unit) -> tuple[Observation, ...]:
     return (*arm.observations, *arm.trials) if unit is Unit.TRIAL else arm.trials
 
 
-def expected_bests(arms: Sequence[Arm], question: Question) -> tuple[ExpectedBest, ...]:
+def expected_bests(arms: Sequence[Arm], question: SettledQuestion) -> tuple[ExpectedBest, ...]:
     """Return the curves of all arms that have trials, by both estimators."""
     found: list[ExpectedBest] = []
     for arm in arms:
@@ -48,7 +48,7 @@ def expected_bests(arms: Sequence[Arm], question: Question) -> tuple[ExpectedBes
     return tuple(found)
 
 
-def optimisms(arms: Sequence[Arm], question: Question) -> tuple[Optimism, ...]:
+def optimisms(arms: Sequence[Arm], question: SettledQuestion) -> tuple[Optimism, ...]:
     """Return by how much each search's best score overstates at most: as if all trials were equally good."""
     found = []
     for arm in arms:
@@ -61,7 +61,7 @@ def optimisms(arms: Sequence[Arm], question: Question) -> tuple[Optimism, ...]:
     return tuple(found)
 
 
-def search_warnings(arms: Sequence[Arm], question: Question) -> list[str]:
+def search_warnings(arms: Sequence[Arm], question: SettledQuestion) -> list[str]:
     """Return what must be known of the searches before their curves are believed."""
     warnings = []
     sizes = {arm.name: len(trials_of(arm, question.unit)) for arm in arms}

@@ -3,8 +3,9 @@
 import numpy as np
 
 from hpsearch.comparing.arms import Arm
-from hpsearch.comparing.comparison import ExperimentSummary, Unit
+from hpsearch.comparing.comparison import ExperimentSummary
 from hpsearch.comparing.designs import size_ratio
+from hpsearch.comparing.question import Unit
 from hpsearch.comparing.statistics.arrays import as_array, is_constant, size_of
 from hpsearch.comparing.statistics.datasets import interquartile_mean
 from hpsearch.comparing.statistics.folds import corrected_t

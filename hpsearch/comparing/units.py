@@ -6,22 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hpsearch.comparing.arms import KEYS, REPEAT, Arm, Cells, Merged, Observation, UnitKey
-from hpsearch.comparing.comparison import DroppedRun, Unit
+from hpsearch.comparing.comparison import DroppedRun
+from hpsearch.comparing.question import Unit
 from hpsearch.errors import HpsearchError
 
-AUTO = "auto"
 
+def choose_unit(arms: Sequence[Arm], wanted: Unit | None) -> tuple[Unit, str]:
+    """Return the unit, and the sentence that says why.
 
-def choose_unit(arms: Sequence[Arm], wanted: str) -> tuple[Unit, str]:
-    """Return the unit and the sentence that says why. Errors: HpsearchError for a unit that no run has."""
+    Raises:
+        HpsearchError: If no run has the wanted unit.
+
+    """
     observations = [each for arm in arms for each in arm.observations]
     datasets = {each.dataset for each in observations} - {None}
     folds = {each.fold for each in observations} - {None}
-    if wanted != AUTO:
-        has = {"dataset": datasets, "fold": folds, "trial": True, "seed": True}
-        if not has[wanted]:
+    if wanted is not None:
+        if not {Unit.DATASET: datasets, Unit.FOLD: folds}.get(wanted, True):
             raise HpsearchError(f"no run has a {wanted}, so that it cannot be the unit of replication")
-        return Unit(wanted), f"The unit of replication is the {noun(Unit(wanted))}, as asked for."
+        return wanted, f"The unit of replication is the {wanted.noun}, as asked for."
     if not observations:
         return Unit.TRIAL, (
             "The unit of replication is the trial of a search: all runs were proposed by a search and chosen by a "
@@ -52,11 +55,6 @@ def choose_unit(arms: Sequence[Arm], wanted: str) -> tuple[Unit, str]:
         "The unit of replication is the run: no seed, fold or data set was noted, so that every run counts as an "
         "independent repetition and nothing can be paired."
     )
-
-
-def noun(unit: Unit) -> str:
-    """Return how a unit is called in a sentence."""
-    return "data set" if unit is Unit.DATASET else str(unit)
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def _of_unit(arm: Arm, unit: Unit) -> tuple[list[Observation], list[DroppedRun]]
     observations = list(arm.observations)
     if name is None or all(getattr(each, name) is None for each in observations):
         return observations, []
-    why = f"has no {noun(unit)}, which is the unit of replication"
+    why = f"has no {unit.noun}, which is the unit of replication"
     return (
         [each for each in observations if getattr(each, name) is not None],
         [DroppedRun(each.run.run, why) for each in observations if getattr(each, name) is None],

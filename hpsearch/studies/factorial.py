@@ -6,10 +6,9 @@ cells of a design are no independent repetitions. The error rate is divided even
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-from hpsearch.comparing import Comparison, compare_runs
+from hpsearch.comparing import Comparison, Question, compare_runs
 from hpsearch.records import FinishedRun, Measurement
 from hpsearch.studies.file.factors import factor_titles, level_text
 from hpsearch.studies.file.study import Study
@@ -43,19 +42,19 @@ def factor_reports(study: Study, runs: Sequence[FinishedRun]) -> list[FactorRepo
         if run.experiment in levels and run.search is None
     ]
     decide = study.settings.decide
-    compare = partial(compare_runs, metric=study.metric, goal=study.goal, alpha=level_of(study), adjust=decide.adjust)
+    asked = Question(study.metric, study.goal, margin=decide.margin, alpha=level_of(study), adjust=decide.adjust)
     found = [
         FactorReport(
             titles[path],
             f"By {titles[path]}",
             f"Each replicate's mean over {' and '.join(titles[other] for other in titles if other != path)}.",
-            compare(cells, margin=decide.margin, by=titles[path]),
+            compare_runs(cells, replace(asked, by=titles[path])),
         )
         for path in study.factors
     ]
     effects = list(_effects(study, cells)) if _interact(study.factors) else []
     if len({run.experiment for run in effects}) == 2:
-        found.append(_interaction(study, compare(effects, margin=decide.margin)))
+        found.append(_interaction(study, compare_runs(effects, asked)))
     return found
 
 

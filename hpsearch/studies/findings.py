@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpsearch.comparing import Comparison, compare_runs
+from hpsearch.comparing import Comparison, Question, compare_runs
 from hpsearch.experiment.provenance import versions
 from hpsearch.experiment.reading import read_experiment, read_resolved
 from hpsearch.records import ExperimentRecord, RunRecord
@@ -34,10 +34,8 @@ def report_of(study: Study, folder: Path, *, history: History, wanted: Confirm, 
     arms = [_arm_report(arm, records[arm.name]) for arm in study.searched]
     runs = [run for arm in study.arms for run in planned_runs(study, arm, folder, wanted)]
     decide = study.settings.decide
-    alpha = level_of(study)
-    comparison = compare_runs(
-        runs, metric=study.metric, goal=study.goal, margin=decide.margin, alpha=alpha, adjust=decide.adjust
-    )
+    asked = Question(study.metric, study.goal, margin=decide.margin, alpha=level_of(study), adjust=decide.adjust)
+    comparison = compare_runs(runs, asked)
     factors = factor_reports(study, runs)
     same = "on the same test split" if wanted.folds is None else "which learns and is scored on the same folds"
     shares = {name: importance(record, read_resolved(folder / name)["space"]) for name, record in records.items()}

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from hpsearch.comparing.comparison import Unit
 from hpsearch.comparing.conclusion import details
+from hpsearch.comparing.question import Unit
 from hpsearch.report.comparison.cover import Cover, Section
 from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, caption, pair_rows, score_rows
 from hpsearch.report.wording import number, plain

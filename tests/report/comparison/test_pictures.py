@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 
-from hpsearch.comparing import compare_runs
+from hpsearch.comparing import Question, compare_runs
 from hpsearch.records import FinishedRun, Goal, Measurement, Series
 from hpsearch.report.comparison import pictures, run_pictures
 from hpsearch.report.comparison.gallery import gallery, palette_of
@@ -73,7 +73,7 @@ def test_a_single_run_has_a_curve_without_a_band() -> None:
         metrics={"loss": Measurement(1.0)},
         histories={"loss": Series(array("q", [1, 2]), array("d", [2.0, 1.0]))},
     )
-    comparison = compare_runs([run], metric="loss", goal=Goal.MINIMIZE)
+    comparison = compare_runs([run], Question("loss", Goal.MINIMIZE))
     curves = run_pictures.prepare_learning_curves(comparison, [run])
     assert curves is not None
     assert curves.lines[0].y == curves.lines[0].low == (2.0, 1.0)
@@ -122,7 +122,7 @@ def test_learning_curves_count_in_the_unit_of_the_runs_and_mark_the_best_step() 
         metrics={"loss": Measurement(0.4)},
         histories={"loss": Series(steps, values)},
     )
-    curves = run_pictures.prepare_learning_curves(compare_runs([run], metric="loss", goal=Goal.MINIMIZE), [run])
+    curves = run_pictures.prepare_learning_curves(compare_runs([run], Question("loss", Goal.MINIMIZE)), [run])
     assert curves is not None
     assert (curves.x_title, curves.lines[0].y, curves.lines[0].best) == ("epoch", (0.9, 0.4, 0.7), 1)
 
