@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.comparing import Comparison
-from hpsearch.comparing.apart import NotCompared
+from hpsearch.comparing.groups import NotCompared
 from hpsearch.console.watching import digested
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.readers.shelf import Found
 from hpsearch.records import ExperimentRecord, FinishedRun
+from hpsearch.report.comparison.contents import Evidence
 from hpsearch.report.comparison.files import FORMATS, write_grouped, write_report
-from hpsearch.report.comparison.gallery import Evidence
 from hpsearch.report.comparison.grouped import GroupedReport, LonelyOne
 from hpsearch.report.comparison.overview import Entry
 from hpsearch.search.importance import importance

@@ -53,8 +53,7 @@ def compare(
 
     from hpsearch.api.comparing import compare_experiments, parse_formats, report_folder
     from hpsearch.report.comparison.files import compare_json
-    from hpsearch.report.comparison.grouped_terminal import show_grouped
-    from hpsearch.report.comparison.terminal import show_comparison
+    from hpsearch.report.comparison.terminal import show_comparison, show_grouped
 
     formats = parse_formats(format_)
     compared = compare_experiments(

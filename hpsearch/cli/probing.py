@@ -60,8 +60,8 @@ def lr_find(
         typer.echo(f"steepest descent: train.learning_rate={found.steepest:.2g}")
         typer.echo(f"a tenth of the minimum's: train.learning_rate={found.tenth:.2g}")
     if plot is not None:
-        from hpsearch.report.saving import save_figure
-        from hpsearch.report.training_figures import draw_range
+        from hpsearch.report.charts.style import save_figure
+        from hpsearch.report.charts.training import draw_range
 
         rates = (("steepest", found.steepest), ("minimum / 10", found.tenth))
         save_figure(draw_range(found.rates, found.losses, found.smoothed, rates), plot)

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from hpsearch.comparing.comparison import Comparison, ExpectedBest
-from hpsearch.comparing.pair_result import PairResult, Verdict
+from hpsearch.comparing.comparison import Comparison, ExpectedBest, PairResult, Verdict
 from hpsearch.comparing.pairs import CONFIRM
 from hpsearch.comparing.question import Unit
 from hpsearch.comparing.statistics.adjustment import Hold

@@ -6,26 +6,25 @@ from dataclasses import replace
 import numpy as np
 
 from hpsearch.comparing.arms import Arm
-from hpsearch.comparing.pair_result import AlsoTest, Check, Effect, Equivalence, PairResult, Rope
+from hpsearch.comparing.comparison import AlsoTest, Check, Effect, Equivalence, PairResult, Rope
 from hpsearch.comparing.question import SettledQuestion, Test, planned_test
-from hpsearch.comparing.statistics import assumptions, folds, paired, unpaired
-from hpsearch.comparing.statistics.arrays import Array, Tested, as_array, size_of, snapped
+from hpsearch.comparing.statistics import folds, two_samples
+from hpsearch.comparing.statistics.arrays import LEVEL, Array, Tested, as_array, size_of, snapped
 from hpsearch.comparing.statistics.datasets import signed_rank_rope
 from hpsearch.comparing.statistics.effects import hedges_g
-from hpsearch.comparing.statistics.equivalence import equivalence_p
-from hpsearch.comparing.statistics.intervals import LEVEL
-from hpsearch.comparing.statistics.inversion import ByFiveByTwo, BySignedRanks, by_student
+from hpsearch.comparing.statistics.intervals import ByFiveByTwo, BySignedRanks, by_student
+from hpsearch.comparing.statistics.two_samples import equivalence_p
 from hpsearch.comparing.units import Paired
 
 
 def decide_paired_seeds(base: PairResult, question: SettledQuestion) -> PairResult:
     """Paired t, with sign flips and Wilcoxon's ranks beside it."""
     differences, exact = _differences(base)
-    tested = paired.paired_t(differences)
-    wilcoxon = paired.wilcoxon(exact)
+    tested = two_samples.paired_t(differences)
+    wilcoxon = two_samples.wilcoxon(exact)
     also = (
         AlsoTest(Test.WILCOXON, wilcoxon.p, wilcoxon.statistic),
-        AlsoTest(Test.SIGN_FLIP, paired.sign_flip(differences, seed=question.seed, scale=_scale(base))),
+        AlsoTest(Test.SIGN_FLIP, two_samples.sign_flip(differences, seed=question.seed, scale=_scale(base))),
     )
     base = _by_t(_about_differences(base, differences), tested, "t")
     return _with_test(base, planned_test(question.unit), tested, also, question, tested)
@@ -42,18 +41,17 @@ def decide_datasets(base: PairResult, question: SettledQuestion) -> PairResult:
     base = replace(
         base,
         rope=Rope("signed rank", rope, worse, within, better),
-        direction=paired.rank_balance(exact),
-        hodges_lehmann=paired.hodges_lehmann(differences),
+        direction=two_samples.rank_balance(exact),
+        hodges_lehmann=two_samples.hodges_lehmann(differences),
         inversion=BySignedRanks(base.differences, _scale(base)),
         ci_method="signed ranks",
     )
     if question.margin is not None:
         note = "equivalence is tested by the paired t of the mean difference, beside the signed ranks"
         base = replace(base, notes=(*base.notes, note))
-    also = (AlsoTest(Test.SIGN_FLIP, paired.sign_flip(differences, seed=question.seed, scale=_scale(base))),)
-    return _with_test(
-        base, planned_test(question.unit), paired.wilcoxon(exact), also, question, paired.paired_t(differences)
-    )
+    also = (AlsoTest(Test.SIGN_FLIP, two_samples.sign_flip(differences, seed=question.seed, scale=_scale(base))),)
+    tested, t = two_samples.wilcoxon(exact), two_samples.paired_t(differences)
+    return _with_test(base, planned_test(question.unit), tested, also, question, t)
 
 
 def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: SettledQuestion) -> PairResult:
@@ -66,7 +64,7 @@ def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: Se
     corrected = folds.corrected_t(differences, test_to_train=ratio)
     rope = question.margin or 0.0
     found = folds.correlated_rope(question.sign * differences, test_to_train=ratio, rope=rope)
-    value = paired.d_z(differences)
+    value = two_samples.d_z(differences)
     base = replace(
         _by_t(base, corrected, "corrected t"),
         effect=Effect("d_z", value.value),
@@ -106,17 +104,17 @@ def _by_f(base: PairResult, square: Array, question: SettledQuestion) -> PairRes
 def decide_unpaired(base: PairResult, question: SettledQuestion) -> PairResult:
     """Welch's t, with Mann and Whitney's U beside it."""
     a, b = as_array(base.a_values), as_array(base.b_values)
-    tested = unpaired.welch(a, b)
+    tested = two_samples.welch(a, b)
     scale = _scale(base)
     exact_a, exact_b = snapped(a, scale=scale), snapped(b, scale=scale)
-    ranks = unpaired.mann_whitney(exact_a, exact_b)
+    ranks = two_samples.mann_whitney(exact_a, exact_b)
     g = hedges_g(a, b)
-    levene = assumptions.equal_variances_p(a, b)
+    levene = two_samples.equal_variances_p(a, b)
     says = "the variances are equal (Welch's t does not need it)"
     base = replace(
         _by_t(base, tested, str(Test.WELCH_T)),
         effect=Effect("hedges_g", g.value, g.ci95),
-        smallest_possible_p=unpaired.smallest_rank_p(len(a), len(b)),
+        smallest_possible_p=two_samples.smallest_rank_p(len(a), len(b)),
         checks=(
             *_normality(a, f"the values of {base.a} are normal"),
             *_normality(b, f"the values of {base.b} are normal"),
@@ -143,11 +141,11 @@ def _by_t(base: PairResult, tested: Tested, name: str) -> PairResult:
 
 
 def _about_differences(base: PairResult, differences: Array) -> PairResult:
-    effect = paired.d_z(differences)
+    effect = two_samples.d_z(differences)
     return replace(
         base,
         effect=Effect("d_z", effect.value, effect.ci95),
-        smallest_possible_p=paired.smallest_sign_p(len(differences)),
+        smallest_possible_p=two_samples.smallest_sign_p(len(differences)),
         checks=_normality(differences, "the differences are normal"),
     )
 
@@ -176,7 +174,7 @@ def _with_test(
 
 
 def _normality(values: Array, assumption: str) -> tuple[Check, ...]:
-    p = assumptions.normality_p(values)
+    p = two_samples.normality_p(values)
     return () if p is None else (Check(assumption, "Shapiro-Wilk", p, _reading(p)),)
 
 

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hpsearch.comparing.arms import Arm
+from hpsearch.comparing.comparison import PairResult
 from hpsearch.comparing.designs import decide_datasets, decide_folds, decide_paired_seeds, decide_unpaired
-from hpsearch.comparing.pair_result import PairResult
 from hpsearch.comparing.question import SettledQuestion, Unit
 from hpsearch.comparing.statistics.arrays import Array, as_array, is_constant, size_of, snapped, without_rounding
-from hpsearch.comparing.statistics.effects import cliffs_delta, paired_superiority
-from hpsearch.comparing.statistics.stochastic_order import almost_stochastic_order
+from hpsearch.comparing.statistics.effects import almost_stochastic_order, cliffs_delta, paired_superiority
 from hpsearch.comparing.units import Paired, label, mean, pair_up
 
 CONFIRM = "`hpsearch confirm` trains the winners on fresh seeds, which can be tested"

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from hpsearch.comparing.pair_result import PairResult, Verdict
+from hpsearch.comparing.comparison import PairResult, Verdict
 from hpsearch.comparing.question import SettledQuestion, Test, Unit
 from hpsearch.comparing.statistics.adjustment import Hold, adjusted, interval_rates, strictest_level
-from hpsearch.comparing.statistics.arrays import as_array
-from hpsearch.comparing.statistics.intervals import LEVEL
+from hpsearch.comparing.statistics.arrays import LEVEL, as_array
 from hpsearch.comparing.statistics.power import (
     data_sets_needed,
     paired_power,

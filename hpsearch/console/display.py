@@ -13,8 +13,7 @@ from hpsearch.console.progress import Aim, make_progress
 from hpsearch.console.watching import Lookout, digested
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import Event, read_log
-from hpsearch.report.json_view import show_json
-from hpsearch.report.terminal import show_experiment
+from hpsearch.report.experiment_view import show_experiment, show_json
 from hpsearch.running.runner import Finished, Options, trackers
 from hpsearch.running.session import step_unit
 from hpsearch.space import Space

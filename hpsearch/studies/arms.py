@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from hpsearch.report.experiment_view import finite
 from hpsearch.report.fitted_table import Column, FittedTable
-from hpsearch.report.json_view import finite
 from hpsearch.report.wording import UNKNOWN, duration, number, one_line
 
 

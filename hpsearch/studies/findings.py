@@ -9,7 +9,7 @@ from hpsearch.comparing import Comparison, Question, compare_runs
 from hpsearch.experiment.provenance import versions
 from hpsearch.experiment.reading import read_experiment, read_resolved
 from hpsearch.records import ExperimentRecord, RunRecord
-from hpsearch.report.comparison.gallery import Evidence
+from hpsearch.report.comparison.contents import Evidence
 from hpsearch.report.wording import duration, plain
 from hpsearch.search.importance import importance
 from hpsearch.space import Confirm

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpsearch.comparing import Question, compare_runs
-from hpsearch.comparing.comparison import Comparison
-from hpsearch.comparing.pair_result import Interval, PairResult, Verdict
+from hpsearch.comparing.comparison import Comparison, Interval, PairResult, Verdict
 from hpsearch.records import FinishedRun, Goal, Measurement
 from tests.comparing.arms import METRIC, run
 

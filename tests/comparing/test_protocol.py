@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 from hpsearch.comparing import Question, compare_runs
+from hpsearch.comparing.comparison import Verdict
 from hpsearch.comparing.conclusion import conclude
-from hpsearch.comparing.pair_result import Verdict
 from hpsearch.comparing.question import Test, Unit, planned_test
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, Series

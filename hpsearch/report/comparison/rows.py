@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from hpsearch.comparing.comparison import Comparison, ExperimentSummary
+from hpsearch.comparing.comparison import Comparison, ExperimentSummary, PairResult, Verdict
 from hpsearch.comparing.conclusion import METHODS, interval_note, open_end, percent, true_to_level
-from hpsearch.comparing.pair_result import PairResult, Verdict
 from hpsearch.comparing.statistics.adjustment import Hold
 from hpsearch.records import Goal
 from hpsearch.report.wording import UNKNOWN, number

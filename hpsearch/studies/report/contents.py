@@ -6,7 +6,7 @@ from typing import Any
 
 from hpsearch.comparing import Comparison
 from hpsearch.comparing.conclusion import conclude, headline, pair_sentence
-from hpsearch.report.comparison.gallery import Evidence
+from hpsearch.report.comparison.contents import Evidence
 from hpsearch.report.comparison.rows import ranking
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from hpsearch.comparing.conclusion import details
 from hpsearch.comparing.question import Unit
-from hpsearch.report.comparison.cover import Cover, Section
+from hpsearch.report.comparison.contents import Cover, Section
 from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, caption, pair_rows, score_rows
 from hpsearch.report.wording import number, plain
 from hpsearch.studies.report.contents import ArmReport, FactorReport, StudyReport

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hpsearch.comparing import Question, compare_runs
 from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, SearchOrigin, Series
-from hpsearch.report.comparison.gallery import Evidence
+from hpsearch.report.comparison.contents import Evidence
 
 WICKED = "cnn_small & <b>x</b>|$50%"
 
