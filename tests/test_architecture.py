@@ -60,9 +60,8 @@ DOORS = {
     "safetensors": "training/weights.py",
     "transformers": "families/text_classifier/",
     "typer": "cli/",
-    "matplotlib": "report/drawing.py report/figures.py report/heat_maps.py report/parameter_figures.py "
-    "report/saving.py report/training_figures.py report/comparison/ api/open.py api/probe.py",
-    "pandas": "report/frames.py api/open.py api/compared.py search/pb2.py readers/table_file.py",
+    "matplotlib": "report/charts/ api/open.py api/probe.py",
+    "pandas": "report/tables.py api/open.py api/compared.py search/pb2.py readers/table_file.py",
     "tensorboard": "readers/tensorboard.py tracking/tensorboard.py",
     "wandb": "readers/wandb_offline.py tracking/wandb.py",
     "jinja2": "report/comparison/html.py",

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from math import log10
 from typing import Any
 
-from hpsearch.report.comparison.pictures import Curves, Differences, Scores
-from hpsearch.report.comparison.run_pictures import Axis, Cost, Parallel, Searches
-from hpsearch.report.drawing import Palette
+from hpsearch.report.charts.numbers import Axis, Cost, Curves, Differences, Parallel, Scores, Searches
+from hpsearch.report.charts.style import Palette
 
 Plot = dict[str, Any]
 _ROW = 46

@@ -1,10 +1,17 @@
-"""How every figure looks: colours that colour-blind readers tell apart (Okabe and Ito 2008), sizes, labels."""
+"""How every figure looks, and how it is written.
 
+Colours are those that colour-blind readers tell apart (Okabe and Ito 2008).
+"""
+
+import io
 from collections.abc import Iterable
+from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.report.wording import one_line, shorten
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -56,3 +63,41 @@ def tidy(axes: Axes, *, x: str, y: str) -> None:
 def say(axes: Axes, text: str) -> None:
     """Write into an empty panel why it is empty."""
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color=GREY)
+
+
+PICTURE_FORMATS = ("pdf", "png", "svg")
+
+
+def svg_of(figure: Figure) -> str:
+    """Return a figure as the text of an <svg> element; the same figure gives the same text."""
+    text = io.StringIO()
+    with rc_context({"svg.hashsalt": "hpsearch", "svg.fonttype": "none"}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    content = text.getvalue()
+    return content[content.index("<svg") :]
+
+
+def write_for_paper(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write a figure as SVG and as PDF, the same bytes for the same figure."""
+    svg, pdf = folder / f"{name}.svg", folder / f"{name}.pdf"
+    svg.write_text(svg_of(figure), encoding="utf-8")
+    with rc_context({"pdf.fonttype": 42}):  # fonts that a publisher takes
+        figure.savefig(pdf, metadata={"CreationDate": None})
+    return [svg, pdf]
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that the file's name ends in.
+
+    Raises:
+        UnknownNameError: If the ending is no picture format.
+        HpsearchError: If the file cannot be written.
+
+    """
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in PICTURE_FORMATS:
+        raise UnknownNameError("picture format", kind or path.name, PICTURE_FORMATS)
+    try:
+        figure.savefig(path, format=kind, dpi=150)
+    except OSError as error:
+        raise HpsearchError(f"{path} cannot be written: {error.strerror or error}") from error

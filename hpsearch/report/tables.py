@@ -1,12 +1,15 @@
-"""An experiment as pandas tables."""
+"""An experiment's runs as pandas tables, and as files for other programs."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.records import ExperimentRecord, RunRecord
 from hpsearch.report.replicates import fold_fields
+from hpsearch.report.wording import plain
 
 _TRIAL = ("number", "outcome", "reason", "value", "step", "seconds", "seed", "attempts")
 _REPLICATE = ("number", "replicate", "outcome", "reason", "value", "step", "seconds", "seed", "attempts")
@@ -28,13 +31,6 @@ def replicates_frame(record: ExperimentRecord) -> pd.DataFrame:
     return _frame(rows, (*_REPLICATE, *_FOLD) if on_folds else _REPLICATE)
 
 
-def history_frame(record: ExperimentRecord) -> pd.DataFrame:
-    """Return what the trials reported to the search: a row for each step of each trial."""
-    rows = [(trial.number, step, value) for trial in record.trials for step, value in trial.history]
-    kinds = {"number": "int64", "step": "int64", "value": "float64"}
-    return pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
-
-
 def _row(run: RunRecord, names: Iterable[str]) -> dict[str, Any]:
     row = {name: getattr(run, name) for name in names}
     return row | {"outcome": None if run.outcome is None else run.outcome.value}
@@ -44,3 +40,34 @@ def _frame(rows: list[dict[str, Any]], names: Iterable[str]) -> pd.DataFrame:
     columns = list(dict.fromkeys([*names, *(name for row in rows for name in row)]))
     frame = pd.DataFrame(rows, columns=columns)
     return frame.astype({name: kind for name, kind in _KINDS.items() if name in columns})
+
+
+TABLE_FORMATS = ("csv", "parquet")
+
+
+def export_table(record: ExperimentRecord, path: str | Path, to: str | None = None) -> None:
+    """Write a row for each trial `to` csv or parquet, by default as the file's ending says; an existing file is kept.
+
+    In Parquet a parameter whose values are of several kinds, or lists, becomes text.
+    Errors: UnknownNameError for another format; HpsearchError when the file exists or its folder does not.
+    """
+    path = Path(path)
+    to = path.suffix.removeprefix(".") if to is None else to
+    if to not in TABLE_FORMATS:
+        raise UnknownNameError("table format", to, TABLE_FORMATS)
+    if path.exists():
+        raise HpsearchError(f"{path} exists; hpsearch does not write over files")
+    if not path.parent.is_dir():
+        raise HpsearchError(f"the folder {path.parent} does not exist")
+    frame = trials_frame(record)
+    if to == "csv":
+        frame.to_csv(path, index=False)
+        return
+    mixed: list[str] = list(frame.select_dtypes("object", exclude="str").columns)
+    for name in mixed:
+        frame[name] = frame[name].map(_text, na_action="ignore")
+    frame.to_parquet(path, index=False)
+
+
+def _text(value: Any) -> str:
+    return plain(value)

@@ -1,30 +1,14 @@
 """Which pictures a comparison has: each with its title, its sentence, and both of its forms."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
 from hpsearch.comparing.comparison import Comparison
-from hpsearch.health import Digest
-from hpsearch.records import FinishedRun
-from hpsearch.report.comparison import drawings, pictures, plots, run_pictures
-from hpsearch.report.comparison.cover import Cover
-from hpsearch.report.drawing import Palette
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a report is made of: the comparison and the runs behind it.
-
-    By experiment: the importance of its parameters, and what is wrong with its trainings. `cover`: a study's.
-    """
-
-    comparison: Comparison
-    runs: Sequence[FinishedRun] = ()
-    importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    health: Mapping[str, Sequence[Digest]] = field(default_factory=dict)
-    cover: Cover | None = None
+from hpsearch.report.charts import numbers, page, paper
+from hpsearch.report.charts.style import Palette
+from hpsearch.report.comparison.contents import Evidence
 
 
 @dataclass(frozen=True)
@@ -35,7 +19,7 @@ class Picture:
     title: str
     says: str
     draw: Callable[[], Figure]
-    plot: Callable[[], plots.Plot] | None
+    plot: Callable[[], page.Plot] | None
 
 
 def palette_of(*evidence: Evidence) -> Palette:
@@ -51,10 +35,10 @@ def gallery(evidence: Evidence, palette: Palette | None = None) -> list[Picture]
 
 
 def _of_scores(comparison: Comparison, palette: Palette) -> Iterator[Picture]:
-    scores, differences = pictures.prepare_scores(comparison), pictures.prepare_differences(comparison)
+    scores, differences = numbers.prepare_scores(comparison), numbers.prepare_differences(comparison)
     if scores.lines:
         says = "A point is one unit; the bar is the mean with its 95% interval."
-        draw, plot = (lambda: drawings.draw_scores(scores, palette)), (lambda: plots.plot_scores(scores, palette))
+        draw, plot = (lambda: paper.draw_scores(scores, palette)), (lambda: page.plot_scores(scores, palette))
         yield Picture("scores", "Scores", says, draw, plot)
     if differences.lines:
         yield Picture(
@@ -62,18 +46,18 @@ def _of_scores(comparison: Comparison, palette: Palette) -> Iterator[Picture]:
             "Differences",
             "A point is a unit that both have; the bar is the difference of the table, with the interval that agrees "
             "with the verdict; within the grey margin a difference does not matter.",
-            lambda: drawings.draw_differences(differences),
-            lambda: plots.plot_differences(differences),
+            lambda: paper.draw_differences(differences),
+            lambda: page.plot_differences(differences),
         )
-    if diagram := pictures.prepare_critical_difference(comparison):
+    if diagram := numbers.prepare_critical_difference(comparison):
         says = "Bars join methods whose average ranks Nemenyi's test does not tell apart; the pairs' own tests decide."
         title = "Critical differences"
         yield Picture(
-            "critical-difference", title, says, lambda: drawings.draw_critical_difference(diagram, palette), None
+            "critical-difference", title, says, lambda: paper.draw_critical_difference(diagram, palette), None
         )
-    if profiles := pictures.prepare_profiles(comparison):
+    if profiles := numbers.prepare_profiles(comparison):
         yield _curves("profiles", "Performance profiles", "Higher is better everywhere on the axis.", profiles, palette)
-    if expected := pictures.prepare_expected_best(comparison):
+    if expected := numbers.prepare_expected_best(comparison):
         says = (
             "What a search of n trials would have found on average, resampled from the trials that were run; "
             "it takes them as independent, which proposals of TPE and pruned trials are not."
@@ -83,31 +67,31 @@ def _of_scores(comparison: Comparison, palette: Palette) -> Iterator[Picture]:
 
 def _of_runs(evidence: Evidence, palette: Palette) -> Iterator[Picture]:
     comparison, runs = evidence.comparison, evidence.runs
-    if curves := run_pictures.prepare_learning_curves(comparison, runs):
+    if curves := numbers.prepare_learning_curves(comparison, runs):
         says = "The median run and the quartiles around it; a ring marks the best step of the median."
         yield _curves("learning-curves", "Learning curves", says, curves, palette)
-    if searches := run_pictures.prepare_searches(runs, comparison.goal, comparison.metric):
+    if searches := numbers.prepare_searches(runs, comparison.goal, comparison.metric):
         yield Picture(
             "search",
             "Optimisation history",
             "Complete trials in their order, and the best so far.",
-            lambda: drawings.draw_searches(searches, palette),
-            lambda: plots.plot_searches(searches, palette),
+            lambda: paper.draw_searches(searches, palette),
+            lambda: page.plot_searches(searches, palette),
         )
     for place, (name, shares) in enumerate(evidence.importance.items()):
         if shares:
             yield _importance(place, name, shares, palette.colour(name))
-    parallels = run_pictures.prepare_parallel(runs, comparison.goal, comparison.metric, evidence.importance)
+    parallels = numbers.prepare_parallel(runs, comparison.goal, comparison.metric, evidence.importance)
     for place, parallel in enumerate(parallels):
         yield _parallel(place, parallel)
-    if costs := run_pictures.prepare_costs(runs):
+    if costs := numbers.prepare_costs(runs):
         says = "Training time of all runs, those that do not count included."
-        draw, plot = (lambda: drawings.draw_costs(costs, palette)), (lambda: plots.plot_costs(costs, palette))
+        draw, plot = (lambda: paper.draw_costs(costs, palette)), (lambda: page.plot_costs(costs, palette))
         yield Picture("cost", "Time", says, draw, plot)
 
 
-def _curves(name: str, title: str, says: str, curves: pictures.Curves, palette: Palette) -> Picture:
-    draw, plot = (lambda: drawings.draw_curves(curves, palette)), (lambda: plots.plot_curves(curves, palette))
+def _curves(name: str, title: str, says: str, curves: numbers.Curves, palette: Palette) -> Picture:
+    draw, plot = (lambda: paper.draw_curves(curves, palette)), (lambda: page.plot_curves(curves, palette))
     return Picture(name, title, says, draw, plot)
 
 
@@ -116,12 +100,12 @@ def _importance(place: int, name: str, shares: Mapping[str, float], ink: str) ->
         f"importance-{place}",
         f"Importance of parameters: {name}",
         "Shares in what tells the best tenth of the complete trials from the rest (PED-ANOVA).",
-        lambda: drawings.draw_importance(shares, ink),
-        lambda: plots.plot_importance(shares, ink),
+        lambda: paper.draw_importance(shares, ink),
+        lambda: page.plot_importance(shares, ink),
     )
 
 
-def _parallel(place: int, parallel: run_pictures.Parallel) -> Picture:
+def _parallel(place: int, parallel: numbers.Parallel) -> Picture:
     says = "A line is a trial. Drag along an axis to keep the lines that pass there; the best 500 trials are shown."
-    draw, plot = (lambda: drawings.draw_parallel(parallel)), (lambda: plots.plot_parallel(parallel))
+    draw, plot = (lambda: paper.draw_parallel(parallel)), (lambda: page.plot_parallel(parallel))
     return Picture(f"trials-{place}", f"Trials: {parallel.name}", says, draw, plot)

@@ -1,5 +1,6 @@
-"""Tests of paired values: functions of the differences a - b, one for each pair."""
+"""Tests of two methods: of the differences of pairs, of samples without partners, of equivalence, of assumptions."""
 
+import math
 from bisect import bisect_left
 from functools import lru_cache
 from typing import Literal
@@ -7,7 +8,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from hpsearch.comparing.statistics.arrays import SAME, Array, Tested, two_sided_p
+from hpsearch.comparing.statistics.arrays import SAME, Array, Tested, is_constant, size_of, two_sided_p
 from hpsearch.comparing.statistics.effects import Standardised, noncentral_bounds
 
 MOST_EXACT = 15
@@ -144,3 +145,60 @@ def d_z(differences: Array) -> Standardised:
     value = float(np.mean(differences) / np.std(differences, ddof=1))
     low, high = noncentral_bounds(value * n**0.5, n - 1)
     return Standardised(value, (low / n**0.5, high / n**0.5))
+
+
+EXACT_MANN_WHITNEY = 30
+"""Values of the smaller sample up to which the distribution of U is counted if there are no ties."""
+EXACT_WITH_TIES = 20_000
+"""Ways to deal the values out up to which all are counted when some are tied."""
+
+
+def welch(a: Array, b: Array) -> Tested:
+    """Return Welch's t for variances that may differ; each sample has two values or more, and one of them varies."""
+    parts = np.var(a, ddof=1) / len(a), np.var(b, ddof=1) / len(b)
+    error = float(sum(parts)) ** 0.5
+    df = float(sum(parts) ** 2 / (parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1)))
+    statistic = float(np.mean(a) - np.mean(b)) / error
+    return Tested(statistic, df, two_sided_p(statistic, df), error)
+
+
+def mann_whitney(a: Array, b: Array) -> Tested:
+    """Return Mann and Whitney's U of a; exact where that is feasible, ties or not, and normal beyond."""
+    n, m = len(a), len(b)
+    tied = len(np.unique(np.concatenate([a, b]))) < n + m
+    if tied and math.comb(n + m, n) <= EXACT_WITH_TIES:
+        found = stats.mannwhitneyu(a, b, method=stats.PermutationMethod(n_resamples=EXACT_WITH_TIES))
+    elif not tied and min(n, m) <= EXACT_MANN_WHITNEY and max(n, m) <= 200:
+        found = stats.mannwhitneyu(a, b, method="exact")
+    else:
+        found = stats.mannwhitneyu(a, b, method="asymptotic")
+    return Tested(float(found.statistic), None, float(found.pvalue))
+
+
+def smallest_rank_p(n: int, m: int) -> float:
+    """Return the smallest two-sided p that n and m values can give to a rank or permutation test: 0.1 for 3 and 3."""
+    return min(1.0, 2 / math.comb(n + m, n))
+
+
+def equivalence_p(estimate: float, error: float, df: float, *, margin: float) -> float:
+    """Return the larger p of the tests that the difference lies above -margin and below margin (Schuirmann 1987)."""
+    above = stats.t.sf((estimate + margin) / error, df)
+    below = stats.t.cdf((estimate - margin) / error, df)
+    return float(max(above, below))
+
+
+FEWEST, MOST = 3, 5000
+
+
+def normality_p(values: Array) -> float | None:
+    """Return the p of Shapiro and Wilk's test; None for too few or too many values, or ones that do not vary."""
+    if not FEWEST <= len(values) <= MOST or is_constant(values, scale=size_of(values)):
+        return None
+    return float(stats.shapiro((values - values.mean()) / np.ptp(values)).pvalue)  # SciPy gives up on tiny values
+
+
+def equal_variances_p(a: Array, b: Array) -> float | None:
+    """Return the p of Levene's test around medians (Brown and Forsythe 1974); None for too few values."""
+    if min(len(a), len(b)) < FEWEST or is_constant(a, scale=size_of(a)) or is_constant(b, scale=size_of(b)):
+        return None
+    return float(stats.levene(a, b, center="median").pvalue)

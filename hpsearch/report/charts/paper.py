@@ -7,9 +7,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hpsearch.report.comparison.pictures import CriticalDifference, Curves, DifferenceLine, Differences, Scores
-from hpsearch.report.comparison.run_pictures import Axis, Cost, Parallel, Searches
-from hpsearch.report.drawing import GREY, LONGEST_LABEL, Palette, label, new_figure, tidy
+from hpsearch.report.charts.numbers import (
+    Axis,
+    Cost,
+    CriticalDifference,
+    Curves,
+    DifferenceLine,
+    Differences,
+    Parallel,
+    Scores,
+    Searches,
+)
+from hpsearch.report.charts.style import GREY, LONGEST_LABEL, Palette, label, new_figure, tidy
 from hpsearch.report.wording import number
 
 _DIFFERENCE = "#555555"
