@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hpsearch.errors import UnknownNameError
 from hpsearch.families.loading import load_face
-from hpsearch.running.loading import families_with_folds
+from hpsearch.running.loading import check_own_code, families_with_folds
 from hpsearch.studies.file.reading import read_study
 from hpsearch.studies.file.study import Study
 from hpsearch.workers.shelf import ENGINES
@@ -17,6 +17,7 @@ def load_study(path: Path, *, quick: bool = False) -> Study:
         lambda family, file: load_face(family, file.parent),
         quick=quick,
         with_folds=families_with_folds,
+        own_code=check_own_code,
         look=True,
     )
     for arm in study.searched:

@@ -12,7 +12,7 @@ from hpsearch.space.folding import Families, fold_refusal
 from hpsearch.space.located_yaml import read_file
 from hpsearch.space.nodes import Node
 from hpsearch.space.range_syntax import show
-from hpsearch.space.reading import Laid, read_space
+from hpsearch.space.reading import Laid, OwnCode, read_space
 from hpsearch.space.template import Template
 from hpsearch.space.template_reading import TemplateReader
 from hpsearch.space.validation import check_section
@@ -34,12 +34,19 @@ def is_study(path: Path) -> bool:
 
 
 def read_study(
-    path: Path, resolve: Resolve, *, quick: bool = False, with_folds: Families = list, look: bool = False
+    path: Path,
+    resolve: Resolve,
+    *,
+    quick: bool = False,
+    with_folds: Families = list,
+    own_code: OwnCode | None = None,
+    look: bool = False,
 ) -> Study:
     """Read and check a study file and the spaces of its arms; with `look`, the files that they name too.
 
     `quick` lays the study's quick section over it, and each space's over that. The quick section is checked even when
-    it is not asked for. `with_folds` is for the message where folds are asked of a family that has none.
+    it is not asked for. `with_folds` is for the message where folds are asked of a family that has none;
+    `own_code` looks at samplers and pruners of the user's own.
     Errors: SpaceError with every mistake of the file, and of the spaces as they are laid out.
     """
     problems: list[Problem] = []
@@ -49,7 +56,7 @@ def read_study(
         raise SpaceError([root.place.problem(f"a study is a mapping with question and arms; this file {found}")])
     if "family" in root.mapping and "arms" not in root.mapping:
         raise SpaceError([root.mapping["family"].key.problem("this is a space: `hpsearch run` searches it")])
-    reading = _Reading(path, resolve, problems, with_folds, look=look and not quick)
+    reading = _Reading(path, resolve, problems, with_folds, own_code=own_code, look=look and not quick)
     study = reading.read(root, quick=False)
     reading.look = look and quick
     if "quick" in root.mapping:
@@ -68,6 +75,7 @@ class _Reading:
     resolve: Resolve
     problems: list[Problem] = field(default_factory=list)
     with_folds: Families = list
+    own_code: OwnCode | None = None
     laid: Laid = ()
     """What is laid over the space of every arm."""
     look: bool = False
@@ -159,7 +167,8 @@ class _Reading:
                 why = "the search is the same for every arm: see budget, replicates and the study's own set"
                 self.refuse(child, f"{title}.set: {path} cannot be set for one arm; {why}", at_key=True)
         try:
-            read = read_space(file, self.resolve, quick=quick, fixed=[*self.laid, *fixed.items()], look=self.look)
+            laid = [*self.laid, *fixed.items()]
+            read = read_space(file, self.resolve, quick=quick, fixed=laid, own_code=self.own_code, look=self.look)
         except SpaceError as error:
             self.problems.extend(error.problems)
             return None
