@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from hpsearch.console.progress import Aim, make_progress
-from hpsearch.console.watching import Lookout, digested
+from hpsearch.console.watching import HealthMonitor, digested
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import Event, read_log
 from hpsearch.report.json_view import show_json
@@ -79,7 +79,7 @@ def attended(
                 console.print(text, markup=False)
             progress.observe({"event": "note", "text": text})
 
-        lookout = Lookout(
+        monitor = HealthMonitor(
             folder,
             metric=space.objective.metric,
             goal=space.objective.goal,
@@ -91,7 +91,7 @@ def attended(
             cluster=manner.cluster,
             confirm=manner.confirm,
             make_tracker=trackers(manner.trackers, manner.tracking_uri, warn),
-            observers=(progress, work, lookout),
+            observers=(progress, work, monitor),
         )
         finished = call(options)
     lines = _hints(finished, space, folder, worked=work.begun > 0, single=manner.single, trackers=manner.trackers)
