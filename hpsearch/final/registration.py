@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hpsearch.final.export import ExportedModel
 from hpsearch.report.model_card import ModelCard, card_summary
 from hpsearch.report.selection import main_metric
-from hpsearch.tracking.mlflow_registry import Registration, register_model
+from hpsearch.tracking.mlflow.registry import Registration, register_model
 
 
 def register(exported: ExportedModel, name: str, *, tracking_uri: str | None = None) -> int:
