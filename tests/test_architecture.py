@@ -54,7 +54,7 @@ DOORS = {
     "fsspec": "workers/ray_tune/storage.py",
     "pyarrow": "workers/ray_tune/storage.py",
     "sqlalchemy": "search/optuna_export.py readers/optuna_storage.py",
-    "mlflow": "tracking/ readers/mlflow_server.py",
+    "mlflow": "tracking/mlflow/ readers/mlflow_server.py",
     "accelerate": "training/team.py",
     "pytorch_optimizer": "training/optimizer_makers.py",
     "torch": "training/ families/ running/objective.py final/trained_model.py",

@@ -124,7 +124,7 @@ def ui(
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
 ) -> None:
     """Start the MLflow UI on the experiments' store, until Ctrl-C."""
-    from hpsearch.tracking.mlflow_ui import serve_ui
+    from hpsearch.tracking.mlflow.ui import serve_ui
 
     serve_ui(root, port=port, host=host, announce=_say)
 

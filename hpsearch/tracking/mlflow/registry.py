@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.errors import TrackingError
-from hpsearch.tracking.mlflow_entries import cut, param_text
-from hpsearch.tracking.mlflow_mirror import MlflowMirror
-from hpsearch.tracking.mlflow_place import state_in
-from hpsearch.tracking.mlflow_store import guarded
+from hpsearch.tracking.mirror import ExperimentMirror
+from hpsearch.tracking.mlflow.sink import MlflowSink
+from hpsearch.tracking.mlflow.store import cut, guarded, param_text, state_in
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,21 +37,27 @@ def register_model(
 ) -> int:
     """Bring the mirror of an experiment up to date, log the folder `model` with its run, and register it.
 
-    Return the number of the version. Errors: TrackingError.
+    Returns:
+        The number of the version.
+
+    Raises:
+        TrackingError: MLflow cannot be written, or has no such run.
+
     """
-    mirror = MlflowMirror(experiment, tracking_uri)
+    sink = MlflowSink(experiment, tracking_uri)
+    mirror = ExperimentMirror(experiment, sink)
     try:
         mirror.catch_up(final=True)
     finally:
         mirror.close()
-    with guarded(mirror.uri):
+    with guarded(sink.uri):
         from mlflow import MlflowClient
 
-        client = MlflowClient(tracking_uri=mirror.uri, registry_uri=mirror.uri)
-        state = state_in(mirror.uri, mirror.folder)
+        client = MlflowClient(tracking_uri=sink.uri, registry_uri=sink.uri)
+        state = state_in(sink.uri, mirror.folder)
         trained = state.runs.get(run)
         if trained is None or state.experiment is None:
-            raise TrackingError(f"MLflow at {mirror.uri} has no run for {run} of {experiment}")
+            raise TrackingError(f"MLflow at {sink.uri} has no run for {run} of {experiment}")
         _make_name(client, registration)
         with _logged_model(client, state.experiment, trained.id, registration) as logged:
             client.log_model_artifacts(logged.model_id, str(model))

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.experiment.layout import RESULT, STUDY, TRACKING
-from hpsearch.experiment.log import Event
 from hpsearch.experiment.studies import arm_folders, last_session, read_result, read_study_file
-from hpsearch.tracking.mlflow_entries import SESSION_STATUSES, Point, clean_key, milliseconds
-from hpsearch.tracking.mlflow_place import chosen_uri, open_store, state_in
-from hpsearch.tracking.mlflow_state import RunState, save_state
-from hpsearch.tracking.mlflow_store import Store, guarded
+from hpsearch.tracking.entries import Point, Status, clean_key, milliseconds, read_session
+from hpsearch.tracking.mlflow.store import Store, chosen_uri, guarded, state_in
+from hpsearch.tracking.state import RunState, save_state
 
 STUDY_TAG = "hpsearch.study_id"
 LOCK = "tracking.lock"
@@ -37,7 +35,7 @@ class StudyMirror:
         """Mirror what is new. Errors: TrackingError, ExperimentError."""
         read_study_file(self.folder)  # says so when the folder is no study
         with guarded(self.uri):
-            mirror_study(open_store(self.uri, self.folder), self.folder, uri=self.uri)
+            mirror_study(Store.open(self.uri, self.folder), self.folder, uri=self.uri)
 
     def close(self) -> None:
         """Do nothing: no lock is held between two calls."""
@@ -93,26 +91,23 @@ def study_tags(study: Mapping[str, Any], folder: Path) -> dict[str, str]:
     return tags
 
 
-def standing(folder: Path) -> tuple[str, int]:
-    """Return MLflow's status of a study, and the time in milliseconds at which it was reached, as its arms have it.
+def standing(folder: Path) -> tuple[Status, int]:
+    """Return the status of a study, and the time in milliseconds at which it was reached, as its arms have it.
 
     It is running until it has its answer, unless an arm failed or was interrupted and none goes on.
     """
-    sessions = [last for arm in arm_folders(folder) if (last := last_session(arm))]
-    statuses = {_status(last) for last in sessions}
-    end = max(map(milliseconds, sessions), default=0)
+    events = [last for arm in arm_folders(folder) if (last := last_session(arm))]
+    sessions = [session for event in events if (session := read_session([event]))]
+    statuses = {session.status for session in sessions}
+    end = max((session.time for session in sessions), default=0)
     result = read_result(folder)
-    if "RUNNING" not in statuses:
-        for status in ("FAILED", "KILLED"):
+    if Status.RUNNING not in statuses:
+        for status in (Status.FAILED, Status.STOPPED):
             if status in statuses:
                 return status, end
         if result:
-            return "FINISHED", max(end, milliseconds(result))
-    return "RUNNING", end
-
-
-def _status(last: Event) -> str:
-    return SESSION_STATUSES.get(last["why"], "FINISHED") if last["event"] == "end" else "RUNNING"
+            return Status.FINISHED, max(end, milliseconds(result["time"]))
+    return Status.RUNNING, end
 
 
 def _log_answer(store: Store, run: str, folder: Path, *, concluded: int) -> int:
@@ -121,12 +116,12 @@ def _log_answer(store: Store, run: str, folder: Path, *, concluded: int) -> int:
     if result is None:
         return concluded
     report = result.get("report", {"time": 0, "folder": "", "files": []})
-    newest = max(milliseconds(result), milliseconds(report))
+    newest = max(milliseconds(result["time"]), milliseconds(report["time"]))
     if newest == concluded:
         return concluded
     comparison = result["comparison"]
     points = [
-        Point(clean_key(f"{comparison['metric']}/{arm['name']}"), arm["mean"], milliseconds(result), arm["n"])
+        Point(clean_key(f"{comparison['metric']}/{arm['name']}"), arm["mean"], milliseconds(result["time"]), arm["n"])
         for arm in comparison["experiments"]
         if arm["mean"] is not None
     ]

@@ -1,6 +1,7 @@
-"""How far an experiment has been mirrored: `tracking.json`, so that a mirror goes on where the last one stopped.
+"""How far an experiment has been mirrored, so that a mirror goes on where the last one stopped.
 
-Losing this file costs time, not correctness: the runs are then found again in MLflow by their tags.
+It stands in `tracking.json` for MLflow, in `tracking-<name>.json` for the other tools. Losing MLflow's costs time, not
+correctness: the runs are then found again by their tags.
 """
 
 import json
@@ -18,34 +19,35 @@ class RunState:
     """How far one run has been mirrored."""
 
     id: str
+    """In the tool."""
     start: int = 0
     """The time of its first event, in milliseconds."""
     offset: int = 0
     """Bytes of its metrics.jsonl that have been read."""
     step: int = -1
-    """The last step of metrics.jsonl in MLflow."""
+    """The last step of metrics.jsonl that has been mirrored."""
     reported: int = -1
-    """The last step reported to the search that is in MLflow."""
+    """The last step reported to the search that has been mirrored."""
     value: float | None = None
-    """The last objective in MLflow."""
+    """The last objective that has been mirrored."""
     outcome: str | None = None
     configured: bool = False
-    """Whether its config.json is in MLflow."""
+    """Whether its config.json has been mirrored."""
     checkpoint: bool = False
-    """Whether its best.pt is in MLflow."""
+    """Whether its best.pt has been mirrored."""
     look: int = -1
     """The last step of histograms.jsonl that has been mirrored."""
     deleted: bool = False
-    """Whether the user has deleted it in MLflow; it is then left alone."""
+    """Whether the user has deleted it in the tool; it is then left alone."""
 
 
 @dataclass
 class MirrorState:
-    """How far an experiment has been mirrored into the store at `uri` (None: the default store beside the folder)."""
+    """How far an experiment has been mirrored into the store at `uri` (None: the default one beside the folder)."""
 
     uri: str | None = None
     experiment: str | None = None
-    """MLflow's number of the experiment."""
+    """The tool's number of the experiment."""
     parent: RunState | None = None
     log: int = 0
     """Bytes of log.jsonl that have been read."""
@@ -68,6 +70,12 @@ def load_state(path: Path) -> MirrorState:
         return MirrorState(parent=_run_state(parent) if parent else None, runs=runs, **document)
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return MirrorState()
+
+
+def state_of(path: Path, *, uri: str | None) -> MirrorState:
+    """Read how far the store at `uri` has everything; an empty state if the file is about another store."""
+    state = load_state(path)
+    return state if state.uri == uri else MirrorState(uri=uri)
 
 
 def save_state(path: Path, state: MirrorState) -> None:

@@ -17,15 +17,15 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from hpsearch.errors import TrackingError
-from hpsearch.tracking.mlflow_store import DATABASE, default_uri
-from hpsearch.tracking.mlflow_ui import serve_ui, ui_command
+from hpsearch.tracking.mlflow.store import DATABASE, default_uri
+from hpsearch.tracking.mlflow.ui import serve_ui, ui_command
 from tests.tracking.folders import ExperimentFolder, grow_shortly, sync
 from tests.tracking.reading import Reading
 from tests.tracking.servers import assert_no_process_names, processes_naming
 
 PROGRAM = """
 import sys, pathlib
-from hpsearch.tracking.mlflow_ui import serve_ui
+from hpsearch.tracking.mlflow.ui import serve_ui
 serve_ui(pathlib.Path(sys.argv[1]), port=0, announce=lambda url: print(url, flush=True))
 """
 

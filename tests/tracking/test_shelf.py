@@ -11,8 +11,10 @@ from mlflow import MlflowClient
 from hpsearch.errors import TrackingError
 from hpsearch.records import Outcome
 from hpsearch.tracking import NoTracker, Tracker
-from hpsearch.tracking.mlflow_mirror import MlflowMirror
-from hpsearch.tracking.mlflow_tracker import MlflowTracker
+from hpsearch.tracking.mirror import ExperimentMirror
+from hpsearch.tracking.mlflow.sink import mlflow_mirror
+from hpsearch.tracking.mlflow.store import chosen_uri
+from hpsearch.tracking.shelf import LiveTracker
 from tests.tracking.folders import ExperimentFolder, grow_shortly, sync
 from tests.tracking.reading import Reading
 from tests.tracking.servers import assert_no_process_names, free_port, mlflow_server
@@ -20,13 +22,13 @@ from tests.tracking.servers import assert_no_process_names, free_port, mlflow_se
 
 @pytest.mark.parametrize("kind", ["mlflow", "none"])
 def test_a_tracker_may_be_told_and_closed(kind: str, folder: ExperimentFolder) -> None:
-    tracker: Tracker = NoTracker() if kind == "none" else MlflowTracker(folder.path, None, warn=pytest.fail)
+    tracker: Tracker = NoTracker() if kind == "none" else LiveTracker(mlflow_mirror(folder.path), warn=pytest.fail)
     tracker.notify()
     assert tracker.close(timeout=60)
 
 
 def test_the_folder_is_mirrored_while_it_grows(folder: ExperimentFolder, read: Callable[[], Reading]) -> None:
-    tracker = MlflowTracker(folder.path, None, warn=pytest.fail)
+    tracker = LiveTracker(mlflow_mirror(folder.path), warn=pytest.fail)
     for number in range(3):
         folder.trial(number, Outcome.COMPLETE, (0.9, 0.5 - number / 10))
         tracker.notify()
@@ -39,23 +41,21 @@ def test_the_folder_is_mirrored_while_it_grows(folder: ExperimentFolder, read: C
 
 
 def test_mlflow_is_imported_on_the_thread_and_not_before() -> None:
-    program = (
-        "import sys, hpsearch.tracking.mlflow_tracker, hpsearch.tracking.mlflow_ui; print('mlflow' in sys.modules)"
-    )
+    program = "import sys, hpsearch.tracking.shelf, hpsearch.tracking.mlflow.ui; print('mlflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
 
 def test_all_work_is_done_on_the_thread(folder: ExperimentFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = set()
-    real = MlflowMirror.catch_up
+    real = ExperimentMirror.catch_up
 
-    def seen(self: MlflowMirror, *, final: bool = False) -> None:
+    def seen(self: ExperimentMirror, *, final: bool = False) -> None:
         threads.add(threading.current_thread().name)
         real(self, final=final)
 
-    monkeypatch.setattr(MlflowMirror, "catch_up", seen)
-    tracker = MlflowTracker(folder.path, None, warn=pytest.fail)
+    monkeypatch.setattr(ExperimentMirror, "catch_up", seen)
+    tracker = LiveTracker(mlflow_mirror(folder.path), warn=pytest.fail)
     tracker.notify()
     assert tracker.close(timeout=60)
     assert threads == {"mlflow mirror"}
@@ -64,14 +64,16 @@ def test_all_work_is_done_on_the_thread(folder: ExperimentFolder, monkeypatch: p
 def test_a_server_that_is_away_is_warned_of_once(folder: ExperimentFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     warnings: list[str] = []
     rounds = threading.Semaphore(0)
-    real = MlflowTracker._catch_up
+    real = LiveTracker._catch_up
 
-    def counted(self: MlflowTracker, *, final: bool) -> bool:
+    def counted(self: LiveTracker, *, final: bool) -> bool:
         rounds.release()
         return real(self, final=final)
 
-    monkeypatch.setattr(MlflowTracker, "_catch_up", counted)
-    tracker = MlflowTracker(folder.path, f"http://127.0.0.1:{free_port()}", warn=warnings.append, pause=0.01)
+    monkeypatch.setattr(LiveTracker, "_catch_up", counted)
+    tracker = LiveTracker(
+        mlflow_mirror(folder.path, f"http://127.0.0.1:{free_port()}"), warn=warnings.append, pause=0.01
+    )
     for number in range(3):
         folder.trial(number, Outcome.COMPLETE, (0.5,))
         tracker.notify()
@@ -87,7 +89,9 @@ def test_a_server_that_never_answers_does_not_hold_the_search(
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        tracker = MlflowTracker(folder.path, f"http://127.0.0.1:{silent.getsockname()[1]}", warn=lambda _: None)
+        tracker = LiveTracker(
+            mlflow_mirror(folder.path, f"http://127.0.0.1:{silent.getsockname()[1]}"), warn=lambda _: None
+        )
         tracker.notify()
         accepted, _ = silent.accept()
         for number in range(3):
@@ -103,7 +107,7 @@ def test_an_error_of_ours_does_not_end_the_search(folder: ExperimentFolder) -> N
     folder.trial(0, Outcome.COMPLETE, (0.5,))
     (folder.path / "trials/0000/config.json").write_text("{")
     warnings: list[str] = []
-    tracker = MlflowTracker(folder.path, None, warn=warnings.append)
+    tracker = LiveTracker(mlflow_mirror(folder.path), warn=warnings.append)
     assert not tracker.close(timeout=60)
     assert len(warnings) == 1
 
@@ -116,7 +120,7 @@ def test_a_server_that_comes_back_gets_everything(
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
     warnings: list[str] = []
-    tracker = MlflowTracker(folder.path, uri, warn=warnings.append)
+    tracker = LiveTracker(mlflow_mirror(folder.path, uri), warn=warnings.append)
     tracker.notify()
     with pytest.raises(TrackingError, match=r"Connection refused|another process"):
         sync(folder.path, uri)
@@ -125,7 +129,7 @@ def test_a_server_that_comes_back_gets_everything(
     with mlflow_server(database, tmp_path / "kept by the server", port):
         tracker.notify()
         assert tracker.close(timeout=120)
-        assert MlflowMirror(folder.path).uri == uri
+        assert chosen_uri(folder.path, None) == uri
         client = MlflowClient(tracking_uri=uri)
         experiment = client.get_experiment_by_name("line")
         assert experiment is not None
@@ -150,8 +154,8 @@ def test_two_experiments_may_make_a_fresh_store_at_once_and_in_silence(tmp_path:
     for name in ("one", "two"):
         grow_shortly(ExperimentFolder(tmp_path / name, identity=name))
     program = (
-        "import sys, pathlib; from hpsearch.tracking.mlflow_mirror import MlflowMirror;"
-        "MlflowMirror(pathlib.Path(sys.argv[1])).catch_up(final=True)"
+        "import sys, pathlib; from hpsearch.tracking.mlflow.sink import mlflow_mirror;"
+        "mlflow_mirror(pathlib.Path(sys.argv[1])).catch_up(final=True)"
     )
     started = [
         subprocess.Popen(

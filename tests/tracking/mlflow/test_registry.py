@@ -10,8 +10,8 @@ from mlflow import MlflowClient
 
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.layout import trial_run
-from hpsearch.tracking.mlflow_registry import DESCRIPTION_LENGTH, Registration, register_model
-from hpsearch.tracking.mlflow_store import ARTIFACTS, DATABASE, default_uri
+from hpsearch.tracking.mlflow.registry import DESCRIPTION_LENGTH, Registration, register_model
+from hpsearch.tracking.mlflow.store import ARTIFACTS, DATABASE, default_uri
 from tests.tracking.folders import BEST_TRIAL, ExperimentFolder, grow_search
 from tests.tracking.reading import Reading
 from tests.tracking.servers import free_port, mlflow_server

@@ -1,6 +1,7 @@
 """The one place that calls MLflow: an explicit client, never the fluent API, never a global tracking URI."""
 
 import fcntl
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from hpsearch.errors import TrackingError
-from hpsearch.experiment.addresses import SQLITE, sqlite_path, sqlite_url
-from hpsearch.tracking.mlflow_entries import TAG_LENGTH, Point, Row, cut, metric_batches, text_batches
+from hpsearch.experiment.addresses import SQLITE, absolute_url, sqlite_path, sqlite_url
+from hpsearch.experiment.layout import TRACKING, root_of, study_of
+from hpsearch.tracking.entries import Point, Row, Status
+from hpsearch.tracking.state import MirrorState, load_state, state_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,6 +25,20 @@ DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 _STORE_LOCK = "mlflow.lock"
 _PAGE = 1000
+
+PARAM_LENGTH = 6000
+TAG_LENGTH = 5000
+METRICS_IN_BATCH = 800
+"""With 100 parameters and 100 tags the thousand entries that MLflow takes in one request."""
+TEXTS_IN_BATCH = 100
+BYTES_IN_BATCH = 300_000
+"""For the parameters and for the tags of one request: MLflow refuses one of a megabyte."""
+_STATUSES = {
+    Status.RUNNING: "RUNNING",
+    Status.FINISHED: "FINISHED",
+    Status.STOPPED: "KILLED",
+    Status.FAILED: "FAILED",
+}
 
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the page on the training runs, not on language models."""
@@ -37,6 +54,22 @@ _ENVIRONMENT = {
 def default_uri(root: Path) -> str:
     """Return the URI of the store that stands beside the experiments of `root`."""
     return sqlite_url(root.resolve() / DATABASE)
+
+
+def chosen_uri(folder: Path, tracking_uri: str | None) -> str:
+    """Return the store asked for; without one that used last, at first the one at the root of the experiments."""
+    chosen = absolute_url(tracking_uri) if tracking_uri else load_state(folder / TRACKING).uri
+    return chosen or default_uri(root_of(folder))
+
+
+def remembered_uri(uri: str, folder: Path) -> str | None:
+    """Return what the state of a folder says of the store: None for the default one, so that folders can be moved."""
+    return None if uri == default_uri(root_of(folder)) else uri
+
+
+def state_in(uri: str, folder: Path) -> MirrorState:
+    """Return how far a folder has been mirrored in a store."""
+    return state_of(folder / TRACKING, uri=remembered_uri(uri, folder))
 
 
 @contextmanager
@@ -99,10 +132,14 @@ class Store:
         self.experiment = experiment
 
     @classmethod
-    def open(cls, uri: str, *, name: str, root: Path) -> "Store":
-        """Open the store and the MLflow experiment `name`; create each where it is missing, one process at a time."""
+    def open(cls, uri: str, folder: Path) -> "Store":
+        """Open the store and a folder's MLflow experiment in it, which the arms of a study share.
+
+        What is missing is created, by one process at a time.
+        """
         from mlflow import MlflowClient
 
+        name, root = (study_of(folder) or folder).name, root_of(folder)
         if uri.startswith(SQLITE):
             _try_sqlite(sqlite_path(uri))
         artifacts = None if uri.startswith(("http://", "https://")) else (root.resolve() / ARTIFACTS / name).as_uri()
@@ -178,12 +215,52 @@ class Store:
         """Copy a file to the run's artifacts, or a folder of them, over one of the same name."""
         self._client.log_artifact(run, str(path), folder)
 
-    def set_status(self, run: str, status: str, *, end: int) -> None:
+    def set_status(self, run: str, status: Status, *, end: int) -> None:
         """Set a run's status; one that is not RUNNING comes with the time at which it was reached."""
-        if status == "RUNNING":
-            self._client.update_run(run, status=status)
+        if status is Status.RUNNING:
+            self._client.update_run(run, status=_STATUSES[status])
         else:
-            self._client.set_terminated(run, status=status, end_time=end)
+            self._client.set_terminated(run, status=_STATUSES[status], end_time=end)
+
+
+def param_text(value: Any) -> str:
+    """Return a parameter's value as text, cut at MLflow's limit."""
+    return cut(json.dumps(value) if isinstance(value, (list, dict)) else str(value), PARAM_LENGTH)
+
+
+def cut(text: str, length: int) -> str:
+    """Return the text, or its beginning with a mark that something is missing."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def metric_batches(rows: Iterable[Row]) -> Iterator[list[Point]]:
+    """Put whole rows together up to MLflow's limit; only a row above the limit is torn."""
+    batch: list[Point] = []
+    for row in rows:
+        if batch and len(batch) + len(row) > METRICS_IN_BATCH:
+            yield batch
+            batch = []
+        batch.extend(row)
+        while len(batch) > METRICS_IN_BATCH:
+            yield batch[:METRICS_IN_BATCH]
+            batch = batch[METRICS_IN_BATCH:]
+    if batch:
+        yield batch
+
+
+def text_batches(texts: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Put parameters or tags together up to MLflow's limits of number and size."""
+    batch: dict[str, str] = {}
+    size = 0
+    for key, text in texts.items():
+        length = len(json.dumps(key)) + len(json.dumps(text))
+        if batch and (len(batch) == TEXTS_IN_BATCH or size + length > BYTES_IN_BATCH):
+            yield batch
+            batch, size = {}, 0
+        batch[key] = text
+        size += length
+    if batch:
+        yield batch
 
 
 _LOCATIONS = (

@@ -1,5 +1,4 @@
 import json
-import math
 import shutil
 from pathlib import Path
 
@@ -8,28 +7,23 @@ import pytest
 from hpsearch.experiment.addresses import sqlite_url
 from hpsearch.experiment.layout import TRACKING
 from hpsearch.readers.shelf import read_sources
-from hpsearch.tracking.mlflow_mirror import MlflowMirror
-from hpsearch.tracking.mlflow_state import MirrorState, RunState, load_state, save_state
-from hpsearch.tracking.mlflow_store import ARTIFACTS, DATABASE, default_uri
-from hpsearch.tracking.mlflow_ui import ui_command
+from hpsearch.tracking.entries import Point
+from hpsearch.tracking.mlflow.store import (
+    ARTIFACTS,
+    BYTES_IN_BATCH,
+    DATABASE,
+    METRICS_IN_BATCH,
+    PARAM_LENGTH,
+    TEXTS_IN_BATCH,
+    chosen_uri,
+    default_uri,
+    metric_batches,
+    param_text,
+    text_batches,
+)
+from hpsearch.tracking.mlflow.ui import ui_command
 from tests.tracking.folders import ExperimentFolder, grow_shortly, sync
 from tests.tracking.reading import Reading
-
-
-def test_the_state_comes_back(tmp_path: Path) -> None:
-    runs = {"trials/0001": RunState("a", value=math.inf, outcome="complete"), "trials/0000": RunState("b", offset=7)}
-    state = MirrorState(uri="http://there", experiment="3", parent=RunState("p"), log=12, runs=runs)
-    save_state(tmp_path / TRACKING, state)
-    assert load_state(tmp_path / TRACKING) == state
-    assert list(load_state(tmp_path / TRACKING).runs) == ["trials/0001", "trials/0000"]
-
-
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", '{"version": 99}', '{"version": 1, "runs": 3, "parent": null}']
-)
-def test_a_damaged_state_is_an_empty_one(tmp_path: Path, content: str) -> None:
-    (tmp_path / TRACKING).write_text(content)
-    assert load_state(tmp_path / TRACKING) == MirrorState()
 
 
 def test_the_default_store_moves_with_the_folders(folder: ExperimentFolder, root: Path) -> None:
@@ -39,7 +33,7 @@ def test_the_default_store_moves_with_the_folders(folder: ExperimentFolder, root
     moved = root.with_name("moved")
     shutil.move(root, moved)
     sync(moved / "line")
-    assert MlflowMirror(moved / "line").uri == default_uri(moved)
+    assert chosen_uri(moved / "line", None) == default_uri(moved)
     assert len(Reading(default_uri(moved), "line").names) == 7
     assert not root.exists()
 
@@ -60,3 +54,25 @@ def test_a_folder_whose_name_means_something_else_in_a_url(tmp_path: Path, empty
     found = [read_sources([str(root / database)]).runs for database in (DATABASE, "other?.db")]
     assert len(found[0]) == len(found[1]) == len(read_sources([str(folder.path)]).runs)
     assert sqlite_url(root / "other?.db") in ui_command(folder.path, port=1)
+
+
+def test_long_values_are_cut_with_a_mark() -> None:
+    assert param_text("x" * PARAM_LENGTH) == "x" * PARAM_LENGTH
+    assert len(param_text("x" * (PARAM_LENGTH + 1))) == PARAM_LENGTH
+    assert param_text("x" * (PARAM_LENGTH + 1)).endswith("…")
+
+
+def test_batches_of_metrics_hold_whole_rows() -> None:
+    rows = [[Point(f"m{column}", 0.0, 0, step) for column in range(300)] for step in range(5)]
+    batches = list(metric_batches(rows))
+    assert [len(batch) for batch in batches] == [600, 600, 300]
+    assert [point for batch in batches for point in batch] == [point for row in rows for point in row]
+    assert all(len(batch) <= METRICS_IN_BATCH for batch in metric_batches([[Point("m", 0.0, 0, 0)] * 2000]))
+
+
+def test_batches_of_texts_keep_mlflows_limits_of_number_and_size() -> None:
+    texts = {f"p{number}": "é" * 3000 for number in range(250)} | {f"q{number}": "short" for number in range(250)}
+    batches = list(text_batches(texts))
+    assert {key: text for batch in batches for key, text in batch.items()} == texts
+    assert max(len(batch) for batch in batches) == TEXTS_IN_BATCH
+    assert max(len(json.dumps(batch)) for batch in batches) < BYTES_IN_BATCH + 1000

@@ -8,23 +8,17 @@ from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 from hpsearch.experiment.files import append_json_line
 from hpsearch.experiment.layout import baselines_run, replicate_run, trial_run
 from hpsearch.records import Fold
-from hpsearch.tracking.mlflow_entries import (
-    BYTES_IN_BATCH,
-    METRICS_IN_BATCH,
-    PARAM_LENGTH,
-    TEXTS_IN_BATCH,
+from hpsearch.tracking.entries import (
     Point,
     clean_key,
     flatten,
-    metric_batches,
-    param_text,
     read_changes,
     read_rows,
     run_kind,
     run_title,
-    text_batches,
 )
-from hpsearch.tracking.mlflow_state import RunState
+from hpsearch.tracking.mlflow.store import param_text
+from hpsearch.tracking.state import RunState
 
 
 @pytest.mark.parametrize(
@@ -83,28 +77,6 @@ def test_nested_settings_become_dotted_names() -> None:
         "sizes": "[1, 2]",
         "empty": "{}",
     }
-
-
-def test_long_values_are_cut_with_a_mark() -> None:
-    assert param_text("x" * PARAM_LENGTH) == "x" * PARAM_LENGTH
-    assert len(param_text("x" * (PARAM_LENGTH + 1))) == PARAM_LENGTH
-    assert param_text("x" * (PARAM_LENGTH + 1)).endswith("…")
-
-
-def test_batches_of_metrics_hold_whole_rows() -> None:
-    rows = [[Point(f"m{column}", 0.0, 0, step) for column in range(300)] for step in range(5)]
-    batches = list(metric_batches(rows))
-    assert [len(batch) for batch in batches] == [600, 600, 300]
-    assert [point for batch in batches for point in batch] == [point for row in rows for point in row]
-    assert all(len(batch) <= METRICS_IN_BATCH for batch in metric_batches([[Point("m", 0.0, 0, 0)] * 2000]))
-
-
-def test_batches_of_texts_keep_mlflows_limits_of_number_and_size() -> None:
-    texts = {f"p{number}": "é" * 3000 for number in range(250)} | {f"q{number}": "short" for number in range(250)}
-    batches = list(text_batches(texts))
-    assert {key: text for batch in batches for key, text in batch.items()} == texts
-    assert max(len(batch) for batch in batches) == TEXTS_IN_BATCH
-    assert max(len(json.dumps(batch)) for batch in batches) < BYTES_IN_BATCH + 1000
 
 
 def test_rows_are_read_once_from_the_remembered_offset(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
-"""What the log and the metrics of a run become in MLflow; needs no MLflow."""
+"""What stands in the log and the files of a run, as a mirror takes it: the one reader of events in this room."""
 
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum, auto
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,26 +14,33 @@ from hpsearch.experiment.files import decode_number, read_lines
 from hpsearch.experiment.layout import BASELINES_RUN, baseline_title
 from hpsearch.experiment.log import Event
 from hpsearch.records import Outcome
-from hpsearch.tracking.mlflow_state import RunState
+from hpsearch.tracking.state import RunState
 
 KEY_LENGTH = 250
-PARAM_LENGTH = 6000
-TAG_LENGTH = 5000
-METRICS_IN_BATCH = 800
-"""With 100 parameters and 100 tags the thousand entries that MLflow takes in one request."""
-TEXTS_IN_BATCH = 100
-BYTES_IN_BATCH = 300_000
-"""For the parameters and for the tags of one request: MLflow refuses one of a megabyte."""
+"""MLflow's limit, the strictest; the names are the same in all tools."""
+EVENTS_AT_ONCE = 200
+"""How much of the log is mirrored before the state is written."""
 
 OBJECTIVE = "objective"
 SECONDS = "seconds"
-"""Logged as the last metric of every row: its last step in MLflow says which rows have arrived."""
-
-STATUSES: dict[str, str] = {Outcome.COMPLETE: "FINISHED", Outcome.PRUNED: "KILLED"}
-SESSION_STATUSES = {"interrupted": "KILLED", "failed": "FAILED"}
+"""The last metric of every row: where it has arrived, the row has."""
 
 DROPPED = "dropped"
 """Stands in the state for the outcome of a trial that does not fit the changed space any more."""
+
+
+class Status(StrEnum):
+    """How a run or a session stands; each tool has its own words for these."""
+
+    RUNNING = auto()
+    FINISHED = auto()
+    STOPPED = auto()
+    """By the search or by the user."""
+    FAILED = auto()
+
+
+_OUTCOMES = {Outcome.COMPLETE: Status.FINISHED, Outcome.PRUNED: Status.STOPPED}
+_ENDS = {"interrupted": Status.STOPPED, "failed": Status.FAILED}
 
 
 class Point(NamedTuple):
@@ -47,6 +56,28 @@ Row = list[Point]
 """Points that belong together and are written in one transaction."""
 
 
+@dataclass(frozen=True)
+class Session:
+    """How the experiment stood after the last session event of a stretch, and since when, in milliseconds."""
+
+    status: Status
+    time: int
+    ended: bool
+    """Whether a session ended in the stretch, even if another began after it."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Successive events of a log: those of each run, and what they say of the experiment; times in milliseconds."""
+
+    runs: Mapping[str, Sequence[Event]]
+    session: Session | None
+    start: int
+    end: int
+    offset: int
+    """Bytes of the log up to its end."""
+
+
 @dataclass
 class Changes:
     """What a stretch of the log says about one run."""
@@ -54,20 +85,49 @@ class Changes:
     params: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
-    status: str | None = None
+    status: Status | None = None
     end: int = 0
     reported: int = -1
     value: float | None = None
     outcome: str | None = None
+    copied: bool = False
+    """Whether it goes on as a copy of another run: its metrics are in another file from here on."""
 
 
-def milliseconds(event: Event) -> int:
-    """Return the time of an event as MLflow counts it."""
-    return round(float(event["time"]) * 1000)
+def milliseconds(seconds: float) -> int:
+    """Return a time in milliseconds."""
+    return round(float(seconds) * 1000)
+
+
+def start_of(events: Sequence[Event]) -> int:
+    """Return the time of the first event in milliseconds."""
+    return milliseconds(events[0]["time"])
+
+
+def read_stretch(path: Path, *, offset: int) -> Stretch | None:
+    """Read the next events of a log; None at its end."""
+    lines = list(islice(read_lines(path, offset=offset), EVENTS_AT_ONCE))
+    if not lines:
+        return None
+    events = [event for event, _ in lines]
+    runs: dict[str, list[Event]] = {}
+    for event in events:
+        if "run" in event:
+            runs.setdefault(event["run"], []).append(event)
+    return Stretch(runs, read_session(events), start_of(events), start_of(events[-1:]), lines[-1][1])
+
+
+def read_session(events: Iterable[Event]) -> Session | None:
+    """Return how the last session stands; None if no session begins or ends in these events."""
+    own = [event for event in events if event["event"] in ("session", "end")]
+    if not own:
+        return None
+    status = _ENDS.get(own[-1]["why"], Status.FINISHED) if own[-1]["event"] == "end" else Status.RUNNING
+    return Session(status, start_of(own[-1:]), ended=any(event["event"] == "end" for event in own))
 
 
 def run_title(path: str) -> str:
-    """Return the name of a run in MLflow: `trial-0007`, `confirm-0007-seed-002`, `baseline-sloreta`.
+    """Return the name of a run in the tools: `trial-0007`, `confirm-0007-seed-002`, `baseline-sloreta`.
 
     On a fold they are `confirm-0007-repeat-0-fold-3-of-5` and `baseline-repeat-0-fold-3-of-5-sloreta`.
     """
@@ -85,7 +145,7 @@ def run_kind(path: str) -> str:
 
 
 def read_changes(events: Iterable[Event], run: RunState) -> Changes:
-    """Collect what the events of one run change, given what is in MLflow already."""
+    """Collect what the events of one run change, given what has been mirrored already."""
     changes = Changes(reported=run.reported, value=run.value, outcome=run.outcome)
     for event in events:
         kind = event["event"]
@@ -97,11 +157,12 @@ def read_changes(events: Iterable[Event], run: RunState) -> Changes:
         elif kind == "begin":
             changes.tags |= _tags(event, "attempt", attempt="attempts")
             if changes.outcome is not None:
-                changes.outcome, changes.status = None, "RUNNING"
+                changes.outcome, changes.status = None, Status.RUNNING
         elif kind == "report":
             _add_report(changes, event)
         elif kind == "exploit":
             changes.tags |= _exploit(event)
+            changes.copied = True
         elif kind == "lost":
             changes.tags |= _tags(event, "reason", reason="lost")
         elif kind == "outcome":
@@ -112,26 +173,26 @@ def read_changes(events: Iterable[Event], run: RunState) -> Changes:
 
 
 def _exploit(event: Event) -> dict[str, str]:
-    """Parameters are written once in MLflow: those that a run gets later stand in a tag, by the step."""
+    """Parameters are written once: those that a run gets later stand in a tag, by the step."""
     told = {"step": event["step"], "donor": event["donor"], "params": event["params"]}
-    return {f"hpsearch.exploit.{event['step']:06d}": cut(json.dumps(told), TAG_LENGTH)}
+    return {f"hpsearch.exploit.{event['step']:06d}": json.dumps(told)}
 
 
 def _add_report(changes: Changes, event: Event) -> None:
     value = _number(event.get("value"))
     if event["step"] > changes.reported and value is not None:
         changes.reported, changes.value = event["step"], value
-        changes.rows.append([Point(OBJECTIVE, value, milliseconds(event), event["step"])])
+        changes.rows.append([Point(OBJECTIVE, value, milliseconds(event["time"]), event["step"])])
 
 
 def _add_outcome(changes: Changes, event: Event) -> None:
-    changes.outcome, changes.end = event["outcome"], milliseconds(event)
-    changes.status = STATUSES.get(event["outcome"], "FAILED")
+    changes.outcome, changes.end = event["outcome"], milliseconds(event["time"])
+    changes.status = _OUTCOMES.get(event["outcome"], Status.FAILED)
     changes.tags |= _tags(event, "outcome", "reason", "step", "seconds", "train_size", "test_size")
     row: Row = []
     value = _number(event.get("value"))
     if value is not None and (value != changes.value or changes.reported < 0):
-        # MLflow's table shows the latest of the highest step: this one has to come behind the last report
+        # tables show the latest of the highest step: this one has to come behind the last report
         row.append(Point(OBJECTIVE, value, changes.end + 1, max(changes.reported, event.get("step") or 0)))
         changes.value = value
     for name, score in (event.get("scores") or {}).items():
@@ -142,7 +203,7 @@ def _add_outcome(changes: Changes, event: Event) -> None:
 
 def _add_drop(changes: Changes, event: Event) -> None:
     if changes.outcome is None:
-        changes.status, changes.end = "KILLED", milliseconds(event)
+        changes.status, changes.end = Status.STOPPED, milliseconds(event["time"])
     changes.outcome = DROPPED
     changes.tags |= _tags(event, "reason", reason="dropped")
 
@@ -198,46 +259,6 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def clean_key(name: str) -> str:
-    """Return a name that MLflow accepts for a metric or a parameter."""
+    """Return a name that every tool accepts for a metric or a parameter."""
     name = posixpath.normpath(re.sub(r"[^/\w.\- :]", "_", name).strip("/") or "_")
     return re.sub(r"^\.", "_", name)[:KEY_LENGTH].rstrip("/")
-
-
-def param_text(value: Any) -> str:
-    """Return a parameter's value as text, cut at MLflow's limit."""
-    return cut(json.dumps(value) if isinstance(value, (list, dict)) else str(value), PARAM_LENGTH)
-
-
-def cut(text: str, length: int) -> str:
-    """Return the text, or its beginning with a mark that something is missing."""
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def metric_batches(rows: Iterable[Row]) -> Iterator[list[Point]]:
-    """Put whole rows together up to MLflow's limit; only a row above the limit is torn."""
-    batch: list[Point] = []
-    for row in rows:
-        if batch and len(batch) + len(row) > METRICS_IN_BATCH:
-            yield batch
-            batch = []
-        batch.extend(row)
-        while len(batch) > METRICS_IN_BATCH:
-            yield batch[:METRICS_IN_BATCH]
-            batch = batch[METRICS_IN_BATCH:]
-    if batch:
-        yield batch
-
-
-def text_batches(texts: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Put parameters or tags together up to MLflow's limits of number and size."""
-    batch: dict[str, str] = {}
-    size = 0
-    for key, text in texts.items():
-        length = len(json.dumps(key)) + len(json.dumps(text))
-        if batch and (len(batch) == TEXTS_IN_BATCH or size + length > BYTES_IN_BATCH):
-            yield batch
-            batch, size = {}, 0
-        batch[key] = text
-        size += length
-    if batch:
-        yield batch

@@ -13,8 +13,8 @@ from hpsearch.experiment.artifacts import write_heat_map
 from hpsearch.experiment.layout import CONFIG, LOG, METRICS, RESOLVED, SPACE, TRACKING, trial_run
 from hpsearch.experiment.log import Log, read_log
 from hpsearch.records import HeatMap, Outcome
-from hpsearch.tracking.mlflow_mirror import MlflowMirror
-from hpsearch.tracking.mlflow_store import ARTIFACTS, DATABASE, Store, default_uri
+from hpsearch.tracking.mlflow.sink import mlflow_mirror
+from hpsearch.tracking.mlflow.store import ARTIFACTS, DATABASE, Store, chosen_uri, default_uri
 from tests.tracking.folders import BEST_TRIAL, UNFINISHED_TRIAL, ExperimentFolder, grow_shortly, sync
 from tests.tracking.reading import Reading
 
@@ -143,7 +143,7 @@ def test_growing_line_by_line_gives_the_same(folder: ExperimentFolder, root: Pat
     rows = {path: path.read_bytes().splitlines(keepends=True) for path in folder.path.rglob(METRICS)}
     for path in (folder.path / LOG, *rows):
         path.write_bytes(b"")
-    mirror = MlflowMirror(folder.path)
+    mirror = mlflow_mirror(folder.path)
     for line in lines:
         event = json.loads(line)
         if event["event"] == "report":
@@ -185,7 +185,7 @@ def test_a_crash_between_mlflow_and_the_state_doubles_nothing(
 ) -> None:
     with monkeypatch.context() as patched:
         crash_after(patched, method, calls)
-        mirror = MlflowMirror(finished.path)
+        mirror = mlflow_mirror(finished.path)
         with pytest.raises(KeyboardInterrupt):
             mirror.catch_up(final=True)
         mirror.close()
@@ -219,7 +219,7 @@ def test_a_row_written_again_after_a_crash_comes_once(folder: ExperimentFolder, 
 def test_a_metrics_file_that_became_shorter_is_read_again(folder: ExperimentFolder, read: Read) -> None:
     run = trial_run(0)
     folder.ask(run, 0)
-    mirror = MlflowMirror(folder.path)
+    mirror = mlflow_mirror(folder.path)
     for step in (1, 2, 3):
         folder.row(run, step)
     mirror.catch_up()
@@ -239,7 +239,7 @@ def test_a_torn_line_waits_for_its_rest(folder: ExperimentFolder, read: Read) ->
     with (folder.path / run / METRICS).open("ab") as file:
         file.write(line[:20])
         file.flush()
-        mirror = MlflowMirror(folder.path)
+        mirror = mlflow_mirror(folder.path)
         mirror.catch_up()
         assert [step for step, _ in read().history("trial-0000", "train/loss")] == [1]
         file.write(line[20:])
@@ -338,12 +338,12 @@ def test_another_uri_is_remembered_and_mirrored_from_the_start(
 ) -> None:
     sync(finished.path)
     sync(finished.path, f"sqlite:///{other}")
-    assert MlflowMirror(finished.path).uri == f"sqlite:///{other}"
+    assert chosen_uri(finished.path, None) == f"sqlite:///{other}"
     assert Reading(f"sqlite:///{other}", "line").everything().keys() == read().everything().keys()
 
 
 def test_two_mirrors_at_once_are_refused(finished: ExperimentFolder) -> None:
-    first = MlflowMirror(finished.path)
+    first = mlflow_mirror(finished.path)
     first.catch_up()
     with pytest.raises(TrackingError, match="another process is mirroring"):
         sync(finished.path)
@@ -367,7 +367,7 @@ def test_the_environment_does_not_matter(
 
 def test_a_folder_without_an_experiment_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="is not an experiment"):
-        MlflowMirror(tmp_path).catch_up()
+        mlflow_mirror(tmp_path).catch_up()
 
 
 @pytest.mark.parametrize("copied", [False, True])

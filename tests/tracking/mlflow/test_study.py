@@ -14,13 +14,13 @@ from hpsearch.errors import ExperimentError
 from hpsearch.experiment.layout import TRACKING
 from hpsearch.readers import Wanted, mlflow_store
 from hpsearch.records import Outcome
-from hpsearch.tracking.mlflow_store import DATABASE, Store, default_uri
-from hpsearch.tracking.mlflow_study import StudyMirror
-from hpsearch.tracking.mlflow_ui import ui_command
+from hpsearch.tracking.mlflow.store import DATABASE, Store, default_uri
+from hpsearch.tracking.mlflow.study import StudyMirror
+from hpsearch.tracking.mlflow.ui import ui_command
 from tests.toy_studies import write_study
 from tests.tracking.folders import StudyFolder, sync, sync_study
+from tests.tracking.mlflow.test_sink import crash_after
 from tests.tracking.reading import Reading
-from tests.tracking.test_mlflow_mirror import crash_after
 
 Read = Callable[[], Reading]
 OF_AN_ARM = ["baseline-sloreta", "confirm-0001-seed-000", "confirm-0001-seed-001", "trial-0000", "trial-0001"]
@@ -244,7 +244,7 @@ def test_read_from_the_store_a_study_is_its_arms(answered: StudyFolder) -> None:
 def test_a_store_of_ones_own_is_remembered_for_the_study_too(study: StudyFolder, other: Path) -> None:
     sync(study.finish("a").path, f"sqlite:///{other}")
     assert StudyMirror(study.path).uri == f"sqlite:///{other}"
-    assert Store.open(f"sqlite:///{other}", name="duel", root=study.path.parent).experiment != "0"
+    assert Store.open(f"sqlite:///{other}", study.path.parent / "duel").experiment != "0"
 
 
 @pytest.mark.slow
