@@ -1,7 +1,7 @@
 """What a settings class expects at each of its fields: a section, a branch, a list of either, or a single value."""
 
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hpsearch.settings import Option, fixed_settings
+from hpsearch.space.nodes import Node
+from hpsearch.space.range_syntax import looks_like_range
 
 _BOUNDS = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
 _NOUNS: dict[Any, str] = {float: "a number", int: "a whole number", bool: "true or false", str: "text", Path: "a path"}
@@ -192,3 +194,27 @@ def _bare(annotation: Any) -> Any:
 def _opened(metadata: Sequence[Any]) -> list[Any]:
     """Open the FieldInfo objects that `Annotated[..., Field(gt=0)]` nests inside a union."""
     return [item for entry in metadata for item in (entry.metadata if isinstance(entry, FieldInfo) else [entry])]
+
+
+def is_free(model: type[BaseModel]) -> bool:
+    """Say whether a configuration may have sections that its class does not name."""
+    return model.model_config.get("extra") == "allow"
+
+
+def settings_of(model: type[BaseModel], root: Node, *, reserved: Collection[str]) -> Section:
+    """Return the settings of a family's configuration in a file; free ones cannot change while a training runs."""
+    declared = section_of(model)
+    if not is_free(model):
+        return declared
+    free = {
+        name: _field(node)
+        for name, node in root.mapping.items()
+        if name not in reserved and name not in declared.fields
+    }
+    return Section({**declared.fields, **free}, declared.fixed | free.keys())
+
+
+def _field(node: Node) -> FieldInfo:
+    if not isinstance(node.value, dict) or looks_like_range(node):
+        return FieldInfo(annotation=None)
+    return FieldInfo(annotation=Section({name: _field(child) for name, child in node.mapping.items()}))  # type: ignore[arg-type] # read by `shape_of` alone

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hpsearch.errors import Problem, SpaceError, suggestion
+from hpsearch.errors import SpaceError, suggestion
 from hpsearch.space.fields import Branch, Items, Section, Shape, field_shape, section_of, walk
 from hpsearch.space.located_yaml import parse
-from hpsearch.space.nodes import Node, Place
+from hpsearch.space.nodes import Node, Place, Problems
 
 _FIXED = ("family", "quick")
+
+Overrides = Sequence[tuple[str, Node]]
+"""Dotted paths and the values that replace what a file says there."""
 
 
 class OverlayError(Exception):
@@ -24,16 +27,16 @@ def parse_override(text: str) -> tuple[str, Node]:
     return path.strip(), parse(value, place)
 
 
-def lay_over(root: Node, path: str, value: Node, settings: Section, problems: list[Problem]) -> Node:
+def lay_over(root: Node, path: str, value: Node, settings: Section, problems: Problems) -> Node:
     """Return the space with the value at `path` replaced; `settings` are the space's sections."""
     steps = path.split(".")
     if steps[0] in _FIXED:
-        problems.append(value.key.problem(f"{steps[0]!r} cannot be replaced"))
+        problems.add(value.key, f"{steps[0]!r} cannot be replaced")
         return root
     try:
         return _replaced(root, settings, steps, "", value)
     except OverlayError as error:
-        problems.append(value.key.problem(str(error)))
+        problems.add(value.key, str(error))
         return root
 
 

@@ -5,7 +5,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from hpsearch.errors import Problem
 from hpsearch.space.nodes import Node, Place
 from hpsearch.space.ranges import Choice, Float, Int, Range, is_number, same, step_fits
 
@@ -22,10 +21,6 @@ class RangeSyntaxError(Exception):
     def __init__(self, place: Place, message: str) -> None:
         super().__init__(message)
         self.place = place
-
-    def problem(self, path: str) -> Problem:
-        """Return the Problem of the setting at `path`."""
-        return self.place.problem(f"{path}: {self}")
 
 
 def looks_like_range(node: Node, *, settings: Collection[str] = ()) -> bool:

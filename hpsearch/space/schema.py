@@ -12,8 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from hpsearch.space.fields import Branch, Items, Section, is_optional, shape_of, without_null
-from hpsearch.space.free_sections import is_free
+from hpsearch.space.fields import Branch, Items, Section, is_free, is_optional, shape_of, without_null
 from hpsearch.space.search_settings import Confirm, Objective, Search
 from hpsearch.space.space import FamilyFace
 

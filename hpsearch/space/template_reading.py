@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from hpsearch.errors import Problem, suggestion
+from hpsearch.errors import suggestion
 from hpsearch.space.fields import Branch, Items, Leaf, Section, Shape, field_shape, section_of, spelled
-from hpsearch.space.nodes import Node
+from hpsearch.space.nodes import Node, Problems
 from hpsearch.space.range_syntax import INFINITE, RangeSyntaxError, is_infinite, looks_like_range, read_range, show
 from hpsearch.space.ranges import Choice
 from hpsearch.space.template import Chosen, Missing, Options, join
@@ -17,7 +17,7 @@ from hpsearch.space.template import Chosen, Missing, Options, join
 class TemplateReader:
     """Reads one section after another and collects what is wrong; what is wrong is left out of the template."""
 
-    def __init__(self, problems: list[Problem], *, ranges: bool) -> None:
+    def __init__(self, problems: Problems, *, ranges: bool) -> None:
         self.problems = problems
         self.ranges = ranges
 
@@ -36,7 +36,7 @@ class TemplateReader:
             item = shape.item if isinstance(shape, Items) else shape
             return [self.read(child, item, join(path, index)) for index, child in enumerate(node.items)]
         if is_infinite(node):
-            self.problems.append(node.place.problem(f"{path}: {INFINITE.format(show(node.value))}"))
+            self.problems.add(node.place, f"{path}: {INFINITE.format(show(node.value))}")
             return Missing()
         return spelled(node.value, shape.words) if isinstance(shape, Leaf) else node.value
 
@@ -55,7 +55,7 @@ class TemplateReader:
         return template
 
     def _refuse(self, node: Node, message: str) -> None:
-        self.problems.append(node.key.problem(message))
+        self.problems.add(node.key, message)
 
     def _range(self, node: Node, path: str, shape: Shape) -> Any:
         if not self.ranges:
@@ -64,7 +64,7 @@ class TemplateReader:
         try:
             values = read_range(node)
         except RangeSyntaxError as error:
-            self.problems.append(error.problem(path))
+            self.problems.add(error.place, f"{path}: {error}")
             return Missing()
         if isinstance(shape, Section | Items) and not isinstance(values, Choice):
             kind = "a section" if isinstance(shape, Section) else "a list"
@@ -97,7 +97,7 @@ class TemplateReader:
             place = named.key if settings is named else named.place
             known = ", ".join(shape.options)
             hint = suggestion(name, shape.options)
-            self.problems.append(place.problem(f"unknown option {name!r} of {path}{hint}; known: {known}"))
+            self.problems.add(place, f"unknown option {name!r} of {path}{hint}; known: {known}")
             return Missing()
         return Chosen(name, self._settings(settings, shape.options[name], join(path, name)))
 
@@ -105,7 +105,7 @@ class TemplateReader:
         if node is None or node.value is None:
             return {}
         if not isinstance(node.value, dict):
-            self.problems.append(node.place.problem(f"{path}: {show(node.plain())} is not a section of settings"))
+            self.problems.add(node.place, f"{path}: {show(node.plain())} is not a section of settings")
             return {}
         return self.section(node, section_of(option), path)
 
@@ -125,7 +125,7 @@ class TemplateReader:
         else:
             offered = [(str(item.value), item, None) for item in choice.items]
         if not offered:
-            self.problems.append(choice.place.problem(f"{path}: 'choice' needs at least one option"))
+            self.problems.add(choice.place, f"{path}: 'choice' needs at least one option")
             return Missing()
         options: dict[str, Any] = {}
         for name, named, settings in offered:

@@ -5,14 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hpsearch.errors import HpsearchError, Problem, SpaceError, suggestion
+from hpsearch.errors import HpsearchError, SpaceError, suggestion
 from hpsearch.records import Goal
+from hpsearch.space.checks import Families, fold_refusal
 from hpsearch.space.fields import section_of
-from hpsearch.space.folding import Families, fold_refusal
 from hpsearch.space.located_yaml import read_file
-from hpsearch.space.nodes import Node
+from hpsearch.space.nodes import Node, Problems
+from hpsearch.space.overlay import Overrides
 from hpsearch.space.range_syntax import show
-from hpsearch.space.reading import Laid, read_space
+from hpsearch.space.reading import read_space
 from hpsearch.space.template import Template
 from hpsearch.space.template_reading import TemplateReader
 from hpsearch.space.validation import check_section
@@ -29,7 +30,7 @@ Resolve = Callable[[str, Path], StudiedFamily]
 
 def is_study(path: Path) -> bool:
     """Say whether a file is a study by what it holds. Errors: SpaceError for a file that cannot be read."""
-    _, root = read_file(path, [])
+    _, root = read_file(path, Problems())
     return "arms" in root.mapping and "family" not in root.mapping
 
 
@@ -42,7 +43,7 @@ def read_study(
     it is not asked for. `with_folds` is for the message where folds are asked of a family that has none.
     Errors: SpaceError with every mistake of the file, and of the spaces as they are laid out.
     """
-    problems: list[Problem] = []
+    problems = Problems()
     _, root = read_file(path, problems)
     if not isinstance(root.value, dict):
         found = "is empty" if root.value is None else f"holds {show(root.plain())}"
@@ -57,24 +58,22 @@ def read_study(
         study = hurried if quick else study
     elif quick:
         study = reading.read(root, quick=True)
-    if study is None or problems:
-        raise SpaceError(dict.fromkeys(problems))
-    return study
+    return problems.checked(study)
 
 
 @dataclass
 class _Reading:
     path: Path
     resolve: Resolve
-    problems: list[Problem] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
     with_folds: Families = list
-    laid: Laid = ()
+    laid: Overrides = ()
     """What is laid over the space of every arm."""
     look: bool = False
     """Whether the files that the spaces name must be there."""
 
     def refuse(self, node: Node, message: str, *, at_key: bool = False) -> None:
-        self.problems.append((node.key if at_key else node.place).problem(message))
+        self.problems.add(node.key if at_key else node.place, message)
 
     def read(self, root: Node, *, quick: bool) -> Study | None:
         before = len(self.problems)
