@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from hpsearch.seeds import derive_seed
-from hpsearch.training.execution import Loading
 from hpsearch.training.order import Order
+from hpsearch.training.settings import Loading
 from hpsearch.training.task import Batch, Dataset
 
 _Request = tuple[int, Sequence[int]]

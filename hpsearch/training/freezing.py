@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.training.freeze_settings import Freeze, FreezeAllBut, FreezeParts, Gradual, NoFreeze
+from hpsearch.training.settings import Freeze, FreezeAllBut, FreezeParts, Gradual, NoFreeze
 
 
 class Freezing:

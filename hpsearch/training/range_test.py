@@ -13,7 +13,7 @@ from hpsearch.training.devices import resolve_device
 from hpsearch.training.optimizers import set_rates
 from hpsearch.training.random_state import isolated
 from hpsearch.training.settings import TrainSettings
-from hpsearch.training.state import Training, build_training
+from hpsearch.training.state import TrainingState, build_training
 from hpsearch.training.task import Batch, Dataset, Splits, Task
 
 SMOOTHING = 0.9
@@ -64,7 +64,7 @@ def range_test(
     return summarise(rates[: len(losses)], losses, diverged=len(losses) < steps)
 
 
-def fresh(task: Task, splits: Splits, settings: TrainSettings, *, seeds: Seeds, device: torch.device) -> Training:
+def fresh(task: Task, splits: Splits, settings: TrainSettings, *, seeds: Seeds, device: torch.device) -> TrainingState:
     """Return a training at its start, for a trial of a few steps that nobody records."""
     return build_training(
         task,
@@ -91,7 +91,7 @@ def windows(data: Dataset, settings: TrainSettings, seed: int) -> Iterator[list[
                 waiting = []
 
 
-def _losses(training: Training, rates: Sequence[float], data: Iterator[list[Batch]]) -> Iterator[float]:
+def _losses(training: TrainingState, rates: Sequence[float], data: Iterator[list[Batch]]) -> Iterator[float]:
     """Yield the loss before each step; end where it diverges."""
     average, best = 0.0, math.inf
     training.task.begin_epoch(training.model, 0, training.settings.epochs)
