@@ -13,8 +13,7 @@ from hpsearch.records import Goal
 if TYPE_CHECKING:
     from torch import nn
 
-    from hpsearch.families.char_lm.task import CharLMTask
-    from hpsearch.families.char_lm.windows import TextWindows
+    from hpsearch.families.char_lm.task import CharLMTask, TextWindows
     from hpsearch.training.task import Split, Splits
 
 
@@ -36,7 +35,7 @@ class CharLM(Family[CharLMConfig]):
 
         Errors: DataError.
         """
-        from hpsearch.families.char_lm.windows import TextWindows
+        from hpsearch.families.char_lm.task import TextWindows
 
         del seed  # the text is divided by position
         text, parts = _divided(data)
@@ -61,14 +60,13 @@ class CharLM(Family[CharLMConfig]):
 
     def task(self, config: CharLMConfig, splits: "Splits") -> "CharLMTask":
         """Return the training task; the size of the vocabulary is read from the training part."""
-        from hpsearch.families.char_lm.task import CharLMTask
-        from hpsearch.families.char_lm.windows import windows_of
+        from hpsearch.families.char_lm.task import CharLMTask, windows_of
 
         return CharLMTask(config, windows_of(splits, "train"))
 
     def facts(self, config: CharLMConfig, splits: "Splits") -> Mapping[str, Any]:
         """Return the characters of the training part: token k is character k - 1, token 0 every other one."""
-        from hpsearch.families.char_lm.windows import windows_of
+        from hpsearch.families.char_lm.task import windows_of
 
         del config
         return {"characters": windows_of(splits, "train").characters}
@@ -88,7 +86,7 @@ class CharLM(Family[CharLMConfig]):
     ) -> Mapping[str, Mapping[str, float]]:
         """Return the scores of n-gram models on the characters that the network is scored on."""
         from hpsearch.families.char_lm.baselines import ngram_scores
-        from hpsearch.families.char_lm.windows import windows_of
+        from hpsearch.families.char_lm.task import windows_of
 
         train, val, scored = (windows_of(splits, name).tokens.numpy() for name in ("train", "val", split))
         return ngram_scores(train, val, scored, vocabulary=windows_of(splits, "train").vocabulary)

@@ -12,10 +12,9 @@ from torch.nn import functional
 from hpsearch.data.word_vectors import read_vectors
 from hpsearch.data.words import FIRST_WORD
 from hpsearch.errors import DataError
-from hpsearch.families.text_classifier.cnn import ConvolutionalEncoder
-from hpsearch.families.text_classifier.model_settings import CNN, ModelSettings, Pretrained
+from hpsearch.families.text_classifier.encoders import ConvolutionalEncoder, TransformerEncoder
 from hpsearch.families.text_classifier.pretrained import PretrainedEncoder
-from hpsearch.families.text_classifier.transformer import TransformerEncoder
+from hpsearch.families.text_classifier.settings import CNN, ModelSettings, Pretrained
 
 
 class TextClassifier(nn.Module):

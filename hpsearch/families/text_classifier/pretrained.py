@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hpsearch.errors import DataError
 from hpsearch.families.text_classifier.checkpoints import read_config, read_model
-from hpsearch.families.text_classifier.model_settings import Pretrained
+from hpsearch.families.text_classifier.settings import Pretrained
 
 _SETTING = "model.architecture.pretrained.path"
 _EMBEDDINGS = ("embed", "wte", "wpe")  # the two are GPT-2's

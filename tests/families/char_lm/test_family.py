@@ -13,7 +13,7 @@ from hpsearch.data.text import UNKNOWN, Vocabulary
 from hpsearch.errors import DataError
 from hpsearch.families.char_lm.family import FAMILY, CharLM
 from hpsearch.families.char_lm.settings import CharLMConfig, Rope
-from hpsearch.families.char_lm.windows import IGNORED, TextWindows
+from hpsearch.families.char_lm.task import IGNORED, TextWindows
 from hpsearch.training.settings import AdamW, Cosine
 from hpsearch.training.task import Splits
 
