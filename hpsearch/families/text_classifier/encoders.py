@@ -1,4 +1,4 @@
-"""The encoders that are trained from scratch: convolutions (Kim, EMNLP 2014), a transformer (BERT, Devlin et al. 2019)."""
+"""The encoders that are trained from scratch: convolutions (Kim 2014) and a transformer (BERT, Devlin et al. 2019)."""
 
 import copy
 from collections.abc import Mapping
