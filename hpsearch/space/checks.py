@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from hpsearch.places import NamedPlace, located, named_places, obstacle
 from hpsearch.settings import Settings
-from hpsearch.space.fields import Section, Shape, walk
+from hpsearch.space.fields import SettingsSection, Shape, walk
 from hpsearch.space.mistakes import mistakes_of
 from hpsearch.space.nodes import Node, Place, Problems
 from hpsearch.space.pruner_options import PB2, PBT
@@ -35,7 +35,7 @@ def check_grid(space: Space, root: Node, problems: Problems) -> None:
                 problems.add(written_at(root, parameter.path).place, message)
 
 
-def check_mutable(space: Space, root: Node, settings: Section, problems: Problems) -> None:
+def check_mutable(space: Space, root: Node, settings: SettingsSection, problems: Problems) -> None:
     """Report every mutable range over a setting that is fixed, and a pruner that lacks the ranges it needs."""
     mutable = [parameter for parameter in space.parameters if parameter.range.mutable]
     for parameter in mutable:
@@ -54,13 +54,13 @@ def check_mutable(space: Space, root: Node, settings: Section, problems: Problem
                 problems.add(_flag_of(root, parameter.path).key, message)
 
 
-def _fixed_part(settings: Section, path: str) -> str | None:
+def _fixed_part(settings: SettingsSection, path: str) -> str | None:
     """Return the setting on the way to `path` that is marked FIXED, or None."""
     shape: Shape = settings
     passed: list[str] = []
     for step, below, _ in walk(settings, path.split(".")):
         passed.append(str(step))
-        if isinstance(shape, Section) and step in shape.fixed:
+        if isinstance(shape, SettingsSection) and step in shape.fixed:
             return ".".join(passed)
         shape = below
     return None

@@ -19,7 +19,7 @@ _NOUNS: dict[Any, str] = {float: "a number", int: "a whole number", bool: "true 
 
 
 @dataclass(frozen=True)
-class Section:
+class SettingsSection:
     """A group of settings by name; the `fixed` ones cannot change while a training runs."""
 
     fields: Mapping[str, FieldInfo]
@@ -52,19 +52,19 @@ class Leaf:
     words: tuple[str, ...] = ()
 
 
-Shape = Section | Branch | Items | Leaf
+Shape = SettingsSection | Branch | Items | Leaf
 
 
-def section_of(model: type[BaseModel]) -> Section:
+def section_of(model: type[BaseModel]) -> SettingsSection:
     """Return the fields of a settings class, without the name of an option."""
     hidden = "kind" if issubclass(model, Option) else ""
     fields = {name: field for name, field in model.model_fields.items() if name != hidden}
-    return Section(fields, fixed_settings(model))
+    return SettingsSection(fields, fixed_settings(model))
 
 
 def shape_of(annotation: Any) -> Shape:
     """Return what an annotation expects; `None` beside something else does not change it."""
-    if isinstance(annotation, Section):
+    if isinstance(annotation, SettingsSection):
         return annotation  # a free section of a file
     members = [_bare(member) for member in _members(annotation) if member is not type(None)]
     if members and all(isinstance(member, type) and issubclass(member, Option) for member in members):
@@ -118,7 +118,7 @@ def walk(shape: Shape, path: Sequence[str | int]) -> Iterator[tuple[str | int, S
     """Follow a path of names, option names and indices; yield each step with what it leads to, until one is unknown."""
     field: FieldInfo | None = None
     for step in path:
-        if isinstance(shape, Section) and step in shape.fields:
+        if isinstance(shape, SettingsSection) and step in shape.fields:
             field = shape.fields[str(step)]
             shape = field_shape(field)
         elif isinstance(shape, Branch) and step in shape.options:
@@ -154,7 +154,7 @@ def describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
 def _describe_one(annotation: Any, shape: Shape, metadata: Sequence[Any]) -> str:
     if get_origin(annotation) is Annotated:
         return describe(annotation, metadata)
-    if isinstance(shape, Section):
+    if isinstance(shape, SettingsSection):
         return f"a section with {', '.join(shape.fields)}"
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
@@ -201,7 +201,7 @@ def is_free(model: type[BaseModel]) -> bool:
     return model.model_config.get("extra") == "allow"
 
 
-def settings_of(model: type[BaseModel], root: Node, *, reserved: Collection[str]) -> Section:
+def settings_of(model: type[BaseModel], root: Node, *, reserved: Collection[str]) -> SettingsSection:
     """Return the settings of a family's configuration in a file; free ones cannot change while a training runs."""
     declared = section_of(model)
     if not is_free(model):
@@ -211,10 +211,10 @@ def settings_of(model: type[BaseModel], root: Node, *, reserved: Collection[str]
         for name, node in root.mapping.items()
         if name not in reserved and name not in declared.fields
     }
-    return Section({**declared.fields, **free}, declared.fixed | free.keys())
+    return SettingsSection({**declared.fields, **free}, declared.fixed | free.keys())
 
 
 def _field(node: Node) -> FieldInfo:
     if not isinstance(node.value, dict) or looks_like_range(node):
         return FieldInfo(annotation=None)
-    return FieldInfo(annotation=Section({name: _field(child) for name, child in node.mapping.items()}))  # type: ignore[arg-type] # read by `shape_of` alone
+    return FieldInfo(annotation=SettingsSection({name: _field(child) for name, child in node.mapping.items()}))  # type: ignore[arg-type] # read by `shape_of` alone

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hpsearch.errors import SpaceError, suggestion
-from hpsearch.space.fields import Branch, Items, Section, Shape, field_shape, section_of, walk
+from hpsearch.space.fields import Branch, Items, SettingsSection, Shape, field_shape, section_of, walk
 from hpsearch.space.located_yaml import parse
 from hpsearch.space.nodes import Node, Place, Problems
 
@@ -27,7 +27,7 @@ def parse_override(text: str) -> tuple[str, Node]:
     return path.strip(), parse(value, place)
 
 
-def lay_over(root: Node, path: str, value: Node, settings: Section, problems: Problems) -> Node:
+def lay_over(root: Node, path: str, value: Node, settings: SettingsSection, problems: Problems) -> Node:
     """Return the space with the value at `path` replaced; `settings` are the space's sections."""
     steps = path.split(".")
     if steps[0] in _FIXED:
@@ -40,7 +40,7 @@ def lay_over(root: Node, path: str, value: Node, settings: Section, problems: Pr
         return root
 
 
-def narrowed(root: Node, path: str, value: Node, settings: Section) -> Node:
+def narrowed(root: Node, path: str, value: Node, settings: SettingsSection) -> Node:
     """Return the value that fixes a branch to the option that `value` names, with what is written below that option."""
     steps = path.split(".")
     reached = list(walk(settings, steps))
@@ -66,7 +66,7 @@ def _replaced(node: Node | None, shape: Shape, steps: Sequence[str], done: str, 
     """Return `node` with the value at `steps` replaced; `done` is the path of `node` itself."""
     if not steps:
         return value if node is None else replace(value, key=node.key if value.place.line == 0 else value.key)
-    if isinstance(shape, Section):
+    if isinstance(shape, SettingsSection):
         return _in_section(node, shape, steps, done, value)
     if isinstance(shape, Branch):
         return _in_branch(node, shape, steps, done, value)
@@ -75,7 +75,7 @@ def _replaced(node: Node | None, shape: Shape, steps: Sequence[str], done: str, 
     raise OverlayError(f"{done} is a single value, it holds no {steps[0]!r}")
 
 
-def _in_section(node: Node | None, shape: Section, steps: Sequence[str], done: str, value: Node) -> Node:
+def _in_section(node: Node | None, shape: SettingsSection, steps: Sequence[str], done: str, value: Node) -> Node:
     name = steps[0]
     if name not in shape.fields:
         inside = f" in {done}" if done else ""

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from hpsearch.errors import HpsearchError, SpaceError, suggestion
 from hpsearch.space.checks import Families, check_feasible, check_grid, check_mutable, check_places, fold_refusal
-from hpsearch.space.fields import Section, section_of, settings_of
+from hpsearch.space.fields import SettingsSection, section_of, settings_of
 from hpsearch.space.located_yaml import read_file
 from hpsearch.space.nodes import Node, Place, Problems, node_from_plain
 from hpsearch.space.overlay import Overrides, lay_over, narrowed, parse_override
@@ -58,7 +58,7 @@ def read_space(
     problems = Problems()
     text, root = read_file(path, problems)
     family, face = _resolve_family(root, path, resolve, problems)
-    reading = _Reading(path, text, family, face, _settings(face, root), problems, with_folds)
+    reading = _SpaceReader(path, text, family, face, _settings(face, root), problems, with_folds)
     given = reading.parse_overrides(overrides)
     has_quick = face is not None and "quick" in root.mapping
     space = reading.read(root, [given], fixed, look=look and not (quick and has_quick))
@@ -85,7 +85,7 @@ def space_from_resolved(
     root = node_from_plain(resolved, Place(str(path)))
     family = str(resolved.get("family", ""))
     problems = Problems()
-    reading = _Reading(path, text, family, face, _settings(face, root), problems)
+    reading = _SpaceReader(path, text, family, face, _settings(face, root), problems)
     return problems.checked(reading.read(root, [reading.parse_overrides(overrides)]))
 
 
@@ -114,19 +114,19 @@ def _resolve_family(root: Node, path: Path, resolve: Resolve, problems: Problems
     return node.value, face
 
 
-def _settings(face: FamilyFace | None, root: Node) -> Section:
-    return settings_of(face.Config, root, reserved=_OWN) if face else Section({})
+def _settings(face: FamilyFace | None, root: Node) -> SettingsSection:
+    return settings_of(face.Config, root, reserved=_OWN) if face else SettingsSection({})
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _SpaceReader:
     """Reads the sections of one file, once as it stands and once with its quick section."""
 
     path: Path
     text: str
     family: str
     face: FamilyFace | None
-    settings: Section
+    settings: SettingsSection
     """The settings that belong to the family."""
     problems: Problems
     with_folds: Families = list
@@ -189,12 +189,12 @@ class _Reading:
             replaced.append(path)
         return root, replaced
 
-    def everything(self) -> Section:
+    def everything(self) -> SettingsSection:
         """Return every section that quick and --set may change."""
         own: dict[str, Any] = {"objective": Objective, "search": Search, "confirm": Confirm | None}
         own |= {"require": list[str], "start": list[Any]}
         fields = {name: FieldInfo.from_annotation(annotation) for name, annotation in own.items()}
-        return Section({**fields, **self.settings.fields}, self.settings.fixed)
+        return SettingsSection({**fields, **self.settings.fields}, self.settings.fixed)
 
     def check_names(self, root: Node) -> None:
         known = (*_OWN, *self.settings.fields)

@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from hpsearch.errors import suggestion
-from hpsearch.space.fields import Branch, Items, Leaf, Section, Shape, field_shape, section_of, spelled
+from hpsearch.space.fields import Branch, Items, Leaf, SettingsSection, Shape, field_shape, section_of, spelled
 from hpsearch.space.nodes import Node, Problems
 from hpsearch.space.range_syntax import INFINITE, RangeSyntaxError, is_infinite, looks_like_range, read_range, show
 from hpsearch.space.ranges import Choice
-from hpsearch.space.template import Chosen, Missing, Options, join
+from hpsearch.space.template import BranchRange, Chosen, Missing, join
 
 
 class TemplateReader:
@@ -25,10 +25,10 @@ class TemplateReader:
         """Return the template of a node."""
         if isinstance(shape, Branch):
             return self._branch(node, shape, path)
-        settings = shape.fields if isinstance(shape, Section) else {}
+        settings = shape.fields if isinstance(shape, SettingsSection) else {}
         if looks_like_range(node, settings=settings):
             return self._range(node, path, shape)
-        if isinstance(shape, Section) and isinstance(node.value, dict):
+        if isinstance(shape, SettingsSection) and isinstance(node.value, dict):
             return self.section(node, shape, path)
         if isinstance(node.value, dict):
             return {name: self.read(child, shape, join(path, name)) for name, child in node.mapping.items()}
@@ -40,7 +40,7 @@ class TemplateReader:
             return Missing()
         return spelled(node.value, shape.words) if isinstance(shape, Leaf) else node.value
 
-    def section(self, node: Node, shape: Section, path: str) -> dict[str, Any]:
+    def section(self, node: Node, shape: SettingsSection, path: str) -> dict[str, Any]:
         """Return the template of the settings in a section; unknown names are problems."""
         template: dict[str, Any] = {}
         for name, child in node.mapping.items():
@@ -66,8 +66,8 @@ class TemplateReader:
         except RangeSyntaxError as error:
             self.problems.add(error.place, f"{path}: {error}")
             return Missing()
-        if isinstance(shape, Section | Items) and not isinstance(values, Choice):
-            kind = "a section" if isinstance(shape, Section) else "a list"
+        if isinstance(shape, SettingsSection | Items) and not isinstance(values, Choice):
+            kind = "a section" if isinstance(shape, SettingsSection) else "a list"
             self._refuse(node, f"{path}: a range of numbers cannot stand for {kind}; write {{choice: [...]}}")
             return Missing()
         if isinstance(shape, Leaf) and isinstance(values, Choice):
@@ -135,4 +135,4 @@ class TemplateReader:
             if chosen.name in options:
                 self._refuse(named, f"{path}: the option {chosen.name!r} stands twice")
             options[chosen.name] = chosen.settings
-        return Options(options) if options else Missing()
+        return BranchRange(options) if options else Missing()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hpsearch.families.char_lm.settings import Learned, ModelSettings, Rope, Sinusoidal
+from hpsearch.families.char_lm.settings import Learned, ModelSettings, RotaryPositions, Sinusoidal
 
 
 def angles(positions: int, width: int, base: float) -> Tensor:
@@ -149,7 +149,9 @@ class Attention(nn.Module):
         self.output = DropConnect(width, width, bias=settings.bias, dropped=settings.dropconnect)
         self.dropout = nn.Dropout(settings.dropout)
         position = settings.position
-        self.rotation = Rotation(context, width // self.heads, position.base) if isinstance(position, Rope) else None
+        self.rotation = (
+            Rotation(context, width // self.heads, position.base) if isinstance(position, RotaryPositions) else None
+        )
 
     def forward(self, stream: Tensor) -> Tensor:
         """Return what attention adds to the stream (batch, time, width)."""
