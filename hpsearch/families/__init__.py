@@ -56,7 +56,11 @@ class Family(ABC, Generic[ConfigT]):
         """Return one split of the data that `data` (the configuration's `data` section) names.
 
         `seed` decides how examples are divided and simulated; equal arguments give equal data. Loading a split must not
-        read the examples of another one beyond what dividing them needs. Errors: DataError.
+        read the examples of another one beyond what dividing them needs.
+
+        Raises:
+            DataError: The data are missing or malformed.
+
         """
 
     def source(self, data: Any) -> Source | None:

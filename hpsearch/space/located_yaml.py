@@ -37,7 +37,12 @@ _DEEPEST = 40
 
 
 def read_file(path: Path, problems: Problems | None = None) -> tuple[str, Node]:
-    """Return the text of a YAML file and its root node; see `parse`. Errors: SpaceError."""
+    """Return the text of a YAML file and its root node; see `parse`.
+
+    Raises:
+        SpaceError: The file cannot be read or parsed.
+
+    """
     start = Place(str(path), 1, 1)
     try:
         data = path.read_bytes()
@@ -58,7 +63,10 @@ def parse(text: str, start: Place, problems: Problems | None = None) -> Node:
     """Parse a YAML document. When `start` has line 0, every node stands at `start`.
 
     Mistakes that leave something to read, such as duplicate keys, are added to `problems` if that is given.
-    Errors: SpaceError.
+
+    Raises:
+        SpaceError: The text is not YAML, or holds what is refused.
+
     """
     try:
         composer = _Composer(text)

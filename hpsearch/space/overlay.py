@@ -19,7 +19,12 @@ class OverlayError(Exception):
 
 
 def parse_override(text: str) -> tuple[str, Node]:
-    """Return the path and the value of `a.b.c=VALUE`. Errors: SpaceError."""
+    """Return the path and the value of `a.b.c=VALUE`.
+
+    Raises:
+        SpaceError: It is not of this form, or VALUE is not YAML.
+
+    """
     path, equals, value = text.partition("=")
     place = Place(f"--set {text}")
     if not equals or not path.strip():

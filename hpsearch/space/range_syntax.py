@@ -29,7 +29,12 @@ def looks_like_range(node: Node, *, settings: Collection[str] = ()) -> bool:
 
 
 def read_range(node: Node) -> Range:
-    """Return the range that a mapping describes. Errors: RangeSyntaxError."""
+    """Return the range that a mapping describes.
+
+    Raises:
+        RangeSyntaxError: It is written wrongly.
+
+    """
     keys = node.mapping
     for name, child in keys.items():
         if name not in KEYS:

@@ -81,12 +81,19 @@ class Space:
     def configuration(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the plain nested configuration; what the space does not mention is left to the family's defaults.
 
-        Errors: HpsearchError when a parameter that exists has no value.
+        Raises:
+            HpsearchError: A parameter that exists has no value.
+
         """
         return self.template.fill(params)
 
     def config(self, params: Mapping[str, Any]) -> BaseModel:
-        """Return the validated configuration. Errors: HpsearchError when the family refuses it."""
+        """Return the validated configuration.
+
+        Raises:
+            HpsearchError: The family refuses it.
+
+        """
         try:
             return self.face.Config.model_validate(self.configuration(params))
         except ValidationError as error:
@@ -109,7 +116,9 @@ class Space:
     def params_of(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters of a complete configuration: their `known` values, and for others what stands in it.
 
-        Errors: HpsearchError for a parameter without a value; whether the values lie in their ranges is not looked at.
+        Raises:
+            HpsearchError: A parameter has no value. Whether values lie in their ranges is not checked.
+
         """
         params: dict[str, Any] = {}
         for each in self.parameters:
@@ -174,7 +183,12 @@ class Space:
         return self.sample_feasible(random.Random(0)) or {}  # noqa: S311 -- nothing depends on the choice
 
     def grid(self) -> Iterator[dict[str, Any]]:
-        """Return every combination, requirements not looked at. Errors: HpsearchError when a range is continuous."""
+        """Return every combination, requirements not looked at.
+
+        Raises:
+            HpsearchError: A range is continuous.
+
+        """
         return self.template.grid()
 
     def resolved(self) -> dict[str, Any]:

@@ -56,7 +56,12 @@ class Parameter:
         return all(params.get(path) == option for path, option in self.when)
 
     def found_in(self, config: Mapping[str, Any]) -> Any:
-        """Return the value that stands here in a complete configuration. Errors: HpsearchError where there is none."""
+        """Return the value that stands here in a complete configuration.
+
+        Raises:
+            HpsearchError: There is none.
+
+        """
         found: Any = config
         for step in self.path.split("."):
             if isinstance(found, Mapping) and step in found:
@@ -101,7 +106,12 @@ class Template:
         return tuple(parameter for parameter in self.parameters if parameter.exists(params))
 
     def fill(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the configuration that these values make. Errors: HpsearchError when an active parameter has none."""
+        """Return the configuration that these values make.
+
+        Raises:
+            HpsearchError: An active parameter has none.
+
+        """
         filled: dict[str, Any] = _fill(self.tree, "", params)
         return filled
 
@@ -115,7 +125,12 @@ class Template:
         return params
 
     def grid(self) -> Iterator[dict[str, Any]]:
-        """Return every combination of values. Errors: HpsearchError when a range is continuous."""
+        """Return every combination of values.
+
+        Raises:
+            HpsearchError: A range is continuous.
+
+        """
         for parameter in self.parameters:
             if parameter.range.grid() is None:
                 raise HpsearchError(f"a grid needs finite ranges: give {parameter.path} a step, or use choice")

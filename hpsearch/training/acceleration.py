@@ -54,7 +54,11 @@ def checkpoint_activations(blocks: Sequence[nn.Module]) -> None:
     """Let each block compute its activations a second time in the backward pass instead of keeping them.
 
     The gradients stay the same: random draws (dropout) are repeated as well. Only while training; weights keep their
-    names. Errors: HpsearchError for a model without blocks.
+    names.
+
+    Raises:
+        HpsearchError: The model has no blocks.
+
     """
     if not blocks:
         raise HpsearchError(

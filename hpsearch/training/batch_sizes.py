@@ -77,8 +77,12 @@ def try_batch_sizes(
     """Double the batch size until the memory does not suffice, or `most` or the examples there are would be exceeded.
 
     Each size trains a step to see whether it fits and others for the clock, at the rate 0: the model stays as it was
-    built, and is thrown away. On Linux the CPU's memory is bounded to what is free, so that no process is killed.
-    The process is afterwards as before. Errors: HpsearchError.
+    built, and is thrown away. On Linux the CPU's memory is bounded to what is free, so that no process is killed. The
+    process is afterwards as before.
+
+    Raises:
+        HpsearchError: The settings ask for what cannot be had.
+
     """
     device, examples = resolve_device(settings.device), len(splits["train"])
     bound = examples if most is None else min(most, examples)

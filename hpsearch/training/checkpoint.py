@@ -44,7 +44,12 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read what `save` wrote, onto the CPU. Errors: HpsearchError for a file that is torn or of another version."""
+    """Read what `save` wrote, onto the CPU.
+
+    Raises:
+        HpsearchError: The file is torn or of another version.
+
+    """
     buffer = io.BytesIO(path.read_bytes())
     try:
         content = torch.load(buffer, map_location="cpu", weights_only=True)
@@ -105,7 +110,9 @@ def save_best(folder: Path, model: nn.Module, *, step: int, metric: str, value: 
 def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
     """Put the weights of a `best.pt` into the model and return the file's `step`, `metric` and `value`.
 
-    Errors: HpsearchError when the file is missing or unreadable, or belongs to another model.
+    Raises:
+        HpsearchError: The file is missing or unreadable, or belongs to another model.
+
     """
     if not path.exists():
         raise HpsearchError(f"{path} does not exist; a training writes it at its first evaluation")
@@ -132,7 +139,9 @@ def check_identity(
 ) -> None:
     """Make sure that a checkpoint is the training's: of these settings, or of those `before`.
 
-    Errors: HpsearchError when it is not, or when a fixed setting has changed since `before`.
+    Raises:
+        HpsearchError: It is not, or a fixed setting has changed since `before`.
+
     """
     if before is None or not _changed_from(before, settings, now, then):
         _check_equal(now, then)

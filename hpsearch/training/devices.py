@@ -26,7 +26,9 @@ def available_devices() -> list[str]:
 def resolve_device(name: torch.device | str) -> torch.device:
     """Return the device of that name; `auto` is the first CUDA device, else MPS, else the CPU.
 
-    Errors: HpsearchError when this machine has no such device.
+    Raises:
+        HpsearchError: This machine has no such device.
+
     """
     present = available_devices()
     if name == "auto":

@@ -40,7 +40,9 @@ class Feed:
     def window(self, epoch: int, first: int) -> list[Batch]:
         """Return the batches of the window that begins with batch `first` of an epoch.
 
-        Errors: what the dataset raises, with a note where that was in a worker process.
+        Raises:
+            Exception: What the dataset raises, with a note if that was in a worker process.
+
         """
         chosen = self._order.window(epoch, first)
         if self._loader is None:

@@ -52,19 +52,22 @@ def fit(
 ) -> FitResult:
     """Train a task's model, going on from the checkpoint in `folder` if there is one, and report every evaluation.
 
-    At an evaluation `best.pt` (if the monitored metric improved) and `checkpoint.pt` are written before the report,
-    and a numbered checkpoint where `settings.keep` wants one.
-    After a resume the checkpoint's evaluations are reported once more: whoever receives reports ignores steps it knows.
-    The answer to the last report of a training is not acted on, as nothing is left to stop. Without a folder
-    nothing is saved, and a paused training cannot go on. A `device` other than `auto` goes before `settings.device`.
-    `before` are the settings under which the checkpoint may have been written, if they change there; only what is not
-    FIXED may. Of a `team` of several processes, all of which call this, only rank 0 reports, and writes to `folder`.
+    At an evaluation `best.pt` (if the monitored metric improved) and `checkpoint.pt` are written before the report, and
+    a numbered checkpoint where `settings.keep` wants one. After a resume the checkpoint's evaluations are reported once
+    more: whoever receives reports ignores steps it knows. The answer to the last report of a training is not acted on,
+    as nothing is left to stop. Without a folder nothing is saved, and a paused training cannot go on. A `device` other
+    than `auto` goes before `settings.device`. `before` are the settings under which the checkpoint may have been
+    written, if they change there; only what is not FIXED may. Of a `team` of several processes, all of which call this,
+    only rank 0 reports, and writes to `folder`.
 
     Killed and resumed is bit for bit the unbroken run on the CPU. The process's global state is afterwards as before.
 
-    Errors: DivergedError for a loss, gradient or monitored metric that is not finite; UnknownNameError when the task
-    does not give the monitored metric; HpsearchError for what cannot be had, or a checkpoint of another training;
-    PeerLostError when another process of the team is gone.
+    Raises:
+        DivergedError: A loss, gradient or monitored metric is not finite.
+        UnknownNameError: The task does not give the monitored metric.
+        HpsearchError: The settings ask for what cannot be had, or the checkpoint is another training's.
+        PeerLostError: Another process of the team is gone.
+
     """
     place = team.device or resolve_device(settings.device if device == "auto" else device)
     try:

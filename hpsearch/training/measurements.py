@@ -47,13 +47,23 @@ class Measurements:
         self._forget()
 
     def add(self, step: int, parts: Mapping[str, Tensor], norm: Tensor, count: int) -> None:
-        """Take in a step (counted from 1) whose gradients still lie in the model. Errors: DivergedError."""
+        """Take in a step (counted from 1) whose gradients still lie in the model.
+
+        Raises:
+            DivergedError: A loss or a gradient is not finite.
+
+        """
         self._pending.append(_Pending(step, parts, norm, count))
         if len(self._pending) >= self._read_every:
             self._read()
 
     def take(self) -> dict[str, float]:
-        """Return the means and begin anew. Errors: DivergedError."""
+        """Return the means and begin anew.
+
+        Raises:
+            DivergedError: A loss or a gradient is not finite.
+
+        """
         self._read()
         means = {f"train/{name}": total / self._counts[name] for name, total in self._sums.items()}
         if self._norms:

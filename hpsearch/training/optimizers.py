@@ -70,7 +70,9 @@ def parameter_groups(task: Task, model: nn.Module, settings: TrainSettings) -> l
 def check_groups(model: nn.Module, groups: Iterable[Group]) -> None:
     """Make sure that every trainable parameter of the model is in the groups once, and nothing else is.
 
-    Errors: HpsearchError, which names the parameters; also when nothing can be trained.
+    Raises:
+        HpsearchError: The groups do not cover the parameters, which it names; or nothing can be trained.
+
     """
     counts = Counter(id(parameter) for group in groups for parameter in group["params"])
     names = {id(parameter): name for name, parameter in model.named_parameters() if parameter.requires_grad}

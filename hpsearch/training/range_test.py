@@ -52,7 +52,11 @@ def range_test(
 ) -> RangeTest:
     """Train a fresh model for `steps` steps with a rate that grows exponentially from `start` to `end`.
 
-    The model is thrown away and the process's random state is afterwards as before. Errors: HpsearchError.
+    The model is thrown away and the process's random state is afterwards as before.
+
+    Raises:
+        HpsearchError: The settings ask for what cannot be had, or the test ended too early to tell.
+
     """
     if not (0 < start < end and steps >= 2):
         raise HpsearchError(f"a range test needs 0 < start < end and 2 steps at least, not {start:g}, {end:g}, {steps}")

@@ -181,8 +181,12 @@ def smallest_slice(model: nn.Module) -> int:
 def joined(device: str) -> Iterator[Team]:
     """Be one of a training's processes, which the environment's RANK, WORLD_SIZE ... describe as torchrun does.
 
-    On CUDA each has a GPU to itself as long as there are enough of them. Errors: HpsearchError for another device;
-    PeerLostError.
+    On CUDA each has a GPU to itself as long as there are enough of them.
+
+    Raises:
+        HpsearchError: The device is neither the CPU nor CUDA.
+        PeerLostError: Another process did not come.
+
     """
     from accelerate.state import PartialState  # takes a second, which a training of one process need not wait
 

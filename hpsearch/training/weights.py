@@ -64,7 +64,11 @@ def _can_be_averaged(buffer: Tensor) -> bool:
 def load_trained(model: nn.Module, folder: Path, *, at_best: bool) -> int:
     """Put a training's weights into a model: those of its best step, or of its end (averaged, where it averages).
 
-    Return the step that they are of. Errors: HpsearchError when they are missing, or belong to another model.
+    Return the step that they are of.
+
+    Raises:
+        HpsearchError: They are missing, or belong to another model.
+
     """
     path = folder / (BEST if at_best else CHECKPOINT)
     if not path.exists():
@@ -91,7 +95,12 @@ def write_weights(path: Path, model: nn.Module) -> None:
 
 
 def read_weights(path: Path, model: nn.Module) -> None:
-    """Put what `write_weights` wrote into a model. Errors: HpsearchError for a torn file or another model."""
+    """Put what `write_weights` wrote into a model.
+
+    Raises:
+        HpsearchError: The file is torn, or belongs to another model.
+
+    """
     try:
         load_model(model, path)
     except (OSError, SafetensorError, RuntimeError) as error:

@@ -33,7 +33,9 @@ class CharLM(Family[CharLMConfig]):
     def load(self, data: DataSettings, split: "Split", seed: int) -> "TextWindows":
         """Return the windows of one part of the text; the vocabulary is that of the training part.
 
-        Errors: DataError.
+        Raises:
+            DataError: The data are missing or malformed.
+
         """
         from hpsearch.families.char_lm.task import TextWindows
 
@@ -93,7 +95,12 @@ class CharLM(Family[CharLMConfig]):
 
 
 def _divided(data: DataSettings) -> tuple[str, Mapping[str, range]]:
-    """Return the text and the positions of its parts. Errors: DataError."""
+    """Return the text and the positions of its parts.
+
+    Raises:
+        DataError: The data are missing or malformed.
+
+    """
     text = read_corpus(data.corpus) if data.path is None else read_text(data.path)
     return text, divide(
         len(text), val_fraction=data.val_fraction, test_fraction=data.test_fraction, shortest=data.context + 1

@@ -40,7 +40,9 @@ class Encoded:
 def encode(settings: DataSettings, texts: Sequence[str], *, train: Sequence[str]) -> Encoded:
     """Return the texts as numbers, each cut to `max_length`; words are those of the texts in `train`.
 
-    Errors: DataError for a tokenizer that cannot be read or used.
+    Raises:
+        DataError: The tokenizer cannot be read or used.
+
     """
     chosen = settings.tokenizer
     if isinstance(chosen, CheckpointTokens):
@@ -70,7 +72,12 @@ def _by_checkpoint(path: str, texts: Sequence[str], *, max_length: int) -> Encod
 
 
 def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
-    """Return one part, encoded as `data.tokenizer` says. Errors: DataError."""
+    """Return one part, encoded as `data.tokenizer` says.
+
+    Raises:
+        DataError: The data are missing or malformed.
+
+    """
     own = read_part(settings, "train", seed)
     train = _augmented(own, settings, seed)
     part = train if split == "train" else read_part(settings, split, seed)
@@ -217,7 +224,12 @@ def class_names(labels: Sequence[str | None]) -> tuple[str, ...]:
 
 
 def encode_labels(labels: Sequence[str | None], classes: Sequence[str], split: Split) -> NDArray[np.int64]:
-    """Return the number of each label's class, or NO_LABEL. Errors: DataError for a class that training lacks."""
+    """Return the number of each label's class, or NO_LABEL.
+
+    Raises:
+        DataError: The training part lacks a class.
+
+    """
     numbers: dict[str | None, int] = {name: number for number, name in enumerate(classes)}
     numbers[None] = NO_LABEL
     unknown = sorted({label for label in labels if label is not None} - set(classes))

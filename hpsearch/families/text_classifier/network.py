@@ -71,7 +71,12 @@ class TextClassifier(nn.Module):
 
 
 def _known_vectors(settings: CNN, words: Sequence[str]) -> Mapping[int, NDArray[np.float32]]:
-    """Return the vectors of the file by the words' numbers. Errors: DataError."""
+    """Return the vectors of the file by the words' numbers.
+
+    Raises:
+        DataError: The file cannot be used.
+
+    """
     if settings.vectors is None:
         return {}
     numbers = {word: number for number, word in enumerate(words, start=FIRST_WORD)}

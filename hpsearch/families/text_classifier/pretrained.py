@@ -16,7 +16,9 @@ _EMBEDDINGS = ("embed", "wte", "wpe")  # the two are GPT-2's
 class PretrainedEncoder(nn.Module):
     """One vector for a text. The checkpoint's layers are `layers`, whatever it calls them; the rest is in `model`.
 
-    Errors: DataError when the folder holds no encoder, or one for fewer tokens or shorter texts.
+    Raises:
+        DataError: The folder holds no encoder, or one for fewer tokens or shorter texts.
+
     """
 
     def __init__(self, settings: Pretrained, *, vocabulary: int, max_length: int, weights: bool) -> None:
@@ -50,7 +52,12 @@ class PretrainedEncoder(nn.Module):
 
 
 def layer_count(settings: Pretrained) -> int:
-    """Return how many layers the checkpoint has. Errors: DataError."""
+    """Return how many layers the checkpoint has.
+
+    Raises:
+        DataError: The folder holds no encoder.
+
+    """
     return int(read_config(settings.path, setting=_SETTING).num_hidden_layers)
 
 
