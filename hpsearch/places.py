@@ -72,7 +72,7 @@ def find_place(path: str, home: Path) -> Path:
 
 
 def obstacle(place: NamedPlace, home: Path) -> str | None:
-    """Return why what a setting names cannot be read, or None where it can."""
+    """Return why what a setting names cannot be read, or None if it can."""
     there = find_place(place.path, home)
     if not there.exists():
         other = Path(place.path).expanduser().absolute()

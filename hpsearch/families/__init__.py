@@ -64,7 +64,7 @@ class Family(ABC, Generic[ConfigT]):
         """
 
     def source(self, data: Any) -> Source | None:
-        """Return where the examples of a `data` section come from, or None where only loading them can tell.
+        """Return where the examples of a `data` section come from, or None if only loading them can tell.
 
         It identifies the data, so that runs on other data are told apart: the files and what else decides which
         examples there are, but not how they are divided, shown to the model or varied. By default the files that are

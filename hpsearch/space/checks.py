@@ -120,7 +120,7 @@ def on_fold(configuration: Mapping[str, Any], *, fold: int, folds: int, seed: in
 
 
 def fold_refusal(space: Space, families: Families) -> str | None:
-    """Return why the space's winners cannot be confirmed on folds, or None where they can or are not asked to be.
+    """Return why the space's winners cannot be confirmed on folds, or None if they can be, or are not asked to be.
 
     What the family's settings refuse is such a reason: data with a test part of their own, folds that leave nothing.
     """
@@ -190,7 +190,7 @@ def configurations(space: Space) -> Iterator[tuple[BaseModel, Mapping[str, Any]]
 
 
 def _written(space: Space, root: Node, place: NamedPlace, params: Mapping[str, Any]) -> Place | None:
-    """Return where the value stands, or None where nobody wrote it."""
+    """Return where the value stands, or None if it is a default of the family."""
     for parameter in space.parameters:
         if isinstance(parameter.range, Choice) and params.get(parameter.path) == place.path:
             for option, part in probes(parameter.range):

@@ -18,7 +18,7 @@ from hpsearch.space.template import Parameter
 
 
 def read_start(root: Node, space: Space, replaced: Sequence[str], problems: Problems) -> tuple[Mapping[str, Any], ...]:
-    """Return the start entries: parts of configurations, each with the options that its settings hang on.
+    """Return the start entries: parts of configurations, each with the options that its settings depend on.
 
     What quick or --set have replaced (the paths in `replaced`) is left out of an entry where it no longer fits.
     """

@@ -56,7 +56,7 @@ class Space:
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Every range, in the order of the file, branches before what hangs on them."""
+        """Every range, in the order of the file, branches before what depends on them."""
         return self.template.parameters
 
     @property
@@ -170,7 +170,7 @@ class Space:
         *,
         attempts: int = 10_000,
     ) -> dict[str, Any] | None:
-        """Draw until nothing is violated; None after so many attempts."""
+        """Draw until nothing is violated, or None after this number of attempts."""
         for _ in range(attempts):
             params = self.sample(rng, given)
             if self.violation(params) is None:

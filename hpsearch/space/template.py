@@ -180,7 +180,7 @@ def _parameters(tree: Any, path: str, when: tuple[Condition, ...]) -> Iterator[P
 
 
 def _size(tree: Any, continuous: int | None) -> int | None:
-    """Return the number of configurations, a continuous range taken for so many; None if it stands for no number."""
+    """Return the number of configurations, a continuous range counted as `continuous` of them (or None)."""
     if isinstance(tree, Float | Int | Choice):
         return continuous if tree.count is None else tree.count
     if isinstance(tree, BranchRange):

@@ -27,7 +27,7 @@ from hpsearch.training.task import Splits, Task
 SMALLEST = 2
 """Batch normalisation cannot train on a single example."""
 _TIMED, _ENOUGH = 3, 1.0
-"""So many steps of a size are timed, until so many seconds have passed; the shortest counts, free of other loads."""
+"""Steps of a size that are timed, unless they take these seconds; the shortest counts, free of other loads."""
 
 
 @dataclass(frozen=True)

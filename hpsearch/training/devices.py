@@ -74,7 +74,7 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Return the most bytes in use since `forget_peak` (on MPS: those held now); None where nobody counts."""
+    """Return the most bytes in use since `forget_peak` (on MPS: those held now), or None if they are not counted."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return torch.mps.driver_allocated_memory() if device.type == "mps" else None
@@ -89,7 +89,7 @@ def wait_for(device: torch.device) -> None:
 
 
 def available_memory() -> int | None:
-    """Return the bytes of the machine, or of the process's control group, that are still free; None where unknown."""
+    """Return the bytes of the machine, or of the process's control group, that are free, or None if that is unknown."""
     meminfo = Path("/proc/meminfo")
     if not meminfo.is_file():
         return None
@@ -103,7 +103,7 @@ def available_memory() -> int | None:
 
 @contextlib.contextmanager
 def bounded_memory(more: int | None) -> Iterator[None]:
-    """Let the process take so many more bytes at most: then an allocation fails, before the kernel ends a process.
+    """Let the process take at most `more` bytes: then an allocation fails, before the kernel ends a process.
 
     Only on Linux; None bounds nothing.
     """

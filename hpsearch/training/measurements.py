@@ -47,7 +47,7 @@ class Measurements:
         self._forget()
 
     def add(self, step: int, parts: Mapping[str, Tensor], norm: Tensor, count: int) -> None:
-        """Take in a step (counted from 1) whose gradients still lie in the model.
+        """Add a step (counted from 1) whose gradients still lie in the model.
 
         Raises:
             DivergedError: A loss or a gradient is not finite.

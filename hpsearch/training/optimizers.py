@@ -105,8 +105,8 @@ def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Parameter]
 
 
 def _decays(task: Task, name: str, module: nn.Module, parameter: nn.Parameter) -> bool:
-    told = task.decays(name)
-    return _is_weight(name, module, parameter) if told is None else told
+    asked = task.decays(name)
+    return _is_weight(name, module, parameter) if asked is None else asked
 
 
 def _is_weight(name: str, module: nn.Module, parameter: nn.Parameter) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a model can learn one batch by heart: one that cannot has a mistake in its network, loss or data."""
+"""Whether a model can memorize one batch: one that cannot has a mistake in its network, loss or data."""
 
 import math
 from collections.abc import Callable

@@ -120,7 +120,7 @@ class Patience:
         self.waited = 0
 
     def exhausted_by(self, value: float) -> bool:
-        """Take in the next value of the metric and say whether patience has run out."""
+        """Add the next value of the metric, and say whether patience has run out."""
         if self.reference is None or self._gain(value) > self._needed():
             self.reference, self.waited = value, 0
         else:
@@ -140,6 +140,6 @@ class Patience:
         return {"reference": self.reference, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, float | int | None]) -> None:
-        """Take up where `state_dict` was taken."""
+        """Restore what `state_dict` returned."""
         self.reference = state["reference"]
         self.waited = int(state["waited"] or 0)

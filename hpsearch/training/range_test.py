@@ -19,16 +19,16 @@ from hpsearch.training.task import Batch, Dataset, Splits, Task
 SMOOTHING = 0.9
 """Weight of the past in the moving average of the losses, whose beginning is corrected as in Adam."""
 DIVERGED = 4.0
-"""The test ends where the average rises above so many times its best, counted from 0."""
+"""The test ends when the average rises above this multiple of its best, counted from 0."""
 _SETTLED = 5
 """So many steps the average needs before it can end the test."""
 _REACH = 3
-"""The slope at a rate is that between the points so many steps before and after it."""
+"""The slope at a rate is that between the points this number of steps before and after it."""
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """Losses by learning rate; both suggestions are None where the losses never fell."""
+    """Losses by learning rate; both suggestions are None if the losses never fell."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]

@@ -57,7 +57,7 @@ class TrainingState:
     """For what the processes of a team draw each for itself."""
     progress: TrainingProgress = field(default_factory=TrainingProgress)
     begun: int | None = None
-    """The epoch that the task was last told of; None until the first step after a start or a resume."""
+    """The last epoch that the task was asked to begin; None until the first step after a start or a resume."""
     look: dict[str, Any] | None = None
     """The histograms of the step before an evaluation."""
     examples: int = 0

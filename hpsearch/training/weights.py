@@ -43,7 +43,7 @@ class WeightAverage:
         return self._averaged.module
 
     def update(self, model: nn.Module) -> None:
-        """Take in the weights after a step."""
+        """Average the weights of a step in."""
         self._averaged.update_parameters(model)
         for name in self._copied:
             self.model.get_buffer(name).copy_(model.get_buffer(name))
@@ -53,7 +53,7 @@ class WeightAverage:
         return self._averaged.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up where `state_dict` was taken."""
+        """Restore what `state_dict` returned."""
         self._averaged.load_state_dict(state)
 
 

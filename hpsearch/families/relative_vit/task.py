@@ -29,18 +29,18 @@ class ClassificationTally:
         self._count = 0
         self._nats = 0.0
         self._within_top = 0
-        self._right, self._told, self._true = (torch.zeros(classes, dtype=torch.long) for _ in range(3))
+        self._right, self._answered, self._true = (torch.zeros(classes, dtype=torch.long) for _ in range(3))
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Take in logits (B, classes), such as log-probabilities, and the true classes (B,)."""
+        """Add logits (B, classes), such as log-probabilities, and the true classes (B,)."""
         logits, labels = logits.detach().double().cpu(), labels.cpu()
-        told = logits.argmax(dim=1)
+        answers = logits.argmax(dim=1)
         self._count += len(labels)
         self._nats += functional.cross_entropy(logits, labels, reduction="sum").item()
         if self._classes > TOP:
             self._within_top += int((logits.topk(TOP, dim=1).indices == labels[:, None]).sum())
-        self._right += labels[told == labels].bincount(minlength=self._classes)
-        self._told += told.bincount(minlength=self._classes)
+        self._right += labels[answers == labels].bincount(minlength=self._classes)
+        self._answered += answers.bincount(minlength=self._classes)
         self._true += labels.bincount(minlength=self._classes)
 
     def scores(self) -> dict[str, float]:
@@ -48,8 +48,8 @@ class ClassificationTally:
 
         Macro F1 is the mean of the F1 of each class that occurs, as a truth or as an answer.
         """
-        occurring = (self._told + self._true) > 0
-        f1 = 2 * self._right[occurring].double() / (self._told + self._true)[occurring]
+        occurring = (self._answered + self._true) > 0
+        f1 = 2 * self._right[occurring].double() / (self._answered + self._true)[occurring]
         scores = {
             "loss": self._nats / self._count,
             "accuracy": int(self._right.sum()) / self._count,

@@ -27,7 +27,7 @@ class ConvolutionalEncoder(nn.Module):
     """
 
     def __init__(self, settings: CNN, *, vocabulary: int, vectors: Mapping[int, NDArray[np.float32]]) -> None:
-        """Make an encoder for so many word numbers; `vectors` are the known ones by number."""
+        """Make an encoder for a vocabulary of this size; `vectors` are the known ones by number."""
         super().__init__()
         self.width = settings.filters * len(settings.widths)
         self.widths = settings.widths

@@ -37,7 +37,7 @@ class TextClassifier(nn.Module):
         fingerprint: Sequence[int] | NDArray[np.int64] = (0,),
         pretrained_weights: bool = True,
     ) -> None:
-        """Make a network for a vocabulary of so many numbers, the `words` from number 2 on.
+        """Make a network for a vocabulary of this size, the `words` from number 2 on.
 
         Without `pretrained_weights` every weight is random, for those that are loaded afterwards.
         """

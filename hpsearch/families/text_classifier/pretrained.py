@@ -80,7 +80,7 @@ def _check_sizes(config: Any, path: str, *, vocabulary: int, max_length: int) ->
 
 
 def _take_layers(model: nn.Module, count: int) -> nn.ModuleList | None:
-    """Return the row of layers, from now on a part of its new owner alone; None where layers share their weights.
+    """Return the row of layers, from now on a part of its new owner alone, or None if layers share their weights.
 
     The model goes on using it: it is left there as a plain attribute, which no list of parameters shows.
     """
