@@ -10,11 +10,11 @@ from hpsearch.experiment.layout import is_experiment, is_study
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.report.wording import duration, rough_size
 from hpsearch.studies.file.study import SpaceArm, Study
+from hpsearch.studies.plan import ArmPlan, StudyPlan, total
 from hpsearch.studies.plan_file import plan_of, read_history
 from hpsearch.studies.power import power_plan
 from hpsearch.studies.probe import CONFIGURATIONS, Probed, probe_arm
-from hpsearch.studies.replication import replication_of
-from hpsearch.studies.report.plan import ArmPlan, StudyPlan, total
+from hpsearch.studies.replicates import replication_of
 from hpsearch.training.settings import TrainSettings
 from hpsearch.workers.local.workers import worker_shares
 from hpsearch.workers.machine import Share

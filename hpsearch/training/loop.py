@@ -92,7 +92,7 @@ def _train(training: TrainingState, folder: Path | None, report: Report, before:
 
 
 def _go_on(training: TrainingState, folder: Path | None, report: Report, before: TrainSettings | None) -> Decision:
-    """Go on from the folder's checkpoint, if any, and report its evaluations: a crash may have lost the last of them."""
+    """Go on from the folder's checkpoint, if any, and report its evaluations: a crash may have lost the last one."""
     content = training.team.led_state(lambda: load_checkpoint(folder))
     training.stopwatch.begin_lap()
     if content is None:
