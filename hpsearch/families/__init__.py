@@ -60,7 +60,6 @@ class Family(ABC, Generic[ConfigT]):
 
         Raises:
             DataError: The data are missing or malformed.
-
         """
 
     def source(self, data: Any) -> Source | None:

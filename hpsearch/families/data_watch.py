@@ -37,7 +37,6 @@ class DataWatch:
 
         Raises:
             DataError: Its files are missing, or have changed since the experiment was begun.
-
         """
         source = self._family.source_of(config, self._home)
         division = _hash(json.dumps([config.data.model_dump(mode="json"), seed], sort_keys=True, default=str))
@@ -56,7 +55,6 @@ class DataWatch:
 
         Raises:
             DataError: Earlier runs saw other examples in it.
-
         """
         if split in note:
             return

@@ -23,7 +23,6 @@ def load_family(reference: str, folder: Path) -> Family[Any]:
     Raises:
         UnknownNameError: The name is not on the shelf.
         HpsearchError: The file cannot be used, or the family is `command`.
-
     """
     found = load_face(reference, folder)
     if not isinstance(found, Family):
@@ -37,7 +36,6 @@ def load_face(reference: str, folder: Path) -> Family[Any] | Command:
     Raises:
         UnknownNameError: The name is not on the shelf.
         HpsearchError: The file cannot be used.
-
     """
     if ":" in reference or reference.endswith(".py"):
         return _from_file(reference, folder)

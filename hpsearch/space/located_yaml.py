@@ -41,7 +41,6 @@ def read_file(path: Path, problems: Problems | None = None) -> tuple[str, Node]:
 
     Raises:
         SpaceError: The file cannot be read or parsed.
-
     """
     start = Place(str(path), 1, 1)
     try:
@@ -66,7 +65,6 @@ def parse(text: str, start: Place, problems: Problems | None = None) -> Node:
 
     Raises:
         SpaceError: The text is not YAML, or holds what is refused.
-
     """
     try:
         composer = _Composer(text)

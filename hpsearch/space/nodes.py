@@ -49,7 +49,6 @@ class Problems:
 
         Raises:
             SpaceError: With each problem once, if there is any.
-
         """
         if value is None or self._found:
             raise SpaceError(dict.fromkeys(self._found))

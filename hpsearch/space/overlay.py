@@ -23,7 +23,6 @@ def parse_override(text: str) -> tuple[str, Node]:
 
     Raises:
         SpaceError: It is not of this form, or VALUE is not YAML.
-
     """
     path, equals, value = text.partition("=")
     place = Place(f"--set {text}")

@@ -71,7 +71,6 @@ def read_params(path: Path, space: Space) -> dict[str, Any]:
 
     Raises:
         SpaceError: An unknown name, a value out of range, or a missing value; all of them with their places.
-
     """
     problems = Problems()
     _, root = read_file(path, problems)
@@ -88,7 +87,6 @@ def only(space: Space, params: Mapping[str, Any]) -> Space:
 
     Raises:
         HpsearchError: The values are not a configuration of the space.
-
     """
     wrong = space.check_params(params)
     if wrong:

@@ -33,7 +33,6 @@ def read_range(node: Node) -> Range:
 
     Raises:
         RangeSyntaxError: It is written wrongly.
-
     """
     keys = node.mapping
     for name, child in keys.items():

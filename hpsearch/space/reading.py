@@ -53,7 +53,6 @@ def read_space(
 
     Raises:
         SpaceError: With every mistake of the file.
-
     """
     problems = Problems()
     text, root = read_file(path, problems)
@@ -80,7 +79,6 @@ def space_from_resolved(
 
     Raises:
         SpaceError: An override is wrong, or the family has changed since.
-
     """
     root = node_from_plain(resolved, Place(str(path)))
     family = str(resolved.get("family", ""))

@@ -95,7 +95,6 @@ def parse_requirement(text: Any, settings: SettingsSection) -> Requirement:
 
     Raises:
         RequirementError: It is no condition, or names an unknown setting.
-
     """
     if not isinstance(text, str):
         raise RequirementError(f"{show(text)} is not a condition such as 'model.width % 2 == 0'")
@@ -200,7 +199,6 @@ def _look_up(value: Any, path: Sequence[str]) -> Any:
 
     Raises:
         _NotChosen: The path leads into an option that was not chosen.
-
     """
     inside = False  # whether the name of the option has been passed
     for step in path:

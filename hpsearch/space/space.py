@@ -83,7 +83,6 @@ class Space:
 
         Raises:
             HpsearchError: A parameter that exists has no value.
-
         """
         return self.template.fill(params)
 
@@ -92,7 +91,6 @@ class Space:
 
         Raises:
             HpsearchError: The family refuses it.
-
         """
         try:
             return self.face.Config.model_validate(self.configuration(params))
@@ -118,7 +116,6 @@ class Space:
 
         Raises:
             HpsearchError: A parameter has no value. Whether values lie in their ranges is not checked.
-
         """
         params: dict[str, Any] = {}
         for each in self.parameters:
@@ -187,7 +184,6 @@ class Space:
 
         Raises:
             HpsearchError: A range is continuous.
-
         """
         return self.template.grid()
 
@@ -216,7 +212,6 @@ def objective_value(history: Sequence[tuple[int, float]], objective: Objective) 
 
     Raises:
         HpsearchError: The history is empty.
-
     """
     if not history:
         raise HpsearchError(f"the trial reported no {objective.metric}, so it has no value")

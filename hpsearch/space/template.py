@@ -60,7 +60,6 @@ class Parameter:
 
         Raises:
             HpsearchError: There is none.
-
         """
         found: Any = config
         for step in self.path.split("."):
@@ -110,7 +109,6 @@ class Template:
 
         Raises:
             HpsearchError: An active parameter has none.
-
         """
         filled: dict[str, Any] = _fill(self.tree, "", params)
         return filled
@@ -129,7 +127,6 @@ class Template:
 
         Raises:
             HpsearchError: A range is continuous.
-
         """
         for parameter in self.parameters:
             if parameter.range.grid() is None:

@@ -58,7 +58,6 @@ def checkpoint_activations(blocks: Sequence[nn.Module]) -> None:
 
     Raises:
         HpsearchError: The model has no blocks.
-
     """
     if not blocks:
         raise HpsearchError(

@@ -82,7 +82,6 @@ def try_batch_sizes(
 
     Raises:
         HpsearchError: The settings ask for what cannot be had.
-
     """
     device, examples = resolve_device(settings.device), len(splits["train"])
     bound = examples if most is None else min(most, examples)

@@ -48,7 +48,6 @@ def load(path: Path) -> dict[str, Any]:
 
     Raises:
         HpsearchError: The file is torn or of another version.
-
     """
     buffer = io.BytesIO(path.read_bytes())
     try:
@@ -112,7 +111,6 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
 
     Raises:
         HpsearchError: The file is missing or unreadable, or belongs to another model.
-
     """
     if not path.exists():
         raise HpsearchError(f"{path} does not exist; a training writes it at its first evaluation")
@@ -141,7 +139,6 @@ def check_identity(
 
     Raises:
         HpsearchError: It is not, or a fixed setting has changed since `before`.
-
     """
     if before is None or not _changed_from(before, settings, now, then):
         _check_equal(now, then)

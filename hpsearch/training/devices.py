@@ -28,7 +28,6 @@ def resolve_device(name: torch.device | str) -> torch.device:
 
     Raises:
         HpsearchError: This machine has no such device.
-
     """
     present = available_devices()
     if name == "auto":

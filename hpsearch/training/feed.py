@@ -42,7 +42,6 @@ class Feed:
 
         Raises:
             Exception: What the dataset raises, with a note if that was in a worker process.
-
         """
         chosen = self._order.window(epoch, first)
         if self._loader is None:

@@ -20,7 +20,6 @@ class Freezing:
     Raises:
         UnknownNameError: The model has no such part.
         HpsearchError: Nothing would train at first.
-
     """
 
     def __init__(self, plan: Freeze, model: nn.Module) -> None:

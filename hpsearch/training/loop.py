@@ -67,7 +67,6 @@ def fit(
         UnknownNameError: The task does not give the monitored metric.
         HpsearchError: The settings ask for what cannot be had, or the checkpoint is another training's.
         PeerLostError: Another process of the team is gone.
-
     """
     place = team.device or resolve_device(settings.device if device == "auto" else device)
     try:

@@ -51,7 +51,6 @@ class Measurements:
 
         Raises:
             DivergedError: A loss or a gradient is not finite.
-
         """
         self._pending.append(_Pending(step, parts, norm, count))
         if len(self._pending) >= self._read_every:
@@ -62,7 +61,6 @@ class Measurements:
 
         Raises:
             DivergedError: A loss or a gradient is not finite.
-
         """
         self._read()
         means = {f"train/{name}": total / self._counts[name] for name, total in self._sums.items()}

@@ -72,7 +72,6 @@ def check_groups(model: nn.Module, groups: Iterable[Group]) -> None:
 
     Raises:
         HpsearchError: The groups do not cover the parameters, which it names; or nothing can be trained.
-
     """
     counts = Counter(id(parameter) for group in groups for parameter in group["params"])
     names = {id(parameter): name for name, parameter in model.named_parameters() if parameter.requires_grad}

@@ -83,7 +83,6 @@ class Order:
 
         Raises:
             DataError: It names no examples, or one that the data do not have.
-
         """
         chosen = self._choose(epoch)
         if chosen is None:

@@ -47,7 +47,6 @@ def overfit_batch(
     Raises:
         DivergedError: The loss is not finite.
         DataError: There are no examples.
-
     """
     device = resolve_device(settings.device)
     with isolated(device, deterministic=settings.deterministic):

@@ -56,7 +56,6 @@ def range_test(
 
     Raises:
         HpsearchError: The settings ask for what cannot be had, or the test ended too early to tell.
-
     """
     if not (0 < start < end and steps >= 2):
         raise HpsearchError(f"a range test needs 0 < start < end and 2 steps at least, not {start:g}, {end:g}, {steps}")

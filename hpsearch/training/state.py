@@ -97,7 +97,6 @@ def build_training(
 
     Raises:
         HpsearchError: The settings ask for what cannot be had.
-
     """
     stopwatch = Stopwatch(clock)
     check_precision(device, settings.precision)
@@ -210,7 +209,6 @@ def restore(training: TrainingState, content: Mapping[str, Any], *, before: Trai
     Raises:
         HpsearchError: The checkpoint belongs to another configuration or another model, or `before` differs in what
             cannot change.
-
     """
     check_identity(training.identity, content["identity"], settings=training.settings, before=before)
     try:

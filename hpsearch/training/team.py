@@ -186,7 +186,6 @@ def joined(device: str) -> Iterator[Team]:
     Raises:
         HpsearchError: The device is neither the CPU nor CUDA.
         PeerLostError: Another process did not come.
-
     """
     from accelerate.state import PartialState  # takes a second, which a training of one process need not wait
 

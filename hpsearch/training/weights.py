@@ -68,7 +68,6 @@ def load_trained(model: nn.Module, folder: Path, *, at_best: bool) -> int:
 
     Raises:
         HpsearchError: They are missing, or belong to another model.
-
     """
     path = folder / (BEST if at_best else CHECKPOINT)
     if not path.exists():
@@ -99,7 +98,6 @@ def read_weights(path: Path, model: nn.Module) -> None:
 
     Raises:
         HpsearchError: The file is torn, or belongs to another model.
-
     """
     try:
         load_model(model, path)

@@ -35,7 +35,6 @@ class CharLM(Family[CharLMConfig]):
 
         Raises:
             DataError: The data are missing or malformed.
-
         """
         from hpsearch.families.char_lm.task import TextWindows
 
@@ -99,7 +98,6 @@ def _divided(data: DataSettings) -> tuple[str, Mapping[str, range]]:
 
     Raises:
         DataError: The data are missing or malformed.
-
     """
     text = read_corpus(data.corpus) if data.path is None else read_text(data.path)
     return text, divide(

@@ -228,7 +228,6 @@ def _started(arguments: Sequence[str], directory: Path, environment: Mapping[str
     Raises:
         ProgramError: The program or its folder is not there.
         HpsearchError: No program can have such arguments.
-
     """
     _hear_in_vain()
     blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)

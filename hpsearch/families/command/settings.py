@@ -105,7 +105,6 @@ def split(command: str | Sequence[str]) -> list[str]:
 
     Raises:
         ValueError: A quotation is not closed.
-
     """
     return shlex.split(command) if isinstance(command, str) else list(command)
 

@@ -41,7 +41,6 @@ class DeepSIF(Family[DeepSIFConfig]):
 
         Raises:
             DataError: The data are missing or malformed.
-
         """
         from hpsearch.data.eeg_simulation import load_eeg
         from hpsearch.families.deepsif.task import SourceData

@@ -36,7 +36,6 @@ class RelativeVit(Family[RelativeVitConfig]):
 
         Raises:
             DataError: The data are missing or malformed.
-
         """
         from hpsearch.families.relative_vit.task import ImageData
 

@@ -39,7 +39,6 @@ def local_back_translator(there: str, back: str) -> BackTranslator:
 
     Raises:
         DataError: A folder holds no such model.
-
     """
     return BackTranslator(
         local_translator(there, setting=f"{_SETTING}.there"), local_translator(back, setting=f"{_SETTING}.back")
@@ -51,7 +50,6 @@ def local_translator(path: str, *, setting: str) -> Translate:
 
     Raises:
         DataError: A folder holds no such model.
-
     """
     folder = Path(path).expanduser()
     pieces = (folder / "source.spm").is_file() and not (folder / "tokenizer.json").is_file()

@@ -19,7 +19,6 @@ def transformers_package() -> Any:
 
     Raises:
         DataError: It is not installed.
-
     """
     try:
         import transformers
@@ -39,7 +38,6 @@ def read_tokenizer(path: str, *, setting: str) -> Any:
 
     Raises:
         DataError: The folder holds none that can be used.
-
     """
     return _read("tokenizer", path, setting)
 
@@ -49,7 +47,6 @@ def read_config(path: str, *, setting: str) -> Any:
 
     Raises:
         DataError: The folder holds none that can be used.
-
     """
     return _read("config", path, setting)
 
@@ -59,7 +56,6 @@ def read_model(path: str, *, setting: str, kind: str = "AutoModel", weights: boo
 
     Raises:
         DataError: The folder holds none that can be used.
-
     """
     config = read_config(path, setting=setting)
     folder, maker = _folder(path, setting), getattr(transformers_package(), kind)

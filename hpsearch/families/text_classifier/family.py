@@ -40,7 +40,6 @@ class TextClassification(Family[TextConfig]):
 
         Raises:
             DataError: The data are missing or malformed.
-
         """
         from hpsearch.families.text_classifier.loading import load_split
 

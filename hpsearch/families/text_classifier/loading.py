@@ -42,7 +42,6 @@ def encode(settings: DataSettings, texts: Sequence[str], *, train: Sequence[str]
 
     Raises:
         DataError: The tokenizer cannot be read or used.
-
     """
     chosen = settings.tokenizer
     if isinstance(chosen, CheckpointTokens):
@@ -76,7 +75,6 @@ def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
 
     Raises:
         DataError: The data are missing or malformed.
-
     """
     own = read_part(settings, "train", seed)
     train = _augmented(own, settings, seed)
@@ -228,7 +226,6 @@ def encode_labels(labels: Sequence[str | None], classes: Sequence[str], split: S
 
     Raises:
         DataError: The training part lacks a class.
-
     """
     numbers: dict[str | None, int] = {name: number for number, name in enumerate(classes)}
     numbers[None] = NO_LABEL

@@ -75,7 +75,6 @@ def _known_vectors(settings: CNN, words: Sequence[str]) -> Mapping[int, NDArray[
 
     Raises:
         DataError: The file cannot be used.
-
     """
     if settings.vectors is None:
         return {}

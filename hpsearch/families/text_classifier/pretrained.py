@@ -18,7 +18,6 @@ class PretrainedEncoder(nn.Module):
 
     Raises:
         DataError: The folder holds no encoder, or one for fewer tokens or shorter texts.
-
     """
 
     def __init__(self, settings: Pretrained, *, vocabulary: int, max_length: int, weights: bool) -> None:
@@ -56,7 +55,6 @@ def layer_count(settings: Pretrained) -> int:
 
     Raises:
         DataError: The folder holds no encoder.
-
     """
     return int(read_config(settings.path, setting=_SETTING).num_hidden_layers)
 

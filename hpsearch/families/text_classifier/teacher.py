@@ -36,7 +36,6 @@ def build_teacher(folder: str, data: TextData) -> tuple[TextClassifier, TextConf
     Raises:
         DataError: The folder holds none, its vocabulary or classes are not those of `data`, or it has
             learned from texts on which the student is validated or tested.
-
     """
     place = Path(folder).expanduser()
     try:
@@ -93,7 +92,6 @@ def ask_teacher(folder: str, data: TextData, *, max_length: int) -> Lesson:
 
     Raises:
         DataError: See `build_teacher`.
-
     """
     teacher, config = build_teacher(folder, data)
     if config.data.max_length < max_length:
