@@ -11,12 +11,11 @@ from hpsearch.errors import DataError, HpsearchError
 from hpsearch.records import Monitor
 from hpsearch.seeds import Seeds
 from hpsearch.training.acceleration import check_precision, forward_of, gradient_scaler
+from hpsearch.training.batches import Feed, Order
 from hpsearch.training.checkpoint import check_identity, identity_of
-from hpsearch.training.feed import Feed
 from hpsearch.training.freezing import Freezing
 from hpsearch.training.measurements import Measurements
 from hpsearch.training.optimizers import build_optimizer
-from hpsearch.training.order import Order
 from hpsearch.training.progress import Evaluation, Patience, Stopwatch, TrainingProgress
 from hpsearch.training.random_state import capture_random_state, restore_random_state, seed_everything
 from hpsearch.training.rates import Rates

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from hpsearch.errors import DataError
-from hpsearch.families.text_classifier.checkpoints import read_model, read_tokenizer
+from hpsearch.families.text_classifier.pretrained import read_model, read_tokenizer
 
 Translate = Callable[[Sequence[str]], list[str]]
 """From texts to their translations, one for each."""

@@ -60,7 +60,7 @@ def _by_words(words: Words, texts: Sequence[str], train: Sequence[str], *, max_l
 
 
 def _by_checkpoint(path: str, texts: Sequence[str], *, max_length: int) -> Encoded:
-    from hpsearch.families.text_classifier.checkpoints import read_tokenizer
+    from hpsearch.families.text_classifier.pretrained import read_tokenizer
 
     tokenizer = read_tokenizer(path, setting=_SETTING)
     if max_length > tokenizer.model_max_length:
