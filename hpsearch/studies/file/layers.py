@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from hpsearch.errors import Problem
 from hpsearch.space.fields import section_of
-from hpsearch.space.nodes import Node
-from hpsearch.space.overlay import lay_over
+from hpsearch.space.nodes import Node, Problems
+from hpsearch.space.overlay import Overrides, lay_over
 from hpsearch.space.range_syntax import show
-from hpsearch.space.reading import Laid
 from hpsearch.studies.file.study import StudySettings, factor_titles, level_text
 
 SET, FACTORS = "set", "factors"
@@ -26,11 +24,11 @@ _WORD = re.compile(r"[\w.+-]+")
 Refuse = Callable[[Node, str], None]
 
 
-def with_quick(root: Node, problems: list[Problem]) -> Node:
+def with_quick(root: Node, problems: Problems) -> Node:
     """Return a study with its quick section laid over it; `set`s and `factors` are replaced as a whole."""
     quick = root.mapping["quick"]
     if not isinstance(quick.value, dict) and quick.value is not None:
-        problems.append(quick.place.problem("quick is a mapping such as {budget.trials: 4}"))
+        problems.add(quick.place, "quick is a mapping such as {budget.trials: 4}")
     for path, value in quick.mapping.items():
         if path == SET:
             root = root.with_child(SET, value)
@@ -41,12 +39,12 @@ def with_quick(root: Node, problems: list[Problem]) -> Node:
     return root
 
 
-def _with_quick_arm(root: Node, path: str, value: Node, problems: list[Problem]) -> Node:
+def _with_quick_arm(root: Node, path: str, value: Node, problems: Problems) -> Node:
     arms = root.nearest(["arms"])
     name, _, key = path.removeprefix("arms.").rpartition(".")
     if name not in arms.mapping or key not in (SET, FACTORS) or not arms.mapping[name].mapping:
         message = f"quick: {path} is not arms.NAME.set or arms.NAME.factors of one of {', '.join(arms.mapping)}"
-        problems.append(value.key.problem(message))
+        problems.add(value.key, message)
         return root
     return root.with_child("arms", arms.with_child(name, arms.mapping[name].with_child(key, value)))
 
@@ -116,7 +114,7 @@ def set_for_all(root: Node, refuse: Refuse) -> dict[str, Node]:
     return found
 
 
-def budget_of(root: Node, settings: StudySettings) -> Laid:
+def budget_of(root: Node, settings: StudySettings) -> Overrides:
     """Return the budget and the seed of every arm, at the places where the study file says them."""
 
     def at(value: Any, *steps: str) -> Node:
