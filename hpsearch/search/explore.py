@@ -45,7 +45,12 @@ Explore = Callable[[ExploreContext], dict[str, Any]]
 
 
 def explorer(space: Space) -> Explore:
-    """Return how the space's pruner varies parameters. Errors: HpsearchError when what it needs is not installed."""
+    """Return how the space's pruner varies parameters.
+
+    Raises:
+        HpsearchError: What it needs is not installed.
+
+    """
     pruner = space.search.pruner
     if isinstance(pruner, PB2):
         propose = _propose()

@@ -105,7 +105,12 @@ class Population:
         self._members[job.number].running = False
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
-        """Let a member go. Errors: SearchFailedError when the first trials all failed in the same way."""
+        """Let a member go.
+
+        Raises:
+            SearchFailedError: The first trials all failed in the same way.
+
+        """
         self._leave(job.number)
         self._trials.ended(job, outcome, value, reason)
 

@@ -13,7 +13,7 @@ SAME_FAILURES = 3
 """So many equal failures at the start end the search: the rest would fail in the same way."""
 
 
-class Search(Protocol):
+class Searcher(Protocol):
     """A sampler and a pruner, whichever library they come from."""
 
     @property
@@ -41,7 +41,7 @@ MakeJob = Callable[[int, Mapping[str, Any]], Job]
 class TrialSource:
     """The trials of a search: first those that an earlier session left unfinished, then new ones up to the budget."""
 
-    def __init__(self, search: Search, make_job: MakeJob, *, budget: int, asked: int) -> None:
+    def __init__(self, search: Searcher, make_job: MakeJob, *, budget: int, asked: int) -> None:
         self._search = search
         self._make_job = make_job
         self._budget = budget
@@ -87,7 +87,12 @@ class TrialSource:
         """Do nothing: only the end of the session pauses a trial, and the next one takes it up again."""
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
-        """Enter an ending. Errors: SearchFailedError when the first trials all failed in the same way."""
+        """Enter an ending.
+
+        Raises:
+            SearchFailedError: The first trials all failed in the same way.
+
+        """
         self._search.tell(job.number, outcome, value)
         if self._first_failures is None:
             return

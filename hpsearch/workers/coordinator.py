@@ -79,7 +79,9 @@ class Coordinator:
     def run(self, source: JobSource) -> StopReason:
         """Run the source's jobs until there are none, or until interrupted or out of time.
 
-        Errors: SearchFailedError from the source, after everything was written.
+        Raises:
+            SearchFailedError: From the source, after everything was written.
+
         """
         self._source = source
         with self._interruptible():

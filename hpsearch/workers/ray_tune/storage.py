@@ -21,7 +21,10 @@ class Storage:
     """One experiment's files at `uri`, seen from a local folder; without a URI there is nothing to copy.
 
     `uri` is a path, or anything that pyarrow or fsspec can open: `s3://bucket/folder`, `gs://`, `hdfs://`, `file://`.
-    Errors: HpsearchError when it cannot be opened.
+
+    Raises:
+        HpsearchError: It cannot be opened.
+
     """
 
     def __init__(self, folder: Path, uri: str | None) -> None:
