@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hpsearch.api.opening import OpenedExperiment
     from hpsearch.api.opening import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
     from hpsearch.api.scripting import confirm, run
+    from hpsearch.api.study import StudyResult, plan_study, study
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
     from hpsearch.final.trained_model import TrainedModel, load_model
@@ -36,6 +37,7 @@ _HOME = {
     "Option": "hpsearch.settings",
     "Settings": "hpsearch.settings",
     "Splits": "hpsearch.training.task",
+    "StudyResult": "hpsearch.api.study",
     "Task": "hpsearch.training.task",
     "TensorData": "hpsearch.training.task",
     "TrainSettings": "hpsearch.training.settings",
@@ -45,7 +47,9 @@ _HOME = {
     "open": "hpsearch.api.opening:open_experiment",
     "TrainedModel": "hpsearch.final.trained_model",
     "load_model": "hpsearch.final.trained_model",
+    "plan_study": "hpsearch.api.study",
     "run": "hpsearch.api.scripting",
+    "study": "hpsearch.api.study",
 }
 __all__ = [
     "FILE",
@@ -59,6 +63,7 @@ __all__ = [
     "Option",
     "Settings",
     "Splits",
+    "StudyResult",
     "Task",
     "TensorData",
     "TrainSettings",
@@ -67,7 +72,9 @@ __all__ = [
     "confirm",
     "load_model",
     "open",
+    "plan_study",
     "run",
+    "study",
 ]
 
 

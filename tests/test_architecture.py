@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "final": "errors records comparing data experiment places readers report space tracking training families running",
     "studies": "errors records settings comparing experiment jobs seeds readers report space training families "
     "search workers running",
-    "api": "errors records comparing experiment health readers report search workers running console",
+    "api": "errors records comparing experiment health readers report search workers running console studies",
     "cli": "errors data experiment report space tracking families search workers running console final studies api",
     "__init__": "errors records settings training families final api",
     "__main__": "cli",

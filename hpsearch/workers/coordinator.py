@@ -40,7 +40,7 @@ LOOK_SECONDS = 0.25
 
 
 class StopReason(StrEnum):
-    """Why a session ended."""
+    """StopReason a session ended."""
 
     FINISHED = "finished"
     INTERRUPTED = "interrupted"

@@ -18,7 +18,6 @@ from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec, Report, Reporter, stopped
 from hpsearch.records import Decision
-from hpsearch.running.engine import Engine
 from hpsearch.running.loading import load_space
 from hpsearch.running.session import Session, prepare_experiment
 from hpsearch.search.pruners import make_pruner
@@ -75,15 +74,14 @@ class Stopwatch:
 
 
 def hpsearch_costs(space: Space, folder: Path) -> list[Cost]:
-    """Search through the session, the engine, the ledger and the coordinator, as `hpsearch run --in-process` does."""
+    """Search through the session, the ledger and the coordinator, as `hpsearch run --in-process` does."""
     with locked(folder) as lock:
         prepare_experiment(space, folder)
         waits: list[tuple[int, float]] = []
         log = Log(folder / "log.jsonl")
         spec = ObjectiveSpec("tests.benchmarks.engine_bookkeeping:MadeUp", {"waits": waits})
         watch = Stopwatch()
-        with Engine(EngineContext(folder, log, space, spec, lock, in_process=True, observers=[watch])) as engine:
-            session = Session(space, folder, log, engine, [watch])
+        with Session(EngineContext(folder, log, space, spec, lock, in_process=True, observers=[watch])) as session:
             session.begin([])
             session.search()
         log.close()

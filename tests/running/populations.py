@@ -22,7 +22,6 @@ from hpsearch.experiment.log import Event, Log, read_log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec, Report, Reporter, stopped
 from hpsearch.records import Decision, ExperimentRecord, Goal
-from hpsearch.running.engine import Engine
 from hpsearch.running.session import Session, prepare_experiment
 from hpsearch.settings import Settings
 from hpsearch.space import Space, read_space
@@ -174,11 +173,9 @@ class Camp:
             context = EngineContext(
                 self.folder, log, space, spec, 0, jobs=workers, in_process=in_process, observers=observers
             )
-            with Engine(context) as engine:
-                session = Session(space, self.folder, log, engine, observers)
+            with Session(context) as session:
                 session.begin(notes)
-                why, _ = session.search()
-                session.end(why)
+                session.end(session.search())
         finally:
             log.close()
         return self.record

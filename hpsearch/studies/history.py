@@ -20,7 +20,7 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.experiment.studies import STUDY_VERSION, arm_folders, read_study_file
 from hpsearch.space import Confirm, differences
 from hpsearch.studies.file.study import SpaceArm, Study
-from hpsearch.studies.replication import replication_of
+from hpsearch.studies.replicates import replication_of
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def plan_of(study: Study, wanted: Confirm) -> dict[str, Any]:
     return {**settings, "quick": study.quick, "arms": arms}
 
 
-def take_up(
+def fix_plan(
     folder: Path, study: Study, *, seeds: int | None = None, repeats: int | None = None
 ) -> tuple[History, Confirm]:
     """Fix the plan, or note how it differs from the one that was fixed; return it with the replicates to be trained.
