@@ -116,7 +116,7 @@ def _stepped(values: Float | Int, value: float, factor: float) -> float:
 
 
 def _index(values: Float | Int, value: float) -> int:
-    """Return how many steps a value lies above the lower bound."""
+    """Return the number of steps from the lower bound to a value."""
     return round((value - values.low) / (values.step or 1))
 
 

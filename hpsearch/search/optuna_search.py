@@ -105,7 +105,7 @@ class OptunaSearch:
         return None if complete else self._by_chance(number, entry)
 
     def _next(self, number: int) -> dict[str, Any] | None:
-        """Return what the sampler proposes."""
+        """Return the configuration that the sampler proposes."""
         self._start = None
         if self._grid is not None:
             return self._walk(number)
@@ -222,7 +222,7 @@ class OptunaSearch:
         self._valued = self._valued or outcome in (Outcome.COMPLETE, Outcome.PRUNED)
 
     def _learn_length(self, evaluations: int) -> None:
-        """Let the pruner know how long a training is, if nobody could say so before."""
+        """Let the pruner know how long a training is, if that was not known before."""
         if self._longest is None and evaluations:
             self._longest = evaluations
             self._study.pruner = self._make_pruner()

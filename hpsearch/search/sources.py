@@ -10,7 +10,7 @@ from hpsearch.jobs import AskInfo, Job
 from hpsearch.records import Decision, Outcome
 
 SAME_FAILURES = 3
-"""So many equal failures at the start end the search: the rest would fail in the same way."""
+"""This many equal failures at the start end the search: the rest would fail in the same way."""
 
 
 class Searcher(Protocol):
@@ -84,7 +84,7 @@ class TrialSource:
         return Decision.PRUNE if pruned else Decision.CONTINUE
 
     def paused(self, job: Job) -> None:
-        """Do nothing: only the end of the session pauses a trial, and the next one takes it up again."""
+        """Do nothing: only the end of the session pauses a trial, and the next session resumes it."""
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
         """Enter an ending.
@@ -114,7 +114,7 @@ class JobList:
 
     @property
     def last_ask(self) -> AskInfo:
-        """Nobody searched for them."""
+        """Empty: these configurations were not searched for."""
         return AskInfo()
 
     def next_job(self) -> Job | None:
@@ -130,4 +130,4 @@ class JobList:
         """Do nothing: the next session makes a new list."""
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
-        """Nobody chooses by it."""
+        """Do nothing: the outcome decides about no other job."""

@@ -174,7 +174,7 @@ class Coordinator:
             self._finish(job, result)
 
     def _noted(self, job: Job, result: Ending) -> dict[str, Any]:
-        """Return what the log says of the run's data; one that has learned something could use them."""
+        """Return the log's notes on the run's data. A run that has reported could use its data: that was no mistake."""
         sizes = result.sizes if isinstance(result, Completed | BaselinesScored) else {}
         notes: dict[str, Any] = {**sizes, **({"data": dict(result.data)} if result.data else {})}
         failed = isinstance(result, Failed) and result.mistake and not self._ledger.progress(job).history

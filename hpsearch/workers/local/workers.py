@@ -53,7 +53,7 @@ def open_workers(context: EngineContext) -> Workers:
 
 
 def worker_shares(search: Search, *, jobs: int) -> list[Share]:
-    """Return what each worker of a search gets of this machine, when there are at most so many jobs at once."""
+    """Return the share of this machine that each worker of a search gets, if at most `jobs` jobs run at once."""
     resources = search.resources
     return shares(search.workers, jobs=jobs, per_gpu=_trials_per_gpu(resources), processes=resources.processes)
 

@@ -151,7 +151,7 @@ def _initialize(ray: Any, cluster: Cluster, *, cpus: int) -> None:
 
 
 def _token_hint(cluster: Cluster) -> str:
-    """Say what may be wrong when a token lies there, which clusters that `ray start` begins then ask for."""
+    """Return a hint if this machine has a token for Ray: clusters that `ray start` began then ask for it."""
     if cluster.address is None or "RAY_AUTH_MODE" in os.environ or not (Path.home() / ".ray" / "auth_token").exists():
         return ""
     return "; this machine has a token for Ray, so it may be that RAY_AUTH_MODE=token has to be set"
@@ -194,7 +194,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Demand:
-    """What one trial occupies: so many processes with a bundle of resources each, placed together."""
+    """What one trial occupies: `processes`, each with a `bundle` of resources, placed together."""
 
     bundle: Mapping[str, float]
     processes: int = 1
@@ -210,7 +210,7 @@ class Demand:
 
 
 def demand_of(resources: Resources, nodes: Iterable[Node]) -> Demand:
-    """Return what a trial asks of these nodes: unless told otherwise a GPU where there are any."""
+    """Return what a trial asks of these nodes: by default one GPU if any node has one."""
     present = any(node.offers.get("GPU", 0) > 0 for node in nodes)
     bundle = {"CPU": resources.cpus, "GPU": resources.gpu_share(present=present), **resources.custom}
     return Demand({name: amount for name, amount in bundle.items() if amount}, resources.processes)

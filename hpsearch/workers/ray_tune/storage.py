@@ -14,7 +14,7 @@ from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, OUTPUT, PRINTED, RATE_DECISIONS
 
 KEPT = (OUTPUT, PRINTED, RATE_DECISIONS, BEST, CHECKPOINT)
-"""In this order: whoever finds the checkpoint finds the weights that belong to it."""
+"""In this order: a reader that finds the checkpoint finds the weights that belong to it, too."""
 
 
 class Storage:
