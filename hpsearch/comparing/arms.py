@@ -30,7 +30,7 @@ _ENDED = {
 
 @dataclass(frozen=True)
 class Observation:
-    """A run that counts, with its value and its keys as text; one that nobody noted, or that tells nothing, is None."""
+    """A run that counts, with its value and its keys as text; a key that was not noted, or tells nothing, is None."""
 
     run: FinishedRun
     value: float
@@ -103,7 +103,9 @@ def _length(run: FinishedRun) -> int | None:
 def arms_of(runs: Sequence[FinishedRun], *, metric: str, by: str | None, step: int | None) -> list[Arm]:
     """Return the arms in the order in which their first runs come: one for each experiment of each place.
 
-    Errors: UnknownNameError for a metric that no run has or a parameter that none was given.
+    Raises:
+        UnknownNameError: If no run has the metric or the parameter.
+
     """
     known = {name for run in runs for name in run.metrics}
     if metric not in known:

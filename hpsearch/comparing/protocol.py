@@ -109,7 +109,7 @@ def _arm_warnings(arms: Sequence[Arm]) -> list[str]:
 
 
 def _length_warnings(arms: Sequence[Arm]) -> list[str]:
-    """Say where the arms were trained for different lengths: all of them ended, so that it is no reason not to test."""
+    """Warn of arms that were trained for different lengths: all of them ended, so that it is no reason not to test."""
     trained = [arm for arm in arms if arm.observations and not arm.deterministic]
     lengths = {arm.name: arm.steps for arm in trained if arm.steps is not None}
     if len(set(lengths.values())) < 2:
@@ -146,7 +146,7 @@ def _on_duplicates(arm: Arm) -> str:
 
 
 def _on_units(arms: Sequence[Arm], unit: Unit) -> Iterator[str]:
-    """Say where a unit is the mean of several runs that are no duplicates, as a fold is of its seeds."""
+    """Tell of units that are the mean of several runs which are no duplicates, as a fold is of its seeds."""
     told = [
         f"{arm.name} {len(arm.observations)} runs on {unit.counted(len(arm.cells))}"
         for arm in arms

@@ -116,7 +116,7 @@ def _json(evidence: Evidence) -> Written:
 
 
 def compare_json(shown: Comparison | GroupedReport) -> str:
-    """Return compare.json (DESIGN 7), or the document of groups."""
+    """Return compare.json, or the document of groups."""
     return json.dumps(shown.to_json(), indent=2, allow_nan=False) + "\n"
 
 
@@ -146,7 +146,10 @@ def _texts(report: GroupedReport) -> Iterator[str]:
 def write_report(evidence: Evidence, folder: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
     """Write the report; what stands there under the same names is replaced. The same evidence gives the same bytes.
 
-    Errors: UnknownNameError for a format; HpsearchError when the folder cannot be written.
+    Raises:
+        UnknownNameError: If there is no such format.
+        HpsearchError: If the folder cannot be written.
+
     """
     chosen = _chosen(formats)
     content = {file: text for name in chosen for file, text in FORMATS[name](evidence).items()}
@@ -154,7 +157,7 @@ def write_report(evidence: Evidence, folder: Path, formats: Iterable[str] = tupl
 
 
 def write_grouped(report: GroupedReport, folder: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
-    """Write the report of groups into files of the same names. Errors: as for `write_report`."""
+    """Write the report of groups into files of the same names; it raises what `write_report` does."""
     chosen = _chosen(formats)
     content = {file: text for name in chosen for file, text in _GROUPED[name](report).items()}
     return _write(content, pictures_of(report) if _ILLUSTRATED & set(chosen) else None, folder)
