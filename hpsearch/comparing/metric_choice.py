@@ -71,7 +71,7 @@ def choose_goal(
             f"the sources contradict each other about '{metric}', which cannot be compared in two directions: "
             f"{disputed[metric]}. Compare those that agree, choose another --metric, or say --goal"
         )
-    return told[metric] if metric in told else direction_of(metric)
+    return told[metric] if metric in told else _direction_of(metric)
 
 
 def goal_warnings(
@@ -144,7 +144,7 @@ _SIGN = re.compile(
 """`-loss`, `1-acc`, `1/loss`; `100-acc` too; in `top-1-acc` the 1 is a number of its own."""
 
 
-def direction_of(metric: str) -> Goal:
+def _direction_of(metric: str) -> Goal:
     """Return the direction that a metric's name tells.
 
     Raises:

@@ -41,7 +41,7 @@ def compare_runs(runs: Sequence[FinishedRun], question: Question, *, warnings: S
     settled = question.settled(metric, goal, unit)
     pairs = [compare_pair(a, b, settled) for a, b in _combinations(arms, baseline)]
     across, on_ranks = across_datasets(arms, settled) if unit is Unit.DATASET else (None, [])
-    said = [*left_out, *remarks_on(arms, pairs, unit), *_arm_warnings(arms), *search_warnings(arms, settled)]
+    said = [*left_out, *_remarks_on(arms, pairs, unit), *_arm_warnings(arms), *search_warnings(arms, settled)]
     return Comparison(
         metric=metric,
         goal=goal,
@@ -128,7 +128,7 @@ _COUNTED_ELSEWHERE = ("pruned", "diverged", "ran out of memory", "ran out of tim
 """Ends of runs of which a warning about the whole arm tells."""
 
 
-def remarks_on(arms: Sequence[Arm], pairs: Sequence[PairResult], unit: Unit) -> list[str]:
+def _remarks_on(arms: Sequence[Arm], pairs: Sequence[PairResult], unit: Unit) -> list[str]:
     """Return the lines: on keys, on runs that are one unit, on runs and units that do not count."""
     return [
         *(f"{arm.name}: {arm.void}" for arm in arms if arm.void is not None),

@@ -24,7 +24,7 @@ Written = dict[str, str]
 """File names, and what they hold."""
 
 
-def as_csv(comparison: Comparison) -> dict[str, str]:
+def _as_csv(comparison: Comparison) -> dict[str, str]:
     """Return `experiments.csv` and `pairs.csv`: the entries of compare.json, nested ones with dotted names.
 
     What must be known before them stands in `warnings.csv`, as a line above a table's head would be taken for the head.
@@ -37,7 +37,7 @@ def as_csv(comparison: Comparison) -> dict[str, str]:
     }
 
 
-def as_grouped_csv(report: GroupedReport) -> dict[str, str]:
+def _as_grouped_csv(report: GroupedReport) -> dict[str, str]:
     """Return the same of all groups, with the group's name in front; and `overview.csv` and `not_compared.csv`."""
     experiments, pairs = [], []
     warnings = [{"group": "", "warning": warning} for warning in report.warnings]
@@ -124,14 +124,14 @@ FORMATS: dict[str, Callable[[Evidence], Written]] = {
     "html": _html,
     "md": _markdown,
     "tex": _latex,
-    "csv": lambda evidence: as_csv(evidence.comparison),
+    "csv": lambda evidence: _as_csv(evidence.comparison),
     "json": _json,
 }
 _GROUPED: dict[str, Callable[[GroupedReport], Written]] = {
     "html": lambda report: {"report.html": as_grouped_html(report)},
     "md": lambda report: {"report.md": as_grouped_markdown(report, list(_texts(report)))},
     "tex": lambda report: {"report.tex": as_grouped_latex(report)},
-    "csv": as_grouped_csv,
+    "csv": _as_grouped_csv,
     "json": lambda report: {"compare.json": compare_json(report)},
 }
 _ILLUSTRATED = {"md", "tex"}
