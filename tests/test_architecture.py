@@ -55,7 +55,7 @@ DOORS = {
     "sqlalchemy": "search/optuna_export.py readers/optuna_storage.py",
     "mlflow": "tracking/ readers/mlflow_server.py",
     "accelerate": "training/team.py",
-    "pytorch_optimizer": "training/optimizer_makers.py",
+    "pytorch_optimizer": "training/optimizers.py",
     "torch": "training/ families/ running/objective.py final/trained_model.py",
     "safetensors": "training/weights.py",
     "transformers": "families/text_classifier/",

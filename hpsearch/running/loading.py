@@ -8,7 +8,7 @@ from hpsearch.experiment.layout import SPACE
 from hpsearch.experiment.reading import read_resolved, space_home
 from hpsearch.families.loading import family_names, load_face
 from hpsearch.space import Space, read_space, space_from_resolved
-from hpsearch.space.folding import divides
+from hpsearch.space.checks import divides
 from hpsearch.workers.shelf import ENGINES
 
 

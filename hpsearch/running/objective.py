@@ -26,7 +26,7 @@ from hpsearch.seeds import Seeds
 from hpsearch.training.checkpoint import load_weights, reached_step
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.loop import fit
-from hpsearch.training.results import Evaluation, FitResult
+from hpsearch.training.progress import Evaluation, FitResult
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.task import Dataset, Split, Splits, Task, examples_in
 from hpsearch.training.team import ALONE, Team, joined

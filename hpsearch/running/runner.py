@@ -21,7 +21,7 @@ from hpsearch.running.loading import families_with_folds, open_space
 from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult, take_up
 from hpsearch.space import Space, confirmation, only
-from hpsearch.space.folding import fold_refusal
+from hpsearch.space.checks import fold_refusal
 from hpsearch.tracking import NoTracker, Tracker
 from hpsearch.workers.bench import Bench, Cluster
 from hpsearch.workers.coordinator import Why

@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from hpsearch.seeds import derive_seed
-from hpsearch.training.execution import Loading
 from hpsearch.training.order import Order
+from hpsearch.training.settings import Loading
 from hpsearch.training.task import Batch, Dataset
 
 _Request = tuple[int, Sequence[int]]
@@ -40,7 +40,8 @@ class Feed:
     def window(self, epoch: int, first: int) -> list[Batch]:
         """Return the batches of the window that begins with batch `first` of an epoch.
 
-        Errors: what the dataset raises, with a note where that was in a worker process.
+        Raises:
+            Exception: What the dataset raises, with a note if that was in a worker process.
         """
         chosen = self._order.window(epoch, first)
         if self._loader is None:

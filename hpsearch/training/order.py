@@ -79,7 +79,11 @@ class Order:
         return self._permutation[1]
 
     def _chosen(self, epoch: int) -> Sequence[int] | None:
-        """Return what `choose` says. Errors: DataError for no examples, or one that the data do not have."""
+        """Return what `choose` says.
+
+        Raises:
+            DataError: It names no examples, or one that the data do not have.
+        """
         chosen = self._choose(epoch)
         if chosen is None:
             return None

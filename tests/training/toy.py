@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from hpsearch.records import Decision, Goal, Monitor
 from hpsearch.seeds import Seeds
-from hpsearch.training.results import Evaluation
+from hpsearch.training.progress import Evaluation
 from hpsearch.training.task import Batch, Forward, Split, Splits, Task, TensorData
 
 SEEDS = Seeds.for_trial(0, 0)

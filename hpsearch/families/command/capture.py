@@ -21,7 +21,7 @@ class Echo:
         self._held = b""
 
     def write(self, chunk: bytes) -> None:
-        """Take in a piece; none is the end."""
+        """Add a piece; an empty one is the end."""
         self._held += chunk
         end = self._held.rfind(b"\n") + 1
         if not chunk and self._held:

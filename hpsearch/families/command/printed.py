@@ -107,7 +107,7 @@ class Lines:
         return not self._held and not self._passing
 
 
-class Place(NamedTuple):
+class ReadSoFar(NamedTuple):
     """How far a file was read: which file, and how many bytes of it."""
 
     inode: int
@@ -120,7 +120,7 @@ class Tail:
     A file that takes its place, becomes shorter or has other content than before is read from its beginning.
     """
 
-    def __init__(self, path: Path, place: Place | None = None) -> None:
+    def __init__(self, path: Path, place: ReadSoFar | None = None) -> None:
         """`place` is where to go on in a file that was read before."""
         self._path = path
         self._file: int | None = None
@@ -137,9 +137,9 @@ class Tail:
             os.close(self._file)
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> ReadSoFar | None:
         """How far the file was read, or None if there is none."""
-        return None if self._file is None else Place(self._inode, self._start + self._lines.read)
+        return None if self._file is None else ReadSoFar(self._inode, self._start + self._lines.read)
 
     @property
     def header(self) -> str:

@@ -225,7 +225,9 @@ def _has_living(group: int) -> bool:
 def _started(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """Start a process in which the signals that ask to stop act as they do by default.
 
-    Errors: ProgramError; HpsearchError for arguments that no program can have.
+    Raises:
+        ProgramError: The program or its folder is not there.
+        HpsearchError: No program can have such arguments.
     """
     _hear_in_vain()
     blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)

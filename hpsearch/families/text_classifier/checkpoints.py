@@ -15,7 +15,11 @@ _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
 def transformers_package() -> Any:
-    """Return transformers, made silent. Errors: DataError when it is not installed."""
+    """Return transformers, made silent.
+
+    Raises:
+        DataError: It is not installed.
+    """
     try:
         import transformers
     except ImportError:
@@ -30,17 +34,29 @@ def transformers_package() -> Any:
 
 @cache
 def read_tokenizer(path: str, *, setting: str) -> Any:
-    """Return the tokenizer of a folder that a setting names. Errors: DataError."""
+    """Return the tokenizer of a folder that a setting names.
+
+    Raises:
+        DataError: The folder holds none that can be used.
+    """
     return _read("tokenizer", path, setting)
 
 
 def read_config(path: str, *, setting: str) -> Any:
-    """Return what the folder says of its model. Errors: DataError."""
+    """Return what the folder says of its model.
+
+    Raises:
+        DataError: The folder holds none that can be used.
+    """
     return _read("config", path, setting)
 
 
 def read_model(path: str, *, setting: str, kind: str = "AutoModel", weights: bool = True) -> Any:
-    """Return the model of a folder in single precision; without `weights`, with random ones. Errors: DataError."""
+    """Return the model of a folder in single precision; without `weights`, with random ones.
+
+    Raises:
+        DataError: The folder holds none that can be used.
+    """
     config = read_config(path, setting=setting)
     folder, maker = _folder(path, setting), getattr(transformers_package(), kind)
     try:

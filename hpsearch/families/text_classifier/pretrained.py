@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hpsearch.errors import DataError
 from hpsearch.families.text_classifier.checkpoints import read_config, read_model
-from hpsearch.families.text_classifier.model_settings import Pretrained
+from hpsearch.families.text_classifier.settings import Pretrained
 
 _SETTING = "model.architecture.pretrained.path"
 _EMBEDDINGS = ("embed", "wte", "wpe")  # the two are GPT-2's
@@ -16,7 +16,8 @@ _EMBEDDINGS = ("embed", "wte", "wpe")  # the two are GPT-2's
 class PretrainedEncoder(nn.Module):
     """One vector for a text. The checkpoint's layers are `layers`, whatever it calls them; the rest is in `model`.
 
-    Errors: DataError when the folder holds no encoder, or one for fewer tokens or shorter texts.
+    Raises:
+        DataError: The folder holds no encoder, or one for fewer tokens or shorter texts.
     """
 
     def __init__(self, settings: Pretrained, *, vocabulary: int, max_length: int, weights: bool) -> None:
@@ -50,7 +51,11 @@ class PretrainedEncoder(nn.Module):
 
 
 def layer_count(settings: Pretrained) -> int:
-    """Return how many layers the checkpoint has. Errors: DataError."""
+    """Return how many layers the checkpoint has.
+
+    Raises:
+        DataError: The folder holds no encoder.
+    """
     return int(read_config(settings.path, setting=_SETTING).num_hidden_layers)
 
 
@@ -73,7 +78,7 @@ def _check_sizes(config: Any, path: str, *, vocabulary: int, max_length: int) ->
 
 
 def _take_layers(model: nn.Module, count: int) -> nn.ModuleList | None:
-    """Return the row of layers, from now on a part of its new owner alone; None where layers share their weights.
+    """Return the row of layers, from now on a part of its new owner alone, or None if layers share their weights.
 
     The model goes on using it: it is left there as a plain attribute, which no list of parameters shows.
     """
