@@ -95,7 +95,7 @@ class _StudyReader:
         """Return the study, or None if anything is wrong with it."""
         before = len(self.problems)
         self.settings = self._settings()
-        common = set_for_all(self.root, self.refuse)
+        common = set_for_all(self.root, self.problems)
         self.laid = [*(budget_of(self.root, self.settings) if self.settings else ()), *common.items()]
         arms = [arm for name, node in self._arms().items() if (arm := self._arm(name, node))]
         searched = [arm for arm in arms if isinstance(arm, SpaceArm)]
@@ -133,7 +133,7 @@ class _StudyReader:
                 self.refuse(arm, message, at_key=True)
         if arms and not any("space" in arm.mapping for arm in arms.values()):
             self.refuse(self.root.mapping["arms"], "arms: at least one arm has a space to search", at_key=True)
-        return with_cells(arms, self.refuse)
+        return with_cells(arms, self.problems)
 
     def _arm(self, name: str, node: Node) -> SpaceArm | BaselineArm | None:
         title = f"arms.{name}"
