@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "search workers running",
     "api": "errors records comparing experiment health readers report search workers running console studies",
     "cli": "errors data experiment report space tracking families search workers running console final studies api",
+    "testing": "errors records settings seeds experiment space training families search tracking running",
     "__init__": "errors records settings training families final api",
     "__main__": "cli",
 }
@@ -57,7 +58,8 @@ DOORS = {
     "mlflow": "tracking/mlflow/ readers/mlflow_server.py",
     "accelerate": "training/team.py",
     "pytorch_optimizer": "training/optimizers.py",
-    "torch": "training/ families/ running/objective.py final/trained_model.py",
+    "pytest": "testing/",
+    "torch": "testing/ training/ families/ running/objective.py final/trained_model.py",
     "safetensors": "training/weights.py",
     "transformers": "families/text_classifier/",
     "typer": "cli/",
@@ -79,7 +81,7 @@ DOORS = {
     "yaml": "space/located_yaml.py api/arguments.py readers/parameter_files.py",
     "rich": "console/ report/ studies/ cli/",
     "numpy": "comparing/ data/ search/ families/ training/",
-    "pydantic": "settings.py space/ studies/file/ training/ families/ data/",
+    "pydantic": "settings.py testing/ space/ studies/file/ training/ families/ data/",
     "pydantic_core": "space/",
 }
 
