@@ -6,7 +6,7 @@ import pytest
 
 from hpsearch.errors import UnknownNameError
 from hpsearch.testing import TrackerSuite
-from hpsearch.tracking import NoTracker
+from hpsearch.tracking import Mirror, NoTracker
 from hpsearch.tracking.shelf import MIRRORS, Several, live_tracker, mirror_names, open_mirror
 
 SHELF = [pytest.param(name, marks=[pytest.mark.slow] if name != "tensorboard" else []) for name in MIRRORS]
