@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hpsearch.api.open import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
     from hpsearch.api.probe import batch_size, lr_find, overfit
     from hpsearch.api.run import confirm, run
+    from hpsearch.api.study import StudyResult, plan_study, study
     from hpsearch.api.train import train
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
@@ -45,6 +46,7 @@ _HOME = {
     "Option": "hpsearch.settings",
     "Settings": "hpsearch.settings",
     "Splits": "hpsearch.training.task",
+    "StudyResult": "hpsearch.api.study",
     "Task": "hpsearch.training.task",
     "TensorData": "hpsearch.training.task",
     "TrainSettings": "hpsearch.training.settings",
@@ -59,7 +61,9 @@ _HOME = {
     "lr_find": "hpsearch.api.probe",
     "open": "hpsearch.api.open:open_experiment",
     "overfit": "hpsearch.api.probe",
+    "plan_study": "hpsearch.api.study",
     "run": "hpsearch.api.run",
+    "study": "hpsearch.api.study",
     "train": "hpsearch.api.train",
 }
 __all__ = [
@@ -75,6 +79,7 @@ __all__ = [
     "Option",
     "Settings",
     "Splits",
+    "StudyResult",
     "Task",
     "TensorData",
     "TrainSettings",
@@ -88,7 +93,9 @@ __all__ = [
     "lr_find",
     "open",
     "overfit",
+    "plan_study",
     "run",
+    "study",
     "train",
 ]
 

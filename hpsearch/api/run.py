@@ -10,7 +10,7 @@ from hpsearch.running import runner
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.session import SessionResult
 from hpsearch.space import Space
-from hpsearch.workers.bench import Cluster
+from hpsearch.workers.engines import Cluster
 
 
 def run(

@@ -31,7 +31,7 @@ def run(
     time: Annotated[str | None, typer.Option(help="Time of the whole search, such as 2h (search.time).")] = None,
     workers: Annotated[str | None, typer.Option(help="Worker processes, or auto (search.workers).")] = None,
     seed: Annotated[int | None, typer.Option(help="The experiment's seed (search.seed).")] = None,
-    engine: Annotated[str | None, typer.Option(help="optuna (this machine) or ray (search.engine).")] = None,
+    engine: Annotated[str | None, typer.Option(help="local (this machine) or ray (search.engine).")] = None,
     address: AddressOption = None,
     verbose: VerboseOption = False,
     in_process: Annotated[bool, typer.Option(help="One trial at a time in this process, for a debugger.")] = False,
@@ -165,9 +165,8 @@ def _print_result(experiment: "OpenedExperiment", *, as_json: bool) -> None:
     from rich.console import Console
 
     from hpsearch.console.watching import digested
-    from hpsearch.report.json_view import show_json
-    from hpsearch.report.terminal import show_experiment
-    from hpsearch.workers.coordinator import Why
+    from hpsearch.report.experiment_view import show_experiment, show_json
+    from hpsearch.workers.coordinator import StopReason
 
     record, session = experiment.record, experiment.session
     assert session is not None  # noqa: S101 -- ours: it has just ended
@@ -175,5 +174,5 @@ def _print_result(experiment: "OpenedExperiment", *, as_json: bool) -> None:
         typer.echo(dumps({**show_json(record), "why": session.why.value}, indent=2))
     else:
         Console().print(show_experiment(record, health=digested(record)))
-    if session.why is Why.INTERRUPTED:
+    if session.why is StopReason.INTERRUPTED:
         raise typer.Exit(INTERRUPTED)

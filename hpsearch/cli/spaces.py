@@ -25,7 +25,7 @@ def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:
 
     from hpsearch.families.loading import load_face
     from hpsearch.space import json_schema
-    from hpsearch.studies.file.schema import study_schema
+    from hpsearch.studies.file.study import study_schema
 
     found = study_schema() if family == "study" else json_schema(load_face(family, Path()), family)
     typer.echo(json.dumps(found, indent=2))
@@ -53,9 +53,8 @@ def cluster(
 ) -> None:
     """Show the machines that the engine ray would use, and what a space would occupy on them."""
     from hpsearch.running.loading import load_space
-    from hpsearch.workers.bench import Cluster
-    from hpsearch.workers.ray_tune.cluster_files import cluster_file
-    from hpsearch.workers.ray_tune.overview import describe
+    from hpsearch.workers.engines import Cluster
+    from hpsearch.workers.ray_tune.cluster import cluster_file, describe
 
     if file is not None:
         typer.echo(cluster_file(file), nl=False)

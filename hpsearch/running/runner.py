@@ -19,12 +19,12 @@ from hpsearch.jobs import ObjectiveSpec
 from hpsearch.records import Params
 from hpsearch.running.loading import families_with_folds, open_space
 from hpsearch.running.same_data import same_data
-from hpsearch.running.session import Session, SessionResult, take_up
+from hpsearch.running.session import Session, SessionResult, prepare_experiment
 from hpsearch.space import Space, confirmation, only
-from hpsearch.space.folding import fold_refusal
+from hpsearch.space.checks import fold_refusal
 from hpsearch.tracking import NoTracker, Tracker
-from hpsearch.workers.bench import Bench, Cluster
-from hpsearch.workers.coordinator import Why
+from hpsearch.workers.coordinator import StopReason
+from hpsearch.workers.engines import Cluster, EngineContext
 from hpsearch.workers.ledger import Observer
 
 _OBJECTIVES = {"command": "hpsearch.running.command_objective:CommandObjective"}
@@ -69,8 +69,8 @@ def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions())
     folder = Path(folder)
     with _explaining_full_disks(), _session(space, folder, options, changes=True) as session:
         why = session.search()
-        if why in (Why.FINISHED, Why.TIME):
-            if why is Why.FINISHED:
+        if why in (StopReason.FINISHED, StopReason.TIME):
+            if why is StopReason.FINISHED:
                 session.require_result()
             if space.confirm is not None and options.confirm:
                 why = session.confirm(space.confirm, otherwise=why)
@@ -101,7 +101,7 @@ def confirm(
         raise HpsearchError(refusal)
     with _explaining_full_disks(), _session(space, folder, options, changes=False) as session:
         session.require_result()
-        why = session.confirm(wanted, otherwise=Why.FINISHED)
+        why = session.confirm(wanted, otherwise=StopReason.FINISHED)
         session.end(why)
     return session.result()
 
@@ -132,7 +132,7 @@ def train(
         if origin is not None and not (folder / ORIGIN).exists():  # the search may have gone on since
             write_json(folder / ORIGIN, origin)
         why = session.search()
-        if why is Why.FINISHED:
+        if why is StopReason.FINISHED:
             session.require_result()
             if test:
                 why = session.score_test(otherwise=why)
@@ -164,12 +164,12 @@ def _session(space: Space, folder: Path, options: RunOptions, *, changes: bool) 
     _make(folder)
     with locked(folder) as lock:
         data = same_data(space, folder)
-        notes = take_up(space, folder) if changes else []
+        notes = prepare_experiment(space, folder) if changes else []
         log = Log(folder / LOG)
         tracker = options.make_tracker(folder)
         replicates = space.confirm.top * space.confirm.count if space.confirm else 1
         session = Session(
-            Bench(
+            EngineContext(
                 folder,
                 log,
                 space,
@@ -190,7 +190,7 @@ def _session(space: Space, folder: Path, options: RunOptions, *, changes: bool) 
                 try:
                     yield session
                 except SearchFailedError:
-                    session.end(Why.FAILED)
+                    session.end(StopReason.FAILED)
                     raise
         finally:
             try:

@@ -151,7 +151,7 @@ def test_signals_act_in_a_workers_program(tmp_path):
 
 
 KILLER = """
-import json, os, signal, sys
+import json, os, signal, sys, time
 from pathlib import Path
 checkpoint = Path(os.environ["HPSEARCH_CHECKPOINT"])
 done = int(checkpoint.read_text()) if checkpoint.exists() else 0
@@ -163,9 +163,11 @@ for epoch in range(done + 1, 7):
     worker = os.getppid()
     if epoch == 2 and not done:
         os.kill(worker, signal.SIGKILL)
+        time.sleep(60)  # until it is killed with its worker
     if epoch == 4:
         coordinator = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(coordinator, signal.SIGKILL)
+        time.sleep(60)
 """
 
 
