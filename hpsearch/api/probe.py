@@ -121,7 +121,7 @@ def overfit(
         HpsearchError: The training diverged, or the family is not trained by hpsearch's own loop.
     """
     probed = _prepared(space, params, from_, quick=quick, overrides=set, announce=announce)
-    config = probed.space.face.Config.model_validate(_switched_off(probed.config.model_dump(mode="json")))
+    config = probed.space.interface.Config.model_validate(_switched_off(probed.config.model_dump(mode="json")))
     task, splits, seeds = _opened(probed.space, config)
     settings: Any = config
     return overfit_batch(
