@@ -1,4 +1,4 @@
-"""The checks of a whole space: mutable ranges, feasibility, folds, and the files that it names."""
+"""The checks of a whole space: what grid and pruner ask of its ranges, feasibility, folds, the files that it names."""
 
 import random
 from collections import Counter
