@@ -120,7 +120,7 @@ def overfit(
         HpsearchError: The training diverged, or the family is not trained by hpsearch's own loop.
     """
     loaded, config = _prepared(space, params, from_, quick=quick, overrides=set, announce=announce)
-    changed: Any = loaded.face.Config.model_validate(_switched_off(config.model_dump(mode="json")))
+    changed: Any = loaded.interface.Config.model_validate(_switched_off(config.model_dump(mode="json")))
     task, splits, seeds = _opened(loaded, changed)
     return overfit_batch(
         task, splits, changed.train, seeds=seeds, steps=steps, target=target, tell=tell or (lambda *_: None)
