@@ -82,6 +82,7 @@ def drive(search: OptunaSearch, log: Path, first: int, last: int, *, at_once: in
 
     Returns:
         Every decision in its order: the parameters that were proposed and whether each evaluation was to be the last.
+
     """
     decisions: list[Any] = []
     for begin in range(first, last, at_once):
