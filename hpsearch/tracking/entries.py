@@ -248,16 +248,6 @@ def _row(entry: Mapping[str, Any], start: int) -> Row:
     return [*row, Point(SECONDS, seconds, time, entry["step"])]
 
 
-def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Turn nested dictionaries into one with dotted names; lists and empty dictionaries are values."""
-    if not isinstance(value, Mapping) or not value:
-        return {prefix: value} if prefix else {}
-    flat: dict[str, Any] = {}
-    for name, item in value.items():
-        flat |= flatten(item, f"{prefix}.{name}" if prefix else str(name))
-    return flat
-
-
 def clean_key(name: str) -> str:
     """Return a name that every tool accepts for a metric or a parameter."""
     name = posixpath.normpath(re.sub(r"[^/\w.\- :]", "_", name).strip("/") or "_")

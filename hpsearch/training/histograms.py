@@ -10,7 +10,7 @@ _TINY = 1e-7
 
 
 def look_at(model: nn.Module) -> dict[str, Any]:
-    """Return numbers about each parameter by name, for `histograms.jsonl`; see `experiment/histograms.py`.
+    """Return numbers about each parameter by name, for `histograms.jsonl`; see `experiment/artifacts.py`.
 
     For after the backward pass and before the step, with gradients as they are in truth.
     """

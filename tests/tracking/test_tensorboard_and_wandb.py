@@ -11,7 +11,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import nn
 
 from hpsearch.errors import TrackingError
-from hpsearch.experiment.histograms import write_histograms
+from hpsearch.experiment.artifacts import write_histograms
 from hpsearch.experiment.layout import trial_run
 from hpsearch.readers.wandb_offline import _name, _records
 from hpsearch.records import Outcome
