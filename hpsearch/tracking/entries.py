@@ -198,7 +198,8 @@ def _add_outcome(changes: Changes, event: Event) -> None:
     for name, score in (event.get("scores") or {}).items():
         if (number := _number(score)) is not None:
             row.append(Point(clean_key(name), number, changes.end, event.get("step") or 0))
-    changes.rows.append(row)
+    if row:
+        changes.rows.append(row)
 
 
 def _add_drop(changes: Changes, event: Event) -> None:

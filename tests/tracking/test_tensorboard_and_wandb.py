@@ -90,6 +90,23 @@ def test_tensorboard_finds_histograms(grown: ExperimentFolder) -> None:
     assert event.histogram_value.sum == pytest.approx(float(model.weight.sum()), abs=200 * 0.3 / 30 / 2)
 
 
+def test_tensorboard_finds_histograms_of_a_run_that_has_ended(grown: ExperimentFolder) -> None:
+    run = grown.trial(0, None, (0.9, 0.5))
+    write_histograms(grown.path / run, 2, look_at(nn.Linear(50, 4)))
+    grown.end(run, Outcome.COMPLETE, 0.5)
+    catch_up("tensorboard", grown)
+    assert [event.step for event in events(grown, run).Histograms("weights/weight")] == [2]
+
+
+def test_histograms_that_come_before_any_metric_have_the_time_of_the_run(grown: ExperimentFolder) -> None:
+    run = trial_run(0)
+    begun = grown.ask(run, 0)
+    write_histograms(grown.path / run, 1, look_at(nn.Linear(50, 4)))
+    catch_up("tensorboard", grown)
+    (event,) = events(grown, run).Histograms("weights/weight")
+    assert event.wall_time == pytest.approx(begun["time"], abs=0.001)
+
+
 def offline(folder: ExperimentFolder) -> dict[str, list]:
     runs: dict[str, list] = {}
     for file in sorted((folder.path / "wandb").glob("offline-run-*/run-*.wandb")):
