@@ -76,7 +76,7 @@ DOORS = {
     "baycomp": "comparing/statistics/",
     "PIL": "data/",
     "sklearn": "data/ families/",
-    "yaml": "space/located_yaml.py api/scripting.py readers/parameter_files.py",
+    "yaml": "space/located_yaml.py api/scripting.py readers/text_files.py",
     "rich": "console/ report/ studies/ cli/",
     "numpy": "comparing/ data/ search/ families/ training/",
     "pydantic": "settings.py space/ studies/file/ training/ families/ data/",

@@ -13,11 +13,10 @@ from pathlib import Path
 
 from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.folders import place_of
 from hpsearch.readers.measurements import Logged, as_number, as_step
 from hpsearch.readers.mlflow_runs import MlflowRun, as_finished
-from hpsearch.readers.parameter_files import parse_texts
-from hpsearch.readers.text_files import read_text
+from hpsearch.readers.naming import place_of
+from hpsearch.readers.text_files import parse_texts, read_text
 
 META = "meta.yaml"
 _RUN = re.compile(r"[0-9a-f]{32}")

@@ -11,9 +11,9 @@ from typing import Any
 
 from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.folders import place_of
 from hpsearch.readers.identity import agreed
 from hpsearch.readers.measurements import Logged, as_number
+from hpsearch.readers.naming import place_of
 from hpsearch.readers.sqlite_file import has_tables, readable
 from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, SearchOrigin
 

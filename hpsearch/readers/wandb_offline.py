@@ -15,9 +15,8 @@ from typing import Any
 
 from hpsearch.errors import HpsearchError
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.folders import place_of
 from hpsearch.readers.measurements import Logged
-from hpsearch.readers.naming import flatten, parse_folder_name, unit_keys
+from hpsearch.readers.naming import flatten, parse_folder_name, place_of, unit_keys
 from hpsearch.readers.searching import as_trial, planned
 from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
 
