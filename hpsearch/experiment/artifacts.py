@@ -43,7 +43,6 @@ def write_heat_map(folder: Path, name: str, heat_map: HeatMap, *, picture: bytes
 
     Raises:
         ExperimentError: the name cannot be a file's.
-
     """
     if not re.fullmatch(r"[\w-][\w.-]*", name):
         raise ExperimentError(f"'{name}' cannot name an artifact: letters, digits, '_', '-' and '.' can")

@@ -87,7 +87,8 @@ class Columns:
 def understand(table: Table, wanted: Wanted) -> Columns:
     """Say what each column of a table in long form is; the metric and the parameter that are asked for are those.
 
-    Errors: DataError where the decimal mark is open.
+    Raises:
+        DataError: the decimal mark is open.
     """
     filled = {name: cells for name, cells in table.columns.items() if not all(map(is_empty, cells))}
     optuna = {"number", "state"} <= filled.keys()
@@ -132,7 +133,11 @@ def rates_as_parameters(columns: Columns, wanted: Wanted) -> Columns:
 
 
 def number_mark(table: Table, columns: Mapping[str, Sequence[Any]], wanted: Wanted) -> str:
-    """Return the decimal mark of a table's numbers: as asked for, or as those columns show it. Errors: DataError."""
+    """Return the decimal mark of a table's numbers: as asked for, or as those columns show it.
+
+    Raises:
+        DataError: the decimal mark is open.
+    """
     if not table.separator:
         return POINT
     return wanted.decimal or decimal_mark(columns, separator=table.separator, place=str(table.path))

@@ -33,7 +33,11 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, wanted: Wanted) -> Reading:
-    """Return the run. Errors: DataError, which names file and line."""
+    """Return the run.
+
+    Raises:
+        DataError: a file cannot be read; it names file and line.
+    """
     file = next(path / name for name in FILES if (path / name).is_file())
     logged = Logged(in_time=True)
     rows, warnings = _rows(file, wanted)

@@ -32,7 +32,11 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, wanted: Wanted) -> Reading:
-    """Return the active runs of the active experiments. Errors: DataError for a file that cannot be read."""
+    """Return the active runs of the active experiments.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
     if _is_run(_meta(path)):
         store, experiments, folders = path.parent.parent, {path.parent: _meta(path.parent)}, [path]
     else:

@@ -31,7 +31,11 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, wanted: Wanted) -> Reading:
-    """Return the trials of all studies. Errors: DataError when Optuna cannot open the storage."""
+    """Return the trials of all studies.
+
+    Raises:
+        DataError: Optuna cannot open the storage.
+    """
     with _opened(path) as storage:
         return _read(path, storage, wanted)
 

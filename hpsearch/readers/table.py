@@ -67,7 +67,11 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, wanted: Wanted) -> Reading:
-    """Return a run for each row, or for each group of rows that differ in the step only. Errors: DataError."""
+    """Return a run for each row, or for each group of rows that differ in the step only.
+
+    Raises:
+        DataError: the table has no scores, or cannot be understood; it says where.
+    """
     table = load_table(path, wanted)
     _check_header(table)
     columns = understand(table, wanted)
@@ -98,7 +102,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
 
 
 def _check_header(table: Table) -> None:
-    """Refuse a table of text whose first line is one of values. Errors: DataError."""
+    """Refuse a table of text whose first line is one of values."""
     for name in table.columns if table.separator else ():
         found = parse_number(name)
         if found is not None and math.isfinite(found):
@@ -109,7 +113,7 @@ def _check_header(table: Table) -> None:
 
 
 def _check_tidy(table: Table, columns: Columns, wanted: Wanted) -> None:
-    """Refuse a table with a row for each metric of a run, whose values are of different kinds. Errors: DataError."""
+    """Refuse a table with a row for each metric of a run, whose values are of different kinds."""
     (value, *more) = columns.metrics
     for name, cells in columns.params.items():
         kinds = list(dict.fromkeys(cell for cell in cells if isinstance(cell, str)))
@@ -141,7 +145,10 @@ def read_wide(path: Path, unit: str, wanted: Wanted | None = None) -> Reading:
     """Return a run for each cell of a table whose rows are seeds, folds or data sets and whose columns are methods.
 
     The unit's column is the one of that name, else the first; columns of other units are keys too.
-    Errors: DataError, also for a row that stands twice; UnknownNameError for another unit.
+
+    Raises:
+        DataError: a row stands twice, or the table cannot be understood.
+        UnknownNameError: there is no such unit.
     """
     if unit not in UNIT_WORDS:
         raise UnknownNameError("unit of a wide table", unit, UNIT_WORDS)
@@ -200,7 +207,11 @@ def _key_columns(table: Table, unit: str) -> dict[str, str]:
 
 
 def _check_rows(path: Path, keys: Mapping[str, Sequence[Key | None]], unit: str) -> None:
-    """Refuse rows without a key and rows that have all keys in common. Errors: DataError with the rows."""
+    """Refuse rows without a key and rows that have all keys in common.
+
+    Raises:
+        DataError: there are such rows; it names them.
+    """
     first: dict[tuple[Key | None, ...], int] = {}
     for row, found in enumerate(zip(*keys.values(), strict=True), start=1):
         if found[0] is None:

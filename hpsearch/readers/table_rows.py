@@ -66,7 +66,7 @@ class Rows:
         self._titles = [self._title(row) for row in range(self._count)]
 
     def _names(self) -> list[str]:
-        """Return each row's experiment. Errors: DataError for a row without one."""
+        """Return each row's experiment; a row without one is refused."""
         if "experiment" not in self._cells:
             return [self.path.stem] * self._count
         column = self.columns.parts["experiment"]
@@ -112,7 +112,8 @@ class Rows:
     def histories(self) -> list[list[int]] | None:
         """Return the rows of each run, where a run has rows of several steps; None where each row is a run.
 
-        Errors: DataError where a step stands twice and nothing but a method tells whose it is.
+        Raises:
+            DataError: a step stands twice and nothing but a method tells whose it is.
         """
         groups = self._grouped(())
         if not any(self._spans(group) for group in groups):
@@ -148,7 +149,7 @@ class Rows:
     def _newest(self, group: list[int]) -> list[int]:
         """Return the rows of a run by step; of a run that was resumed from an earlier step the newest attempt's.
 
-        Errors: DataError for a repeated step of runs that nothing tells apart.
+        A repeated step of runs that nothing tells apart is refused.
         """
         kept: dict[float, int] = {}
         repeated = False

@@ -26,7 +26,10 @@ _TEXTS: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 def read_text(file: Path) -> str:
     """Return a file's text: in the encoding that its byte order mark names, else in UTF-8.
 
-    A last letter of which only some bytes were written is left out. Errors: DataError.
+    A last letter of which only some bytes were written is left out.
+
+    Raises:
+        DataError: it is not text in that encoding.
     """
     content = file.read_bytes()
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
@@ -41,7 +44,10 @@ def json_lines(file: Path) -> tuple[list[tuple[int, Any]], tuple[str, ...]]:
     """Return the values of a file with one on each line, with the lines' numbers, and what had to be left out.
 
     A process that is killed leaves a torn line, the last one or, if another went on, one in the middle: it costs that
-    line. Errors: DataError for a file of several lines none of which can be read.
+    line.
+
+    Raises:
+        DataError: the file has several lines and none can be read.
     """
     found: list[tuple[int, Any]] = []
     wrong: list[tuple[int, ValueError]] = []
@@ -87,7 +93,8 @@ _PlainLoader.add_multi_constructor("tag:yaml.org,2002:python/", _plain)
 def read_parameters(folder: Path) -> dict[str, Any]:
     """Return the settings in a folder's configuration file, nested names dotted; empty when there is no such file.
 
-    Errors: DataError for a file that cannot be read.
+    Raises:
+        DataError: the file cannot be read.
     """
     for name in _PARAMETER_FILES:
         for ending in _ENDINGS:
@@ -103,12 +110,20 @@ def _load_yaml(text: str) -> Any:
 
 
 def parse_json(file: Path) -> Any:
-    """Return what a JSON file holds. Errors: DataError."""
+    """Return what a JSON file holds.
+
+    Raises:
+        DataError: it is not JSON.
+    """
     return _parse(file, json.loads)
 
 
 def parse_texts(file: Path) -> Any:
-    """Return what a YAML file holds, its values as the texts that stand there. Errors: DataError."""
+    """Return what a YAML file holds, its values as the texts that stand there.
+
+    Raises:
+        DataError: it is not YAML.
+    """
     return _parse(file, lambda text: yaml.load(text, Loader=_TEXTS))  # noqa: S506 - it makes texts only
 
 

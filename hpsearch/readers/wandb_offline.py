@@ -49,7 +49,8 @@ def recognises(path: Path) -> bool:
 def read(path: Path, wanted: Wanted) -> Reading:
     """Return the runs; each belongs to the experiment of its group or sweep, else of its name without the seed.
 
-    Errors: HpsearchError when the package wandb, which knows the protocol buffers, is not installed.
+    Raises:
+        HpsearchError: the package wandb, which knows the protocol buffers, is not installed.
     """
     found = [_read_run(each, wanted) for each in ([path] if _is_run(path) else _folders(path))]
     newest = {each.identity: each for each in found}

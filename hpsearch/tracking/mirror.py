@@ -110,7 +110,6 @@ class ExperimentMirror:
         Raises:
             TrackingError: the tool cannot be written, or another process mirrors this folder to it.
             ExperimentError: the folder is no experiment, or is damaged.
-
         """
         read_resolved(self.folder)  # says so when the folder is no experiment
         try:
