@@ -3,15 +3,13 @@
 import math
 from collections.abc import Sequence
 
-from hpsearch.comparing.comparison import Comparison, ExpectedBest, Unit
-from hpsearch.comparing.pair_result import PairResult, Verdict
+from hpsearch.comparing.comparison import Comparison, ExpectedBest, PairResult, Verdict
 from hpsearch.comparing.pairs import CONFIRM
+from hpsearch.comparing.question import Unit
 from hpsearch.comparing.statistics.adjustment import Hold
 from hpsearch.comparing.statistics.arrays import NEXT_TO_ZERO, SAME
 from hpsearch.comparing.statistics.expected_best import WITH_REPLACEMENT
-from hpsearch.records import Goal
 
-_UNITS = {Unit.SEED: "seeds", Unit.FOLD: "folds", Unit.DATASET: "data sets", Unit.TRIAL: "trials"}
 METHODS = {
     "holm": "Holm's method",
     "hommel": "Hommel's method",
@@ -39,7 +37,7 @@ def headline(comparison: Comparison) -> str:
         return f"Only {ranked[0].name} has runs that count: there is nothing to compare it with."
     if not ranked or comparison.unit is Unit.TRIAL or comparison.baseline is not None:
         return ""
-    best = min(ranked, key=lambda each: (each.mean or 0.0) * (-1 if comparison.goal is Goal.MAXIMIZE else 1))
+    best = max(ranked, key=lambda each: comparison.goal.sign * (each.mean or 0.0))
     tied = [each.name for each in ranked if math.isclose(each.mean or 0.0, best.mean or 0.0, rel_tol=SAME)]
     if len(tied) == len(ranked):
         if comparison.pairs and all(pair.identical for pair in comparison.pairs):
@@ -81,7 +79,7 @@ def pair_sentence(pair: PairResult, comparison: Comparison) -> str:
         return f"Not enough evidence that {pair.a} differs from {pair.b}: {pair.notes[-1]}."
     difference, interval = pair.shown_difference or 0.0, pair.ci_adjusted
     first, second = pair.a, pair.b
-    ahead = difference >= 0 if comparison.goal is Goal.MAXIMIZE else difference <= 0
+    ahead = comparison.goal.sign * difference >= 0
     if pair.verdict is Verdict.WORSE or (pair.verdict is not Verdict.BETTER and not ahead):
         first, second, difference = second, first, -difference
         interval = None if interval is None else (-interval[1], -interval[0])
@@ -106,7 +104,7 @@ def pair_sentence(pair: PairResult, comparison: Comparison) -> str:
 def _by_ranks(pair: PairResult, first: str, shown: str, comparison: Comparison) -> str:
     """Continue a sentence with the typical difference and the mean one, which a single data set may turn."""
     mean = (pair.mean_difference or 0.0) * (1 if first == pair.a else -1)
-    ahead = mean >= 0 if comparison.goal is Goal.MAXIMIZE else mean <= 0
+    ahead = comparison.goal.sign * mean >= 0
     if ahead:
         return f": it is ahead by {short(abs(mean))} in the mean, and the typical difference is {shown}"
     return f", though its mean is behind by {short(abs(mean))}: the typical difference is {shown}"
@@ -144,7 +142,7 @@ def _sureness(pair: PairResult, comparison: Comparison) -> str:
     level = comparison.alpha
     adjusted = f", {p_text(pair.p_adjusted, level)} after {comparison.adjust}" if comparison.family_size > 1 else ""
     adjusted = "" if comparison.adjust == "none" else adjusted
-    units = f"{pair.n} {_UNITS[comparison.unit]}" + (" shared" if pair.paired and comparison.unit is Unit.SEED else "")
+    units = f"{pair.n} {comparison.unit.plural}" + (" shared" if pair.paired and comparison.unit is Unit.SEED else "")
     return f"{pair.test}, two-sided, {units}, {p_text(pair.p, level)}{adjusted}"
 
 
@@ -153,7 +151,7 @@ def _what_would_do(pair: PairResult, comparison: Comparison) -> str:
         return ""
     each = "" if pair.paired else " each"
     return (
-        f"; about {pair.seeds_needed} {_UNITS[comparison.unit]}{each} would show a difference of this size, "
+        f"; about {pair.seeds_needed} {comparison.unit.plural}{each} would show a difference of this size, "
         "if it is the true one"
     )
 

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from hpsearch.comparing.comparison import Comparison, ExperimentSummary
+from hpsearch.comparing.comparison import Comparison, ExperimentSummary, PairResult, Verdict
 from hpsearch.comparing.conclusion import METHODS, interval_note, open_end, percent, true_to_level
-from hpsearch.comparing.pair_result import PairResult, Verdict
 from hpsearch.comparing.statistics.adjustment import Hold
 from hpsearch.records import Goal
 from hpsearch.report.wording import UNKNOWN, number
@@ -45,8 +44,9 @@ def score_rows(comparison: Comparison) -> list[ScoreRow]:
 
 def ranking(comparison: Comparison) -> list[ExperimentSummary]:
     """Return the experiments by their means, the best first, those without one last."""
-    sign = -1.0 if comparison.goal is Goal.MAXIMIZE else 1.0
-    return sorted(comparison.experiments, key=lambda each: (each.mean is None, sign * (each.mean or 0.0)))
+    return sorted(
+        comparison.experiments, key=lambda each: (each.mean is None, -comparison.goal.sign * (each.mean or 0.0))
+    )
 
 
 def _not_told_apart(comparison: Comparison, best: str) -> set[str]:
@@ -174,7 +174,7 @@ def caption(comparison: Comparison) -> str:
     """Return what the table shows: metric, unit, tests, level and adjustment."""
     tests = sorted({pair.test for pair in comparison.pairs if pair.test is not None and pair.p is not None})
     goal = "higher is better" if comparison.goal is Goal.MAXIMIZE else "lower is better"
-    parts = [f"{comparison.metric} ({goal}), n counts {_PLURALS[str(comparison.unit)]}"]
+    parts = [f"{comparison.metric} ({goal}), n counts {comparison.unit.plural}"]
     if tests:
         parts.append(f"two-sided {' and '.join(tests)}, level {comparison.alpha:g}")
         adjusted = f"{comparison.family_size} tests, adjusted by {METHODS[comparison.adjust]}"
@@ -184,6 +184,3 @@ def caption(comparison: Comparison) -> str:
     if comparison.family_size > 1 and any(pair.effect and pair.effect.ci95 for pair in comparison.pairs):
         parts.append("effects with 95% intervals, each of its pair alone")
     return "; ".join(parts) + "."
-
-
-_PLURALS = {"seed": "seeds", "fold": "folds", "dataset": "data sets", "trial": "trials"}
