@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hpsearch.errors import TrackingError
-from hpsearch.experiment.histograms import read_histograms
+from hpsearch.experiment.artifacts import read_histograms
+from hpsearch.experiment.files import flatten
 from hpsearch.experiment.layout import CONFIG, LOG, METRICS
 from hpsearch.experiment.log import Event
 from hpsearch.experiment.reading import read_resolved
@@ -21,7 +22,6 @@ from hpsearch.tracking.entries import (
     Changes,
     Row,
     Session,
-    flatten,
     read_changes,
     read_rows,
     read_stretch,
@@ -110,7 +110,6 @@ class ExperimentMirror:
         Raises:
             TrackingError: the tool cannot be written, or another process mirrors this folder to it.
             ExperimentError: the folder is no experiment, or is damaged.
-
         """
         read_resolved(self.folder)  # says so when the folder is no experiment
         try:

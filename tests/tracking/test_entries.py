@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 
-from hpsearch.experiment.files import append_json_line
+from hpsearch.experiment.files import append_json_line, flatten
 from hpsearch.experiment.layout import baselines_run, replicate_run, trial_run
 from hpsearch.records import Fold
 from hpsearch.tracking.entries import (
     Point,
     clean_key,
-    flatten,
     read_changes,
     read_rows,
     run_kind,
