@@ -34,15 +34,15 @@ FIXED = Fixed()
 """Annotates such a setting; a subclass that only changes the default keeps the mark."""
 
 
-class Place:
+class PathMark:
     """The mark of a setting that names a file or a folder to be read, see `places.py`."""
 
     def __init__(self, kind: Literal["file", "folder"]) -> None:
         self.kind: Literal["file", "folder"] = kind
 
 
-FILE = Place("file")
-FOLDER = Place("folder")
+FILE = PathMark("file")
+FOLDER = PathMark("folder")
 """Annotate such a setting: `path: Annotated[str, FILE]`. A relative one starts at the folder of the space file."""
 
 
@@ -109,5 +109,18 @@ def _unfold(value: Any) -> Any:
     return value
 
 
+class OwnOption(Option):
+    """An option that is code of the user's: `kind` is where it stands, `./mine.py:MySampler`, the rest its options."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options for the code, by name."""
+        return dict(self.model_extra or {})
+
+
+NAMED, OWN = "a named option", "an own option"
+"""How a branch that also takes code of the user's tells pydantic, by tags, which of the two a value is."""
 UNFOLD = BeforeValidator(_unfold)
 """Annotates a discriminated union of Options so that files can name the option instead of writing `kind`."""

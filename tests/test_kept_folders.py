@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 
-from hpsearch.api.comparing import compare_experiments
+from hpsearch.api.compare import compare
 from hpsearch.experiment.layout import RESOLVED
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, confirm, run
-from hpsearch.tracking.mlflow_store import DATABASE, default_uri
+from hpsearch.running.runner import RunOptions, confirm, run
+from hpsearch.tracking.mlflow.store import DATABASE, default_uri
 from tests.tracking.folders import sync
 from tests.tracking.reading import Reading
 
 KEPT = Path(__file__).with_name("kept")
 EXPECTED: dict[str, Any] = json.loads((KEPT / "expected.json").read_text())
-HERE = Options(in_process=True)
+HERE = RunOptions(in_process=True)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_it_reads_as_before(name: str) -> None:
 
 
 def test_it_compares_as_before() -> None:
-    pairs = compare_experiments(KEPT / "study").comparison.pairs
+    pairs = compare(KEPT / "study").comparison.pairs
     found = [[pair.a, pair.b, pair.n, pair.mean_difference, pair.p, pair.verdict] for pair in pairs]
     for pair, before in zip(found, EXPECTED["compare"], strict=True):
         assert pair == [*before[:3], pytest.approx(before[3]), pytest.approx(before[4]), before[5]]

@@ -1,12 +1,12 @@
 """Commands that train: run, train and confirm."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hpsearch.cli.options import (
+    INTERRUPTED,
     ROOT,
     AddressOption,
     ExperimentArgument,
@@ -14,8 +14,10 @@ from hpsearch.cli.options import (
     TrackOption,
     UriOption,
     VerboseOption,
-    experiment_folder,
 )
+
+if TYPE_CHECKING:
+    from hpsearch.api.open import OpenedExperiment
 
 
 def run(
@@ -29,7 +31,7 @@ def run(
     time: Annotated[str | None, typer.Option(help="Time of the whole search, such as 2h (search.time).")] = None,
     workers: Annotated[str | None, typer.Option(help="Worker processes, or auto (search.workers).")] = None,
     seed: Annotated[int | None, typer.Option(help="The experiment's seed (search.seed).")] = None,
-    engine: Annotated[str | None, typer.Option(help="optuna (this machine) or ray (search.engine).")] = None,
+    engine: Annotated[str | None, typer.Option(help="local (this machine) or ray (search.engine).")] = None,
     address: AddressOption = None,
     verbose: VerboseOption = False,
     in_process: Annotated[bool, typer.Option(help="One trial at a time in this process, for a debugger.")] = False,
@@ -42,19 +44,29 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Search a space: train its trials, prune the poor ones, confirm the winner. Running it again goes on with it."""
-    from hpsearch.console.display import Manner, displayed
-    from hpsearch.running import runner
-    from hpsearch.running.loading import load_space
-    from hpsearch.workers.bench import Cluster
+    from hpsearch.api import run as api
 
-    budget = {"trials": trials, "time": time, "workers": workers, "seed": seed, "engine": engine}
-    overrides = [*(set_ or []), *(f"search.{key}={value}" for key, value in budget.items() if value is not None)]
-    loaded = load_space(space, quick=quick, overrides=overrides)
-    folder = runner.experiment_folder(loaded, name=name, root=root, quick=quick)
-    manner = Manner(in_process, Cluster(address, verbose), confirm, mlflow, tracking_uri, quiet, json, track)
-    raise typer.Exit(
-        displayed(lambda options: runner.run(loaded, folder=folder, options=options), loaded, folder, manner)
+    experiment = api.run(
+        space,
+        name=name,
+        quick=quick,
+        set=set_,
+        trials=trials,
+        time=time,
+        workers=workers,
+        seed=seed,
+        engine=engine,
+        address=address,
+        verbose=verbose,
+        in_process=in_process,
+        confirm=confirm,
+        mlflow=mlflow,
+        track=track,
+        tracking_uri=tracking_uri,
+        root=root,
+        quiet=quiet,
     )
+    _print_result(experiment, as_json=json)
 
 
 def train(
@@ -86,37 +98,25 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Train one configuration to its end, without pruning. Running it again goes on with it."""
-    from hpsearch.console.display import Manner, displayed
-    from hpsearch.final.request import Wish, command_of, plan_training
-    from hpsearch.final.selection import Origin, selection_of
-    from hpsearch.running import runner
-    from hpsearch.space import only
+    from hpsearch.api import train as api
 
-    together = [] if processes is None else [f"search.resources.processes={processes}"]
-    source = None if from_ is None else experiment_folder(from_)
-    wish = Wish(params, space, source, arm, quick, [*(set_ or []), *together])
-    asked = plan_training(wish, root=root)
-    origin = None
-    if asked.source:
-        selection = replace(selection_of(asked.source), data_changed=asked.data_changed)
-        origin = Origin(command_of(wish, name=name, test=test), selection).to_json()
-        if asked.data_changed:
-            told = "; ".join(asked.data_changed)
-            typer.echo(f"the winner of {asked.source.folder} was chosen on other data: {told}", err=True)
-        if asked.source.study:
-            typer.echo(f"arm {asked.source.arm} of {asked.source.study}. {asked.source.grounds}", err=True)
-    folder = root / (name or asked.name)
-    manner = Manner(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, as_json=json, single=True)
-    raise typer.Exit(
-        displayed(
-            lambda options: runner.train(
-                asked.space, asked.params, folder=folder, test=test, origin=origin, options=options
-            ),
-            only(asked.space, asked.params),
-            folder,
-            manner,
-        )
+    experiment = api.train(
+        space,
+        params=params,
+        from_=from_,
+        arm=arm,
+        name=name,
+        quick=quick,
+        set=set_,
+        processes=processes,
+        test=test,
+        in_process=in_process,
+        mlflow=mlflow,
+        tracking_uri=tracking_uri,
+        root=root,
+        quiet=quiet,
     )
+    _print_result(experiment, as_json=json)
 
 
 def confirm(
@@ -135,19 +135,44 @@ def confirm(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Train an experiment's winners on fresh seeds, or on folds of the data, and score them on the test split."""
-    from hpsearch.console.display import Manner, displayed
-    from hpsearch.running import runner
-    from hpsearch.running.loading import open_space
-    from hpsearch.workers.bench import Cluster
+    from hpsearch.api import run as api
 
-    folder = experiment_folder(experiment)
-    space = open_space(folder)
-    manner = Manner(in_process, Cluster(address, verbose), True, mlflow, tracking_uri, quiet, json, track)
-    raise typer.Exit(
-        displayed(
-            lambda options: runner.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options),
-            space,
-            folder,
-            manner,
-        )
+    confirmed = api.confirm(
+        experiment,
+        top=top,
+        seeds=seeds,
+        folds=folds,
+        repeats=repeats,
+        address=address,
+        verbose=verbose,
+        in_process=in_process,
+        mlflow=mlflow,
+        track=track,
+        tracking_uri=tracking_uri,
+        quiet=quiet,
     )
+    _print_result(confirmed, as_json=json)
+
+
+def _print_result(experiment: "OpenedExperiment", *, as_json: bool) -> None:
+    """Print what a session has come to.
+
+    Raises:
+        Exit: The session was interrupted.
+    """
+    from json import dumps
+
+    from rich.console import Console
+
+    from hpsearch.console.watching import digested
+    from hpsearch.report.experiment_view import show_experiment, show_json
+    from hpsearch.workers.coordinator import StopReason
+
+    record, session = experiment.record, experiment.session
+    assert session is not None  # noqa: S101 -- ours: it has just ended
+    if as_json:
+        typer.echo(dumps({**show_json(record), "why": session.why.value}, indent=2))
+    else:
+        Console().print(show_experiment(record, health=digested(record)))
+    if session.why is StopReason.INTERRUPTED:
+        raise typer.Exit(INTERRUPTED)

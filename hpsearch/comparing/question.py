@@ -127,7 +127,7 @@ class SettledQuestion(Question):
     @property
     def sign(self) -> float:
         """+1 where larger is better, -1 where smaller is: values times this are all to be maximised."""
-        return 1.0 if self.goal is Goal.MAXIMIZE else -1.0
+        return self.goal.sign
 
 
 def goal_named(name: str | None) -> Goal | None:

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment import events
 from hpsearch.experiment.files import decode_number, json_line, read_lines
 
 Event = dict[str, Any]
@@ -100,3 +101,19 @@ def _decode(event: Event) -> Event:
     if "scores" in event:
         event["scores"] = {name: decode_number(value) for name, value in event["scores"].items()}
     return event
+
+
+def read_events(path: Path, *, offset: int = 0) -> "Iterator[tuple[events.Event, int]]":
+    """Yield each event of a log and the offset behind it, from a byte offset on, also while another process writes it.
+
+    Raises:
+        ExperimentError: A line is JSON, but no event.
+
+    """
+    for content, behind in read_lines(path, offset=offset):
+        try:
+            yield events.decode(content), behind
+        except events.MalformedEventError as error:
+            with path.open("rb") as file:
+                line = file.read(behind).count(b"\n")
+            raise ExperimentError(f"{path}, line {line} is no event of a log: {error}") from error

@@ -4,11 +4,13 @@ The Optuna study lives in memory; the experiment's log is the truth. Replaying t
 study the very state it had.
 """
 
+import contextlib
+import json
 import math
 import random
 import warnings
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -16,13 +18,16 @@ import optuna
 
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.log import Event
-from hpsearch.jobs import Asked
-from hpsearch.records import Goal, Outcome, Params
+from hpsearch.jobs import AskInfo
+from hpsearch.records import Outcome, Params
+from hpsearch.search.own import blamed_on, make_own_pruner, make_own_sampler
 from hpsearch.search.pruners import make_pruner
-from hpsearch.search.samplers import AskSeeds, sampler_row
-from hpsearch.search.start_list import StartList, agrees, key
+from hpsearch.search.samplers import AskSeeds, SamplerRow, own_row, sampler_row
 from hpsearch.seeds import derive_seed
 from hpsearch.space import Space, suggest, suggested
+from hpsearch.space.pruner_options import OwnPruner
+from hpsearch.space.ranges import same
+from hpsearch.space.search_settings import OwnSampler
 
 ATTEMPTS = 20
 """How often the sampler may answer with a configuration that is forbidden or was tried, before chance is asked."""
@@ -46,10 +51,13 @@ class OptunaSearch:
         warnings.filterwarnings("ignore", message="Clip non-finite values")  # gp: of the infeasible trials
         self._space = space
         self._seed = space.search.seed
-        self._row = sampler_row(space.search.sampler.kind)
+        self._home = space.path.parent
+        self._row = self._make_row()
         self._longest = longest
         self._study = optuna.create_study(study_name="hpsearch", direction=space.objective.goal.value)
         self._study.pruner = self._make_pruner()
+        if self._row.kept:
+            self._study.sampler = self._row.make(space.search.sampler, AskSeeds(0, 0))
         self._trials: dict[int, optuna.trial.Trial] = {}
         self._evaluations: dict[int, dict[int, bool]] = {}
         """The steps that a trial has reported, and whether it would have been pruned there."""
@@ -60,8 +68,17 @@ class OptunaSearch:
         self._rejected = 0
         self._start: Params | None = None
 
+    def _make_row(self) -> SamplerRow:
+        option = self._space.search.sampler
+        if isinstance(option, OwnSampler):
+            return own_row(make_own_sampler(option, self._home, seed=self._seed))
+        return sampler_row(option.kind)
+
     def _make_pruner(self) -> optuna.pruners.BasePruner:
-        return make_pruner(self._space.search.pruner.kind, self._space.search.pruner, longest=self._longest)
+        option = self._space.search.pruner
+        if isinstance(option, OwnPruner):
+            return make_own_pruner(option, self._home, seed=self._seed)
+        return make_pruner(option.kind, option, longest=self._longest)
 
     def _shuffled_grid(self) -> deque[dict[str, Any]]:
         """All configurations of the grid that the space allows, in an order that no budget favours."""
@@ -70,9 +87,9 @@ class OptunaSearch:
         return deque(grid)
 
     @property
-    def asked(self) -> Asked:
+    def last_ask(self) -> AskInfo:
         """How the last answer came about; rejected are those that were forbidden or had been tried."""
-        return Asked(self._rejected, self._start)
+        return AskInfo(self._rejected, self._start)
 
     # What is tried next
 
@@ -94,7 +111,7 @@ class OptunaSearch:
         if self._grid is not None:
             return self._walk(number, entry)
         complete = all(parameter.path in entry for parameter in self._space.active(entry))
-        if complete and key(entry) in self._tried:
+        if complete and _key(entry) in self._tried:
             return None
         for attempt in range(1 if complete else ATTEMPTS):
             params = self._try(number, attempt, entry)
@@ -103,7 +120,7 @@ class OptunaSearch:
         return None if complete else self._by_chance(number, entry)
 
     def _next(self, number: int) -> dict[str, Any] | None:
-        """Return what the sampler proposes."""
+        """Return the configuration that the sampler proposes."""
         self._start = None
         if self._grid is not None:
             return self._walk(number)
@@ -119,13 +136,13 @@ class OptunaSearch:
         """Return the sampler's answer, or None when it is forbidden or known."""
         params, trial = self._suggest(number, attempt, entry)
         once = bool(entry) or self._space.size is not None
-        if self._space.violation(params) is None and not (once and key(params) in self._tried):
+        if self._space.violation(params) is None and not (once and _key(params) in self._tried):
             return self._accept(number, params, trial)
         self._reject(trial)
         return None
 
     def _reject(self, trial: optuna.trial.Trial) -> None:
-        self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        self._tell(trial, state=optuna.trial.TrialState.FAIL)
         self._rejected += 1
 
     def _suggest(self, number: int, attempt: int, entry: Params) -> tuple[dict[str, Any], optuna.trial.Trial]:
@@ -136,8 +153,19 @@ class OptunaSearch:
             self._study.sampler = self._row.make(self._space.search.sampler, seeds)
         if entry:
             self._study.enqueue_trial(suggested(self._space, entry))
-        trial = self._study.ask()
-        return suggest(self._space, trial), trial
+        return self._asked_of_sampler()
+
+    def _asked_of_sampler(self) -> tuple[dict[str, Any], optuna.trial.Trial]:
+        """Ask the study. Errors: SearchFailedError if a sampler of the user's fails or leaves the space."""
+        option = self._space.search.sampler
+        with blamed_on(option, self._home):
+            trial = self._study.ask()
+            params = suggest(self._space, trial)
+        if self._row.kept and (wrong := self._space.wrong_params(params)):
+            path, message = next(iter(wrong.items()))
+            left = f"proposed a value outside the space: {path}: {message}"
+            raise SearchFailedError(f"search.sampler: {option.kind} {left}")
+        return params, trial
 
     def _by_chance(self, number: int, entry: Params = NOTHING) -> dict[str, Any] | None:
         """Draw an allowed, untried configuration at random when the sampler keeps to others."""
@@ -150,7 +178,7 @@ class OptunaSearch:
                 return None
             if params is None:
                 raise SearchFailedError(f"no configuration of {self._space.path} fulfils its requirements")
-            if not once or key(params) not in self._tried:
+            if not once or _key(params) not in self._tried:
                 return self._fixed(number, params)
         left = (params for params in (self._space.grid() if walkable else ()) if self._is_left(params, entry))
         found = next((params for params in left if self._space.violation(params) is None), None)
@@ -159,25 +187,25 @@ class OptunaSearch:
     def _walk(self, number: int, entry: Params = NOTHING) -> dict[str, Any] | None:
         """Return the next configuration of the grid that agrees with an entry and has not been tried."""
         grid = self._grid or deque()
-        while grid and key(grid[0]) in self._tried:
+        while grid and _key(grid[0]) in self._tried:
             grid.popleft()
         params = next((params for params in grid if self._is_left(params, entry)), None)
         return None if params is None else self._fixed(number, params)
 
     def _is_left(self, params: Params, entry: Params) -> bool:
-        return agrees(params, entry) and key(params) not in self._tried
+        return _agrees(params, entry) and _key(params) not in self._tried
 
     def _fixed(self, number: int, params: Params) -> dict[str, Any]:
         """Enter a configuration that was decided on elsewhere."""
-        self._study.sampler = optuna.samplers.RandomSampler(seed=0)
+        if not self._row.kept:
+            self._study.sampler = optuna.samplers.RandomSampler(seed=0)
         self._study.enqueue_trial(suggested(self._space, params))
-        trial = self._study.ask()
-        return self._accept(number, suggest(self._space, trial), trial)
+        return self._accept(number, *self._asked_of_sampler())
 
     def _accept(self, number: int, params: dict[str, Any], trial: optuna.trial.Trial) -> dict[str, Any]:
         self._trials[number] = trial
         self._evaluations[number] = {}
-        self._tried.add(key(params))
+        self._tried.add(_key(params))
         return params
 
     # What became of it
@@ -200,7 +228,8 @@ class OptunaSearch:
             return False
         trial = self._trials[number]
         trial.report(metric, evaluation)
-        known[step] = trial.should_prune()
+        with blamed_on(self._space.search.pruner, self._home):
+            known[step] = bool(trial.should_prune())
         return known[step]
 
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
@@ -209,21 +238,28 @@ class OptunaSearch:
         if self._row.marks == "all" or (self._row.marks == "infeasible" and outcome.infeasible):
             trial.set_constraint("trainable", 1.0 if outcome.infeasible else 0.0)
         if outcome is Outcome.COMPLETE and value is not None:
-            self._study.tell(trial, value)
+            self._tell(trial, value)
             self._learn_length(evaluations)
         elif outcome.infeasible:
-            self._study.tell(trial, math.inf if self._space.objective.goal is Goal.MINIMIZE else -math.inf)
+            self._tell(trial, -self._space.objective.goal.sign * math.inf)
         elif outcome is Outcome.PRUNED:
-            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            self._tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
-            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            self._tell(trial, state=optuna.trial.TrialState.FAIL)
         self._valued = self._valued or outcome in (Outcome.COMPLETE, Outcome.PRUNED)
 
+    def _tell(
+        self, trial: optuna.trial.Trial, value: float | None = None, state: optuna.trial.TrialState | None = None
+    ) -> None:
+        with blamed_on(self._space.search.sampler, self._home):
+            self._study.tell(trial, value, state=state)
+
     def _learn_length(self, evaluations: int) -> None:
-        """Let the pruner know how long a training is, if nobody could say so before."""
+        """Let the pruner know how long a training is, if that was not known before."""
         if self._longest is None and evaluations:
             self._longest = evaluations
-            self._study.pruner = self._make_pruner()
+            if not isinstance(self._space.search.pruner, OwnPruner):  # that one is made once
+                self._study.pruner = self._make_pruner()
 
     # What the log tells
 
@@ -257,3 +293,56 @@ class OptunaSearch:
             for _ in range(event.get("rejected", 0)):  # Optuna's numbering must not depend on whether it was resumed
                 self._reject(self._study.ask())
         self._fixed(number, params)
+
+
+class StartList:
+    """The entries of a space's `start` that have not been tried, in their order.
+
+    The log tells by which entry a trial was begun, so that entries which are added later are tried next.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._left = deque(space.start)
+
+    def pop(self) -> Params | None:
+        """Return the next entry, which counts as tried from now on."""
+        return self._left.popleft() if self._left else None
+
+    def begun(self, number: int, event: Event) -> Params | None:
+        """Return the entry that a trial of the log was begun by, which counts as tried from now on.
+
+        Older logs do not tell it: there the entry had the trial's number.
+        """
+        if "start" in event:
+            entry = event["start"] and self._space.canonical(event["start"])
+        else:
+            entry = next(iter(self._space.start[number : number + 1]), None)
+            entry = entry if entry and _agrees(self._space.canonical(event["params"]), entry) else None
+        known = next((each for each in self._left if entry and _key(each) == _key(entry)), None)
+        if known is not None:
+            self._left.remove(known)
+        return entry
+
+
+def _key(params: Params) -> str:
+    """Return a text by which equal configurations are known."""
+    return json.dumps(dict(params), sort_keys=True)
+
+
+def _agrees(params: Params, entry: Params) -> bool:
+    """Say whether a configuration has all the values of an entry."""
+    return all(path in params and same(params[path], value) for path, value in entry.items())
+
+
+@contextlib.contextmanager
+def silent_optuna() -> Iterator[None]:
+    """Keep Optuna's log messages and its warnings about experimental features away for a while."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)

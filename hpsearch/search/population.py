@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hpsearch.experiment.log import Event
-from hpsearch.jobs import Asked, Exploit, Job
-from hpsearch.records import Decision, Goal, Outcome, Params
-from hpsearch.search.explore import Occasion, Sight, explorer
+from hpsearch.jobs import AskInfo, ConfigChange, Exploit, Job
+from hpsearch.records import Decision, Outcome, Params
+from hpsearch.search.explore import ExploreContext, Observed, explorer
 from hpsearch.search.sources import TrialSource
 from hpsearch.seeds import derive_seed
 from hpsearch.space import Space
@@ -53,16 +53,16 @@ class Population:
         self._jobs: dict[int, Job] = {}
         self._pending: list[tuple[int, int]] = []
         """Who is to copy whom, in this order, in which each sees what those before have got."""
-        self._seen: list[Sight] = []
+        self._seen: list[Observed] = []
         self._chosen: dict[int, list[Params]] = {}
         """What was chosen at a barrier, by its evaluation."""
         self._closed = False
         """Whether no new member will come."""
 
     @property
-    def asked(self) -> Asked:
+    def last_ask(self) -> AskInfo:
         """How the last new member came about."""
-        return self._trials.asked
+        return self._trials.last_ask
 
     # What the coordinator asks and says (the Source contract)
 
@@ -105,7 +105,12 @@ class Population:
         self._members[job.number].running = False
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
-        """Let a member go. Errors: SearchFailedError when the first trials all failed in the same way."""
+        """Let a member go.
+
+        Raises:
+            SearchFailedError: The first trials all failed in the same way.
+
+        """
         self._leave(job.number)
         self._trials.ended(job, outcome, value, reason)
 
@@ -151,7 +156,7 @@ class Population:
         member.step, member.metric, member.final = step, metric, final
         member.waits = member.evaluation % self._interval == 0 and not final
         if member.waits:
-            self._seen.append(Sight(member.number, member.evaluation, member.params, metric))
+            self._seen.append(Observed(member.number, member.evaluation, member.params, metric))
         self._settle()
 
     def _part(self, member: _Member) -> None:
@@ -169,11 +174,11 @@ class Population:
         self._pending = [pair for pair in self._pending if number not in pair]
 
     def _held(self, member: _Member) -> bool:
-        """Say whether a member waits for the others at its barrier, or there for what they are to copy."""
+        """Whether a member waits at its barrier, for the others or until they have copied what they are to copy."""
         return member.waits or any(self._members[number].evaluation == member.evaluation for number, _ in self._pending)
 
     def _settle(self) -> None:
-        """Resolve the barrier of those who are least far, if all of them wait and nobody else will come."""
+        """Resolve the barrier of the members that are least far, if all of them wait and no other member will come."""
         going = [member for member in self._members.values() if not member.final]
         lowest = min((member.evaluation for member in going), default=0)
         if self._closed and all(member.waits for member in going if member.evaluation == lowest):
@@ -198,8 +203,7 @@ class Population:
         """
         if not math.isfinite(member.metric):
             return True, 0.0, member.number
-        sign = 1.0 if self._space.objective.goal is Goal.MINIMIZE else -1.0
-        return False, sign * member.metric, member.number
+        return False, -self._space.objective.goal.sign * member.metric, member.number
 
     def _seed(self, member: _Member, *more: str) -> int:
         generation = member.evaluation // self._interval
@@ -207,20 +211,20 @@ class Population:
 
     def _exploit(self, member: _Member, donor: _Member) -> Exploit:
         """Make a member a copy of its donor with other parameters; return what is to be done for that."""
-        occasion = Occasion(
+        context = ExploreContext(
             donor=donor.number,
             params=donor.params,
             seen=sorted(
-                (sight for sight in self._seen if sight.evaluation <= member.evaluation),
-                key=lambda sight: (sight.evaluation, sight.number),
+                (observed for observed in self._seen if observed.evaluation <= member.evaluation),
+                key=lambda observed: (observed.evaluation, observed.number),
             ),
             chosen=self._chosen.get(member.evaluation, ()),
             seed=self._seed(member),
         )
-        params = self._explore(occasion)
+        params = self._explore(context)
         config = self._space.config(params).model_dump(mode="json")
         old, source = self._jobs[member.number], self._jobs[donor.number]
-        changes = (*source.changes, {"step": donor.step, "params": params, "config": config})
+        changes = (*source.changes, ConfigChange(donor.step, params, config))
         self._jobs[member.number] = replace(source, run=old.run, number=old.number, changes=changes)
         self._copy(member, params, donor.step, donor.metric)
         return Exploit(self._jobs[member.number], source.run)
@@ -228,5 +232,5 @@ class Population:
     def _copy(self, member: _Member, params: Params, step: int, metric: float) -> None:
         self._forget(member.number)
         member.params, member.step, member.metric = params, step, metric
-        self._seen.append(Sight(member.number, member.evaluation, params, metric))
+        self._seen.append(Observed(member.number, member.evaluation, params, metric))
         self._chosen.setdefault(member.evaluation, []).append(params)

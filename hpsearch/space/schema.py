@@ -12,8 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from hpsearch.space.fields import Branch, Items, Section, is_optional, shape_of, without_null
-from hpsearch.space.free_sections import is_free
+from hpsearch.space.fields import Branch, Items, SettingsSection, is_free, is_optional, shape_of, without_null
 from hpsearch.space.search_settings import Confirm, Objective, Search
 from hpsearch.space.space import FamilyFace
 
@@ -22,6 +21,17 @@ Schema = dict[str, Any]
 _NUMBERS = ("number", "integer")
 _MUTABLE: Mapping[str, Schema] = MappingProxyType(
     {"mutable": {"type": "boolean", "description": "Whether pbt and pb2 may change the value during the training."}}
+)
+_REFERENCE: Schema = {"type": "string", "pattern": r"\.py:\w+$"}
+_OWN: Sequence[Schema] = (
+    {**_REFERENCE, "description": "A class or function in a file of your own, beside the space file: ./mine.py:Mine."},
+    {
+        "type": "object",
+        "propertyNames": _REFERENCE,
+        "additionalProperties": {"anyOf": [{"type": "object"}, {"type": "null"}]},
+        "minProperties": 1,
+        "maxProperties": 1,
+    },
 )
 
 
@@ -88,12 +98,12 @@ def _forms(annotation: Any, metadata: Sequence[Any], *, ranges: bool) -> list[Sc
     null: list[Schema] = [{"type": "null"}] if is_optional(annotation) and annotation is not Any else []
     if isinstance(shape, Branch):
         return _branch_forms(shape, ranges=ranges) + null
-    if isinstance(shape, Section):
+    if isinstance(shape, SettingsSection):
         forms = [_model(without_null(annotation), ranges=ranges), *null]
     elif isinstance(shape, Items):
         items = _forms(shape.annotation, (), ranges=ranges)
         forms = [{"type": "array", "items": items[0] if len(items) == 1 else {"anyOf": items}}, *null]
-    if isinstance(shape, Section | Items):
+    if isinstance(shape, SettingsSection | Items):
         return [*forms, _choice(_forms(annotation, metadata, ranges=False))] if ranges else forms
     leaf = _leaf(annotation, metadata)
     return [*leaf, *(_range_forms(leaf) if ranges else [])]
@@ -161,7 +171,7 @@ def _branch_forms(branch: Branch, *, ranges: bool) -> list[Schema]:
     }
     one = {**_closed(options), "minProperties": 1, "maxProperties": 1}
     if not ranges:
-        return [names, one]
+        return [names, one, *(_OWN if branch.own else [])]
     several = {**_closed(options), "minProperties": 1}
     listed = {"type": "array", "items": names, "minItems": 1, "uniqueItems": True}
     return [names, one, _closed({"choice": {"anyOf": [several, listed]}}, ["choice"])]

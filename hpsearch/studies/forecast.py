@@ -1,7 +1,6 @@
 """What a study will cost, before anything is spent: counted from its file, measured by a probe of each arm."""
 
 import math
-import random
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,11 +10,11 @@ from hpsearch.experiment.layout import is_experiment, is_study
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.report.wording import duration, rough_size
 from hpsearch.studies.file.study import SpaceArm, Study
-from hpsearch.studies.plan_file import plan_of, read_history
+from hpsearch.studies.history import plan_of, read_history
+from hpsearch.studies.plan import ArmPlan, StudyPlan, total
 from hpsearch.studies.power import power_plan
 from hpsearch.studies.probe import CONFIGURATIONS, Probed, probe_arm
-from hpsearch.studies.replication import replication_of
-from hpsearch.studies.report.plan import ArmPlan, StudyPlan, total
+from hpsearch.studies.replicates import replication_of
 from hpsearch.training.settings import TrainSettings
 from hpsearch.workers.local.workers import worker_shares
 from hpsearch.workers.machine import Share
@@ -26,7 +25,7 @@ ProbeArm = Callable[[SpaceArm, Share], Probed]
 """From an arm and what a worker gets of the machine to what its probe has measured."""
 
 
-def plan_study(
+def forecast_study(
     study: Study,
     *,
     folder: Path,
@@ -37,9 +36,19 @@ def plan_study(
 ) -> StudyPlan:
     """Return what a study would cost and could show in its folder, which is not touched; without `probe`, no times.
 
-    `seeds` or `repeats` ask for more replicates than planned; those that were looked at in the folder stay, as in a
-    run. Errors: HpsearchError when an arm has no configuration at all, its folds leave nothing to learn from, or the
-    study's replicates are of the other kind; ExperimentError when the folder's study.json cannot be read.
+    Args:
+        study: The study.
+        folder: The study's folder; replicates that were looked at there stay, as in a run.
+        seeds: More replicates than planned.
+        repeats: The same for a study on folds.
+        probe: Measures an arm.
+        in_process: Count with one training at a time.
+
+    Raises:
+        HpsearchError: An arm has no configuration at all, its folds leave nothing to learn from, or the study's
+            replicates are of the other kind.
+        ExperimentError: The folder's study.json cannot be read.
+
     """
     asked = replication_of(study, seeds=seeds, repeats=repeats).count
     replicates = replication_of(study, seeds=seeds, repeats=repeats, looks=_looks(study, folder)).count
@@ -104,9 +113,8 @@ def _arm_plan(arm: SpaceArm, home: Path, replicates: int, probe: ProbeArm | None
 
 
 def _epochs(arm: SpaceArm) -> tuple[int, int] | None:
-    """Return the fewest and the most epochs of a training; None where hpsearch's own loop does not train."""
-    params = arm.space.sample_feasible(random.Random(0)) or {}  # noqa: S311 -- any configuration will do
-    train = getattr(arm.space.config(params), "train", None)
+    """Return the fewest and the most epochs of a training, or None if hpsearch's own loop does not train."""
+    train = getattr(arm.space.config(arm.space.example), "train", None)
     if not isinstance(train, TrainSettings):
         return None
     searched = [parameter.range.grid() for parameter in arm.space.parameters if parameter.path == "train.epochs"]
@@ -145,7 +153,7 @@ def _costed(plan: ArmPlan, arm: SpaceArm, probed: Probed, epochs: tuple[int, int
 
 
 def _free(folder: Path) -> int:
-    """Return the bytes that are free where the folder stands or would stand."""
+    """Return the bytes that are free on the folder's disk."""
     place = folder.absolute()
     while not place.exists():
         place = place.parent

@@ -25,8 +25,8 @@ from hpsearch.experiment.layout import (
     baseline_run,
 )
 from hpsearch.experiment.log import Event, Log
-from hpsearch.jobs import Asked, Exploit, Job, Report
-from hpsearch.records import Outcome
+from hpsearch.jobs import AskInfo, Exploit, Job, JobKind, Report
+from hpsearch.records import Metrics, Outcome
 from hpsearch.workers.progress import RunProgress, progress_of
 
 ValueRule = Callable[[Sequence[tuple[int, float]]], tuple[float, int]]
@@ -71,20 +71,20 @@ class Ledger:
     def _emit(self, event: str, *, durable: bool = False, **fields: Any) -> None:
         self.show(self._log.append(event, durable=durable, **fields))
 
-    def begin(self, job: Job, asked: Asked) -> RunProgress:
+    def begin(self, job: Job, info: AskInfo) -> RunProgress:
         """Write down that a run is taken up, and its configuration if it is new. Baselines are not in the log yet."""
         folder = self._folder / job.run
         if job.run not in self._progress:
             self._progress[job.run] = RunProgress()
             folder.mkdir(parents=True, exist_ok=True)
             self._configure(job)
-            if not job.baselines:
-                self._ask(job, job.run, asked)
+            if job.kind is not JobKind.BASELINES:
+                self._ask(job, job.run, info)
         progress = self._progress[job.run]
         progress.attempts += 1
         remove_leftovers(folder)
         progress.written_steps = {row["step"] for row, _ in read_lines(folder / METRICS)}
-        if not job.baselines:
+        if job.kind is not JobKind.BASELINES:
             self._emit("begin", run=job.run, attempt=progress.attempts)
         return progress
 
@@ -100,13 +100,13 @@ class Ledger:
             kept.unlink()  # they are of the training that ends here
         self._configure(job)
         self._progress[job.run].copy(self._progress[exploit.donor])
-        fields = {"step": change["step"], "donor": exploit.donor, "params": dict(change["params"])}
+        fields = {"step": change.step, "donor": exploit.donor, "params": dict(change.params)}
         self._emit("exploit", durable=True, run=job.run, number=job.number, **fields)
 
-    def _ask(self, job: Job, run: str, asked: Asked) -> None:
+    def _ask(self, job: Job, run: str, info: AskInfo) -> None:
         fields: dict[str, Any] = {} if job.replicate is None else {"replicate": job.replicate}
-        fields |= job.fold or {}
-        fields |= {"params": dict(job.params), "seed": job.seeds["initialisation"], **asdict(asked)}
+        fields |= asdict(job.fold) if job.fold else {}
+        fields |= {"params": dict(job.params), "seed": job.seeds["initialisation"], **asdict(info)}
         self._emit("ask", durable=True, run=run, number=job.number, **fields)
 
     def report(self, job: Job, report: Report) -> float:
@@ -134,7 +134,7 @@ class Ledger:
             file.write(printable(text))
 
     def lost(self, job: Job, reason: str) -> None:
-        """Write down that a run's process died and that it will be taken up again."""
+        """Write down that a run's process died and that it will be resumed."""
         self._emit("lost", durable=True, run=job.run, attempt=self._progress[job.run].attempts, reason=reason)
 
     def outcome(
@@ -157,15 +157,20 @@ class Ledger:
         self._outcome(job.run, outcome, progress, reason=reason, seconds=spent, scores=scores, notes=notes)
 
     def baselines(
-        self, job: Job, scores: Mapping[str, Mapping[str, float]], *, seconds: float, notes: Mapping[str, Any]
+        self,
+        job: Job,
+        scores: Mapping[str, Mapping[str, Metrics]],
+        *,
+        seconds: float,
+        notes: Mapping[str, Any],
     ) -> None:
-        """Give every method of a baselines job a run of its own; `scores` are those of each, by `split/metric`."""
+        """Give every method of a baselines job a run of its own; `scores[method][split]` are its metrics."""
         methods = {baseline_run(job.run, method): scores[method] for method in sorted(scores)}
         missing = [run for run in methods if run not in self._progress or not self._progress[run].ended]
         for run in missing:  # all of them first: a crash in between leaves some without an outcome, which shows
-            self._ask(job, run, Asked())
+            self._ask(job, run, AskInfo())
         for run in missing:
-            own, complete = methods[run], Outcome.COMPLETE
+            own, complete = _flat(methods[run]), Outcome.COMPLETE
             self._outcome(run, complete, RunProgress(), reason=None, seconds=seconds, scores=own, notes=notes)
 
     def _outcome(
@@ -183,8 +188,13 @@ class Ledger:
         self._emit("outcome", durable=True, run=run, outcome=outcome.value, seconds=round(seconds, 3), **fields)
 
 
+def _flat(scores: Mapping[str, Metrics]) -> Metrics:
+    """Return the metrics of some splits by `split/metric`, as the log names them."""
+    return {f"{split}/{name}": value for split, metrics in scores.items() for name, value in metrics.items()}
+
+
 def stored_job(folder: Path, run: str) -> Job:
     """Return the job of a run of the experiment in `folder`, as it was written down."""
     content = json.loads((folder / run / CONFIG).read_text(encoding="utf-8"))
     content.pop("version")
-    return Job(**content)
+    return Job.from_json(content)

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 import hpsearch
+from hpsearch.api.probe import first_params
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model
 from hpsearch.running.loading import load_space
-from hpsearch.running.probing import first_params
-from hpsearch.running.runner import Options, train
+from hpsearch.running.runner import RunOptions, train
 from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.task import Dataset, Split, Splits
 from hpsearch.training.weights import read_weights, write_weights
-from tests.contracts.family_shelf import FAMILIES, SMALLER, SPACES, Shelf
+from tests.contracts.family_shelf import FAMILIES, SMALLER, SPACES, shelf_case
 
 SHORT = ("train.epochs=1", "train.device=cpu", "search.seed=0")
 
@@ -27,7 +27,7 @@ def no_data(split: Split) -> Dataset:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_facts_and_configuration_make_the_model_without_the_data(name: str, tmp_path: Path) -> None:
-    shelf = Shelf(name)
+    shelf = shelf_case(name)
     facts: Any = json.loads(json.dumps(shelf.family.facts(shelf.config, shelf.splits())))
     trained = shelf.family.task(shelf.config, shelf.splits()).build_model().eval()
     write_weights(tmp_path / "weights", trained)
@@ -48,7 +48,7 @@ def test_an_exported_model_scores_as_the_record_says(name: str, tmp_path: Path) 
     smaller = [*SMALLER.get(name, []), *([f"data.path={text}"] if name == "char_lm" else [])]
     space = load_space(SPACES / f"{name}.yaml", quick=True, overrides=[*smaller, *SHORT])
     params = first_params(space)
-    train(space, params, folder=tmp_path / "final", test=True, options=Options(in_process=True))
+    train(space, params, folder=tmp_path / "final", test=True, options=RunOptions(in_process=True))
     (replicate,) = read_experiment(tmp_path / "final").replicates
     card = export_model(tmp_path / "final", tmp_path / "model").card
     trained = hpsearch.load_model(tmp_path / "model")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedKFold
 
-from hpsearch.api.opening import open_experiment
+from hpsearch.api.open import open_experiment
 from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment
@@ -20,14 +20,14 @@ from hpsearch.records import ExperimentRecord, FinishedRun, Fold
 from hpsearch.report.experiment_view import show_json
 from hpsearch.report.tables import replicates_frame
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, confirm, run
+from hpsearch.running.runner import RunOptions, confirm, run
 from hpsearch.seeds import Seeds, division_seed
 from tests.folded_family import LABELS, SIZE, Folded, FoldedData
 from tests.folded_spaces import folded_space, write_folded_space
 from tests.running.sessions import Terminal, open_terminal
 from tests.toy_spaces import toy_space
 
-HERE = Options(in_process=True)
+HERE = RunOptions(in_process=True)
 SIX = [Fold(3, repeat, fold) for repeat in range(2) for fold in range(3)]
 
 

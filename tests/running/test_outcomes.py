@@ -12,15 +12,15 @@ from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.records import Outcome, RunRecord
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, run
-from hpsearch.workers.bench import Cluster
-from hpsearch.workers.coordinator import Why
+from hpsearch.running.runner import RunOptions, run
+from hpsearch.workers.coordinator import StopReason
+from hpsearch.workers.engines import Cluster
 from tests.toy_spaces import toy_space, write_space
 
-HERE = Options(in_process=True)
+HERE = RunOptions(in_process=True)
 
 
-def troubled(tmp_path: Path, trouble: str, *, options: Options = HERE, **settings: Any) -> tuple[RunRecord, Path]:
+def troubled(tmp_path: Path, trouble: str, *, options: RunOptions = HERE, **settings: Any) -> tuple[RunRecord, Path]:
     """Run one ordinary trial and then one in trouble; return the record of the second and the experiment's folder."""
     branch = f"data: {{trouble: {{choice: [none, {trouble}]}}, marker: {tmp_path / 'marker'}, size: 8}}"
     start = f"start: [{{data.trouble: none}}, {{data.trouble: {trouble}}}]"
@@ -54,7 +54,7 @@ def test_exhausted_memory_is_out_of_memory_and_not_retried(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_a_process_that_dies_again_and_again_is_lost(tmp_path: Path) -> None:
-    trial, folder = troubled(tmp_path, "kill", options=Options())
+    trial, folder = troubled(tmp_path, "kill", options=RunOptions())
     assert trial.outcome is Outcome.LOST
     assert "SIGKILL" in (trial.reason or "")
     assert trial.attempts == 3
@@ -63,7 +63,7 @@ def test_a_process_that_dies_again_and_again_is_lost(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_process_that_dies_once_is_taken_up_again(tmp_path: Path) -> None:
-    trial, _ = troubled(tmp_path, "kill_once", options=Options())
+    trial, _ = troubled(tmp_path, "kill_once", options=RunOptions())
     assert trial.outcome is Outcome.COMPLETE
     assert trial.attempts == 2
     assert [step for step, _ in trial.history] == [1, 2, 3]
@@ -71,7 +71,7 @@ def test_a_process_that_dies_once_is_taken_up_again(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_hanging_trial_is_timed_out(tmp_path: Path) -> None:
-    trial, _ = troubled(tmp_path, "hang", options=Options(), sampler="random, trial_time: 12s")
+    trial, _ = troubled(tmp_path, "hang", options=RunOptions(), sampler="random, trial_time: 12s")
     assert trial.outcome is Outcome.TIMED_OUT
     assert "trial's time" in (trial.reason or "")
 
@@ -150,7 +150,7 @@ def test_a_finite_space_ends_when_it_is_exhausted(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     finished = run(load_space(path), folder=tmp_path / "experiments" / "toy", options=HERE)
-    assert (finished.why, finished.exhausted, len(finished.record.trials)) == (Why.FINISHED, True, 2)
+    assert (finished.why, finished.exhausted, len(finished.record.trials)) == (StopReason.FINISHED, True, 2)
 
 
 def test_configuration_and_provenance_stand_in_the_folder(tmp_path: Path) -> None:
@@ -168,10 +168,10 @@ def test_configuration_and_provenance_stand_in_the_folder(tmp_path: Path) -> Non
     ("setting", "cluster", "message"),
     [
         ("search.resources.custom={tape: 1}", Cluster(), "need the engine ray"),
-        ("search.trials=1", Cluster("auto"), "is of no use to the engine optuna; say --engine ray"),
+        ("search.trials=1", Cluster("auto"), "is of no use to the engine local; say --engine ray"),
     ],
 )
 def test_what_only_a_cluster_has_is_refused(tmp_path: Path, setting: str, cluster: Cluster, message: str) -> None:
     space = load_space(write_space(tmp_path), overrides=[setting])
     with pytest.raises(HpsearchError, match=message):
-        run(space, folder=tmp_path / "toy", options=Options(cluster=cluster))
+        run(space, folder=tmp_path / "toy", options=RunOptions(cluster=cluster))

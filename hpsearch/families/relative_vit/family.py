@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
-from hpsearch.data.image_folders import find_images
-from hpsearch.data.images import Folder, ImageSettings, image_source, load_images
+from hpsearch.data.images import Folder, ImageSettings, find_images, image_source, load_images
 from hpsearch.errors import DataError
 from hpsearch.families import Family
 from hpsearch.families.relative_vit.settings import RelativeVitConfig
@@ -32,7 +31,11 @@ class RelativeVit(Family[RelativeVitConfig]):
     methods: ClassVar[Sequence[str]] = ("majority", "logistic_regression", "nearest_neighbours")
 
     def load(self, data: ImageSettings, split: "Split", seed: int) -> "ImageData":
-        """Return one split of the images. Errors: DataError."""
+        """Return one split of the images.
+
+        Raises:
+            DataError: The data are missing or malformed.
+        """
         from hpsearch.families.relative_vit.task import ImageData
 
         return ImageData(load_images(data, split, seed))

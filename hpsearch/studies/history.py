@@ -1,0 +1,176 @@
+"""study.json: the plan as it was when the study started, every later change of it, and each look at the result.
+
+A change of the rule, or more replicates, after the result was seen makes the result exploratory: the p-values were
+computed as if there had been one look. Whether that happened must be known after any crash, so it is written first.
+"""
+
+import fcntl
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import ExperimentError
+from hpsearch.experiment.files import write_json
+from hpsearch.experiment.layout import STUDY, STUDY_LOCK, is_experiment, is_study
+from hpsearch.experiment.reading import read_experiment
+from hpsearch.experiment.studies import STUDY_VERSION, arm_folders, read_study_file
+from hpsearch.space import Confirm, differences
+from hpsearch.studies.file.study import SpaceArm, Study
+from hpsearch.studies.replicates import replication_of
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a later plan has changed, a line each, and whether a result had been seen before."""
+
+    lines: tuple[str, ...]
+    seen: bool
+
+
+@dataclass(frozen=True)
+class Look:
+    """A result that was seen: the number of its replicates, which were seeds unless it has a number of folds."""
+
+    replicates: int
+    folds: int | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """The study's own plan and the latest, what changed in between, and each result that was seen.
+
+    `file` is the study's file; `created` is in Unix seconds.
+    """
+
+    first: Mapping[str, Any]
+    latest: Mapping[str, Any]
+    changes: tuple[Change, ...] = ()
+    looks: tuple[Look, ...] = ()
+    file: str = ""
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    created: float = field(default_factory=time.time)
+
+    @property
+    def confirmatory(self) -> bool:
+        """Whether the plan was kept from before the first look on, and there was one look."""
+        return len(self.looks) < 2 and not any(change.seen for change in self.changes)
+
+    @property
+    def comparable_looks(self) -> tuple[int, ...]:
+        """The numbers of replicates that were seen of the kind that is planned now: seeds, or folds of one number."""
+        kind = self.latest["replicates"].get("folds")
+        return tuple(look.replicates for look in self.looks if look.folds == kind)
+
+
+def plan_of(study: Study, wanted: Confirm) -> dict[str, Any]:
+    """Return everything that decides the study's result, as plain data; `wanted` are its replicates."""
+    settings = study.settings.model_dump(mode="json")
+    settings["replicates"] = {"seeds": wanted.seeds, "folds": wanted.folds, "repeats": wanted.repeats}
+    arms: dict[str, Any] = {}
+    for arm in study.arms:
+        if isinstance(arm, SpaceArm):
+            space = arm.space.resolved()
+            del space["confirm"]  # the replicates are the study's
+            space["search"] = {name: space["search"][name] for name in ("sampler", "pruner", "trial_time")}
+            arms[arm.name] = space
+        else:
+            arms[arm.name] = {"baseline": arm.method, "beside": arm.beside}
+    settings["metric"]["goal"] = study.goal.value  # also where the file leaves it to the family
+    return {**settings, "quick": study.quick, "arms": arms}
+
+
+def fix_plan(
+    folder: Path, study: Study, *, seeds: int | None = None, repeats: int | None = None
+) -> tuple[History, Confirm]:
+    """Fix the plan, or note how it differs from the one that was fixed; return it with the replicates to be trained.
+
+    What `seeds` or `repeats` ask for beyond the study's file is a change of its plan.
+
+    Raises:
+        ExperimentError: The folder is no study, or study.json cannot be read.
+        HpsearchError: The study's replicates are of the other kind.
+
+    """
+    replication_of(study, seeds=seeds, repeats=repeats)  # refused before anything is written
+    _refuse_strangers(folder)
+    with _alone(folder):
+        if is_study(folder):
+            known = read_history(folder)
+        else:
+            plan = plan_of(study, study.settings.confirm)
+            known = _written(folder, History(plan, plan, file=str(study.path.resolve())))
+        here = replace(known, latest=plan_of(study, study.settings.confirm))
+        wanted = replication_of(study, seeds=seeds, repeats=repeats, looks=here.comparable_looks)
+        plan = plan_of(study, wanted)
+        lines = tuple(differences(known.latest, plan))
+        if not lines:
+            return known, wanted
+        changes = (*known.changes, Change(lines, seen=_could_be_seen(folder, known)))
+        file = str(study.path.resolve())
+        return _written(folder, replace(known, latest=plan, changes=changes, file=file)), wanted
+
+
+def _could_be_seen(folder: Path, history: History) -> bool:
+    """Say whether there was a result, or test scores of any arm, which `show` and `compare` would tell."""
+    if history.looks:
+        return True
+    records = [read_experiment(arm) for arm in arm_folders(folder)]
+    return any(record.baselines or any(each.scores for each in record.replicates) for record in records)
+
+
+def note_look(folder: Path, wanted: Confirm) -> History:
+    """Note that a result of these replicates is going to be seen."""
+    look = Look(wanted.count, wanted.folds)
+    with _alone(folder):
+        history = read_history(folder)
+        if look in history.looks:
+            return history
+        return _written(folder, replace(history, looks=(*history.looks, look)))
+
+
+def read_history(folder: Path) -> History:
+    """Return the contents of study.json.
+
+    Raises:
+        ExperimentError: The folder is no study, or the file is damaged or of a newer hpsearch.
+
+    """
+    content = read_study_file(folder)
+    try:
+        del content["version"]
+        changes = tuple(Change(tuple(each["lines"]), each["seen"]) for each in content.pop("changes"))
+        return History(**content | {"changes": changes, "looks": tuple(Look(**each) for each in content["looks"])})
+    except (KeyError, TypeError) as error:
+        raise ExperimentError(f"{folder / STUDY} is damaged: {error}") from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time read and write the plan: arms may be started side by side."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / STUDY_LOCK).open("w", encoding="utf-8")
+    except OSError as error:
+        raise ExperimentError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _refuse_strangers(folder: Path) -> None:
+    if is_study(folder):
+        return
+    if is_experiment(folder):
+        raise ExperimentError(f"{folder} is an experiment, not a study; choose another --name")
+    strange = folder.is_dir() and any(not path.name.startswith((".", STUDY_LOCK)) for path in folder.iterdir())
+    if strange and not is_study(folder):  # another arm may have begun it in between
+        raise ExperimentError(f"{folder} exists and is no study; choose another --name")
+
+
+def _written(folder: Path, history: History) -> History:
+    write_json(folder / STUDY, {"version": STUDY_VERSION, **asdict(history)})
+    return history
