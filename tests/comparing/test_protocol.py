@@ -14,7 +14,7 @@ from hpsearch.comparing.comparison import Verdict
 from hpsearch.comparing.conclusion import conclude
 from hpsearch.comparing.question import Test, Unit, planned_test
 from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, Series
+from hpsearch.records import FinishedRun, Goal, Outcome, Series
 from hpsearch.report.comparison.rows import caption, pair_rows
 from tests.comparing.arms import METRIC, compare, run, seeds
 
@@ -260,18 +260,14 @@ def test_a_question_that_leaves_metric_goal_and_unit_open_is_answered_by_what_th
 
 
 def test_every_design_is_decided_by_its_planned_test() -> None:
-    folds = [run(arm, value + index / 9, fold=index) for arm in "ab" for index, value in enumerate(OLD)]
-    for runs, planned in (
-        (seeds("a", OLD) + seeds("b", NEW), planned_test(Unit.SEED)),
-        (seeds("a", OLD) + seeds("b", NEW, start=10), planned_test(Unit.SEED, paired=False)),
-        (
-            [replace(each, metrics={METRIC: Measurement(i**2 / 90)}) for i, each in enumerate(folds)],
-            planned_test(Unit.FOLD),
-        ),
+    folds = [
+        run(arm, (place + 1) * score, fold=place) for arm, score in (("a", 0.1), ("b", 0.12)) for place in range(5)
+    ]
+    for runs, decided, planned in (
+        (seeds("a", OLD) + seeds("b", NEW), Test.PAIRED_T, planned_test(Unit.SEED)),
+        (seeds("a", OLD) + seeds("b", NEW, start=10), Test.WELCH_T, planned_test(Unit.SEED, paired=False)),
+        (folds, Test.CORRECTED_T, planned_test(Unit.FOLD)),
     ):
-        assert [pair.test for pair in compare(runs).pairs] == [planned]
-    assert {planned_test(unit) for unit in Unit if unit is not Unit.TRIAL} == {
-        Test.PAIRED_T,
-        Test.CORRECTED_T,
-        Test.WILCOXON,
-    }
+        assert [pair.test for pair in compare(runs).pairs] == [decided] == [planned]
+    assert planned_test(Unit.DATASET) is Test.WILCOXON
+    assert planned_test(Unit.FOLD, five_by_two=True) is Test.FIVE_BY_TWO_F

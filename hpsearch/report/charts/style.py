@@ -77,6 +77,13 @@ def svg_of(figure: Figure) -> str:
     return content[content.index("<svg") :]
 
 
+def png_of(figure: Figure) -> bytes:
+    """Return a figure as the content of a PNG file."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=120)
+    return content.getvalue()
+
+
 def write_for_paper(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write a figure as SVG and as PDF, the same bytes for the same figure."""
     svg, pdf = folder / f"{name}.svg", folder / f"{name}.pdf"

@@ -1,6 +1,5 @@
 """Pictures of one training: its curves, a range test of the learning rate, heat maps of the trained model."""
 
-import io
 import math
 from collections.abc import Sequence
 
@@ -11,7 +10,19 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from hpsearch.records import HeatMap, Matrix
-from hpsearch.report.charts.style import BLUE, GREEN, GREY, LONGEST_TITLE, ORANGE, PANEL, label, new_figure, say, tidy
+from hpsearch.report.charts.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    LONGEST_TITLE,
+    ORANGE,
+    PANEL,
+    label,
+    new_figure,
+    png_of,
+    say,
+    tidy,
+)
 from hpsearch.report.training_view import Series, TrainingView
 
 
@@ -121,9 +132,7 @@ def draw_heat_map(heat_map: HeatMap) -> Figure:
 
 def heat_map_png(heat_map: HeatMap) -> bytes:
     """Return the drawing as the content of a PNG file."""
-    file = io.BytesIO()
-    draw_heat_map(heat_map).savefig(file, format="png", dpi=120)
-    return file.getvalue()
+    return png_of(draw_heat_map(heat_map))
 
 
 def _inches(cells: int, *, wide: bool = False) -> float:
