@@ -182,5 +182,8 @@ def grow_confirmation(folder: ExperimentFolder) -> None:
         folder.end(run, Outcome.COMPLETE, 0.25, step=1, scores={"test/loss": 0.3 + replicate})
     run = f"{BASELINES_RUN}/sloreta"
     folder.log.append("ask", run=run, number=BEST_TRIAL, params={}, seed=1, rejected=0)
-    folder.log.append("outcome", run=run, outcome="complete", scores={"val/auc": 0.7, "test/auc": 0.6})
+    scores = {"val/auc": 0.7, "test/auc": 0.6}
+    folder.log.append(
+        "outcome", run=run, outcome="complete", seconds=0.5, value=None, step=None, reason=None, scores=scores
+    )
     folder.log.append("end", why="finished")
