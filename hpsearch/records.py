@@ -19,9 +19,14 @@ class Goal(StrEnum):
     MINIMIZE = "minimize"
     MAXIMIZE = "maximize"
 
+    @property
+    def sign(self) -> float:
+        """+1 if larger is better, -1 if smaller is: values times this are all to be maximized."""
+        return 1.0 if self is Goal.MAXIMIZE else -1.0
+
     def better(self, value: float, than: float) -> bool:
         """Say whether `value` is strictly better than `than`."""
-        return value < than if self is Goal.MINIMIZE else value > than
+        return self.sign * value > self.sign * than
 
 
 class Outcome(StrEnum):
@@ -171,9 +176,8 @@ class ExperimentRecord:
     @property
     def ranked(self) -> tuple[RunRecord, ...]:
         """The complete trials, best value first; the earlier of equals first."""
-        sign = 1.0 if self.objective.goal is Goal.MINIMIZE else -1.0
         complete = [
-            (sign * trial.value, trial.number, trial)
+            (-self.objective.goal.sign * trial.value, trial.number, trial)
             for trial in self.trials
             if trial.outcome is Outcome.COMPLETE and trial.value is not None and math.isfinite(trial.value)
         ]

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -6,10 +8,10 @@ settings.load_profile("hpsearch")
 
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory, worker_id):
-    """A folder that all processes of one test run share."""
+def run_folder(tmp_path_factory):
+    """A folder that all processes of one test run share, with pytest-xdist or without."""
     own = tmp_path_factory.getbasetemp()
-    return own if worker_id == "master" else own.parent
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from hpsearch.running.loading import load_space
 from hpsearch.space import Space
+from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
-from hpsearch.studies.loading import load_study
 
 FAMILY = Path(__file__).with_name("folded_family.py")
 

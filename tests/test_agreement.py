@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from hpsearch.cli import app
-from hpsearch.running.runner import Options, run, trackers
+from hpsearch.running.runner import RunOptions, run, trackers
 from tests.toy_spaces import toy_space
 
 
@@ -23,7 +23,7 @@ def test_show_and_mlflow_agree_on_every_trial(
     folder.parent.mkdir()
     shutil.copy(empty_database, folder.parent)
     warnings: list[str] = []
-    options = Options(in_process=True, make_tracker=trackers("mlflow", None, warnings.append))
+    options = RunOptions(in_process=True, make_tracker=trackers("mlflow", None, warnings.append))
     finished = run(space, folder=folder, options=options)
     assert finished.mirrored, warnings
 

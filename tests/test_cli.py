@@ -16,7 +16,7 @@ import pytest
 
 from hpsearch import cli
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 from tests.toy_spaces import FAMILY, write_space
 
 MORE = "confirm: {top: 1, seeds: 2}\nquick: {search.trials: 2, confirm.seeds: 1}"
@@ -73,7 +73,7 @@ def untimed(shown: str) -> list[str]:
 @pytest.fixture(scope="module")
 def searched_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("searched") / "toy"
-    run(load_space(write_space(folder.parent, trials=3)), folder=folder, options=Options(in_process=True))
+    run(load_space(write_space(folder.parent, trials=3)), folder=folder, options=RunOptions(in_process=True))
     return folder
 
 

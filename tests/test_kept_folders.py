@@ -17,14 +17,14 @@ from hpsearch.experiment.layout import RESOLVED
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, confirm, run
+from hpsearch.running.runner import RunOptions, confirm, run
 from hpsearch.tracking.mlflow_store import DATABASE, default_uri
 from tests.tracking.folders import sync
 from tests.tracking.reading import Reading
 
 KEPT = Path(__file__).with_name("kept")
 EXPECTED: dict[str, Any] = json.loads((KEPT / "expected.json").read_text())
-HERE = Options(in_process=True)
+HERE = RunOptions(in_process=True)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from hpsearch.errors import SpaceError
 from hpsearch.readers.shelf import read_sources
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, confirm, run
+from hpsearch.running.runner import RunOptions, confirm, run
 from tests.toy_spaces import write_space
 
 NAMES = ("knn:3", "knn:5", "knn", "val/knn", "a/b", "..", "repeat-0-fold-1-of-2", "käse %41")
@@ -36,7 +36,7 @@ def named_space(folder: Path, methods: object) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("in_process", [True, False])
 def test_every_method_has_its_scores(in_process: bool, tmp_path: Path) -> None:
-    folder, options = tmp_path / "named", Options(in_process=in_process)
+    folder, options = tmp_path / "named", RunOptions(in_process=in_process)
     record = run(load_space(named_space(tmp_path, NAMES)), folder=folder, options=options).record
     scores = {baseline.name: baseline.scores for baseline in record.baselines}
     assert set(scores) == set(NAMES)

@@ -12,9 +12,9 @@ from hpsearch.experiment.layout import RESOLVED
 from hpsearch.experiment.reading import read_experiment, space_home
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space, open_space
-from hpsearch.running.runner import Options, confirm, run
+from hpsearch.running.runner import RunOptions, confirm, run
 
-HERE = Options(in_process=True)
+HERE = RunOptions(in_process=True)
 PROGRAM = """\
 import json
 for epoch in (1, 2): print(json.dumps({"epoch": epoch, "loss": TOP / epoch}))

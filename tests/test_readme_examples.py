@@ -13,7 +13,7 @@ from hpsearch.final.export import export_model
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space
 from hpsearch.running.probing import first_params
-from hpsearch.running.runner import Options, run, train
+from hpsearch.running.runner import RunOptions, run, train
 from tests.test_docs import ROOT, blocks
 
 FEW = ["search.trials=2", "confirm.seeds=1", "data={examples: 60}"]
@@ -33,7 +33,7 @@ def test_the_family_is_short_and_is_searched(space_file: Path) -> None:
     lines = (space_file.parent / "my_family.py").read_text().splitlines()
     assert len([line for line in lines if line.strip()]) <= 40
     record = run(
-        load_space(space_file, overrides=FEW), folder=space_file.parent / "e", options=Options(in_process=True)
+        load_space(space_file, overrides=FEW), folder=space_file.parent / "e", options=RunOptions(in_process=True)
     ).record
     assert [trial.outcome for trial in record.trials] == [Outcome.COMPLETE] * 2
     assert record.replicates[0].scores.keys() == {"test/accuracy"}
@@ -65,7 +65,7 @@ def test_the_program_is_searched(tmp_path: Path) -> None:
     path.write_text(space.replace("python ", f"{sys.executable} "), encoding="utf-8")
     (tmp_path / "train.py").write_text(PROGRAM, encoding="utf-8")
     space_of_it = load_space(path, overrides=["search.trials=2", "search.pruner=none"])
-    record = run(space_of_it, folder=tmp_path / "e", options=Options(in_process=True)).record
+    record = run(space_of_it, folder=tmp_path / "e", options=RunOptions(in_process=True)).record
     assert [trial.value for trial in record.trials] == [
         pytest.approx(1 / 3 + trial.params["train.lr"], abs=1e-3) for trial in record.trials
     ]
@@ -76,7 +76,7 @@ def test_the_exported_model_is_used_as_shown(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     small = ["model.width=16", "model.heads=2", "model.layers=1", "train.epochs=1"]
     space = load_space(ROOT / "spaces" / "relative_vit.yaml", quick=True, overrides=small)
-    record = train(space, first_params(space), folder="x", test=True, options=Options(in_process=True)).record
+    record = train(space, first_params(space), folder="x", test=True, options=RunOptions(in_process=True)).record
     export_model(Path("x"), Path("models/digits"))
     [shown] = [block for block in blocks("python") if "load_model" in block]
     names = {"images": torch.rand(3, 1, 8, 8)}

@@ -12,7 +12,7 @@ from hpsearch.experiment.reading import read_evidence, read_experiment
 from hpsearch.health import Kind, examine
 from hpsearch.reads import counted_reads, uncounted
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.settings import UNFOLD, Option, Settings
 
 
@@ -129,7 +129,7 @@ def test_a_search_over_a_setting_that_nobody_reads_is_told_so(tmp_path: Path) ->
     (tmp_path / "ignoring.py").write_text(IGNORING, encoding="utf-8")
     (tmp_path / "deep.yaml").write_text(SPACE, encoding="utf-8")
     folder = tmp_path / "deep"
-    run(load_space(tmp_path / "deep.yaml"), folder=folder, options=Options(in_process=True, confirm=False))
+    run(load_space(tmp_path / "deep.yaml"), folder=folder, options=RunOptions(in_process=True, confirm=False))
     written = json.loads((folder / "trials" / "0000" / UNREAD).read_text(encoding="utf-8"))
     assert written == {"unread": ["model.depth", "train.idle"]}
     record = read_experiment(folder)

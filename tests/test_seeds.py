@@ -8,7 +8,7 @@ import pytest
 from hpsearch.experiment.reading import read_metrics
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.seeds import Seeds, derive_seed
 from tests.toy_spaces import write_space
 
@@ -55,7 +55,7 @@ def witnessed(folder: Path, **settings: Any) -> tuple[ExperimentRecord, Witnesse
     data = settings.pop("data", f"data: {{marker: {folder / 'seen'}}}")
     path = write_space(folder, data=data, **{"epochs": 2, "trials": 3, "width": "2", **settings})
     path.write_text("family: ./witness.py:Witness\n" + path.read_text(encoding="utf-8").partition("\n")[2])
-    record = run(load_space(path), folder=folder / "experiment", options=Options(in_process=True)).record
+    record = run(load_space(path), folder=folder / "experiment", options=RunOptions(in_process=True)).record
     seen = [line.split() for line in (folder / "seen").read_text(encoding="utf-8").splitlines()]
     return record, [(what, detail) for what, detail in seen]
 

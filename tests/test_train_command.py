@@ -9,7 +9,8 @@ import pytest
 from hpsearch.errors import ExperimentError, HpsearchError, SpaceError
 from hpsearch.experiment.reading import read_metrics
 from hpsearch.records import Outcome
-from hpsearch.running.runner import Finished, Options, run, train
+from hpsearch.running.runner import RunOptions, run, train
+from hpsearch.running.session import SessionResult
 from hpsearch.space import only, read_params
 from hpsearch.workers.ledger import Event
 from tests.toy_spaces import toy_space
@@ -21,14 +22,14 @@ PARAMS = {
     "train.optimizer": "sgd",
     "train.optimizer.sgd.momentum": 0.5,
 }
-Train = Callable[..., Finished]
+Train = Callable[..., SessionResult]
 
 
 @pytest.fixture
 def trained(tmp_path: Path) -> Train:
-    def call(**arguments: object) -> Finished:
+    def call(**arguments: object) -> SessionResult:
         space = toy_space(tmp_path, pruner="median", epochs=4)
-        options = Options(in_process=True)
+        options = RunOptions(in_process=True)
         return train(space, PARAMS, folder=tmp_path / "final", **{"options": options, **arguments})  # type: ignore[arg-type]
 
     return call
@@ -48,7 +49,7 @@ def test_the_test_split_is_scored_only_when_asked_and_without_training_again(tra
         def observe(self, event: Event) -> None:
             begun.append(event)
 
-    record = trained(test=True, options=Options(in_process=True, observers=(Observer(),))).record
+    record = trained(test=True, options=RunOptions(in_process=True, observers=(Observer(),))).record
     (replicate,) = record.replicates
     assert "test/loss" in replicate.scores
     assert replicate.seed == record.trials[0].seed
@@ -64,11 +65,11 @@ def test_another_configuration_in_the_same_folder_is_refused(trained: Train, tmp
     trained()
     other = {**PARAMS, "model.width": 2}
     with pytest.raises(ExperimentError, match="another configuration"):
-        train(toy_space(tmp_path), other, folder=tmp_path / "final", options=Options(in_process=True))
+        train(toy_space(tmp_path), other, folder=tmp_path / "final", options=RunOptions(in_process=True))
     searched = tmp_path / "searched"
-    run(toy_space(tmp_path, trials=2), folder=searched, options=Options(in_process=True, confirm=False))
+    run(toy_space(tmp_path, trials=2), folder=searched, options=RunOptions(in_process=True, confirm=False))
     with pytest.raises(ExperimentError, match="another configuration"):
-        train(toy_space(tmp_path), PARAMS, folder=searched, options=Options(in_process=True))
+        train(toy_space(tmp_path), PARAMS, folder=searched, options=RunOptions(in_process=True))
 
 
 def test_values_outside_the_space_are_refused(tmp_path: Path) -> None:

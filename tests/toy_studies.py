@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
-from hpsearch.studies.loading import load_study
 from tests.toy_spaces import write_space
 
 TEXT = """\

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from hpsearch.api.opening import OpenedExperiment, open_experiment
-from hpsearch.console.display import Manner, attended
+from hpsearch.console.display import ConsoleOptions, show_next_steps, watched
 from hpsearch.running import runner
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.workers.bench import Cluster
@@ -40,8 +40,10 @@ def run(
     settings = [f"{path}={_as_yaml(value)}" for path, value in (overrides or {}).items()]
     loaded = load_space(Path(space), quick=quick, overrides=settings)
     folder = runner.experiment_folder(loaded, name=name, root=root, quick=quick)
-    manner = Manner(in_process, Cluster(address), confirm, mlflow, tracking_uri, quiet, track=track)
-    attended(lambda options: runner.run(loaded, folder=folder, options=options), loaded, folder, manner)
+    shown = ConsoleOptions(in_process, Cluster(address), confirm, mlflow, tracking_uri, quiet, track)
+    with watched(loaded, folder, shown) as options:
+        result = runner.run(loaded, folder=folder, options=options)
+    show_next_steps(result, loaded, shown)
     return open_experiment(folder)
 
 
@@ -63,13 +65,11 @@ def confirm(
     On `seeds` fresh seeds, 5 by default, or on `folds` of the data, divided anew `repeats` times.
     """
     folder = Path(experiment)
-    manner = Manner(in_process, Cluster(address), mlflow=mlflow, quiet=quiet, track=track)
-    attended(
-        lambda options: runner.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options),
-        open_space(folder),
-        folder,
-        manner,
-    )
+    space = open_space(folder)
+    shown = ConsoleOptions(in_process, Cluster(address), mlflow=mlflow, quiet=quiet, track=track)
+    with watched(space, folder, shown) as options:
+        result = runner.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options)
+    show_next_steps(result, space, shown)
     return open_experiment(folder)
 
 

@@ -51,8 +51,7 @@ def _show_study(folder: Path, *, as_json: bool) -> None:
 
     from rich.console import Console
 
-    from hpsearch.studies.arms import show_study
-    from hpsearch.studies.standing import standing_of
+    from hpsearch.studies.standing import show_study, standing_of
 
     study = standing_of(folder)
     if as_json:

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from hpsearch.cli import clusters, comparing, experiments, probing, running, spaces, studies, texts
+from hpsearch.cli.options import FAILED, INTERRUPTED, MISTAKE
 from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
 
 app = typer.Typer(
@@ -24,8 +25,6 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(texts.texts, name="text")
-
-FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from hpsearch.space import Space
 
 ROOT = Path("experiments")
+FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
+"""Exit statuses."""
 ExperimentArgument = Annotated[Path, typer.Argument(help="The experiment's folder, or its name below experiments/.")]
 UriOption = Annotated[
     str | None, typer.Option(help="MLflow server or store; by default experiments/mlflow.db beside the experiment.")

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hpsearch.cli.options import (
+    INTERRUPTED,
     ROOT,
     AddressOption,
     ExperimentArgument,
@@ -16,6 +17,9 @@ from hpsearch.cli.options import (
     VerboseOption,
     experiment_folder,
 )
+
+if TYPE_CHECKING:
+    from hpsearch.running.session import SessionResult
 
 
 def run(
@@ -42,7 +46,7 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Search a space: train its trials, prune the poor ones, confirm the winner. Running it again goes on with it."""
-    from hpsearch.console.display import Manner, displayed
+    from hpsearch.console.display import ConsoleOptions, show_next_steps, watched
     from hpsearch.running import runner
     from hpsearch.running.loading import load_space
     from hpsearch.workers.bench import Cluster
@@ -51,10 +55,11 @@ def run(
     overrides = [*(set_ or []), *(f"search.{key}={value}" for key, value in budget.items() if value is not None)]
     loaded = load_space(space, quick=quick, overrides=overrides)
     folder = runner.experiment_folder(loaded, name=name, root=root, quick=quick)
-    manner = Manner(in_process, Cluster(address, verbose), confirm, mlflow, tracking_uri, quiet, json, track)
-    raise typer.Exit(
-        displayed(lambda options: runner.run(loaded, folder=folder, options=options), loaded, folder, manner)
-    )
+    shown = ConsoleOptions(in_process, Cluster(address, verbose), confirm, mlflow, tracking_uri, quiet, track)
+    with watched(loaded, folder, shown) as options:
+        result = runner.run(loaded, folder=folder, options=options)
+    show_next_steps(result, loaded, shown)
+    _print_result(result, as_json=json)
 
 
 def train(
@@ -86,7 +91,7 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Train one configuration to its end, without pruning. Running it again goes on with it."""
-    from hpsearch.console.display import Manner, displayed
+    from hpsearch.console.display import ConsoleOptions, show_next_steps, watched
     from hpsearch.final.request import Wish, command_of, plan_training
     from hpsearch.final.selection import Origin, selection_of
     from hpsearch.running import runner
@@ -106,17 +111,12 @@ def train(
         if asked.source.study:
             typer.echo(f"arm {asked.source.arm} of {asked.source.study}. {asked.source.grounds}", err=True)
     folder = root / (name or asked.name)
-    manner = Manner(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, as_json=json, single=True)
-    raise typer.Exit(
-        displayed(
-            lambda options: runner.train(
-                asked.space, asked.params, folder=folder, test=test, origin=origin, options=options
-            ),
-            only(asked.space, asked.params),
-            folder,
-            manner,
-        )
-    )
+    alone = only(asked.space, asked.params)
+    shown = ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet)
+    with watched(alone, folder, shown) as options:
+        result = runner.train(asked.space, asked.params, folder=folder, test=test, origin=origin, options=options)
+    show_next_steps(result, alone, shown, single=True)
+    _print_result(result, as_json=json)
 
 
 def confirm(
@@ -135,19 +135,38 @@ def confirm(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Train an experiment's winners on fresh seeds, or on folds of the data, and score them on the test split."""
-    from hpsearch.console.display import Manner, displayed
+    from hpsearch.console.display import ConsoleOptions, show_next_steps, watched
     from hpsearch.running import runner
     from hpsearch.running.loading import open_space
     from hpsearch.workers.bench import Cluster
 
     folder = experiment_folder(experiment)
     space = open_space(folder)
-    manner = Manner(in_process, Cluster(address, verbose), True, mlflow, tracking_uri, quiet, json, track)
-    raise typer.Exit(
-        displayed(
-            lambda options: runner.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options),
-            space,
-            folder,
-            manner,
-        )
-    )
+    shown = ConsoleOptions(in_process, Cluster(address, verbose), True, mlflow, tracking_uri, quiet, track)
+    with watched(space, folder, shown) as options:
+        result = runner.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options)
+    show_next_steps(result, space, shown)
+    _print_result(result, as_json=json)
+
+
+def _print_result(result: "SessionResult", *, as_json: bool) -> None:
+    """Print a session's result; exit with the status of an interrupted one.
+
+    Raises:
+        Exit: The session was interrupted.
+    """
+    from json import dumps
+
+    from rich.console import Console
+
+    from hpsearch.console.watching import digested
+    from hpsearch.report.json_view import show_json
+    from hpsearch.report.terminal import show_experiment
+    from hpsearch.workers.coordinator import Why
+
+    if as_json:
+        typer.echo(dumps({**show_json(result.record), "why": result.why.value}, indent=2))
+    else:
+        Console().print(show_experiment(result.record, health=digested(result.record)))
+    if result.why is Why.INTERRUPTED:
+        raise typer.Exit(INTERRUPTED)

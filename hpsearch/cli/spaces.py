@@ -28,8 +28,7 @@ def check(
 def _held(path: Path, quick: bool, overrides: list[str]) -> str:
     """Return what a file holds. Errors: SpaceError with every mistake."""
     from hpsearch.running.loading import load_space
-    from hpsearch.studies.file.reading import is_study
-    from hpsearch.studies.loading import load_study
+    from hpsearch.studies.file.reading import is_study, load_study
 
     if is_study(path):
         return f"a study of {len(load_study(path, quick=quick).arms)} arms"
@@ -54,7 +53,7 @@ def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:
 
     from hpsearch.families.loading import load_face
     from hpsearch.space import json_schema
-    from hpsearch.studies.file.schema import study_schema
+    from hpsearch.studies.file.study import study_schema
 
     found = study_schema() if family == "study" else json_schema(load_face(family, Path()), family)
     typer.echo(json.dumps(found, indent=2))

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hpsearch.cli.options import ROOT, TrackOption, UriOption
+from hpsearch.cli.options import INTERRUPTED, ROOT, TrackOption, UriOption
 
 if TYPE_CHECKING:
-    from hpsearch.console.display import Manner
-    from hpsearch.studies.file.study import Study
+    from hpsearch.console.display import ConsoleOptions
+    from hpsearch.running.session import SessionResult
+    from hpsearch.studies.file.study import SpaceArm, Study
     from hpsearch.studies.report import StudyReport
 
 _SEEDS = "More replicates than planned; the report says so, and that the result is exploratory if one was seen before."
@@ -52,11 +53,10 @@ def study(
 ) -> None:
     """Answer a question: search every arm with the same budget, confirm each winner, decide by the planned test."""
     from hpsearch.api.comparing import REPORTS, parse_formats
-    from hpsearch.console.display import Manner, attended
+    from hpsearch.console.display import ConsoleOptions, watched
     from hpsearch.running.runner import run
-    from hpsearch.studies.loading import load_study
-    from hpsearch.studies.report import write_study_report
-    from hpsearch.studies.result_file import note_report
+    from hpsearch.studies.file.reading import load_study
+    from hpsearch.studies.report import note_report, write_study_report
     from hpsearch.studies.road import run_study, study_folder
 
     formats = parse_formats(format_)
@@ -67,7 +67,12 @@ def study(
         return
     if arm is None and min(at_once, len(loaded.searched)) > 1:
         _side_by_side(loaded, _given(context), at_once=at_once)
-    manner = Manner(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, track=track)
+    shown = ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, track=track)
+
+    def run_arm(arm: "SpaceArm", place: Path) -> "SessionResult":
+        with watched(arm.space, place, shown) as options:
+            return run(arm.space, folder=place, options=options)
+
     end = run_study(
         loaded,
         folder=folder,
@@ -75,9 +80,7 @@ def study(
         repeats=repeats,
         only=arm,
         command=_command(file, quick=quick, name=name),
-        run_arm=lambda arm, place: attended(
-            lambda options: run(arm.space, folder=place, options=options), arm.space, place, manner, hints=False
-        ),
+        run_arm=run_arm,
     )
     if end.interrupted:
         raise _interrupted()
@@ -88,12 +91,10 @@ def study(
     written = write_study_report(end.report, place, formats)
     note_report(folder, place=place, files=written)
     _show(end.report, place, as_json=json)
-    _mirror(folder, manner)
+    _mirror(folder, shown)
 
 
 def _interrupted() -> typer.Exit:
-    from hpsearch.console.display import INTERRUPTED
-
     typer.echo("Interrupted; nothing that was finished is lost. The same command goes on from here.", err=True)
     return typer.Exit(INTERRUPTED)
 
@@ -143,11 +144,11 @@ def _side_by_side(study: "Study", options: Sequence[str], *, at_once: int) -> No
         raise _interrupted()
 
 
-def _mirror(folder: Path, manner: "Manner") -> None:
+def _mirror(folder: Path, shown: "ConsoleOptions") -> None:
     """Let MLflow have the answer; the arms are there already."""
     from hpsearch.running.runner import CLOSE_SECONDS, trackers
 
-    tracker = trackers(manner.trackers, manner.tracking_uri, lambda _: None)(folder)
+    tracker = trackers(shown.trackers, shown.tracking_uri, lambda _: None)(folder)
     if not tracker.close(CLOSE_SECONDS):
         typer.echo(f"MLflow is behind; `hpsearch sync {folder}` catches up.", err=True)
 
@@ -167,8 +168,7 @@ def _show_plan(
     from rich.console import Console
 
     from hpsearch.studies.forecast import plan_study, probing
-    from hpsearch.studies.report.plan import study_plan_json
-    from hpsearch.studies.report.plan_terminal import show_study_plan
+    from hpsearch.studies.plan import show_study_plan, study_plan_json
 
     probe_arm = probing(in_process=in_process, tell=lambda text: typer.echo(text, err=True)) if probe else None
     plan = plan_study(study, folder=folder, seeds=seeds, repeats=repeats, probe=probe_arm, in_process=in_process)
@@ -192,10 +192,9 @@ def _show(report: "StudyReport", folder: Path, *, as_json: bool) -> None:
     from rich.console import Console
 
     from hpsearch.report.comparison.terminal import show_comparison
-    from hpsearch.studies.findings import time_warnings
     from hpsearch.studies.report import study_json
 
-    for warning in (*report.warnings, *time_warnings(report.arms), *report.changes):
+    for warning in (*report.warnings, *report.time_warnings, *report.changes):
         typer.echo(f"warning: {warning}", err=True)
     if as_json:
         typer.echo(dumps(study_json(report), indent=2, allow_nan=False))

@@ -9,7 +9,6 @@ from hpsearch.comparing.pairs import CONFIRM
 from hpsearch.comparing.statistics.adjustment import Hold
 from hpsearch.comparing.statistics.arrays import NEXT_TO_ZERO, SAME
 from hpsearch.comparing.statistics.expected_best import WITH_REPLACEMENT
-from hpsearch.records import Goal
 
 _UNITS = {Unit.SEED: "seeds", Unit.FOLD: "folds", Unit.DATASET: "data sets", Unit.TRIAL: "trials"}
 METHODS = {
@@ -39,7 +38,7 @@ def headline(comparison: Comparison) -> str:
         return f"Only {ranked[0].name} has runs that count: there is nothing to compare it with."
     if not ranked or comparison.unit is Unit.TRIAL or comparison.baseline is not None:
         return ""
-    best = min(ranked, key=lambda each: (each.mean or 0.0) * (-1 if comparison.goal is Goal.MAXIMIZE else 1))
+    best = max(ranked, key=lambda each: comparison.goal.sign * (each.mean or 0.0))
     tied = [each.name for each in ranked if math.isclose(each.mean or 0.0, best.mean or 0.0, rel_tol=SAME)]
     if len(tied) == len(ranked):
         if comparison.pairs and all(pair.identical for pair in comparison.pairs):
@@ -81,7 +80,7 @@ def pair_sentence(pair: PairResult, comparison: Comparison) -> str:
         return f"Not enough evidence that {pair.a} differs from {pair.b}: {pair.notes[-1]}."
     difference, interval = pair.shown_difference or 0.0, pair.ci_adjusted
     first, second = pair.a, pair.b
-    ahead = difference >= 0 if comparison.goal is Goal.MAXIMIZE else difference <= 0
+    ahead = comparison.goal.sign * difference >= 0
     if pair.verdict is Verdict.WORSE or (pair.verdict is not Verdict.BETTER and not ahead):
         first, second, difference = second, first, -difference
         interval = None if interval is None else (-interval[1], -interval[0])
@@ -106,7 +105,7 @@ def pair_sentence(pair: PairResult, comparison: Comparison) -> str:
 def _by_ranks(pair: PairResult, first: str, shown: str, comparison: Comparison) -> str:
     """Continue a sentence with the typical difference and the mean one, which a single data set may turn."""
     mean = (pair.mean_difference or 0.0) * (1 if first == pair.a else -1)
-    ahead = mean >= 0 if comparison.goal is Goal.MAXIMIZE else mean <= 0
+    ahead = comparison.goal.sign * mean >= 0
     if ahead:
         return f": it is ahead by {short(abs(mean))} in the mean, and the typical difference is {shown}"
     return f", though its mean is behind by {short(abs(mean))}: the typical difference is {shown}"

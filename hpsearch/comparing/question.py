@@ -21,5 +21,5 @@ class Question:
 
     @property
     def sign(self) -> float:
-        """+1 where larger is better, -1 where smaller is: values times this are all to be maximised."""
-        return 1.0 if self.goal is Goal.MAXIMIZE else -1.0
+        """The sign of the goal: values times this are all to be maximized."""
+        return self.goal.sign

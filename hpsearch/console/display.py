@@ -1,32 +1,28 @@
-"""A session as somebody at a terminal sees it: progress while it runs, the result at its end, and what to do next."""
+"""A session as somebody at a terminal sees it: its progress while it runs, and at its end what to do next."""
 
-import json
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from hpsearch.console.progress import Aim, make_progress
-from hpsearch.console.watching import Lookout, digested
+from hpsearch.console.progress import make_progress
+from hpsearch.console.standing import Aim
+from hpsearch.console.watching import HealthMonitor
 from hpsearch.experiment.layout import LOG
-from hpsearch.experiment.log import Event, read_log
-from hpsearch.report.json_view import show_json
-from hpsearch.report.terminal import show_experiment
-from hpsearch.running.runner import Finished, Options, trackers
-from hpsearch.running.session import step_unit
+from hpsearch.experiment.log import read_log
+from hpsearch.running.runner import RunOptions, trackers
+from hpsearch.running.session import SessionResult, step_unit
 from hpsearch.space import Space
 from hpsearch.workers.bench import Cluster
 from hpsearch.workers.coordinator import Why
 from hpsearch.workers.local.workers import worker_shares
 
-INTERRUPTED = 130
-
 
 @dataclass(frozen=True)
-class Manner:
+class ConsoleOptions:
     """How a session is run and shown, as the command line's flags say."""
 
     in_process: bool = False
@@ -35,73 +31,58 @@ class Manner:
     mlflow: bool = True
     tracking_uri: str | None = None
     quiet: bool = False
-    as_json: bool = False
     track: str = "mlflow"
-    single: bool = False
-    """Whether one configuration is trained, not a search."""
 
     @property
     def trackers(self) -> str:
-        """The names in `track`, without MLflow where that is not wanted."""
+        """The names in `track`, without MLflow if that is not wanted."""
         return ",".join(name for name in self.track.split(",") if self.mlflow or name.strip() != "mlflow")
 
 
-class _Work:
-    """Counts what was begun, to tell a session that worked from one that found everything done."""
+@contextmanager
+def watched(space: Space, folder: Path, shown: ConsoleOptions) -> Iterator[RunOptions]:
+    """Show a session on standard error while it runs.
 
-    begun = 0
+        with watched(space, folder, shown) as options:
+            result = run(space, folder=folder, options=options)
 
-    def observe(self, event: Event) -> None:
-        self.begun += event["event"] == "begin"
-
-
-def displayed(call: Callable[[Options], Finished], space: Space, folder: Path, manner: Manner) -> int:
-    """Run a session under a display, print its result and return the exit status. Errors: those of `call`."""
-    finished = attended(call, space, folder, manner)
-    if manner.as_json:
-        text = json.dumps({**show_json(finished.record), "why": finished.why.value}, indent=2)
-        sys.stdout.write(text + "\n")
-    else:
-        Console().print(show_experiment(finished.record, health=digested(finished.record)))
-    return INTERRUPTED if finished.why is Why.INTERRUPTED else 0
-
-
-def attended(
-    call: Callable[[Options], Finished], space: Space, folder: Path, manner: Manner, *, hints: bool = True
-) -> Finished:
-    """Run a session under a display on standard error, with `hints` at its end if wanted. Errors: those of `call`."""
-    console, work = Console(stderr=True), _Work()
-    earlier = list(read_log(folder / LOG))
-    with make_progress(_aim(space, folder, manner), console=console, earlier=earlier, quiet=manner.quiet) as progress:
+    Yields:
+        How to run the session: its observers are the display and the health monitor, and its trackers tell them what
+        they cannot write.
+    """
+    console, earlier = Console(stderr=True), list(read_log(folder / LOG))
+    with make_progress(_aim(space, folder, shown), console=console, earlier=earlier, quiet=shown.quiet) as progress:
 
         def warn(text: str) -> None:
-            if manner.quiet:
+            if shown.quiet:
                 console.print(text, markup=False)
             progress.observe({"event": "note", "text": text})
 
-        lookout = Lookout(
+        monitor = HealthMonitor(
             folder,
             metric=space.objective.metric,
             goal=space.objective.goal,
             unit=step_unit(space),
             tell=lambda text: progress.observe({"event": "health", "text": text}),
         )
-        options = Options(
-            in_process=manner.in_process,
-            cluster=manner.cluster,
-            confirm=manner.confirm,
-            make_tracker=trackers(manner.trackers, manner.tracking_uri, warn),
-            observers=(progress, work, lookout),
+        yield RunOptions(
+            in_process=shown.in_process,
+            cluster=shown.cluster,
+            confirm=shown.confirm,
+            make_tracker=trackers(shown.trackers, shown.tracking_uri, warn),
+            observers=(progress, monitor),
         )
-        finished = call(options)
-    lines = _hints(finished, space, folder, worked=work.begun > 0, single=manner.single, trackers=manner.trackers)
-    for line in lines if hints else ():
+
+
+def show_next_steps(result: SessionResult, space: Space, shown: ConsoleOptions, *, single: bool = False) -> None:
+    """Print what the user may want to know or do next on standard error; `single` for one configuration's training."""
+    console = Console(stderr=True)
+    for line in _next_steps(result, space, single=single, trackers=shown.trackers):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    return finished
 
 
-def _aim(space: Space, folder: Path, manner: Manner) -> Aim:
-    confirm = space.confirm if manner.confirm else None
+def _aim(space: Space, folder: Path, shown: ConsoleOptions) -> Aim:
+    confirm = space.confirm if shown.confirm else None
     unit = step_unit(space)
     replicates = confirm.top * confirm.count if confirm else None
     jobs = max(space.search.trials, replicates or 1)
@@ -114,7 +95,7 @@ def _aim(space: Space, folder: Path, manner: Manner) -> Aim:
         unit=unit,
         length=lambda params: _length(space, params, unit),
         replicates=replicates,
-        workers=1 if manner.in_process else workers,
+        workers=1 if shown.in_process else workers,
         time=space.search.time,
     )
 
@@ -125,25 +106,24 @@ def _length(space: Space, params: Mapping[str, Any], unit: str) -> int | None:
     return getattr(train, "epochs", None)
 
 
-def _hints(finished: Finished, space: Space, folder: Path, *, worked: bool, single: bool, trackers: str) -> list[str]:
-    """Return what the user may want to know or do next."""
-    lines = []
-    if finished.why is Why.INTERRUPTED:
+def _next_steps(result: SessionResult, space: Space, *, single: bool, trackers: str) -> list[str]:
+    lines, folder = [], Path(result.record.folder)
+    if result.why is Why.INTERRUPTED:
         lines.append("Interrupted; nothing that was finished is lost. The same command goes on from here.")
-    elif finished.why is Why.TIME:
-        unfinished = sum(trial.outcome is None for trial in finished.record.trials)
+    elif result.why is Why.TIME:
+        unfinished = sum(trial.outcome is None for trial in result.record.trials)
         lines.append(f"The time is used up ({unfinished} trials unfinished); a larger --time goes on from here.")
-    elif finished.exhausted:
+    elif result.exhausted:
         lines.append("Every configuration of the space has been tried.")
-    elif not worked and single:
+    elif not result.worked and single:
         lines.append(f"{folder.name} is trained: nothing was left to do. --name NAME trains once more, elsewhere.")
-    elif not worked:
-        more = 2 * max(space.search.trials, len(finished.record.trials))
+    elif not result.worked:
+        more = 2 * max(space.search.trials, len(result.record.trials))
         lines.append(
             f"{folder.name} is finished: nothing was left to do. "
             f"--trials {more} extends it, --name NAME starts another experiment."
         )
-    if not finished.mirrored:
+    if not result.mirrored:
         what, to = ("MLflow", "") if trackers == "mlflow" else (trackers, f" --to {trackers}")
         lines.append(f"{what} is behind; `hpsearch sync {folder}{to}` catches up.")
     return lines

@@ -83,7 +83,7 @@ def watch(
             live.update(frame(), refresh=True)
 
 
-class Lookout:
+class HealthMonitor:
     """Observes a search and tells at once when a trial diverges or its gradients explode, with advice.
 
     Cheap: a report costs the rows that were written since the one before; a whole training is read when there is

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from hpsearch.records import Goal, Monitor
+from hpsearch.records import Monitor
 
 _SPLIT = re.compile(r"(?<![a-z])(val|valid|validation|eval)(?=[/_.-])")
 """The split in a metric's name: `val/loss`, `eval_accuracy`."""
@@ -66,7 +66,7 @@ def read_losses(rows: Sequence[Mapping[str, Any]], objective: Monitor) -> tuple[
     The two are never one curve: a metric without a split in its name has no counterpart.
     """
     train, val = read_curve(rows, "train/loss"), read_curve(rows, "val/loss")
-    sign = 1.0 if objective.goal is Goal.MINIMIZE else -1.0
+    sign = -objective.goal.sign
     if val is None:
         val = read_curve(rows, objective.metric, sign=sign)
         counterpart = _SPLIT.sub("train", objective.metric, count=1)

@@ -16,11 +16,10 @@ from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Event, Log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import ObjectiveSpec
-from hpsearch.records import ExperimentRecord, Params
-from hpsearch.running.engine import Engine
+from hpsearch.records import Params
 from hpsearch.running.loading import families_with_folds, open_space
 from hpsearch.running.same_data import same_data
-from hpsearch.running.session import Session, take_up
+from hpsearch.running.session import Session, SessionResult, take_up
 from hpsearch.space import Space, confirmation, only
 from hpsearch.space.folding import fold_refusal
 from hpsearch.tracking import NoTracker, Tracker
@@ -42,7 +41,7 @@ def no_tracker(_: Path) -> Tracker:
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """How to run, apart from what the space says.
 
     `cluster`: where the engine `ray` finds its machines. `in_process`: one trial at a time in this very process, for a
@@ -56,37 +55,27 @@ class Options:
     observers: Sequence[Observer] = ()
 
 
-@dataclass(frozen=True)
-class Finished:
-    """The experiment as it stands after a session; `exhausted` when the space had no more configurations to try."""
-
-    record: ExperimentRecord
-    why: Why
-    exhausted: bool = False
-    mirrored: bool = True
-
-
 def experiment_folder(space: Space, *, name: str | None, root: str | Path = ROOT, quick: bool = False) -> Path:
     """Return the folder of an experiment: called after the space, with `-quick` behind a quick one, unless named."""
     return Path(root) / (name or space.path.stem + ("-quick" if quick else ""))
 
 
-def run(space: Space, *, folder: str | Path, options: Options = Options()) -> Finished:
+def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions()) -> SessionResult:
     """Search a space and confirm its winner in an experiment folder, or go on with what stands there.
 
     Errors: ExperimentBusyError when the folder is in use; ExperimentError when it holds a search that does not fit;
     SearchFailedError when no trial came to a result.
     """
     folder = Path(folder)
-    with _explaining_full_disks(), _session(space, folder, options, changes=True) as (session, outcome):
-        why, exhausted = session.search()
+    with _explaining_full_disks(), _session(space, folder, options, changes=True) as session:
+        why = session.search()
         if why in (Why.FINISHED, Why.TIME):
             if why is Why.FINISHED:
                 session.require_result()
             if space.confirm is not None and options.confirm:
                 why = session.confirm(space.confirm, otherwise=why)
         session.end(why)
-    return Finished(read_experiment(folder), why, exhausted, outcome["mirrored"])
+    return session.result()
 
 
 def confirm(
@@ -96,8 +85,8 @@ def confirm(
     seeds: int | None = None,
     folds: int | None = None,
     repeats: int | None = None,
-    options: Options = Options(),
-) -> Finished:
+    options: RunOptions = RunOptions(),
+) -> SessionResult:
     """Train the best `top` configurations of an experiment again, and score them on the test split.
 
     On `seeds` fresh seeds, 5 by default, or on `folds` of the data, divided anew `repeats` times. Replicates that are
@@ -107,11 +96,11 @@ def confirm(
     space = replace(open_space(folder), confirm=wanted)
     if refusal := fold_refusal(space, families_with_folds):
         raise HpsearchError(refusal)
-    with _explaining_full_disks(), _session(space, folder, options, changes=False) as (session, outcome):
+    with _explaining_full_disks(), _session(space, folder, options, changes=False) as session:
         session.require_result()
         why = session.confirm(wanted, otherwise=Why.FINISHED)
         session.end(why)
-    return Finished(read_experiment(folder), why, mirrored=outcome["mirrored"])
+    return session.result()
 
 
 def train(
@@ -121,8 +110,8 @@ def train(
     folder: str | Path,
     test: bool = False,
     origin: Mapping[str, Any] | None = None,
-    options: Options = Options(),
-) -> Finished:
+    options: RunOptions = RunOptions(),
+) -> SessionResult:
     """Train one configuration of a space to its end, or go on with that; with `test`, score the test split at the end.
 
     The folder is an experiment of one trial; `origin` says in its origin.json where the configuration comes from, as
@@ -134,16 +123,16 @@ def train(
     trials = read_experiment(folder).trials if is_experiment(folder) else ()
     if trials and [alone.canonical(trial.params) for trial in trials] != [*alone.start]:
         raise ExperimentError(f"{folder} holds the training of another configuration; choose another --name")
-    with _explaining_full_disks(), _session(alone, folder, options, changes=True) as (session, outcome):
+    with _explaining_full_disks(), _session(alone, folder, options, changes=True) as session:
         if origin is not None and not (folder / ORIGIN).exists():  # the search may have gone on since
             write_json(folder / ORIGIN, origin)
-        why, _ = session.search()
+        why = session.search()
         if why is Why.FINISHED:
             session.require_result()
             if test:
                 why = session.score_test(otherwise=why)
         session.end(why)
-    return Finished(read_experiment(folder), why, mirrored=outcome["mirrored"])
+    return session.result()
 
 
 @contextmanager
@@ -165,41 +154,36 @@ def _make(folder: Path) -> None:
 
 
 @contextmanager
-def _session(
-    space: Space, folder: Path, options: Options, *, changes: bool
-) -> Iterator[tuple[Session, dict[str, bool]]]:
+def _session(space: Space, folder: Path, options: RunOptions, *, changes: bool) -> Iterator[Session]:
     """Hold the experiment, its log, its tracker and its workers for one session."""
-    outcome = {"mirrored": True}
     _make(folder)
     with locked(folder) as lock:
         data = same_data(space, folder)
         notes = take_up(space, folder) if changes else []
         log = Log(folder / LOG)
         tracker = options.make_tracker(folder)
-        observers = [*options.observers, _Notifier(tracker)]
-        spec = objective_spec(space, folder, data.for_workers())
         replicates = space.confirm.top * space.confirm.count if space.confirm else 1
-        bench = Bench(
-            folder,
-            log,
-            space,
-            spec,
-            lock,
-            jobs=max(space.search.trials, replicates),
-            in_process=options.in_process,
-            cluster=options.cluster,
-            observers=observers,
+        session = Session(
+            Bench(
+                folder,
+                log,
+                space,
+                objective_spec(space, folder, data.for_workers()),
+                lock,
+                jobs=max(space.search.trials, replicates),
+                in_process=options.in_process,
+                cluster=options.cluster,
+                observers=[*options.observers, _Notifier(tracker)],
+            )
         )
         try:
-            with Engine(bench) as engine:
-                session = Session(space, folder, log, engine, observers)
+            with session:
                 session.begin(notes)
                 data.write(folder, log)
                 for notice in data.notices:
-                    for observer in observers:
-                        observer.observe({"event": "note", "text": notice})
+                    session.note(notice)
                 try:
-                    yield session, outcome
+                    yield session
                 except SearchFailedError:
                     session.end(Why.FAILED)
                     raise
@@ -208,7 +192,7 @@ def _session(
                 log.close()
             finally:
                 tracker.notify()
-                outcome["mirrored"] = tracker.close(CLOSE_SECONDS)
+                session.mirrored = tracker.close(CLOSE_SECONDS)
 
 
 def trackers(names: str, uri: str | None, warn: Callable[[str], None]) -> Callable[[Path], Tracker]:

@@ -1,13 +1,15 @@
-"""One session of an experiment: earlier sessions are taken up, the search goes on, winners are confirmed."""
+"""One session of an experiment: earlier sessions are taken up, the search goes on, winners are confirmed.
+
+What is tried, pruned, retried and written is the same for every engine: an engine is only a kind of workers.
+"""
 
 import math
-import random
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from hpsearch.errors import ExperimentError, SearchFailedError
 from hpsearch.experiment.files import copy_atomically, remove_leftovers, write_atomically, write_json
@@ -23,19 +25,25 @@ from hpsearch.experiment.layout import (
     replicate_run,
     trial_run,
 )
-from hpsearch.experiment.log import Log, read_log
+from hpsearch.experiment.log import Event, read_log
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_experiment, read_resolved
-from hpsearch.jobs import Job
+from hpsearch.jobs import Job, Source
+from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import jobs_of
 from hpsearch.running.earlier import Earlier, sort_out, translated
-from hpsearch.running.engine import Engine
+from hpsearch.search.optuna_search import OptunaSearch
+from hpsearch.search.population import Population
+from hpsearch.search.sources import JobList, TrialSource
 from hpsearch.seeds import Seeds
-from hpsearch.space import Confirm, Space, differences
+from hpsearch.space import Confirm, Space, differences, objective_value
+from hpsearch.space.pruner_options import PB2, PBT
 from hpsearch.training.settings import TrainSettings
-from hpsearch.workers.coordinator import Why
-from hpsearch.workers.ledger import Observer, stored_job
-from hpsearch.workers.progress import progress_of
+from hpsearch.workers.bench import Bench
+from hpsearch.workers.coordinator import Coordinator, Limits, Why
+from hpsearch.workers.ledger import Ledger, stored_job
+from hpsearch.workers.progress import confirm_seconds, progress_of, without_mistakes
+from hpsearch.workers.shelf import open_workers
 
 _BUDGET = (
     *("search.trials", "search.time", "search.trial_time", "confirm"),
@@ -90,78 +98,131 @@ def step_unit(space: Space) -> str:
 
 def _any_training(space: Space) -> TrainSettings | None:
     """Return the settings of one of the trainings of a space; None when the shared loop does not train them."""
-    params = space.sample_feasible(random.Random(0)) or {}  # noqa: S311 -- any configuration will do
-    train = getattr(space.config(params), "train", None)
+    train = getattr(space.config(space.example), "train", None)
     return train if isinstance(train, TrainSettings) else None
 
 
-class Session:
-    """One session of an experiment: the search and the confirmation, on an engine that stays up for both."""
+@dataclass(frozen=True)
+class SessionResult:
+    """The experiment as it stands after a session, and how that went.
 
-    def __init__(self, space: Space, folder: Path, log: Log, engine: Engine, observers: Sequence[Observer]) -> None:
-        self.space = space
-        self.folder = folder
-        self.log = log
-        self._engine = engine
-        self._observers = observers
-        self._progress = progress_of(log.events)
+    `exhausted`: the space has no more configurations to try. `mirrored`: the trackers have all of it. `worked`: there
+    was something to do.
+    """
+
+    record: ExperimentRecord
+    why: Why
+    exhausted: bool = False
+    mirrored: bool = True
+    worked: bool = True
+
+
+class Session:
+    """One session of an experiment: the search and the confirmation, on workers that are open for both."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._space = bench.space
+        self._folder = bench.folder
+        self._log = bench.log
+        self._progress = progress_of(bench.log.events)
+        self._why = Why.FAILED
+        self._exhausted = self._worked = False
+        self.mirrored = True
+        """Whether the trackers have caught up; whoever closes them says so."""
+
+    def __enter__(self) -> Self:
+        self._workers = open_workers(self._bench)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._workers.close()
 
     def begin(self, notes: Sequence[str]) -> None:
         """Open the session in the log, and say what has changed since the last one."""
-        self.log.append("session", version=versions().get("hpsearch"), host=machine()["host"])
+        self._log.append("session", version=versions().get("hpsearch"), host=machine()["host"])
         if notes:
-            self._note("the space has changed since this experiment was begun:\n  " + "\n  ".join(notes))
-        if self.log.torn:
-            self._note("the last line of the log was torn by a crash and has been dropped")
+            self.note("the space has changed since this experiment was begun:\n  " + "\n  ".join(notes))
+        if self._log.torn:
+            self.note("the last line of the log was torn by a crash and has been dropped")
 
-    def _note(self, text: str) -> None:
-        for observer in self._observers:
-            observer.observe({"event": "note", "text": text})
+    def note(self, text: str) -> None:
+        """Tell the observers something that the log does not hold."""
+        self._tell({"event": "note", "text": text})
 
-    def search(self) -> tuple[Why, bool]:
-        """Run the search; earlier trials that fit the space are kept, the others are left out from now on."""
-        earlier = self._earlier()
-        trials = {
-            event["run"] for event in self.log.events if event["event"] == "ask" and event["run"].startswith("trials/")
+    def _tell(self, event: Event) -> None:
+        for observer in self._bench.observers:
+            observer.observe(event)
+
+    def search(self) -> Why:
+        """Search up to the budget; earlier trials that fit the space are kept, the others are left out from now on.
+
+        Raises:
+            SearchFailedError: The trials fail in a way in which all would.
+        """
+        earlier, settings = self._earlier(), self._space.search
+        asked = {
+            event["run"] for event in self._log.events if event["event"] == "ask" and event["run"].startswith("trials/")
         }
-        unfinished = [
-            stored_job(self.folder, run) if run in self._progress else self._make_job(number, earlier.params[run])
+        unfinished = self._unfinished(earlier)
+        if len(asked) >= settings.trials and not unfinished:
+            return Why.FINISHED
+        self._warn_of_idle_pruner()
+        events = list(without_mistakes(translated(self._space, self._log.events, earlier.params)))
+        brain = OptunaSearch(self._space, longest=self._longest())
+        brain.replay(events, runs=earlier.numbers)
+        trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=len(asked))
+        source: TrialSource | Population = trials
+        if isinstance(settings.pruner, PBT | PB2):
+            source = Population(trials, self._space, settings.pruner)
+            source.replay(events, runs=earlier.numbers, unfinished=unfinished)
+        else:
+            trials.take_up(unfinished)
+        time = None if settings.time is None else settings.time + confirm_seconds(self._log.events)
+        why = self._run(source, Limits(time=time, trial_time=settings.trial_time, retries=settings.retries))
+        self._exhausted = trials.exhausted
+        return why
+
+    def _unfinished(self, earlier: Earlier) -> list[Job]:
+        """Return the jobs of earlier trials that have not ended, or have not even begun."""
+        return [
+            stored_job(self._folder, run) if run in self._progress else self._make_job(number, earlier.params[run])
             for run, number in earlier.numbers.items()
             if run not in self._progress or not self._progress[run].ended
         ]
-        if len(trials) >= self.space.search.trials and not unfinished:
-            return Why.FINISHED, False
-        self._warn_of_idle_pruner()
-        return self._engine.search(
-            self._make_job,
-            events=translated(self.space, self.log.events, earlier.params),
-            fitting=earlier.numbers,
-            asked=len(trials),
-            unfinished=unfinished,
-            longest=self._longest(),
+
+    def _run(self, source: Source, limits: Limits) -> Why:
+        objective = self._space.objective
+        ledger = Ledger(
+            self._folder,
+            self._log,
+            metric=objective.metric,
+            value_of=lambda history: objective_value(history, objective),
+            observers=self._bench.observers,
         )
+        self._worked = True
+        return Coordinator(ledger, self._workers, limits).run(source)
 
     def _earlier(self) -> Earlier:
         """Return the earlier trials; from now on, in the log, those that do not fit are dropped.
 
         Those that fit have the parameters that a changed space gives them.
         """
-        earlier = sort_out(self.space, self.folder, self.log.events)
-        known = {event["run"]: event["params"] for event in self.log.events if "params" in event}
-        told = [self.log.append("drop", durable=True, run=run, reason=why) for run, why in earlier.misfits.items()]
+        earlier = sort_out(self._space, self._folder, self._log.events)
+        known = {event["run"]: event["params"] for event in self._log.events if "params" in event}
+        told = [self._log.append("drop", durable=True, run=run, reason=why) for run, why in earlier.misfits.items()]
         told += [
-            self.log.append("adopt", durable=True, run=run, params=dict(params))
+            self._log.append("adopt", durable=True, run=run, params=dict(params))
             for run, params in earlier.params.items()
             if params != known[run]
         ]
         for event in told:
-            for observer in self._observers:
-                observer.observe(event)
+            self._tell(event)
         return earlier
 
     def _make_job(self, number: int, params: Mapping[str, Any]) -> Job:
-        config = self.space.config(params).model_dump(mode="json")
-        seeds = Seeds.for_trial(self.space.search.seed, number).model_dump()
+        config = self._space.config(params).model_dump(mode="json")
+        seeds = Seeds.for_trial(self._space.search.seed, number).model_dump()
         return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
 
     def _longest(self) -> int | None:
@@ -169,8 +230,8 @@ class Session:
 
         That is where optimizer steps are counted, and under a program, which reports when it likes.
         """
-        ranges = {parameter.path: parameter.range for parameter in self.space.parameters}
-        train = _any_training(self.space)
+        ranges = {parameter.path: parameter.range for parameter in self._space.parameters}
+        train = _any_training(self._space)
         if train is None or train.evaluate.epochs is None or "train.evaluate" in ranges:
             return None
         epochs = ranges["train.epochs"].grid() if "train.epochs" in ranges else [train.epochs]
@@ -179,14 +240,14 @@ class Session:
 
     def _warn_of_idle_pruner(self) -> None:
         """Say so when all trainings end before the pruner can do anything: perhaps it was told epochs, or steps."""
-        pruner, longest = self.space.search.pruner, self._longest()
+        pruner, longest = self._space.search.pruner, self._longest()
         if pruner.earliest is not None and longest is not None and pruner.earliest >= longest > 1:
             ends = f"a training has {longest} evaluations"
-            self._note(f"search.pruner: {pruner.kind} acts at evaluation {pruner.earliest} at the earliest, but {ends}")
+            self.note(f"search.pruner: {pruner.kind} acts at evaluation {pruner.earliest} at the earliest, but {ends}")
 
     def require_result(self) -> None:
         """Raise SearchFailedError, with the reasons, when no trial has come to a result."""
-        record = read_experiment(self.folder)
+        record = read_experiment(self._folder)
         if record.best is None:
             reasons = sorted({f"{trial.outcome}: {trial.reason}" for trial in record.trials if trial.outcome})
             raise SearchFailedError("; ".join(["no trial came to a result", *reasons]))
@@ -195,29 +256,35 @@ class Session:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
         jobs = jobs_of(
             confirm,
-            read_experiment(self.folder).ranked[: confirm.top],
-            folder=self.folder,
-            experiment_seed=self.space.search.seed,
-            progress=progress_of(read_log(self.folder / LOG)),
+            read_experiment(self._folder).ranked[: confirm.top],
+            folder=self._folder,
+            experiment_seed=self._space.search.seed,
+            progress=progress_of(read_log(self._folder / LOG)),
         )
         return self._train(jobs, otherwise)
 
     def _train(self, jobs: Sequence[Job], otherwise: Why) -> Why:
-        why = self._engine.train(jobs) if jobs else Why.FINISHED
+        """Train jobs that were decided on to their ends; no budget of the search applies to them."""
+        why = self._run(JobList(jobs), Limits(retries=self._space.search.retries)) if jobs else Why.FINISHED
         return why if why is Why.INTERRUPTED else otherwise
 
     def score_test(self, *, otherwise: Why) -> Why:
         """Score the only trial's weights on the test split, as a replicate that has its seeds and its checkpoint."""
-        trained = stored_job(self.folder, trial_run(0))
+        trained = stored_job(self._folder, trial_run(0))
         job = replace(trained, run=replicate_run(0, 0), replicate=0)
-        known = progress_of(self.log.events)
+        known = progress_of(self._log.events)
         if job.run in known and known[job.run].ended:
             return otherwise
-        (self.folder / job.run).mkdir(parents=True, exist_ok=True)
+        (self._folder / job.run).mkdir(parents=True, exist_ok=True)
         for name in (CHECKPOINT, BEST):  # finished: nothing is trained again
-            copy_atomically(self.folder / trained.run / name, self.folder / job.run / name)
+            copy_atomically(self._folder / trained.run / name, self._folder / job.run / name)
         return self._train([job], otherwise)
 
     def end(self, why: Why) -> None:
         """Close the session in the log."""
-        self.log.append("end", durable=True, why=why.value)
+        self._why = why
+        self._log.append("end", durable=True, why=why.value)
+
+    def result(self) -> SessionResult:
+        """Return the experiment as it stands, and how this session went."""
+        return SessionResult(read_experiment(self._folder), self._why, self._exhausted, self.mirrored, self._worked)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.errors import HpsearchError
-from hpsearch.records import Goal, Params
+from hpsearch.records import Params
 from hpsearch.space import Choice, Float, Int, Parameter, Range, Space
 from hpsearch.space.pruner_options import PB2, PBT
 from hpsearch.space.ranges import same
@@ -124,7 +124,7 @@ def _by_model(space: Space, occasion: Occasion, propose: Callable[..., dict[str,
     ranges = {each.path: each.range for each in _mutable(space, occasion) if not isinstance(each.range, Choice)}
     if not ranges:  # they hang on options that the donor has not taken
         return dict(occasion.params)
-    sign = 1.0 if space.objective.goal is Goal.MAXIMIZE else -1.0
+    sign = space.objective.goal.sign
     known = [each for each in occasion.seen if math.isfinite(each.metric) and ranges.keys() <= each.params.keys()]
     proposed = propose(
         [(str(each.number), each.evaluation, _scaled(ranges, each.params), sign * each.metric) for each in known],

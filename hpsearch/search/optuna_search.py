@@ -17,7 +17,7 @@ import optuna
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.log import Event
 from hpsearch.jobs import Asked
-from hpsearch.records import Goal, Outcome, Params
+from hpsearch.records import Outcome, Params
 from hpsearch.search.pruners import make_pruner
 from hpsearch.search.samplers import AskSeeds, sampler_row
 from hpsearch.search.start_list import StartList, agrees, key
@@ -212,7 +212,7 @@ class OptunaSearch:
             self._study.tell(trial, value)
             self._learn_length(evaluations)
         elif outcome.infeasible:
-            self._study.tell(trial, math.inf if self._space.objective.goal is Goal.MINIMIZE else -math.inf)
+            self._study.tell(trial, -self._space.objective.goal.sign * math.inf)
         elif outcome is Outcome.PRUNED:
             self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from hpsearch.experiment.log import Event
 from hpsearch.jobs import Asked, Exploit, Job
-from hpsearch.records import Decision, Goal, Outcome, Params
+from hpsearch.records import Decision, Outcome, Params
 from hpsearch.search.explore import Occasion, Sight, explorer
 from hpsearch.search.sources import TrialSource
 from hpsearch.seeds import derive_seed
@@ -198,8 +198,7 @@ class Population:
         """
         if not math.isfinite(member.metric):
             return True, 0.0, member.number
-        sign = 1.0 if self._space.objective.goal is Goal.MINIMIZE else -1.0
-        return False, sign * member.metric, member.number
+        return False, -self._space.objective.goal.sign * member.metric, member.number
 
     def _seed(self, member: _Member, *more: str) -> int:
         generation = member.evaluation // self._interval

@@ -1,6 +1,5 @@
 """Replicates on folds: which families divide their data so, and a configuration with a fold of its own."""
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -37,9 +36,8 @@ def fold_refusal(space: Space, families: Families) -> str | None:
     if not divides(config):
         known = ", ".join(families()) or "none"
         return f"the family {space.family} does not divide its data into folds (no data.folds); those that do: {known}"
-    params = space.sample_feasible(random.Random(0)) or {}  # noqa: S311 -- any configuration will do
     try:
-        config.model_validate(on_fold(space.configuration(params), fold=0, folds=space.confirm.folds, seed=0))
+        config.model_validate(on_fold(space.configuration(space.example), fold=0, folds=space.confirm.folds, seed=0))
     except ValidationError as error:
         return mistakes_of(config, error)[0].message
     return None

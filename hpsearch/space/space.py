@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -165,6 +166,11 @@ class Space:
             if self.violation(params) is None:
                 return params
         return None
+
+    @cached_property
+    def example(self) -> Mapping[str, Any]:
+        """The parameters of any feasible configuration, for what all of them have in common; empty if none is found."""
+        return self.sample_feasible(random.Random(0)) or {}  # noqa: S311 -- nothing depends on the choice
 
     def grid(self) -> Iterator[dict[str, Any]]:
         """Return every combination, requirements not looked at. Errors: HpsearchError when a range is continuous."""

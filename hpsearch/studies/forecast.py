@@ -1,7 +1,6 @@
 """What a study will cost, before anything is spent: counted from its file, measured by a probe of each arm."""
 
 import math
-import random
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,11 +10,11 @@ from hpsearch.experiment.layout import is_experiment, is_study
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.report.wording import duration, rough_size
 from hpsearch.studies.file.study import SpaceArm, Study
+from hpsearch.studies.plan import ArmPlan, StudyPlan, total
 from hpsearch.studies.plan_file import plan_of, read_history
 from hpsearch.studies.power import power_plan
 from hpsearch.studies.probe import CONFIGURATIONS, Probed, probe_arm
-from hpsearch.studies.replication import replication_of
-from hpsearch.studies.report.plan import ArmPlan, StudyPlan, total
+from hpsearch.studies.replicates import replication_of
 from hpsearch.training.settings import TrainSettings
 from hpsearch.workers.local.workers import worker_shares
 from hpsearch.workers.machine import Share
@@ -105,8 +104,7 @@ def _arm_plan(arm: SpaceArm, home: Path, replicates: int, probe: ProbeArm | None
 
 def _epochs(arm: SpaceArm) -> tuple[int, int] | None:
     """Return the fewest and the most epochs of a training; None where hpsearch's own loop does not train."""
-    params = arm.space.sample_feasible(random.Random(0)) or {}  # noqa: S311 -- any configuration will do
-    train = getattr(arm.space.config(params), "train", None)
+    train = getattr(arm.space.config(arm.space.example), "train", None)
     if not isinstance(train, TrainSettings):
         return None
     searched = [parameter.range.grid() for parameter in arm.space.parameters if parameter.path == "train.epochs"]

@@ -20,7 +20,7 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.experiment.studies import STUDY_VERSION, arm_folders, read_study_file
 from hpsearch.space import Confirm, differences
 from hpsearch.studies.file.study import SpaceArm, Study
-from hpsearch.studies.replication import replication_of
+from hpsearch.studies.replicates import replication_of
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,42 @@ from hpsearch.comparing.statistics.adjustment import strictest_level
 from hpsearch.comparing.statistics.planning import smallest_effect, smallest_margin
 from hpsearch.comparing.statistics.power import paired_power, pairs_needed
 from hpsearch.comparing.verdicts import POWER
+from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Fold, Outcome
-from hpsearch.studies.factorial import families, level_of
+from hpsearch.space import Space
 from hpsearch.studies.file.study import BaselineArm, SpaceArm, Study
-from hpsearch.studies.overlap import overlap_of
-from hpsearch.studies.report.plan import ObservedPair, PowerPlan
+from hpsearch.studies.plan import ObservedPair, PowerPlan
+
+
+def overlap_of(study: Study) -> tuple[float, bool]:
+    """Return n_test / n_train of a study's folds, and whether it is known, not only a bound from below; 0 for seeds.
+
+    The test that decides takes it from the noted sizes, in which the validation part is no part of training: of all
+    examples 1 / folds are for the test, and `data.val_fraction` for validation. Of arms that differ, the largest.
+    Errors: HpsearchError when nothing is left for training.
+    """
+    folds = study.settings.replicates.folds
+    if folds is None:
+        return 0.0, True
+    fractions = [_val_fraction(arm.space) for arm in study.searched]
+    test, val = 1 / folds, max(fraction or 0.0 for fraction in fractions)
+    if test + val >= 1:
+        raise HpsearchError(f"{folds} folds and data.val_fraction {val:g} leave nothing for training")
+    return test / (1 - test - val), None not in fractions
+
+
+def _val_fraction(space: Space) -> float | None:
+    """Return the part of all examples that validation takes from training, or None where it is not known."""
+    if any(parameter.path == "data.val_fraction" for parameter in space.parameters):
+        return None
+    data = getattr(space.config(space.example), "data", None)
+    if getattr(data, "val_path", None):
+        return 0.0  # it has a file of its own
+    fraction = getattr(data, "val_fraction", None)
+    return fraction if isinstance(fraction, float) else None
+
 
 SPREADS = (0.25, 0.5, 1.0, 2.0)
 """Standard deviations, in margins, for which replicates are counted."""
@@ -29,7 +58,7 @@ def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
     """
     decide, folds, n = study.settings.decide, study.settings.replicates.folds, replicates
     tests = tests_of(study)
-    level = strictest_level(level_of(study), decide.adjust, tests)
+    level = strictest_level(study.level, decide.adjust, tests)
     overlap, known = overlap_of(study)
     effect = smallest_effect(n, alpha=level, power=POWER, test_to_train=overlap)
     equivalence = smallest_margin(n, alpha=level, power=POWER, test_to_train=overlap)
@@ -38,7 +67,7 @@ def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
         unit="folds" if folds else "seeds",
         replicates=n,
         tests=tests,
-        families=len(families(study)),
+        families=len(study.test_families),
         alpha=decide.alpha,
         adjust=decide.adjust,
         level=level,
@@ -63,8 +92,8 @@ def tests_of(study: Study) -> int:
 
 def _level_notes(study: Study, tests: int, level: float) -> list[str]:
     decide, notes = study.settings.decide, []
-    shared = [f"{len(families(study))} families of tests"] if len(families(study)) > 1 else []
-    if level < level_of(study):
+    shared = [f"{len(study.test_families)} families of tests"] if len(study.test_families) > 1 else []
+    if level < study.level:
         shared.append(f"{tests} tests by {decide.adjust}'s adjustment, which is milder after each that succeeds")
     if shared:
         notes.append(f"{level:.2g} = {' / '.join([f'{decide.alpha:g}', *shared])}")

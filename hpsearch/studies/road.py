@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpsearch.errors import SearchFailedError, UnknownNameError
-from hpsearch.running.runner import Finished, Options, run
+from hpsearch.running.runner import RunOptions, run
+from hpsearch.running.session import SessionResult
 from hpsearch.studies import plan_file
 from hpsearch.studies.file.study import SpaceArm, Study
-from hpsearch.studies.findings import report_of
-from hpsearch.studies.replication import options_of
-from hpsearch.studies.report import StudyReport
-from hpsearch.studies.result_file import write_result
+from hpsearch.studies.replicates import options_of
+from hpsearch.studies.report import StudyReport, write_result
+from hpsearch.studies.result import report_of
 from hpsearch.studies.standing import is_done
 from hpsearch.workers.coordinator import Why
 
-RunArm = Callable[[SpaceArm, Path], Finished]
+RunArm = Callable[[SpaceArm, Path], SessionResult]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def study_folder(study: Study, *, name: str | None, root: Path) -> Path:
     return root / (name or study.path.stem + ("-quick" if study.quick else ""))
 
 
-def with_options(options: Options) -> RunArm:
+def with_options(options: RunOptions) -> RunArm:
     """Return what runs an arm as `hpsearch run` would."""
     return lambda arm, folder: run(arm.space, folder=folder, options=options)
 

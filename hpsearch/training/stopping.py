@@ -26,7 +26,7 @@ class Patience:
 
     def _gain(self, value: float) -> float:
         reference = math.nan if self.reference is None else self.reference
-        return reference - value if self.goal is Goal.MINIMIZE else value - reference
+        return self.goal.sign * (value - reference)
 
     def _needed(self) -> float:
         scale = abs(self.reference or 0.0) if self.settings.relative else 1.0

@@ -19,7 +19,6 @@ from hpsearch.experiment.log import Log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import Ended, Job, ObjectiveSpec, Report, Reporter
 from hpsearch.records import Decision, Outcome
-from hpsearch.running.engine import Engine
 from hpsearch.running.loading import load_space
 from hpsearch.running.session import Session, take_up
 from hpsearch.search.pruners import make_pruner
@@ -73,14 +72,13 @@ class Stopwatch:
 
 
 def hpsearch_costs(space: Space, folder: Path) -> list[Cost]:
-    """Search through the session, the engine, the ledger and the coordinator, as `hpsearch run --in-process` does."""
+    """Search through the session, the ledger and the coordinator, as `hpsearch run --in-process` does."""
     with locked(folder) as lock:
         take_up(space, folder)
         log = Log(folder / "log.jsonl")
         spec = ObjectiveSpec("tests.benchmarks.engine_bookkeeping:MadeUp", {})
         watch = Stopwatch()
-        with Engine(Bench(folder, log, space, spec, lock, in_process=True, observers=[watch])) as engine:
-            session = Session(space, folder, log, engine, [watch])
+        with Session(Bench(folder, log, space, spec, lock, in_process=True, observers=[watch])) as session:
             session.begin([])
             session.search()
         log.close()

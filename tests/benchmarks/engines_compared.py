@@ -19,7 +19,7 @@ from typing import Any
 from hpsearch.jobs import Job, Report
 from hpsearch.records import Decision
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.seeds import Seeds
 from hpsearch.space import Space
 from tests.toy_spaces import write_space
@@ -37,13 +37,13 @@ def toy_search(folder: Path, *overrides: str, trials: int) -> Space:
 def local(folder: Path, trials: int) -> int:
     """Search on worker processes of this machine."""
     space = toy_search(folder, trials=trials)
-    return len(run(space, folder=folder / "toy", options=Options()).record.ranked)
+    return len(run(space, folder=folder / "toy", options=RunOptions()).record.ranked)
 
 
 def on_ray(folder: Path, trials: int) -> int:
     """Search on a Ray cluster of this machine."""
     space = toy_search(folder, "search.engine=ray", trials=trials)
-    return len(run(space, folder=folder / "toy", options=Options()).record.ranked)
+    return len(run(space, folder=folder / "toy", options=RunOptions()).record.ranked)
 
 
 def plain_tune(folder: Path, trials: int) -> int:

@@ -8,7 +8,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from hpsearch.console.progress import Aim, LiveProgress, NoProgress, PlainProgress, make_progress
+from hpsearch.console.progress import LiveProgress, NoProgress, PlainProgress, make_progress
+from hpsearch.console.standing import Aim
 from hpsearch.experiment.layout import replicate_run, trial_run
 from hpsearch.experiment.log import read_log
 from hpsearch.records import Goal, Outcome

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hpsearch.console.watching import Lookout, look, watch
+from hpsearch.console.watching import HealthMonitor, look, watch
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import append_json_line
 from hpsearch.experiment.layout import METRICS, RATE_DECISIONS, trial_run
@@ -78,8 +78,8 @@ def test_a_lock_that_is_held_shows(growing: GrowingExperiment) -> None:
 
 def test_large_gradients_that_stay_are_not_told(growing: GrowingExperiment) -> None:
     told: list[str] = []
-    lookout = Lookout(growing.folder, metric="val/auc", goal=Goal.MAXIMIZE, unit="epoch", tell=told.append)
-    growing.observers.append(lookout)
+    monitor = HealthMonitor(growing.folder, metric="val/auc", goal=Goal.MAXIMIZE, unit="epoch", tell=told.append)
+    growing.observers.append(monitor)
     growing.ask(run := trial_run(0), 0, {})
     for step, norm in enumerate((80.0, 46.0, 65.0), start=1):
         append_json_line(growing.folder / run / METRICS, {"step": step, "gradient_norm": norm})
@@ -89,8 +89,8 @@ def test_large_gradients_that_stay_are_not_told(growing: GrowingExperiment) -> N
 
 def test_exploding_gradients_and_a_divergence_are_told_at_once_and_once(growing: GrowingExperiment) -> None:
     told: list[str] = []
-    lookout = Lookout(growing.folder, metric="val/auc", goal=Goal.MAXIMIZE, unit="epoch", tell=told.append)
-    growing.observers.append(lookout)
+    monitor = HealthMonitor(growing.folder, metric="val/auc", goal=Goal.MAXIMIZE, unit="epoch", tell=told.append)
+    growing.observers.append(monitor)
     growing.ask(run := trial_run(0), 0, {})
     for step, norm in enumerate((0.5, 20.0, 50.0), start=1):
         append_json_line(

@@ -19,7 +19,8 @@ from hpsearch.experiment.log import Event, read_log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Finished, Options, run
+from hpsearch.running.runner import RunOptions, run
+from hpsearch.running.session import SessionResult
 from hpsearch.space import Space
 from hpsearch.workers.coordinator import Why
 from hpsearch.workers.shelf import ENGINES
@@ -27,7 +28,7 @@ from tests.ray_cluster import own_cluster
 from tests.toy_spaces import write_space
 
 pytestmark = pytest.mark.slow
-APART, HERE = Options(), Options(in_process=True)
+APART, HERE = RunOptions(), RunOptions(in_process=True)
 
 
 @pytest.fixture(scope="module", params=[*ENGINES])
@@ -47,7 +48,7 @@ def engine_space(folder: Path, engine: str, *overrides: str, **settings: Any) ->
     return load_space(write_space(folder, **settings), overrides=[f"search.engine={engine}", *overrides])
 
 
-def search(folder: Path, engine: str, *overrides: str, options: Options = APART, **settings: Any) -> Finished:
+def search(folder: Path, engine: str, *overrides: str, options: RunOptions = APART, **settings: Any) -> SessionResult:
     return run(engine_space(folder, engine, *overrides, **settings), folder=folder / "toy", options=options)
 
 
@@ -156,7 +157,7 @@ class Strike:
 def test_interrupted_and_gone_on_is_the_unbroken_search(tmp_path: Path, engine: str) -> None:
     settings = {"pruner": "asha", "trials": 5, "epochs": 4}
     unbroken = search(tmp_path / "unbroken", "optuna", options=HERE, **settings)
-    first = search(tmp_path, engine, options=Options(observers=[Strike(6)]), **settings)
+    first = search(tmp_path, engine, options=RunOptions(observers=[Strike(6)]), **settings)
     assert first.why is Why.INTERRUPTED
     assert any(trial.outcome is None for trial in first.record.trials)
     second = search(tmp_path, engine, **settings)

@@ -12,7 +12,7 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model
 from hpsearch.running.loading import load_space
 from hpsearch.running.probing import first_params
-from hpsearch.running.runner import Options, train
+from hpsearch.running.runner import RunOptions, train
 from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.task import Dataset, Split, Splits
 from hpsearch.training.weights import read_weights, write_weights
@@ -48,7 +48,7 @@ def test_an_exported_model_scores_as_the_record_says(name: str, tmp_path: Path) 
     smaller = [*SMALLER.get(name, []), *([f"data.path={text}"] if name == "char_lm" else [])]
     space = load_space(SPACES / f"{name}.yaml", quick=True, overrides=[*smaller, *SHORT])
     params = first_params(space)
-    train(space, params, folder=tmp_path / "final", test=True, options=Options(in_process=True))
+    train(space, params, folder=tmp_path / "final", test=True, options=RunOptions(in_process=True))
     (replicate,) = read_experiment(tmp_path / "final").replicates
     card = export_model(tmp_path / "final", tmp_path / "model").card
     trained = hpsearch.load_model(tmp_path / "model")

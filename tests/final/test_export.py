@@ -18,13 +18,13 @@ from hpsearch.final.registration import register
 from hpsearch.final.selection import Origin, read_origin, selection_of
 from hpsearch.final.source import find_source
 from hpsearch.running.loading import load_space, open_space
-from hpsearch.running.runner import Options, run, train
+from hpsearch.running.runner import RunOptions, run, train
 from hpsearch.studies.road import run_study, with_options
 from hpsearch.training.checkpoint import BEST, load
 from tests.toy_spaces import toy_space, write_space
 from tests.toy_studies import toy_study
 
-HERE = Options(in_process=True)
+HERE = RunOptions(in_process=True)
 CONFIRM = "confirm: {seeds: 3}"
 
 

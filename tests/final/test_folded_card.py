@@ -10,7 +10,7 @@ from scipy import stats
 import hpsearch
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model
-from hpsearch.running.runner import Options, confirm, run
+from hpsearch.running.runner import RunOptions, confirm, run
 from tests.folded_spaces import folded_space
 
 
@@ -18,7 +18,7 @@ from tests.folded_spaces import folded_space
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An experiment whose winner was trained on each of three folds of two divisions."""
     home = tmp_path_factory.mktemp("folded")
-    run(folded_space(home), folder=home / "x", options=Options(in_process=True))
+    run(folded_space(home), folder=home / "x", options=RunOptions(in_process=True))
     return home / "x"
 
 
@@ -53,7 +53,7 @@ def test_scores_on_folds_are_told_from_the_weights_own(folder: Path, tmp_path: P
 def test_beside_scores_on_seeds_nothing_is_from_folds(folder: Path, tmp_path: Path) -> None:
     """A method's mean over folds is no comparison for a mean over seeds: they were tested on other data."""
     both = Path(shutil.copytree(folder, tmp_path / "x"))
-    confirm(both, seeds=2, options=Options(in_process=True))
+    confirm(both, seeds=2, options=RunOptions(in_process=True))
     record = read_experiment(both)
     card = export_model(both, tmp_path / "m").card
     assert card.selection is not None

@@ -22,7 +22,6 @@ from hpsearch.experiment.log import Event, Log, read_log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import Ended, Job, ObjectiveSpec, Report, Reporter
 from hpsearch.records import Decision, ExperimentRecord, Goal, Outcome
-from hpsearch.running.engine import Engine
 from hpsearch.running.session import Session, take_up
 from hpsearch.settings import Settings
 from hpsearch.space import Space, read_space
@@ -172,11 +171,9 @@ class Camp:
         workers = int(space.search.workers)
         try:
             bench = Bench(self.folder, log, space, spec, 0, jobs=workers, in_process=in_process, observers=observers)
-            with Engine(bench) as engine:
-                session = Session(space, self.folder, log, engine, observers)
+            with Session(bench) as session:
                 session.begin(notes)
-                why, _ = session.search()
-                session.end(why)
+                session.end(session.search())
         finally:
             log.close()
         return self.record

@@ -20,14 +20,14 @@ from hpsearch.records import ExperimentRecord, FinishedRun, Fold
 from hpsearch.report.frames import replicates_frame
 from hpsearch.report.json_view import show_json
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, confirm, run
+from hpsearch.running.runner import RunOptions, confirm, run
 from hpsearch.seeds import Seeds, division_seed
 from tests.folded_family import LABELS, SIZE, Folded, FoldedData
 from tests.folded_spaces import folded_space, write_folded_space
 from tests.running.sessions import Terminal, open_terminal
 from tests.toy_spaces import toy_space
 
-HERE = Options(in_process=True)
+HERE = RunOptions(in_process=True)
 SIX = [Fold(3, repeat, fold) for repeat in range(2) for fold in range(3)]
 
 

@@ -11,11 +11,11 @@ from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import read_log
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.loading import load_space, open_space
-from hpsearch.running.runner import Options, run, train
+from hpsearch.running.runner import RunOptions, run, train
 from hpsearch.search.optuna_export import export_optuna
 from tests.toy_spaces import write_space
 
-QUIET = Options(in_process=True, confirm=False)
+QUIET = RunOptions(in_process=True, confirm=False)
 PROGRAM = "import sys; print('{\"loss\": %d}' % len(open(sys.argv[1]).read()))"
 """Its loss is how long the file of its settings is."""
 

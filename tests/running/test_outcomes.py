@@ -12,15 +12,15 @@ from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.records import Outcome, RunRecord
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.workers.bench import Cluster
 from hpsearch.workers.coordinator import Why
 from tests.toy_spaces import toy_space, write_space
 
-HERE = Options(in_process=True)
+HERE = RunOptions(in_process=True)
 
 
-def troubled(tmp_path: Path, trouble: str, *, options: Options = HERE, **settings: Any) -> tuple[RunRecord, Path]:
+def troubled(tmp_path: Path, trouble: str, *, options: RunOptions = HERE, **settings: Any) -> tuple[RunRecord, Path]:
     """Run one ordinary trial and then one in trouble; return the record of the second and the experiment's folder."""
     branch = f"data: {{trouble: {{choice: [none, {trouble}]}}, marker: {tmp_path / 'marker'}, size: 8}}"
     start = f"start: [{{data.trouble: none}}, {{data.trouble: {trouble}}}]"
@@ -54,7 +54,7 @@ def test_exhausted_memory_is_out_of_memory_and_not_retried(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_a_process_that_dies_again_and_again_is_lost(tmp_path: Path) -> None:
-    trial, folder = troubled(tmp_path, "kill", options=Options())
+    trial, folder = troubled(tmp_path, "kill", options=RunOptions())
     assert trial.outcome is Outcome.LOST
     assert "SIGKILL" in (trial.reason or "")
     assert trial.attempts == 3
@@ -63,7 +63,7 @@ def test_a_process_that_dies_again_and_again_is_lost(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_process_that_dies_once_is_taken_up_again(tmp_path: Path) -> None:
-    trial, _ = troubled(tmp_path, "kill_once", options=Options())
+    trial, _ = troubled(tmp_path, "kill_once", options=RunOptions())
     assert trial.outcome is Outcome.COMPLETE
     assert trial.attempts == 2
     assert [step for step, _ in trial.history] == [1, 2, 3]
@@ -71,7 +71,7 @@ def test_a_process_that_dies_once_is_taken_up_again(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_hanging_trial_is_timed_out(tmp_path: Path) -> None:
-    trial, _ = troubled(tmp_path, "hang", options=Options(), sampler="random, trial_time: 12s")
+    trial, _ = troubled(tmp_path, "hang", options=RunOptions(), sampler="random, trial_time: 12s")
     assert trial.outcome is Outcome.TIMED_OUT
     assert "trial's time" in (trial.reason or "")
 
@@ -174,4 +174,4 @@ def test_configuration_and_provenance_stand_in_the_folder(tmp_path: Path) -> Non
 def test_what_only_a_cluster_has_is_refused(tmp_path: Path, setting: str, cluster: Cluster, message: str) -> None:
     space = load_space(write_space(tmp_path), overrides=[setting])
     with pytest.raises(HpsearchError, match=message):
-        run(space, folder=tmp_path / "toy", options=Options(cluster=cluster))
+        run(space, folder=tmp_path / "toy", options=RunOptions(cluster=cluster))

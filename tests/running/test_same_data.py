@@ -19,11 +19,12 @@ from hpsearch.final.export import export_model
 from hpsearch.readers import Wanted, hpsearch_experiment
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Finished, Options, confirm, run
+from hpsearch.running.runner import RunOptions, confirm, run
 from hpsearch.running.same_data import changed_since
+from hpsearch.running.session import SessionResult
 from tests.toy_spaces import toy_space
 
-HERE = Options(in_process=True)
+HERE = RunOptions(in_process=True)
 
 FAMILY = '''
 from pathlib import Path
@@ -117,7 +118,7 @@ def write_space(
     return space
 
 
-def search(space: Path, folder: Path) -> Finished:
+def search(space: Path, folder: Path) -> SessionResult:
     return run(load_space(space), folder=folder, options=HERE)
 
 
@@ -262,7 +263,7 @@ def test_a_file_of_the_current_directory_is_still_found_and_it_is_said(
         def observe(self, event: dict) -> None:  # type: ignore[type-arg]
             told.append(event.get("text", ""))
 
-    run(load_space(space), folder=home / "found", options=Options(in_process=True, observers=(Listener(),)))
+    run(load_space(space), folder=home / "found", options=RunOptions(in_process=True, observers=(Listener(),)))
     assert any(f"points.csv is not in {spaces}" in text and f"{home / 'points.csv'} is used" in text for text in told)
 
 

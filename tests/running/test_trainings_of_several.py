@@ -10,7 +10,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 from tests.running.sessions import Terminal, count, essence
 from tests.toy_spaces import write_space
 
@@ -71,9 +71,12 @@ def test_ctrl_c_pauses_both(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize(
     ("family", "options", "message"),
-    [(None, Options(in_process=True), "--in-process is a single process"), ("command", Options(), "leave it at 1")],
+    [
+        (None, RunOptions(in_process=True), "--in-process is a single process"),
+        ("command", RunOptions(), "leave it at 1"),
+    ],
 )
-def test_what_has_one_process_is_refused(family: str | None, options: Options, message: str, tmp_path: Path) -> None:
+def test_what_has_one_process_is_refused(family: str | None, options: RunOptions, message: str, tmp_path: Path) -> None:
     path = write_space(tmp_path)
     if family:
         path.write_text(

@@ -16,12 +16,13 @@ from hpsearch.errors import SpaceError
 from hpsearch.experiment.log import Event
 from hpsearch.records import Goal, Outcome
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.running.session import Session
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.pruners import make_pruner
 from hpsearch.space import Space
 from hpsearch.space.pruner_options import ASHA, Hyperband, Patient
+from hpsearch.workers.bench import Bench
 from tests.toy_spaces import toy_space
 
 
@@ -162,8 +163,8 @@ def test_the_longest_training_is_counted_in_evaluations(
     epochs: str, evaluate: str, longest: int | None, tmp_path: Path
 ) -> None:
     space = toy_space(tmp_path, epochs=f"{epochs}\n  evaluate: {evaluate}")
-    session = Session(space, tmp_path, _NoLog(), None, ())  # type: ignore[arg-type]  # neither is looked at
-    assert session._longest() == longest
+    bench = Bench(tmp_path, _NoLog(), space, None, 0)  # type: ignore[arg-type]  # neither log nor objective is looked at
+    assert Session(bench)._longest() == longest
 
 
 class _NoLog:
@@ -319,7 +320,9 @@ model: {{curve: {{choice: ["[0.1, 0.6, 0.5, 0.4]", "[0.4, 0.3, 0.7, 0.2]"]}}}}
 """,
         encoding="utf-8",
     )
-    record = run(load_space(path), folder=tmp_path / "curves", options=Options(in_process=True, confirm=False)).record
+    record = run(
+        load_space(path), folder=tmp_path / "curves", options=RunOptions(in_process=True, confirm=False)
+    ).record
     found = {trial.params["model.curve"]: trial for trial in record.trials}
     reached = [found["[0.1, 0.6, 0.5, 0.4]"], found["[0.4, 0.3, 0.7, 0.2]"]]
     assert [len(trial.history) if trial.outcome is Outcome.PRUNED else None for trial in reached] == (

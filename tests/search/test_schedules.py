@@ -13,7 +13,7 @@ from hpsearch.jobs import Job, Report
 from hpsearch.records import Decision, Outcome, RunRecord
 from hpsearch.running.loading import load_space
 from hpsearch.running.objective import FamilyObjective
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.training.checkpoint import load
 from tests.toy_family import ToyConfig
 from tests.toy_spaces import FAMILY
@@ -153,7 +153,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("population")
     (root / "toy.yaml").write_text(SPACE.format(family=FAMILY), encoding="utf-8")
     witness = Witness(root / "toy")
-    run(load_space(root / "toy.yaml"), folder=root / "toy", options=Options(in_process=True, observers=[witness]))
+    run(load_space(root / "toy.yaml"), folder=root / "toy", options=RunOptions(in_process=True, observers=[witness]))
     assert witness.compared == 4  # two of four at each of two barriers
     return root / "toy"
 

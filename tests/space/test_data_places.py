@@ -7,9 +7,9 @@ import pytest
 
 from hpsearch.errors import SpaceError
 from hpsearch.running.loading import load_space, open_space
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.space import configurations, space_from_resolved
-from hpsearch.studies.loading import load_study
+from hpsearch.studies.file.reading import load_study
 
 TEXT = "some text " * 200
 SPACES = {
@@ -125,7 +125,7 @@ def test_an_experiment_opens_without_its_data(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("some text " * 60)
     tiny = "data: {path: a.txt, context: 8}\nmodel: {layers: 1, width: 4, heads: 1}\ntrain: {epochs: 1}\n"
     path = space(tmp_path, "char_lm", tiny)
-    run(load_space(path), folder=tmp_path / "found", options=Options(in_process=True))
+    run(load_space(path), folder=tmp_path / "found", options=RunOptions(in_process=True))
     (tmp_path / "a.txt").unlink()
     opened = open_space(tmp_path / "found")
     assert space_from_resolved(opened.resolved(), opened.face).family == "char_lm"

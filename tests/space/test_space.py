@@ -155,6 +155,12 @@ def test_a_missing_value_is_said(space):
         space.configuration({})
 
 
+def test_the_example_is_a_feasible_configuration_that_stays_the_same(space):
+    assert space.example
+    assert space.violation(space.example) is None
+    assert space.example is space.example
+
+
 @given(st.integers())
 def test_samples_are_valid_configurations(space, seed):
     params = space.sample(random_numbers(seed))

@@ -7,12 +7,12 @@ import pytest
 from scipy import stats
 
 from hpsearch.records import FinishedRun, Measurement
-from hpsearch.running.runner import Options
-from hpsearch.studies.factorial import factor_reports, families, level_of
+from hpsearch.running.runner import RunOptions
+from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
-from hpsearch.studies.loading import load_study
 from hpsearch.studies.power import power_plan
 from hpsearch.studies.report import study_json, study_markdown
+from hpsearch.studies.result import factor_reports
 from hpsearch.studies.road import run_study, with_options
 from tests.studies.test_factors import write
 
@@ -50,14 +50,14 @@ def test_main_effects_and_interaction_are_those_of_paired_t_tests(tmp_path: Path
 
 def test_the_error_rate_is_shared_by_the_families_of_tests(tmp_path: Path) -> None:
     study = load_study(write(tmp_path))
-    assert families(study) == ("all pairs of arms", "width", "optimizer", "interaction")
-    assert level_of(study) == pytest.approx(0.05 / 4)
+    assert study.test_families == ("all pairs of arms", "width", "optimizer", "interaction")
+    assert study.level == pytest.approx(0.05 / 4)
     three = load_study(write(tmp_path, ("[1, 2]", "[1, 2, 4]")))
-    assert families(three) == ("all pairs of arms", "width", "optimizer")
+    assert three.test_families == ("all pairs of arms", "width", "optimizer")
     alone = load_study(write(tmp_path), quick=True)
-    assert families(alone) == ("all pairs of arms",)
+    assert alone.test_families == ("all pairs of arms",)
     assert factor_reports(alone, []) == []
-    assert {report.comparison.alpha for report in factor_reports(study, cells(study)[1])} == {level_of(study)}
+    assert {report.comparison.alpha for report in factor_reports(study, cells(study)[1])} == {study.level}
 
 
 def test_the_power_is_that_at_the_family_s_share_of_the_error_rate(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_without_a_cell_s_replicates_the_interaction_is_left_out(tmp_path: Path)
 def test_a_factorial_study_reports_its_factors(tmp_path: Path) -> None:
     study = load_study(write(tmp_path))
     end = run_study(
-        study, folder=tmp_path / "x", run_arm=with_options(Options(in_process=True)), command="hpsearch study"
+        study, folder=tmp_path / "x", run_arm=with_options(RunOptions(in_process=True)), command="hpsearch study"
     )
     assert end.report is not None
     text = study_markdown(end.report)

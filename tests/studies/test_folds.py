@@ -13,19 +13,19 @@ from scipy import stats
 from hpsearch.comparing.comparison import Unit
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.running.runner import Options, confirm
+from hpsearch.running.runner import RunOptions, confirm
+from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
 from hpsearch.studies.forecast import plan_study
-from hpsearch.studies.loading import load_study
-from hpsearch.studies.overlap import overlap_of
-from hpsearch.studies.replication import replication_of
+from hpsearch.studies.power import overlap_of
+from hpsearch.studies.replicates import replication_of
 from hpsearch.studies.report import StudyReport, study_markdown
 from hpsearch.studies.road import run_study, with_options
 from tests.folded_spaces import folded_study, write_folded_study
 from tests.running.sessions import Terminal, open_terminal
 from tests.toy_studies import toy_study
 
-HERE = Options(in_process=True)
+HERE = RunOptions(in_process=True)
 
 
 def reported(study: Study, folder: Path, *, seeds: int | None = None, repeats: int | None = None) -> StudyReport:

@@ -18,17 +18,17 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.readers.shelf import read_sources
 from hpsearch.records import Fold, Outcome
 from hpsearch.report.comparison.files import compare_json
-from hpsearch.running.runner import Options
+from hpsearch.running.runner import RunOptions
 from hpsearch.studies.forecast import plan_study
+from hpsearch.studies.plan import StudyPlan
 from hpsearch.studies.report import StudyReport
-from hpsearch.studies.report.plan import StudyPlan
 from hpsearch.studies.road import run_study, with_options
 from hpsearch.studies.standing import standing_of, state_of
 from tests.folded_spaces import folded_study
 from tests.toy_studies import toy_study
 from tests.tracking.folders import BEST_TRIAL, StudyFolder
 
-HERE = with_options(Options(in_process=True))
+HERE = with_options(RunOptions(in_process=True))
 Done = tuple[Path, StudyReport]
 
 

@@ -15,7 +15,7 @@ import pytest
 from hpsearch.errors import HpsearchError, SearchFailedError, UnknownNameError
 from hpsearch.experiment.layout import LOG, STUDY
 from hpsearch.experiment.log import read_log
-from hpsearch.running.runner import Options
+from hpsearch.running.runner import RunOptions
 from hpsearch.space import Confirm
 from hpsearch.studies import plan_file
 from hpsearch.studies.road import run_study, with_options
@@ -120,7 +120,7 @@ def test_the_others_end_by_themselves_when_one_is_interrupted_alone() -> None:
 
 def test_one_arm_is_run_and_what_is_left_is_said(tmp_path: Path) -> None:
     study = toy_study(tmp_path, trials=1, seeds=2)
-    run_arm = with_options(Options(in_process=True))
+    run_arm = with_options(RunOptions(in_process=True))
 
     def only(arm: str, seeds: int | None = None) -> tuple[str, ...]:
         end = run_study(study, folder=tmp_path / "x", run_arm=run_arm, only=arm, seeds=seeds, command="")

@@ -16,14 +16,13 @@ from scipy import stats
 from hpsearch.comparing.statistics.adjustment import adjusted
 from hpsearch.errors import SpaceError
 from hpsearch.report.wording import rough_duration, rough_size
-from hpsearch.running.runner import Options
+from hpsearch.running.runner import RunOptions
+from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
 from hpsearch.studies.forecast import plan_study, probing
-from hpsearch.studies.loading import load_study
+from hpsearch.studies.plan import StudyPlan, show_study_plan, study_plan_json
 from hpsearch.studies.power import tests_of as number_of_tests
 from hpsearch.studies.probe import Probe, Probed, probe_arm
-from hpsearch.studies.report.plan import StudyPlan, study_plan_json
-from hpsearch.studies.report.plan_terminal import show_study_plan
 from hpsearch.studies.road import run_study, with_options
 from hpsearch.workers.machine import Share
 from tests.folded_spaces import folded_study
@@ -125,7 +124,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
     """A toy study that was really run, in `experiments`."""
     home = tmp_path_factory.mktemp("plan")
     study = toy_study(home, trials=4, seeds=4)
-    run_study(study, folder=home / "experiments", run_arm=with_options(Options(in_process=True)), command="")
+    run_study(study, folder=home / "experiments", run_arm=with_options(RunOptions(in_process=True)), command="")
     return study, home / "experiments"
 
 
@@ -141,7 +140,7 @@ def test_the_disk_is_what_a_real_run_leaves(done: tuple[Study, Path], tmp_path: 
 
 def test_the_number_of_tests_is_that_of_the_comparison(done: tuple[Study, Path]) -> None:
     study, folder = done
-    end = run_study(study, folder=folder, run_arm=with_options(Options(in_process=True)), command="")
+    end = run_study(study, folder=folder, run_arm=with_options(RunOptions(in_process=True)), command="")
     assert end.report is not None
     assert number_of_tests(study) == end.report.evidence.comparison.family_size == 3
 
@@ -149,7 +148,7 @@ def test_the_number_of_tests_is_that_of_the_comparison(done: tuple[Study, Path])
 def test_earlier_replicates_tell_the_power(done: tuple[Study, Path]) -> None:
     """Their spread is that of the differences which the comparison has."""
     study, folder = done
-    end = run_study(study, folder=folder, run_arm=with_options(Options(in_process=True)), command="")
+    end = run_study(study, folder=folder, run_arm=with_options(RunOptions(in_process=True)), command="")
     assert end.report is not None
     pairs = end.report.evidence.comparison.pairs
     found = plan_study(study, folder=folder, probe=None)

@@ -15,9 +15,9 @@ from hpsearch.experiment.log import Event
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord
 from hpsearch.report.comparison.markdown import escaped
-from hpsearch.running.runner import Options
+from hpsearch.running.runner import RunOptions
+from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
-from hpsearch.studies.loading import load_study
 from hpsearch.studies.report import StudyReport, study_markdown
 from hpsearch.studies.road import StudyEnd, run_study, with_options
 from tests.running.sessions import Terminal, open_terminal
@@ -29,7 +29,7 @@ NOISE = Path(__file__).with_name("noise_family.py")
 
 def go(study: Study, folder: Path, *, seeds: int | None = None) -> StudyEnd:
     return run_study(
-        study, folder=folder, seeds=seeds, run_arm=with_options(Options(in_process=True)), command="hpsearch study"
+        study, folder=folder, seeds=seeds, run_arm=with_options(RunOptions(in_process=True)), command="hpsearch study"
     )
 
 
@@ -129,7 +129,7 @@ def test_more_replicates_from_the_start_are_a_plan(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_scores_of_one_arm_are_a_result_that_could_be_seen(tmp_path: Path) -> None:
     first = toy_study(tmp_path, **FAST)
-    run_arm = with_options(Options(in_process=True))
+    run_arm = with_options(RunOptions(in_process=True))
     run_study(first, folder=tmp_path / "x", run_arm=run_arm, only="sgd", command="hpsearch study")
     report = reported(toy_study(tmp_path, **FAST, margin=0.3), tmp_path / "x")
     assert report.changes[0] == "decide.margin: 0.1 -> 0.3 (after a result could be seen)"
@@ -163,7 +163,7 @@ class Interrupting:
                 self._left = 10**9
 
     def __call__(self, arm, folder):  # type: ignore[no-untyped-def]
-        return with_options(Options(in_process=True, observers=(self,)))(arm, folder)
+        return with_options(RunOptions(in_process=True, observers=(self,)))(arm, folder)
 
 
 @pytest.mark.parametrize("after", [2, 10, 14])

@@ -6,7 +6,7 @@ import pytest
 
 from hpsearch.space.located_yaml import parse
 from hpsearch.space.nodes import Place
-from hpsearch.studies.file.schema import study_schema
+from hpsearch.studies.file.study import study_schema
 from tests.space.schema_check import accepts
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))

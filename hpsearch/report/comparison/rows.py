@@ -45,8 +45,9 @@ def score_rows(comparison: Comparison) -> list[ScoreRow]:
 
 def ranking(comparison: Comparison) -> list[ExperimentSummary]:
     """Return the experiments by their means, the best first, those without one last."""
-    sign = -1.0 if comparison.goal is Goal.MAXIMIZE else 1.0
-    return sorted(comparison.experiments, key=lambda each: (each.mean is None, sign * (each.mean or 0.0)))
+    return sorted(
+        comparison.experiments, key=lambda each: (each.mean is None, -comparison.goal.sign * (each.mean or 0.0))
+    )
 
 
 def _not_told_apart(comparison: Comparison, best: str) -> set[str]:

@@ -143,8 +143,7 @@ def prepare_parallel(
     for name, trials in _trials(runs).items():
         shown = _searched_metric(trials, metric)
         scored = [run for run in trials if shown in run.metrics and math.isfinite(run.metrics[shown].value)]
-        sign = -1.0 if goal is Goal.MAXIMIZE else 1.0
-        scored = sorted(scored, key=lambda run: sign * run.metrics[shown].value)[:MOST_LINES]
+        scored = sorted(scored, key=lambda run: -goal.sign * run.metrics[shown].value)[:MOST_LINES]
         shares = importance.get(name, {})
         varying = [
             path for path in dict.fromkeys(path for run in scored for path in run.params) if _varies(path, scored)

@@ -14,11 +14,11 @@ from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 from tests.families.command.programs import python_space, shell_space
 from tests.ray_cluster import own_cluster
 
-HERE = Options(in_process=True)
+HERE = RunOptions(in_process=True)
 
 
 def search(space, folder, options=HERE):
@@ -52,7 +52,7 @@ def test_a_program_with_no_change_at_all(tmp_path):
 
 def test_a_shell_program_with_workers_and_a_confirmation(tmp_path):
     space = shell_space(tmp_path, confirm="{top: 1, seeds: 2}")
-    record = search(space, tmp_path, Options())
+    record = search(space, tmp_path, RunOptions())
     best = record.best
     assert best.value == min(trial.params["model.rate"] for trial in record.trials)
     assert [dict(each.scores) for each in record.replicates] == [{"test/loss": best.value * 10 + 4}] * 2
@@ -65,7 +65,7 @@ def test_a_shell_program_with_workers_and_a_confirmation(tmp_path):
 @pytest.mark.slow
 def test_on_ray(tmp_path):
     with own_cluster(cpus=2):
-        record = search(shell_space(tmp_path, "search.engine=ray"), tmp_path, Options())
+        record = search(shell_space(tmp_path, "search.engine=ray"), tmp_path, RunOptions())
     assert [trial.outcome for trial in record.trials] == [Outcome.COMPLETE] * 3
 
 
@@ -125,7 +125,7 @@ def test_interrupted_it_goes_on_from_the_programs_checkpoint(tmp_path):
     assert command.wait(30) == 130
     before = (tmp_path / "e" / "trials" / "0000" / "output.log").read_text().count("chatter")
     assert before < 4
-    [trial] = search(shell_space(tmp_path, trials=1), tmp_path, Options()).trials
+    [trial] = search(shell_space(tmp_path, trials=1), tmp_path, RunOptions()).trials
     assert (trial.outcome, [step for step, _ in trial.history]) == (Outcome.COMPLETE, [1, 2, 3, 4])
     output = (tmp_path / "e" / "trials" / "0000" / "output.log").read_text()
     assert "chatter of epoch 4" in output
@@ -143,7 +143,7 @@ def test_killed_the_search_leaves_no_program_behind(tmp_path):
 
 
 def test_signals_act_in_a_workers_program(tmp_path):
-    search(shell_space(tmp_path, trials=1, pause="grep SigIgn /proc/self/status"), tmp_path, Options())
+    search(shell_space(tmp_path, trials=1, pause="grep SigIgn /proc/self/status"), tmp_path, RunOptions())
     output = (tmp_path / "e" / "trials" / "0000" / "output.log").read_text()
     masks = [int(line.split()[1], 16) for line in output.splitlines() if line.startswith("SigIgn")]
     assert len(masks) == 4
@@ -151,7 +151,7 @@ def test_signals_act_in_a_workers_program(tmp_path):
 
 
 KILLER = """
-import json, os, signal, sys
+import json, os, signal, sys, time
 from pathlib import Path
 checkpoint = Path(os.environ["HPSEARCH_CHECKPOINT"])
 done = int(checkpoint.read_text()) if checkpoint.exists() else 0
@@ -163,9 +163,11 @@ for epoch in range(done + 1, 7):
     worker = os.getppid()
     if epoch == 2 and not done:
         os.kill(worker, signal.SIGKILL)
+        time.sleep(60)  # until it is killed with its worker
     if epoch == 4:
         coordinator = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(coordinator, signal.SIGKILL)
+        time.sleep(60)
 """
 
 

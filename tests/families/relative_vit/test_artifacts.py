@@ -11,7 +11,7 @@ from hpsearch.families.relative_vit.network import VisionTransformer
 from hpsearch.families.relative_vit.settings import ModelSettings
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 
 SPACE = """
 family: {family}
@@ -42,7 +42,7 @@ class Broken(RelativeVit):
 def searched(tmp_path: Path, *, family: str = "relative_vit", position: str = "relative", trials: int = 1):
     path = tmp_path / "space.yaml"
     path.write_text(SPACE.format(family=family, position=position, trials=trials))
-    finished = run(load_space(path), folder=tmp_path / "experiments" / "x", options=Options(in_process=True))
+    finished = run(load_space(path), folder=tmp_path / "experiments" / "x", options=RunOptions(in_process=True))
     return [*finished.record.trials, *finished.record.replicates], tmp_path / "experiments" / "x"
 
 

@@ -9,7 +9,7 @@ from ray.cluster_utils import Cluster as Nodes
 from hpsearch.experiment.log import Event, read_log
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.workers.bench import Cluster
 from hpsearch.workers.ray_tune.overview import describe
 from tests.ray_cluster import importable_tests
@@ -51,7 +51,7 @@ def test_a_search_outlives_a_node(tmp_path: Path, nodes: Nodes) -> None:
     path = write_space(tmp_path, trials=4, workers="auto", epochs=6, data="data: {seconds: 0.3}")
     space = load_space(path, overrides=["search.engine=ray"])
     death = NodeDeath(nodes)
-    options = Options(cluster=Cluster(nodes.address), observers=[death])
+    options = RunOptions(cluster=Cluster(nodes.address), observers=[death])
     record = run(space, folder=tmp_path / "toy", options=options).record
     assert death.happened
     assert [trial.outcome for trial in record.trials] == [Outcome.COMPLETE] * 4
@@ -67,7 +67,7 @@ def test_trials_are_placed_where_their_resources_are(tmp_path: Path, nodes: Node
     assert "2 fit at once" in text
     path = write_space(tmp_path, trials=3, workers="auto", data="data: {seconds: 0.1}")
     space = load_space(path, overrides=["search.engine=ray", "search.resources.custom={scratch: 2}"])
-    record = run(space, folder=tmp_path / "toy", options=Options(cluster=Cluster(nodes.address))).record
+    record = run(space, folder=tmp_path / "toy", options=RunOptions(cluster=Cluster(nodes.address))).record
     assert [trial.outcome for trial in record.trials] == [Outcome.COMPLETE] * 3
     running = 0
     for event in read_log(tmp_path / "toy" / "log.jsonl"):  # only one node has the resource, once

@@ -12,7 +12,7 @@ from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, OUTPUT
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.records import HeatMap, Outcome
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import Options, run
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.workers.ray_tune.storage import Storage
 from tests.ray_cluster import own_cluster
 from tests.toy_spaces import write_space
@@ -98,7 +98,7 @@ def test_a_search_keeps_its_files_there(tmp_path: Path) -> None:
     place = tmp_path / "storage"
     space = load_space(path, overrides=["search.engine=ray", f"search.storage={place.as_uri()}"])
     with own_cluster(cpus=1):
-        record = run(space, folder=tmp_path / "toy", options=Options()).record
+        record = run(space, folder=tmp_path / "toy", options=RunOptions()).record
     runs = [*record.trials, *record.replicates]
     assert [each.outcome for each in runs] == [Outcome.COMPLETE] * 3
     (stored,) = place.iterdir()

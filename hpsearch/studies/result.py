@@ -1,31 +1,36 @@
-"""What the folders of a study's arms hold, as the report shows it."""
+"""From the folders of a study's arms to its report: the planned replicates compared, and what is to be said of them.
+
+In a factorial design each factor's levels are compared over all others, as well as how two factors of two levels
+interact. The runs of one seed are averaged over the other factors before anything is tested, so that the unit stays the
+seed: the cells of a design are no independent repetitions.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hpsearch.comparing import Comparison, compare_runs
 from hpsearch.experiment.provenance import versions
 from hpsearch.experiment.reading import read_experiment, read_resolved
-from hpsearch.records import ExperimentRecord, RunRecord
+from hpsearch.records import ExperimentRecord, FinishedRun, Measurement, RunRecord
 from hpsearch.report.comparison.gallery import Evidence
 from hpsearch.report.wording import duration, plain
 from hpsearch.search.importance import importance
 from hpsearch.space import Confirm
-from hpsearch.studies.factorial import INTERACTION, factor_reports, families, level_of
-from hpsearch.studies.file.study import BaselineArm, SpaceArm, Study
+from hpsearch.studies.file.study import INTERACTION, BaselineArm, SpaceArm, Study, factor_titles, level_text
 from hpsearch.studies.plan_file import History
-from hpsearch.studies.planned_runs import planned_runs
-from hpsearch.studies.replication import WHAT_FOLDS_SAY, in_words, test_of
+from hpsearch.studies.replicates import WHAT_FOLDS_SAY, in_words, planned_runs, test_of
 from hpsearch.studies.report import ArmReport, FactorReport, StudyReport
 
 UNEQUAL = 1.1
 """From this ratio on the budgets that two searches have spent are called unequal."""
-UNEQUAL_TIME = 1.5
-"""The same for times, which a machine's other work changes."""
-WORTH_TELLING = 60.0
-"""Seconds below which a difference in time is not told."""
+TWO_KINDS = (
+    "differences and equivalences are families of tests of their own: wrong claims of a difference keep this error "
+    "rate together, and so do wrong claims of equivalence"
+)
 
 
 def report_of(study: Study, folder: Path, *, history: History, wanted: Confirm, command: str) -> StudyReport:
@@ -34,9 +39,8 @@ def report_of(study: Study, folder: Path, *, history: History, wanted: Confirm, 
     arms = [_arm_report(arm, records[arm.name]) for arm in study.searched]
     runs = [run for arm in study.arms for run in planned_runs(study, arm, folder, wanted)]
     decide = study.settings.decide
-    alpha = level_of(study)
     comparison = compare_runs(
-        runs, metric=study.metric, goal=study.goal, margin=decide.margin, alpha=alpha, adjust=decide.adjust
+        runs, metric=study.metric, goal=study.goal, margin=decide.margin, alpha=study.level, adjust=decide.adjust
     )
     factors = factor_reports(study, runs)
     same = "on the same test split" if wanted.folds is None else "which learns and is scored on the same folds"
@@ -109,19 +113,9 @@ def _other_tests(comparison: Comparison, planned: str) -> Iterator[str]:
 
 
 def _without_interaction(study: Study, factors: Sequence[FactorReport]) -> list[str]:
-    if INTERACTION not in families(study) or any(each.name == INTERACTION for each in factors):
+    if INTERACTION not in study.test_families or any(each.name == INTERACTION for each in factors):
         return []
     return ["the interaction cannot be told: the replicates of a combination are missing."]
-
-
-def time_warnings(arms: Sequence[ArmReport]) -> list[str]:
-    """Say where the searches trained for unequal times; these stand in spent.json, not in the report."""
-    spent = {arm.name: arm.search_seconds for arm in arms}
-    longest, shortest = max(spent.values()), min(spent.values())
-    if longest <= UNEQUAL_TIME * shortest or longest - shortest < WORTH_TELLING:
-        return []
-    told = ", ".join(f"{name} {duration(seconds)}" for name, seconds in spent.items())
-    return [f"the searches trained for unequal times: {told}"]
 
 
 def _changes(history: History) -> list[str]:
@@ -161,18 +155,70 @@ def plan_lines(study: Study, wanted: Confirm) -> list[tuple[str, str]]:
     ]
 
 
-TWO_KINDS = (
-    "differences and equivalences are families of tests of their own: wrong claims of a difference keep this error "
-    "rate together, and so do wrong claims of equivalence"
-)
-
-
 def _written(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={plain(value)}" for name, value in values.items())
 
 
 def _division(study: Study) -> str:
-    named = families(study)
+    named = study.test_families
     if len(named) == 1:
         return ""
-    return f"; {level_of(study):.3g} for each of {len(named)} families of tests: {', '.join(named)}"
+    return f"; {study.level:.3g} for each of {len(named)} families of tests: {', '.join(named)}"
+
+
+def factor_reports(study: Study, runs: Sequence[FinishedRun]) -> list[FactorReport]:
+    """Return the comparisons of two or more factors; `runs` are named after the study's arms."""
+    if len(study.factors) < 2:
+        return []
+    titles = factor_titles(study.factors)
+    levels = {
+        arm.name: {titles[path]: level for path, level in arm.levels.items()} for arm in study.searched if arm.levels
+    }
+    cells = [
+        replace(run, experiment="design", params=levels[run.experiment], trial=None)
+        for run in runs
+        if run.experiment in levels and run.search is None
+    ]
+    decide = study.settings.decide
+    compare = partial(compare_runs, metric=study.metric, goal=study.goal, alpha=study.level, adjust=decide.adjust)
+    found = [
+        FactorReport(
+            titles[path],
+            f"By {titles[path]}",
+            f"Each replicate's mean over {' and '.join(titles[other] for other in titles if other != path)}.",
+            compare(cells, margin=decide.margin, by=titles[path]),
+        )
+        for path in study.factors
+    ]
+    effects = list(_effects(study, cells)) if study.tests_interaction else []
+    if len({run.experiment for run in effects}) == 2:
+        found.append(_interaction(study, compare(effects, margin=decide.margin)))
+    return found
+
+
+def _effects(study: Study, cells: Sequence[FinishedRun]) -> Iterator[FinishedRun]:
+    """Yield what the step from the second factor's first level to its second does, at each level of the first factor.
+
+    The difference of these differences is the interaction.
+    """
+    first, second = factor_titles(study.factors).values()
+    _, (low, high) = study.factors.values()
+    by_cell: dict[tuple[Any, ...], dict[Any, FinishedRun]] = {}
+    for run in cells:
+        by_cell.setdefault((run.seed, run.fold, run.repeat, run.params[first]), {})[run.params[second]] = run
+    for (*_, level), pair in by_cell.items():
+        values = [pair[each].metrics.get(study.metric) for each in (low, high) if each in pair]
+        if len(values) == 2 and values[0] is not None and values[1] is not None:
+            value = float(values[1].value) - float(values[0].value)
+            name = f"the change of {second} at {first}={level_text(level)}"
+            yield replace(pair[high], experiment=name, params={}, metrics={study.metric: Measurement(value)})
+
+
+def _interaction(study: Study, comparison: Comparison) -> FactorReport:
+    first, second = factor_titles(study.factors).values()
+    _, (low, high) = study.factors.values()
+    says = (
+        f"What the step from {second}={level_text(low)} to {level_text(high)} does to {study.metric}, "
+        f"at each {first}: the score after it minus the score before."
+    )
+    return FactorReport(INTERACTION, f"Interaction of {first} and {second}", says, comparison)

@@ -7,7 +7,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpsearch.console.progress.standing import Standing, Training
+from hpsearch.console.standing import Standing, Training
 from hpsearch.records import Outcome
 from hpsearch.report.wording import SEPARATOR, UNKNOWN, assignments, duration, number, one_line, score_list, shorten
 

@@ -1,4 +1,4 @@
-"""The progress of a search in pipes and logs, where nothing can be drawn again: a line for each outcome."""
+"""How a running search is shown: a live display for terminals, lines for pipes, and nothing."""
 
 import contextlib
 import threading
@@ -6,15 +6,86 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Protocol, Self
 
-from hpsearch.console.progress.screen import INTERRUPTED
-from hpsearch.console.progress.standing import Aim, Clock, Standing, Training
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from hpsearch.console.screen import INTERRUPTED, draw
+from hpsearch.console.standing import Aim, Clock, Standing, Training
 from hpsearch.experiment.log import Event
 from hpsearch.report.wording import assignments, duration, number, one_line, score_list, shorten
 
 LONGEST_REASON = 200
-"""So many characters of a reason are printed; the run's output.log has the whole of it."""
+"""At most this many characters of a reason are printed; the run's output.log has the whole of it."""
+REFRESHES = 4
+"""How often a second rich's own thread draws the frame again."""
+
+
+class Progress(Protocol):
+    """An observer that is shown for as long as it is entered."""
+
+    def observe(self, event: Event) -> None:
+        """Take note of an event."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+class NoProgress:
+    """Shows nothing."""
+
+    def observe(self, event: Event) -> None:
+        """Pass over an event."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+class LiveProgress:
+    """Observes a search and shows where it stands.
+
+    `observe` only takes note, also when it is called from a signal handler: a thread of rich draws. `earlier` are the
+    log's events from the sessions before.
+    """
+
+    def __init__(
+        self, aim: Aim, *, console: Console, earlier: Iterable[Event] = (), clock: Clock = time.monotonic
+    ) -> None:
+        self._standing = Standing(aim, earlier=earlier, clock=clock)
+        self._console = console
+        self._closed = False
+        self._lock = threading.RLock()  # re-entrant: a signal's handler observes while its own thread is observing
+        self._live = Live(console=console, get_renderable=self.frame, refresh_per_second=REFRESHES)
+
+    def observe(self, event: Event) -> None:
+        """Take note of an event."""
+        with self._lock:
+            self._standing.follow(event)
+
+    def frame(self) -> RenderableType:
+        """Return what the display shows now."""
+        with self._lock:
+            width, height = self._console.size
+            return draw(self._standing, width=width, height=height, closed=self._closed)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._closed = True
+        self._live.stop()
 
 
 class PlainProgress:
@@ -92,3 +163,18 @@ class PlainProgress:
         finally:
             self._lines.clear()
             self._writing = False
+
+
+def make_progress(
+    aim: Aim, *, console: Console | None = None, earlier: Iterable[Event] = (), quiet: bool = False
+) -> Progress:
+    """Return a live display for a console that is a terminal, lines for any other, and nothing when `quiet`.
+
+    The console is standard error unless given: standard output is for results. `earlier`: the events of the log so far.
+    """
+    if quiet:
+        return NoProgress()
+    console = console or Console(stderr=True)
+    if console.is_terminal and not console.is_dumb_terminal:
+        return LiveProgress(aim, console=console, earlier=earlier)
+    return PlainProgress(aim, stream=console.file, earlier=earlier)
