@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.lock import in_use
-from hpsearch.experiment.state import read_state
+from hpsearch.experiment.log import read_state
 from hpsearch.experiment.studies import last_session
 
 RUNNING, NOT_BEGUN, KILLED = "running", "not begun", "killed"

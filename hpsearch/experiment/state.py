@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from hpsearch.experiment.events import (
@@ -21,7 +20,6 @@ from hpsearch.experiment.events import (
     UnknownEvent,
 )
 from hpsearch.experiment.layout import RunKind, run_kind
-from hpsearch.experiment.log import read_events
 from hpsearch.records import Change, Fold, Metrics, Outcome, Params
 
 
@@ -29,17 +27,18 @@ from hpsearch.records import Change, Fold, Metrics, Outcome, Params
 class RunState:
     """A run as the log tells it.
 
-    `asked` is the event that decided on it; the job of the classical methods, which only fails in the log, has none. A
+    It was `asked` for, unless it is the job of the classical methods, of which the log tells only that it was lost. A
     run that is asked for again has nothing of its earlier training. One that goes on as a copy of another has that
     one's `history`, `seed` and `changes`: they belong to its weights.
     """
 
     run: str
     kind: RunKind
-    asked: AskEvent | None = None
+    asked: bool = False
     number: int = 0
+    first_params: Params = field(default_factory=dict)
     params: Params = field(default_factory=dict)
-    """The newest."""
+    """The newest; `first_params` are those that it was asked for with."""
     seed: int = 0
     replicate: int | None = None
     fold: Fold | None = None
@@ -117,7 +116,7 @@ class ExperimentState:
 
     def of_kind(self, kind: RunKind) -> Iterator[RunState]:
         """Yield the runs of a kind that were asked for."""
-        return (run for run in self.runs.values() if run.kind is kind and run.asked is not None)
+        return (run for run in self.runs.values() if run.kind is kind and run.asked)
 
     def _run(self, name: str) -> RunState:
         run = self.runs.get(name)
@@ -126,8 +125,8 @@ class ExperimentState:
         return run
 
     def _ask(self, event: AskEvent) -> RunState:
-        run = self.runs[event.run] = RunState(event.run, run_kind(event.run), event)
-        run.number, run.params, run.seed = event.number, event.params, event.seed
+        run = self.runs[event.run] = RunState(event.run, run_kind(event.run), asked=True)
+        run.number, run.first_params, run.params, run.seed = event.number, event.params, event.params, event.seed
         run.replicate, run.fold = event.replicate, event.fold
         return run
 
@@ -200,16 +199,3 @@ _FOLLOW: Final[Mapping[type[Event], Callable[[ExperimentState, Any], RunState | 
     DataEvent: ExperimentState._take_data,
     UnknownEvent: ExperimentState._pass_over,
 }
-
-
-def read_state(log: Path) -> ExperimentState:
-    """Read a log to its last whole line.
-
-    Raises:
-        ExperimentError: A line is JSON, but no event.
-
-    """
-    state = ExperimentState()
-    for event, _ in read_events(log):
-        state.follow(event)
-    return state

@@ -8,8 +8,8 @@ from typing import Any
 from hpsearch.data.fingerprint import Fingerprint, differences, fingerprint_of
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.layout import CONFIG, DATA, LOG
+from hpsearch.experiment.log import read_state
 from hpsearch.experiment.reading import read_experiment, read_resolved, space_home
-from hpsearch.experiment.state import read_state
 from hpsearch.families import Family
 from hpsearch.families.data_watch import DataWatch
 from hpsearch.families.loading import load_family

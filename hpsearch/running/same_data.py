@@ -12,10 +12,11 @@ from typing import Any
 
 from hpsearch.data.fingerprint import WHAT_TO_DO, Fingerprint, Source, differences, fingerprint_of
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.events import DataEvent
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import DATA, FORMAT_VERSION, LOG
-from hpsearch.experiment.log import Log
-from hpsearch.experiment.state import RunState, read_state
+from hpsearch.experiment.log import Log, read_state
+from hpsearch.experiment.state import RunState
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
 from hpsearch.places import borrowed, find_place, named_places
@@ -48,7 +49,7 @@ class SameData:
             write_json(folder / DATA, {"version": FORMAT_VERSION, "sources": found})
         digests = {each.digest for each in self.sources.values()}
         if len(digests) == 1:
-            log.append("data", source=digests.pop())
+            log.append(DataEvent(source=digests.pop()))
 
 
 def same_data(space: Space, folder: Path) -> SameData:

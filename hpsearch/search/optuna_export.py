@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.addresses import SQLITE, sqlite_path, sqlite_url
 from hpsearch.experiment.layout import LOG
-from hpsearch.experiment.state import RunState, read_state
+from hpsearch.experiment.log import read_state
+from hpsearch.experiment.state import RunState
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
 from hpsearch.search.optuna_silence import silent_optuna
 from hpsearch.space import Space, suggest, suggested

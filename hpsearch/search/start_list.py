@@ -3,7 +3,7 @@
 import json
 from collections import deque
 
-from hpsearch.experiment.log import Event
+from hpsearch.experiment.events import UNTOLD, AskEvent
 from hpsearch.records import Params
 from hpsearch.space import Space
 from hpsearch.space.ranges import same
@@ -23,16 +23,16 @@ class StartList:
         """Return the next entry, which counts as tried from now on."""
         return self._left.popleft() if self._left else None
 
-    def begun(self, number: int, event: Event) -> Params | None:
+    def begun(self, number: int, event: AskEvent) -> Params | None:
         """Return the entry that a trial of the log was begun by, which counts as tried from now on.
 
         Older logs do not tell it: there the entry had the trial's number.
         """
-        if "start" in event:
-            entry = event["start"] and self._space.canonical(event["start"])
+        if event.start is not UNTOLD:
+            entry = event.start and self._space.canonical(event.start)
         else:
             entry = next(iter(self._space.start[number : number + 1]), None)
-            entry = entry if entry and agrees(self._space.canonical(event["params"]), entry) else None
+            entry = entry if entry and agrees(self._space.canonical(event.params), entry) else None
         known = next((each for each in self._left if entry and key(each) == key(entry)), None)
         if known is not None:
             self._left.remove(known)

@@ -12,6 +12,7 @@ from types import FrameType, MappingProxyType
 from typing import Any
 
 from hpsearch.errors import SearchFailedError
+from hpsearch.experiment.events import InterruptNotice, PauseNotice
 from hpsearch.jobs import Ended, Exploit, Job, Report, Source, Workers
 from hpsearch.records import Decision, Outcome
 from hpsearch.workers.ledger import Ledger
@@ -93,8 +94,8 @@ class Coordinator:
             if isinstance(job, Exploit):
                 self._ledger.exploit(job)
                 continue
-            progress = self._ledger.begin(job, source.asked)
-            self._running[job.run] = _Running(job, progress.seconds)
+            known = self._ledger.begin(job, source.asked)
+            self._running[job.run] = _Running(job, known.seconds)
             self._workers.start(job)
 
     # What the workers say (the Handler contract)
@@ -137,14 +138,14 @@ class Coordinator:
         if ended.details:
             self._ledger.details(job, ended.details)
         if ended.outcome is None:
-            self._ledger.show({"event": "pause", "run": job.run})
+            self._ledger.show(PauseNotice(job.run))
             self._asked_source.paused(job)
             return
         if job.baselines:
             notes = self._noted(job, ended)
             self._ledger.baselines(job, ended.baselines, seconds=ended.seconds or 0.0, notes=notes)
             self._asked_source.ended(job, ended.outcome, None, ended.reason)
-        elif ended.outcome is Outcome.COMPLETE and self._ledger.progress(job).value is None:
+        elif ended.outcome is Outcome.COMPLETE and self._ledger.known(job).value is None:
             self._finish(job, Outcome.FAILED, f"the training ended without reporting {self._ledger.metric}")
         else:
             notes = self._noted(job, ended)
@@ -153,7 +154,7 @@ class Coordinator:
     def _noted(self, job: Job, ended: Ended) -> dict[str, Any]:
         """Return what the log says of the run's data; one that has learned something could use them."""
         notes: dict[str, Any] = {**ended.sizes, **({"data": dict(ended.data)} if ended.data else {})}
-        failed = ended.mistake and not self._ledger.progress(job).history
+        failed = ended.mistake and not self._ledger.known(job).history
         return {**notes, "mistake": "start"} if failed else notes
 
     def _finish(
@@ -167,15 +168,14 @@ class Coordinator:
         notes: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._ledger.outcome(job, outcome, reason, seconds=seconds, scores=scores, notes=notes)
-        self._asked_source.ended(job, outcome, self._ledger.progress(job).value, reason)
+        self._asked_source.ended(job, outcome, self._ledger.known(job).value, reason)
 
     def lost(self, job: Job, reason: str) -> None:
         """Take a lost run up again from its checkpoint, or give it up when it was lost too often."""
         self._running.pop(job.run)
-        progress = self._ledger.progress(job)
-        progress.lost += 1
-        if progress.lost > self._limits.retries:
-            self._finish(job, Outcome.LOST, f"{reason}, {progress.lost} times")
+        times = self._ledger.known(job).lost + 1
+        if times > self._limits.retries:
+            self._finish(job, Outcome.LOST, f"{reason}, {times} times")
         else:
             self._ledger.lost(job, reason)
             self._again.append(job)
@@ -202,7 +202,7 @@ class Coordinator:
         self._interrupts += 1
         if self._interrupts > 1:
             raise KeyboardInterrupt
-        self._ledger.show({"event": "interrupt"})
+        self._ledger.show(InterruptNotice())
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import optuna
 
+from hpsearch.experiment.events import Event, Notice, OutcomeEvent
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
 from hpsearch.experiment.reading import read_experiment
@@ -66,8 +67,8 @@ class Stopwatch:
     def __init__(self) -> None:
         self.outcomes: list[float] = [time.perf_counter()]
 
-    def observe(self, event: dict[str, object]) -> None:
-        if event["event"] == "outcome":
+    def observe(self, event: Event | Notice) -> None:
+        if isinstance(event, OutcomeEvent):
             self.outcomes.append(time.perf_counter())
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import ExperimentError, TrackingError, UnknownNameError
+from hpsearch.experiment.events import EndEvent
 from hpsearch.records import Outcome
 from hpsearch.tracking import NoTracker, Tracker
 from hpsearch.tracking.live import LiveTracker, Several
@@ -19,7 +20,7 @@ SHELF = [pytest.param(name, marks=[pytest.mark.slow] if name != "tensorboard" el
 def folder(tmp_path: Path) -> ExperimentFolder:
     folder = ExperimentFolder(tmp_path / "line")
     folder.trial(0, Outcome.COMPLETE, (0.9, 0.5))
-    folder.log.append("end", why="finished")
+    folder.log.append(EndEvent(why="finished"))
     return folder
 
 

@@ -12,6 +12,7 @@ from hpsearch.api.comparing import Request, compare_sources, report_folder
 from hpsearch.cli.main import app
 from hpsearch.console.watching import look
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.events import EndEvent
 from hpsearch.experiment.layout import baselines_run, replicate_run
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.reading import read_experiment
@@ -148,7 +149,7 @@ def test_the_scores_shown_are_those_of_the_report_whatever_else_was_trained(tmp_
 def test_how_a_session_ended_is_said(why: str, state: str, tmp_path: Path) -> None:
     a = StudyFolder(tmp_path / "duel").begin("a")
     a.trial(0, Outcome.COMPLETE, (0.5,))
-    a.log.append("end", why=why)
+    a.log.append(EndEvent(why=why))
     assert state_of(a.path) == state
 
 
@@ -181,7 +182,7 @@ def test_an_arm_is_said_to_be_where_it_is(tmp_path: Path) -> None:
     assert state_of(a.path) == "killed"
     with locked(a.path):
         assert state_of(a.path) == "running"
-    a.log.append("end", why="interrupted")
+    a.log.append(EndEvent(why="interrupted"))
     assert [arm.state for arm in standing_of(study.path).arms] == ["interrupted", "not begun", "not scored"]
 
 

@@ -14,12 +14,12 @@ import pytest
 
 from hpsearch.errors import HpsearchError, SearchFailedError, UnknownNameError
 from hpsearch.experiment.layout import LOG, STUDY
-from hpsearch.experiment.log import read_log
 from hpsearch.running.runner import RunOptions
 from hpsearch.space import Confirm
 from hpsearch.studies import plan_file
 from hpsearch.studies.road import run_study, with_options
 from hpsearch.studies.side_by_side import INTERRUPTED, run_side_by_side
+from tests.logs import read_log
 from tests.running.sessions import Terminal, open_terminal
 from tests.studies.test_study_road import REPORT
 from tests.toy_studies import toy_study, write_study

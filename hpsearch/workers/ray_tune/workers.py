@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import HpsearchError, SearchFailedError
+from hpsearch.experiment.events import TextNotice
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.jobs import Ended, Handler, Job, Report, Workers
 from hpsearch.records import Decision, Outcome
@@ -55,7 +56,7 @@ class TuneWorkers:
         address = self._bench.cluster.address
         text = f"joining the Ray cluster at {address}" if address else "starting Ray on this machine"
         for observer in self._bench.observers:
-            observer.observe({"event": "note", "text": text})
+            observer.observe(TextNotice(text))
         self._ray = import_ray(self._bench.cluster)  # first, since it sets what Ray reads when it is imported
         from hpsearch.workers.ray_tune.tuning import Tuning, Wire
 
