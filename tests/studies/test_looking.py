@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -61,7 +60,7 @@ def test_a_baseline_on_seeds_and_on_folds_is_two_as_the_arm_beside_it_is(tmp_pat
     a = study.finish("a")
     place = Fold(folds=2, repeat=0, fold=1)
     for run in (replicate_run(BEST_TRIAL, place), f"{baselines_run(place)}/sloreta"):
-        a.ask(run, BEST_TRIAL, replicate=0, **asdict(place))
+        a.ask(run, BEST_TRIAL, replicate=0, fold=place)
         a.end(run, Outcome.COMPLETE, scores={"test/loss": 0.5})
     runs = [run for run in read_sources([str(study.path)]).runs if run.search is None]
     found = [(run.experiment, run.fold, run.deterministic) for run in runs]
