@@ -4,7 +4,10 @@
 
     experiment = hpsearch.run("spaces/char_lm.yaml", quick=True)
     experiment.trials                  # a pandas frame
-    hpsearch.open("experiments/char_lm-quick").plot_history()
+    experiment.plot_history()
+    hpsearch.compare("experiments")    # what is better than what, and how sure that is
+
+What the command line can do, these functions do, by the same names with the same options.
 
 Names are imported when they are first used, so that `import hpsearch` alone stays light.
 """
@@ -13,10 +16,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hpsearch.api.comparing import compare_experiments
-    from hpsearch.api.opening import OpenedExperiment
-    from hpsearch.api.opening import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
-    from hpsearch.api.scripting import confirm, run
+    from hpsearch.api.check import check
+    from hpsearch.api.compare import compare
+    from hpsearch.api.compared import ComparedRuns
+    from hpsearch.api.export import export
+    from hpsearch.api.open import OpenedExperiment
+    from hpsearch.api.open import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
+    from hpsearch.api.probe import batch_size, lr_find, overfit
+    from hpsearch.api.run import confirm, run
+    from hpsearch.api.study import StudyResult, plan_study, study
+    from hpsearch.api.train import train
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
     from hpsearch.final.trained_model import TrainedModel, load_model
@@ -26,31 +35,42 @@ if TYPE_CHECKING:
     from hpsearch.training.task import Splits, Task, TensorData
 
 _HOME = {
+    "ComparedRuns": "hpsearch.api.compared",
     "FILE": "hpsearch.settings",
     "FOLDER": "hpsearch.settings",
     "Family": "hpsearch.families",
     "FamilyConfig": "hpsearch.families",
     "Goal": "hpsearch.records",
     "HpsearchError": "hpsearch.errors",
-    "OpenedExperiment": "hpsearch.api.opening",
+    "OpenedExperiment": "hpsearch.api.open",
     "Option": "hpsearch.settings",
     "Settings": "hpsearch.settings",
     "Splits": "hpsearch.training.task",
+    "StudyResult": "hpsearch.api.study",
     "Task": "hpsearch.training.task",
     "TensorData": "hpsearch.training.task",
     "TrainSettings": "hpsearch.training.settings",
     "UNFOLD": "hpsearch.settings",
-    "compare_experiments": "hpsearch.api.comparing",
-    "confirm": "hpsearch.api.scripting",
-    "open": "hpsearch.api.opening:open_experiment",
     "TrainedModel": "hpsearch.final.trained_model",
+    "batch_size": "hpsearch.api.probe",
+    "check": "hpsearch.api.check",
+    "compare": "hpsearch.api.compare",
+    "confirm": "hpsearch.api.run",
+    "export": "hpsearch.api.export",
     "load_model": "hpsearch.final.trained_model",
-    "run": "hpsearch.api.scripting",
+    "lr_find": "hpsearch.api.probe",
+    "open": "hpsearch.api.open:open_experiment",
+    "overfit": "hpsearch.api.probe",
+    "plan_study": "hpsearch.api.study",
+    "run": "hpsearch.api.run",
+    "study": "hpsearch.api.study",
+    "train": "hpsearch.api.train",
 }
 __all__ = [
     "FILE",
     "FOLDER",
     "UNFOLD",
+    "ComparedRuns",
     "Family",
     "FamilyConfig",
     "Goal",
@@ -59,15 +79,24 @@ __all__ = [
     "Option",
     "Settings",
     "Splits",
+    "StudyResult",
     "Task",
     "TensorData",
     "TrainSettings",
     "TrainedModel",
-    "compare_experiments",
+    "batch_size",
+    "check",
+    "compare",
     "confirm",
+    "export",
     "load_model",
+    "lr_find",
     "open",
+    "overfit",
+    "plan_study",
     "run",
+    "study",
+    "train",
 ]
 
 

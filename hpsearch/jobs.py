@@ -1,28 +1,50 @@
-"""The shelf of engines: who decides what is trained next, and where it runs.
+"""What passes between the coordinator and a worker: jobs, reports and results; and the contracts of both sides.
 
-    Source       says which job comes next, answers every report, hears every ending: a search, a population, or the
+    JobSource    says which job comes next, answers every report, hears every outcome: a search, a population, or the
                  replicates of a winner
-    Coordinator  hands jobs to workers, decides outcomes, takes up again what was lost
+    Coordinator  hands jobs to workers, decides outcomes, resumes what was lost
     Ledger       the one writer of the experiment's log
     Workers      processes (or this very process) that run an Objective
 
 An engine knows neither families nor the training loop: the objective is named by an import path that workers resolve.
+Jobs and results cross processes, and jobs are kept in a run's folder, as the plain data of `to_json` and `from_json`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol, Self, get_args
 
-from hpsearch.records import Decision, Outcome
+from hpsearch.records import Decision, Fold, Metrics, Outcome
+
+
+class JobKind(StrEnum):
+    """What a job is for."""
+
+    TRIAL = "trial"
+    """A configuration of the search, which never sees the test split."""
+    REPLICATE = "replicate"
+    """A winner trained again, on another seed or fold, and scored on the test split."""
+    BASELINES = "baselines"
+    """The family's classical methods, fitted and scored on the same data."""
+
+
+@dataclass(frozen=True)
+class ConfigChange:
+    """From the reported `step` on, a training goes on with these `params` and their `config`."""
+
+    step: int
+    params: Mapping[str, Any]
+    config: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training for a worker. `run` is its folder relative to the experiment's; everything in it fits into JSON.
+    """One job for a worker. `run` is its folder relative to the experiment's.
 
-    It starts with `params`, their `config` and the `seeds`. Each of its `changes` has a `step`, `params` and `config`:
-    from that reported step on the training goes on with them. A replicate on a fold says which by the fields of
-    `records.Fold`; its `config` has the same in `data.folds`.
+    It starts with `params`, their `config` and the `seeds`; `changes` come later in its training. `replicate` is the
+    number of a replicate among those of its configuration, and None for other kinds. A job on a `fold` has the same
+    fold in `data.folds` of its `config`.
     """
 
     run: str
@@ -30,19 +52,32 @@ class Job:
     params: Mapping[str, Any]
     config: Mapping[str, Any]
     seeds: Mapping[str, int]
+    kind: JobKind = JobKind.TRIAL
     replicate: int | None = None
-    fold: Mapping[str, int] | None = None
-    baselines: bool = False
-    changes: Sequence[Mapping[str, Any]] = ()
+    fold: Fold | None = None
+    changes: Sequence[ConfigChange] = ()
 
     @property
     def stretches(self) -> "list[tuple[Mapping[str, Any], Mapping[str, Any]]]":
         """The params and config that the training has one after another."""
-        return [(self.params, self.config), *((change["params"], change["config"]) for change in self.changes)]
+        return [(self.params, self.config), *((change.params, change.config) for change in self.changes)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the job as plain data."""
-        return asdict(self)
+        """Return the job as plain data: what `config.json` holds; there `replicate` and `baselines` tell the kind."""
+        fields = asdict(self)
+        baselines, changes = fields.pop("kind") is JobKind.BASELINES, fields.pop("changes")
+        return {**fields, "baselines": baselines, "changes": changes}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return the job that `to_json` wrote, in this version or an earlier one."""
+        fields = dict(content)
+        kind = JobKind.TRIAL if fields.get("replicate") is None else JobKind.REPLICATE
+        if fields.pop("baselines", False):
+            kind = JobKind.BASELINES
+        fold = Fold(**fields["fold"]) if fields.get("fold") else None
+        changes = tuple(ConfigChange(**change) for change in fields.get("changes", ()))
+        return cls(**{**fields, "kind": kind, "fold": fold, "changes": changes})
 
 
 @dataclass(frozen=True)
@@ -67,35 +102,148 @@ class Report:
     again: bool = False
 
 
-@dataclass(frozen=True)
-class Ended:
-    """What a worker says at the end of a job. Without an outcome it can go on from its checkpoint.
+# How a job can end
 
-    It was paused then; or, if there is a `reason`, there is an obstacle that stops every other job too: a full disk.
-    `scores` are a replicate's; `baselines` are the scores of each method of a baselines job. `sizes` are `train_size`
-    and `test_size`, the examples behind test scores. `data` is what was noted of the data, see
-    `families/data_watch.py`. With `mistake` its data or its program could not be used: the job is tried again later.
+
+@dataclass(frozen=True)
+class Ending:
+    """A job that came to an `outcome`. `reason` is a sentence, `seconds` the training time over all attempts.
+
+    `data` is what was noted of the data, see `families/data_watch.py`.
     """
 
-    outcome: Outcome | None
+    outcome: ClassVar[Outcome]
     reason: str | None = None
-    details: str | None = None
-    seconds: float | None = None
-    scores: Mapping[str, float] = field(default_factory=dict)
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    data: Mapping[str, Any] = field(default_factory=dict)
-    mistake: bool = False
+    seconds: float | None = field(default=None, kw_only=True)
+    data: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
+
+@dataclass(frozen=True)
+class Completed(Ending):
+    """Trained to its end. `scores` are a replicate's, as `test/metric`.
+
+    `sizes` are `train_size` and `test_size`, the examples behind test scores.
+    """
+
+    outcome = Outcome.COMPLETE
+    scores: Metrics = field(default_factory=dict, kw_only=True)
+    sizes: Mapping[str, int] = field(default_factory=dict, kw_only=True)
+
+
+@dataclass(frozen=True)
+class BaselinesScored(Ending):
+    """A baselines job: the metrics of each method on each split, as `scores[method][split][metric]`."""
+
+    outcome = Outcome.COMPLETE
+    scores: Mapping[str, Mapping[str, Metrics]] = field(default_factory=dict, kw_only=True)
+    sizes: Mapping[str, int] = field(default_factory=dict, kw_only=True)
+
+
+class Pruned(Ending):
+    """Stopped since the pruner said so."""
+
+    outcome = Outcome.PRUNED
+
+
+class TimedOut(Ending):
+    """Stopped at the time limit of a trial."""
+
+    outcome = Outcome.TIMED_OUT
+
+
+@dataclass(frozen=True)
+class Diverged(Ending):
+    """Stopped by a loss or a metric that is not finite."""
+
+    outcome = Outcome.DIVERGED
+    reason: str
+
+
+@dataclass(frozen=True)
+class OutOfMemory(Ending):
+    """Ended by an exhausted memory; `details` is the traceback."""
+
+    outcome = Outcome.OUT_OF_MEMORY
+    reason: str
+    details: str | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Failed(Ending):
+    """Ended by an exception; `details` is its traceback.
+
+    With `mistake` its data or its program could not be used: a run that has not reported yet is tried again by a later
+    session.
+    """
+
+    outcome = Outcome.FAILED
+    reason: str
+    details: str | None = field(default=None, kw_only=True)
+    mistake: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Lost(Ending):
+    """Its process died, or a program or another process that it needs; an outcome only when no attempt is left."""
+
+    outcome = Outcome.LOST
+    reason: str
+
+
+@dataclass(frozen=True)
+class Paused:
+    """No outcome: stopped with a checkpoint, from which it goes on later."""
+
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """No outcome: something that would stop every other job too, such as a full disk."""
+
+    reason: str
+
+
+JobResult = Completed | BaselinesScored | Pruned | TimedOut | Diverged | OutOfMemory | Failed | Lost | Paused | Obstacle
+"""What a worker says at the end of a job."""
+_RESULTS: Mapping[str, type[JobResult]] = {kind.__name__: kind for kind in get_args(JobResult)}
+
+
+def result_to_json(result: JobResult) -> dict[str, Any]:
+    """Return a result as plain data."""
+    return {"result": type(result).__name__, **asdict(result)}
+
+
+def result_from_json(content: Mapping[str, Any]) -> JobResult:
+    """Return the result that `result_to_json` wrote."""
+    fields = dict(content)
+    return _RESULTS[fields.pop("result")](**fields)
+
+
+def stopped(decision: Decision, *, seconds: float, data: Mapping[str, Any] | None = None) -> JobResult:
+    """Return the result of a training that ended because a report was answered with this decision.
+
+    Args:
+        decision: Any but CONTINUE.
+        seconds: Its training time over all attempts.
+        data: What was noted of its data.
+
+    """
+    if decision is Decision.PAUSE:
+        return Paused(seconds)
+    return (Pruned if decision is Decision.PRUNE else TimedOut)(seconds=seconds, data=data or {})
+
+
+# The contracts
 
 Reporter = Callable[[Report], Decision]
 
 
 class Objective(Protocol):
-    """What a worker runs; exceptions are the worker's to sort out."""
+    """What a worker runs; the worker turns its exceptions into results."""
 
-    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
-        """Train one job to an ending: load its data, call `started`, then train, reporting as it goes."""
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
+        """Do one job: load its data, call `started`, then train, reporting as it goes."""
         ...
 
 
@@ -113,21 +261,22 @@ class ObjectiveSpec:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskInfo:
     """How a search came to a configuration.
 
-    So many candidates were `rejected` before it; `start` is the entry of the space's list that it begins with, if any.
+    `rejected` is how many candidates were refused before it; `start` is the entry of the space's list `start` that it
+    was made from, if any.
     """
 
     rejected: int = 0
     start: Mapping[str, Any] | None = None
 
 
-class Source(Protocol):
+class JobSource(Protocol):
     """Where the coordinator gets its jobs from."""
 
     @property
-    def asked(self) -> Asked:
+    def last_ask(self) -> AskInfo:
         """How the last job came about."""
         ...
 
@@ -151,7 +300,7 @@ class Source(Protocol):
         ...
 
 
-class Handler(Protocol):
+class JobListener(Protocol):
     """Who hears what happens to the jobs: the coordinator."""
 
     def started(self, job: Job) -> None:
@@ -162,12 +311,8 @@ class Handler(Protocol):
         """Answer one report."""
         ...
 
-    def ended(self, job: Job, ended: Ended) -> None:
-        """Hear that the job returned."""
-        ...
-
-    def lost(self, job: Job, reason: str) -> None:
-        """Hear that the process of the job died."""
+    def ended(self, job: Job, result: JobResult) -> None:
+        """Hear how the job ended; it is `Lost` if its process died."""
         ...
 
 
@@ -183,12 +328,12 @@ class Workers(Protocol):
         """Begin a job; needs an idle worker."""
         ...
 
-    def serve(self, handler: Handler, *, timeout: float) -> None:
-        """Hand what happened to the handler; return after at most about `timeout` seconds without news."""
+    def serve(self, listener: JobListener, *, timeout: float) -> None:
+        """Tell the listener what happened; return after at most about `timeout` seconds without news."""
         ...
 
     def kill(self, job: Job) -> None:
-        """End the process that runs this job; the handler hears nothing more of the job."""
+        """End the process that runs this job; the listener hears nothing more of the job."""
         ...
 
     def close(self) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.workers.bench import Cluster
-from hpsearch.workers.ray_tune.connection import Connection, import_ray, loopback
+from hpsearch.workers.engines import Cluster
+from hpsearch.workers.ray_tune.cluster import Connection, import_ray, loopback
 
 REPOSITORY = Path(__file__).parents[1]
 

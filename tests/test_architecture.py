@@ -38,10 +38,10 @@ MAY_IMPORT = {
     "running": "errors records settings data experiment jobs places reads seeds report space tracking training "
     "families search workers",
     "console": "errors records experiment health report space workers running",
-    "final": "errors records comparing data experiment places readers report space tracking training families running",
+    "final": "errors records comparing data experiment places readers report tracking training families running",
     "studies": "errors records settings comparing experiment jobs seeds readers report space training families "
     "search workers running",
-    "api": "errors records comparing experiment health readers report search workers running console",
+    "api": "errors records comparing experiment health readers report search workers running console studies",
     "cli": "errors data experiment report space tracking families search workers running console final studies api",
     "__init__": "errors records settings training families final api",
     "__main__": "cli",
@@ -61,8 +61,8 @@ DOORS = {
     "transformers": "families/text_classifier/",
     "typer": "cli/",
     "matplotlib": "report/drawing.py report/figures.py report/heat_maps.py report/parameter_figures.py "
-    "report/saving.py report/training_figures.py report/comparison/ api/opening.py",
-    "pandas": "report/frames.py api/opening.py search/pb2.py readers/table_file.py",
+    "report/saving.py report/training_figures.py report/comparison/ api/open.py api/probe.py",
+    "pandas": "report/frames.py api/open.py api/compared.py search/pb2.py readers/table_file.py",
     "tensorboard": "readers/tensorboard.py tracking/tensorboard.py",
     "wandb": "readers/wandb_offline.py tracking/wandb.py",
     "jinja2": "report/comparison/html.py",
@@ -76,7 +76,7 @@ DOORS = {
     "baycomp": "comparing/statistics/",
     "PIL": "data/",
     "sklearn": "data/ families/",
-    "yaml": "space/located_yaml.py api/scripting.py readers/parameter_files.py",
+    "yaml": "space/located_yaml.py api/arguments.py readers/parameter_files.py",
     "rich": "console/ report/ studies/ cli/",
     "numpy": "comparing/ data/ search/ families/ training/",
     "pydantic": "settings.py space/ studies/file/ training/ families/ data/",

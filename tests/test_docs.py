@@ -75,7 +75,8 @@ def test_the_python_names_exist() -> None:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
         }
         model = {*dir(hpsearch.TrainedModel), *hpsearch.TrainedModel.__dataclass_fields__}
-        assert used <= {*hpsearch.__all__, *dir(hpsearch.OpenedExperiment), "best", *model}
+        results = {*dir(hpsearch.OpenedExperiment), *dir(hpsearch.ComparedRuns)}
+        assert used <= {*hpsearch.__all__, *results, *model}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -119,7 +120,7 @@ def test_the_constraints_pin_the_direct_dependencies_and_nothing_else() -> None:
 
 def test_every_dependency_has_its_reason() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    table = page.partition("## Why each dependency is there")[2]
+    table = page.partition("## StopReason each dependency is there")[2]
     reasons = {
         name for names in re.findall(r"^\| ([\w, -]+) \|", table, flags=re.MULTILINE) for name in names.split(", ")
     }

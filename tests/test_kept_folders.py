@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch.api.comparing import compare_experiments
+from hpsearch.api.compare import compare
 from hpsearch.experiment.layout import RESOLVED
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord
@@ -67,7 +67,7 @@ def test_it_reads_as_before(name: str) -> None:
 
 
 def test_it_compares_as_before() -> None:
-    pairs = compare_experiments(KEPT / "study").comparison.pairs
+    pairs = compare(KEPT / "study").comparison.pairs
     found = [[pair.a, pair.b, pair.n, pair.mean_difference, pair.p, pair.verdict] for pair in pairs]
     for pair, before in zip(found, EXPECTED["compare"], strict=True):
         assert pair == [*before[:3], pytest.approx(before[3]), pytest.approx(before[4]), before[5]]

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
+from hpsearch.studies.run import RunArm
 from tests.toy_spaces import write_space
 
 TEXT = """\
@@ -44,3 +46,8 @@ def altered(path: Path, *changes: tuple[str, str]) -> Path:
         text = text.replace(old, new)
     path.write_text(text)
     return path
+
+
+def with_options(options: RunOptions) -> RunArm:
+    """Return a function that runs an arm as `hpsearch run` would."""
+    return lambda arm, folder: run(arm.space, folder=folder, options=options)

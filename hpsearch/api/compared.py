@@ -1,15 +1,21 @@
-"""What comparing sources gives: one comparison or several groups, with the runs behind them and their report."""
+"""What comparing gives: one comparison or several groups, with the runs behind them and their report."""
 
-from collections.abc import Iterable
+import html
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hpsearch.api.arguments import StrPath
 from hpsearch.comparing import Comparison
 from hpsearch.comparing.apart import NotCompared
+from hpsearch.comparing.conclusion import headline
+from hpsearch.comparing.pair_result import PairResult
 from hpsearch.console.watching import digested
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.experiment.addresses import sqlite_path
+from hpsearch.experiment.layout import is_study
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.readers.shelf import Found
 from hpsearch.records import ExperimentRecord, FinishedRun
@@ -19,6 +25,11 @@ from hpsearch.report.comparison.grouped import GroupedReport, LonelyOne
 from hpsearch.report.comparison.overview import Entry
 from hpsearch.search.importance import importance
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+REPORTS = Path("reports")
+"""Where reports are written unless told otherwise."""
 MOST_EXAMINED = 200
 """Trials of an experiment up to which a report says what is wrong with them: every one's metrics have to be read."""
 
@@ -58,11 +69,17 @@ class ComparedRuns:
     alone: tuple[LonelyOne, ...] = ()
     not_compared: tuple[NotCompared, ...] = ()
     warnings: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     @property
     def comparison(self) -> Comparison:
         """The comparison, where there is one. Errors: HpsearchError for several groups, or none."""
         return self._only.comparison
+
+    @property
+    def pairs(self) -> tuple[PairResult, ...]:
+        """The tests of the one comparison, pair by pair. Errors: as for `comparison`."""
+        return self.comparison.pairs
 
     @property
     def evidence(self) -> Evidence:
@@ -96,8 +113,63 @@ class ComparedRuns:
         """Return what `hpsearch compare --json` prints."""
         return self.comparison.to_json() if self.grouped is None else self.grouped.to_json()
 
-    def write(self, folder: str | Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
-        """Write the report. Errors: UnknownNameError; HpsearchError when the folder cannot be written."""
+    def to_frame(self) -> "DataFrame":
+        """Return a row for each pair that was compared, of all groups, with the columns of pairs.csv."""
+        import pandas as pd
+
+        rows = [
+            {"group": group.name, "metric": group.comparison.metric, **pair.to_json()}
+            for group in self.groups
+            for pair in group.comparison.pairs
+        ]
+        return pd.json_normalize(rows).drop(columns=["also", "notes"], errors="ignore")
+
+    def save(self, folder: StrPath | None = None, *, format: str | Iterable[str] = tuple(FORMATS)) -> Path:  # noqa: A002 -- the option's name
+        """Write the report and return its folder.
+
+        Args:
+            folder: By default reports/<name of the first path>.
+            format: What to write: html, md, tex, csv, json; with commas, or a list.
+
+        Raises:
+            UnknownNameError: For the format.
+            HpsearchError: The folder cannot be written.
+        """
+        target = report_folder(self.sources) if folder is None else Path(folder)
+        formats = parse_formats(format) if isinstance(format, str) else format
         if self.grouped is None:
-            return write_report(self.evidence, Path(folder), formats)
-        return write_grouped(self.grouped, Path(folder), formats)
+            write_report(self.evidence, target, formats)
+        else:
+            write_grouped(self.grouped, target, formats)
+        return target
+
+    def __repr__(self) -> str:
+        if len(self.groups) == 1:
+            said = headline(self.comparison) or f"{len(self.pairs)} pairs"
+            return f"<comparison of {len(self.comparison.experiments)} by {self.comparison.metric}: {said}>"
+        return f"<{len(self.groups)} groups that are compared, {len(self.alone)} alone>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; every name is escaped."""
+        return f"<p>{html.escape(repr(self))}</p>{self.to_frame().to_html(escape=True, border=0)}"
+
+
+def report_folder(sources: Sequence[StrPath]) -> Path:
+    """Return where the report of these sources goes by default: below reports/, called after the first of them.
+
+    Not where `hpsearch study` writes a study's own report, which answers by the plan.
+    """
+    first = str(sqlite_path(str(sources[0]).rstrip("/")))
+    name = first.rpartition("/")[2].partition(".")[0] or "comparison"
+    return REPORTS / (f"{name}-compared" if is_study(Path(first)) else name)
+
+
+def parse_formats(text: str) -> list[str]:
+    """Return the formats in a list with commas. Errors: UnknownNameError."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise HpsearchError(f"--format names no format; known: {', '.join(FORMATS)}")
+    for name in names:
+        if name not in FORMATS:
+            raise UnknownNameError("report format", name, FORMATS)
+    return names

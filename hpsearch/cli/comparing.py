@@ -51,13 +51,15 @@ def compare(
     """
     from rich.console import Console
 
-    from hpsearch.api.comparing import Request, compare_sources, parse_formats, report_folder
+    from hpsearch.api import compare as api
+    from hpsearch.api.compared import parse_formats
     from hpsearch.report.comparison.files import compare_json
     from hpsearch.report.comparison.grouped_terminal import show_grouped
     from hpsearch.report.comparison.terminal import show_comparison
 
     formats = parse_formats(format_)
-    request = Request(
+    compared = api.compare(
+        sources,
         metric=metric,
         goal=goal,
         by=by,
@@ -67,13 +69,12 @@ def compare(
         adjust=adjust,
         unit=unit,
         wide=wide,
+        separator=separator,
+        decimal=decimal,
         step=step,
         stochastic_order=stochastic_order,
         seed=seed,
-        separator=separator,
-        decimal=decimal,
     )
-    compared = compare_sources(sources, request)
     report = compared.grouped
     if json:
         for warning in compared.found.warnings if report is None else ():
@@ -81,6 +82,5 @@ def compare(
         typer.echo(compare_json(report or compared.comparison), nl=False)
         return
     Console().print(show_comparison(compared.comparison) if report is None else show_grouped(report))
-    folder = out or report_folder(sources)
-    compared.write(folder, formats)
+    folder = compared.save(out, format=formats)
     typer.echo(f"\nthe report is in {folder}" + (f": open {folder / 'report.html'}" if "html" in formats else ""))

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hpsearch.cli.options import ROOT, ExperimentArgument, UriOption, experiment_folder
-from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.cli.options import ROOT, ExperimentArgument, UriOption
 
 
 def show(
@@ -22,13 +21,14 @@ def show(
     """
     from rich.console import Console
 
+    from hpsearch.api.arguments import find_experiment
     from hpsearch.console.watching import digested, examined
     from hpsearch.experiment.layout import is_study
     from hpsearch.experiment.reading import read_experiment, read_resolved
     from hpsearch.report.json_view import show_json
     from hpsearch.report.terminal import show_experiment
 
-    folder = experiment_folder(experiment)
+    folder = find_experiment(experiment)
     if is_study(folder):
         _show_study(folder, as_json=json)
         return
@@ -71,10 +71,11 @@ def watch(
     """Watch a training: its curves, rate, improvement and what is wrong with it, until the experiment ends."""
     from rich.console import Console
 
+    from hpsearch.api.arguments import find_experiment
     from hpsearch.console import watching
     from hpsearch.report.training_terminal import show_training
 
-    folder, console = experiment_folder(experiment), Console()
+    folder, console = find_experiment(experiment), Console()
     if plot is not None:
         from hpsearch.report.saving import save_figure
         from hpsearch.report.training_figures import draw_training
@@ -97,11 +98,12 @@ def sync(
 
     What they have already is not written twice.
     """
+    from hpsearch.api.arguments import find_experiment
     from hpsearch.experiment.layout import is_study
     from hpsearch.experiment.reading import read_resolved
     from hpsearch.tracking.shelf import mirror_names, mirrors_of
 
-    folder = experiment_folder(experiment)
+    folder = find_experiment(experiment)
     if not is_study(folder):
         read_resolved(folder)  # says so when it is no experiment either
     for name in mirror_names(to):
@@ -146,38 +148,10 @@ def export(
     tracking_uri: UriOption = None,
 ) -> None:
     """Write an experiment's trials for other tools, or its winner as a model with its card."""
-    from hpsearch.experiment.reading import read_experiment
+    from hpsearch.api import export as api
 
-    folder = experiment_folder(experiment)
-    if to == "model":
-        _export_model(folder, file, run, register, tracking_uri)
-        return
-    for option, value in (("--run", run), ("--register", register)):
-        if value is not None:
-            raise HpsearchError(f"{option} {value} is about a model; --to {to} writes the trials")
-    record = read_experiment(folder)
-    if to == "optuna":
-        from hpsearch.running.loading import open_space
-        from hpsearch.search.optuna_export import export_optuna
-
-        export_optuna(record, open_space(folder), file)
-    elif to in ("csv", "parquet"):
-        from hpsearch.report.export import export_table
-
-        export_table(record, file, to)
-    else:
-        raise UnknownNameError("format", to, ("optuna", "csv", "parquet", "model"))
-    typer.echo(f"wrote {file}")
-
-
-def _export_model(folder: Path, target: Path, run: str | None, name: str | None, tracking_uri: str | None) -> None:
-    from hpsearch.final.export import export_model
-
-    there = target.exists()
-    exported = export_model(folder, target, run=run, again=name is not None)
-    typer.echo(f"{'found' if there else 'wrote'} {target}; its card is {target / 'card.md'}")
-    if name is not None:
-        from hpsearch.final.registration import register
-
-        version = register(exported, name, tracking_uri=tracking_uri)
-        typer.echo(f"registered as version {version} of {name}; `hpsearch ui` shows it")
+    exported = api.export(experiment, file, to=to, run=run, register=register, tracking_uri=tracking_uri)
+    card = "" if exported.card is None else f"; its card is {exported.card}"
+    typer.echo(f"{'wrote' if exported.written else 'found'} {file}{card}")
+    if exported.version is not None:
+        typer.echo(f"registered as version {exported.version} of {register}; `hpsearch ui` shows it")

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from hpsearch.cli import clusters, comparing, experiments, probing, running, spaces, studies, texts
+from hpsearch.cli import comparing, experiments, probing, running, spaces, studies, texts
 from hpsearch.cli.options import FAILED, INTERRUPTED, MISTAKE
 from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
 
@@ -21,7 +21,7 @@ for command in (
     *(probing.lr_find, probing.overfit, probing.batch_size),
     *(experiments.show, experiments.watch, experiments.export, experiments.sync, experiments.ui),
     *(comparing.compare, studies.study),
-    clusters.cluster,
+    spaces.cluster,
 ):
     app.command()(command)
 app.add_typer(texts.texts, name="text")

@@ -1,14 +1,13 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from hpsearch.space import Space
+from hpsearch.experiment.layout import EXPERIMENTS
 
-ROOT = Path("experiments")
+ROOT = EXPERIMENTS
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 """Exit statuses."""
 ExperimentArgument = Annotated[Path, typer.Argument(help="The experiment's folder, or its name below experiments/.")]
@@ -24,22 +23,3 @@ AddressOption = Annotated[
 ]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show what Ray itself has to say.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a value: train.epochs=5.")]
-
-
-def experiment_folder(experiment: Path) -> Path:
-    """Return an experiment's folder from its path or, if there is no such path, its name below experiments/."""
-    named = ROOT / experiment
-    return named if not experiment.exists() and (named.exists() or experiment.parent == Path()) else experiment
-
-
-def given_params(params: str, space: "Space", source: Path | None) -> dict[str, Any]:
-    """Return the values of `--params`: those of a file, or of the winner (`best`) of an experiment, the space's own.
-
-    Errors: SpaceError with places in the file; HpsearchError when there is no winner.
-    """
-    from hpsearch.final.source import find_source
-    from hpsearch.space import read_params
-
-    if params == "best":
-        return find_source(experiment_folder(source or ROOT / space.path.stem)).params
-    return read_params(Path(params), space)

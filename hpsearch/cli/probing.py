@@ -1,14 +1,11 @@
 """Commands that train for a moment to answer a question before a search: lr-find, overfit, batch-size."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from hpsearch.cli.options import SetOption, given_params
-
-if TYPE_CHECKING:
-    from hpsearch.space import Space
+from hpsearch.cli.options import SetOption
 
 SpaceArgument = Annotated[Path, typer.Argument(help="A space file, such as spaces/deepsif.yaml.")]
 ParamsOption = Annotated[
@@ -19,18 +16,11 @@ FromOption = Annotated[Path | None, typer.Option("--from", help="The experiment 
 QuickOption = Annotated[bool, typer.Option(help="Lay the space's `quick` section over it.")]
 
 
-def _configured(
-    space: Path, params: str | None, source: Path | None, *, quick: bool, set_: list[str] | None
-) -> "tuple[Space, dict[str, Any]]":
-    """Return the space and the values that are tried, which are told on standard error."""
+def _announce(params: dict[str, Any]) -> None:
+    """Say on standard error which configuration is tried."""
     from hpsearch.report.wording import assignments
-    from hpsearch.running.loading import load_space
-    from hpsearch.running.probing import first_params
 
-    loaded = load_space(space, quick=quick, overrides=set_ or [])
-    given = first_params(loaded) if params is None else given_params(params, loaded, source)
-    typer.echo(f"configuration: {assignments(given) or 'the only one of the space'}", err=True)
-    return loaded, given
+    typer.echo(f"configuration: {assignments(params) or 'the only one of the space'}", err=True)
 
 
 def lr_find(
@@ -45,10 +35,19 @@ def lr_find(
     plot: Annotated[Path | None, typer.Option(help="Write a picture as well (.png, .svg or .pdf).")] = None,
 ) -> None:
     """Find a learning rate: let it grow from step to step until the loss diverges, and say where it fell fastest."""
-    from hpsearch.running.probing import find_rate
+    from hpsearch.api import probe as api
 
-    loaded, given = _configured(space, params, from_, quick=quick, set_=set_)
-    found = find_rate(loaded, given, start=start_lr, end=end_lr, steps=num_iter)
+    found = api.lr_find(
+        space,
+        params=params,
+        from_=from_,
+        quick=quick,
+        set=set_,
+        start_lr=start_lr,
+        end_lr=end_lr,
+        num_iter=num_iter,
+        announce=_announce,
+    )
     typer.echo(f"{'rate':>10}  {'loss':>10}  {'smoothed':>10}")
     for index in range(0, len(found.rates), max(1, len(found.rates) // 20)):
         typer.echo(f"{found.rates[index]:10.3g}  {found.losses[index]:10.4g}  {found.smoothed[index]:10.4g}")
@@ -61,10 +60,8 @@ def lr_find(
         typer.echo(f"a tenth of the minimum's: train.learning_rate={found.tenth:.2g}")
     if plot is not None:
         from hpsearch.report.saving import save_figure
-        from hpsearch.report.training_figures import draw_range
 
-        rates = (("steepest", found.steepest), ("minimum / 10", found.tenth))
-        save_figure(draw_range(found.rates, found.losses, found.smoothed, rates), plot)
+        save_figure(found.plot(), plot)
         typer.echo(f"wrote {plot}")
 
 
@@ -78,14 +75,22 @@ def overfit(
     target: Annotated[float, typer.Option(min=0, help="The loss to reach, as a fraction of the first one.")] = 0.01,
 ) -> None:
     """Let a model learn one batch by heart, without dropout, decay and noise; exit status 1 when it cannot."""
-    from hpsearch.running import probing
-
-    loaded, given = _configured(space, params, from_, quick=quick, set_=set_)
+    from hpsearch.api import probe as api
 
     def tell(step: int, loss: float) -> None:
         typer.echo(f"step {step:4d}  loss {loss:.4g}")
 
-    found = probing.overfit(loaded, given, steps=steps, target=target, tell=tell)
+    found = api.overfit(
+        space,
+        params=params,
+        from_=from_,
+        quick=quick,
+        set=set_,
+        steps=steps,
+        target=target,
+        announce=_announce,
+        tell=tell,
+    )
     verdict = "pass" if found.passed else "fail"
     typer.echo(
         f"{verdict}: the loss of one batch went from {found.first:.4g} to {found.last:.4g} in {found.steps} steps"
@@ -107,16 +112,19 @@ def batch_size(
     most: Annotated[int | None, typer.Option(min=2, help="The largest size to try; by default all examples.")] = None,
 ) -> None:
     """Find the batch sizes that fit: double them until the memory is used up, and say which one is the fastest."""
-    from hpsearch.running import probing
+    from hpsearch.api import probe as api
 
-    loaded, given = _configured(space, params, from_, quick=quick, set_=set_)
-    typer.echo(f"{'batch size':>10}  {'examples/s':>10}  {'memory':>10}")
+    def announce(params: dict[str, Any]) -> None:
+        _announce(params)
+        typer.echo(f"{'batch size':>10}  {'examples/s':>10}  {'memory':>10}")
 
     def tell(size: int, examples_per_second: float, memory: int | None) -> None:
         used = "—" if memory is None else f"{memory / 2**30:.2f} GiB"
         typer.echo(f"{size:10}  {examples_per_second:10.4g}  {used:>10}")
 
-    found = probing.batch_sizes(loaded, given, most=most, tell=tell)
+    found = api.batch_size(
+        space, params=params, from_=from_, quick=quick, set=set_, most=most, announce=announce, tell=tell
+    )
     if found.too_large is not None:
         typer.echo(f"the memory does not suffice for {found.too_large}")
     elif most is not None and most < found.examples:

@@ -1,6 +1,5 @@
 """Commands that train: run, train and confirm."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,11 +14,10 @@ from hpsearch.cli.options import (
     TrackOption,
     UriOption,
     VerboseOption,
-    experiment_folder,
 )
 
 if TYPE_CHECKING:
-    from hpsearch.running.session import SessionResult
+    from hpsearch.api.open import OpenedExperiment
 
 
 def run(
@@ -33,7 +31,7 @@ def run(
     time: Annotated[str | None, typer.Option(help="Time of the whole search, such as 2h (search.time).")] = None,
     workers: Annotated[str | None, typer.Option(help="Worker processes, or auto (search.workers).")] = None,
     seed: Annotated[int | None, typer.Option(help="The experiment's seed (search.seed).")] = None,
-    engine: Annotated[str | None, typer.Option(help="optuna (this machine) or ray (search.engine).")] = None,
+    engine: Annotated[str | None, typer.Option(help="local (this machine) or ray (search.engine).")] = None,
     address: AddressOption = None,
     verbose: VerboseOption = False,
     in_process: Annotated[bool, typer.Option(help="One trial at a time in this process, for a debugger.")] = False,
@@ -46,20 +44,29 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Search a space: train its trials, prune the poor ones, confirm the winner. Running it again goes on with it."""
-    from hpsearch.console.display import ConsoleOptions, show_next_steps, watched
-    from hpsearch.running import runner
-    from hpsearch.running.loading import load_space
-    from hpsearch.workers.bench import Cluster
+    from hpsearch.api import run as api
 
-    budget = {"trials": trials, "time": time, "workers": workers, "seed": seed, "engine": engine}
-    overrides = [*(set_ or []), *(f"search.{key}={value}" for key, value in budget.items() if value is not None)]
-    loaded = load_space(space, quick=quick, overrides=overrides)
-    folder = runner.experiment_folder(loaded, name=name, root=root, quick=quick)
-    shown = ConsoleOptions(in_process, Cluster(address, verbose), confirm, mlflow, tracking_uri, quiet, track)
-    with watched(loaded, folder, shown) as options:
-        result = runner.run(loaded, folder=folder, options=options)
-    show_next_steps(result, loaded, shown)
-    _print_result(result, as_json=json)
+    experiment = api.run(
+        space,
+        name=name,
+        quick=quick,
+        set=set_,
+        trials=trials,
+        time=time,
+        workers=workers,
+        seed=seed,
+        engine=engine,
+        address=address,
+        verbose=verbose,
+        in_process=in_process,
+        confirm=confirm,
+        mlflow=mlflow,
+        track=track,
+        tracking_uri=tracking_uri,
+        root=root,
+        quiet=quiet,
+    )
+    _print_result(experiment, as_json=json)
 
 
 def train(
@@ -91,32 +98,25 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Train one configuration to its end, without pruning. Running it again goes on with it."""
-    from hpsearch.console.display import ConsoleOptions, show_next_steps, watched
-    from hpsearch.final.request import Wish, command_of, plan_training
-    from hpsearch.final.selection import Origin, selection_of
-    from hpsearch.running import runner
-    from hpsearch.space import only
+    from hpsearch.api import train as api
 
-    together = [] if processes is None else [f"search.resources.processes={processes}"]
-    source = None if from_ is None else experiment_folder(from_)
-    wish = Wish(params, space, source, arm, quick, [*(set_ or []), *together])
-    asked = plan_training(wish, root=root)
-    origin = None
-    if asked.source:
-        selection = replace(selection_of(asked.source), data_changed=asked.data_changed)
-        origin = Origin(command_of(wish, name=name, test=test), selection).to_json()
-        if asked.data_changed:
-            told = "; ".join(asked.data_changed)
-            typer.echo(f"the winner of {asked.source.folder} was chosen on other data: {told}", err=True)
-        if asked.source.study:
-            typer.echo(f"arm {asked.source.arm} of {asked.source.study}. {asked.source.grounds}", err=True)
-    folder = root / (name or asked.name)
-    alone = only(asked.space, asked.params)
-    shown = ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet)
-    with watched(alone, folder, shown) as options:
-        result = runner.train(asked.space, asked.params, folder=folder, test=test, origin=origin, options=options)
-    show_next_steps(result, alone, shown, single=True)
-    _print_result(result, as_json=json)
+    experiment = api.train(
+        space,
+        params=params,
+        from_=from_,
+        arm=arm,
+        name=name,
+        quick=quick,
+        set=set_,
+        processes=processes,
+        test=test,
+        in_process=in_process,
+        mlflow=mlflow,
+        tracking_uri=tracking_uri,
+        root=root,
+        quiet=quiet,
+    )
+    _print_result(experiment, as_json=json)
 
 
 def confirm(
@@ -135,22 +135,27 @@ def confirm(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Train an experiment's winners on fresh seeds, or on folds of the data, and score them on the test split."""
-    from hpsearch.console.display import ConsoleOptions, show_next_steps, watched
-    from hpsearch.running import runner
-    from hpsearch.running.loading import open_space
-    from hpsearch.workers.bench import Cluster
+    from hpsearch.api import run as api
 
-    folder = experiment_folder(experiment)
-    space = open_space(folder)
-    shown = ConsoleOptions(in_process, Cluster(address, verbose), True, mlflow, tracking_uri, quiet, track)
-    with watched(space, folder, shown) as options:
-        result = runner.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options)
-    show_next_steps(result, space, shown)
-    _print_result(result, as_json=json)
+    confirmed = api.confirm(
+        experiment,
+        top=top,
+        seeds=seeds,
+        folds=folds,
+        repeats=repeats,
+        address=address,
+        verbose=verbose,
+        in_process=in_process,
+        mlflow=mlflow,
+        track=track,
+        tracking_uri=tracking_uri,
+        quiet=quiet,
+    )
+    _print_result(confirmed, as_json=json)
 
 
-def _print_result(result: "SessionResult", *, as_json: bool) -> None:
-    """Print a session's result; exit with the status of an interrupted one.
+def _print_result(experiment: "OpenedExperiment", *, as_json: bool) -> None:
+    """Print what a session has come to.
 
     Raises:
         Exit: The session was interrupted.
@@ -162,11 +167,13 @@ def _print_result(result: "SessionResult", *, as_json: bool) -> None:
     from hpsearch.console.watching import digested
     from hpsearch.report.json_view import show_json
     from hpsearch.report.terminal import show_experiment
-    from hpsearch.workers.coordinator import Why
+    from hpsearch.workers.coordinator import StopReason
 
+    record, session = experiment.record, experiment.session
+    assert session is not None  # noqa: S101 -- ours: it has just ended
     if as_json:
-        typer.echo(dumps({**show_json(result.record), "why": result.why.value}, indent=2))
+        typer.echo(dumps({**show_json(record), "why": session.why.value}, indent=2))
     else:
-        Console().print(show_experiment(result.record, health=digested(result.record)))
-    if result.why is Why.INTERRUPTED:
+        Console().print(show_experiment(record, health=digested(record)))
+    if session.why is StopReason.INTERRUPTED:
         raise typer.Exit(INTERRUPTED)

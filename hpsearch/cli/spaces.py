@@ -1,12 +1,11 @@
-"""Commands about space files and families."""
+"""Commands about what is there before a search: space files, families, machines."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hpsearch.cli.options import SetOption
-from hpsearch.errors import HpsearchError, Problem, SpaceError
+from hpsearch.cli.options import AddressOption, SetOption
 
 
 def check(
@@ -15,36 +14,10 @@ def check(
     set_: SetOption = None,
 ) -> None:
     """Check space and study files: every name, type, range and requirement, without training anything."""
-    problems: list[Problem] = []
-    for path in _space_files(paths):
-        try:
-            typer.echo(f"{path}: fine ({_held(path, quick, set_ or [])})")
-        except SpaceError as error:
-            problems += error.problems
-    if problems:
-        raise SpaceError(problems)
+    from hpsearch.api import check as api
 
-
-def _held(path: Path, quick: bool, overrides: list[str]) -> str:
-    """Return what a file holds. Errors: SpaceError with every mistake."""
-    from hpsearch.running.loading import load_space
-    from hpsearch.studies.file.reading import is_study, load_study
-
-    if is_study(path):
-        return f"a study of {len(load_study(path, quick=quick).arms)} arms"
-    space = load_space(path, quick=quick, overrides=overrides)
-    size = "" if space.size is None else f", {space.size} configurations"
-    return f"{len(space.parameters)} ranges{size}"
-
-
-def _space_files(paths: list[Path]) -> list[Path]:
-    files = []
-    for path in paths:
-        found = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
-        if not found:
-            raise HpsearchError(f"{path} holds no .yaml files")
-        files += found
-    return files
+    for found in api.check(paths, quick=quick, set=set_):
+        typer.echo(f"{found.path}: fine ({found})")
 
 
 def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")]) -> None:
@@ -68,3 +41,24 @@ def families() -> None:
         typer.echo(f"{name}: {(type(family).__doc__ or '').splitlines()[0]}")
         metrics = [f"val/{metric} ({goal})" for metric, goal in family.metrics.items()]
         typer.echo("  metrics: " + (", ".join(metrics) or "those that the program prints"))
+
+
+def cluster(
+    space: Annotated[Path | None, typer.Argument(help="A space file: how many of its trials fit at once.")] = None,
+    address: AddressOption = None,
+    quick: Annotated[bool, typer.Option(help="Look at what --quick makes of the space.")] = False,
+    set_: SetOption = None,
+    file: Annotated[
+        str | None, typer.Option(help="Print a file to start a cluster with: slurm, ssh or kuberay.")
+    ] = None,
+) -> None:
+    """Show the machines that the engine ray would use, and what a space would occupy on them."""
+    from hpsearch.running.loading import load_space
+    from hpsearch.workers.engines import Cluster
+    from hpsearch.workers.ray_tune.cluster import cluster_file, describe
+
+    if file is not None:
+        typer.echo(cluster_file(file), nl=False)
+        return
+    search = load_space(space, quick=quick, overrides=set_ or []).search if space else None
+    typer.echo(describe(Cluster(address), search))

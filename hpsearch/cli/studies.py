@@ -1,17 +1,15 @@
 """The command that answers a question: all arms treated equally, then the planned test."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hpsearch.cli.options import INTERRUPTED, ROOT, TrackOption, UriOption
 
 if TYPE_CHECKING:
-    from hpsearch.console.display import ConsoleOptions
-    from hpsearch.running.session import SessionResult
-    from hpsearch.studies.file.study import SpaceArm, Study
+    from hpsearch.api.study import StudyResult
+    from hpsearch.studies.plan import StudyPlan
     from hpsearch.studies.report import StudyReport
 
 _SEEDS = "More replicates than planned; the report says so, and that the result is exploratory if one was seen before."
@@ -24,12 +22,7 @@ _AT_ONCE = (
 )
 
 
-_NOT_AN_ARMS = ("arm", "at_once", "out", "format_", "json")
-"""Options of the whole study, which the process of an arm does not get."""
-
-
 def study(
-    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A study file, such as studies/deepsif.yaml.")],
     quick: Annotated[
         bool, typer.Option(help="Lay the `quick` sections of the study and its spaces over them: minutes, not hours.")
@@ -52,141 +45,81 @@ def study(
     probe: Annotated[bool, typer.Option(help="With --plan: train each arm for seconds, to know times.")] = True,
 ) -> None:
     """Answer a question: search every arm with the same budget, confirm each winner, decide by the planned test."""
-    from hpsearch.api.comparing import REPORTS, parse_formats
-    from hpsearch.console.display import ConsoleOptions, watched
-    from hpsearch.running.runner import run
-    from hpsearch.studies.file.reading import load_study
-    from hpsearch.studies.report import note_report, write_study_report
-    from hpsearch.studies.road import run_study, study_folder
+    from hpsearch.api import study as api
 
-    formats = parse_formats(format_)
-    loaded = load_study(file, quick=quick)
-    folder = study_folder(loaded, name=name, root=root)
     if plan:
-        _show_plan(loaded, folder, seeds=seeds, repeats=repeats, probe=probe, in_process=in_process, as_json=json)
+        found = api.plan_study(
+            file,
+            quick=quick,
+            name=name,
+            seeds=seeds,
+            repeats=repeats,
+            in_process=in_process,
+            root=root,
+            probe=probe,
+        )
+        _print_plan(found, as_json=json)
         return
-    if arm is None and min(at_once, len(loaded.searched)) > 1:
-        _side_by_side(loaded, _given(context), at_once=at_once)
-    shown = ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, track=track)
-
-    def run_arm(arm: "SpaceArm", place: Path) -> "SessionResult":
-        with watched(arm.space, place, shown) as options:
-            return run(arm.space, folder=place, options=options)
-
-    end = run_study(
-        loaded,
-        folder=folder,
+    result = api.study(
+        file,
+        quick=quick,
+        name=name,
         seeds=seeds,
         repeats=repeats,
-        only=arm,
-        command=_command(file, quick=quick, name=name),
-        run_arm=run_arm,
+        arm=arm,
+        at_once=at_once,
+        in_process=in_process,
+        mlflow=mlflow,
+        track=track,
+        tracking_uri=tracking_uri,
+        root=root,
+        out=out,
+        format=format_,
+        quiet=quiet,
     )
-    if end.interrupted:
-        raise _interrupted()
-    if end.report is None:
-        _show_left(file, end.left, arm, as_json=json)
-        return
-    place = out or REPORTS / folder.name
-    written = write_study_report(end.report, place, formats)
-    note_report(folder, place=place, files=written)
-    _show(end.report, place, as_json=json)
-    _mirror(folder, shown)
-
-
-def _interrupted() -> typer.Exit:
-    typer.echo("Interrupted; nothing that was finished is lost. The same command goes on from here.", err=True)
-    return typer.Exit(INTERRUPTED)
-
-
-def _show_left(file: Path, left: Sequence[str], arm: str | None, *, as_json: bool) -> None:
-    """Say what there is to do after one arm."""
-    from json import dumps
-
-    done = f"The arm {arm} is finished."
-    if as_json:
-        typer.echo(dumps({"arm": arm, "left": list(left)}, indent=2))
-    elif left:
-        typer.echo(f"{done} Left: {', '.join(left)} (--arm NAME each, or all that are left without --arm).")
+    if result.report is None:
+        _print_unfinished(file, arm, result, as_json=json)
     else:
-        typer.echo(f"{done} So are the others: without --arm, `hpsearch study {file}` compares them.")
+        _print_report(result.report, result.out, as_json=json)
+    if not result.end.mirrored:
+        typer.echo(f"MLflow is behind; `hpsearch sync {result.folder}` catches up.", err=True)
 
 
-def _given(context: typer.Context) -> list[str]:
-    """Return the options on the command line that concern an arm as well."""
-    words = []
-    for option in context.command.params:
-        name = option.name or ""
-        source = context.get_parameter_source(name)
-        if option.param_type_name == "option" and name not in _NOT_AN_ARMS and source and source.name == "COMMANDLINE":
-            value = context.params[name]
-            words += [option.opts[0], str(value)] if not isinstance(value, bool) else [_flag(option, on=value)]
-    return words
-
-
-def _flag(option: Any, *, on: bool) -> str:
-    return str((option.opts if on else option.secondary_opts)[0])
-
-
-def _side_by_side(study: "Study", options: Sequence[str], *, at_once: int) -> None:
-    """Run all arms in processes of their own, with the options that were given here."""
-    import sys
-
-    from hpsearch.studies.side_by_side import run_side_by_side
-
-    if study.settings.budget.time is not None:
-        typer.echo(
-            "warning: arms that run at once share the machine: within the time budget each trains less.", err=True
-        )
-    command = [sys.executable, "-m", "hpsearch", "study", str(study.path), *options]
-    commands = {arm.name: [*command, "--arm", arm.name] for arm in study.searched}
-    if not run_side_by_side(commands, at_once=at_once, tell=lambda line: typer.echo(line, err=True)):
-        raise _interrupted()
-
-
-def _mirror(folder: Path, shown: "ConsoleOptions") -> None:
-    """Let MLflow have the answer; the arms are there already."""
-    from hpsearch.running.runner import CLOSE_SECONDS, trackers
-
-    tracker = trackers(shown.trackers, shown.tracking_uri, lambda _: None)(folder)
-    if not tracker.close(CLOSE_SECONDS):
-        typer.echo(f"MLflow is behind; `hpsearch sync {folder}` catches up.", err=True)
-
-
-def _show_plan(
-    study: "Study",
-    folder: Path,
-    *,
-    seeds: int | None,
-    repeats: int | None,
-    probe: bool,
-    in_process: bool,
-    as_json: bool,
-) -> None:
+def _print_plan(plan: "StudyPlan", *, as_json: bool) -> None:
     from json import dumps
 
     from rich.console import Console
 
-    from hpsearch.studies.forecast import plan_study, probing
     from hpsearch.studies.plan import show_study_plan, study_plan_json
 
-    probe_arm = probing(in_process=in_process, tell=lambda text: typer.echo(text, err=True)) if probe else None
-    plan = plan_study(study, folder=folder, seeds=seeds, repeats=repeats, probe=probe_arm, in_process=in_process)
     if as_json:
         typer.echo(dumps(study_plan_json(plan), indent=2, allow_nan=False))
     else:
         Console().print(show_study_plan(plan))
 
 
-def _command(file: Path, *, quick: bool, name: str | None) -> str:
-    """Return the command that makes the report again; how it was shown and where it was kept do not matter."""
-    from shlex import join
+def _print_unfinished(file: Path, arm: str | None, result: "StudyResult", *, as_json: bool) -> None:
+    """Print what is left to do after an interrupt, or after one arm.
 
-    words = ["hpsearch", "study", str(file), *(["--quick"] if quick else [])]
-    return join([*words, *(["--name", name] if name else [])])
+    Raises:
+        Exit: The study was interrupted.
+
+    """
+    from json import dumps
+
+    if result.interrupted:
+        typer.echo("Interrupted; nothing that was finished is lost. The same command goes on from here.", err=True)
+        raise typer.Exit(INTERRUPTED)
+    finished = f"The arm {arm} is finished."
+    if as_json:
+        typer.echo(dumps({"arm": arm, "left": list(result.left)}, indent=2))
+    elif result.left:
+        typer.echo(f"{finished} Left: {', '.join(result.left)} (--arm NAME each, or all that are left without --arm).")
+    else:
+        typer.echo(f"{finished} So are the others: without --arm, `hpsearch study {file}` compares them.")
 
 
-def _show(report: "StudyReport", folder: Path, *, as_json: bool) -> None:
+def _print_report(report: "StudyReport", folder: Path | None, *, as_json: bool) -> None:
     from json import dumps
 
     from rich.console import Console

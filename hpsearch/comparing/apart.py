@@ -1,4 +1,4 @@
-"""Why two experiments are not compared: the first of these reasons that applies."""
+"""StopReason two experiments are not compared: the first of these reasons that applies."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence

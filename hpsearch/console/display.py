@@ -17,8 +17,8 @@ from hpsearch.experiment.log import read_events
 from hpsearch.running.runner import RunOptions, trackers
 from hpsearch.running.session import SessionResult, step_unit
 from hpsearch.space import Space
-from hpsearch.workers.bench import Cluster
-from hpsearch.workers.coordinator import Why
+from hpsearch.workers.coordinator import StopReason
+from hpsearch.workers.engines import Cluster
 from hpsearch.workers.local.workers import worker_shares
 
 
@@ -87,7 +87,7 @@ def _aim(space: Space, folder: Path, shown: ConsoleOptions) -> Aim:
     unit = step_unit(space)
     replicates = confirm.top * confirm.count if confirm else None
     jobs = max(space.search.trials, replicates or 1)
-    workers = len(worker_shares(space.search, jobs=jobs)) if space.search.engine == "optuna" else None
+    workers = len(worker_shares(space.search, jobs=jobs)) if space.search.engine == "local" else None
     return Aim(
         metric=space.objective.metric,
         goal=space.objective.goal,
@@ -109,9 +109,9 @@ def _length(space: Space, params: Mapping[str, Any], unit: str) -> int | None:
 
 def _next_steps(result: SessionResult, space: Space, *, single: bool, trackers: str) -> list[str]:
     lines, folder = [], Path(result.record.folder)
-    if result.why is Why.INTERRUPTED:
+    if result.why is StopReason.INTERRUPTED:
         lines.append("Interrupted; nothing that was finished is lost. The same command goes on from here.")
-    elif result.why is Why.TIME:
+    elif result.why is StopReason.TIME:
         unfinished = sum(trial.outcome is None for trial in result.record.trials)
         lines.append(f"The time is used up ({unfinished} trials unfinished); a larger --time goes on from here.")
     elif result.exhausted:

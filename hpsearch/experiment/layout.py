@@ -18,7 +18,7 @@ experiments/<name>/
   confirm/baselines/          config.json: with which settings the classical methods were scored; in it a folder
                               repeat-0-fold-3-of-5/ with the same for each fold
 experiments/<study>/
-  study.json          the plan of a study and its history, see studies/plan_file.py; study.lock: held meanwhile
+  study.json          the plan of a study and its history, see studies/history.py; study.lock: held meanwhile
   result.json         its answer, when there is one; tracking.json, tracking.lock as in an experiment
   <arm>/              an experiment for each arm that is searched
 experiments/mlflow.db, experiments/mlartifacts/, experiments/mlflow.lock (held while the database is made)
@@ -31,6 +31,8 @@ from urllib.parse import unquote
 
 from hpsearch.records import Fold
 
+EXPERIMENTS = Path("experiments")
+"""Where experiments are kept unless told otherwise."""
 FORMAT_VERSION = 1
 SPACE = "space.yaml"
 RESOLVED = "resolved.json"

@@ -1,4 +1,4 @@
-"""From a finished training to a folder that can be handed on: weights, configuration, card."""
+"""From a finished training to a folder that can be handed on (weights, configuration, card), and to a registry."""
 
 import shutil
 from collections.abc import Iterator, Mapping
@@ -13,12 +13,12 @@ from hpsearch.errors import HpsearchError
 from hpsearch.experiment.files import no_room, write_json
 from hpsearch.experiment.provenance import versions
 from hpsearch.final.card import card_of, describe_data
-from hpsearch.final.layout import CARD, CARD_PAGE, CONFIG, FORMAT_VERSION, WEIGHTS
 from hpsearch.final.run import TrainedRun, open_run
-from hpsearch.final.selection import Origin, Selection, read_origin, selection_of
-from hpsearch.final.source import Source, find_source
-from hpsearch.final.trained_model import build_model, read_document
-from hpsearch.report.model_card import ModelCard, card_markdown
+from hpsearch.final.selection import Origin, Selection, Source, find_source, read_origin, selection_of
+from hpsearch.final.trained_model import CARD, CARD_PAGE, CONFIG, FORMAT_VERSION, WEIGHTS, build_model, read_document
+from hpsearch.report.model_card import ModelCard, card_markdown, card_summary
+from hpsearch.report.selection import main_metric
+from hpsearch.tracking.mlflow_registry import Registration, register_model
 from hpsearch.training.weights import count_parameters, load_trained, write_weights
 
 
@@ -140,3 +140,41 @@ def _new_folder(target: Path) -> Iterator[Path]:
         raise HpsearchError(no_room(error) or f"{target} cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def register(exported: ExportedModel, name: str, *, tracking_uri: str | None = None) -> int:
+    """Register an exported model under a name, and return the number of its version. Errors: TrackingError."""
+    card = exported.card
+    registration = Registration(
+        name=name,
+        description=card_summary(card),
+        tags={f"hpsearch.{key}": value for key, value in _tags(card, exported)},
+        params=dict((card.selection or {}).get("params", {})),
+    )
+    return register_model(
+        exported.folder,
+        registration,
+        experiment=exported.experiment,
+        run=exported.run,
+        tracking_uri=tracking_uri,
+    )
+
+
+def _tags(card: ModelCard, exported: ExportedModel) -> Iterator[tuple[str, str]]:
+    yield "experiment", exported.experiment.resolve().name
+    yield "run", exported.run
+    yield "data_fingerprint", card.fingerprint
+    if card.selection is None:
+        return
+    study = card.selection["study"]
+    if study:
+        yield "study", study["name"]
+        yield "arm", study["arm"]
+    metric = main_metric(card.selection)
+    yield "metric", metric
+    score = card.selection["scores"].get(metric, {})
+    if score.get("mean") is not None:
+        yield "mean", repr(score["mean"])
+        yield "replicates", str(score["n"])
+    if score.get("ci95"):
+        yield "ci95", " to ".join(map(repr, score["ci95"]))

@@ -13,7 +13,7 @@ from hpsearch.experiment.reading import read_experiment, read_resolved, space_ho
 from hpsearch.families import Family
 from hpsearch.families.data_watch import DataWatch
 from hpsearch.families.loading import load_family
-from hpsearch.final.source import Source
+from hpsearch.final.selection import Source
 from hpsearch.places import find_place, located
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
 from hpsearch.training.task import Splits

@@ -2,6 +2,11 @@
 
 trained = hpsearch.load_model("models/deepsif")
 estimate = trained.model(eeg)
+
+models/<name>/
+  model.safetensors   the weights: tensors only
+  config.json         family, complete configuration, facts of the data, seeds, versions: all that `load_model` needs
+  card.md, card.json  what the model is, how it was chosen, its scores and its limits; the same for programs
 """
 
 import json
@@ -16,7 +21,6 @@ from hpsearch.data.fingerprint import Fingerprint, differences, fingerprint_of
 from hpsearch.errors import DataError, HpsearchError
 from hpsearch.families import Family
 from hpsearch.families.loading import load_family
-from hpsearch.final.layout import CARD, CONFIG, FORMAT_VERSION, WEIGHTS
 from hpsearch.final.run import open_splits
 from hpsearch.places import find_place, located
 from hpsearch.training.devices import resolve_device
@@ -24,6 +28,12 @@ from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.task import Split, Splits
 from hpsearch.training.weights import read_weights
+
+FORMAT_VERSION = 1
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+CARD = "card.json"
+CARD_PAGE = "card.md"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hpsearch.experiment.layout import RunKind, baseline_of, baselines_run, replicate_run
 from hpsearch.experiment.state import ExperimentState
-from hpsearch.jobs import Job
+from hpsearch.jobs import Job, JobKind
 from hpsearch.records import Fold, RunRecord
 from hpsearch.seeds import Seeds, division_seed
 from hpsearch.space import Confirm
@@ -52,7 +52,7 @@ def _on_seeds(confirm: Confirm, winners: Sequence[RunRecord], folder: Path, seed
     for winner in winners:
         trained = stored_job(folder, winner.run)
         for index, seeds in enumerate(seeds_of(confirm, seed)):
-            yield replace(trained, run=replicate_run(winner.number, index), seeds=seeds.model_dump(), replicate=index)
+            yield _replicate(trained, replicate_run(winner.number, index), seeds, index)
     if winners:
         yield _baselines(stored_job(folder, winners[0].run), Seeds.for_replicate(seed, 0))
 
@@ -62,7 +62,7 @@ def _on_folds(confirm: Confirm, winners: Sequence[RunRecord], folder: Path, seed
     for index, (fold, seeds) in enumerate(zip(folds_of(confirm), seeds_of(confirm, seed), strict=True)):
         on_this = [_moved(job, fold, division_seed(seed, fold.repeat)) for job in trained]
         for job in on_this:
-            yield replace(job, run=replicate_run(job.number, fold), seeds=seeds.model_dump(), replicate=index)
+            yield _replicate(job, replicate_run(job.number, fold), seeds, index)
         if on_this:
             yield _baselines(on_this[0], seeds, fold)
 
@@ -70,19 +70,22 @@ def _on_folds(confirm: Confirm, winners: Sequence[RunRecord], folder: Path, seed
 def _moved(job: Job, fold: Fold, seed: int) -> Job:
     """Return the job with a fold as its test part, now and after every change of its settings."""
     place = {"fold": fold.fold, "folds": fold.folds, "seed": seed}
-    changes = [{**change, "config": on_fold(change["config"], **place)} for change in job.changes]
-    return replace(job, config=on_fold(job.config, **place), changes=changes, fold=asdict(fold))
+    changes = [replace(change, config=on_fold(change.config, **place)) for change in job.changes]
+    return replace(job, config=on_fold(job.config, **place), changes=changes, fold=fold)
+
+
+def _replicate(job: Job, run: str, seeds: Seeds, index: int) -> Job:
+    return replace(job, run=run, seeds=seeds.model_dump(), kind=JobKind.REPLICATE, replicate=index)
 
 
 def _baselines(job: Job, seeds: Seeds, fold: Fold | None = None) -> Job:
-    return replace(
-        job, run=baselines_run(fold), params={}, seeds=seeds.model_dump(), changes=(), baselines=True, replicate=None
-    )
+    kind = JobKind.BASELINES
+    return replace(job, run=baselines_run(fold), params={}, seeds=seeds.model_dump(), changes=(), kind=kind)
 
 
 def _is_done(job: Job, state: ExperimentState) -> bool:
     """Say whether a replicate has ended, or whether all methods of a baselines job have."""
-    if not job.baselines:
+    if job.kind is not JobKind.BASELINES:
         return job.run in state.runs and state.runs[job.run].ended
     methods = [run.ended for run in state.of_kind(RunKind.BASELINE) if baseline_of(run.run)[0] == job.run]
     return bool(methods) and all(methods)

@@ -27,7 +27,7 @@ class Earlier:
     misfits: dict[str, str]
 
 
-def sort_out(space: Space, folder: Path, state: ExperimentState) -> Earlier:
+def earlier_trials(space: Space, folder: Path, state: ExperimentState) -> Earlier:
     """Sort the earlier trials, but for those that were left out before.
 
     Of those whose data could not be used only the values have to fit: they are tried again, with what is fixed now.

@@ -9,7 +9,7 @@ from hpsearch.experiment.reading import read_resolved, space_home
 from hpsearch.families.loading import family_names, load_face
 from hpsearch.space import Space, read_space, space_from_resolved
 from hpsearch.space.folding import divides
-from hpsearch.workers.shelf import ENGINES
+from hpsearch.workers.engines import ENGINES
 
 
 def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()) -> Space:

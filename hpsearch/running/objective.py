@@ -18,10 +18,10 @@ from hpsearch.experiment.files import no_room, write_json
 from hpsearch.experiment.layout import BEST, UNREAD
 from hpsearch.families.data_watch import DataWatch
 from hpsearch.families.loading import load_family
-from hpsearch.jobs import Ended, Job, Report, Reporter
+from hpsearch.jobs import BaselinesScored, Completed, Job, JobKind, JobResult, Report, Reporter, stopped
 from hpsearch.places import located
 from hpsearch.reads import counted_reads
-from hpsearch.records import Decision, Goal, Metrics, Monitor, Outcome
+from hpsearch.records import Decision, Goal, Metrics, Monitor
 from hpsearch.seeds import Seeds
 from hpsearch.training.checkpoint import load_weights, reached_step
 from hpsearch.training.devices import resolve_device
@@ -30,14 +30,7 @@ from hpsearch.training.results import Evaluation, FitResult
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.task import Dataset, Split, Splits, Task, examples_in
 from hpsearch.training.team import ALONE, Team, joined
-from hpsearch.workers.running import out_of_memory, resolve
-
-_OUTCOME_OF = {
-    Decision.CONTINUE: Outcome.COMPLETE,
-    Decision.PRUNE: Outcome.PRUNED,
-    Decision.TIME_OUT: Outcome.TIMED_OUT,
-    Decision.PAUSE: None,
-}
+from hpsearch.workers.job_runner import out_of_memory, resolve
 
 Share = Callable[[str, Callable[[], Dataset]], Dataset]
 """From a name for the data and what loads them to the data, which another process of the machine may have loaded."""
@@ -98,32 +91,32 @@ class FamilyObjective:
         self._splits: Splits | None = None
         self._note: dict[str, Any] = {}
 
-    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         """Train a trial; or train and score a replicate on the test split; or score the baselines.
 
         Of a training's several processes rank 0 speaks for all; the others only train.
         """
         configs = [located(self._family.Config.model_validate(config), self._home) for _, config in job.stretches]
         with counted_reads(configs) as reads, self._team(configs[0]) as team:
-            ended = self._run(job, configs, team, report, started)
+            result = self._run(job, configs, team, report, started)
         unread = reads.unread(job.params)
-        if unread and ended.outcome is Outcome.COMPLETE and team.leads:
+        if unread and isinstance(result, Completed) and team.leads:
             write_json(self._folder / job.run / UNREAD, {"unread": unread})
-        return ended
+        return result
 
     def _team(self, config: Any) -> contextlib.AbstractContextManager[Team]:
         return joined(config.train.device) if self._processes > 1 else contextlib.nullcontext(ALONE)
 
     def _run(
         self, job: Job, configs: Sequence[Any], team: Team, report: Reporter, started: Callable[[], None]
-    ) -> Ended:
-        splits = self._data(configs[0], job).view(sealed=job.replicate is None and not job.baselines)
-        if job.baselines:
+    ) -> JobResult:
+        splits = self._data(configs[0], job).view(sealed=job.kind is JobKind.TRIAL)
+        if job.kind is JobKind.BASELINES:
             if not team.leads:
-                return Ended(Outcome.COMPLETE)
+                return BaselinesScored()
             found, data = self._baselines(configs[0], splits), self._noted(splits, "train", "val", "test")
-            return Ended(Outcome.COMPLETE, sizes=_sizes(splits), baselines=found, data=data)
-        ends = [change["step"] for change in job.changes]
+            return BaselinesScored(scores=found, sizes=_sizes(splits), data=data)
+        ends = [change.step for change in job.changes]
         number = team.led(lambda: bisect_right(ends, reached_step(self._folder / job.run) if ends else 0))
         task = self._family.task(configs[number], splits)
         data = self._noted(splits, "train", "val")  # loading is not training: it is done before the run's time counts
@@ -135,19 +128,20 @@ class FamilyObjective:
                 break
             number += 1
             task = self._family.task(configs[number], splits)
-        outcome = _OUTCOME_OF[result.decision]
+        if result.decision is not Decision.CONTINUE:
+            return stopped(result.decision, seconds=result.seconds, data=data)
         scores: Metrics = {}
         sizes: Mapping[str, int] = {}
-        if outcome is Outcome.COMPLETE and team.leads:
+        if team.leads:
             if self._at_best:
                 load_weights(result.model, self._folder / job.run / BEST)
             self._write_artifacts(task, job, result.model)
-            if job.replicate is not None:
+            if job.kind is JobKind.REPLICATE:
                 data = self._noted(splits, "train", "val", "test")
                 scores = self._test_scores(task, splits, configs[number], result.model)
                 sizes = _sizes(splits)
         reason = "stopped early: no further gain" if result.stopped_early else None
-        return Ended(outcome, reason, seconds=result.seconds, scores=scores, sizes=sizes, data=data)
+        return Completed(reason, seconds=result.seconds, scores=scores, sizes=sizes, data=data)
 
     def _fit(
         self, job: Job, task: Task, splits: Splits, configs: Sequence[Any], stretch: _Stretch, team: Team
@@ -221,15 +215,15 @@ class FamilyObjective:
         )
         return {f"test/{name}": value for name, value in scores.items()}
 
-    def _baselines(self, config: Any, splits: Splits) -> dict[str, dict[str, float]]:
-        """Return the scores of every method as `split/metric`."""
-        found: dict[str, dict[str, float]] = {}
+    def _baselines(self, config: Any, splits: Splits) -> dict[str, dict[str, Metrics]]:
+        """Return the metrics of every method on each split."""
+        found: dict[str, dict[str, Metrics]] = {}
         for split in ("val", "test"):
             for method, scores in self._family.baselines(config, splits, split).items():
                 if not str(method).strip():
                     raise ValueError("a method that the family's baselines scored has no name")
                 own = found.setdefault(str(method), {})
-                own |= {f"{split}/{name}": float(value) for name, value in scores.items()}
+                own[split] = {name: float(value) for name, value in scores.items()}
         return found
 
 

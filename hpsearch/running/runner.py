@@ -12,7 +12,7 @@ from typing import Any
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.events import Event, Notice
 from hpsearch.experiment.files import no_room, write_json
-from hpsearch.experiment.layout import LOG, ORIGIN, is_experiment
+from hpsearch.experiment.layout import EXPERIMENTS, LOG, ORIGIN, is_experiment
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
 from hpsearch.experiment.reading import read_experiment
@@ -20,16 +20,14 @@ from hpsearch.jobs import ObjectiveSpec
 from hpsearch.records import Params
 from hpsearch.running.loading import families_with_folds, open_space
 from hpsearch.running.same_data import same_data
-from hpsearch.running.session import Session, SessionResult, take_up
+from hpsearch.running.session import Session, SessionResult, prepare_experiment
 from hpsearch.space import Space, confirmation, only
 from hpsearch.space.folding import fold_refusal
 from hpsearch.tracking import NoTracker, Tracker
-from hpsearch.workers.bench import Bench, Cluster
-from hpsearch.workers.coordinator import Why
+from hpsearch.workers.coordinator import StopReason
+from hpsearch.workers.engines import Cluster, EngineContext
 from hpsearch.workers.ledger import Observer
 
-ROOT = "experiments"
-"""Where experiments are kept unless told otherwise."""
 _OBJECTIVES = {"command": "hpsearch.running.command_objective:CommandObjective"}
 """What trains the families that the shared loop does not train."""
 CLOSE_SECONDS = 60.0
@@ -56,7 +54,7 @@ class RunOptions:
     observers: Sequence[Observer] = ()
 
 
-def experiment_folder(space: Space, *, name: str | None, root: str | Path = ROOT, quick: bool = False) -> Path:
+def default_folder(space: Space, *, name: str | None, root: str | Path = EXPERIMENTS, quick: bool = False) -> Path:
     """Return the folder of an experiment: called after the space, with `-quick` behind a quick one, unless named."""
     return Path(root) / (name or space.path.stem + ("-quick" if quick else ""))
 
@@ -70,8 +68,8 @@ def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions())
     folder = Path(folder)
     with _explaining_full_disks(), _session(space, folder, options, changes=True) as session:
         why = session.search()
-        if why in (Why.FINISHED, Why.TIME):
-            if why is Why.FINISHED:
+        if why in (StopReason.FINISHED, StopReason.TIME):
+            if why is StopReason.FINISHED:
                 session.require_result()
             if space.confirm is not None and options.confirm:
                 why = session.confirm(space.confirm, otherwise=why)
@@ -99,7 +97,7 @@ def confirm(
         raise HpsearchError(refusal)
     with _explaining_full_disks(), _session(space, folder, options, changes=False) as session:
         session.require_result()
-        why = session.confirm(wanted, otherwise=Why.FINISHED)
+        why = session.confirm(wanted, otherwise=StopReason.FINISHED)
         session.end(why)
     return session.result()
 
@@ -128,7 +126,7 @@ def train(
         if origin is not None and not (folder / ORIGIN).exists():  # the search may have gone on since
             write_json(folder / ORIGIN, origin)
         why = session.search()
-        if why is Why.FINISHED:
+        if why is StopReason.FINISHED:
             session.require_result()
             if test:
                 why = session.score_test(otherwise=why)
@@ -160,12 +158,12 @@ def _session(space: Space, folder: Path, options: RunOptions, *, changes: bool) 
     _make(folder)
     with locked(folder) as lock:
         data = same_data(space, folder)
-        notes = take_up(space, folder) if changes else []
+        notes = prepare_experiment(space, folder) if changes else []
         log = Log(folder / LOG)
         tracker = options.make_tracker(folder)
         replicates = space.confirm.top * space.confirm.count if space.confirm else 1
         session = Session(
-            Bench(
+            EngineContext(
                 folder,
                 log,
                 space,
@@ -186,7 +184,7 @@ def _session(space: Space, folder: Path, options: RunOptions, *, changes: bool) 
                 try:
                     yield session
                 except SearchFailedError:
-                    session.end(Why.FAILED)
+                    session.end(StopReason.FAILED)
                     raise
         finally:
             try:

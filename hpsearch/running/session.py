@@ -30,10 +30,10 @@ from hpsearch.experiment.layout import (
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_experiment, read_resolved
-from hpsearch.jobs import Job, Source
+from hpsearch.jobs import Job, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import jobs_of
-from hpsearch.running.earlier import Earlier, sort_out, to_replay
+from hpsearch.running.earlier import Earlier, earlier_trials, to_replay
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.population import Population
 from hpsearch.search.sources import JobList, TrialSource
@@ -41,10 +41,9 @@ from hpsearch.seeds import Seeds
 from hpsearch.space import Confirm, Space, differences, objective_value
 from hpsearch.space.pruner_options import PB2, PBT
 from hpsearch.training.settings import TrainSettings
-from hpsearch.workers.bench import Bench
-from hpsearch.workers.coordinator import Coordinator, Limits, Why
+from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
+from hpsearch.workers.engines import EngineContext, open_workers
 from hpsearch.workers.ledger import Ledger, stored_job
-from hpsearch.workers.shelf import open_workers
 
 _BUDGET = (
     *("search.trials", "search.time", "search.trial_time", "confirm"),
@@ -53,7 +52,7 @@ _BUDGET = (
 """What may change between two sessions of an experiment without making it another search."""
 
 
-def take_up(space: Space, folder: Path) -> list[str]:
+def prepare_experiment(space: Space, folder: Path) -> list[str]:
     """Write what the experiment is; return how it differs from what the folder held before."""
     resolved = space.resolved()
     changed: list[str] = []
@@ -66,7 +65,7 @@ def take_up(space: Space, folder: Path) -> list[str]:
         if alien := [line for line in changed if line.startswith(("family", "objective"))]:
             raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
         if changed:
-            sort_out(space, folder, read_state(folder / LOG))  # refuses before anything is written
+            earlier_trials(space, folder, read_state(folder / LOG))  # refuses before anything is written
             kept = len(list(folder.glob("resolved-*.json"))) + 1
             write_json(folder / f"resolved-{kept}.json", old)
     elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK}:
@@ -112,7 +111,7 @@ class SessionResult:
     """
 
     record: ExperimentRecord
-    why: Why
+    why: StopReason
     exhausted: bool = False
     mirrored: bool = True
     worked: bool = True
@@ -121,18 +120,18 @@ class SessionResult:
 class Session:
     """One session of an experiment: the search and the confirmation, on workers that are open for both."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._space = bench.space
-        self._folder = bench.folder
-        self._log = bench.log
-        self._why = Why.FAILED
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+        self._space = context.space
+        self._folder = context.folder
+        self._log = context.log
+        self._why = StopReason.FAILED
         self._exhausted = self._worked = False
         self.mirrored = True
         """Whether the trackers have caught up; whoever closes them says so."""
 
     def __enter__(self) -> Self:
-        self._workers = open_workers(self._bench)
+        self._workers = open_workers(self._context)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -151,10 +150,10 @@ class Session:
         self._tell(TextNotice(text))
 
     def _tell(self, event: Event | Notice) -> None:
-        for observer in self._bench.observers:
+        for observer in self._context.observers:
             observer.observe(event)
 
-    def search(self) -> Why:
+    def search(self) -> StopReason:
         """Search up to the budget; earlier trials that fit the space are kept, the others are left out from now on.
 
         Raises:
@@ -164,7 +163,7 @@ class Session:
         asked = sum(1 for _ in self._log.state.of_kind(RunKind.TRIAL))
         unfinished = self._unfinished(earlier)
         if asked >= settings.trials and not unfinished:
-            return Why.FINISHED
+            return StopReason.FINISHED
         self._warn_of_idle_pruner()
         events = to_replay(self._space, self._log.events, earlier.params)
         brain = OptunaSearch(self._space, longest=self._longest())
@@ -175,7 +174,7 @@ class Session:
             source = Population(trials, self._space, settings.pruner)
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)
         else:
-            trials.take_up(unfinished)
+            trials.resume(unfinished)
         time = None if settings.time is None else settings.time + self._log.state.confirm_seconds
         why = self._run(source, Limits(time=time, trial_time=settings.trial_time, retries=settings.retries))
         self._exhausted = trials.exhausted
@@ -190,14 +189,14 @@ class Session:
             if not runs[run].ended
         ]
 
-    def _run(self, source: Source, limits: Limits) -> Why:
+    def _run(self, source: JobSource, limits: Limits) -> StopReason:
         objective = self._space.objective
         ledger = Ledger(
             self._folder,
             self._log,
             metric=objective.metric,
             value_of=lambda history: objective_value(history, objective),
-            observers=self._bench.observers,
+            observers=self._context.observers,
         )
         self._worked = True
         return Coordinator(ledger, self._workers, limits).run(source)
@@ -208,7 +207,7 @@ class Session:
         Those that fit have the parameters that a changed space gives them.
         """
         state = self._log.state
-        earlier = sort_out(self._space, self._folder, state)
+        earlier = earlier_trials(self._space, self._folder, state)
         adopted = {run: params for run, params in earlier.params.items() if params != state.runs[run].params}
         for run, reason in earlier.misfits.items():
             self._tell(self._log.append(DropEvent(run=run, reason=reason), durable=True))
@@ -248,7 +247,7 @@ class Session:
             reasons = sorted({f"{trial.outcome}: {trial.reason}" for trial in record.trials if trial.outcome})
             raise SearchFailedError("; ".join(["no trial came to a result", *reasons]))
 
-    def confirm(self, confirm: Confirm, *, otherwise: Why) -> Why:
+    def confirm(self, confirm: Confirm, *, otherwise: StopReason) -> StopReason:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
         jobs = jobs_of(
             confirm,
@@ -259,12 +258,12 @@ class Session:
         )
         return self._train(jobs, otherwise)
 
-    def _train(self, jobs: Sequence[Job], otherwise: Why) -> Why:
+    def _train(self, jobs: Sequence[Job], otherwise: StopReason) -> StopReason:
         """Train jobs that were decided on to their ends; no budget of the search applies to them."""
-        why = self._run(JobList(jobs), Limits(retries=self._space.search.retries)) if jobs else Why.FINISHED
-        return why if why is Why.INTERRUPTED else otherwise
+        why = self._run(JobList(jobs), Limits(retries=self._space.search.retries)) if jobs else StopReason.FINISHED
+        return why if why is StopReason.INTERRUPTED else otherwise
 
-    def score_test(self, *, otherwise: Why) -> Why:
+    def score_test(self, *, otherwise: StopReason) -> StopReason:
         """Score the only trial's weights on the test split, as a replicate that has its seeds and its checkpoint."""
         trained = stored_job(self._folder, trial_run(0))
         job = replace(trained, run=replicate_run(0, 0), replicate=0)
@@ -276,7 +275,7 @@ class Session:
             copy_atomically(self._folder / trained.run / name, self._folder / job.run / name)
         return self._train([job], otherwise)
 
-    def end(self, why: Why) -> None:
+    def end(self, why: StopReason) -> None:
         """Close the session in the log."""
         self._why = why
         self._log.append(EndEvent(why=why.value), durable=True)

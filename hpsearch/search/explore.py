@@ -21,7 +21,7 @@ RESAMPLE = 0.25
 
 
 @dataclass(frozen=True)
-class Sight:
+class Observed:
     """A member seen at an evaluation: what it was trained with until then, or goes on with, and its metric there."""
 
     number: int
@@ -31,17 +31,17 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class Occasion:
+class ExploreContext:
     """A donor's parameters that are to be varied: all that was seen so far, and what others got at this barrier."""
 
     donor: int
     params: Params
-    seen: Sequence[Sight]
+    seen: Sequence[Observed]
     chosen: Sequence[Params]
     seed: int
 
 
-Explore = Callable[[Occasion], dict[str, Any]]
+Explore = Callable[[ExploreContext], dict[str, Any]]
 
 
 def explorer(space: Space) -> Explore:
@@ -49,9 +49,9 @@ def explorer(space: Space) -> Explore:
     pruner = space.search.pruner
     if isinstance(pruner, PB2):
         propose = _propose()
-        return lambda occasion: _by_model(space, occasion, propose)
+        return lambda context: _by_model(space, context, propose)
     if isinstance(pruner, PBT):
-        return lambda occasion: _by_chance(space, occasion, pruner.resample)
+        return lambda context: _by_chance(space, context, pruner.resample)
     raise AssertionError(f"the pruner {pruner.kind} trains no population")
 
 
@@ -64,24 +64,24 @@ def _propose() -> Callable[..., dict[str, float] | None]:
     return propose
 
 
-def _by_chance(space: Space, occasion: Occasion, resample: float) -> dict[str, Any]:
+def _by_chance(space: Space, context: ExploreContext, resample: float) -> dict[str, Any]:
     """Return the donor's parameters perturbed; not as they are, and not as another copy got them, if it can be helped.
 
     Two copies with the same parameters would be the same training twice: all that is random is copied with them.
     """
-    taken = (occasion.params, *occasion.chosen)
-    rng = random.Random(occasion.seed)  # noqa: S311 -- not a secret
+    taken = (context.params, *context.chosen)
+    rng = random.Random(context.seed)  # noqa: S311 -- not a secret
     for _ in range(ATTEMPTS):
-        params = dict(occasion.params)
-        for each in _mutable(space, occasion):
+        params = dict(context.params)
+        for each in _mutable(space, context):
             params[each.path] = perturbed(each.range, params[each.path], resample, rng)
         if params not in taken and space.violation(params) is None:
             return params
-    return dict(occasion.params)
+    return dict(context.params)
 
 
-def _mutable(space: Space, occasion: Occasion) -> list[Parameter]:
-    return [parameter for parameter in space.active(occasion.params) if parameter.range.mutable]
+def _mutable(space: Space, context: ExploreContext) -> list[Parameter]:
+    return [parameter for parameter in space.active(context.params) if parameter.range.mutable]
 
 
 def perturbed(values: Range, value: Any, resample: float, rng: random.Random) -> Any:
@@ -119,26 +119,26 @@ def _within(values: Float | Int, index: int) -> float:
     return values.nth(min(max(index, 0), (values.count or 1) - 1))
 
 
-def _by_model(space: Space, occasion: Occasion, propose: Callable[..., dict[str, float] | None]) -> dict[str, Any]:
+def _by_model(space: Space, context: ExploreContext, propose: Callable[..., dict[str, float] | None]) -> dict[str, Any]:
     """Return the values from which the model expects the most; by chance, while there is no data for a model."""
-    ranges = {each.path: each.range for each in _mutable(space, occasion) if not isinstance(each.range, Choice)}
+    ranges = {each.path: each.range for each in _mutable(space, context) if not isinstance(each.range, Choice)}
     if not ranges:  # they hang on options that the donor has not taken
-        return dict(occasion.params)
+        return dict(context.params)
     sign = space.objective.goal.sign
-    known = [each for each in occasion.seen if math.isfinite(each.metric) and ranges.keys() <= each.params.keys()]
+    known = [each for each in context.seen if math.isfinite(each.metric) and ranges.keys() <= each.params.keys()]
     proposed = propose(
         [(str(each.number), each.evaluation, _scaled(ranges, each.params), sign * each.metric) for each in known],
         bounds={path: (_scale(values, values.low), _scale(values, values.high)) for path, values in ranges.items()},
-        chosen=[_scaled(ranges, params) for params in occasion.chosen if ranges.keys() <= params.keys()],
-        donor=str(occasion.donor),
-        values=_scaled(ranges, occasion.params),
-        seed=occasion.seed,
+        chosen=[_scaled(ranges, params) for params in context.chosen if ranges.keys() <= params.keys()],
+        donor=str(context.donor),
+        values=_scaled(ranges, context.params),
+        seed=context.seed,
     )
     if proposed is not None:
-        params = {**occasion.params, **{path: _unscaled(ranges[path], value) for path, value in proposed.items()}}
-        if params not in occasion.chosen and space.violation(params) is None:
+        params = {**context.params, **{path: _unscaled(ranges[path], value) for path, value in proposed.items()}}
+        if params not in context.chosen and space.violation(params) is None:
             return params
-    return _by_chance(space, occasion, RESAMPLE)
+    return _by_chance(space, context, RESAMPLE)
 
 
 def _scaled(ranges: dict[str, Float | Int], params: Params) -> dict[str, float]:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 
 from hpsearch.experiment.events import AskEvent, Event, ExploitEvent, OutcomeEvent, ReportEvent
 from hpsearch.experiment.layout import RunKind, run_kind
-from hpsearch.jobs import Asked, Exploit, Job
+from hpsearch.jobs import AskInfo, ConfigChange, Exploit, Job
 from hpsearch.records import Decision, Outcome, Params
-from hpsearch.search.explore import Occasion, Sight, explorer
+from hpsearch.search.explore import ExploreContext, Observed, explorer
 from hpsearch.search.sources import TrialSource
 from hpsearch.seeds import derive_seed
 from hpsearch.space import Space
@@ -57,16 +57,16 @@ class Population:
         self._jobs: dict[int, Job] = {}
         self._pending: list[tuple[int, int]] = []
         """Who is to copy whom, in this order, in which each sees what those before have got."""
-        self._seen: list[Sight] = []
+        self._seen: list[Observed] = []
         self._chosen: dict[int, list[Params]] = {}
         """What was chosen at a barrier, by its evaluation."""
         self._closed = False
         """Whether no new member will come."""
 
     @property
-    def asked(self) -> Asked:
+    def last_ask(self) -> AskInfo:
         """How the last new member came about."""
-        return self._trials.asked
+        return self._trials.last_ask
 
     # What the coordinator asks and says (the Source contract)
 
@@ -155,7 +155,7 @@ class Population:
         member.step, member.metric, member.final = step, metric, final
         member.waits = member.evaluation % self._interval == 0 and not final
         if member.waits:
-            self._seen.append(Sight(member.number, member.evaluation, member.params, metric))
+            self._seen.append(Observed(member.number, member.evaluation, member.params, metric))
         self._settle()
 
     def _part(self, member: _Member) -> None:
@@ -210,20 +210,20 @@ class Population:
 
     def _exploit(self, member: _Member, donor: _Member) -> Exploit:
         """Make a member a copy of its donor with other parameters; return what is to be done for that."""
-        occasion = Occasion(
+        context = ExploreContext(
             donor=donor.number,
             params=donor.params,
             seen=sorted(
-                (sight for sight in self._seen if sight.evaluation <= member.evaluation),
-                key=lambda sight: (sight.evaluation, sight.number),
+                (observed for observed in self._seen if observed.evaluation <= member.evaluation),
+                key=lambda observed: (observed.evaluation, observed.number),
             ),
             chosen=self._chosen.get(member.evaluation, ()),
             seed=self._seed(member),
         )
-        params = self._explore(occasion)
+        params = self._explore(context)
         config = self._space.config(params).model_dump(mode="json")
         old, source = self._jobs[member.number], self._jobs[donor.number]
-        changes = (*source.changes, {"step": donor.step, "params": params, "config": config})
+        changes = (*source.changes, ConfigChange(donor.step, params, config))
         self._jobs[member.number] = replace(source, run=old.run, number=old.number, changes=changes)
         self._copy(member, params, donor.step, donor.metric)
         return Exploit(self._jobs[member.number], source.run)
@@ -231,5 +231,5 @@ class Population:
     def _copy(self, member: _Member, params: Params, step: int, metric: float) -> None:
         self._forget(member.number)
         member.params, member.step, member.metric = params, step, metric
-        self._seen.append(Sight(member.number, member.evaluation, params, metric))
+        self._seen.append(Observed(member.number, member.evaluation, params, metric))
         self._chosen.setdefault(member.evaluation, []).append(params)

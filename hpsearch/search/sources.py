@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.jobs import Asked, Job
+from hpsearch.jobs import AskInfo, Job
 from hpsearch.records import Decision, Outcome
 
 SAME_FAILURES = 3
@@ -17,7 +17,7 @@ class Search(Protocol):
     """A sampler and a pruner, whichever library they come from."""
 
     @property
-    def asked(self) -> Asked:
+    def last_ask(self) -> AskInfo:
         """How the last configuration came about."""
         ...
 
@@ -51,14 +51,14 @@ class TrialSource:
         self.exhausted = False
         """Whether every configuration of the space has been tried before the budget was used up."""
 
-    def take_up(self, unfinished: Iterable[Job]) -> None:
+    def resume(self, unfinished: Iterable[Job]) -> None:
         """Take note of the jobs that an earlier session left; they come first."""
         self._unfinished.extend(unfinished)
 
     @property
-    def asked(self) -> Asked:
+    def last_ask(self) -> AskInfo:
         """How the last new trial came about."""
-        return self._search.asked
+        return self._search.last_ask
 
     @property
     def closed(self) -> bool:
@@ -108,9 +108,9 @@ class JobList:
         self._jobs = deque(jobs)
 
     @property
-    def asked(self) -> Asked:
+    def last_ask(self) -> AskInfo:
         """Nobody searched for them."""
-        return Asked()
+        return AskInfo()
 
     def next_job(self) -> Job | None:
         """Return the next job of the list."""

@@ -138,7 +138,7 @@ class Search(Settings):
     Pruners count evaluations, the reports of a trial: epochs, unless `train.evaluate` says otherwise.
     """
 
-    engine: str = "optuna"
+    engine: str = "local"
     sampler: Annotated[Sampler, Field(discriminator="kind"), UNFOLD] = TPE()
     pruner: Annotated[Pruner, Field(discriminator="kind"), UNFOLD] = ASHA()
     trials: int = Field(default=50, ge=1)
@@ -152,6 +152,11 @@ class Search(Settings):
     resources: Resources = Resources()
     storage: str | None = None
     """Where workers keep their files when they do not share the experiment's folder: a folder's path or a URI."""
+
+    @field_validator("engine")
+    @classmethod
+    def _engine(cls, name: str) -> str:
+        return "local" if name == "optuna" else name  # its name in earlier versions
 
     @field_validator("workers", mode="before")
     @classmethod

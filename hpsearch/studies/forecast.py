@@ -10,8 +10,8 @@ from hpsearch.experiment.layout import is_experiment, is_study
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.report.wording import duration, rough_size
 from hpsearch.studies.file.study import SpaceArm, Study
+from hpsearch.studies.history import plan_of, read_history
 from hpsearch.studies.plan import ArmPlan, StudyPlan, total
-from hpsearch.studies.plan_file import plan_of, read_history
 from hpsearch.studies.power import power_plan
 from hpsearch.studies.probe import CONFIGURATIONS, Probed, probe_arm
 from hpsearch.studies.replicates import replication_of
@@ -25,7 +25,7 @@ ProbeArm = Callable[[SpaceArm, Share], Probed]
 """From an arm and what a worker gets of the machine to what its probe has measured."""
 
 
-def plan_study(
+def forecast_study(
     study: Study,
     *,
     folder: Path,

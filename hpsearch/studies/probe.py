@@ -17,8 +17,8 @@ from typing import Any
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.files import json_line
 from hpsearch.experiment.layout import BEST, CHECKPOINT, trial_run
-from hpsearch.jobs import Ended, Job, Report, Workers
-from hpsearch.records import Decision, Outcome
+from hpsearch.jobs import Completed, Ending, Job, JobResult, Obstacle, Pruned, Report, Workers
+from hpsearch.records import Decision
 from hpsearch.running.runner import objective_spec
 from hpsearch.seeds import Seeds, derive_seed
 from hpsearch.space import Space
@@ -86,10 +86,12 @@ def probe_arm(
     ):
         for job in _jobs(space):
             listener = _Listener(clock)
-            ended = listener.train(job, workers)
+            result = listener.train(job, workers)
             load_seconds = max(load_seconds, listener.load_seconds)
-            if ended.outcome not in (Outcome.COMPLETE, Outcome.PRUNED):
-                trouble.append(f"{ended.outcome or 'stopped'}: {ended.reason}")
+            if isinstance(result, Obstacle):
+                trouble.append(f"stopped: {result.reason}")
+            elif isinstance(result, Ending) and not isinstance(result, Completed | Pruned):
+                trouble.append(f"{result.outcome}: {result.reason}")
             if listener.reports:
                 config = space.config(job.params).model_dump(mode="json")
                 probes.append(_measured(listener.reports, config, Path(place, job.run)))
@@ -140,16 +142,16 @@ def _jobs(space: Space) -> Iterator[Job]:
 
 
 class _Listener:
-    """Hears what a worker says of one job, and ends it when enough was seen (the Handler contract)."""
+    """Hears what a worker says of one job, and ends it when enough was seen (the JobListener contract)."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._begun = clock()
         self.load_seconds = 0.0
         self.reports: list[Report] = []
-        self._end: Ended | None = None
+        self._end: JobResult | None = None
 
-    def train(self, job: Job, workers: Workers) -> Ended:
+    def train(self, job: Job, workers: Workers) -> JobResult:
         """Run a job until it has ended, and return how."""
         workers.start(job)
         while self._end is None:
@@ -165,13 +167,9 @@ class _Listener:
         self.reports.append(report)
         return Decision.PRUNE if report.seconds >= SECONDS else Decision.CONTINUE
 
-    def ended(self, job: Job, ended: Ended) -> None:  # noqa: ARG002
+    def ended(self, job: Job, result: JobResult) -> None:  # noqa: ARG002
         """Keep how it ended."""
-        self._end = ended
-
-    def lost(self, job: Job, reason: str) -> None:  # noqa: ARG002
-        """Note that its process died."""
-        self._end = Ended(Outcome.LOST, reason)
+        self._end = result
 
 
 def _measured(reports: Sequence[Report], config: Mapping[str, Any], run: Path) -> Probe:

@@ -21,7 +21,7 @@ from hpsearch.report.wording import duration, plain
 from hpsearch.search.importance import importance
 from hpsearch.space import Confirm
 from hpsearch.studies.file.study import INTERACTION, BaselineArm, SpaceArm, Study, factor_titles, level_text
-from hpsearch.studies.plan_file import History
+from hpsearch.studies.history import History
 from hpsearch.studies.replicates import WHAT_FOLDS_SAY, in_words, planned_runs, test_of
 from hpsearch.studies.report import ArmReport, FactorReport, StudyReport
 

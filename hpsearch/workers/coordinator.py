@@ -5,16 +5,33 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from types import FrameType, MappingProxyType
+from types import FrameType
 from typing import Any
 
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import InterruptNotice, PauseNotice
-from hpsearch.jobs import Ended, Exploit, Job, Report, Source, Workers
-from hpsearch.records import Decision, Outcome
+from hpsearch.jobs import (
+    BaselinesScored,
+    Completed,
+    Ending,
+    Exploit,
+    Failed,
+    Job,
+    JobKind,
+    JobResult,
+    JobSource,
+    Lost,
+    Obstacle,
+    OutOfMemory,
+    Paused,
+    Report,
+    TimedOut,
+    Workers,
+)
+from hpsearch.records import Decision
 from hpsearch.workers.ledger import Ledger
 
 GRACE_SECONDS = 5.0
@@ -23,8 +40,8 @@ LOOK_SECONDS = 0.25
 """How often time limits are looked at when nothing happens."""
 
 
-class Why(StrEnum):
-    """Why a session ended."""
+class StopReason(StrEnum):
+    """StopReason a session ended."""
 
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
@@ -58,9 +75,9 @@ class Coordinator:
         self._running: dict[str, _Running] = {}
         self._again: deque[Job] = deque()
         self._interrupts = 0
-        self._source: Source | None = None
+        self._source: JobSource | None = None
 
-    def run(self, source: Source) -> Why:
+    def run(self, source: JobSource) -> StopReason:
         """Run the source's jobs until there are none, or until interrupted or out of time.
 
         Errors: SearchFailedError from the source, after everything was written.
@@ -75,8 +92,8 @@ class Coordinator:
                 self._workers.serve(self, timeout=LOOK_SECONDS)
                 self._enforce_trial_time()
         if self._interrupts:
-            return Why.INTERRUPTED
-        return Why.TIME if self._out_of_time else Why.FINISHED
+            return StopReason.INTERRUPTED
+        return StopReason.TIME if self._out_of_time else StopReason.FINISHED
 
     @property
     def _out_of_time(self) -> bool:
@@ -86,7 +103,7 @@ class Coordinator:
     def _stopping(self) -> bool:
         return self._interrupts > 0 or self._out_of_time
 
-    def _start_jobs(self, source: Source) -> None:
+    def _start_jobs(self, source: JobSource) -> None:
         while self._workers.idle:
             job = self._again.popleft() if self._again else source.next_job()
             if job is None:
@@ -94,11 +111,11 @@ class Coordinator:
             if isinstance(job, Exploit):
                 self._ledger.exploit(job)
                 continue
-            known = self._ledger.begin(job, source.asked)
+            known = self._ledger.begin(job, source.last_ask)
             self._running[job.run] = _Running(job, known.seconds)
             self._workers.start(job)
 
-    # What the workers say (the Handler contract)
+    # What the workers say (the JobListener contract)
 
     def started(self, job: Job) -> None:
         """Count the run's time limit from now on."""
@@ -113,7 +130,7 @@ class Coordinator:
 
     def _answer(self, job: Job, report: Report) -> Decision:
         metric = self._ledger.report(job, report)
-        decision = self._asked_source.report(job, report.step, metric, final=report.final)
+        decision = self._current_source.report(job, report.step, metric, final=report.final)
         if report.final:
             return Decision.CONTINUE
         if decision is Decision.PRUNE:
@@ -123,61 +140,60 @@ class Coordinator:
         return Decision.PAUSE if self._stopping else decision
 
     @property
-    def _asked_source(self) -> Source:
+    def _current_source(self) -> JobSource:
         assert self._source is not None  # noqa: S101 -- ours: jobs report only while run() runs
         return self._source
 
-    def ended(self, job: Job, ended: Ended) -> None:
-        """Write the outcome down; a paused run has none. Errors: SearchFailedError for a full disk."""
-        if ended.outcome is Outcome.LOST:  # not the worker, but a program that it ran
-            self.lost(job, ended.reason or "its program was ended")
+    def ended(self, job: Job, result: JobResult) -> None:
+        """Write the outcome down, resume a run that was lost, or note that it has been paused.
+
+        Raises:
+            SearchFailedError: For an obstacle; whatever the source raises.
+
+        """
+        if isinstance(result, Lost):
+            self._lose(job, result)
             return
         self._running.pop(job.run)
-        if ended.outcome is None and ended.reason:
-            raise SearchFailedError(ended.reason)
-        if ended.details:
-            self._ledger.details(job, ended.details)
-        if ended.outcome is None:
+        if isinstance(result, Obstacle):
+            raise SearchFailedError(result.reason)
+        if isinstance(result, Paused):
             self._ledger.show(PauseNotice(job.run))
-            self._asked_source.paused(job)
+            self._current_source.paused(job)
             return
-        if job.baselines:
-            notes = self._noted(job, ended)
-            self._ledger.baselines(job, ended.baselines, seconds=ended.seconds or 0.0, notes=notes)
-            self._asked_source.ended(job, ended.outcome, None, ended.reason)
-        elif ended.outcome is Outcome.COMPLETE and self._ledger.known(job).value is None:
-            self._finish(job, Outcome.FAILED, f"the training ended without reporting {self._ledger.metric}")
+        if isinstance(result, Failed | OutOfMemory) and result.details:
+            self._ledger.details(job, result.details)
+        if job.kind is JobKind.BASELINES:
+            scores = result.scores if isinstance(result, BaselinesScored) else {}
+            self._ledger.baselines(job, scores, seconds=result.seconds or 0.0, notes=self._noted(job, result))
+            self._current_source.ended(job, result.outcome, None, result.reason)
+        elif isinstance(result, Completed) and self._ledger.known(job).value is None:
+            self._finish(job, Failed(f"the training ended without reporting {self._ledger.metric}"))
         else:
-            notes = self._noted(job, ended)
-            self._finish(job, ended.outcome, ended.reason, seconds=ended.seconds, scores=ended.scores, notes=notes)
+            self._finish(job, result)
 
-    def _noted(self, job: Job, ended: Ended) -> dict[str, Any]:
+    def _noted(self, job: Job, result: Ending) -> dict[str, Any]:
         """Return what the log says of the run's data; one that has learned something could use them."""
-        notes: dict[str, Any] = {**ended.sizes, **({"data": dict(ended.data)} if ended.data else {})}
-        failed = ended.mistake and not self._ledger.known(job).history
+        sizes = result.sizes if isinstance(result, Completed | BaselinesScored) else {}
+        notes: dict[str, Any] = {**sizes, **({"data": dict(result.data)} if result.data else {})}
+        failed = isinstance(result, Failed) and result.mistake and not self._ledger.known(job).history
         return {**notes, "mistake": "start"} if failed else notes
 
-    def _finish(
-        self,
-        job: Job,
-        outcome: Outcome,
-        reason: str | None,
-        *,
-        seconds: float | None = None,
-        scores: Mapping[str, float] = MappingProxyType({}),
-        notes: Mapping[str, Any] = MappingProxyType({}),
-    ) -> None:
-        self._ledger.outcome(job, outcome, reason, seconds=seconds, scores=scores, notes=notes)
-        self._asked_source.ended(job, outcome, self._ledger.known(job).value, reason)
+    def _finish(self, job: Job, result: Ending) -> None:
+        scores = result.scores if isinstance(result, Completed) else {}
+        self._ledger.outcome(
+            job, result.outcome, result.reason, seconds=result.seconds, scores=scores, notes=self._noted(job, result)
+        )
+        self._current_source.ended(job, result.outcome, self._ledger.known(job).value, result.reason)
 
-    def lost(self, job: Job, reason: str) -> None:
-        """Take a lost run up again from its checkpoint, or give it up when it was lost too often."""
+    def _lose(self, job: Job, result: Lost) -> None:
+        """Resume a lost run from its checkpoint, or give it up when it was lost too often."""
         self._running.pop(job.run)
         times = self._ledger.known(job).lost + 1
         if times > self._limits.retries:
-            self._finish(job, Outcome.LOST, f"{reason}, {times} times")
+            self._finish(job, Lost(f"{result.reason}, {times} times"))
         else:
-            self._ledger.lost(job, reason)
+            self._ledger.lost(job, result.reason)
             self._again.append(job)
 
     # Time limits and Ctrl-C
@@ -195,7 +211,7 @@ class Coordinator:
                 self._running.pop(running.job.run)
                 reason = f"no report within the trial's time of {self._limits.trial_time:g} s"
                 seconds = self._limits.trial_time + overdue
-                self._finish(running.job, Outcome.TIMED_OUT, reason, seconds=seconds)
+                self._finish(running.job, TimedOut(reason, seconds=seconds))
 
     def _interrupt(self, _: int, __: FrameType | None) -> None:
         """Once: let running trials checkpoint at their next report. Twice: stop now."""

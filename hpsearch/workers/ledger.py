@@ -36,8 +36,8 @@ from hpsearch.experiment.layout import (
 )
 from hpsearch.experiment.log import Log
 from hpsearch.experiment.state import RunState
-from hpsearch.jobs import Asked, Exploit, Job, Report
-from hpsearch.records import Fold, Outcome
+from hpsearch.jobs import AskInfo, Exploit, Job, JobKind, Report
+from hpsearch.records import Metrics, Outcome
 
 ValueRule = Callable[[Sequence[tuple[int, float]]], tuple[float, int]]
 """The objective by the space's rule, and the step it was taken at, from the metric's history."""
@@ -85,17 +85,17 @@ class Ledger:
     def _emit(self, event: Event, *, durable: bool = False) -> None:
         self.show(self._log.append(event, durable=durable))
 
-    def begin(self, job: Job, asked: Asked) -> RunState:
+    def begin(self, job: Job, info: AskInfo) -> RunState:
         """Write down that a run is taken up, and its configuration if it is new. Baselines are not in the log yet."""
         folder, known = self._folder / job.run, self.known(job)
         if known.mistake or not known.asked:
             folder.mkdir(parents=True, exist_ok=True)
             self._configure(job)
-            if not job.baselines:
-                self._ask(job, job.run, asked)
+            if job.kind is not JobKind.BASELINES:
+                self._ask(job, job.run, info)
         remove_leftovers(folder)
         self._written[job.run] = {row["step"] for row, _ in read_lines(folder / METRICS)}
-        if not job.baselines:
+        if job.kind is not JobKind.BASELINES:
             self._emit(BeginEvent(run=job.run, attempt=self.known(job).attempts + 1))
         return self.known(job)
 
@@ -111,20 +111,20 @@ class Ledger:
             kept.unlink()  # they are of the training that ends here
         self._configure(job)
         event = ExploitEvent(
-            run=job.run, number=job.number, step=change["step"], donor=exploit.donor, params=dict(change["params"])
+            run=job.run, number=job.number, step=change.step, donor=exploit.donor, params=dict(change.params)
         )
         self._emit(event, durable=True)
 
-    def _ask(self, job: Job, run: str, asked: Asked) -> None:
+    def _ask(self, job: Job, run: str, info: AskInfo) -> None:
         event = AskEvent(
             run=run,
             number=job.number,
             replicate=job.replicate,
-            fold=Fold(**job.fold) if job.fold else None,
+            fold=job.fold,
             params=dict(job.params),
             seed=job.seeds["initialisation"],
-            rejected=asked.rejected,
-            start=asked.start,
+            rejected=info.rejected,
+            start=info.start,
         )
         self._emit(event, durable=True)
 
@@ -151,7 +151,7 @@ class Ledger:
             file.write(printable(text))
 
     def lost(self, job: Job, reason: str) -> None:
-        """Write down that a run's process died and that it will be taken up again."""
+        """Write down that a run's process died and that it will be resumed."""
         known = self.known(job)
         self._emit(LostEvent(run=job.run, attempt=known.attempts or known.lost + 1, reason=reason), durable=True)
 
@@ -173,15 +173,20 @@ class Ledger:
         self._outcome(job.run, outcome, reason=reason, seconds=spent, scores=scores, notes=notes)
 
     def baselines(
-        self, job: Job, scores: Mapping[str, Mapping[str, float]], *, seconds: float, notes: Mapping[str, Any]
+        self,
+        job: Job,
+        scores: Mapping[str, Mapping[str, Metrics]],
+        *,
+        seconds: float,
+        notes: Mapping[str, Any],
     ) -> None:
-        """Give every method of a baselines job a run of its own; `scores` are those of each, by `split/metric`."""
+        """Give every method of a baselines job a run of its own; `scores[method][split]` are its metrics."""
         methods = {baseline_run(job.run, method): scores[method] for method in sorted(scores)}
         missing = [run for run in methods if not self._known(run).ended]
         for run in missing:  # all of them first: a crash in between leaves some without an outcome, which shows
-            self._ask(job, run, Asked())
+            self._ask(job, run, AskInfo())
         for run in missing:
-            own, complete = methods[run], Outcome.COMPLETE
+            own, complete = _flat(methods[run]), Outcome.COMPLETE
             self._outcome(run, complete, reason=None, seconds=seconds, scores=own, notes=notes)
 
     def _outcome(
@@ -208,8 +213,13 @@ class Ledger:
         self._emit(event, durable=True)
 
 
+def _flat(scores: Mapping[str, Metrics]) -> Metrics:
+    """Return the metrics of some splits by `split/metric`, as the log names them."""
+    return {f"{split}/{name}": value for split, metrics in scores.items() for name, value in metrics.items()}
+
+
 def stored_job(folder: Path, run: str) -> Job:
     """Return the job of a run of the experiment in `folder`, as it was written down."""
     content = json.loads((folder / run / CONFIG).read_text(encoding="utf-8"))
     content.pop("version")
-    return Job(**content)
+    return Job.from_json(content)

@@ -15,7 +15,7 @@ from hpsearch.experiment.layout import RESOLVED, replicate_run
 from hpsearch.experiment.lock import locked
 from hpsearch.records import Outcome
 from hpsearch.report.comparison.overview import overview_rows
-from tests.api.test_comparing import typed
+from tests.api.test_compare import typed
 from tests.experiment_factory import TEXT, GrowingExperiment
 from tests.tracking.folders import StudyFolder
 
@@ -53,7 +53,7 @@ def grown(
 
 
 def document(*sources: Path, **options: Any) -> dict[str, Any]:
-    text = json.dumps(hpsearch.compare_experiments(*sources, **options).to_json(), allow_nan=False)
+    text = json.dumps(hpsearch.compare(sources, **options).to_json(), allow_nan=False)
     found: dict[str, Any] = json.loads(text)
     return found
 
@@ -139,18 +139,18 @@ def test_one_group_alone_has_the_report_that_it_always_had(home: Path) -> None:
 
 
 def test_python_has_the_groups(home: Path) -> None:
-    compared = hpsearch.compare_experiments(home)
+    compared = hpsearch.compare(home)
     assert [group.comparison.family_size for group in compared.groups] == [1, 1]
     assert compared.groups[0].evidence.runs == compared.groups[0].runs
     with pytest.raises(HpsearchError, match=r"2 groups .*`groups` has the comparison of each"):
         _ = compared.comparison
     grown(home.parent / "other" / "alone")
     grown(home.parent / "other" / "wave", family="waves")
-    nothing = hpsearch.compare_experiments(home.parent / "other")
+    nothing = hpsearch.compare(home.parent / "other")
     assert [each.name for each in nothing.alone] == ["alone", "wave"]
     with pytest.raises(HpsearchError, match="nothing here can be compared"):
         _ = nothing.evidence
-    single = hpsearch.compare_experiments(home / "one")
+    single = hpsearch.compare(home / "one")
     assert [group.comparison for group in single.groups] == [single.comparison]
 
 
@@ -238,7 +238,7 @@ def test_a_study_beside_searches_is_a_group_by_its_plan(tmp_path: Path) -> None:
         ("solo", "experiment", None),
     ]
     assert {each["name"]: each["why"] for each in content["alone"]}["planned"] == "no arm of it has begun"
-    titles = [row[0] for row in overview_rows(hpsearch.compare_experiments(tmp_path).overview)]
+    titles = [row[0] for row in overview_rows(hpsearch.compare(tmp_path).overview)]
     assert titles[:4] == ["study duel", "duel/a", "duel/b", "study planned"]
 
 
@@ -284,7 +284,7 @@ def test_a_mirror_named_beside_its_experiments_is_not_read_twice(home: Path, emp
 
     shutil.copy(empty_database, home / "mlflow.db")
     (home / "mlflow.lock").touch()
-    found = hpsearch.compare_experiments(*home.iterdir()).found
+    found = hpsearch.compare(home.iterdir()).found
     assert {reader for _, reader in found.readers} == {"hpsearch"}
     assert found.unread == ()
 

@@ -17,14 +17,13 @@ import optuna
 from hpsearch.experiment.events import Event, Notice, OutcomeEvent
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
-from hpsearch.experiment.reading import read_experiment
-from hpsearch.jobs import Ended, Job, ObjectiveSpec, Report, Reporter
-from hpsearch.records import Decision, Outcome
+from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec, Report, Reporter, stopped
+from hpsearch.records import Decision
 from hpsearch.running.loading import load_space
-from hpsearch.running.session import Session, take_up
+from hpsearch.running.session import Session, prepare_experiment
 from hpsearch.search.pruners import make_pruner
 from hpsearch.space import Space, suggest
-from hpsearch.workers.bench import Bench
+from hpsearch.workers.engines import EngineContext
 
 SPACE = Path(__file__).parents[2] / "spaces" / "char_lm.yaml"
 METRIC = "val/bits_per_char"
@@ -48,17 +47,20 @@ def made_up_values(number: int) -> list[float]:
 
 
 class MadeUp:
-    """An objective that reports made-up numbers, and the time it waits for the answers as its scores."""
+    """An objective that reports made-up numbers; `waits` gets the reports of each trial, and the time in them."""
 
-    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+    def __init__(self, *, waits: list[tuple[int, float]]) -> None:
+        self._waits = waits
+
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         started()
         begun, values = time.perf_counter(), made_up_values(job.number)
         decision, step = Decision.CONTINUE, 0
         while decision is Decision.CONTINUE and step < REPORTS:
             step += 1
             decision = report(Report(step, {METRIC: values[step - 1]}, seconds=float(step), final=step == REPORTS))
-        scores = {"reports": step, "reporting": time.perf_counter() - begun}
-        return Ended(Outcome.PRUNED if decision is Decision.PRUNE else Outcome.COMPLETE, scores=scores)
+        self._waits.append((step, time.perf_counter() - begun))
+        return Completed() if decision is Decision.CONTINUE else stopped(decision, seconds=float(step))
 
 
 class Stopwatch:
@@ -75,19 +77,19 @@ class Stopwatch:
 def hpsearch_costs(space: Space, folder: Path) -> list[Cost]:
     """Search through the session, the ledger and the coordinator, as `hpsearch run --in-process` does."""
     with locked(folder) as lock:
-        take_up(space, folder)
+        prepare_experiment(space, folder)
+        waits: list[tuple[int, float]] = []
         log = Log(folder / "log.jsonl")
-        spec = ObjectiveSpec("tests.benchmarks.engine_bookkeeping:MadeUp", {})
+        spec = ObjectiveSpec("tests.benchmarks.engine_bookkeeping:MadeUp", {"waits": waits})
         watch = Stopwatch()
-        with Session(Bench(folder, log, space, spec, lock, in_process=True, observers=[watch])) as session:
+        with Session(EngineContext(folder, log, space, spec, lock, in_process=True, observers=[watch])) as session:
             session.begin([])
             session.search()
         log.close()
-    trials = read_experiment(folder).trials
     spent = [end - begin for begin, end in zip(watch.outcomes, watch.outcomes[1:], strict=False)]
     return [
-        Cost(int(trial.scores["reports"]), trial.scores["reporting"], seconds - trial.scores["reporting"])
-        for trial, seconds in zip(trials, spent, strict=True)
+        Cost(reports, reporting, seconds - reporting)
+        for (reports, reporting), seconds in zip(waits, spent, strict=True)
     ]
 
 

@@ -81,7 +81,7 @@ def train_plainly(config: dict[str, Any], folder: str) -> None:
     family = {"family": f"{REPOSITORY / 'tests' / 'toy_family.py'}:Toy", "family_folder": folder}
     rule = {"metric": "val/loss", "goal": "minimize", "at_best": True}
     objective = FamilyObjective(folder=folder, threads=1, share=None, **family, **rule)
-    objective(Job(**config["job"]), report, lambda: None)
+    objective(Job.from_json(config["job"]), report, lambda: None)
 
 
 SIDES: dict[str, Callable[[Path, int], int]] = {

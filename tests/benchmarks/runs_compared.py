@@ -16,10 +16,10 @@ STEPS = 100
 METRIC = "val/loss"
 COMPARE = """
 import resource, sys, time
-from hpsearch.api.comparing import compare_experiments
+from hpsearch.api.compare import compare
 
 begin = time.perf_counter()
-compared = compare_experiments(sys.argv[1], metric=sys.argv[2])
+compared = compare(sys.argv[1], metric=sys.argv[2])
 seconds = time.perf_counter() - begin
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(f"{len(compared.found.runs)} runs in {seconds:.2f} s and {peak:.0f} MB")

@@ -22,8 +22,8 @@ from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
 from hpsearch.running.session import SessionResult
 from hpsearch.space import Space
-from hpsearch.workers.coordinator import Why
-from hpsearch.workers.shelf import ENGINES
+from hpsearch.workers.coordinator import StopReason
+from hpsearch.workers.engines import ENGINES
 from tests.logs import read_log
 from tests.ray_cluster import own_cluster
 from tests.toy_spaces import write_space
@@ -61,7 +61,7 @@ def told(trials: tuple[RunRecord, ...]) -> list[tuple[Any, ...]]:
 def test_the_trials_are_those_of_a_search_in_one_process(tmp_path: Path, engine: str) -> None:
     """Same configurations (branches included), seeds, values, pruned at the same steps."""
     settings = {"pruner": "asha", "trials": 8, "epochs": 9, "more": "require: ['model.width != 3']"}
-    here = search(tmp_path / "here", "optuna", options=HERE, **settings)
+    here = search(tmp_path / "here", "local", options=HERE, **settings)
     there = search(tmp_path / "there", engine, **settings)
     assert told(there.record.trials) == told(here.record.trials)
     outcomes = [trial.outcome for trial in there.record.trials]
@@ -74,7 +74,7 @@ def test_the_sampler_is_told_the_same(tmp_path: Path, engine: str) -> None:
     """TPE proposes by what it was told of complete, pruned and infeasible trials: equal proposals, equal tidings."""
     data = "data: {trouble: {choice: [none, diverge]}}"
     settings = {"sampler": "{tpe: {startup: 3}}", "pruner": "median", "trials": 9, "data": data}
-    here = search(tmp_path / "here", "optuna", options=HERE, **settings)
+    here = search(tmp_path / "here", "local", options=HERE, **settings)
     there = search(tmp_path / "there", engine, **settings)
     assert told(there.record.trials) == told(here.record.trials)
     assert Outcome.DIVERGED in {trial.outcome for trial in there.record.trials}
@@ -159,17 +159,17 @@ def test_interrupted_and_gone_on_is_the_unbroken_search(tmp_path: Path, engine: 
     settings = {"pruner": "asha", "trials": 5, "epochs": 4}
     unbroken = search(tmp_path / "unbroken", "optuna", options=HERE, **settings)
     first = search(tmp_path, engine, options=RunOptions(observers=[Strike(6)]), **settings)
-    assert first.why is Why.INTERRUPTED
+    assert first.why is StopReason.INTERRUPTED
     assert any(trial.outcome is None for trial in first.record.trials)
     second = search(tmp_path, engine, **settings)
-    assert second.why is Why.FINISHED
+    assert second.why is StopReason.FINISHED
     assert told(second.record.trials) == told(unbroken.record.trials)
 
 
 def test_an_engine_goes_on_with_what_another_one_began(tmp_path: Path, engine: str) -> None:
     settings = {"sampler": "tpe", "trials": 6}
     other = next(name for name in ENGINES if name != engine)
-    unbroken = search(tmp_path / "unbroken", "optuna", options=HERE, **settings)
+    unbroken = search(tmp_path / "unbroken", "local", options=HERE, **settings)
     if engine == "ray":
         search(tmp_path, other, "search.trials=3", **settings)
         assert told(search(tmp_path, engine, **settings).record.trials) == told(unbroken.record.trials)
@@ -180,7 +180,7 @@ def test_an_engine_goes_on_with_what_another_one_began(tmp_path: Path, engine: s
 
 def test_the_budget_is_kept(tmp_path: Path, engine: str) -> None:
     finished = search(tmp_path, engine, "search.time=0.001s", trials=4)
-    assert finished.why is Why.TIME
+    assert finished.why is StopReason.TIME
     assert len(finished.record.trials) < 4
     assert len(search(tmp_path, engine, trials=2).record.trials) == 2
 
@@ -213,7 +213,7 @@ def test_a_population_is_the_same_on_every_engine(tmp_path: Path, engine: str) -
     """Members are paused at barriers, give up their training for a better one, and go on from its checkpoint."""
     pruner = "{pbt: {interval: 2, quantile: 0.3}}"
     settings = {"pruner": pruner, "trials": 4, "epochs": 6, "rate": "{log: [1e-3, 1], mutable: true}"}
-    here = search(tmp_path / "here", "optuna", options=HERE, **settings)
+    here = search(tmp_path / "here", "local", options=HERE, **settings)
     there = search(tmp_path / "there", engine, **settings)
     assert told(there.record.trials) == told(here.record.trials)
     changes = [trial.changes for trial in there.record.trials]

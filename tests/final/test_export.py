@@ -13,16 +13,14 @@ import hpsearch
 from hpsearch.comparing.statistics.intervals import t_interval
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.final.export import export_model
-from hpsearch.final.registration import register
-from hpsearch.final.selection import Origin, read_origin, selection_of
-from hpsearch.final.source import find_source
+from hpsearch.final.export import export_model, register
+from hpsearch.final.selection import Origin, find_source, read_origin, selection_of
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.runner import RunOptions, run, train
-from hpsearch.studies.road import run_study, with_options
+from hpsearch.studies.run import run_study
 from hpsearch.training.checkpoint import BEST, load
 from tests.toy_spaces import toy_space, write_space
-from tests.toy_studies import toy_study
+from tests.toy_studies import toy_study, with_options
 
 HERE = RunOptions(in_process=True)
 CONFIRM = "confirm: {seeds: 3}"

@@ -8,7 +8,7 @@ import pytest
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import RESULT, STUDY
-from hpsearch.final.source import find_source
+from hpsearch.final.selection import find_source
 
 
 def written(folder: Path, *, goal: str = "maximize", verdict: str = "better", c: float | None = None) -> Path:

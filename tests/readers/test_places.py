@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
-from hpsearch import compare_experiments
+from hpsearch import compare
 from hpsearch.readers.folders import home_of
 from hpsearch.readers.shelf import read_sources
 
@@ -96,6 +96,6 @@ def test_a_folder_named_after_the_data_set_that_a_run_notes_is_no_place(tmp_path
                 folder.mkdir(parents=True)
                 (folder / "config.json").write_text(json.dumps({"dataset": data}))
                 (folder / "metrics.json").write_text(json.dumps({"acc": 0.5 + (model == "lstm") * 0.25}))
-    comparison = compare_experiments(tmp_path).comparison
+    comparison = compare(tmp_path).comparison
     assert comparison.unit == "dataset"
     assert {each.name: (each.n, each.mean) for each in comparison.experiments} == {"lstm": (3, 0.75), "gru": (3, 0.5)}

@@ -33,7 +33,7 @@ def test_equal_names_of_two_tables_are_two_experiments_in_either_order(tmp_path:
         found = read_sources(order)
         assert {run.experiment for run in found.runs} == {"mine/gru", "mine/lstm", "theirs/gru", "theirs/lstm"}
         assert len({run.run for run in found.runs}) == len(found.runs) == 12
-    compared = hpsearch.compare_experiments(tmp_path).comparison
+    compared = hpsearch.compare(tmp_path).comparison
     assert [each.n for each in compared.experiments] == [3] * 4
 
 
@@ -77,7 +77,7 @@ def test_experiments_of_one_name_are_told_apart_with_all_that_belongs_to_them(tm
         "old/sloreta (mine)",
         "new/sloreta (mine)",
     }
-    compared = hpsearch.compare_experiments(tmp_path)
+    compared = hpsearch.compare(tmp_path)
     assert set(compared.evidence.importance) == {"old/mine", "new/mine"}
     (pair,) = (each for each in compared.comparison.pairs if {each.a, each.b} == {"old/mine", "new/mine"})
     assert pair.paired
@@ -93,8 +93,8 @@ def test_sources_that_contradict_each_other_about_a_metric_are_refused_by_name(t
     found = read_sources([str(tmp_path)])
     assert "objective" not in found.goals
     with pytest.raises(HpsearchError, match="contradict each other") as caught:
-        hpsearch.compare_experiments(tmp_path)
+        hpsearch.compare(tmp_path)
     assert f"maximize in {tmp_path / 'maximize.db'}; minimize in {tmp_path / 'minimize.db'}" in str(caught.value)
-    decided = hpsearch.compare_experiments(tmp_path, goal="minimize").comparison
+    decided = hpsearch.compare(tmp_path, goal="minimize").comparison
     assert decided.warnings[0].startswith("objective is taken to minimize, as asked for; the sources contradict")
     assert read_sources([str(tmp_path / "minimize.db")]).goals == {"objective": Goal.MINIMIZE}

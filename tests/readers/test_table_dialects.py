@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hpsearch import compare_experiments
+from hpsearch import compare
 from hpsearch.errors import DataError, HpsearchError
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.table import read, read_wide
@@ -202,7 +202,7 @@ def test_groups_of_a_parameter_of_truth_values(tmp_path: Path) -> None:
         for flag in ("True", "False")
     ]
     (tmp_path / "t.csv").write_text(written(rows, header="batch_norm seed accuracy"))
-    compared = compare_experiments(tmp_path / "t.csv", by="batch_norm").comparison
+    compared = compare(tmp_path / "t.csv", by="batch_norm").comparison
     assert [(each.name, each.n) for each in compared.experiments] == [("batch_norm=true", 4), ("batch_norm=false", 4)]
     assert compared.pairs[0].paired
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hpsearch import compare_experiments
+from hpsearch import compare
 from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.shelf import read_sources
@@ -124,7 +124,7 @@ def test_rows_without_a_key_are_runs_of_their_own(tmp_path: Path) -> None:
     rows = [f"{method},{value}" for value in (0.5, 0.625, 0.75) for method in ("lstm", "gru")]
     path.write_text("\n".join(["method,accuracy", *rows]) + "\n")
     assert [run.run for run in read(path, Wanted()).runs][:3] == ["lstm/row 1", "gru/row 2", "lstm/row 3"]
-    compared = compare_experiments(path, metric="accuracy").comparison
+    compared = compare(path, metric="accuracy").comparison
     assert [(each.name, each.n, each.mean) for each in compared.experiments] == [("lstm", 3, 0.625), ("gru", 3, 0.625)]
     assert not compared.pairs[0].paired
 
@@ -308,15 +308,14 @@ def test_an_exported_table_of_mlflows(tmp_path: Path) -> None:
     asked = read_sources([str(tmp_path / "runs.csv")], asked=Wanted("metrics.acc", by="model")).runs
     assert {run.experiment for run in asked} == {"runs"}
     assert [run.metrics["metrics.acc"].value for run in asked] == [0.5, 0.75, 0.25]
-    assert [
-        each.name
-        for each in compare_experiments(tmp_path / "runs.csv", metric="acc", by="model").comparison.experiments
-    ] == ["model=lstm"]
+    assert [each.name for each in compare(tmp_path / "runs.csv", metric="acc", by="model").comparison.experiments] == [
+        "model=lstm"
+    ]
 
 
 def arms(path: Path, **options: Any) -> dict[str, tuple[int, float | None]]:
     """Return how many units each experiment of a comparison has, and their mean."""
-    found = compare_experiments(path, **options).comparison.experiments
+    found = compare(path, **options).comparison.experiments
     return {each.name: (each.n, each.mean) for each in found}
 
 
@@ -395,7 +394,7 @@ def test_runs_below_parents_in_an_exported_table_belong_to_them(
     text = NESTED.format(*names, first, second, rate, first, second, rate)
     path.write_text("".join(line for line in text.splitlines(keepends=True) if "deleted" not in line))
     assert arms(path) == expected
-    assert compare_experiments(path).comparison.unit == unit
+    assert compare(path).comparison.unit == unit
     assert len(read(path, Wanted()).runs) == 4  # parents without any value trained nothing
 
 

@@ -1,18 +1,18 @@
-"""A handler for workers that are driven without a coordinator."""
+"""A listener for workers that are driven without a coordinator."""
 
 from dataclasses import dataclass, field
 
-from hpsearch.jobs import Ended, Job, Report
+from hpsearch.jobs import Job, JobResult, Lost, Report
 from hpsearch.records import Decision
 
 
 @dataclass
 class Hearing:
-    """A handler that takes notes and answers every report with `decision`."""
+    """A listener that takes notes and answers every report with `decision`."""
 
     decision: Decision = Decision.CONTINUE
     reports: list[tuple[str, int]] = field(default_factory=list)
-    endings: dict[str, Ended] = field(default_factory=dict)
+    endings: dict[str, JobResult] = field(default_factory=dict)
     losses: dict[str, str] = field(default_factory=dict)
 
     def started(self, job: Job) -> None:
@@ -22,8 +22,8 @@ class Hearing:
         self.reports.append((job.run, report.step))
         return self.decision
 
-    def ended(self, job: Job, ended: Ended) -> None:
-        self.endings[job.run] = ended
-
-    def lost(self, job: Job, reason: str) -> None:
-        self.losses[job.run] = reason
+    def ended(self, job: Job, result: JobResult) -> None:
+        if isinstance(result, Lost):
+            self.losses[job.run] = result.reason
+        else:
+            self.endings[job.run] = result

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import PeerLostError
-from hpsearch.jobs import Ended, Job, Objective, Report, Reporter
-from hpsearch.records import Outcome
+from hpsearch.jobs import Completed, Job, JobResult, Objective, Report, Reporter
 
 
 class Deeds:
@@ -23,7 +22,7 @@ class Deeds:
         with (self._folder / "loads").open("a", encoding="utf-8") as file:
             file.write(f"{os.getpid()}\n")
 
-    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         started()
         deed: Callable[[Job], None] = getattr(self, f"_{job.params.get('deed', 'nothing')}")
         decision = None
@@ -31,7 +30,7 @@ class Deeds:
             decision = report(Report(step, {"val/loss": 1 / step}, float(step)))
             deed(job)
         scores = {"pid": os.getpid(), "threads": self._threads, "decided": float(decision is not None)}
-        return Ended(Outcome.COMPLETE, seconds=1.0, scores=scores)
+        return Completed(seconds=1.0, scores=scores)
 
     def _nothing(self, job: Job) -> None:
         pass
@@ -94,7 +93,7 @@ def make_deeds(**arguments: Any) -> Objective:
 class RankedDeeds(Deeds):
     """Does the `deed` in the process of the job's `rank`, and what it says of `others` in the others."""
 
-    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         started()
         rank = int(os.environ["RANK"])
         (self._folder / job.run / f"rank-{rank}").write_text(f"{rank} of {os.environ['WORLD_SIZE']}")
@@ -102,7 +101,7 @@ class RankedDeeds(Deeds):
             report(Report(1, {"val/loss": 1.0}, 1.0))
         deed = job.params["deed"] if rank == job.params.get("rank", 0) else job.params.get("others", "nothing")
         getattr(self, f"_{deed}")(job)
-        return Ended(Outcome.COMPLETE, seconds=1.0, scores={"rank": float(rank)})
+        return Completed(seconds=1.0, scores={"rank": float(rank)})
 
     def _fail(self, job: Job) -> None:
         sys.exit(3)

@@ -20,12 +20,12 @@ from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import BEST, CHECKPOINT, LOG
 from hpsearch.experiment.log import Log
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.jobs import Ended, Job, ObjectiveSpec, Report, Reporter
-from hpsearch.records import Decision, ExperimentRecord, Goal, Outcome
-from hpsearch.running.session import Session, take_up
+from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec, Report, Reporter, stopped
+from hpsearch.records import Decision, ExperimentRecord, Goal
+from hpsearch.running.session import Session, prepare_experiment
 from hpsearch.settings import Settings
 from hpsearch.space import Space, read_space
-from hpsearch.workers.bench import Bench
+from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.ledger import Observer
 from tests.logs import Line, read_log
 from tests.running.sessions import Blow
@@ -78,7 +78,7 @@ class Hill:
         del threads  # it does not compute much
         self._folder = Path(folder)
 
-    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         started()
         checkpoint = self._folder / job.run / CHECKPOINT
         state: dict[str, Any] = {"place": [0.9, 0.9], "heights": [], "rates": [], "seeds": dict(job.seeds)}
@@ -94,8 +94,8 @@ class Hill:
             write_json(checkpoint.with_name(BEST), state["place"])
             step = len(heights)
             decision = report(Report(step * stride, {METRIC: heights[-1]}, float(step), final=self._is_last(job, step)))
-        outcomes = {Decision.PRUNE: Outcome.PRUNED, Decision.PAUSE: None, Decision.TIME_OUT: Outcome.TIMED_OUT}
-        return Ended(outcomes.get(decision, Outcome.COMPLETE), seconds=float(len(heights)))
+        seconds = float(len(heights))
+        return Completed(seconds=seconds) if decision is Decision.CONTINUE else stopped(decision, seconds=seconds)
 
     def _is_last(self, job: Job, step: int) -> bool:
         return step >= job.config["climb"]["steps"]
@@ -105,7 +105,7 @@ class Hill:
         trouble, at = job.config["climb"]["trouble"], job.config["climb"]["at"]
         if trouble != "none" and done + 1 == at:
             _trouble(trouble)
-        number = sum(change["step"] <= done * job.config["climb"]["stride"] for change in job.changes)
+        number = sum(change.step <= done * job.config["climb"]["stride"] for change in job.changes)
         rates = job.stretches[number][1]["rates"]
         first, second = state["place"]
         state["place"] = [first * (1 - 0.2 * rates["first"]), second * (1 - 0.2 * rates["second"])]
@@ -166,13 +166,15 @@ class Camp:
     def run(self, *, in_process: bool = True, observers: Sequence[Observer] = ()) -> ExperimentRecord:
         """Search, or go on with the search, to its end."""
         space = self.space
-        notes = take_up(space, self.folder)
+        notes = prepare_experiment(space, self.folder)
         log = Log(self.folder / LOG)
         spec = ObjectiveSpec("tests.running.populations:make_hill", {"folder": str(self.folder)})
         workers = int(space.search.workers)
         try:
-            bench = Bench(self.folder, log, space, spec, 0, jobs=workers, in_process=in_process, observers=observers)
-            with Session(bench) as session:
+            context = EngineContext(
+                self.folder, log, space, spec, 0, jobs=workers, in_process=in_process, observers=observers
+            )
+            with Session(context) as session:
                 session.begin(notes)
                 session.end(session.search())
         finally:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedKFold
 
-from hpsearch.api.opening import open_experiment
+from hpsearch.api.open import open_experiment
 from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.readers.shelf import read_sources

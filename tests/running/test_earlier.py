@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from hpsearch.errors import ExperimentError
-from hpsearch.experiment.layout import LOG
+from hpsearch.experiment.files import write_json
+from hpsearch.experiment.layout import LOG, RESOLVED
+from hpsearch.experiment.reading import read_resolved
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.runner import RunOptions, run, train
+from hpsearch.running.session import prepare_experiment
 from hpsearch.search.optuna_export import export_optuna
 from tests.logs import read_log
 from tests.toy_spaces import write_space
@@ -152,3 +155,18 @@ def test_trials_that_an_earlier_change_left_out_are_said_not_to_come_back(search
     assert len(searched.events("drop")) == 1
     with pytest.raises(ExperimentError, match=r"those that an earlier change left out do not come back\)"):
         searched.run("size: 32", trials=4)
+
+
+def test_the_old_name_of_the_local_engine_is_no_change(searched: Searched) -> None:
+    """Experiments of earlier versions say `optuna` in their resolved.json, and spaces of users may."""
+    searched.run("width: {choice: [3, 4]}", trials=1)
+    resolved = read_resolved(searched.folder)
+    assert resolved["space"]["search"]["engine"] == "local"
+    resolved["space"]["search"]["engine"] = "optuna"
+    write_json(searched.folder / RESOLVED, resolved)
+    assert open_space(searched.folder).search.engine == "local"
+    assert len(searched.run("width: {choice: [3, 4]}", trials=2).trials) == 2
+    assert read_resolved(searched.folder)["space"]["search"]["engine"] == "local"
+    assert not list(searched.folder.glob("resolved-*.json"))
+    old = load_space(searched.path, overrides=["search.engine=optuna"])
+    assert prepare_experiment(old, searched.folder) == []

@@ -12,8 +12,8 @@ from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.records import Outcome, RunRecord
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
-from hpsearch.workers.bench import Cluster
-from hpsearch.workers.coordinator import Why
+from hpsearch.workers.coordinator import StopReason
+from hpsearch.workers.engines import Cluster
 from tests.logs import read_log
 from tests.toy_spaces import toy_space, write_space
 
@@ -150,7 +150,7 @@ def test_a_finite_space_ends_when_it_is_exhausted(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     finished = run(load_space(path), folder=tmp_path / "experiments" / "toy", options=HERE)
-    assert (finished.why, finished.exhausted, len(finished.record.trials)) == (Why.FINISHED, True, 2)
+    assert (finished.why, finished.exhausted, len(finished.record.trials)) == (StopReason.FINISHED, True, 2)
 
 
 def test_configuration_and_provenance_stand_in_the_folder(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_configuration_and_provenance_stand_in_the_folder(tmp_path: Path) -> Non
     ("setting", "cluster", "message"),
     [
         ("search.resources.custom={tape: 1}", Cluster(), "need the engine ray"),
-        ("search.trials=1", Cluster("auto"), "is of no use to the engine optuna; say --engine ray"),
+        ("search.trials=1", Cluster("auto"), "is of no use to the engine local; say --engine ray"),
     ],
 )
 def test_what_only_a_cluster_has_is_refused(tmp_path: Path, setting: str, cluster: Cluster, message: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import Job, ObjectiveSpec
 from hpsearch.search.sources import JobList
-from hpsearch.workers.coordinator import Coordinator, Limits, Why
+from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.ledger import Ledger
 from hpsearch.workers.local.workers import ProcessWorkers
 from hpsearch.workers.machine import Share
@@ -26,7 +26,7 @@ def train(folder: Path, deed: str, *, retries: int) -> list[Line]:
     workers = ProcessWorkers(folder, spec, [Share(threads=1)], inherited=())
     try:
         job = Job("trials/0000", 0, {"deed": deed, "steps": 3}, config={}, seeds={"initialisation": 0})
-        assert Coordinator(ledger, workers, Limits(retries=retries)).run(JobList([job])) is Why.FINISHED
+        assert Coordinator(ledger, workers, Limits(retries=retries)).run(JobList([job])) is StopReason.FINISHED
     finally:
         workers.close()
         log.close()

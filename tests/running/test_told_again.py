@@ -8,7 +8,7 @@ from hpsearch.experiment.events import AskEvent, ReportEvent
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import Log, read_state
 from hpsearch.experiment.reading import read_metrics
-from hpsearch.jobs import Asked, Job, Report
+from hpsearch.jobs import AskInfo, Job, Report
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.space import objective_value
 from hpsearch.space.search_settings import Objective
@@ -25,14 +25,14 @@ def ledger(tmp_path: Path) -> Ledger:
     found = Ledger(
         tmp_path, Log(tmp_path / LOG), metric="loss", value_of=lambda history: objective_value(history, rule)
     )
-    found.begin(JOB, Asked())
+    found.begin(JOB, AskInfo())
     return found
 
 
 def test_the_last_value_of_a_step_counts(ledger: Ledger, tmp_path: Path) -> None:
     values = [ledger.report(JOB, Report(step, {"loss": loss}, 1.0, again=again)) for step, loss, again in REPORTS]
     assert values == [0.5, 0.1, 0.3]
-    ledger.begin(JOB, Asked())
+    ledger.begin(JOB, AskInfo())
     ledger.report(JOB, Report(2, {"loss": 0.9}, 1.0))  # by a later attempt, from its checkpoint
     told = read_state(tmp_path / LOG).runs[JOB.run]
     assert list(told.history.items()) == [(1, 0.5), (2, 0.3)]

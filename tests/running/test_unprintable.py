@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import orjson
@@ -11,13 +10,13 @@ import pytest
 from hpsearch.experiment.layout import LOG, OUTPUT
 from hpsearch.experiment.log import Log
 from hpsearch.experiment.reading import read_lines
-from hpsearch.jobs import Ended, Job, ObjectiveSpec, Reporter
-from hpsearch.records import Decision, Outcome
+from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Reporter, result_to_json
+from hpsearch.records import Decision
 from hpsearch.search.sources import JobList
-from hpsearch.workers.coordinator import Coordinator, Limits, Why
+from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
+from hpsearch.workers.job_runner import run_job
 from hpsearch.workers.ledger import Ledger
 from hpsearch.workers.local.workers import InProcessWorkers
-from hpsearch.workers.running import run_job
 
 
 class MuteError(Exception):
@@ -56,7 +55,7 @@ ERRORS: dict[str, tuple[Callable[[], BaseException], str]] = {
 class Raising:
     """Raises the error that a job names."""
 
-    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         started()
         if job.params["error"] != "none":
             error, _ = ERRORS[job.params["error"]]
@@ -74,24 +73,26 @@ def _job(error: str) -> Job:
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_its_reason_can_be_read_anywhere(error: str) -> None:
-    ended = run_job(Raising(), _job(error), lambda _: Decision.CONTINUE, lambda: None)
-    assert ended.outcome is Outcome.FAILED
-    assert (ended.reason or "").startswith(ERRORS[error][1])
-    orjson.dumps(asdict(ended))  # refuses what is no UTF-8
+    result = run_job(Raising(), _job(error), lambda _: Decision.CONTINUE, lambda: None)
+    assert isinstance(result, Failed)
+    assert result.reason.startswith(ERRORS[error][1])
+    orjson.dumps(result_to_json(result))  # refuses what is no UTF-8
 
 
 def test_a_very_long_message_is_shortened_in_the_middle() -> None:
-    def objective(*_: object) -> Ended:
+    def objective(*_: object) -> JobResult:
         raise ValueError("begin" + "x" * 30_000_000 + "end")
 
-    reason = run_job(objective, _job("none"), lambda _: Decision.CONTINUE, lambda: None).reason or ""
+    result = run_job(objective, _job("none"), lambda _: Decision.CONTINUE, lambda: None)
+    assert isinstance(result, Failed)
+    reason = result.reason
     assert reason.startswith("ValueError: begin")
     assert reason.endswith("end")
     assert len(reason) < 5000
 
 
 def test_ctrl_c_goes_through() -> None:
-    def objective(*_: object) -> Ended:
+    def objective(*_: object) -> JobResult:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -103,7 +104,7 @@ def test_a_search_goes_on_after_them_and_its_log_is_whole(tmp_path: Path) -> Non
     ledger = Ledger(tmp_path, log, metric="val/loss", value_of=lambda history: (history[-1][1], history[-1][0]))
     workers = InProcessWorkers(ObjectiveSpec("tests.running.test_unprintable:make_raising", {}))
     jobs = [_job(error) for error in ERRORS]
-    assert Coordinator(ledger, workers, Limits()).run(JobList(jobs)) is Why.FINISHED
+    assert Coordinator(ledger, workers, Limits()).run(JobList(jobs)) is StopReason.FINISHED
     log.close()
     lines = (tmp_path / LOG).read_text(encoding="utf-8").splitlines()
     assert len(list(read_lines(tmp_path / LOG))) == len(lines)

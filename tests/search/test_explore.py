@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.search.explore import FACTORS, Occasion, explorer, perturbed
+from hpsearch.search.explore import FACTORS, ExploreContext, explorer, perturbed
 from hpsearch.space import Choice, Float, Int, Space
 from tests.space.test_ranges import ranges
 from tests.space.toy import DATA, HEAD, read
@@ -13,9 +13,9 @@ from tests.space.toy import DATA, HEAD, read
 PBT = "search: {pruner: {pbt: {resample: 0}}}\n"
 
 
-def occasion(space: Space, *, seed: int = 0, chosen: tuple[Any, ...] = (), **changed: Any) -> Occasion:
+def context(space: Space, *, seed: int = 0, chosen: tuple[Any, ...] = (), **changed: Any) -> ExploreContext:
     params = {**space.sample(random.Random(5)), **changed}
-    return Occasion(donor=0, params=params, seen=(), chosen=chosen, seed=seed)
+    return ExploreContext(donor=0, params=params, seen=(), chosen=chosen, seed=seed)
 
 
 @given(ranges, st.integers(), st.sampled_from([0.0, 0.5, 1.0]))
@@ -65,14 +65,14 @@ train: {learning_rate: {log: [1e-4, 1e-1], mutable: true}, clip: {float: [1, 2]}
 model: {position: {choice: {learned: , rope: {partial: {float: [0.5, 1], mutable: true}}}}}
 """
     space = read(tmp_path, HEAD + DATA + PBT + text)
-    given = occasion(space, **{"model.position": "rope", "model.position.rope.partial": 0.8})
+    given = context(space, **{"model.position": "rope", "model.position.rope.partial": 0.8})
     found = explorer(space)(given)
     differing = {path for path in found if found[path] != given.params[path]}
     assert differing == {"train.learning_rate", "model.position.rope.partial"}
     without = {path: value for path, value in given.params.items() if "rope" not in path} | {
         "model.position": "learned"
     }
-    assert explorer(space)(Occasion(0, without, (), (), 0)).keys() == without.keys()
+    assert explorer(space)(ExploreContext(0, without, (), (), 0)).keys() == without.keys()
 
 
 def test_equal_seeds_give_equal_values_and_others_do_not(tmp_path):
@@ -80,7 +80,7 @@ def test_equal_seeds_give_equal_values_and_others_do_not(tmp_path):
     space = read(tmp_path, HEAD + DATA + "search: {pruner: pbt}\n" + text)
     random.seed(0)
     before = random.getstate()
-    found = [explorer(space)(occasion(space, seed=seed))["train.learning_rate"] for seed in (1, 1, *range(20))]
+    found = [explorer(space)(context(space, seed=seed))["train.learning_rate"] for seed in (1, 1, *range(20))]
     assert found[0] == found[1]
     assert len(set(found)) > 3
     assert random.getstate() == before
@@ -88,15 +88,15 @@ def test_equal_seeds_give_equal_values_and_others_do_not(tmp_path):
 
 def test_two_copies_are_not_given_the_same(tmp_path):
     space = read(tmp_path, HEAD + DATA + PBT + "train: {learning_rate: {log: [1e-4, 1e-1], mutable: true}}\n")
-    first = explorer(space)(occasion(space, seed=3))
+    first = explorer(space)(context(space, seed=3))
     for seed in range(10):
-        assert explorer(space)(occasion(space, seed=seed, chosen=(first,))) != first
+        assert explorer(space)(context(space, seed=seed, chosen=(first,))) != first
     taken = tuple({"train.learning_rate": first["train.learning_rate"] * factor} for factor in (1.0, 0.8, 1.2, 1.5))
-    assert explorer(space)(occasion(space, chosen=taken)).keys() == first.keys()
+    assert explorer(space)(context(space, chosen=taken)).keys() == first.keys()
 
 
 def test_a_requirement_is_kept(tmp_path):
     text = "model: {width: {int: [1, 9], mutable: true}, heads: 1}\nrequire: ['model.width >= 5']\n"
     space = read(tmp_path, HEAD + DATA + PBT + text)
-    found = [explorer(space)(occasion(space, seed=seed, **{"model.width": 5}))["model.width"] for seed in range(20)]
+    found = [explorer(space)(context(space, seed=seed, **{"model.width": 5}))["model.width"] for seed in range(20)]
     assert set(found) == {6}

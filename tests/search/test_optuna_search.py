@@ -49,7 +49,7 @@ def drive(search: OptunaSearch, first: int, last: int) -> tuple[list[Event], lis
         if params is None:
             break
         run = f"trials/{number:04d}"
-        events.append(AskEvent(run=run, number=number, params=params, seed=1, **asdict(search.asked)))
+        events.append(AskEvent(run=run, number=number, params=params, seed=1, **asdict(search.last_ask)))
         outcome, value = Outcome.COMPLETE, 0.0
         for step in range(1, 10):
             value = loss(params, step)

@@ -21,7 +21,7 @@ from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.pruners import make_pruner
 from hpsearch.space import Space
 from hpsearch.space.pruner_options import ASHA, Hyperband, Patient
-from hpsearch.workers.bench import Bench
+from hpsearch.workers.engines import EngineContext
 from tests.toy_spaces import toy_space
 
 
@@ -162,7 +162,7 @@ def test_the_longest_training_is_counted_in_evaluations(
     epochs: str, evaluate: str, longest: int | None, tmp_path: Path
 ) -> None:
     space = toy_space(tmp_path, epochs=f"{epochs}\n  evaluate: {evaluate}")
-    bench = Bench(tmp_path, _NoLog(), space, None, 0)  # type: ignore[arg-type]  # neither log nor objective is looked at
+    bench = EngineContext(tmp_path, _NoLog(), space, None, 0)  # type: ignore[arg-type]  # neither log nor objective is looked at
     assert Session(bench)._longest() == longest
 
 

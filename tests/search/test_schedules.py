@@ -9,7 +9,7 @@ import pytest
 from hpsearch.experiment.events import Event, ExploitEvent, Notice
 from hpsearch.experiment.layout import BEST, CHECKPOINT, CONFIG
 from hpsearch.experiment.reading import read_experiment, read_metrics
-from hpsearch.jobs import Job, Report
+from hpsearch.jobs import ConfigChange, Ending, Job, Report
 from hpsearch.records import Decision, Outcome, RunRecord
 from hpsearch.running.loading import load_space
 from hpsearch.running.objective import FamilyObjective
@@ -37,8 +37,8 @@ def config(rate: float, decay: float = 0.0) -> dict[str, Any]:
     return ToyConfig.model_validate({"train": train}).model_dump(mode="json")
 
 
-def change(step: int, rate: float, decay: float = 0.0) -> dict[str, Any]:
-    return {"step": step, "params": {"train.learning_rate": rate}, "config": config(rate, decay)}
+def change(step: int, rate: float, decay: float = 0.0) -> ConfigChange:
+    return ConfigChange(step, {"train.learning_rate": rate}, config(rate, decay))
 
 
 class Heard:
@@ -73,10 +73,11 @@ def train(folder: Path, job: Job, heard: Heard) -> Outcome | None:
         threads=1,
         share=None,
     )
-    return objective(job, heard, lambda: None).outcome
+    result = objective(job, heard, lambda: None)
+    return result.outcome if isinstance(result, Ending) else None
 
 
-def job(*changes: dict[str, Any]) -> Job:
+def job(*changes: ConfigChange) -> Job:
     return Job("trials/0000", 0, {"train.learning_rate": 0.1}, config(0.1), SEEDS, changes=changes)
 
 

@@ -59,7 +59,7 @@ def tried(search: OptunaSearch, numbers: range, log: list[Event] | None = None) 
             break
         found.append(params)
         value = sum(value for value in params.values() if isinstance(value, float))
-        asked, run = search.asked, f"trials/{number:04d}"
+        asked, run = search.last_ask, f"trials/{number:04d}"
         search.report(number, 1, value)
         search.tell(number, Outcome.COMPLETE, value)
         if log is not None:
@@ -210,7 +210,7 @@ def test_a_part_of_a_configuration_is_tried_although_it_came_by_chance(tmp_path:
     after = program_space(tmp_path, "{width: {int: [1, 2]}, x: {float: [0, 1]}}", more="start: [{model.width: 2}] ")
     search = resumed(after, log)
     assert tried(search, range(8, 9))[0]["model.width"] == 2
-    assert search.asked.start == {"model.width": 2}
+    assert search.last_ask.start == {"model.width": 2}
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes", "qmc", "nsga2"])

@@ -54,3 +54,8 @@ def test_a_family_without_a_list_of_metrics_takes_any_but_a_test_metric():
     assert check_objective("anything", None, {}) == []
     assert "read only by confirm" in check_objective("test/anything", None, {})[0][1]
     assert check_objective("val/loss", "minimize", {"loss": Goal.MINIMIZE}) == []
+
+
+def test_the_engine_of_this_machine_has_the_name_of_earlier_versions_too():
+    assert Search().engine == Search(engine="local").engine == Search(engine="optuna").engine == "local"
+    assert Search(engine="ray").engine == "ray"

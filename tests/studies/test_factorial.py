@@ -13,8 +13,9 @@ from hpsearch.studies.file.study import Study
 from hpsearch.studies.power import power_plan
 from hpsearch.studies.report import study_json, study_markdown
 from hpsearch.studies.result import factor_reports
-from hpsearch.studies.road import run_study, with_options
+from hpsearch.studies.run import run_study
 from tests.studies.test_factors import write
+from tests.toy_studies import with_options
 
 SEEDS = 6
 

@@ -16,14 +16,14 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.running.runner import RunOptions, confirm
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
-from hpsearch.studies.forecast import plan_study
+from hpsearch.studies.forecast import forecast_study
 from hpsearch.studies.power import overlap_of
 from hpsearch.studies.replicates import replication_of
 from hpsearch.studies.report import StudyReport, study_markdown
-from hpsearch.studies.road import run_study, with_options
+from hpsearch.studies.run import run_study
 from tests.folded_spaces import folded_study, write_folded_study
 from tests.running.sessions import Terminal, open_terminal
-from tests.toy_studies import toy_study
+from tests.toy_studies import toy_study, with_options
 
 HERE = RunOptions(in_process=True)
 
@@ -155,7 +155,7 @@ def test_the_plan_counts_folds_and_the_tests_of_baselines(tmp_path: Path) -> Non
     path = write_folded_study(tmp_path)
     text = path.read_text()
     path.write_text(text.replace("{baseline: frequency}", "{baseline: frequency}\n  again: {baseline: frequency}"))
-    plan = plan_study(load_study(path), folder=tmp_path / "x", repeats=3, probe=None)
+    plan = forecast_study(load_study(path), folder=tmp_path / "x", repeats=3, probe=None)
     assert [arm.replicates for arm in plan.arms] == [6, 6]
     assert plan.power.tests == 6  # two baselines that learn in every fold vary, and are tested
 

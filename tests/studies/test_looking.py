@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hpsearch.api.comparing import Request, compare_sources, report_folder
+from hpsearch.api.compare import Request, compare_sources
+from hpsearch.api.compared import report_folder
 from hpsearch.cli.main import app
 from hpsearch.console.watching import look
 from hpsearch.errors import ExperimentError
@@ -19,13 +20,13 @@ from hpsearch.readers.shelf import read_sources
 from hpsearch.records import Fold, Outcome
 from hpsearch.report.comparison.files import compare_json
 from hpsearch.running.runner import RunOptions
-from hpsearch.studies.forecast import plan_study
+from hpsearch.studies.forecast import forecast_study
 from hpsearch.studies.plan import StudyPlan
 from hpsearch.studies.report import StudyReport
-from hpsearch.studies.road import run_study, with_options
+from hpsearch.studies.run import run_study
 from hpsearch.studies.standing import standing_of, state_of
 from tests.folded_spaces import folded_study
-from tests.toy_studies import toy_study
+from tests.toy_studies import toy_study, with_options
 from tests.tracking.folders import BEST_TRIAL, StudyFolder
 
 HERE = with_options(RunOptions(in_process=True))
@@ -158,12 +159,14 @@ def test_a_plan_has_the_replicates_that_were_looked_at(tmp_path: Path) -> None:
     study, folder = toy_study(tmp_path, trials=1, seeds=2), tmp_path / "x"
     run_study(study, folder=folder, run_arm=HERE, seeds=4, command="")
     before = (folder / "study.json").read_bytes()
-    extended = plan_study(study, folder=folder, probe=None)
+    extended = forecast_study(study, folder=folder, probe=None)
     assert replicates_of(extended) == {4}
     assert extended.notes[0] == "4 replicates were looked at before, and are kept"
-    assert replicates_of(plan_study(study, folder=folder, seeds=3, probe=None)) == {4}
-    assert replicates_of(plan_study(study, folder=folder, seeds=5, probe=None)) == {5}
-    assert replicates_of(plan_study(folded_study(tmp_path, replicates="{folds: 2}"), folder=folder, probe=None)) == {2}
+    assert replicates_of(forecast_study(study, folder=folder, seeds=3, probe=None)) == {4}
+    assert replicates_of(forecast_study(study, folder=folder, seeds=5, probe=None)) == {5}
+    assert replicates_of(
+        forecast_study(folded_study(tmp_path, replicates="{folds: 2}"), folder=folder, probe=None)
+    ) == {2}
     assert (folder / "study.json").read_bytes() == before
     again = run_study(study, folder=folder, run_arm=HERE, command="")
     assert again.report is not None

@@ -9,7 +9,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.families.text_classifier.family import TextClassification
 from hpsearch.families.text_classifier.settings import DataSettings
 from hpsearch.studies.file.reading import load_study
-from hpsearch.studies.forecast import plan_study
+from hpsearch.studies.forecast import forecast_study
 from hpsearch.studies.power import overlap_of
 from tests.folded_spaces import FAMILY, write_folded_study
 from tests.toy_studies import altered
@@ -36,7 +36,7 @@ BOUND = "s² (1/10 + at least 0.25)"
 
 
 def notes_of(study: Path) -> str:
-    return " ".join(plan_study(load_study(study), folder=study.parent / "x", probe=None).power.notes)
+    return " ".join(forecast_study(load_study(study), folder=study.parent / "x", probe=None).power.notes)
 
 
 def test_of_a_searched_share_for_validation_a_bound_is_said(tmp_path: Path) -> None:

@@ -16,13 +16,13 @@ from hpsearch.errors import HpsearchError, SearchFailedError, UnknownNameError
 from hpsearch.experiment.layout import LOG, STUDY
 from hpsearch.running.runner import RunOptions
 from hpsearch.space import Confirm
-from hpsearch.studies import plan_file
-from hpsearch.studies.road import run_study, with_options
+from hpsearch.studies.history import fix_plan, note_look, read_history
+from hpsearch.studies.run import run_study
 from hpsearch.studies.side_by_side import INTERRUPTED, run_side_by_side
 from tests.logs import read_log
 from tests.running.sessions import Terminal, open_terminal
 from tests.studies.test_study_road import REPORT
-from tests.toy_studies import toy_study, write_study
+from tests.toy_studies import toy_study, with_options, write_study
 
 SAYING = (
     "import sys; print('hello', file=sys.stderr); print('hpsearch: arm a: no result', file=sys.stderr); sys.exit({})"
@@ -137,21 +137,21 @@ def test_one_arm_is_run_and_what_is_left_is_said(tmp_path: Path) -> None:
 def test_a_plan_taken_up_by_many_at_once_is_one_plan(tmp_path: Path) -> None:
     studies = [toy_study(tmp_path, margin=0.1 + number) for number in range(8)]
     with ThreadPoolExecutor(len(studies)) as pool:
-        taken = list(pool.map(lambda study: plan_file.take_up(tmp_path / "x", study), studies))
+        taken = list(pool.map(lambda study: fix_plan(tmp_path / "x", study), studies))
     assert len({history.id for history, _ in taken}) == 1
     written = json.loads((tmp_path / "x" / STUDY).read_text())
     assert len(written["changes"]) == len(studies) - 1
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: plan_file.note_look(tmp_path / "x", Confirm(seeds=number + 1)), range(8)))
-    assert sorted(look.replicates for look in plan_file.read_history(tmp_path / "x").looks) == list(range(1, 9))
+        list(pool.map(lambda number: note_look(tmp_path / "x", Confirm(seeds=number + 1)), range(8)))
+    assert sorted(look.replicates for look in read_history(tmp_path / "x").looks) == list(range(1, 9))
 
 
 def test_looks_count_by_the_kind_of_replicates(tmp_path: Path) -> None:
     study = toy_study(tmp_path, seeds=2)
-    plan_file.take_up(tmp_path / "x", study)
+    fix_plan(tmp_path / "x", study)
     for wanted in (Confirm(seeds=2), Confirm(seeds=None, folds=2, repeats=5)):
-        plan_file.note_look(tmp_path / "x", wanted)
-    history, wanted = plan_file.take_up(tmp_path / "x", study)
+        note_look(tmp_path / "x", wanted)
+    history, wanted = fix_plan(tmp_path / "x", study)
     assert (history.comparable_looks, wanted.count, history.confirmatory) == ((2,), 2, False)
 
 
@@ -160,7 +160,7 @@ def test_a_folder_that_becomes_a_study_meanwhile_is_no_stranger(tmp_path: Path) 
     study = toy_study(tmp_path)
     for number in range(20):
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _, place=tmp_path / str(number): plan_file.take_up(place, study), range(8)))
+            list(pool.map(lambda _, place=tmp_path / str(number): fix_plan(place, study), range(8)))
 
 
 @pytest.fixture

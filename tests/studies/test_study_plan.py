@@ -19,15 +19,15 @@ from hpsearch.report.wording import rough_duration, rough_size
 from hpsearch.running.runner import RunOptions
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
-from hpsearch.studies.forecast import plan_study, probing
+from hpsearch.studies.forecast import forecast_study, probing
 from hpsearch.studies.plan import StudyPlan, show_study_plan, study_plan_json
 from hpsearch.studies.power import tests_of as number_of_tests
 from hpsearch.studies.probe import Probe, Probed, probe_arm
-from hpsearch.studies.road import run_study, with_options
+from hpsearch.studies.run import run_study
 from hpsearch.workers.machine import Share
 from tests.folded_spaces import folded_study
 from tests.toy_spaces import toy_space, write_space
-from tests.toy_studies import altered, toy_study, write_study
+from tests.toy_studies import altered, toy_study, with_options, write_study
 
 CONFIG = {"train": {"keep": None}}
 
@@ -39,7 +39,7 @@ def made_up(seconds: float, *, weights: int = 0) -> Probe:
 def plan(study: Study, folder: Path, *probes: Probe, load: float = 0.0, seeds: int | None = None) -> StudyPlan:
     """Plan with workers' probes that are made up, or without any."""
     probe = (lambda _, __: Probed(probes, load)) if probes else None
-    return plan_study(study, folder=folder / "none", seeds=seeds, probe=probe)
+    return forecast_study(study, folder=folder / "none", seeds=seeds, probe=probe)
 
 
 def changed(folder: Path, *changes: tuple[str, str]) -> Study:
@@ -132,7 +132,7 @@ def test_the_disk_is_what_a_real_run_leaves(done: tuple[Study, Path], tmp_path: 
     study, folder = done
     left = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     before = set(tmp_path.iterdir())
-    found = plan_study(study, folder=tmp_path / "x", probe=probing(in_process=True, tell=str))
+    found = forecast_study(study, folder=tmp_path / "x", probe=probing(in_process=True, tell=str))
     assert set(tmp_path.iterdir()) == before
     low, high = study_plan_json(found)["total"]["bytes"]
     assert left / 2 < low <= high < 2 * left
@@ -151,7 +151,7 @@ def test_earlier_replicates_tell_the_power(done: tuple[Study, Path]) -> None:
     end = run_study(study, folder=folder, run_arm=with_options(RunOptions(in_process=True)), command="")
     assert end.report is not None
     pairs = end.report.evidence.comparison.pairs
-    found = plan_study(study, folder=folder, probe=None)
+    found = forecast_study(study, folder=folder, probe=None)
     assert [(pair.a, pair.b, pair.n) for pair in found.power.observed] == [(pair.a, pair.b, pair.n) for pair in pairs]
     for pair, observed in zip(pairs, found.power.observed, strict=True):
         mean = sum(pair.differences) / pair.n
@@ -164,7 +164,7 @@ def test_a_probe_that_fails_is_told_and_the_rest_stands(trouble: str, said: str,
     write_study(tmp_path)
     write_space(tmp_path, data=f"data: {{trouble: {trouble}}}")
     study = load_study(tmp_path / "study.yaml")
-    found = plan_study(study, folder=tmp_path / "x", probe=probing(in_process=True, tell=str))
+    found = forecast_study(study, folder=tmp_path / "x", probe=probing(in_process=True, tell=str))
     assert [arm.seconds for arm in found.arms] == [None, None]
     assert [warning.split(":")[:2] for warning in found.warnings] == [["sgd", f" {said}"], ["adamw", f" {said}"]]
     assert found.power.tests == 3

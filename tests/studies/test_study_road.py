@@ -19,9 +19,9 @@ from hpsearch.running.runner import RunOptions
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
 from hpsearch.studies.report import StudyReport, study_markdown
-from hpsearch.studies.road import StudyEnd, run_study, with_options
+from hpsearch.studies.run import StudyEnd, run_study
 from tests.running.sessions import Terminal, open_terminal
-from tests.toy_studies import toy_study, write_study
+from tests.toy_studies import toy_study, with_options, write_study
 
 FAST = {"trials": 2, "seeds": 2}
 NOISE = Path(__file__).with_name("noise_family.py")

@@ -13,8 +13,8 @@ import pytest
 from hpsearch.errors import ExperimentBusyError
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.experiment.lock import locked
-from hpsearch.jobs import Job, ObjectiveSpec
-from hpsearch.records import Outcome
+from hpsearch.jobs import Completed, Failed, Job, ObjectiveSpec
+from hpsearch.records import Metrics
 from hpsearch.workers.local.workers import ProcessWorkers
 from hpsearch.workers.machine import Share, shares
 from tests.running.hearing import Hearing
@@ -22,7 +22,7 @@ from tests.running.sessions import MARK, PATIENCE, REPOSITORY, Terminal
 
 
 class Crew:
-    """Workers and a handler, driven as the coordinator drives them."""
+    """Workers and a listener, driven as the coordinator drives them."""
 
     def __init__(self, workers: ProcessWorkers, folder: Path) -> None:
         self.workers = workers
@@ -50,7 +50,12 @@ class Crew:
         return job
 
     def pid(self, job: Job) -> int:
-        return int(self.hearing.endings[job.run].scores["pid"])
+        return int(self.scores(job)["pid"])
+
+    def scores(self, job: Job) -> Metrics:
+        result = self.hearing.endings[job.run]
+        assert isinstance(result, Completed)
+        return result.scores
 
 
 @contextmanager
@@ -115,8 +120,7 @@ def test_a_process_that_ends_is_lost_and_says_how(deed: str, reason: str, crew: 
 
 def test_sys_exit_is_a_failure_of_the_training(crew: Crew) -> None:
     ended = crew.hearing.endings.get(crew.run("system_exit").run)
-    assert ended is not None, crew.hearing.losses
-    assert ended.outcome is Outcome.FAILED
+    assert isinstance(ended, Failed), crew.hearing.losses
     assert ended.reason == "SystemExit: 3"
     assert "Traceback" in (ended.details or "")
 
@@ -124,8 +128,9 @@ def test_sys_exit_is_a_failure_of_the_training(crew: Crew) -> None:
 def test_an_objective_that_cannot_be_made_is_a_failure_of_every_job(terminal: Terminal) -> None:
     with crew_of(terminal, target="refuse") as crew:
         endings = [crew.hearing.endings[crew.run().run] for _ in range(2)]
-    assert [ended.outcome for ended in endings] == [Outcome.FAILED] * 2
-    assert endings[0].reason == "ImportError: the family's library is missing"
+    for ended in endings:
+        assert isinstance(ended, Failed)
+        assert ended.reason == "ImportError: the family's library is missing"
 
 
 def test_a_worker_that_dies_is_noticed_while_its_forked_child_lives_on(crew: Crew, terminal: Terminal) -> None:
@@ -219,7 +224,7 @@ def test_each_worker_has_its_share_of_threads_and_its_gpu(terminal: Terminal, mo
     for lines, gpu in zip(found, ["GPU-aaaa", "GPU-bbbb"], strict=True):
         assert lines[:2] == ["MLFLOW_RUN_ID=None", f"CUDA_VISIBLE_DEVICES={gpu}"]
         assert lines[2:] == [f"{name}_NUM_THREADS={threads}" for name in ("OMP", "MKL", "OPENBLAS")]
-    assert all(ended.scores["threads"] == threads for ended in crew.hearing.endings.values())
+    assert all(crew.scores(job)["threads"] == threads for job in jobs)
 
 
 def test_several_trials_may_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

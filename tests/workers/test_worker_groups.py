@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hpsearch.jobs import ObjectiveSpec
-from hpsearch.records import Outcome
-from hpsearch.workers.local import group
+from hpsearch.jobs import Failed, ObjectiveSpec
+from hpsearch.workers.local import processes
 from hpsearch.workers.local.workers import ProcessWorkers
 from hpsearch.workers.machine import Share, shares
 from tests.running.sessions import MARK, REPOSITORY, Terminal
@@ -29,7 +28,7 @@ def crew(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crew]:
 def test_every_process_has_its_rank_and_rank_0_speaks(crew: Crew) -> None:
     for _ in range(2):
         job = crew.run()
-        assert crew.hearing.endings[job.run].scores["rank"] == 0.0
+        assert crew.scores(job)["rank"] == 0.0
         assert sorted(path.read_text() for path in (crew.folder / job.run).glob("rank-*")) == ["0 of 2", "1 of 2"]
     assert [step for _, step in crew.hearing.reports] == [1, 1]
     assert len((crew.folder / "loads").read_text(encoding="utf-8").split()) == 2  # the same two processes for both jobs
@@ -46,20 +45,22 @@ def test_a_process_that_dies_ends_the_job_as_lost(rank: int, crew: Crew) -> None
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_fails_ends_the_job_with_its_error_though_the_others_hang(rank: int, crew: Crew) -> None:
     ended = crew.hearing.endings[crew.run("fail", rank=rank, others="sleep").run]
-    assert (ended.outcome, ended.reason) == (Outcome.FAILED, "SystemExit: 3")
+    assert isinstance(ended, Failed)
+    assert ended.reason == "SystemExit: 3"
     assert crew.run().run in crew.hearing.endings
 
 
 def test_the_cause_is_told_not_that_the_others_are_gone(crew: Crew) -> None:
     ended = crew.hearing.endings[crew.run("fail_late", rank=1, others="lose").run]
-    assert (ended.outcome, ended.reason) == (Outcome.FAILED, "SystemExit: 3")
+    assert isinstance(ended, Failed)
+    assert ended.reason == "SystemExit: 3"
 
 
 @pytest.mark.parametrize("hangs", [0, 1])
 def test_a_process_that_does_not_return_is_ended(hangs: int, crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group, "_RETURN_SECONDS", 0.3)
+    monkeypatch.setattr(processes, "_RETURN_SECONDS", 0.3)
     job = crew.run("sleep", rank=hangs, others="lose")
-    assert crew.hearing.endings[job.run].outcome is Outcome.LOST
+    assert crew.hearing.losses == {job.run: "another process is gone"}
     assert crew.run().run in crew.hearing.endings
 
 

@@ -1,4 +1,4 @@
-"""The family `command`: any program, in any language. What runs it is `hpsearch/command_objective/`."""
+"""The family `command`: any program, in any language. What runs it is `hpsearch/running/command_objective.py`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

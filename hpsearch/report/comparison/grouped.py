@@ -34,7 +34,7 @@ class ComparedTogether(Protocol):
 
     @property
     def why(self) -> str:
-        """Why these can be compared."""
+        """StopReason these can be compared."""
         ...
 
     @property

@@ -23,7 +23,7 @@ from hpsearch.space.template_reading import TemplateReader
 from hpsearch.space.validation import check_section
 from hpsearch.studies.file.layers import FACTORS, SET, budget_of, set_for_all, with_cells, with_quick
 from hpsearch.studies.file.study import BaselineArm, SpaceArm, Study, StudySettings
-from hpsearch.workers.shelf import ENGINES
+from hpsearch.workers.engines import ENGINES
 
 _ARM = ("space", SET, FACTORS, "baseline")
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")

@@ -1,6 +1,6 @@
-"""A worker process, started by `local_workers.py` as `python -m hpsearch.workers.local.worker DESCRIPTOR PARENT ...`.
+"""A worker process, started by `processes.py` as `python -m hpsearch.workers.local.worker DESCRIPTOR PARENT ...`.
 
-It speaks JSON over an inherited socket: jobs come in; `started`, reports and the ending go out. A report waits for the
+It speaks JSON over an inherited socket: jobs come in; `started`, reports and the result go out. A report waits for the
 decision. What a job prints goes to the job's output.log. When the coordinator is gone, so is the worker.
 """
 
@@ -18,9 +18,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from hpsearch.jobs import Job, ObjectiveSpec, Report
+from hpsearch.jobs import Job, ObjectiveSpec, Report, result_to_json
 from hpsearch.records import Decision
-from hpsearch.workers.running import Runner
+from hpsearch.workers.job_runner import JobRunner
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 """The signals that ask a search to stop; blocked while a worker starts, ignored by it afterwards."""
@@ -84,11 +84,11 @@ def main(descriptor: int, parent: int, *inherited: int) -> None:
     channel = _Channel(descriptor)
     with contextlib.suppress(EOFError, ConnectionError):
         hello = channel.receive()
-        runner = Runner(Path(hello["folder"]), ObjectiveSpec(**hello["objective"]))
+        runner = JobRunner(Path(hello["folder"]), ObjectiveSpec(**hello["objective"]))
         while (message := channel.receive())["kind"] == "job":
             os.environ.update(message["place"])
-            ended = runner.run(Job(**message["job"]), channel.report, channel.started)
-            channel.send("ended", **asdict(ended))
+            result = runner.run(Job.from_json(message["job"]), channel.report, channel.started)
+            channel.send("ended", **result_to_json(result))
 
 
 if __name__ == "__main__":

@@ -5,38 +5,46 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from hpsearch.errors import HpsearchError
-from hpsearch.jobs import Ended, Handler, Job, Objective, ObjectiveSpec, Report, Workers
-from hpsearch.records import Outcome
+from hpsearch.jobs import (
+    Job,
+    JobListener,
+    JobResult,
+    Lost,
+    Objective,
+    ObjectiveSpec,
+    Report,
+    Workers,
+    result_from_json,
+)
 from hpsearch.space.search_settings import Resources, Search
-from hpsearch.workers.bench import Bench
-from hpsearch.workers.local.group import WorkerGroup
-from hpsearch.workers.local.process import WorkerProcess
+from hpsearch.workers.engines import EngineContext
+from hpsearch.workers.job_runner import make_objective, run_job
+from hpsearch.workers.local.processes import WorkerGroup, WorkerProcess
 from hpsearch.workers.machine import Share, shares
-from hpsearch.workers.running import make_objective, run_job
 
 
-def open_workers(bench: Bench) -> Workers:
+def open_workers(context: EngineContext) -> Workers:
     """Return the workers of this machine: processes, or this very process. Errors: HpsearchError.
 
     Of the search's resources, only the part of a GPU and the number of processes mean something here.
     """
-    if bench.cluster.address is not None:
+    if context.cluster.address is not None:
         raise HpsearchError(
-            f"the cluster at {bench.cluster.address} is of no use to the engine optuna; say --engine ray"
+            f"the cluster at {context.cluster.address} is of no use to the engine local; say --engine ray"
         )
-    resources = bench.space.search.resources
+    resources = context.space.search.resources
     if resources.custom:
         raise HpsearchError("search.resources: custom resources need the engine ray")
-    if bench.in_process:
+    if context.in_process:
         if resources.processes > 1:
             raise HpsearchError("search.resources.processes: --in-process is a single process; leave one of them out")
-        return InProcessWorkers(bench.objective)
+        return InProcessWorkers(context.objective)
     return ProcessWorkers(
-        bench.folder,
-        bench.objective,
-        worker_shares(bench.space.search, jobs=bench.jobs),
+        context.folder,
+        context.objective,
+        worker_shares(context.space.search, jobs=context.jobs),
         processes=resources.processes,
-        inherited=[bench.lock],
+        inherited=[context.lock],
     )
 
 
@@ -87,39 +95,38 @@ class ProcessWorkers:
             self._share_of[group] = share
         group.start(job)
 
-    def serve(self, handler: Handler, *, timeout: float) -> None:
-        """Wait for messages from any worker and hand them on."""
+    def serve(self, listener: JobListener, *, timeout: float) -> None:
+        """Wait for messages from any worker and tell the listener."""
         places = {process.connection: (group, process) for group in self._share_of for process in group.processes}
         for connection in wait(list(places), timeout):
             group, process = places[connection]  # type: ignore[index] # wait() returns the very objects it was given
             if group in self._share_of:
-                self._hear(group, process, handler)
+                self._hear(group, process, listener)
         for group in [group for group in self._share_of if group.overdue]:
-            self._end(group, group.verdict, handler)
+            self._end(group, group.verdict, listener)
 
-    def _hear(self, group: WorkerGroup, process: WorkerProcess, handler: Handler) -> None:
+    def _hear(self, group: WorkerGroup, process: WorkerProcess, listener: JobListener) -> None:
         message, job = process.receive(), group.job
         if message is None:
             self._forget(group)
             how = group.kill(process)
             if job is not None:
-                handler.lost(job, how)
+                listener.ended(job, Lost(how))
             return
         if job is None:
             raise AssertionError(f"a message from a worker without a job: {message}")
         kind = message.pop("kind")
         if kind == "report":
-            process.send(decision=handler.reported(job, Report(**message)))
+            process.send(decision=listener.reported(job, Report(**message)))
         elif kind == "started":
             if process is group.first:
-                handler.started(job)
+                listener.started(job)
         else:
-            outcome = Outcome(message["outcome"]) if message["outcome"] else None
-            group.returned(process, Ended(**{**message, "outcome": outcome}))
+            group.returned(process, result_from_json(message))
             if group.settled:
-                self._end(group, group.verdict, handler)
+                self._end(group, group.verdict, listener)
 
-    def _end(self, group: WorkerGroup, ended: Ended, handler: Handler) -> None:
+    def _end(self, group: WorkerGroup, result: JobResult, listener: JobListener) -> None:
         """Hand on how a job ended; processes that are still at it are of no more use."""
         job = group.job
         assert job is not None  # noqa: S101 -- ours: what ends was begun
@@ -128,7 +135,7 @@ class ProcessWorkers:
         else:
             self._forget(group)
             group.kill()
-        handler.ended(job, ended)
+        listener.ended(job, result)
 
     def _forget(self, group: WorkerGroup) -> None:
         self._free_shares.append(self._share_of.pop(group))
@@ -166,18 +173,18 @@ class InProcessWorkers:
         """Keep the job for `serve`."""
         self._job = job
 
-    def serve(self, handler: Handler, *, timeout: float) -> None:
+    def serve(self, listener: JobListener, *, timeout: float) -> None:
         """Run the job that was started, from beginning to end."""
         del timeout  # nothing to wait for: the job runs here and now
         job = self._job
         if job is None:
             return
         self._objective = self._objective or make_objective(self._spec)
-        ended = run_job(
-            self._objective, job, lambda report: handler.reported(job, report), lambda: handler.started(job)
+        result = run_job(
+            self._objective, job, lambda report: listener.reported(job, report), lambda: listener.started(job)
         )
         self._job = None
-        handler.ended(job, ended)
+        listener.ended(job, result)
 
     def kill(self, job: Job) -> None:
         """Not possible from within: a job in this process ends at its next report."""

@@ -22,7 +22,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from hpsearch.workers.ray_tune.trainable import JobTrainable
+from hpsearch.workers.ray_tune.actors import JobTrainable
 
 _WAIT_SECONDS = 0.05
 """How long Tune's loop waits for an order where one is to be expected, before it looks at its trials again."""

@@ -11,12 +11,11 @@ from typing import Any
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.events import TextNotice
 from hpsearch.experiment.reading import read_resolved
-from hpsearch.jobs import Ended, Handler, Job, Report, Workers
-from hpsearch.records import Decision, Outcome
-from hpsearch.workers.bench import Bench
+from hpsearch.jobs import Job, JobListener, Lost, OutOfMemory, Report, Workers, result_from_json, stopped
+from hpsearch.records import Decision
+from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.machine import core_count
-from hpsearch.workers.ray_tune.connection import Connection, import_ray
-from hpsearch.workers.ray_tune.demand import Demand, Node, demand_of, living_nodes, room
+from hpsearch.workers.ray_tune.cluster import Connection, Demand, Node, demand_of, import_ray, living_nodes, room
 from hpsearch.workers.ray_tune.storage import Storage
 
 _LOOK_SECONDS = 2.0
@@ -25,23 +24,22 @@ _FALSE_STARTS = 2
 _NODE_MEMORY = "address the out of memory issue"
 """What Ray says when its memory monitor has ended a process, and only then."""
 _SHARE = "hpsearch.workers.ray_tune.node_data:shared"
-_OUTCOME_OF = {Decision.PRUNE: Outcome.PRUNED, Decision.TIME_OUT: Outcome.TIMED_OUT, Decision.PAUSE: None}
 
 
-def open_workers(bench: Bench) -> Workers:
+def open_workers(context: EngineContext) -> Workers:
     """Return workers on a cluster, which is joined when the first job comes. Errors: HpsearchError."""
-    if bench.in_process:
-        raise HpsearchError("the engine ray runs trials in processes of its own; --in-process goes with optuna")
-    return TuneWorkers(bench)
+    if context.in_process:
+        raise HpsearchError("the engine ray runs trials in processes of its own; --in-process goes with local")
+    return TuneWorkers(context)
 
 
 class TuneWorkers:
     """Trials on Ray Tune. A job is an order with a ticket, since a job that was lost is ordered again."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._search = bench.space.search
-        self._storage = Storage(bench.folder, _place(bench))
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+        self._search = context.space.search
+        self._storage = Storage(context.folder, _place(context))
         self._jobs: dict[int, Job] = {}
         self._settled: set[str] = set()
         self._false_starts: Counter[str] = Counter()
@@ -53,14 +51,14 @@ class TuneWorkers:
 
     def _join(self) -> None:
         """Join the cluster and start Tune. Errors: HpsearchError when no node has room for a trial."""
-        address = self._bench.cluster.address
+        address = self._context.cluster.address
         text = f"joining the Ray cluster at {address}" if address else "starting Ray on this machine"
-        for observer in self._bench.observers:
+        for observer in self._context.observers:
             observer.observe(TextNotice(text))
-        self._ray = import_ray(self._bench.cluster)  # first, since it sets what Ray reads when it is imported
+        self._ray = import_ray(self._context.cluster)  # first, since it sets what Ray reads when it is imported
         from hpsearch.workers.ray_tune.tuning import Tuning, Wire
 
-        connection = Connection(self._bench.cluster, cpus=self._own_cpus())
+        connection = Connection(self._context.cluster, cpus=self._own_cpus())
         self._stack.callback(connection.close)
         nodes = living_nodes(self._ray)
         self._demand = demand_of(self._search.resources, nodes)
@@ -103,11 +101,11 @@ class TuneWorkers:
 
     def _order(self, job: Job) -> dict[str, Any]:
         """Return all that an actor has to know, as plain data."""
-        folder = self._bench.folder.resolve()
-        storage = _place(self._bench)
+        folder = self._context.folder.resolve()
+        storage = _place(self._context)
         if storage is not None:  # the worker's machine need not have the experiment's folder
-            folder = Path(tempfile.gettempdir()) / f"hpsearch-{_identity(self._bench)}"
-        spec = self._bench.objective
+            folder = Path(tempfile.gettempdir()) / f"hpsearch-{_identity(self._context)}"
+        spec = self._context.objective
         share = _SHARE if self._slots > self._nodes else None  # a node's only worker has nobody to share with
         placed = {"folder": str(folder), "threads": self._demand.threads, "share": share}
         arguments = {name: placed.get(name, value) for name, value in spec.arguments.items()}
@@ -121,15 +119,17 @@ class TuneWorkers:
             "processes": self._demand.processes,
         }
 
-    def serve(self, handler: Handler, *, timeout: float) -> None:
+    def serve(self, listener: JobListener, *, timeout: float) -> None:
         """Hand on what the trials said; wait for the first of them to speak."""
         with contextlib.suppress(queue.Empty):
             news = self._wire.news.get(timeout=timeout)
             while True:
-                self._hear(news.ticket, dict(news.message), handler, news.answer)
+                self._hear(news.ticket, dict(news.message), listener, news.answer)
                 news = self._wire.news.get_nowait()
 
-    def _hear(self, ticket: int, message: dict[str, Any], handler: Handler, answer: "queue.Queue[bool] | None") -> None:
+    def _hear(
+        self, ticket: int, message: dict[str, Any], listener: JobListener, answer: "queue.Queue[bool] | None"
+    ) -> None:
         kind = message.pop("kind")
         if kind == "broken":
             raise SearchFailedError(f"Ray Tune has stopped: {message['reason']}")
@@ -139,26 +139,25 @@ class TuneWorkers:
                 answer.put(False)
         elif kind == "ended":
             self._forget(ticket)
-            outcome = Outcome(message["outcome"]) if message["outcome"] else None
-            handler.ended(job, Ended(**{**message, "outcome": outcome}))
+            listener.ended(job, result_from_json(message))
         elif kind == "lost":
-            self._lose(ticket, job, handler, message["reason"])
+            self._lose(ticket, job, listener, message["reason"])
         else:
             assert answer is not None  # noqa: S101 -- ours: Tune's scheduler asks with every report
-            decision = self._answer(job, kind, message, handler)
+            decision = self._answer(job, kind, message, listener)
             answer.put(decision is Decision.CONTINUE)
             if decision is not Decision.CONTINUE:
                 self._forget(ticket)
-                handler.ended(job, Ended(_OUTCOME_OF[decision], seconds=message["seconds"]))
+                listener.ended(job, stopped(decision, seconds=message["seconds"]))
 
-    def _answer(self, job: Job, kind: str, message: dict[str, Any], handler: Handler) -> Decision:
+    def _answer(self, job: Job, kind: str, message: dict[str, Any], listener: JobListener) -> Decision:
         if kind == "report":
-            return handler.reported(job, Report(**message))
+            return listener.reported(job, Report(**message))
         if kind == "started":
-            handler.started(job)
+            listener.started(job)
         return Decision.CONTINUE
 
-    def _lose(self, ticket: int, job: Job, handler: Handler, reason: str) -> None:
+    def _lose(self, ticket: int, job: Job, listener: JobListener, reason: str) -> None:
         """Tell of an order that failed outside its training: memory of the node, or a process or node that died.
 
         One that never spoke was not begun: its process hung in the job before, or could not start. It is ordered again.
@@ -169,9 +168,9 @@ class TuneWorkers:
             self._false_starts[job.run] += 1
             self.start(job)
         elif _NODE_MEMORY in reason:
-            handler.ended(job, Ended(Outcome.OUT_OF_MEMORY, "its node ran out of memory, and Ray ended its process"))
+            listener.ended(job, OutOfMemory("its node ran out of memory, and Ray ended its process"))
         else:
-            handler.lost(job, _death(reason))
+            listener.ended(job, Lost(_death(reason)))
 
     def _forget(self, ticket: int) -> None:
         job = self._jobs.pop(ticket)
@@ -195,14 +194,14 @@ class TuneWorkers:
         self._stack.close()
 
 
-def _identity(bench: Bench) -> str:
-    return str(read_resolved(bench.folder)["id"])
+def _identity(context: EngineContext) -> str:
+    return str(read_resolved(context.folder)["id"])
 
 
-def _place(bench: Bench) -> str | None:
+def _place(context: EngineContext) -> str | None:
     """Return where the experiment's files lie in the storage."""
-    storage = bench.space.search.storage
-    return f"{storage.rstrip('/')}/{bench.folder.name}-{_identity(bench)[:8]}" if storage else None
+    storage = context.space.search.storage
+    return f"{storage.rstrip('/')}/{context.folder.name}-{_identity(context)[:8]}" if storage else None
 
 
 def _no_room_sentence(demand: Demand, nodes: list[Node]) -> str:

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from hpsearch.jobs import Job
+from hpsearch.jobs import Job, JobKind, Paused
 from hpsearch.records import Decision, Outcome
 from hpsearch.running.command_objective import CommandObjective
 
@@ -19,7 +19,7 @@ def say(**row): print(json.dumps(row), flush=True)
 """
 
 
-class Bench:
+class EngineContext:
     """Runs a Python program as jobs in one folder, one attempt after the other."""
 
     def __init__(self, folder):
@@ -34,7 +34,8 @@ class Bench:
         places = {"folder": str(self.folder), "family_folder": str(self.folder)}
         objective = CommandObjective(**spec, **places, at_best=at_best, trial_time=trial_time)
         settings = {"command": [sys.executable, "program.py"], "grace": 5, **config}
-        job = Job("run", 0, {}, settings, {"initialisation": 1}, replicate=replicate)
+        kind = JobKind.TRIAL if replicate is None else JobKind.REPLICATE
+        job = Job("run", 0, {}, settings, {"initialisation": 1}, kind, replicate)
         self.reports = []
 
         def report(said):
@@ -50,7 +51,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path):
-    return Bench(tmp_path)
+    return EngineContext(tmp_path)
 
 
 TRAINING = """
@@ -64,7 +65,7 @@ for epoch in range(done + 1, 5):
 
 def test_an_interrupted_replicate_keeps_the_test_score_of_its_best_step_and_its_seconds(bench):
     paused = bench.run(TRAINING + "    time.sleep(600 if epoch == 2 else 0)", answers={2: Decision.PAUSE})
-    assert (paused.outcome, paused.reason) == (None, None)
+    assert isinstance(paused, Paused)
     ended = bench.run(TRAINING)
     assert (ended.outcome, ended.reason, ended.scores) == (Outcome.COMPLETE, None, {"test/acc": 0.2})
     assert [said.seconds for said in bench.reports if said.step > 2] > [paused.seconds] * 2
@@ -87,7 +88,7 @@ def test_what_a_paused_program_prints_until_it_ends_counts(bench):
     say(epoch=1, acc=.5)
     time.sleep(600)
     """
-    assert bench.run(program, answers={1: Decision.PAUSE}).outcome is None
+    assert isinstance(bench.run(program, answers={1: Decision.PAUSE}), Paused)
     assert bench.steps == [1, 2]
 
 
@@ -109,7 +110,7 @@ def test_a_paused_program_below_its_last_epoch_is_not_complete(bench):
     say(epoch=1, acc=.5)
     time.sleep(600)
     """
-    assert bench.run(program, answers={1: Decision.PAUSE}, train={"epochs": 3}).outcome is None
+    assert isinstance(bench.run(program, answers={1: Decision.PAUSE}, train={"epochs": 3}), Paused)
 
 
 def test_a_paused_program_has_time_for_its_checkpoint(bench):
@@ -122,7 +123,7 @@ def test_a_paused_program_has_time_for_its_checkpoint(bench):
             time.sleep(.1)
     time.sleep(600)
     """
-    assert bench.run(program, answers={1: Decision.PAUSE}).outcome is None
+    assert isinstance(bench.run(program, answers={1: Decision.PAUSE}), Paused)
     assert (bench.folder / "run" / "checkpoint").read_text() == "0\n1\n2\n3\n4\n"
 
 

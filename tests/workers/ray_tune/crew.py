@@ -8,10 +8,10 @@ from typing import Any
 
 from hpsearch.experiment.layout import LOG, OUTPUT
 from hpsearch.experiment.log import Log
-from hpsearch.jobs import Ended, Job, ObjectiveSpec
+from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec
 from hpsearch.records import Decision
 from hpsearch.running.loading import load_space
-from hpsearch.workers.bench import Bench
+from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.ray_tune.workers import TuneWorkers
 from tests.ray_cluster import own_cluster
 from tests.running.hearing import Hearing
@@ -43,8 +43,8 @@ class Crew:
             assert time.monotonic() < deadline, "it never came true"
             self.workers.serve(self.hearing, timeout=0.1)
 
-    def run(self, deed: str, *, decision: Decision = Decision.CONTINUE, **params: object) -> Ended | str:
-        """Run a job to its end; return the ending, or why it was lost."""
+    def run(self, deed: str, *, decision: Decision = Decision.CONTINUE, **params: object) -> JobResult | str:
+        """Run a job to its end; return its result, or why it was lost."""
         self.hearing.decision = decision
         job = self.start(deed, **params)
         self.serve_until(lambda: job.run in self.hearing.endings or job.run in self.hearing.losses)
@@ -52,7 +52,7 @@ class Crew:
 
     def pid(self) -> float:
         ended = self.run("nothing")
-        assert isinstance(ended, Ended)
+        assert isinstance(ended, Completed)
         return ended.scores["pid"]
 
     def output(self) -> str:
@@ -65,7 +65,7 @@ def crew_of(folder: Path, target: str, *overrides: str, **arguments: Any) -> Ite
     space = load_space(write_space(folder), overrides=["search.engine=ray", *overrides])
     spec = ObjectiveSpec(target, {"folder": str(folder), **arguments})
     with own_cluster(cpus=2):
-        actors = TuneWorkers(Bench(folder, Log(folder / LOG), space, spec, lock=-1))
+        actors = TuneWorkers(EngineContext(folder, Log(folder / LOG), space, spec, lock=-1))
         try:
             yield Crew(actors, folder)
         finally:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hpsearch.workers.ray_tune.cluster_files import cluster_file
+from hpsearch.workers.ray_tune.cluster import cluster_file
 
 SRUN = """
 echo "srun $*" >>"$SLURM_CALLS"

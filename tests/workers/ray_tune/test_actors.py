@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hpsearch.jobs import Ended
-from hpsearch.records import Decision, Outcome
+from hpsearch.jobs import Completed, Failed, Paused, Pruned
+from hpsearch.records import Decision
 from tests.workers.ray_tune.crew import Crew, crew_of
 
 pytestmark = pytest.mark.slow
@@ -25,12 +25,12 @@ def test_jobs_share_a_process(crew: Crew) -> None:
     """No new process, no new import, no new load of the data: also after a job that was pruned, failed or paused."""
     first = crew.pid()
     pruned = crew.run("nothing", steps=5, decision=Decision.PRUNE)
-    assert pruned == Ended(Outcome.PRUNED, seconds=1.0)
+    assert pruned == Pruned(seconds=1.0)
     paused = crew.run("nothing", steps=5, decision=Decision.PAUSE)
-    assert paused == Ended(None, seconds=1.0)
+    assert paused == Paused(1.0)
     failed = crew.run("system_exit")
-    assert isinstance(failed, Ended)
-    assert (failed.outcome, failed.reason) == (Outcome.FAILED, "SystemExit: 3")
+    assert isinstance(failed, Failed)
+    assert failed.reason == "SystemExit: 3"
     assert crew.pid() == first
     assert len((crew.folder / "loads").read_text().splitlines()) == 1
 
@@ -60,7 +60,7 @@ def test_a_dead_process_is_a_loss_and_is_replaced(crew: Crew) -> None:
 
 def test_a_job_that_hangs_when_it_is_stopped_costs_the_next_one_nothing(crew: Crew) -> None:
     before = crew.pid()
-    assert crew.run("sleep", decision=Decision.PAUSE) == Ended(None, seconds=1.0)
+    assert crew.run("sleep", decision=Decision.PAUSE) == Paused(1.0)
     crew.hearing.decision = Decision.CONTINUE
     losses = len(crew.hearing.losses)
     assert crew.pid() != before
@@ -79,7 +79,7 @@ def test_a_hanging_job_is_killed_and_its_place_taken(crew: Crew) -> None:
 
 def test_each_trial_computes_with_its_cpus(crew: Crew) -> None:
     ended = crew.run("environment")
-    assert isinstance(ended, Ended)
+    assert isinstance(ended, Completed)
     assert ended.scores["threads"] == 1
     (path,) = crew.folder.glob("trials/*/environment")
     assert "OMP_NUM_THREADS=1\n" in path.read_text(encoding="utf-8")

@@ -14,9 +14,8 @@ import yaml
 
 from hpsearch.cli import app
 from hpsearch.errors import UnknownNameError
-from hpsearch.workers.bench import Cluster
-from hpsearch.workers.ray_tune.cluster_files import NAMES, cluster_file
-from hpsearch.workers.ray_tune.connection import import_ray
+from hpsearch.workers.engines import Cluster
+from hpsearch.workers.ray_tune.cluster import CLUSTER_FILES, cluster_file, import_ray
 from tests.workers.ray_tune.slurm_stand_in import Slurm
 
 ROOT = Path(__file__).parents[3]
@@ -50,11 +49,11 @@ def slurm(tmp_path: Path) -> Iterator[Slurm]:
     opened.close()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CLUSTER_FILES)
 def test_the_command_prints_a_file_as_it_is(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     app(["cluster", "--file", name], standalone_mode=False)
     printed = capsys.readouterr().out
-    assert printed == (ROOT / "hpsearch/workers/ray_tune/files" / NAMES[name]).read_text(encoding="utf-8")
+    assert printed == (ROOT / "hpsearch/workers/ray_tune/files" / CLUSTER_FILES[name]).read_text(encoding="utf-8")
     assert "CHANGE" in printed
     assert f"--file {name}" in PAGE
 
@@ -66,10 +65,10 @@ def test_an_unknown_file_is_refused() -> None:
 
 def test_the_files_are_all_there_is_and_are_installed() -> None:
     folder = ROOT / "hpsearch/workers/ray_tune/files"
-    assert {path.name for path in folder.iterdir()} == set(NAMES.values())
+    assert {path.name for path in folder.iterdir()} == set(CLUSTER_FILES.values())
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     installed = {path for pattern in settings["package-data"]["hpsearch"] for path in (ROOT / "hpsearch").glob(pattern)}
-    assert {folder / name for name in NAMES.values()} <= installed
+    assert {folder / name for name in CLUSTER_FILES.values()} <= installed
 
 
 def options_of(text: str, command: str) -> list[set[str]]:

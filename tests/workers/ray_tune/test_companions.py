@@ -9,8 +9,8 @@ import pytest
 import torch
 import torch.distributed as distributed
 
-from hpsearch.jobs import Ended, Job, Report, Reporter
-from hpsearch.records import Decision, Outcome
+from hpsearch.jobs import Completed, Job, JobResult, Pruned, Report, Reporter
+from hpsearch.records import Decision
 from tests.workers.ray_tune.crew import Crew, crew_of
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ class Sums:
     def __init__(self, *, folder: str) -> None:
         self._folder = Path(folder)
 
-    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         started()
         distributed.init_process_group("gloo", init_method="env://")
         try:
@@ -30,7 +30,7 @@ class Sums:
         finally:
             distributed.destroy_process_group()
 
-    def _train(self, job: Job, report: Reporter) -> Ended:
+    def _train(self, job: Job, report: Reporter) -> JobResult:
         rank, steps = distributed.get_rank(), 0
         decision = Decision.CONTINUE
         while decision is Decision.CONTINUE and steps < 4:
@@ -39,7 +39,7 @@ class Sums:
             distributed.all_reduce(total)
             decision = report(Report(steps, {"val/loss": float(total)}, float(steps)))
         (self._folder / job.run / f"rank-{rank}").write_text(f"{distributed.get_world_size()} {steps}")
-        return Ended(Outcome.COMPLETE, scores={"sum": float(total)})
+        return Completed(scores={"sum": float(total)})
 
 
 def make_sums(**arguments: Any) -> Sums:
@@ -67,15 +67,15 @@ def test_the_processes_of_a_trial_meet(crew: Crew) -> None:
     assert crew.workers.idle == 1  # two processes each: the cluster's two CPUs hold one trial
     for _ in range(2):  # the second job meets in the same processes
         ended = crew.run("sum")
-        assert isinstance(ended, Ended)
+        assert isinstance(ended, Completed)
         assert ended.scores == {"sum": 3.0}
         assert ranks(crew) == ["2 4", "2 4"]
 
 
 def test_all_ranks_hear_the_decision(crew: Crew) -> None:
-    assert crew.run("sum", decision=Decision.PRUNE) == Ended(Outcome.PRUNED, seconds=1.0)
+    assert crew.run("sum", decision=Decision.PRUNE) == Pruned(seconds=1.0)
     crew.hearing.decision = Decision.CONTINUE
     pruned = max((crew.folder / "trials").iterdir())
     ended = crew.run("sum")
-    assert isinstance(ended, Ended)
+    assert isinstance(ended, Completed)
     assert [path.read_text() for path in sorted(pruned.glob("rank-*"))] == ["2 1", "2 1"]

@@ -10,8 +10,8 @@ from hpsearch.experiment.events import Event, Notice, ReportEvent
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
-from hpsearch.workers.bench import Cluster
-from hpsearch.workers.ray_tune.overview import describe
+from hpsearch.workers.engines import Cluster
+from hpsearch.workers.ray_tune.cluster import describe
 from tests.logs import read_log
 from tests.ray_cluster import importable_tests
 from tests.toy_spaces import write_space

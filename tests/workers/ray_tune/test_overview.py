@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from hpsearch.space.search_settings import Resources, Search
-from hpsearch.workers.bench import Cluster
+from hpsearch.workers.engines import Cluster
 from hpsearch.workers.machine import core_count
-from hpsearch.workers.ray_tune import overview
-from hpsearch.workers.ray_tune.demand import Demand, Node, demand_of, living_nodes, places, room
+from hpsearch.workers.ray_tune import cluster
+from hpsearch.workers.ray_tune.cluster import Demand, Node, demand_of, living_nodes, places, room
 
 PLAIN = Node("10.0.0.1", {"CPU": 4})
 DOUBLE = Node("10.0.0.2", {"CPU": 16, "GPU": 2})
@@ -107,8 +107,8 @@ def test_only_living_nodes_count_with_what_a_user_may_ask_for() -> None:
 
 def described(monkeypatch: pytest.MonkeyPatch, search: Search | None) -> list[str]:
     """Return the overview of two nodes."""
-    monkeypatch.setattr(overview, "_nodes", lambda _: [DOUBLE, Node("10.0.0.1", {"CPU": 4, "scratch": 1})])
-    return overview.describe(Cluster("10.0.0.1:6379"), search).splitlines()
+    monkeypatch.setattr(cluster, "_nodes", lambda _: [DOUBLE, Node("10.0.0.1", {"CPU": 4, "scratch": 1})])
+    return cluster.describe(Cluster("10.0.0.1:6379"), search).splitlines()
 
 
 def test_the_overview_of_two_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ def test_without_a_space_the_overview_is_of_a_plain_trial(monkeypatch: pytest.Mo
 
 
 def test_without_an_address_it_is_of_this_machine() -> None:
-    (head, row, *_) = overview.describe(Cluster(), None).splitlines()
+    (head, row, *_) = cluster.describe(Cluster(), None).splitlines()
     assert head.split() == ["node", "CPU", "GPU", "processes"]
     assert row.split()[:3] == ["this", "machine", str(core_count())]
 

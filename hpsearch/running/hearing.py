@@ -96,7 +96,7 @@ class Hearing:
 
     # Earlier attempts
 
-    def take_up(self, capture: Capture) -> None:
+    def resume(self, capture: Capture) -> None:
         """Hear what earlier attempts told, and what the last of them had printed when its worker was ended."""
         printed = list(self._printed_before())
         ended, read = True, None

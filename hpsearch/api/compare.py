@@ -1,28 +1,23 @@
-"""From paths to a report: runs are read, compared and shown. `hpsearch compare` ends here, and its Python form."""
+"""From paths to a comparison: runs are read, grouped and compared. `hpsearch.compare`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from os import PathLike, fspath
 from typing import Any
 
+from hpsearch.api.arguments import StrPath
 from hpsearch.api.compared import ComparedGroup, ComparedRuns
-from hpsearch.api.grouping import Surveyed, survey
+from hpsearch.api.survey import Surveyed, survey
 from hpsearch.comparing import Comparison, compare_runs
 from hpsearch.comparing.candidates import Kind, other_settings
 from hpsearch.comparing.groups import Alone, Group, SortedOut, sort_out
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric, goal_warnings
 from hpsearch.comparing.protocol import check_options
 from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.experiment.addresses import sqlite_path
-from hpsearch.experiment.layout import is_study
 from hpsearch.readers import Wanted
 from hpsearch.readers.shelf import Found, read_sources
 from hpsearch.records import FinishedRun, Goal, Outcome
-from hpsearch.report.comparison.files import FORMATS
 from hpsearch.report.comparison.grouped import LonelyOne
-
-REPORTS = Path("reports")
-"""Where reports are written unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +40,84 @@ class Request:
     decimal: str | None = None
 
 
-def compare_experiments(*sources: str | Path, **options: Any) -> ComparedRuns:
-    """Compare finished runs of any origin; the options are those of `Request`, as `hpsearch compare` has them.
+def compare(
+    paths: StrPath | Iterable[StrPath],
+    *,
+    metric: str | None = None,
+    goal: str | None = None,
+    by: str | None = None,
+    baseline: str | None = None,
+    margin: float | None = None,
+    alpha: float = 0.05,
+    adjust: str = "holm",
+    unit: str = "auto",
+    wide: str | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    step: int | None = None,
+    stochastic_order: bool = False,
+    seed: int = 0,
+) -> ComparedRuns:
+    """Say what is better than what, by how much and how sure that is; `hpsearch compare` in Python.
 
-        compared = hpsearch.compare_experiments("experiments/", metric="test/accuracy", margin=0.01)
-        compared.comparison.pairs[0].verdict
-        compared.write("reports/mine")
+    Example:
+        compared = hpsearch.compare("experiments", metric="test/accuracy", margin=0.01)
+        compared.pairs[0].verdict
+        compared.to_frame()
+        compared.save("reports/mine")
 
-    Without a metric there may be several groups: `compared.groups[0].comparison`. Errors: as for `compare_sources`.
+    Args:
+        paths: Experiments, studies, folders or tables of runs, sqlite:/// and http:// stores, of any tools.
+        metric: The metric to compare; by default what the runs are about.
+        goal: "minimize" or "maximize", if the metric's name leaves it open.
+        by: Group the runs by a parameter, such as "model.temporal".
+        baseline: Compare every experiment with this one only.
+        margin: The smallest difference that matters; with it, equivalence is tested.
+        alpha: The error rate of the whole family of tests.
+        adjust: For several tests: holm, hommel, bh or none.
+        unit: What counts as one observation: auto, seed, fold, dataset or trial.
+        wide: What the rows of tables are that have a column for each method: seed, fold or dataset.
+        separator: What separates the columns of tables that leave it open.
+        decimal: The decimal mark of tables that leave it open.
+        step: Take the metric at this step of every run.
+        stochastic_order: Add the almost stochastic order (slower).
+        seed: Of everything random: resampling, permutations.
+
+    Returns:
+        One comparison if all can be compared with one another or a metric is given, else several groups.
+
+    Raises:
+        DataError: There are no runs in these places.
+        UnknownNameError: For the metric, the parameter, the baseline or another name.
+        HpsearchError: The metric or its goal must be given.
     """
-    return compare_sources(sources, Request(**options))
+    request = Request(
+        metric=metric,
+        goal=goal,
+        by=by,
+        baseline=baseline,
+        margin=margin,
+        alpha=alpha,
+        adjust=adjust,
+        unit=unit,
+        wide=wide,
+        step=step,
+        stochastic_order=stochastic_order,
+        seed=seed,
+        separator=separator,
+        decimal=decimal,
+    )
+    sources = [fspath(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
+    return replace(compare_sources(sources, request), sources=tuple(sources))
 
 
-def compare_sources(sources: Sequence[str | Path], request: Request) -> ComparedRuns:
+def compare_sources(sources: Sequence[StrPath], request: Request) -> ComparedRuns:
     """Read runs of any origin and compare the experiments that they belong to, group by group.
 
     Errors: DataError for sources without runs; UnknownNameError; HpsearchError when metric or goal must be given.
     """
     asked = Wanted(request.metric, by=request.by, separator=request.separator, decimal=request.decimal)
-    found = read_sources([str(source) for source in sources], wide=request.wide, asked=asked)
+    found = read_sources([fspath(source) for source in sources], wide=request.wide, asked=asked)
     surveyed = survey(found, request.goal)
     places = sort_out([each.candidate for each in surveyed])
     if request.metric is not None or places.is_one or _is_plain(found):
@@ -195,24 +249,3 @@ def _warnings(found: Found, groups: Sequence[ComparedGroup], request: Request) -
     if request.goal is not None and found.experiments:
         said.append(f"--goal {request.goal} counts for metrics whose origin names no direction, and for no others")
     return said
-
-
-def report_folder(sources: Sequence[str | Path]) -> Path:
-    """Return where the report of these sources goes by default: below reports/, called after the first of them.
-
-    Not where `hpsearch study` writes a study's own report, which answers by the plan.
-    """
-    first = str(sqlite_path(str(sources[0]).rstrip("/")))
-    name = first.rpartition("/")[2].partition(".")[0] or "comparison"
-    return REPORTS / (f"{name}-compared" if is_study(Path(first)) else name)
-
-
-def parse_formats(text: str) -> list[str]:
-    """Return the formats in a list with commas. Errors: UnknownNameError."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise HpsearchError(f"--format names no format; known: {', '.join(FORMATS)}")
-    for name in names:
-        if name not in FORMATS:
-            raise UnknownNameError("report format", name, FORMATS)
-    return names

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.api.opening import OpenedExperiment, open_experiment
+from hpsearch.api.open import OpenedExperiment, open_experiment
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import RESOLVED
@@ -109,7 +109,7 @@ def test_looking_needs_no_torch_no_mlflow_and_no_window(folder: Path) -> None:
 import sys
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import RESOLVED
-from hpsearch.api.opening import open_experiment
+from hpsearch.api.open import open_experiment
 opened = open_experiment({str(folder)!r})
 assert "pandas" not in sys.modules and "matplotlib" not in sys.modules
 opened.trials, opened.replicates, opened.metrics(0), opened._repr_html_()

@@ -12,7 +12,7 @@ def test_run_returns_the_experiment(tmp_path: Path) -> None:
     path = write_space(tmp_path, trials=9, more="confirm: {seeds: 2}")
     overrides = {"search.trials": 4, "train.learning_rate": {"log": [1e-2, 1e-1]}, "model.width": 2}
     experiment = hpsearch.run(
-        path, root=tmp_path / "experiments", overrides=overrides, in_process=True, mlflow=False, quiet=True
+        path, root=tmp_path / "experiments", set=overrides, in_process=True, mlflow=False, quiet=True
     )
     assert experiment.name == "toy"
     assert list(experiment.trials["outcome"]) == ["complete"] * 4
@@ -29,7 +29,7 @@ def test_run_returns_the_experiment(tmp_path: Path) -> None:
 
 def test_a_mistake_in_an_override_is_named(tmp_path: Path) -> None:
     with pytest.raises(hpsearch.HpsearchError, match=r"epoch.*did you mean.*epochs"):
-        hpsearch.run(write_space(tmp_path), root=tmp_path, overrides={"train.epoch": 3})
+        hpsearch.run(write_space(tmp_path), root=tmp_path, set={"train.epoch": 3})
 
 
 def test_every_public_name_can_be_had() -> None:

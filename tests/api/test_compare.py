@@ -107,13 +107,13 @@ def test_experiments_of_hpsearch_are_compared_by_their_replicates(tmp_path: Path
         experiment = GrowingExperiment(tmp_path / name)
         grow_search(experiment, trials=12)
         grow_confirmation(experiment)
-    compared = hpsearch.compare_experiments(tmp_path)
+    compared = hpsearch.compare(tmp_path)
     assert compared.comparison.metric == "test/auc"
     assert str(compared.comparison.unit) == "seed"
     assert {each.name for each in compared.comparison.experiments} >= {"first", "second"}
     assert set(compared.evidence.importance) == {"first", "second"}
-    written = compared.write(tmp_path / "report", ["md"])
-    assert written[0].name == "report.md"
+    written = compared.save(tmp_path / "report", format="md")
+    assert (written / "report.md").is_file()
 
 
 def test_runs_of_several_tools_are_compared_in_one_report(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_runs_of_several_tools_are_compared_in_one_report(tmp_path: Path) -> Non
         folder = tmp_path / "files" / f"loop_seed_{seed}"
         folder.mkdir(parents=True)
         (folder / "metrics.json").write_text(json.dumps({"accuracy": 0.7 + seed / 50}))
-    compared = hpsearch.compare_experiments(tmp_path)
+    compared = hpsearch.compare(tmp_path)
     assert {each.name: each.n for each in compared.comparison.experiments} == {"loop": 5, "table": 5, "events": 5}
     assert all(pair.paired for pair in compared.comparison.pairs)
 
@@ -136,12 +136,8 @@ def test_runs_of_several_tools_are_compared_in_one_report(tmp_path: Path) -> Non
 def test_a_report_says_what_is_wrong_with_the_trainings(tmp_path: Path) -> None:
     experiment = GrowingExperiment(tmp_path / "mine")
     grow_search(experiment, trials=30)
-    compared = hpsearch.compare_experiments(tmp_path)
-    written = {
-        path.name: path.read_text()
-        for path in compared.write(tmp_path / "report", ["md", "html"])
-        if path.suffix in (".md", ".html")
-    }
+    compared = hpsearch.compare(tmp_path)
+    written = {path.name: path.read_text() for path in compared.save(tmp_path / "r", format="md,html").glob("report.*")}
     diverged = [trial for trial in experiment.record.trials if trial.outcome == "diverged"]
     assert diverged
     assert "## Health of the trainings" in written["report.md"]

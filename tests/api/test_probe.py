@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from hpsearch.api.probe import _switched_off, first_params
 from hpsearch.cli import app
 from hpsearch.errors import HpsearchError, SpaceError
-from hpsearch.running.probing import _switched_off, first_params
 from tests.toy_spaces import toy_space, write_space
 
 FAST = "start: [{train.learning_rate: 0.1, model.width: 3}]"

@@ -1,4 +1,4 @@
-"""Joining a Ray cluster, or starting one on this machine: quiet, without a dashboard, on loopback only."""
+"""The Ray cluster: joining one or starting our own, what its nodes offer, what a trial occupies, files to start one."""
 
 import contextlib
 import os
@@ -6,12 +6,16 @@ import signal
 import socket
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import HpsearchError
-from hpsearch.workers.bench import Cluster
+from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.space.search_settings import Resources, Search
+from hpsearch.workers.engines import Cluster
+from hpsearch.workers.machine import core_count, gpu_names
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -27,6 +31,8 @@ _QUIET = {
 _SHARED = {"RAY_ENABLE_ZERO_COPY_TORCH_TENSORS": "1", "RAY_CHDIR_TO_TRIAL_DIR": "0"}
 """For the driver and the workers alike."""
 _ANSWER_SECONDS = 5.0
+_TINY = 1e-9
+CLUSTER_FILES = {"slurm": "slurm.sh", "ssh": "ssh-cluster.yaml", "kuberay": "kuberay.yaml"}
 
 
 class Connection:
@@ -161,3 +167,132 @@ def _reachable(address: str) -> str:
     except (OSError, ValueError) as error:
         raise HpsearchError(f"no Ray cluster at {address}: nothing answers at {found} ({error})") from error
     return found
+
+
+# What nodes offer, and what a trial occupies
+
+
+@dataclass(frozen=True)
+class Node:
+    """A living node of the cluster and what it offers: `CPU`, `GPU`, custom names."""
+
+    address: str
+    offers: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one trial occupies: so many processes with a bundle of resources each, placed together."""
+
+    bundle: Mapping[str, float]
+    processes: int = 1
+
+    @property
+    def threads(self) -> int:
+        """How many threads each process computes with."""
+        return max(1, int(self.bundle.get("CPU", 1)))
+
+    def __str__(self) -> str:
+        each = " + ".join(f"{amount:g} {name}" for name, amount in self.bundle.items() if amount) or "nothing"
+        return each if self.processes == 1 else f"{self.processes} processes of {each}"
+
+
+def demand_of(resources: Resources, nodes: Iterable[Node]) -> Demand:
+    """Return what a trial asks of these nodes: unless told otherwise a GPU where there are any."""
+    present = any(node.offers.get("GPU", 0) > 0 for node in nodes)
+    bundle = {"CPU": resources.cpus, "GPU": resources.gpu_share(present=present), **resources.custom}
+    return Demand({name: amount for name, amount in bundle.items() if amount}, resources.processes)
+
+
+def living_nodes(ray: Any) -> list[Node]:
+    """Return the nodes that are alive, with the resources that a user may ask for."""
+    return [
+        Node(
+            entry["NodeManagerAddress"],
+            {name: amount for name, amount in entry["Resources"].items() if _is_ours(name)},
+        )
+        for entry in ray.nodes()
+        if entry["Alive"]
+    ]
+
+
+def _is_ours(name: str) -> bool:
+    """Leave out what Ray adds for itself: node addresses, markers, placement groups, bytes of memory."""
+    return (
+        not name.startswith(("node:", "accelerator_type:", "bundle"))
+        and "_group_" not in name
+        and name
+        not in (
+            "memory",
+            "object_store_memory",
+        )
+    )
+
+
+def room(demand: Demand, nodes: Iterable[Node]) -> int:
+    """Return how many trials fit at once; processes of a trial may lie on several nodes."""
+    fit = sum(places(demand.bundle, node.offers) for node in nodes)
+    return fit // demand.processes
+
+
+def places(bundle: Mapping[str, float], offers: Mapping[str, float]) -> int:
+    """Return how many processes fit on a node; a fraction of a GPU never spans two."""
+    counts = []
+    for name, amount in bundle.items():
+        offered = offers.get(name, 0.0)
+        if name == "GPU" and amount < 1:
+            counts.append(int(offered) * int(1 / amount + _TINY))
+        else:
+            counts.append(int(offered / amount + _TINY))
+    return min(counts, default=1_000)
+
+
+# What the command `cluster` prints
+
+
+def describe(cluster: Cluster, search: Search | None) -> str:
+    """Return a table of the nodes and, for the search of a space, how many trials they have room for.
+
+    Without an address the machine is described that a cluster of our own would use, without starting one.
+    Errors: HpsearchError when there is no such cluster.
+    """
+    nodes = _nodes(cluster)
+    demand = demand_of(search.resources if search else Resources(), nodes)
+    lines = _table(nodes, demand)
+    fit = room(demand, nodes)
+    lines += ["", f"A trial occupies {demand}; {fit} fit at once."]
+    if search:
+        at_once = fit if search.workers == "auto" else min(fit, search.workers)
+        lines.append(
+            f"The space asks for {search.trials} trials with workers: {search.workers}, so {at_once} at a time."
+        )
+    return "\n".join(lines)
+
+
+def _nodes(cluster: Cluster) -> list[Node]:
+    if cluster.address is None:
+        return [Node("this machine", {"CPU": core_count(), "GPU": len(gpu_names())})]
+    ray = import_ray(cluster)
+    connection = Connection(cluster, cpus=1)
+    try:
+        return living_nodes(ray)
+    finally:
+        connection.close()
+
+
+def _table(nodes: Iterable[Node], demand: Demand) -> list[str]:
+    nodes = sorted(nodes, key=lambda node: node.address)
+    names = ["CPU", "GPU", *sorted({name for node in nodes for name in node.offers} - {"CPU", "GPU"})]
+    rows = [["node", *names, "processes"]]
+    for node in nodes:
+        amounts = [f"{node.offers.get(name, 0):g}" for name in names]
+        rows.append([node.address, *amounts, str(places(demand.bundle, node.offers))])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join([row[0].ljust(widths[0]), *(map(str.rjust, row[1:], widths[1:]))]) for row in rows]
+
+
+def cluster_file(name: str) -> str:
+    """Return the text of a file to start a cluster with, for the user to change. Errors: UnknownNameError."""
+    if name not in CLUSTER_FILES:
+        raise UnknownNameError("cluster file", name, CLUSTER_FILES)
+    return (files("hpsearch.workers.ray_tune") / "files" / CLUSTER_FILES[name]).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Running one job in whatever process: the objective is made, its errors become endings, its output goes to a file."""
+"""Running one job in whatever process: the objective is made, its errors become results, its output goes to a file."""
 
 import contextlib
 import importlib
@@ -13,8 +13,18 @@ from typing import Any
 from hpsearch.errors import DataError, DivergedError, HpsearchError, PeerLostError, ProgramError
 from hpsearch.experiment.files import no_room, printable
 from hpsearch.experiment.layout import OUTPUT
-from hpsearch.jobs import Ended, Job, Objective, ObjectiveSpec, Report
-from hpsearch.records import Decision, Outcome
+from hpsearch.jobs import (
+    Diverged,
+    Failed,
+    Job,
+    JobResult,
+    Lost,
+    Objective,
+    ObjectiveSpec,
+    Obstacle,
+    OutOfMemory,
+    Reporter,
+)
 
 _LONGEST_MESSAGE = 4000
 
@@ -31,23 +41,24 @@ def make_objective(spec: ObjectiveSpec) -> Objective:
     return objective
 
 
-def run_job(objective: Objective, job: Job, report: Callable[[Report], Decision], started: Callable[[], None]) -> Ended:
-    """Run one job; turn what it raises into an ending. KeyboardInterrupt passes through."""
+def run_job(objective: Objective, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
+    """Run one job; turn what it raises into a result. KeyboardInterrupt passes through."""
     begun = time.monotonic()
     try:
         return objective(job, report, started)
     except KeyboardInterrupt:
         raise
     except DivergedError as error:
-        return Ended(Outcome.DIVERGED, _message(error), seconds=time.monotonic() - begun)
+        return Diverged(_message(error), seconds=time.monotonic() - begun)
     except PeerLostError as error:
-        return Ended(Outcome.LOST, _message(error), seconds=time.monotonic() - begun)
+        return Lost(_message(error))
     except BaseException as error:  # noqa: BLE001 -- whatever the user's code raises is an outcome, no crash
         if obstacle := no_room(error):
-            return Ended(None, obstacle)
-        outcome = Outcome.OUT_OF_MEMORY if out_of_memory(error) else Outcome.FAILED
-        seconds, mistake = time.monotonic() - begun, isinstance(error, DataError | ProgramError)
-        return Ended(outcome, _reason(error), details=printable(_traceback()), seconds=seconds, mistake=mistake)
+            return Obstacle(obstacle)
+        reason, details, seconds = _reason(error), printable(_traceback()), time.monotonic() - begun
+        if out_of_memory(error):
+            return OutOfMemory(reason, details=details, seconds=seconds)
+        return Failed(reason, details=details, seconds=seconds, mistake=isinstance(error, DataError | ProgramError))
 
 
 def _reason(error: BaseException) -> str:
@@ -105,7 +116,7 @@ def output_to(path: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-class Runner:
+class JobRunner:
     """Runs jobs one after another with one objective, which is made for the first of them."""
 
     def __init__(self, folder: Path, spec: ObjectiveSpec) -> None:
@@ -113,16 +124,16 @@ class Runner:
         self._spec = spec
         self._objective: Objective | None = None
 
-    def run(self, job: Job, report: Callable[[Report], Decision], started: Callable[[], None]) -> Ended:
-        """Run a job with its output in its folder; whatever goes wrong is in the ending."""
+    def run(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
+        """Run a job with its output in its folder; whatever goes wrong is in the result."""
         try:
             with output_to(self._folder / job.run / OUTPUT):
                 try:
                     self._objective = self._objective or make_objective(self._spec)
                 except (Exception, SystemExit) as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure
-                    return Ended(Outcome.FAILED, _reason(error), details=printable(_traceback()))
+                    return Failed(_reason(error), details=printable(_traceback()))
                 return run_job(self._objective, job, report, started)
         except OSError as error:  # what it prints cannot be written
             if not (obstacle := no_room(error)):
                 raise
-            return Ended(None, obstacle)
+            return Obstacle(obstacle)

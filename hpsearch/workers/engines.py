@@ -1,11 +1,17 @@
-"""What an engine works on."""
+"""The engines by name: where trials run, and what an engine gets to work on.
 
-from collections.abc import Sequence
+What they try and prune is the same for all.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
+from hpsearch.errors import UnknownNameError
 from hpsearch.experiment.log import Log
-from hpsearch.jobs import ObjectiveSpec
+from hpsearch.jobs import ObjectiveSpec, Workers
 from hpsearch.space import Space
 from hpsearch.workers.ledger import Observer
 
@@ -22,7 +28,7 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Bench:
+class EngineContext:
     """The experiment's folder and log, how workers make the objective, and who watches.
 
     `lock` is the descriptor of the folder's lock, which local worker processes keep open as long as they live; `jobs`
@@ -38,3 +44,21 @@ class Bench:
     in_process: bool = False
     cluster: Cluster = Cluster()
     observers: Sequence[Observer] = ()
+
+
+ENGINES: Mapping[str, str] = MappingProxyType(
+    {
+        "local": "hpsearch.workers.local.workers",
+        "ray": "hpsearch.workers.ray_tune.workers",
+    }
+)
+"""An engine is a module with a function `open_workers(context)`, imported when it is asked for."""
+
+
+def open_workers(context: EngineContext) -> Workers:
+    """Return the workers that the space's engine runs trials on. Errors: UnknownNameError; those of the engine."""
+    name = context.space.search.engine
+    if name not in ENGINES:
+        raise UnknownNameError("engine", name, ENGINES)
+    workers: Workers = importlib.import_module(ENGINES[name]).open_workers(context)
+    return workers

@@ -83,7 +83,7 @@ def plan_of(study: Study, wanted: Confirm) -> dict[str, Any]:
     return {**settings, "quick": study.quick, "arms": arms}
 
 
-def take_up(
+def fix_plan(
     folder: Path, study: Study, *, seeds: int | None = None, repeats: int | None = None
 ) -> tuple[History, Confirm]:
     """Fix the plan, or note how it differs from the one that was fixed; return it with the replicates to be trained.

@@ -16,12 +16,24 @@ from hpsearch.families.command.family import missing_data
 from hpsearch.families.command.heard import Heard
 from hpsearch.families.command.program import Program
 from hpsearch.families.command.settings import CommandConfig
-from hpsearch.jobs import Ended, Job, Reporter
-from hpsearch.records import Decision, Goal, Monitor, Outcome
-from hpsearch.running.command_objective.hearing import Hearing, Notes
+from hpsearch.jobs import (
+    BaselinesScored,
+    Completed,
+    Diverged,
+    Failed,
+    Job,
+    JobKind,
+    JobResult,
+    Lost,
+    OutOfMemory,
+    Reporter,
+    TimedOut,
+    stopped,
+)
+from hpsearch.records import Decision, Goal, Monitor
+from hpsearch.running.hearing import Hearing, Notes
 
 _SETTINGS = "settings.json"
-_OUTCOME_OF = {Decision.PRUNE: Outcome.PRUNED, Decision.TIME_OUT: Outcome.TIMED_OUT, Decision.PAUSE: None}
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that somebody else sends; others are the program's own fault."""
 _MEMORY = re.compile(
@@ -59,27 +71,27 @@ class CommandObjective:
         self._at_best = at_best
         self._trial_time = trial_time
 
-    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> Ended:
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         """Run the program of a job to its end, or until a report is answered with a stop."""
-        if job.baselines:
-            return Ended(Outcome.COMPLETE)
+        if job.kind is JobKind.BASELINES:
+            return BaselinesScored()
         config = CommandConfig.model_validate(job.config)
         place = (self._folder / job.run).resolve()
-        tested = job.replicate is not None
+        tested = job.kind is JobKind.REPLICATE
         heard = Heard(self._monitor, epochs=config.epochs, at_best=self._at_best)
         hearing = Hearing(heard, Notes(place, self._monitor, tests=tested), config, self._monitor.metric, report)
         with Capture(place / CAPTURED) as capture:
             try:
-                hearing.take_up(capture)
+                hearing.resume(capture)
                 if hearing.decision is not Decision.CONTINUE:
-                    return Ended(_OUTCOME_OF[hearing.decision], seconds=hearing.seconds)
+                    return stopped(hearing.decision, seconds=hearing.seconds)
                 program, over = self._run(job, config, hearing, capture, started)
             except DivergedError as error:
-                return Ended(Outcome.DIVERGED, str(error), seconds=hearing.seconds)
-        ended = self._ended(hearing, program, over=over, tested=tested)
-        if ended.outcome is Outcome.FAILED and missing_data(config, self._home, program.errors):
-            return replace(ended, mistake=True)
-        return ended
+                return Diverged(str(error), seconds=hearing.seconds)
+        result = self._result(hearing, program, over=over, tested=tested)
+        if isinstance(result, Failed) and missing_data(config, self._home, program.errors):
+            return replace(result, mistake=True)
+        return result
 
     def _run(
         self, job: Job, config: CommandConfig, hearing: Hearing, capture: Capture, started: Callable[[], None]
@@ -99,29 +111,29 @@ class CommandObjective:
             errors_too=config.metrics.stderr,
         )
         try:
-            over = hearing.listen(program, limit=self._trial_time if job.replicate is None else None)
+            over = hearing.listen(program, limit=self._trial_time if job.kind is JobKind.TRIAL else None)
         finally:
             program.stop(grace=config.grace)
         hearing.end()
         capture.remove()
         return program, over
 
-    def _ended(self, hearing: Hearing, program: Program, *, over: bool, tested: bool) -> Ended:
-        """Return the ending of a job whose program has ended; `over` says that it was silent at its time limit."""
+    def _result(self, hearing: Hearing, program: Program, *, over: bool, tested: bool) -> JobResult:
+        """Return the result of a job whose program has ended; `over` says that it was silent at its time limit."""
         heard, seconds, failure = hearing.heard, hearing.seconds, _judged(program.wait(), program.errors)
         paused = hearing.decision is Decision.PAUSE
-        if hearing.decision in _OUTCOME_OF and not (paused and failure is None and heard.finished):
-            return Ended(_OUTCOME_OF[hearing.decision], seconds=seconds)
+        if hearing.decision is not Decision.CONTINUE and not (paused and failure is None and heard.finished):
+            return stopped(hearing.decision, seconds=seconds)
         if over:
             silent = f"no report within the trial's time of {self._trial_time:g} s"
-            return Ended(Outcome.TIMED_OUT, silent, seconds=seconds)
+            return TimedOut(silent, seconds=seconds)
         if failure is not None:
             return replace(failure, seconds=seconds)
         if not heard.values:
-            return Ended(Outcome.FAILED, hearing.why_nothing(program.errors), seconds=seconds)
+            return Failed(hearing.why_nothing(program.errors), seconds=seconds)
         missing = ", ".join(heard.untold) if tested else ""
         reason = f"{missing} was not told of step {heard.step}, which counts" if missing else None
-        return Ended(Outcome.COMPLETE, reason, seconds=seconds, scores=heard.scores if tested else {})
+        return Completed(reason, seconds=seconds, scores=heard.scores if tested else {})
 
 
 def _given(config: CommandConfig, job: Job, place: Path) -> dict[str, str]:
@@ -136,16 +148,16 @@ def _given(config: CommandConfig, job: Job, place: Path) -> dict[str, str]:
     }
 
 
-def _judged(status: int, errors: str) -> Ended | None:
-    """Return the ending of a program that failed, and None for one that did not."""
+def _judged(status: int, errors: str) -> Lost | OutOfMemory | Failed | None:
+    """Return the result of a program that failed, and None for one that did not."""
     if status == 0:
         return None
     end = errors.strip().splitlines()[-1:]
     if status < 0 and -status in _FROM_OUTSIDE:
-        return Ended(Outcome.LOST, f"the program was ended by {_signal(-status)}")
+        return Lost(f"the program was ended by {_signal(-status)}")
     how = f"signal {_signal(-status)}" if status < 0 else f"exit status {status}"
     reason = ": ".join([f"the program ended with {how}", *end])
-    return Ended(Outcome.OUT_OF_MEMORY if _MEMORY.search(errors) else Outcome.FAILED, reason)
+    return (OutOfMemory if _MEMORY.search(errors) else Failed)(reason)
 
 
 def _signal(number: int) -> str:

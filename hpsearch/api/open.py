@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpsearch.api.arguments import StrPath, find_experiment
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import replicate_run, trial_run
 from hpsearch.experiment.reading import read_experiment, read_metrics, read_resolved
@@ -15,24 +16,44 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from hpsearch.health import Finding
+    from hpsearch.running.session import SessionResult
 
 
-def open_experiment(path: str | Path) -> "OpenedExperiment":
+def open_experiment(experiment: StrPath, *, session: "SessionResult | None" = None) -> "OpenedExperiment":
     """Return an experiment as it stands now; open it again to see what a running one has done since.
 
-    Nothing of the experiment is run, and neither torch nor MLflow is needed. Errors: ExperimentError.
+    Nothing of the experiment is run, and neither torch nor MLflow is needed.
+
+    Args:
+        experiment: The experiment's folder, or its name below experiments/.
+        session: How the session that has just ended went.
+
+    Raises:
+        ExperimentError: The folder is no experiment, or is damaged.
     """
-    folder = Path(path).expanduser().resolve()
-    return OpenedExperiment(folder, read_experiment(folder), read_resolved(folder))
+    folder = find_experiment(experiment).resolve()
+    return OpenedExperiment(folder, read_experiment(folder), read_resolved(folder), session)
 
 
 class OpenedExperiment:
-    """A finished or running experiment with its tables and figures. `record` is everything that its log tells."""
+    """A finished or running experiment with its tables and figures. It is a path, too: that of its folder.
 
-    def __init__(self, folder: Path, record: ExperimentRecord, resolved: dict[str, Any]) -> None:
+    Attributes:
+        folder: Where it is kept.
+        record: Everything that its log tells.
+        session: How the session that returned it ended, or None if it was only opened.
+    """
+
+    def __init__(
+        self, folder: Path, record: ExperimentRecord, resolved: dict[str, Any], session: "SessionResult | None" = None
+    ) -> None:
         self.folder = folder
         self.record = record
+        self.session = session
         self._space: dict[str, Any] = resolved["space"]
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
 
     def __repr__(self) -> str:
         return f"<experiment {self.name}: {self._summary()}>"

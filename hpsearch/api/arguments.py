@@ -1,0 +1,54 @@
+"""What several functions are given: overrides of a space, an experiment, a configuration."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hpsearch.errors import HpsearchError
+from hpsearch.experiment.layout import EXPERIMENTS
+from hpsearch.space import Space, read_params
+
+StrPath = str | os.PathLike[str]
+"""A path; an opened experiment is one, too."""
+Overrides = Mapping[str, Any] | Sequence[str]
+"""What `--set` replaces: `{"train.epochs": 5, "train.width": {"int": [8, 64]}}`, or `["train.epochs=5"]`."""
+BEST = "best"
+Params = Mapping[str, Any] | StrPath
+"""The values of a configuration by their dotted names, a file with them, or `best` for those of a winner."""
+
+
+def settings_of(overrides: Overrides | None) -> list[str]:
+    """Return overrides as `--set` has them: `train.epochs=5`."""
+    if isinstance(overrides, Mapping):
+        return [f"{path}={_as_yaml(value)}" for path, value in overrides.items()]
+    return [*(overrides or ())]
+
+
+def _as_yaml(value: Any) -> str:
+    """Write a value in one line of YAML."""
+    return yaml.safe_dump(value, default_flow_style=True, width=sys.maxsize).strip().removesuffix("\n...").strip()
+
+
+def find_experiment(experiment: StrPath) -> Path:
+    """Return the folder of an experiment or study from its path or, if there is no such path, its name."""
+    path = Path(experiment).expanduser()
+    named = EXPERIMENTS / path
+    return named if not path.exists() and (named.exists() or path.parent == Path()) else path
+
+
+def given_params(params: Params, space: Space) -> dict[str, Any]:
+    """Return the values of a space's ranges, from a file or as they are.
+
+    Raises:
+        SpaceError: Values of a file do not fit, with their places.
+        HpsearchError: Values that were given as a mapping do not fit.
+    """
+    if not isinstance(params, Mapping):
+        return read_params(Path(params), space)
+    if wrong := space.check_params(params):
+        raise HpsearchError(f"the configuration does not fit {space.path}: {'; '.join(wrong)}")
+    return dict(space.canonical(params))

@@ -1,0 +1,82 @@
+"""Space and study files, read and checked without training anything: `hpsearch.check`."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from hpsearch.api.arguments import Overrides, StrPath, settings_of
+from hpsearch.errors import HpsearchError, Problem, SpaceError
+from hpsearch.running.loading import load_space
+from hpsearch.studies.file.reading import is_study, load_study
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """What a file without mistakes holds.
+
+    Attributes:
+        path: The file.
+        arms: How many arms a study has, or None for a space.
+        ranges: How many settings of a space are ranges.
+        configurations: How many configurations they make, or None for a continuum.
+    """
+
+    path: Path
+    arms: int | None = None
+    ranges: int = 0
+    configurations: int | None = None
+
+    def __str__(self) -> str:
+        if self.arms is not None:
+            return f"a study of {self.arms} arms"
+        size = "" if self.configurations is None else f", {self.configurations} configurations"
+        return f"{self.ranges} ranges{size}"
+
+
+def check(
+    paths: StrPath | Iterable[StrPath],
+    *,
+    quick: bool = False,
+    set: Overrides | None = None,  # noqa: A002 -- the option's name
+) -> list[CheckedFile]:
+    """Check space and study files: every name, type, range and requirement; `hpsearch check` in Python.
+
+    Example:
+        for found in hpsearch.check("spaces"):
+            print(found.path, found)
+
+    Args:
+        paths: Files, or folders of them.
+        quick: Check what the `quick` section makes of them.
+        set: Values or ranges that replace those of the files, by their dotted names.
+
+    Raises:
+        SpaceError: All mistakes of all files, each with its place.
+        HpsearchError: A folder has no .yaml files.
+    """
+    found: list[CheckedFile] = []
+    problems: list[Problem] = []
+    for path in _files([paths] if isinstance(paths, str | PathLike) else paths):
+        try:
+            found.append(_held(path, quick=quick, overrides=settings_of(set)))
+        except SpaceError as error:
+            problems += error.problems
+    if problems:
+        raise SpaceError(problems)
+    return found
+
+
+def _files(paths: Iterable[StrPath]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        files = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
+        if not files:
+            raise HpsearchError(f"{path} holds no .yaml files")
+        yield from files
+
+
+def _held(path: Path, *, quick: bool, overrides: list[str]) -> CheckedFile:
+    if is_study(path):
+        return CheckedFile(path, arms=len(load_study(path, quick=quick).arms))
+    space = load_space(path, quick=quick, overrides=overrides)
+    return CheckedFile(path, ranges=len(space.parameters), configurations=space.size)

@@ -1,0 +1,92 @@
+"""An experiment for other tools: its trials as a table or a storage, its winner as a model. `hpsearch.export`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpsearch.api.arguments import StrPath, find_experiment
+from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.experiment.reading import read_experiment
+
+FORMATS = ("optuna", "csv", "parquet", "model")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was exported.
+
+    Attributes:
+        path: The file, or the model's folder.
+        to: Its format.
+        written: False for a model that was there already.
+        version: The version that was registered in MLflow, if that was asked for.
+    """
+
+    path: Path
+    to: str
+    written: bool = True
+    version: int | None = None
+
+    @property
+    def card(self) -> Path | None:
+        """The page that says what a model is; None for other formats."""
+        from hpsearch.final.trained_model import CARD_PAGE
+
+        return self.path / CARD_PAGE if self.to == "model" else None
+
+
+def export(
+    experiment: StrPath,
+    file: StrPath,
+    *,
+    to: str,
+    run: str | None = None,
+    register: str | None = None,
+    tracking_uri: str | None = None,
+) -> Exported:
+    """Write an experiment's trials for other tools, or its winner as a model; `hpsearch export` in Python.
+
+    Example:
+        hpsearch.export("experiments/char_lm", "models/char_lm", to="model")
+        model = hpsearch.load_model("models/char_lm")
+
+    Args:
+        experiment: The experiment's folder, or its name below experiments/.
+        file: The file to write; a model's folder.
+        to: optuna (a storage that optuna-dashboard opens), csv, parquet, or model (the winner's weights and card).
+        run: A replicate of the winner instead of its trial, such as "confirm/0003/seed-001".
+        register: Make a model a version of this name in MLflow's model registry.
+        tracking_uri: The MLflow server or store to register it in.
+
+    Raises:
+        ExperimentError: The folder is no experiment.
+        UnknownNameError: For the format, or the run.
+        HpsearchError: The file exists or cannot be written; there is no winner; its data have changed.
+    """
+    folder, target = find_experiment(experiment), Path(file)
+    if to == "model":
+        return _model(folder, target, run=run, name=register, tracking_uri=tracking_uri)
+    for option, value in (("--run", run), ("--register", register)):
+        if value is not None:
+            raise HpsearchError(f"{option} {value} is about a model; --to {to} writes the trials")
+    record = read_experiment(folder)
+    if to == "optuna":
+        from hpsearch.running.loading import open_space
+        from hpsearch.search.optuna_export import export_optuna
+
+        export_optuna(record, open_space(folder), target)
+    elif to in ("csv", "parquet"):
+        from hpsearch.report.export import export_table
+
+        export_table(record, target, to)
+    else:
+        raise UnknownNameError("format", to, FORMATS)
+    return Exported(target, to)
+
+
+def _model(folder: Path, target: Path, *, run: str | None, name: str | None, tracking_uri: str | None) -> Exported:
+    from hpsearch.final.export import export_model, register
+
+    there = target.exists()
+    exported = export_model(folder, target, run=run, again=name is not None)
+    version = None if name is None else register(exported, name, tracking_uri=tracking_uri)
+    return Exported(target, "model", not there, version)

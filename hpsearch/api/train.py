@@ -1,0 +1,172 @@
+"""Training one configuration to its end, a winner or values that are given: `hpsearch.train`."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from shlex import join
+from typing import Any
+
+from hpsearch.api.arguments import BEST, Overrides, Params, StrPath, find_experiment, given_params, settings_of
+from hpsearch.api.open import OpenedExperiment
+from hpsearch.api.run import opened
+from hpsearch.console.display import ConsoleOptions, watched
+from hpsearch.errors import HpsearchError
+from hpsearch.experiment.layout import EXPERIMENTS, is_study
+from hpsearch.final.selection import Origin, Source, find_source, selection_of
+from hpsearch.running import runner
+from hpsearch.running.loading import load_space, open_space
+from hpsearch.running.same_data import changed_since
+from hpsearch.space import Space, only
+
+
+def train(
+    space: StrPath | None = None,
+    *,
+    params: Params,
+    from_: StrPath | None = None,
+    arm: str | None = None,
+    name: str | None = None,
+    quick: bool = False,
+    set: Overrides | None = None,  # noqa: A002 -- the option's name
+    processes: int | None = None,
+    test: bool = False,
+    in_process: bool = False,
+    mlflow: bool = True,
+    tracking_uri: str | None = None,
+    root: StrPath = EXPERIMENTS,
+    quiet: bool = False,
+) -> OpenedExperiment:
+    """Train one configuration to its end, without pruning; `hpsearch train` in Python. Again, it goes on with it.
+
+    Example:
+        final = hpsearch.train(params="best", from_="experiments/char_lm-quick", test=True)
+        final.replicates  # the test scores
+
+    Args:
+        space: A space file; left out, the space of what `from_` names, as it was run.
+        params: The values by their dotted names, a YAML or JSON file of them, or "best".
+        from_: The experiment, or study, whose winner "best" is.
+        arm: Which arm of the study; by default the first of its comparison.
+        name: The experiment's name; by default the space's, or that of `from_`, and -final.
+        quick: Lay the space's `quick` section over it.
+        set: Values or ranges that replace those of the file, by their dotted names.
+        processes: Processes that train together (search.resources.processes).
+        test: Score the test split at the end.
+        in_process: In this process, for a debugger.
+        mlflow: Mirror the training in MLflow.
+        tracking_uri: The MLflow server or store.
+        root: Where experiments are kept.
+        quiet: Print nothing but problems and what to do next.
+
+    Returns:
+        An experiment of one trial.
+
+    Raises:
+        HpsearchError: The arguments contradict one another, the values do not fit, or there is no winner.
+        SearchFailedError: The training failed.
+    """
+    together = [] if processes is None else [f"search.resources.processes={processes}"]
+    request = TrainRequest(
+        params,
+        None if space is None else Path(space),
+        None if from_ is None else find_experiment(from_),
+        arm,
+        quick,
+        [*settings_of(set), *together],
+    )
+    planned, origin = _planned(request, root=Path(root)), None
+    if planned.source:
+        changed = planned.data_changed
+        selection = replace(selection_of(planned.source), data_changed=changed)
+        origin = Origin(_command(request, name=name, test=test), selection).to_json()
+        if changed:
+            _say(f"the winner of {planned.source.folder} was chosen on other data: {'; '.join(changed)}")
+        if planned.source.study:
+            _say(f"arm {planned.source.arm} of {planned.source.study}. {planned.source.grounds}")
+    folder, alone = Path(root) / (name or planned.name), only(planned.space, planned.params)
+    shown = ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet)
+    with watched(alone, folder, shown) as options:
+        result = runner.train(planned.space, planned.params, folder=folder, test=test, origin=origin, options=options)
+    return opened(result, alone, shown, single=True)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What is to be trained, as the options say: `file` is the space file, `source` what --from names."""
+
+    params: Params
+    file: Path | None = None
+    source: Path | None = None
+    arm: str | None = None
+    quick: bool = False
+    overrides: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class FinalTraining:
+    """One configuration to train. `name` is that of its experiment unless the user gives one."""
+
+    space: Space
+    params: dict[str, Any]
+    name: str
+    source: Source | None
+
+    @property
+    def data_changed(self) -> tuple[str, ...]:
+        """How the data differ from those on which the winner was chosen."""
+        return tuple(changed_since(self.space, self.source.folder)) if self.source else ()
+
+
+def _planned(request: TrainRequest, *, root: Path) -> FinalTraining:
+    """Return the training that is asked for.
+
+    With a space file the values are those of a file or of an experiment's winner. Without one the space is that of the
+    experiment that --from names, or of the arm of a study, as it was run. Errors: HpsearchError.
+    """
+    _refuse_contradictions(request)
+    if request.file is not None:
+        space = load_space(request.file, quick=request.quick, overrides=request.overrides)
+        source = request.source or root / (space.path.stem + ("-quick" if request.quick else ""))
+        return _training(space, request, find_source(source, arm=request.arm), f"{space.path.stem}-final")
+    if request.source is None:
+        raise HpsearchError("name a space file, or with --from the experiment or study whose space is to be used")
+    found = find_source(request.source, arm=request.arm)
+    name = f"{request.source.resolve().name}{f'-{request.arm}' if request.arm else ''}-final"
+    return _training(open_space(found.folder, overrides=request.overrides), request, found, name)
+
+
+def _command(request: TrainRequest, *, name: str | None, test: bool) -> str:
+    """Return the command that trains this again; how it was shown and where it was kept do not matter."""
+    words = ["hpsearch", "train", *([str(request.file)] if request.file else []), "--params", str(request.params)]
+    for option, value in (("--from", request.source), ("--arm", request.arm), ("--name", name)):
+        words += [] if value is None else [option, str(value)]
+    words += ["--quick"] if request.quick else []
+    words += [word for override in request.overrides for word in ("--set", override)]
+    return join([*words, *(["--test"] if test else [])])
+
+
+def _training(space: Space, request: TrainRequest, source: Source, name: str) -> FinalTraining:
+    if request.params == BEST:
+        return FinalTraining(space, source.params, name, source)
+    return FinalTraining(space, given_params(request.params, space), name, None)
+
+
+def _refuse_contradictions(request: TrainRequest) -> None:
+    params, file, source = request.params, request.file, request.source
+    if file is None and request.quick:
+        raise HpsearchError(
+            "--quick lays a space file's quick section over it; without SPACE, --from says what was run"
+        )
+    if file is not None and source is not None and params != BEST:
+        raise HpsearchError(
+            f"--from names whose winner is taken, but the values come from {params} and the space from {file}"
+        )
+    if request.arm is not None and source is None:
+        raise HpsearchError(f"--arm {request.arm} needs --from with the study that has this arm")
+    if file is not None and source is not None and is_study(source):
+        raise HpsearchError(f"--from {source} is a study, whose arms have their own spaces: leave {file} out")

@@ -1,0 +1,188 @@
+"""Worker processes seen from the coordinator: a child and the wire to it, and groups that run a job together."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from hpsearch.jobs import Diverged, Failed, Job, JobResult, Lost, ObjectiveSpec, Obstacle, OutOfMemory
+from hpsearch.workers.local.worker import STOPPING
+from hpsearch.workers.machine import Share
+
+_RETURN_SECONDS = 10.0
+"""How long processes may take to return from a job that another has left."""
+
+
+class WorkerProcess:
+    """One child process and the wire to it. `inherited` are file descriptors it keeps open as long as it lives."""
+
+    def __init__(self, folder: Path, spec: ObjectiveSpec, share: Share, *, inherited: Sequence[int] = ()) -> None:
+        ours, theirs = socket.socketpair()
+        arguments = {**spec.arguments, "threads": share.threads}
+        numbers = map(str, (theirs.fileno(), os.getpid(), *inherited))
+        with _blocked(STOPPING):  # the child inherits that
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "hpsearch.workers.local.worker", *numbers],
+                pass_fds=(theirs.fileno(), *inherited),
+                stdin=subprocess.DEVNULL,
+                env=_environment(share),
+            )
+        theirs.close()
+        self.connection = Connection(ours.detach())
+        hello = {"folder": str(folder), "objective": {"target": spec.target, "arguments": arguments}}
+        self.send(**hello)
+
+    def send(self, **message: Any) -> None:
+        """Send one message; a dead worker is noticed when it is read from."""
+        with contextlib.suppress(ConnectionError):
+            self.connection.send_bytes(json.dumps(message).encode())
+
+    def receive(self) -> dict[str, Any] | None:
+        """Return the next message, or None when the process is gone."""
+        try:
+            message: dict[str, Any] = json.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            return None
+        return message
+
+    def kill(self) -> str:
+        """End the process if it lives, and say how it ended."""
+        self.process.kill()
+        code = self.process.wait()
+        self.connection.close()
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+    def close(self) -> None:
+        """Let an idle process end by itself; kill one that does not."""
+        self.send(kind="exit")
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.connection.close()
+
+
+@contextlib.contextmanager
+def _blocked(numbers: Iterable[signal.Signals]) -> Iterator[None]:
+    """Let signals wait."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _environment(share: Share) -> dict[str, str]:
+    """Return a worker's environment: its share of the threads, its GPU, and no MLflow run of somebody else's."""
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_RUN_ID"}
+    threads = str(share.threads)
+    environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+    environment["PYTHONUNBUFFERED"] = "1"
+    if share.gpu is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = share.gpu
+    return environment
+
+
+class WorkerGroup:
+    """Processes with a share of the machine.
+
+    Rank 0 speaks for all, but for a failure of another: that ends the job for all of them. A job that was left by some
+    because others were gone waits a moment for those to say why.
+    """
+
+    def __init__(
+        self, folder: Path, spec: ObjectiveSpec, share: Share, *, size: int = 1, inherited: Sequence[int] = ()
+    ) -> None:
+        self.processes = [WorkerProcess(folder, spec, share, inherited=inherited) for _ in range(size)]
+        self.job: Job | None = None
+        self._results: dict[WorkerProcess, JobResult] = {}
+        self._deadline: float | None = None
+
+    @property
+    def first(self) -> WorkerProcess:
+        """Rank 0."""
+        return self.processes[0]
+
+    def start(self, job: Job) -> None:
+        """Give the job to every process, with its rank."""
+        self.job, self._results, self._deadline = job, {}, None
+        places = _places(len(self.processes))
+        for process, place in zip(self.processes, places, strict=True):
+            process.send(kind="job", job=job.to_json(), place=place)
+
+    def returned(self, process: WorkerProcess, result: JobResult) -> None:
+        """Take note of how the job ended for one of the processes."""
+        self._results[process] = result
+        if self._deadline is None and (process is self.first or isinstance(result, Lost)):
+            self._deadline = time.monotonic() + _RETURN_SECONDS
+
+    @property
+    def complete(self) -> bool:
+        """Whether all processes have returned."""
+        return len(self._results) == len(self.processes)
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return self.complete or any(map(_is_failure, self._results.values()))
+
+    @property
+    def overdue(self) -> bool:
+        """Whether processes have not returned in time."""
+        return self.job is not None and self._deadline is not None and time.monotonic() > self._deadline
+
+    @property
+    def verdict(self) -> JobResult:
+        """How the job ended: a failure of any process counts, then that one was gone, then what rank 0 says."""
+        results = list(self._results.values())
+        lost = [result for result in results if isinstance(result, Lost)]
+        spoken = [self._results[self.first]] if self.first in self._results else []
+        return next(iter([*filter(_is_failure, results), *lost, *spoken]))
+
+    def kill(self, gone: WorkerProcess | None = None) -> str:
+        """End the processes, and say how one that is gone had ended."""
+        said = ""
+        for rank, process in enumerate(self.processes):
+            how = process.kill()
+            if process is gone:
+                which = "its process" if len(self.processes) == 1 else f"its process of rank {rank}"
+                said = f"{which} ended ({how})"
+        return said
+
+    def close(self) -> None:
+        """Let idle processes end by themselves."""
+        for process in self.processes:
+            process.close()
+
+
+def _is_failure(result: JobResult) -> bool:
+    return isinstance(result, Failed | Diverged | OutOfMemory | Obstacle)
+
+
+def _places(size: int) -> list[dict[str, str]]:
+    """Return the environment variables by which processes of this machine meet, as torchrun has them, over loopback."""
+    if size == 1:
+        return [{}]
+    shared = {
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(size),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+        "GLOO_SOCKET_IFNAME": next(name for _, name in socket.if_nameindex() if name.startswith("lo")),
+    }
+    return [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(size)]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
