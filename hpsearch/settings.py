@@ -109,5 +109,18 @@ def _unfold(value: Any) -> Any:
     return value
 
 
+class OwnOption(Option):
+    """An option that is code of the user's: `kind` is where it stands, `./mine.py:MySampler`, the rest its options."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options for the code, by name."""
+        return dict(self.model_extra or {})
+
+
+NAMED, OWN = "a named option", "an own option"
+"""How a branch that also takes code of the user's tells pydantic, by tags, which of the two a value is."""
 UNFOLD = BeforeValidator(_unfold)
 """Annotates a discriminated union of Options so that files can name the option instead of writing `kind`."""

@@ -36,12 +36,12 @@ def one_thread():
 @pytest.fixture(scope="session")
 def empty_database(run_folder):
     """MLflow's store with its tables. Making them takes seconds: the first process makes them, the others wait."""
-    from hpsearch.tracking.mlflow_store import DATABASE, Store, default_uri, guarded
+    from hpsearch.tracking.mlflow.store import DATABASE, Store, default_uri, guarded
 
     root = run_folder / "mlflow"
     root.mkdir(exist_ok=True)
     with guarded(default_uri(root)):
-        Store.open(default_uri(root), name="template", root=root)
+        Store.open(default_uri(root), root / "template")
     return root / DATABASE
 
 

@@ -18,7 +18,7 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, confirm, run
-from hpsearch.tracking.mlflow_store import DATABASE, default_uri
+from hpsearch.tracking.mlflow.store import DATABASE, default_uri
 from tests.tracking.folders import sync
 from tests.tracking.reading import Reading
 

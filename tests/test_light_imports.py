@@ -54,10 +54,7 @@ def test_the_quick_commands_are_light() -> None:
 
 
 def test_reading_an_experiment_is_light() -> None:
-    assert (
-        heavy_modules_of("import hpsearch.experiment.reading, hpsearch.report.json_view, hpsearch.report.terminal")
-        == []
-    )
+    assert heavy_modules_of("import hpsearch.experiment.reading, hpsearch.report.experiment_view") == []
 
 
 def test_this_would_notice() -> None:

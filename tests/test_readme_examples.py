@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from hpsearch.api.probe import first_params
 from hpsearch.cli import app
 from hpsearch.errors import SpaceError
 from hpsearch.final.export import export_model
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space
-from hpsearch.running.probing import first_params
 from hpsearch.running.runner import RunOptions, run, train
 from tests.test_docs import ROOT, blocks
 

@@ -1,6 +1,6 @@
 """Space and study files, read and checked without training anything: `hpsearch.check`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -39,6 +39,7 @@ def check(
     *,
     quick: bool = False,
     set: Overrides | None = None,  # noqa: A002 -- the option's name
+    announce: Callable[[CheckedFile], None] | None = None,
 ) -> list[CheckedFile]:
     """Check space and study files: every name, type, range and requirement; `hpsearch check` in Python.
 
@@ -50,6 +51,7 @@ def check(
         paths: Files, or folders of them.
         quick: Check what the `quick` section makes of them.
         set: Values or ranges that replace those of the files, by their dotted names.
+        announce: Hears of each file without mistakes, also if another one has some.
 
     Raises:
         SpaceError: All mistakes of all files, each with its place.
@@ -59,9 +61,13 @@ def check(
     problems: list[Problem] = []
     for path in _files([paths] if isinstance(paths, str | PathLike) else paths):
         try:
-            found.append(_held(path, quick=quick, overrides=settings_of(set)))
+            held = _held(path, quick=quick, overrides=settings_of(set))
         except SpaceError as error:
             problems += error.problems
+            continue
+        found.append(held)
+        if announce is not None:
+            announce(held)
     if problems:
         raise SpaceError(problems)
     return found

@@ -1,43 +1,23 @@
 """From paths to a comparison: runs are read, grouped and compared. `hpsearch.compare`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike, fspath
 from typing import Any
 
 from hpsearch.api.arguments import StrPath
 from hpsearch.api.compared import ComparedGroup, ComparedRuns
 from hpsearch.api.survey import Surveyed, survey
-from hpsearch.comparing import Comparison, compare_runs
+from hpsearch.comparing import Question, compare_runs
 from hpsearch.comparing.candidates import Kind, other_settings
 from hpsearch.comparing.groups import Alone, Group, SortedOut, sort_out
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric, goal_warnings
-from hpsearch.comparing.protocol import check_options
+from hpsearch.comparing.question import goal_named, unit_named
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.readers import Wanted
 from hpsearch.readers.shelf import Found, read_sources
-from hpsearch.records import FinishedRun, Goal, Outcome
+from hpsearch.records import FinishedRun, Outcome
 from hpsearch.report.comparison.grouped import LonelyOne
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of a comparison; the names are those of the command's options."""
-
-    metric: str | None = None
-    goal: str | None = None
-    by: str | None = None
-    baseline: str | None = None
-    margin: float | None = None
-    alpha: float = 0.05
-    adjust: str = "holm"
-    unit: str = "auto"
-    wide: str | None = None
-    step: int | None = None
-    stochastic_order: bool = False
-    seed: int = 0
-    separator: str | None = None
-    decimal: str | None = None
 
 
 def compare(
@@ -91,44 +71,53 @@ def compare(
         UnknownNameError: For the metric, the parameter, the baseline or another name.
         HpsearchError: The metric or its goal must be given.
     """
-    request = Request(
-        metric=metric,
-        goal=goal,
+    question = Question(
+        metric,
+        goal_named(goal),
         by=by,
         baseline=baseline,
         margin=margin,
         alpha=alpha,
         adjust=adjust,
-        unit=unit,
-        wide=wide,
+        unit=unit_named(unit),
         step=step,
         stochastic_order=stochastic_order,
         seed=seed,
-        separator=separator,
-        decimal=decimal,
     )
     sources = [fspath(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
-    return replace(compare_sources(sources, request), sources=tuple(sources))
+    found = compare_sources(sources, question, wide=wide, separator=separator, decimal=decimal)
+    return replace(found, sources=tuple(sources))
 
 
-def compare_sources(sources: Sequence[StrPath], request: Request) -> ComparedRuns:
+def compare_sources(
+    sources: Sequence[StrPath],
+    question: Question,
+    *,
+    wide: str | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+) -> ComparedRuns:
     """Read runs of any origin and compare the experiments that they belong to, group by group.
 
-    Errors: DataError for sources without runs; UnknownNameError; HpsearchError when metric or goal must be given.
+    Raises:
+        DataError: If the sources have no runs.
+        UnknownNameError: If the metric, the parameter or the baseline is not there.
+        HpsearchError: If metric or goal must be given.
+
     """
-    asked = Wanted(request.metric, by=request.by, separator=request.separator, decimal=request.decimal)
-    found = read_sources([fspath(source) for source in sources], wide=request.wide, asked=asked)
-    surveyed = survey(found, request.goal)
+    asked = Wanted(question.metric, by=question.by, separator=separator, decimal=decimal)
+    found = read_sources([fspath(source) for source in sources], wide=wide, asked=asked)
+    surveyed = survey(found, question.goal)
     places = sort_out([each.candidate for each in surveyed])
-    if request.metric is not None or places.is_one or _is_plain(found):
-        return _in_one(found, surveyed, request)
+    if question.metric is not None or places.is_one or _is_plain(found):
+        return _in_one(found, surveyed, question)
     if all(each.candidate.kind is Kind.RUNS for each in surveyed):
         try:
-            return _in_one(found, surveyed, request)
+            return _in_one(found, surveyed, question)
         except HpsearchError:
             if not places.groups:
                 raise
-    return _in_groups(found, surveyed, places, request)
+    return _in_groups(found, surveyed, places, question)
 
 
 def _is_plain(found: Found) -> bool:
@@ -136,48 +125,25 @@ def _is_plain(found: Found) -> bool:
     return len(found.parts) == 1 and any(run.metrics and run.outcome is Outcome.COMPLETE for run in found.runs)
 
 
-def _in_one(found: Found, surveyed: Sequence[Surveyed], request: Request) -> ComparedRuns:
-    metric = choose_metric(found.runs, found.main, request.metric)
-    goal = choose_goal(metric, found.goals, request.goal, disputed=found.disputed)
+def _in_one(found: Found, surveyed: Sequence[Surveyed], question: Question) -> ComparedRuns:
+    metric = choose_metric(found.runs, found.main, question.metric)
+    goal = choose_goal(metric, found.goals, question.goal, disputed=found.disputed)
     said = [why for _, why in found.unread]
-    if request.metric is not None:
+    if question.metric is not None:
         said += other_settings([each.candidate for each in surveyed])
     said += [*found.warnings, *goal_warnings(metric, goal, found.goals, disputed=found.disputed)]
-    comparison = _compare(found.runs, metric, goal, request, warnings=said)
+    comparison = compare_runs(found.runs, replace(question, metric=metric, goal=goal), warnings=said)
     return ComparedRuns(found, (ComparedGroup(metric, comparison, found.runs, found.experiments),))
 
 
-def _compare(
-    runs: Sequence[FinishedRun], metric: str, goal: Goal, request: Request, *, warnings: Sequence[str] = ()
-) -> Comparison:
-    return compare_runs(
-        runs,
-        metric=metric,
-        goal=goal,
-        unit=request.unit,
-        baseline=request.baseline,
-        margin=request.margin,
-        alpha=request.alpha,
-        adjust=request.adjust,
-        by=request.by,
-        step=request.step,
-        stochastic_order=request.stochastic_order,
-        seed=request.seed,
-        warnings=warnings,
-    )
-
-
-def _in_groups(found: Found, surveyed: Sequence[Surveyed], places: SortedOut, request: Request) -> ComparedRuns:
+def _in_groups(found: Found, surveyed: Sequence[Surveyed], places: SortedOut, question: Question) -> ComparedRuns:
     """Compare each group by itself; one that the options do not fit stands alone, unless they fit none."""
-    check_options(
-        unit=request.unit, adjust=request.adjust, margin=request.margin, alpha=request.alpha, seed=request.seed
-    )
     known = {each.candidate.name: each for each in surveyed}
-    _check_names(found.runs, request)
+    _check_names(found.runs, question)
     groups, unfit, refused = [], [], []
     for group in places.groups:
         try:
-            groups.append(_group(group, known, request))
+            groups.append(_group(group, known, question))
         except HpsearchError as error:
             unfit += [Alone(each, f"in {group.name}: {error}") for each in group.members]
             refused.append(error)
@@ -193,59 +159,60 @@ def _in_groups(found: Found, surveyed: Sequence[Surveyed], places: SortedOut, re
             for each in surveyed
             for entry in each.entries
         ),
-        alone=tuple(_lonely(each, known, request) for each in (*places.alone, *unfit)),
+        alone=tuple(_lonely(each, known, question) for each in (*places.alone, *unfit)),
         not_compared=places.not_compared,
-        warnings=tuple(_warnings(found, groups, request)),
+        warnings=tuple(_warnings(found, groups, question)),
     )
 
 
-def _check_names(runs: Sequence[FinishedRun], request: Request) -> None:
+def _check_names(runs: Sequence[FinishedRun], question: Question) -> None:
     """Refuse a parameter or baseline that is nowhere; where only some groups have it, it counts for them."""
     params = {name for run in runs for name in run.params}
-    if request.by is not None and request.by not in params:
-        raise UnknownNameError("parameter", request.by, params)
+    if question.by is not None and question.by not in params:
+        raise UnknownNameError("parameter", question.by, params)
     names = {run.experiment for run in runs}
-    if request.baseline is not None and request.by is None and request.baseline not in names:
-        raise UnknownNameError("baseline", request.baseline, names)
+    if question.baseline is not None and question.by is None and question.baseline not in names:
+        raise UnknownNameError("baseline", question.baseline, names)
 
 
-def _group(group: Group, known: Mapping[str, Surveyed], request: Request) -> ComparedGroup:
+def _group(group: Group, known: Mapping[str, Surveyed], question: Question) -> ComparedGroup:
     members = [known[each.name] for each in group.members]
     runs = [run for each in members for run in each.reading.runs if not group.searches or run.search is not None]
     asked = replace(
-        request,
-        by=request.by if any(request.by in run.params for run in runs) else None,
-        baseline=request.baseline if request.by or any(run.experiment == request.baseline for run in runs) else None,
-        **(_planned(members[0].plan, request)),
+        question,
+        metric=group.metric,
+        goal=group.goal or choose_goal(group.metric, {}, question.goal),
+        by=question.by if any(question.by in run.params for run in runs) else None,
+        baseline=question.baseline if question.by or any(run.experiment == question.baseline for run in runs) else None,
+        **(_planned(members[0].plan, question)),
     )
-    goal = group.goal or choose_goal(group.metric, {}, request.goal)
-    comparison = _compare(runs, group.metric, goal, asked)
+    comparison = compare_runs(runs, asked)
     if group.searches:  # of pairs there is nothing to say
         comparison = replace(comparison, pairs=())
     records = tuple(record for each in members for record in each.reading.records)
     return ComparedGroup(group.name, comparison, tuple(runs), records, group.why)
 
 
-def _planned(plan: Mapping[str, Any], request: Request) -> dict[str, Any]:
+def _planned(plan: Mapping[str, Any], question: Question) -> dict[str, Any]:
     """Return what a study's plan says of its tests, where the user does not ask for something else."""
-    asked = {name: getattr(request, name) for name in plan}
-    return {name: plan[name] if asked[name] == getattr(Request, name) else asked[name] for name in plan}
+    asked = {name: getattr(question, name) for name in plan}
+    return {name: plan[name] if asked[name] == getattr(Question, name) else asked[name] for name in plan}
 
 
-def _lonely(alone: Alone, known: Mapping[str, Surveyed], request: Request) -> LonelyOne:
+def _lonely(alone: Alone, known: Mapping[str, Surveyed], question: Question) -> LonelyOne:
     """Return what stands alone with its scores, if it has any."""
     each, runs = alone.member, known[alone.member.name].reading.runs
     metric = each.tested or each.metric
     if each.goal is None or not any(metric in run.metrics for run in runs):
         return LonelyOne(each.name, alone.why, None)
-    asked = replace(request, by=None, baseline=None, unit="auto")
-    return LonelyOne(each.name, alone.why, _compare(runs, metric or "", each.goal, asked))
+    asked = replace(question, metric=metric, goal=each.goal, by=None, baseline=None, unit=None)
+    return LonelyOne(each.name, alone.why, compare_runs(runs, asked))
 
 
-def _warnings(found: Found, groups: Sequence[ComparedGroup], request: Request) -> list[str]:
+def _warnings(found: Found, groups: Sequence[ComparedGroup], question: Question) -> list[str]:
     said = list(found.warnings)
-    if request.margin is not None and len({group.comparison.metric for group in groups}) > 1:
-        said.append(f"the margin {request.margin:g} is taken in every group, in the unit of its own metric")
-    if request.goal is not None and found.experiments:
-        said.append(f"--goal {request.goal} counts for metrics whose origin names no direction, and for no others")
+    if question.margin is not None and len({group.comparison.metric for group in groups}) > 1:
+        said.append(f"the margin {question.margin:g} is taken in every group, in the unit of its own metric")
+    if question.goal is not None and found.experiments:
+        said.append(f"--goal {question.goal} counts for metrics whose origin names no direction, and for no others")
     return said

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.api.arguments import StrPath
 from hpsearch.comparing import Comparison
-from hpsearch.comparing.apart import NotCompared
+from hpsearch.comparing.comparison import PairResult
 from hpsearch.comparing.conclusion import headline
-from hpsearch.comparing.pair_result import PairResult
+from hpsearch.comparing.groups import NotCompared
 from hpsearch.console.watching import digested
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.experiment.addresses import sqlite_path
@@ -19,8 +19,8 @@ from hpsearch.experiment.layout import is_study
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.readers.shelf import Found
 from hpsearch.records import ExperimentRecord, FinishedRun
+from hpsearch.report.comparison.contents import Evidence
 from hpsearch.report.comparison.files import FORMATS, write_grouped, write_report
-from hpsearch.report.comparison.gallery import Evidence
 from hpsearch.report.comparison.grouped import GroupedReport, LonelyOne
 from hpsearch.report.comparison.overview import Entry
 from hpsearch.search.importance import importance

@@ -75,7 +75,7 @@ def export(
 
         export_optuna(record, open_space(folder), target)
     elif to in ("csv", "parquet"):
-        from hpsearch.report.export import export_table
+        from hpsearch.report.tables import export_table
 
         export_table(record, target, to)
     else:

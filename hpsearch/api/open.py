@@ -71,14 +71,14 @@ class OpenedExperiment:
     @cached_property
     def trials(self) -> "DataFrame":
         """A row for each trial; parameters are columns `params.<name>`."""
-        from hpsearch.report.frames import trials_frame
+        from hpsearch.report.tables import trials_frame
 
         return trials_frame(self.record)
 
     @cached_property
     def replicates(self) -> "DataFrame":
         """A row for each replicate of the confirmation, with its test scores."""
-        from hpsearch.report.frames import replicates_frame
+        from hpsearch.report.tables import replicates_frame
 
         return replicates_frame(self.record)
 
@@ -114,31 +114,31 @@ class OpenedExperiment:
 
     def plot_history(self) -> "Figure":
         """Return the trials' values in their order, with the best so far."""
-        from hpsearch.report.figures import draw_history, prepare_history
+        from hpsearch.report.charts.experiment import draw_history, prepare_history
 
         return draw_history(prepare_history(self.record))
 
     def plot_learning_curves(self) -> "Figure":
         """Return the searched metric of every trial, step by step; a ring marks a complete trial's best step."""
-        from hpsearch.report.figures import draw_learning_curves, prepare_learning_curves
+        from hpsearch.report.charts.experiment import draw_learning_curves, prepare_learning_curves
 
         return draw_learning_curves(prepare_learning_curves(self.record))
 
     def plot_importance(self) -> "Figure":
         """Return each parameter's share in what tells good trials from the rest."""
-        from hpsearch.report.parameter_figures import draw_importance, prepare_importance
+        from hpsearch.report.charts.experiment import draw_importance, prepare_importance
 
         return draw_importance(prepare_importance(self.importance, self.record.objective.metric))
 
     def plot_slices(self) -> "Figure":
         """Return a panel for each parameter, the most important ones first, with the values of the complete trials."""
-        from hpsearch.report.parameter_figures import draw_slices, prepare_slices
+        from hpsearch.report.charts.experiment import draw_slices, prepare_slices
 
         return draw_slices(prepare_slices(self.record, order=self.importance))
 
     def plot_replicates(self) -> "Figure":
         """Return the test scores of the confirmation beside the baselines'."""
-        from hpsearch.report.figures import draw_replicates, prepare_replicates
+        from hpsearch.report.charts.experiment import draw_replicates, prepare_replicates
 
         return draw_replicates(prepare_replicates(self.record))
 

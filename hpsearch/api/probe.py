@@ -42,7 +42,7 @@ class FoundRates(RangeTest):
 
     def plot(self) -> "Figure":
         """Return the losses over the rates, with both suggestions."""
-        from hpsearch.report.training_figures import draw_range
+        from hpsearch.report.charts.training import draw_range
 
         rates = (("steepest", self.steepest), ("minimum / 10", self.tenth))
         return draw_range(self.rates, self.losses, self.smoothed, rates)

@@ -17,7 +17,7 @@ from hpsearch.experiment.studies import read_result, read_study_file
 from hpsearch.readers import Reading
 from hpsearch.readers.identity import Part
 from hpsearch.readers.shelf import Found
-from hpsearch.records import ExperimentRecord, FinishedRun, Outcome
+from hpsearch.records import ExperimentRecord, FinishedRun, Goal, Outcome
 from hpsearch.report.comparison.overview import Entry, counted, experiment_entry, outcomes_of
 
 STUDY_READER = "hpsearch study"
@@ -37,7 +37,7 @@ class Surveyed:
     plan: Mapping[str, Any] = field(default_factory=dict)
 
 
-def survey(found: Found, goal: str | None) -> list[Surveyed]:
+def survey(found: Found, goal: Goal | None) -> list[Surveyed]:
     """Return what was found by place; `goal` is what the user says of metrics whose origin says nothing."""
     names = _names(found.parts)
     surveyed = []
@@ -216,7 +216,7 @@ def _whole(name: str, folder: Path, study: Candidate, state: str, arms: Sequence
     )
 
 
-def _runs(name: str, place: str, reader: str, reading: Reading, wanted: str | None) -> Surveyed:
+def _runs(name: str, place: str, reader: str, reading: Reading, wanted: Goal | None) -> Surveyed:
     """Return runs of another tool; what cannot be told of them without the user is what they lack."""
     metric = goal = None
     lacks = ""

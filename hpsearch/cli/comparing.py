@@ -54,8 +54,7 @@ def compare(
     from hpsearch.api import compare as api
     from hpsearch.api.compared import parse_formats
     from hpsearch.report.comparison.files import compare_json
-    from hpsearch.report.comparison.grouped_terminal import show_grouped
-    from hpsearch.report.comparison.terminal import show_comparison
+    from hpsearch.report.comparison.terminal import show_comparison, show_grouped
 
     formats = parse_formats(format_)
     compared = api.compare(

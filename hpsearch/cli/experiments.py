@@ -25,8 +25,7 @@ def show(
     from hpsearch.console.watching import digested, examined
     from hpsearch.experiment.layout import is_study
     from hpsearch.experiment.reading import read_experiment, read_resolved
-    from hpsearch.report.json_view import show_json
-    from hpsearch.report.terminal import show_experiment
+    from hpsearch.report.experiment_view import show_experiment, show_json
 
     folder = find_experiment(experiment)
     if is_study(folder):
@@ -73,12 +72,12 @@ def watch(
 
     from hpsearch.api.arguments import find_experiment
     from hpsearch.console import watching
-    from hpsearch.report.training_terminal import show_training
+    from hpsearch.report.training_view import show_training
 
     folder, console = find_experiment(experiment), Console()
     if plot is not None:
-        from hpsearch.report.saving import save_figure
-        from hpsearch.report.training_figures import draw_training
+        from hpsearch.report.charts.style import save_figure
+        from hpsearch.report.charts.training import draw_training
 
         save_figure(draw_training(watching.look(folder, trial)[0]), plot)
         typer.echo(f"wrote {plot}")
@@ -125,7 +124,7 @@ def ui(
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
 ) -> None:
     """Start the MLflow UI on the experiments' store, until Ctrl-C."""
-    from hpsearch.tracking.mlflow_ui import serve_ui
+    from hpsearch.tracking.mlflow.ui import serve_ui
 
     serve_ui(root, port=port, host=host, announce=_say)
 

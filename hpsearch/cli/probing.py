@@ -59,7 +59,7 @@ def lr_find(
         typer.echo(f"steepest descent: train.learning_rate={found.steepest:.2g}")
         typer.echo(f"a tenth of the minimum's: train.learning_rate={found.tenth:.2g}")
     if plot is not None:
-        from hpsearch.report.saving import save_figure
+        from hpsearch.report.charts.style import save_figure
 
         save_figure(found.plot(), plot)
         typer.echo(f"wrote {plot}")

@@ -165,8 +165,7 @@ def _print_result(experiment: "OpenedExperiment", *, as_json: bool) -> None:
     from rich.console import Console
 
     from hpsearch.console.watching import digested
-    from hpsearch.report.json_view import show_json
-    from hpsearch.report.terminal import show_experiment
+    from hpsearch.report.experiment_view import show_experiment, show_json
     from hpsearch.workers.coordinator import StopReason
 
     record, session = experiment.record, experiment.session

@@ -16,8 +16,7 @@ def check(
     """Check space and study files: every name, type, range and requirement, without training anything."""
     from hpsearch.api import check as api
 
-    for found in api.check(paths, quick=quick, set=set_):
-        typer.echo(f"{found.path}: fine ({found})")
+    api.check(paths, quick=quick, set=set_, announce=lambda found: typer.echo(f"{found.path}: fine ({found})"))
 
 
 def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")]) -> None:

@@ -2,5 +2,6 @@
 
 from hpsearch.comparing.comparison import Comparison
 from hpsearch.comparing.protocol import compare_runs
+from hpsearch.comparing.question import Question
 
-__all__ = ["Comparison", "compare_runs"]
+__all__ = ["Comparison", "Question", "compare_runs"]

@@ -3,14 +3,13 @@
 import math
 from collections.abc import Sequence
 
-from hpsearch.comparing.comparison import Comparison, ExpectedBest, Unit
-from hpsearch.comparing.pair_result import PairResult, Verdict
+from hpsearch.comparing.comparison import Comparison, ExpectedBest, PairResult, Verdict
 from hpsearch.comparing.pairs import CONFIRM
+from hpsearch.comparing.question import Unit
 from hpsearch.comparing.statistics.adjustment import Hold
 from hpsearch.comparing.statistics.arrays import NEXT_TO_ZERO, SAME
 from hpsearch.comparing.statistics.expected_best import WITH_REPLACEMENT
 
-_UNITS = {Unit.SEED: "seeds", Unit.FOLD: "folds", Unit.DATASET: "data sets", Unit.TRIAL: "trials"}
 METHODS = {
     "holm": "Holm's method",
     "hommel": "Hommel's method",
@@ -143,7 +142,7 @@ def _sureness(pair: PairResult, comparison: Comparison) -> str:
     level = comparison.alpha
     adjusted = f", {p_text(pair.p_adjusted, level)} after {comparison.adjust}" if comparison.family_size > 1 else ""
     adjusted = "" if comparison.adjust == "none" else adjusted
-    units = f"{pair.n} {_UNITS[comparison.unit]}" + (" shared" if pair.paired and comparison.unit is Unit.SEED else "")
+    units = f"{pair.n} {comparison.unit.plural}" + (" shared" if pair.paired and comparison.unit is Unit.SEED else "")
     return f"{pair.test}, two-sided, {units}, {p_text(pair.p, level)}{adjusted}"
 
 
@@ -152,7 +151,7 @@ def _what_would_do(pair: PairResult, comparison: Comparison) -> str:
         return ""
     each = "" if pair.paired else " each"
     return (
-        f"; about {pair.seeds_needed} {_UNITS[comparison.unit]}{each} would show a difference of this size, "
+        f"; about {pair.seeds_needed} {comparison.unit.plural}{each} would show a difference of this size, "
         "if it is the true one"
     )
 

@@ -6,32 +6,31 @@ from dataclasses import replace
 import numpy as np
 
 from hpsearch.comparing.arms import Arm
-from hpsearch.comparing.pair_result import AlsoTest, Check, Effect, Equivalence, PairResult, Rope
-from hpsearch.comparing.question import Question
-from hpsearch.comparing.statistics import assumptions, folds, paired, unpaired
-from hpsearch.comparing.statistics.arrays import Array, Tested, as_array, size_of, snapped
+from hpsearch.comparing.comparison import AlsoTest, Check, Effect, Equivalence, PairResult, Rope
+from hpsearch.comparing.question import SettledQuestion, Test, planned_test
+from hpsearch.comparing.statistics import folds, two_samples
+from hpsearch.comparing.statistics.arrays import LEVEL, Array, Tested, as_array, size_of, snapped
 from hpsearch.comparing.statistics.datasets import signed_rank_rope
 from hpsearch.comparing.statistics.effects import hedges_g
-from hpsearch.comparing.statistics.equivalence import equivalence_p
-from hpsearch.comparing.statistics.intervals import LEVEL
-from hpsearch.comparing.statistics.inversion import ByFiveByTwo, BySignedRanks, by_student
+from hpsearch.comparing.statistics.intervals import ByFiveByTwo, BySignedRanks, by_student
+from hpsearch.comparing.statistics.two_samples import equivalence_p
 from hpsearch.comparing.units import Paired
 
 
-def decide_paired_seeds(base: PairResult, question: Question) -> PairResult:
+def decide_paired_seeds(base: PairResult, question: SettledQuestion) -> PairResult:
     """Paired t, with sign flips and Wilcoxon's ranks beside it."""
     differences, exact = _differences(base)
-    tested = paired.paired_t(differences)
-    wilcoxon = paired.wilcoxon(exact)
+    tested = two_samples.paired_t(differences)
+    wilcoxon = two_samples.wilcoxon(exact)
     also = (
-        AlsoTest("wilcoxon", wilcoxon.p, wilcoxon.statistic),
-        AlsoTest("sign flip", paired.sign_flip(differences, seed=question.seed, scale=_scale(base))),
+        AlsoTest(Test.WILCOXON, wilcoxon.p, wilcoxon.statistic),
+        AlsoTest(Test.SIGN_FLIP, two_samples.sign_flip(differences, seed=question.seed, scale=_scale(base))),
     )
     base = _by_t(_about_differences(base, differences), tested, "t")
-    return _with_test(base, "paired t", tested, also, question, tested)
+    return _with_test(base, planned_test(question.unit), tested, also, question, tested)
 
 
-def decide_datasets(base: PairResult, question: Question) -> PairResult:
+def decide_datasets(base: PairResult, question: SettledQuestion) -> PairResult:
     """Wilcoxon's signed ranks over data sets (Demsar 2006), with sign flips and the Bayesian signed ranks beside it."""
     differences, exact = _differences(base)
     rope = question.margin or 0.0
@@ -42,19 +41,20 @@ def decide_datasets(base: PairResult, question: Question) -> PairResult:
     base = replace(
         base,
         rope=Rope("signed rank", rope, worse, within, better),
-        direction=paired.rank_balance(exact),
-        hodges_lehmann=paired.hodges_lehmann(differences),
+        direction=two_samples.rank_balance(exact),
+        hodges_lehmann=two_samples.hodges_lehmann(differences),
         inversion=BySignedRanks(base.differences, _scale(base)),
         ci_method="signed ranks",
     )
     if question.margin is not None:
         note = "equivalence is tested by the paired t of the mean difference, beside the signed ranks"
         base = replace(base, notes=(*base.notes, note))
-    also = (AlsoTest("sign flip", paired.sign_flip(differences, seed=question.seed, scale=_scale(base))),)
-    return _with_test(base, "wilcoxon", paired.wilcoxon(exact), also, question, paired.paired_t(differences))
+    also = (AlsoTest(Test.SIGN_FLIP, two_samples.sign_flip(differences, seed=question.seed, scale=_scale(base))),)
+    tested, t = two_samples.wilcoxon(exact), two_samples.paired_t(differences)
+    return _with_test(base, planned_test(question.unit), tested, also, question, t)
 
 
-def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: Question) -> PairResult:
+def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: SettledQuestion) -> PairResult:
     """Corrected resampled t; where the design is five times two folds, Alpaydin's F with Dietterich's t beside it."""
     differences, exact = _differences(base)
     known = size_ratio(a, b)
@@ -64,7 +64,7 @@ def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: Qu
     corrected = folds.corrected_t(differences, test_to_train=ratio)
     rope = question.margin or 0.0
     found = folds.correlated_rope(question.sign * differences, test_to_train=ratio, rope=rope)
-    value = paired.d_z(differences)
+    value = two_samples.d_z(differences)
     base = replace(
         _by_t(base, corrected, "corrected t"),
         effect=Effect("d_z", value.value),
@@ -74,17 +74,19 @@ def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: Qu
     )
     square = _five_by_two(pairing, differences)
     if square is None or not np.any(np.ptp(exact.reshape(5, 2), axis=1) > 0):
-        return _with_test(base, "corrected resampled t", corrected, (), question, corrected)
+        return _with_test(base, planned_test(question.unit), corrected, (), question, corrected)
     base = _by_f(base, square, question)
     t = folds.five_by_two_t(square)
     also = (
-        AlsoTest("5x2cv t", t.p, t.statistic),
-        AlsoTest("corrected resampled t", corrected.p, corrected.statistic),
+        AlsoTest(Test.FIVE_BY_TWO_T, t.p, t.statistic),
+        AlsoTest(Test.CORRECTED_T, corrected.p, corrected.statistic),
     )
-    return _with_test(base, "5x2cv F", folds.five_by_two_f(square), also, question, corrected)
+    return _with_test(
+        base, planned_test(question.unit, five_by_two=True), folds.five_by_two_f(square), also, question, corrected
+    )
 
 
-def _by_f(base: PairResult, square: Array, question: Question) -> PairResult:
+def _by_f(base: PairResult, square: Array, question: SettledQuestion) -> PairResult:
     """Enter the interval of Alpaydin's F, and say what still rests on the corrected t."""
     inversion = ByFiveByTwo(tuple(square.ravel().tolist()))
     said = "the interval holds the differences that the 5x2cv F does not reject"
@@ -96,30 +98,31 @@ def _by_f(base: PairResult, square: Array, question: Question) -> PairResult:
     notes = [said]
     if question.margin is not None:
         notes.append("equivalence is tested by the corrected resampled t, as the F knows no direction")
-    return replace(base, inversion=inversion, ci_method="5x2cv F", notes=(*base.notes, *notes))
+    return replace(base, inversion=inversion, ci_method=str(Test.FIVE_BY_TWO_F), notes=(*base.notes, *notes))
 
 
-def decide_unpaired(base: PairResult, question: Question) -> PairResult:
+def decide_unpaired(base: PairResult, question: SettledQuestion) -> PairResult:
     """Welch's t, with Mann and Whitney's U beside it."""
     a, b = as_array(base.a_values), as_array(base.b_values)
-    tested = unpaired.welch(a, b)
+    tested = two_samples.welch(a, b)
     scale = _scale(base)
     exact_a, exact_b = snapped(a, scale=scale), snapped(b, scale=scale)
-    ranks = unpaired.mann_whitney(exact_a, exact_b)
+    ranks = two_samples.mann_whitney(exact_a, exact_b)
     g = hedges_g(a, b)
-    levene = assumptions.equal_variances_p(a, b)
+    levene = two_samples.equal_variances_p(a, b)
     says = "the variances are equal (Welch's t does not need it)"
     base = replace(
-        _by_t(base, tested, "welch t"),
+        _by_t(base, tested, str(Test.WELCH_T)),
         effect=Effect("hedges_g", g.value, g.ci95),
-        smallest_possible_p=unpaired.smallest_rank_p(len(a), len(b)),
+        smallest_possible_p=two_samples.smallest_rank_p(len(a), len(b)),
         checks=(
             *_normality(a, f"the values of {base.a} are normal"),
             *_normality(b, f"the values of {base.b} are normal"),
             *(() if levene is None else (Check(says, "Levene", levene, _reading(levene)),)),
         ),
     )
-    return _with_test(base, "welch t", tested, (AlsoTest("mann-whitney", ranks.p, ranks.statistic),), question, tested)
+    also = (AlsoTest(Test.MANN_WHITNEY, ranks.p, ranks.statistic),)
+    return _with_test(base, planned_test(question.unit, paired=False), tested, also, question, tested)
 
 
 def _differences(base: PairResult) -> tuple[Array, Array]:
@@ -138,17 +141,17 @@ def _by_t(base: PairResult, tested: Tested, name: str) -> PairResult:
 
 
 def _about_differences(base: PairResult, differences: Array) -> PairResult:
-    effect = paired.d_z(differences)
+    effect = two_samples.d_z(differences)
     return replace(
         base,
         effect=Effect("d_z", effect.value, effect.ci95),
-        smallest_possible_p=paired.smallest_sign_p(len(differences)),
+        smallest_possible_p=two_samples.smallest_sign_p(len(differences)),
         checks=_normality(differences, "the differences are normal"),
     )
 
 
 def _with_test(
-    base: PairResult, name: str, tested: Tested, also: tuple[AlsoTest, ...], question: Question, t: Tested
+    base: PairResult, test: Test, tested: Tested, also: tuple[AlsoTest, ...], question: SettledQuestion, t: Tested
 ) -> PairResult:
     """Enter the deciding test and, if there is a margin, the equivalence by the t test `t` of the same design."""
     student = by_student(t, base.mean_difference or 0.0)
@@ -158,7 +161,7 @@ def _with_test(
         equivalence = Equivalence(question.margin, p, equivalent=None)
     return replace(
         base,
-        test=name,
+        test=test,
         statistic=tested.statistic,
         df=tested.df,
         p=tested.p,
@@ -171,7 +174,7 @@ def _with_test(
 
 
 def _normality(values: Array, assumption: str) -> tuple[Check, ...]:
-    p = assumptions.normality_p(values)
+    p = two_samples.normality_p(values)
     return () if p is None else (Check(assumption, "Shapiro-Wilk", p, _reading(p)),)
 
 

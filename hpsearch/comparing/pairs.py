@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hpsearch.comparing.arms import Arm
-from hpsearch.comparing.comparison import Unit
+from hpsearch.comparing.comparison import PairResult
 from hpsearch.comparing.designs import decide_datasets, decide_folds, decide_paired_seeds, decide_unpaired
-from hpsearch.comparing.pair_result import PairResult
-from hpsearch.comparing.question import Question
+from hpsearch.comparing.question import SettledQuestion, Unit
 from hpsearch.comparing.statistics.arrays import Array, as_array, is_constant, size_of, snapped, without_rounding
-from hpsearch.comparing.statistics.effects import cliffs_delta, paired_superiority
-from hpsearch.comparing.statistics.stochastic_order import almost_stochastic_order
+from hpsearch.comparing.statistics.effects import almost_stochastic_order, cliffs_delta, paired_superiority
 from hpsearch.comparing.units import Paired, label, mean, pair_up
 
 CONFIRM = "`hpsearch confirm` trains the winners on fresh seeds, which can be tested"
@@ -25,7 +23,7 @@ MOST_NAMED = 10
 """Units named one by one in a note."""
 
 
-def compare_pair(a: Arm, b: Arm, question: Question) -> PairResult:
+def compare_pair(a: Arm, b: Arm, question: SettledQuestion) -> PairResult:
     """Return a against b, with the raw p; the notes say what could not be computed, and why."""
     trials = [arm.name for arm in (a, b) if arm.trials and not arm.observations]
     empty = [arm.name for arm in (a, b) if not arm.observations and not arm.trials]
@@ -45,7 +43,7 @@ def _known_data(arm: Arm) -> set[str]:
     return set() if None in found else {data for data in found if data is not None}
 
 
-def _untested(a: Arm, b: Arm, question: Question, trials: Sequence[str], empty: Sequence[str]) -> PairResult:
+def _untested(a: Arm, b: Arm, question: SettledQuestion, trials: Sequence[str], empty: Sequence[str]) -> PairResult:
     if empty:
         notes = [f"{name} has no run that counts" for name in empty]
     else:
@@ -67,7 +65,7 @@ def _is_paired(paired: Paired, unit: Unit) -> bool:
     return 0 < min(units) <= 2 * len(paired.labels)
 
 
-def _paired(a: Arm, b: Arm, paired: Paired, question: Question) -> PairResult:
+def _paired(a: Arm, b: Arm, paired: Paired, question: SettledQuestion) -> PairResult:
     left, right = as_array(paired.a), as_array(paired.b)
     differences = left - right
     differences[snapped(differences, scale=size_of(left, right)) == 0] = 0.0  # what rounding left of equal values
@@ -83,8 +81,7 @@ def _paired(a: Arm, b: Arm, paired: Paired, question: Question) -> PairResult:
         differences=tuple(differences.tolist()),
     )
     if not len(differences):
-        noun = "data sets" if question.unit is Unit.DATASET else f"{question.unit}s"
-        return replace(base, notes=(*notes, f"no {noun} in common, so that nothing can be paired"))
+        return replace(base, notes=(*notes, f"no {question.unit.plural} in common, so that nothing can be paired"))
     base = _described(base, left, right, question, superiority=paired_superiority(question.sign * differences))
     if len(differences) == 1:
         return replace(
@@ -101,7 +98,7 @@ def _paired(a: Arm, b: Arm, paired: Paired, question: Question) -> PairResult:
     return decide_datasets(base, question) if question.unit is Unit.DATASET else decide_paired_seeds(base, question)
 
 
-def _unpaired(a: Arm, b: Arm, paired: Paired, question: Question) -> PairResult:
+def _unpaired(a: Arm, b: Arm, paired: Paired, question: SettledQuestion) -> PairResult:
     groups = [a.cells, b.cells]
     left, right = (as_array([mean(cells.values()) for cells in group.values()]) for group in groups)
     n = len(left) + len(right)
@@ -131,7 +128,9 @@ def _unpaired(a: Arm, b: Arm, paired: Paired, question: Question) -> PairResult:
     return decide_unpaired(base, question)
 
 
-def _described(base: PairResult, left: Array, right: Array, question: Question, *, superiority: float) -> PairResult:
+def _described(
+    base: PairResult, left: Array, right: Array, question: SettledQuestion, *, superiority: float
+) -> PairResult:
     """Fill in what needs no test."""
     aso = None
     if question.stochastic_order and min(len(left), len(right)) > 1:

@@ -1,96 +1,65 @@
-"""Which runs are compared with which, by which test, and why."""
+"""Which runs are compared with which, and what must be known of them before anything is tested."""
 
-import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
-from hpsearch.comparing.across import across_datasets
 from hpsearch.comparing.arms import Arm, arms_of
-from hpsearch.comparing.comparison import Comparison, Unit
-from hpsearch.comparing.keys import with_counting_keys
+from hpsearch.comparing.comparison import Comparison, PairResult
+from hpsearch.comparing.metric_choice import choose_goal, choose_metric
 from hpsearch.comparing.pairs import compare_pair
-from hpsearch.comparing.question import Question
-from hpsearch.comparing.remarks import remarks_on
-from hpsearch.comparing.searches import expected_bests, optimisms, search_warnings
-from hpsearch.comparing.statistics.adjustment import ADJUSTMENTS
-from hpsearch.comparing.summaries import summarise
-from hpsearch.comparing.units import AUTO, choose_unit, with_cells
+from hpsearch.comparing.question import Question, Unit
+from hpsearch.comparing.summaries import across_datasets, expected_bests, optimisms, search_warnings, summarise
+from hpsearch.comparing.units import Paired, choose_unit, label, pair_up, with_cells, with_counting_keys
 from hpsearch.comparing.verdicts import family_size, judge
-from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.records import FinishedRun, Goal
-
-UNITS = (AUTO, *(str(unit) for unit in Unit))
+from hpsearch.errors import UnknownNameError
+from hpsearch.records import FinishedRun
 
 
-def compare_runs(
-    runs: Sequence[FinishedRun],
-    *,
-    metric: str,
-    goal: Goal,
-    unit: str = AUTO,
-    baseline: str | None = None,
-    margin: float | None = None,
-    alpha: float = 0.05,
-    adjust: str = "holm",
-    by: str | None = None,
-    step: int | None = None,
-    stochastic_order: bool = False,
-    seed: int = 0,
-    warnings: Sequence[str] = (),
-) -> Comparison:
-    """Compare the experiments that the runs belong to, or with `by` the groups that a parameter makes.
+def compare_runs(runs: Sequence[FinishedRun], question: Question, *, warnings: Sequence[str] = ()) -> Comparison:
+    """Compare the experiments that the runs belong to, or the groups that a parameter makes (`question.by`).
 
-    `margin` is the smallest difference that matters, in the metric's unit: with it equivalence is tested. `baseline`
-    names the experiment that the others are compared with, instead of all with all. `step` takes the metric at that
-    step of every run's history. `stochastic_order` adds the almost stochastic order, which takes longer. `warnings` are
-    what is known of the runs already: they come before the comparison's own.
-    Errors: UnknownNameError for a metric, unit, baseline, adjustment or parameter that is not there; HpsearchError for
-    a margin, level or seed that is none.
+    Args:
+        runs: The runs of all of them.
+        question: What is asked. Of a metric that it leaves open there may be only one, whose name tells the goal.
+        warnings: What is known of the runs already; it comes before the comparison's own warnings.
+
+    Raises:
+        UnknownNameError: If no run has the metric or parameter, or no arm is called as the baseline.
+        HpsearchError: If metric, goal or unit cannot be told.
+
     """
-    check_options(unit=unit, adjust=adjust, margin=margin, alpha=alpha, seed=seed)
-    arms = with_counting_keys(arms_of(runs, metric=metric, by=by, step=step), by=by)
-    names = [arm.name for arm in arms]
+    metric = question.metric or choose_metric(runs, (), None)
+    goal = question.goal or choose_goal(metric, {}, None)
+    arms = with_counting_keys(arms_of(runs, metric=metric, by=question.by, step=question.step), by=question.by)
+    names, baseline = [arm.name for arm in arms], question.baseline
     if baseline is not None and baseline not in names:
         raise UnknownNameError("baseline", baseline, names)
-    arms, left_out = _counting(arms, baseline) if by is not None else (arms, [])
-    chosen, reason = choose_unit(arms, unit)
-    arms = [with_cells(arm, chosen) for arm in arms]
-    question = Question(metric, goal, chosen, alpha, adjust, margin, stochastic_order, seed)
-    pairs = [compare_pair(a, b, question) for a, b in _combinations(arms, baseline)]
-    across, on_ranks = across_datasets(arms, question) if chosen is Unit.DATASET else (None, [])
-    said = [*left_out, *remarks_on(arms, pairs, chosen), *_arm_warnings(arms), *search_warnings(arms, question)]
+    arms, left_out = _counting(arms, baseline) if question.by is not None else (arms, [])
+    unit, reason = choose_unit(arms, question.unit)
+    arms = [with_cells(arm, unit) for arm in arms]
+    settled = question.settled(metric, goal, unit)
+    pairs = [compare_pair(a, b, settled) for a, b in _combinations(arms, baseline)]
+    across, on_ranks = across_datasets(arms, settled) if unit is Unit.DATASET else (None, [])
+    said = [*left_out, *remarks_on(arms, pairs, unit), *_arm_warnings(arms), *search_warnings(arms, settled)]
     return Comparison(
         metric=metric,
         goal=goal,
-        unit=chosen,
-        alpha=alpha,
+        unit=unit,
+        alpha=question.alpha,
         family_size=family_size(pairs),
-        adjust=adjust,
-        experiments=tuple(summarise(arm, unit=chosen, seed=seed) for arm in arms),
-        pairs=judge(pairs, question),
+        adjust=question.adjust,
+        experiments=tuple(summarise(arm, unit=unit, seed=question.seed) for arm in arms),
+        pairs=judge(pairs, settled),
         across_datasets=across,
-        expected_best=expected_bests(arms, question),
+        expected_best=expected_bests(arms, settled),
         warnings=(*warnings, *said, *on_ranks),
         unit_reason=reason,
         baseline=baseline,
-        margin=margin,
-        seed=seed,
-        optimism=optimisms(arms, question),
+        margin=question.margin,
+        seed=question.seed,
+        optimism=optimisms(arms, settled),
     )
-
-
-def check_options(*, unit: str, adjust: str, margin: float | None, alpha: float, seed: int) -> None:
-    """Refuse a unit, adjustment, margin, level or seed that none can be. Errors: HpsearchError."""
-    if unit not in UNITS:
-        raise UnknownNameError("unit", unit, UNITS)
-    if adjust not in ADJUSTMENTS:
-        raise UnknownNameError("adjustment", adjust, ADJUSTMENTS)
-    if margin is not None and not (margin > 0 and math.isfinite(margin)):
-        raise HpsearchError(f"a margin is a difference above 0 in the metric's unit, not {margin}")
-    if not 0 < alpha < 0.5:
-        raise HpsearchError(f"alpha is an error rate between 0 and 0.5, not {alpha}")
-    if seed < 0:
-        raise HpsearchError(f"a seed is a whole number from 0 on, not {seed}")
 
 
 def _counting(arms: Sequence[Arm], baseline: str | None) -> tuple[list[Arm], list[str]]:
@@ -151,3 +120,97 @@ def _length_warnings(arms: Sequence[Arm]) -> list[str]:
         "one was cut short, `hpsearch compare --step` reads all at the same step"
     )
     return [said]
+
+
+MOST_NAMED = 5
+"""Units, runs or pairs named one by one in a line."""
+_COUNTED_ELSEWHERE = ("pruned", "diverged", "ran out of memory", "ran out of time", "failed", "its process was lost")
+"""Ends of runs of which a warning about the whole arm tells."""
+
+
+def remarks_on(arms: Sequence[Arm], pairs: Sequence[PairResult], unit: Unit) -> list[str]:
+    """Return the lines: on keys, on runs that are one unit, on runs and units that do not count."""
+    return [
+        *(f"{arm.name}: {arm.void}" for arm in arms if arm.void is not None),
+        *(_on_duplicates(arm) for arm in arms if arm.merged),
+        *_on_units(arms, unit),
+        *(line for arm in arms for line in _on_dropped(arm)),
+        *_on_pairs(arms, pairs, unit),
+    ]
+
+
+def _on_duplicates(arm: Arm) -> str:
+    told = _some([f"{each.keys} ({_some(each.runs)})" for each in arm.merged], ending="; ")
+    by = "" if all(each.alike for each in arm.merged) else "; their settings differ, and --by would tell them apart"
+    return f"{arm.name}: several runs of one unit count as their mean: {told}{by}"
+
+
+def _on_units(arms: Sequence[Arm], unit: Unit) -> Iterator[str]:
+    """Say where a unit is the mean of several runs that are no duplicates, as a fold is of its seeds."""
+    told = [
+        f"{arm.name} {len(arm.observations)} runs on {unit.counted(len(arm.cells))}"
+        for arm in arms
+        if any(len(cells) > 1 for cells in arm.cells.values())
+    ]
+    if told:
+        yield f"the runs of one {unit.noun} are averaged, as they are no further {unit.plural}: {_some(told)}"
+
+
+def _on_dropped(arm: Arm) -> Iterator[str]:
+    reasons = Counter(each.why.partition(":")[0] for each in arm.dropped)
+    told = [f"{why} ({count})" for why, count in reasons.items() if why not in _COUNTED_ELSEWHERE]
+    if told:
+        count = sum(count for why, count in reasons.items() if why not in _COUNTED_ELSEWHERE)
+        total = len(arm.dropped) + len(arm.observations) + len(arm.trials)
+        yield f"{arm.name}: {count} of {total} runs do not count: {_some(told)}"
+
+
+def _on_pairs(arms: Sequence[Arm], pairs: Sequence[PairResult], unit: Unit) -> Iterator[str]:
+    """Say which units found no partner, which runs of a unit did not, and where one side alone notes its seeds."""
+    if unit is Unit.TRIAL:
+        return
+    by_name = {arm.name: arm for arm in arms}
+    lines: list[str] = []
+    for pair in pairs:
+        a, b = by_name[pair.a], by_name[pair.b]
+        if not (a.observations and b.observations):
+            continue
+        paired = pair_up(a, b, unit)
+        if pair.paired:
+            lines += _left_out(a, b, paired, unit)
+        elif unit is Unit.SEED and _noted(a) != _noted(b):
+            without = b if _noted(a) else a
+            lines.append(f"{a.name} and {b.name} are not paired: no seed is noted with {without.name}")
+    yield from lines[:MOST_NAMED]
+    if len(lines) > MOST_NAMED:
+        yield f"{len(lines) - MOST_NAMED} more pairs are made of a part of the runs: their notes say of which"
+
+
+def _left_out(a: Arm, b: Arm, paired: Paired, unit: Unit) -> Iterator[str]:
+    alone = [(arm.name, only) for arm, only in ((a, paired.only_a), (b, paired.only_b)) if only]
+    if alone and paired.labels:
+        told = " and ".join(f"{_some([_titled(each, unit) for each in only])} of {name}" for name, only in alone)
+        yield f"{a.name} and {b.name}: left out, because without a partner: {told}"
+    if a.deterministic != b.deterministic:
+        return
+    parts = [key for key in paired.keys if a.cells[key].keys() != b.cells[key].keys()]
+    sharing = [label(key) for key in parts if a.cells[key].keys() & b.cells[key].keys()]
+    apart = [label(key) for key in parts if label(key) not in sharing]
+    if sharing:
+        yield f"{a.name} and {b.name}: only the runs that both have count on {_some(sharing)}"
+    if apart and any(len(arm.cells[key]) > 1 for arm in (a, b) for key in parts):
+        yield f"{a.name} and {b.name}: each side's own mean counts on {_some(apart)}, where they share no run"
+
+
+def _titled(name: str, unit: Unit) -> str:
+    return f"seed {name}" if unit is Unit.SEED and name.lstrip("-").isdigit() else name
+
+
+def _noted(arm: Arm) -> bool:
+    return any(each.seed is not None for each in arm.observations)
+
+
+def _some(names: Iterable[str], *, ending: str = ", ") -> str:
+    listed = list(names)
+    more = f" and {len(listed) - MOST_NAMED} more" if len(listed) > MOST_NAMED else ""
+    return ending.join(listed[:MOST_NAMED]) + more

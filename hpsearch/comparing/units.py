@@ -1,27 +1,37 @@
-"""The unit of replication: what counts as one observation (rule 1), and each arm's value for every unit."""
+"""The unit of replication: what counts as one observation (rule 1), each arm's values by unit, and which keys count.
+
+A key that is the same in all runs of an arm, and in no other, tells none of them apart. Keys are compared as text, so
+that a seed noted as a number by one tool and as text by another is one seed; if an arm itself has both 0 and "0", they
+are two.
+"""
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hpsearch.comparing.arms import KEYS, REPEAT, Arm, Cells, Merged, Observation, UnitKey
-from hpsearch.comparing.comparison import DroppedRun, Unit
+from hpsearch.comparing.comparison import DroppedRun
+from hpsearch.comparing.question import Unit
 from hpsearch.errors import HpsearchError
 
-AUTO = "auto"
 
+def choose_unit(arms: Sequence[Arm], wanted: Unit | None) -> tuple[Unit, str]:
+    """Return the unit, and the sentence that says why.
 
-def choose_unit(arms: Sequence[Arm], wanted: str) -> tuple[Unit, str]:
-    """Return the unit and the sentence that says why. Errors: HpsearchError for a unit that no run has."""
+    Raises:
+        HpsearchError: If no run has the wanted unit.
+
+    """
     observations = [each for arm in arms for each in arm.observations]
     datasets = {each.dataset for each in observations} - {None}
     folds = {each.fold for each in observations} - {None}
-    if wanted != AUTO:
-        has = {"dataset": datasets, "fold": folds, "trial": True, "seed": True}
-        if not has[wanted]:
+    if wanted is not None:
+        if not {Unit.DATASET: datasets, Unit.FOLD: folds}.get(wanted, True):
             raise HpsearchError(f"no run has a {wanted}, so that it cannot be the unit of replication")
-        return Unit(wanted), f"The unit of replication is the {noun(Unit(wanted))}, as asked for."
+        return wanted, f"The unit of replication is the {wanted.noun}, as asked for."
     if not observations:
         return Unit.TRIAL, (
             "The unit of replication is the trial of a search: all runs were proposed by a search and chosen by a "
@@ -52,11 +62,6 @@ def choose_unit(arms: Sequence[Arm], wanted: str) -> tuple[Unit, str]:
         "The unit of replication is the run: no seed, fold or data set was noted, so that every run counts as an "
         "independent repetition and nothing can be paired."
     )
-
-
-def noun(unit: Unit) -> str:
-    """Return how a unit is called in a sentence."""
-    return "data set" if unit is Unit.DATASET else str(unit)
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,7 @@ def _of_unit(arm: Arm, unit: Unit) -> tuple[list[Observation], list[DroppedRun]]
     observations = list(arm.observations)
     if name is None or all(getattr(each, name) is None for each in observations):
         return observations, []
-    why = f"has no {noun(unit)}, which is the unit of replication"
+    why = f"has no {unit.noun}, which is the unit of replication"
     return (
         [each for each in observations if getattr(each, name) is not None],
         [DroppedRun(each.run.run, why) for each in observations if getattr(each, name) is None],
@@ -197,3 +202,91 @@ def _means(left: Mapping[UnitKey, float], right: Mapping[UnitKey, float]) -> tup
     if not common:
         return mean(left.values()), mean(right.values())
     return mean(left[cell] for cell in common), mean(right[cell] for cell in common)
+
+
+def with_counting_keys(arms: Sequence[Arm], *, by: str | None) -> list[Arm]:
+    """Return the arms with the keys of their runs that count; what is dropped is said in `void`.
+
+    Without `by` runs that share their keys are one unit, whatever their other settings are; `by` tells those apart.
+    """
+    told = [replace(arm, observations=_quoted(arm, arms)) for arm in arms]
+    told = _by_repeat(_without_lone_repeat(told))
+    told = [_without_constant_seed(arm, told) for arm in told] if by is None else told
+    return told if by is not None else [_bare(arm) for arm in told]
+
+
+def _quoted(arm: Arm, arms: Sequence[Arm]) -> tuple[Observation, ...]:
+    """Return the runs; text that some arm has beside the number it spells is written with quotes."""
+    told = arm.observations
+    for name in KEYS:
+        both = {text for each in arms for text in _both(each, name)}
+        told = tuple(_with_quotes(each, name) if getattr(each.run, name) in both else each for each in told)
+    return told
+
+
+def _with_quotes(each: Observation, name: str) -> Observation:
+    quoted: dict[str, Any] = {name: f'"{getattr(each, name)}"'}
+    return replace(each, **quoted)
+
+
+def _both(arm: Arm, name: str) -> set[str]:
+    noted = [getattr(each.run, name) for each in arm.observations]
+    texts = {value for value in noted if isinstance(value, str)}
+    return texts & {str(value) for value in noted if value is not None and not isinstance(value, str)}
+
+
+def _without_lone_repeat(arms: Sequence[Arm]) -> list[Arm]:
+    """Return the runs without their repeat if it is the same everywhere: then it tells no division from another."""
+    repeats = {each.repeat for arm in arms for each in arm.observations} - {None}
+    if len(repeats) != 1:
+        return list(arms)
+    return [_changed(arm, repeat=None) for arm in arms]
+
+
+def _by_repeat(arms: list[Arm]) -> list[Arm]:
+    """Where repeats tell runs apart, but no seed, fold or data set does, take the repeat for the seed."""
+    varying = {name: any(_varies(arm, name) for arm in arms) for name in KEYS}
+    if not varying["repeat"] or varying["seed"] or varying["fold"] or varying["dataset"]:
+        return arms
+    return [
+        replace(
+            arm,
+            observations=tuple(
+                each if each.repeat is None else replace(each, seed=f"{REPEAT}{each.repeat}", repeat=None)
+                for each in arm.observations
+            ),
+        )
+        for arm in arms
+    ]
+
+
+def _without_constant_seed(arm: Arm, arms: Sequence[Arm]) -> Arm:
+    """Return the arm without a seed that all its runs have and no run of another, or that is a setting of a search.
+
+    Folds and data sets tell runs apart whose seed is one and the same; there it is harmless.
+    """
+    seeds = Counter(each.seed for each in arm.observations)
+    ((seed, count),) = seeds.items() if len(seeds) == 1 else ((None, 0),)
+    if seed is None or count < 2 or any(_varies(arm, name) for name in ("fold", "dataset", "repeat")):
+        return arm
+    searched = len({each.configuration for each in arm.observations}) > 1
+    shared = any(each.seed == seed for other in arms if other is not arm for each in other.observations)
+    if shared and not searched:
+        return arm
+    why = "whose settings differ" if searched else "and in no run of another experiment"
+    return replace(
+        _changed(arm, seed=None),
+        void=f"seed {seed} is noted in all {count} runs, {why}: it tells none apart, and each counts by itself",
+    )
+
+
+def _varies(arm: Arm, name: str) -> bool:
+    return len({getattr(each, name) for each in arm.observations} - {None}) > 1
+
+
+def _changed(arm: Arm, **keys: Any) -> Arm:
+    return replace(arm, observations=tuple(replace(each, **keys) for each in arm.observations))
+
+
+def _bare(arm: Arm) -> Arm:
+    return _changed(arm, configuration="")

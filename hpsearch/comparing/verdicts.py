@@ -6,12 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from hpsearch.comparing.comparison import Unit
-from hpsearch.comparing.pair_result import PairResult, Verdict
-from hpsearch.comparing.question import Question
+from hpsearch.comparing.comparison import PairResult, Verdict
+from hpsearch.comparing.question import SettledQuestion, Test, Unit
 from hpsearch.comparing.statistics.adjustment import Hold, adjusted, interval_rates, strictest_level
-from hpsearch.comparing.statistics.arrays import as_array
-from hpsearch.comparing.statistics.intervals import LEVEL
+from hpsearch.comparing.statistics.arrays import LEVEL, as_array
 from hpsearch.comparing.statistics.power import (
     data_sets_needed,
     paired_power,
@@ -30,7 +28,7 @@ def family_size(pairs: Sequence[PairResult]) -> int:
     return sum(pair.p is not None for pair in pairs)
 
 
-def judge(pairs: Sequence[PairResult], question: Question) -> tuple[PairResult, ...]:
+def judge(pairs: Sequence[PairResult], question: SettledQuestion) -> tuple[PairResult, ...]:
     """Return the pairs with adjusted p, equivalence, verdict, its interval and, where evidence lacks, the seeds needed.
 
     Differences and equivalences are two families, each adjusted to alpha.
@@ -55,7 +53,7 @@ def judge(pairs: Sequence[PairResult], question: Question) -> tuple[PairResult, 
     return tuple(judged)
 
 
-def _family(p_values: Sequence[float], question: Question) -> list[tuple[float, tuple[float, Hold]]]:
+def _family(p_values: Sequence[float], question: SettledQuestion) -> list[tuple[float, tuple[float, Hold]]]:
     """Return each test's adjusted p, with the error rate of its interval and for what that holds."""
     p_adjusted = adjusted(p_values, method=question.adjust)
     rates = interval_rates(p_values, p_adjusted, method=question.adjust, alpha=question.alpha)
@@ -71,14 +69,14 @@ def _with_interval(pair: PairResult, rate: float, holds: Hold) -> PairResult:
         return pair
     level, notes = 1 - rate, pair.notes
     interval = pair.ci95 if level == LEVEL else pair.inversion.at(level)
-    if interval is None and pair.test == "wilcoxon":
+    if interval is None and pair.test is Test.WILCOXON:
         few = pair.smallest_possible_p is not None and pair.smallest_possible_p > rate
         why = f"signed ranks of {pair.n} data sets reject" + (" no difference" if few else " every single difference")
         notes = (*notes, f"no {100 * level:.4g}% interval: {why}")
     return replace(pair, ci_adjusted=interval, ci_adjusted_level=level, ci_holds=holds, notes=notes)
 
 
-def _judged(pair: PairResult, question: Question, family: int) -> PairResult:
+def _judged(pair: PairResult, question: SettledQuestion, family: int) -> PairResult:
     significant = pair.p_adjusted is not None and pair.p_adjusted <= question.alpha
     notes = list(pair.notes)
     if pair.equivalence is not None and pair.equivalence.equivalent:
@@ -97,7 +95,7 @@ def _judged(pair: PairResult, question: Question, family: int) -> PairResult:
 
 
 def _too_few(pair: PairResult, smallest: float, level: float) -> str:
-    if pair.test == "wilcoxon":
+    if pair.test is Test.WILCOXON:
         return f"{pair.n} data sets cannot give a p below {smallest:.3g}; {level:.3g} is asked for"
     kind = "sign-flip" if pair.paired else "rank"
     return (
@@ -106,7 +104,7 @@ def _too_few(pair: PairResult, smallest: float, level: float) -> str:
     )
 
 
-def _with_seeds(pair: PairResult, question: Question, level: float) -> PairResult:
+def _with_seeds(pair: PairResult, question: SettledQuestion, level: float) -> PairResult:
     """Add how many units would show the observed difference with power 0.8, and the power of what was done."""
     effect = pair.effect.value if pair.effect is not None else None
     if question.unit is Unit.FOLD:
@@ -114,7 +112,7 @@ def _with_seeds(pair: PairResult, question: Question, level: float) -> PairResul
         return replace(pair, notes=(*pair.notes, note))
     if effect is None or not math.isfinite(effect) or not pair.mean_difference:
         return replace(pair, notes=(*pair.notes, "no difference was observed: no number of runs would show it"))
-    if pair.test == "wilcoxon":
+    if pair.test is Test.WILCOXON:
         needed = data_sets_needed(effect, alpha=level, power=POWER)
         power = signed_rank_power(effect, pair.n, alpha=level)
     elif pair.paired:
@@ -128,6 +126,6 @@ def _with_seeds(pair: PairResult, question: Question, level: float) -> PairResul
     if needed is None:
         note = "the observed difference is so small that more than 100,000 runs would be needed to show it"
     else:
-        noun = "data sets" if question.unit is Unit.DATASET else "seeds"
-        note = f"{needed} {noun} would show a difference of this size with power {POWER:g}, if it is the true one"
+        wanted = f"{needed} {question.unit.plural}"
+        note = f"{wanted} would show a difference of this size with power {POWER:g}, if it is the true one"
     return replace(pair, seeds_needed=needed, power=power, notes=(*pair.notes, note))

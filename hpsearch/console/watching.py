@@ -19,8 +19,7 @@ from hpsearch.experiment.reading import read_evidence, read_experiment, read_rat
 from hpsearch.health import Digest, Finding, Kind, Severity, Thresholds, digest, examine, examine_trial, exploded
 from hpsearch.records import ExperimentRecord, Goal, Monitor, Outcome, RunRecord
 from hpsearch.report.health import alarm
-from hpsearch.report.training_terminal import show_training
-from hpsearch.report.training_view import TrainingView, prepare_training
+from hpsearch.report.training_view import TrainingView, prepare_training, show_training
 
 
 def examined(record: ExperimentRecord) -> list[Finding]:

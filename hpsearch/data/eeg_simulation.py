@@ -1,10 +1,11 @@
 """Simulated EEG with known sources: epileptic spikes in patches of cortex, while the rest of the cortex hums along.
 
-After Sun et al., PNAS 119(31) e2201128119, 2022: Jansen-Rit masses, patches on a real cortex, a model of the head and
-sensor noise. It differs from theirs in three ways: masses do not influence one another, the head is a sphere, and no
-recorded noise is mixed in.
+After Sun et al., PNAS 119(31) e2201128119, 2022: Jansen-Rit masses, patches on a real cortex (neighbouring regions
+whose activity fades with the distance from the centre), a model of the head and sensor noise. It differs from theirs in
+three ways: masses do not influence one another, the head is a sphere, and no recorded noise is mixed in.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,13 +16,15 @@ from hpsearch.data.disk_cache import Arrays, cached_arrays
 from hpsearch.data.fingerprint import Source
 from hpsearch.data.jansen_rit import JansenRit, find_spikes, simulate_potential
 from hpsearch.data.lead_field import LeadField, average_reference, load_lead_field
-from hpsearch.data.source_patches import draw_patches, scale_to_ratio
 from hpsearch.settings import Settings
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
+HALF_WIDTH = 0.8493
+"""The standard deviation of a Gaussian that has fallen to one half at distance 1: 1 / sqrt(2 ln 2)."""
 _VERSION = 1
-"""Raised when a change here or in the neural mass or the patches changes the data."""
+"""Raised when a change here or in the neural mass changes the data."""
 _STREAMS = {"train": 0, "val": 1, "test": 2}
 _MEAN_INPUTS = (0.087, 0.08, 0.083)
 """1/ms; each with the noise factor at the same place, as Sun et al. (2022) drew them."""
@@ -32,6 +35,77 @@ _SPIKE_INTERVAL = 20.0
 """s, about, between the spikes of an over-excited mass."""
 _MASSES = 384
 """Simulated side by side."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A source: its regions (n,), the first of them the centre, and their magnitudes (n,), 1 at the centre."""
+
+    regions: Integers
+    magnitudes: Floats
+
+
+def draw_patches(
+    centres: Floats,
+    neighbours: NDArray[np.bool_],
+    *,
+    count: int,
+    sizes: tuple[int, int],
+    generator: np.random.Generator,
+) -> list[Patch]:
+    """Return `count` patches that share no region; sizes in regions, both ends included.
+
+    centres (R, 3) in mm, neighbours (R, R). The magnitude falls to one half at a distance of 40 to 60 mm.
+    """
+    free = np.ones(len(centres), dtype=bool)
+    patches: list[Patch] = []
+    for _ in range(count):
+        centre = int(generator.choice(np.flatnonzero(free)))
+        size = int(generator.integers(sizes[0], sizes[1] + 1))
+        direction = generator.standard_normal(3)
+        regions = grow_patch(centres, neighbours & free[:, None] & free, centre=centre, size=size, direction=direction)
+        distance = np.linalg.norm(centres[regions] - centres[centre], axis=1)
+        patches.append(Patch(regions, fade(distance, half=generator.uniform(40.0, 60.0))))
+        free[regions] = False
+        free &= ~neighbours[regions].any(axis=0)
+        if not free.any():
+            break
+    return patches
+
+
+def grow_patch(
+    centres: Floats, neighbours: NDArray[np.bool_], *, centre: int, size: int, direction: Floats
+) -> Integers:
+    """Return about `size` regions around `centre`, ring by ring; a last, partial ring is filled along `direction`.
+
+    A region that the patch surrounds is added, so that it has no holes; one that is cut off cannot be reached.
+    """
+    chosen = np.zeros(len(centres), dtype=bool)
+    chosen[centre] = True
+    order = [centre]
+    while len(order) < size:
+        ring = np.flatnonzero(neighbours[chosen].any(axis=0) & ~chosen)
+        if len(ring) == 0:
+            break
+        ahead = (centres[ring] - centres[centre]) @ direction
+        taken = ring[np.argsort(-ahead, kind="stable")][: size - len(order)]
+        chosen[taken] = True
+        order.extend(taken.tolist())
+    touching = neighbours.any(axis=1)
+    surrounded = touching & ~chosen & ~(neighbours & ~chosen).any(axis=1)
+    order.extend(np.flatnonzero(surrounded).tolist())
+    return np.array(order, dtype=np.int64)
+
+
+def fade(distance: Floats, *, half: float) -> Floats:
+    """Return the magnitudes at these distances from the centre: a Gaussian that is 1 at 0 and one half at `half`."""
+    magnitude: Floats = np.exp(-(distance**2) / (2.0 * (HALF_WIDTH * half) ** 2))
+    return magnitude
+
+
+def scale_to_ratio(signal: Floats, background: Floats, *, decibels: float) -> float:
+    """Return the factor for `background` at which the signal's power is `decibels` above the background's."""
+    return float(np.sqrt(np.mean(signal**2) / np.mean(background**2) / 10.0 ** (decibels / 10.0)))
 
 
 class Examples(Settings):

@@ -1,11 +1,12 @@
 """The lead field: what every electrode measures of one unit of activity in every region of the cortex.
 
 A three-shell sphere model of the head (mne), electrodes of the 10-05 system, and one dipole at the centre of each
-cortical region, at right angles to the cortex. Everything follows from the two counts; nothing is downloaded.
+cortical region, at right angles to the cortex. The regions divide fsaverage5's white-matter surface into parts of about
+equal area. Everything follows from the two counts; nothing is downloaded.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,137 @@ from numpy.typing import NDArray
 from hpsearch.data.disk_cache import cached_arrays
 from hpsearch.errors import DataError
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_THINNEST_CORTEX = 1.0
+"""mm; FreeSurfer's mean thickness is below this only on the medial wall, which holds no cortex."""
+_ROUNDS = 4
+"""How often the centres are moved to the middle of their regions."""
 _MONTAGE = "fsaverage_1005"
 _NOT_ON_THE_CAP = ("T3", "T4", "T5", "T6", "M1", "M2", "A1", "A2")
 """Old names of other positions, mastoids and ears."""
 _VERSION = 1
 """Raised when a change here changes the lead field, so that no old file is taken from the cache."""
+
+
+@dataclass(frozen=True)
+class CorticalRegions:
+    """R regions: centres (R, 3) in mm, in fsaverage's surface coordinates, unit normals (R, 3), neighbours (R, R)."""
+
+    centres: Floats
+    normals: Floats
+    neighbours: NDArray[np.bool_]
+
+
+def parcel_cortex(count: int) -> CorticalRegions:
+    """Return `count` regions, half of them on each hemisphere (an odd one on the left); always the same ones.
+
+    Centres spread by farthest-point sampling along the surface. A region is the part of the surface nearest to its
+    centre; centres then move to the middle of their regions. Normals point out of the cortex. Errors: DataError.
+    """
+    left = _parcel_hemisphere("left", (count + 1) // 2)
+    right = _parcel_hemisphere("right", count // 2)
+    neighbours = np.zeros((count, count), dtype=bool)
+    split = len(left.centres)
+    neighbours[:split, :split] = left.neighbours
+    neighbours[split:, split:] = right.neighbours
+    return CorticalRegions(
+        np.concatenate([left.centres, right.centres]), np.concatenate([left.normals, right.normals]), neighbours
+    )
+
+
+def _parcel_hemisphere(side: str, count: int) -> CorticalRegions:
+    from scipy.sparse import csr_array
+
+    points, faces = _load_cortex(side)
+    if count > len(points) // 4:
+        raise DataError(
+            f"{count} regions on one hemisphere are too many: fsaverage5 has {len(points)} cortical vertices"
+        )
+    edges = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1), axis=0)
+    lengths = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
+    mesh = csr_array((lengths, (edges[:, 0], edges[:, 1])), shape=(len(points), len(points)))
+    centres = _spread(mesh, points, count)
+    for _ in range(_ROUNDS):
+        centres = _recentre(points, _nearest_centre(mesh, centres), centres)
+    regions = _nearest_centre(mesh, centres)
+    neighbours = np.zeros((count, count), dtype=bool)
+    neighbours[regions[edges[:, 0]], regions[edges[:, 1]]] = True
+    neighbours |= neighbours.T
+    np.fill_diagonal(neighbours, val=False)
+    return CorticalRegions(points[centres], _vertex_normals(points, faces)[centres], neighbours)
+
+
+def _load_cortex(side: str) -> tuple[Floats, Integers]:
+    """Return the vertices (V, 3) in mm and triangles (F, 3) of one hemisphere without its medial wall."""
+    from nilearn.datasets import load_fsaverage, load_fsaverage_data
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
+    part = load_fsaverage("fsaverage5")["white_matter"].parts[side]
+    data = load_fsaverage_data(mesh="fsaverage5", mesh_type="white_matter", data_type="thickness")
+    faces = np.asarray(part.faces, dtype=np.int64)
+    faces = faces[np.all(data.data.parts[side][faces] >= _THINNEST_CORTEX, axis=1)]
+    size = len(part.coordinates)
+    joined = csr_array(
+        (np.ones(len(faces) * 2), (faces[:, [0, 1]].ravel(), faces[:, [1, 2]].ravel())), shape=(size, size)
+    )
+    _, piece = connected_components(joined, directed=False)
+    largest = np.bincount(piece).argmax()
+    faces = faces[piece[faces[:, 0]] == largest]
+    used, compact = np.unique(faces, return_inverse=True)
+    return np.asarray(part.coordinates, dtype=np.float64)[used], compact.reshape(faces.shape).astype(np.int64)
+
+
+def _spread(mesh: "csr_array", points: Floats, count: int) -> Integers:
+    """Return `count` vertices, each the one farthest along the surface from those before; the first is the topmost."""
+    from scipy.sparse.csgraph import dijkstra
+
+    chosen = np.array([points[:, 2].argmax()], dtype=np.int64)
+    distance = dijkstra(mesh, directed=False, indices=chosen)[0]
+    while len(chosen) < count:
+        farthest = distance.argmax()
+        chosen = np.append(chosen, farthest)
+        nearer = dijkstra(mesh, directed=False, indices=chosen[-1:], limit=float(distance[farthest]))[0]
+        distance = np.minimum(distance, nearer)
+    return chosen
+
+
+def _nearest_centre(mesh: "csr_array", centres: Integers) -> Integers:
+    """Return for each vertex the position in `centres` of the centre that is nearest along the surface."""
+    from scipy.sparse.csgraph import dijkstra
+
+    _, _, sources = dijkstra(mesh, directed=False, indices=centres, min_only=True, return_predecessors=True)
+    position = np.full(len(sources), -1)
+    position[centres] = np.arange(len(centres))
+    return np.asarray(position[sources], dtype=np.int64)
+
+
+def _recentre(points: Floats, regions: Integers, centres: Integers) -> Integers:
+    """Return for each region its vertex nearest to the region's mean point."""
+    sizes = np.bincount(regions, minlength=len(centres))
+    means = (
+        np.stack([np.bincount(regions, points[:, axis], len(centres)) for axis in range(3)], axis=1) / sizes[:, None]
+    )
+    offset = np.linalg.norm(points - means[regions], axis=1)
+    order = np.lexsort((offset, regions))
+    first = np.searchsorted(regions[order], np.arange(len(centres)))
+    return np.asarray(order[first], dtype=np.int64)
+
+
+def _vertex_normals(points: Floats, faces: Integers) -> Floats:
+    """Return unit normals (V, 3): the sum of the neighbouring triangles' normals, weighted by their areas."""
+    corners = points[faces]
+    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    total = np.zeros_like(points)
+    for corner in range(3):
+        np.add.at(total, faces[:, corner], flat)
+    unit: Floats = total / np.linalg.norm(total, axis=1, keepdims=True)
+    return unit
 
 
 @dataclass(frozen=True)
@@ -54,8 +179,6 @@ def load_lead_field(electrodes: int, regions: int) -> LeadField:
 def make_lead_field(electrodes: int, regions: int) -> LeadField:
     """Compute the lead field. Errors: DataError when there are not so many electrodes or regions."""
     import mne
-
-    from hpsearch.data.cortical_regions import parcel_cortex
 
     montage = mne.channels.make_standard_montage(_MONTAGE)
     positions = choose_electrodes(montage.get_positions()["ch_pos"], electrodes)

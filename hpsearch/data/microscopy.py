@@ -1,20 +1,174 @@
-"""Simulated movies of single molecules with known positions: emitters, point spread function, background and camera."""
+"""Simulated movies of single molecules with known positions: emitters, point spread function, background and camera.
 
+After Speiser, Mueller et al., Nature Methods 18:1082-1090, 2021.
+
+Emitters are blinking molecules. Coordinates x and y count pixels: pixel (row, column) is the square of side 1 around
+y = row, x = column. z is in nm. Time counts frames: frame f lasts from f to f + 1.
+
+A camera leads from the photons that reach a pixel on average to the number that is read out, and back to an estimate.
+In an EMCCD photoelectrons are Poisson, the amplifying register makes a gamma distribution of them, reading adds normal
+noise, and the converter rounds down.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from hpsearch.data.cameras import EMCCD, SCMOS
 from hpsearch.data.disk_cache import Arrays, cached_arrays
-from hpsearch.data.emitters import EmitterSettings, draw_emitters
 from hpsearch.data.fingerprint import Source
 from hpsearch.data.point_spread import Astigmatic, Round
-from hpsearch.settings import UNFOLD, Settings
+from hpsearch.settings import UNFOLD, Option, Settings
 
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_MARGIN = 5.0
+"""Mean on-times before the first frame in which molecules may light up: those that still shine then are 1 in 150."""
 _VERSION = 1
-"""Raised when a change here, in the emitters, the point spread functions or the cameras changes the data."""
+"""Raised when a change here or in the point spread functions changes the data."""
 _STREAMS = {"train": 0, "val": 1, "test": 2}
+
+
+class EmitterSettings(Settings):
+    """How many molecules shine, where, how brightly and for how long."""
+
+    per_frame: float = Field(default=25.0, gt=0)
+    """Mean number of molecules that give light to a frame, however little."""
+    photons: float = Field(default=10_000.0, gt=0)
+    """Mean number of photons of a molecule that shines for a whole frame."""
+    photons_sd: float = Field(default=3_000.0, ge=0)
+    """Their standard deviation from molecule to molecule; negative draws become 0."""
+    lifetime: float = Field(default=2.0, gt=0)
+    """Mean time for which a molecule is on, in frames; the times are exponential."""
+    depth: tuple[float, float] = (-750.0, 750.0)
+    """Range of z in nm, in which it is uniform."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "EmitterSettings":
+        if self.depth[0] >= self.depth[1]:
+            raise ValueError("depth is given as [lowest, highest]")
+        return self
+
+
+@dataclass(frozen=True)
+class Emitters:
+    """What molecules give to frames: an entry for each molecule and frame that it shines in, ordered by frame."""
+
+    frame: Integers
+    x: Floats
+    y: Floats
+    z: Floats
+    photons: Floats
+    """Photons that reach the camera within the frame, on average over their own randomness."""
+
+
+def draw_emitters(settings: EmitterSettings, *, frames: int, size: int, generator: np.random.Generator) -> Emitters:
+    """Draw the molecules of a movie of square frames.
+
+    Molecules light up at a uniform time, before the first frame too. One is on in 1 + lifetime frames on average, by
+    which the number of molecules follows from the number per frame.
+    """
+    early = _MARGIN * settings.lifetime
+    mean = settings.per_frame * (frames + early) / (1 + settings.lifetime)
+    count = int(generator.poisson(mean))
+    start = generator.uniform(-early, frames, count)
+    end = start + generator.exponential(settings.lifetime, count)
+    x, y = generator.uniform(-0.5, size - 0.5, (2, count))
+    z = generator.uniform(*settings.depth, count)
+    intensity = np.maximum(generator.normal(settings.photons, settings.photons_sd, count), 0.0)
+    molecule, frame, share = split_over_frames(start, end, frames)
+    return Emitters(frame, x[molecule], y[molecule], z[molecule], intensity[molecule] * share)
+
+
+def split_over_frames(start: Floats, end: Floats, frames: int) -> tuple[Integers, Integers, Floats]:
+    """Return molecule, frame and share of the frame for each frame in which a molecule is on, ordered by frame."""
+    first = np.clip(np.floor(start), 0, frames).astype(np.int64)
+    last = np.clip(np.ceil(end), 0, frames).astype(np.int64)  # the first frame without light
+    touched = np.maximum(last - first, 0)
+    molecule = np.repeat(np.arange(len(start)), touched)
+    within = np.arange(len(molecule)) - np.repeat(np.cumsum(touched) - touched, touched)
+    frame = first[molecule] + within
+    share = np.minimum(end[molecule], frame + 1) - np.maximum(start[molecule], frame)
+    order = np.argsort(frame, kind="stable")
+    return molecule[order], frame[order], share[order]
+
+
+class ReadOut(Option):
+    """What both cameras have."""
+
+    quantum_efficiency: float = Field(default=0.9, gt=0, le=1)
+    """Photoelectrons per photon."""
+    spurious: float = Field(default=0.002, ge=0)
+    """Electrons per pixel and frame that no photon made."""
+    read_noise: float = Field(ge=0)
+    """Standard deviation of the noise of reading, in electrons."""
+    electrons_per_count: float = Field(gt=0)
+    """Electrons that raise the number read out by one."""
+    baseline: float = Field(default=100.0, ge=0)
+    """Counts without light."""
+
+    @property
+    @abstractmethod
+    def amplification(self) -> float:
+        """Electrons that are read for each photoelectron, on average."""
+
+    @abstractmethod
+    def amplify(self, electrons: Floats, generator: np.random.Generator) -> Floats:
+        """Return the electrons that are read for these photoelectrons."""
+
+    def expose(self, photons: Floats, generator: np.random.Generator) -> Floats:
+        """Return the counts of pixels that so many photons reach on average."""
+        expected = np.maximum(photons, 0.0) * self.quantum_efficiency + self.spurious
+        electrons = self.amplify(generator.poisson(expected).astype(float), generator)
+        electrons = electrons + self.read_noise * generator.standard_normal(electrons.shape)
+        counts: Floats = np.maximum(np.floor(electrons / self.electrons_per_count) + self.baseline, 0.0)
+        return counts
+
+    def to_photons(self, counts: Floats) -> Floats:
+        """Return the photons that so many counts stand for."""
+        electrons = (counts - self.baseline) * self.electrons_per_count / self.amplification
+        photons: Floats = (electrons - self.spurious) / self.quantum_efficiency
+        return photons
+
+
+class EMCCD(ReadOut):
+    """An electron-multiplying CCD: hardly any read noise, at the price of twice the variance of the photons."""
+
+    kind: Literal["emccd"] = "emccd"
+    read_noise: float = Field(default=74.4, ge=0)
+    electrons_per_count: float = Field(default=45.0, gt=0)
+    gain: float = Field(default=300.0, ge=1)
+    """Electrons that the register makes of one."""
+
+    @property
+    def amplification(self) -> float:
+        """The gain of the register."""
+        return self.gain
+
+    def amplify(self, electrons: Floats, generator: np.random.Generator) -> Floats:
+        """Return draws from a gamma distribution whose shape is the number of electrons; none stay none."""
+        return generator.gamma(electrons, self.gain)
+
+
+class SCMOS(ReadOut):
+    """A scientific CMOS camera without a gain; all its pixels are alike here."""
+
+    kind: Literal["scmos"] = "scmos"
+    read_noise: float = Field(default=1.6, ge=0)
+    electrons_per_count: float = Field(default=0.46, gt=0)
+
+    @property
+    def amplification(self) -> float:
+        """One: what is read are the photoelectrons."""
+        return 1.0
+
+    def amplify(self, electrons: Floats, generator: np.random.Generator) -> Floats:  # noqa: ARG002 - no chance here
+        """Return the photoelectrons as they are."""
+        return electrons
 
 
 class FrameCounts(Settings):

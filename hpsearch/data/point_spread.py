@@ -80,9 +80,6 @@ class Round(GaussianSpread):
         return found
 
 
-PointSpread = Astigmatic | Round
-
-
 def integrate_gaussian(centre: Floats, width: Floats, size: int) -> Floats:
     """Return the share (E, size) of normal distributions (E,) within each pixel from k - 1/2 to k + 1/2."""
     from scipy.special import erf  # scipy is slow to load, and settings must not wait for it

@@ -1,10 +1,16 @@
-"""From a text to words, and from words to numbers. Needs no torch."""
+"""From a text to words, and from words to numbers: a vocabulary, and vectors from a file. Needs no torch."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.errors import DataError
 
 PAD = 0
 """The number that fills a row behind the end of its text."""
@@ -50,3 +56,38 @@ class WordVocabulary:
     @cached_property
     def _numbers(self) -> Mapping[str, int]:
         return {word: number for number, word in enumerate(self.words, start=FIRST_WORD)}
+
+
+def read_vectors(path: str, words: Collection[str], *, width: int) -> dict[str, NDArray[np.float32]]:
+    """Return the vectors, each of `width` numbers, of those of the words that the file has.
+
+    A first line of two whole numbers (how many words, how wide) is passed over; of a word that stands twice the first
+    vector counts. A line of another width is refused. Errors: DataError, which says where.
+    """
+    found: dict[str, NDArray[np.float32]] = {}
+    wanted = set(words)
+    try:
+        with Path(path).expanduser().open(encoding="utf-8", newline="\n") as lines:
+            for number, line in enumerate(lines, start=1):
+                fields = line.rstrip().split(" ")
+                if number == 1 and len(fields) == 2:
+                    continue
+                # a few "words" of GloVe have spaces in them; the first ones do not, so that they tell the width
+                if len(fields) <= width or (number <= 2 and len(fields) > width + 1):
+                    raise DataError(f"{path}:{number}: a word and {width} numbers were expected, not {len(fields) - 1}")
+                word, numbers = " ".join(fields[:-width]), fields[-width:]
+                if word in wanted and word not in found:
+                    found[word] = _vector(numbers, f"{path}:{number}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"the word vectors {path} cannot be read: {error}") from None
+    return found
+
+
+def _vector(numbers: list[str], place: str) -> NDArray[np.float32]:
+    try:
+        vector = np.array(numbers, dtype=np.float32)
+    except ValueError as error:
+        raise DataError(f"{place}: {error}") from None
+    if not np.isfinite(vector).all():
+        raise DataError(f"{place}: a vector must have finite numbers")
+    return vector

@@ -14,21 +14,12 @@ gradient has `weight` only. The search never reads this file.
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from hpsearch.experiment.files import append_json_line, decode_number, json_line, read_lines, write_atomically
 from hpsearch.experiment.layout import HISTOGRAMS
 
 FORMAT_VERSION = 1
-LARGE_GRADIENT = 100.0
-
-
-class Flow(NamedTuple):
-    """Mean and maximum of the absolute gradient of one parameter."""
-
-    parameter: str
-    mean: float
-    max: float
 
 
 def write_histograms(folder: Path, step: int, parameters: Mapping[str, Any]) -> None:
@@ -49,15 +40,6 @@ def read_histograms(folder: Path) -> Iterator[dict[str, Any]]:
             yield _decoded(line)
 
 
-def gradient_flow(look: Mapping[str, Any]) -> list[Flow]:
-    """Return the flow through the layers, in the model's order, without biases."""
-    return [
-        Flow(name, numbers["gradient"]["mean"], numbers["gradient"]["max"])
-        for name, numbers in look["parameters"].items()
-        if "gradient" in numbers and "bias" not in name
-    ]
-
-
 def gradient_norms(look: Mapping[str, Any]) -> list[tuple[int, str, float]]:
     """Return (step, parameter, norm of its gradient); NaN or infinity where the gradient holds any."""
     norms = []
@@ -66,20 +48,6 @@ def gradient_norms(look: Mapping[str, Any]) -> list[tuple[int, str, float]]:
             norm = math.nan if gradient["nan"] else math.inf if gradient["inf"] else float(gradient["norm"])
             norms.append((int(look["step"]), name, norm))
     return norms
-
-
-def gradient_warnings(look: Mapping[str, Any], *, large: float = LARGE_GRADIENT) -> list[str]:
-    """Return a sentence for each parameter whose gradient is not finite or has a norm above `large`."""
-    warnings = []
-    for name, numbers in look["parameters"].items():
-        gradient = numbers.get("gradient")
-        if gradient and gradient["nan"]:
-            warnings.append(f"NaN in the gradient of '{name}'")
-        elif gradient and gradient["inf"]:
-            warnings.append(f"infinity in the gradient of '{name}'")
-        elif gradient and gradient["norm"] > large:
-            warnings.append(f"a gradient norm of {gradient['norm']:.4g} of '{name}'")
-    return warnings
 
 
 def _decoded(value: Any) -> Any:

@@ -1,8 +1,6 @@
 """From the `family:` of a space file to a Family: one of the shelf, or a class in the user's own file."""
 
 import importlib
-import importlib.util
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
+from hpsearch.user_code import find_code, is_reference
 
 
 def family_names() -> list[str]:
@@ -30,7 +29,7 @@ def load_face(reference: str, folder: Path) -> Family[Any] | Command:
 
     Errors: UnknownNameError for a name that is not on the shelf; HpsearchError for a file that cannot be used.
     """
-    if ":" in reference or reference.endswith(".py"):
+    if is_reference(reference):
         return _from_file(reference, folder)
     if reference not in family_names():
         raise UnknownNameError("family", reference, family_names())
@@ -40,33 +39,11 @@ def load_face(reference: str, folder: Path) -> Family[Any] | Command:
 
 
 def _from_file(reference: str, folder: Path) -> Family[Any]:
-    file, _, name = reference.partition(":")
-    path = (folder / file).resolve()
-    if not name:
-        raise HpsearchError(f"'{reference}' names no class: write {file}:MyFamily")
-    if not path.is_file():
-        raise HpsearchError(f"the family's file {path} does not exist")
-    found = getattr(_import_file(path), name, None)
+    code = find_code(reference, folder, kind="family")
+    found = code.found
     if not (isinstance(found, type) and issubclass(found, Family)):
-        raise HpsearchError(f"{path} has no class {name} derived from hpsearch.Family")
+        raise HpsearchError(f"{code.path} has no class {code.name} derived from hpsearch.Family")
     return _checked(found, reference)
-
-
-def _import_file(path: Path) -> Any:
-    """Import a Python file under a name of its own, with its folder on the path for the modules beside it."""
-    name = f"hpsearch_user_{path.stem}"
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise HpsearchError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise HpsearchError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    return module
 
 
 def _checked(family: type[Family[Any]], reference: str) -> Family[Any]:

@@ -8,8 +8,7 @@ from typing import Any
 from hpsearch.final.run import TrainedRun
 from hpsearch.final.selection import of_test
 from hpsearch.records import Goal, RunRecord
-from hpsearch.report.model_card import ModelCard
-from hpsearch.report.selection import main_metric
+from hpsearch.report.model_card import ModelCard, main_metric
 from hpsearch.report.wording import number, rule
 from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.task import Split, Splits

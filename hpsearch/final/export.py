@@ -16,9 +16,8 @@ from hpsearch.final.card import card_of, describe_data
 from hpsearch.final.run import TrainedRun, open_run
 from hpsearch.final.selection import Origin, Selection, Source, find_source, read_origin, selection_of
 from hpsearch.final.trained_model import CARD, CARD_PAGE, CONFIG, FORMAT_VERSION, WEIGHTS, build_model, read_document
-from hpsearch.report.model_card import ModelCard, card_markdown, card_summary
-from hpsearch.report.selection import main_metric
-from hpsearch.tracking.mlflow_registry import Registration, register_model
+from hpsearch.report.model_card import ModelCard, card_markdown, card_summary, main_metric
+from hpsearch.tracking.mlflow.registry import Registration, register_model
 from hpsearch.training.weights import count_parameters, load_trained, write_weights
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpsearch.comparing import Comparison, compare_runs
+from hpsearch.comparing import Comparison, Question, compare_runs
 from hpsearch.comparing.conclusion import listed
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.layout import ORIGIN, is_experiment, is_study
@@ -264,7 +264,7 @@ def _described(record: ExperimentRecord, group: Confirmed | None, goals: Mapping
     metrics = dict.fromkeys(name for run in runs for name in run.metrics if name.startswith("test/"))
     return {
         # the goal would matter only for a second arm
-        metric: compare_runs(runs, metric=metric, goal=goals.get(metric.partition("/")[2], Goal.MINIMIZE))
+        metric: compare_runs(runs, Question(metric, goals.get(metric.partition("/")[2], Goal.MINIMIZE)))
         for metric in metrics
     }
 

@@ -1,17 +1,24 @@
-"""The curves of a training that the checks look at, and their few statistics."""
+"""The learning curves of a training, their few statistics, and the checks of their shapes.
+
+A curve improves downwards; fractions are those of `Thresholds`.
+"""
 
 import math
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from hpsearch.records import Monitor
+from hpsearch.health.findings import Finding, Kind, Severity, Thresholds
+from hpsearch.health.recipes import advise
+from hpsearch.records import Evidence, Monitor, Outcome
 
 _SPLIT = re.compile(r"(?<![a-z])(val|valid|validation|eval)(?=[/_.-])")
 """The split in a metric's name: `val/loss`, `eval_accuracy`."""
+_MOSTLY = 0.5
+"""A loss that fell by a larger fraction of its first value before it stood still has mostly been learned."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ def read_curve(rows: Sequence[Mapping[str, Any]], name: str, *, sign: float = 1.
     return Curve(name, steps, values, sign)
 
 
-def read_losses(rows: Sequence[Mapping[str, Any]], objective: Monitor) -> tuple[Curve | None, Curve | None]:
+def _read_losses(rows: Sequence[Mapping[str, Any]], objective: Monitor) -> tuple[Curve | None, Curve | None]:
     """Return the curves of the training and the validation loss; in place of losses, those of the searched metric.
 
     The two are never one curve: a metric without a split in its name has no counterpart.
@@ -75,26 +82,168 @@ def read_losses(rows: Sequence[Mapping[str, Any]], objective: Monitor) -> tuple[
     return train, val
 
 
-def trend(values: Sequence[float]) -> float:
+def _trend(values: Sequence[float]) -> float:
     """Return the least-squares slope over equally spaced values."""
     middle = (len(values) - 1) / 2
     spread = sum((place - middle) ** 2 for place in range(len(values)))
     return sum((place - middle) * value for place, value in enumerate(values)) / spread if spread else 0.0
 
 
-def changes(values: Sequence[float]) -> list[float]:
+def _changes(values: Sequence[float]) -> list[float]:
     """Return the differences between neighbours."""
     return [after - before for before, after in pairwise(values)]
 
 
-def turning(values: Sequence[float]) -> float:
+def _turning(values: Sequence[float]) -> float:
     """Return the fraction of inner points at which the curve turns: 2/3 for noise, 0 for a monotone curve."""
-    steps = changes(values)
+    steps = _changes(values)
     turns = sum(before * after < 0 for before, after in pairwise(steps))
     return turns / (len(steps) - 1) if len(steps) > 1 else 0.0
 
 
-def swing(values: Sequence[float]) -> float:
+def _swing(values: Sequence[float]) -> float:
     """Return the root of the mean square of the changes, their trend taken out."""
-    steps = changes(values)
+    steps = _changes(values)
     return statistics.pstdev(steps) if len(steps) > 1 else 0.0
+
+
+def check_losses(evidence: Evidence, objective: Monitor, limits: Thresholds, unit: str) -> Iterator[Finding]:
+    """Yield what the training and validation losses say; too short curves say nothing."""
+    train, val = _read_losses(evidence.rows, objective)
+    known = [curve for curve in (train, val) if curve is not None]
+    learned = train is not None and train.fall > limits.little_fall * abs(train.values[0])
+    risen = [curve for curve in known if _rises(curve, limits) and not (curve is val and learned)]
+    if risen and evidence.run.outcome is not Outcome.DIVERGED:
+        yield _divergence(evidence, risen[0], unit)
+    if risen or not known or min(map(len, known)) < limits.fewest_evaluations:
+        return
+    if train is not None and val is not None:
+        yield from _over_fitting(evidence, train, val, limits, unit)
+    if evidence.run.outcome is Outcome.COMPLETE:
+        yield from _under_fitting(evidence, known, limits)
+    watched = known[0]
+    yield from _oscillation(evidence, watched, limits, unit)
+    yield from _stagnation(evidence, watched, limits, unit)
+    if evidence.run.outcome is Outcome.COMPLETE:
+        yield from _slow(evidence, val or watched, limits, unit)
+
+
+def _rises(curve: Curve, limits: Thresholds) -> bool:
+    """Say whether a curve ends clearly above where it began.
+
+    Either its last values all lie above its first ones, by a fraction of them, or its last one by a multiple.
+    """
+    if len(curve) < limits.early:
+        return False
+    count = max(limits.early, len(curve) // 5) if len(curve) >= limits.fewest_evaluations else 1
+    first = curve.values[:count]
+    scale = max(abs(statistics.median(first)), max(first) - min(first))
+    if curve.values[-1] > max(first) + limits.growth * scale:
+        return True
+    return count > 1 and min(curve.values[-count:]) > max(first) + limits.rise * scale
+
+
+def _divergence(evidence: Evidence, curve: Curve, unit: str) -> Finding:
+    return Finding(
+        Kind.DIVERGENCE,
+        Severity.SERIOUS,
+        evidence.run.number,
+        f"{curve.name} got worse, from {curve.shown(0)} to {curve.shown(-1)}; it was best ({curve.shown(curve.best)}) "
+        f"at {unit} {curve.steps[curve.best]}",
+        curve.steps[curve.best],
+        advise(Kind.DIVERGENCE, evidence.config),
+    )
+
+
+def _over_fitting(evidence: Evidence, train: Curve, val: Curve, limits: Thresholds, unit: str) -> Iterator[Finding]:
+    """Look for a validation loss that rises while the training loss falls, or a gap between them that has grown."""
+    best, count = val.best, len(val)
+    since = train.values[min(best, len(train) - 1)] - train.values[-1]
+    rise = val.values[-1] - val.values[best]
+    rose = count - 1 - best >= limits.rise_evaluations and rise > limits.rise * max(val.fall, 1e-12) and since > 0
+    growth = (val.values[-1] - train.values[-1]) - (val.values[0] - train.values[0])
+    apart = train.fall > 0 and growth > limits.gap * train.fall and train.values[-1] < train.values[0]
+    if rose:
+        sentence = (
+            f"{val.name} was best ({val.shown(best)}) at {unit} {val.steps[best]} and ended at {val.shown(-1)}, "
+            f"while {train.name} went on from {train.shown(min(best, len(train) - 1))} to {train.shown(-1)}"
+        )
+    elif apart:
+        sentence = f"{val.name} ended at {val.shown(-1)}, far from {train.name} at {train.shown(-1)}"
+    else:
+        return
+    advice = advise(Kind.OVER_FITTING, evidence.config)
+    number, severity = evidence.run.number, Severity.WARNING
+    yield Finding(Kind.OVER_FITTING, severity, number, sentence, val.steps[best] if rose else None, advice)
+
+
+def _under_fitting(evidence: Evidence, curves: Sequence[Curve], limits: Thresholds) -> Iterator[Finding]:
+    """Look for losses of which none has come far from where it began."""
+    if any(curve.fall > limits.little_fall * abs(curve.values[0]) or _rises(curve, limits) for curve in curves):
+        return
+    told = [f"{curve.name} went from {curve.shown(0)} to {curve.shown(-1)} only" for curve in curves]
+    advice = advise(Kind.UNDER_FITTING, evidence.config)
+    yield Finding(Kind.UNDER_FITTING, Severity.WARNING, evidence.run.number, ", ".join(told), advice=advice)
+
+
+def _oscillation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str) -> Iterator[Finding]:
+    """Look for ups and downs that are not small beside what was learned, nor beside the loss itself."""
+    recent = curve.last(limits.window)
+    size = _swing(recent.values)
+    scale = max(max(curve.values) - min(curve.values), limits.little_fall * abs(statistics.fmean(recent.values)))
+    if _turning(recent.values) > limits.turns and size > limits.swing * scale:
+        yield Finding(
+            Kind.OSCILLATION,
+            Severity.WARNING,
+            evidence.run.number,
+            f"{curve.name} goes up and down by about {figure(size)} between {figure(min(recent.values))} and "
+            f"{figure(max(recent.values))} from {unit} {recent.steps[0]} on",
+            step=recent.steps[0],
+            advice=advise(Kind.OSCILLATION, evidence.config),
+        )
+
+
+def _stagnation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str) -> Iterator[Finding]:
+    """Look for a window in which the loss neither varies nor falls: a plateau when most was learned before."""
+    start, recent = _stalled_since(curve, limits), curve.last(limits.window)
+    if start is None:
+        return
+    kind = Kind.PLATEAU if curve.fall > _MOSTLY * abs(curve.values[0]) else Kind.STAGNATION
+    yield Finding(
+        kind,
+        Severity.NOTE if kind is Kind.PLATEAU else Severity.WARNING,
+        evidence.run.number,
+        f"{curve.name} has stood between {figure(min(recent.values))} and {figure(max(recent.values))} "
+        f"for the last {len(recent)} evaluations, from {unit} {curve.steps[start]} on",
+        step=curve.steps[start],
+        advice=advise(kind, evidence.config),
+    )
+
+
+def _stalled_since(curve: Curve, limits: Thresholds) -> int | None:
+    """Return the index from which a loss has neither varied nor fallen over the last window; None when it does."""
+    window = limits.window
+    if len(curve) < window:
+        return None
+    unit = abs(curve.values[0]) or 1.0
+    scaled = [value / unit for value in curve.values[-window:]]
+    fell = -_trend(scaled) * (window - 1)
+    flat = statistics.pvariance(scaled) < limits.stall_variance and abs(fell) < limits.stall_fall
+    return len(curve) - window if flat else None
+
+
+def _slow(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str) -> Iterator[Finding]:
+    """Look for a last quarter that still brought much: the training ended before it had converged."""
+    quarter = max(len(curve) // 4, 1)
+    before, after = min(curve.values[:-quarter]), min(curve.values[-quarter:])
+    share = (before - after) / curve.fall if curve.fall > 0 else 0.0
+    if share > limits.still_falling and curve.best >= len(curve) - max(quarter // 2, 1):
+        yield Finding(
+            Kind.SLOW_CONVERGENCE,
+            Severity.NOTE,
+            evidence.run.number,
+            f"{curve.name} was still improving when the training ended: the last {quarter} of {len(curve)} "
+            f"evaluations brought {share:.0%} of the whole gain, to {curve.shown(curve.best)} at {unit} "
+            f"{curve.steps[curve.best]}",
+            advice=advise(Kind.SLOW_CONVERGENCE, evidence.config),
+        )

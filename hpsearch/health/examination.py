@@ -1,16 +1,20 @@
-"""From the evidence of trials to findings."""
+"""From the evidence of trials to findings: how each ended, what its curves and gradients say, what all say together."""
 
-from collections.abc import Sequence
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from hpsearch.health.endings import check_ending
-from hpsearch.health.findings import Finding, Kind
-from hpsearch.health.gradients import check_norms, check_parameters
-from hpsearch.health.losses import check_losses
+from hpsearch.health.curves import check_losses, figure, read_curve
+from hpsearch.health.findings import GUIDES, Finding, Kind, Severity, Thresholds
+from hpsearch.health.gradients import check_flow, check_norms, check_parameters
 from hpsearch.health.recipes import advise
-from hpsearch.health.thresholds import GUIDES, Thresholds
-from hpsearch.health.trials import check_identical, check_unread
-from hpsearch.records import Evidence, Monitor
+from hpsearch.records import Evidence, Monitor, Outcome
+
+_OF_THE_CLOCK = ("seconds", "examples_per_second")
+_SHORTEST = 2
+"""Curves of fewer evaluations may be equal by chance."""
 
 
 def examine_trial(
@@ -21,9 +25,10 @@ def examine_trial(
     Of a training that diverges nothing advises a higher learning rate.
     """
     found = [
-        *check_ending(evidence, unit),
+        *_check_ending(evidence, unit),
         *check_norms(evidence, thresholds, unit),
         *check_parameters(evidence, thresholds, unit),
+        *check_flow(evidence, thresholds, unit),
         *check_losses(evidence, objective, thresholds, unit),
     ]
     if any(finding.kind is Kind.DIVERGENCE for finding in found):
@@ -38,7 +43,7 @@ def examine(
     trials: Sequence[Evidence], objective: Monitor, *, thresholds: Thresholds = GUIDES, unit: str = "epoch"
 ) -> list[Finding]:
     """Return what is wrong with the trials of an experiment, the worst first: with each of them, and all together."""
-    found = [*check_unread(trials), *check_identical(trials)]
+    found = [*_check_unread(trials), *_check_identical(trials)]
     for trial in trials:
         found += examine_trial(trial, objective, thresholds=thresholds, unit=unit)
     return sorted(found, key=lambda finding: -finding.severity.rank)
@@ -66,3 +71,75 @@ def digest(findings: Sequence[Finding], *, best: int | None = None) -> list[Dige
         chosen = min(group, key=lambda finding: (finding.trial != best, -finding.severity.rank, finding.trial))
         shown.append(Digest(chosen, tuple(sorted({finding.trial for finding in group}))))
     return sorted(shown, key=lambda each: (-each.finding.severity.rank, each.finding.trial != best))
+
+
+def _check_ending(evidence: Evidence, unit: str) -> Iterator[Finding]:
+    """Yield a finding for a trial that diverged (its reason names the step and the parameter) or ran out of memory."""
+    outcome, reason = evidence.run.outcome, evidence.run.reason or "a number became NaN or infinite"
+    if outcome is Outcome.DIVERGED:
+        found = re.search(r"optimizer step (\d+)", reason)
+        advice = advise(Kind.DIVERGENCE, evidence.config)
+        sentence = reason + _last_norm(evidence, unit)
+        step = int(found.group(1)) if found else None
+        yield Finding(Kind.DIVERGENCE, Severity.SERIOUS, evidence.run.number, sentence, step, advice)
+    elif outcome is Outcome.OUT_OF_MEMORY:
+        advice = advise(Kind.OUT_OF_MEMORY, evidence.config)
+        sentence = "the memory was not enough for this configuration"
+        yield Finding(Kind.OUT_OF_MEMORY, Severity.SERIOUS, evidence.run.number, sentence, None, advice)
+
+
+def _last_norm(evidence: Evidence, unit: str) -> str:
+    norms = read_curve(evidence.rows, "gradient_norm_max")
+    if norms is None:
+        return "" if evidence.rows or evidence.run.history else "; it was before the first evaluation"
+    return f"; the largest gradient norm before was {figure(norms.values[-1])}, at {unit} {norms.steps[-1]}"
+
+
+def _check_unread(trials: Sequence[Evidence]) -> Iterator[Finding]:
+    """Yield a finding for each searched setting that the family read in none of the complete trials that have it."""
+    complete = [trial for trial in trials if trial.run.outcome is Outcome.COMPLETE]
+    for path in dict.fromkeys(path for trial in complete for path in trial.unread):
+        having = [trial for trial in complete if path in trial.run.params]
+        if all(path in trial.unread for trial in having):
+            sentence = f"no training read {path}: it was searched over {len(having)} complete trials without effect"
+            yield Finding(
+                Kind.UNREAD_SETTING,
+                Severity.SERIOUS,
+                having[0].run.number,
+                sentence,
+                advice=(f"leave {path} out of the space, or let the family use it",),
+            )
+
+
+def _check_identical(trials: Sequence[Evidence]) -> Iterator[Finding]:
+    """Yield a finding for each group of trials with equal curves but different settings, and say which differ."""
+    groups: dict[Any, list[Evidence]] = defaultdict(list)
+    for trial in trials:
+        if len(trial.rows) >= _SHORTEST and not trial.run.changes:
+            groups[tuple(map(_untimed, trial.rows))].append(trial)
+    for alike in groups.values():
+        differing = _differing([trial.run.params for trial in alike])
+        if differing:
+            numbers = [trial.run.number for trial in alike]
+            yield Finding(
+                Kind.IDENTICAL_CURVES,
+                Severity.SERIOUS,
+                numbers[0],
+                f"trials {_listed(numbers)} have the same learning curves, although they differ in "
+                f"{', '.join(differing)}",
+                advice=(f"see whether the training uses {_listed(differing)}, and its seed",),
+            )
+
+
+def _untimed(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, repr(value)) for name, value in row.items() if name not in _OF_THE_CLOCK))
+
+
+def _differing(params: Sequence[Mapping[str, Any]]) -> list[str]:
+    paths = dict.fromkeys(path for each in params for path in each)
+    return [path for path in paths if len({repr(each.get(path)) for each in params}) > 1]
+
+
+def _listed(items: Sequence[Any]) -> str:
+    words = [str(item) for item in items]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,4 +1,4 @@
-"""What an examination says: findings, each with its numbers and with what to change."""
+"""What an examination says: findings, each with its numbers and with what to change, and from which numbers on."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -50,3 +50,54 @@ class Finding:
     sentence: str
     step: int | None = None
     advice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Limits of the checks. Falls and rises of a loss are fractions of how far it fell in the whole training.
+
+    A fraction of the fall, not of the value: losses may be negative, and their floor is seldom 0.
+    """
+
+    exploding: float = 10.0
+    """Largest gradient norm that is no explosion, whatever it was before."""
+    growth: float = 10.0
+    """Nor is one that is not so many times as large as at first: of a loss that is a sum it is always large."""
+    early: int = 3
+    """So many evaluations (their median) say how large a gradient norm was at first."""
+    vanishing: float = 1e-6
+    """Smallest gradient norm that has not vanished."""
+    healthy_low: float = 0.1
+    healthy_high: float = 2.0
+    """Between these the median of the gradient norms is as usual."""
+    parameter_norm: float = 100.0
+    """Largest gradient norm of a single parameter."""
+    fading: float = 1e-3
+    """Gradients of the first layers that are at least this fraction of those of the last ones have not faded."""
+    fewest_weights: int = 6
+    """Of models with fewer weights nothing is said about layers."""
+    rise: float = 0.1
+    """So far the validation loss may rise from its best."""
+    rise_evaluations: int = 3
+    """So many evaluations must have followed the best one before a rise counts."""
+    gap: float = 0.5
+    """So far the gap between validation and training loss may grow, while the training loss falls."""
+    little_fall: float = 0.1
+    """A training that lowers its loss by a smaller fraction of the first value does not fit its data."""
+    still_falling: float = 0.1
+    """A training whose last quarter brings a larger fraction of the whole fall has not converged."""
+    swing: float = 0.15
+    """So large the changes from one evaluation to the next may be (root of the mean square)."""
+    turns: float = 0.5
+    """An oscillation turns at more than this fraction of the evaluations."""
+    window: int = 20
+    """Evaluations over which stagnation and oscillation are judged."""
+    stall_variance: float = 1e-3
+    """Smaller variance in the window, of the loss over its first value, is stagnation unless there is a trend."""
+    stall_fall: float = 0.01
+    """A trend that lowers the loss by a larger fraction of its first value over the window is a downward one."""
+    fewest_evaluations: int = 6
+    """Shorter curves are not judged by their shape."""
+
+
+GUIDES = Thresholds()

@@ -5,9 +5,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from hpsearch.health.curves import figure, read_curve
-from hpsearch.health.findings import Finding, Kind, Severity
+from hpsearch.health.findings import Finding, Kind, Severity, Thresholds
 from hpsearch.health.recipes import advise
-from hpsearch.health.thresholds import Thresholds
 from hpsearch.records import Evidence
 
 
@@ -82,3 +81,26 @@ def check_parameters(evidence: Evidence, limits: Thresholds, unit: str) -> Itera
         step=step,
         advice=advise(Kind.BAD_PARAMETER_GRADIENTS, evidence.config),
     )
+
+
+def check_flow(evidence: Evidence, limits: Thresholds, unit: str) -> Iterator[Finding]:
+    """Yield a finding if gradients fade on their way to the first layers, at the last look of `train.histograms`.
+
+    The middle norm of the first third of the weights, in the model's order, is held against that of the last third.
+    """
+    last = evidence.gradients[-1][0] if evidence.gradients else None
+    weights = [each for each in evidence.gradients if each[0] == last and "bias" not in each[1]]
+    if last is None or len(weights) < limits.fewest_weights or not all(math.isfinite(norm) for _, _, norm in weights):
+        return
+    third = len(weights) // 3
+    first, end = (statistics.median(norm for _, _, norm in part) for part in (weights[:third], weights[-third:]))
+    if first < limits.fading * end:
+        yield Finding(
+            Kind.VANISHING_GRADIENTS,
+            Severity.NOTE,
+            evidence.run.number,
+            f"gradients fade on their way to the first layers: at {unit} {last} their norms are about {figure(first)} "
+            f"from '{weights[0][1]}' on and {figure(end)} up to '{weights[-1][1]}'",
+            step=last,
+            advice=advise(Kind.VANISHING_GRADIENTS, evidence.config),
+        )

@@ -7,7 +7,8 @@ from hpsearch.errors import UnknownNameError
 from hpsearch.experiment.layout import SPACE
 from hpsearch.experiment.reading import read_resolved, space_home
 from hpsearch.families.loading import family_names, load_face
-from hpsearch.space import Space, read_space, space_from_resolved
+from hpsearch.settings import OwnOption
+from hpsearch.space import Search, Space, read_space, space_from_resolved
 from hpsearch.space.folding import divides
 from hpsearch.workers.engines import ENGINES
 
@@ -20,11 +21,21 @@ def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()
         overrides=overrides,
         quick=quick,
         with_folds=families_with_folds,
+        own_code=check_own_code,
         look=True,
     )
     if space.search.engine not in ENGINES:
         raise UnknownNameError("engine", space.search.engine, ENGINES)
     return space
+
+
+def check_own_code(search: Search, folder: Path) -> list[tuple[str, str | None, str]]:
+    """Say what is wrong with the user's own sampler and pruner in a space file of `folder`; see `OwnCode`."""
+    if not any(isinstance(option, OwnOption) for option in (search.sampler, search.pruner)):
+        return []  # without Optuna, which takes time to import
+    from hpsearch.search.own import own_mistakes
+
+    return [(each.setting, each.option, each.message) for each in own_mistakes(search, folder)]
 
 
 def families_with_folds() -> list[str]:

@@ -192,7 +192,7 @@ class FamilyObjective:
             with torch.no_grad():
                 artifacts = task.artifacts(model.eval())
             if artifacts:
-                from hpsearch.report.heat_maps import heat_map_png
+                from hpsearch.report.charts.training import heat_map_png
 
             for name, heat_map in artifacts.items():
                 write_heat_map(self._folder / job.run, name, heat_map, picture=heat_map_png(heat_map))

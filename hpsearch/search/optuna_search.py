@@ -20,11 +20,14 @@ from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import UNTOLD, AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.jobs import AskInfo
 from hpsearch.records import Outcome, Params
+from hpsearch.search.own import blamed_on, make_own_pruner, make_own_sampler
 from hpsearch.search.pruners import make_pruner
-from hpsearch.search.samplers import AskSeeds, sampler_row
+from hpsearch.search.samplers import AskSeeds, SamplerRow, own_row, sampler_row
 from hpsearch.seeds import derive_seed
 from hpsearch.space import Space, suggest, suggested
+from hpsearch.space.pruner_options import OwnPruner
 from hpsearch.space.ranges import same
+from hpsearch.space.search_settings import OwnSampler
 
 ATTEMPTS = 20
 """How often the sampler may answer with a configuration that is forbidden or was tried, before chance is asked."""
@@ -48,10 +51,13 @@ class OptunaSearch:
         warnings.filterwarnings("ignore", message="Clip non-finite values")  # gp: of the infeasible trials
         self._space = space
         self._seed = space.search.seed
-        self._row = sampler_row(space.search.sampler.kind)
+        self._home = space.path.parent
+        self._row = self._make_row()
         self._longest = longest
         self._study = optuna.create_study(study_name="hpsearch", direction=space.objective.goal.value)
         self._study.pruner = self._make_pruner()
+        if self._row.kept:
+            self._study.sampler = self._row.make(space.search.sampler, AskSeeds(0, 0))
         self._trials: dict[int, optuna.trial.Trial] = {}
         self._evaluations: dict[int, dict[int, bool]] = {}
         """The steps that a trial has reported, and whether it would have been pruned there."""
@@ -62,8 +68,17 @@ class OptunaSearch:
         self._rejected = 0
         self._start: Params | None = None
 
+    def _make_row(self) -> SamplerRow:
+        option = self._space.search.sampler
+        if isinstance(option, OwnSampler):
+            return own_row(make_own_sampler(option, self._home, seed=self._seed))
+        return sampler_row(option.kind)
+
     def _make_pruner(self) -> optuna.pruners.BasePruner:
-        return make_pruner(self._space.search.pruner.kind, self._space.search.pruner, longest=self._longest)
+        option = self._space.search.pruner
+        if isinstance(option, OwnPruner):
+            return make_own_pruner(option, self._home, seed=self._seed)
+        return make_pruner(option.kind, option, longest=self._longest)
 
     def _shuffled_grid(self) -> deque[dict[str, Any]]:
         """All configurations of the grid that the space allows, in an order that no budget favours."""
@@ -127,7 +142,7 @@ class OptunaSearch:
         return None
 
     def _reject(self, trial: optuna.trial.Trial) -> None:
-        self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        self._tell(trial, state=optuna.trial.TrialState.FAIL)
         self._rejected += 1
 
     def _suggest(self, number: int, attempt: int, entry: Params) -> tuple[dict[str, Any], optuna.trial.Trial]:
@@ -138,8 +153,19 @@ class OptunaSearch:
             self._study.sampler = self._row.make(self._space.search.sampler, seeds)
         if entry:
             self._study.enqueue_trial(suggested(self._space, entry))
-        trial = self._study.ask()
-        return suggest(self._space, trial), trial
+        return self._asked_of_sampler()
+
+    def _asked_of_sampler(self) -> tuple[dict[str, Any], optuna.trial.Trial]:
+        """Ask the study. Errors: SearchFailedError if a sampler of the user's fails or leaves the space."""
+        option = self._space.search.sampler
+        with blamed_on(option, self._home):
+            trial = self._study.ask()
+            params = suggest(self._space, trial)
+        if self._row.kept and (wrong := self._space.wrong_params(params)):
+            path, message = next(iter(wrong.items()))
+            left = f"proposed a value outside the space: {path}: {message}"
+            raise SearchFailedError(f"search.sampler: {option.kind} {left}")
+        return params, trial
 
     def _by_chance(self, number: int, entry: Params = NOTHING) -> dict[str, Any] | None:
         """Draw an allowed, untried configuration at random when the sampler keeps to others."""
@@ -171,10 +197,10 @@ class OptunaSearch:
 
     def _fixed(self, number: int, params: Params) -> dict[str, Any]:
         """Enter a configuration that was decided on elsewhere."""
-        self._study.sampler = optuna.samplers.RandomSampler(seed=0)
+        if not self._row.kept:
+            self._study.sampler = optuna.samplers.RandomSampler(seed=0)
         self._study.enqueue_trial(suggested(self._space, params))
-        trial = self._study.ask()
-        return self._accept(number, suggest(self._space, trial), trial)
+        return self._accept(number, *self._asked_of_sampler())
 
     def _accept(self, number: int, params: dict[str, Any], trial: optuna.trial.Trial) -> dict[str, Any]:
         self._trials[number] = trial
@@ -202,7 +228,8 @@ class OptunaSearch:
             return False
         trial = self._trials[number]
         trial.report(metric, evaluation)
-        known[step] = trial.should_prune()
+        with blamed_on(self._space.search.pruner, self._home):
+            known[step] = bool(trial.should_prune())
         return known[step]
 
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
@@ -211,21 +238,28 @@ class OptunaSearch:
         if self._row.marks == "all" or (self._row.marks == "infeasible" and outcome.infeasible):
             trial.set_constraint("trainable", 1.0 if outcome.infeasible else 0.0)
         if outcome is Outcome.COMPLETE and value is not None:
-            self._study.tell(trial, value)
+            self._tell(trial, value)
             self._learn_length(evaluations)
         elif outcome.infeasible:
-            self._study.tell(trial, -self._space.objective.goal.sign * math.inf)
+            self._tell(trial, -self._space.objective.goal.sign * math.inf)
         elif outcome is Outcome.PRUNED:
-            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            self._tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
-            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            self._tell(trial, state=optuna.trial.TrialState.FAIL)
         self._valued = self._valued or outcome in (Outcome.COMPLETE, Outcome.PRUNED)
+
+    def _tell(
+        self, trial: optuna.trial.Trial, value: float | None = None, state: optuna.trial.TrialState | None = None
+    ) -> None:
+        with blamed_on(self._space.search.sampler, self._home):
+            self._study.tell(trial, value, state=state)
 
     def _learn_length(self, evaluations: int) -> None:
         """Let the pruner know how long a training is, if nobody could say so before."""
         if self._longest is None and evaluations:
             self._longest = evaluations
-            self._study.pruner = self._make_pruner()
+            if not isinstance(self._space.search.pruner, OwnPruner):  # that one is made once
+                self._study.pruner = self._make_pruner()
 
     # What the log tells
 

@@ -30,6 +30,7 @@ class SamplerRow:
     `marks`: whose feasibility it wants to be told: that of the infeasible trials, of all, or of none, in which case an
     infeasible trial is only one with an infinitely bad value.
     `enumerates`: it has no form of its own here; the engine walks the space's grid.
+    `kept`: it is one object for the whole search, that sees every trial.
     `needs_value`: it is asked for random configurations as long as no trial has come to a value, since it would take
     some of the infeasible trials for good ones.
     """
@@ -38,6 +39,7 @@ class SamplerRow:
     replayed: bool = False
     marks: Literal["infeasible", "all", "none"] = "infeasible"
     enumerates: bool = False
+    kept: bool = False
     needs_value: bool = False
 
 
@@ -92,6 +94,11 @@ SAMPLERS: Mapping[str, SamplerRow] = MappingProxyType(
         "nsga2": SamplerRow(_nsga2, replayed=True),
     }
 )
+
+
+def own_row(sampler: optuna.samplers.BaseSampler) -> SamplerRow:
+    """Return the row of a sampler of the user's own, whose answers may depend on all that it saw."""
+    return SamplerRow(lambda _, __: sampler, replayed=True, marks="all", kept=True)
 
 
 def sampler_row(name: str) -> SamplerRow:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from hpsearch.settings import Option, fixed_settings
+from hpsearch.settings import Option, OwnOption, fixed_settings
 
 _BOUNDS = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
 _NOUNS: dict[Any, str] = {float: "a number", int: "a whole number", bool: "true or false", str: "text", Path: "a path"}
@@ -26,9 +26,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Branch:
-    """One of several named groups of settings."""
+    """One of several named groups of settings; with `own`, also code of the user's, `./mine.py:Mine`."""
 
     options: Mapping[str, type[BaseModel]]
+    own: bool = False
+
+    @property
+    def known(self) -> str:
+        """What may be named, in words."""
+        return ", ".join(self.options) + (", or a class of your own: ./mine.py:Mine" if self.own else "")
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,9 @@ def shape_of(annotation: Any) -> Shape:
         return annotation  # a free section of a file
     members = [_bare(member) for member in _members(annotation) if member is not type(None)]
     if members and all(isinstance(member, type) and issubclass(member, Option) for member in members):
-        return Branch({member.model_fields["kind"].default: member for member in members})
+        named = [member for member in members if not issubclass(member, OwnOption)]
+        own = len(named) < len(members)
+        return Branch({member.model_fields["kind"].default: member for member in named}, own)
     if len(members) != 1:
         return Leaf(tuple(word for member in members for word in _words(member)))
     only = members[0]
@@ -141,7 +149,7 @@ def describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     members = [member for member in _members(annotation) if member is not type(None)]
     shape = shape_of(annotation)
     if isinstance(shape, Branch):
-        words = [f"one of {', '.join(shape.options)}"]
+        words = [f"one of {shape.known}"]
     elif len(members) > 1:
         words = [describe(member, metadata) for member in members]
     else:

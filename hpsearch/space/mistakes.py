@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from hpsearch.errors import suggestion
+from hpsearch.settings import NAMED
 from hpsearch.space.fields import Items, describe, expectation, section_of, walk
 from hpsearch.space.range_syntax import show
 from hpsearch.space.template import Missing
@@ -62,8 +63,9 @@ def mistakes_of(model: type[BaseModel], error: ValidationError, section: str = "
 
 def _known_path(model: type[BaseModel], error: ErrorDetails) -> str:
     """Drop what pydantic adds to the place of an error, such as the name of a union's member."""
-    steps = [str(step) for step, _, _ in walk(section_of(model), error["loc"])]
-    following = error["loc"][len(steps) : len(steps) + 1]
+    location = [step for step in error["loc"] if step != NAMED]
+    steps = [str(step) for step, _, _ in walk(section_of(model), location)]
+    following = location[len(steps) : len(steps) + 1]
     if error["type"] in ("missing", "extra_forbidden") or (following and isinstance(following[0], int)):
         steps += [str(step) for step in following]
     return ".".join(steps)

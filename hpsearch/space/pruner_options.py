@@ -7,9 +7,9 @@ evaluation, also where the objective takes the best. A trial that comes to its e
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from hpsearch.settings import Option
+from hpsearch.settings import Option, OwnOption
 
 
 class PrunerOption(Option):
@@ -156,4 +156,11 @@ class PB2(_Population):
     kind: Literal["pb2"] = "pb2"
 
 
-Pruner = NoPruner | Median | Percentile | ASHA | Hyperband | Patient | Threshold | PBT | PB2
+class OwnPruner(PrunerOption, OwnOption):
+    """A pruner of the user's: a class derived from optuna.pruners.BasePruner, or a function that makes one."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+NamedPruner = NoPruner | Median | Percentile | ASHA | Hyperband | Patient | Threshold | PBT | PB2
+Pruner = NamedPruner | OwnPruner

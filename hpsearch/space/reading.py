@@ -1,6 +1,6 @@
 """Reading a space file: the whole of it is checked, and all its mistakes are raised at once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,8 @@ from hpsearch.space.template_reading import TemplateReader
 from hpsearch.space.validation import check_section, check_template, written_at
 
 Resolve = Callable[[str, Path], FamilyFace]
+OwnCode = Callable[[Search, Path], Iterable[tuple[str, str | None, str]]]
+"""Looks at the user's own sampler and pruner of a space in a folder: setting, option or None, and what is wrong."""
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _OWN = ("family", "objective", "search", "require", "start", "confirm", "quick")
@@ -41,6 +43,7 @@ def read_space(
     quick: bool = False,
     fixed: "Laid" = (),
     with_folds: Families = list,
+    own_code: OwnCode | None = None,
     look: bool = False,
 ) -> Space:
     """Read and check a space file; with `look`, the files and folders that it names too.
@@ -49,13 +52,15 @@ def read_space(
     over it, and `overrides` (`a.b.c=VALUE`, VALUE being YAML) come last. `fixed` are such values that stand in another
     file; one that names the option of a branch keeps the ranges below that option. The quick section is checked even
     when it is not asked for. `with_folds` is for the message where folds are asked of a family that has none.
+    `own_code` looks at a sampler and a pruner of the user's own.
     Errors: SpaceError with every mistake.
     """
     problems: list[Problem] = []
     text, root = read_file(path, problems)
     family, face = _resolve_family(root, path, resolve, problems)
     hurry = quick and face is not None and "quick" in root.mapping
-    reading = _Reading(path, text, family, face, _settings(face, root), problems, with_folds, look and not hurry)
+    settings = _settings(face, root)
+    reading = _Reading(path, text, family, face, settings, problems, with_folds, own_code, look and not hurry)
     laid = reading.parse_overrides(overrides)
     space = reading.read(root, [laid], fixed)
     if face is not None and "quick" in root.mapping:
@@ -131,6 +136,7 @@ class _Reading:
     """The settings that belong to the family."""
     problems: list[Problem] = field(default_factory=list)
     with_folds: Families = list
+    own_code: OwnCode | None = None
     look: bool = False
     """Whether the files that the space names must be there."""
 
@@ -177,6 +183,7 @@ class _Reading:
         space = Space(self.path, self.text, self.family, self.face, *asked, template, requirements=checked)
         space = replace(space, start=read_start(root, space, replaced, self.problems))
         self.check_grid(root, space)
+        self.check_own_code(root, space)
         check_mutable(space, root, self.settings, self.problems)
         check_feasible(space, root, [node.place for node, _ in requirements], self.problems)
         if self.look:
@@ -191,6 +198,16 @@ class _Reading:
                 if parameter.range.grid() is None:
                     message = f"{parameter.path}: the grid sampler needs finite ranges; give it a step, or use choice"
                     self.problems.append(written_at(root, parameter.path).place.problem(message))
+
+    def check_own_code(self, root: Node, space: Space) -> None:
+        """Let the user's own sampler and pruner be looked at; what is wrong stands at its option, or at the name."""
+        for setting, option, message in self.own_code(space.search, self.path.parent) if self.own_code else ():
+            branch = root.nearest(["search", setting])
+            named = next(iter(branch.mapping.values()), branch)
+            settings = branch if "kind" in branch.mapping else named
+            at = settings.mapping.get(option or "")
+            place = at.key if at else named.key if named is not branch else branch.place
+            self.problems.append(place.problem(f"search.{setting}: {message}"))
 
     def everything(self) -> Section:
         """Return every section that quick and --set may change."""

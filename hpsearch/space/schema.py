@@ -23,6 +23,17 @@ _NUMBERS = ("number", "integer")
 _MUTABLE: Mapping[str, Schema] = MappingProxyType(
     {"mutable": {"type": "boolean", "description": "Whether pbt and pb2 may change the value during the training."}}
 )
+_REFERENCE: Schema = {"type": "string", "pattern": r"\.py:\w+$"}
+_OWN: Sequence[Schema] = (
+    {**_REFERENCE, "description": "A class or function in a file of your own, beside the space file: ./mine.py:Mine."},
+    {
+        "type": "object",
+        "propertyNames": _REFERENCE,
+        "additionalProperties": {"anyOf": [{"type": "object"}, {"type": "null"}]},
+        "minProperties": 1,
+        "maxProperties": 1,
+    },
+)
 
 
 def json_schema(face: FamilyFace, family_name: str) -> Schema:
@@ -161,7 +172,7 @@ def _branch_forms(branch: Branch, *, ranges: bool) -> list[Schema]:
     }
     one = {**_closed(options), "minProperties": 1, "maxProperties": 1}
     if not ranges:
-        return [names, one]
+        return [names, one, *(_OWN if branch.own else [])]
     several = {**_closed(options), "minProperties": 1}
     listed = {"type": "array", "items": names, "minItems": 1, "uniqueItems": True}
     return [names, one, _closed({"choice": {"anyOf": [several, listed]}}, ["choice"])]

@@ -4,12 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, field_validator, model_validator
 
 from hpsearch.errors import HpsearchError, suggestion
 from hpsearch.records import Goal
-from hpsearch.settings import UNFOLD, Option, Settings
-from hpsearch.space.pruner_options import ASHA, Pruner
+from hpsearch.settings import NAMED, OWN, UNFOLD, Option, OwnOption, Settings
+from hpsearch.space.pruner_options import ASHA, NamedPruner, OwnPruner
+from hpsearch.user_code import is_reference
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd]\s*)+")
@@ -101,7 +102,21 @@ class NSGA2(Option):
     population: int = Field(default=50, ge=2)
 
 
-Sampler = TPE | RandomSampler | Grid | GaussianProcess | CMAES | QuasiMonteCarlo | NSGA2
+class OwnSampler(OwnOption):
+    """A sampler of the user's: a class derived from optuna.samplers.BaseSampler, or a function that makes one."""
+
+
+NamedSampler = TPE | RandomSampler | Grid | GaussianProcess | CMAES | QuasiMonteCarlo | NSGA2
+Sampler = NamedSampler | OwnSampler
+
+
+def _whose(value: Any) -> str:
+    """Say which kind of option a sampler or pruner is, for pydantic."""
+    kind = value.get("kind", "") if isinstance(value, Mapping) else getattr(value, "kind", "")
+    return OWN if isinstance(kind, str) and is_reference(kind) else NAMED
+
+
+WHOSE = Discriminator(_whose)
 
 
 class Resources(Settings):
@@ -139,8 +154,16 @@ class Search(Settings):
     """
 
     engine: str = "local"
-    sampler: Annotated[Sampler, Field(discriminator="kind"), UNFOLD] = TPE()
-    pruner: Annotated[Pruner, Field(discriminator="kind"), UNFOLD] = ASHA()
+    sampler: Annotated[
+        Annotated[NamedSampler, Field(discriminator="kind"), Tag(NAMED)] | Annotated[OwnSampler, Tag(OWN)],
+        WHOSE,
+        UNFOLD,
+    ] = TPE()
+    pruner: Annotated[
+        Annotated[NamedPruner, Field(discriminator="kind"), Tag(NAMED)] | Annotated[OwnPruner, Tag(OWN)],
+        WHOSE,
+        UNFOLD,
+    ] = ASHA()
     trials: int = Field(default=50, ge=1)
     time: Duration | None = None
     """When the whole search stops asking for trials."""

@@ -12,6 +12,7 @@ from hpsearch.space.nodes import Node
 from hpsearch.space.range_syntax import INFINITE, RangeSyntaxError, is_infinite, looks_like_range, read_range, show
 from hpsearch.space.ranges import Choice
 from hpsearch.space.template import Chosen, Missing, Options, join
+from hpsearch.user_code import is_reference
 
 
 class TemplateReader:
@@ -93,11 +94,12 @@ class TemplateReader:
 
     def _option(self, named: Node, shape: Branch, written: str, settings: Node | None, path: str) -> Any:
         name = spelled(written, shape.options)
+        if shape.own and is_reference(name):
+            return Chosen(name, self._own_options(settings, name, path))
         if name not in shape.options:
             place = named.key if settings is named else named.place
-            known = ", ".join(shape.options)
             hint = suggestion(name, shape.options)
-            self.problems.append(place.problem(f"unknown option {name!r} of {path}{hint}; known: {known}"))
+            self.problems.append(place.problem(f"unknown option {name!r} of {path}{hint}; known: {shape.known}"))
             return Missing()
         return Chosen(name, self._settings(settings, shape.options[name], join(path, name)))
 
@@ -108,6 +110,20 @@ class TemplateReader:
             self.problems.append(node.place.problem(f"{path}: {show(node.plain())} is not a section of settings"))
             return {}
         return self.section(node, section_of(option), path)
+
+    def _own_options(self, node: Node | None, name: str, path: str) -> dict[str, Any]:
+        """Return the options for code of the user's own; only its constructor knows their names and values."""
+        if node is None or node.value is None:
+            return {}
+        if not isinstance(node.value, dict):
+            self.problems.append(
+                node.place.problem(f"{path}: {name}: {show(node.plain())} is not a mapping of options")
+            )
+            return {}
+        if "kind" in node.mapping:
+            self._refuse(node.mapping["kind"], f"{path}: {name}: an option cannot be called 'kind'")
+        given = {option: child for option, child in node.mapping.items() if option != "kind"}
+        return {option: self.read(child, Leaf(), join(path, option)) for option, child in given.items()}
 
     def _options(self, node: Node, choice: Node, shape: Branch, path: str) -> Any:
         if not self.ranges:

@@ -7,8 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 from hpsearch.comparing.statistics.adjustment import strictest_level
-from hpsearch.comparing.statistics.planning import smallest_effect, smallest_margin
-from hpsearch.comparing.statistics.power import paired_power, pairs_needed
+from hpsearch.comparing.statistics.power import paired_power, pairs_needed, smallest_effect, smallest_margin
 from hpsearch.comparing.verdicts import POWER
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import is_experiment

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hpsearch.comparing.question import Test, Unit, planned_test
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.readers import Wanted, hpsearch_experiment
 from hpsearch.readers.hpsearch_experiment import fold_keys
@@ -43,11 +44,10 @@ def options_of(wanted: Confirm, planned: Confirm) -> list[str]:
     return ["--seeds", str(wanted.count)] if wanted.folds is None else ["--repeats", str(wanted.repeats)]
 
 
-def test_of(wanted: Confirm) -> str:
-    """Return the test that decides about replicates of which none is missing; see `hpsearch.comparing.designs`."""
-    if wanted.folds is None:
-        return "paired t"
-    return "5x2cv F" if (wanted.folds, wanted.repeats) == (2, 5) else "corrected resampled t"
+def test_of(wanted: Confirm) -> Test:
+    """Return the test that decides about replicates of which none is missing."""
+    unit = Unit.SEED if wanted.folds is None else Unit.FOLD
+    return planned_test(unit, five_by_two=(wanted.folds, wanted.repeats) == (2, 5))
 
 
 def in_words(wanted: Confirm) -> str:

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.comparing import Comparison
-from hpsearch.comparing.comparison import Unit
 from hpsearch.comparing.conclusion import conclude, details, headline, pair_sentence
+from hpsearch.comparing.question import Unit
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import RESULT
 from hpsearch.experiment.studies import RESULT_VERSION, read_result
-from hpsearch.report.comparison.cover import Cover, Section
+from hpsearch.report.comparison.contents import Cover, Evidence, Section
 from hpsearch.report.comparison.files import compare_json, markdown_of, write_report
-from hpsearch.report.comparison.gallery import Evidence
 from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, caption, pair_rows, ranking, score_rows
 from hpsearch.report.wording import duration, number, plain
 

@@ -8,15 +8,14 @@ seed: the cells of a design are no independent repetitions.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hpsearch.comparing import Comparison, compare_runs
+from hpsearch.comparing import Comparison, Question, compare_runs
 from hpsearch.experiment.provenance import versions
 from hpsearch.experiment.reading import read_experiment, read_resolved
 from hpsearch.records import ExperimentRecord, FinishedRun, Measurement, RunRecord
-from hpsearch.report.comparison.gallery import Evidence
+from hpsearch.report.comparison.contents import Evidence
 from hpsearch.report.wording import duration, plain
 from hpsearch.search.importance import importance
 from hpsearch.space import Confirm
@@ -39,9 +38,8 @@ def report_of(study: Study, folder: Path, *, history: History, wanted: Confirm, 
     arms = [_arm_report(arm, records[arm.name]) for arm in study.searched]
     runs = [run for arm in study.arms for run in planned_runs(study, arm, folder, wanted)]
     decide = study.settings.decide
-    comparison = compare_runs(
-        runs, metric=study.metric, goal=study.goal, margin=decide.margin, alpha=study.level, adjust=decide.adjust
-    )
+    asked = Question(study.metric, study.goal, margin=decide.margin, alpha=study.level, adjust=decide.adjust)
+    comparison = compare_runs(runs, asked)
     factors = factor_reports(study, runs)
     same = "on the same test split" if wanted.folds is None else "which learns and is scored on the same folds"
     shares = {name: importance(record, read_resolved(folder / name)["space"]) for name, record in records.items()}
@@ -180,19 +178,19 @@ def factor_reports(study: Study, runs: Sequence[FinishedRun]) -> list[FactorRepo
         if run.experiment in levels and run.search is None
     ]
     decide = study.settings.decide
-    compare = partial(compare_runs, metric=study.metric, goal=study.goal, alpha=study.level, adjust=decide.adjust)
+    asked = Question(study.metric, study.goal, margin=decide.margin, alpha=study.level, adjust=decide.adjust)
     found = [
         FactorReport(
             titles[path],
             f"By {titles[path]}",
             f"Each replicate's mean over {' and '.join(titles[other] for other in titles if other != path)}.",
-            compare(cells, margin=decide.margin, by=titles[path]),
+            compare_runs(cells, replace(asked, by=titles[path])),
         )
         for path in study.factors
     ]
     effects = list(_effects(study, cells)) if study.tests_interaction else []
     if len({run.experiment for run in effects}) == 2:
-        found.append(_interaction(study, compare(effects, margin=decide.margin)))
+        found.append(_interaction(study, compare_runs(effects, asked)))
     return found
 
 

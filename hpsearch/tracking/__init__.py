@@ -1,6 +1,29 @@
 """Mirrors of an experiment folder in other tools. The folder is the truth: a mirror can always catch up from it."""
 
+from pathlib import Path
 from typing import Protocol
+
+
+class Mirror(Protocol):
+    """Something outside that an experiment's folder is written to, as often as one likes."""
+
+    folder: Path
+    name: str
+    """Of the kind of mirror, as `hpsearch sync --to` takes it."""
+
+    def catch_up(self, *, final: bool = False) -> None:
+        """Mirror what is new; `final` also what concludes a session.
+
+        Raises:
+            TrackingError: the tool cannot be written.
+            ExperimentError: the folder is not what it should be.
+
+        """
+        ...
+
+    def close(self) -> None:
+        """Let another process mirror the folder."""
+        ...
 
 
 class Tracker(Protocol):

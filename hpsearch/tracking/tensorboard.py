@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.records import Outcome
-from hpsearch.tracking.mlflow_entries import Row
-from hpsearch.tracking.run_mirror import RunMirror
+from hpsearch.tracking.entries import Row
+from hpsearch.tracking.mirror import ExperimentMirror, News, Sink
+from hpsearch.tracking.state import RunState
 
 if TYPE_CHECKING:
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -17,22 +18,32 @@ if TYPE_CHECKING:
 FOLDER = "tensorboard"
 
 
-def tensorboard_mirror(folder: Path) -> RunMirror:
+def tensorboard_mirror(folder: Path) -> ExperimentMirror:
     """Return the mirror of an experiment in event files below it."""
-    return RunMirror(folder, TensorBoardSink(folder.resolve() / FOLDER))
+    return ExperimentMirror(folder, TensorBoardSink(folder.resolve() / FOLDER))
 
 
-class TensorBoardSink:
+class TensorBoardSink(Sink):
     """One folder with event files for each run below `root`."""
 
-    name = "tensorboard"
+    name = title = "tensorboard"
+    state_file = "tracking-tensorboard.json"
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._writers: dict[str, EventFileWriter] = {}
 
-    def begin(self, path: str, params: dict[str, Any], start: int) -> None:
-        """Write a run's parameters."""
+    def write(self, run: RunState, news: News) -> None:
+        """Write parameters, scalars and histograms, and how a run ended."""
+        if news.config is not None:
+            self._add_params(news.path, news.changes.params | news.config, run.start)
+        self._add_rows(news.path, news.rows)
+        for look in news.looks:
+            self._add_histograms(news.path, look, news.rows[-1][0].time if news.rows else 0)
+        if news.outcome:
+            self._add_end(news.path, news.outcome, news.changes.end)
+
+    def _add_params(self, path: str, params: dict[str, Any], start: int) -> None:
         from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
 
@@ -46,24 +57,26 @@ class TensorBoardSink:
                 info.hparams[name].string_value = str(value)
         self._add(path, _hparams(SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=info)), start)
 
-    def write(self, path: str, rows: list[Row], looks: list[dict[str, Any]]) -> None:
-        """Write scalars and histograms."""
+    def _add_rows(self, path: str, rows: list[Row]) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         for row in rows:
             values = [Summary.Value(tag=point.key, simple_value=point.value) for point in row]
             if values:
                 self._add(path, Summary(value=values), row[0].time, row[0].step)
-        for look in looks:
-            values = [
-                Summary.Value(tag=f"{folder}/{parameter}", histo=_histogram(numbers[kind]))
-                for parameter, numbers in look["parameters"].items()
-                for kind, folder in (("gradient", "gradients"), ("weight", "weights"))
-                if kind in numbers
-            ]
-            self._add(path, Summary(value=values), rows[-1][0].time if rows else 0, look["step"])
 
-    def end(self, path: str, outcome: str, end: int) -> None:
+    def _add_histograms(self, path: str, look: dict[str, Any], time: int) -> None:
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        values = [
+            Summary.Value(tag=f"{folder}/{parameter}", histo=_histogram(numbers[kind]))
+            for parameter, numbers in look["parameters"].items()
+            for kind, folder in (("gradient", "gradients"), ("weight", "weights"))
+            if kind in numbers
+        ]
+        self._add(path, Summary(value=values), time, look["step"])
+
+    def _add_end(self, path: str, outcome: str, end: int) -> None:
         """Write how a run ended; TensorBoard knows success and failure only."""
         from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
         from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG

@@ -12,56 +12,50 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import TrackingError
-from hpsearch.tracking.mlflow_entries import Row, run_title
-from hpsearch.tracking.run_mirror import RunMirror
+from hpsearch.tracking.entries import run_title
+from hpsearch.tracking.mirror import ExperimentMirror, News, Sink
+from hpsearch.tracking.state import RunState
 
 PROJECT = "hpsearch"
 
 
-def wandb_mirror(folder: Path) -> RunMirror:
-    """Return the mirror of an experiment. Errors: TrackingError when wandb is not installed."""
+def wandb_mirror(folder: Path) -> ExperimentMirror:
+    """Return the mirror of an experiment.
+
+    Raises:
+        TrackingError: wandb is not installed.
+
+    """
     if importlib.util.find_spec("wandb") is None:
         raise TrackingError("the tracker wandb needs a package that is missing: pip install 'hpsearch[wandb]'")
-    return RunMirror(folder, WandbSink(folder.resolve()))
+    return ExperimentMirror(folder, WandbSink(folder.resolve()))
 
 
-class WandbSink:
-    """Runs of wandb by their path in the experiment; those that go on stay open."""
+class WandbSink(Sink):
+    """Runs of wandb by their path in the experiment; those that go on stay open. Wandb takes its own time of day."""
 
-    name = "wandb"
+    name = title = "wandb"
+    state_file = "tracking-wandb.json"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._runs: dict[str, Any] = {}
 
-    def begin(self, path: str, params: dict[str, Any], start: int) -> None:  # noqa: ARG002 - wandb takes its own time
-        """Set a run's configuration."""
-        self._run(path).config.update(params, allow_val_change=True)
-
-    def write(self, path: str, rows: list[Row], looks: list[dict[str, Any]]) -> None:
-        """Log metrics and histograms by step."""
-        import wandb
-
+    def write(self, run: RunState, news: News) -> None:  # noqa: ARG002 - the contract's signature
+        """Set the configuration, log metrics and histograms by step, and finish a run that ended."""
+        if news.config is not None:
+            self._run(news.path).config.update(news.changes.params | news.config, allow_val_change=True)
         steps: dict[int, dict[str, Any]] = {}
-        for row in rows:
+        for row in news.rows:
             for point in row:
                 steps.setdefault(point.step, {})[point.key] = point.value
-        for look in looks:
-            for parameter, numbers in look["parameters"].items():
-                for kind in ("gradient", "weight"):
-                    if kind in numbers:
-                        histogram = wandb.Histogram(np_histogram=_bins(numbers[kind]))  # type: ignore[arg-type] # lists do
-                        steps.setdefault(look["step"], {})[f"{kind}s/{parameter}"] = histogram
+        for look in news.looks:
+            steps.setdefault(look["step"], {}).update(_histograms(look["parameters"]))
         for step in sorted(steps):
-            self._run(path).log(steps[step], step=step)
-
-    def end(self, path: str, outcome: str, end: int) -> None:  # noqa: ARG002 - wandb takes its own time
-        """Note the outcome and finish the run."""
-        self._run(path).summary["outcome"] = outcome
-        self._runs.pop(path).finish()
-
-    def flush(self) -> None:
-        """Do nothing: wandb writes by itself, and all of it when a run is finished."""
+            self._run(news.path).log(steps[step], step=step)
+        if news.outcome:
+            self._run(news.path).summary["outcome"] = news.outcome
+            self._runs.pop(news.path).finish()
 
     def close(self) -> None:
         """Finish the runs that are open; they go on under the same id."""
@@ -89,6 +83,17 @@ class WandbSink:
                 settings=wandb.Settings(silent=True, console="off", disable_git=True, x_disable_stats=True),
             )
         return self._runs[path]
+
+
+def _histograms(parameters: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    import wandb
+
+    return {
+        f"{kind}s/{parameter}": wandb.Histogram(np_histogram=_bins(numbers[kind]))  # type: ignore[arg-type] # lists do
+        for parameter, numbers in parameters.items()
+        for kind in ("gradient", "weight")
+        if kind in numbers
+    }
 
 
 def _bins(numbers: dict[str, Any]) -> tuple[list[int], list[float]]:

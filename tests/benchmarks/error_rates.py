@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hpsearch.comparing.statistics.intervals import mean_interval
-from hpsearch.comparing.statistics.paired import signed_rank_interval
+from hpsearch.comparing.statistics.two_samples import signed_rank_interval
 from tests.comparing.made_up_tables import DESIGNS, simulate
 
 SIZES = (3, 5, 10, 12, 15, 20, 50)

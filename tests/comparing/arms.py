@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hpsearch.comparing import compare_runs
+from hpsearch.comparing import Question, compare_runs
 from hpsearch.comparing.comparison import Comparison
+from hpsearch.comparing.question import unit_named
 from hpsearch.records import FinishedRun, Goal, Measurement, SearchOrigin
 
 METRIC = "test/accuracy"
@@ -31,6 +32,6 @@ def trials(
     return [run(experiment, float(value), trial=index, search=search) for index, value in enumerate(values)]
 
 
-def compare(runs: Sequence[FinishedRun], **options: Any) -> Comparison:
+def compare(runs: Sequence[FinishedRun], *, unit: str = "auto", **options: Any) -> Comparison:
     """Compare on accuracy, where larger is better."""
-    return compare_runs(runs, metric=METRIC, goal=Goal.MAXIMIZE, **options)
+    return compare_runs(runs, Question(METRIC, Goal.MAXIMIZE, unit_named(unit), **options))

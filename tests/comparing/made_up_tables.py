@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpsearch.comparing.comparison import Comparison
-from hpsearch.comparing.pair_result import PairResult, Verdict
+from hpsearch.comparing.comparison import Comparison, PairResult, Verdict
 from hpsearch.records import FinishedRun
 from tests.comparing.arms import compare, run
 

@@ -6,15 +6,19 @@ from dataclasses import replace
 
 from hpsearch.comparing.comparison import (
     AcrossDatasets,
+    AlsoTest,
     Comparison,
     DroppedRun,
+    Effect,
+    Equivalence,
     ExpectedBest,
     ExperimentSummary,
     Omnibus,
+    PairResult,
     Unit,
+    Verdict,
     WinsTiesLosses,
 )
-from hpsearch.comparing.pair_result import AlsoTest, Effect, Equivalence, PairResult, Verdict
 from hpsearch.records import Goal
 
 PAIR = PairResult(

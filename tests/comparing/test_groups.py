@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpsearch.comparing.candidates import Candidate, Kind, other_data
+from hpsearch.comparing.comparison import Verdict
 from hpsearch.comparing.groups import SortedOut, sort_out
-from hpsearch.comparing.pair_result import Verdict
 from hpsearch.records import Goal
 from tests.comparing.arms import compare, run, seeds
 

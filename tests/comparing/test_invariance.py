@@ -9,9 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpsearch.comparing import compare_runs
-from hpsearch.comparing.comparison import Comparison
-from hpsearch.comparing.pair_result import Interval, PairResult, Verdict
+from hpsearch.comparing import Question, compare_runs
+from hpsearch.comparing.comparison import Comparison, Interval, PairResult, Verdict
 from hpsearch.records import FinishedRun, Goal, Measurement
 from tests.comparing.arms import METRIC, run
 
@@ -79,7 +78,7 @@ Table = tuple[list[FinishedRun], dict[str, Any]]
 
 
 def compared(runs: Sequence[FinishedRun], options: dict[str, Any], goal: Goal = Goal.MAXIMIZE) -> Comparison:
-    return compare_runs(runs, metric=METRIC, goal=goal, **options)
+    return compare_runs(runs, Question(METRIC, goal, **options))
 
 
 def claims(comparison: Comparison, *, names: dict[str, str] | None = None, factor: float = 1.0) -> dict[str, Any]:

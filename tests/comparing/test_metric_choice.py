@@ -3,6 +3,7 @@
 import pytest
 
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric, goal_warnings, is_score
+from hpsearch.comparing.question import goal_named
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.records import FinishedRun, Goal, Measurement
 
@@ -158,7 +159,7 @@ def test_sources_that_contradict_each_other_are_refused_unless_the_user_decides(
     disputed = {"loss": "maximize in a.db; minimize in b.db"}
     with pytest.raises(HpsearchError, match=r"contradict each other about 'loss'.*maximize in a.db; minimize in b.db"):
         choose_goal("loss", {}, None, disputed=disputed)
-    assert choose_goal("loss", {}, "minimize", disputed=disputed) is Goal.MINIMIZE
+    assert choose_goal("loss", {}, Goal.MINIMIZE, disputed=disputed) is Goal.MINIMIZE
     assert "contradict" in goal_warnings("loss", Goal.MINIMIZE, {}, disputed=disputed)[0]
     assert "its source says maximize" in goal_warnings("loss", Goal.MINIMIZE, {"loss": Goal.MAXIMIZE})[0]
     assert goal_warnings("loss", Goal.MINIMIZE, {"loss": Goal.MINIMIZE}) == ()
@@ -166,8 +167,8 @@ def test_sources_that_contradict_each_other_are_refused_unless_the_user_decides(
 
 def test_the_origin_knows_better_and_the_user_best() -> None:
     assert choose_goal("odd_loss", {"odd_loss": Goal.MAXIMIZE}, None) is Goal.MAXIMIZE
-    assert choose_goal("odd_loss", {"odd_loss": Goal.MAXIMIZE}, "minimize") is Goal.MINIMIZE
+    assert choose_goal("odd_loss", {"odd_loss": Goal.MAXIMIZE}, Goal.MINIMIZE) is Goal.MINIMIZE
     with pytest.raises(HpsearchError, match="Say --goal"):
         choose_goal("objective", {}, None)
     with pytest.raises(UnknownNameError, match="unknown goal 'max'"):
-        choose_goal("loss", {}, "max")
+        goal_named("max")

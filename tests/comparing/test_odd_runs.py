@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from hpsearch.comparing.conclusion import conclude
-from hpsearch.comparing.statistics.paired import smallest_sign_p
+from hpsearch.comparing.statistics.two_samples import smallest_sign_p
 from hpsearch.errors import HpsearchError
 from hpsearch.records import FinishedRun, Outcome, SearchOrigin
 from tests.comparing.arms import compare, run, seeds

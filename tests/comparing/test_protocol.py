@@ -2,16 +2,19 @@
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from hpsearch.comparing import Question, compare_runs
+from hpsearch.comparing.comparison import Verdict
 from hpsearch.comparing.conclusion import conclude
-from hpsearch.comparing.pair_result import Verdict
+from hpsearch.comparing.question import Test, Unit, planned_test
 from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.records import FinishedRun, Outcome, Series
+from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, Series
 from hpsearch.report.comparison.rows import caption, pair_rows
 from tests.comparing.arms import METRIC, compare, run, seeds
 
@@ -97,10 +100,7 @@ def test_keys_of_different_origins_are_the_same_seed() -> None:
 
 
 def test_minimised_metrics_turn_the_verdict_and_not_the_difference() -> None:
-    from hpsearch.comparing import compare_runs
-    from hpsearch.records import Goal
-
-    found = compare_runs(seeds("a", NEW) + seeds("b", OLD), metric=METRIC, goal=Goal.MINIMIZE)
+    found = compare_runs(seeds("a", NEW) + seeds("b", OLD), Question(METRIC, Goal.MINIMIZE))
     (pair,) = found.pairs
     assert pair.verdict is Verdict.WORSE
     assert pair.mean_difference == pytest.approx(0.02)
@@ -250,3 +250,28 @@ def test_a_tiny_metric_has_digits_in_the_table() -> None:
     found = compare(seeds("a", tiny[0]) + seeds("b", tiny[1]))
     assert found.pairs[0].verdict is compare(seeds("a", OLD) + seeds("b", NEW)).pairs[0].verdict is Verdict.WORSE
     assert pair_rows(found)[0].cells[3] == "−2e−14"
+
+
+def test_a_question_that_leaves_metric_goal_and_unit_open_is_answered_by_what_the_runs_tell() -> None:
+    runs = seeds("a", OLD) + seeds("b", NEW)
+    found, told = compare_runs(runs, Question()), compare_runs(runs, Question(METRIC, Goal.MAXIMIZE, Unit.SEED))
+    assert found == replace(told, unit_reason=found.unit_reason)
+    assert found.unit_reason != told.unit_reason
+
+
+def test_every_design_is_decided_by_its_planned_test() -> None:
+    folds = [run(arm, value + index / 9, fold=index) for arm in "ab" for index, value in enumerate(OLD)]
+    for runs, planned in (
+        (seeds("a", OLD) + seeds("b", NEW), planned_test(Unit.SEED)),
+        (seeds("a", OLD) + seeds("b", NEW, start=10), planned_test(Unit.SEED, paired=False)),
+        (
+            [replace(each, metrics={METRIC: Measurement(i**2 / 90)}) for i, each in enumerate(folds)],
+            planned_test(Unit.FOLD),
+        ),
+    ):
+        assert [pair.test for pair in compare(runs).pairs] == [planned]
+    assert {planned_test(unit) for unit in Unit if unit is not Unit.TRIAL} == {
+        Test.PAIRED_T,
+        Test.CORRECTED_T,
+        Test.WILCOXON,
+    }

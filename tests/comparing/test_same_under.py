@@ -11,8 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hpsearch.comparing.comparison import Comparison
-from hpsearch.comparing.pair_result import Verdict
+from hpsearch.comparing.comparison import Comparison, Verdict
 from hpsearch.records import FinishedRun, Measurement, SearchOrigin
 from tests.comparing.arms import METRIC, compare, run
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hpsearch.comparing.comparison import Unit
+from hpsearch.comparing.comparison import Verdict
 from hpsearch.comparing.conclusion import conclude
-from hpsearch.comparing.pair_result import Verdict
+from hpsearch.comparing.question import Unit
 from hpsearch.records import FinishedRun, Outcome
 from tests.comparing.arms import METRIC, compare, run, seeds, trials
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import hpsearch
+from hpsearch.api.probe import first_params
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model
 from hpsearch.running.loading import load_space
-from hpsearch.running.probing import first_params
 from hpsearch.running.runner import RunOptions, train
 from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.task import Dataset, Split, Splits

@@ -8,8 +8,7 @@ from hpsearch.errors import ExperimentError, TrackingError, UnknownNameError
 from hpsearch.experiment.events import EndEvent
 from hpsearch.records import Outcome
 from hpsearch.tracking import NoTracker, Tracker
-from hpsearch.tracking.live import LiveTracker, Several
-from hpsearch.tracking.shelf import MIRRORS, live_tracker, mirror_names, open_mirror
+from hpsearch.tracking.shelf import MIRRORS, LiveTracker, Several, live_tracker, mirror_names, open_mirror
 from tests.tracking.folders import ExperimentFolder
 
 SHELF = [pytest.param(name, marks=[pytest.mark.slow] if name != "tensorboard" else []) for name in MIRRORS]

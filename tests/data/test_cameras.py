@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpsearch.data.cameras import EMCCD, SCMOS
+from hpsearch.data.microscopy import EMCCD, SCMOS
 
 PIXELS = 400_000
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from hpsearch.data.emitters import EmitterSettings, draw_emitters, split_over_frames
+from hpsearch.data.microscopy import EmitterSettings, draw_emitters, split_over_frames
 
 
 def draw(frames=4000, size=20, seed=0, **changes):

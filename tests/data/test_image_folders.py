@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from hpsearch.data.folds import Folds
-from hpsearch.data.image_folders import find_images
-from hpsearch.data.images import ImageSettings, image_source, load_images
+from hpsearch.data.images import ImageSettings, find_images, image_source, load_images
 from hpsearch.errors import DataError
 
 PARTS = ("train", "val", "test")

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from hpsearch.data.cortical_regions import parcel_cortex
-from hpsearch.data.lead_field import choose_electrodes, load_lead_field, make_lead_field
+from hpsearch.data.lead_field import choose_electrodes, load_lead_field, make_lead_field, parcel_cortex
 from hpsearch.errors import DataError
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.sparse.csgraph import connected_components
 
-from hpsearch.data.source_patches import HALF_WIDTH, draw_patches, fade, grow_patch, scale_to_ratio
+from hpsearch.data.eeg_simulation import HALF_WIDTH, draw_patches, fade, grow_patch, scale_to_ratio
 
 SIDE = 9
 

@@ -10,10 +10,10 @@ from hpsearch.data.text_augmentation import (
     augmented_copies,
     delete_words,
     insert_synonyms,
+    read_synonyms,
     replace_by_synonyms,
     swap_words,
 )
-from hpsearch.data.wordnet import read_synonyms
 from hpsearch.errors import DataError
 
 WORDS = ["the", "quick", "fox", "saw", "the", "quick", "dog", "near", "home", "today"]

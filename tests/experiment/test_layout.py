@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hpsearch.experiment.layout import BASELINES_RUN, baseline_of, baseline_run, baseline_title, baselines_run
 from hpsearch.records import Fold
-from hpsearch.tracking.mlflow_entries import run_title
+from hpsearch.tracking.entries import run_title
 
 ODD = [
     "knn:3",

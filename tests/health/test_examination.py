@@ -249,3 +249,23 @@ def test_gradients_of_single_parameters() -> None:
     for bad in (math.nan, math.inf):
         (finding,) = examine_trial(replace(trial(), gradients=((3, "head.weight", bad),)), LOSS)
         assert finding.severity is Severity.SERIOUS
+
+
+def flow(step: int, *norms: float) -> tuple[tuple[int, str, float], ...]:
+    """The norms of the weights of a model, and of biases that have none."""
+    return tuple(
+        (step, f"{layer}.{name}", norm if name == "weight" else 0.0)
+        for layer, norm in enumerate(norms)
+        for name in ("weight", "bias")
+    )
+
+
+def test_gradients_that_fade_on_their_way_to_the_first_layers() -> None:
+    faded = flow(4, 1e-7, 1e-6, 1e-4, 1e-2, 0.1, 0.5)
+    (finding,) = examine_trial(replace(trial(), gradients=(*flow(2, *[1.0] * 6), *faded)), LOSS)
+    assert (finding.kind, finding.severity, finding.step) == (Kind.VANISHING_GRADIENTS, Severity.NOTE, 4)
+    assert "at epoch 4 their norms are about 5.5e-07 from '0.weight' on and 0.3 up to '5.weight'" in finding.sentence
+    assert kinds(replace(trial(), gradients=(*faded, *flow(6, *[1.0] * 6)))) == set()  # it had only just begun
+    assert kinds(replace(trial(), gradients=faded), fading=1e-7) == set()
+    assert kinds(replace(trial(), gradients=faded[:10])) == set()  # too few layers
+    assert kinds(replace(trial(), gradients=flow(4, 0.5, 0.1, 1e-2, 1e-4, 1e-6, 1e-7))) == set()

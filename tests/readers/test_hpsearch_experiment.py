@@ -9,7 +9,7 @@ import pytest
 from hpsearch.experiment.layout import replicate_run
 from hpsearch.readers.shelf import Found, read_sources
 from hpsearch.records import Fold, Goal, Outcome
-from hpsearch.tracking.mlflow_store import DATABASE
+from hpsearch.tracking.mlflow.store import DATABASE
 from tests.experiment_factory import TEXT, GrowingExperiment, grow_confirmation, grow_search
 from tests.tracking.folders import sync
 

@@ -12,7 +12,7 @@ from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.shelf import read_sources
 from hpsearch.readers.table import read
 from hpsearch.records import FinishedRun, Outcome
-from hpsearch.report.export import export_table
+from hpsearch.report.tables import export_table
 from tests.experiment_factory import GrowingExperiment, grow_search
 
 RATE = "train.learning_rate"

@@ -6,15 +6,18 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from hpsearch.records import ExperimentRecord, Goal, Monitor, Outcome, RunRecord
-from hpsearch.report.figures import (
+from hpsearch.report.charts.experiment import (
     draw_history,
+    draw_importance,
     draw_learning_curves,
     draw_replicates,
+    draw_slices,
     prepare_history,
+    prepare_importance,
     prepare_learning_curves,
     prepare_replicates,
+    prepare_slices,
 )
-from hpsearch.report.parameter_figures import draw_importance, draw_slices, prepare_importance, prepare_slices
 
 EMPTY = ExperimentRecord("e", "", "f", Monitor("val/auc", Goal.MAXIMIZE), "best", ())
 

@@ -5,8 +5,7 @@ import pytest
 
 from hpsearch.errors import HpsearchError
 from hpsearch.records import ExperimentRecord
-from hpsearch.report.export import export_table
-from hpsearch.report.frames import history_frame, replicates_frame, trials_frame
+from hpsearch.report.tables import export_table, replicates_frame, trials_frame
 
 
 def test_trials(record: ExperimentRecord) -> None:
@@ -27,17 +26,13 @@ def test_replicates_and_history(record: ExperimentRecord) -> None:
     replicates = replicates_frame(record)
     assert list(replicates["test/auc"].dropna()) == [0.8, 0.9]
     assert list(replicates["replicate"]) == [0, 1, 2]
-    history = history_frame(record)
-    assert list(history[history["number"] == 3].itertuples(index=False, name=None)) == [
-        (3, step, value) for step, value in record.trials[3].history
-    ]
 
 
 def test_an_empty_experiment_has_empty_tables_with_their_columns() -> None:
     from hpsearch.records import Goal, Monitor
 
     empty = ExperimentRecord("e", "", "f", Monitor("val/auc", Goal.MAXIMIZE), "best", ())
-    for frame in (trials_frame(empty), replicates_frame(empty), history_frame(empty)):
+    for frame in (trials_frame(empty), replicates_frame(empty)):
         assert len(frame) == 0
         assert {"number", "value"} <= set(frame.columns)
 

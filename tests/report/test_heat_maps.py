@@ -2,7 +2,7 @@ import pytest
 from matplotlib.image import AxesImage
 
 from hpsearch.records import HeatMap
-from hpsearch.report.heat_maps import draw_heat_map, heat_map_png
+from hpsearch.report.charts.training import draw_heat_map, heat_map_png
 
 HEADS = HeatMap("bias", {f"head {head}": ((0.5, -2.0, head), (1.0, 0.0, 0.25)) for head in range(5)}, x="column")
 

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from hpsearch.records import ExperimentRecord, Outcome
-from hpsearch.report.terminal import show_experiment
+from hpsearch.report.experiment_view import show_experiment
 
 IMPORTANCE = {"train.learning_rate": 0.75, "model.layers": 0.25}
 

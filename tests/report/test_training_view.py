@@ -9,10 +9,18 @@ from rich.console import Console
 
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.health import examine_trial
-from hpsearch.report.saving import save_figure
-from hpsearch.report.training_figures import draw_training
-from hpsearch.report.training_terminal import show_training, sparkline
-from hpsearch.report.training_view import Series, TrainingView, improvement, moving_average, prepare_training, speed
+from hpsearch.report.charts.style import save_figure
+from hpsearch.report.charts.training import draw_training
+from hpsearch.report.training_view import (
+    Series,
+    TrainingView,
+    improvement,
+    moving_average,
+    prepare_training,
+    show_training,
+    sparkline,
+    speed,
+)
 from tests.health.curves import LOSS, decay, trial
 
 SICK = trial(

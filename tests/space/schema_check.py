@@ -26,6 +26,7 @@ RULES = {
     "maxItems": lambda value, most: len(value) <= most,
     "uniqueItems": lambda value, _: all(item not in value[:index] for index, item in enumerate(value)),
     "required": lambda value, names: all(name in value for name in names),
+    "propertyNames": lambda value, names: all(accepts(names, name) for name in value),
     "minProperties": lambda value, least: len(value) >= least,
     "maxProperties": lambda value, most: len(value) <= most,
     "properties": lambda value, known: all(accepts(known[name], item) for name, item in value.items() if name in known),

@@ -44,6 +44,8 @@ def test_valid_spaces_are_accepted(text, tmp_path):
         "modle: {}",
         "search: {trials: {int: [1, 2]}}",
         "search: {sampler: tpee}",
+        "search: {sampler: mine.txt:Mine}",
+        "search: {pruner: {./mine.py:Mine: 3}}",
         "search: {pruner: {asha: {reduction: 1}}}",
         "quick: 3",
         "confirm: {seeds: 0}",
@@ -64,6 +66,7 @@ def test_mistakes_are_refused(written):
         "train: {clip: null, stopping: {patience: {int: [1, 3]}}, learning_rate: {log: [1e-4, 1]}}",
         "train: {clip: {choice: [null, 1.0]}, stopping: {choice: [null, {patience: 3}]}}",
         "search: {time: 1h30m, trial_time: 60, workers: auto, sampler: {tpe: {startup: 3}}, pruner: none}",
+        "search: {sampler: ./mine.py:Mine, pruner: {./mine.py:Mine: {after: 3}}}",
         "quick: {train.epochs: 2}",
     ],
 )

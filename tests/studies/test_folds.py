@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hpsearch.comparing.comparison import Unit
+from hpsearch.comparing.question import Unit
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.running.runner import RunOptions, confirm

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hpsearch.api.compare import Request, compare_sources
+from hpsearch.api.compare import compare_sources
 from hpsearch.api.compared import report_folder
 from hpsearch.cli.main import app
+from hpsearch.comparing import Question
 from hpsearch.console.watching import look
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.events import EndEvent
@@ -44,7 +45,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 def test_compared_again_a_study_says_what_its_report_says(done: Done) -> None:
     folder, report = done
-    compare_again(folder, report, Request(margin=0.1))
+    compare_again(folder, report, Question(margin=0.1))
     assert report_folder([folder]) != Path("reports") / folder.name
 
 
@@ -53,7 +54,7 @@ def test_compared_again_a_study_on_folds_says_what_its_report_says(tmp_path: Pat
     study = folded_study(tmp_path)
     end = run_study(study, folder=tmp_path / "x" / "y", run_arm=HERE, command="")
     assert end.report is not None
-    compare_again(tmp_path / "x" / "y", end.report, Request(margin=study.settings.decide.margin))
+    compare_again(tmp_path / "x" / "y", end.report, Question(margin=study.settings.decide.margin))
 
 
 def test_a_baseline_on_seeds_and_on_folds_is_two_as_the_arm_beside_it_is(tmp_path: Path) -> None:
@@ -69,9 +70,9 @@ def test_a_baseline_on_seeds_and_on_folds_is_two_as_the_arm_beside_it_is(tmp_pat
     assert found == [*searched, ("floor", None, True), ("floor (2 folds)", "1/2", False)]
 
 
-def compare_again(folder: Path, report: StudyReport, request: Request) -> None:
+def compare_again(folder: Path, report: StudyReport, question: Question) -> None:
     for source in (folder, folder.parent):
-        assert compare_json(compare_sources([source], request).comparison) == compare_json(report.evidence.comparison)
+        assert compare_json(compare_sources([source], question).comparison) == compare_json(report.evidence.comparison)
 
 
 def test_arms_of_two_studies_that_are_called_alike_are_told_apart(tmp_path: Path) -> None:

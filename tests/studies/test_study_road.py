@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.comparing.pair_result import Verdict
+from hpsearch.comparing.comparison import Verdict
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.events import Event, Notice, ReportEvent
 from hpsearch.experiment.reading import read_experiment

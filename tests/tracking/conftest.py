@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.tracking.mlflow_store import DATABASE, default_uri
+from hpsearch.tracking.mlflow.store import DATABASE, default_uri
 from tests.tracking.folders import ExperimentFolder, grow_confirmation, grow_search, sync
 from tests.tracking.reading import Reading
 

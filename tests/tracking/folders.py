@@ -20,7 +20,7 @@ from hpsearch.experiment.layout import (
 )
 from hpsearch.experiment.log import Log
 from hpsearch.records import Outcome
-from hpsearch.tracking.mlflow_mirror import MlflowMirror
+from hpsearch.tracking.mlflow.sink import mlflow_mirror
 from hpsearch.tracking.shelf import mirrors_of
 
 BEST_TRIAL = 1
@@ -100,7 +100,7 @@ class ExperimentFolder:
 
 def sync(folder: Path, uri: str | None = None) -> None:
     """Do what `hpsearch sync` does."""
-    mirror = MlflowMirror(folder, uri)
+    mirror = mlflow_mirror(folder, uri)
     mirror.catch_up(final=True)
     mirror.close()
 

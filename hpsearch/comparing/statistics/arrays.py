@@ -9,6 +9,8 @@ import numpy.typing as npt
 from scipy import special
 
 Array = npt.NDArray[np.float64]
+LEVEL = 0.95
+"""The confidence of an interval, if nothing else is asked for."""
 SAME = 1e-10
 """Numbers that differ by less than this share of their size differ by rounding only."""
 NEXT_TO_ZERO = 1e-8

@@ -3,8 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from hpsearch.comparing.statistics.arrays import Array, Tested, two_sided_p
-from hpsearch.comparing.statistics.intervals import LEVEL
+from hpsearch.comparing.statistics.arrays import LEVEL, Array, Tested, two_sided_p
 
 
 def corrected_t(differences: Array, *, test_to_train: float) -> Tested:

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
-from hpsearch.data.image_folders import find_images
-from hpsearch.data.images import Folder, ImageSettings, image_source, load_images
+from hpsearch.data.images import Folder, ImageSettings, find_images, image_source, load_images
 from hpsearch.errors import DataError
 from hpsearch.families import Family
 from hpsearch.families.relative_vit.settings import RelativeVitConfig

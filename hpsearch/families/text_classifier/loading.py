@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.folds import stratified_parts
-from hpsearch.data.labelled_text import CORPORA, LabelledTexts
-from hpsearch.data.text_augmentation import augmented_copies
+from hpsearch.data.labelled_text import CORPORA, LabelledTexts, text_hashes, without_leakage, without_repeats
+from hpsearch.data.text_augmentation import augmented_copies, read_synonyms
 from hpsearch.data.text_files import read_labelled
-from hpsearch.data.text_leakage import text_hashes, without_leakage, without_repeats
-from hpsearch.data.wordnet import read_synonyms
 from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
 from hpsearch.families.text_classifier.settings import Augmentation, DataSettings

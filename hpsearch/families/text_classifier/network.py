@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hpsearch.data.word_vectors import read_vectors
-from hpsearch.data.words import FIRST_WORD
+from hpsearch.data.words import FIRST_WORD, read_vectors
 from hpsearch.errors import DataError
 from hpsearch.families.text_classifier.cnn import ConvolutionalEncoder
 from hpsearch.families.text_classifier.model_settings import CNN, ModelSettings, Pretrained

@@ -1,17 +1,20 @@
 """Writing a report: which formats there are, and what each of them puts into the folder."""
 
+import csv
+import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-
-from matplotlib import rc_context
+from typing import Any
 
 from hpsearch.comparing import Comparison
 from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.report.comparison.csv_files import as_csv, as_grouped_csv
-from hpsearch.report.comparison.gallery import Evidence, Picture, gallery
+from hpsearch.report.charts.gallery import Picture, gallery
+from hpsearch.report.charts.style import write_for_paper
+from hpsearch.report.comparison.contents import Evidence
 from hpsearch.report.comparison.grouped import GroupedReport, pictures_of, prefix_of
-from hpsearch.report.comparison.html import as_grouped_html, as_html, svg_of
+from hpsearch.report.comparison.html import as_grouped_html, as_html
 from hpsearch.report.comparison.latex import as_grouped_latex, as_latex
 from hpsearch.report.comparison.markdown import as_grouped_markdown, as_markdown
 from hpsearch.report.health import health_rows
@@ -19,6 +22,74 @@ from hpsearch.report.health import health_rows
 FIGURES = "figures"
 Written = dict[str, str]
 """File names, and what they hold."""
+
+
+def as_csv(comparison: Comparison) -> dict[str, str]:
+    """Return `experiments.csv` and `pairs.csv`: the entries of compare.json, nested ones with dotted names.
+
+    What must be known before them stands in `warnings.csv`, as a line above a table's head would be taken for the head.
+    """
+    experiments, pairs = _entries(comparison)
+    return {
+        "warnings.csv": _csv_text([{"warning": warning} for warning in comparison.warnings], titles=["warning"]),
+        "experiments.csv": _csv_text(experiments),
+        "pairs.csv": _csv_text(pairs),
+    }
+
+
+def as_grouped_csv(report: GroupedReport) -> dict[str, str]:
+    """Return the same of all groups, with the group's name in front; and `overview.csv` and `not_compared.csv`."""
+    experiments, pairs = [], []
+    warnings = [{"group": "", "warning": warning} for warning in report.warnings]
+    for group in report.groups:
+        named = {"group": group.name, "metric": group.comparison.metric}
+        inside = _entries(group.comparison)
+        experiments += [named | each for each in inside[0]]
+        pairs += [named | each for each in inside[1]]
+        warnings += [{"group": group.name, "warning": warning} for warning in group.comparison.warnings]
+    overview = [_first_confirmation(each.to_json()) for each in report.entries]
+    return {
+        "warnings.csv": _csv_text(warnings, titles=["group", "warning"]),
+        "overview.csv": _csv_text(overview),
+        "experiments.csv": _csv_text(experiments),
+        "pairs.csv": _csv_text(pairs),
+        "not_compared.csv": _csv_text([asdict(each) for each in report.not_compared]),
+    }
+
+
+def _first_confirmation(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry of the overview as a row: of several confirmed winners the first; what is not there is empty."""
+    present = {name: value for name, value in entry.items() if value is not None or name not in ("objective", "best")}
+    return {**present, "confirmation": next(iter(entry["confirmation"]), {}), "groups": "; ".join(entry["groups"])}
+
+
+def _entries(comparison: Comparison) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    content = comparison.to_json()
+    experiments = [{k: v for k, v in each.items() if k != "runs_dropped"} for each in content["experiments"]]
+    pairs = [{k: v for k, v in pair.items() if k not in ("also", "notes")} for pair in content["pairs"]]
+    return experiments, pairs
+
+
+def _csv_text(entries: Sequence[Mapping[str, Any]], *, titles: Sequence[str] = ()) -> str:
+    rows = [_flat(entry) for entry in entries]
+    titles = titles or list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, titles, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _flat(entry: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in entry.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif name.startswith("ci") and isinstance(value, list):
+            flat |= {f"{prefix}{name}.low": value[0], f"{prefix}{name}.high": value[1]}
+        elif not (name.startswith("ci") and value is None):
+            flat[f"{prefix}{name}"] = value
+    return flat
 
 
 def _html(evidence: Evidence) -> Written:
@@ -40,10 +111,6 @@ def _latex(evidence: Evidence) -> Written:
     return {"report.tex": as_latex(evidence.comparison)}
 
 
-def _csv(evidence: Evidence) -> Written:
-    return as_csv(evidence.comparison)
-
-
 def _json(evidence: Evidence) -> Written:
     return {"compare.json": compare_json(evidence.comparison)}
 
@@ -57,7 +124,7 @@ FORMATS: dict[str, Callable[[Evidence], Written]] = {
     "html": _html,
     "md": _markdown,
     "tex": _latex,
-    "csv": _csv,
+    "csv": lambda evidence: as_csv(evidence.comparison),
     "json": _json,
 }
 _GROUPED: dict[str, Callable[[GroupedReport], Written]] = {
@@ -113,14 +180,5 @@ def _write(content: Written, pictures: Sequence[Picture] | None, folder: Path) -
 
 
 def _write_figures(pictures: Iterable[Picture], folder: Path) -> list[Path]:
-    """Write each picture as SVG and PDF."""
     folder.mkdir(exist_ok=True)
-    written = []
-    for picture in pictures:
-        figure = picture.draw()
-        svg, pdf = folder / f"{picture.name}.svg", folder / f"{picture.name}.pdf"
-        svg.write_text(svg_of(figure), encoding="utf-8")
-        with rc_context({"pdf.fonttype": 42}):  # fonts that a publisher takes
-            figure.savefig(pdf, metadata={"CreationDate": None})
-        written += [svg, pdf]
-    return written
+    return [path for picture in pictures for path in write_for_paper(picture.draw(), folder, picture.name)]

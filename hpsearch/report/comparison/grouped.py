@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from hpsearch.comparing import Comparison
-from hpsearch.comparing.apart import NotCompared
 from hpsearch.comparing.conclusion import METHODS
-from hpsearch.report.comparison.cover import Section
-from hpsearch.report.comparison.gallery import Evidence, Picture, gallery, palette_of
+from hpsearch.comparing.groups import NotCompared
+from hpsearch.report.charts.gallery import Picture, gallery, palette_of
+from hpsearch.report.comparison.contents import Evidence, Section
 from hpsearch.report.comparison.overview import OVERVIEW_TITLES, Entry, overview_rows
 from hpsearch.report.comparison.rows import SCORE_TITLES, score_rows
 

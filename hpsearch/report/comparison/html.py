@@ -1,6 +1,5 @@
 """The page: one HTML file that needs no other file and no network, the same bytes for the same comparison."""
 
-import io
 import json
 from collections.abc import Sequence
 from importlib.resources import files
@@ -8,14 +7,14 @@ from typing import Any
 
 import jinja2
 from markupsafe import Markup
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 
+from hpsearch.comparing.comparison import PairResult
 from hpsearch.comparing.conclusion import conclude, details
-from hpsearch.comparing.pair_result import PairResult
-from hpsearch.report.comparison.gallery import Evidence, Picture, gallery
+from hpsearch.report.charts.gallery import Picture, gallery
+from hpsearch.report.charts.page import escaped
+from hpsearch.report.charts.style import svg_of
+from hpsearch.report.comparison.contents import Evidence
 from hpsearch.report.comparison.grouped import GroupedReport, adjustment, pictures_of, prefix_of
-from hpsearch.report.comparison.plots import escaped
 from hpsearch.report.comparison.rows import (
     PAIR_TITLES,
     SCORE_TITLES,
@@ -135,15 +134,6 @@ def _script_json(value: Any) -> str:
 def _shown(picture: Picture) -> dict[str, Any]:
     svg = svg_of(picture.draw()) if picture.plot is None else ""
     return {"name": picture.name, "title": picture.title, "says": picture.says, "plot": bool(picture.plot), "svg": svg}
-
-
-def svg_of(figure: Figure) -> str:
-    """Return a figure as the text of an <svg> element; the same figure gives the same text."""
-    text = io.StringIO()
-    with rc_context({"svg.hashsalt": "hpsearch", "svg.fonttype": "none"}):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    content = text.getvalue()
-    return content[content.index("<svg") :]
 
 
 def _interval(interval: tuple[float, float]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hpsearch.comparing.comparison import Comparison
 from hpsearch.comparing.conclusion import conclude, details
-from hpsearch.report.comparison.cover import Cover, Section
+from hpsearch.report.comparison.contents import Cover, Section
 from hpsearch.report.comparison.grouped import GroupedReport, adjustment
 from hpsearch.report.comparison.rows import (
     LEVEL_WITH_BEST,

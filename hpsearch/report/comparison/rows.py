@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from hpsearch.comparing.comparison import Comparison, ExperimentSummary
+from hpsearch.comparing.comparison import Comparison, ExperimentSummary, PairResult, Verdict
 from hpsearch.comparing.conclusion import METHODS, interval_note, open_end, percent, true_to_level
-from hpsearch.comparing.pair_result import PairResult, Verdict
 from hpsearch.comparing.statistics.adjustment import Hold
 from hpsearch.records import Goal
 from hpsearch.report.wording import UNKNOWN, number
@@ -175,7 +174,7 @@ def caption(comparison: Comparison) -> str:
     """Return what the table shows: metric, unit, tests, level and adjustment."""
     tests = sorted({pair.test for pair in comparison.pairs if pair.test is not None and pair.p is not None})
     goal = "higher is better" if comparison.goal is Goal.MAXIMIZE else "lower is better"
-    parts = [f"{comparison.metric} ({goal}), n counts {_PLURALS[str(comparison.unit)]}"]
+    parts = [f"{comparison.metric} ({goal}), n counts {comparison.unit.plural}"]
     if tests:
         parts.append(f"two-sided {' and '.join(tests)}, level {comparison.alpha:g}")
         adjusted = f"{comparison.family_size} tests, adjusted by {METHODS[comparison.adjust]}"
@@ -185,6 +184,3 @@ def caption(comparison: Comparison) -> str:
     if comparison.family_size > 1 and any(pair.effect and pair.effect.ci95 for pair in comparison.pairs):
         parts.append("effects with 95% intervals, each of its pair alone")
     return "; ".join(parts) + "."
-
-
-_PLURALS = {"seed": "seeds", "fold": "folds", "dataset": "data sets", "trial": "trials"}

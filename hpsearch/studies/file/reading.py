@@ -11,7 +11,7 @@ from hpsearch.families import Family
 from hpsearch.families.command.family import Command
 from hpsearch.families.loading import load_face
 from hpsearch.records import Goal
-from hpsearch.running.loading import families_with_folds
+from hpsearch.running.loading import check_own_code, families_with_folds
 from hpsearch.space import Space, read_space
 from hpsearch.space.fields import section_of
 from hpsearch.space.folding import fold_refusal
@@ -186,7 +186,8 @@ class _StudyReader:
     def _space(self, title: str, file: Path, written: Node, fixed: Mapping[str, Node]) -> Space | None:
         """Return an arm's space with what the study and the arm set in it, and the study's replicates."""
         try:
-            space = read_space(file, _family, quick=self.quick, fixed=[*self.laid, *fixed.items()], look=self.look)
+            laid = [*self.laid, *fixed.items()]
+            space = read_space(file, _family, quick=self.quick, fixed=laid, own_code=check_own_code, look=self.look)
         except SpaceError as error:
             self.problems.extend(error.problems)
             return None

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from hpsearch.comparing.statistics import expected_best as best
+from hpsearch.comparing.statistics.effects import almost_stochastic_order, violation_ratio
 from hpsearch.comparing.statistics.intervals import bca_interval, mean_interval, t_interval
-from hpsearch.comparing.statistics.stochastic_order import almost_stochastic_order, violation_ratio
 
 SCORES = np.array([0.3, 0.9, 0.5, 0.5, 0.7])
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hpsearch.comparing.statistics import paired
+from hpsearch.comparing.statistics import two_samples as paired
 from hpsearch.comparing.statistics.arrays import is_constant, snapped
 
 SLEEP = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]) - np.array(

@@ -5,10 +5,15 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from hpsearch.comparing.statistics.equivalence import equivalence_p
 from hpsearch.comparing.statistics.folds import corrected_t
-from hpsearch.comparing.statistics.planning import equivalence_power, smallest_effect, smallest_margin
-from hpsearch.comparing.statistics.power import paired_power, pairs_needed
+from hpsearch.comparing.statistics.power import (
+    equivalence_power,
+    paired_power,
+    pairs_needed,
+    smallest_effect,
+    smallest_margin,
+)
+from hpsearch.comparing.statistics.two_samples import equivalence_p
 
 DRAWS = 4_000
 

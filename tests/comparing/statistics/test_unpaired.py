@@ -8,12 +8,11 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
-from hpsearch.comparing.statistics import effects, unpaired
+from hpsearch.comparing.statistics import effects
+from hpsearch.comparing.statistics import two_samples as unpaired
 from hpsearch.comparing.statistics.adjustment import adjusted
-from hpsearch.comparing.statistics.equivalence import equivalence_p
 from hpsearch.comparing.statistics.power import (
     paired_power,
-    pairs_for_superiority,
     pairs_needed,
     runs_needed,
     unpaired_power,
@@ -107,14 +106,14 @@ def test_toster_output() -> None:
     df = sum(parts) ** 2 / (parts[0] ** 2 / 60 + parts[1] ** 2 / 63)
     margin = 0.3 * math.sqrt((8.05**2 + 7.57**2) / 2)
     assert (round(df, 2), round(margin, 3)) == (121.54, 2.344)
-    assert round(equivalence_p(38.97 - 39.17, sum(parts) ** 0.5, df, margin=margin), 3) == 0.064
+    assert round(unpaired.equivalence_p(38.97 - 39.17, sum(parts) ** 0.5, df, margin=margin), 3) == 0.064
 
 
 def test_equivalence_is_the_90_percent_interval_within_the_margin() -> None:
     error, df, estimate = 0.01, 9.0, 0.004
     end = abs(estimate) + float(stats.t.ppf(0.95, df)) * error
-    assert equivalence_p(estimate, error, df, margin=end) == pytest.approx(0.05)
-    assert equivalence_p(-estimate, error, df, margin=end) == pytest.approx(0.05)
+    assert unpaired.equivalence_p(estimate, error, df, margin=end) == pytest.approx(0.05)
+    assert unpaired.equivalence_p(-estimate, error, df, margin=end) == pytest.approx(0.05)
 
 
 def test_cohen_1988_sample_sizes() -> None:
@@ -139,11 +138,6 @@ def test_power_with_unequal_variances_and_sizes(spreads: tuple[float, float], si
     a, b = (generator.normal(0, spread, (times, size)) for spread, size in zip(spreads, sizes, strict=True))
     shown = float(np.mean(stats.ttest_ind(a + difference, b, axis=1, equal_var=False).pvalue <= 0.05))
     assert unpaired_power(difference, spreads, sizes, alpha=0.05) == pytest.approx(shown, abs=0.05)
-
-
-def test_noether_1987() -> None:
-    """Bouthillier et al. 2021: 29 paired runs show P(a better than b) = 0.75; Noether's formula gives 28.86."""
-    assert pairs_for_superiority(0.75) == 29
 
 
 @pytest.mark.parametrize(("effect", "n"), [(1.3, 50), (1.9, 50), (8.0, 3), (12.0, 20)])

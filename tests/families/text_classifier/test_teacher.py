@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hpsearch.data.labelled_text import normalised
-from hpsearch.data.text_leakage import text_hashes
+from hpsearch.data.labelled_text import normalised, text_hashes
 from hpsearch.errors import DataError
 from hpsearch.experiment.files import write_json
 from hpsearch.families.text_classifier.family import TextClassification

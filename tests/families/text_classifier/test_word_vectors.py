@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from hpsearch.data.word_vectors import read_vectors
+from hpsearch.data.words import read_vectors
 from hpsearch.errors import DataError
 from hpsearch.families.text_classifier.family import TextClassification
 from hpsearch.families.text_classifier.settings import TextConfig

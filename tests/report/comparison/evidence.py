@@ -4,9 +4,9 @@ import random
 from array import array
 from collections.abc import Sequence
 
-from hpsearch.comparing import compare_runs
+from hpsearch.comparing import Question, compare_runs
 from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, SearchOrigin, Series
-from hpsearch.report.comparison.gallery import Evidence
+from hpsearch.report.comparison.contents import Evidence
 
 WICKED = "cnn_small & <b>x</b>|$50%"
 
@@ -57,7 +57,7 @@ def seeds_evidence(*, margin: float | None = 0.01) -> Evidence:
     """Three methods on shared seeds, one run of which failed, and the search behind one of them."""
     runs = [*replicates("ours", 0.92), *replicates(WICKED, 0.90), *replicates("theirs", 0.919)]
     failed = FinishedRun(experiment="ours", run="ours/<i>10</i>", seed=10, outcome=Outcome.FAILED, reason="ValueError")
-    comparison = compare_runs([*runs, failed], metric="test/accuracy", goal=Goal.MAXIMIZE, margin=margin)
+    comparison = compare_runs([*runs, failed], Question("test/accuracy", Goal.MAXIMIZE, margin=margin))
     return Evidence(comparison, [*runs, failed, *trials("ours")], {"ours": {"rate": 0.75, "kind": 0.25}})
 
 
@@ -74,10 +74,10 @@ def datasets_evidence() -> Evidence:
         for dataset in range(12)
         for place, method in enumerate(("a", "b", "c", WICKED))
     ]
-    return Evidence(compare_runs(runs, metric="score", goal=Goal.MAXIMIZE), runs)
+    return Evidence(compare_runs(runs, Question("score", Goal.MAXIMIZE)), runs)
 
 
 def search_evidence(names: Sequence[str] = ("one", "two")) -> Evidence:
     """Two searches, whose trials cannot be tested."""
     runs = [run for name in names for run in trials(name, 20)]
-    return Evidence(compare_runs(runs, metric="val/accuracy", goal=Goal.MAXIMIZE), runs)
+    return Evidence(compare_runs(runs, Question("val/accuracy", Goal.MAXIMIZE)), runs)

@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 
 from hpsearch.errors import UnknownNameError
+from hpsearch.report.comparison.contents import Evidence
 from hpsearch.report.comparison.files import FORMATS, write_report
-from hpsearch.report.comparison.gallery import Evidence
 from hpsearch.report.comparison.markdown import escaped
 from hpsearch.report.comparison.terminal import show_comparison
 from tests.report.comparison.evidence import WICKED, datasets_evidence, search_evidence, seeds_evidence

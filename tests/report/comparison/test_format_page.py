@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hpsearch.comparing.apart import NotCompared
+from hpsearch.comparing.groups import NotCompared
 from hpsearch.report.comparison.grouped import GroupedReport, LonelyOne
 from hpsearch.report.comparison.overview import Best, Confirmation, Entry
 from tests.report.comparison.evidence import datasets_evidence, search_evidence, seeds_evidence

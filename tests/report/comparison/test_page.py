@@ -10,8 +10,8 @@ from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 
 from hpsearch.comparing import Comparison
+from hpsearch.report.comparison.contents import Evidence
 from hpsearch.report.comparison.files import write_grouped, write_report
-from hpsearch.report.comparison.gallery import Evidence
 from hpsearch.report.comparison.grouped import GroupedReport
 from hpsearch.report.comparison.overview import Entry
 from tests.report.comparison.evidence import datasets_evidence, search_evidence, seeds_evidence

@@ -4,16 +4,16 @@ from array import array
 
 import pytest
 
-from hpsearch.comparing import compare_runs
+from hpsearch.comparing import Question, compare_runs
 from hpsearch.records import FinishedRun, Goal, Measurement, Series
-from hpsearch.report.comparison import pictures, run_pictures
-from hpsearch.report.comparison.gallery import gallery, palette_of
+from hpsearch.report.charts import numbers
+from hpsearch.report.charts.gallery import gallery, palette_of
 from tests.report.comparison.evidence import datasets_evidence, replicates, search_evidence, seeds_evidence, trials
 
 
 def test_scores_and_differences_are_those_of_the_comparison() -> None:
     comparison = seeds_evidence().comparison
-    scores, differences = pictures.prepare_scores(comparison), pictures.prepare_differences(comparison)
+    scores, differences = numbers.prepare_scores(comparison), numbers.prepare_differences(comparison)
     assert scores.lines[0].name == "ours"
     by_name = {line.name: dict(zip(line.units, line.values, strict=True)) for line in scores.lines}
     line = differences.lines[0]
@@ -23,7 +23,7 @@ def test_scores_and_differences_are_those_of_the_comparison() -> None:
 
 
 def test_ranks_add_up() -> None:
-    picture = pictures.prepare_critical_difference(datasets_evidence().comparison)
+    picture = numbers.prepare_critical_difference(datasets_evidence().comparison)
     assert picture is not None
     assert sum(rank for _, rank in picture.ranks) == pytest.approx(1 + 2 + 3 + 4)
     assert [rank for _, rank in picture.ranks] == sorted(rank for _, rank in picture.ranks)
@@ -31,7 +31,7 @@ def test_ranks_add_up() -> None:
 
 def test_learning_curves_are_medians_of_replicates_and_leave_trials_out() -> None:
     evidence = seeds_evidence()
-    curves = run_pictures.prepare_learning_curves(evidence.comparison, evidence.runs)
+    curves = numbers.prepare_learning_curves(evidence.comparison, evidence.runs)
     assert curves is not None
     assert curves.y_title == "val/accuracy"
     ours = next(line for line in curves.lines if line.name == "ours")
@@ -43,14 +43,14 @@ def test_learning_curves_are_medians_of_replicates_and_leave_trials_out() -> Non
 
 def test_the_best_so_far_never_gets_worse() -> None:
     evidence = search_evidence()
-    searches = run_pictures.prepare_searches(evidence.runs, Goal.MAXIMIZE, "val/accuracy")
+    searches = numbers.prepare_searches(evidence.runs, Goal.MAXIMIZE, "val/accuracy")
     assert searches is not None
     for line in searches.lines:
         assert list(line.best) == [max(line.values[: place + 1]) for place in range(len(line.values))]
 
 
 def test_parallel_coordinates_know_what_a_trial_does_not_have() -> None:
-    (picture,) = run_pictures.prepare_parallel(trials("one"), Goal.MAXIMIZE, "val/accuracy", {"one": {"width": 0.9}})
+    (picture,) = numbers.prepare_parallel(trials("one"), Goal.MAXIMIZE, "val/accuracy", {"one": {"width": 0.9}})
     names = [axis.name for axis in picture.axes]
     assert names[0] == "width"
     assert picture.axes[0].values.count(None) == 4
@@ -60,7 +60,7 @@ def test_parallel_coordinates_know_what_a_trial_does_not_have() -> None:
 
 
 def test_costs_count_every_run() -> None:
-    costs = {cost.name: cost for cost in run_pictures.prepare_costs(seeds_evidence().runs)}
+    costs = {cost.name: cost for cost in numbers.prepare_costs(seeds_evidence().runs)}
     assert costs["ours"].runs == 22
     assert costs["ours"].seconds == sum(10 + seed for seed in range(10)) + 12 * 3
 
@@ -73,8 +73,8 @@ def test_a_single_run_has_a_curve_without_a_band() -> None:
         metrics={"loss": Measurement(1.0)},
         histories={"loss": Series(array("q", [1, 2]), array("d", [2.0, 1.0]))},
     )
-    comparison = compare_runs([run], metric="loss", goal=Goal.MINIMIZE)
-    curves = run_pictures.prepare_learning_curves(comparison, [run])
+    comparison = compare_runs([run], Question("loss", Goal.MINIMIZE))
+    curves = numbers.prepare_learning_curves(comparison, [run])
     assert curves is not None
     assert curves.lines[0].y == curves.lines[0].low == (2.0, 1.0)
 
@@ -122,7 +122,7 @@ def test_learning_curves_count_in_the_unit_of_the_runs_and_mark_the_best_step() 
         metrics={"loss": Measurement(0.4)},
         histories={"loss": Series(steps, values)},
     )
-    curves = run_pictures.prepare_learning_curves(compare_runs([run], metric="loss", goal=Goal.MINIMIZE), [run])
+    curves = numbers.prepare_learning_curves(compare_runs([run], Question("loss", Goal.MINIMIZE)), [run])
     assert curves is not None
     assert (curves.x_title, curves.lines[0].y, curves.lines[0].best) == ("epoch", (0.9, 0.4, 0.7), 1)
 

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hpsearch.comparing.comparison import Comparison
+from hpsearch.comparing.comparison import Comparison, Verdict
 from hpsearch.comparing.conclusion import pair_sentence
-from hpsearch.comparing.pair_result import Verdict
 from hpsearch.report.comparison.rows import pair_rows
 from tests.comparing.arms import compare, seeds
 

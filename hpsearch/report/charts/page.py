@@ -1,0 +1,201 @@
+"""Each picture for the page: traces and layout as plotly.js reads them, from what prepare_x gave."""
+
+from collections.abc import Mapping, Sequence
+from math import log10
+from typing import Any
+
+from hpsearch.report.charts.numbers import Axis, Cost, Curves, Differences, Parallel, Scores, Searches
+from hpsearch.report.charts.style import Palette
+
+Plot = dict[str, Any]
+_ROW = 46
+"""Pixels for one line of a picture with a line for each experiment."""
+_DIFFERENCE, _MEAN = "#888888", "#444444"
+"""A difference belongs to two experiments: it has the colour of neither."""
+_SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
+
+
+def plot_scores(scores: Scores, palette: Palette) -> Plot:
+    """Show a row of points for each experiment; resting on one names its run."""
+    traces: list[Plot] = []
+    for line in scores.lines:
+        ink, symbol = palette.colour(line.name), _SYMBOLS[palette.place(line.name) % len(_SYMBOLS)]
+        mark = {"color": ink, "symbol": symbol, "opacity": 0.55, "size": 9}
+        traces.append(_points(line.name, line.values, line.units, mark))
+        traces.append(_mean(line.name, line.mean, line.interval, ink))
+    return {"data": traces, "layout": _rows(len(scores.lines), x=scores.metric)}
+
+
+def plot_differences(differences: Differences) -> Plot:
+    """Show a row of paired differences for each pair, with the mean, its interval and the margin."""
+    traces: list[Plot] = []
+    for line in differences.lines:
+        mark = {"color": _DIFFERENCE, "opacity": 0.5, "size": 8}
+        traces.append(_points(line.name, line.differences, line.units, mark))
+        traces.append(_mean(line.name, line.mean, line.interval, _MEAN))
+    layout = _rows(len(differences.lines), x=f"difference in {differences.metric}")
+    shapes = [
+        {"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": "#888", "width": 1}}
+    ]
+    if differences.margin is not None:
+        band = {"type": "rect", "x0": -differences.margin, "x1": differences.margin, "y0": 0, "y1": 1, "yref": "paper"}
+        shapes.append({**band, "fillcolor": "#888", "opacity": 0.2, "line": {"width": 0}, "layer": "below"})
+    layout["shapes"] = shapes
+    return {"data": traces, "layout": layout}
+
+
+def _points(name: str, values: Sequence[float], units: Sequence[str], mark: Plot) -> Plot:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": list(values),
+        "y": [name] * len(values),
+        "text": list(units),
+        "marker": mark,
+        "hovertemplate": "%{text}: %{x}<extra></extra>",
+        "showlegend": False,
+    }
+
+
+def _mean(name: str, mean: float | None, interval: tuple[float, float] | None, ink: str) -> Plot:
+    trace: Plot = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [mean],
+        "y": [name],
+        "showlegend": False,
+        "marker": {"color": ink, "symbol": "line-ns-open", "size": 18, "line": {"width": 3}},
+        "hovertemplate": "mean %{x}<extra></extra>",
+    }
+    if interval is not None and mean is not None:
+        bars = {"type": "data", "symmetric": False, "array": [interval[1] - mean], "arrayminus": [mean - interval[0]]}
+        trace["error_x"] = {**bars, "color": ink, "thickness": 2, "width": 6}
+        trace["hovertemplate"] = f"mean %{{x}}, interval {interval[0]:.4g} to {interval[1]:.4g}<extra></extra>"
+    return trace
+
+
+def _rows(lines: int, *, x: str) -> Plot:
+    return {
+        "height": 110 + _ROW * max(1, lines),
+        "xaxis": {"title": {"text": x}, "zeroline": False},
+        "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
+    }
+
+
+def plot_curves(curves: Curves, palette: Palette) -> Plot:
+    """Show lines with bands, a ring at a line's best step; a click in the legend hides one."""
+    traces: list[Plot] = []
+    for line in curves.lines:
+        ink = palette.colour(line.name)
+        if line.low != line.high:
+            both = [*line.x, *reversed(line.x)], [*line.high, *reversed(line.low)]
+            band = {
+                "type": "scatter",
+                "x": both[0],
+                "y": both[1],
+                "fill": "toself",
+                "mode": "none",
+                "hoverinfo": "skip",
+            }
+            fill = {"fillcolor": _faint(ink), "showlegend": False, "legendgroup": line.name}
+            traces.append({**band, **fill})
+        dash = ("solid", "dash", "dashdot", "dot")[palette.place(line.name) % 4]
+        drawn = {"type": "scatter", "mode": "lines", "x": list(line.x), "y": list(line.y), "name": line.name}
+        traces.append({**drawn, "line": {"color": ink, "dash": dash}, "legendgroup": line.name})
+        if line.best is not None:
+            ring = {"type": "scatter", "mode": "markers", "x": [line.x[line.best]], "y": [line.y[line.best]]}
+            look = {"marker": {"color": ink, "symbol": "circle-open", "size": 12, "line": {"width": 2}}}
+            hover = {"hovertemplate": "best step: %{x}, %{y}<extra></extra>", "showlegend": False}
+            traces.append({**ring, **look, **hover, "legendgroup": line.name})
+    return {"data": traces, "layout": _axes(curves.x_title, curves.y_title)}
+
+
+def plot_searches(searches: Searches, palette: Palette) -> Plot:
+    """Show points for the complete trials, a step line for the best so far."""
+    traces: list[Plot] = []
+    for line in searches.lines:
+        ink = palette.colour(line.name)
+        points = {
+            "type": "scatter",
+            "mode": "markers",
+            "x": list(line.numbers),
+            "y": list(line.values),
+            "name": line.name,
+        }
+        look = {"marker": {"color": ink, "opacity": 0.4}, "showlegend": False, "legendgroup": line.name}
+        traces.append({**points, **look})
+        best = {"type": "scatter", "mode": "lines", "x": list(line.numbers), "y": list(line.best)}
+        step = {"line": {"color": ink, "shape": "hv"}, "name": f"{line.name}, best so far", "legendgroup": line.name}
+        traces.append({**best, **step})
+    return {"data": traces, "layout": _axes("complete trials", searches.metric)}
+
+
+def _axes(x: str, y: str) -> Plot:
+    return {
+        "height": 420,
+        "xaxis": {"title": {"text": x}},
+        "yaxis": {"title": {"text": y}, "automargin": True},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+    }
+
+
+def plot_parallel(parallel: Parallel) -> Plot:
+    """Show a line for each trial over its parameters; dragging along an axis keeps the lines that pass there."""
+    dimensions = [_dimension(axis) for axis in parallel.axes]
+    dimensions.append({"label": parallel.metric, "values": list(parallel.values)})
+    look = {"color": list(parallel.values), "colorscale": "Cividis", "showscale": True}
+    trace = {"type": "parcoords", "dimensions": dimensions, "line": look, "labelangle": -15}
+    return {"data": [trace], "layout": {"height": 460, "margin": {"l": 70, "r": 60, "t": 90, "b": 30}}}
+
+
+def _dimension(axis: Axis) -> Plot:
+    """Return an axis; a value that a trial does not have stands below the others."""
+    known = [log10(value) if axis.log else value for value in axis.values if value is not None]
+    low, high = min(known), max(known)
+    below = low - 0.12 * ((high - low) or 1.0)
+    values = [below if value is None else log10(value) if axis.log else value for value in axis.values]
+    dimension: Plot = {"label": axis.name.rpartition(".")[2], "values": values}
+    if axis.labels:
+        dimension |= {"tickvals": list(range(len(axis.labels))), "ticktext": list(axis.labels)}
+    elif axis.log:
+        ticks = [low + (high - low) * part / 4 for part in range(5)]
+        dimension |= {"tickvals": ticks, "ticktext": [f"{10**tick:.2g}" for tick in ticks]}
+    return dimension
+
+
+def plot_importance(shares: Mapping[str, float], ink: str) -> Plot:
+    """Show a bar for each parameter's share, in the colour of its experiment."""
+    bar = {
+        "type": "bar",
+        "orientation": "h",
+        "x": list(shares.values()),
+        "y": list(shares),
+        "marker": {"color": ink},
+    }
+    return {
+        "data": [bar],
+        "layout": _rows(len(shares), x="importance") | {"yaxis": {"autorange": "reversed", "automargin": True}},
+    }
+
+
+def plot_costs(costs: Sequence[Cost], palette: Palette) -> Plot:
+    """Show a bar for each experiment's training time."""
+    text = [f"{cost.runs} runs, {cost.per_run:.1f} s each" for cost in costs]
+    bar = {"type": "bar", "orientation": "h", "x": [cost.seconds / 60 for cost in costs], "y": [c.name for c in costs]}
+    marker = {"color": [palette.colour(cost.name) for cost in costs]}
+    look = {"text": text, "marker": marker, "hovertemplate": "%{x:.2f} min: %{text}<extra></extra>"}
+    return {"data": [{**bar, **look}], "layout": _rows(len(costs), x="training time in minutes")}
+
+
+def escaped(value: Any) -> Any:
+    """Return a plot in which no text of the runs is taken for markup; plotly.js reads some HTML in every text."""
+    if isinstance(value, str):
+        return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    if isinstance(value, dict):
+        return {name: item if name == "hovertemplate" else escaped(item) for name, item in value.items()}
+    return [escaped(item) for item in value] if isinstance(value, list) else value
+
+
+def _faint(ink: str) -> str:
+    red, green, blue = (int(ink[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"

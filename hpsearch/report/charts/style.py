@@ -1,0 +1,103 @@
+"""How every figure looks, and how it is written.
+
+Colours are those that colour-blind readers tell apart (Okabe and Ito 2008).
+"""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.report.wording import one_line, shorten
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+BLUE, ORANGE, GREEN, GREY = *COLOURS[:3], "#999999"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+"""Series differ by marker as well as by colour."""
+PANEL = (3.2, 2.6)
+"""Inches of one of several panels."""
+LONGEST_LABEL, LONGEST_TITLE = 32, 64
+
+
+class Palette:
+    """One place for each experiment, so that it has one colour and one marker on every picture of a page."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+
+    def place(self, name: str) -> int:
+        """Return the place of an experiment; a name that was not announced comes after all others."""
+        return self._places.get(name, len(self._places))
+
+    def colour(self, name: str) -> str:
+        """Return the colour of an experiment."""
+        return COLOURS[self.place(name) % len(COLOURS)]
+
+    def marker(self, name: str) -> str:
+        """Return the marker of an experiment."""
+        return MARKERS[self.place(name) % len(MARKERS)]
+
+
+def new_figure(width: float = 6.4, height: float = 4.0) -> Figure:
+    """Return an empty figure that belongs to no window and to no global state."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def label(text: str, *, longest: int = LONGEST_LABEL) -> str:
+    """Return a name as matplotlib shows it: `$` begins no formula, and long names are cut off."""
+    return shorten(one_line(text), longest).replace("$", r"\$")
+
+
+def tidy(axes: Axes, *, x: str, y: str) -> None:
+    """Name the axes and take away what says nothing."""
+    axes.set_xlabel(label(x, longest=LONGEST_TITLE))
+    axes.set_ylabel(label(y, longest=LONGEST_TITLE))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+
+
+def say(axes: Axes, text: str) -> None:
+    """Write into an empty panel why it is empty."""
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color=GREY)
+
+
+PICTURE_FORMATS = ("pdf", "png", "svg")
+
+
+def svg_of(figure: Figure) -> str:
+    """Return a figure as the text of an <svg> element; the same figure gives the same text."""
+    text = io.StringIO()
+    with rc_context({"svg.hashsalt": "hpsearch", "svg.fonttype": "none"}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    content = text.getvalue()
+    return content[content.index("<svg") :]
+
+
+def write_for_paper(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write a figure as SVG and as PDF, the same bytes for the same figure."""
+    svg, pdf = folder / f"{name}.svg", folder / f"{name}.pdf"
+    svg.write_text(svg_of(figure), encoding="utf-8")
+    with rc_context({"pdf.fonttype": 42}):  # fonts that a publisher takes
+        figure.savefig(pdf, metadata={"CreationDate": None})
+    return [svg, pdf]
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that the file's name ends in.
+
+    Raises:
+        UnknownNameError: If the ending is no picture format.
+        HpsearchError: If the file cannot be written.
+
+    """
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in PICTURE_FORMATS:
+        raise UnknownNameError("picture format", kind or path.name, PICTURE_FORMATS)
+    try:
+        figure.savefig(path, format=kind, dpi=150)
+    except OSError as error:
+        raise HpsearchError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,264 @@
+"""What stands in the log and the files of a run, as a mirror takes it: the one reader of events in this room."""
+
+import json
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum, auto
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hpsearch.experiment.files import decode_number, read_lines
+from hpsearch.experiment.layout import BASELINES_RUN, baseline_title
+from hpsearch.experiment.log import Event
+from hpsearch.records import Outcome
+from hpsearch.tracking.state import RunState
+
+KEY_LENGTH = 250
+"""MLflow's limit, the strictest; the names are the same in all tools."""
+EVENTS_AT_ONCE = 200
+"""How much of the log is mirrored before the state is written."""
+
+OBJECTIVE = "objective"
+SECONDS = "seconds"
+"""The last metric of every row: where it has arrived, the row has."""
+
+DROPPED = "dropped"
+"""Stands in the state for the outcome of a trial that does not fit the changed space any more."""
+
+
+class Status(StrEnum):
+    """How a run or a session stands; each tool has its own words for these."""
+
+    RUNNING = auto()
+    FINISHED = auto()
+    STOPPED = auto()
+    """By the search or by the user."""
+    FAILED = auto()
+
+
+_OUTCOMES = {Outcome.COMPLETE: Status.FINISHED, Outcome.PRUNED: Status.STOPPED}
+_ENDS = {"interrupted": Status.STOPPED, "failed": Status.FAILED}
+
+
+class Point(NamedTuple):
+    """One value of one metric; the time is in milliseconds."""
+
+    key: str
+    value: float
+    time: int
+    step: int
+
+
+Row = list[Point]
+"""Points that belong together and are written in one transaction."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """How the experiment stood after the last session event of a stretch, and since when, in milliseconds."""
+
+    status: Status
+    time: int
+    ended: bool
+    """Whether a session ended in the stretch, even if another began after it."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Successive events of a log: those of each run, and what they say of the experiment; times in milliseconds."""
+
+    runs: Mapping[str, Sequence[Event]]
+    session: Session | None
+    start: int
+    end: int
+    offset: int
+    """Bytes of the log up to its end."""
+
+
+@dataclass
+class Changes:
+    """What a stretch of the log says about one run."""
+
+    params: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    status: Status | None = None
+    end: int = 0
+    reported: int = -1
+    value: float | None = None
+    outcome: str | None = None
+    copied: bool = False
+    """Whether it goes on as a copy of another run: its metrics are in another file from here on."""
+
+
+def milliseconds(seconds: float) -> int:
+    """Return a time in milliseconds."""
+    return round(float(seconds) * 1000)
+
+
+def start_of(events: Sequence[Event]) -> int:
+    """Return the time of the first event in milliseconds."""
+    return milliseconds(events[0]["time"])
+
+
+def read_stretch(path: Path, *, offset: int) -> Stretch | None:
+    """Read the next events of a log; None at its end."""
+    lines = list(islice(read_lines(path, offset=offset), EVENTS_AT_ONCE))
+    if not lines:
+        return None
+    events = [event for event, _ in lines]
+    runs: dict[str, list[Event]] = {}
+    for event in events:
+        if "run" in event:
+            runs.setdefault(event["run"], []).append(event)
+    return Stretch(runs, read_session(events), start_of(events), start_of(events[-1:]), lines[-1][1])
+
+
+def read_session(events: Iterable[Event]) -> Session | None:
+    """Return how the last session stands; None if no session begins or ends in these events."""
+    own = [event for event in events if event["event"] in ("session", "end")]
+    if not own:
+        return None
+    status = _ENDS.get(own[-1]["why"], Status.FINISHED) if own[-1]["event"] == "end" else Status.RUNNING
+    return Session(status, start_of(own[-1:]), ended=any(event["event"] == "end" for event in own))
+
+
+def run_title(path: str) -> str:
+    """Return the name of a run in the tools: `trial-0007`, `confirm-0007-seed-002`, `baseline-sloreta`.
+
+    On a fold they are `confirm-0007-repeat-0-fold-3-of-5` and `baseline-repeat-0-fold-3-of-5-sloreta`.
+    """
+    path = re.sub(r"^trials/", "trial/", path)
+    if path.startswith(f"{BASELINES_RUN}/"):
+        path = f"baseline/{baseline_title(path)}"
+    return path.replace("/", "-")
+
+
+def run_kind(path: str) -> str:
+    """Return `trial`, `replicate` or `baseline`."""
+    if path.startswith("trials/"):
+        return "trial"
+    return "baseline" if path.startswith(BASELINES_RUN) else "replicate"
+
+
+def read_changes(events: Iterable[Event], run: RunState) -> Changes:
+    """Collect what the events of one run change, given what has been mirrored already."""
+    changes = Changes(reported=run.reported, value=run.value, outcome=run.outcome)
+    for event in events:
+        kind = event["event"]
+        if kind == "ask":
+            changes.params |= event.get("params") or {}
+            changes.tags |= _tags(event, "number", "seed", "replicate", "fold", "folds", "repeat")
+        elif kind == "adopt":
+            changes.params |= event["params"]
+        elif kind == "begin":
+            changes.tags |= _tags(event, "attempt", attempt="attempts")
+            if changes.outcome is not None:
+                changes.outcome, changes.status = None, Status.RUNNING
+        elif kind == "report":
+            _add_report(changes, event)
+        elif kind == "exploit":
+            changes.tags |= _exploit(event)
+            changes.copied = True
+        elif kind == "lost":
+            changes.tags |= _tags(event, "reason", reason="lost")
+        elif kind == "outcome":
+            _add_outcome(changes, event)
+        elif kind == "drop":
+            _add_drop(changes, event)
+    return changes
+
+
+def _exploit(event: Event) -> dict[str, str]:
+    """Parameters are written once: those that a run gets later stand in a tag, by the step."""
+    told = {"step": event["step"], "donor": event["donor"], "params": event["params"]}
+    return {f"hpsearch.exploit.{event['step']:06d}": json.dumps(told)}
+
+
+def _add_report(changes: Changes, event: Event) -> None:
+    value = _number(event.get("value"))
+    if event["step"] > changes.reported and value is not None:
+        changes.reported, changes.value = event["step"], value
+        changes.rows.append([Point(OBJECTIVE, value, milliseconds(event["time"]), event["step"])])
+
+
+def _add_outcome(changes: Changes, event: Event) -> None:
+    changes.outcome, changes.end = event["outcome"], milliseconds(event["time"])
+    changes.status = _OUTCOMES.get(event["outcome"], Status.FAILED)
+    changes.tags |= _tags(event, "outcome", "reason", "step", "seconds", "train_size", "test_size")
+    row: Row = []
+    value = _number(event.get("value"))
+    if value is not None and (value != changes.value or changes.reported < 0):
+        # tables show the latest of the highest step: this one has to come behind the last report
+        row.append(Point(OBJECTIVE, value, changes.end + 1, max(changes.reported, event.get("step") or 0)))
+        changes.value = value
+    for name, score in (event.get("scores") or {}).items():
+        if (number := _number(score)) is not None:
+            row.append(Point(clean_key(name), number, changes.end, event.get("step") or 0))
+    changes.rows.append(row)
+
+
+def _add_drop(changes: Changes, event: Event) -> None:
+    if changes.outcome is None:
+        changes.status, changes.end = Status.STOPPED, milliseconds(event["time"])
+    changes.outcome = DROPPED
+    changes.tags |= _tags(event, "reason", reason="dropped")
+
+
+def _tags(event: Event, *names: str, **titles: str) -> dict[str, str]:
+    return {f"hpsearch.{titles.get(name, name)}": str(event[name]) for name in names if event.get(name) is not None}
+
+
+def _number(value: Any) -> float | None:
+    value = decode_number(value)
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def read_rows(path: Path, run: RunState) -> tuple[list[Row], int, int]:
+    """Return the new rows of a metrics.jsonl with the offset and the step behind them.
+
+    A training that was killed takes its file up again from its last checkpoint, so that the file may have become
+    shorter and steps may come twice; a step is mirrored once.
+    """
+    rows, step = [], run.step
+    start = end = run.offset if _starts_a_line(path, run.offset) else 0
+    for entry, end in read_lines(path, offset=start):  # noqa: B007 - the end of the last line is returned
+        if isinstance(entry.get("step"), int) and entry["step"] > step:
+            step = entry["step"]
+            rows.append(_row(entry, run.start))
+    return rows, end, step
+
+
+def _starts_a_line(path: Path, offset: int) -> bool:
+    if offset == 0 or not path.exists():
+        return True
+    with path.open("rb") as file:
+        file.seek(offset - 1)
+        return file.read(1) == b"\n"
+
+
+def _row(entry: Mapping[str, Any], start: int) -> Row:
+    seconds = _number(entry.get("seconds")) or 0.0
+    time = start + round(seconds * 1000)
+    others = ((name, _number(value)) for name, value in entry.items() if name not in ("step", "seconds"))
+    row = [Point(clean_key(name), value, time, entry["step"]) for name, value in others if value is not None]
+    return [*row, Point(SECONDS, seconds, time, entry["step"])]
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Turn nested dictionaries into one with dotted names; lists and empty dictionaries are values."""
+    if not isinstance(value, Mapping) or not value:
+        return {prefix: value} if prefix else {}
+    flat: dict[str, Any] = {}
+    for name, item in value.items():
+        flat |= flatten(item, f"{prefix}.{name}" if prefix else str(name))
+    return flat
+
+
+def clean_key(name: str) -> str:
+    """Return a name that every tool accepts for a metric or a parameter."""
+    name = posixpath.normpath(re.sub(r"[^/\w.\- :]", "_", name).strip("/") or "_")
+    return re.sub(r"^\.", "_", name)[:KEY_LENGTH].rstrip("/")

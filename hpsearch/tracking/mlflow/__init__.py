@@ -1,0 +1,1 @@
+"""MLflow: the mirror of experiments and studies, registered models, the web page."""

@@ -1,0 +1,74 @@
+"""Code of the user's own that a space file names: `./mine.py:MyFamily`, `./mine.py:MySampler`.
+
+The path starts at the folder of the space file.
+"""
+
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpsearch.errors import HpsearchError, suggestion
+
+
+@dataclass(frozen=True)
+class UserCode:
+    """What stands under a name in a file of the user's.
+
+    Args:
+        path: the file, absolute.
+        name: the name in it.
+        found: the class or function, or None if the file has no such name.
+        near: `, did you mean 'x'?` for a name of the file that is nearly the same, or an empty string.
+
+    """
+
+    path: Path
+    name: str
+    found: Any
+    near: str = ""
+
+
+def is_reference(name: str) -> bool:
+    """Whether a name is that of code in a file, rather than one that hpsearch brings."""
+    return ":" in name or name.endswith(".py")
+
+
+def find_code(reference: str, folder: Path, *, kind: str) -> UserCode:
+    """Import the file that a reference such as `./mine.py:Mine` names, and look the name up.
+
+    Args:
+        reference: the file, relative to `folder`, and a name in it.
+        folder: the folder of the space file.
+        kind: what is looked for, in the words of messages: `family`, `sampler`, `pruner`.
+
+    Raises:
+        HpsearchError: if there is no name, no such file, or the file cannot be imported.
+
+    """
+    file, _, name = reference.partition(":")
+    path = (folder / file).resolve()
+    if not name:
+        raise HpsearchError(f"'{reference}' names no class: write {file}:My{kind.capitalize()}")
+    if not path.is_file():
+        raise HpsearchError(f"the {kind}'s file {path} does not exist")
+    module = _import_file(path)
+    return UserCode(path, name, getattr(module, name, None), suggestion(name, vars(module)))
+
+
+def _import_file(path: Path) -> Any:
+    """Import a Python file under a name of its own, with its folder on the path for the modules beside it."""
+    name = f"hpsearch_user_{path.stem}"
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise HpsearchError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise HpsearchError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module

@@ -1,0 +1,29 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from hpsearch.experiment.layout import TRACKING
+from hpsearch.tracking.state import MirrorState, RunState, load_state, save_state, state_of
+
+
+def test_the_state_comes_back(tmp_path: Path) -> None:
+    runs = {"trials/0001": RunState("a", value=math.inf, outcome="complete"), "trials/0000": RunState("b", offset=7)}
+    state = MirrorState(uri="http://there", experiment="3", parent=RunState("p"), log=12, runs=runs)
+    save_state(tmp_path / TRACKING, state)
+    assert load_state(tmp_path / TRACKING) == state
+    assert list(load_state(tmp_path / TRACKING).runs) == ["trials/0001", "trials/0000"]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"version": 99}', '{"version": 1, "runs": 3, "parent": null}']
+)
+def test_a_damaged_state_is_an_empty_one(tmp_path: Path, content: str) -> None:
+    (tmp_path / TRACKING).write_text(content)
+    assert load_state(tmp_path / TRACKING) == MirrorState()
+
+
+def test_the_state_of_another_store_is_not_that_of_this_one(tmp_path: Path) -> None:
+    save_state(tmp_path / TRACKING, MirrorState(uri="http://there", log=12))
+    assert state_of(tmp_path / TRACKING, uri="http://there").log == 12
+    assert state_of(tmp_path / TRACKING, uri=None) == MirrorState()
