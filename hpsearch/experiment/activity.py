@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpsearch.experiment.events import SessionEvent
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.lock import in_use
 from hpsearch.experiment.log import read_state
@@ -28,9 +29,9 @@ def state_of(folder: Path) -> str:
     last = last_session(folder)
     if last is None:
         return NOT_BEGUN
-    if last["event"] == "session":
+    if isinstance(last, SessionEvent):
         return KILLED
-    return TIME_IS_UP if last["why"] == "time" else str(last["why"])
+    return TIME_IS_UP if last.why == "time" else last.why
 
 
 def read_activity(folder: Path) -> Activity:

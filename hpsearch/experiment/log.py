@@ -5,16 +5,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from hpsearch.errors import ExperimentError
-from hpsearch.experiment.events import Event as LogEvent
-from hpsearch.experiment.events import MalformedEventError, decode, encode
+from hpsearch.experiment.events import Event, MalformedEventError, decode, encode
 from hpsearch.experiment.files import json_line, read_lines
 from hpsearch.experiment.state import ExperimentState
 
-Event = dict[str, Any]
-Written = TypeVar("Written", bound=LogEvent)
+Written = TypeVar("Written", bound=Event)
 
 
 class Log:
@@ -28,7 +26,7 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.events: list[LogEvent] = []
+        self.events: list[Event] = []
         self.state = ExperimentState()
         end = 0
         for event, behind in read_events(path):
@@ -75,7 +73,7 @@ class Log:
             self._file.close()
 
 
-def read_events(path: Path, *, offset: int = 0) -> Iterator[tuple[LogEvent, int]]:
+def read_events(path: Path, *, offset: int = 0) -> Iterator[tuple[Event, int]]:
     """Yield each event of a log and the offset behind it, from a byte offset on, also while another process writes it.
 
     Raises:
