@@ -57,6 +57,9 @@ class Job:
     fold: Fold | None = None
     changes: Sequence[ConfigChange] = ()
 
+    def __post_init__(self) -> None:
+        assert (self.replicate is None) == (self.kind is not JobKind.REPLICATE)  # noqa: S101 -- ours: or it is no job
+
     @property
     def stretches(self) -> "list[tuple[Mapping[str, Any], Mapping[str, Any]]]":
         """The params and config that the training has one after another."""

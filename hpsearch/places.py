@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from hpsearch.settings import Option, Place, Settings
+from hpsearch.settings import Option, PathMark, Settings
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 _BY_NAME = re.compile(r"(^|_)(path|file|folder|dir|directory|root)$")
@@ -72,7 +72,7 @@ def find_place(path: str, home: Path) -> Path:
 
 
 def obstacle(place: NamedPlace, home: Path) -> str | None:
-    """Return why what a setting names cannot be read, or None where it can."""
+    """Return why what a setting names cannot be read, or None if it can."""
     there = find_place(place.path, home)
     if not there.exists():
         other = Path(place.path).expanduser().absolute()
@@ -93,7 +93,7 @@ def borrowed(place: NamedPlace, home: Path) -> Path | None:
     return there if there != _expanded(place.path, home) else None
 
 
-def _walk(settings: Settings, prefix: str) -> Iterator[tuple[str, str, Any, Place | None]]:
+def _walk(settings: Settings, prefix: str) -> Iterator[tuple[str, str, Any, PathMark | None]]:
     """Yield every setting that has a value: its name, the dotted path before it, the value, its mark."""
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
@@ -105,8 +105,8 @@ def _walk(settings: Settings, prefix: str) -> Iterator[tuple[str, str, Any, Plac
             yield from _walk(value, f"{prefix}{name}.{option}")
 
 
-def _mark(metadata: list[Any]) -> Place | None:
-    return next((each for each in metadata if isinstance(each, Place)), None)
+def _mark(metadata: list[Any]) -> PathMark | None:
+    return next((each for each in metadata if isinstance(each, PathMark)), None)
 
 
 def _is_called_so(name: str, value: Any) -> bool:

@@ -206,7 +206,7 @@ class HeatMap:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A metric's value that stands for a run, and the step at which it was taken; None where nobody noted it."""
+    """A metric's value that stands for a run, and the step at which it was taken, or None if it is not known."""
 
     value: float
     step: int | None = None

@@ -34,15 +34,15 @@ FIXED = Fixed()
 """Annotates such a setting; a subclass that only changes the default keeps the mark."""
 
 
-class Place:
+class PathMark:
     """The mark of a setting that names a file or a folder to be read, see `places.py`."""
 
     def __init__(self, kind: Literal["file", "folder"]) -> None:
         self.kind: Literal["file", "folder"] = kind
 
 
-FILE = Place("file")
-FOLDER = Place("folder")
+FILE = PathMark("file")
+FOLDER = PathMark("folder")
 """Annotate such a setting: `path: Annotated[str, FILE]`. A relative one starts at the folder of the space file."""
 
 

@@ -81,3 +81,11 @@ def test_every_kind_of_result_is_tried_here() -> None:
 def test_an_answer_that_stops_a_training_is_its_result() -> None:
     results = [stopped(decision, seconds=2.0) for decision in Decision if decision is not Decision.CONTINUE]
     assert results == [Pruned(seconds=2.0), Paused(2.0), TimedOut(seconds=2.0)]
+
+
+def test_a_job_whose_kind_and_replicate_disagree_is_refused() -> None:
+    """Such a job would be trained, and never scored on the test split."""
+    with pytest.raises(AssertionError):
+        Job("confirm/0003/seed-000", 3, {}, {}, SEEDS, replicate=0)
+    with pytest.raises(AssertionError):
+        Job("confirm/0003/seed-000", 3, {}, {}, SEEDS, JobKind.REPLICATE)

@@ -30,7 +30,7 @@ _ENDED = {
 
 @dataclass(frozen=True)
 class Observation:
-    """A run that counts, with its value and its keys as text; one that nobody noted, or that tells nothing, is None."""
+    """A run that counts, with its value and its keys as text; a key that was not noted, or tells nothing, is None."""
 
     run: FinishedRun
     value: float
@@ -103,17 +103,19 @@ def _length(run: FinishedRun) -> int | None:
 def arms_of(runs: Sequence[FinishedRun], *, metric: str, by: str | None, step: int | None) -> list[Arm]:
     """Return the arms in the order in which their first runs come: one for each experiment of each place.
 
-    Errors: UnknownNameError for a metric that no run has or a parameter that none was given.
+    Raises:
+        UnknownNameError: If no run has the metric or the parameter.
+
     """
     known = {name for run in runs for name in run.metrics}
     if metric not in known:
         raise UnknownNameError("metric", metric, known) if known else HpsearchError("no run has any metric")
     if by is not None and not any(by in run.params for run in runs):
         raise UnknownNameError("parameter", by, {name for run in runs for name in run.params})
-    searched = searched_by_number(runs)
+    searched = _searched_by_number(runs)
     return [
         _arm(name, found, searched=searched, metric=metric, by=by, step=step)
-        for name, found in grouped(runs, searched, by).items()
+        for name, found in _grouped(runs, searched, by).items()
     ]
 
 
@@ -130,7 +132,7 @@ def _arm(
     dropped: list[DroppedRun] = []
     ended_badly = pruned = 0
     for run in runs:
-        trial = is_trial(run, searched)
+        trial = _is_trial(run, searched)
         if trial and run.search is not None and metric not in run.metrics and metric != run.search.metric:
             continue  # a search by another metric: its trials are no part of this question
         why = _why_dropped(run, metric, step)
@@ -193,14 +195,16 @@ def _is_key(name: str) -> bool:
     return word in _KEY_WORDS or word.endswith("seed")
 
 
-def grouped(runs: Sequence[FinishedRun], searched: set[Identity], by: str | None) -> dict[str, list[FinishedRun]]:
+def _grouped(runs: Sequence[FinishedRun], searched: set[Identity], by: str | None) -> dict[str, list[FinishedRun]]:
     """Return the runs of each arm by its name, in the order in which the arms' first runs come."""
     confirmed = _confirmed(runs, searched)
     groups: dict[_Group, list[FinishedRun]] = {}
     for run in runs:
-        several = by is None and identity_of(run) in confirmed and not is_trial(run, searched) and run.trial is not None
+        several = (
+            by is None and _identity_of(run) in confirmed and not _is_trial(run, searched) and run.trial is not None
+        )
         level = None if by is None else _level(run.params.get(by))
-        groups.setdefault(_Group(identity_of(run), str(run.trial) if several else None, level), []).append(run)
+        groups.setdefault(_Group(_identity_of(run), str(run.trial) if several else None, level), []).append(run)
     names = _names(list(groups), by)
     return {names[group]: found for group, found in groups.items()}
 
@@ -214,7 +218,7 @@ class _Group:
     level: tuple[bool, str] | None
 
 
-def identity_of(run: FinishedRun) -> Identity:
+def _identity_of(run: FinishedRun) -> Identity:
     """Return what tells the experiment of a run from all others."""
     return run.experiment, run.place
 
@@ -249,22 +253,22 @@ def _confirmed(runs: Iterable[FinishedRun], searched: set[Identity]) -> set[Iden
     """Return the experiments of which several trials were trained again."""
     found: dict[Identity, set[str]] = {}
     for run in runs:
-        if run.trial is not None and not is_trial(run, searched):
-            found.setdefault(identity_of(run), set()).add(str(run.trial))
+        if run.trial is not None and not _is_trial(run, searched):
+            found.setdefault(_identity_of(run), set()).add(str(run.trial))
     return {identity for identity, numbers in found.items() if len(numbers) > 1}
 
 
-def searched_by_number(runs: Iterable[FinishedRun]) -> set[Identity]:
+def _searched_by_number(runs: Iterable[FinishedRun]) -> set[Identity]:
     """Return the experiments whose runs with a trial's number are trials, though all of them note the same seed.
 
     A setting that is equal in all trials is no key. Replicates of trials stand beside trials with a `search`, or are
     several for each trial.
     """
     noted: dict[Identity, list[FinishedRun]] = {}
-    proposed = {identity_of(run) for run in runs if run.search is not None}
+    proposed = {_identity_of(run) for run in runs if run.search is not None}
     for run in runs:
-        if run.trial is not None and identity_of(run) not in proposed:
-            noted.setdefault(identity_of(run), []).append(run)
+        if run.trial is not None and _identity_of(run) not in proposed:
+            noted.setdefault(_identity_of(run), []).append(run)
     return {
         identity
         for identity, found in noted.items()
@@ -274,11 +278,11 @@ def searched_by_number(runs: Iterable[FinishedRun]) -> set[Identity]:
     }
 
 
-def is_trial(run: FinishedRun, searched: set[Identity]) -> bool:
+def _is_trial(run: FinishedRun, searched: set[Identity]) -> bool:
     """Say whether a run is a trial of a search; so is one that has a trial's number and nothing else to pair by."""
     if run.search is not None:
         return True
     if run.trial is None:
         return False
     unpaired = run.seed is None and run.fold is None and run.dataset is None
-    return unpaired or identity_of(run) in searched
+    return unpaired or _identity_of(run) in searched

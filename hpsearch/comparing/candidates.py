@@ -26,9 +26,9 @@ class Candidate:
     """What has to be known of an experiment to find its group; `name` is its own.
 
     `metric` and `goal` are what it is after; of runs whose origin does not say (`told`) what was chosen, or None.
-    `tested` is the metric of its tested runs, None where it has none yet; these make so many `arms`. `data` are the
+    `tested` is the metric of its tested runs, None if it has none yet; `arms` counts what these make. `data` are the
     fingerprints of its runs' data, `settings` and `described` what is known of them. `complete` counts trials; each was
-    trained for `length` of the `unit`, None where that differs. `known` are metrics of its runs. `lacks` says why
+    trained for `length` of the `unit`, None if that differs. `known` are metrics of its runs. `lacks` says why
     nothing of it can be compared; `plan` what the plan of a study fixes.
     """
 

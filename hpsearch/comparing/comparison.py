@@ -71,7 +71,7 @@ class Equivalence:
 
 @dataclass(frozen=True)
 class Check:
-    """An assumption looked at, shown and never used to choose the test. `p` is None where a check has none."""
+    """An assumption looked at, shown and never used to choose the test. `p` is None if a check has none."""
 
     assumption: str
     test: str
@@ -189,7 +189,7 @@ class ExperimentSummary:
     """One experiment (or one group of its runs). `n` counts units; `sd` divides by n - 1.
 
     Beyond: `units` with their `values` in the order of the units, `runs` that went into them, the `steps` each was
-    trained (None where they differ or nobody knows) and the `seconds` of all of them.
+    trained (None if they differ or are not known) and the `seconds` of all of them.
     """
 
     name: str

@@ -185,7 +185,7 @@ def _reading(p: float) -> str:
 def size_ratio(*arms: Arm) -> tuple[float, str] | None:
     """Return n_test / n_train of the folds and the sentence where it comes from: noted sizes, or k-fold's 1/(k - 1).
 
-    A method without a seed has no folds of its own and does not count. None where all runs are of one fold.
+    A method without a seed has no folds of its own and does not count. None if all runs are of one fold.
     """
     observations = [each for arm in arms if not arm.deterministic for each in arm.observations]
     sizes = [(each.run.test_size, each.run.train_size) for each in observations]

@@ -85,7 +85,7 @@ def sort_out(candidates: Sequence[Candidate]) -> SortedOut:
     grouped = {each.name: each for group in told for each in group.members}
     lonely = tuple(Alone(each, each.lacks or _why_alone(each)) for each in candidates if each.name not in grouped)
     settled = [grouped.get(each.name, each) for each in candidates]
-    return SortedOut(tuple(told), lonely, tuple(apart(settled, [group.members for group in told])))
+    return SortedOut(tuple(told), lonely, tuple(_apart(settled, [group.members for group in told])))
 
 
 def _clusters(experiments: Sequence[Candidate]) -> Iterator[list[Candidate]]:
@@ -202,7 +202,7 @@ def _plain_name(group: Group) -> str:
     return f"{label}: {group.metric}{' of the searches' if group.searches else ''}"
 
 
-def apart(candidates: Sequence[Candidate], groups: Iterable[Sequence[Candidate]]) -> Iterator[NotCompared]:
+def _apart(candidates: Sequence[Candidate], groups: Iterable[Sequence[Candidate]]) -> Iterator[NotCompared]:
     """Yield each two that are in no group together, with the first reason that applies."""
     together = {frozenset((a.name, b.name)) for members in groups for a, b in combinations(members, 2)}
     for a, b in combinations(sorted(candidates, key=_alike), 2):

@@ -30,8 +30,12 @@ def is_score(name: str) -> bool:
 def choose_metric(runs: Sequence[FinishedRun], main: Sequence[str], wanted: str | None) -> str:
     """Return the wanted metric; else what the origins say they are about; else the only one that there is.
 
-    Learning rates, counters of steps and times are metrics only where they are wanted, or where there is nothing else.
-    Errors: UnknownNameError for a metric that no run has; HpsearchError when several could be meant.
+    Learning rates, counters of steps and times are metrics only if they are wanted, or if there is nothing else.
+
+    Raises:
+        UnknownNameError: If no run has the metric.
+        HpsearchError: If several could be meant.
+
     """
     known = dict.fromkeys(name for run in runs for name in run.metrics)
     if wanted is not None:
@@ -67,13 +71,13 @@ def choose_goal(
             f"the sources contradict each other about '{metric}', which cannot be compared in two directions: "
             f"{disputed[metric]}. Compare those that agree, choose another --metric, or say --goal"
         )
-    return told[metric] if metric in told else direction_of(metric)
+    return told[metric] if metric in told else _direction_of(metric)
 
 
 def goal_warnings(
     metric: str, goal: Goal, told: Mapping[str, Goal], *, disputed: Mapping[str, str] | None = None
 ) -> tuple[str, ...]:
-    """Say where a goal that was asked for is not what the origins told."""
+    """Warn of a goal that was asked for and is not what the origins told."""
     if disputed and metric in disputed:
         return (f"{metric} is taken to {goal}, as asked for; the sources contradict each other: {disputed[metric]}",)
     if told.get(metric, goal) is not goal:
@@ -140,10 +144,12 @@ _SIGN = re.compile(
 """`-loss`, `1-acc`, `1/loss`; `100-acc` too; in `top-1-acc` the 1 is a number of its own."""
 
 
-def direction_of(metric: str) -> Goal:
+def _direction_of(metric: str) -> Goal:
     """Return the direction that a metric's name tells.
 
-    Errors: HpsearchError where it says nothing, two things, or something that may turn the direction round.
+    Raises:
+        HpsearchError: If it says nothing, two things, or something that may turn the direction round.
+
     """
     words = list(_words(metric))
     lower = [word for word in words if word in _LOWER]

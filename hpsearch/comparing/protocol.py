@@ -41,7 +41,7 @@ def compare_runs(runs: Sequence[FinishedRun], question: Question, *, warnings: S
     settled = question.settled(metric, goal, unit)
     pairs = [compare_pair(a, b, settled) for a, b in _combinations(arms, baseline)]
     across, on_ranks = across_datasets(arms, settled) if unit is Unit.DATASET else (None, [])
-    said = [*left_out, *remarks_on(arms, pairs, unit), *_arm_warnings(arms), *search_warnings(arms, settled)]
+    said = [*left_out, *_remarks_on(arms, pairs, unit), *_arm_warnings(arms), *search_warnings(arms, settled)]
     return Comparison(
         metric=metric,
         goal=goal,
@@ -109,7 +109,7 @@ def _arm_warnings(arms: Sequence[Arm]) -> list[str]:
 
 
 def _length_warnings(arms: Sequence[Arm]) -> list[str]:
-    """Say where the arms were trained for different lengths: all of them ended, so that it is no reason not to test."""
+    """Warn of arms that were trained for different lengths: all of them ended, so that it is no reason not to test."""
     trained = [arm for arm in arms if arm.observations and not arm.deterministic]
     lengths = {arm.name: arm.steps for arm in trained if arm.steps is not None}
     if len(set(lengths.values())) < 2:
@@ -128,7 +128,7 @@ _COUNTED_ELSEWHERE = ("pruned", "diverged", "ran out of memory", "ran out of tim
 """Ends of runs of which a warning about the whole arm tells."""
 
 
-def remarks_on(arms: Sequence[Arm], pairs: Sequence[PairResult], unit: Unit) -> list[str]:
+def _remarks_on(arms: Sequence[Arm], pairs: Sequence[PairResult], unit: Unit) -> list[str]:
     """Return the lines: on keys, on runs that are one unit, on runs and units that do not count."""
     return [
         *(f"{arm.name}: {arm.void}" for arm in arms if arm.void is not None),
@@ -146,7 +146,7 @@ def _on_duplicates(arm: Arm) -> str:
 
 
 def _on_units(arms: Sequence[Arm], unit: Unit) -> Iterator[str]:
-    """Say where a unit is the mean of several runs that are no duplicates, as a fold is of its seeds."""
+    """Tell of units that are the mean of several runs which are no duplicates, as a fold is of its seeds."""
     told = [
         f"{arm.name} {len(arm.observations)} runs on {unit.counted(len(arm.cells))}"
         for arm in arms

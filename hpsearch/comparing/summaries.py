@@ -40,6 +40,55 @@ from hpsearch.comparing.statistics.folds import corrected_t
 from hpsearch.comparing.statistics.intervals import by_student, mean_interval
 from hpsearch.comparing.units import label, mean
 
+
+def summarise(arm: Arm, *, unit: Unit, seed: int) -> ExperimentSummary:
+    """Return the summary over the units; of a search's trials, which are no sample, without an interval."""
+    trials = unit is Unit.TRIAL or not arm.observations
+    used = (*arm.observations, *arm.trials) if trials else arm.observations
+    if trials:
+        named = [(each.run.run, each.value) for each in used]
+    else:
+        named = [(label(key), mean(cells.values())) for key, cells in arm.cells.items()]
+    values = as_array([value for _, value in named])
+    seconds = [each.run.seconds for each in used if each.run.seconds is not None]
+    summary = {
+        "units": tuple(name for name, _ in named),
+        "values": tuple(values.tolist()),
+        "runs": tuple(each.run.run for each in used),
+        "steps": arm.steps,
+        "seconds": sum(seconds) if seconds else None,
+    }
+    if not len(values):
+        return ExperimentSummary(arm.name, 0, runs_dropped=arm.dropped)
+    interval, how = None, None
+    if not trials and len(values) > 1 and not is_constant(values, scale=size_of(values)):
+        interval, how = _interval(arm, values, unit, seed)
+    return ExperimentSummary(
+        name=arm.name,
+        n=len(values),
+        mean=float(np.mean(values)),
+        sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        median=float(np.median(values)),
+        iqm=interquartile_mean(values),
+        minimum=float(np.min(values)),
+        maximum=float(np.max(values)),
+        ci95=interval,
+        ci_method=how,
+        runs_dropped=arm.dropped,
+        **summary,  # type: ignore[arg-type]
+    )
+
+
+def _interval(arm: Arm, values: "np.ndarray", unit: Unit, seed: int) -> tuple[tuple[float, float] | None, str | None]:
+    if unit is not Unit.FOLD:
+        return mean_interval(values, seed=seed)
+    known = size_ratio(arm)
+    if known is None:
+        return None, None
+    tested = corrected_t(values, test_to_train=known[0])  # folds overlap: the plain interval is too short
+    return by_student(tested, float(np.mean(values))).at(LEVEL), "t"
+
+
 MOST_THRESHOLDS = 200
 
 
@@ -94,7 +143,7 @@ POPULATIONS = ("pbt", "pb2")
 """What stands where a pruner does, and lets the worse trials go on as copies of the better ones."""
 
 
-def trials_of(arm: Arm, unit: Unit) -> tuple[Observation, ...]:
+def _trials_of(arm: Arm, unit: Unit) -> tuple[Observation, ...]:
     """Return the arm's trials of a search; all its runs where the trial is the unit."""
     return (*arm.observations, *arm.trials) if unit is Unit.TRIAL else arm.trials
 
@@ -103,7 +152,7 @@ def expected_bests(arms: Sequence[Arm], question: SettledQuestion) -> tuple[Expe
     """Return the curves of all arms that have trials, by both estimators."""
     found: list[ExpectedBest] = []
     for arm in arms:
-        scores = question.sign * as_array([each.value for each in trials_of(arm, question.unit)])
+        scores = question.sign * as_array([each.value for each in _trials_of(arm, question.unit)])
         if not len(scores):
             continue
         ns = budgets(len(scores))
@@ -122,7 +171,7 @@ def optimisms(arms: Sequence[Arm], question: SettledQuestion) -> tuple[Optimism,
     """Return by how much each search's best score overstates at most: as if all trials were equally good."""
     found = []
     for arm in arms:
-        scores = question.sign * as_array([each.value for each in trials_of(arm, question.unit)])
+        scores = question.sign * as_array([each.value for each in _trials_of(arm, question.unit)])
         if len(scores) > 1:
             best = question.sign * float(np.max(scores))
             bias = float(np.std(scores, ddof=1)) * expected_maximum(len(scores))
@@ -134,9 +183,9 @@ def optimisms(arms: Sequence[Arm], question: SettledQuestion) -> tuple[Optimism,
 def search_warnings(arms: Sequence[Arm], question: SettledQuestion) -> list[str]:
     """Return what must be known of the searches before their curves are believed."""
     warnings = []
-    sizes = {arm.name: len(trials_of(arm, question.unit)) for arm in arms}
+    sizes = {arm.name: len(_trials_of(arm, question.unit)) for arm in arms}
     for arm in arms:
-        trials = trials_of(arm, question.unit)
+        trials = _trials_of(arm, question.unit)
         warnings += [f"{arm.name}: {said}" for said in _how_chosen(arm.trials)]
         pruners = sorted(_named(trials, "pruner") - {"none", *POPULATIONS})
         if trials and arm.pruned:
@@ -155,7 +204,7 @@ def search_warnings(arms: Sequence[Arm], question: SettledQuestion) -> list[str]
         smallest = min(counted.values())
         shown = ", ".join(f"{name} {size}" for name, size in counted.items())
         warnings.append(f"the searches have different numbers of trials ({shown}): compare them at n = {smallest}")
-    lengths = {each.run.steps for arm in arms for each in trials_of(arm, question.unit)} - {None}
+    lengths = {each.run.steps for arm in arms for each in _trials_of(arm, question.unit)} - {None}
     if len(lengths) > 1:
         warnings.append("the trials were trained for different numbers of steps: their values are of different budgets")
     return warnings
@@ -179,51 +228,3 @@ def _how_chosen(trials: Sequence[Observation]) -> list[str]:
     if once := sorted(samplers & {*ONCE}):
         return [f"{assumed}, but {', '.join(once)} takes each configuration once: the estimator `unbiased` does, too"]
     return []
-
-
-def summarise(arm: Arm, *, unit: Unit, seed: int) -> ExperimentSummary:
-    """Return the summary over the units; of a search's trials, which are no sample, without an interval."""
-    trials = unit is Unit.TRIAL or not arm.observations
-    used = (*arm.observations, *arm.trials) if trials else arm.observations
-    if trials:
-        named = [(each.run.run, each.value) for each in used]
-    else:
-        named = [(label(key), mean(cells.values())) for key, cells in arm.cells.items()]
-    values = as_array([value for _, value in named])
-    seconds = [each.run.seconds for each in used if each.run.seconds is not None]
-    summary = {
-        "units": tuple(name for name, _ in named),
-        "values": tuple(values.tolist()),
-        "runs": tuple(each.run.run for each in used),
-        "steps": arm.steps,
-        "seconds": sum(seconds) if seconds else None,
-    }
-    if not len(values):
-        return ExperimentSummary(arm.name, 0, runs_dropped=arm.dropped)
-    interval, how = None, None
-    if not trials and len(values) > 1 and not is_constant(values, scale=size_of(values)):
-        interval, how = _interval(arm, values, unit, seed)
-    return ExperimentSummary(
-        name=arm.name,
-        n=len(values),
-        mean=float(np.mean(values)),
-        sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        median=float(np.median(values)),
-        iqm=interquartile_mean(values),
-        minimum=float(np.min(values)),
-        maximum=float(np.max(values)),
-        ci95=interval,
-        ci_method=how,
-        runs_dropped=arm.dropped,
-        **summary,  # type: ignore[arg-type]
-    )
-
-
-def _interval(arm: Arm, values: "np.ndarray", unit: Unit, seed: int) -> tuple[tuple[float, float] | None, str | None]:
-    if unit is not Unit.FOLD:
-        return mean_interval(values, seed=seed)
-    known = size_ratio(arm)
-    if known is None:
-        return None, None
-    tested = corrected_t(values, test_to_train=known[0])  # folds overlap: the plain interval is too short
-    return by_student(tested, float(np.mean(values))).at(LEVEL), "t"

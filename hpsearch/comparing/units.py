@@ -76,7 +76,7 @@ class Paired:
     only_b: tuple[str, ...]
 
 
-def unit_key(each: Observation, unit: Unit) -> UnitKey | None:
+def _unit_key(each: Observation, unit: Unit) -> UnitKey | None:
     """Return what identifies the unit of a run; None for a run that stands for itself alone.
 
     Only a repeat is another division of the data: seeds are trainings on one fold, and are averaged within it.
@@ -118,7 +118,7 @@ def with_cells(arm: Arm, unit: Unit) -> Arm:
     found: dict[UnitKey, dict[UnitKey, list[Observation]]] = {}
     alone: list[Observation] = []
     for each in kept:
-        key = unit_key(each, unit)
+        key = _unit_key(each, unit)
         if key is None:
             alone.append(each)
         else:

@@ -56,11 +56,14 @@ class Family(ABC, Generic[ConfigT]):
         """Return one split of the data that `data` (the configuration's `data` section) names.
 
         `seed` decides how examples are divided and simulated; equal arguments give equal data. Loading a split must not
-        read the examples of another one beyond what dividing them needs. Errors: DataError.
+        read the examples of another one beyond what dividing them needs.
+
+        Raises:
+            DataError: The data are missing or malformed.
         """
 
     def source(self, data: Any) -> Source | None:
-        """Return where the examples of a `data` section come from, or None where only loading them can tell.
+        """Return where the examples of a `data` section come from, or None if only loading them can tell.
 
         It identifies the data, so that runs on other data are told apart: the files and what else decides which
         examples there are, but not how they are divided, shown to the model or varied. By default the files that are

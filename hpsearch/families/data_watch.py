@@ -35,7 +35,8 @@ class DataWatch:
     def begin(self, config: Any, seed: int) -> dict[str, Any]:
         """Return the note of a configuration's data, its paths as they are written, before anything is loaded.
 
-        Errors: DataError when its files are missing, or have changed since the experiment was begun.
+        Raises:
+            DataError: Its files are missing, or have changed since the experiment was begun.
         """
         source = self._family.source_of(config, self._home)
         division = _hash(json.dumps([config.data.model_dump(mode="json"), seed], sort_keys=True, default=str))
@@ -50,7 +51,11 @@ class DataWatch:
         return note
 
     def add(self, note: dict[str, Any], split: Split, data: Dataset) -> None:
-        """Note a split that was loaded. Errors: DataError when earlier runs saw other examples in it."""
+        """Note a split that was loaded.
+
+        Raises:
+            DataError: Earlier runs saw other examples in it.
+        """
         if split in note:
             return
         examples = _hash(f"{note['source']} {note['division']} {split}") if "simulated" in note else _glanced(data)

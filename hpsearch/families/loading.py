@@ -17,7 +17,12 @@ def family_names() -> list[str]:
 
 
 def load_family(reference: str, folder: Path) -> Family[Any]:
-    """Return a family that the shared loop trains. Errors: as for load_face; HpsearchError for `command`."""
+    """Return a family that the shared loop trains.
+
+    Raises:
+        UnknownNameError: The name is not on the shelf.
+        HpsearchError: The file cannot be used, or the family is `command`.
+    """
     found = load_face(reference, folder)
     if not isinstance(found, Family):
         raise HpsearchError(f"the family {reference} runs programs; it has no model, data or loss of its own")
@@ -27,7 +32,9 @@ def load_family(reference: str, folder: Path) -> Family[Any]:
 def load_face(reference: str, folder: Path) -> Family[Any] | Command:
     """Return the family that a space file in `folder` names: `char_lm`, or `./mine.py:MyFamily` beside the file.
 
-    Errors: UnknownNameError for a name that is not on the shelf; HpsearchError for a file that cannot be used.
+    Raises:
+        UnknownNameError: The name is not on the shelf.
+        HpsearchError: The file cannot be used.
     """
     if is_reference(reference):
         return _from_file(reference, folder)

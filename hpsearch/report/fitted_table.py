@@ -63,7 +63,7 @@ class FittedTable:
 
 
 def fit(columns: Sequence[Column], width: int) -> tuple[list[Column], list[Column]]:
-    """Return which columns are kept in so many characters, and which are left out."""
+    """Return which columns are kept in `width` characters, and which are left out."""
     kept: list[Column] = []
     used = -GAP
     for column in sorted(columns, key=lambda column: column.rank):

@@ -52,13 +52,13 @@ def card_markdown(card: ModelCard) -> str:
     """Return card.md."""
     parts = [f"# {escaped(card.name)}", escaped(card.purpose)]
     parts += ["## Model details", table(("", ""), card.about)]
-    parts += ["### How it was chosen", "\n\n".join(map(escaped, chosen_lines(card.selection)))]
+    parts += ["### How it was chosen", "\n\n".join(map(escaped, _chosen_lines(card.selection)))]
     parts += ["### Configuration", f"```json\n{json.dumps(card.config, indent=2)}\n```"]
     parts += ["### How to make it again", "```sh\n" + "\n".join(card.commands) + "\n```"]
     parts += ["## Intended use", _use(card), "## Metrics", escaped(_metrics(card))]
     parts += ["## Evaluation data", _data(card, ("test",)), "## Training data", _data(card, ("train", "val"))]
     parts += [f"{HASHED} That of all three splits together is `{card.fingerprint}`."]
-    parts += ["## Quantitative analyses", score_table(card.scores, card.selection)]
+    parts += ["## Quantitative analyses", _score_table(card.scores, card.selection)]
     limits = "\n".join(f"- {escaped(line)}" for line in card.limits)
     return "\n\n".join([*parts, "## Caveats and recommendations", limits, UNKNOWN]) + "\n"
 
@@ -67,8 +67,8 @@ def card_summary(card: ModelCard) -> str:
     """Return the card in short, for a place that holds no page: purpose, selection, scores, limits."""
     parts = [
         escaped(card.purpose),
-        *map(escaped, chosen_lines(card.selection)),
-        score_table(card.scores, card.selection),
+        *map(escaped, _chosen_lines(card.selection)),
+        _score_table(card.scores, card.selection),
     ]
     limits = "\n".join(f"- {escaped(line)}" for line in card.limits)
     return "\n\n".join([*parts, limits, "All of it stands in card.md, among the files of the model."])
@@ -104,7 +104,7 @@ def _data(card: ModelCard, splits: Sequence[str]) -> str:
 _METHODS = {"t": "t", "bca": "BCa bootstrap"}
 
 
-def chosen_lines(selection: Mapping[str, Any] | None) -> list[str]:
+def _chosen_lines(selection: Mapping[str, Any] | None) -> list[str]:
     """Return paragraphs on how a configuration was chosen; `selection` is plain data of `final.selection`."""
     if selection is None:
         return ["The configuration was given, not searched."]
@@ -142,7 +142,7 @@ def _confirmed(selection: Mapping[str, Any]) -> str:
     )
 
 
-def score_table(own: Mapping[str, float], selection: Mapping[str, Any] | None) -> str:
+def _score_table(own: Mapping[str, float], selection: Mapping[str, Any] | None) -> str:
     """Return a table of the test scores: this model's own, its replicates', and the classical methods'."""
     scores = selection["scores"] if selection else {}
     baselines = selection["baselines"] if selection else {}

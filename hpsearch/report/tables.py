@@ -49,7 +49,11 @@ def export_table(record: ExperimentRecord, path: str | Path, to: str | None = No
     """Write a row for each trial `to` csv or parquet, by default as the file's ending says; an existing file is kept.
 
     In Parquet a parameter whose values are of several kinds, or lists, becomes text.
-    Errors: UnknownNameError for another format; HpsearchError when the file exists or its folder does not.
+
+    Raises:
+        UnknownNameError: If the format is another one.
+        HpsearchError: If the file exists, or its folder does not.
+
     """
     path = Path(path)
     to = path.suffix.removeprefix(".") if to is None else to

@@ -108,7 +108,7 @@ def speed(series: Series) -> Series:
 
 
 def improvement(series: Series, count: int = SMOOTHED) -> float | None:
-    """Return the relative improvement of a loss in a step over the last `count`; None where nothing can be said.
+    """Return the relative improvement of a loss in a step over the last `count`; None if nothing can be said.
 
     Relative to the value at the beginning of these: 0.02 is a loss that falls by 2 percent of it in each step.
     """
@@ -154,7 +154,7 @@ def _said(view: TrainingView) -> Iterator[Text]:
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """Return a curve in so many characters: the mean of what falls on each, from the lowest block to the highest."""
+    """Return a curve in `width` characters: the mean of what falls on each, from the lowest block to the highest."""
     points = list(values)
     if len(points) > width:
         bounds = [round(place * len(points) / width) for place in range(width + 1)]

@@ -10,7 +10,7 @@ from hpsearch.jobs import Job, JobKind
 from hpsearch.records import Fold, RunRecord
 from hpsearch.seeds import Seeds, division_seed
 from hpsearch.space import Confirm
-from hpsearch.space.folding import on_fold
+from hpsearch.space.checks import on_fold
 from hpsearch.workers.ledger import stored_job
 
 

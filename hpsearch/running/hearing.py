@@ -9,11 +9,9 @@ from typing import Any
 from hpsearch.errors import DivergedError
 from hpsearch.experiment.files import append_json_line, decode_number, read_lines
 from hpsearch.experiment.layout import METRICS, OUTPUT, PRINTED
-from hpsearch.families.command.capture import Capture, write_all
-from hpsearch.families.command.dialects import visible
 from hpsearch.families.command.heard import Heard
-from hpsearch.families.command.printed import Measured, Place, Tail, read_line, read_row, tells_of
-from hpsearch.families.command.program import Program
+from hpsearch.families.command.printed import Measured, ReadSoFar, Tail, read_line, read_row, tells_of, visible
+from hpsearch.families.command.program import Capture, Program, write_all
 from hpsearch.families.command.settings import CommandConfig
 from hpsearch.jobs import Report, Reporter
 from hpsearch.records import Decision, Monitor
@@ -134,7 +132,7 @@ class Hearing:
                 write_all(1, f"{line}\n".encode())  # to the run's output, where its worker had no time to bring it
                 self._hear(read_line(line, self._config.metrics), behind, line)
         else:
-            place = None if read is None else Place(*read)
+            place = None if read is None else ReadSoFar(*read)
             self._hear_file(Tail(self._path, place))
 
     # This attempt

@@ -9,7 +9,7 @@ from hpsearch.experiment.reading import read_resolved, space_home
 from hpsearch.families.loading import family_names, load_face
 from hpsearch.settings import OwnOption
 from hpsearch.space import Search, Space, read_space, space_from_resolved
-from hpsearch.space.folding import divides
+from hpsearch.space.checks import divides
 from hpsearch.workers.engines import ENGINES
 
 

@@ -26,13 +26,13 @@ from hpsearch.seeds import Seeds
 from hpsearch.training.checkpoint import load_weights, reached_step
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.loop import fit
-from hpsearch.training.results import Evaluation, FitResult
+from hpsearch.training.progress import Evaluation, FitResult
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.task import Dataset, Split, Splits, Task, examples_in
 from hpsearch.training.team import ALONE, Team, joined
 from hpsearch.workers.job_runner import out_of_memory, resolve
 
-Share = Callable[[str, Callable[[], Dataset]], Dataset]
+ShareData = Callable[[str, Callable[[], Dataset]], Dataset]
 """From a name for the data and what loads them to the data, which another process of the machine may have loaded."""
 
 
@@ -85,7 +85,7 @@ class FamilyObjective:
         self._watch = DataWatch(self._family, self._home, data)
         self._monitor = Monitor(metric, Goal(goal))
         self._at_best = at_best
-        self._share: Share = resolve(share) if share else _own
+        self._share: ShareData = resolve(share) if share else _own
         self._processes = processes
         self._data_key = ""
         self._splits: Splits | None = None

@@ -22,7 +22,7 @@ from hpsearch.running.loading import families_with_folds, open_space
 from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult, prepare_experiment
 from hpsearch.space import Space, confirmation, only
-from hpsearch.space.folding import fold_refusal
+from hpsearch.space.checks import fold_refusal
 from hpsearch.tracking import NoTracker, Tracker
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster, EngineContext

@@ -45,7 +45,12 @@ Explore = Callable[[ExploreContext], dict[str, Any]]
 
 
 def explorer(space: Space) -> Explore:
-    """Return how the space's pruner varies parameters. Errors: HpsearchError when what it needs is not installed."""
+    """Return how the space's pruner varies parameters.
+
+    Raises:
+        HpsearchError: What it needs is not installed.
+
+    """
     pruner = space.search.pruner
     if isinstance(pruner, PB2):
         propose = _propose()
@@ -111,7 +116,7 @@ def _stepped(values: Float | Int, value: float, factor: float) -> float:
 
 
 def _index(values: Float | Int, value: float) -> int:
-    """Return how many steps a value lies above the lower bound."""
+    """Return the number of steps from the lower bound to a value."""
     return round((value - values.low) / (values.step or 1))
 
 

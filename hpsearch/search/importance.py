@@ -15,7 +15,7 @@ from hpsearch.space.ranges import is_number, label
 FEWEST_TRIALS = 10
 """With fewer complete trials the answer would be noise."""
 TOP_TRIALS = 5
-"""Optuna advises at least so many trials in the better part that is told from the rest."""
+"""Optuna advises at least this many trials in the better part that is told from the rest."""
 LOG_RATIO = 30.0
 """Positive floats that span a larger ratio are taken to be searched on a log scale, where the space is not known."""
 

@@ -33,7 +33,9 @@ def export_optuna(record: ExperimentRecord, space: Space, target: str | Path) ->
     intermediate values and times; `hpsearch:number`, `hpsearch:outcome` and `hpsearch:reason` are its user attributes.
     Optuna has no more states than complete, pruned, fail and running, so diverged, out_of_memory and the like are FAIL.
 
-    Errors: HpsearchError when the file exists, cannot be written, or a trial does not fit the space.
+    Raises:
+        HpsearchError: The file exists or cannot be written, or a trial does not fit the space.
+
     """
     path = _path(target)
     trials = _trials(record, space)
@@ -50,7 +52,12 @@ def export_optuna(record: ExperimentRecord, space: Space, target: str | Path) ->
 
 
 def _path(target: str | Path) -> Path:
-    """Return the file that a path or URL names. Errors: HpsearchError when it exists or is none."""
+    """Return the file that a path or URL names.
+
+    Raises:
+        HpsearchError: It exists, or the target names no file.
+
+    """
     text = str(target)
     if "://" in text and not text.startswith(SQLITE):
         raise HpsearchError(f"'{text}' is not a file; export to a file, and take it to a server with optuna.copy_study")

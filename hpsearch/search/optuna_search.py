@@ -120,7 +120,7 @@ class OptunaSearch:
         return None if complete else self._by_chance(number, entry)
 
     def _next(self, number: int) -> dict[str, Any] | None:
-        """Return what the sampler proposes."""
+        """Return the configuration that the sampler proposes."""
         self._start = None
         if self._grid is not None:
             return self._walk(number)
@@ -255,7 +255,7 @@ class OptunaSearch:
             self._study.tell(trial, value, state=state)
 
     def _learn_length(self, evaluations: int) -> None:
-        """Let the pruner know how long a training is, if nobody could say so before."""
+        """Let the pruner know how long a training is, if that was not known before."""
         if self._longest is None and evaluations:
             self._longest = evaluations
             if not isinstance(self._space.search.pruner, OwnPruner):  # that one is made once

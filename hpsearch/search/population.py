@@ -109,7 +109,12 @@ class Population:
         self._members[job.number].running = False
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
-        """Let a member go. Errors: SearchFailedError when the first trials all failed in the same way."""
+        """Let a member go.
+
+        Raises:
+            SearchFailedError: The first trials all failed in the same way.
+
+        """
         self._leave(job.number)
         self._trials.ended(job, outcome, value, reason)
 
@@ -173,11 +178,11 @@ class Population:
         self._pending = [pair for pair in self._pending if number not in pair]
 
     def _held(self, member: _Member) -> bool:
-        """Say whether a member waits for the others at its barrier, or there for what they are to copy."""
+        """Whether a member waits at its barrier, for the others or until they have copied what they are to copy."""
         return member.waits or any(self._members[number].evaluation == member.evaluation for number, _ in self._pending)
 
     def _settle(self) -> None:
-        """Resolve the barrier of those who are least far, if all of them wait and nobody else will come."""
+        """Resolve the barrier of the members that are least far, if all of them wait and no other member will come."""
         going = [member for member in self._members.values() if not member.final]
         lowest = min((member.evaluation for member in going), default=0)
         if self._closed and all(member.waits for member in going if member.evaluation == lowest):

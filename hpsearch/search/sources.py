@@ -10,10 +10,10 @@ from hpsearch.jobs import AskInfo, Job
 from hpsearch.records import Decision, Outcome
 
 SAME_FAILURES = 3
-"""So many equal failures at the start end the search: the rest would fail in the same way."""
+"""This many equal failures at the start end the search: the rest would fail in the same way."""
 
 
-class Search(Protocol):
+class Searcher(Protocol):
     """A sampler and a pruner, whichever library they come from."""
 
     @property
@@ -41,7 +41,7 @@ MakeJob = Callable[[int, Mapping[str, Any]], Job]
 class TrialSource:
     """The trials of a search: first those that an earlier session left unfinished, then new ones up to the budget."""
 
-    def __init__(self, search: Search, make_job: MakeJob, *, budget: int, asked: int) -> None:
+    def __init__(self, search: Searcher, make_job: MakeJob, *, budget: int, asked: int) -> None:
         self._search = search
         self._make_job = make_job
         self._budget = budget
@@ -84,10 +84,15 @@ class TrialSource:
         return Decision.PRUNE if pruned else Decision.CONTINUE
 
     def paused(self, job: Job) -> None:
-        """Do nothing: only the end of the session pauses a trial, and the next one takes it up again."""
+        """Do nothing: only the end of the session pauses a trial, and the next session resumes it."""
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
-        """Enter an ending. Errors: SearchFailedError when the first trials all failed in the same way."""
+        """Enter an ending.
+
+        Raises:
+            SearchFailedError: The first trials all failed in the same way.
+
+        """
         self._search.tell(job.number, outcome, value)
         if self._first_failures is None:
             return
@@ -109,7 +114,7 @@ class JobList:
 
     @property
     def last_ask(self) -> AskInfo:
-        """Nobody searched for them."""
+        """Empty: these configurations were not searched for."""
         return AskInfo()
 
     def next_job(self) -> Job | None:
@@ -125,4 +130,4 @@ class JobList:
         """Do nothing: the next session makes a new list."""
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
-        """Nobody chooses by it."""
+        """Do nothing: the outcome decides about no other job."""

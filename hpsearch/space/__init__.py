@@ -1,15 +1,13 @@
 """YAML to a typed Space: every name, value, bound and option is checked before the first trial."""
 
-from hpsearch.space.data_places import configurations
-from hpsearch.space.differences import differences
-from hpsearch.space.objective import objective_value
+from hpsearch.space.checks import configurations
+from hpsearch.space.params import only, read_params
 from hpsearch.space.ranges import Choice, Float, Int, Range
 from hpsearch.space.reading import read_space, space_from_resolved
 from hpsearch.space.requirements import Requirement
 from hpsearch.space.schema import json_schema
 from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search, confirmation
-from hpsearch.space.single import only, read_params
-from hpsearch.space.space import FamilyFace, Space
+from hpsearch.space.space import FamilyFace, Space, differences, objective_value
 from hpsearch.space.suggest import Trial, suggest, suggested
 from hpsearch.space.template import Parameter
 

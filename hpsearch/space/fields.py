@@ -1,7 +1,7 @@
 """What a settings class expects at each of its fields: a section, a branch, a list of either, or a single value."""
 
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -11,13 +11,15 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hpsearch.settings import Option, OwnOption, fixed_settings
+from hpsearch.space.nodes import Node
+from hpsearch.space.range_syntax import looks_like_range
 
 _BOUNDS = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
 _NOUNS: dict[Any, str] = {float: "a number", int: "a whole number", bool: "true or false", str: "text", Path: "a path"}
 
 
 @dataclass(frozen=True)
-class Section:
+class SettingsSection:
     """A group of settings by name; the `fixed` ones cannot change while a training runs."""
 
     fields: Mapping[str, FieldInfo]
@@ -56,19 +58,19 @@ class Leaf:
     words: tuple[str, ...] = ()
 
 
-Shape = Section | Branch | Items | Leaf
+Shape = SettingsSection | Branch | Items | Leaf
 
 
-def section_of(model: type[BaseModel]) -> Section:
+def section_of(model: type[BaseModel]) -> SettingsSection:
     """Return the fields of a settings class, without the name of an option."""
     hidden = "kind" if issubclass(model, Option) else ""
     fields = {name: field for name, field in model.model_fields.items() if name != hidden}
-    return Section(fields, fixed_settings(model))
+    return SettingsSection(fields, fixed_settings(model))
 
 
 def shape_of(annotation: Any) -> Shape:
     """Return what an annotation expects; `None` beside something else does not change it."""
-    if isinstance(annotation, Section):
+    if isinstance(annotation, SettingsSection):
         return annotation  # a free section of a file
     members = [_bare(member) for member in _members(annotation) if member is not type(None)]
     if members and all(isinstance(member, type) and issubclass(member, Option) for member in members):
@@ -124,7 +126,7 @@ def walk(shape: Shape, path: Sequence[str | int]) -> Iterator[tuple[str | int, S
     """Follow a path of names, option names and indices; yield each step with what it leads to, until one is unknown."""
     field: FieldInfo | None = None
     for step in path:
-        if isinstance(shape, Section) and step in shape.fields:
+        if isinstance(shape, SettingsSection) and step in shape.fields:
             field = shape.fields[str(step)]
             shape = field_shape(field)
         elif isinstance(shape, Branch) and step in shape.options:
@@ -160,7 +162,7 @@ def describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
 def _describe_one(annotation: Any, shape: Shape, metadata: Sequence[Any]) -> str:
     if get_origin(annotation) is Annotated:
         return describe(annotation, metadata)
-    if isinstance(shape, Section):
+    if isinstance(shape, SettingsSection):
         return f"a section with {', '.join(shape.fields)}"
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
@@ -200,3 +202,27 @@ def _bare(annotation: Any) -> Any:
 def _opened(metadata: Sequence[Any]) -> list[Any]:
     """Open the FieldInfo objects that `Annotated[..., Field(gt=0)]` nests inside a union."""
     return [item for entry in metadata for item in (entry.metadata if isinstance(entry, FieldInfo) else [entry])]
+
+
+def is_free(model: type[BaseModel]) -> bool:
+    """Say whether a configuration may have sections that its class does not name."""
+    return model.model_config.get("extra") == "allow"
+
+
+def settings_of(model: type[BaseModel], root: Node, *, reserved: Collection[str]) -> SettingsSection:
+    """Return the settings of a family's configuration in a file; free ones cannot change while a training runs."""
+    declared = section_of(model)
+    if not is_free(model):
+        return declared
+    free = {
+        name: _field(node)
+        for name, node in root.mapping.items()
+        if name not in reserved and name not in declared.fields
+    }
+    return SettingsSection({**declared.fields, **free}, declared.fixed | free.keys())
+
+
+def _field(node: Node) -> FieldInfo:
+    if not isinstance(node.value, dict) or looks_like_range(node):
+        return FieldInfo(annotation=None)
+    return FieldInfo(annotation=SettingsSection({name: _field(child) for name, child in node.mapping.items()}))  # type: ignore[arg-type] # read by `shape_of` alone

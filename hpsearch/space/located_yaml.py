@@ -17,8 +17,8 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from hpsearch.errors import Problem, SpaceError
-from hpsearch.space.nodes import Node, Place, Scalar
+from hpsearch.errors import SpaceError
+from hpsearch.space.nodes import Node, Place, Problems, Scalar
 
 _NULL = re.compile(r"~|null|Null|NULL|")
 _TRUE = re.compile(r"true|True|TRUE")
@@ -36,8 +36,12 @@ _MOST_VALUES = 20_000
 _DEEPEST = 40
 
 
-def read_file(path: Path, problems: list[Problem] | None = None) -> tuple[str, Node]:
-    """Return the text of a YAML file and its root node; see `parse`. Errors: SpaceError."""
+def read_file(path: Path, problems: Problems | None = None) -> tuple[str, Node]:
+    """Return the text of a YAML file and its root node; see `parse`.
+
+    Raises:
+        SpaceError: The file cannot be read or parsed.
+    """
     start = Place(str(path), 1, 1)
     try:
         data = path.read_bytes()
@@ -54,11 +58,13 @@ def read_file(path: Path, problems: list[Problem] | None = None) -> tuple[str, N
     return text, parse(text, start, problems)
 
 
-def parse(text: str, start: Place, problems: list[Problem] | None = None) -> Node:
+def parse(text: str, start: Place, problems: Problems | None = None) -> Node:
     """Parse a YAML document. When `start` has line 0, every node stands at `start`.
 
     Mistakes that leave something to read, such as duplicate keys, are added to `problems` if that is given.
-    Errors: SpaceError.
+
+    Raises:
+        SpaceError: The text is not YAML, or holds what is refused.
     """
     try:
         composer = _Composer(text)
@@ -79,10 +85,9 @@ def parse(text: str, start: Place, problems: list[Problem] | None = None) -> Nod
         return Node(None, start, start)
     builder = _Builder(start)
     root = builder.build(document, None, 0)
-    if builder.problems and problems is None:
-        raise SpaceError(builder.problems)
-    if problems is not None:
-        problems.extend(builder.problems)
+    if problems is None:
+        return builder.problems.checked(root)
+    problems.extend(builder.problems)
     return root
 
 
@@ -110,7 +115,7 @@ class _Builder:
 
     def __init__(self, start: Place) -> None:
         self.start = start
-        self.problems: list[Problem] = []
+        self.problems = Problems()
         self.values = 0
 
     def place(self, node: yaml.Node) -> Place:
@@ -124,13 +129,9 @@ class _Builder:
         value: Any = None
         if self.values > _MOST_VALUES or depth > _DEEPEST:
             if not any("too large" in problem.message for problem in self.problems):
-                self.problems.append(
-                    place.problem("too large: too many values, nested too deeply, or an endless alias")
-                )
+                self.problems.add(place, "too large: too many values, nested too deeply, or an endless alias")
         elif node.tag not in (_UNTAGGED, _QUOTED):
-            self.problems.append(
-                place.problem(f"tags such as {_short_tag(node.tag)} are not allowed; write plain values")
-            )
+            self.problems.add(place, f"tags such as {_short_tag(node.tag)} are not allowed; write plain values")
         elif isinstance(node, MappingNode):
             value = self.build_mapping(node, depth)
         elif isinstance(node, SequenceNode):
@@ -144,14 +145,14 @@ class _Builder:
         for key_node, value_node in node.value:
             place = self.place(key_node)
             if not isinstance(key_node, ScalarNode) or not key_node.value or key_node.tag not in (_UNTAGGED, _QUOTED):
-                self.problems.append(place.problem("a key must be a name"))
+                self.problems.add(place, "a key must be a name")
                 continue
             name = key_node.value
             if name == "<<" and key_node.tag == _UNTAGGED:
-                self.problems.append(place.problem("merge keys ('<<') are not supported; write the settings out"))
+                self.problems.add(place, "merge keys ('<<') are not supported; write the settings out")
             elif name in children:
                 first = children[name].key
-                self.problems.append(place.problem(f"duplicate key {name!r}, first written in line {first.line}"))
+                self.problems.add(place, f"duplicate key {name!r}, first written in line {first.line}")
             else:
                 self.check_text(name, place)
                 children[name] = self.build(value_node, place, depth + 1)
@@ -163,13 +164,13 @@ class _Builder:
             return str(node.value)
         value = resolve_scalar(node.value)
         if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
-            self.problems.append(place.problem("a whole number of more than 64 bits"))
+            self.problems.add(place, "a whole number of more than 64 bits")
             return 0
         return value
 
     def check_text(self, text: str, place: Place) -> None:
         if any("\ud800" <= character <= "\udfff" for character in text):
-            self.problems.append(place.problem("half of a surrogate pair is not text"))
+            self.problems.add(place, "half of a surrogate pair is not text")
 
 
 def resolve_scalar(text: str) -> Scalar:

@@ -108,13 +108,13 @@ def _reason(error: ErrorDetails, expected: _Expected) -> str:
     if error["type"] in _RULES:
         return error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     value = show(error["input"])
-    told = error["msg"].removeprefix("Input ")
+    reason = error["msg"].removeprefix("Input ")
     if not expected.kind:
-        return f"{value} {told}"
+        return f"{value} {reason}"
     if error["type"] in _OUT_OF_BOUNDS:
         return f"{value} is out of bounds (expected {expected.words})"
     if error["type"] not in _WRONG_KIND:
-        return f"{value} {told} (expected {expected.words})"
+        return f"{value} {reason} (expected {expected.words})"
     hint = suggestion(error["input"], expected.names) if isinstance(error["input"], str) else ""
     more = f" (expected {expected.words})" if expected.words != expected.kind else ""
     return f"{value} is not {expected.kind}{hint}{more}"

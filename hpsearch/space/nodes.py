@@ -1,12 +1,13 @@
-"""Values that know where they were written."""
+"""Values that know where they were written, and what is wrong with them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from hpsearch.errors import Problem
+from hpsearch.errors import Problem, SpaceError
 
 Scalar = str | int | float | bool | None
+ValueT = TypeVar("ValueT")
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,38 @@ class Place:
     def problem(self, message: str) -> Problem:
         """Return a Problem at this place."""
         return Problem(self.source, self.line, self.column, message)
+
+
+class Problems:
+    """Collects what is wrong with a file while it is read, so that all its mistakes are raised at once."""
+
+    def __init__(self) -> None:
+        self._found: list[Problem] = []
+
+    def add(self, place: Place, message: str) -> None:
+        """Note a mistake at a place."""
+        self._found.append(place.problem(message))
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Note the problems that something else found."""
+        self._found.extend(problems)
+
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        """How many were noted; one that a second reading found again counts twice."""
+        return len(self._found)
+
+    def checked(self, value: ValueT | None) -> ValueT:
+        """Return the value that was read, which may be None only after a problem.
+
+        Raises:
+            SpaceError: With each problem once, if there is any.
+        """
+        if value is None or self._found:
+            raise SpaceError(dict.fromkeys(self._found))
+        return value
 
 
 @dataclass(frozen=True)

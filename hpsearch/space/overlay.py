@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hpsearch.errors import Problem, SpaceError, suggestion
-from hpsearch.space.fields import Branch, Items, Section, Shape, field_shape, section_of, walk
+from hpsearch.errors import SpaceError, suggestion
+from hpsearch.space.fields import Branch, Items, SettingsSection, Shape, field_shape, section_of, walk
 from hpsearch.space.located_yaml import parse
-from hpsearch.space.nodes import Node, Place
+from hpsearch.space.nodes import Node, Place, Problems
 
 _FIXED = ("family", "quick")
+
+Overrides = Sequence[tuple[str, Node]]
+"""Dotted paths and the values that replace what a file says there."""
 
 
 class OverlayError(Exception):
@@ -16,7 +19,11 @@ class OverlayError(Exception):
 
 
 def parse_override(text: str) -> tuple[str, Node]:
-    """Return the path and the value of `a.b.c=VALUE`. Errors: SpaceError."""
+    """Return the path and the value of `a.b.c=VALUE`.
+
+    Raises:
+        SpaceError: It is not of this form, or VALUE is not YAML.
+    """
     path, equals, value = text.partition("=")
     place = Place(f"--set {text}")
     if not equals or not path.strip():
@@ -24,20 +31,20 @@ def parse_override(text: str) -> tuple[str, Node]:
     return path.strip(), parse(value, place)
 
 
-def lay_over(root: Node, path: str, value: Node, settings: Section, problems: list[Problem]) -> Node:
+def lay_over(root: Node, path: str, value: Node, settings: SettingsSection, problems: Problems) -> Node:
     """Return the space with the value at `path` replaced; `settings` are the space's sections."""
     steps = path.split(".")
     if steps[0] in _FIXED:
-        problems.append(value.key.problem(f"{steps[0]!r} cannot be replaced"))
+        problems.add(value.key, f"{steps[0]!r} cannot be replaced")
         return root
     try:
         return _replaced(root, settings, steps, "", value)
     except OverlayError as error:
-        problems.append(value.key.problem(str(error)))
+        problems.add(value.key, str(error))
         return root
 
 
-def narrowed(root: Node, path: str, value: Node, settings: Section) -> Node:
+def narrowed(root: Node, path: str, value: Node, settings: SettingsSection) -> Node:
     """Return the value that fixes a branch to the option that `value` names, with what is written below that option."""
     steps = path.split(".")
     reached = list(walk(settings, steps))
@@ -51,7 +58,7 @@ def narrowed(root: Node, path: str, value: Node, settings: Section) -> Node:
 
 
 def _written(root: Node, steps: Sequence[str]) -> Node | None:
-    """Return what is written at a path, looking through the `choice` of branches; None where nothing is."""
+    """Return what is written at a path, looking through the `choice` of branches, or None if the path is not set."""
     node: Node | None = root
     for step in steps:
         offered = node.child("choice") if node else None
@@ -63,7 +70,7 @@ def _replaced(node: Node | None, shape: Shape, steps: Sequence[str], done: str, 
     """Return `node` with the value at `steps` replaced; `done` is the path of `node` itself."""
     if not steps:
         return value if node is None else replace(value, key=node.key if value.place.line == 0 else value.key)
-    if isinstance(shape, Section):
+    if isinstance(shape, SettingsSection):
         return _in_section(node, shape, steps, done, value)
     if isinstance(shape, Branch):
         return _in_branch(node, shape, steps, done, value)
@@ -72,7 +79,7 @@ def _replaced(node: Node | None, shape: Shape, steps: Sequence[str], done: str, 
     raise OverlayError(f"{done} is a single value, it holds no {steps[0]!r}")
 
 
-def _in_section(node: Node | None, shape: Section, steps: Sequence[str], done: str, value: Node) -> Node:
+def _in_section(node: Node | None, shape: SettingsSection, steps: Sequence[str], done: str, value: Node) -> Node:
     name = steps[0]
     if name not in shape.fields:
         inside = f" in {done}" if done else ""

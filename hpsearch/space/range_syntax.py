@@ -5,7 +5,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from hpsearch.errors import Problem
 from hpsearch.space.nodes import Node, Place
 from hpsearch.space.ranges import Choice, Float, Int, Range, is_number, same, step_fits
 
@@ -23,10 +22,6 @@ class RangeSyntaxError(Exception):
         super().__init__(message)
         self.place = place
 
-    def problem(self, path: str) -> Problem:
-        """Return the Problem of the setting at `path`."""
-        return self.place.problem(f"{path}: {self}")
-
 
 def looks_like_range(node: Node, *, settings: Collection[str] = ()) -> bool:
     """Say whether a mapping means to be a range; `settings` are names that mean settings here."""
@@ -34,7 +29,11 @@ def looks_like_range(node: Node, *, settings: Collection[str] = ()) -> bool:
 
 
 def read_range(node: Node) -> Range:
-    """Return the range that a mapping describes. Errors: RangeSyntaxError."""
+    """Return the range that a mapping describes.
+
+    Raises:
+        RangeSyntaxError: It is written wrongly.
+    """
     keys = node.mapping
     for name, child in keys.items():
         if name not in KEYS:

@@ -60,7 +60,7 @@ class Float:
         return {"log" if self.log else "float": [self.low, self.high], **_flags(self)}
 
     def nth(self, index: int) -> float:
-        """Return the value so many steps above the lower bound.
+        """Return the value that is `index` steps above the lower bound.
 
         Decimal arithmetic gives 0.3 where floats give 0.30000000000000004.
         """
@@ -96,7 +96,7 @@ class Int:
         return min(max(round(drawn), self.low), self.high)
 
     def nth(self, index: int) -> int:
-        """Return the value so many steps above the lower bound."""
+        """Return the value that is `index` steps above the lower bound."""
         return self.low + self.step * index
 
     def grid(self) -> Sequence[int]:

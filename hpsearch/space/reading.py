@@ -1,31 +1,27 @@
 """Reading a space file: the whole of it is checked, and all its mistakes are raised at once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from hpsearch.errors import HpsearchError, Problem, SpaceError, suggestion
-from hpsearch.space.data_places import check_places
-from hpsearch.space.feasibility import check_feasible
-from hpsearch.space.fields import Section, section_of
-from hpsearch.space.folding import Families, fold_refusal
-from hpsearch.space.free_sections import settings_of
+from hpsearch.errors import HpsearchError, SpaceError, suggestion
+from hpsearch.space.checks import Families, check_feasible, check_grid, check_mutable, check_places, fold_refusal
+from hpsearch.space.fields import SettingsSection, section_of, settings_of
 from hpsearch.space.located_yaml import read_file
-from hpsearch.space.mutability import check_mutable
-from hpsearch.space.nodes import Node, Place, node_from_plain
-from hpsearch.space.overlay import lay_over, narrowed, parse_override
+from hpsearch.space.nodes import Node, Place, Problems, node_from_plain
+from hpsearch.space.overlay import Overrides, lay_over, narrowed, parse_override
+from hpsearch.space.params import read_start
 from hpsearch.space.range_syntax import show
 from hpsearch.space.requirements import Requirement, RequirementError, parse_requirement
-from hpsearch.space.search_settings import Confirm, Grid, Objective, Search, check_objective
+from hpsearch.space.search_settings import Confirm, Objective, Search, check_objective
 from hpsearch.space.space import FamilyFace, Space
-from hpsearch.space.start import read_start
 from hpsearch.space.template import Template
 from hpsearch.space.template_reading import TemplateReader
-from hpsearch.space.validation import check_section, check_template, written_at
+from hpsearch.space.validation import check_section, check_template
 
 Resolve = Callable[[str, Path], FamilyFace]
 OwnCode = Callable[[Search, Path], Iterable[tuple[str, str | None, str]]]
@@ -41,35 +37,38 @@ def read_space(
     *,
     overrides: Sequence[str] = (),
     quick: bool = False,
-    fixed: "Laid" = (),
+    fixed: Overrides = (),
     with_folds: Families = list,
     own_code: OwnCode | None = None,
     look: bool = False,
 ) -> Space:
-    """Read and check a space file; with `look`, the files and folders that it names too.
+    """Read and check a space file. The quick section is checked even if it is not asked for.
 
-    `resolve` finds the family that the file names; it may raise HpsearchError. `quick` lays the file's quick section
-    over it, and `overrides` (`a.b.c=VALUE`, VALUE being YAML) come last. `fixed` are such values that stand in another
-    file; one that names the option of a branch keeps the ranges below that option. The quick section is checked even
-    when it is not asked for. `with_folds` is for the message where folds are asked of a family that has none.
-    `own_code` looks at a sampler and a pruner of the user's own.
-    Errors: SpaceError with every mistake.
+    Args:
+        path: The file.
+        resolve: Finds the family that the file names; it may raise HpsearchError.
+        overrides: `a.b.c=VALUE`, VALUE being YAML; they replace what the file and its quick section say.
+        quick: Whether the file's quick section replaces what the file says.
+        fixed: Such values that stand in another file, which come last; one that names the option of a branch keeps the
+            ranges below that option.
+        with_folds: Finds the families to name in the message if folds are asked of a family that has none.
+        own_code: Looks at a sampler and a pruner of the user's own.
+        look: Whether the files and folders that the space names are checked too.
+
+    Raises:
+        SpaceError: With every mistake of the file.
     """
-    problems: list[Problem] = []
+    problems = Problems()
     text, root = read_file(path, problems)
     family, face = _resolve_family(root, path, resolve, problems)
-    hurry = quick and face is not None and "quick" in root.mapping
-    settings = _settings(face, root)
-    reading = _Reading(path, text, family, face, settings, problems, with_folds, own_code, look and not hurry)
-    laid = reading.parse_overrides(overrides)
-    space = reading.read(root, [laid], fixed)
-    if face is not None and "quick" in root.mapping:
-        reading.look = look and hurry
-        hurried = reading.read(root, [reading.quick(root), laid], fixed)
-        space = hurried if quick else space
-    if space is None or problems:
-        raise SpaceError(dict.fromkeys(problems))
-    return space
+    reading = _SpaceReader(path, text, family, face, _settings(face, root), problems, with_folds, own_code)
+    given = reading.parse_overrides(overrides)
+    has_quick = face is not None and "quick" in root.mapping
+    space = reading.read(root, [given], fixed, look=look and not (quick and has_quick))
+    if has_quick:
+        quick_space = reading.read(root, [reading.quick(root), given], fixed, look=look and quick)
+        space = quick_space if quick else space
+    return problems.checked(space)
 
 
 def space_from_resolved(
@@ -82,92 +81,80 @@ def space_from_resolved(
 ) -> Space:
     """Return the space that `Space.resolved` described, with overrides as in `read_space`.
 
-    Errors: SpaceError, for a wrong override or when the family has changed since.
+    Raises:
+        SpaceError: An override is wrong, or the family has changed since.
     """
-    problems: list[Problem] = []
     root = node_from_plain(resolved, Place(str(path)))
     family = str(resolved.get("family", ""))
-    reading = _Reading(path, text, family, face, _settings(face, root), problems)
-    space = reading.read(root, [reading.parse_overrides(overrides)])
-    if space is None or problems:
-        raise SpaceError(dict.fromkeys(problems))
-    return space
+    problems = Problems()
+    reading = _SpaceReader(path, text, family, face, _settings(face, root), problems)
+    return problems.checked(reading.read(root, [reading.parse_overrides(overrides)]))
 
 
-def _resolve_family(root: Node, path: Path, resolve: Resolve, problems: list[Problem]) -> tuple[str, FamilyFace | None]:
+def _resolve_family(root: Node, path: Path, resolve: Resolve, problems: Problems) -> tuple[str, FamilyFace | None]:
     if not isinstance(root.value, dict):
         found = "is empty" if root.value is None else f"holds {show(root.plain())}"
-        problems.append(root.place.problem(f"a space is a mapping with family and objective; this file {found}"))
+        problems.add(root.place, f"a space is a mapping with family and objective; this file {found}")
         raise SpaceError(problems)
     node = root.child("family")
     if node is None and "arms" in root.mapping:
         raise SpaceError([root.mapping["arms"].key.problem("this is a study: `hpsearch study` runs it")])
     if node is None:
-        problems.append(root.place.problem("missing section 'family' (expected the name of a family)"))
+        problems.add(root.place, "missing section 'family' (expected the name of a family)")
         return "", None
     if not isinstance(node.value, str):
-        problems.append(node.place.problem(f"family: {show(node.plain())} is not the name of a family"))
+        problems.add(node.place, f"family: {show(node.plain())} is not the name of a family")
         return "", None
     try:
         face = resolve(node.value, path)
     except HpsearchError as error:
-        problems.append(node.place.problem(str(error)))
+        problems.add(node.place, str(error))
         return node.value, None
     clash = [name for name in _OWN if name in face.Config.model_fields]
     if clash:
-        problems.append(node.place.problem(f"the family's configuration has a reserved section: {', '.join(clash)}"))
+        problems.add(node.place, f"the family's configuration has a reserved section: {', '.join(clash)}")
     return node.value, face
 
 
-def _settings(face: FamilyFace | None, root: Node) -> Section:
-    return settings_of(face.Config, root, reserved=_OWN) if face else Section({})
+def _settings(face: FamilyFace | None, root: Node) -> SettingsSection:
+    return settings_of(face.Config, root, reserved=_OWN) if face else SettingsSection({})
 
 
-Laid = Sequence[tuple[str, Node]]
+@dataclass(frozen=True)
+class _SpaceReader:
+    """Reads the sections of one file, once as it stands and once with its quick section."""
 
-
-@dataclass
-class _Reading:
     path: Path
     text: str
     family: str
     face: FamilyFace | None
-    settings: Section
+    settings: SettingsSection
     """The settings that belong to the family."""
-    problems: list[Problem] = field(default_factory=list)
+    problems: Problems
     with_folds: Families = list
     own_code: OwnCode | None = None
-    look: bool = False
-    """Whether the files that the space names must be there."""
 
-    def parse_overrides(self, overrides: Sequence[str]) -> Laid:
-        laid = []
+    def parse_overrides(self, overrides: Sequence[str]) -> Overrides:
+        parsed = []
         for override in overrides:
             try:
-                laid.append(parse_override(override))
+                parsed.append(parse_override(override))
             except SpaceError as error:
                 self.problems.extend(error.problems)
-        return laid
+        return parsed
 
-    def quick(self, root: Node) -> Laid:
+    def quick(self, root: Node) -> Overrides:
         node = root.mapping["quick"]
         if not isinstance(node.value, dict) and node.value is not None:
-            self.problems.append(node.place.problem("quick is a mapping such as {search.trials: 8}"))
+            self.problems.add(node.place, "quick is a mapping such as {search.trials: 8}")
         return list(node.mapping.items())
 
-    def read(self, root: Node, layers: Sequence[Laid], fixed: Laid = ()) -> Space | None:
-        """Return the space with the layers over it, or None when there is nothing to return."""
+    def read(
+        self, root: Node, layers: Sequence[Overrides], fixed: Overrides = (), *, look: bool = False
+    ) -> Space | None:
+        """Return the space with the layers over it, or None if something is wrong with its sections."""
         before = len(self.problems)
-        replaced: list[str] = []  # since `start` was written
-        for layer in layers if self.face else ():
-            for path, value in layer:
-                root = lay_over(root, path, value, self.everything(), self.problems)
-            paths = [path for path, _ in layer]
-            replaced = [] if "start" in paths else [*replaced, *paths]
-        for path, value in fixed if self.face else ():
-            kept = narrowed(root, path, value, self.everything())
-            root = lay_over(root, path, kept, self.everything(), self.problems)
-            replaced.append(path)
+        root, replaced = self.overlaid(root, layers, fixed) if self.face else (root, [])
         self.check_names(root)
         objective = self.objective(root)
         search = self.section(root, "search", Search)
@@ -182,22 +169,29 @@ class _Reading:
         checked = tuple(requirement for _, requirement in requirements)
         space = Space(self.path, self.text, self.family, self.face, *asked, template, requirements=checked)
         space = replace(space, start=read_start(root, space, replaced, self.problems))
-        self.check_grid(root, space)
+        check_grid(space, root, self.problems)
         self.check_own_code(root, space)
         check_mutable(space, root, self.settings, self.problems)
         check_feasible(space, root, [node.place for node, _ in requirements], self.problems)
-        if self.look:
+        if look:
             check_places(space, root, self.problems)
         if refusal := fold_refusal(space, self.with_folds):
-            self.problems.append(root.nearest(["confirm", "folds"]).place.problem(f"confirm.folds: {refusal}"))
+            self.problems.add(root.nearest(["confirm", "folds"]).place, f"confirm.folds: {refusal}")
         return space
 
-    def check_grid(self, root: Node, space: Space) -> None:
-        if isinstance(space.search.sampler, Grid):
-            for parameter in space.parameters:
-                if parameter.range.grid() is None:
-                    message = f"{parameter.path}: the grid sampler needs finite ranges; give it a step, or use choice"
-                    self.problems.append(written_at(root, parameter.path).place.problem(message))
+    def overlaid(self, root: Node, layers: Sequence[Overrides], fixed: Overrides) -> tuple[Node, list[str]]:
+        """Return the file with the layers over it, and the paths that were replaced since `start` was written."""
+        replaced: list[str] = []
+        for layer in layers:
+            for path, value in layer:
+                root = lay_over(root, path, value, self.everything(), self.problems)
+            paths = [path for path, _ in layer]
+            replaced = [] if "start" in paths else [*replaced, *paths]
+        for path, value in fixed:
+            kept = narrowed(root, path, value, self.everything())
+            root = lay_over(root, path, kept, self.everything(), self.problems)
+            replaced.append(path)
+        return root, replaced
 
     def check_own_code(self, root: Node, space: Space) -> None:
         """Let the user's own sampler and pruner be looked at; what is wrong stands at its option, or at the name."""
@@ -207,21 +201,21 @@ class _Reading:
             settings = branch if "kind" in branch.mapping else named
             at = settings.mapping.get(option or "")
             place = at.key if at else named.key if named is not branch else branch.place
-            self.problems.append(place.problem(f"search.{setting}: {message}"))
+            self.problems.add(place, f"search.{setting}: {message}")
 
-    def everything(self) -> Section:
+    def everything(self) -> SettingsSection:
         """Return every section that quick and --set may change."""
         own: dict[str, Any] = {"objective": Objective, "search": Search, "confirm": Confirm | None}
         own |= {"require": list[str], "start": list[Any]}
         fields = {name: FieldInfo.from_annotation(annotation) for name, annotation in own.items()}
-        return Section({**fields, **self.settings.fields}, self.settings.fixed)
+        return SettingsSection({**fields, **self.settings.fields}, self.settings.fixed)
 
     def check_names(self, root: Node) -> None:
         known = (*_OWN, *self.settings.fields)
         for name, node in root.mapping.items():
             if self.face is not None and name not in known:
                 message = f"unknown section {name!r}{suggestion(name, known)}; known: {', '.join(known)}"
-                self.problems.append(node.key.problem(message))
+                self.problems.add(node.key, message)
 
     def section(
         self, root: Node, name: str, model: type[ModelT], given: Mapping[str, Any] | None = None
@@ -230,7 +224,7 @@ class _Reading:
         node = root.child(name) or Node({}, root.place, root.key)
         read = TemplateReader(self.problems, ranges=False).read(node, section_of(model), name)
         if not isinstance(read, dict):
-            self.problems.append(node.place.problem(f"{name}: {show(node.plain())} is not a section of settings"))
+            self.problems.add(node.place, f"{name}: {show(node.plain())} is not a section of settings")
             return None
         return check_section(model, Template({**(given or {}), **read}), root, name, self.problems)
 
@@ -238,13 +232,13 @@ class _Reading:
         node = root.child("objective")
         if node is None:
             message = "missing section 'objective' (expected objective: {metric: val/<name>})"
-            self.problems.append(root.place.problem(message))
+            self.problems.add(root.place, message)
             return None
         metrics = self.face.metrics if self.face else {}
         metric, goal = ((child.value if child else None) for child in (node.child("metric"), node.child("goal")))
         wrong = check_objective(metric, goal, metrics)
         for name, message in wrong:
-            self.problems.append(node.nearest([name]).place.problem(f"objective.{name}: {message}"))
+            self.problems.add(node.nearest([name]).place, f"objective.{name}: {message}")
         known = metrics.get(str(metric).partition("/")[2], "minimize" if wrong or self.face is None else None)
         return self.section(root, "objective", Objective, {"goal": known} if known else {})
 
@@ -266,7 +260,7 @@ class _Reading:
             try:
                 found.append((item, parse_requirement(item.plain(), self.settings)))
             except RequirementError as error:
-                self.problems.append(item.place.problem(f"require: {error}"))
+                self.problems.add(item.place, f"require: {error}")
         return found
 
 

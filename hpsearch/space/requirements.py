@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from hpsearch.errors import suggestion
 from hpsearch.settings import Option
-from hpsearch.space.fields import Branch, Section, walk
+from hpsearch.space.fields import Branch, SettingsSection, walk
 from hpsearch.space.range_syntax import show
 
 _LONGEST = 500
@@ -90,8 +90,12 @@ class Requirement:
             return True
 
 
-def parse_requirement(text: Any, settings: Section) -> Requirement:
-    """Parse a requirement and check every setting that it names. Errors: RequirementError."""
+def parse_requirement(text: Any, settings: SettingsSection) -> Requirement:
+    """Parse a requirement and check every setting that it names.
+
+    Raises:
+        RequirementError: It is no condition, or names an unknown setting.
+    """
     if not isinstance(text, str):
         raise RequirementError(f"{show(text)} is not a condition such as 'model.width % 2 == 0'")
     if len(text) > _LONGEST:
@@ -174,22 +178,28 @@ def _paths(node: ast.expr) -> list[tuple[str, ...]]:
     return [found for child in _operands(node) for found in _paths(child)]
 
 
-def _check_path(path: tuple[str, ...], settings: Section) -> None:
+def _check_path(path: tuple[str, ...], settings: SettingsSection) -> None:
     steps = list(walk(settings, path))
     if len(steps) == len(path):
         return
     shape = steps[-1][1] if steps else settings
     written, unknown = ".".join(path[: len(steps)]), path[len(steps)]
-    known = (
-        tuple(shape.fields) if isinstance(shape, Section) else tuple(shape.options) if isinstance(shape, Branch) else ()
-    )
+    known: tuple[str, ...] = ()
+    if isinstance(shape, SettingsSection):
+        known = tuple(shape.fields)
+    elif isinstance(shape, Branch):
+        known = tuple(shape.options)
     inside = f" in {written}" if written else ""
     listed = f"; known: {', '.join(known)}" if known else f"; {written} is a single value"
     raise RequirementError(f"names an unknown setting {unknown!r}{inside}{suggestion(unknown, known)}{listed}")
 
 
 def _look_up(value: Any, path: Sequence[str]) -> Any:
-    """Follow a path into a validated configuration. Errors: _NotChosen."""
+    """Follow a path into a validated configuration.
+
+    Raises:
+        _NotChosen: The path leads into an option that was not chosen.
+    """
     inside = False  # whether the name of the option has been passed
     for step in path:
         if isinstance(value, Option) and not inside:

@@ -12,8 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from hpsearch.space.fields import Branch, Items, Section, is_optional, shape_of, without_null
-from hpsearch.space.free_sections import is_free
+from hpsearch.space.fields import Branch, Items, SettingsSection, is_free, is_optional, shape_of, without_null
 from hpsearch.space.search_settings import Confirm, Objective, Search
 from hpsearch.space.space import FamilyFace
 
@@ -99,12 +98,12 @@ def _forms(annotation: Any, metadata: Sequence[Any], *, ranges: bool) -> list[Sc
     null: list[Schema] = [{"type": "null"}] if is_optional(annotation) and annotation is not Any else []
     if isinstance(shape, Branch):
         return _branch_forms(shape, ranges=ranges) + null
-    if isinstance(shape, Section):
+    if isinstance(shape, SettingsSection):
         forms = [_model(without_null(annotation), ranges=ranges), *null]
     elif isinstance(shape, Items):
         items = _forms(shape.annotation, (), ranges=ranges)
         forms = [{"type": "array", "items": items[0] if len(items) == 1 else {"anyOf": items}}, *null]
-    if isinstance(shape, Section | Items):
+    if isinstance(shape, SettingsSection | Items):
         return [*forms, _choice(_forms(annotation, metadata, ranges=False))] if ranges else forms
     leaf = _leaf(annotation, metadata)
     return [*leaf, *(_range_forms(leaf) if ranges else [])]

@@ -1,7 +1,8 @@
 """A space: a configuration of a family in which values are ranges, and what the search asks of it."""
 
+import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +14,11 @@ from pydantic import BaseModel, ValidationError
 from hpsearch.errors import HpsearchError, suggestion
 from hpsearch.records import Goal
 from hpsearch.space.mistakes import mistakes_of
-from hpsearch.space.range_syntax import show
+from hpsearch.space.range_syntax import HEADS, KEYS, flow, show
 from hpsearch.space.ranges import canonical
 from hpsearch.space.requirements import Requirement
-from hpsearch.space.search_settings import Confirm, Objective, Search
-from hpsearch.space.template import Parameter, Template
+from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search
+from hpsearch.space.template import Parameter, Template, join
 
 
 class FamilyFace(Protocol):
@@ -55,7 +56,7 @@ class Space:
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Every range, in the order of the file, branches before what hangs on them."""
+        """Every range, in the order of the file, branches before what depends on them."""
         return self.template.parameters
 
     @property
@@ -80,12 +81,17 @@ class Space:
     def configuration(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the plain nested configuration; what the space does not mention is left to the family's defaults.
 
-        Errors: HpsearchError when a parameter that exists has no value.
+        Raises:
+            HpsearchError: A parameter that exists has no value.
         """
         return self.template.fill(params)
 
     def config(self, params: Mapping[str, Any]) -> BaseModel:
-        """Return the validated configuration. Errors: HpsearchError when the family refuses it."""
+        """Return the validated configuration.
+
+        Raises:
+            HpsearchError: The family refuses it.
+        """
         try:
             return self.face.Config.model_validate(self.configuration(params))
         except ValidationError as error:
@@ -108,7 +114,8 @@ class Space:
     def params_of(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters of a complete configuration: their `known` values, and for others what stands in it.
 
-        Errors: HpsearchError for a parameter without a value; whether the values lie in their ranges is not looked at.
+        Raises:
+            HpsearchError: A parameter has no value. Whether values lie in their ranges is not checked.
         """
         params: dict[str, Any] = {}
         for each in self.parameters:
@@ -160,7 +167,7 @@ class Space:
         *,
         attempts: int = 10_000,
     ) -> dict[str, Any] | None:
-        """Draw until nothing is violated; None after so many attempts."""
+        """Draw until nothing is violated, or None after this number of attempts."""
         for _ in range(attempts):
             params = self.sample(rng, given)
             if self.violation(params) is None:
@@ -173,7 +180,11 @@ class Space:
         return self.sample_feasible(random.Random(0)) or {}  # noqa: S311 -- nothing depends on the choice
 
     def grid(self) -> Iterator[dict[str, Any]]:
-        """Return every combination, requirements not looked at. Errors: HpsearchError when a range is continuous."""
+        """Return every combination, requirements not looked at.
+
+        Raises:
+            HpsearchError: A range is continuous.
+        """
         return self.template.grid()
 
     def resolved(self) -> dict[str, Any]:
@@ -191,3 +202,56 @@ class Space:
             "start": [dict(entry) for entry in self.start],
             **self.template.written(),
         }
+
+
+def objective_value(history: Sequence[tuple[int, float]], objective: Objective) -> tuple[float, int]:
+    """Return the value of a history of (step, value) and the step at which it was taken.
+
+    `best` passes over values that are not finite and takes the earliest of equals; it is NaN at the last step when none
+    is finite. `mean_of_last` takes what there is when fewer steps were reported.
+
+    Raises:
+        HpsearchError: The history is empty.
+    """
+    if not history:
+        raise HpsearchError(f"the trial reported no {objective.metric}, so it has no value")
+    last_step, last_value = history[-1]
+    if isinstance(objective.at, MeanOfLast):
+        values = [value for _, value in history[-objective.at.mean_of_last :]]
+        return sum(values) / len(values), last_step
+    if objective.at == "last":
+        return last_value, last_step
+    best: tuple[float, int] = (math.nan, last_step)
+    for step, value in history:
+        if math.isfinite(value) and (math.isnan(best[0]) or objective.goal.better(value, best[0])):
+            best = (value, step)
+    return best
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return lines such as `train.epochs: 20 -> 30`, in the order of the new space, removed settings last."""
+    before, after = dict(_flat(old, "")), dict(_flat(new, ""))
+    paths = [*after, *(path for path in before if path not in after)]
+    return [
+        f"{path}: {before.get(path, '(not set)')} -> {after.get(path, '(not set)')}"
+        for path in paths
+        if before.get(path) != after.get(path)
+    ]
+
+
+def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(value, Mapping) or not value:
+        yield path, flow(value)
+    elif not _is_range(value):
+        for name, child in value.items():
+            yield from _flat(child, join(path, name))
+    elif isinstance(value.get("choice"), Mapping):
+        yield path, flow({"choice": list(value["choice"])})
+        for name, settings in value["choice"].items():
+            yield from (pair for pair in _flat(settings, join(path, name)) if settings)
+    else:
+        yield path, flow(value)
+
+
+def _is_range(value: Mapping[str, Any]) -> bool:
+    return any(head in value for head in HEADS) and all(name in KEYS for name in value)

@@ -26,7 +26,7 @@ class Trial(Protocol):
 
 
 def suggest(space: Space, trial: Trial) -> dict[str, Any]:
-    """Ask `trial` for a value of every parameter that exists, branches before what hangs on them."""
+    """Ask `trial` for a value of every parameter that exists, branches before what depends on them."""
     params: dict[str, Any] = {}
     for parameter in space.parameters:
         if parameter.exists(params):

@@ -1,7 +1,7 @@
 """A configuration in which ranges stand where values will be: its parameters, and the ways to fill it.
 
 A template is a tree of plain values, lists and mappings whose leaves may be a Float, Int or Choice; where the family
-has a branch it holds a Chosen (one option, fixed) or an Options (a range over the named options).
+has a branch it holds a Chosen (one option, fixed) or a BranchRange (a range over the named options).
 """
 
 import copy
@@ -27,7 +27,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Options:
+class BranchRange:
     """A range over the options of a branch, each with its own settings."""
 
     settings: Mapping[str, Mapping[str, Any]]
@@ -56,7 +56,11 @@ class Parameter:
         return all(params.get(path) == option for path, option in self.when)
 
     def found_in(self, config: Mapping[str, Any]) -> Any:
-        """Return the value that stands here in a complete configuration. Errors: HpsearchError where there is none."""
+        """Return the value that stands here in a complete configuration.
+
+        Raises:
+            HpsearchError: There is none.
+        """
         found: Any = config
         for step in self.path.split("."):
             if isinstance(found, Mapping) and step in found:
@@ -101,7 +105,11 @@ class Template:
         return tuple(parameter for parameter in self.parameters if parameter.exists(params))
 
     def fill(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the configuration that these values make. Errors: HpsearchError when an active parameter has none."""
+        """Return the configuration that these values make.
+
+        Raises:
+            HpsearchError: An active parameter has none.
+        """
         filled: dict[str, Any] = _fill(self.tree, "", params)
         return filled
 
@@ -115,7 +123,11 @@ class Template:
         return params
 
     def grid(self) -> Iterator[dict[str, Any]]:
-        """Return every combination of values. Errors: HpsearchError when a range is continuous."""
+        """Return every combination of values.
+
+        Raises:
+            HpsearchError: A range is continuous.
+        """
         for parameter in self.parameters:
             if parameter.range.grid() is None:
                 raise HpsearchError(f"a grid needs finite ranges: give {parameter.path} a step, or use choice")
@@ -156,7 +168,7 @@ def join(path: str, step: str | int) -> str:
 def _parameters(tree: Any, path: str, when: tuple[Condition, ...]) -> Iterator[Parameter]:
     if isinstance(tree, Float | Int | Choice):
         yield Parameter(path, tree, when)
-    elif isinstance(tree, Options):
+    elif isinstance(tree, BranchRange):
         yield Parameter(path, tree.range, when, branch=True)
         for name, settings in tree.settings.items():
             yield from _parameters(settings, join(path, name), (*when, (path, name)))
@@ -165,10 +177,10 @@ def _parameters(tree: Any, path: str, when: tuple[Condition, ...]) -> Iterator[P
 
 
 def _size(tree: Any, continuous: int | None) -> int | None:
-    """Return the number of configurations, a continuous range taken for so many; None if it stands for no number."""
+    """Return the number of configurations, a continuous range counted as `continuous` of them (or None)."""
     if isinstance(tree, Float | Int | Choice):
         return continuous if tree.count is None else tree.count
-    if isinstance(tree, Options):
+    if isinstance(tree, BranchRange):
         sizes = [_size(settings, continuous) for settings in tree.settings.values()]
         return None if None in sizes else sum(size for size in sizes if size is not None)
     size = 1
@@ -183,7 +195,7 @@ def _size(tree: Any, continuous: int | None) -> int | None:
 def _fill(tree: Any, path: str, params: Mapping[str, Any]) -> Any:
     if isinstance(tree, Float | Int | Choice):
         return copy.deepcopy(_value(path, params))
-    if isinstance(tree, Options):
+    if isinstance(tree, BranchRange):
         name = _value(path, params)
         if name not in tree.settings:
             raise HpsearchError(f"{path} has no option {name!r}; known: {', '.join(tree.settings)}")
@@ -218,7 +230,7 @@ def _combinations(parameters: Sequence[Parameter], params: dict[str, Any]) -> It
 def _written(tree: Any) -> Any:
     if isinstance(tree, Float | Int | Choice):
         return copy.deepcopy(tree.written())
-    if isinstance(tree, Options):
+    if isinstance(tree, BranchRange):
         return {"choice": {name: _written(settings) for name, settings in tree.settings.items()}}
     if isinstance(tree, Chosen):
         return {tree.name: _written(tree.settings)}

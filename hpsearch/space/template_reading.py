@@ -6,19 +6,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from hpsearch.errors import Problem, suggestion
-from hpsearch.space.fields import Branch, Items, Leaf, Section, Shape, field_shape, section_of, spelled
-from hpsearch.space.nodes import Node
+from hpsearch.errors import suggestion
+from hpsearch.space.fields import Branch, Items, Leaf, SettingsSection, Shape, field_shape, section_of, spelled
+from hpsearch.space.nodes import Node, Problems
 from hpsearch.space.range_syntax import INFINITE, RangeSyntaxError, is_infinite, looks_like_range, read_range, show
 from hpsearch.space.ranges import Choice
-from hpsearch.space.template import Chosen, Missing, Options, join
+from hpsearch.space.template import BranchRange, Chosen, Missing, join
 from hpsearch.user_code import is_reference
 
 
 class TemplateReader:
     """Reads one section after another and collects what is wrong; what is wrong is left out of the template."""
 
-    def __init__(self, problems: list[Problem], *, ranges: bool) -> None:
+    def __init__(self, problems: Problems, *, ranges: bool) -> None:
         self.problems = problems
         self.ranges = ranges
 
@@ -26,10 +26,10 @@ class TemplateReader:
         """Return the template of a node."""
         if isinstance(shape, Branch):
             return self._branch(node, shape, path)
-        settings = shape.fields if isinstance(shape, Section) else {}
+        settings = shape.fields if isinstance(shape, SettingsSection) else {}
         if looks_like_range(node, settings=settings):
             return self._range(node, path, shape)
-        if isinstance(shape, Section) and isinstance(node.value, dict):
+        if isinstance(shape, SettingsSection) and isinstance(node.value, dict):
             return self.section(node, shape, path)
         if isinstance(node.value, dict):
             return {name: self.read(child, shape, join(path, name)) for name, child in node.mapping.items()}
@@ -37,11 +37,11 @@ class TemplateReader:
             item = shape.item if isinstance(shape, Items) else shape
             return [self.read(child, item, join(path, index)) for index, child in enumerate(node.items)]
         if is_infinite(node):
-            self.problems.append(node.place.problem(f"{path}: {INFINITE.format(show(node.value))}"))
+            self.problems.add(node.place, f"{path}: {INFINITE.format(show(node.value))}")
             return Missing()
         return spelled(node.value, shape.words) if isinstance(shape, Leaf) else node.value
 
-    def section(self, node: Node, shape: Section, path: str) -> dict[str, Any]:
+    def section(self, node: Node, shape: SettingsSection, path: str) -> dict[str, Any]:
         """Return the template of the settings in a section; unknown names are problems."""
         template: dict[str, Any] = {}
         for name, child in node.mapping.items():
@@ -56,7 +56,7 @@ class TemplateReader:
         return template
 
     def _refuse(self, node: Node, message: str) -> None:
-        self.problems.append(node.key.problem(message))
+        self.problems.add(node.key, message)
 
     def _range(self, node: Node, path: str, shape: Shape) -> Any:
         if not self.ranges:
@@ -65,10 +65,10 @@ class TemplateReader:
         try:
             values = read_range(node)
         except RangeSyntaxError as error:
-            self.problems.append(error.problem(path))
+            self.problems.add(error.place, f"{path}: {error}")
             return Missing()
-        if isinstance(shape, Section | Items) and not isinstance(values, Choice):
-            kind = "a section" if isinstance(shape, Section) else "a list"
+        if isinstance(shape, SettingsSection | Items) and not isinstance(values, Choice):
+            kind = "a section" if isinstance(shape, SettingsSection) else "a list"
             self._refuse(node, f"{path}: a range of numbers cannot stand for {kind}; write {{choice: [...]}}")
             return Missing()
         if isinstance(shape, Leaf) and isinstance(values, Choice):
@@ -99,7 +99,7 @@ class TemplateReader:
         if name not in shape.options:
             place = named.key if settings is named else named.place
             hint = suggestion(name, shape.options)
-            self.problems.append(place.problem(f"unknown option {name!r} of {path}{hint}; known: {shape.known}"))
+            self.problems.add(place, f"unknown option {name!r} of {path}{hint}; known: {shape.known}")
             return Missing()
         return Chosen(name, self._settings(settings, shape.options[name], join(path, name)))
 
@@ -107,7 +107,7 @@ class TemplateReader:
         if node is None or node.value is None:
             return {}
         if not isinstance(node.value, dict):
-            self.problems.append(node.place.problem(f"{path}: {show(node.plain())} is not a section of settings"))
+            self.problems.add(node.place, f"{path}: {show(node.plain())} is not a section of settings")
             return {}
         return self.section(node, section_of(option), path)
 
@@ -116,9 +116,7 @@ class TemplateReader:
         if node is None or node.value is None:
             return {}
         if not isinstance(node.value, dict):
-            self.problems.append(
-                node.place.problem(f"{path}: {name}: {show(node.plain())} is not a mapping of options")
-            )
+            self.problems.add(node.place, f"{path}: {name}: {show(node.plain())} is not a mapping of options")
             return {}
         if "kind" in node.mapping:
             self._refuse(node.mapping["kind"], f"{path}: {name}: an option cannot be called 'kind'")
@@ -141,7 +139,7 @@ class TemplateReader:
         else:
             offered = [(str(item.value), item, None) for item in choice.items]
         if not offered:
-            self.problems.append(choice.place.problem(f"{path}: 'choice' needs at least one option"))
+            self.problems.add(choice.place, f"{path}: 'choice' needs at least one option")
             return Missing()
         options: dict[str, Any] = {}
         for name, named, settings in offered:
@@ -151,4 +149,4 @@ class TemplateReader:
             if chosen.name in options:
                 self._refuse(named, f"{path}: the option {chosen.name!r} stands twice")
             options[chosen.name] = chosen.settings
-        return Options(options) if options else Missing()
+        return BranchRange(options) if options else Missing()

@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from hpsearch.errors import Problem
 from hpsearch.space.mistakes import Mistake, mistakes
-from hpsearch.space.nodes import Node, Place
+from hpsearch.space.nodes import Node, Place, Problems
 from hpsearch.space.ranges import Choice, Float, Int, Range
 from hpsearch.space.space import FamilyFace
 from hpsearch.space.template import Parameter, Template
@@ -24,23 +23,22 @@ _ATTEMPTS = 100
 _GOLDEN = 0.381966
 
 
-def check_section(
-    model: type[ModelT], template: Template, root: Node, name: str, problems: list[Problem]
-) -> ModelT | None:
+def check_section(model: type[ModelT], template: Template, root: Node, name: str, problems: Problems) -> ModelT | None:
     """Return a section without ranges, or None when it is wrong."""
     configuration = template.fill({})
     found = mistakes(model, configuration, name)
-    problems.extend(place_of(root, mistake).problem(mistake.message) for mistake in found)
+    for mistake in found:
+        problems.add(place_of(root, mistake), mistake.message)
     return None if found or template.broken else model.model_validate(configuration)
 
 
-def check_template(face: FamilyFace, template: Template, root: Node, problems: list[Problem]) -> None:
+def check_template(face: FamilyFace, template: Template, root: Node, problems: Problems) -> None:
     """Check a family's whole configuration with all its ranges, and what the family says against its usual values."""
     before = len(problems)
     _TemplateCheck(face.Config, template, root, problems).run()
     if len(problems) == before and not template.broken:
         for path, message in face.objections(template.fill(usual_params(template))).items():
-            problems.append(written_at(root, path).place.problem(message))
+            problems.add(written_at(root, path).place, message)
 
 
 def usual_params(template: Template) -> dict[str, Any]:
@@ -49,7 +47,7 @@ def usual_params(template: Template) -> dict[str, Any]:
 
 
 class _TemplateCheck:
-    def __init__(self, model: type[BaseModel], template: Template, root: Node, problems: list[Problem]) -> None:
+    def __init__(self, model: type[BaseModel], template: Template, root: Node, problems: Problems) -> None:
         self.model, self.template, self.root, self.problems = model, template, root, problems
         self.leaves = [parameter for parameter in template.parameters if not parameter.branch]
         self.reported: set[str] = set()
@@ -75,7 +73,7 @@ class _TemplateCheck:
             self.reported.add(mistake.path)
             place = part_of(self.root, probed.path, part) if own and probed else place_of(self.root, mistake)
             hint = _whole_numbers(probed.range) if own and probed and not part else ""
-            self.problems.append(place.problem(mistake.message + hint))
+            self.problems.add(place, mistake.message + hint)
 
     def always(self, mistake: Mistake, params: Mapping[str, Any], kept: str | None) -> bool:
         """Say whether a validator refuses the same setting whatever the ranges give, the branches and `kept` aside."""

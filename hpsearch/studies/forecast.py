@@ -36,9 +36,19 @@ def forecast_study(
 ) -> StudyPlan:
     """Return what a study would cost and could show in its folder, which is not touched; without `probe`, no times.
 
-    `seeds` or `repeats` ask for more replicates than planned; those that were looked at in the folder stay, as in a
-    run. Errors: HpsearchError when an arm has no configuration at all, its folds leave nothing to learn from, or the
-    study's replicates are of the other kind; ExperimentError when the folder's study.json cannot be read.
+    Args:
+        study: The study.
+        folder: The study's folder; replicates that were looked at there stay, as in a run.
+        seeds: More replicates than planned.
+        repeats: The same for a study on folds.
+        probe: Measures an arm.
+        in_process: Count with one training at a time.
+
+    Raises:
+        HpsearchError: An arm has no configuration at all, its folds leave nothing to learn from, or the study's
+            replicates are of the other kind.
+        ExperimentError: The folder's study.json cannot be read.
+
     """
     asked = replication_of(study, seeds=seeds, repeats=repeats).count
     replicates = replication_of(study, seeds=seeds, repeats=repeats, looks=_looks(study, folder)).count
@@ -103,7 +113,7 @@ def _arm_plan(arm: SpaceArm, home: Path, replicates: int, probe: ProbeArm | None
 
 
 def _epochs(arm: SpaceArm) -> tuple[int, int] | None:
-    """Return the fewest and the most epochs of a training; None where hpsearch's own loop does not train."""
+    """Return the fewest and the most epochs of a training, or None if hpsearch's own loop does not train."""
     train = getattr(arm.space.config(arm.space.example), "train", None)
     if not isinstance(train, TrainSettings):
         return None
@@ -143,7 +153,7 @@ def _costed(plan: ArmPlan, arm: SpaceArm, probed: Probed, epochs: tuple[int, int
 
 
 def _free(folder: Path) -> int:
-    """Return the bytes that are free where the folder stands or would stand."""
+    """Return the bytes that are free on the folder's disk."""
     place = folder.absolute()
     while not place.exists():
         place = place.parent

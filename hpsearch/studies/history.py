@@ -33,7 +33,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Look:
-    """A result that was seen: of so many replicates, which were so many folds of the data, or seeds."""
+    """A result that was seen: the number of its replicates, which were seeds unless it has a number of folds."""
 
     replicates: int
     folds: int | None = None
@@ -88,8 +88,12 @@ def fix_plan(
 ) -> tuple[History, Confirm]:
     """Fix the plan, or note how it differs from the one that was fixed; return it with the replicates to be trained.
 
-    What `seeds` or `repeats` ask for beyond the study's file is a change of its plan. Errors: ExperimentError;
-    HpsearchError when the study's replicates are of the other kind.
+    What `seeds` or `repeats` ask for beyond the study's file is a change of its plan.
+
+    Raises:
+        ExperimentError: The folder is no study, or study.json cannot be read.
+        HpsearchError: The study's replicates are of the other kind.
+
     """
     replication_of(study, seeds=seeds, repeats=repeats)  # refused before anything is written
     _refuse_strangers(folder)
@@ -129,7 +133,12 @@ def note_look(folder: Path, wanted: Confirm) -> History:
 
 
 def read_history(folder: Path) -> History:
-    """Return what study.json tells. Errors: ExperimentError."""
+    """Return the contents of study.json.
+
+    Raises:
+        ExperimentError: The folder is no study, or the file is damaged or of a newer hpsearch.
+
+    """
     content = read_study_file(folder)
     try:
         del content["version"]

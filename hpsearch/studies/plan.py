@@ -19,7 +19,7 @@ Span = tuple[float, float]
 class ArmPlan:
     """One arm that is searched. `epochs` are those of one training; what nobody knows is None, `trouble` says why.
 
-    Its space is as in `ArmReport`. `seconds` are those of the whole arm on this machine with so many `workers`;
+    Its space is as in `ArmReport`. `seconds` are those of the whole arm on this machine with `workers` at a time;
     `capped` says that the budget's time ends its search. `bytes` stay on the disk. `done` trainings have ended already.
     """
 
@@ -71,7 +71,7 @@ class ObservedPair:
 class PowerPlan:
     """What the replicates will be able to show with a power of 0.8, each of `tests` tests at `level`.
 
-    The level is `alpha`, shared by so many `families` of tests, and by the tests of one as far as `adjust` asks for it.
+    The level is `alpha`, shared by the `families` of tests, and by the tests of one as far as `adjust` asks for it.
 
     `effect` is the smallest difference that is seen, in standard deviations of the paired differences; `largest_sd` the
     largest such deviation at which a difference of the margin is seen, `largest_sd_equivalence` the one at which
@@ -180,9 +180,9 @@ def _costs(plan: StudyPlan) -> FittedTable:
     )
 
 
-def _spans(spans: Sequence[Span | None], said: Callable[[float], str]) -> list[str]:
+def _spans(spans: Sequence[Span | None], text: Callable[[float], str]) -> list[str]:
     """Return each span and their sum: `3 - 5 min`, `40 s - 2 min`, or one number where both ends look alike."""
-    return [UNKNOWN if span is None else _span(*map(said, span)) for span in (*spans, total(spans))]
+    return [UNKNOWN if span is None else _span(*map(text, span)) for span in (*spans, total(spans))]
 
 
 def _span(low: str, high: str) -> str:

@@ -17,43 +17,19 @@ from hpsearch.space import Space
 from hpsearch.studies.file.study import BaselineArm, SpaceArm, Study
 from hpsearch.studies.plan import ObservedPair, PowerPlan
 
-
-def overlap_of(study: Study) -> tuple[float, bool]:
-    """Return n_test / n_train of a study's folds, and whether it is known, not only a bound from below; 0 for seeds.
-
-    The test that decides takes it from the noted sizes, in which the validation part is no part of training: of all
-    examples 1 / folds are for the test, and `data.val_fraction` for validation. Of arms that differ, the largest.
-    Errors: HpsearchError when nothing is left for training.
-    """
-    folds = study.settings.replicates.folds
-    if folds is None:
-        return 0.0, True
-    fractions = [_val_fraction(arm.space) for arm in study.searched]
-    test, val = 1 / folds, max(fraction or 0.0 for fraction in fractions)
-    if test + val >= 1:
-        raise HpsearchError(f"{folds} folds and data.val_fraction {val:g} leave nothing for training")
-    return test / (1 - test - val), None not in fractions
-
-
-def _val_fraction(space: Space) -> float | None:
-    """Return the part of all examples that validation takes from training, or None where it is not known."""
-    if any(parameter.path == "data.val_fraction" for parameter in space.parameters):
-        return None
-    data = getattr(space.config(space.example), "data", None)
-    if getattr(data, "val_path", None):
-        return 0.0  # it has a file of its own
-    fraction = getattr(data, "val_fraction", None)
-    return fraction if isinstance(fraction, float) else None
-
-
 SPREADS = (0.25, 0.5, 1.0, 2.0)
 """Standard deviations, in margins, for which replicates are counted."""
 
+Scores = Mapping[int | Fold | None, float]
+"""By replicate or fold; where replicates are seeds, a baseline has one score, which is of none."""
+
 
 def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
-    """Return the power of so many replicates; the study's folder may hold earlier ones, which say how they spread.
+    """Return the power of n replicates; the study's folder may hold earlier ones, which show how they spread.
 
-    Errors: HpsearchError when the folds leave nothing for training.
+    Raises:
+        HpsearchError: The folds leave nothing for training.
+
     """
     decide, folds, n = study.settings.decide, study.settings.replicates.folds, replicates
     tests = tests_of(study)
@@ -89,6 +65,38 @@ def tests_of(study: Study) -> int:
     return math.comb(count, 2) - math.comb(fixed, 2)
 
 
+def overlap_of(study: Study) -> tuple[float, bool]:
+    """Return n_test / n_train of a study's folds, and whether it is known or only a lower bound; 0 for seeds.
+
+    The larger it is, the less folds are worth. The test that decides takes it from the noted sizes, in which the
+    validation part is no part of training: of all examples 1 / folds are for the test, and `data.val_fraction` for
+    validation. If arms differ, the largest counts.
+
+    Raises:
+        HpsearchError: Nothing is left for training.
+
+    """
+    folds = study.settings.replicates.folds
+    if folds is None:
+        return 0.0, True
+    fractions = [_val_fraction(arm.space) for arm in study.searched]
+    test, val = 1 / folds, max(fraction or 0.0 for fraction in fractions)
+    if test + val >= 1:
+        raise HpsearchError(f"{folds} folds and data.val_fraction {val:g} leave nothing for training")
+    return test / (1 - test - val), None not in fractions
+
+
+def _val_fraction(space: Space) -> float | None:
+    """Return the part of all examples that validation takes from training, or None if it is not known."""
+    if any(parameter.path == "data.val_fraction" for parameter in space.parameters):
+        return None
+    data = getattr(space.config(space.example), "data", None)
+    if getattr(data, "val_path", None):
+        return 0.0  # it has a file of its own
+    fraction = getattr(data, "val_fraction", None)
+    return fraction if isinstance(fraction, float) else None
+
+
 def _level_notes(study: Study, tests: int, level: float) -> list[str]:
     decide, notes = study.settings.decide, []
     shared = [f"{len(study.test_families)} families of tests"] if len(study.test_families) > 1 else []
@@ -109,8 +117,8 @@ def _fold_notes(folds: int, n: int, overlap: float, *, known: bool) -> list[str]
     corrected = "as in Nadeau and Bengio's corrected t, and more repeats hardly help"
     notes = [f"folds overlap: the variance of the mean is {variance} {corrected}"]
     if not known:
-        untold = "how many examples validation takes from training is not known (a fixed data.val_fraction tells it)"
-        notes.append(f"{untold}: the power is at most what stands here")
+        unknown = "how many examples validation takes from training is not known (a fixed data.val_fraction tells it)"
+        notes.append(f"{unknown}: the power is at most what stands here")
     if (folds, n) == (2, 10):
         notes.append("five times two folds are decided by Alpaydin's F: its power is only about that of the t here")
     return notes
@@ -132,10 +140,6 @@ def _observed(study: Study, folder: Path, *, n: int, level: float, overlap: floa
             needed = None if overlap else pairs_needed(margin / sd, alpha=level, power=POWER)
         found.append(ObservedPair(a.name, b.name, len(differences), sd, power, needed))
     return found
-
-
-Scores = Mapping[int | Fold | None, float]
-"""By replicate or fold; where replicates are seeds, a baseline has one score, which is of none."""
 
 
 def _scores(study: Study, arm: SpaceArm | BaselineArm, folder: Path) -> Scores:

@@ -52,7 +52,7 @@ class Probe:
     config: Mapping[str, Any]
 
     def run_bytes(self, epochs: int) -> int:
-        """Return what a training of so many epochs leaves; all runs keep their files, pruned ones too."""
+        """Return the bytes that a training of `epochs` leaves; all runs keep their files, pruned ones too."""
         evaluations, keep = math.ceil(self.evaluations * epochs), self.config["train"]["keep"]
         numbered = evaluations // keep["every"] if keep else 0
         if keep and keep["last"]:
@@ -75,8 +75,18 @@ def probe_arm(
 ) -> Probed:
     """Train some configurations of a space for a moment, in a folder that is gone afterwards.
 
-    `share` is what a worker of the study gets of the machine. The test split stays sealed. Errors: HpsearchError when
-    the space has no configuration that keeps its requirements; KeyboardInterrupt when asked to end.
+    The test split stays sealed.
+
+    Args:
+        space: The arm's space.
+        share: What a worker of the study gets of the machine.
+        in_process: Train in this process.
+        clock: Seconds.
+
+    Raises:
+        HpsearchError: The space has no configuration that keeps its requirements.
+        KeyboardInterrupt: It was asked to end.
+
     """
     probes, trouble, load_seconds = [], [], 0.0
     with (

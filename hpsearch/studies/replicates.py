@@ -13,13 +13,26 @@ from hpsearch.running.confirmation import folds_of, seeds_of
 from hpsearch.space import Confirm
 from hpsearch.studies.file.study import BaselineArm, SpaceArm, Study
 
+WHAT_FOLDS_SAY = (
+    "each winner was chosen on data of which the folds' test parts hold some, so that configurations that are chosen "
+    "already are compared; the claim is about samples from this data set, not about searches or other data"
+)
+
 
 def replication_of(
     study: Study, *, seeds: int | None = None, repeats: int | None = None, looks: Sequence[int] = ()
 ) -> Confirm:
-    """Return the confirmation of each winner; `looks` are the numbers of replicates that were looked at before.
+    """Return the confirmation of each winner: as planned, more if asked for, never less than was looked at before.
 
-    Errors: HpsearchError when seeds are asked of a study on folds, or repeats of one on seeds.
+    Args:
+        study: The study.
+        seeds: Fresh seeds for each winner.
+        repeats: The same for a study on folds: how often the data are divided anew.
+        looks: The numbers of replicates of the results that were seen before.
+
+    Raises:
+        HpsearchError: Seeds are asked of a study on folds, or repeats of one on seeds.
+
     """
     planned = study.settings.confirm
     if planned.folds is None:
@@ -38,7 +51,7 @@ def replication_of(
 
 
 def options_of(wanted: Confirm, planned: Confirm) -> list[str]:
-    """Return the options of the command that asks for these replicates; none where they are the study's own."""
+    """Return the command's options that ask for these replicates; none if they are the study's own."""
     if wanted.count == planned.count:
         return []
     return ["--seeds", str(wanted.count)] if wanted.folds is None else ["--repeats", str(wanted.repeats)]
@@ -61,17 +74,15 @@ def in_words(wanted: Confirm) -> str:
     )
 
 
-WHAT_FOLDS_SAY = (
-    "each winner was chosen on data of which the folds' test parts hold some, so that configurations that are chosen "
-    "already are compared; the claim is about samples from this data set, not about searches or other data"
-)
-
-
 def planned_runs(study: Study, arm: SpaceArm | BaselineArm, folder: Path, wanted: Confirm) -> Iterator[FinishedRun]:
     """Yield an arm's runs: trials of its search and replicates of its winner, or the scores of a baseline.
 
     A folder may hold more, from an earlier plan: other seeds, other folds. How long runs took is left out: no two
-    machines agree on it, and equal studies give equal reports. Errors: ExperimentError for a baseline without scores.
+    machines agree on it, and equal studies give equal reports.
+
+    Raises:
+        ExperimentError: A baseline has no scores.
+
     """
     home = folder / (arm.name if isinstance(arm, SpaceArm) else arm.beside)
     names = {home.name, f"{home.name} ({wanted.folds} folds)"}

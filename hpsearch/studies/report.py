@@ -78,8 +78,8 @@ class FactorReport:
     def answer(self) -> str:
         """What the comparison says in one sentence."""
         pairs = self.comparison.pairs
-        said = pair_sentence(pairs[0], self.comparison) if len(pairs) == 1 else conclude(self.comparison)[0]
-        return f"{self.title}: {said}"
+        sentence = pair_sentence(pairs[0], self.comparison) if len(pairs) == 1 else conclude(self.comparison)[0]
+        return f"{self.title}: {sentence}"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class StudyReport:
 
 
 def cover_of(report: StudyReport) -> Cover:
-    """Return what stands around the comparison; nothing in it depends on how long the study took."""
+    """Return the sections around the comparison; nothing in them depends on how long the study took."""
     before = [Section("Warnings", points=report.warnings)] if report.warnings else []
     before += [Section("Changes of the plan", points=report.changes)] if report.changes else []
     before.append(Section("The plan", points=[f"{name}: {said}" for name, said in report.plan]))
@@ -220,7 +220,10 @@ def _made(report: StudyReport) -> Section:
 def write_study_report(report: StudyReport, folder: Path, formats: Iterable[str]) -> list[Path]:
     """Write the report in these formats, compare.json always. Equal studies give equal bytes, but for spent.json.
 
-    Errors: as for `write_report`.
+    Raises:
+        UnknownNameError: There is no such format.
+        HpsearchError: The folder cannot be written.
+
     """
     evidence = replace(report.evidence, cover=cover_of(report))
     written = write_report(evidence, folder, dict.fromkeys([*formats, "json"]))
@@ -274,10 +277,10 @@ def write_result(folder: Path, report: StudyReport) -> None:
 
     A result that says the same as before keeps its time.
     """
-    said = {"version": RESULT_VERSION, **study_json(report), "command": report.command}
+    content = {"version": RESULT_VERSION, **study_json(report), "command": report.command}
     before = read_result(folder) or {}
-    if before | said != before:
-        write_json(folder / RESULT, {**said, "time": time.time()})
+    if before | content != before:
+        write_json(folder / RESULT, {**content, "time": time.time()})
 
 
 def note_report(folder: Path, *, place: Path, files: Sequence[Path]) -> None:

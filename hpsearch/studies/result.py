@@ -1,4 +1,4 @@
-"""From the folders of a study's arms to its report: the planned replicates compared, and what is to be said of them.
+"""From the folders of a study's arms to its report: the planned replicates compared, with their warnings.
 
 In a factorial design each factor's levels are compared over all others, as well as how two factors of two levels
 interact. The runs of one seed are averaged over the other factors before anything is tested, so that the unit stays the
@@ -98,8 +98,8 @@ def _warnings(arms: Sequence[ArmReport]) -> list[str]:
         budgets[f"{arms[0].unit}s of training"] = {arm.name: arm.search_steps for arm in arms}
     for what, spent in budgets.items():
         if max(spent.values()) > UNEQUAL * min(spent.values()):
-            told = ", ".join(f"{name} {count}" for name, count in spent.items())
-            found.append(f"the searches spent unequal budgets ({what}: {told}): the arm with more had more chances.")
+            counts = ", ".join(f"{name} {count}" for name, count in spent.items())
+            found.append(f"the searches spent unequal budgets ({what}: {counts}): the arm with more had more chances.")
     return found
 
 
@@ -123,9 +123,9 @@ def _changes(history: History) -> list[str]:
         when = "after a result could be seen" if change.seen else "before any result could be seen"
         found += [f"{line} ({when})" for line in change.lines]
     if len(history.comparable_looks) > 1:
-        told = " to ".join(map(str, history.comparable_looks))
+        looks = " to ".join(map(str, history.comparable_looks))
         found.append(
-            f"The number of replicates was extended from {told} after the earlier result had been seen. Whoever looks "
+            f"The number of replicates was extended from {looks} after the earlier result had been seen. Whoever looks "
             "twice finds a difference by chance more often than alpha says, and the p-values here are not corrected "
             "for it: this result is exploratory."
         )

@@ -9,6 +9,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ class _Arm:
             os.close(theirs)
 
     def pass_on(self, tell: Callable[[str], None]) -> bool:
-        """Tell the lines that it has said since; say whether there was anything. Never waits."""
+        """Tell the lines that it has printed since; return whether there were any. Never waits."""
         try:
             content = os.read(self.output, 1 << 16)
         except BlockingIOError:
@@ -72,7 +73,7 @@ class _Arm:
         return bool(content)
 
     def interrupt(self, times: int) -> None:
-        """Send it the interrupts that it lacks of so many."""
+        """Send it interrupts until it has had this number of them."""
         while self._interrupts < times:
             self._interrupts += 1
             self.heard = bool(self.last)
@@ -106,17 +107,28 @@ class _Running:
 
 
 def run_side_by_side(commands: Mapping[str, Sequence[str]], *, at_once: int, tell: Callable[[str], None]) -> bool:
-    """Run a command for each arm, so many at a time; return False when they were interrupted.
+    """Run a command for each arm; an arm that fails does not stop the others, whose results are needed as well.
 
-    An arm that fails does not stop the others: what they come to is needed as well. `tell` gets what they say on
-    standard error, a line at a time, behind the name of the arm. Stands in the main thread, where signals arrive.
-    Errors: SearchFailedError, or HpsearchError where it was the user's mistake, with what the arms that failed said.
+    Only in the main thread is an interrupt passed on to the arms: signals arrive there.
+
+    Args:
+        commands: The command of each arm, by its name.
+        at_once: How many run at a time.
+        tell: Gets the lines that the arms print on standard error, one at a time, each behind the arm's name.
+
+    Returns:
+        Whether all of them came to their end; False if they were interrupted.
+
+    Raises:
+        HpsearchError: Arms failed, each by a mistake of the user; with the last line of each.
+        SearchFailedError: Arms failed for another reason.
+
     """
     waiting = list(commands)
     free = list(range(min(at_once, len(commands))))
     machine = parts(len(free))
     failures: dict[str, tuple[int, str]] = {}
-    running, told = _Running(), False
+    running, warned = _Running(), False
     with selectors.DefaultSelector() as selector, _handled(running), _none_left(running.arms):
         while running.arms or (waiting and not running.stopping):
             while free and waiting and not running.stopping:
@@ -125,8 +137,8 @@ def run_side_by_side(commands: Mapping[str, Sequence[str]], *, at_once: int, tel
                 selector.register(running.arms[name].output, selectors.EVENT_READ, running.arms[name])
             for arm in running.arms.values():
                 arm.interrupt(running.interrupts)
-            if running.interrupts and not told:
-                told = True
+            if running.interrupts and not warned:
+                warned = True
                 tell(_INTERRUPTED)
             for key, _ in selector.select(_PATIENCE):
                 key.data.pass_on(tell)
@@ -148,21 +160,24 @@ def run_side_by_side(commands: Mapping[str, Sequence[str]], *, at_once: int, tel
 def _complain(failures: Mapping[str, tuple[int, str]]) -> None:
     if not failures:
         return
-    told = "; ".join(_reason(name, *failure) for name, failure in failures.items())
+    reasons = "; ".join(_reason(name, *failure) for name, failure in failures.items())
     if all(status == _MISTAKE for status, _ in failures.values()):
-        raise HpsearchError(told)
-    raise SearchFailedError(told)
+        raise HpsearchError(reasons)
+    raise SearchFailedError(reasons)
 
 
 def _reason(name: str, status: int, last: str) -> str:
     if status < 0:
         return f"arm {name}: its process was ended by {signal.Signals(-status).name}; the same command goes on"
-    said = last.removeprefix(_COMPLAINT)
-    return said if said.startswith(f"arm {name}: ") else f"arm {name}: {said or f'exit status {status}'}"
+    message = last.removeprefix(_COMPLAINT)
+    return message if message.startswith(f"arm {name}: ") else f"arm {name}: {message or f'exit status {status}'}"
 
 
 @contextmanager
 def _handled(handler: _Running) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # a notebook's or a server's: it gets no signals
+        yield
+        return
     kept = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -54,9 +54,13 @@ class StudyStanding:
 
 
 def standing_of(folder: Path) -> StudyStanding:
-    """Return a study as it stands; test scores are those of its result, as they stand in it. Errors: ExperimentError.
+    """Return how far a study has come; its test scores are those of its result.
 
     Without a result there are none: to see them is to look at the result, and that is noted before it is shown.
+
+    Raises:
+        ExperimentError: The folder is no study, or a file in it is damaged.
+
     """
     plan, result = read_study_file(folder)["latest"], read_result(folder)
     folds = plan.get("replicates", {}).get("folds")

@@ -1,8 +1,9 @@
-"""The forward pass of a training, compiled or with fewer activations kept; evaluation and files see the plain model."""
+"""How the forward pass is computed: in which precision, compiled, or with fewer activations kept."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -11,6 +12,29 @@ from torch.utils.checkpoint import checkpoint
 from hpsearch.errors import HpsearchError
 from hpsearch.training.settings import TrainSettings
 from hpsearch.training.task import Forward, Task
+
+Precision = Literal["fp32", "bf16", "fp16"]
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def check_precision(device: torch.device, precision: Precision) -> None:
+    """Refuse a precision that the device cannot train with."""
+    if precision == "fp16" and device.type not in ("cpu", "cuda"):
+        raise HpsearchError(f"fp16 needs a gradient scaler, which {device.type} has not; use bf16 or fp32")
+    if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise HpsearchError(f"{torch.cuda.get_device_name(device)} cannot compute in bf16; use fp16 or fp32")
+
+
+def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[None]:
+    """Return the context in which the forward pass runs; it does nothing for fp32."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=_DTYPES[precision])
+
+
+def gradient_scaler(device: torch.device, precision: Precision) -> torch.amp.GradScaler | None:
+    """Return a scaler for fp16, whose small gradients would vanish without one; the other precisions need none."""
+    return torch.amp.GradScaler(device.type) if precision == "fp16" else None
 
 
 def forward_of(task: Task, model: nn.Module, settings: TrainSettings) -> Forward:
@@ -30,7 +54,10 @@ def checkpoint_activations(blocks: Sequence[nn.Module]) -> None:
     """Let each block compute its activations a second time in the backward pass instead of keeping them.
 
     The gradients stay the same: random draws (dropout) are repeated as well. Only while training; weights keep their
-    names. Errors: HpsearchError for a model without blocks.
+    names.
+
+    Raises:
+        HpsearchError: The model has no blocks.
     """
     if not blocks:
         raise HpsearchError(

@@ -8,19 +8,26 @@ import torch
 
 from hpsearch.errors import HpsearchError
 from hpsearch.seeds import Seeds
-from hpsearch.training.devices import is_out_of_memory, resolve_device
-from hpsearch.training.memory import available_memory, bounded_memory, forget_peak, peak_memory, wait_for
+from hpsearch.training.devices import (
+    available_memory,
+    bounded_memory,
+    forget_peak,
+    is_out_of_memory,
+    peak_memory,
+    resolve_device,
+    wait_for,
+)
 from hpsearch.training.optimizers import set_rates
 from hpsearch.training.random_state import isolated
 from hpsearch.training.range_test import fresh
 from hpsearch.training.settings import TrainSettings
-from hpsearch.training.state import Training
+from hpsearch.training.state import TrainingState
 from hpsearch.training.task import Splits, Task
 
 SMALLEST = 2
 """Batch normalisation cannot train on a single example."""
 _TIMED, _ENOUGH = 3, 1.0
-"""So many steps of a size are timed, until so many seconds have passed; the shortest counts, free of other loads."""
+"""Steps of a size that are timed, unless they take these seconds; the shortest counts, free of other loads."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +77,11 @@ def try_batch_sizes(
     """Double the batch size until the memory does not suffice, or `most` or the examples there are would be exceeded.
 
     Each size trains a step to see whether it fits and others for the clock, at the rate 0: the model stays as it was
-    built, and is thrown away. On Linux the CPU's memory is bounded to what is free, so that no process is killed.
-    The process is afterwards as before. Errors: HpsearchError.
+    built, and is thrown away. On Linux the CPU's memory is bounded to what is free, so that no process is killed. The
+    process is afterwards as before.
+
+    Raises:
+        HpsearchError: The settings ask for what cannot be had.
     """
     device, examples = resolve_device(settings.device), len(splits["train"])
     bound = examples if most is None else min(most, examples)
@@ -97,7 +107,7 @@ def try_batch_sizes(
     return BatchSizes(tuple(fitted), too_large, examples)
 
 
-def _built(task: Task, splits: Splits, settings: TrainSettings, seeds: Seeds, device: torch.device) -> Training:
+def _built(task: Task, splits: Splits, settings: TrainSettings, seeds: Seeds, device: torch.device) -> TrainingState:
     try:
         return fresh(task, splits, settings, seeds=seeds, device=device)
     except Exception as error:
@@ -113,7 +123,7 @@ def _doubled(bound: int) -> Iterator[int]:
         size *= 2
 
 
-def _tried(training: Training, examples: list[int], clock: Callable[[], float]) -> Fitted | None:
+def _tried(training: TrainingState, examples: list[int], clock: Callable[[], float]) -> Fitted | None:
     """Train some steps on these examples; None when that takes more memory than there is."""
     device = training.device
     training.optimizer.zero_grad(set_to_none=True)
@@ -127,7 +137,7 @@ def _tried(training: Training, examples: list[int], clock: Callable[[], float]) 
         raise
 
 
-def _shortest(training: Training, examples: list[int], clock: Callable[[], float]) -> float:
+def _shortest(training: TrainingState, examples: list[int], clock: Callable[[], float]) -> float:
     """Return the seconds of the shortest of some steps."""
     seconds: list[float] = []
     while len(seconds) < _TIMED and sum(seconds) < _ENOUGH:
@@ -137,7 +147,7 @@ def _shortest(training: Training, examples: list[int], clock: Callable[[], float
     return min(seconds)
 
 
-def _step(training: Training, examples: list[int]) -> None:
+def _step(training: TrainingState, examples: list[int]) -> None:
     batch = training.task.augment(training.splits["train"].batch(examples), training.generator)
     training.stepper.backward([batch])
     training.stepper.update(training.stepper.gradient_norm())

@@ -3,6 +3,8 @@
 With `train.keep` also numbered ones such as `checkpoint-000012.pt`: each is what `checkpoint.pt` was after that step,
 and copied over it the training goes on from there. All hold tensors and plain values only, are read with
 `weights_only=True`, and are replaced in one piece.
+
+A training goes on from a checkpoint of its own only: of the same settings, seeds, objective and number of examples.
 """
 
 import io
@@ -10,6 +12,7 @@ import pickle
 import re
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,11 @@ from torch import nn
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.files import write_atomically
 from hpsearch.experiment.layout import NUMBERED
+from hpsearch.reads import uncounted
+from hpsearch.records import Monitor
+from hpsearch.seeds import Seeds
+from hpsearch.settings import fixed_settings
+from hpsearch.training.settings import EXECUTION, TrainSettings
 
 FORMAT_VERSION = 1
 CHECKPOINT = "checkpoint.pt"
@@ -36,7 +44,11 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read what `save` wrote, onto the CPU. Errors: HpsearchError for a file that is torn or of another version."""
+    """Read what `save` wrote, onto the CPU.
+
+    Raises:
+        HpsearchError: The file is torn or of another version.
+    """
     buffer = io.BytesIO(path.read_bytes())
     try:
         content = torch.load(buffer, map_location="cpu", weights_only=True)
@@ -97,7 +109,8 @@ def save_best(folder: Path, model: nn.Module, *, step: int, metric: str, value: 
 def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
     """Put the weights of a `best.pt` into the model and return the file's `step`, `metric` and `value`.
 
-    Errors: HpsearchError when the file is missing or unreadable, or belongs to another model.
+    Raises:
+        HpsearchError: The file is missing or unreadable, or belongs to another model.
     """
     if not path.exists():
         raise HpsearchError(f"{path} does not exist; a training writes it at its first evaluation")
@@ -107,3 +120,55 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
     except (KeyError, RuntimeError) as error:
         raise HpsearchError(f"the weights in {path} do not fit the model: {error}") from error
     return {name: content[name] for name in ("step", "metric", "value")}
+
+
+def identity_of(settings: TrainSettings, seeds: Seeds, monitor: Monitor, *, examples: int) -> dict[str, Any]:
+    """Return plain values without those settings that a training may change when it goes on."""
+    return {
+        **_plain(settings),
+        "seeds": seeds.model_dump(mode="json"),
+        "monitor": [monitor.metric, monitor.goal.value],
+        "examples": examples,
+    }
+
+
+def check_identity(
+    now: Mapping[str, Any], then: Mapping[str, Any], *, settings: TrainSettings, before: TrainSettings | None
+) -> None:
+    """Make sure that a checkpoint is the training's: of these settings, or of those `before`.
+
+    Raises:
+        HpsearchError: It is not, or a fixed setting has changed since `before`.
+    """
+    if before is None or not _changed_from(before, settings, now, then):
+        _check_equal(now, then)
+
+
+def _changed_from(
+    before: TrainSettings, now: TrainSettings, identity: Mapping[str, Any], then: Mapping[str, Any]
+) -> bool:
+    if {**identity, **_plain(before)} != then:
+        return False
+    changed = [name for name in sorted(fixed_settings(type(now))) if getattr(before, name) != getattr(now, name)]
+    changed += ["optimizer"] if before.optimizer.kind != now.optimizer.kind else []
+    if changed:
+        raise HpsearchError(f"cannot change while a training runs: {', '.join(changed)}")
+    return True
+
+
+def _plain(settings: TrainSettings) -> dict[str, Any]:
+    with uncounted():  # to write a setting down is not to use it
+        return settings.model_dump(mode="json", exclude=set(EXECUTION))
+
+
+def _check_equal(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
+    changed = [
+        f"{name} ({then.get(name)} -> {now.get(name)})"
+        for name in sorted({*now, *then})
+        if now.get(name) != then.get(name)
+    ]
+    if changed:
+        raise HpsearchError(
+            f"the checkpoint was written by another training; changed since: {', '.join(changed)}. "
+            "Remove its folder to start over"
+        )

@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from torch import nn
 
 from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.training.freeze_settings import Freeze, FreezeAllBut, FreezeParts, Gradual, NoFreeze
+from hpsearch.training.settings import Freeze, FreezeAllBut, FreezeParts, Gradual, NoFreeze
 
 
 class Freezing:
     """The plan for a model.
 
     What the task itself froze or put into eval mode stays so. A parameter of several modules has its first name.
-    Errors: UnknownNameError for a part that the model does not have; HpsearchError when nothing would train at first.
+
+    Raises:
+        UnknownNameError: The model has no such part.
+        HpsearchError: Nothing would train at first.
     """
 
     def __init__(self, plan: Freeze, model: nn.Module) -> None:

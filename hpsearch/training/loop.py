@@ -22,14 +22,14 @@ from hpsearch.records import Decision, Monitor
 from hpsearch.seeds import Seeds
 from hpsearch.training.checkpoint import CHECKPOINT, load_checkpoint, numbered, remove_old, save, save_best
 from hpsearch.training.devices import resolve_device
-from hpsearch.training.histograms import look_at
+from hpsearch.training.measurements import look_at
 from hpsearch.training.optimizers import set_rates
+from hpsearch.training.progress import Evaluation, FitResult, Report
 from hpsearch.training.random_state import isolated, kept_random_state
 from hpsearch.training.rate_control import write_decisions
-from hpsearch.training.results import Evaluation, FitResult, Report
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.settings import TrainSettings
-from hpsearch.training.state import Training, build_training, capture, restore
+from hpsearch.training.state import TrainingState, build_training, capture, restore
 from hpsearch.training.task import Batch, Splits, Task
 from hpsearch.training.team import ALONE, Team
 
@@ -52,19 +52,21 @@ def fit(
 ) -> FitResult:
     """Train a task's model, going on from the checkpoint in `folder` if there is one, and report every evaluation.
 
-    At an evaluation `best.pt` (if the monitored metric improved) and `checkpoint.pt` are written before the report,
-    and a numbered checkpoint where `settings.keep` wants one.
-    After a resume the checkpoint's evaluations are reported once more: whoever receives reports ignores steps it knows.
-    The answer to the last report of a training is not acted on, as nothing is left to stop. Without a folder
-    nothing is saved, and a paused training cannot go on. A `device` other than `auto` goes before `settings.device`.
-    `before` are the settings under which the checkpoint may have been written, if they change there; only what is not
-    FIXED may. Of a `team` of several processes, all of which call this, only rank 0 reports, and writes to `folder`.
+    At an evaluation `best.pt` (if the monitored metric improved) and `checkpoint.pt` are written before the report, and
+    a numbered checkpoint where `settings.keep` wants one. After a resume the checkpoint's evaluations are reported once
+    more: whoever receives reports ignores steps it knows. The answer to the last report of a training is not acted on,
+    as nothing is left to stop. Without a folder nothing is saved, and a paused training cannot go on. A `device` other
+    than `auto` goes before `settings.device`. `before` are the settings under which the checkpoint may have been
+    written, if they change there; only what is not FIXED may. Of a `team` of several processes, all of which call this,
+    only rank 0 reports, and writes to `folder`.
 
     Killed and resumed is bit for bit the unbroken run on the CPU. The process's global state is afterwards as before.
 
-    Errors: DivergedError for a loss, gradient or monitored metric that is not finite; UnknownNameError when the task
-    does not give the monitored metric; HpsearchError for what cannot be had, or a checkpoint of another training;
-    PeerLostError when another process of the team is gone.
+    Raises:
+        DivergedError: A loss, gradient or monitored metric is not finite.
+        UnknownNameError: The task does not give the monitored metric.
+        HpsearchError: The settings ask for what cannot be had, or the checkpoint is another training's.
+        PeerLostError: Another process of the team is gone.
     """
     place = team.device or resolve_device(settings.device if device == "auto" else device)
     try:
@@ -79,7 +81,7 @@ def fit(
             torch.cuda.empty_cache()
 
 
-def _train(training: Training, folder: Path | None, report: Report, before: TrainSettings | None) -> FitResult:
+def _train(training: TrainingState, folder: Path | None, report: Report, before: TrainSettings | None) -> FitResult:
     decision = _go_on(training, folder, report, before)
     while decision is Decision.CONTINUE and not training.progress.finished:
         _single_step(training)
@@ -88,8 +90,8 @@ def _train(training: Training, folder: Path | None, report: Report, before: Trai
     return _result(training, decision)
 
 
-def _go_on(training: Training, folder: Path | None, report: Report, before: TrainSettings | None) -> Decision:
-    """Take up the folder's checkpoint, if any, and report its evaluations: a crash may have lost the last of them."""
+def _go_on(training: TrainingState, folder: Path | None, report: Report, before: TrainSettings | None) -> Decision:
+    """Go on from the folder's checkpoint, if any, and report its evaluations: a crash may have lost the last one."""
     content = training.team.led_state(lambda: load_checkpoint(folder))
     training.stopwatch.begin_lap()
     if content is None:
@@ -103,7 +105,7 @@ def _go_on(training: Training, folder: Path | None, report: Report, before: Trai
     return _ask(training, report)
 
 
-def _single_step(training: Training) -> None:
+def _single_step(training: TrainingState) -> None:
     if training.begun != training.progress.epoch:
         _begin_epoch(training)
     window = _next_window(training)
@@ -120,7 +122,7 @@ def _single_step(training: Training) -> None:
         training.average.update(training.model)
 
 
-def _begin_epoch(training: Training) -> None:
+def _begin_epoch(training: TrainingState) -> None:
     epoch, epochs = training.progress.epoch, training.settings.epochs
     training.freezing.begin_epoch(epoch)
     training.task.begin_epoch(training.model, epoch, epochs)
@@ -129,13 +131,13 @@ def _begin_epoch(training: Training) -> None:
     training.begun = epoch
 
 
-def _next_window(training: Training) -> list[Batch]:
+def _next_window(training: TrainingState) -> list[Batch]:
     batches = training.feed.window(training.progress.epoch, training.progress.batch)
     training.examples += sum(len(next(iter(batch.values()))) for batch in batches)
     return [training.task.augment(batch, training.generator) for batch in batches]
 
 
-def _advance(training: Training, *, batches: int) -> None:
+def _advance(training: TrainingState, *, batches: int) -> None:
     progress = training.progress
     progress.step += 1
     progress.batch += batches
@@ -144,19 +146,19 @@ def _advance(training: Training, *, batches: int) -> None:
     progress.finished = progress.step == training.order.total_steps
 
 
-def _evaluation_is_due(training: Training) -> bool:
+def _evaluation_is_due(training: TrainingState) -> bool:
     progress, every = training.progress, training.settings.evaluate
     if every.steps is not None:
         return progress.finished or progress.step % every.steps == 0
     return progress.finished or (progress.batch == 0 and progress.epoch % (every.epochs or 1) == 0)
 
 
-def _look_is_due(training: Training) -> bool:
+def _look_is_due(training: TrainingState) -> bool:
     histograms, number = training.settings.histograms, len(training.progress.evaluations) + 1
     return histograms is not None and number % histograms.every == 0 and _evaluation_is_due(training)
 
 
-def _once_in_a_while(training: Training, folder: Path | None, report: Report) -> Decision:
+def _once_in_a_while(training: TrainingState, folder: Path | None, report: Report) -> Decision:
     """Evaluate, judge, save, report: in this order, so that whatever was reported can be gone on from."""
     training.team.unify(training.model.buffers())
     means = training.measurements.take()
@@ -174,7 +176,7 @@ def _once_in_a_while(training: Training, folder: Path | None, report: Report) ->
     return _ask(training, report)
 
 
-def _save(training: Training, folder: Path) -> None:
+def _save(training: TrainingState, folder: Path) -> None:
     """Write the checkpoint; before it the numbered one where one is due, so that a kill between them loses neither."""
     content, keep, progress = capture(training), training.settings.keep, training.progress
     if keep:
@@ -185,7 +187,7 @@ def _save(training: Training, folder: Path) -> None:
     write_decisions(folder, training.rates.control)
 
 
-def _evaluate(training: Training, means: Mapping[str, float]) -> Evaluation:
+def _evaluate(training: TrainingState, means: Mapping[str, float]) -> Evaluation:
     """Return the means of the steps since the evaluation before together with the scores of the validation split.
 
     What the scoring draws from the random generators does not change the training.
@@ -208,7 +210,7 @@ def _evaluate(training: Training, means: Mapping[str, float]) -> Evaluation:
     return Evaluation(step=training.reported_step, metrics=metrics, seconds=training.stopwatch.seconds)
 
 
-def _judge(training: Training, evaluation: Evaluation, folder: Path | None) -> None:
+def _judge(training: TrainingState, evaluation: Evaluation, folder: Path | None) -> None:
     """Keep the weights if they are the best so far, and stop early if patience has run out."""
     progress, monitor = training.progress, training.monitor
     if monitor.metric not in evaluation.metrics:
@@ -225,7 +227,7 @@ def _judge(training: Training, evaluation: Evaluation, folder: Path | None) -> N
         progress.finished = True
 
 
-def _ask(training: Training, report: Report) -> Decision:
+def _ask(training: TrainingState, report: Report) -> Decision:
     """Report the last evaluation and return the answer; a training that is at its end has nothing left to stop."""
     with training.stopwatch.stopped():
         decision = Decision(training.team.led(lambda: report(training.progress.evaluations[-1]).value))
@@ -234,7 +236,7 @@ def _ask(training: Training, report: Report) -> Decision:
     return Decision.CONTINUE if training.progress.finished else decision
 
 
-def _result(training: Training, decision: Decision) -> FitResult:
+def _result(training: TrainingState, decision: Decision) -> FitResult:
     progress = training.progress
     return FitResult(
         decision=decision,

@@ -1,4 +1,4 @@
-"""The numbers of the steps since the last evaluation, and the watch over them.
+"""The numbers of the steps since the last evaluation and the watch over them; a close look at every parameter.
 
 A number that lies on an accelerator can be read only by waiting for it. On the CPU each step is therefore read at once,
 before its update; elsewhere the steps are kept and read 32 at a time, and always before an evaluation. A divergence is
@@ -9,14 +9,18 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hpsearch.errors import DivergedError
 
+BINS = 30
+"""Of the histogram of a parameter's values."""
 _READ_EVERY = 32
 _MOST_SKIPPED = 50
+_TINY = 1e-7
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,21 @@ class Measurements:
         self._forget()
 
     def add(self, step: int, parts: Mapping[str, Tensor], norm: Tensor, count: int) -> None:
-        """Take in a step (counted from 1) whose gradients still lie in the model. Errors: DivergedError."""
+        """Add a step (counted from 1) whose gradients still lie in the model.
+
+        Raises:
+            DivergedError: A loss or a gradient is not finite.
+        """
         self._pending.append(_Pending(step, parts, norm, count))
         if len(self._pending) >= self._read_every:
             self._read()
 
     def take(self) -> dict[str, float]:
-        """Return the means and begin anew. Errors: DivergedError."""
+        """Return the means and begin anew.
+
+        Raises:
+            DivergedError: A loss or a gradient is not finite.
+        """
         self._read()
         means = {f"train/{name}": total / self._counts[name] for name, total in self._sums.items()}
         if self._norms:
@@ -105,3 +117,36 @@ def _first_bad_gradient(model: nn.Module) -> str:
         if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
             return f"; the first parameter with a non-finite gradient is '{name}'"
     return ""
+
+
+def look_at(model: nn.Module) -> dict[str, Any]:
+    """Return numbers about each parameter by name, for `histograms.jsonl`; see `experiment/histograms.py`.
+
+    For after the backward pass and before the step, with gradients as they are in truth.
+    """
+    return {name: _numbers(parameter) for name, parameter in model.named_parameters()}
+
+
+def _numbers(parameter: nn.Parameter) -> dict[str, Any]:
+    weight = _spread(parameter.detach())
+    if parameter.grad is None:
+        return {"weight": weight}
+    gradient = _spread(parameter.grad)
+    return {"gradient": gradient, "weight": weight, "ratio": gradient["norm"] / (weight["norm"] + _TINY)}
+
+
+def _spread(tensor: Tensor) -> dict[str, Any]:
+    values = tensor.float().flatten()
+    finite = values[torch.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
+    counts = torch.histc(finite.cpu(), bins=BINS, min=low, max=high) if high > low else None
+    return {
+        "norm": float(torch.linalg.vector_norm(values)),
+        "mean": float(values.abs().mean()),
+        "max": float(values.abs().max()),
+        "nan": int(values.isnan().sum()),
+        "inf": int(values.isinf().sum()),
+        "low": low,
+        "high": high,
+        "counts": [len(finite)] if counts is None else [int(count) for count in counts.tolist()],
+    }

@@ -1,28 +1,51 @@
-"""The optimizer of a training, with each trainable parameter in exactly one group."""
+"""The optimizer of a training, with each trainable parameter in exactly one group.
+
+It is torch's own where torch has it, else pytorch-optimizer's.
+"""
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+import pytorch_optimizer
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from hpsearch.errors import HpsearchError
-from hpsearch.training.optimizer_makers import Group, looking_ahead, optimizer_of
+from hpsearch.training.optimizer_settings import (
+    SGD,
+    AdaBelief,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    AdamW,
+    Adan,
+    Lion,
+    Lookahead,
+    NAdam,
+    Optimizer,
+    RAdam,
+    RMSprop,
+)
 from hpsearch.training.settings import TrainSettings
 from hpsearch.training.task import Task
 
 _NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.LocalResponseNorm, _BatchNorm, _InstanceNorm)
+
+Group = dict[str, Any]
+"""Parameters with what holds for them: `params`, `weight_decay`, and `scale`, their factor on the rate."""
 
 
 def build_optimizer(task: Task, model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
     """Return the optimizer that the settings name, within Lookahead if they ask for it."""
     groups = parameter_groups(task, model, settings)
     check_groups(model, groups)
-    optimizer = optimizer_of(settings.optimizer, groups, settings.learning_rate)
-    return looking_ahead(optimizer, settings.lookahead) if settings.lookahead else optimizer
+    optimizer = _optimizer_of(settings.optimizer, groups, settings.learning_rate)
+    return _looking_ahead(optimizer, settings.lookahead) if settings.lookahead else optimizer
 
 
 def parameter_groups(task: Task, model: nn.Module, settings: TrainSettings) -> list[Group]:
@@ -47,7 +70,8 @@ def parameter_groups(task: Task, model: nn.Module, settings: TrainSettings) -> l
 def check_groups(model: nn.Module, groups: Iterable[Group]) -> None:
     """Make sure that every trainable parameter of the model is in the groups once, and nothing else is.
 
-    Errors: HpsearchError, which names the parameters; also when nothing can be trained.
+    Raises:
+        HpsearchError: The groups do not cover the parameters, which it names; or nothing can be trained.
     """
     counts = Counter(id(parameter) for group in groups for parameter in group["params"])
     names = {id(parameter): name for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -80,8 +104,8 @@ def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Parameter]
 
 
 def _decays(task: Task, name: str, module: nn.Module, parameter: nn.Parameter) -> bool:
-    told = task.decays(name)
-    return _is_weight(name, module, parameter) if told is None else told
+    asked = task.decays(name)
+    return _is_weight(name, module, parameter) if asked is None else asked
 
 
 def _is_weight(name: str, module: nn.Module, parameter: nn.Parameter) -> bool:
@@ -93,3 +117,64 @@ def _rate_scale(task: Task, name: str) -> float:
     if not (math.isfinite(scale) and scale > 0):
         raise HpsearchError(f"the task's rate_scale for '{name}' is {scale}; a positive number is needed")
     return scale
+
+
+def _optimizer_of(chosen: Optimizer, groups: list[Group], rate: float) -> torch.optim.Optimizer:
+    """Return the optimizer of these settings for these groups."""
+    return _MAKERS[type(chosen)](chosen, groups, rate)
+
+
+def _looking_ahead(optimizer: torch.optim.Optimizer, settings: Lookahead) -> torch.optim.Optimizer:
+    """Return the optimizer within Lookahead, whose slow weights are part of its state."""
+    return pytorch_optimizer.Lookahead(optimizer, k=settings.steps, alpha=settings.alpha)
+
+
+def _adam(chosen: Adam | AdamW, groups: list[Group], rate: float) -> torch.optim.Optimizer:
+    """Return Adam in the fused form where every parameter allows it.
+
+    Never SGD: torch 2.13's fused form leaves the momentum uninitialised when a scaler skips the first step, and fails
+    for a parameter whose first gradient comes later than those of others.
+    """
+    fused = all(
+        parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda")
+        for group in groups
+        for parameter in group["params"]
+    )
+    kind = torch.optim.AdamW if isinstance(chosen, AdamW) else torch.optim.Adam
+    return kind(groups, lr=rate, fused=fused, **_moments(chosen))
+
+
+def _moments(chosen: Any) -> dict[str, Any]:
+    return {"betas": (chosen.beta1, chosen.beta2), "eps": chosen.epsilon}
+
+
+_MAKERS: dict[type, Callable[[Any, list[Group], float], torch.optim.Optimizer]] = {
+    AdamW: _adam,
+    Adam: _adam,
+    RAdam: lambda chosen, groups, rate: torch.optim.RAdam(
+        groups, lr=rate, decoupled_weight_decay=True, **_moments(chosen)
+    ),
+    NAdam: lambda chosen, groups, rate: torch.optim.NAdam(
+        groups, lr=rate, decoupled_weight_decay=True, **_moments(chosen)
+    ),
+    AdaBelief: lambda chosen, groups, rate: pytorch_optimizer.AdaBelief(groups, lr=rate, **_moments(chosen)),
+    Adan: lambda chosen, groups, rate: pytorch_optimizer.Adan(
+        groups,
+        lr=rate,
+        betas=(chosen.beta1, chosen.beta2, chosen.beta3),
+        eps=chosen.epsilon,
+        weight_decouple=True,
+    ),
+    Lion: lambda chosen, groups, rate: pytorch_optimizer.Lion(groups, lr=rate, betas=(chosen.beta1, chosen.beta2)),
+    SGD: lambda chosen, groups, rate: torch.optim.SGD(
+        groups, lr=rate, momentum=chosen.momentum, nesterov=chosen.nesterov
+    ),
+    RMSprop: lambda chosen, groups, rate: torch.optim.RMSprop(
+        groups, lr=rate, alpha=chosen.smoothing, eps=chosen.epsilon, momentum=chosen.momentum
+    ),
+    Adadelta: lambda chosen, groups, rate: torch.optim.Adadelta(groups, lr=rate, rho=chosen.rho, eps=chosen.epsilon),
+    Adagrad: lambda chosen, groups, rate: torch.optim.Adagrad(groups, lr=rate, eps=chosen.epsilon),
+    Adafactor: lambda chosen, groups, rate: torch.optim.Adafactor(
+        groups, lr=rate, beta2_decay=chosen.beta2_decay, d=chosen.clip_threshold
+    ),
+}

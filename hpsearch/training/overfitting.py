@@ -1,4 +1,4 @@
-"""Whether a model can learn one batch by heart: one that cannot has a mistake in its network, loss or data."""
+"""Whether a model can memorize one batch: one that cannot has a mistake in its network, loss or data."""
 
 import math
 from collections.abc import Callable
@@ -42,7 +42,11 @@ def overfit_batch(
     """Train a fresh model on the first batch alone, without augmentation and dropout, at the full learning rate.
 
     It ends when the loss has come down to `target` times the first one, or after `steps` steps; `tell` hears of step 0
-    and of every hundredth. Errors: DivergedError; DataError when there are no examples.
+    and of every hundredth.
+
+    Raises:
+        DivergedError: The loss is not finite.
+        DataError: There are no examples.
     """
     device = resolve_device(settings.device)
     with isolated(device, deterministic=settings.deterministic):

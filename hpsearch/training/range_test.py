@@ -13,22 +13,22 @@ from hpsearch.training.devices import resolve_device
 from hpsearch.training.optimizers import set_rates
 from hpsearch.training.random_state import isolated
 from hpsearch.training.settings import TrainSettings
-from hpsearch.training.state import Training, build_training
+from hpsearch.training.state import TrainingState, build_training
 from hpsearch.training.task import Batch, Dataset, Splits, Task
 
 SMOOTHING = 0.9
 """Weight of the past in the moving average of the losses, whose beginning is corrected as in Adam."""
 DIVERGED = 4.0
-"""The test ends where the average rises above so many times its best, counted from 0."""
+"""The test ends when the average rises above this multiple of its best, counted from 0."""
 _SETTLED = 5
 """So many steps the average needs before it can end the test."""
 _REACH = 3
-"""The slope at a rate is that between the points so many steps before and after it."""
+"""The slope at a rate is that between the points this number of steps before and after it."""
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """Losses by learning rate; both suggestions are None where the losses never fell."""
+    """Losses by learning rate; both suggestions are None if the losses never fell."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
@@ -52,7 +52,10 @@ def range_test(
 ) -> RangeTest:
     """Train a fresh model for `steps` steps with a rate that grows exponentially from `start` to `end`.
 
-    The model is thrown away and the process's random state is afterwards as before. Errors: HpsearchError.
+    The model is thrown away and the process's random state is afterwards as before.
+
+    Raises:
+        HpsearchError: The settings ask for what cannot be had, or the test ended too early to tell.
     """
     if not (0 < start < end and steps >= 2):
         raise HpsearchError(f"a range test needs 0 < start < end and 2 steps at least, not {start:g}, {end:g}, {steps}")
@@ -64,7 +67,7 @@ def range_test(
     return summarise(rates[: len(losses)], losses, diverged=len(losses) < steps)
 
 
-def fresh(task: Task, splits: Splits, settings: TrainSettings, *, seeds: Seeds, device: torch.device) -> Training:
+def fresh(task: Task, splits: Splits, settings: TrainSettings, *, seeds: Seeds, device: torch.device) -> TrainingState:
     """Return a training at its start, for a trial of a few steps that nobody records."""
     return build_training(
         task,
@@ -91,7 +94,7 @@ def windows(data: Dataset, settings: TrainSettings, seed: int) -> Iterator[list[
                 waiting = []
 
 
-def _losses(training: Training, rates: Sequence[float], data: Iterator[list[Batch]]) -> Iterator[float]:
+def _losses(training: TrainingState, rates: Sequence[float], data: Iterator[list[Batch]]) -> Iterator[float]:
     """Yield the loss before each step; end where it diverges."""
     average, best = 0.0, math.inf
     training.task.begin_epoch(training.model, 0, training.settings.epochs)

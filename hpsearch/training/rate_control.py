@@ -41,7 +41,7 @@ class Waiting:
     waited: int = 0
 
     def take(self, value: float) -> None:
-        """Take in the next value."""
+        """Add the next value."""
         if self.best is None or value < self.best - self.threshold * (abs(self.best) if self.relative else 1.0):
             self.best, self.waited = value, 0
         else:
@@ -64,7 +64,7 @@ class RateControl(ABC):
         self._waitings = waitings
 
     def take(self, value: float, *, step: int, epoch: float, floor: float) -> None:
-        """Take in the value of an evaluation, of which less is better, and act if a rule says so.
+        """Add the value of an evaluation, of which less is better, and act if a rule says so.
 
         The factor does not fall below `floor`. For `cooldown` evaluations after an act none follows.
         """
@@ -103,7 +103,7 @@ class RateControl(ABC):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up where `state_dict` was taken."""
+        """Restore what `state_dict` returned."""
         self.factor, self._cooling, self._values = state["factor"], state["cooling"], list(state["values"])
         self.decisions = [RateDecision(**decision) for decision in state["decisions"]]
         for waiting, (best, waited) in zip(self._waitings, state["waitings"], strict=True):

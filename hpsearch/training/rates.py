@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hpsearch.records import Goal, Monitor
+from hpsearch.training.batches import Order
 from hpsearch.training.freezing import rate_factor
-from hpsearch.training.order import Order
 from hpsearch.training.rate_control import rate_control
 from hpsearch.training.schedule_settings import (
     Adaptive,

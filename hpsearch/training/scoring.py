@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from hpsearch.errors import DataError
+from hpsearch.training.acceleration import Precision, autocast
 from hpsearch.training.devices import move
-from hpsearch.training.precision import Precision, autocast
 from hpsearch.training.task import Batch, Dataset, Split, Splits, Task
 
 

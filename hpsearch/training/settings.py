@@ -1,14 +1,101 @@
 """The `train:` section of every space: what the shared loop does. Free of torch, so that `hpsearch check` is quick."""
 
+import os
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from hpsearch.settings import FIXED, Settings
-from hpsearch.training.execution import Histograms, Keep, Loading
-from hpsearch.training.freeze_settings import Freeze, NoFreeze
+from hpsearch.settings import FIXED, UNFOLD, Option, Settings
 from hpsearch.training.optimizer_settings import SGD, Adam, AdamW, Lookahead, Optimizer
 from hpsearch.training.schedule_settings import Constant, Cosine, Linear, Schedule, Warmup
+
+
+class Keep(Settings):
+    """Numbered checkpoints besides the latest and the best: `checkpoint-000012.pt` after the step 12."""
+
+    every: int = Field(default=1, ge=1)
+    """Evaluations from one to the next."""
+    last: int | None = Field(default=None, ge=1)
+    """How many stay, apart from that of the best step; all of them without a number."""
+
+
+class Histograms(Settings):
+    """Norms and histograms of every gradient and weight, in the trial's `histograms.jsonl`; they take their time."""
+
+    every: int = Field(default=1, ge=1)
+    """Evaluations from one look to the next."""
+
+
+class Loading(Settings):
+    """Processes that fetch training batches ahead of time; worth it where that takes long, as from image files.
+
+    They hold nothing that a resume needs, and the batches are the same as without them.
+    """
+
+    workers: int | Literal["auto"] = 0
+    """How many for each training; `auto` is one for each core, at most 4."""
+    pin_memory: bool | Literal["auto"] = "auto"
+    """Whether batches lie in memory that a GPU copies from quickly; `auto`: when there is a GPU."""
+    persistent: bool = True
+    """Whether the processes stay from epoch to epoch."""
+    prefetch: int = Field(default=2, ge=1)
+    """Batches that each process is ahead."""
+
+    @field_validator("workers")
+    @classmethod
+    def _not_negative(cls, workers: int | str) -> int | str:
+        if isinstance(workers, int) and workers < 0:
+            raise ValueError("workers cannot be negative")
+        return workers
+
+    @property
+    def processes(self) -> int:
+        """The number of processes on this machine."""
+        return min(4, len(os.sched_getaffinity(0))) if self.workers == "auto" else int(self.workers)
+
+
+class NoFreeze(Option):
+    """Everything trains from the start."""
+
+    kind: Literal["none"] = "none"
+
+
+class _Plan(Option):
+    rate_after: float = Field(default=1.0, gt=0)
+    """Factor on the learning rate from the epoch on in which the last part joins in."""
+    eval_mode: bool = False
+    """Whether frozen parts are in eval mode: no dropout, and batch normalisation by its running statistics."""
+
+
+class FreezeParts(_Plan):
+    """The named parts do not train in the first `epochs` epochs; without a number never."""
+
+    kind: Literal["parts"] = "parts"
+    names: tuple[str, ...] = Field(min_length=1)
+    epochs: int | None = Field(default=None, ge=1)
+
+
+class FreezeAllBut(_Plan):
+    """Only the named parts, such as a new head, train in the first `epochs` epochs; without a number always."""
+
+    kind: Literal["all_but"] = "all_but"
+    names: tuple[str, ...] = Field(min_length=1)
+    epochs: int | None = Field(default=None, ge=1)
+
+
+class Gradual(_Plan):
+    """The first named part trains from the start, another joins in every `every` epochs (ULMFiT, 2018).
+
+    The names go from the top of the model to its bottom; what none of them names joins in after the last.
+    """
+
+    kind: Literal["gradual"] = "gradual"
+    names: tuple[str, ...] = Field(min_length=1)
+    every: int = Field(default=1, ge=1)
+
+
+Freeze = Annotated[NoFreeze | FreezeParts | FreezeAllBut | Gradual, Field(discriminator="kind"), UNFOLD]
+
 
 __all__ = [
     "EXECUTION",

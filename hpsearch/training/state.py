@@ -10,45 +10,24 @@ from torch import nn
 from hpsearch.errors import DataError, HpsearchError
 from hpsearch.records import Monitor
 from hpsearch.seeds import Seeds
-from hpsearch.training.acceleration import forward_of
-from hpsearch.training.averaging import WeightAverage
-from hpsearch.training.feed import Feed
+from hpsearch.training.acceleration import check_precision, forward_of, gradient_scaler
+from hpsearch.training.batches import Feed, Order
+from hpsearch.training.checkpoint import check_identity, identity_of
 from hpsearch.training.freezing import Freezing
-from hpsearch.training.identity import check_identity, identity_of
 from hpsearch.training.measurements import Measurements
 from hpsearch.training.optimizers import build_optimizer
-from hpsearch.training.order import Order
-from hpsearch.training.precision import check_precision, gradient_scaler
+from hpsearch.training.progress import Evaluation, Patience, Stopwatch, TrainingProgress
 from hpsearch.training.random_state import capture_random_state, restore_random_state, seed_everything
 from hpsearch.training.rates import Rates
-from hpsearch.training.results import Evaluation
 from hpsearch.training.settings import TrainSettings
 from hpsearch.training.step import Stepper
-from hpsearch.training.stopping import Patience
-from hpsearch.training.stopwatch import Stopwatch
 from hpsearch.training.task import Splits, Task
 from hpsearch.training.team import ALONE, Team, smallest_slice
+from hpsearch.training.weights import WeightAverage
 
 
 @dataclass
-class Progress:
-    """Where a training stands: plain values."""
-
-    step: int = 0
-    """Optimizer steps taken."""
-    epoch: int = 0
-    """Whole epochs done."""
-    batch: int = 0
-    """Batches done of the epoch after them."""
-    finished: bool = False
-    stopped_early: bool = False
-    best_step: int | None = None
-    best_value: float | None = None
-    evaluations: list[Evaluation] = field(default_factory=list)
-
-
-@dataclass
-class Training:
+class TrainingState:
     """A training while it runs."""
 
     task: Task
@@ -75,9 +54,9 @@ class Training:
     team: Team
     seed: int
     """For what the processes of a team draw each for itself."""
-    progress: Progress = field(default_factory=Progress)
+    progress: TrainingProgress = field(default_factory=TrainingProgress)
     begun: int | None = None
-    """The epoch that the task was last told of; None until the first step after a start or a resume."""
+    """The last epoch that the task was asked to begin; None until the first step after a start or a resume."""
     look: dict[str, Any] | None = None
     """The histograms of the step before an evaluation."""
     examples: int = 0
@@ -112,56 +91,37 @@ def build_training(
     device: torch.device,
     clock: Callable[[], float],
     team: Team = ALONE,
-) -> Training:
-    """Return a training at its start. Errors: HpsearchError when the settings ask for what cannot be had."""
+) -> TrainingState:
+    """Return a training at its start.
+
+    Raises:
+        HpsearchError: The settings ask for what cannot be had.
+    """
     stopwatch = Stopwatch(clock)
     check_precision(device, settings.precision)
-    data = splits["train"]
-    if len(data) == 0:
-        raise DataError("the split 'train' has no examples")
-    order = Order(
-        examples=len(data),
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        accumulate=settings.accumulate,
-        seed=seeds.order,
-        choose=lambda epoch: task.examples(epoch, settings.epochs),
-    )
+    order = _order_of(task, splits, settings, seed=seeds.order)
     rates = Rates(settings, order)
-    seed_everything(seeds.initialisation)
-    model = task.build_model().to(device)
-    team.unify([*model.parameters(), *model.buffers()])
+    model = _initial_model(task, seeds, device, team)
     optimizer = build_optimizer(task, model, settings)
     freezing = Freezing(settings.freeze, model)  # after the optimizer, which has to know what trains only later
-    scaler = gradient_scaler(device, settings.precision)
-    stepper = Stepper(
-        task,
-        forward_of(task, model, settings),
-        optimizer,
-        scaler,
-        device=device,
-        precision=settings.precision,
-        clip_norm=settings.clip_norm,
-        team=team,
-        least=smallest_slice(model),
-    )
-    return Training(
+    stepper = _stepper_of(task, model, optimizer, settings, device=device, team=team)
+    return TrainingState(
         task=task,
         splits=splits,
         settings=settings,
         monitor=monitor,
         device=device,
-        identity=identity_of(settings, seeds, monitor, examples=len(data)),
+        identity=identity_of(settings, seeds, monitor, examples=len(splits["train"])),
         order=order,
-        feed=Feed(data, order, settings.loading, seed=seeds.order, device=device),
+        feed=Feed(splits["train"], order, settings.loading, seed=seeds.order, device=device),
         rates=rates,
         model=model,
         average=WeightAverage(model, settings.ema) if settings.ema else None,
         optimizer=optimizer,
         freezing=freezing,
-        scaler=scaler,
+        scaler=stepper.scaler,
         stepper=stepper,
-        measurements=Measurements(model, device=device, scaled=scaler is not None),
+        measurements=Measurements(model, device=device, scaled=stepper.scaler is not None),
         patience=Patience(settings.early_stopping, monitor.goal) if settings.early_stopping else None,
         generator=torch.Generator().manual_seed(seeds.augmentation),
         stopwatch=stopwatch,
@@ -170,7 +130,51 @@ def build_training(
     )
 
 
-def capture(training: Training) -> dict[str, Any]:
+def _order_of(task: Task, splits: Splits, settings: TrainSettings, *, seed: int) -> Order:
+    examples = len(splits["train"])
+    if examples == 0:
+        raise DataError("the split 'train' has no examples")
+    return Order(
+        examples=examples,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        accumulate=settings.accumulate,
+        seed=seed,
+        choose=lambda epoch: task.examples(epoch, settings.epochs),
+    )
+
+
+def _initial_model(task: Task, seeds: Seeds, device: torch.device, team: Team) -> nn.Module:
+    """Return the model with the weights that the seed gives, the same in every process of the team."""
+    seed_everything(seeds.initialisation)
+    model = task.build_model().to(device)
+    team.unify([*model.parameters(), *model.buffers()])
+    return model
+
+
+def _stepper_of(
+    task: Task,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainSettings,
+    *,
+    device: torch.device,
+    team: Team,
+) -> Stepper:
+    return Stepper(
+        task,
+        forward_of(task, model, settings),
+        optimizer,
+        gradient_scaler(device, settings.precision),
+        device=device,
+        precision=settings.precision,
+        clip_norm=settings.clip_norm,
+        team=team,
+        least=smallest_slice(model),
+    )
+
+
+def capture(training: TrainingState) -> dict[str, Any]:
     """Return what a checkpoint holds: tensors and plain values.
 
     A checkpoint is taken right after an evaluation, which empties the measurements: they need no place in it. Nor does
@@ -193,12 +197,17 @@ def capture(training: Training) -> dict[str, Any]:
     }
 
 
-def restore(training: Training, content: Mapping[str, Any], *, before: TrainSettings | None = None) -> None:
+def restore(training: TrainingState, content: Mapping[str, Any], *, before: TrainSettings | None = None) -> None:
     """Bring a freshly built training to where the checkpoint was taken.
 
-    `before` are other settings under which it may have been written. Those of the training hold from now on.
-    Errors: HpsearchError when the checkpoint belongs to another configuration or another model, or when `before`
-    differs in what cannot change.
+    Args:
+        training: The training, whose settings hold from now on.
+        content: What `capture` returned.
+        before: Other settings under which the checkpoint may have been written.
+
+    Raises:
+        HpsearchError: The checkpoint belongs to another configuration or another model, or `before` differs in what
+            cannot change.
     """
     check_identity(training.identity, content["identity"], settings=training.settings, before=before)
     try:
@@ -218,7 +227,7 @@ def restore(training: Training, content: Mapping[str, Any], *, before: TrainSett
     training.generator.set_state(content["augmentation"])
     restore_random_state(content["random"], training.device)
     evaluations = [Evaluation(**evaluation) for evaluation in content["progress"]["evaluations"]]
-    training.progress = Progress(**{**content["progress"], "evaluations": evaluations})
+    training.progress = TrainingProgress(**{**content["progress"], "evaluations": evaluations})
     training.stopwatch.set(content["seconds"])
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from hpsearch.errors import HpsearchError
+from hpsearch.training.acceleration import Precision, autocast
 from hpsearch.training.devices import move
-from hpsearch.training.precision import Precision, autocast
 from hpsearch.training.task import Batch, Forward, Task
 from hpsearch.training.team import ALONE, Team
 

@@ -62,7 +62,7 @@ class Team:
         """Let each process draw its own random numbers in a step; rank 0 draws as if it were alone."""
 
     def slice(self, batch: Batch, least: int) -> Batch | None:  # noqa: ARG002 - of one process
-        """Return this process's part of a batch, of at least so many examples; None where the others have all of it."""
+        """Return this process's part of a batch, of at least `least` examples, or None if the others have all of it."""
         return batch
 
     def add_up(self, parameters: Sequence[nn.Parameter], parts: Mapping[str, Tensor]) -> Mapping[str, Tensor]:  # noqa: ARG002
@@ -83,9 +83,9 @@ class Ranks(Team):
 
     def led(self, tell: Callable[[], Plain]) -> Plain:
         """Send what `tell` returns in rank 0."""
-        told = tell() if self.leads else None
-        text = self._sent(json.dumps(told).encode() if self.leads else b"")
-        answer: Plain = told if self.leads else json.loads(text)  # type: ignore[assignment] # it told this
+        said = tell() if self.leads else None
+        text = self._sent(json.dumps(said).encode() if self.leads else b"")
+        answer: Plain = said if self.leads else json.loads(text)  # type: ignore[assignment] # it said this
         return answer
 
     def led_state(self, tell: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
@@ -181,8 +181,11 @@ def smallest_slice(model: nn.Module) -> int:
 def joined(device: str) -> Iterator[Team]:
     """Be one of a training's processes, which the environment's RANK, WORLD_SIZE ... describe as torchrun does.
 
-    On CUDA each has a GPU to itself as long as there are enough of them. Errors: HpsearchError for another device;
-    PeerLostError.
+    On CUDA each has a GPU to itself as long as there are enough of them.
+
+    Raises:
+        HpsearchError: The device is neither the CPU nor CUDA.
+        PeerLostError: Another process did not come.
     """
     from accelerate.state import PartialState  # takes a second, which a training of one process need not wait
 

@@ -1,11 +1,17 @@
-"""The weights of a finished training, and an exported model's file of them: tensors only, no pickle."""
+"""The weights of a training: their moving average, those that it left, and an exported model's file of them.
+
+The file holds tensors only, no pickle.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hpsearch.errors import HpsearchError
 from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
@@ -16,10 +22,52 @@ _AVERAGED = "module."
 """What stands before the names in the state of a moving average."""
 
 
+class WeightAverage:
+    """average <- decay * average + (1 - decay) * weights after each step, from the initial weights on.
+
+    Floating buffers (the running statistics of batch normalisation) are averaged as well. Integer buffers, and those
+    that hold infinities (attention masks), are copied: averaging would round an index down and turn -inf into NaN.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call] # torch does not annotate it
+        self._averaged = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+        self._averaged.requires_grad_(requires_grad=False)
+        self._averaged.update_parameters(model)
+        self._averaged.eval()
+        self._copied = [name for name, buffer in model.named_buffers() if not _can_be_averaged(buffer)]
+
+    @property
+    def model(self) -> nn.Module:
+        """The model that holds the averaged weights, in eval mode."""
+        return self._averaged.module
+
+    def update(self, model: nn.Module) -> None:
+        """Average the weights of a step in."""
+        self._averaged.update_parameters(model)
+        for name in self._copied:
+            self.model.get_buffer(name).copy_(model.get_buffer(name))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resume needs."""
+        return self._averaged.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self._averaged.load_state_dict(state)
+
+
+def _can_be_averaged(buffer: Tensor) -> bool:
+    return buffer.is_floating_point() and bool(torch.isfinite(buffer).all())
+
+
 def load_trained(model: nn.Module, folder: Path, *, at_best: bool) -> int:
     """Put a training's weights into a model: those of its best step, or of its end (averaged, where it averages).
 
-    Return the step that they are of. Errors: HpsearchError when they are missing, or belong to another model.
+    Return the step that they are of.
+
+    Raises:
+        HpsearchError: They are missing, or belong to another model.
     """
     path = folder / (BEST if at_best else CHECKPOINT)
     if not path.exists():
@@ -46,7 +94,11 @@ def write_weights(path: Path, model: nn.Module) -> None:
 
 
 def read_weights(path: Path, model: nn.Module) -> None:
-    """Put what `write_weights` wrote into a model. Errors: HpsearchError for a torn file or another model."""
+    """Put what `write_weights` wrote into a model.
+
+    Raises:
+        HpsearchError: The file is torn, or belongs to another model.
+    """
     try:
         load_model(model, path)
     except (OSError, SafetensorError, RuntimeError) as error:

@@ -80,7 +80,9 @@ class Coordinator:
     def run(self, source: JobSource) -> StopReason:
         """Run the source's jobs until there are none, or until interrupted or out of time.
 
-        Errors: SearchFailedError from the source, after everything was written.
+        Raises:
+            SearchFailedError: From the source, after everything was written.
+
         """
         self._source = source
         with self._interruptible():
@@ -173,7 +175,7 @@ class Coordinator:
             self._finish(job, result)
 
     def _noted(self, job: Job, result: Ending) -> dict[str, Any]:
-        """Return what the log says of the run's data; one that has learned something could use them."""
+        """Return the log's notes on the run's data. A run that has reported could use its data: that was no mistake."""
         sizes = result.sizes if isinstance(result, Completed | BaselinesScored) else {}
         notes: dict[str, Any] = {**sizes, **({"data": dict(result.data)} if result.data else {})}
         failed = isinstance(result, Failed) and result.mistake and not self._ledger.known(job).history

@@ -56,7 +56,13 @@ ENGINES: Mapping[str, str] = MappingProxyType(
 
 
 def open_workers(context: EngineContext) -> Workers:
-    """Return the workers that the space's engine runs trials on. Errors: UnknownNameError; those of the engine."""
+    """Return the workers that the space's engine runs trials on.
+
+    Raises:
+        UnknownNameError: There is no such engine.
+        HpsearchError: The engine cannot do what the space or the command asks for.
+
+    """
     name = context.space.search.engine
     if name not in ENGINES:
         raise UnknownNameError("engine", name, ENGINES)

@@ -30,7 +30,7 @@ _LONGEST_MESSAGE = 4000
 
 
 def resolve(target: str) -> Any:
-    """Return what `module:name` names."""
+    """Import the object that `module:name` names."""
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
 
@@ -67,7 +67,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _message(error: BaseException) -> str:
-    """Return what an exception says; of a very long message the beginning and the end."""
+    """Return the message of an exception; of a very long one the beginning and the end."""
     try:
         text = printable(str(error))
     except Exception as wrong:  # noqa: BLE001 -- what prints the user's exceptions is the user's code too

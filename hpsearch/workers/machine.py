@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Share:
-    """A worker's part of the machine: so many threads for each process, and its GPUs by CUDA name, or None."""
+    """A worker's part of the machine: threads of each of its processes, and its GPUs by CUDA name, or None."""
 
     threads: int
     gpu: str | None = None
@@ -16,7 +16,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the machine for several workers: cores by number, and GPUs by CUDA name, None where there are none."""
+    """A part of the machine for several workers: cores by number, and GPUs by CUDA name, or None if it has none."""
 
     cores: frozenset[int]
     gpus: tuple[str, ...] | None = None
@@ -40,7 +40,7 @@ def gpu_names() -> list[str]:
 
 
 def shares(workers: int | str, *, jobs: int, per_gpu: int = 1, processes: int = 1) -> list[Share]:
-    """Divide the machine among workers of so many processes.
+    """Divide the machine among workers of `processes` processes each.
 
     `auto` is `per_gpu` processes for a GPU, or else one for each core, but never more than `jobs` workers.
     """
@@ -70,6 +70,6 @@ def _span(length: int, index: int, count: int) -> range:
 
 
 def _next_gpus(gpus: list[str], first: int, count: int) -> str | None:
-    """Return the names of so many GPUs from one on, each once, however few there are."""
+    """Return the names of `count` GPUs from index `first` on, round the list, each once."""
     names = dict.fromkeys(gpus[index % len(gpus)] for index in range(first, first + count)) if gpus else {}
     return ",".join(names) or None

@@ -16,7 +16,7 @@ from hpsearch.running.runner import RunOptions, train
 from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.task import Dataset, Split, Splits
 from hpsearch.training.weights import read_weights, write_weights
-from tests.contracts.family_shelf import FAMILIES, SMALLER, SPACES, Shelf
+from tests.contracts.family_shelf import FAMILIES, SMALLER, SPACES, shelf_case
 
 SHORT = ("train.epochs=1", "train.device=cpu", "search.seed=0")
 
@@ -27,7 +27,7 @@ def no_data(split: Split) -> Dataset:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_facts_and_configuration_make_the_model_without_the_data(name: str, tmp_path: Path) -> None:
-    shelf = Shelf(name)
+    shelf = shelf_case(name)
     facts: Any = json.loads(json.dumps(shelf.family.facts(shelf.config, shelf.splits())))
     trained = shelf.family.task(shelf.config, shelf.splits()).build_model().eval()
     write_weights(tmp_path / "weights", trained)

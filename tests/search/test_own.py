@@ -12,7 +12,7 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space
 from hpsearch.search.optuna_search import OptunaSearch
-from hpsearch.space import Space, space_from_resolved
+from hpsearch.space import space_from_resolved
 from tests.running.sessions import Terminal, open_terminal
 from tests.search.test_optuna_search import drive
 from tests.toy_spaces import toy_space, write_space
@@ -24,29 +24,6 @@ CODE = Path(__file__).with_name("own_code.py")
 def folder(tmp_path: Path) -> Path:
     shutil.copy(CODE, tmp_path / "mine.py")
     return tmp_path
-
-
-def resumed(space: Space, *, at: int, end: int) -> list[Any]:
-    """Search up to a trial, then let a new search go on by what the log tells."""
-    events, first = drive(OptunaSearch(space), 0, at)
-    search = OptunaSearch(space)
-    search.replay(events, runs={f"trials/{number:04d}": number for number in range(at)})
-    return first + drive(search, at, end)[1]
-
-
-@pytest.mark.parametrize("sampler", ["./mine.py:Walk", "{./mine.py:genetic: {population: 4}}"])
-def test_a_resumed_search_asks_an_own_sampler_as_an_unbroken_one(sampler: str, folder: Path) -> None:
-    space = toy_space(folder, sampler=sampler, pruner="asha", more='require: ["model.start * model.width < 1"]')
-    unbroken = drive(OptunaSearch(space), 0, 24)[1]
-    assert resumed(space, at=14, end=24) == unbroken
-    assert drive(OptunaSearch(space), 0, 24)[1] == unbroken
-
-
-def test_a_resumed_search_prunes_by_an_own_pruner_as_an_unbroken_one(folder: Path) -> None:
-    space = toy_space(folder, pruner="{./mine.py:EverySecond: {after: 3}}")
-    unbroken = drive(OptunaSearch(space), 0, 12)[1]
-    assert unbroken.count(True) == 6
-    assert resumed(space, at=5, end=12) == unbroken
 
 
 def test_the_seed_of_the_search_reaches_the_sampler_unless_the_file_gives_another(folder: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hpsearch.errors import SpaceError
 from hpsearch.space.located_yaml import parse, read_file, resolve_scalar
-from hpsearch.space.nodes import Place, node_from_plain
+from hpsearch.space.nodes import Place, Problems, node_from_plain
 from hpsearch.space.range_syntax import flow
 
 START = Place("x.yaml", 1, 1)
@@ -133,7 +133,7 @@ def test_what_is_shown_reads_back_as_the_same(value):
 def test_mistakes_that_leave_something_to_read_do_not_hide_the_others(tmp_path):
     path = tmp_path / "space.yaml"
     path.write_text("a: 1\na: 2\nb: on\n", encoding="utf-8")
-    problems = []
+    problems = Problems()
     _, root = read_file(path, problems)
     assert [(problem.line, problem.column) for problem in problems] == [(2, 1)]
     assert root.plain() == {"a": 1, "b": "on"}

@@ -21,7 +21,7 @@ from hpsearch.studies.run import run_study
 from hpsearch.studies.side_by_side import INTERRUPTED, run_side_by_side
 from tests.logs import read_log
 from tests.running.sessions import Terminal, open_terminal
-from tests.studies.test_study_road import REPORT
+from tests.studies.test_run import REPORT
 from tests.toy_studies import toy_study, with_options, write_study
 
 SAYING = (
@@ -37,6 +37,12 @@ def test_lines_carry_the_name_of_their_arm() -> None:
     lines: list[str] = []
     assert run_side_by_side({"a": saying(0), "b": saying(0)}, at_once=2, tell=lines.append)
     assert sorted(line for line in lines if "hello" in line) == ["a | hello", "b | hello"]
+
+
+def test_arms_can_be_started_from_another_thread() -> None:
+    """As a notebook or a server may do; only the main thread can be told of signals."""
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run_side_by_side, {"a": saying(0)}, at_once=1, tell=lambda _: None).result()
 
 
 @pytest.mark.parametrize(("statuses", "error"), [((1, 0), SearchFailedError), ((2, 0), HpsearchError)])

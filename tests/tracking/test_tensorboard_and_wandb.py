@@ -16,7 +16,7 @@ from hpsearch.experiment.layout import trial_run
 from hpsearch.readers.wandb_offline import _name, _records
 from hpsearch.records import Outcome
 from hpsearch.tracking.shelf import open_mirror
-from hpsearch.training.histograms import look_at
+from hpsearch.training.measurements import look_at
 from tests.tracking.folders import ExperimentFolder, grow_shortly
 
 

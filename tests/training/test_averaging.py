@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from hpsearch.training.averaging import WeightAverage
+from hpsearch.training.weights import WeightAverage
 
 
 class Buffered(nn.Module):

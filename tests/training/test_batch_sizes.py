@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from hpsearch.errors import HpsearchError
 from hpsearch.training.batch_sizes import try_batch_sizes
-from hpsearch.training.devices import is_out_of_memory
-from hpsearch.training.memory import available_memory, bounded_memory
+from hpsearch.training.devices import available_memory, bounded_memory, is_out_of_memory
 from hpsearch.training.settings import TrainSettings
 from hpsearch.training.task import Batch, Forward
 from tests.training.toy import SEEDS, NetTask, draw, line_splits

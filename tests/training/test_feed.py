@@ -11,11 +11,9 @@ import torch
 
 from hpsearch.errors import DataError
 from hpsearch.records import Decision
-from hpsearch.training.execution import Loading
-from hpsearch.training.feed import Feed
+from hpsearch.training.batches import Feed, Order
 from hpsearch.training.loop import fit
-from hpsearch.training.order import Order
-from hpsearch.training.settings import Evaluate, TrainSettings
+from hpsearch.training.settings import Evaluate, Loading, TrainSettings
 from hpsearch.training.task import TensorData
 from tests.training.test_resume import KilledError, assert_same_ending
 from tests.training.toy import MONITOR, SEEDS, NetTask, Recorder, draw, line_splits, numbers

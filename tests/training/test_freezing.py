@@ -5,9 +5,8 @@ import torch
 from torch import nn
 
 from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.training.freeze_settings import FreezeAllBut, FreezeParts, Gradual
 from hpsearch.training.freezing import Freezing
-from hpsearch.training.settings import Evaluate, Lookahead, TrainSettings
+from hpsearch.training.settings import Evaluate, FreezeAllBut, FreezeParts, Gradual, Lookahead, TrainSettings
 from tests.training.test_resume import assert_resumes, train
 from tests.training.toy import NetTask
 

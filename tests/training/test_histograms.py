@@ -9,8 +9,8 @@ from torch import nn
 
 from hpsearch.experiment.histograms import gradient_norms, read_histograms
 from hpsearch.experiment.layout import HISTOGRAMS
-from hpsearch.training.histograms import BINS, look_at
 from hpsearch.training.loop import fit
+from hpsearch.training.measurements import BINS, look_at
 from hpsearch.training.settings import TrainSettings
 from tests.training.test_resume import KilledError
 from tests.training.toy import MONITOR, SEEDS, NetTask, Recorder, line_splits, numbers

@@ -5,7 +5,7 @@ import torch
 
 from hpsearch.errors import DataError
 from hpsearch.seeds import derive_seed
-from hpsearch.training.order import Order
+from hpsearch.training.batches import Order
 
 
 def epoch_of(order, epoch):

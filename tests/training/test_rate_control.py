@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from hpsearch.experiment.layout import RATE_DECISIONS
 from hpsearch.records import Goal, Monitor
-from hpsearch.training.order import Order
+from hpsearch.training.batches import Order
 from hpsearch.training.rate_control import rate_control
 from hpsearch.training.rates import Rates
 from hpsearch.training.schedule_settings import Adaptive, Plateau, Warmup

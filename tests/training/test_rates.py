@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from hpsearch.training.order import Order
+from hpsearch.training.batches import Order
 from hpsearch.training.rates import Rates, count_warmup_steps
 from hpsearch.training.schedule_settings import (
     Constant,

@@ -3,21 +3,17 @@
 import itertools
 
 import pytest
-import torch
 
 from hpsearch.errors import HpsearchError
 from hpsearch.records import Decision
-from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
+from hpsearch.testing.trainings import TIMES, KilledError, assert_same_ending, differences  # noqa: F401 -- for others
+from hpsearch.training.checkpoint import CHECKPOINT
 from hpsearch.training.loop import fit
 from hpsearch.training.random_state import seed_everything
 from hpsearch.training.settings import EarlyStopping, Evaluate, TrainSettings, Warmup
 from tests.training.toy import MONITOR, SEEDS, LineTask, NetTask, Recorder, draw, line_splits, numbers
 
 EVERY_EPOCH, MID_EPOCH = Evaluate(epochs=1), Evaluate(steps=2)
-
-
-class KilledError(RuntimeError):
-    pass
 
 
 class WildTask(NetTask):
@@ -38,26 +34,6 @@ def train(task, settings, folder, report=None):
         task, line_splits(), settings, seeds=SEEDS, monitor=MONITOR, report=report, folder=folder, device="cpu"
     )
     return result, report
-
-
-def differences(first, second, path=""):
-    """Return the places at which two nested structures of plain values and tensors differ."""
-    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
-        return [place for key in first for place in differences(first[key], second[key], f"{path}/{key}")]
-    if isinstance(first, list | tuple) and isinstance(second, list | tuple) and len(first) == len(second):
-        pairs = enumerate(zip(first, second, strict=True))
-        return [place for number, (a, b) in pairs for place in differences(a, b, f"{path}/{number}")]
-    same = torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
-    return [] if same else [path]
-
-
-TIMES = ("seconds", "examples_per_second")
-
-
-def assert_same_ending(unbroken, resumed):
-    for name in (CHECKPOINT, BEST):
-        places = differences(load(unbroken / name), load(resumed / name))
-        assert [place for place in places if not place.endswith(TIMES)] == []
 
 
 def assert_resumes(task, settings, tmp_path, *, interrupted_at=2, answer=None):

@@ -3,9 +3,9 @@ import torch
 from torch import nn
 
 from hpsearch.errors import HpsearchError
+from hpsearch.training.acceleration import check_precision, gradient_scaler
 from hpsearch.training.loop import fit
 from hpsearch.training.optimizers import build_optimizer
-from hpsearch.training.precision import check_precision, gradient_scaler
 from hpsearch.training.settings import SGD, TrainSettings
 from hpsearch.training.step import Stepper
 from hpsearch.training.task import TensorData

@@ -1,8 +1,8 @@
 import pytest
 
 from hpsearch.records import Goal
+from hpsearch.training.progress import Patience
 from hpsearch.training.settings import EarlyStopping
-from hpsearch.training.stopping import Patience
 
 
 def stops_at(values, settings, goal=Goal.MINIMIZE):

@@ -13,9 +13,8 @@ from torch.nn import functional
 from hpsearch.errors import DivergedError, PeerLostError
 from hpsearch.records import Decision
 from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
-from hpsearch.training.freeze_settings import FreezeParts
 from hpsearch.training.loop import fit
-from hpsearch.training.settings import SGD, Evaluate, Lookahead, TrainSettings
+from hpsearch.training.settings import SGD, Evaluate, FreezeParts, Lookahead, TrainSettings
 from hpsearch.training.task import Splits, TensorData
 from hpsearch.training.team import ALONE, Ranks, smallest_slice
 from tests.training.teams import together

@@ -7,9 +7,8 @@ import torch
 from torch import nn
 
 from hpsearch.errors import HpsearchError
-from hpsearch.training.averaging import WeightAverage
 from hpsearch.training.checkpoint import CHECKPOINT, save, save_best
-from hpsearch.training.weights import count_parameters, load_trained, read_weights, write_weights
+from hpsearch.training.weights import WeightAverage, count_parameters, load_trained, read_weights, write_weights
 
 
 class Tied(nn.Module):

@@ -2,21 +2,19 @@
 
 import random
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hpsearch.records import Decision, Goal, Monitor
+from hpsearch.records import Goal, Monitor
 from hpsearch.seeds import Seeds
-from hpsearch.training.results import Evaluation
+from hpsearch.testing.trainings import Recorder, numbers  # noqa: F401 -- for the tests that take them from here
 from hpsearch.training.task import Batch, Forward, Split, Splits, Task, TensorData
 
 SEEDS = Seeds.for_trial(0, 0)
 MONITOR = Monitor("val/loss", Goal.MINIMIZE)
-UNTIMED = ("examples_per_second",)
 
 
 def draw() -> tuple[float, ...]:
@@ -75,26 +73,3 @@ def line_splits(examples: int = 22, *, sealed: bool = True) -> Splits:
         return TensorData(x=x, y=2 * x - 1 + 0.1 * torch.randn(x.shape, generator=generator))
 
     return Splits(load, sealed=sealed)
-
-
-class Recorder:
-    """A report that keeps what it gets, and answers at some of its calls (counted from 1) otherwise than CONTINUE."""
-
-    def __init__(self, answers: Mapping[int, Decision | Exception] | None = None) -> None:
-        self.answers = dict(answers or {})
-        self.seen: list[Evaluation] = []
-
-    def __call__(self, evaluation: Evaluation) -> Decision:
-        self.seen.append(evaluation)
-        answer = self.answers.get(len(self.seen), Decision.CONTINUE)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-def numbers(evaluations: Iterable[Evaluation]) -> list[tuple[int, dict[str, Any]]]:
-    """Return what must repeat bit for bit: everything but the time."""
-    return [
-        (item.step, {name: value for name, value in item.metrics.items() if name not in UNTIMED})
-        for item in evaluations
-    ]

@@ -31,7 +31,7 @@ def friedman(ranks: Array, *, tie_corrected: bool = True) -> Tested:
 
 
 def iman_davenport(chi_square: float, n: int, k: int) -> Tested | None:
-    """Return Iman and Davenport's (1980) F of Friedman's statistic; None where it is infinite (equal rankings)."""
+    """Return Iman and Davenport's (1980) F of Friedman's statistic; None if it is infinite (equal rankings)."""
     rest = n * (k - 1) - chi_square
     if n < 2 or rest <= 1e-9 * n * k:
         return None

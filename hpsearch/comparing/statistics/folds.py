@@ -36,7 +36,7 @@ def five_by_two_interval(differences: Array, *, level: float = LEVEL) -> tuple[f
 
     It holds every difference d that the F of `differences - d` does not reject, so that it excludes 0 exactly if p is
     below 1 - `level`. With S the sum of squares about the mean and V that about the repeats' means, F(d) is
-    (S + 10 (mean - d)^2) / (2 V). None where the F rejects every d: the repeats differ by more than their folds do.
+    (S + 10 (mean - d)^2) / (2 V). None if the F rejects every d: the repeats differ by more than their folds do.
     """
     mean = float(np.mean(differences))
     limit = 2 * float(np.sum(_variances(differences))) * float(stats.f.isf(1 - level, 10, 5))

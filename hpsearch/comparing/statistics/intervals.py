@@ -13,7 +13,7 @@ from hpsearch.comparing.statistics.two_samples import signed_rank_interval
 FEWEST_FOR_BCA, MOST_FOR_BCA = 100, 500
 """Below, BCa intervals are too short: of ten normal values they hold 90%; above, they and t's have the same digits."""
 RESAMPLES, DRAWS = 9_999, 1_000_000
-"""Resamples of a bootstrap, fewer of longer samples: at most so many draws, but never less than 2,000 resamples."""
+"""Resamples of a bootstrap: fewer of longer samples, for at most `DRAWS` numbers, but never less than 2,000."""
 
 
 def t_interval(estimate: float, error: float, df: float, *, level: float = LEVEL) -> tuple[float, float]:
@@ -81,7 +81,7 @@ class BySignedRanks:
     scale: float
 
     def at(self, level: float) -> Interval | None:
-        """Return the interval, or None where the test rejects no difference or all."""
+        """Return the interval, or None if the test rejects no difference or all."""
         return signed_rank_interval(as_array(self.differences), scale=self.scale, level=level)
 
 
@@ -92,7 +92,7 @@ class ByFiveByTwo:
     differences: tuple[float, ...]
 
     def at(self, level: float) -> Interval | None:
-        """Return the interval, or None where the test rejects all differences."""
+        """Return the interval, or None if the test rejects all differences."""
         return five_by_two_interval(as_array(self.differences).reshape(5, 2), level=level)
 
 

@@ -14,7 +14,7 @@ from hpsearch.comparing.statistics.effects import Standardised, noncentral_bound
 MOST_EXACT = 15
 """Pairs up to which all 2^n patterns of signs are counted."""
 PATTERNS, DRAWS = 19_999, 2_000_000
-"""Random patterns of signs, fewer for more pairs: at most so many signs, but never less than 1,999 patterns."""
+"""Random patterns of signs, fewer for more pairs: at most `DRAWS` signs, but never less than 1,999 patterns."""
 EXACT_WILCOXON = 50
 """Pairs up to which Wilcoxon's distribution is counted if there are no ties."""
 
@@ -109,7 +109,7 @@ def signed_rank_interval(differences: Array, *, scale: float, level: float) -> t
     The values were of size `scale`. p changes only at means of two differences, and between them it falls with the
     distance of the signed ranks' sum from 0, so that the ends are found by halving; they are counted in whole steps of
     rounding noise, for ties to be exact. Where ties let the test reject just 0 between differences that it does not
-    reject, the interval ends beside it. None where the test rejects no difference, as with five pairs, or all.
+    reject, the interval ends beside it. None if the test rejects no difference, as with five pairs, or all.
     """
     steps = np.round(differences / (SAME * scale))
     doubled = (2 * _pairwise_means(steps)).astype(np.int64)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.families.char_lm.scores import loss_scores
+from hpsearch.families.char_lm.task import loss_scores
 
 Tokens = NDArray[np.int64]
 Floats = NDArray[np.float64]

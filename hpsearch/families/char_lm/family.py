@@ -13,8 +13,7 @@ from hpsearch.records import Goal
 if TYPE_CHECKING:
     from torch import nn
 
-    from hpsearch.families.char_lm.task import CharLMTask
-    from hpsearch.families.char_lm.windows import TextWindows
+    from hpsearch.families.char_lm.task import CharLMTask, TextWindows
     from hpsearch.training.task import Split, Splits
 
 
@@ -34,9 +33,10 @@ class CharLM(Family[CharLMConfig]):
     def load(self, data: DataSettings, split: "Split", seed: int) -> "TextWindows":
         """Return the windows of one part of the text; the vocabulary is that of the training part.
 
-        Errors: DataError.
+        Raises:
+            DataError: The data are missing or malformed.
         """
-        from hpsearch.families.char_lm.windows import TextWindows
+        from hpsearch.families.char_lm.task import TextWindows
 
         del seed  # the text is divided by position
         text, parts = _divided(data)
@@ -61,14 +61,13 @@ class CharLM(Family[CharLMConfig]):
 
     def task(self, config: CharLMConfig, splits: "Splits") -> "CharLMTask":
         """Return the training task; the size of the vocabulary is read from the training part."""
-        from hpsearch.families.char_lm.task import CharLMTask
-        from hpsearch.families.char_lm.windows import windows_of
+        from hpsearch.families.char_lm.task import CharLMTask, windows_of
 
         return CharLMTask(config, windows_of(splits, "train"))
 
     def facts(self, config: CharLMConfig, splits: "Splits") -> Mapping[str, Any]:
         """Return the characters of the training part: token k is character k - 1, token 0 every other one."""
-        from hpsearch.families.char_lm.windows import windows_of
+        from hpsearch.families.char_lm.task import windows_of
 
         del config
         return {"characters": windows_of(splits, "train").characters}
@@ -88,14 +87,18 @@ class CharLM(Family[CharLMConfig]):
     ) -> Mapping[str, Mapping[str, float]]:
         """Return the scores of n-gram models on the characters that the network is scored on."""
         from hpsearch.families.char_lm.baselines import ngram_scores
-        from hpsearch.families.char_lm.windows import windows_of
+        from hpsearch.families.char_lm.task import windows_of
 
         train, val, scored = (windows_of(splits, name).tokens.numpy() for name in ("train", "val", split))
         return ngram_scores(train, val, scored, vocabulary=windows_of(splits, "train").vocabulary)
 
 
 def _divided(data: DataSettings) -> tuple[str, Mapping[str, range]]:
-    """Return the text and the positions of its parts. Errors: DataError."""
+    """Return the text and the positions of its parts.
+
+    Raises:
+        DataError: The data are missing or malformed.
+    """
     text = read_corpus(data.corpus) if data.path is None else read_text(data.path)
     return text, divide(
         len(text), val_fraction=data.val_fraction, test_fraction=data.test_fraction, shortest=data.context + 1

@@ -51,7 +51,7 @@ class Sinusoidal(Option):
     """The longest wave length is 2 pi times this, in characters."""
 
 
-class Rope(Option):
+class RotaryPositions(Option):
     """Queries and keys are rotated by their position (Su et al. 2021), so that scores depend on distances only."""
 
     kind: Literal["rope"] = "rope"
@@ -68,7 +68,7 @@ class ModelSettings(Settings):
     """Numbers in the vector of a character; a multiple of `heads`."""
     heads: Annotated[int, FIXED] = Field(default=4, ge=1)
     """Attention heads in each block; each works on width / heads numbers."""
-    position: Annotated[Learned | Sinusoidal | Rope, Field(discriminator="kind"), UNFOLD, FIXED] = Learned()
+    position: Annotated[Learned | Sinusoidal | RotaryPositions, Field(discriminator="kind"), UNFOLD, FIXED] = Learned()
     """How the model knows the order of the characters."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Probability of dropping an embedding, an attention weight or a number that a branch adds to the stream."""
@@ -94,7 +94,7 @@ class ModelSettings(Settings):
         if self.width % self.heads:
             raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
         head_width = self.width // self.heads
-        if isinstance(self.position, Rope) and head_width % 2:
+        if isinstance(self.position, RotaryPositions) and head_width % 2:
             raise ValueError(f"rope turns pairs of numbers: width / heads must be even, not {head_width}")
         return self
 

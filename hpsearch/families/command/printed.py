@@ -1,16 +1,139 @@
-"""From what a program prints or writes to metrics with their steps: in bounded memory, whatever becomes of a file."""
+"""From what a program prints or writes to metrics with their steps: in bounded memory, whatever becomes of a file.
 
+Programs print numbers in many dialects: JSON, Python, words for people, progress bars, colours.
+"""
+
+import ast
 import csv
+import json
 import math
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hpsearch.families.command.dialects import matched, number_in, of_all, parsed, visible
 from hpsearch.families.command.settings import MetricSource
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+"""Colours and movements of the cursor (ECMA-48), and titles of windows."""
+_NUMBER = re.compile(
+    r"[\s(\[{'\"=:]*(?:[a-z_][\w.]*\()?"
+    r"([-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?))"
+    r"[\s.,;:%)\]}'\"|/]*",
+    re.ASCII | re.IGNORECASE,
+)
+"""A number with what may stand around it in print: quotation marks, brackets, `tensor(`, a percent sign."""
+_STARTS = 4
+"""At how many braces of a line an object may begin."""
+_OF_ALL = re.compile(r"[\s(\[]*(\d+)\s*/\s*\d+[\s)\]:,]*", re.ASCII)
+"""A step of so many, as in `epoch 3/10`."""
+
+
+def visible(line: str) -> str:
+    """Return what a terminal would show at last of a line, without colours.
+
+    After a carriage return, as in a progress bar, the line is written anew; after backspaces its end is.
+    """
+    states = [state for state in _ESCAPES.sub("", line).split("\r") if state.strip("\b \t\n")]
+    return _overwritten(states[-1]) if states else ""
+
+
+def _overwritten(text: str) -> str:
+    if "\b" not in text:
+        return text
+    shown: list[str] = []
+    place = 0
+    for letter in text:
+        if letter == "\b":
+            place = max(0, place - 1)
+        else:
+            shown[place:] = [letter]
+            place += 1
+    return "".join(shown)
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    """Return the object at the end of a line, in JSON or as Python prints a dict; a logger may have words before it.
+
+    The words may have braces, and of two objects the last counts where both tell the same.
+    """
+    first, end = text.find("{"), text.rstrip()
+    start = first
+    for _ in range(_STARTS if end.endswith("}") else 0):
+        if start < 0:
+            break
+        if found := _object(end[start:]):
+            return {**_object(end[first:start].rstrip()), **found}
+        start = text.find("{", start + 1)
+    return {}
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return _python_dict(text)
+    return found if isinstance(found, dict) else {}
+
+
+def _python_dict(text: str) -> Mapping[str, Any]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            node = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return {}
+    if not isinstance(node, ast.Dict):
+        return {}
+    pairs = zip(node.keys, node.values, strict=True)
+    return {
+        key.value: _literal(value) for key, value in pairs if isinstance(key, ast.Constant) and type(key.value) is str
+    }
+
+
+def _literal(node: ast.expr) -> Any:
+    """Return the value of a number or text, also one within `tensor(...)` or `np.float64(...)`; else None."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name):
+        return node.id if node.id in ("nan", "inf") else None
+    if isinstance(node, ast.Call) and node.args:
+        return _literal(node.args[0])
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = _number_in(_literal(node.operand))
+        return None if value is None else -value
+    return None
+
+
+def _matched(text: str, pattern: str) -> Mapping[str, Any]:
+    """Return the groups of all matches in a line; of several the last counts."""
+    found: dict[str, Any] = {}
+    for match in re.finditer(pattern, text):
+        found |= {name.replace("__", "/"): group for name, group in match.groupdict().items() if group is not None}
+    return found
+
+
+def _number_in(value: Any) -> float | None:
+    """Return a number, also one in print; None for anything else and for one that is too large for a float."""
+    if isinstance(value, str):
+        match = _NUMBER.fullmatch(value)
+        return float(match[1]) if match else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _of_all(value: Any) -> float | None:
+    """Return the first number of a step of so many, as in `3/10`; None for anything else."""
+    match = _OF_ALL.fullmatch(str(value))
+    return float(match[1]) if match else None
+
 
 LONGEST = 1 << 20
 """Bytes of the longest line that is read: one that is longer is passed over."""
@@ -31,7 +154,7 @@ class Measured:
 def read_line(line: str, source: MetricSource) -> Measured | None:
     """Return the metrics of a line, or None if it has none."""
     text = visible(line)
-    return _measured(matched(text, source.pattern) if source.pattern is not None else parsed(text), source)
+    return _measured(_matched(text, source.pattern) if source.pattern is not None else _parsed(text), source)
 
 
 def read_row(line: str, header: str, source: MetricSource) -> Measured | None:
@@ -51,10 +174,10 @@ def tells_of(line: str, metric: str) -> bool:
 
 
 def _measured(found: Mapping[str, Any], source: MetricSource) -> Measured | None:
-    numbers = {name: number for name, value in found.items() if (number := number_in(value)) is not None}
+    numbers = {name: number for name, value in found.items() if (number := _number_in(value)) is not None}
     named = [source.step] if source.step else _STEPS
     for name in (*named, "epoch"):
-        if name in found and name not in numbers and (reached := of_all(found[name])) is not None:
+        if name in found and name not in numbers and (reached := _of_all(found[name])) is not None:
             numbers[name] = reached
     steps = [numbers[name] for name in named if name in numbers and math.isfinite(numbers[name])]
     metrics = {name: value for name, value in numbers.items() if name != "step"}
@@ -107,7 +230,7 @@ class Lines:
         return not self._held and not self._passing
 
 
-class Place(NamedTuple):
+class ReadSoFar(NamedTuple):
     """How far a file was read: which file, and how many bytes of it."""
 
     inode: int
@@ -120,7 +243,7 @@ class Tail:
     A file that takes its place, becomes shorter or has other content than before is read from its beginning.
     """
 
-    def __init__(self, path: Path, place: Place | None = None) -> None:
+    def __init__(self, path: Path, place: ReadSoFar | None = None) -> None:
         """`place` is where to go on in a file that was read before."""
         self._path = path
         self._file: int | None = None
@@ -137,9 +260,9 @@ class Tail:
             os.close(self._file)
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> ReadSoFar | None:
         """How far the file was read, or None if there is none."""
-        return None if self._file is None else Place(self._inode, self._start + self._lines.read)
+        return None if self._file is None else ReadSoFar(self._inode, self._start + self._lines.read)
 
     @property
     def header(self) -> str:

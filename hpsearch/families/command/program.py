@@ -1,6 +1,10 @@
-"""A program in a process group of its own: its output, its end, and that it never outlives whoever started it."""
+"""A program in a process group of its own: its output, its end, and that it never outlives whoever started it.
+
+Its output goes on to this process's own, and into a file until it was read.
+"""
 
 import contextlib
+import fcntl
 import os
 import selectors
 import signal
@@ -10,11 +14,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Self
 
 from hpsearch.errors import HpsearchError, ProgramError
-from hpsearch.families.command.capture import Capture, Echo
-from hpsearch.families.command.dialects import visible
-from hpsearch.families.command.printed import Lines
+from hpsearch.families.command.printed import Lines, visible
 
 _GUARD = """
 import os, signal, sys
@@ -43,6 +46,82 @@ _LARGE = 1 << 24
 _LEFT_BEHIND_SECONDS = 5.0
 """How long processes that a program left behind may be silent before its output counts as ended."""
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+class Echo:
+    """Writes what one of the program's streams says to a descriptor of this process, whole lines if they are short."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._held = b""
+
+    def write(self, chunk: bytes) -> None:
+        """Add a piece; an empty one is the end."""
+        self._held += chunk
+        end = self._held.rfind(b"\n") + 1
+        if not chunk and self._held:
+            self._held += b"\n"
+            end = len(self._held)
+        elif len(self._held) - end > _CHUNK:
+            end = len(self._held)
+        write_all(self.descriptor, self._held[:end])
+        self._held = self._held[end:]
+
+
+class Capture:
+    """A file with the output of a program that was not read to its end; held by one process and its guard at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, once whoever held it before has let go of it or after a few seconds."""
+        self._path = path
+        self._file: IO[bytes] = path.open("a+b")
+        for _ in range(100):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.05)
+            except OSError:  # a file system without locks
+                return
+            else:
+                return
+
+    @property
+    def descriptor(self) -> int:
+        """The open file."""
+        return self._file.fileno()
+
+    def write(self, chunk: bytes) -> None:
+        """Add a piece."""
+        write_all(self.descriptor, chunk)
+
+    def left(self, offset: int) -> Iterator[tuple[str, int]]:
+        """Yield the whole lines from an offset on, with the offset behind each."""
+        lines = Lines()
+        while chunk := os.pread(self.descriptor, _CHUNK, offset + lines.fed):
+            for line in lines.feed(chunk):
+                yield line, offset + lines.read
+
+    def clear(self) -> None:
+        """Empty the file."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self.descriptor, 0)
+
+    def remove(self) -> None:
+        """Remove the file: all of it was read, and nobody adds to it."""
+        self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it; a full disk is noticed where it matters."""
+    with contextlib.suppress(OSError):
+        while data:
+            data = data[os.write(descriptor, data) :]
 
 
 class Program:
@@ -225,7 +304,9 @@ def _has_living(group: int) -> bool:
 def _started(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """Start a process in which the signals that ask to stop act as they do by default.
 
-    Errors: ProgramError; HpsearchError for arguments that no program can have.
+    Raises:
+        ProgramError: The program or its folder is not there.
+        HpsearchError: No program can have such arguments.
     """
     _hear_in_vain()
     blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)

@@ -101,7 +101,11 @@ class CommandConfig(Settings):
 
 
 def split(command: str | Sequence[str]) -> list[str]:
-    """Return the words of a command. Errors: ValueError for an open quotation."""
+    """Return the words of a command.
+
+    Raises:
+        ValueError: A quotation is not closed.
+    """
     return shlex.split(command) if isinstance(command, str) else list(command)
 
 

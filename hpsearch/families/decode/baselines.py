@@ -56,7 +56,7 @@ def score_fits(config: DecodeConfig, val: Dataset, scored: Dataset) -> dict[str,
 
 
 def fit_split(config: DecodeConfig, data: Dataset, *, limit: int) -> Fits:
-    """Fit the first frames of a split, at most so many."""
+    """Fit the first frames of a split, at most `limit`."""
     task = Localisation(config)
     fits = Fits([], [], [])
     for batch in _batches(data, min(limit, len(data))):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hpsearch.families.decode.channels import Channels
+from hpsearch.families.decode.localisation import Channels
 
 Scalars = Mapping[str, float | Tensor]
 

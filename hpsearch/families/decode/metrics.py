@@ -53,7 +53,7 @@ class Tally:
     axial: float = 0.0
 
     def add(self, found: Floats, true: Floats) -> None:
-        """Take in the positions (N, 3) and (M, 3) in nm of one frame."""
+        """Add the positions (N, 3) and (M, 3) in nm of one frame."""
         ours, theirs = match(found, true)
         squared = (found[ours] - true[theirs]) ** 2
         self.matched += len(ours)

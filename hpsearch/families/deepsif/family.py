@@ -37,7 +37,11 @@ class DeepSIF(Family[DeepSIFConfig]):
     methods: ClassVar[Sequence[str]] = ("minimum_norm", "sloreta")
 
     def load(self, data: EEGSettings, split: "Split", seed: int) -> "Dataset":
-        """Return one split of the simulated EEG, see `hpsearch.data.eeg_simulation.load_eeg`. Errors: DataError."""
+        """Return one split of the simulated EEG, see `hpsearch.data.eeg_simulation.load_eeg`.
+
+        Raises:
+            DataError: The data are missing or malformed.
+        """
         from hpsearch.data.eeg_simulation import load_eeg
         from hpsearch.families.deepsif.task import SourceData
 

@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from hpsearch.families.relative_vit.scores import ClassificationTally
-from hpsearch.families.relative_vit.task import ImageData
+from hpsearch.families.relative_vit.task import ClassificationTally, ImageData
 
 _LARGEST_SIDE = 32
 """Larger images are scaled down by means to sides of this length, or a logistic regression would not end."""

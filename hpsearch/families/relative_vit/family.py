@@ -31,7 +31,11 @@ class RelativeVit(Family[RelativeVitConfig]):
     methods: ClassVar[Sequence[str]] = ("majority", "logistic_regression", "nearest_neighbours")
 
     def load(self, data: ImageSettings, split: "Split", seed: int) -> "ImageData":
-        """Return one split of the images. Errors: DataError."""
+        """Return one split of the images.
+
+        Raises:
+            DataError: The data are missing or malformed.
+        """
         from hpsearch.families.relative_vit.task import ImageData
 
         return ImageData(load_images(data, split, seed))

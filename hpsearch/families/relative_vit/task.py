@@ -1,5 +1,9 @@
-"""Training and scoring a vision transformer."""
+"""Training and scoring a vision transformer: its images and how they are varied, its loss, and its scores.
 
+Images are (B, C, H, W), values between 0 and 1; each is varied by its own random numbers. Every mean is over images.
+"""
+
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
@@ -7,15 +11,51 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hpsearch.data.images import LabelledImages
-from hpsearch.families.relative_vit.augmentation import augment_images
-from hpsearch.families.relative_vit.bias_maps import bias_maps
 from hpsearch.families.relative_vit.network import VisionTransformer
-from hpsearch.families.relative_vit.scores import ClassificationTally
-from hpsearch.families.relative_vit.settings import RelativeVitConfig
+from hpsearch.families.relative_vit.positions import bias_maps
+from hpsearch.families.relative_vit.settings import Augmentation, RelativeVitConfig
 from hpsearch.records import HeatMap
 from hpsearch.training.task import Batch, Forward, Split, Splits, Task
 
+TOP = 5
 _BATCH = 256
+
+
+class ClassificationTally:
+    """Cross-entropy in nats, accuracy, top-5 accuracy (where there are more than 5 classes) and macro F1."""
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+        self._count = 0
+        self._nats = 0.0
+        self._within_top = 0
+        self._right, self._answered, self._true = (torch.zeros(classes, dtype=torch.long) for _ in range(3))
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Add logits (B, classes), such as log-probabilities, and the true classes (B,)."""
+        logits, labels = logits.detach().double().cpu(), labels.cpu()
+        answers = logits.argmax(dim=1)
+        self._count += len(labels)
+        self._nats += functional.cross_entropy(logits, labels, reduction="sum").item()
+        if self._classes > TOP:
+            self._within_top += int((logits.topk(TOP, dim=1).indices == labels[:, None]).sum())
+        self._right += labels[answers == labels].bincount(minlength=self._classes)
+        self._answered += answers.bincount(minlength=self._classes)
+        self._true += labels.bincount(minlength=self._classes)
+
+    def scores(self) -> dict[str, float]:
+        """Return the scores of all that was added.
+
+        Macro F1 is the mean of the F1 of each class that occurs, as a truth or as an answer.
+        """
+        occurring = (self._answered + self._true) > 0
+        f1 = 2 * self._right[occurring].double() / (self._answered + self._true)[occurring]
+        scores = {
+            "loss": self._nats / self._count,
+            "accuracy": int(self._right.sum()) / self._count,
+            "macro_f1": f1.mean().item(),
+        }
+        return scores | ({"top5_accuracy": self._within_top / self._count} if self._classes > TOP else {})
 
 
 class ImageData:
@@ -114,3 +154,51 @@ def channel_statistics(data: ImageData) -> tuple[Tensor, Tensor]:
     mean = total / count
     deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
     return mean.float(), torch.where(deviation > 1e-6, deviation, 1.0).float()
+
+
+def augment_images(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+    """Return the images after flips, then a rotation and shift, then changes of colour; what is off draws nothing."""
+    count = len(images)
+    for probability, side in ((settings.flip_horizontal, 3), (settings.flip_vertical, 2)):
+        if probability:
+            flipped = torch.rand(count, 1, 1, 1, generator=generator) < probability
+            images = torch.where(flipped, images.flip(side), images)
+    if settings.max_rotation or settings.max_shift:
+        angle = math.radians(settings.max_rotation) * _between_ones(count, generator)
+        limit = settings.max_shift
+        shift = torch.randint(-limit, limit + 1, (count, 2), generator=generator)
+        images = move_images(images, angle, shift)
+    if settings.brightness:
+        images = images * _factor(count, settings.brightness, generator)
+    if settings.contrast:
+        mean = images.mean(dim=(1, 2, 3), keepdim=True)
+        images = mean + (images - mean) * _factor(count, settings.contrast, generator)
+    if settings.saturation:
+        grey = images.mean(dim=1, keepdim=True)
+        images = grey + (images - grey) * _factor(count, settings.saturation, generator)
+    return images.clamp(0, 1)
+
+
+def move_images(images: Tensor, angle: Tensor, shift: Tensor) -> Tensor:
+    """Turn images (B, C, H, W) counterclockwise by angles (B,) in radians, then move them down and right by (B, 2).
+
+    Between pixels values are interpolated; beyond the edge stands what stands at the edge.
+    """
+    height, width = images.shape[-2:]
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    # where each pixel of the result comes from, in pixels from the centre of the image
+    down = y - (height - 1) / 2 - shift[:, :1, None]
+    right = x - (width - 1) / 2 - shift[:, 1:, None]
+    cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
+    from_right = cosine * right - sine * down
+    from_down = sine * right + cosine * down
+    grid = torch.stack((2 * from_right / width, 2 * from_down / height), dim=-1)
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _between_ones(count: int, generator: torch.Generator) -> Tensor:
+    return 2 * torch.rand(count, generator=generator) - 1
+
+
+def _factor(count: int, largest_change: float, generator: torch.Generator) -> Tensor:
+    return (1 + largest_change * _between_ones(count, generator))[:, None, None, None]

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from hpsearch.errors import DataError
-from hpsearch.families.text_classifier.checkpoints import read_model, read_tokenizer
+from hpsearch.families.text_classifier.pretrained import read_model, read_tokenizer
 
 Translate = Callable[[Sequence[str]], list[str]]
 """From texts to their translations, one for each."""
@@ -35,14 +35,22 @@ class BackTranslator:
 
 @cache
 def local_back_translator(there: str, back: str) -> BackTranslator:
-    """Return the translator of two local folders, such as opus-mt-en-fr and opus-mt-fr-en. Errors: DataError."""
+    """Return the translator of two local folders, such as opus-mt-en-fr and opus-mt-fr-en.
+
+    Raises:
+        DataError: A folder holds no such model.
+    """
     return BackTranslator(
         local_translator(there, setting=f"{_SETTING}.there"), local_translator(back, setting=f"{_SETTING}.back")
     )
 
 
 def local_translator(path: str, *, setting: str) -> Translate:
-    """Return a Marian model, or another that translates, from a local folder. Errors: DataError."""
+    """Return a Marian model, or another that translates, from a local folder.
+
+    Raises:
+        DataError: A folder holds no such model.
+    """
     folder = Path(path).expanduser()
     pieces = (folder / "source.spm").is_file() and not (folder / "tokenizer.json").is_file()
     if pieces and find_spec("sentencepiece") is None:

@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from hpsearch.families.text_classifier.dataset import TextData
-from hpsearch.families.text_classifier.scores import classification_scores
+from hpsearch.families.text_classifier.task import classification_scores
 
 Floats = NDArray[np.float64]
 

@@ -36,7 +36,11 @@ class TextClassification(Family[TextConfig]):
     methods: ClassVar[Sequence[str]] = ("majority", "tfidf_logistic")
 
     def load(self, data: DataSettings, split: "Split", seed: int) -> "TextData":
-        """Return one part of the texts; vocabulary and classes are those of the training part. Errors: DataError."""
+        """Return one part of the texts; vocabulary and classes are those of the training part.
+
+        Raises:
+            DataError: The data are missing or malformed.
+        """
         from hpsearch.families.text_classifier.loading import load_split
 
         return load_split(data, split, seed)

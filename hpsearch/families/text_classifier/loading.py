@@ -1,6 +1,10 @@
-"""From the data settings to one encoded part of the texts."""
+"""From the data settings to one part of the texts, encoded as rows of numbers.
+
+Texts become numbers by the words of the training part, or by a checkpoint's own tokenizer.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 
@@ -11,15 +15,65 @@ from hpsearch.data.folds import stratified_parts
 from hpsearch.data.labelled_text import CORPORA, LabelledTexts, text_hashes, without_leakage, without_repeats
 from hpsearch.data.text_augmentation import augmented_copies, read_synonyms
 from hpsearch.data.text_files import read_labelled
+from hpsearch.data.words import WordVocabulary, split_words
 from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
-from hpsearch.families.text_classifier.settings import Augmentation, DataSettings
-from hpsearch.families.text_classifier.tokens import encode
+from hpsearch.families.text_classifier.settings import Augmentation, CheckpointTokens, DataSettings, Words
 from hpsearch.training.task import Split
+
+_SETTING = "data.tokenizer.pretrained.path"
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Rows of numbers, and what the numbers stand for."""
+
+    rows: list[list[int]]
+    size: int
+    """How many numbers there are."""
+    names: tuple[str, ...]
+    """The tokens by number; words begin at number 2."""
+
+
+def encode(settings: DataSettings, texts: Sequence[str], *, train: Sequence[str]) -> Encoded:
+    """Return the texts as numbers, each cut to `max_length`; words are those of the texts in `train`.
+
+    Raises:
+        DataError: The tokenizer cannot be read or used.
+    """
+    chosen = settings.tokenizer
+    if isinstance(chosen, CheckpointTokens):
+        return _by_checkpoint(chosen.path, texts, max_length=settings.max_length)
+    return _by_words(chosen, texts, train, max_length=settings.max_length)
+
+
+def _by_words(words: Words, texts: Sequence[str], train: Sequence[str], *, max_length: int) -> Encoded:
+    vocabulary = WordVocabulary.of(
+        (split_words(text, lowercase=words.lowercase) for text in train),
+        size=words.size,
+        minimum_count=words.minimum_count,
+    )
+    rows = [vocabulary.encode(split_words(text, lowercase=words.lowercase)[:max_length]) for text in texts]
+    return Encoded(rows, vocabulary.size, vocabulary.words)
+
+
+def _by_checkpoint(path: str, texts: Sequence[str], *, max_length: int) -> Encoded:
+    from hpsearch.families.text_classifier.pretrained import read_tokenizer
+
+    tokenizer = read_tokenizer(path, setting=_SETTING)
+    if max_length > tokenizer.model_max_length:
+        raise DataError(f"data.max_length is {max_length}, but {path} is for {tokenizer.model_max_length} tokens")
+    rows = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+    numbers = tokenizer.get_vocab()
+    return Encoded(rows, max(numbers.values()) + 1, tuple(sorted(numbers, key=numbers.__getitem__)))
 
 
 def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
-    """Return one part, encoded as `data.tokenizer` says. Errors: DataError."""
+    """Return one part, encoded as `data.tokenizer` says.
+
+    Raises:
+        DataError: The data are missing or malformed.
+    """
     own = read_part(settings, "train", seed)
     train = _augmented(own, settings, seed)
     part = train if split == "train" else read_part(settings, split, seed)
@@ -166,7 +220,11 @@ def class_names(labels: Sequence[str | None]) -> tuple[str, ...]:
 
 
 def encode_labels(labels: Sequence[str | None], classes: Sequence[str], split: Split) -> NDArray[np.int64]:
-    """Return the number of each label's class, or NO_LABEL. Errors: DataError for a class that training lacks."""
+    """Return the number of each label's class, or NO_LABEL.
+
+    Raises:
+        DataError: The training part lacks a class.
+    """
     numbers: dict[str | None, int] = {name: number for number, name in enumerate(classes)}
     numbers[None] = NO_LABEL
     unknown = sorted({label for label in labels if label is not None} - set(classes))

@@ -11,10 +11,9 @@ from torch.nn import functional
 
 from hpsearch.data.words import FIRST_WORD, read_vectors
 from hpsearch.errors import DataError
-from hpsearch.families.text_classifier.cnn import ConvolutionalEncoder
-from hpsearch.families.text_classifier.model_settings import CNN, ModelSettings, Pretrained
+from hpsearch.families.text_classifier.encoders import ConvolutionalEncoder, TransformerEncoder
 from hpsearch.families.text_classifier.pretrained import PretrainedEncoder
-from hpsearch.families.text_classifier.transformer import TransformerEncoder
+from hpsearch.families.text_classifier.settings import CNN, ModelSettings, Pretrained
 
 
 class TextClassifier(nn.Module):
@@ -37,7 +36,7 @@ class TextClassifier(nn.Module):
         fingerprint: Sequence[int] | NDArray[np.int64] = (0,),
         pretrained_weights: bool = True,
     ) -> None:
-        """Make a network for a vocabulary of so many numbers, the `words` from number 2 on.
+        """Make a network for a vocabulary of this size, the `words` from number 2 on.
 
         Without `pretrained_weights` every weight is random, for those that are loaded afterwards.
         """
@@ -71,7 +70,11 @@ class TextClassifier(nn.Module):
 
 
 def _known_vectors(settings: CNN, words: Sequence[str]) -> Mapping[int, NDArray[np.float32]]:
-    """Return the vectors of the file by the words' numbers. Errors: DataError."""
+    """Return the vectors of the file by the words' numbers.
+
+    Raises:
+        DataError: The file cannot be used.
+    """
     if settings.vectors is None:
         return {}
     numbers = {word: number for number, word in enumerate(words, start=FIRST_WORD)}

@@ -1,4 +1,4 @@
-"""One training of a text classifier: its network, loss and scores."""
+"""One training of a text classifier: its network, loss, curriculum and scores."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -8,15 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hpsearch.families.text_classifier import pretrained, transformer
-from hpsearch.families.text_classifier.curriculum import curriculum_fraction, easiest, interleaved
+from hpsearch.families.text_classifier import encoders, pretrained
 from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
-from hpsearch.families.text_classifier.model_settings import CNN, Pretrained, Transformer
 from hpsearch.families.text_classifier.network import TextClassifier
-from hpsearch.families.text_classifier.scores import classification_scores
-from hpsearch.families.text_classifier.settings import TextConfig
+from hpsearch.families.text_classifier.settings import CNN, Curriculum, Pretrained, TextConfig, Transformer
 from hpsearch.families.text_classifier.teacher import ask_teacher, distillation_loss
 from hpsearch.training.task import Batch, Forward, Task
+
+Indices = NDArray[np.int64]
 
 
 class TextTask(Task):
@@ -121,7 +120,7 @@ class TextTask(Task):
         module, _, rest = parameter.partition(".")
         if isinstance(chosen, CNN) or module != "encoder":
             return 1.0
-        layer = transformer.layer_of(rest) if isinstance(chosen, Transformer) else pretrained.layer_of(rest)
+        layer = encoders.layer_of(rest) if isinstance(chosen, Transformer) else pretrained.layer_of(rest)
         return 1.0 if layer is None else float(chosen.layer_decay ** (self._layers - layer))
 
     def _logits(self, forward: Forward, batch: Batch) -> tuple[Tensor, ...]:
@@ -156,3 +155,50 @@ def _class_weights(labels: NDArray[np.int64], size: int, *, balanced: bool) -> T
     counts = np.bincount(labels[labels != NO_LABEL], minlength=size)
     weights = counts.sum() / (size * counts) if balanced else np.ones(size)
     return torch.from_numpy(weights.astype(np.float32))
+
+
+def curriculum_fraction(settings: Curriculum, epoch: int, epochs: int) -> float:
+    """Return the fraction of an epoch (counted from 0): `initial` at the first, `final` at the last, in a line."""
+    progress = epoch / (epochs - 1) if epochs > 1 else 1.0
+    return settings.initial + (settings.final - settings.initial) * progress
+
+
+def easiest(difficulty: NDArray[np.float64], fraction: float) -> Indices:
+    """Return the indices of the easiest examples, one at least; of equals those that stand first."""
+    count = max(1, round(fraction * len(difficulty)))
+    return np.sort(np.argsort(difficulty, kind="stable")[:count])
+
+
+def interleaved(chosen: Indices, labels: NDArray[np.int64]) -> Indices:
+    """Return the chosen examples, those of the smaller task repeated until both tasks have equally many.
+
+    `labels` are (examples, 2). Nothing is repeated if an example has labels for both, or one task has no example.
+    """
+    first, second = (chosen[labels[chosen, task] != NO_LABEL] for task in (0, 1))
+    if np.intersect1d(first, second).size or not len(first) or not len(second):
+        return chosen
+    size = max(len(first), len(second))
+    return np.concatenate([np.resize(first, size), np.resize(second, size)])
+
+
+def classification_scores(log_probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, float]:
+    """Return loss (mean cross-entropy in nats), accuracy and macro F1 of (examples, classes) and (examples,).
+
+    Macro F1 is the mean over the classes that are among the labels or the answers, as in scikit-learn; a class without
+    a right answer counts 0.
+    """
+    answers = log_probabilities.argmax(axis=1)
+    return {
+        "loss": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
+        "accuracy": float((answers == labels).mean()),
+        "macro_f1": macro_f1(answers, labels),
+    }
+
+
+def macro_f1(answers: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
+    """Return the mean over classes of 2 TP / (2 TP + FP + FN)."""
+    size = int(max(answers.max(), labels.max())) + 1
+    right = np.bincount(labels[answers == labels], minlength=size)
+    both = np.bincount(answers, minlength=size) + np.bincount(labels, minlength=size)
+    present = both > 0
+    return float((2 * right[present] / both[present]).mean())

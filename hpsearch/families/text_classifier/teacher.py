@@ -31,8 +31,11 @@ class Lesson:
 def build_teacher(folder: str, data: TextData) -> tuple[TextClassifier, TextConfig]:
     """Return the classifier of a trial's or replicate's folder with the weights of its best step, in eval mode.
 
-    `data` are the student's training texts. Errors: DataError when the folder holds none, when its vocabulary or
-    classes are not those of `data`, or when it has learned from texts on which the student is validated or tested.
+    `data` are the student's training texts.
+
+    Raises:
+        DataError: The folder holds none, its vocabulary or classes are not those of `data`, or it has
+            learned from texts on which the student is validated or tested.
     """
     place = Path(folder).expanduser()
     try:
@@ -85,7 +88,11 @@ def _refuse_leakage(place: Path, teacher: NDArray[np.int64], data: TextData) -> 
 
 
 def ask_teacher(folder: str, data: TextData, *, max_length: int) -> Lesson:
-    """Return what the teacher says of each text, without dropout and without gradients. Errors: DataError."""
+    """Return what the teacher says of each text, without dropout and without gradients.
+
+    Raises:
+        DataError: See `build_teacher`.
+    """
     teacher, config = build_teacher(folder, data)
     if config.data.max_length < max_length:
         raise DataError(

@@ -13,7 +13,7 @@ from hpsearch.report.comparison.contents import Evidence
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, as it is drawn for a paper; `plot` is its form for the page, None where the page shows the drawing."""
+    """A picture, as it is drawn for a paper; `plot` is its form for the page, None if the page shows the drawing."""
 
     name: str
     title: str

@@ -249,7 +249,7 @@ def _searched_metric(trials: Sequence[FinishedRun], metric: str) -> str:
 
 
 class Axis(NamedTuple):
-    """One parameter: numbers as they are; texts as their places in `labels`, with None where it does not exist."""
+    """One parameter: numbers as they are; texts as their places in `labels`, None if a trial does not have it."""
 
     name: str
     values: tuple[float | None, ...]

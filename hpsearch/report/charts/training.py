@@ -92,7 +92,7 @@ _CELL = 0.32
 _SMALLEST, _LARGEST = 2.0, 6.0
 """Inches of a panel."""
 _WRITTEN = 200
-"""Up to so many cells of a table have their number written into them."""
+"""Cells of a table up to which each has its number written into it."""
 
 
 def draw_heat_map(heat_map: HeatMap) -> Figure:

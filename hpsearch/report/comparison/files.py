@@ -24,7 +24,7 @@ Written = dict[str, str]
 """File names, and what they hold."""
 
 
-def as_csv(comparison: Comparison) -> dict[str, str]:
+def _as_csv(comparison: Comparison) -> dict[str, str]:
     """Return `experiments.csv` and `pairs.csv`: the entries of compare.json, nested ones with dotted names.
 
     What must be known before them stands in `warnings.csv`, as a line above a table's head would be taken for the head.
@@ -37,7 +37,7 @@ def as_csv(comparison: Comparison) -> dict[str, str]:
     }
 
 
-def as_grouped_csv(report: GroupedReport) -> dict[str, str]:
+def _as_grouped_csv(report: GroupedReport) -> dict[str, str]:
     """Return the same of all groups, with the group's name in front; and `overview.csv` and `not_compared.csv`."""
     experiments, pairs = [], []
     warnings = [{"group": "", "warning": warning} for warning in report.warnings]
@@ -116,7 +116,7 @@ def _json(evidence: Evidence) -> Written:
 
 
 def compare_json(shown: Comparison | GroupedReport) -> str:
-    """Return compare.json (DESIGN 7), or the document of groups."""
+    """Return compare.json, or the document of groups."""
     return json.dumps(shown.to_json(), indent=2, allow_nan=False) + "\n"
 
 
@@ -124,14 +124,14 @@ FORMATS: dict[str, Callable[[Evidence], Written]] = {
     "html": _html,
     "md": _markdown,
     "tex": _latex,
-    "csv": lambda evidence: as_csv(evidence.comparison),
+    "csv": lambda evidence: _as_csv(evidence.comparison),
     "json": _json,
 }
 _GROUPED: dict[str, Callable[[GroupedReport], Written]] = {
     "html": lambda report: {"report.html": as_grouped_html(report)},
     "md": lambda report: {"report.md": as_grouped_markdown(report, list(_texts(report)))},
     "tex": lambda report: {"report.tex": as_grouped_latex(report)},
-    "csv": as_grouped_csv,
+    "csv": _as_grouped_csv,
     "json": lambda report: {"compare.json": compare_json(report)},
 }
 _ILLUSTRATED = {"md", "tex"}
@@ -146,7 +146,10 @@ def _texts(report: GroupedReport) -> Iterator[str]:
 def write_report(evidence: Evidence, folder: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
     """Write the report; what stands there under the same names is replaced. The same evidence gives the same bytes.
 
-    Errors: UnknownNameError for a format; HpsearchError when the folder cannot be written.
+    Raises:
+        UnknownNameError: If there is no such format.
+        HpsearchError: If the folder cannot be written.
+
     """
     chosen = _chosen(formats)
     content = {file: text for name in chosen for file, text in FORMATS[name](evidence).items()}
@@ -154,7 +157,7 @@ def write_report(evidence: Evidence, folder: Path, formats: Iterable[str] = tupl
 
 
 def write_grouped(report: GroupedReport, folder: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
-    """Write the report of groups into files of the same names. Errors: as for `write_report`."""
+    """Write the report of groups into files of the same names; it raises what `write_report` does."""
     chosen = _chosen(formats)
     content = {file: text for name in chosen for file, text in _GROUPED[name](report).items()}
     return _write(content, pictures_of(report) if _ILLUSTRATED & set(chosen) else None, folder)

@@ -50,7 +50,7 @@ class ComparedTogether(Protocol):
 
 @dataclass(frozen=True)
 class LonelyOne:
-    """What is compared with nothing, and why; `comparison` describes it by itself, None where it has no value yet."""
+    """What is compared with nothing, and why; `comparison` describes it by itself, None if it has no value yet."""
 
     name: str
     why: str

@@ -42,12 +42,12 @@ def show_comparison(comparison: Comparison, *, headline: bool = True) -> Rendera
     parts += [Text(one_line(line)) for line in said]
     scores = score_rows(comparison)
     cells = [(_name(row.cells[0], best=row.best, level=row.level), *row.cells[1:]) for row in scores]
-    parts += [Text(), Text(caption(comparison), "dim"), fitted(SCORE_TITLES, cells, _SCORE_RANKS)]
+    parts += [Text(), Text(caption(comparison), "dim"), _fitted(SCORE_TITLES, cells, _SCORE_RANKS)]
     if comparison.pairs:
         pairs = [
             (*row.cells[:2], _SIDES.get(row.verdict, row.cells[2]), *row.cells[3:]) for row in pair_rows(comparison)
         ]
-        parts += [Text(), fitted(PAIR_TITLES, pairs, _PAIR_RANKS, flexible=3)]
+        parts += [Text(), _fitted(PAIR_TITLES, pairs, _PAIR_RANKS, flexible=3)]
     if any(row.level for row in scores):
         parts.append(Text(f"* the best mean   ° {LEVEL_WITH_BEST}", "dim"))
     dropped = dropped_rows(comparison)
@@ -61,7 +61,7 @@ def _name(name: str, *, best: bool, level: bool) -> str:
     return f"{name} *" if best else f"{name} °" if level else name
 
 
-def fitted(
+def _fitted(
     titles: Sequence[str], rows: Sequence[Sequence[str]], ranks: Sequence[int], *, flexible: int = 0
 ) -> FittedTable:
     """Return a table whose first `flexible` columns may be cut down, and those with high ranks left out."""
@@ -101,7 +101,7 @@ def _overview(report: GroupedReport) -> Iterator[RenderableType]:
         titles, cells = [OVERVIEW_TITLES[column] for column in columns], [[row[c] for c in columns] for row in rows]
         if place:
             yield Text()
-        yield fitted(titles, cells, ranks, flexible=3)
+        yield _fitted(titles, cells, ranks, flexible=3)
 
 
 def _by_themselves(report: GroupedReport) -> Iterator[RenderableType]:
@@ -110,7 +110,7 @@ def _by_themselves(report: GroupedReport) -> Iterator[RenderableType]:
     yield from (Text(), Text("by themselves", "bold underline"))
     yield from _lines([f"{each.name}: {each.why}" for each in report.alone])
     if rows := lonely_rows(report.alone):
-        yield from (Text(), fitted(LONELY_TITLES, rows, _LONELY_RANKS, flexible=2))
+        yield from (Text(), _fitted(LONELY_TITLES, rows, _LONELY_RANKS, flexible=2))
 
 
 def _apart(report: GroupedReport) -> Iterator[RenderableType]:

@@ -6,17 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import HpsearchError, Problem, SpaceError, UnknownNameError, suggestion
+from hpsearch.errors import HpsearchError, SpaceError, UnknownNameError, suggestion
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
 from hpsearch.families.loading import load_face
 from hpsearch.records import Goal
 from hpsearch.running.loading import check_own_code, families_with_folds
 from hpsearch.space import Space, read_space
+from hpsearch.space.checks import fold_refusal
 from hpsearch.space.fields import section_of
-from hpsearch.space.folding import fold_refusal
 from hpsearch.space.located_yaml import read_file
-from hpsearch.space.nodes import Node
+from hpsearch.space.nodes import Node, Problems
 from hpsearch.space.range_syntax import show
 from hpsearch.space.template import Template
 from hpsearch.space.template_reading import TemplateReader
@@ -36,7 +36,7 @@ def is_study(path: Path) -> bool:
         SpaceError: The file cannot be read.
 
     """
-    _, root = read_file(path, [])
+    _, root = read_file(path, Problems())
     return "arms" in root.mapping and "family" not in root.mapping
 
 
@@ -54,7 +54,7 @@ def load_study(path: Path, *, quick: bool = False) -> Study:
         UnknownNameError: A space names an engine that does not exist.
 
     """
-    problems: list[Problem] = []
+    problems = Problems()
     _, root = read_file(path, problems)
     if not isinstance(root.value, dict):
         found = "is empty" if root.value is None else f"holds {show(root.plain())}"
@@ -67,8 +67,7 @@ def load_study(path: Path, *, quick: bool = False) -> Study:
         study = quick_study if quick else study
     elif quick:
         study = _StudyReader(path, root, problems, quick=True, look=True).read()
-    if study is None or problems:
-        raise SpaceError(dict.fromkeys(problems))
+    study = problems.checked(study)
     for arm in study.searched:
         if arm.space.search.engine not in ENGINES:
             raise UnknownNameError("engine", arm.space.search.engine, ENGINES)
@@ -86,19 +85,17 @@ class _StudyReader:
     `look`: whether the files that the spaces name must be there.
     """
 
-    def __init__(
-        self, path: Path, root: Node, problems: list[Problem], *, quick: bool = False, look: bool = False
-    ) -> None:
+    def __init__(self, path: Path, root: Node, problems: Problems, *, quick: bool = False, look: bool = False) -> None:
         self.path, self.root, self.problems, self.quick, self.look = path, root, problems, quick, look
 
     def refuse(self, node: Node, message: str, *, at_key: bool = False) -> None:
-        self.problems.append((node.key if at_key else node.place).problem(message))
+        self.problems.add(node.key if at_key else node.place, message)
 
     def read(self) -> Study | None:
         """Return the study, or None if anything is wrong with it."""
         before = len(self.problems)
         self.settings = self._settings()
-        common = set_for_all(self.root, self.refuse)
+        common = set_for_all(self.root, self.problems)
         self.laid = [*(budget_of(self.root, self.settings) if self.settings else ()), *common.items()]
         arms = [arm for name, node in self._arms().items() if (arm := self._arm(name, node))]
         searched = [arm for arm in arms if isinstance(arm, SpaceArm)]
@@ -136,7 +133,7 @@ class _StudyReader:
                 self.refuse(arm, message, at_key=True)
         if arms and not any("space" in arm.mapping for arm in arms.values()):
             self.refuse(self.root.mapping["arms"], "arms: at least one arm has a space to search", at_key=True)
-        return with_cells(arms, self.refuse)
+        return with_cells(arms, self.problems)
 
     def _arm(self, name: str, node: Node) -> SpaceArm | BaselineArm | None:
         title = f"arms.{name}"

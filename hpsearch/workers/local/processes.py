@@ -141,7 +141,7 @@ class WorkerGroup:
         return self.job is not None and self._deadline is not None and time.monotonic() > self._deadline
 
     @property
-    def verdict(self) -> JobResult:
+    def result(self) -> JobResult:
         """How the job ended: a failure of any process counts, then that one was gone, then what rank 0 says."""
         results = list(self._results.values())
         lost = [result for result in results if isinstance(result, Lost)]

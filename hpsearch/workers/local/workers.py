@@ -24,9 +24,13 @@ from hpsearch.workers.machine import Share, shares
 
 
 def open_workers(context: EngineContext) -> Workers:
-    """Return the workers of this machine: processes, or this very process. Errors: HpsearchError.
+    """Return the workers of this machine: processes, or this very process.
 
     Of the search's resources, only the part of a GPU and the number of processes mean something here.
+
+    Raises:
+        HpsearchError: The space or the command asks for a cluster, or for several processes in this one.
+
     """
     if context.cluster.address is not None:
         raise HpsearchError(
@@ -49,7 +53,7 @@ def open_workers(context: EngineContext) -> Workers:
 
 
 def worker_shares(search: Search, *, jobs: int) -> list[Share]:
-    """Return what each worker of a search gets of this machine, when there are at most so many jobs at once."""
+    """Return the share of this machine that each worker of a search gets, if at most `jobs` jobs run at once."""
     resources = search.resources
     return shares(search.workers, jobs=jobs, per_gpu=_trials_per_gpu(resources), processes=resources.processes)
 
@@ -103,7 +107,7 @@ class ProcessWorkers:
             if group in self._share_of:
                 self._hear(group, process, listener)
         for group in [group for group in self._share_of if group.overdue]:
-            self._end(group, group.verdict, listener)
+            self._end(group, group.result, listener)
 
     def _hear(self, group: WorkerGroup, process: WorkerProcess, listener: JobListener) -> None:
         message, job = process.receive(), group.job
@@ -124,7 +128,7 @@ class ProcessWorkers:
         else:
             group.returned(process, result_from_json(message))
             if group.settled:
-                self._end(group, group.verdict, listener)
+                self._end(group, group.result, listener)
 
     def _end(self, group: WorkerGroup, result: JobResult, listener: JobListener) -> None:
         """Hand on how a job ended; processes that are still at it are of no more use."""

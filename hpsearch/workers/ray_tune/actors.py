@@ -128,8 +128,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Training:
-    """One job in a thread of its own."""
+class JobThread:
+    """One job, in a thread of its own."""
 
     def __init__(self, runner: JobRunner, job: Job, storage: Storage, companions: Companions) -> None:
         self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -209,7 +209,7 @@ class JobTrainable(tune.Trainable):
     def _begin(self, order: Mapping[str, Any]) -> None:
         self._companions.begin(order, lost=_end)
         storage = Storage(Path(order["folder"]), order["storage"])
-        self._training = Training(self._runner, Job.from_json(order["job"]), storage, self._companions)
+        self._training = JobThread(self._runner, Job.from_json(order["job"]), storage, self._companions)
 
     def step(self) -> dict[str, Any]:
         """Return the training's next message."""

@@ -39,7 +39,12 @@ class Connection:
     """A connection to a cluster; ends what it began, and only that."""
 
     def __init__(self, cluster: Cluster, *, cpus: int) -> None:
-        """`cpus` is what a cluster of our own offers. Errors: HpsearchError when there is no such cluster."""
+        """`cpus` is what a cluster of our own offers.
+
+        Raises:
+            HpsearchError: There is no such cluster.
+
+        """
         ray = import_ray(cluster)
         self._stack = contextlib.ExitStack()
         if not ray.is_initialized():
@@ -57,7 +62,12 @@ class Connection:
 
 
 def import_ray(cluster: Cluster) -> Any:
-    """Import Ray with the settings that it reads only then. Errors: HpsearchError when it is not installed."""
+    """Import Ray with the settings that it reads only then.
+
+    Raises:
+        HpsearchError: It is not installed.
+
+    """
     for name, value in {**_QUIET, **_SHARED}.items():
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
@@ -141,7 +151,7 @@ def _initialize(ray: Any, cluster: Cluster, *, cpus: int) -> None:
 
 
 def _token_hint(cluster: Cluster) -> str:
-    """Say what may be wrong when a token lies there, which clusters that `ray start` begins then ask for."""
+    """Return a hint if this machine has a token for Ray: clusters that `ray start` began then ask for it."""
     if cluster.address is None or "RAY_AUTH_MODE" in os.environ or not (Path.home() / ".ray" / "auth_token").exists():
         return ""
     return "; this machine has a token for Ray, so it may be that RAY_AUTH_MODE=token has to be set"
@@ -150,7 +160,9 @@ def _token_hint(cluster: Cluster) -> str:
 def _reachable(address: str) -> str:
     """Return the HOST:PORT of a cluster that answers: Ray itself would go on trying for many minutes.
 
-    Errors: HpsearchError.
+    Raises:
+        HpsearchError: Nothing answers there.
+
     """
     from ray._private.services import canonicalize_bootstrap_address_or_die
 
@@ -182,7 +194,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Demand:
-    """What one trial occupies: so many processes with a bundle of resources each, placed together."""
+    """What one trial occupies: `processes`, each with a `bundle` of resources, placed together."""
 
     bundle: Mapping[str, float]
     processes: int = 1
@@ -198,7 +210,7 @@ class Demand:
 
 
 def demand_of(resources: Resources, nodes: Iterable[Node]) -> Demand:
-    """Return what a trial asks of these nodes: unless told otherwise a GPU where there are any."""
+    """Return what a trial asks of these nodes: by default one GPU if any node has one."""
     present = any(node.offers.get("GPU", 0) > 0 for node in nodes)
     bundle = {"CPU": resources.cpus, "GPU": resources.gpu_share(present=present), **resources.custom}
     return Demand({name: amount for name, amount in bundle.items() if amount}, resources.processes)
@@ -254,7 +266,10 @@ def describe(cluster: Cluster, search: Search | None) -> str:
     """Return a table of the nodes and, for the search of a space, how many trials they have room for.
 
     Without an address the machine is described that a cluster of our own would use, without starting one.
-    Errors: HpsearchError when there is no such cluster.
+
+    Raises:
+        HpsearchError: There is no such cluster.
+
     """
     nodes = _nodes(cluster)
     demand = demand_of(search.resources if search else Resources(), nodes)
@@ -292,7 +307,12 @@ def _table(nodes: Iterable[Node], demand: Demand) -> list[str]:
 
 
 def cluster_file(name: str) -> str:
-    """Return the text of a file to start a cluster with, for the user to change. Errors: UnknownNameError."""
+    """Return the text of a file to start a cluster with, for the user to change.
+
+    Raises:
+        UnknownNameError: There is no such file.
+
+    """
     if name not in CLUSTER_FILES:
         raise UnknownNameError("cluster file", name, CLUSTER_FILES)
     return (files("hpsearch.workers.ray_tune") / "files" / CLUSTER_FILES[name]).read_text(encoding="utf-8")

@@ -46,7 +46,7 @@ class NodeData:
         self._loading.pop(key).set()
 
     async def give_up(self, key: str) -> None:
-        """Let another one load: whoever was to do it could not, or has something that cannot be shared."""
+        """Let another process load: this one failed, or its data cannot be shared."""
         self._loading.pop(key).set()
 
 

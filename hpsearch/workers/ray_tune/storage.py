@@ -14,14 +14,17 @@ from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, OUTPUT, PRINTED, RATE_DECISIONS
 
 KEPT = (OUTPUT, PRINTED, RATE_DECISIONS, BEST, CHECKPOINT)
-"""In this order: whoever finds the checkpoint finds the weights that belong to it."""
+"""In this order: a reader that finds the checkpoint finds the weights that belong to it, too."""
 
 
 class Storage:
     """One experiment's files at `uri`, seen from a local folder; without a URI there is nothing to copy.
 
     `uri` is a path, or anything that pyarrow or fsspec can open: `s3://bucket/folder`, `gs://`, `hdfs://`, `file://`.
-    Errors: HpsearchError when it cannot be opened.
+
+    Raises:
+        HpsearchError: It cannot be opened.
+
     """
 
     def __init__(self, folder: Path, uri: str | None) -> None:

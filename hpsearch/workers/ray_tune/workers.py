@@ -27,7 +27,12 @@ _SHARE = "hpsearch.workers.ray_tune.node_data:shared"
 
 
 def open_workers(context: EngineContext) -> Workers:
-    """Return workers on a cluster, which is joined when the first job comes. Errors: HpsearchError."""
+    """Return workers on a cluster, which is joined when the first job comes.
+
+    Raises:
+        HpsearchError: The command asks for trials in this process.
+
+    """
     if context.in_process:
         raise HpsearchError("the engine ray runs trials in processes of its own; --in-process goes with local")
     return TuneWorkers(context)
@@ -50,7 +55,12 @@ class TuneWorkers:
         self._ray: Any = None
 
     def _join(self) -> None:
-        """Join the cluster and start Tune. Errors: HpsearchError when no node has room for a trial."""
+        """Join the cluster and start Tune.
+
+        Raises:
+            HpsearchError: There is no such cluster, or no node has room for a trial.
+
+        """
         address = self._context.cluster.address
         text = f"joining the Ray cluster at {address}" if address else "starting Ray on this machine"
         for observer in self._context.observers:

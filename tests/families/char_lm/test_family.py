@@ -12,8 +12,8 @@ from torch import nn
 from hpsearch.data.text import UNKNOWN, Vocabulary
 from hpsearch.errors import DataError
 from hpsearch.families.char_lm.family import FAMILY, CharLM
-from hpsearch.families.char_lm.settings import CharLMConfig, Rope
-from hpsearch.families.char_lm.windows import IGNORED, TextWindows
+from hpsearch.families.char_lm.settings import CharLMConfig, RotaryPositions
+from hpsearch.families.char_lm.task import IGNORED, TextWindows
 from hpsearch.training.settings import AdamW, Cosine
 from hpsearch.training.task import Splits
 
@@ -67,9 +67,9 @@ def test_the_defaults_are_nanogpts():
 
 
 def test_a_branch_can_be_named_or_given_with_its_settings():
-    assert CharLMConfig.model_validate({"model": {"position": "rope"}}).model.position == Rope(base=1e4)
+    assert CharLMConfig.model_validate({"model": {"position": "rope"}}).model.position == RotaryPositions(base=1e4)
     given = CharLMConfig.model_validate({"model": {"position": {"rope": {"base": 500}}}})
-    assert given.model.position == Rope(base=500)
+    assert given.model.position == RotaryPositions(base=500)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hpsearch.families.char_lm.network import CharTransformer
-from hpsearch.families.char_lm.positions import Rotation, sinusoids
+from hpsearch.families.char_lm.network import CharTransformer, Rotation, sinusoids
 from hpsearch.families.char_lm.settings import ModelSettings
 
 POSITIONS = ["learned", "sinusoidal", "rope"]

@@ -7,7 +7,7 @@ from torch import nn
 from hpsearch.families.char_lm.family import CharLM
 from hpsearch.families.char_lm.network import Attention, CharTransformer, DropConnect
 from hpsearch.families.char_lm.settings import CharLMConfig, ModelSettings
-from hpsearch.families.char_lm.windows import IGNORED, TextWindows
+from hpsearch.families.char_lm.task import IGNORED, TextWindows
 from hpsearch.training.task import Splits
 
 CONTEXT, VOCABULARY = 20, 1000

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.families.command.printed import LONGEST, Lines, Measured, Place, Tail, read_line, read_row
+from hpsearch.families.command.printed import LONGEST, Lines, Measured, ReadSoFar, Tail, read_line, read_row
 from hpsearch.families.command.settings import MetricSource
 
 JSON = MetricSource(stdout="json")
@@ -180,10 +180,10 @@ class TestTail:
     def test_reading_goes_on_at_a_place(self, tmp_path):
         path = tmp_path / "m"
         path.write_text("1\n2\n")
-        place = Place(path.stat().st_ino, 2)
+        place = ReadSoFar(path.stat().st_ino, 2)
         assert list(Tail(path, place).lines()) == ["2"]
-        assert list(Tail(path, Place(place.inode + 1, 2)).lines()) == ["1", "2"]
-        assert list(Tail(path, Place(place.inode, 100)).lines()) == ["1", "2"]
+        assert list(Tail(path, ReadSoFar(place.inode + 1, 2)).lines()) == ["1", "2"]
+        assert list(Tail(path, ReadSoFar(place.inode, 100)).lines()) == ["1", "2"]
 
     def test_no_character_but_the_newline_ends_a_line(self, tmp_path):
         path = tmp_path / "m"

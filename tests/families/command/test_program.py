@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import HpsearchError
-from hpsearch.families.command.capture import Capture
-from hpsearch.families.command.program import Program
+from hpsearch.families.command.program import Capture, Program
 
 
 def shell(script, folder, **options):
@@ -125,7 +124,7 @@ def test_what_its_reader_had_no_time_to_read_is_kept(tmp_path):
     """The reader is killed by the program itself, right after a line that nobody has read yet."""
     code = f"""
 from pathlib import Path
-from hpsearch.families.command.capture import Capture
+from hpsearch.families.command.program import Capture
 from hpsearch.families.command.program import Program
 script = 'import os, sys, time; print("one"); print("two", flush=True); time.sleep(1); ' \\
     'os.kill(os.getppid(), 9); print("three", flush=True); time.sleep(60)'

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from hpsearch.data.microscopy import MicroscopySettings
-from hpsearch.families.decode.augmentation import augment_frames
 from hpsearch.families.decode.settings import Augmentation
+from hpsearch.families.decode.task import augment_frames
 
 COUNT = 64
 

@@ -3,8 +3,7 @@ import pytest
 import torch
 
 from hpsearch.data.microscopy import MicroscopySettings
-from hpsearch.families.decode.channels import Channels, Units
-from hpsearch.families.decode.localisation import detect, localise
+from hpsearch.families.decode.localisation import Channels, Units, detect, localise
 from hpsearch.families.decode.settings import Detection
 
 

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import multivariate_normal, norm
 from torch.nn import functional
 
-from hpsearch.families.decode.channels import Channels
+from hpsearch.families.decode.localisation import Channels
 from hpsearch.families.decode.losses import (
     count_log_density,
     mixture_log_density,

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from hpsearch.families.relative_vit.augmentation import augment_images, move_images
 from hpsearch.families.relative_vit.settings import Augmentation
+from hpsearch.families.relative_vit.task import augment_images, move_images
 
 IMAGES = torch.rand(6, 3, 5, 7, generator=torch.Generator().manual_seed(1))
 

@@ -7,8 +7,8 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, top_k_accuracy_s
 
 from hpsearch.families.relative_vit.baselines import score_baselines
 from hpsearch.families.relative_vit.family import RelativeVit
-from hpsearch.families.relative_vit.scores import ClassificationTally
 from hpsearch.families.relative_vit.settings import RelativeVitConfig
+from hpsearch.families.relative_vit.task import ClassificationTally
 
 
 def test_scores_are_scikit_learns_however_the_images_are_batched():

@@ -17,9 +17,8 @@ from hpsearch.families.text_classifier.baselines import baseline_scores
 from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
 from hpsearch.families.text_classifier.family import FAMILY, TextClassification
 from hpsearch.families.text_classifier.loading import class_names
-from hpsearch.families.text_classifier.scores import classification_scores
 from hpsearch.families.text_classifier.settings import TextConfig
-from hpsearch.families.text_classifier.task import TextTask, cross_entropy
+from hpsearch.families.text_classifier.task import TextTask, classification_scores, cross_entropy
 from hpsearch.records import Goal, Monitor
 from hpsearch.running.loading import load_space
 from hpsearch.seeds import Seeds

@@ -4,10 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hpsearch.families.text_classifier.cnn import ConvolutionalEncoder
-from hpsearch.families.text_classifier.model_settings import CNN, ModelSettings, Transformer
+from hpsearch.families.text_classifier.encoders import ConvolutionalEncoder, TransformerEncoder
 from hpsearch.families.text_classifier.network import BoundedLinear, TextClassifier
-from hpsearch.families.text_classifier.transformer import TransformerEncoder
+from hpsearch.families.text_classifier.settings import CNN, ModelSettings, Transformer
 
 ARCHITECTURES = {
     "cnn": CNN(embedding=6, filters=4, widths=(1, 3, 5)),

@@ -16,10 +16,9 @@ from hpsearch.families.text_classifier.family import TextClassification
 from hpsearch.families.text_classifier.loading import read_part
 from hpsearch.families.text_classifier.network import TextClassifier
 from hpsearch.families.text_classifier.settings import TextConfig
-from hpsearch.training.averaging import WeightAverage
 from hpsearch.training.checkpoint import BEST, load, load_weights, save, save_best
 from hpsearch.training.task import Splits
-from hpsearch.training.weights import read_weights, write_weights
+from hpsearch.training.weights import WeightAverage, read_weights, write_weights
 
 FAMILY = TextClassification()
 WORDS = ("red", "blue", "green", "grey", "pink")

@@ -1,0 +1,200 @@
+"""The checks of a whole space: mutable ranges, feasibility, folds, and the files that it names."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from hpsearch.places import NamedPlace, located, named_places, obstacle
+from hpsearch.settings import Settings
+from hpsearch.space.fields import SettingsSection, Shape, walk
+from hpsearch.space.mistakes import mistakes_of
+from hpsearch.space.nodes import Node, Place, Problems
+from hpsearch.space.pruner_options import PB2, PBT
+from hpsearch.space.ranges import Choice
+from hpsearch.space.search_settings import Grid
+from hpsearch.space.space import Space
+from hpsearch.space.validation import part_of, place_of, probes, usual_params, written_at
+
+_ATTEMPTS = 10_000
+_Rule = tuple[int | str, ...]
+"""The number of a requirement, or the place of what the family refuses."""
+
+Families = Callable[[], Sequence[str]]
+"""Finds the names of the families that divide their data into folds; only asked where one does not."""
+
+
+def check_grid(space: Space, root: Node, problems: Problems) -> None:
+    """Report every continuous range that the grid sampler would have to try whole."""
+    if isinstance(space.search.sampler, Grid):
+        for parameter in space.parameters:
+            if parameter.range.grid() is None:
+                message = f"{parameter.path}: the grid sampler needs finite ranges; give it a step, or use choice"
+                problems.add(written_at(root, parameter.path).place, message)
+
+
+def check_mutable(space: Space, root: Node, settings: SettingsSection, problems: Problems) -> None:
+    """Report every mutable range over a setting that is fixed, and a pruner that lacks the ranges it needs."""
+    mutable = [parameter for parameter in space.parameters if parameter.range.mutable]
+    for parameter in mutable:
+        fixed = _fixed_part(settings, parameter.path)
+        if fixed:
+            message = f"{parameter.path}: {fixed} cannot change while a training runs, so it cannot be mutable"
+            problems.add(_flag_of(root, parameter.path).key, message)
+    pruner = space.search.pruner
+    if isinstance(pruner, PBT | PB2) and not mutable:
+        message = f"search.pruner: {pruner.kind} needs a range to change; write mutable: true beside one"
+        problems.add(written_at(root, "search.pruner").place, message)
+    if isinstance(pruner, PB2):
+        for parameter in mutable:
+            if isinstance(parameter.range, Choice):
+                message = f"{parameter.path}: pb2 changes numbers only; a mutable choice needs the pruner pbt"
+                problems.add(_flag_of(root, parameter.path).key, message)
+
+
+def _fixed_part(settings: SettingsSection, path: str) -> str | None:
+    """Return the setting on the way to `path` that is marked FIXED, or None."""
+    shape: Shape = settings
+    passed: list[str] = []
+    for step, below, _ in walk(settings, path.split(".")):
+        passed.append(str(step))
+        if isinstance(shape, SettingsSection) and step in shape.fixed:
+            return ".".join(passed)
+        shape = below
+    return None
+
+
+def _flag_of(root: Node, path: str) -> Node:
+    """Return what was written as `mutable` beside the range at `path`."""
+    return written_at(root, path).nearest(["mutable"])
+
+
+def check_feasible(space: Space, root: Node, required_at: Sequence[Place], problems: Problems) -> None:
+    """Look for one feasible configuration; where there is none, blame the rule that was broken most often."""
+    whole = space.size is not None and space.size <= _ATTEMPTS
+    rng = random.Random(0)  # noqa: S311 # no secret
+    tried = space.grid() if whole else (space.sample(rng) for _ in range(_ATTEMPTS))
+    broken: Counter[_Rule] = Counter()
+    example: dict[_Rule, ValidationError | None] = {}
+    for params in tried:
+        rule, error = _first_broken(space, params)
+        if rule is None:
+            return
+        broken[rule] += 1
+        example.setdefault(rule, error)
+    (rule, times), total = broken.most_common(1)[0], broken.total()
+    refusal = example[rule]
+    if refusal is not None:
+        mistake = mistakes_of(space.face.Config, refusal)[0]
+        place, words = place_of(root, mistake), mistake.message
+    else:
+        place, words = required_at[int(rule[0])], space.requirements[int(rule[0])].text
+    which = f"none of the {total} configurations" if whole else f"none of {total} random configurations"
+    problems.add(place, f"{which} is feasible; {times} break this: {words}")
+
+
+def _first_broken(space: Space, params: Mapping[str, Any]) -> tuple[_Rule | None, ValidationError | None]:
+    """Return the number of the requirement that is broken, or the place of what the family refuses with its words."""
+    try:
+        config = space.face.Config.model_validate(space.configuration(params))
+    except ValidationError as error:
+        return error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"], error
+    numbers = (number for number, requirement in enumerate(space.requirements) if requirement.broken(config))
+    number = next(numbers, None)
+    return (None if number is None else (number,)), None
+
+
+def divides(config: type[BaseModel]) -> bool:
+    """Say whether configurations of this class have `data.folds`, see `data/folds.py`."""
+    data = config.model_fields.get("data")
+    kind = None if data is None else data.annotation
+    return isinstance(kind, type) and issubclass(kind, BaseModel) and "folds" in kind.model_fields
+
+
+def on_fold(configuration: Mapping[str, Any], *, fold: int, folds: int, seed: int) -> dict[str, Any]:
+    """Return the configuration with one fold of a division as its test part."""
+    division = {"count": folds, "index": fold, "seed": seed}
+    return {**configuration, "data": {**configuration.get("data", {}), "folds": division}}
+
+
+def fold_refusal(space: Space, families: Families) -> str | None:
+    """Return why the space's winners cannot be confirmed on folds, or None if they can be, or are not asked to be.
+
+    What the family's settings refuse is such a reason: data with a test part of their own, folds that leave nothing.
+    """
+    if space.confirm is None or space.confirm.folds is None:
+        return None
+    config = space.face.Config
+    if not divides(config):
+        known = ", ".join(families()) or "none"
+        return f"the family {space.family} does not divide its data into folds (no data.folds); those that do: {known}"
+    try:
+        config.model_validate(on_fold(space.configuration(space.example), fold=0, folds=space.confirm.folds, seed=0))
+    except ValidationError as error:
+        return mistakes_of(config, error)[0].message
+    return None
+
+
+def check_places(space: Space, root: Node, problems: Problems) -> None:
+    """Report each file and folder that the space names, but that is not there or cannot be read.
+
+    Where all are there, the family looks into them.
+    """
+    before = len(problems)
+    seen: set[tuple[str, str]] = set()
+    for config, params in configurations(space):
+        for place in named_places(config) if isinstance(config, Settings) else ():
+            if (place.setting, place.path) in seen:
+                continue
+            seen.add((place.setting, place.path))
+            stands = _written(space, root, place, params)
+            if stands is None:
+                continue  # a default of the family's
+            if trouble := obstacle(place, space.path.parent):
+                problems.add(stands, f"{place.setting}: {trouble}")
+    if len(problems) == before:
+        _look_inside(space, root, problems)
+
+
+def _look_inside(space: Space, root: Node, problems: Problems) -> None:
+    """Report what the family finds wrong with its files: each section of data once."""
+    seen: set[str] = set()
+    look = getattr(space.face, "data_objections", None)  # programs have none
+    for config, _ in configurations(space):
+        data = getattr(config, "data", None)
+        if look is None or not isinstance(data, Settings) or data.model_dump_json() in seen:
+            continue
+        seen.add(data.model_dump_json())
+        for path, message in look(located(data, space.path.parent, by_name=True)).items():
+            place = written_at(root, path).place
+            if place.problem(message) not in problems:
+                problems.add(place, message)
+
+
+def configurations(space: Space) -> Iterator[tuple[BaseModel, Mapping[str, Any]]]:
+    """Yield a configuration for every option of every choice, the rest being as usual, and its values."""
+    usual = usual_params(space.template)
+    tried = [usual]
+    for parameter in space.parameters:
+        if isinstance(parameter.range, Choice):
+            tried += [
+                {**usual, **dict(parameter.when), parameter.path: option} for option, _ in probes(parameter.range)
+            ]
+    for params in tried:
+        try:
+            yield space.face.Config.model_validate(space.template.fill(params)), params
+        except ValidationError:
+            continue  # these values do not go together
+
+
+def _written(space: Space, root: Node, place: NamedPlace, params: Mapping[str, Any]) -> Place | None:
+    """Return where the value stands, or None if it is a default of the family."""
+    for parameter in space.parameters:
+        if isinstance(parameter.range, Choice) and params.get(parameter.path) == place.path:
+            for option, part in probes(parameter.range):
+                if option == place.path and place.setting.endswith(parameter.path.rpartition(".")[2]):
+                    return part_of(root, parameter.path, part)
+    node = written_at(root, place.setting)
+    return node.place if node.value == place.path else None

@@ -1,0 +1,256 @@
+"""What every family promises to the loop and to the search."""
+
+import hashlib
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+from hpsearch.families import Family
+from hpsearch.records import Monitor
+from hpsearch.running.loading import load_space
+from hpsearch.seeds import Seeds
+from hpsearch.space import Choice, Parameter, Space
+from hpsearch.testing.trainings import KilledError, Recorder, assert_same_ending, numbers
+from hpsearch.training.loop import FitResult, fit
+from hpsearch.training.settings import Evaluate
+from hpsearch.training.task import Batch, Dataset, Split, Splits
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+SEEDS = Seeds.for_trial(0, 0)
+
+
+class Few:
+    """The first examples of a dataset."""
+
+    def __init__(self, data: Dataset, size: int) -> None:
+        self._data = data
+        self._size = min(size, len(data))
+
+    def __len__(self) -> int:
+        return self._size
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """Return examples; those beyond the first few do not exist."""
+        assert max(indices) < self._size
+        return self._data.batch(indices)
+
+
+class FamilyCase:
+    """A family with one configuration and its data, which are loaded once."""
+
+    def __init__(self, family: Family[Any], config: Any) -> None:
+        self.family = family
+        self.config = config
+        self._opened = Splits(self.load, sealed=True)
+
+    @property
+    def monitor(self) -> Monitor:
+        """The score by which the best step is chosen: the loss, or the family's first metric."""
+        name = "loss" if "loss" in self.family.metrics else next(iter(self.family.metrics))
+        return Monitor(f"val/{name}", self.family.metrics[name])
+
+    def load(self, split: Split, *, seed: int = 0) -> Dataset:
+        """Load a split anew."""
+        return self.family.load(self.config.data, split, seed)
+
+    def splits(self, *, sealed: bool = True) -> Splits:
+        """Return the data; sealed as in a search, where the test split may not be read."""
+        return self._opened.view(sealed=sealed)
+
+    def few(self, train: int, val: int) -> Splits:
+        """Return training and validation data of a few examples; the test split is sealed."""
+        sizes = {"train": train, "val": val}
+        return Splits(lambda split: Few(self.splits()[split], sizes[split]), sealed=True)
+
+    def first(self, split: Split, count: int) -> Batch:
+        """Return the first examples of a split, as many as there are."""
+        data = self.splits()[split]
+        return data.batch(range(min(count, len(data))))
+
+    def train(self, folder: Path | None = None, *, seeds: Seeds = SEEDS, report: Any = None) -> FitResult:
+        """Train for six optimizer steps on twelve examples with everything that the configuration asks of the loop."""
+        torch.rand(())  # what was drawn before does not matter
+        changes = {"epochs": 2, "batch_size": 4, "accumulate": 1, "evaluate": Evaluate(steps=2), "device": "cpu"}
+        return fit(
+            self.family.task(self.config, self.splits()),
+            self.few(train=12, val=8),
+            self.config.train.model_copy(update=changes),
+            seeds=seeds,
+            monitor=self.monitor,
+            report=report or Recorder(),
+            folder=folder,
+        )
+
+
+class FamilySuite:
+    """The promises of a family, tested with one configuration on its data; choose small ones.
+
+    Give `family`, the class, and in `config` whatever its default configuration lacks or has too large. The data
+    need at least two examples in each split.
+    """
+
+    family: ClassVar[type[Family[Any]]]
+    config: ClassVar[Mapping[str, Any]] = {}
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def case(cls) -> FamilyCase:
+        """Return the family with its configuration."""
+        return FamilyCase(cls.family(), cls.family.Config.model_validate(dict(cls.config)))
+
+    def test_the_search_never_needs_the_test_split(self, case: FamilyCase) -> None:
+        splits = case.splits()
+        task = case.family.task(case.config, splits)
+        model, batch = task.build_model(), case.first("train", 2)
+        task.loss(model, task.augment(batch, torch.Generator().manual_seed(0)), task.scalars)
+        with torch.no_grad():
+            task.evaluate(model.eval(), [case.first("val", 2)])
+        case.family.baselines(case.config, splits, "val")
+
+    def test_no_example_of_one_split_stands_in_another(self, case: FamilyCase) -> None:
+        splits = case.splits(sealed=False)
+        train, val, test = (_examples(splits, split) for split in SPLITS)
+        assert not test & train
+        assert not test & val
+        assert not train & val
+
+    def test_equal_seeds_give_equal_data(self, case: FamilyCase) -> None:
+        for split in SPLITS:
+            again = case.load(split).batch([0, 1])
+            for name, tensor in case.splits(sealed=False)[split].batch([0, 1]).items():
+                assert torch.equal(tensor, again[name])
+
+    def test_scores_are_the_metrics_that_the_family_names(self, case: FamilyCase) -> None:
+        task = case.family.task(case.config, case.splits())
+        with torch.no_grad():
+            scores = task.evaluate(task.build_model().eval(), [case.first("val", 3)])
+        optional = case.family.optional_metrics
+        assert optional <= set(case.family.metrics)
+        assert set(scores) - optional == set(case.family.metrics) - optional
+
+    def test_baselines_are_scored_by_the_same_metrics(self, case: FamilyCase) -> None:
+        baselines = case.family.baselines(case.config, case.splits(), "val")
+        assert tuple(baselines) == tuple(case.family.methods)
+        assert all(set(scores) <= set(case.family.metrics) for scores in baselines.values())
+
+    def test_two_steps_lower_the_loss_of_one_batch(self, case: FamilyCase) -> None:
+        task = case.family.task(case.config, case.splits())
+        torch.manual_seed(0)
+        model = task.build_model().eval()  # without dropout the loss is a function of the weights alone
+        batch = case.first("train", 4)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+        losses = []
+        for _ in range(3):
+            loss = task.loss(model, batch, task.scalars)["loss"]
+            losses.append(loss.item())
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call] # torch has no annotation
+            optimizer.step()
+        assert losses[2] < losses[1] < losses[0]
+
+    def test_the_loss_is_a_pure_function_of_parameters_batch_and_scalars(self, case: FamilyCase) -> None:
+        task = case.family.task(case.config, case.splits())
+        torch.manual_seed(0)
+        model, batch = task.build_model().eval(), case.first("train", 2)
+        parameters = {name: value.detach() for name, value in model.named_parameters()}
+
+        def called(*inputs: Any) -> torch.Tensor:
+            answer: torch.Tensor = torch.func.functional_call(model, parameters, inputs)
+            return answer
+
+        direct, through = task.loss(model, batch, task.scalars)["loss"], task.loss(called, batch, task.scalars)["loss"]
+        assert torch.allclose(direct, through)
+
+    def test_the_same_seeds_give_the_same_numbers_and_others_do_not(self, case: FamilyCase, tmp_path: Path) -> None:
+        first, again = case.train(), case.train(tmp_path)
+        other = case.train(seeds=Seeds.for_replicate(0, 0))
+        assert numbers(first.evaluations) == numbers(again.evaluations)
+        assert numbers(first.evaluations) != numbers(other.evaluations)
+        assert len(first.evaluations) == 3
+
+    def test_a_training_that_was_killed_goes_on_bit_for_bit(self, case: FamilyCase, tmp_path: Path) -> None:
+        unbroken = case.train(tmp_path / "unbroken")
+        with pytest.raises(KilledError):
+            case.train(tmp_path / "resumed", report=Recorder({1: KilledError()}))
+        resumed = case.train(tmp_path / "resumed")
+        assert numbers(resumed.evaluations) == numbers(unbroken.evaluations)
+        assert_same_ending(tmp_path / "unbroken", tmp_path / "resumed")
+
+    def test_the_default_configuration_builds(self, case: FamilyCase) -> None:
+        defaults: dict[str, Any] = {"data": case.config.data.model_dump()}
+        config = case.family.Config.model_validate(defaults)
+        with torch.device("meta"):  # at full size it may have millions of weights; without numbers it has only shapes
+            model = case.family.task(config, case.splits()).build_model()
+        assert sum(weights.numel() for weights in model.parameters()) > 0
+
+
+class SpaceCase(FamilyCase):
+    """A space with the family, a configuration of it and its data."""
+
+    def __init__(self, space: Space) -> None:
+        assert isinstance(space.face, Family)
+        params = space.sample_feasible(random.Random(0))  # noqa: S311 -- any configuration will do
+        assert params is not None
+        super().__init__(space.face, space.config(params))
+        self.space = space
+
+
+class SpaceSuite(FamilySuite):
+    """The promises of the family that a space file names, and of the file's ranges.
+
+    Give `space`, the file; `overrides` such as `data.size=16` make its data small.
+    """
+
+    space: ClassVar[str | Path]
+    quick: ClassVar[bool] = False
+    overrides: ClassVar[Sequence[str]] = ()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def case(cls) -> FamilyCase:
+        """Return the space with a configuration."""
+        return SpaceCase(load_space(Path(cls.space), quick=cls.quick, overrides=cls.overrides))
+
+    def test_the_objective_is_among_the_scores(self, case: SpaceCase) -> None:
+        task = case.family.task(case.config, case.splits())
+        with torch.no_grad():
+            scores = task.evaluate(task.build_model().eval(), [case.first("val", 3)])
+        assert case.space.objective.metric.removeprefix("val/") in scores
+
+    def test_every_end_of_every_range_builds(self, case: SpaceCase) -> None:
+        for params in ends_of_ranges(case.space):
+            config: Any = case.space.config(params)
+            case.family.task(config, case.splits()).build_model()
+
+
+def ends_of_ranges(space: Space) -> Iterator[Mapping[str, Any]]:
+    """Yield a feasible configuration for each bound and option of each range."""
+    generator = random.Random(1)  # noqa: S311 -- no secret
+    for parameter in space.parameters:
+        values = parameter.range
+        for end in values.options if isinstance(values, Choice) else (values.low, values.high):
+            yield _feasible(space, parameter, end, generator)
+
+
+def _feasible(space: Space, parameter: Parameter, value: Any, generator: random.Random) -> Mapping[str, Any]:
+    path = parameter.path
+    for _ in range(5000):
+        params = space.sample(generator)
+        if path not in params or (parameter.branch and params[path] != value):
+            continue  # what lies below an option comes with the option
+        params[path] = value
+        if space.violation(params) is None:
+            return params
+    raise AssertionError(f"{path} = {value} is never feasible")
+
+
+def _examples(splits: Splits, split: Split) -> set[str]:
+    """Return a fingerprint of each example of a split."""
+    data = splits[split]
+    whole = data.batch(range(len(data)))
+    rows = zip(*(whole[name].numpy() for name in sorted(whole)), strict=True)
+    return {hashlib.sha256(b"".join(part.tobytes() for part in row)).hexdigest() for row in rows}
