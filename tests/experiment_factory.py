@@ -7,9 +7,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from hpsearch.experiment.events import (
+    AskEvent,
+    BeginEvent,
+    Event,
+    ExploitEvent,
+    Notice,
+    OutcomeEvent,
+    ReportEvent,
+    SessionEvent,
+)
 from hpsearch.experiment.files import append_json_line, write_json
 from hpsearch.experiment.layout import BASELINES_RUN, LOG, METRICS, RESOLVED, SPACE, replicate_run, trial_run
-from hpsearch.experiment.log import Event, Log
+from hpsearch.experiment.log import Log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord, Goal, Outcome
 from hpsearch.settings import UNFOLD, Option, Settings
@@ -88,27 +98,26 @@ class GrowingExperiment:
         resolved = {"version": 1, "id": "e-1", "space": self.space.resolved(), "seed": self.space.search.seed}
         write_json(folder / RESOLVED, resolved)
         self.log = Log(folder / LOG)
-        self.emit("session", version="0.1.0", host="here")
+        self.emit(SessionEvent(version="0.1.0", host="here"))
 
     @property
     def record(self) -> ExperimentRecord:
         return read_experiment(self.folder)
 
-    def emit(self, kind: str, **fields: Any) -> Event:
-        event = self.log.append(kind, **fields)
+    def emit(self, event: Event | Notice) -> None:
+        shown = event if isinstance(event, Notice) else self.log.append(event)
         for observer in self.observers:
-            observer.observe(event)
-        return event
+            observer.observe(shown)
 
     def ask(self, run: str, number: int, params: Mapping[str, Any], **fields: Any) -> None:
         (self.folder / run).mkdir(parents=True)
-        self.emit("ask", run=run, number=number, params=dict(params), seed=100 + number, rejected=0, **fields)
-        self.emit("begin", run=run, attempt=1)
+        self.emit(AskEvent(run=run, number=number, params=dict(params), **{"seed": 100 + number} | fields))
+        self.emit(BeginEvent(run=run, attempt=1))
 
     def report(self, run: str, step: int, metric: float, *, value: float, at: int, seconds: float) -> None:
         row = {"step": step, "seconds": seconds, METRIC: metric, "train/loss": 1 / step}
         append_json_line(self.folder / run / METRICS, row)
-        self.emit("report", run=run, step=step, metric=metric, value=value, at=at, seconds=seconds)
+        self.emit(ReportEvent(run=run, step=step, metric=metric, value=value, at=at, seconds=seconds))
 
     def train(self, run: str, values: Sequence[float], *, seconds: float = 1.0) -> None:
         """Report values to be maximized, each `seconds` after the one before."""
@@ -119,8 +128,8 @@ class GrowingExperiment:
     def end(self, run: str, outcome: Outcome, values: Sequence[float] = (), **fields: Any) -> None:
         value = max(values) if values else None
         step = values.index(value) + 1 if value is not None else None
-        entry = {"value": value, "step": step, "reason": None, "seconds": float(len(values)), "scores": {}} | fields
-        self.emit("outcome", run=run, outcome=outcome.value, **entry)
+        entry = {"value": value, "step": step, "seconds": float(len(values))} | fields
+        self.emit(OutcomeEvent(run=run, outcome=outcome, **entry))
 
     def trial(
         self,
@@ -141,8 +150,8 @@ class GrowingExperiment:
 
     def exploit(self, number: int, *, donor: int, step: int, params: Mapping[str, Any]) -> None:
         """Let a trial go on as a copy of another."""
-        fields = {"step": step, "donor": trial_run(donor), "params": dict(params)}
-        self.emit("exploit", run=trial_run(number), number=number, **fields)
+        run, fields = trial_run(number), {"step": step, "donor": trial_run(donor), "params": dict(params)}
+        self.emit(ExploitEvent(run=run, number=number, **fields))
 
     def replicate(self, number: int, replicate: int, scores: Mapping[str, float], **fields: Any) -> str:
         run = replicate_run(number, replicate)
@@ -153,9 +162,8 @@ class GrowingExperiment:
 
     def baseline(self, name: str, scores: Mapping[str, float]) -> None:
         run = f"{BASELINES_RUN}/{name}"
-        self.emit("ask", run=run, number=0, params={}, seed=1, rejected=0)
-        fields = {"value": None, "step": None, "reason": None, "seconds": 1.0, "scores": dict(scores)}
-        self.emit("outcome", run=run, outcome="complete", **fields)
+        self.emit(AskEvent(run=run, number=0, params={}, seed=1))
+        self.emit(OutcomeEvent(run=run, outcome=Outcome.COMPLETE, seconds=1.0, scores=dict(scores)))
 
 
 def grow_search(experiment: GrowingExperiment, *, trials: int = 30, seed: int = 0) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import ExperimentError, HpsearchError, SpaceError
+from hpsearch.experiment.events import BeginEvent, Event, Notice
 from hpsearch.experiment.reading import read_metrics
 from hpsearch.records import Outcome
 from hpsearch.running.runner import RunOptions, run, train
 from hpsearch.running.session import SessionResult
 from hpsearch.space import only, read_params
-from hpsearch.workers.ledger import Event
 from tests.toy_spaces import toy_space
 
 PARAMS = {
@@ -43,10 +43,10 @@ def test_one_trial_with_just_these_values_to_its_end(trained: Train) -> None:
 
 def test_the_test_split_is_scored_only_when_asked_and_without_training_again(trained: Train, tmp_path: Path) -> None:
     assert trained().record.replicates == ()
-    begun: list[Event] = []
+    begun: list[Event | Notice] = []
 
     class Observer:
-        def observe(self, event: Event) -> None:
+        def observe(self, event: Event | Notice) -> None:
             begun.append(event)
 
     record = trained(test=True, options=RunOptions(in_process=True, observers=(Observer(),))).record
@@ -56,7 +56,7 @@ def test_the_test_split_is_scored_only_when_asked_and_without_training_again(tra
     assert replicate.value == record.trials[0].value
     rows = [read_metrics(tmp_path / "final", run) for run in (record.trials[0].run, replicate.run)]
     assert rows[0] == rows[1]  # with their seconds: nothing was trained again
-    assert [event["run"] for event in begun if event["event"] == "begin"] == [replicate.run]
+    assert [event.run for event in begun if isinstance(event, BeginEvent)] == [replicate.run]
     again = trained(test=True).record
     assert again.replicates == record.replicates
 

@@ -11,8 +11,9 @@ from rich.console import Console
 from hpsearch.console.progress import make_progress
 from hpsearch.console.standing import Aim
 from hpsearch.console.watching import HealthMonitor
+from hpsearch.experiment.events import HealthNotice, TextNotice
 from hpsearch.experiment.layout import LOG
-from hpsearch.experiment.log import read_log
+from hpsearch.experiment.log import read_events
 from hpsearch.running.runner import RunOptions, trackers
 from hpsearch.running.session import SessionResult, step_unit
 from hpsearch.space import Space
@@ -50,20 +51,20 @@ def watched(space: Space, folder: Path, shown: ConsoleOptions) -> Iterator[RunOp
         How to run the session: its observers are the display and the health monitor, and its trackers tell them what
         they cannot write.
     """
-    console, earlier = Console(stderr=True), list(read_log(folder / LOG))
+    console, earlier = Console(stderr=True), (event for event, _ in read_events(folder / LOG))
     with make_progress(_aim(space, folder, shown), console=console, earlier=earlier, quiet=shown.quiet) as progress:
 
         def warn(text: str) -> None:
             if shown.quiet:
                 console.print(text, markup=False)
-            progress.observe({"event": "note", "text": text})
+            progress.observe(TextNotice(text))
 
         monitor = HealthMonitor(
             folder,
             metric=space.objective.metric,
             goal=space.objective.goal,
             unit=step_unit(space),
-            tell=lambda text: progress.observe({"event": "health", "text": text}),
+            tell=lambda text: progress.observe(HealthNotice(text)),
         )
         yield RunOptions(
             in_process=shown.in_process,

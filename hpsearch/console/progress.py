@@ -13,7 +13,7 @@ from rich.live import Live
 
 from hpsearch.console.screen import INTERRUPTED, draw
 from hpsearch.console.standing import Aim, Clock, Standing, Training
-from hpsearch.experiment.log import Event
+from hpsearch.experiment.events import Event, HealthNotice, InterruptNotice, Notice, OutcomeEvent
 from hpsearch.report.wording import assignments, duration, number, one_line, score_list, shorten
 
 LONGEST_REASON = 200
@@ -25,7 +25,7 @@ REFRESHES = 4
 class Progress(Protocol):
     """An observer that is shown for as long as it is entered."""
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: Event | Notice) -> None:
         """Take note of an event."""
         ...
 
@@ -39,7 +39,7 @@ class Progress(Protocol):
 class NoProgress:
     """Shows nothing."""
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: Event | Notice) -> None:
         """Pass over an event."""
 
     def __enter__(self) -> Self:
@@ -66,7 +66,7 @@ class LiveProgress:
         self._lock = threading.RLock()  # re-entrant: a signal's handler observes while its own thread is observing
         self._live = Live(console=console, get_renderable=self.frame, refresh_per_second=REFRESHES)
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: Event | Notice) -> None:
         """Take note of an event."""
         with self._lock:
             self._standing.follow(event)
@@ -110,22 +110,22 @@ class PlainProgress:
     ) -> None:
         self._say()
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: Event | Notice) -> None:
         """Take note of an event, and print what it is worth. Any thread may call this, a signal's handler too."""
         with self._lock:
             self._observe(event)
 
-    def _observe(self, event: Event) -> None:
+    def _observe(self, event: Event | Notice) -> None:
         self._standing.notes.clear()
         training = self._standing.follow(event)
-        if event["event"] == "outcome" and training is not None:
+        if isinstance(event, OutcomeEvent) and training is not None:
             self._say(self._outcome(training))
-        elif event["event"] == "outcome" and self._standing.baselines:
+        elif isinstance(event, OutcomeEvent) and self._standing.baselines:
             name, scores = list(self._standing.baselines.items())[-1]
             self._say(f"baseline {one_line(name)}: {score_list(scores)}")
-        elif event["event"] == "interrupt":
+        elif isinstance(event, InterruptNotice):
             self._say(*INTERRUPTED)
-        elif event["event"] == "health":
+        elif isinstance(event, HealthNotice):
             self._say(self._standing.alarm)
         else:
             self._say(*self._standing.notes)

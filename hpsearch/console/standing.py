@@ -4,12 +4,24 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from hpsearch.experiment.layout import BASELINES_RUN, baseline_title
-from hpsearch.experiment.log import Event
-from hpsearch.experiment.run_builder import fold_of
-from hpsearch.records import Fold, Goal, Metrics, Outcome, Params
+from hpsearch.experiment.events import (
+    AskEvent,
+    BeginEvent,
+    DropEvent,
+    Event,
+    HealthNotice,
+    InterruptNotice,
+    LostEvent,
+    Notice,
+    OutcomeEvent,
+    SessionEvent,
+    TextNotice,
+)
+from hpsearch.experiment.layout import RunKind, baseline_title
+from hpsearch.experiment.state import ExperimentState, RunState
+from hpsearch.records import Goal, Metrics, Outcome, Params
 from hpsearch.report.wording import one_line, replicate_title, short_names
 
 Clock = Callable[[], float]
@@ -43,28 +55,68 @@ class Aim:
 
 @dataclass
 class Training:
-    """A trial or a replicate; `score` is the metric at `step` while it runs, and then the objective at its step."""
+    """A trial or a replicate as its events tell it."""
 
-    run: str
-    number: int
-    replicate: int | None
-    params: Params
-    fold: Fold | None = None
-    step: int | None = None
-    score: float | None = None
-    seconds: float = 0.0
-    outcome: Outcome | None = None
-    reason: str | None = None
-    scores: Metrics = field(default_factory=dict)
-    heard: float = 0.0
+    told: RunState
+    heard: float
     """When `seconds` was true, on the observer's clock."""
+
+    @property
+    def run(self) -> str:
+        """The run's name."""
+        return self.told.run
+
+    @property
+    def number(self) -> int:
+        """The trial's number."""
+        return self.told.number
+
+    @property
+    def replicate(self) -> int | None:
+        """Which replicate it is, or None for a trial."""
+        return self.told.replicate
+
+    @property
+    def params(self) -> Params:
+        """The newest parameters."""
+        return self.told.params
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended, if it did."""
+        return self.told.outcome
+
+    @property
+    def reason(self) -> str | None:
+        """Why it ended so, in one line."""
+        return None if self.told.reason is None else one_line(self.told.reason)
+
+    @property
+    def scores(self) -> Metrics:
+        """The test scores of a replicate."""
+        return self.told.scores
+
+    @property
+    def step(self) -> int | None:
+        """The last step while it runs, and then the step of the objective."""
+        return self.told.last[0] if self.outcome is None else self.told.step
+
+    @property
+    def score(self) -> float | None:
+        """The metric at `step` while it runs, and then the objective."""
+        return self.told.last[1] if self.outcome is None else self.told.value
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, by the last event that told them."""
+        return self.told.seconds
 
     @property
     def title(self) -> str:
         """The run's name in a sentence."""
         if self.replicate is None:
             return f"trial {self.number}"
-        return replicate_title(self.number, self.replicate, self.fold)
+        return replicate_title(self.number, self.replicate, self.told.fold)
 
 
 class Standing:
@@ -83,7 +135,7 @@ class Standing:
         self.interrupted = False
         self.most_running = 0
         self.names: Mapping[str, str] = {}
-        self._elapsed = 0.0
+        self._state = ExperimentState()
         self._heard = clock()
         for event in earlier:
             self.follow(event)
@@ -98,73 +150,66 @@ class Standing:
         self.most_running = 0
         self._heard = self.clock()
 
-    def follow(self, event: Event) -> Training | None:
+    def follow(self, event: Event | Notice) -> Training | None:
         """Take note of an event; return the training that it concerns, if there is one."""
-        if "elapsed" in event:
-            self._elapsed, self._heard = float(event["elapsed"]), self.clock()
-        kind, run = event["event"], str(event.get("run", ""))
-        if kind == "session":
+        if isinstance(event, Notice):
+            return self._notice(event)
+        run, self._heard = self._state.follow(event), self.clock()
+        if isinstance(event, SessionEvent):
             self._begin_session()
-        elif kind == "interrupt":
+        if run is None:
+            return None
+        if run.kind is RunKind.BASELINE:
+            if run.outcome is not None and run.asked:
+                self.baselines[baseline_title(run.run)] = run.scores
+            return None
+        if isinstance(event, AskEvent):
+            self._ask(run)
+            return None
+        return self._continue(self.trainings[run.run], event) if run.run in self.trainings else None
+
+    def _notice(self, notice: Notice) -> Training | None:
+        if isinstance(notice, InterruptNotice):
             self.interrupted = True
-        elif kind == "health":
-            self.alarm = one_line(str(event["text"]))
-        elif kind == "note":
-            self.notes.extend(line for line in map(one_line, str(event["text"]).splitlines()) if line)
-        elif run.startswith(f"{BASELINES_RUN}/"):
-            if kind == "outcome":
-                self.baselines[baseline_title(run)] = event["scores"]
-        elif kind == "ask":
-            self._ask(run, event)
-        elif run in self.trainings:
-            return self._continue(self.trainings[run], kind, event)
+        elif isinstance(notice, HealthNotice):
+            self.alarm = one_line(notice.text)
+        elif isinstance(notice, TextNotice):
+            self.notes.extend(line for line in map(one_line, notice.text.splitlines()) if line)
+        else:
+            return self.running.pop(notice.run, None)
         return None
 
-    def _ask(self, run: str, event: Event) -> None:
-        params = event["params"]
-        self.trainings[run] = Training(run, event["number"], event.get("replicate"), params, fold_of(event))
-        if not params.keys() <= self.names.keys():
-            self.names = short_names([*self.names, *params])
+    def _ask(self, run: RunState) -> None:
+        self.trainings[run.run] = Training(run, self.clock())
+        if not run.params.keys() <= self.names.keys():
+            self.names = short_names([*self.names, *run.params])
 
-    def _continue(self, training: Training, kind: str, event: Event) -> Training:
+    def _continue(self, training: Training, event: Event) -> Training:
         training.heard = self.clock()
-        if kind == "begin":
+        if isinstance(event, BeginEvent):
             self.confirming = training.replicate is not None
             self.running[training.run] = training
             self.most_running = max(self.most_running, len(self.running))
-        elif kind == "report":
-            training.step, training.score = event["step"], event["metric"]
-            training.seconds = event["seconds"]
-        elif kind == "pause":
+        elif isinstance(event, LostEvent):
             self.running.pop(training.run, None)
-        elif kind in ("exploit", "adopt"):
-            training.params = event["params"]
-        elif kind == "lost":
-            self.running.pop(training.run, None)
-            self.notes.append(
-                f"{training.title} was lost ({one_line(event['reason'])}); it goes on from its checkpoint"
-            )
-        elif kind == "drop":
+            self.notes.append(f"{training.title} was lost ({one_line(event.reason)}); it goes on from its checkpoint")
+        elif isinstance(event, DropEvent):
             self.running.pop(training.run, None)
             self.trainings.pop(training.run, None)
-        elif kind == "outcome":
-            self._end(training, event)
+        elif isinstance(event, OutcomeEvent):
+            self._end(training, event.outcome)
         return training
 
-    def _end(self, training: Training, event: Event) -> None:
+    def _end(self, training: Training, outcome: Outcome) -> None:
         self.running.pop(training.run, None)
-        training.outcome = Outcome(event["outcome"])
-        training.reason = None if event["reason"] is None else one_line(event["reason"])
-        training.score, training.step = event["value"], event["step"]
-        training.seconds, training.scores = event["seconds"], event["scores"]
-        if training.outcome not in (Outcome.COMPLETE, Outcome.PRUNED):
-            word = training.outcome.replace("_", " ")
+        if outcome not in (Outcome.COMPLETE, Outcome.PRUNED):
+            word = outcome.replace("_", " ")
             self.notes.append(f"{training.title} {word}" + (f": {training.reason}" if training.reason else ""))
 
     @property
     def elapsed(self) -> float:
         """Seconds of running, over all sessions."""
-        return self._elapsed + self.clock() - self._heard
+        return self._state.elapsed + self.clock() - self._heard
 
     @property
     def finished(self) -> list[Training]:

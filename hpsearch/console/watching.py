@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.events import Event, Notice, OutcomeEvent, ReportEvent
 from hpsearch.experiment.files import read_lines
-from hpsearch.experiment.layout import METRICS
+from hpsearch.experiment.layout import METRICS, RunKind, run_kind, trial_number
 from hpsearch.experiment.lock import in_use
-from hpsearch.experiment.log import Event
 from hpsearch.experiment.reading import read_evidence, read_experiment, read_rate_decisions
 from hpsearch.health import Digest, Finding, Kind, Severity, Thresholds, digest, examine, examine_trial, exploded
 from hpsearch.records import ExperimentRecord, Goal, Monitor, Outcome, RunRecord
@@ -99,17 +100,17 @@ class HealthMonitor:
         self._norms: dict[str, list[float]] = {}
         self._told: set[tuple[str, Kind]] = set()
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: Event | Notice) -> None:
         """Take note of an event."""
-        run = str(event.get("run", ""))
-        if not run.startswith("trials/"):
+        if not isinstance(event, ReportEvent | OutcomeEvent) or run_kind(event.run) is not RunKind.TRIAL:
             return
+        run = RunRecord(event.run, trial_number(event.run), {}, 0)
         with contextlib.suppress(OSError, ValueError):
-            if event["event"] == "report" and self._explodes(run):
-                self._examine(RunRecord(run, _number(run), {}, 0), Kind.EXPLODING_GRADIENTS)
-            elif event["event"] == "outcome" and event["outcome"] == Outcome.DIVERGED:
-                ended = RunRecord(run, _number(run), {}, 0, outcome=Outcome.DIVERGED, reason=event["reason"])
-                self._examine(ended, Kind.DIVERGENCE)
+            if isinstance(event, ReportEvent):
+                if self._explodes(event.run):
+                    self._examine(run, Kind.EXPLODING_GRADIENTS)
+            elif event.outcome is Outcome.DIVERGED:
+                self._examine(replace(run, outcome=event.outcome, reason=event.reason), Kind.DIVERGENCE)
 
     def _explodes(self, run: str) -> bool:
         """Say whether the new rows hold too large a gradient norm."""
@@ -129,7 +130,3 @@ class HealthMonitor:
             if finding.kind is kind and finding.severity is not Severity.NOTE:
                 self._told.add((run.run, kind))
                 self._tell(alarm(finding))
-
-
-def _number(run: str) -> int:
-    return int(run.rpartition("/")[2])

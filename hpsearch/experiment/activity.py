@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch.experiment.files import read_lines
+from hpsearch.experiment.events import SessionEvent
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.lock import in_use
+from hpsearch.experiment.log import read_state
 from hpsearch.experiment.studies import last_session
 
 RUNNING, NOT_BEGUN, KILLED = "running", "not begun", "killed"
@@ -28,15 +29,12 @@ def state_of(folder: Path) -> str:
     last = last_session(folder)
     if last is None:
         return NOT_BEGUN
-    if last["event"] == "session":
+    if isinstance(last, SessionEvent):
         return KILLED
-    return TIME_IS_UP if last["why"] == "time" else str(last["why"])
+    return TIME_IS_UP if last.why == "time" else last.why
 
 
 def read_activity(folder: Path) -> Activity:
     """Return how an experiment stands, and since when."""
-    started = last = None
-    for event, _ in read_lines(folder / LOG):
-        last = event.get("time", last)
-        started = last if started is None else started
-    return Activity(state_of(folder), started, last)
+    state = read_state(folder / LOG)
+    return Activity(state_of(folder), state.started, state.latest)

@@ -25,6 +25,7 @@ experiments/mlflow.db, experiments/mlartifacts/, experiments/mlflow.lock (held w
 """
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -61,18 +62,39 @@ DATA = "data.json"
 """The fingerprints of the data, see same_data.py."""
 
 
+class RunKind(StrEnum):
+    """What a run is: a trial of the search, a replicate of a winner, or a classical method."""
+
+    TRIAL = "trial"
+    REPLICATE = "replicate"
+    BASELINE = "baseline"
+
+
+def run_kind(run: str) -> RunKind:
+    """Tell from its name what a run is."""
+    if run.startswith(_TRIALS):
+        return RunKind.TRIAL
+    return RunKind.BASELINE if f"{run}/".startswith(f"{BASELINES_RUN}/") else RunKind.REPLICATE
+
+
 def trial_run(number: int) -> str:
     """Return the run name of a trial."""
-    return f"trials/{number:04d}"
+    return f"{_TRIALS}{number:04d}"
+
+
+def trial_number(run: str) -> int:
+    """Return the number of a trial, from its run name."""
+    return int(run.removeprefix(_TRIALS))
 
 
 def replicate_run(number: int, replicate: int | Fold) -> str:
     """Return the run name of a replicate of trial `number`, on a fresh seed or on a fold."""
     name = fold_name(replicate) if isinstance(replicate, Fold) else f"seed-{replicate:03d}"
-    return f"confirm/{number:04d}/{name}"
+    return f"{_CONFIRM}{number:04d}/{name}"
 
 
-BASELINES_RUN = "confirm/baselines"
+_TRIALS, _CONFIRM = "trials/", "confirm/"
+BASELINES_RUN = f"{_CONFIRM}baselines"
 """Below it each of the family's classical methods is a run of its own, such as `confirm/baselines/sloreta`; those on a
 fold are one folder further down."""
 

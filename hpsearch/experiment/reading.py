@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from hpsearch.errors import ExperimentError
 from hpsearch.experiment.artifacts import gradient_norms, read_histograms
 from hpsearch.experiment.files import decode_number, read_lines
 from hpsearch.experiment.layout import (
-    BASELINES_RUN,
     CONFIG,
     FORMAT_VERSION,
     LOG,
@@ -19,12 +17,13 @@ from hpsearch.experiment.layout import (
     RATE_DECISIONS,
     RESOLVED,
     UNREAD,
+    RunKind,
     baseline_of,
     is_experiment,
     is_study,
 )
-from hpsearch.experiment.log import Event
-from hpsearch.experiment.run_builder import RunBuilder, decoded_scores, fold_of
+from hpsearch.experiment.log import read_events
+from hpsearch.experiment.state import ExperimentState, RunState
 from hpsearch.records import BaselineRecord, Evidence, ExperimentRecord, Fold, Goal, Monitor, RunRecord
 
 _NO_FOLD = Fold(0, 0, 0)
@@ -82,34 +81,11 @@ def _neighbours(folder: Path) -> str:
 def read_experiment(folder: Path) -> ExperimentRecord:
     """Return the record of an experiment; a torn end of its log is left out and named in the warnings."""
     resolved = read_resolved(folder)
-    runs: dict[str, RunBuilder] = {}
-    baselines: dict[str, BaselineRecord] = {}
-    elapsed, before, dropped, count, behind = 0.0, 0.0, set[int](), 0, 0
-    source: str | None = None
-    for event, behind in read_lines(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
-        count += 1
-        run = event.get("run", "")
-        elapsed += 0.0 if run.startswith("confirm/") else event["elapsed"] - before
-        before = event["elapsed"]
-        if run.startswith(f"{BASELINES_RUN}/"):
-            known = baselines.get(run) or BaselineRecord(baseline_of(run)[1], {})
-            baselines[run] = _told(known, event)
-        elif event["event"] == "drop":
-            dropped.add(runs.pop(run).number)
-        elif event["event"] == "adopt":
-            runs[run].params = event["params"]
-        elif event["event"] == "exploit":
-            runs[run].copy(runs[event["donor"]], event)
-        elif run:
-            builder = runs.get(run)
-            if builder is None:
-                builder = runs[run] = RunBuilder()
-            builder.add(event)
-            if event["event"] == "begin":
-                builder.data = source or builder.data
-        elif event["event"] == "data":
-            source = event["source"]
-    records = [builder.record() for builder in runs.values()]
+    state, behind = ExperimentState(), 0
+    for event, behind in read_events(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
+        state.follow(event)
+    dropped = {trial.number for trial in state.of_kind(RunKind.TRIAL) if trial.dropped}
+    replicates = (run for run in state.of_kind(RunKind.REPLICATE) if run.number not in dropped)
     space = resolved["space"]
     return ExperimentRecord(
         name=folder.name,
@@ -117,30 +93,47 @@ def read_experiment(folder: Path) -> ExperimentRecord:
         family=space["family"],
         objective=Monitor(space["objective"]["metric"], Goal(space["objective"]["goal"])),
         at=space["objective"]["at"],
-        trials=_sorted(record for record in records if record.replicate is None),
-        replicates=_sorted(
-            record for record in records if record.replicate is not None and record.number not in dropped
-        ),
-        baselines=tuple(baseline for baseline in baselines.values() if baseline.scores),
+        trials=_sorted(_record(run) for run in state.of_kind(RunKind.TRIAL) if not run.dropped),
+        replicates=_sorted(map(_record, replicates)),
+        baselines=tuple(_baseline(run) for run in state.of_kind(RunKind.BASELINE) if run.scores),
         unit=resolved.get("unit", "epoch"),
-        elapsed=elapsed,
+        elapsed=state.search_seconds,
         budget=space.get("search", {}).get("trials"),
         dropped=len(dropped),
-        warnings=tuple(_warnings(folder / LOG, len(dropped), count, behind)),
+        warnings=tuple(_warnings(folder / LOG, len(dropped), state.count, behind)),
     )
+
+
+def _record(run: RunState) -> RunRecord:
+    return RunRecord(
+        run=run.run,
+        number=run.number,
+        params=run.params,
+        seed=run.seed,
+        outcome=run.outcome,
+        reason=run.reason,
+        value=run.value,
+        step=run.step,
+        seconds=run.seconds,
+        attempts=run.attempts,
+        history=tuple(run.history.items()),
+        scores=run.scores,
+        replicate=run.replicate,
+        fold=run.fold,
+        train_size=run.train_size,
+        test_size=run.test_size,
+        changes=run.changes,
+        data=run.data,
+    )
+
+
+def _baseline(run: RunState) -> BaselineRecord:
+    return BaselineRecord(baseline_of(run.run)[1], run.scores, run.fold, run.train_size, run.test_size)
 
 
 def _sorted(records: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
     """Order by trial; replicates on seeds before those on folds."""
     return tuple(sorted(records, key=lambda record: (record.number, record.fold or _NO_FOLD, record.replicate or 0)))
-
-
-def _told(baseline: BaselineRecord, event: Event) -> BaselineRecord:
-    """Return what is known of a baseline after one more event."""
-    if event["event"] == "outcome":
-        sizes = event.get("train_size"), event.get("test_size")
-        return BaselineRecord(baseline.name, decoded_scores(event), baseline.fold, *sizes)
-    return replace(baseline, fold=fold_of(event) or baseline.fold)
 
 
 def _warnings(log: Path, dropped: int, lines: int, behind: int) -> list[str]:

@@ -1,13 +1,14 @@
 """A study as its folder shows it: its plan, its arms with what became of them, its result. See layout.py."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError
-from hpsearch.experiment.files import read_lines
-from hpsearch.experiment.layout import LOG, RESULT, STUDY, is_experiment, is_study
-from hpsearch.experiment.log import Event
+from hpsearch.experiment.events import EndEvent, SessionEvent
+from hpsearch.experiment.layout import LOG, RESULT, STUDY, RunKind, is_experiment, is_study
+from hpsearch.experiment.log import read_state
 from hpsearch.records import Outcome
 
 STUDY_VERSION = 1
@@ -49,17 +50,14 @@ def arm_folders(folder: Path) -> list[Path]:
     return [folder / name for name in arm_names(folder) if is_experiment(folder / name)]
 
 
-def last_session(folder: Path) -> Event | None:
-    """Return the last `session` or `end` of an experiment's log; None before its first session.
+def last_session(folder: Path) -> SessionEvent | EndEvent | None:
+    """Return the last beginning or end of a session of an experiment; None before its first session.
 
     A search that used its time up without a result reads as one that failed.
     """
-    last, result = None, False
-    for event, _ in read_lines(folder / LOG):
-        if event["event"] in ("session", "end"):
-            last = event
-        elif event["event"] == "outcome" and event["run"].startswith("trials/"):
-            result = result or event["outcome"] == Outcome.COMPLETE
-    if last and last["event"] == "end" and last["why"] == "time" and not result:
-        return {**last, "why": "failed"}
+    state = read_state(folder / LOG)
+    last = state.session
+    if isinstance(last, EndEvent) and last.why == "time":
+        result = any(trial.outcome is Outcome.COMPLETE for trial in state.of_kind(RunKind.TRIAL))
+        return last if result else replace(last, why="failed")
     return last

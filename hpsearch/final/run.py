@@ -8,7 +8,7 @@ from typing import Any
 from hpsearch.data.fingerprint import Fingerprint, differences, fingerprint_of
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.layout import CONFIG, DATA, LOG
-from hpsearch.experiment.log import read_log
+from hpsearch.experiment.log import read_state
 from hpsearch.experiment.reading import read_experiment, read_resolved, space_home
 from hpsearch.families import Family
 from hpsearch.families.data_watch import DataWatch
@@ -83,9 +83,7 @@ class TrainedRun:
 
         Errors: DataError for other examples.
         """
-        log = read_log(Path(self.experiment.folder) / LOG)
-        own = [event for event in log if event.get("run") == self.record.run and event["event"] == "outcome"]
-        note: dict[str, Any] = own[-1].get("data", {}) if own else {}
+        note = read_state(Path(self.experiment.folder) / LOG).runs[self.record.run].noted
         if not note:
             return
         watch = DataWatch(self.family, self.home, {"splits": {note["division"]: note}})

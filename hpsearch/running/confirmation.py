@@ -1,17 +1,17 @@
 """Which trainings a confirmation consists of: winners on fresh seeds or on folds, and the classical methods beside."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from hpsearch.experiment.layout import baseline_of, baselines_run, replicate_run
+from hpsearch.experiment.layout import RunKind, baseline_of, baselines_run, replicate_run
+from hpsearch.experiment.state import ExperimentState
 from hpsearch.jobs import Job, JobKind
 from hpsearch.records import Fold, RunRecord
 from hpsearch.seeds import Seeds, division_seed
 from hpsearch.space import Confirm
 from hpsearch.space.checks import on_fold
 from hpsearch.workers.ledger import stored_job
-from hpsearch.workers.progress import RunProgress
 
 
 def folds_of(confirm: Confirm) -> list[Fold]:
@@ -33,7 +33,7 @@ def jobs_of(
     *,
     folder: Path,
     experiment_seed: int,
-    progress: Mapping[str, RunProgress],
+    state: ExperimentState,
 ) -> list[Job]:
     """Return what the experiment in `folder` has still to train and to score.
 
@@ -45,7 +45,7 @@ def jobs_of(
         planned = _on_seeds(confirm, winners, folder, experiment_seed)
     else:
         planned = _on_folds(confirm, winners, folder, experiment_seed)
-    return [job for job in planned if not _is_done(job, progress)]
+    return [job for job in planned if not _is_done(job, state)]
 
 
 def _on_seeds(confirm: Confirm, winners: Sequence[RunRecord], folder: Path, seed: int) -> Iterator[Job]:
@@ -83,10 +83,9 @@ def _baselines(job: Job, seeds: Seeds, fold: Fold | None = None) -> Job:
     return replace(job, run=baselines_run(fold), params={}, seeds=seeds.model_dump(), changes=(), kind=kind)
 
 
-def _is_done(job: Job, progress: Mapping[str, RunProgress]) -> bool:
+def _is_done(job: Job, state: ExperimentState) -> bool:
     """Say whether a replicate has ended, or whether all methods of a baselines job have."""
     if job.kind is not JobKind.BASELINES:
-        return job.run in progress and progress[job.run].ended
-    below = [run for run in progress if run.startswith(f"{job.run}/")]
-    methods = [progress[run].ended for run in below if baseline_of(run)[0] == job.run]
+        return job.run in state.runs and state.runs[job.run].ended
+    methods = [run.ended for run in state.of_kind(RunKind.BASELINE) if baseline_of(run.run)[0] == job.run]
     return bool(methods) and all(methods)

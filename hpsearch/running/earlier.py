@@ -1,17 +1,17 @@
 """The trials of earlier sessions under a space that may have changed: which are kept, and with which parameters."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError
-from hpsearch.experiment.layout import CONFIG
-from hpsearch.experiment.log import Event
+from hpsearch.experiment.events import AdoptEvent, AskEvent, Event, ExploitEvent, OutcomeEvent
+from hpsearch.experiment.layout import CONFIG, RunKind
+from hpsearch.experiment.state import ExperimentState
 from hpsearch.records import Params
 from hpsearch.space import Space
 from hpsearch.workers.ledger import stored_job
-from hpsearch.workers.progress import progress_of
 
 
 @dataclass(frozen=True)
@@ -27,28 +27,28 @@ class Earlier:
     misfits: dict[str, str]
 
 
-def earlier_trials(space: Space, folder: Path, events: Sequence[Event]) -> Earlier:
-    """Sort the earlier trials.
+def earlier_trials(space: Space, folder: Path, state: ExperimentState) -> Earlier:
+    """Sort the earlier trials, but for those that were left out before.
 
     Of those whose data could not be used only the values have to fit: they are tried again, with what is fixed now.
-    Errors: ExperimentError when there are others and none fits.
+
+    Raises:
+        ExperimentError: There are others, and none fits.
     """
-    earlier, begun = Earlier({}, {}, {}), progress_of(events)
-    left_out = {event["run"] for event in events if event["event"] == "drop"}
-    for event in events:
-        if event["event"] != "ask" or not event["run"].startswith("trials/") or event["run"] in left_out:
+    earlier, trials = Earlier({}, {}, {}), list(state.of_kind(RunKind.TRIAL))
+    for trial in trials:
+        if trial.dropped:
             continue
-        run = event["run"]
         try:
-            earlier.params[run] = _fitted(space, folder, run, event["params"], again=run not in begun)
-            earlier.numbers[run] = event["number"]
+            earlier.params[trial.run] = _fitted(space, folder, trial.run, trial.first_params, again=trial.mistake)
+            earlier.numbers[trial.run] = trial.number
         except HpsearchError as misfit:
-            earlier.misfits[run] = str(misfit)
-    begun_misfits = {run: reason for run, reason in earlier.misfits.items() if run in begun}
-    if begun_misfits and not earlier.numbers:
-        run, reason = next(iter(begun_misfits.items()))
+            earlier.misfits[trial.run] = str(misfit)
+    begun = [run for run in earlier.misfits if not state.runs[run].mistake]
+    if begun and not earlier.numbers:
+        left_out = any(trial.dropped for trial in trials)
         gone = "; those that an earlier change left out do not come back" if left_out else ""
-        told = f"no earlier trial in {folder} fits the changed space ({run}: {reason}{gone})"
+        told = f"no earlier trial in {folder} fits the changed space ({begun[0]}: {earlier.misfits[begun[0]]}{gone})"
         raise ExperimentError(f"{told}; start another experiment with --name")
     return earlier
 
@@ -87,14 +87,27 @@ def _checked(space: Space, config: Mapping[str, Any], known: Params) -> Params:
     return params
 
 
-def translated(space: Space, events: Sequence[Event], newest: Mapping[str, Params]) -> list[Event]:
-    """Return the events with the trials' parameters as the space has them; `newest` are those of each run."""
-    return [
-        {**event, "params": _completed(space, event["params"], newest[event["run"]])}
-        if "params" in event and event["run"] in newest
-        else event
-        for event in events
-    ]
+def to_replay(space: Space, events: Iterable[Event], newest: Mapping[str, Params]) -> list[Event]:
+    """Return the events as a search goes on from them.
+
+    The trials' parameters are as the space has them; `newest` are those of each run. Runs whose data could not be used
+    have only been asked for, once.
+    """
+    kept: list[Event] = []
+    failed: set[str] = set()
+    for event in events:
+        if isinstance(event, OutcomeEvent) and event.mistake is not None:
+            failed.add(event.run)
+        elif not (isinstance(event, AskEvent) and event.run in failed):
+            kept.append(_translated(space, event, newest))
+    return kept
+
+
+def _translated(space: Space, event: Event, newest: Mapping[str, Params]) -> Event:
+    if not isinstance(event, AskEvent | ExploitEvent | AdoptEvent) or event.run not in newest:
+        return event
+    params = newest[event.run]
+    return event if event.params == params else replace(event, params=_completed(space, event.params, params))
 
 
 def _completed(space: Space, params: Params, newest: Params) -> Params:

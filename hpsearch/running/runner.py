@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
+from hpsearch.experiment.events import Event, Notice
 from hpsearch.experiment.files import no_room, write_json
 from hpsearch.experiment.layout import EXPERIMENTS, LOG, ORIGIN, is_experiment
 from hpsearch.experiment.lock import locked
-from hpsearch.experiment.log import Event, Log
+from hpsearch.experiment.log import Log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import ObjectiveSpec
 from hpsearch.records import Params
@@ -221,8 +222,8 @@ class _Notifier:
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
 
-    def observe(self, event: Event) -> None:
-        if "elapsed" in event:  # else it is not in the log, and may come from a signal's handler, which must not wait
+    def observe(self, event: Event | Notice) -> None:
+        if not isinstance(event, Notice):  # which may come from a signal's handler, which must not wait
             self._tracker.notify()
 
 

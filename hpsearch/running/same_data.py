@@ -5,16 +5,18 @@ what each run saw of it stands in the log.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hpsearch.data.fingerprint import WHAT_TO_DO, Fingerprint, Source, differences, fingerprint_of
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.events import DataEvent
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import DATA, FORMAT_VERSION, LOG
-from hpsearch.experiment.log import Event, Log, read_log
+from hpsearch.experiment.log import Log, read_state
+from hpsearch.experiment.state import RunState
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
 from hpsearch.places import borrowed, find_place, named_places
@@ -47,7 +49,7 @@ class SameData:
             write_json(folder / DATA, {"version": FORMAT_VERSION, "sources": found})
         digests = {each.digest for each in self.sources.values()}
         if len(digests) == 1:
-            log.append("data", source=digests.pop())
+            log.append(DataEvent(source=digests.pop()))
 
 
 def same_data(space: Space, folder: Path) -> SameData:
@@ -59,14 +61,14 @@ def same_data(space: Space, folder: Path) -> SameData:
     home = space.path.parent
     sources = dict(_sources(space))
     now = {key: fingerprint_of(source, lambda path: find_place(path, home)) for key, source in sources.items()}
-    events = list(read_log(folder / LOG))
-    used, unfinished = _used(events)
+    runs = read_state(folder / LOG).runs.values()
+    used, unfinished = _used(runs)
     then = read_sources(folder)
     for key, before in then.items():
         if key in now and (unfinished or before.digest in used) and (changed := differences(before, now[key])):
             raise ExperimentError(f"the data have changed since {folder} was begun: {'; '.join(changed)}. {WHAT_TO_DO}")
     kept = {key: each for key, each in then.items() if key not in now}
-    return SameData(now, _splits(events), kept, tuple(dict.fromkeys(_notices(space))))
+    return SameData(now, _splits(runs), kept, tuple(dict.fromkeys(_notices(space))))
 
 
 def changed_since(space: Space, folder: Path) -> list[str]:
@@ -96,32 +98,19 @@ def _sources(space: Space) -> Iterable[tuple[str, Source]]:
             yield source.key, source
 
 
-def _used(events: Iterable[Event]) -> tuple[set[str], bool]:
+def _used(runs: Collection[RunState]) -> tuple[set[str], bool]:
     """Return the digests of what runs have learned from, and whether some run that has no outcome has reported."""
-    used: set[str] = set()
-    open_runs: set[str] = set()
-    session = ""
-    for event in events:
-        run = event.get("run", "")
-        if event["event"] == "data":
-            session = event["source"]
-        elif event["event"] == "report":
-            open_runs.add(run)
-        elif event["event"] == "outcome":
-            open_runs.discard(run)
-            if event["outcome"] != Outcome.FAILED:
-                used.add(event.get("data", {}).get("source") or session)
-    return used, bool(open_runs)
+    used = {run.data or "" for run in runs if run.outcome not in (None, Outcome.FAILED)}
+    return used, any(run.history and run.outcome is None for run in runs)
 
 
-def _splits(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
+def _splits(runs: Iterable[RunState]) -> dict[str, dict[str, Any]]:
     """Return what runs with an outcome noted of each split, by division."""
     found: dict[str, dict[str, Any]] = {}
-    for event in events:
-        note = event.get("data")
-        if event["event"] == "outcome" and note and event["outcome"] != Outcome.FAILED:
-            splits = {name: value for name, value in note.items() if name not in ("source", "division")}
-            found[note["division"]] = {**splits, **found.get(note["division"], {})}
+    for run in runs:
+        if run.noted and run.outcome is not Outcome.FAILED:
+            splits = {name: value for name, value in run.noted.items() if name not in ("source", "division")}
+            found[run.noted["division"]] = {**splits, **found.get(run.noted["division"], {})}
     return found
 
 

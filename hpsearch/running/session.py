@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hpsearch.errors import ExperimentError, SearchFailedError
+from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, Notice, SessionEvent, TextNotice
 from hpsearch.experiment.files import copy_atomically, remove_leftovers, write_atomically, write_json
 from hpsearch.experiment.layout import (
     BEST,
@@ -21,17 +22,18 @@ from hpsearch.experiment.layout import (
     LOG,
     RESOLVED,
     SPACE,
+    RunKind,
     is_experiment,
     replicate_run,
     trial_run,
 )
-from hpsearch.experiment.log import Event, read_log
+from hpsearch.experiment.log import read_state
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_experiment, read_resolved
-from hpsearch.jobs import Job, JobSource
+from hpsearch.jobs import Job, JobKind, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import jobs_of
-from hpsearch.running.earlier import Earlier, earlier_trials, translated
+from hpsearch.running.earlier import Earlier, earlier_trials, to_replay
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.population import Population
 from hpsearch.search.sources import JobList, TrialSource
@@ -42,7 +44,6 @@ from hpsearch.training.settings import TrainSettings
 from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
 from hpsearch.workers.ledger import Ledger, stored_job
-from hpsearch.workers.progress import confirm_seconds, progress_of, without_mistakes
 
 _BUDGET = (
     *("search.trials", "search.time", "search.trial_time", "confirm"),
@@ -64,7 +65,7 @@ def prepare_experiment(space: Space, folder: Path) -> list[str]:
         if alien := [line for line in changed if line.startswith(("family", "objective"))]:
             raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
         if changed:
-            earlier_trials(space, folder, list(read_log(folder / LOG)))  # refuses before anything is written
+            earlier_trials(space, folder, read_state(folder / LOG))  # refuses before anything is written
             kept = len(list(folder.glob("resolved-*.json"))) + 1
             write_json(folder / f"resolved-{kept}.json", old)
     elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK}:
@@ -124,7 +125,6 @@ class Session:
         self._space = context.space
         self._folder = context.folder
         self._log = context.log
-        self._progress = progress_of(context.log.events)
         self._why = StopReason.FAILED
         self._exhausted = self._worked = False
         self.mirrored = True
@@ -139,7 +139,7 @@ class Session:
 
     def begin(self, notes: Sequence[str]) -> None:
         """Open the session in the log, and say what has changed since the last one."""
-        self._log.append("session", version=versions().get("hpsearch"), host=machine()["host"])
+        self._log.append(SessionEvent(version=versions().get("hpsearch"), host=machine()["host"]))
         if notes:
             self.note("the space has changed since this experiment was begun:\n  " + "\n  ".join(notes))
         if self._log.torn:
@@ -147,9 +147,9 @@ class Session:
 
     def note(self, text: str) -> None:
         """Tell the observers something that the log does not hold."""
-        self._tell({"event": "note", "text": text})
+        self._tell(TextNotice(text))
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: Event | Notice) -> None:
         for observer in self._context.observers:
             observer.observe(event)
 
@@ -160,34 +160,33 @@ class Session:
             SearchFailedError: The trials fail in a way in which all would.
         """
         earlier, settings = self._earlier(), self._space.search
-        asked = {
-            event["run"] for event in self._log.events if event["event"] == "ask" and event["run"].startswith("trials/")
-        }
+        asked = sum(1 for _ in self._log.state.of_kind(RunKind.TRIAL))
         unfinished = self._unfinished(earlier)
-        if len(asked) >= settings.trials and not unfinished:
+        if asked >= settings.trials and not unfinished:
             return StopReason.FINISHED
         self._warn_of_idle_pruner()
-        events = list(without_mistakes(translated(self._space, self._log.events, earlier.params)))
+        events = to_replay(self._space, self._log.events, earlier.params)
         brain = OptunaSearch(self._space, longest=self._longest())
         brain.replay(events, runs=earlier.numbers)
-        trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=len(asked))
+        trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=asked)
         source: TrialSource | Population = trials
         if isinstance(settings.pruner, PBT | PB2):
             source = Population(trials, self._space, settings.pruner)
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)
         else:
             trials.resume(unfinished)
-        time = None if settings.time is None else settings.time + confirm_seconds(self._log.events)
+        time = None if settings.time is None else settings.time + self._log.state.confirm_seconds
         why = self._run(source, Limits(time=time, trial_time=settings.trial_time, retries=settings.retries))
         self._exhausted = trials.exhausted
         return why
 
     def _unfinished(self, earlier: Earlier) -> list[Job]:
         """Return the jobs of earlier trials that have not ended, or have not even begun."""
+        runs = self._log.state.runs
         return [
-            stored_job(self._folder, run) if run in self._progress else self._make_job(number, earlier.params[run])
+            self._make_job(number, earlier.params[run]) if runs[run].mistake else stored_job(self._folder, run)
             for run, number in earlier.numbers.items()
-            if run not in self._progress or not self._progress[run].ended
+            if not runs[run].ended
         ]
 
     def _run(self, source: JobSource, limits: Limits) -> StopReason:
@@ -207,16 +206,13 @@ class Session:
 
         Those that fit have the parameters that a changed space gives them.
         """
-        earlier = earlier_trials(self._space, self._folder, self._log.events)
-        known = {event["run"]: event["params"] for event in self._log.events if "params" in event}
-        told = [self._log.append("drop", durable=True, run=run, reason=why) for run, why in earlier.misfits.items()]
-        told += [
-            self._log.append("adopt", durable=True, run=run, params=dict(params))
-            for run, params in earlier.params.items()
-            if params != known[run]
-        ]
-        for event in told:
-            self._tell(event)
+        state = self._log.state
+        earlier = earlier_trials(self._space, self._folder, state)
+        adopted = {run: params for run, params in earlier.params.items() if params != state.runs[run].params}
+        for run, reason in earlier.misfits.items():
+            self._tell(self._log.append(DropEvent(run=run, reason=reason), durable=True))
+        for run, params in adopted.items():
+            self._tell(self._log.append(AdoptEvent(run=run, params=dict(params)), durable=True))
         return earlier
 
     def _make_job(self, number: int, params: Mapping[str, Any]) -> Job:
@@ -258,7 +254,7 @@ class Session:
             read_experiment(self._folder).ranked[: confirm.top],
             folder=self._folder,
             experiment_seed=self._space.search.seed,
-            progress=progress_of(read_log(self._folder / LOG)),
+            state=self._log.state,
         )
         return self._train(jobs, otherwise)
 
@@ -270,9 +266,9 @@ class Session:
     def score_test(self, *, otherwise: StopReason) -> StopReason:
         """Score the only trial's weights on the test split, as a replicate that has its seeds and its checkpoint."""
         trained = stored_job(self._folder, trial_run(0))
-        job = replace(trained, run=replicate_run(0, 0), replicate=0)
-        known = progress_of(self._log.events)
-        if job.run in known and known[job.run].ended:
+        job = replace(trained, run=replicate_run(0, 0), kind=JobKind.REPLICATE, replicate=0)
+        known = self._log.state.runs.get(job.run)
+        if known is not None and known.ended:
             return otherwise
         (self._folder / job.run).mkdir(parents=True, exist_ok=True)
         for name in (CHECKPOINT, BEST):  # finished: nothing is trained again
@@ -282,7 +278,7 @@ class Session:
     def end(self, why: StopReason) -> None:
         """Close the session in the log."""
         self._why = why
-        self._log.append("end", durable=True, why=why.value)
+        self._log.append(EndEvent(why=why.value), durable=True)
 
     def result(self) -> SessionResult:
         """Return the experiment as it stands, and how this session went."""

@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.addresses import SQLITE, sqlite_path, sqlite_url
 from hpsearch.experiment.layout import LOG
-from hpsearch.experiment.log import read_log
+from hpsearch.experiment.log import read_state
+from hpsearch.experiment.state import RunState
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
 from hpsearch.search.optuna_search import silent_optuna
 from hpsearch.space import Space, suggest, suggested
@@ -23,8 +24,6 @@ JOURNAL_SUFFIXES = (".log", ".journal")
 
 _STATES = {Outcome.COMPLETE: TrialState.COMPLETE, Outcome.PRUNED: TrialState.PRUNED, None: TrialState.RUNNING}
 """Every other outcome is Optuna's FAIL; a trial without one has been interrupted, or is running."""
-
-Times = dict[str, tuple[float, float | None]]
 
 
 def export_optuna(record: ExperimentRecord, space: Space, target: str | Path) -> None:
@@ -88,11 +87,11 @@ def _write(record: ExperimentRecord, trials: list[FrozenTrial], path: Path, *, j
 
 
 def _trials(record: ExperimentRecord, space: Space) -> list[FrozenTrial]:
-    times = _times(record)
-    return [_frozen(trial, space, times) for trial in record.trials]
+    runs = read_state(Path(record.folder) / LOG).runs
+    return [_frozen(trial, space, runs[trial.run]) for trial in record.trials]
 
 
-def _frozen(trial: RunRecord, space: Space, times: Times) -> FrozenTrial:
+def _frozen(trial: RunRecord, space: Space, told: RunState) -> FrozenTrial:
     wrong = space.check_params(trial.params)
     if wrong:
         raise HpsearchError(f"trial {trial.number} does not fit the space: {'; '.join(wrong)}")
@@ -107,11 +106,10 @@ def _frozen(trial: RunRecord, space: Space, times: Times) -> FrozenTrial:
         user_attrs=_attributes(trial),
         intermediate_values=dict(trial.history),
     )
-    begin, end = times.get(trial.run, (None, None))
-    if begin is not None:
-        frozen.datetime_start = dt.datetime.fromtimestamp(begin)  # noqa: DTZ006 -- Optuna keeps local times
-    if end is not None and state.is_finished():
-        frozen.datetime_complete = dt.datetime.fromtimestamp(end)  # noqa: DTZ006 -- Optuna keeps local times
+    if told.begun_at is not None:
+        frozen.datetime_start = dt.datetime.fromtimestamp(told.begun_at)  # noqa: DTZ006 -- Optuna keeps local times
+    if told.ended_at is not None and state.is_finished():
+        frozen.datetime_complete = dt.datetime.fromtimestamp(told.ended_at)  # noqa: DTZ006 -- Optuna keeps local times
     return frozen
 
 
@@ -135,15 +133,3 @@ def _attributes(trial: RunRecord) -> dict[str, Any]:
     if trial.reason:
         attributes["hpsearch:reason"] = trial.reason
     return attributes
-
-
-def _times(record: ExperimentRecord) -> Times:
-    """Return when each run began first and when it ended, in Unix seconds, as far as the log tells."""
-    times: Times = {}
-    for event in read_log(Path(record.folder) / LOG):
-        run = event.get("run", "")
-        if event["event"] == "begin":
-            times.setdefault(run, (event["time"], None))
-        elif event["event"] == "outcome" and run in times:
-            times[run] = (times[run][0], event["time"])
-    return times

@@ -17,7 +17,7 @@ from typing import Any
 import optuna
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.log import Event
+from hpsearch.experiment.events import UNTOLD, AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.jobs import AskInfo
 from hpsearch.records import Outcome, Params
 from hpsearch.search.own import blamed_on, make_own_pruner, make_own_sampler
@@ -266,19 +266,21 @@ class OptunaSearch:
     def replay(self, events: Iterable[Event], *, runs: Mapping[str, int]) -> None:
         """Bring the study to the state that these events left it in; `runs` names the trials that fit the space."""
         for event in events:
-            number = runs.get(event.get("run", ""))
-            if number is None:
+            if not isinstance(event, AskEvent | ReportEvent | OutcomeEvent) or event.run not in runs:
                 continue
-            if event["event"] == "ask":
+            number = runs[event.run]
+            if isinstance(event, AskEvent):
                 self._replay_ask(number, event)
-            elif event["event"] == "report" and number in self._trials:
-                self.report(number, event["step"], event["metric"], final=event.get("final", False))
-            elif event["event"] == "outcome" and number in self._trials:
-                self.tell(number, Outcome(event["outcome"]), event["value"])
+            elif number not in self._trials:
+                continue
+            elif isinstance(event, ReportEvent):
+                self.report(number, event.step, event.metric, final=event.final)
+            else:
+                self.tell(number, event.outcome, event.value)
 
-    def _replay_ask(self, number: int, event: Event) -> None:
+    def _replay_ask(self, number: int, event: AskEvent) -> None:
         """Enter a past configuration; a sampler that keeps notes is asked again, so that it makes them again."""
-        params, entry = self._space.canonical(event["params"]), self._starts.begun(number, event)
+        params, entry = self._space.canonical(event.params), self._starts.begun(number, event)
         if self._row.replayed:
             tried = set(self._tried)
             again = self._next(number) if entry is None else self._begin_with(number, entry)
@@ -290,7 +292,7 @@ class OptunaSearch:
                 self._reject(trial)
         else:
             self._study.sampler = optuna.samplers.RandomSampler(seed=0)
-            for _ in range(event.get("rejected", 0)):  # Optuna's numbering must not depend on whether it was resumed
+            for _ in range(event.rejected):  # Optuna's numbering must not depend on whether it was resumed
                 self._reject(self._study.ask())
         self._fixed(number, params)
 
@@ -309,16 +311,16 @@ class StartList:
         """Return the next entry, which counts as tried from now on."""
         return self._left.popleft() if self._left else None
 
-    def begun(self, number: int, event: Event) -> Params | None:
+    def begun(self, number: int, event: AskEvent) -> Params | None:
         """Return the entry that a trial of the log was begun by, which counts as tried from now on.
 
         Older logs do not tell it: there the entry had the trial's number.
         """
-        if "start" in event:
-            entry = event["start"] and self._space.canonical(event["start"])
+        if event.start is not UNTOLD:
+            entry = event.start and self._space.canonical(event.start)
         else:
             entry = next(iter(self._space.start[number : number + 1]), None)
-            entry = entry if entry and _agrees(self._space.canonical(event["params"]), entry) else None
+            entry = entry if entry and _agrees(self._space.canonical(event.params), entry) else None
         known = next((each for each in self._left if entry and _key(each) == _key(entry)), None)
         if known is not None:
             self._left.remove(known)

@@ -13,7 +13,8 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hpsearch.experiment.log import Event
+from hpsearch.experiment.events import AskEvent, Event, ExploitEvent, OutcomeEvent, ReportEvent
+from hpsearch.experiment.layout import RunKind, run_kind
 from hpsearch.jobs import AskInfo, ConfigChange, Exploit, Job
 from hpsearch.records import Decision, Outcome, Params
 from hpsearch.search.explore import ExploreContext, Observed, explorer
@@ -21,6 +22,9 @@ from hpsearch.search.sources import TrialSource
 from hpsearch.seeds import derive_seed
 from hpsearch.space import Space
 from hpsearch.space.pruner_options import PB2, PBT
+
+_Followed = AskEvent | ReportEvent | ExploitEvent | OutcomeEvent
+"""What a population is told by the log."""
 
 
 @dataclass
@@ -121,30 +125,30 @@ class Population:
 
         `runs` names the trials that fit the space, `unfinished` are the jobs of those that have not ended.
         """
-        own = [event for event in events if event.get("run", "").startswith("trials/")]
-        complete = max(self._space.search.trials, sum(event["event"] == "ask" for event in own))
+        own = [event for event in events if isinstance(event, _Followed) and run_kind(event.run) is RunKind.TRIAL]
+        complete = max(self._space.search.trials, sum(isinstance(event, AskEvent) for event in own))
         asked = 0
         for event in own:
-            asked += event["event"] == "ask"
+            asked += isinstance(event, AskEvent)
             self._closed = asked >= complete
-            if event["run"] in runs:
+            if event.run in runs:
                 self._follow(event, runs)
         self._jobs = {job.number: job for job in unfinished}
         self._closed = self._trials.closed
         self._settle()
 
-    def _follow(self, event: Event, runs: Mapping[str, int]) -> None:
-        kind, number = event["event"], runs[event["run"]]
-        if kind == "ask":
-            self._members[number] = _Member(number, event["params"])
-        elif kind == "report" and number in self._members:
-            self._arrive(self._members[number], event["step"], event["metric"], final=event.get("final", False))
-        elif kind == "exploit":
-            member, donor = self._members[number], self._members.get(runs.get(event["donor"], -1))
-            self._part(member)
-            self._copy(member, event["params"], event["step"], donor.metric if donor else math.nan)
-        elif kind == "outcome":
+    def _follow(self, event: _Followed, runs: Mapping[str, int]) -> None:
+        number = runs[event.run]
+        if isinstance(event, AskEvent):
+            self._members[number] = _Member(number, event.params)
+        elif isinstance(event, OutcomeEvent):
             self._leave(number)
+        elif isinstance(event, ExploitEvent):
+            member, donor = self._members[number], self._members.get(runs.get(event.donor, -1))
+            self._part(member)
+            self._copy(member, event.params, event.step, donor.metric if donor else math.nan)
+        elif number in self._members:
+            self._arrive(self._members[number], event.step, event.metric, final=event.final)
 
     def _arrive(self, member: _Member, step: int, metric: float, *, final: bool) -> None:
         """Take note of a report, unless it is made again after a resume."""

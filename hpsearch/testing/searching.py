@@ -14,7 +14,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import Field
 
-from hpsearch.experiment.log import read_log
+from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent, encode
+from hpsearch.experiment.files import append_json_line
+from hpsearch.experiment.layout import trial_run
+from hpsearch.experiment.log import read_events
 from hpsearch.records import Goal, Outcome
 from hpsearch.running.loading import check_own_code
 from hpsearch.search.optuna_search import OptunaSearch
@@ -91,8 +94,8 @@ def drive(search: OptunaSearch, log: Path, first: int, last: int, *, at_once: in
             params = search.ask(number)
             decisions.append(params)
             if params is not None:
-                asked = {"params": params, **asdict(search.last_ask)}
-                _note(log, "ask", number, number=number, **asked)
+                asked = asdict(search.last_ask)
+                _note(log, AskEvent(run=trial_run(number), number=number, params=params, seed=number, **asked))
                 open_trials[number] = _training(search, log, number, params, decisions)
         for _ in range(EVALUATIONS + 1):
             for training in open_trials.values():
@@ -102,7 +105,8 @@ def drive(search: OptunaSearch, log: Path, first: int, last: int, *, at_once: in
 
 def resumed(search: OptunaSearch, log: Path, trials: int) -> OptunaSearch:
     """Bring a new search to the state that the first trials of a log left."""
-    search.replay(read_log(log), runs={_run(number): number for number in range(trials)})
+    events = (event for event, _ in read_events(log))
+    search.replay(events, runs={trial_run(number): number for number in range(trials)})
     return search
 
 
@@ -113,7 +117,8 @@ def _training(
     outcome, value = Outcome.COMPLETE, 0.0
     for step in range(1, EVALUATIONS + 1):
         value = abs(params["train.rate"] - 0.05) + abs(params["model.start"]) + 1 / step + 0.01 * params["model.width"]
-        _note(log, "report", number, step=step, value=value, metric=value)
+        told = {"metric": value, "value": value, "at": step, "seconds": float(step)}
+        _note(log, ReportEvent(run=trial_run(number), step=step, **told))
         decisions.append(search.report(number, step, value))
         if decisions[-1]:
             outcome = Outcome.PRUNED
@@ -124,16 +129,11 @@ def _training(
     elif number % 7 == 6:
         outcome = Outcome.FAILED
     search.tell(number, outcome, value)
-    _note(log, "outcome", number, outcome=outcome.value, value=value)
+    _note(log, OutcomeEvent(run=trial_run(number), outcome=outcome, seconds=float(EVALUATIONS), value=value))
 
 
-def _run(number: int) -> str:
-    return f"trials/{number:04d}"
-
-
-def _note(log: Path, event: str, trial: int, **fields: Any) -> None:
-    with log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"event": event, "run": _run(trial), **fields}) + "\n")
+def _note(log: Path, event: Event) -> None:
+    append_json_line(log, encode(event))
 
 
 class _SearchSuite:

@@ -3,17 +3,31 @@
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hpsearch.experiment.events import (
+    AdoptEvent,
+    AskEvent,
+    BeginEvent,
+    DropEvent,
+    EndEvent,
+    Event,
+    ExploitEvent,
+    LostEvent,
+    OutcomeEvent,
+    ReportEvent,
+    RunEvent,
+    SessionEvent,
+)
 from hpsearch.experiment.files import decode_number, read_lines
-from hpsearch.experiment.layout import BASELINES_RUN, baseline_title
-from hpsearch.experiment.log import Event
-from hpsearch.records import Outcome
+from hpsearch.experiment.layout import BASELINES_RUN, RunKind, baseline_title, run_kind
+from hpsearch.experiment.log import read_events
+from hpsearch.records import Fold, Outcome
 from hpsearch.tracking.state import RunState
 
 KEY_LENGTH = 250
@@ -70,7 +84,7 @@ class Session:
 class Stretch:
     """Successive events of a log: those of each run, and what they say of the experiment; times in milliseconds."""
 
-    runs: Mapping[str, Sequence[Event]]
+    runs: Mapping[str, Sequence[RunEvent]]
     session: Session | None
     start: int
     end: int
@@ -99,31 +113,28 @@ def milliseconds(seconds: float) -> int:
     return round(float(seconds) * 1000)
 
 
-def start_of(events: Sequence[Event]) -> int:
-    """Return the time of the first event in milliseconds."""
-    return milliseconds(events[0]["time"])
-
-
 def read_stretch(path: Path, *, offset: int) -> Stretch | None:
     """Read the next events of a log; None at its end."""
-    lines = list(islice(read_lines(path, offset=offset), EVENTS_AT_ONCE))
-    if not lines:
+    found = list(islice(read_events(path, offset=offset), EVENTS_AT_ONCE))
+    if not found:
         return None
-    events = [event for event, _ in lines]
-    runs: dict[str, list[Event]] = {}
+    events = [event for event, _ in found]
+    runs: dict[str, list[RunEvent]] = {}
     for event in events:
-        if "run" in event:
-            runs.setdefault(event["run"], []).append(event)
-    return Stretch(runs, read_session(events), start_of(events), start_of(events[-1:]), lines[-1][1])
+        if isinstance(event, RunEvent):
+            runs.setdefault(event.run, []).append(event)
+    start, end = milliseconds(events[0].time), milliseconds(events[-1].time)
+    return Stretch(runs, read_session(events), start, end, found[-1][1])
 
 
 def read_session(events: Iterable[Event]) -> Session | None:
     """Return how the last session stands; None if no session begins or ends in these events."""
-    own = [event for event in events if event["event"] in ("session", "end")]
+    own = [event for event in events if isinstance(event, SessionEvent | EndEvent)]
     if not own:
         return None
-    status = _ENDS.get(own[-1]["why"], Status.FINISHED) if own[-1]["event"] == "end" else Status.RUNNING
-    return Session(status, start_of(own[-1:]), ended=any(event["event"] == "end" for event in own))
+    last = own[-1]
+    status = _ENDS.get(last.why, Status.FINISHED) if isinstance(last, EndEvent) else Status.RUNNING
+    return Session(status, milliseconds(last.time), ended=any(isinstance(event, EndEvent) for event in own))
 
 
 def run_title(path: str) -> str:
@@ -131,86 +142,93 @@ def run_title(path: str) -> str:
 
     On a fold they are `confirm-0007-repeat-0-fold-3-of-5` and `baseline-repeat-0-fold-3-of-5-sloreta`.
     """
-    path = re.sub(r"^trials/", "trial/", path)
+    if run_kind(path) is RunKind.TRIAL:
+        path = f"trial/{path.rpartition('/')[2]}"
     if path.startswith(f"{BASELINES_RUN}/"):
         path = f"baseline/{baseline_title(path)}"
     return path.replace("/", "-")
 
 
-def run_kind(path: str) -> str:
-    """Return `trial`, `replicate` or `baseline`."""
-    if path.startswith("trials/"):
-        return "trial"
-    return "baseline" if path.startswith(BASELINES_RUN) else "replicate"
-
-
-def read_changes(events: Iterable[Event], run: RunState) -> Changes:
+def read_changes(events: Iterable[RunEvent], run: RunState) -> Changes:
     """Collect what the events of one run change, given what has been mirrored already."""
     changes = Changes(reported=run.reported, value=run.value, outcome=run.outcome)
     for event in events:
-        kind = event["event"]
-        if kind == "ask":
-            changes.params |= event.get("params") or {}
-            changes.tags |= _tags(event, "number", "seed", "replicate", "fold", "folds", "repeat")
-        elif kind == "adopt":
-            changes.params |= event["params"]
-        elif kind == "begin":
-            changes.tags |= _tags(event, "attempt", attempt="attempts")
-            if changes.outcome is not None:
-                changes.outcome, changes.status = None, Status.RUNNING
-        elif kind == "report":
-            _add_report(changes, event)
-        elif kind == "exploit":
-            changes.tags |= _exploit(event)
-            changes.copied = True
-        elif kind == "lost":
-            changes.tags |= _tags(event, "reason", reason="lost")
-        elif kind == "outcome":
-            _add_outcome(changes, event)
-        elif kind == "drop":
-            _add_drop(changes, event)
+        _CHANGES[type(event)](changes, event)
     return changes
 
 
-def _exploit(event: Event) -> dict[str, str]:
+def _add_ask(changes: Changes, event: AskEvent) -> None:
+    changes.params |= event.params
+    changes.tags |= _tags(event, "number", "seed", "replicate")
+    if event.fold is not None:
+        changes.tags |= _tags(event.fold, "fold", "folds", "repeat")
+
+
+def _add_adopted(changes: Changes, event: AdoptEvent) -> None:
+    changes.params |= event.params
+
+
+def _add_begin(changes: Changes, event: BeginEvent) -> None:
+    changes.tags |= _tags(event, "attempt", attempt="attempts")
+    if changes.outcome is not None:
+        changes.outcome, changes.status = None, Status.RUNNING
+
+
+def _add_report(changes: Changes, event: ReportEvent) -> None:
+    if event.step > changes.reported:
+        changes.reported, changes.value = event.step, event.value
+        changes.rows.append([Point(OBJECTIVE, event.value, milliseconds(event.time), event.step)])
+
+
+def _add_exploit(changes: Changes, event: ExploitEvent) -> None:
     """Parameters are written once: those that a run gets later stand in a tag, by the step."""
-    told = {"step": event["step"], "donor": event["donor"], "params": event["params"]}
-    return {f"hpsearch.exploit.{event['step']:06d}": json.dumps(told)}
+    told = {"step": event.step, "donor": event.donor, "params": event.params}
+    changes.tags[f"hpsearch.exploit.{event.step:06d}"] = json.dumps(told)
+    changes.copied = True
 
 
-def _add_report(changes: Changes, event: Event) -> None:
-    value = _number(event.get("value"))
-    if event["step"] > changes.reported and value is not None:
-        changes.reported, changes.value = event["step"], value
-        changes.rows.append([Point(OBJECTIVE, value, milliseconds(event["time"]), event["step"])])
+def _add_loss(changes: Changes, event: LostEvent) -> None:
+    changes.tags |= _tags(event, "reason", reason="lost")
 
 
-def _add_outcome(changes: Changes, event: Event) -> None:
-    changes.outcome, changes.end = event["outcome"], milliseconds(event["time"])
-    changes.status = _OUTCOMES.get(event["outcome"], Status.FAILED)
+def _add_outcome(changes: Changes, event: OutcomeEvent) -> None:
+    changes.outcome, changes.end = event.outcome.value, milliseconds(event.time)
+    changes.status = _OUTCOMES.get(event.outcome, Status.FAILED)
     changes.tags |= _tags(event, "outcome", "reason", "step", "seconds", "train_size", "test_size")
     row: Row = []
-    value = _number(event.get("value"))
-    if value is not None and (value != changes.value or changes.reported < 0):
+    if event.value is not None and (event.value != changes.value or changes.reported < 0):
         # tables show the latest of the highest step: this one has to come behind the last report
-        row.append(Point(OBJECTIVE, value, changes.end + 1, max(changes.reported, event.get("step") or 0)))
-        changes.value = value
-    for name, score in (event.get("scores") or {}).items():
+        row.append(Point(OBJECTIVE, event.value, changes.end + 1, max(changes.reported, event.step or 0)))
+        changes.value = event.value
+    for name, score in event.scores.items():
         if (number := _number(score)) is not None:
-            row.append(Point(clean_key(name), number, changes.end, event.get("step") or 0))
+            row.append(Point(clean_key(name), number, changes.end, event.step or 0))
     if row:
         changes.rows.append(row)
 
 
-def _add_drop(changes: Changes, event: Event) -> None:
+def _add_drop(changes: Changes, event: DropEvent) -> None:
     if changes.outcome is None:
-        changes.status, changes.end = Status.STOPPED, milliseconds(event["time"])
+        changes.status, changes.end = Status.STOPPED, milliseconds(event.time)
     changes.outcome = DROPPED
     changes.tags |= _tags(event, "reason", reason="dropped")
 
 
-def _tags(event: Event, *names: str, **titles: str) -> dict[str, str]:
-    return {f"hpsearch.{titles.get(name, name)}": str(event[name]) for name in names if event.get(name) is not None}
+_CHANGES: Mapping[type[RunEvent], Callable[[Changes, Any], None]] = {
+    AskEvent: _add_ask,
+    AdoptEvent: _add_adopted,
+    BeginEvent: _add_begin,
+    ReportEvent: _add_report,
+    ExploitEvent: _add_exploit,
+    LostEvent: _add_loss,
+    OutcomeEvent: _add_outcome,
+    DropEvent: _add_drop,
+}
+
+
+def _tags(told: RunEvent | Fold, *names: str, **titles: str) -> dict[str, str]:
+    values = ((name, getattr(told, name)) for name in names)
+    return {f"hpsearch.{titles.get(name, name)}": str(value) for name, value in values if value is not None}
 
 
 def _number(value: Any) -> float | None:

@@ -14,18 +14,18 @@ from typing import Any, BinaryIO
 
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.artifacts import read_histograms
+from hpsearch.experiment.events import RunEvent
 from hpsearch.experiment.files import flatten
 from hpsearch.experiment.layout import CONFIG, LOG, METRICS
-from hpsearch.experiment.log import Event
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.tracking.entries import (
     Changes,
     Row,
     Session,
+    milliseconds,
     read_changes,
     read_rows,
     read_stretch,
-    start_of,
 )
 from hpsearch.tracking.state import MirrorState, RunState, save_state, state_of
 
@@ -156,17 +156,17 @@ class ExperimentMirror:
         self._sink.flush()
         save_state(self._file, self._state)
 
-    def _mirror_run(self, path: str, events: Sequence[Event]) -> bool:
+    def _mirror_run(self, path: str, events: Sequence[RunEvent]) -> bool:
         """Mirror a stretch of one run's log, and what its files have more; say whether they had any."""
         run = self._state.runs.get(path)
         first = run is None
         if run is None:
-            start = start_of(events)
+            start = milliseconds(events[0].time)
             run = self._state.runs[path] = RunState(self._sink.create_run(self._state, path, start), start=start)
         if run.deleted:
             return False
         if events:
-            run.start = run.start or start_of(events)
+            run.start = run.start or milliseconds(events[0].time)
         changes = read_changes(events, run)
         if changes.copied:
             run.offset = 0

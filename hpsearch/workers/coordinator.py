@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from hpsearch.errors import SearchFailedError
+from hpsearch.experiment.events import InterruptNotice, PauseNotice
 from hpsearch.jobs import (
     BaselinesScored,
     Completed,
@@ -112,8 +113,8 @@ class Coordinator:
             if isinstance(job, Exploit):
                 self._ledger.exploit(job)
                 continue
-            progress = self._ledger.begin(job, source.last_ask)
-            self._running[job.run] = _Running(job, progress.seconds)
+            known = self._ledger.begin(job, source.last_ask)
+            self._running[job.run] = _Running(job, known.seconds)
             self._workers.start(job)
 
     # What the workers say (the JobListener contract)
@@ -159,7 +160,7 @@ class Coordinator:
         if isinstance(result, Obstacle):
             raise SearchFailedError(result.reason)
         if isinstance(result, Paused):
-            self._ledger.show({"event": "pause", "run": job.run})
+            self._ledger.show(PauseNotice(job.run))
             self._current_source.paused(job)
             return
         if isinstance(result, Failed | OutOfMemory) and result.details:
@@ -168,7 +169,7 @@ class Coordinator:
             scores = result.scores if isinstance(result, BaselinesScored) else {}
             self._ledger.baselines(job, scores, seconds=result.seconds or 0.0, notes=self._noted(job, result))
             self._current_source.ended(job, result.outcome, None, result.reason)
-        elif isinstance(result, Completed) and self._ledger.progress(job).value is None:
+        elif isinstance(result, Completed) and self._ledger.known(job).value is None:
             self._finish(job, Failed(f"the training ended without reporting {self._ledger.metric}"))
         else:
             self._finish(job, result)
@@ -177,7 +178,7 @@ class Coordinator:
         """Return the log's notes on the run's data. A run that has reported could use its data: that was no mistake."""
         sizes = result.sizes if isinstance(result, Completed | BaselinesScored) else {}
         notes: dict[str, Any] = {**sizes, **({"data": dict(result.data)} if result.data else {})}
-        failed = isinstance(result, Failed) and result.mistake and not self._ledger.progress(job).history
+        failed = isinstance(result, Failed) and result.mistake and not self._ledger.known(job).history
         return {**notes, "mistake": "start"} if failed else notes
 
     def _finish(self, job: Job, result: Ending) -> None:
@@ -185,15 +186,14 @@ class Coordinator:
         self._ledger.outcome(
             job, result.outcome, result.reason, seconds=result.seconds, scores=scores, notes=self._noted(job, result)
         )
-        self._current_source.ended(job, result.outcome, self._ledger.progress(job).value, result.reason)
+        self._current_source.ended(job, result.outcome, self._ledger.known(job).value, result.reason)
 
     def _lose(self, job: Job, result: Lost) -> None:
         """Resume a lost run from its checkpoint, or give it up when it was lost too often."""
         self._running.pop(job.run)
-        progress = self._ledger.progress(job)
-        progress.lost += 1
-        if progress.lost > self._limits.retries:
-            self._finish(job, Lost(f"{result.reason}, {progress.lost} times"))
+        times = self._ledger.known(job).lost + 1
+        if times > self._limits.retries:
+            self._finish(job, Lost(f"{result.reason}, {times} times"))
         else:
             self._ledger.lost(job, result.reason)
             self._again.append(job)
@@ -220,7 +220,7 @@ class Coordinator:
         self._interrupts += 1
         if self._interrupts > 1:
             raise KeyboardInterrupt
-        self._ledger.show({"event": "interrupt"})
+        self._ledger.show(InterruptNotice())
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:

@@ -2,10 +2,19 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+from hpsearch.experiment.events import (
+    AskEvent,
+    BeginEvent,
+    Event,
+    ExploitEvent,
+    LostEvent,
+    Notice,
+    OutcomeEvent,
+    ReportEvent,
+)
 from hpsearch.experiment.files import (
     append_json_line,
     copy_atomically,
@@ -23,11 +32,12 @@ from hpsearch.experiment.layout import (
     NUMBERED,
     OUTPUT,
     baseline_run,
+    run_kind,
 )
-from hpsearch.experiment.log import Event, Log
+from hpsearch.experiment.log import Log
+from hpsearch.experiment.state import RunState
 from hpsearch.jobs import AskInfo, Exploit, Job, JobKind, Report
 from hpsearch.records import Metrics, Outcome
-from hpsearch.workers.progress import RunProgress, progress_of
 
 ValueRule = Callable[[Sequence[tuple[int, float]]], tuple[float, int]]
 """The objective by the space's rule, and the step it was taken at, from the metric's history."""
@@ -36,7 +46,7 @@ ValueRule = Callable[[Sequence[tuple[int, float]]], tuple[float, int]]
 class Observer(Protocol):
     """Somebody who watches the events go by: the progress display, the tracker."""
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: Event | Notice) -> None:
         """Take note of an event; must not block."""
         ...
 
@@ -51,7 +61,8 @@ class Ledger:
         self._log = log
         self._value_of = value_of
         self._observers = observers
-        self._progress = progress_of(log.events)
+        self._written: dict[str, set[int]] = {}
+        """The steps in a run's metrics file: at most one more than in the log, when a crash fell between the two."""
         self.metric = metric
 
     @property
@@ -59,34 +70,34 @@ class Ledger:
         """Seconds for which the experiment has been running, over all its sessions."""
         return self._log.elapsed
 
-    def progress(self, job: Job) -> RunProgress:
-        """Return what is known of a run."""
-        return self._progress[job.run]
+    def known(self, job: Job) -> RunState:
+        """Return what the log tells of a run by now."""
+        return self._known(job.run)
 
-    def show(self, event: Event) -> None:
-        """Let the observers know of an event that the log has, or that does not belong into it."""
+    def _known(self, run: str) -> RunState:
+        return self._log.state.runs.get(run) or RunState(run, run_kind(run))
+
+    def show(self, event: Event | Notice) -> None:
+        """Let the observers know of an event that the log has, or of something that does not belong into it."""
         for observer in self._observers:
             observer.observe(event)
 
-    def _emit(self, event: str, *, durable: bool = False, **fields: Any) -> None:
-        self.show(self._log.append(event, durable=durable, **fields))
+    def _emit(self, event: Event, *, durable: bool = False) -> None:
+        self.show(self._log.append(event, durable=durable))
 
-    def begin(self, job: Job, info: AskInfo) -> RunProgress:
+    def begin(self, job: Job, info: AskInfo) -> RunState:
         """Write down that a run is taken up, and its configuration if it is new. Baselines are not in the log yet."""
-        folder = self._folder / job.run
-        if job.run not in self._progress:
-            self._progress[job.run] = RunProgress()
+        folder, known = self._folder / job.run, self.known(job)
+        if known.mistake or not known.asked:
             folder.mkdir(parents=True, exist_ok=True)
             self._configure(job)
             if job.kind is not JobKind.BASELINES:
                 self._ask(job, job.run, info)
-        progress = self._progress[job.run]
-        progress.attempts += 1
         remove_leftovers(folder)
-        progress.written_steps = {row["step"] for row, _ in read_lines(folder / METRICS)}
+        self._written[job.run] = {row["step"] for row, _ in read_lines(folder / METRICS)}
         if job.kind is not JobKind.BASELINES:
-            self._emit("begin", run=job.run, attempt=progress.attempts)
-        return progress
+            self._emit(BeginEvent(run=job.run, attempt=self.known(job).attempts + 1))
+        return self.known(job)
 
     def _configure(self, job: Job) -> None:
         write_json(self._folder / job.run / CONFIG, {"version": FORMAT_VERSION, **job.to_json()})
@@ -99,33 +110,39 @@ class Ledger:
         for kept in (self._folder / job.run).glob(NUMBERED):
             kept.unlink()  # they are of the training that ends here
         self._configure(job)
-        self._progress[job.run].copy(self._progress[exploit.donor])
-        fields = {"step": change.step, "donor": exploit.donor, "params": dict(change.params)}
-        self._emit("exploit", durable=True, run=job.run, number=job.number, **fields)
+        event = ExploitEvent(
+            run=job.run, number=job.number, step=change.step, donor=exploit.donor, params=dict(change.params)
+        )
+        self._emit(event, durable=True)
 
     def _ask(self, job: Job, run: str, info: AskInfo) -> None:
-        fields: dict[str, Any] = {} if job.replicate is None else {"replicate": job.replicate}
-        fields |= asdict(job.fold) if job.fold else {}
-        fields |= {"params": dict(job.params), "seed": job.seeds["initialisation"], **asdict(info)}
-        self._emit("ask", durable=True, run=run, number=job.number, **fields)
+        event = AskEvent(
+            run=run,
+            number=job.number,
+            replicate=job.replicate,
+            fold=job.fold,
+            params=dict(job.params),
+            seed=job.seeds["initialisation"],
+            rejected=info.rejected,
+            start=info.start,
+        )
+        self._emit(event, durable=True)
 
     def report(self, job: Job, report: Report) -> float:
         """Return the metric, once the evaluation is written down if its step is not known, as after a resume."""
-        progress = self._progress[job.run]
         seconds = round(report.seconds, 3)
-        if report.again or report.step not in progress.written_steps:
+        if report.again or report.step not in self._written[job.run]:
             row = {"step": report.step, "seconds": seconds, **report.metrics}
             append_json_line(self._folder / job.run / METRICS, row)
         metric = float(report.metrics.get(self.metric, float("nan")))
-        if report.step in progress.known_steps and not report.again:
+        history = self.known(job).history
+        if report.step in history and not report.again:
             return metric
-        progress.add(report.step, metric, report.seconds)
-        progress.value, progress.step = self._value_of(progress.history)
-        value, at = progress.value, progress.step
-        fields: dict[str, Any] = {"final": True} if report.final else {}
-        self._emit(
-            "report", run=job.run, step=report.step, metric=metric, value=value, at=at, seconds=seconds, **fields
+        value, at = self._value_of([*{**history, report.step: metric}.items()])
+        event = ReportEvent(
+            run=job.run, step=report.step, metric=metric, value=value, at=at, seconds=seconds, final=report.final
         )
+        self._emit(event)
         return metric
 
     def details(self, job: Job, text: str) -> None:
@@ -135,7 +152,8 @@ class Ledger:
 
     def lost(self, job: Job, reason: str) -> None:
         """Write down that a run's process died and that it will be resumed."""
-        self._emit("lost", durable=True, run=job.run, attempt=self._progress[job.run].attempts, reason=reason)
+        known = self.known(job)
+        self._emit(LostEvent(run=job.run, attempt=known.attempts or known.lost + 1, reason=reason), durable=True)
 
     def outcome(
         self,
@@ -151,10 +169,8 @@ class Ledger:
 
         `notes` are further fields of the event: what the scores rest on.
         """
-        progress = self._progress[job.run]
-        progress.ended = True
-        spent = progress.seconds if seconds is None else seconds
-        self._outcome(job.run, outcome, progress, reason=reason, seconds=spent, scores=scores, notes=notes)
+        spent = self.known(job).seconds if seconds is None else seconds
+        self._outcome(job.run, outcome, reason=reason, seconds=spent, scores=scores, notes=notes)
 
     def baselines(
         self,
@@ -166,26 +182,35 @@ class Ledger:
     ) -> None:
         """Give every method of a baselines job a run of its own; `scores[method][split]` are its metrics."""
         methods = {baseline_run(job.run, method): scores[method] for method in sorted(scores)}
-        missing = [run for run in methods if run not in self._progress or not self._progress[run].ended]
+        missing = [run for run in methods if not self._known(run).ended]
         for run in missing:  # all of them first: a crash in between leaves some without an outcome, which shows
             self._ask(job, run, AskInfo())
         for run in missing:
             own, complete = _flat(methods[run]), Outcome.COMPLETE
-            self._outcome(run, complete, RunProgress(), reason=None, seconds=seconds, scores=own, notes=notes)
+            self._outcome(run, complete, reason=None, seconds=seconds, scores=own, notes=notes)
 
     def _outcome(
         self,
         run: str,
         outcome: Outcome,
-        progress: RunProgress,
         *,
         reason: str | None,
         seconds: float,
         scores: Mapping[str, float],
         notes: Mapping[str, Any],
     ) -> None:
-        fields = {"value": progress.value, "step": progress.step, "reason": reason, "scores": dict(scores), **notes}
-        self._emit("outcome", durable=True, run=run, outcome=outcome.value, seconds=round(seconds, 3), **fields)
+        known = self._known(run)
+        event = OutcomeEvent(
+            run=run,
+            outcome=outcome,
+            seconds=round(seconds, 3),
+            value=known.value,
+            step=known.step,
+            reason=reason,
+            scores=dict(scores),
+            **notes,
+        )
+        self._emit(event, durable=True)
 
 
 def _flat(scores: Mapping[str, Metrics]) -> Metrics:

@@ -10,6 +10,7 @@ import pytest
 
 import hpsearch
 from hpsearch.errors import DataError, HpsearchError, UnknownNameError
+from hpsearch.experiment.events import AskEvent
 from hpsearch.experiment.layout import RESOLVED, replicate_run
 from hpsearch.experiment.lock import locked
 from hpsearch.records import Outcome
@@ -42,8 +43,7 @@ def grown(
         experiment.trial(number, (value / 2, value))
     for replicate, score in enumerate(scores):
         run = replicate_run(1, replicate)
-        fields = {"number": 1, "params": {}, "rejected": 0, "replicate": replicate}
-        experiment.emit("ask", run=run, seed=200 + replicate, **fields)
+        experiment.emit(AskEvent(run=run, number=1, params={}, seed=200 + replicate, replicate=replicate))
         (folder / run).mkdir(parents=True)
         experiment.report(run, 1, 0.5, value=0.5, at=1, seconds=1.0)
         experiment.end(run, Outcome.COMPLETE, (0.5,), scores={"test/auc": score})
@@ -267,7 +267,7 @@ def test_what_cannot_be_read_is_a_line_and_not_the_end(home: Path) -> None:
     content = document(home)
     assert [Path(each["place"]).name for each in content["unread"]] == ["bad", "empty", "notes.txt", "torn"]
     assert "is not valid JSON" in content["unread"][0]["why"]
-    assert "KeyError" in content["unread"][3]["why"]
+    assert "log.jsonl, line 2 is no event of a log: report: run is missing" in content["unread"][3]["why"]
     assert len(content["groups"]) == 2
     named = document(*sorted(home.iterdir()))
     assert (names_of(named), len(named["unread"])) == (names_of(content), 4)

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 import hpsearch
 from hpsearch.cli import app, comparing, experiments, probing, running, spaces
-from hpsearch.experiment.log import read_log
 from hpsearch.records import ExperimentRecord
+from tests.logs import read_log
 from tests.toy_spaces import write_space
 
 VALUES = {"train.learning_rate": 0.1, "model.width": 3, "model.start": 0.5, "train.optimizer": "adamw"}

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import optuna
 
+from hpsearch.experiment.events import Event, Notice, OutcomeEvent
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec, Report, Reporter, stopped
@@ -68,8 +69,8 @@ class Stopwatch:
     def __init__(self) -> None:
         self.outcomes: list[float] = [time.perf_counter()]
 
-    def observe(self, event: dict[str, object]) -> None:
-        if event["event"] == "outcome":
+    def observe(self, event: Event | Notice) -> None:
+        if isinstance(event, OutcomeEvent):
             self.outcomes.append(time.perf_counter())
 
 

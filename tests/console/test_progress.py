@@ -10,8 +10,18 @@ from rich.console import Console
 
 from hpsearch.console.progress import LiveProgress, NoProgress, PlainProgress, make_progress
 from hpsearch.console.standing import Aim
+from hpsearch.experiment.events import (
+    BeginEvent,
+    DropEvent,
+    Event,
+    HealthNotice,
+    InterruptNotice,
+    LostEvent,
+    PauseNotice,
+    TextNotice,
+)
 from hpsearch.experiment.layout import replicate_run, trial_run
-from hpsearch.experiment.log import read_log
+from hpsearch.experiment.log import read_events
 from hpsearch.records import Goal, Outcome
 from tests.experiment_factory import GrowingExperiment
 
@@ -24,6 +34,10 @@ class HandClock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def events_of(experiment: GrowingExperiment) -> list[Event]:
+    return [event for event, _ in read_events(experiment.log.path)]
 
 
 def terminal(width: int, height: int) -> Console:
@@ -129,7 +143,7 @@ def test_time_left_counts_running_paused_and_confirming_work(live: Grow) -> None
     experiment.ask(trial_run(2), 2, {})
     experiment.train(trial_run(2), (0.4, 0.4), seconds=6.0)
     assert "about 2 min 08 s left" in shown(progress)[1]  # 8 of its 10 epochs of 6 s, and the two rounds
-    experiment.emit("pause", run=trial_run(2))
+    experiment.emit(PauseNotice(trial_run(2)))
     assert "about 2 min 08 s left" in shown(progress)[1]
     experiment.end(trial_run(2), Outcome.PRUNED, seconds=12.0)
     assert "about 1 min 20 s left" in shown(progress)[1]
@@ -162,7 +176,7 @@ def test_the_time_of_a_running_trial_goes_on_between_its_reports(live: Grow) -> 
 def test_an_interrupt_says_what_happens_and_what_a_second_one_does(live: Grow) -> None:
     experiment, progress = live(width=60)
     experiment.trial(0, (0.5,), outcome=None)
-    progress.observe({"event": "interrupt"})
+    progress.observe(InterruptNotice())
     lines = shown(progress, width=60)
     assert "Interrupted: running trials save checkpoints, then stop." in lines
     assert "Press Ctrl-C again to stop now." in lines
@@ -171,9 +185,9 @@ def test_an_interrupt_says_what_happens_and_what_a_second_one_does(live: Grow) -
 def test_the_last_line_leaves_room_for_the_terminals_echo(live: Grow) -> None:
     experiment, progress = live(width=60)
     experiment.trial(0, (0.5,), outcome=None, params={"model.name": "x" * 200})
-    progress.observe({"event": "note", "text": "y" * 200})
+    progress.observe(TextNotice("y" * 200))
     assert shown(progress, width=60)[-1] == "Ctrl-C: save checkpoints and stop."
-    progress.observe({"event": "interrupt"})
+    progress.observe(InterruptNotice())
     assert len(shown(progress, width=60)[-1]) < 40
 
 
@@ -207,8 +221,8 @@ def test_a_resumed_experiment_begins_with_its_counts(tmp_path: Path) -> None:
     experiment.trial(1, (0.4,), outcome=Outcome.PRUNED)
     experiment.trial(2, (0.6,))
     experiment.trial(3, (0.7,), outcome=None)
-    experiment.emit("drop", run=trial_run(2), reason="a fixed setting has changed")
-    progress = LiveProgress(AIM, console=terminal(80, 24), earlier=read_log(experiment.log.path))
+    experiment.emit(DropEvent(run=trial_run(2), reason="a fixed setting has changed"))
+    progress = LiveProgress(AIM, console=terminal(80, 24), earlier=events_of(experiment))
     lines = shown(progress)
     assert " 2/60 " in lines[1]
     assert lines[2] == "0 running · 1 complete · 1 pruned"
@@ -218,11 +232,11 @@ def test_a_resumed_experiment_begins_with_its_counts(tmp_path: Path) -> None:
 def test_a_lost_trial_runs_no_longer_until_it_is_taken_up_again(live: Grow) -> None:
     experiment, progress = live()
     run = experiment.trial(0, (0.5,), outcome=None)
-    experiment.emit("lost", run=run, attempt=1, reason="killed by signal 9")
+    experiment.emit(LostEvent(run=run, attempt=1, reason="killed by signal 9"))
     lines = shown(progress)
     assert lines[2] == "0 running"
     assert "trial 0 was lost (killed by signal 9); it goes on from its checkpoint" in lines
-    experiment.emit("begin", run=run, attempt=2)
+    experiment.emit(BeginEvent(run=run, attempt=2))
     assert shown(progress)[2] == "1 running"
 
 
@@ -230,10 +244,10 @@ def test_a_paused_trial_runs_no_longer_and_a_copy_has_its_new_parameters(live: G
     experiment, progress = live(width=120)
     for number in (0, 1):
         run = experiment.trial(number, (0.5,), outcome=None, params={"train.learning_rate": 0.1 * (number + 1)})
-        progress.observe({"event": "pause", "run": run})
+        progress.observe(PauseNotice(run))
     assert shown(progress, width=120)[2] == "0 running"
     experiment.exploit(1, donor=0, step=1, params={"train.learning_rate": 0.08})
-    experiment.emit("begin", run=run, attempt=2)
+    experiment.emit(BeginEvent(run=run, attempt=2))
     lines = shown(progress, width=120)
     assert lines[2] == "1 running"
     assert any("learning_rate=0.08" in line for line in lines)
@@ -245,7 +259,7 @@ def test_the_last_frame_has_every_note_and_nothing_that_still_runs(live: Grow) -
         for number in range(5):
             experiment.trial(number, (), outcome=Outcome.FAILED, reason="why", seconds=0.0)
         experiment.trial(5, (0.5,), outcome=None)
-        progress.observe({"event": "interrupt"})
+        progress.observe(InterruptNotice())
         assert sum("failed: why" in line for line in shown(progress)) == 3
     lines = shown(progress)
     assert sum("failed: why" in line for line in lines) == 5
@@ -275,7 +289,7 @@ def test_what_is_wrong_with_a_training_is_one_line_the_newest(live: Grow) -> Non
     _, progress = live()
     before = len(shown(progress))
     for number in range(3):
-        progress.observe({"event": "health", "text": f"trial {number}, divergence: " + "long " * 40})
+        progress.observe(HealthNotice(f"trial {number}, divergence: " + "long " * 40))
     lines = shown(progress)
     assert len(lines) == before + 1
     assert [line[:20] for line in lines if "divergence" in line] == ["trial 2, divergence:"]
@@ -283,7 +297,7 @@ def test_what_is_wrong_with_a_training_is_one_line_the_newest(live: Grow) -> Non
 
 def test_what_is_wrong_with_a_training_is_a_line_in_a_pipe() -> None:
     stream = io.StringIO()
-    PlainProgress(AIM, stream=stream).observe({"event": "health", "text": "trial 2, divergence: NaN\nat step 3"})
+    PlainProgress(AIM, stream=stream).observe(HealthNotice("trial 2, divergence: NaN\nat step 3"))
     assert stream.getvalue() == "trial 2, divergence: NaN at step 3\n"
 
 
@@ -296,7 +310,7 @@ def test_lines_for_a_pipe(tmp_path: Path) -> None:
     experiment.trial(2, (), outcome=Outcome.DIVERGED, reason="loss is nan\nat step 3", seconds=0.5, params={})
     experiment.replicate(0, 1, {"test/auc": 0.81})
     experiment.baseline("sloreta", {"test/auc": 0.6})
-    progress.observe({"event": "note", "text": "one\n  two"})
+    progress.observe(TextNotice("one\n  two"))
     assert stream.getvalue().splitlines() == [
         "trial 0 complete: val/auc 0.9135 at epoch 2 (14.2 s) learning_rate=3.1e-4 width=128  best 0.9135 #0  [1/60]",
         "trial 1 pruned: val/auc 0.6 at epoch 1 (1.0 s) learning_rate=0.01 width=256  best 0.9135 #0  [2/60]",
@@ -312,7 +326,7 @@ def test_a_resumed_pipe_says_where_it_goes_on(tmp_path: Path) -> None:
     experiment = GrowingExperiment(tmp_path / "line")
     experiment.trial(0, (0.5,))
     stream = io.StringIO()
-    with PlainProgress(AIM, stream=stream, earlier=read_log(experiment.log.path)):
+    with PlainProgress(AIM, stream=stream, earlier=events_of(experiment)):
         assert stream.getvalue() == "1 of 60 are done; best 0.5 #0\n"
 
 
@@ -332,7 +346,7 @@ def test_ctrl_c_in_the_middle_of_a_line_is_told_after_it(tmp_path: Path) -> None
     stream = Interrupting()
     progress = PlainProgress(AIM, stream=stream)
     experiment = GrowingExperiment(tmp_path / "line", observers=[progress])
-    stream.observe = lambda: progress.observe({"event": "interrupt"})
+    stream.observe = lambda: progress.observe(InterruptNotice())
     experiment.trial(0, (0.5,))
     first, second, _ = stream.getvalue().splitlines()
     assert first.startswith("trial 0 complete")

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from hpsearch.console.watching import HealthMonitor, look, watch
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.events import ReportEvent
 from hpsearch.experiment.files import append_json_line
 from hpsearch.experiment.layout import METRICS, RATE_DECISIONS, trial_run
 from hpsearch.experiment.lock import in_use, locked
@@ -83,7 +84,7 @@ def test_large_gradients_that_stay_are_not_told(growing: GrowingExperiment) -> N
     growing.ask(run := trial_run(0), 0, {})
     for step, norm in enumerate((80.0, 46.0, 65.0), start=1):
         append_json_line(growing.folder / run / METRICS, {"step": step, "gradient_norm": norm})
-        growing.emit("report", run=run, step=step, metric=0.5, value=0.5, at=1, seconds=step)
+        growing.emit(ReportEvent(run=run, step=step, metric=0.5, value=0.5, at=1, seconds=step))
     assert told == []
 
 
@@ -97,7 +98,7 @@ def test_exploding_gradients_and_a_divergence_are_told_at_once_and_once(growing:
             growing.folder / run / METRICS,
             {"step": step, **dict.fromkeys(("gradient_norm", "gradient_norm_max"), norm)},
         )
-        growing.emit("report", run=run, step=step, metric=0.5, value=0.5, at=1, seconds=step)
+        growing.emit(ReportEvent(run=run, step=step, metric=0.5, value=0.5, at=1, seconds=step))
         assert len(told) == (step > 1)
     assert told[0].startswith("trial 0, exploding gradients: the gradient norm rose above 10 at 1 of 2 evaluations")
     growing.end(run, Outcome.DIVERGED, [0.5], reason="the loss became nan at optimizer step 9")

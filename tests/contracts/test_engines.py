@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.log import Event, read_log
+from hpsearch.experiment.events import Event, Notice, ReportEvent
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
 from hpsearch.running.loading import load_space
@@ -24,6 +24,7 @@ from hpsearch.running.session import SessionResult
 from hpsearch.space import Space
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import ENGINES
+from tests.logs import read_log
 from tests.ray_cluster import own_cluster
 from tests.toy_spaces import write_space
 
@@ -148,9 +149,9 @@ class Strike:
     def __init__(self, report: int) -> None:
         self._left = report
 
-    def observe(self, event: Event) -> None:
-        self._left -= event["event"] == "report"
-        if event["event"] == "report" and self._left == 0:
+    def observe(self, event: Event | Notice) -> None:
+        self._left -= isinstance(event, ReportEvent)
+        if isinstance(event, ReportEvent) and self._left == 0:
             os.kill(os.getpid(), signal.SIGINT)
 
 

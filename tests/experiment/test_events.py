@@ -36,9 +36,10 @@ from hpsearch.records import Fold, Outcome
 
 KEPT = sorted((Path(__file__).parents[1] / "kept").rglob("log.jsonl"))
 
-texts, wholes = st.text(st.characters(codec="utf-8")), st.integers(-(2**53), 2**53)
+texts, wholes = st.text('a/"\n\u00e9\u20ac', max_size=4), st.integers(-(2**53), 2**53)
 numbers = st.floats(allow_nan=False)
-objects = st.dictionaries(texts, st.none() | st.booleans() | wholes | texts | st.floats(allow_nan=False))
+leaves = st.none() | st.booleans() | wholes | texts | st.floats(allow_nan=False, allow_infinity=False)
+objects = st.dictionaries(texts, leaves, max_size=2)
 stamps = {"time": st.floats(0, 2e9), "elapsed": st.floats(0, 1e9)}
 sizes = st.none() | st.integers(0, 10**9)
 folds = st.none() | st.builds(Fold, st.integers(2, 9), st.integers(0, 9), st.integers(0, 8))
@@ -78,7 +79,7 @@ events: st.SearchStrategy[Event] = st.one_of(
         value=st.none() | numbers,
         step=sizes,
         reason=st.none() | texts,
-        scores=st.dictionaries(texts, numbers),
+        scores=st.dictionaries(texts, numbers, max_size=2),
         train_size=sizes,
         test_size=sizes,
         data=objects,

@@ -12,9 +12,9 @@ from hpsearch.errors import ExperimentError
 from hpsearch.experiment.artifacts import write_histograms
 from hpsearch.experiment.files import append_json_line, write_json
 from hpsearch.experiment.layout import CONFIG, FORMAT_VERSION, LOG, METRICS, RESOLVED
+from hpsearch.experiment.log import read_state
 from hpsearch.experiment.reading import read_evidence, read_experiment, read_metrics, read_resolved
 from hpsearch.records import Change, Evidence, ExperimentRecord, RunRecord
-from hpsearch.workers.progress import confirm_seconds
 from tests.experiment_factory import GrowingExperiment, grow_confirmation, grow_search
 
 
@@ -139,7 +139,7 @@ def test_what_the_record_says_is_what_the_log_says(folder: Path) -> None:
         if run.outcome is not None:
             ended = outcomes[run.run]
             assert (run.value, run.step, run.seconds) == (ended["value"], ended["step"], ended["seconds"])
-    confirming = confirm_seconds(events)
+    confirming = read_state(folder / LOG).confirm_seconds
     assert confirming > 0
     assert record.elapsed == pytest.approx(events[-1]["elapsed"] - confirming)
 

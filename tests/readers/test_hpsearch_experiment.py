@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -81,7 +80,7 @@ def test_its_mirror_tells_folds_of_another_seed_as_the_folder_does(tmp_path: Pat
     experiment.trial(0, (0.5,))
     place = Fold(folds=5, repeat=1, fold=3)
     run = replicate_run(0, place)
-    experiment.ask(run, 0, {}, replicate=0, **asdict(place))
+    experiment.ask(run, 0, {}, replicate=0, fold=place)
     experiment.end(run, Outcome.COMPLETE, (0.5,), scores={"test/auc": 0.8})
     shutil.copy(empty_database, tmp_path / DATABASE)
     sync(experiment.folder)

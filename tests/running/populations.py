@@ -18,7 +18,7 @@ from pydantic import Field
 from hpsearch.errors import DivergedError
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import BEST, CHECKPOINT, LOG
-from hpsearch.experiment.log import Event, Log, read_log
+from hpsearch.experiment.log import Log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec, Report, Reporter, stopped
 from hpsearch.records import Decision, ExperimentRecord, Goal
@@ -27,6 +27,7 @@ from hpsearch.settings import Settings
 from hpsearch.space import Space, read_space
 from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.ledger import Observer
+from tests.logs import Line, read_log
 from tests.running.sessions import Blow
 
 METRIC = "val/height"
@@ -205,10 +206,10 @@ class Camp:
         return read_experiment(self.folder)
 
     @property
-    def events(self) -> list[Event]:
+    def events(self) -> list[Line]:
         return list(read_log(self.folder / LOG))
 
-    def exploits(self) -> list[Event]:
+    def exploits(self) -> list[Line]:
         return [event for event in self.events if event["event"] == "exploit"]
 
     def state(self, run: str) -> dict[str, Any]:

@@ -20,9 +20,9 @@ from types import FrameType
 from typing import Any
 
 from hpsearch.experiment.layout import BEST, LOG
-from hpsearch.experiment.log import Event, read_log
 from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.records import ExperimentRecord, RunRecord
+from tests.logs import Line, read_log
 
 REPOSITORY = Path(__file__).parents[2]
 MARK = "HPSEARCH_TEST_TERMINAL"
@@ -181,7 +181,7 @@ class Terminal:
         return command
 
     @property
-    def events(self) -> list[Event]:
+    def events(self) -> list[Line]:
         """The experiment's log as it stands."""
         return list(read_log(self.experiment / LOG))
 
@@ -189,7 +189,7 @@ class Terminal:
     def record(self) -> ExperimentRecord:
         return read_experiment(self.experiment)
 
-    def wait_for(self, condition: Callable[[list[Event]], bool], command: Command) -> list[Event]:
+    def wait_for(self, condition: Callable[[list[Line]], bool], command: Command) -> list[Line]:
         """Return the log's events as soon as they fulfil a condition, while a command runs."""
         return self.until(lambda: (events := self.events) and condition(events) and events, command)
 
@@ -250,7 +250,7 @@ def open_terminal(folder: Path) -> Iterator[Terminal]:
         terminal.end_children()
 
 
-def count(kind: str, at_least: int, run: str = "") -> Callable[[list[Event]], bool]:
+def count(kind: str, at_least: int, run: str = "") -> Callable[[list[Line]], bool]:
     """Return the condition that the log holds so many events of a kind, of runs whose names begin like this."""
     return lambda events: (
         sum(event["event"] == kind and event.get("run", "").startswith(run) for event in events) >= at_least

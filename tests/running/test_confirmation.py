@@ -13,7 +13,6 @@ from sklearn.model_selection import StratifiedKFold
 
 from hpsearch.api.open import open_experiment
 from hpsearch.errors import HpsearchError, SpaceError
-from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.readers.shelf import read_sources
 from hpsearch.records import ExperimentRecord, FinishedRun, Fold
@@ -24,6 +23,7 @@ from hpsearch.running.runner import RunOptions, confirm, run
 from hpsearch.seeds import Seeds, division_seed
 from tests.folded_family import LABELS, SIZE, Folded, FoldedData
 from tests.folded_spaces import folded_space, write_folded_space
+from tests.logs import read_log
 from tests.running.sessions import Terminal, open_terminal
 from tests.toy_spaces import toy_space
 

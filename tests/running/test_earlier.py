@@ -9,13 +9,13 @@ import pytest
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import LOG, RESOLVED
-from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.runner import RunOptions, run, train
 from hpsearch.running.session import prepare_experiment
 from hpsearch.search.optuna_export import export_optuna
+from tests.logs import read_log
 from tests.toy_spaces import write_space
 
 QUIET = RunOptions(in_process=True, confirm=False)

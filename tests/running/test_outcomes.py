@@ -8,13 +8,13 @@ import pytest
 
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.layout import OUTPUT
-from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.records import Outcome, RunRecord
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster
+from tests.logs import read_log
 from tests.toy_spaces import toy_space, write_space
 
 HERE = RunOptions(in_process=True)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from hpsearch.experiment.layout import CHECKPOINT, LOG, METRICS
-from hpsearch.experiment.log import Event, read_log
 from hpsearch.records import Outcome
+from tests.logs import Line, read_log
 from tests.running.sessions import MARK, REPOSITORY, Terminal, check_files, count, essence
 from tests.running.unbroken import SEARCH, Whole
 from tests.toy_spaces import write_space
@@ -61,7 +61,7 @@ def test_a_trial_is_pruned_although_the_search_was_killed_before_it_heard_so(ter
     break_and_go_on(terminal, whole, event=indices[-2])
 
 
-MOMENTS: dict[str, Callable[[Event], bool]] = {
+MOMENTS: dict[str, Callable[[Line], bool]] = {
     "before anything": lambda event: event["event"] == "session",
     "between decision and beginning": lambda event: event["event"] == "ask",
     "before the first report": lambda event: event["event"] == "begin",

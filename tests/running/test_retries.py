@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.experiment.log import Event, Log, read_log
+from hpsearch.experiment.log import Log
 from hpsearch.jobs import Job, ObjectiveSpec
 from hpsearch.search.sources import JobList
 from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.ledger import Ledger
 from hpsearch.workers.local.workers import ProcessWorkers
 from hpsearch.workers.machine import Share
+from tests.logs import Line, read_log
 from tests.running.sessions import REPOSITORY
 
 
-def train(folder: Path, deed: str, *, retries: int) -> list[Event]:
+def train(folder: Path, deed: str, *, retries: int) -> list[Line]:
     """Let a worker do a deed behind each of three reports; return the log's events."""
     log = Log(folder / "log.jsonl")
     ledger = Ledger(folder, log, metric="val/loss", value_of=lambda history: (history[-1][1], history[-1][0]))
@@ -38,7 +39,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
 
 
-def kinds(events: list[Event]) -> list[str]:
+def kinds(events: list[Line]) -> list[str]:
     return [event["event"] for event in events]
 
 

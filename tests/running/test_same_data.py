@@ -11,8 +11,8 @@ import pytest
 import hpsearch
 from hpsearch.data.fingerprint import Source, fingerprint_of
 from hpsearch.errors import DataError, ExperimentError, HpsearchError, SearchFailedError, SpaceError
+from hpsearch.experiment.events import Event, Notice, TextNotice
 from hpsearch.experiment.layout import DATA, LOG
-from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.families.loading import family_names, load_interface
 from hpsearch.final.export import export_model
@@ -22,6 +22,7 @@ from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, confirm, run
 from hpsearch.running.same_data import changed_since
 from hpsearch.running.session import SessionResult
+from tests.logs import read_log
 from tests.toy_spaces import toy_space
 
 HERE = RunOptions(in_process=True)
@@ -260,8 +261,8 @@ def test_a_file_of_the_current_directory_is_still_found_and_it_is_said(
     told: list[str] = []
 
     class Listener:
-        def observe(self, event: dict) -> None:  # type: ignore[type-arg]
-            told.append(event.get("text", ""))
+        def observe(self, event: Event | Notice) -> None:
+            told.extend([event.text] if isinstance(event, TextNotice) else [])
 
     run(load_space(space), folder=home / "found", options=RunOptions(in_process=True, observers=(Listener(),)))
     assert any(f"points.csv is not in {spaces}" in text and f"{home / 'points.csv'} is used" in text for text in told)

@@ -4,16 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch.experiment.events import AskEvent, ReportEvent
 from hpsearch.experiment.layout import LOG
-from hpsearch.experiment.log import Log, read_log
+from hpsearch.experiment.log import Log, read_state
 from hpsearch.experiment.reading import read_metrics
-from hpsearch.experiment.run_builder import RunBuilder
 from hpsearch.jobs import AskInfo, Job, Report
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.space import objective_value
 from hpsearch.space.search_settings import Objective
 from hpsearch.workers.ledger import Ledger
-from hpsearch.workers.progress import progress_of
 from tests.toy_spaces import toy_space
 
 REPORTS = [(1, 0.5, False), (2, 0.1, False), (2, 0.3, True)]
@@ -35,12 +34,9 @@ def test_the_last_value_of_a_step_counts(ledger: Ledger, tmp_path: Path) -> None
     assert values == [0.5, 0.1, 0.3]
     ledger.begin(JOB, AskInfo())
     ledger.report(JOB, Report(2, {"loss": 0.9}, 1.0))  # by a later attempt, from its checkpoint
-    assert progress_of(read_log(tmp_path / LOG))[JOB.run].history == [(1, 0.5), (2, 0.3)]
-    builder = RunBuilder()
-    for event in read_log(tmp_path / LOG):
-        builder.add(event)
-    assert [step for step, _ in builder.record().history] == [1, 2]
-    assert (builder.record().value, builder.record().step) == (0.3, 2)
+    told = read_state(tmp_path / LOG).runs[JOB.run]
+    assert list(told.history.items()) == [(1, 0.5), (2, 0.3)]
+    assert (told.value, told.step) == (0.3, 2)
     assert [(row["step"], row["loss"]) for row in read_metrics(tmp_path, JOB.run)] == [(1, 0.5), (2, 0.3)]
 
 
@@ -50,9 +46,9 @@ def test_a_negative_step_in_an_old_log_does_not_end_the_search(tmp_path: Path) -
     again = OptunaSearch(toy_space(tmp_path))
     again.replay(
         [
-            {"event": "ask", "run": "trials/0000", "params": params, "rejected": 0},
-            {"event": "report", "run": "trials/0000", "step": -1, "value": 0.5, "metric": 0.5},
-            {"event": "report", "run": "trials/0000", "step": 0, "value": 0.4, "metric": 0.4},
+            AskEvent(run="trials/0000", number=0, params=params, seed=1),
+            ReportEvent(run="trials/0000", step=-1, metric=0.5, value=0.5, at=-1, seconds=1.0),
+            ReportEvent(run="trials/0000", step=0, metric=0.4, value=0.4, at=0, seconds=2.0),
         ],
         runs={"trials/0000": 0},
     )

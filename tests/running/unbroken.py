@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpsearch.experiment.log import Event
 from hpsearch.records import Outcome
+from tests.logs import Line
 from tests.running.sessions import Terminal, essence, open_terminal
 from tests.toy_spaces import write_space
 
@@ -20,10 +20,10 @@ class Whole:
 
     folder: Path
     essence: dict[str, Any]
-    events: list[Event]
+    events: list[Line]
     moments: int
 
-    def behind(self, condition: Callable[[Event], bool]) -> int:
+    def behind(self, condition: Callable[[Line], bool]) -> int:
         """Return how many events had been written with the first that fulfils a condition."""
         return next(index for index, event in enumerate(self.events, start=1) if condition(event))
 

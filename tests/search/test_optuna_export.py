@@ -7,11 +7,11 @@ from optuna.trial import TrialState
 
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.addresses import sqlite_url
-from hpsearch.experiment.log import read_log
 from hpsearch.records import Outcome
 from hpsearch.search.optuna_export import export_optuna
 from hpsearch.space import suggested
 from tests.experiment_factory import TEXT, GrowingExperiment, curves_space, grow_search
+from tests.logs import read_log
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch.experiment.log import Event
+from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space
 from hpsearch.search.optuna_search import OptunaSearch
@@ -47,11 +47,11 @@ def drive(search: OptunaSearch, first: int, last: int) -> tuple[list[Event], lis
         if params is None:
             break
         run = f"trials/{number:04d}"
-        events.append({"event": "ask", "run": run, "number": number, "params": params, **asdict(search.last_ask)})
+        events.append(AskEvent(run=run, number=number, params=params, seed=1, **asdict(search.last_ask)))
         outcome, value = Outcome.COMPLETE, 0.0
         for step in range(1, 10):
             value = loss(params, step)
-            events.append({"event": "report", "run": run, "step": step, "value": value, "metric": value})
+            events.append(ReportEvent(run=run, step=step, metric=value, value=value, at=step, seconds=float(step)))
             pruned = search.report(number, step, value)
             decisions.append(pruned)
             if pruned:
@@ -62,7 +62,7 @@ def drive(search: OptunaSearch, first: int, last: int) -> tuple[list[Event], lis
         if number % 7 == 6:
             outcome = Outcome.FAILED
         search.tell(number, outcome, value)
-        events.append({"event": "outcome", "run": run, "outcome": outcome.value, "value": value})
+        events.append(OutcomeEvent(run=run, outcome=outcome, seconds=9.0, value=value))
     return events, decisions
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from hpsearch.experiment.events import Event, Notice
 from hpsearch.experiment.layout import CONFIG, LOG
-from hpsearch.experiment.log import Event
 from hpsearch.experiment.reading import read_metrics
 from hpsearch.records import ExperimentRecord, Outcome
+from tests.logs import Line
 from tests.running.populations import METRIC, Camp
 from tests.running.sessions import check_files
 
@@ -50,7 +51,7 @@ def outcomes(record: ExperimentRecord) -> list[Outcome | None]:
     return [trial.outcome for trial in record.trials]
 
 
-def standing(events: list[Event], until: Event) -> Mapping[str, int]:
+def standing(events: list[Line], until: Line) -> Mapping[str, int]:
     """Return the last step that each run had reported before an event."""
     before = events[: events.index(until)]
     return {event["run"]: event["step"] for event in before if event["event"] == "report"}
@@ -299,7 +300,7 @@ class Interrupting:
     def __init__(self, event: int) -> None:
         self._left = event
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: Event | Notice) -> None:
         self._left -= 1
         if self._left == 0:
             os.kill(os.getpid(), signal.SIGINT)

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpsearch.errors import SpaceError
-from hpsearch.experiment.log import Event
 from hpsearch.records import Goal, Outcome
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
@@ -168,7 +167,7 @@ def test_the_longest_training_is_counted_in_evaluations(
 
 
 class _NoLog:
-    events: tuple[Event, ...] = ()
+    """Is not looked at."""
 
 
 @STRIDES

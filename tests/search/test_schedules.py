@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from hpsearch.experiment.events import Event, ExploitEvent, Notice
 from hpsearch.experiment.layout import BEST, CHECKPOINT, CONFIG
-from hpsearch.experiment.log import Event
 from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.jobs import ConfigChange, Ending, Job, Report
 from hpsearch.records import Decision, Outcome, RunRecord
@@ -138,14 +138,14 @@ class Witness:
         self._folder = folder
         self.compared = 0
 
-    def observe(self, event: Event) -> None:
-        if event["event"] != "exploit":
+    def observe(self, event: Event | Notice) -> None:
+        if not isinstance(event, ExploitEvent):
             return
         self.compared += 1
         for name in (CHECKPOINT, BEST):
-            copy, donor = (self._folder / event[place] / name for place in ("run", "donor"))
+            copy, donor = (self._folder / run / name for run in (event.run, event.donor))
             assert copy.read_bytes() == donor.read_bytes()
-        assert load(self._folder / event["run"] / CHECKPOINT)["progress"]["epoch"] == event["step"]
+        assert load(self._folder / event.run / CHECKPOINT)["progress"]["epoch"] == event.step
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch.experiment.log import Event
+from hpsearch.experiment.events import UNTOLD, AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space
 from hpsearch.search.optuna_search import OptunaSearch
@@ -63,15 +63,15 @@ def tried(search: OptunaSearch, numbers: range, log: list[Event] | None = None) 
         search.report(number, 1, value)
         search.tell(number, Outcome.COMPLETE, value)
         if log is not None:
-            log.append({"event": "ask", "run": run, "number": number, "params": params, **asdict(asked)})
-            log.append({"event": "report", "run": run, "step": 1, "metric": value, "value": value})
-            log.append({"event": "outcome", "run": run, "outcome": "complete", "value": value})
+            log.append(AskEvent(run=run, number=number, params=params, seed=1, **asdict(asked)))
+            log.append(ReportEvent(run=run, step=1, metric=value, value=value, at=1, seconds=1.0))
+            log.append(OutcomeEvent(run=run, outcome=Outcome.COMPLETE, seconds=1.0, value=value))
     return found
 
 
 def resumed(space: Space, log: list[Event]) -> OptunaSearch:
     search = OptunaSearch(space)
-    search.replay(log, runs={event["run"]: event["number"] for event in log if event["event"] == "ask"})
+    search.replay(log, runs={event.run: event.number for event in log if isinstance(event, AskEvent)})
     return search
 
 
@@ -108,8 +108,8 @@ def test_a_requirement_sees_the_decimal(tmp_path: Path) -> None:
 def test_an_older_log_with_a_rounding_error_is_the_same_configuration(tmp_path: Path) -> None:
     space = stepped_space(tmp_path, "a", sampler="random")
     old: list[Event] = [
-        {"event": "ask", "run": "trials/0000", "number": 0, "params": {"model.a": 0.30000000000000004}, "rejected": 0},
-        {"event": "outcome", "run": "trials/0000", "outcome": "complete", "value": 1.0},
+        AskEvent(run="trials/0000", number=0, params={"model.a": 0.30000000000000004}, seed=1),
+        OutcomeEvent(run="trials/0000", outcome=Outcome.COMPLETE, seconds=1.0, value=1.0),
     ]
     values = [params["model.a"] for params in tried(resumed(space, old), range(1, 20))]
     assert sorted(values) == [0.1, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
@@ -241,7 +241,7 @@ def test_an_older_log_does_not_say_which_trials_were_begun_by_a_line(tmp_path: P
     log: list[Event] = []
     space = program_space(tmp_path, MODEL, more="start: [{model.x: 1.5}, {model.width: 3}]")
     tried(OptunaSearch(space), range(3), log)
-    old = [{name: value for name, value in event.items() if name != "start"} for event in log]
+    old = [replace(event, start=UNTOLD) if isinstance(event, AskEvent) else event for event in log]
     after = program_space(tmp_path, MODEL, more="start: [{model.x: 1.5}, {model.width: 3}, {model.x: 9.5}]")
     found = tried(resumed(after, old), range(3, 5))
     assert found[0]["model.x"] == 9.5

@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from hpsearch.cli.main import app
 from hpsearch.comparing import Question
 from hpsearch.console.watching import look
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.events import EndEvent
 from hpsearch.experiment.layout import baselines_run, replicate_run
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.reading import read_experiment
@@ -62,7 +62,7 @@ def test_a_baseline_on_seeds_and_on_folds_is_two_as_the_arm_beside_it_is(tmp_pat
     a = study.finish("a")
     place = Fold(folds=2, repeat=0, fold=1)
     for run in (replicate_run(BEST_TRIAL, place), f"{baselines_run(place)}/sloreta"):
-        a.ask(run, BEST_TRIAL, replicate=0, **asdict(place))
+        a.ask(run, BEST_TRIAL, replicate=0, fold=place)
         a.end(run, Outcome.COMPLETE, scores={"test/loss": 0.5})
     runs = [run for run in read_sources([str(study.path)]).runs if run.search is None]
     found = [(run.experiment, run.fold, run.deterministic) for run in runs]
@@ -150,7 +150,7 @@ def test_the_scores_shown_are_those_of_the_report_whatever_else_was_trained(tmp_
 def test_how_a_session_ended_is_said(why: str, state: str, tmp_path: Path) -> None:
     a = StudyFolder(tmp_path / "duel").begin("a")
     a.trial(0, Outcome.COMPLETE, (0.5,))
-    a.log.append("end", why=why)
+    a.log.append(EndEvent(why=why))
     assert state_of(a.path) == state
 
 
@@ -185,7 +185,7 @@ def test_an_arm_is_said_to_be_where_it_is(tmp_path: Path) -> None:
     assert state_of(a.path) == "killed"
     with locked(a.path):
         assert state_of(a.path) == "running"
-    a.log.append("end", why="interrupted")
+    a.log.append(EndEvent(why="interrupted"))
     assert [arm.state for arm in standing_of(study.path).arms] == ["interrupted", "not begun", "not scored"]
 
 

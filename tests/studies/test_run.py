@@ -11,7 +11,7 @@ import pytest
 
 from hpsearch.comparing.comparison import Verdict
 from hpsearch.errors import ExperimentError
-from hpsearch.experiment.log import Event
+from hpsearch.experiment.events import Event, Notice, ReportEvent
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord
 from hpsearch.report.comparison.markdown import escaped
@@ -155,8 +155,8 @@ class Interrupting:
     def __init__(self, after: int) -> None:
         self._left = after
 
-    def observe(self, event: Event) -> None:
-        if event["event"] == "report":
+    def observe(self, event: Event | Notice) -> None:
+        if isinstance(event, ReportEvent):
             self._left -= 1
             if self._left <= 0:
                 os.kill(os.getpid(), signal.SIGINT)

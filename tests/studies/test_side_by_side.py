@@ -14,12 +14,12 @@ import pytest
 
 from hpsearch.errors import HpsearchError, SearchFailedError, UnknownNameError
 from hpsearch.experiment.layout import LOG, STUDY
-from hpsearch.experiment.log import read_log
 from hpsearch.running.runner import RunOptions
 from hpsearch.space import Confirm
 from hpsearch.studies.history import fix_plan, note_look, read_history
 from hpsearch.studies.run import run_study
 from hpsearch.studies.side_by_side import INTERRUPTED, run_side_by_side
+from tests.logs import read_log
 from tests.running.sessions import Terminal, open_terminal
 from tests.studies.test_run import REPORT
 from tests.toy_studies import toy_study, with_options, write_study

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from hpsearch.experiment.events import AskEvent, BeginEvent, EndEvent, OutcomeEvent, ReportEvent, SessionEvent
 from hpsearch.experiment.files import json_line, write_json
 from hpsearch.experiment.layout import (
     BASELINES_RUN,
@@ -17,7 +18,7 @@ from hpsearch.experiment.layout import (
     replicate_run,
     trial_run,
 )
-from hpsearch.experiment.log import Event, Log
+from hpsearch.experiment.log import Log
 from hpsearch.records import Outcome
 from hpsearch.tracking.mlflow.sink import mlflow_mirror
 from hpsearch.tracking.shelf import mirrors_of
@@ -51,9 +52,9 @@ class ExperimentFolder:
             },
         )
         self.log = Log(folder / LOG)
-        self.log.append("session", version=1, pid=1, host="here")
+        self.log.append(SessionEvent(version=1, host="here"))
 
-    def ask(self, run: str, number: int, *, config: dict[str, Any] | None = None, **fields: Any) -> Event:
+    def ask(self, run: str, number: int, *, config: dict[str, Any] | None = None, **fields: Any) -> AskEvent:
         """Decide on a configuration, and write it into the run's folder."""
         params = {"train.learning_rate": 10.0**-number}
         config = {"train": {"learning_rate": 10.0**-number, "epochs": STEPS}, "data": {"sizes": [1, 2]}} | (
@@ -61,8 +62,8 @@ class ExperimentFolder:
         )
         (self.path / run).mkdir(parents=True)
         write_json(self.path / run / CONFIG, {"config": config, "params": params})
-        event = self.log.append("ask", run=run, number=number, params=params, seed=100 + number, rejected=0, **fields)
-        self.log.append("begin", run=run, attempt=1)
+        event = self.log.append(AskEvent(run=run, number=number, params=params, seed=100 + number, **fields))
+        self.log.append(BeginEvent(run=run, attempt=1))
         return event
 
     def row(self, run: str, step: int, **metrics: float) -> None:
@@ -75,14 +76,15 @@ class ExperimentFolder:
         """Write a row of metrics, and report the objective to the search: by default the metric of this step."""
         self.row(run, step, **{"val/loss": metric})
         value = metric if value is None else value
-        self.log.append("report", run=run, step=step, metric=metric, value=value, at=at or step, seconds=step / 10)
+        event = ReportEvent(run=run, step=step, metric=metric, value=value, at=at or step, seconds=step / 10)
+        self.log.append(event)
 
-    def end(self, run: str, outcome: Outcome, value: float | None = None, **fields: Any) -> Event:
+    def end(self, run: str, outcome: Outcome, value: float | None = None, **fields: Any) -> OutcomeEvent:
         """Let a run end, with a checkpoint when it has a value."""
         if value is not None:
             (self.path / run / BEST).write_bytes(f"checkpoint of {run}".encode())
-        fields = {"step": None if value is None else 2, "reason": None, "seconds": STEPS / 10, "scores": {}} | fields
-        return self.log.append("outcome", durable=True, run=run, outcome=outcome, value=value, **fields)
+        fields = {"step": None if value is None else 2, "seconds": STEPS / 10} | fields
+        return self.log.append(OutcomeEvent(run=run, outcome=outcome, value=value, **fields), durable=True)
 
     def trial(self, number: int, outcome: Outcome | None, values: tuple[float, ...]) -> str:
         """Run a whole trial that reports these values; without an outcome it is interrupted."""
@@ -181,6 +183,7 @@ def grow_confirmation(folder: ExperimentFolder) -> None:
         folder.evaluate(run, 1, 0.25)
         folder.end(run, Outcome.COMPLETE, 0.25, step=1, scores={"test/loss": 0.3 + replicate})
     run = f"{BASELINES_RUN}/sloreta"
-    folder.log.append("ask", run=run, number=BEST_TRIAL, params={}, seed=1, rejected=0)
-    folder.log.append("outcome", run=run, outcome="complete", scores={"val/auc": 0.7, "test/auc": 0.6})
-    folder.log.append("end", why="finished")
+    folder.log.append(AskEvent(run=run, number=BEST_TRIAL, params={}, seed=1))
+    scores = {"val/auc": 0.7, "test/auc": 0.6}
+    folder.log.append(OutcomeEvent(run=run, outcome=Outcome.COMPLETE, seconds=0.5, scores=scores))
+    folder.log.append(EndEvent(why="finished"))

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 
+from hpsearch.experiment.events import AskEvent, ExploitEvent, OutcomeEvent
 from hpsearch.experiment.files import append_json_line, flatten
-from hpsearch.experiment.layout import baselines_run, replicate_run, trial_run
-from hpsearch.records import Fold
+from hpsearch.experiment.layout import baselines_run, replicate_run, run_kind, trial_run
+from hpsearch.records import Fold, Outcome
 from hpsearch.tracking.entries import (
     Point,
     clean_key,
     read_changes,
     read_rows,
-    run_kind,
     run_title,
 )
 from hpsearch.tracking.mlflow.store import param_text
@@ -36,8 +36,8 @@ def test_runs_have_short_names(path: str, title: str, kind: str) -> None:
 
 
 def test_the_fold_of_a_replicate_is_in_its_tags() -> None:
-    ask = {"event": "ask", "run": "x", "params": {}, "seed": 3, "replicate": 8, "folds": 5, "repeat": 1, "fold": 3}
-    end = {"event": "outcome", "run": "x", "outcome": "complete", "time": 0.0, "train_size": 34, "test_size": 20}
+    ask = AskEvent(run="x", number=0, params={}, seed=3, replicate=8, fold=Fold(folds=5, repeat=1, fold=3))
+    end = OutcomeEvent(run="x", outcome=Outcome.COMPLETE, seconds=1.0, train_size=34, test_size=20)
     tags = read_changes([ask, end], RunState("x")).tags
     assert {name: tags[f"hpsearch.{name}"] for name in ("fold", "folds", "repeat", "train_size", "test_size")} == {
         "fold": "3",
@@ -108,8 +108,8 @@ def test_a_shorter_file_is_read_from_its_start(tmp_path: Path) -> None:
 
 def test_what_a_run_gets_later_is_a_tag_since_parameters_are_written_once() -> None:
     run = "trials/0001"
-    ask = {"event": "ask", "run": run, "number": 1, "params": {"rate": 0.1}, "seed": 3}
-    exploit = {"event": "exploit", "run": run, "number": 1, "step": 4, "donor": "trials/0000", "params": {"rate": 0.2}}
+    ask = AskEvent(run=run, number=1, params={"rate": 0.1}, seed=3)
+    exploit = ExploitEvent(run=run, number=1, step=4, donor="trials/0000", params={"rate": 0.2})
     changes = read_changes([ask, exploit], RunState("id"))
     assert changes.params == {"rate": 0.1}
     assert json.loads(changes.tags["hpsearch.exploit.000004"]) == {

@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from hpsearch.errors import TrackingError
+from hpsearch.experiment.events import EndEvent
 from hpsearch.records import Outcome
 from hpsearch.tracking import NoTracker, Tracker
 from hpsearch.tracking.mirror import ExperimentMirror
@@ -32,7 +33,7 @@ def test_the_folder_is_mirrored_while_it_grows(folder: ExperimentFolder, read: C
     for number in range(3):
         folder.trial(number, Outcome.COMPLETE, (0.9, 0.5 - number / 10))
         tracker.notify()
-    folder.log.append("end", why="interrupted")
+    folder.log.append(EndEvent(why="interrupted"))
     tracker.notify()
     assert tracker.close(timeout=60)
     assert read().names == ["line", "trial-0000", "trial-0001", "trial-0002"]

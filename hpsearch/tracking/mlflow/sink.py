@@ -15,7 +15,7 @@ from typing import Any
 
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.artifacts import artifact_files
-from hpsearch.experiment.layout import ARTIFACTS, BEST, CONFIG, RESOLVED, SPACE, TRACKING, study_of
+from hpsearch.experiment.layout import ARTIFACTS, BEST, CONFIG, RESOLVED, SPACE, TRACKING, RunKind, run_kind, study_of
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.records import Goal, Outcome
 from hpsearch.tracking.entries import (
@@ -26,7 +26,6 @@ from hpsearch.tracking.entries import (
     Row,
     Session,
     clean_key,
-    run_kind,
     run_title,
 )
 from hpsearch.tracking.mirror import ExperimentMirror, News, Sink
@@ -131,7 +130,7 @@ class MlflowSink(Sink):
         tags = {
             EXPERIMENT_TAG: read_resolved(self.folder)["id"],
             RUN_TAG: path,
-            "hpsearch.kind": run_kind(path),
+            "hpsearch.kind": run_kind(path).value,
             PARENT_TAG: state.parent.id,
         }
         return self._store.create_run(run_title(path), start=start, tags=tags)
@@ -149,7 +148,7 @@ class MlflowSink(Sink):
         if changes.outcome:
             for file in artifact_files(self.folder / news.path):
                 self._store.log_file(run.id, file, folder=ARTIFACTS)
-            if run_kind(news.path) == "replicate":
+            if run_kind(news.path) is RunKind.REPLICATE:
                 self._log_checkpoint(news.path, run)
         if changes.status:
             self._store.set_status(run.id, changes.status, end=changes.end)
@@ -187,7 +186,9 @@ def parent_tags(resolved: dict[str, Any], folder: Path) -> dict[str, str]:
 
 def conclusion(folder: Path, resolved: dict[str, Any], state: MirrorState) -> tuple[str | None, Row, dict[str, str]]:
     """Return the path of the best trial, and the metrics and the tags of the parent run."""
-    trials = {path: run for path, run in state.runs.items() if run_kind(path) == "trial" and run.outcome != DROPPED}
+    trials = {
+        path: run for path, run in state.runs.items() if run_kind(path) is RunKind.TRIAL and run.outcome != DROPPED
+    }
     counts = Counter(run.outcome for run in trials.values())
     numbers: dict[str, float] = {f"trials/{outcome}": float(counts[outcome]) for outcome in Outcome}
     numbers["trials/unfinished"] = float(counts[None])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import HpsearchError, SearchFailedError
+from hpsearch.experiment.events import TextNotice
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.jobs import Job, JobListener, Lost, OutOfMemory, Report, Workers, result_from_json, stopped
 from hpsearch.records import Decision
@@ -63,7 +64,7 @@ class TuneWorkers:
         address = self._context.cluster.address
         text = f"joining the Ray cluster at {address}" if address else "starting Ray on this machine"
         for observer in self._context.observers:
-            observer.observe({"event": "note", "text": text})
+            observer.observe(TextNotice(text))
         self._ray = import_ray(self._context.cluster)  # first, since it sets what Ray reads when it is imported
         from hpsearch.workers.ray_tune.tuning import Tuning, Wire
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.log import read_log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
 from hpsearch.running.runner import RunOptions, run
 from tests.families.command.programs import python_space, shell_space
+from tests.logs import read_log
 from tests.ray_cluster import own_cluster
 
 HERE = RunOptions(in_process=True)

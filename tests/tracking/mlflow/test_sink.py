@@ -10,11 +10,13 @@ import pytest
 
 from hpsearch.errors import ExperimentError, TrackingError
 from hpsearch.experiment.artifacts import write_heat_map
+from hpsearch.experiment.events import BeginEvent, DropEvent, ExploitEvent
 from hpsearch.experiment.layout import CONFIG, LOG, METRICS, RESOLVED, SPACE, TRACKING, trial_run
-from hpsearch.experiment.log import Log, read_log
+from hpsearch.experiment.log import Log
 from hpsearch.records import HeatMap, Outcome
 from hpsearch.tracking.mlflow.sink import mlflow_mirror
 from hpsearch.tracking.mlflow.store import ARTIFACTS, DATABASE, Store, chosen_uri, default_uri
+from tests.logs import read_log
 from tests.tracking.folders import BEST_TRIAL, UNFINISHED_TRIAL, ExperimentFolder, grow_shortly, sync
 from tests.tracking.reading import Reading
 
@@ -208,7 +210,7 @@ def test_a_row_written_again_after_a_crash_comes_once(folder: ExperimentFolder, 
     sync(folder.path)
     (folder.path / TRACKING).write_bytes(state)
     os.truncate(folder.path / run / METRICS, kept)
-    folder.log.append("begin", run=run, attempt=2)
+    folder.log.append(BeginEvent(run=run, attempt=2))
     folder.row(run, 3, **{"val/loss": 0.7, "seconds": 77.7})
     folder.row(run, 4, **{"val/loss": 0.6})
     sync(folder.path)
@@ -252,7 +254,7 @@ def test_a_run_taken_up_again_is_running(folder: ExperimentFolder, read: Read) -
     run = folder.trial(0, Outcome.LOST, (0.9,))
     sync(folder.path)
     assert read().runs["trial-0000"].info.status == "FAILED"
-    folder.log.append("begin", run=run, attempt=2)
+    folder.log.append(BeginEvent(run=run, attempt=2))
     sync(folder.path)
     assert read().runs["trial-0000"].info.status == "RUNNING"
     folder.evaluate(run, 2, 0.8)
@@ -277,7 +279,7 @@ def test_a_dropped_trial_is_neither_best_nor_counted(folder: ExperimentFolder, r
     folder.trial(0, Outcome.COMPLETE, (0.9,))
     dropped = [folder.trial(1, Outcome.COMPLETE, (0.1,)), folder.trial(2, None, (0.1,))]
     for run in dropped:
-        folder.log.append("drop", run=run, reason="model.width is gone")
+        folder.log.append(DropEvent(run=run, reason="model.width is gone"))
     sync(folder.path)
     reading = read()
     assert reading.parent.data.tags["hpsearch.best_run"] == "trial-0000"
@@ -414,7 +416,7 @@ def test_a_copys_metrics_are_read_from_its_new_file(folder: ExperimentFolder, re
     sync(folder.path)
     folder.row(donor, 3, **{"val/loss": 0.3})
     (folder.path / copy / METRICS).write_bytes((folder.path / donor / METRICS).read_bytes())
-    folder.log.append("exploit", run=copy, number=1, step=3, donor=donor, params={"train.learning_rate": 0.8})
+    folder.log.append(ExploitEvent(run=copy, number=1, step=3, donor=donor, params={"train.learning_rate": 0.8}))
     sync(folder.path)
     assert read().history("trial-0001", "val/loss") == [(1, 0.9), (2, 0.4), (3, 0.3)]
     run = read().runs["trial-0001"].data

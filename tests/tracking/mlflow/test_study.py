@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from hpsearch.cli.main import app
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.events import EndEvent, SessionEvent
 from hpsearch.experiment.layout import TRACKING
 from hpsearch.readers import Wanted, mlflow_store
 from hpsearch.records import Outcome
@@ -92,15 +93,15 @@ def test_the_status_is_that_of_its_arms(study: StudyFolder, read: Read, why: str
     b.trial(0, Outcome.PRUNED, (0.5,))
     sync(b.path)
     assert read().statuses["duel"] == "RUNNING"
-    end = b.log.append("end", why=why)
+    end = b.log.append(EndEvent(why=why))
     sync(b.path)
     assert read().statuses["duel"] == status
-    assert read().runs["duel"].info.end_time == round(end["time"] * 1000)
-    b.log.append("session", version=1, host="here")
+    assert read().runs["duel"].info.end_time == round(end.time * 1000)
+    b.log.append(SessionEvent(version=1, host="here"))
     sync(b.path)
     assert read().statuses["duel"] == "RUNNING"
     b.trial(1, Outcome.COMPLETE, (0.5,))
-    b.log.append("end", why="finished")
+    b.log.append(EndEvent(why="finished"))
     sync(b.path)
     assert read().statuses["duel"] == "RUNNING"
     study.answer()
@@ -111,7 +112,7 @@ def test_the_status_is_that_of_its_arms(study: StudyFolder, read: Read, why: str
 def test_time_that_was_used_up_with_a_result_is_no_failure(study: StudyFolder, read: Read) -> None:
     a = study.begin("a")
     a.trial(0, Outcome.COMPLETE, (0.5,))
-    a.log.append("end", why="time")
+    a.log.append(EndEvent(why="time"))
     sync(a.path)
     assert read().statuses["duel"] == "RUNNING"
 

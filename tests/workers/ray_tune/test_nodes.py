@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpsearch.experiment.log import Event, read_log
+from hpsearch.experiment.events import Event, Notice, ReportEvent
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
 from hpsearch.workers.engines import Cluster
 from hpsearch.workers.ray_tune.cluster import describe
+from tests.logs import read_log
 from tests.ray_cluster import importable_tests
 from tests.toy_spaces import write_space
 
@@ -42,11 +43,11 @@ class NodeDeath:
         self._heard: set[str] = set()
         self.happened = False
 
-    def observe(self, event: Event) -> None:
-        if event["event"] != "report":
+    def observe(self, event: Event | Notice) -> None:
+        if not isinstance(event, ReportEvent):
             return
-        self._heard.add(event["run"])
-        if len(self._heard) == 2 and event["step"] >= 3 and not self.happened:
+        self._heard.add(event.run)
+        if len(self._heard) == 2 and event.step >= 3 and not self.happened:
             self.happened = True
             (worker,) = self._nodes.worker_nodes
             self._nodes.remove_node(worker, allow_graceful=False)

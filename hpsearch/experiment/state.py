@@ -1,0 +1,201 @@
+"""The one fold from the events of a log to the state of its experiment and of each run."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hpsearch.experiment.events import (
+    AdoptEvent,
+    AskEvent,
+    BeginEvent,
+    DataEvent,
+    DropEvent,
+    EndEvent,
+    Event,
+    ExploitEvent,
+    LostEvent,
+    OutcomeEvent,
+    ReportEvent,
+    SessionEvent,
+    UnknownEvent,
+)
+from hpsearch.experiment.layout import RunKind, run_kind
+from hpsearch.records import Change, Fold, Metrics, Outcome, Params
+
+
+@dataclass(slots=True)
+class RunState:
+    """A run as the log tells it.
+
+    It was `asked` for, unless it is the job of the classical methods, of which the log tells only that it was lost. A
+    run that is asked for again has nothing of its earlier training. One that goes on as a copy of another has that
+    one's `history`, `seed` and `changes`: they belong to its weights.
+    """
+
+    run: str
+    kind: RunKind
+    asked: bool = False
+    number: int = 0
+    first_params: Params = field(default_factory=dict)
+    params: Params = field(default_factory=dict)
+    """The newest; `first_params` are those that it was asked for with."""
+    seed: int = 0
+    replicate: int | None = None
+    fold: Fold | None = None
+    attempts: int = 0
+    lost: int = 0
+    history: dict[int, float] = field(default_factory=dict)
+    """The metric at each step; of a step that is told again the last one counts."""
+    value: float | None = None
+    """The objective by the space's rule, taken at `step`."""
+    step: int | None = None
+    seconds: float = 0.0
+    changes: tuple[Change, ...] = ()
+    outcome: Outcome | None = None
+    reason: str | None = None
+    scores: Metrics = field(default_factory=dict)
+    train_size: int | None = None
+    test_size: int | None = None
+    data: str | None = None
+    """The digest of its data."""
+    noted: Mapping[str, Any] = field(default_factory=dict)
+    """What it noted of its data at its end."""
+    mistake: bool = False
+    """Whether it could not begin: it has an outcome, but is tried again."""
+    dropped: bool = False
+    """Whether a changed space has no place for it."""
+    begun_at: float | None = None
+    """When it began first; this and `ended_at` in Unix seconds."""
+    ended_at: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do for it."""
+        return self.dropped or (self.outcome is not None and not self.mistake)
+
+    @property
+    def last(self) -> tuple[int | None, float | None]:
+        """The last step and the metric there, or two times None."""
+        return next(reversed(self.history.items()), (None, None))
+
+
+class ExperimentState:
+    """An experiment as its log tells it; `follow` takes in the next event."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, RunState] = {}
+        """By their names, in the order in which they were asked for."""
+        self.source: str | None = None
+        """The digest of the data on which trainings begin now."""
+        self.session: SessionEvent | EndEvent | None = None
+        """The newest beginning or end of a session."""
+        self.elapsed = 0.0
+        """Seconds of running, over all sessions; of them `confirm_seconds` went into confirmations."""
+        self.confirm_seconds = 0.0
+        self.search_seconds = 0.0
+        self.started: float | None = None
+        """When the first event was written; this and `latest` in Unix seconds."""
+        self.latest: float | None = None
+        self.count = 0
+        """How many events there were."""
+
+    def follow(self, event: Event) -> RunState | None:
+        """Take in an event; return the run that it concerns, if any."""
+        self.count += 1
+        self.latest = event.time
+        if self.started is None:
+            self.started = event.time
+        run = _FOLLOW[type(event)](self, event)
+        kind = RunKind.TRIAL if run is None else run.kind
+        if kind is RunKind.TRIAL:
+            self.search_seconds += event.elapsed - self.elapsed
+        else:
+            self.confirm_seconds += event.elapsed - self.elapsed
+        self.elapsed = event.elapsed
+        return run
+
+    def of_kind(self, kind: RunKind) -> Iterator[RunState]:
+        """Yield the runs of a kind that were asked for."""
+        return (run for run in self.runs.values() if run.kind is kind and run.asked)
+
+    def _run(self, name: str) -> RunState:
+        run = self.runs.get(name)
+        if run is None:
+            run = self.runs[name] = RunState(name, run_kind(name))
+        return run
+
+    def _ask(self, event: AskEvent) -> RunState:
+        run = self.runs[event.run] = RunState(event.run, run_kind(event.run), asked=True)
+        run.number, run.first_params, run.params, run.seed = event.number, event.params, event.params, event.seed
+        run.replicate, run.fold = event.replicate, event.fold
+        return run
+
+    def _begin(self, event: BeginEvent) -> RunState:
+        run = self._run(event.run)
+        run.attempts = event.attempt
+        run.data = self.source or run.data
+        run.begun_at = event.time if run.begun_at is None else run.begun_at
+        return run
+
+    def _report(self, event: ReportEvent) -> RunState:
+        run = self._run(event.run)
+        run.history[event.step] = event.metric
+        run.value, run.step, run.seconds = event.value, event.at, event.seconds
+        return run
+
+    def _exploit(self, event: ExploitEvent) -> RunState:
+        run, donor = self._run(event.run), self._run(event.donor)
+        run.changes = (*donor.changes, Change(event.step, event.donor, donor.params, event.params))
+        run.history, run.seed = dict(donor.history), donor.seed
+        run.value, run.step, run.seconds = donor.value, donor.step, donor.seconds
+        run.params = event.params
+        return run
+
+    def _lose(self, event: LostEvent) -> RunState:
+        run = self._run(event.run)
+        run.lost += 1
+        return run
+
+    def _end_run(self, event: OutcomeEvent) -> RunState:
+        run = self._run(event.run)
+        run.outcome, run.reason, run.mistake = event.outcome, event.reason, event.mistake is not None
+        run.value, run.step, run.seconds = event.value, event.step, event.seconds
+        run.scores, run.train_size, run.test_size = event.scores, event.train_size, event.test_size
+        run.noted, run.data = event.data, event.data.get("source") or run.data or self.source
+        run.ended_at = event.time
+        return run
+
+    def _drop(self, event: DropEvent) -> RunState:
+        run = self._run(event.run)
+        run.dropped = True
+        return run
+
+    def _adopt(self, event: AdoptEvent) -> RunState:
+        run = self._run(event.run)
+        run.params = event.params
+        return run
+
+    def _change_session(self, event: SessionEvent | EndEvent) -> None:
+        self.session = event
+
+    def _take_data(self, event: DataEvent) -> None:
+        self.source = event.source
+
+    def _pass_over(self, event: UnknownEvent) -> RunState | None:
+        return self.runs.get(str(event.content.get("run")))
+
+
+_FOLLOW: Final[Mapping[type[Event], Callable[[ExperimentState, Any], RunState | None]]] = {
+    AskEvent: ExperimentState._ask,
+    BeginEvent: ExperimentState._begin,
+    ReportEvent: ExperimentState._report,
+    ExploitEvent: ExperimentState._exploit,
+    LostEvent: ExperimentState._lose,
+    OutcomeEvent: ExperimentState._end_run,
+    DropEvent: ExperimentState._drop,
+    AdoptEvent: ExperimentState._adopt,
+    SessionEvent: ExperimentState._change_session,
+    EndEvent: ExperimentState._change_session,
+    DataEvent: ExperimentState._take_data,
+    UnknownEvent: ExperimentState._pass_over,
+}
