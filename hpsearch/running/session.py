@@ -28,7 +28,7 @@ from hpsearch.experiment.layout import (
 from hpsearch.experiment.log import Event, read_log
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_experiment, read_resolved
-from hpsearch.jobs import Job, JobSource
+from hpsearch.jobs import Job, JobKind, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import jobs_of
 from hpsearch.running.earlier import Earlier, earlier_trials, translated
@@ -270,7 +270,7 @@ class Session:
     def score_test(self, *, otherwise: StopReason) -> StopReason:
         """Score the only trial's weights on the test split, as a replicate that has its seeds and its checkpoint."""
         trained = stored_job(self._folder, trial_run(0))
-        job = replace(trained, run=replicate_run(0, 0), replicate=0)
+        job = replace(trained, run=replicate_run(0, 0), kind=JobKind.REPLICATE, replicate=0)
         known = progress_of(self._log.events)
         if job.run in known and known[job.run].ended:
             return otherwise
