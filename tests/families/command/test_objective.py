@@ -19,7 +19,7 @@ def say(**row): print(json.dumps(row), flush=True)
 """
 
 
-class EngineContext:
+class Bench:
     """Runs a Python program as jobs in one folder, one attempt after the other."""
 
     def __init__(self, folder):
@@ -51,7 +51,7 @@ class EngineContext:
 
 @pytest.fixture
 def bench(tmp_path):
-    return EngineContext(tmp_path)
+    return Bench(tmp_path)
 
 
 TRAINING = """
