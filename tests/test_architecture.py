@@ -79,7 +79,7 @@ DOORS = {
     "baycomp": "comparing/statistics/",
     "PIL": "data/",
     "sklearn": "data/ families/",
-    "yaml": "space/located_yaml.py api/arguments.py readers/parameter_files.py",
+    "yaml": "space/located_yaml.py api/arguments.py readers/text_files.py",
     "rich": "console/ report/ studies/ cli/",
     "numpy": "comparing/ data/ search/ families/ training/",
     "pydantic": "settings.py testing/ space/ studies/file/ training/ families/ data/",

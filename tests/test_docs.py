@@ -12,7 +12,7 @@ import typer
 
 import hpsearch
 from hpsearch.cli import app
-from hpsearch.families.loading import family_names, load_face
+from hpsearch.families.loading import family_names, load_interface
 from hpsearch.space import json_schema
 from hpsearch.studies.file.study import study_schema
 
@@ -139,7 +139,7 @@ def test_editors_find_the_schema_of_a_space(space: Path) -> None:
 def test_the_committed_schema_is_current(name: str) -> None:
     """`make schemas` writes them."""
     committed = json.loads((ROOT / "spaces" / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
-    assert committed == json_schema(load_face(name, Path()), name)
+    assert committed == json_schema(load_interface(name, Path()), name)
 
 
 def test_the_committed_schema_of_studies_is_current() -> None:

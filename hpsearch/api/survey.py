@@ -11,7 +11,7 @@ from hpsearch.comparing.candidates import Candidate, Kind, named
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.activity import KILLED, NOT_BEGUN, RUNNING, TIME_IS_UP, Activity, read_activity
-from hpsearch.experiment.data_settings import data_described, data_settings
+from hpsearch.experiment.provenance import data_described, data_settings
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.experiment.studies import read_result, read_study_file
 from hpsearch.readers import Reading

@@ -23,20 +23,20 @@ def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:
     """Print the JSON Schema of a family's space files, or of study files, for editors."""
     import json
 
-    from hpsearch.families.loading import load_face
+    from hpsearch.families.loading import load_interface
     from hpsearch.space import json_schema
     from hpsearch.studies.file.study import study_schema
 
-    found = study_schema() if family == "study" else json_schema(load_face(family, Path()), family)
+    found = study_schema() if family == "study" else json_schema(load_interface(family, Path()), family)
     typer.echo(json.dumps(found, indent=2))
 
 
 def families() -> None:
     """List the model families and their metrics."""
-    from hpsearch.families.loading import family_names, load_face
+    from hpsearch.families.loading import family_names, load_interface
 
     for name in family_names():
-        family = load_face(name, Path())
+        family = load_interface(name, Path())
         typer.echo(f"{name}: {(type(family).__doc__ or '').splitlines()[0]}")
         metrics = [f"val/{metric} ({goal})" for metric, goal in family.metrics.items()]
         typer.echo("  metrics: " + (", ".join(metrics) or "those that the program prints"))

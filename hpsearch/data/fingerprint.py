@@ -93,15 +93,23 @@ class Fingerprint:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Fingerprint":
-        """Return what `to_json` wrote. Errors: KeyError, TypeError for what it did not write."""
+        """Return what `to_json` wrote.
+
+        Raises:
+            KeyError: it is not what `to_json` wrote.
+            TypeError: it is not what `to_json` wrote.
+        """
         contents = tuple(Content(**each) for each in content["contents"])
         return cls(content["kind"], contents, content["settings"])
 
 
 def fingerprint_of(source: Source, find: Callable[[str], Path]) -> Fingerprint:
-    """Return the fingerprint of a source; `find` says where a path lies. Errors: DataError for what cannot be read.
+    """Return the fingerprint of a source; `find` says where a path lies.
 
     A file is read once by a process as long as it does not change: it is known by its size, its times and its inode.
+
+    Raises:
+        DataError: a file cannot be read.
     """
     contents = tuple(
         _content(setting, path, _packaged(path) if path.startswith(PACKAGE) else find(path), source.suffixes)
@@ -199,7 +207,11 @@ def _together(rows: Sequence[tuple[str, int, str]]) -> str:
 
 
 def hash_file(path: Path) -> tuple[int, str]:
-    """Return the bytes of a file and their SHA-256 in hexadecimal. Errors: OSError."""
+    """Return the bytes of a file and their SHA-256 in hexadecimal.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     return path.stat().st_size, _known(path)[0]
 
 

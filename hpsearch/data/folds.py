@@ -43,7 +43,8 @@ def stratified_parts(
     `val_fraction` of all, drawn with `seed` from what is left. The parts share no example and cover all of them. A
     fraction of 0 is for a part that is taken from elsewhere.
 
-    Errors: DataError when there are too few examples, or none of some class to train on.
+    Raises:
+        DataError: there are too few examples, or none of some class to train on.
     """
     kinds, classes = np.unique(np.asarray(labels), return_inverse=True)
     everything = np.arange(len(classes))

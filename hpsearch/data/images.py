@@ -58,7 +58,11 @@ class ImageFiles:
 
 
 def find_images(folder: Path, layout: Layout = "auto") -> ImageFiles:
-    """Return the images of a folder. Errors: DataError for a folder that is not as it should be."""
+    """Return the images of a folder.
+
+    Raises:
+        DataError: the folder is not as it should be.
+    """
     if not folder.is_dir():
         raise DataError(f"there is no folder of images {folder.absolute()}")
     subfolders = _subfolders(folder)
@@ -258,7 +262,8 @@ def image_source(settings: ImageSettings) -> Source:
 def load_images(settings: ImageSettings, part: Part, seed: int) -> LabelledImages:
     """Return one part of the images; which image is in which part follows from the seed, or from `folds`.
 
-    Errors: DataError for a folder that is not as it should be, files that cannot be read, or too few images.
+    Raises:
+        DataError: the folder is not as it should be, a file cannot be read, or there are too few images.
     """
     source = settings.source
     if isinstance(source, Synthetic):
@@ -321,7 +326,11 @@ def _noise(settings: ImageSettings, source: Synthetic, part: Part, seed: int) ->
 
 
 def read_images(files: Sequence[Path], source: Folder) -> NDArray[np.uint8]:
-    """Return the images (N, C, H, W) of files. Errors: DataError, which names those that cannot be read."""
+    """Return the images (N, C, H, W) of files.
+
+    Raises:
+        DataError: files cannot be read; it names them.
+    """
     images = np.empty((len(files), source.channels, *source.size), dtype=np.uint8)
     broken: list[str] = []
     for index, path in enumerate(files):

@@ -69,7 +69,11 @@ def docstrings(topics: tuple[str, ...] = tuple(TOPICS)) -> LabelledTexts:
     They are those of modules, classes and functions, in the order of the files, without the packages' tests; with
     `topics` only of those. A text that stands in several places is kept once, and not at all where its topics differ.
     The corpus belongs to the Python release: 4,383 texts of 16 topics in CPython 3.11, half of them of 15 words or
-    fewer. Errors: DataError, UnknownNameError.
+    fewer.
+
+    Raises:
+        DataError: the standard library is not there as source.
+        UnknownNameError: there is no such topic.
     """
     library = Path(sysconfig.get_path("stdlib"))
     found: dict[str, tuple[str, set[str]]] = {}

@@ -44,7 +44,10 @@ def parcel_cortex(count: int) -> CorticalRegions:
     """Return `count` regions, half of them on each hemisphere (an odd one on the left); always the same ones.
 
     Centres spread by farthest-point sampling along the surface. A region is the part of the surface nearest to its
-    centre; centres then move to the middle of their regions. Normals point out of the cortex. Errors: DataError.
+    centre; centres then move to the middle of their regions. Normals point out of the cortex.
+
+    Raises:
+        DataError: the surface is too coarse for that many regions.
     """
     left = _parcel_hemisphere("left", (count + 1) // 2)
     right = _parcel_hemisphere("right", count // 2)
@@ -168,7 +171,11 @@ class LeadField:
 
 
 def load_lead_field(electrodes: int, regions: int) -> LeadField:
-    """Return the lead field of so many electrodes and regions, from the cache when it is there. Errors: DataError."""
+    """Return the lead field of so many electrodes and regions, from the cache when it is there.
+
+    Raises:
+        DataError: there are not that many electrodes or regions.
+    """
     key = {"version": _VERSION, "electrodes": electrodes, "regions": regions}
     arrays = cached_arrays(
         "lead_field", key, lambda: vars(make_lead_field(electrodes, regions)), libraries=("mne", "nilearn", "scipy")
@@ -177,7 +184,11 @@ def load_lead_field(electrodes: int, regions: int) -> LeadField:
 
 
 def make_lead_field(electrodes: int, regions: int) -> LeadField:
-    """Compute the lead field. Errors: DataError when there are not so many electrodes or regions."""
+    """Compute the lead field.
+
+    Raises:
+        DataError: there are not that many electrodes or regions.
+    """
     import mne
 
     montage = mne.channels.make_standard_montage(_MONTAGE)

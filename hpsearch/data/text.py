@@ -50,7 +50,11 @@ CORPORA: Mapping[str, Callable[[], str]] = {"pydoc": _pydoc_topics}
 
 
 def read_corpus(name: str) -> str:
-    """Return a text that is at hand on every machine. Errors: UnknownNameError."""
+    """Return a text that is at hand on every machine.
+
+    Raises:
+        UnknownNameError: there is no such corpus.
+    """
     if name not in CORPORA:
         raise UnknownNameError("corpus", name, CORPORA)
     return CORPORA[name]()
@@ -59,8 +63,9 @@ def read_corpus(name: str) -> str:
 def read_text(path: str | Path) -> str:
     """Return the text of a UTF-8 file; a relative path starts at the current directory, `~` at the home directory.
 
-    Errors: DataError for a file that is missing, empty, not a file or not UTF-8; it names the offset of the first bad
-    byte and what the file seems to be.
+    Raises:
+        DataError: the file is missing, empty, not a file or not UTF-8; it names the offset of the first bad byte
+            and what the file seems to be.
     """
     place = Path(path).expanduser()
     try:
@@ -131,7 +136,10 @@ def _conversion(encoding: str) -> str:
 def divide(length: int, *, val_fraction: float, test_fraction: float, shortest: int) -> dict[str, range]:
     """Return the positions of the parts `train`, `val` and `test` of a text, in this order and without gaps.
 
-    `shortest` is the number of characters that each part needs at least. Errors: DataError.
+    `shortest` is the number of characters that each part needs at least.
+
+    Raises:
+        DataError: a part would be shorter.
     """
     val, test = round(length * val_fraction), round(length * test_fraction)
     bounds = {

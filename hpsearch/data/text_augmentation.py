@@ -106,7 +106,10 @@ def _any(words: Sequence[str], generator: np.random.Generator) -> str:
 def read_synonyms(folder: str) -> Mapping[str, tuple[str, ...]]:
     """Return for each lower-case word the other words of all its synonym sets, in the order of the alphabet.
 
-    Words that have no synonym are left out; an underscore is a space. Errors: DataError.
+    Words that have no synonym are left out; an underscore is a space.
+
+    Raises:
+        DataError: a file is missing, or is not WordNet's.
     """
     synonyms: defaultdict[str, set[str]] = defaultdict(set)
     for part in _PARTS_OF_SPEECH:

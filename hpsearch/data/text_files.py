@@ -28,8 +28,10 @@ def read_labelled(
     """Return the texts of a file with their labels, which are text or whole numbers.
 
     A `.json` file holds a list of objects, `.jsonl` (`.ndjson`) an object on each line, `.csv` and `.tsv` a table whose
-    first row names the columns. With `auxiliary_column` an example may lack one of its labels. Errors: DataError, which
-    says where.
+    first row names the columns. With `auxiliary_column` an example may lack one of its labels.
+
+    Raises:
+        DataError: the file cannot be read as labelled texts; it says where.
     """
     texts, labels, auxiliary = [], [], []
     for place, row in _rows(Path(path), quoting):
@@ -80,8 +82,10 @@ def _table_rows(content: str, path: Path, separator: str, quoting: Quoting) -> I
 def _quoting_of(content: str, path: Path, separator: str) -> Quoting:
     """Return how a tab-separated file is written: without quoting, where every line is a row so.
 
-    What speaks for quoting all the same are fields that a CSV writer has quoted. Errors: DataError where both readings
-    are possible, and give other rows.
+    What speaks for quoting all the same are fields that a CSV writer has quoted.
+
+    Raises:
+        DataError: both readings are possible, and give other rows.
     """
     if '"' not in content:
         return "none"

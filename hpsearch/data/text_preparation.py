@@ -70,7 +70,8 @@ def _is_control(character: str) -> bool:
 def split_lines(text: str, *, head: int, tail: int) -> tuple[str, str]:
     """Return the first `head` and the last `tail` lines of a text.
 
-    Errors: DataError when they overlap: what is validated on would have been trained on.
+    Raises:
+        DataError: the two overlap: what is validated on would have been trained on.
     """
     lines: Sequence[str] = text.splitlines(keepends=True)
     if head < 1 or tail < 1:

@@ -62,7 +62,10 @@ def read_vectors(path: str, words: Collection[str], *, width: int) -> dict[str, 
     """Return the vectors, each of `width` numbers, of those of the words that the file has.
 
     A first line of two whole numbers (how many words, how wide) is passed over; of a word that stands twice the first
-    vector counts. A line of another width is refused. Errors: DataError, which says where.
+    vector counts. A line of another width is refused.
+
+    Raises:
+        DataError: the file cannot be read; it says where.
     """
     found: dict[str, NDArray[np.float32]] = {}
     wanted = set(words)

@@ -4,7 +4,7 @@ import errno
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -73,6 +73,14 @@ def encode_number(value: float) -> float | str:
 def decode_number(value: Any) -> Any:
     """Undo encode_number; other values pass through."""
     return _NON_FINITE.get(value, value) if isinstance(value, str) else value
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn nested settings into one level with dotted names; lists and empty mappings are values."""
+    flat: dict[str, Any] = {}
+    for name, item in settings.items():
+        flat |= flatten(item, f"{prefix}{name}.") if isinstance(item, Mapping) and item else {f"{prefix}{name}": item}
+    return flat
 
 
 def json_line(value: dict[str, Any]) -> bytes:

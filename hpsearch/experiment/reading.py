@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.artifacts import gradient_norms, read_histograms
 from hpsearch.experiment.files import decode_number, read_lines
-from hpsearch.experiment.histograms import gradient_norms, read_histograms
 from hpsearch.experiment.layout import (
     CONFIG,
     FORMAT_VERSION,

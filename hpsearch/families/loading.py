@@ -23,13 +23,13 @@ def load_family(reference: str, folder: Path) -> Family[Any]:
         UnknownNameError: The name is not on the shelf.
         HpsearchError: The file cannot be used, or the family is `command`.
     """
-    found = load_face(reference, folder)
+    found = load_interface(reference, folder)
     if not isinstance(found, Family):
         raise HpsearchError(f"the family {reference} runs programs; it has no model, data or loss of its own")
     return found
 
 
-def load_face(reference: str, folder: Path) -> Family[Any] | Command:
+def load_interface(reference: str, folder: Path) -> Family[Any] | Command:
     """Return the family that a space file in `folder` names: `char_lm`, or `./mine.py:MyFamily` beside the file.
 
     Raises:

@@ -216,7 +216,7 @@ def selection_of(source: Source) -> Selection:
     """Return how the winner of an experiment was chosen, from its folder as it stands. Errors: HpsearchError."""
     record, best, space = read_experiment(source.folder), source.winner, open_space(source.folder)
     group = _counted(record, best.number)
-    comparisons = _described(record, group, space.face.metrics)
+    comparisons = _described(record, group, space.interface.metrics)
     described = next(iter(comparisons.values()), None)
     return Selection(
         experiment=record.name,

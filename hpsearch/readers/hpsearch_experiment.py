@@ -38,7 +38,10 @@ def read(path: Path, wanted: Wanted) -> Reading:
     baseline is an experiment called after the method and the experiment.
 
     Replicates on seeds and on folds are never mixed: an experiment that holds both, or folds of two divisions, keeps
-    the name for those on seeds, and those on folds are experiments called `name (5 folds)`. Errors: ExperimentError.
+    the name for those on seeds, and those on folds are experiments called `name (5 folds)`.
+
+    Raises:
+        ExperimentError: the folder is damaged, or written by a newer version.
     """
     record = read_experiment(path)
     search = read_resolved(path)["space"]["search"]

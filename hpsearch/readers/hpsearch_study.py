@@ -21,7 +21,10 @@ def read(path: Path, wanted: Wanted) -> Reading:
 
     An arm that is a baseline is its method's score beside the arm of which the plan says so; other methods of the
     family, and the same beside other arms, are no arms. Its scores on seeds and on folds are told apart as those of
-    the arm are. Errors: ExperimentError.
+    the arm are.
+
+    Raises:
+        ExperimentError: the folder is damaged, or written by a newer version.
     """
     plan = read_study_file(path)["latest"]
     readings = {arm.name: hpsearch_experiment.read(arm, wanted) for arm in arm_folders(path)}

@@ -4,22 +4,24 @@ bert_seed_1/trainer_state.json                          what `trainer.save_state
 bert_seed_1/checkpoint-500/trainer_state.json           what every checkpoint has
 bert_seed_1/all_results.json                            what `trainer.save_metrics()` writes: the model that was kept
 bert/run-0/checkpoint-500/trainer_state.json            a trial of `trainer.hyperparameter_search()`
+
+`training_args.bin` is a pickle, which is never loaded: only its instructions are read.
 """
 
+import pickletools
 import re
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.folders import home_of
 from hpsearch.readers.measurements import Logged, as_number
-from hpsearch.readers.naming import unit_keys
-from hpsearch.readers.parameter_files import parse_json
+from hpsearch.readers.naming import home_of, unit_keys
 from hpsearch.readers.searching import as_trial, planned
-from hpsearch.readers.trainer_arguments import loads_best_model
+from hpsearch.readers.text_files import parse_json
 from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
 
 STATE = "trainer_state.json"
@@ -33,6 +35,11 @@ _LOGS = {"runs", "logs"}
 """Where the Trainer writes TensorBoard's files, of the same numbers."""
 
 State = Mapping[str, Any]
+_ARGUMENTS = "training_args.bin"
+_KEEPS_BEST = "load_best_model_at_end"
+_LARGEST_PICKLE = 2**20
+_MEMOS = {"MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT"}
+_TRUTH = {"NEWTRUE": True, "NEWFALSE": False}
 
 
 def recognises(path: Path) -> bool:
@@ -200,3 +207,28 @@ def _stopped(callbacks: Mapping[str, Any]) -> bool:
             if patience is not None and attributes.get("early_stopping_patience_counter", 0) >= patience:
                 return True
     return False
+
+
+def loads_best_model(folders: Iterable[Path]) -> bool | None:
+    """Say whether the Trainer loads the best model at its end, by the arguments in the first folder that has any."""
+    for folder in folders:
+        if (folder / _ARGUMENTS).is_file():
+            return _best_is_loaded(folder / _ARGUMENTS)
+    return None
+
+
+def _best_is_loaded(file: Path) -> bool | None:
+    """Return the value behind the setting's name, None for a file that is none of the Trainer's."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            name = next(name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl")
+            with archive.open(name) as content:
+                pickle = content.read(_LARGEST_PICKLE)
+        found = False
+        for code, argument, _ in pickletools.genops(pickle):
+            if found and code.name not in _MEMOS:
+                return _TRUTH.get(code.name)
+            found = found or argument == _KEEPS_BEST
+    except (OSError, ValueError, zipfile.BadZipFile, StopIteration):
+        return None
+    return None

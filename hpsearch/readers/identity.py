@@ -120,7 +120,11 @@ def _own_names(runs: Sequence[FinishedRun]) -> Iterator[str]:
 
 
 def agreed(source: str, told: Told, wanted: Wanted, *, advice: str) -> dict[str, Goal]:
-    """Return the direction of each metric. Errors: DataError where two contradict each other on a wanted metric."""
+    """Return the direction of each metric.
+
+    Raises:
+        DataError: two contradict each other on a wanted metric.
+    """
     for name, ways in told.items():
         if len(ways) > 1 and wanted.metric in (None, name):
             says = " and ".join(f"'{who}' {way.value}s it" for way, who in ways.items())

@@ -14,12 +14,10 @@ from typing import Any
 
 from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.folders import home_of
 from hpsearch.readers.measurements import Logged, as_step
-from hpsearch.readers.naming import flatten, unit_keys
+from hpsearch.readers.naming import flatten, home_of, unit_keys
 from hpsearch.readers.numerals import COMMA, decimal_mark, parse_number
-from hpsearch.readers.parameter_files import read_parameters
-from hpsearch.readers.text_files import is_cut_off, json_lines, read_text
+from hpsearch.readers.text_files import is_cut_off, json_lines, read_parameters, read_text
 from hpsearch.records import FinishedRun
 
 FILES = ("metrics.jsonl", "metrics.json", "metrics.csv")
@@ -35,7 +33,11 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, wanted: Wanted) -> Reading:
-    """Return the run. Errors: DataError, which names file and line."""
+    """Return the run.
+
+    Raises:
+        DataError: a file cannot be read; it names file and line.
+    """
     file = next(path / name for name in FILES if (path / name).is_file())
     logged = Logged(in_time=True)
     rows, warnings = _rows(file, wanted)

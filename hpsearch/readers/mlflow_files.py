@@ -13,11 +13,10 @@ from pathlib import Path
 
 from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.folders import place_of
 from hpsearch.readers.measurements import Logged, as_number, as_step
 from hpsearch.readers.mlflow_runs import MlflowRun, as_finished
-from hpsearch.readers.parameter_files import parse_texts
-from hpsearch.readers.text_files import read_text
+from hpsearch.readers.naming import place_of
+from hpsearch.readers.text_files import parse_texts, read_text
 
 META = "meta.yaml"
 _RUN = re.compile(r"[0-9a-f]{32}")
@@ -33,7 +32,11 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, wanted: Wanted) -> Reading:
-    """Return the active runs of the active experiments. Errors: DataError for a file that cannot be read."""
+    """Return the active runs of the active experiments.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
     if _is_run(_meta(path)):
         store, experiments, folders = path.parent.parent, {path.parent: _meta(path.parent)}, [path]
     else:

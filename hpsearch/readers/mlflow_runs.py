@@ -53,7 +53,9 @@ def as_finished(
     A run below a parent belongs to the parent's experiment, under the parent's name: searches log their trials so.
     What stands above it is its place: further parents, MLflow's experiment and the `place` of the store.
     Runs of hpsearch's own mirror say in their tags what they are; its experiments are called as from their folders.
-    Errors: DataError where two of these contradict each other on the direction of a wanted metric.
+
+    Raises:
+        DataError: two of these contradict each other on the direction of a wanted metric.
     """
     parents = {run.tags[_PARENT] for run in runs if _PARENT in run.tags}
     family = _Family(runs, place)

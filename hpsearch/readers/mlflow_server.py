@@ -14,7 +14,8 @@ _PAGE = 1000
 def read(uri: str, wanted: Wanted) -> Reading:
     """Return the runs of a server; a series costs a request, so they are read for the wanted metric only.
 
-    Errors: DataError when the server does not answer.
+    Raises:
+        DataError: the server does not answer.
     """
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient

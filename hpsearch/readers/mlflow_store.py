@@ -7,8 +7,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.folders import place_of
 from hpsearch.readers.mlflow_runs import MlflowRun, as_finished, as_kept
+from hpsearch.readers.naming import place_of
 from hpsearch.readers.sqlite_file import has_tables, opened
 from hpsearch.records import Measurement, Series
 

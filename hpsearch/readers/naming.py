@@ -1,6 +1,7 @@
-"""What names tell: the seed or fold of a run, from its parameters or from the name of its folder."""
+"""What names tell: the seed or fold of a run, its experiment and its place, from its parameters or its folders."""
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ _PAIR = re.compile(r"([A-Za-z][A-Za-z_.]*?)[=_\-]?(-?\d+(?:\.\d+)?(?:[eE][+-]?\d
 _WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,4000})(?:\.0*)?")
 """A whole number in the one way to write it, or as a float."""
 _GAPS = {"", "na", "n/a", "#n/a", "<na>", "nan", "none", "null", "nil", "-", "--", "---", "\u2013", "\u2014", "?"}
+_SILENT = re.compile(r"version_\d+|lightning_logs")
+"""Names that Lightning gives by itself: they say nothing of what was trained."""
 
 
 @dataclass(frozen=True)
@@ -99,3 +102,46 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[key] = item
     return flat
+
+
+@dataclass(frozen=True)
+class Home:
+    """The experiment of a run's folder, its `place` from the innermost folder outward, and what the names tell."""
+
+    experiment: str
+    place: tuple[str, ...]
+    units: Mapping[str, Key]
+    params: Mapping[str, Any]
+
+
+def home_of(folder: Path, *, dataset: Key | None = None) -> Home:
+    """Return the home of a run: `lstm` for `lstm/seed_3`, `lstm/fold_1/seed_3`, `lstm_seed_3` and `lstm/version_3`.
+
+    The first name that says more than a seed or a fold is the experiment's. Seeds and folds are taken from all names,
+    the innermost first, and are no part of the place; nor is the name of the data set that the run notes.
+    """
+    names = _names(folder)
+    experiment, place = "", list[str]()
+    units: dict[str, Key] = {}
+    params: Mapping[str, Any] = {}
+    for title in names:
+        name = parse_folder_name(title)
+        if _SILENT.fullmatch(title) or (dataset is not None and title == str(dataset)):
+            continue
+        if not experiment or not name.rest:
+            units = {**name.units, **units}
+        if experiment and name.rest:
+            place.append(title)
+        elif name.rest:
+            experiment, params = name.rest, name.params
+    return Home(experiment or names[0], tuple(place), units, params)
+
+
+def place_of(path: Path) -> tuple[str, ...]:
+    """Return the place of everything in a store: its own name and those of the folders above it."""
+    return tuple(_names(path))
+
+
+def _names(path: Path) -> list[str]:
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links to names that nobody typed
+    return [each.name for each in (absolute, *absolute.parents) if each.name]

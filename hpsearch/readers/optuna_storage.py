@@ -11,9 +11,9 @@ from typing import Any
 
 from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.folders import place_of
 from hpsearch.readers.identity import agreed
 from hpsearch.readers.measurements import Logged, as_number
+from hpsearch.readers.naming import place_of
 from hpsearch.readers.sqlite_file import has_tables, readable
 from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, SearchOrigin
 
@@ -31,7 +31,11 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, wanted: Wanted) -> Reading:
-    """Return the trials of all studies. Errors: DataError when Optuna cannot open the storage."""
+    """Return the trials of all studies.
+
+    Raises:
+        DataError: Optuna cannot open the storage.
+    """
     with _opened(path) as storage:
         return _read(path, storage, wanted)
 

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.folders import place_of
 from hpsearch.readers.measurements import Logged, as_step
-from hpsearch.readers.naming import flatten, unit_keys
-from hpsearch.readers.parameter_files import parse_json
+from hpsearch.readers.naming import flatten, place_of, unit_keys
 from hpsearch.readers.searching import as_trial, planned, several_settings
-from hpsearch.readers.text_files import json_lines
+from hpsearch.readers.text_files import json_lines, parse_json
 from hpsearch.records import FinishedRun, Outcome, SearchOrigin
 
 RESULT, PARAMS, ERROR = "result.json", "params.json", "error.txt"

@@ -81,8 +81,10 @@ def read_sources(
     `wide` (seed, fold or dataset) says that tables have a row for each of these and a column for each method. `asked`
     takes the place of `metric` and says more of how tables are to be read. What is given twice, by whatever spelling or
     as a part of another source, is read once. A folder beside others that cannot be read is one of the `unread`.
-    Errors: DataError when a source does not exist, or nothing holds runs; what a reader raises for a file that is named
-    itself, or when nothing could be read.
+
+    Raises:
+        DataError: a source does not exist, or nothing holds runs.
+        HpsearchError: what a reader raises for a file that is named itself, or if nothing could be read.
     """
     for source in sources:
         if not _is_address(source) and not sqlite_path(source).exists():
@@ -113,7 +115,11 @@ def _is_address(source: str) -> bool:
 
 
 def _read(source: str, wanted: Wanted, wide: str | None) -> Iterator[Part | _Failed]:
-    """Yield what a source holds. Errors: what a reader raises for a file or an address."""
+    """Yield what a source holds.
+
+    Raises:
+        HpsearchError: what a reader raises for a file or an address.
+    """
     if _is_address(source):
         yield source, "mlflow server", mlflow_server.read(source, wanted)
         return

@@ -66,7 +66,9 @@ def is_unnamed(name: str) -> bool:
 def load_table(path: Path, wanted: Wanted) -> Table:
     """Read a table; the separator of a text file is recognised unless it is said.
 
-    Errors: DataError with the row for what is no table; UnknownNameError for a separator or decimal mark that is none.
+    Raises:
+        DataError: the file is no table; it names the row.
+        UnknownNameError: there is no such separator or decimal mark.
     """
     if wanted.separator is not None and wanted.separator not in {*SEPARATORS, *SEPARATORS.values()}:
         raise UnknownNameError("separator", wanted.separator, SEPARATORS)
@@ -165,7 +167,11 @@ def _ragged(path: Path, number: int, row: Sequence[str], header: Sequence[str], 
 
 
 def _names(path: Path, header: Sequence[str]) -> list[str]:
-    """Return the columns' names; one without a name is called by its place. Errors: DataError for a name twice."""
+    """Return the columns' names; one without a name is called by its place.
+
+    Raises:
+        DataError: a name stands twice.
+    """
     names = [name.strip() for name in header]
     names = [name or ("" if place == 0 else f"Unnamed: {place}") for place, name in enumerate(names)]
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
@@ -190,7 +196,8 @@ def _torn(text: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> bo
 def _records(path: Path, text: str, separator: str, most: int | None = None) -> list[list[str]]:
     """Split a text into rows of cells, the first `most`; blank lines, and separators that end all lines, are left out.
 
-    Errors: DataError for quotes that do not fit.
+    Raises:
+        DataError: quotes do not fit.
     """
     lines = io.StringIO(text, newline="")
     if separator == " ":
@@ -215,7 +222,10 @@ def _records(path: Path, text: str, separator: str, most: int | None = None) -> 
 def _recognised(path: Path, text: str) -> str:
     """Return the separator: the one by which all rows have as many cells as the header.
 
-    A header without any separator makes a table of one column. Errors: DataError if several separators fit.
+    A header without any separator makes a table of one column.
+
+    Raises:
+        DataError: several separators fit.
     """
     fitting, in_header = [], []
     for mark in SEPARATORS.values():

@@ -1,21 +1,34 @@
-"""The rows of a table in long form as runs: their names and keys, and which rows are steps of one run."""
+"""The rows of a table in long form as runs: their names, keys and places, and which rows are steps of one run.
+
+Rows of one method in two places (the study, project or experiment that an export notes, or one of MLflow's parents) are
+two experiments, as they are where the tools' own stores are read.
+"""
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError
 from hpsearch.readers import Wanted
-from hpsearch.readers.columns import Columns
+from hpsearch.readers.columns import (
+    HOLDERS,
+    PROJECTS,
+    Columns,
+    is_empty,
+    keys_of,
+    names_of,
+    number_in,
+    outcome_of,
+    plain,
+    seconds_in,
+)
 from hpsearch.readers.measurements import Logged, as_step
-from hpsearch.readers.naming import UNIT_WORDS, parse_folder_name
-from hpsearch.readers.searching import as_trial
-from hpsearch.readers.table_cells import keys_of, names_of, number_in, outcome_of, plain, seconds_in
+from hpsearch.readers.naming import UNIT_WORDS, folders_above, parse_folder_name
+from hpsearch.readers.searching import as_trial, planned, several_settings
 from hpsearch.readers.table_file import Table
-from hpsearch.readers.table_places import homes_of
 from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
 
 _EXACT = 2.0**53
@@ -24,6 +37,11 @@ _IDS = {"run", "run_id"}
 """Columns whose words name one run and no other; a `name` may be many's."""
 _MOST_NAMED = 3
 """Rows that one warning names."""
+_PARENT, _ID, _NAME = "tags.mlflow.parentrunid", "run_id", "tags.mlflow.runname"
+_UNSAID = {"experiment_id", "tags.mlflow.runname", *HOLDERS}
+"""Columns that name the methods for want of a better one: a parent's name says more."""
+_SHORT = 8
+"""Characters of an id in a title."""
 
 
 class Rows:
@@ -48,7 +66,7 @@ class Rows:
         self._titles = [self._title(row) for row in range(self._count)]
 
     def _names(self) -> list[str]:
-        """Return each row's experiment. Errors: DataError for a row without one."""
+        """Return each row's experiment; a row without one is refused."""
         if "experiment" not in self._cells:
             return [self.path.stem] * self._count
         column = self.columns.parts["experiment"]
@@ -94,7 +112,8 @@ class Rows:
     def histories(self) -> list[list[int]] | None:
         """Return the rows of each run, where a run has rows of several steps; None where each row is a run.
 
-        Errors: DataError where a step stands twice and nothing but a method tells whose it is.
+        Raises:
+            DataError: a step stands twice and nothing but a method tells whose it is.
         """
         groups = self._grouped(())
         if not any(self._spans(group) for group in groups):
@@ -130,7 +149,7 @@ class Rows:
     def _newest(self, group: list[int]) -> list[int]:
         """Return the rows of a run by step; of a run that was resumed from an earlier step the newest attempt's.
 
-        Errors: DataError for a repeated step of runs that nothing tells apart.
+        A repeated step of runs that nothing tells apart is refused.
         """
         kept: dict[float, int] = {}
         repeated = False
@@ -273,3 +292,105 @@ def about_texts(path: Path, name: str, texts: Sequence[tuple[int, str]], titles:
 def _listed(words: Sequence[str]) -> str:
     more = len(words) - _MOST_NAMED
     return ", ".join(words[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+@dataclass(frozen=True)
+class Homes:
+    """For each row its experiment and place. `above` are parents without a value of their own, `trials` a search's."""
+
+    experiments: list[str]
+    places: list[tuple[str, ...]]
+    above: frozenset[int]
+    trials: frozenset[int]
+
+
+def homes_of(
+    table: Table, columns: Columns, experiments: Sequence[str], keys: Sequence[tuple[Any, ...]], *, by: str | None
+) -> Homes:
+    """Return where each row stands. `keys` are what pairs a row with others; rows that share them would be pooled.
+
+    A column that `by` names is no place.
+    """
+    named_by = columns.parts.get("experiment")
+    keyed = any(key is not None for found in keys for key in found)
+    holders = {*HOLDERS} - (set() if keyed else {*PROJECTS})
+    held = [
+        (name, column)
+        for name, column in table.columns.items()
+        if plain(name) in holders and name not in (named_by, by) and len(set(map(str, column))) > 1
+    ]
+    places = [_held(held, row) for row in range(table.rows)]
+    cells = {plain(name): column for name, column in table.columns.items()}
+    if _PARENT not in cells or _ID not in cells:
+        return Homes(list(experiments), _within(table, places), frozenset(), frozenset())
+    ids = {str(cell): row for row, cell in enumerate(cells[_ID])}
+    parents = [None if is_empty(cell) else str(cell) for cell in cells[_PARENT]]
+    titles = _titles(parents, ids, cells.get(_NAME))
+    own = named_by is not None and plain(named_by) not in _UNSAID
+    names = list(experiments)
+    if not own or _would_be_pooled(names, parents, keys):
+        for row, parent in enumerate(parents):
+            if parent is not None:
+                title, told = titles[parent]
+                names[row] = names[row] if own else title
+                places[row] = ((f"{title} {told}".strip(),) if own else (told,) if told else ()) + places[row]
+    nothing = [all(values[row] is None for values in columns.metrics.values()) for row in range(table.rows)]
+    return Homes(
+        names,
+        _within(table, places),
+        frozenset(row for name, row in ids.items() if name in titles and nothing[row]),
+        frozenset(_proposed(parents, columns)),
+    )
+
+
+def _within(table: Table, places: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the places with the file's; none where the table notes no other, as the file is then everything's."""
+    file = table.path.resolve()
+    return [(*place, file.name, *folders_above(file)) if any(places) else () for place in places]
+
+
+def _held(columns: Sequence[tuple[str, Sequence[Any]]], row: int) -> tuple[str, ...]:
+    """Return what holds a row's experiment, by the columns that tell some rows from others."""
+    return tuple(f"no {name}" if is_empty(cells[row]) else str(cells[row]).strip() for name, cells in columns)
+
+
+def _titles(
+    parents: Sequence[str | None], ids: dict[str, int], names: Sequence[Any] | None
+) -> dict[str, tuple[str, str]]:
+    """Return what each parent is called, and what tells it from another of its name."""
+    known = dict.fromkeys(parent for parent in parents if parent is not None)
+    called = {
+        each: f"parent {each[:_SHORT]}"
+        if names is None or each not in ids or is_empty(names[ids[each]])
+        else str(names[ids[each]]).strip()
+        for each in known
+    }
+    taken = list(called.values())
+    short = len({each[:_SHORT] for each in known}) == len(known)
+    return {
+        each: (name, f"run {each[:_SHORT] if short else each}" if taken.count(name) > 1 else "")
+        for each, name in called.items()
+    }
+
+
+def _would_be_pooled(names: Sequence[str], parents: Sequence[str | None], keys: Sequence[Any]) -> bool:
+    """Say whether rows of one method and the same keys stand below different parents."""
+    found: dict[Any, set[str]] = {}
+    for name, parent, key in zip(names, parents, keys, strict=True):
+        if parent is not None:
+            found.setdefault((name, key), set()).add(parent)
+    return any(len(each) > 1 for each in found.values())
+
+
+def _proposed(parents: Sequence[str | None], columns: Columns) -> list[int]:
+    """Return the rows below a parent that try configurations and repeat none."""
+    below: dict[str, list[int]] = {}
+    for row, parent in enumerate(parents):
+        if parent is not None:
+            below.setdefault(parent, []).append(row)
+    found = []
+    for rows in below.values():
+        params = [{name: values[row] for name, values in columns.params.items()} for row in rows]
+        if several_settings(params) and not any(planned(params)):
+            found += rows
+    return found

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.folders import home_of
 from hpsearch.readers.measurements import Logged
-from hpsearch.readers.naming import flatten, unit_keys
-from hpsearch.readers.parameter_files import read_parameters
+from hpsearch.readers.naming import flatten, home_of, unit_keys
+from hpsearch.readers.text_files import read_parameters
 from hpsearch.records import FinishedRun
 
 EVENTS = "events.out.tfevents.*"

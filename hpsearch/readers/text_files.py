@@ -1,21 +1,35 @@
-"""Text files as other tools leave them: with a byte order mark, or cut off where the process that wrote them ended."""
+"""Files as other tools leave them: texts, metrics by line, and the configuration beside them.
+
+They may have a byte order mark, or be cut off where the process that wrote them ended.
+"""
 
 import codecs
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from hpsearch.errors import DataError
+from hpsearch.readers.naming import flatten
 
 _UNFINISHED = re.compile(r"[+-]?([0-9]+[.,]|[0-9]*[.,]?[0-9]+[eE][+-]?|[.,])|[+-]", re.ASCII)
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_PARAMETER_FILES = ("config", "params", "hparams", "args", "hyperparameters", "settings")
+_ENDINGS = (".json", ".yaml", ".yml")
+_TEXTS: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+"""Written in C, it is ten times as fast, where PyYAML was built with it."""
 
 
 def read_text(file: Path) -> str:
     """Return a file's text: in the encoding that its byte order mark names, else in UTF-8.
 
-    A last letter of which only some bytes were written is left out. Errors: DataError.
+    A last letter of which only some bytes were written is left out.
+
+    Raises:
+        DataError: it is not text in that encoding.
     """
     content = file.read_bytes()
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
@@ -30,7 +44,10 @@ def json_lines(file: Path) -> tuple[list[tuple[int, Any]], tuple[str, ...]]:
     """Return the values of a file with one on each line, with the lines' numbers, and what had to be left out.
 
     A process that is killed leaves a torn line, the last one or, if another went on, one in the middle: it costs that
-    line. Errors: DataError for a file of several lines none of which can be read.
+    line.
+
+    Raises:
+        DataError: the file has several lines and none can be read.
     """
     found: list[tuple[int, Any]] = []
     wrong: list[tuple[int, ValueError]] = []
@@ -58,3 +75,60 @@ def _left_out(file: Path, wrong: list[int], last: int) -> tuple[str, ...]:
         f"{file}: line {number} {'was cut off' if number > last else 'is not valid JSON'} and is left out"
         for number in wrong
     )
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads what is tagged as an object of Python's, as Lightning tags tuples, as the plain value that stands there."""
+
+
+def _plain(loader: _PlainLoader, _kind: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_mapping(node, deep=True) if isinstance(node, yaml.MappingNode) else node.value
+
+
+_PlainLoader.add_multi_constructor("tag:yaml.org,2002:python/", _plain)
+
+
+def read_parameters(folder: Path) -> dict[str, Any]:
+    """Return the settings in a folder's configuration file, nested names dotted; empty when there is no such file.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    for name in _PARAMETER_FILES:
+        for ending in _ENDINGS:
+            file = folder / f"{name}{ending}"
+            if file.is_file():
+                content = parse_json(file) if ending == ".json" else _parse(file, _load_yaml)
+                return flatten(content) if isinstance(content, dict) else {}
+    return {}
+
+
+def _load_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a safe loader, which makes no objects
+
+
+def parse_json(file: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        DataError: it is not JSON.
+    """
+    return _parse(file, json.loads)
+
+
+def parse_texts(file: Path) -> Any:
+    """Return what a YAML file holds, its values as the texts that stand there.
+
+    Raises:
+        DataError: it is not YAML.
+    """
+    return _parse(file, lambda text: yaml.load(text, Loader=_TEXTS))  # noqa: S506 - it makes texts only
+
+
+def _parse(file: Path, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(read_text(file))
+    except (ValueError, yaml.YAMLError) as error:
+        raise DataError(f"{file} cannot be read: {' '.join(str(error).split())}") from error

@@ -15,9 +15,8 @@ from typing import Any
 
 from hpsearch.errors import HpsearchError
 from hpsearch.readers import Reading, Wanted
-from hpsearch.readers.folders import place_of
 from hpsearch.readers.measurements import Logged
-from hpsearch.readers.naming import flatten, parse_folder_name, unit_keys
+from hpsearch.readers.naming import flatten, parse_folder_name, place_of, unit_keys
 from hpsearch.readers.searching import as_trial, planned
 from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
 
@@ -50,7 +49,8 @@ def recognises(path: Path) -> bool:
 def read(path: Path, wanted: Wanted) -> Reading:
     """Return the runs; each belongs to the experiment of its group or sweep, else of its name without the seed.
 
-    Errors: HpsearchError when the package wandb, which knows the protocol buffers, is not installed.
+    Raises:
+        HpsearchError: the package wandb, which knows the protocol buffers, is not installed.
     """
     found = [_read_run(each, wanted) for each in ([path] if _is_run(path) else _folders(path))]
     newest = {each.identity: each for each in found}

@@ -74,7 +74,7 @@ def _fitted(space: Space, folder: Path, run: str, asked: Params, *, again: bool)
 def _filled(space: Space, config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a stored configuration with the settings that are newer than it; as it is where the family refuses it."""
     try:
-        return space.face.Config.model_validate(config).model_dump(mode="json")
+        return space.interface.Config.model_validate(config).model_dump(mode="json")
     except ValueError:
         return config
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from hpsearch.errors import UnknownNameError
 from hpsearch.experiment.layout import SPACE
 from hpsearch.experiment.reading import read_resolved, space_home
-from hpsearch.families.loading import family_names, load_face
+from hpsearch.families.loading import family_names, load_interface
 from hpsearch.settings import OwnOption
 from hpsearch.space import Search, Space, read_space, space_from_resolved
 from hpsearch.space.checks import divides
@@ -17,7 +17,7 @@ def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()
     """Read and check a space file. Errors: SpaceError with every mistake; UnknownNameError for the engine."""
     space = read_space(
         path,
-        lambda family, file: load_face(family, file.parent),
+        lambda family, file: load_interface(family, file.parent),
         overrides=overrides,
         quick=quick,
         with_folds=families_with_folds,
@@ -40,7 +40,7 @@ def check_own_code(search: Search, folder: Path) -> list[tuple[str, str | None, 
 
 def families_with_folds() -> list[str]:
     """Return the names of the families on the shelf that divide their data into folds."""
-    return [name for name in family_names() if divides(load_face(name, Path()).Config)]
+    return [name for name in family_names() if divides(load_interface(name, Path()).Config)]
 
 
 def open_space(folder: Path, *, overrides: Sequence[str] = ()) -> Space:
@@ -50,6 +50,6 @@ def open_space(folder: Path, *, overrides: Sequence[str] = ()) -> Space:
     """
     resolved = read_resolved(folder)
     home = space_home(folder)
-    face = load_face(resolved["space"]["family"], home)
+    interface = load_interface(resolved["space"]["family"], home)
     text = (folder / SPACE).read_text(encoding="utf-8") if (folder / SPACE).is_file() else ""
-    return space_from_resolved(resolved["space"], face, path=home / SPACE, text=text, overrides=overrides)
+    return space_from_resolved(resolved["space"], interface, path=home / SPACE, text=text, overrides=overrides)

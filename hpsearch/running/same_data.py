@@ -92,8 +92,8 @@ def read_sources(folder: Path) -> dict[str, Fingerprint]:
 def _sources(space: Space) -> Iterable[tuple[str, Source]]:
     """Yield the sources that a space can name, by their keys."""
     for config, _ in configurations(space):
-        face = space.face
-        source = face.source_of(config, space.path.parent) if isinstance(face, Family | Command) else None
+        interface = space.interface
+        source = interface.source_of(config, space.path.parent) if isinstance(interface, Family | Command) else None
         if source is not None:
             yield source.key, source
 

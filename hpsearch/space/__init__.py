@@ -7,14 +7,14 @@ from hpsearch.space.reading import read_space, space_from_resolved
 from hpsearch.space.requirements import Requirement
 from hpsearch.space.schema import json_schema
 from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search, confirmation
-from hpsearch.space.space import FamilyFace, Space, differences, objective_value
+from hpsearch.space.space import FamilyInterface, Space, differences, objective_value
 from hpsearch.space.suggest import Trial, suggest, suggested
 from hpsearch.space.template import Parameter
 
 __all__ = [
     "Choice",
     "Confirm",
-    "FamilyFace",
+    "FamilyInterface",
     "Float",
     "Int",
     "MeanOfLast",

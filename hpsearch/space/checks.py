@@ -1,4 +1,4 @@
-"""The checks of a whole space: mutable ranges, feasibility, folds, and the files that it names."""
+"""The checks of a whole space: what grid and pruner ask of its ranges, feasibility, folds, the files that it names."""
 
 import random
 from collections import Counter
@@ -87,7 +87,7 @@ def check_feasible(space: Space, root: Node, required_at: Sequence[Place], probl
     (rule, times), total = broken.most_common(1)[0], broken.total()
     refusal = example[rule]
     if refusal is not None:
-        mistake = mistakes_of(space.face.Config, refusal)[0]
+        mistake = mistakes_of(space.interface.Config, refusal)[0]
         place, words = place_of(root, mistake), mistake.message
     else:
         place, words = required_at[int(rule[0])], space.requirements[int(rule[0])].text
@@ -98,7 +98,7 @@ def check_feasible(space: Space, root: Node, required_at: Sequence[Place], probl
 def _first_broken(space: Space, params: Mapping[str, Any]) -> tuple[_Rule | None, ValidationError | None]:
     """Return the number of the requirement that is broken, or the place of what the family refuses with its words."""
     try:
-        config = space.face.Config.model_validate(space.configuration(params))
+        config = space.interface.Config.model_validate(space.configuration(params))
     except ValidationError as error:
         return error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"], error
     numbers = (number for number, requirement in enumerate(space.requirements) if requirement.broken(config))
@@ -126,7 +126,7 @@ def fold_refusal(space: Space, families: Families) -> str | None:
     """
     if space.confirm is None or space.confirm.folds is None:
         return None
-    config = space.face.Config
+    config = space.interface.Config
     if not divides(config):
         known = ", ".join(families()) or "none"
         return f"the family {space.family} does not divide its data into folds (no data.folds); those that do: {known}"
@@ -161,7 +161,7 @@ def check_places(space: Space, root: Node, problems: Problems) -> None:
 def _look_inside(space: Space, root: Node, problems: Problems) -> None:
     """Report what the family finds wrong with its files: each section of data once."""
     seen: set[str] = set()
-    look = getattr(space.face, "data_objections", None)  # programs have none
+    look = getattr(space.interface, "data_objections", None)  # programs have none
     for config, _ in configurations(space):
         data = getattr(config, "data", None)
         if look is None or not isinstance(data, Settings) or data.model_dump_json() in seen:
@@ -184,7 +184,7 @@ def configurations(space: Space) -> Iterator[tuple[BaseModel, Mapping[str, Any]]
             ]
     for params in tried:
         try:
-            yield space.face.Config.model_validate(space.template.fill(params)), params
+            yield space.interface.Config.model_validate(space.template.fill(params)), params
         except ValidationError:
             continue  # these values do not go together
 

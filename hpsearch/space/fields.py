@@ -210,7 +210,11 @@ def is_free(model: type[BaseModel]) -> bool:
 
 
 def settings_of(model: type[BaseModel], root: Node, *, reserved: Collection[str]) -> SettingsSection:
-    """Return the settings of a family's configuration in a file; free ones cannot change while a training runs."""
+    """Return the settings of a family's configuration in a file.
+
+    Those of a family that leaves some sections to the user are what the file has. So a name that the file does not have
+    is as unknown to `quick`, `--set` and `require` as in any other family. They cannot change while a training runs.
+    """
     declared = section_of(model)
     if not is_free(model):
         return declared

@@ -18,12 +18,12 @@ from hpsearch.space.params import read_start
 from hpsearch.space.range_syntax import show
 from hpsearch.space.requirements import Requirement, RequirementError, parse_requirement
 from hpsearch.space.search_settings import Confirm, Objective, Search, check_objective
-from hpsearch.space.space import FamilyFace, Space
+from hpsearch.space.space import FamilyInterface, Space
 from hpsearch.space.template import Template
 from hpsearch.space.template_reading import TemplateReader
 from hpsearch.space.validation import check_section, check_template
 
-Resolve = Callable[[str, Path], FamilyFace]
+Resolve = Callable[[str, Path], FamilyInterface]
 OwnCode = Callable[[Search, Path], Iterable[tuple[str, str | None, str]]]
 """Looks at the user's own sampler and pruner of a space in a folder: setting, option or None, and what is wrong."""
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -60,10 +60,10 @@ def read_space(
     """
     problems = Problems()
     text, root = read_file(path, problems)
-    family, face = _resolve_family(root, path, resolve, problems)
-    reading = _SpaceReader(path, text, family, face, _settings(face, root), problems, with_folds, own_code)
+    family, interface = _resolve_family(root, path, resolve, problems)
+    reading = _SpaceReader(path, text, family, interface, _settings(interface, root), problems, with_folds, own_code)
     given = reading.parse_overrides(overrides)
-    has_quick = face is not None and "quick" in root.mapping
+    has_quick = interface is not None and "quick" in root.mapping
     space = reading.read(root, [given], fixed, look=look and not (quick and has_quick))
     if has_quick:
         quick_space = reading.read(root, [reading.quick(root), given], fixed, look=look and quick)
@@ -73,7 +73,7 @@ def read_space(
 
 def space_from_resolved(
     resolved: Mapping[str, Any],
-    face: FamilyFace,
+    interface: FamilyInterface,
     *,
     path: Path = Path("resolved.json"),
     text: str = "",
@@ -87,11 +87,11 @@ def space_from_resolved(
     root = node_from_plain(resolved, Place(str(path)))
     family = str(resolved.get("family", ""))
     problems = Problems()
-    reading = _SpaceReader(path, text, family, face, _settings(face, root), problems)
+    reading = _SpaceReader(path, text, family, interface, _settings(interface, root), problems)
     return problems.checked(reading.read(root, [reading.parse_overrides(overrides)]))
 
 
-def _resolve_family(root: Node, path: Path, resolve: Resolve, problems: Problems) -> tuple[str, FamilyFace | None]:
+def _resolve_family(root: Node, path: Path, resolve: Resolve, problems: Problems) -> tuple[str, FamilyInterface | None]:
     if not isinstance(root.value, dict):
         found = "is empty" if root.value is None else f"holds {show(root.plain())}"
         problems.add(root.place, f"a space is a mapping with family and objective; this file {found}")
@@ -106,18 +106,18 @@ def _resolve_family(root: Node, path: Path, resolve: Resolve, problems: Problems
         problems.add(node.place, f"family: {show(node.plain())} is not the name of a family")
         return "", None
     try:
-        face = resolve(node.value, path)
+        interface = resolve(node.value, path)
     except HpsearchError as error:
         problems.add(node.place, str(error))
         return node.value, None
-    clash = [name for name in _OWN if name in face.Config.model_fields]
+    clash = [name for name in _OWN if name in interface.Config.model_fields]
     if clash:
         problems.add(node.place, f"the family's configuration has a reserved section: {', '.join(clash)}")
-    return node.value, face
+    return node.value, interface
 
 
-def _settings(face: FamilyFace | None, root: Node) -> SettingsSection:
-    return settings_of(face.Config, root, reserved=_OWN) if face else SettingsSection({})
+def _settings(interface: FamilyInterface | None, root: Node) -> SettingsSection:
+    return settings_of(interface.Config, root, reserved=_OWN) if interface else SettingsSection({})
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class _SpaceReader:
     path: Path
     text: str
     family: str
-    face: FamilyFace | None
+    interface: FamilyInterface | None
     settings: SettingsSection
     """The settings that belong to the family."""
     problems: Problems
@@ -154,12 +154,12 @@ class _SpaceReader:
     ) -> Space | None:
         """Return the space with the layers over it, or None if something is wrong with its sections."""
         before = len(self.problems)
-        root, replaced = self.overlaid(root, layers, fixed) if self.face else (root, [])
+        root, replaced = self.overlaid(root, layers, fixed) if self.interface else (root, [])
         self.check_names(root)
         objective = self.objective(root)
         search = self.section(root, "search", Search)
         confirm = self.section(root, "confirm", Confirm) if _given(root, "confirm") else None
-        if self.face is None:
+        if self.interface is None:
             return None
         template = self.template(root)
         requirements = self.requirements(root)
@@ -167,7 +167,7 @@ class _SpaceReader:
             return None
         asked = objective, search, confirm
         checked = tuple(requirement for _, requirement in requirements)
-        space = Space(self.path, self.text, self.family, self.face, *asked, template, requirements=checked)
+        space = Space(self.path, self.text, self.family, self.interface, *asked, template, requirements=checked)
         space = replace(space, start=read_start(root, space, replaced, self.problems))
         check_grid(space, root, self.problems)
         self.check_own_code(root, space)
@@ -213,7 +213,7 @@ class _SpaceReader:
     def check_names(self, root: Node) -> None:
         known = (*_OWN, *self.settings.fields)
         for name, node in root.mapping.items():
-            if self.face is not None and name not in known:
+            if self.interface is not None and name not in known:
                 message = f"unknown section {name!r}{suggestion(name, known)}; known: {', '.join(known)}"
                 self.problems.add(node.key, message)
 
@@ -234,12 +234,12 @@ class _SpaceReader:
             message = "missing section 'objective' (expected objective: {metric: val/<name>})"
             self.problems.add(root.place, message)
             return None
-        metrics = self.face.metrics if self.face else {}
+        metrics = self.interface.metrics if self.interface else {}
         metric, goal = ((child.value if child else None) for child in (node.child("metric"), node.child("goal")))
         wrong = check_objective(metric, goal, metrics)
         for name, message in wrong:
             self.problems.add(node.nearest([name]).place, f"objective.{name}: {message}")
-        known = metrics.get(str(metric).partition("/")[2], "minimize" if wrong or self.face is None else None)
+        known = metrics.get(str(metric).partition("/")[2], "minimize" if wrong or self.interface is None else None)
         return self.section(root, "objective", Objective, {"goal": known} if known else {})
 
     def template(self, root: Node) -> Template:
@@ -247,8 +247,8 @@ class _SpaceReader:
         sections = {name: child for name, child in root.mapping.items() if name in self.settings.fields}
         reader = TemplateReader(self.problems, ranges=True)
         template = Template(reader.section(replace(root, value=sections), self.settings, ""))
-        if self.face is not None:
-            check_template(self.face, template, root, self.problems)
+        if self.interface is not None:
+            check_template(self.interface, template, root, self.problems)
         return template
 
     def requirements(self, root: Node) -> list[tuple[Node, Requirement]]:

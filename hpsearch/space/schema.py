@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from hpsearch.space.fields import Branch, Items, SettingsSection, is_free, is_optional, shape_of, without_null
 from hpsearch.space.search_settings import Confirm, Objective, Search
-from hpsearch.space.space import FamilyFace
+from hpsearch.space.space import FamilyInterface
 
 Schema = dict[str, Any]
 
@@ -35,18 +35,18 @@ _OWN: Sequence[Schema] = (
 )
 
 
-def json_schema(face: FamilyFace, family_name: str) -> Schema:
+def json_schema(interface: FamilyInterface, family_name: str) -> Schema:
     """Return the schema of a whole space file: every value of the family's settings may be a range."""
     own: dict[str, Schema] = {
         "family": {"const": family_name, "description": "The kind of model with its data, loss and metrics."},
-        "objective": _objective(face),
+        "objective": _objective(interface),
         "search": _model(Search, ranges=False),
         "require": {"type": "array", "items": {"type": "string"}, "description": "Conditions on a configuration."},
         "start": {"type": "array", "items": {"type": "object"}, "description": "Configurations to try first."},
         "confirm": {"anyOf": [_model(Confirm, ranges=False), {"type": "null"}]},
         "quick": {"type": "object", "description": "Dotted paths and the values that --quick lays over the file."},
     }
-    family = _model(face.Config, ranges=True)
+    family = _model(interface.Config, ranges=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"A space of the family {family_name}",
@@ -56,9 +56,9 @@ def json_schema(face: FamilyFace, family_name: str) -> Schema:
     }
 
 
-def _objective(face: FamilyFace) -> Schema:
+def _objective(interface: FamilyInterface) -> Schema:
     schema = _model(Objective, ranges=False)
-    names = [f"val/{name}" for name in sorted(face.metrics)]
+    names = [f"val/{name}" for name in sorted(interface.metrics)]
     schema["properties"]["metric"] = {"enum": names} if names else {"type": "string", "not": {"pattern": "^test/"}}
     return {**schema, "required": ["metric"]}
 

@@ -21,7 +21,7 @@ from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Searc
 from hpsearch.space.template import Parameter, Template, join
 
 
-class FamilyFace(Protocol):
+class FamilyInterface(Protocol):
     """What a space needs to know of a family."""
 
     @property
@@ -46,7 +46,7 @@ class Space:
     path: Path
     text: str
     family: str
-    face: FamilyFace
+    interface: FamilyInterface
     objective: Objective
     search: Search
     confirm: Confirm | None
@@ -93,9 +93,9 @@ class Space:
             HpsearchError: The family refuses it.
         """
         try:
-            return self.face.Config.model_validate(self.configuration(params))
+            return self.interface.Config.model_validate(self.configuration(params))
         except ValidationError as error:
-            found = mistakes_of(self.face.Config, error)
+            found = mistakes_of(self.interface.Config, error)
             raise HpsearchError("; ".join(mistake.message for mistake in found)) from error
 
     def violation(self, params: Mapping[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from hpsearch.space.mistakes import Mistake, mistakes
 from hpsearch.space.nodes import Node, Place, Problems
 from hpsearch.space.ranges import Choice, Float, Int, Range
-from hpsearch.space.space import FamilyFace
+from hpsearch.space.space import FamilyInterface
 from hpsearch.space.template import Parameter, Template
 
 Part = tuple[str | int, ...]
@@ -32,12 +32,12 @@ def check_section(model: type[ModelT], template: Template, root: Node, name: str
     return None if found or template.broken else model.model_validate(configuration)
 
 
-def check_template(face: FamilyFace, template: Template, root: Node, problems: Problems) -> None:
+def check_template(interface: FamilyInterface, template: Template, root: Node, problems: Problems) -> None:
     """Check a family's whole configuration with all its ranges, and what the family says against its usual values."""
     before = len(problems)
-    _TemplateCheck(face.Config, template, root, problems).run()
+    _TemplateCheck(interface.Config, template, root, problems).run()
     if len(problems) == before and not template.broken:
-        for path, message in face.objections(template.fill(usual_params(template))).items():
+        for path, message in interface.objections(template.fill(usual_params(template))).items():
             problems.add(written_at(root, path).place, message)
 
 

@@ -192,10 +192,10 @@ class SpaceCase(FamilyCase):
     """A space with the family, a configuration of it and its data."""
 
     def __init__(self, space: Space) -> None:
-        assert isinstance(space.face, Family)
+        assert isinstance(space.interface, Family)
         params = space.sample_feasible(random.Random(0))  # noqa: S311 -- any configuration will do
         assert params is not None
-        super().__init__(space.face, space.config(params))
+        super().__init__(space.interface, space.config(params))
         self.space = space
 
 

@@ -64,7 +64,7 @@ class _Config(Settings):
     train: _Train = _Train()
 
 
-class _Face:
+class _Interface:
     Config = _Config
     metrics: ClassVar[Mapping[str, Goal]] = {"loss": Goal.MINIMIZE}
 
@@ -77,7 +77,7 @@ def made_up_space(folder: Path, **search: Any) -> Space:
     """Write a space with every kind of range into a folder and read it; `search` is its section of that name."""
     path = folder / "made_up.yaml"
     path.write_text(json.dumps({**_SPACE, "search": search}), encoding="utf-8")
-    return read_space(path, lambda *_: _Face(), own_code=check_own_code)
+    return read_space(path, lambda *_: _Interface(), own_code=check_own_code)
 
 
 def drive(search: OptunaSearch, log: Path, first: int, last: int, *, at_once: int = 1) -> list[Any]:
@@ -85,6 +85,7 @@ def drive(search: OptunaSearch, log: Path, first: int, last: int, *, at_once: in
 
     Returns:
         Every decision in its order: the parameters that were proposed and whether each evaluation was to be the last.
+
     """
     decisions: list[Any] = []
     for begin in range(first, last, at_once):

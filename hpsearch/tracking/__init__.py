@@ -17,7 +17,6 @@ class Mirror(Protocol):
         Raises:
             TrackingError: the tool cannot be written.
             ExperimentError: the folder is not what it should be.
-
         """
         ...
 

@@ -203,7 +203,8 @@ def _add_outcome(changes: Changes, event: OutcomeEvent) -> None:
     for name, score in event.scores.items():
         if (number := _number(score)) is not None:
             row.append(Point(clean_key(name), number, changes.end, event.step or 0))
-    changes.rows.append(row)
+    if row:
+        changes.rows.append(row)
 
 
 def _add_drop(changes: Changes, event: DropEvent) -> None:
@@ -264,16 +265,6 @@ def _row(entry: Mapping[str, Any], start: int) -> Row:
     others = ((name, _number(value)) for name, value in entry.items() if name not in ("step", "seconds"))
     row = [Point(clean_key(name), value, time, entry["step"]) for name, value in others if value is not None]
     return [*row, Point(SECONDS, seconds, time, entry["step"])]
-
-
-def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Turn nested dictionaries into one with dotted names; lists and empty dictionaries are values."""
-    if not isinstance(value, Mapping) or not value:
-        return {prefix: value} if prefix else {}
-    flat: dict[str, Any] = {}
-    for name, item in value.items():
-        flat |= flatten(item, f"{prefix}.{name}" if prefix else str(name))
-    return flat
 
 
 def clean_key(name: str) -> str:

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hpsearch.errors import TrackingError
+from hpsearch.experiment.artifacts import read_histograms
 from hpsearch.experiment.events import RunEvent
-from hpsearch.experiment.histograms import read_histograms
+from hpsearch.experiment.files import flatten
 from hpsearch.experiment.layout import CONFIG, LOG, METRICS
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.tracking.entries import (
     Changes,
     Row,
     Session,
-    flatten,
     milliseconds,
     read_changes,
     read_rows,
@@ -110,7 +110,6 @@ class ExperimentMirror:
         Raises:
             TrackingError: the tool cannot be written, or another process mirrors this folder to it.
             ExperimentError: the folder is no experiment, or is damaged.
-
         """
         read_resolved(self.folder)  # says so when the folder is no experiment
         try:

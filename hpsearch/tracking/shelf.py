@@ -33,7 +33,6 @@ def mirror_names(text: str) -> list[str]:
 
     Raises:
         UnknownNameError: a name is no tracker's.
-
     """
     names = [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
     for name in names:
@@ -48,7 +47,6 @@ def open_mirror(name: str, folder: Path, tracking_uri: str | None = None) -> Mir
     Raises:
         UnknownNameError: there is no tracker of that name.
         TrackingError: its package is not installed.
-
     """
     if name not in MIRRORS:
         raise UnknownNameError("tracker", name, MIRRORS)
@@ -62,7 +60,6 @@ def mirrors_of(name: str, folder: Path, tracking_uri: str | None = None) -> list
         UnknownNameError: there is no tracker of that name.
         TrackingError: its package is not installed.
         ExperimentError: the study is damaged.
-
     """
     arms = arm_folders(folder) if is_study(folder) else [folder]
     return [*(open_mirror(name, arm, tracking_uri) for arm in arms), *_own(name, folder, tracking_uri)]
@@ -80,7 +77,6 @@ def live_tracker(
 
     Raises:
         TrackingError: a package is not installed.
-
     """
     mirrors: list[Mirror] = []
     for name in names:

@@ -39,7 +39,7 @@ class TensorBoardSink(Sink):
             self._add_params(news.path, news.changes.params | news.config, run.start)
         self._add_rows(news.path, news.rows)
         for look in news.looks:
-            self._add_histograms(news.path, look, news.rows[-1][0].time if news.rows else 0)
+            self._add_histograms(news.path, look, news.rows[-1][0].time if news.rows else run.start)
         if news.outcome:
             self._add_end(news.path, news.outcome, news.changes.end)
 
@@ -62,8 +62,7 @@ class TensorBoardSink(Sink):
 
         for row in rows:
             values = [Summary.Value(tag=point.key, simple_value=point.value) for point in row]
-            if values:
-                self._add(path, Summary(value=values), row[0].time, row[0].step)
+            self._add(path, Summary(value=values), row[0].time, row[0].step)
 
     def _add_histograms(self, path: str, look: dict[str, Any], time: int) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary

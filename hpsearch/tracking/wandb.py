@@ -24,7 +24,6 @@ def wandb_mirror(folder: Path) -> ExperimentMirror:
 
     Raises:
         TrackingError: wandb is not installed.
-
     """
     if importlib.util.find_spec("wandb") is None:
         raise TrackingError("the tracker wandb needs a package that is missing: pip install 'hpsearch[wandb]'")

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from hpsearch.errors import DivergedError, UnknownNameError
-from hpsearch.experiment.histograms import write_histograms
+from hpsearch.experiment.artifacts import write_histograms
 from hpsearch.records import Decision, Monitor
 from hpsearch.seeds import Seeds
 from hpsearch.training.checkpoint import CHECKPOINT, load_checkpoint, numbered, remove_old, save, save_best

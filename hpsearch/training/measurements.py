@@ -120,7 +120,7 @@ def _first_bad_gradient(model: nn.Module) -> str:
 
 
 def look_at(model: nn.Module) -> dict[str, Any]:
-    """Return numbers about each parameter by name, for `histograms.jsonl`; see `experiment/histograms.py`.
+    """Return numbers about each parameter by name, for `histograms.jsonl`; see `experiment/artifacts.py`.
 
     For after the backward pass and before the step, with gradients as they are in truth.
     """

@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import pytorch_optimizer
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -126,6 +125,8 @@ def _optimizer_of(chosen: Optimizer, groups: list[Group], rate: float) -> torch.
 
 def _looking_ahead(optimizer: torch.optim.Optimizer, settings: Lookahead) -> torch.optim.Optimizer:
     """Return the optimizer within Lookahead, whose slow weights are part of its state."""
+    import pytorch_optimizer  # takes as long to import as torch
+
     return pytorch_optimizer.Lookahead(optimizer, k=settings.steps, alpha=settings.alpha)
 
 
@@ -148,6 +149,25 @@ def _moments(chosen: Any) -> dict[str, Any]:
     return {"betas": (chosen.beta1, chosen.beta2), "eps": chosen.epsilon}
 
 
+def _adabelief(chosen: AdaBelief, groups: list[Group], rate: float) -> torch.optim.Optimizer:
+    import pytorch_optimizer
+
+    return pytorch_optimizer.AdaBelief(groups, lr=rate, **_moments(chosen))
+
+
+def _adan(chosen: Adan, groups: list[Group], rate: float) -> torch.optim.Optimizer:
+    import pytorch_optimizer
+
+    betas = (chosen.beta1, chosen.beta2, chosen.beta3)
+    return pytorch_optimizer.Adan(groups, lr=rate, betas=betas, eps=chosen.epsilon, weight_decouple=True)
+
+
+def _lion(chosen: Lion, groups: list[Group], rate: float) -> torch.optim.Optimizer:
+    import pytorch_optimizer
+
+    return pytorch_optimizer.Lion(groups, lr=rate, betas=(chosen.beta1, chosen.beta2))
+
+
 _MAKERS: dict[type, Callable[[Any, list[Group], float], torch.optim.Optimizer]] = {
     AdamW: _adam,
     Adam: _adam,
@@ -157,15 +177,9 @@ _MAKERS: dict[type, Callable[[Any, list[Group], float], torch.optim.Optimizer]] 
     NAdam: lambda chosen, groups, rate: torch.optim.NAdam(
         groups, lr=rate, decoupled_weight_decay=True, **_moments(chosen)
     ),
-    AdaBelief: lambda chosen, groups, rate: pytorch_optimizer.AdaBelief(groups, lr=rate, **_moments(chosen)),
-    Adan: lambda chosen, groups, rate: pytorch_optimizer.Adan(
-        groups,
-        lr=rate,
-        betas=(chosen.beta1, chosen.beta2, chosen.beta3),
-        eps=chosen.epsilon,
-        weight_decouple=True,
-    ),
-    Lion: lambda chosen, groups, rate: pytorch_optimizer.Lion(groups, lr=rate, betas=(chosen.beta1, chosen.beta2)),
+    AdaBelief: _adabelief,
+    Adan: _adan,
+    Lion: _lion,
     SGD: lambda chosen, groups, rate: torch.optim.SGD(
         groups, lr=rate, momentum=chosen.momentum, nesterov=chosen.nesterov
     ),

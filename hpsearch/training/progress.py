@@ -1,19 +1,16 @@
 """How far a training has come: where it stands, what it reports, its time and its patience. Free of torch."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hpsearch.records import Decision
+from hpsearch.records import Decision, Goal
+from hpsearch.training.settings import EarlyStopping
 
 if TYPE_CHECKING:
     from torch import nn
-import contextlib
-import math
-from collections.abc import Iterator
-
-from hpsearch.records import Goal
-from hpsearch.training.settings import EarlyStopping
 
 
 @dataclass(frozen=True)

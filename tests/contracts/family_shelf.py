@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from hpsearch.families import Family
-from hpsearch.families.loading import family_names, load_face
+from hpsearch.families.loading import family_names, load_interface
 from hpsearch.running.loading import load_space
 from hpsearch.testing.families import SpaceCase
 from tests.small_eeg import SMALL_EEG
@@ -18,7 +18,7 @@ SMALLER = {
     "text_classifier": ["data.classes=[archives, dates, xml]"],
 }
 """What is laid over the quick space of a family whose data would take the tests more than a second or two."""
-FAMILIES = [name for name in family_names() if isinstance(load_face(name, Path()), Family)]
+FAMILIES = [name for name in family_names() if isinstance(load_interface(name, Path()), Family)]
 
 
 def shelf_case(name: str) -> SpaceCase:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.artifacts import write_histograms
 from hpsearch.experiment.files import append_json_line, write_json
-from hpsearch.experiment.histograms import write_histograms
 from hpsearch.experiment.layout import CONFIG, FORMAT_VERSION, LOG, METRICS, RESOLVED
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.reading import read_evidence, read_experiment, read_metrics, read_resolved

@@ -7,7 +7,7 @@ import pytest
 from torch.utils.tensorboard import SummaryWriter
 
 from hpsearch import compare
-from hpsearch.readers.folders import home_of
+from hpsearch.readers.naming import home_of
 from hpsearch.readers.shelf import read_sources
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from hpsearch.readers.huggingface import loads_best_model
 from hpsearch.readers.shelf import read_sources
-from hpsearch.readers.trainer_arguments import loads_best_model
 from hpsearch.records import FinishedRun, Measurement
 
 ROWS: list[dict[str, Any]] = [

@@ -59,7 +59,7 @@ class HillConfig(Settings):
     rates: Rates = Rates()
 
 
-class HillFace:
+class HillInterface:
     """What a space needs to know of the hill."""
 
     Config = HillConfig
@@ -161,7 +161,7 @@ class Camp:
 
     @property
     def space(self) -> Space:
-        return read_space(self._path, lambda _name, _path: HillFace())
+        return read_space(self._path, lambda _name, _path: HillInterface())
 
     def run(self, *, in_process: bool = True, observers: Sequence[Observer] = ()) -> ExperimentRecord:
         """Search, or go on with the search, to its end."""

@@ -14,7 +14,7 @@ from hpsearch.errors import DataError, ExperimentError, HpsearchError, SearchFai
 from hpsearch.experiment.events import Event, Notice, TextNotice
 from hpsearch.experiment.layout import DATA, LOG
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.families.loading import family_names, load_face
+from hpsearch.families.loading import family_names, load_interface
 from hpsearch.final.export import export_model
 from hpsearch.readers import Wanted, hpsearch_experiment
 from hpsearch.records import Outcome
@@ -399,7 +399,7 @@ def test_trials_of_before_a_setting_was_known_still_fit(home: Path) -> None:
 
 
 def test_every_family_on_the_shelf_tells_where_its_examples_come_from() -> None:
-    shelf = [load_face(name, Path()) for name in family_names() if name != "command"]
+    shelf = [load_interface(name, Path()) for name in family_names() if name != "command"]
     for family in shelf:
         config = family.Config()
         source = family.source_of(config, Path())

@@ -98,7 +98,7 @@ def test_the_resolved_space_is_a_space_again_and_needs_the_file_only_to_search(f
     plain = json.loads(json.dumps(space.resolved()))
     assert plain["search"]["sampler"] == {"./mine.py:Walk": {"warm": 4}}
     (folder / "mine.py").unlink()
-    again = space_from_resolved(plain, space.face, path=space.path)
+    again = space_from_resolved(plain, space.interface, path=space.path)
     assert again.search == space.search
     with pytest.raises(HpsearchError, match=r"the sampler's file .*mine.py does not exist"):
         OptunaSearch(again)

@@ -128,7 +128,7 @@ def test_an_experiment_opens_without_its_data(tmp_path: Path) -> None:
     run(load_space(path), folder=tmp_path / "found", options=RunOptions(in_process=True))
     (tmp_path / "a.txt").unlink()
     opened = open_space(tmp_path / "found")
-    assert space_from_resolved(opened.resolved(), opened.face).family == "char_lm"
+    assert space_from_resolved(opened.resolved(), opened.interface).family == "char_lm"
 
 
 INSIDE = {

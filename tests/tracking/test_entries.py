@@ -6,13 +6,12 @@ import pytest
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 
 from hpsearch.experiment.events import AskEvent, ExploitEvent, OutcomeEvent
-from hpsearch.experiment.files import append_json_line
+from hpsearch.experiment.files import append_json_line, flatten
 from hpsearch.experiment.layout import baselines_run, replicate_run, run_kind, trial_run
 from hpsearch.records import Fold, Outcome
 from hpsearch.tracking.entries import (
     Point,
     clean_key,
-    flatten,
     read_changes,
     read_rows,
     run_title,

@@ -11,7 +11,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import nn
 
 from hpsearch.errors import TrackingError
-from hpsearch.experiment.histograms import write_histograms
+from hpsearch.experiment.artifacts import write_histograms
 from hpsearch.experiment.layout import trial_run
 from hpsearch.readers.wandb_offline import _name, _records
 from hpsearch.records import Outcome
@@ -88,6 +88,23 @@ def test_tensorboard_finds_histograms(grown: ExperimentFolder) -> None:
     assert event.histogram_value.num == 200
     assert sum(event.histogram_value.bucket) == 200
     assert event.histogram_value.sum == pytest.approx(float(model.weight.sum()), abs=200 * 0.3 / 30 / 2)
+
+
+def test_tensorboard_finds_histograms_of_a_run_that_has_ended(grown: ExperimentFolder) -> None:
+    run = grown.trial(0, None, (0.9, 0.5))
+    write_histograms(grown.path / run, 2, look_at(nn.Linear(50, 4)))
+    grown.end(run, Outcome.COMPLETE, 0.5)
+    catch_up("tensorboard", grown)
+    assert [event.step for event in events(grown, run).Histograms("weights/weight")] == [2]
+
+
+def test_histograms_that_come_before_any_metric_have_the_time_of_the_run(grown: ExperimentFolder) -> None:
+    run = trial_run(0)
+    begun = grown.ask(run, 0)
+    write_histograms(grown.path / run, 1, look_at(nn.Linear(50, 4)))
+    catch_up("tensorboard", grown)
+    (event,) = events(grown, run).Histograms("weights/weight")
+    assert event.wall_time == pytest.approx(begun["time"], abs=0.001)
 
 
 def offline(folder: ExperimentFolder) -> dict[str, list]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from hpsearch.experiment.histograms import gradient_norms, read_histograms
+from hpsearch.experiment.artifacts import gradient_norms, read_histograms
 from hpsearch.experiment.layout import HISTOGRAMS
 from hpsearch.training.loop import fit
 from hpsearch.training.measurements import BINS, look_at

@@ -9,7 +9,7 @@ from typing import Any
 from hpsearch.errors import HpsearchError, SpaceError, UnknownNameError, suggestion
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
-from hpsearch.families.loading import load_face
+from hpsearch.families.loading import load_interface
 from hpsearch.records import Goal
 from hpsearch.running.loading import check_own_code, families_with_folds
 from hpsearch.space import Space, read_space
@@ -76,7 +76,7 @@ def load_study(path: Path, *, quick: bool = False) -> Study:
 
 def _family(name: str, file: Path) -> Family[Any] | Command:
     """Return the family that a space file names."""
-    return load_face(name, file.parent)
+    return load_interface(name, file.parent)
 
 
 class _StudyReader:
@@ -199,7 +199,7 @@ class _StudyReader:
         split, _, name = metric.name.partition("/")
         goals: dict[Goal, str] = {}
         for arm in searched:
-            metrics = arm.space.face.metrics
+            metrics = arm.space.interface.metrics
             if split != "test" or (metrics and name not in metrics):
                 known = [f"test/{each}" for each in sorted(metrics)]
                 hint = f"{suggestion(metric.name, known)}; known: {', '.join(known)}"

@@ -42,7 +42,6 @@ def register_model(
 
     Raises:
         TrackingError: MLflow cannot be written, or has no such run.
-
     """
     sink = MlflowSink(experiment, tracking_uri)
     mirror = ExperimentMirror(experiment, sink)

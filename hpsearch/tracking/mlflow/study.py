@@ -32,7 +32,12 @@ class StudyMirror:
         self.uri = chosen_uri(self.folder, tracking_uri)
 
     def catch_up(self, *, final: bool = False) -> None:  # noqa: ARG002 - an answer is mirrored when there is one
-        """Mirror what is new. Errors: TrackingError, ExperimentError."""
+        """Mirror what is new.
+
+        Raises:
+            TrackingError: MLflow cannot be written.
+            ExperimentError: the folder is no study, or is damaged.
+        """
         read_study_file(self.folder)  # says so when the folder is no study
         with guarded(self.uri):
             mirror_study(Store.open(self.uri, self.folder), self.folder, uri=self.uri)

@@ -41,7 +41,10 @@ def ui_command(root: Path, *, port: int, host: str = "127.0.0.1") -> list[str]:
 def serve_ui(root: Path, *, port: int, announce: Callable[[str], None], host: str = "127.0.0.1") -> None:
     """Serve until Ctrl-C or SIGTERM; `announce` gets the page's URL when it answers. Port 0 is any free one.
 
-    Stands in the main thread, where signals arrive. Errors: TrackingError.
+    Stands in the main thread, where signals arrive.
+
+    Raises:
+        TrackingError: there is no store to serve, the port is taken, or the server ends by itself.
     """
     port = _free_port(host, port)
     command = ui_command(root, port=port, host=host)

@@ -1,9 +1,7 @@
 """Methods over data sets: Demsar's published example, SciPy, scikit-posthocs and baycomp."""
 
-import baycomp
 import numpy as np
 import pytest
-from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy import stats
 
 from hpsearch.comparing.statistics import datasets
@@ -49,6 +47,8 @@ def test_ties_are_corrected_as_in_scipy() -> None:
 
 
 def test_the_critical_difference_is_where_scikit_posthocs_finds_alpha() -> None:
+    from scikit_posthocs import posthoc_nemenyi_friedman
+
     """Two methods whose ranks differ by the CD have p = alpha; here p crosses 0.05 where ranks cross it."""
     p_values = posthoc_nemenyi_friedman(DEMSAR).to_numpy()
     ranks = datasets.ranks_of(DEMSAR).mean(axis=0)
@@ -70,6 +70,8 @@ def test_cliques_overlap_and_none_lies_in_another() -> None:
 
 @pytest.mark.parametrize("rope", [0.0, 0.01])
 def test_signed_ranks_are_baycomps(rope: float) -> None:
+    import baycomp
+
     a, b = DEMSAR[:, 1], DEMSAR[:, 0]
     expected = baycomp.SignedRankTest.probs(b, a, rope, nsamples=datasets.SAMPLES, random_state=7)
     worse, within, better = datasets.signed_rank_rope(a - b, rope=rope, seed=7)

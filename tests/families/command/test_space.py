@@ -3,7 +3,7 @@
 import pytest
 
 from hpsearch.errors import HpsearchError, SpaceError
-from hpsearch.families.loading import load_face, load_family
+from hpsearch.families.loading import load_family, load_interface
 from hpsearch.running.loading import load_space
 from hpsearch.space import json_schema
 from tests.families.command.programs import python_space, shell_space
@@ -97,7 +97,7 @@ def test_requirements_look_into_free_sections(tmp_path):
 
 
 def test_the_schema_allows_other_sections():
-    schema = json_schema(load_face("command", None), "command")
+    schema = json_schema(load_interface("command", None), "command")
     assert schema["additionalProperties"] is True
     assert "command" in schema["properties"]
     assert schema["properties"]["objective"]["properties"]["metric"]["not"] == {"pattern": "^test/"}

@@ -2,9 +2,6 @@
 
 import pytest
 import torch
-from transformers import BeitConfig
-from transformers.models.beit.modeling_beit import BeitRelativePositionBias
-from transformers.models.swin.modeling_swin import SwinRelativePositionBias
 
 from hpsearch.families.relative_vit.positions import RelativePositionBias, index_1d, index_2d
 from hpsearch.families.relative_vit.settings import Relative
@@ -40,6 +37,8 @@ def test_the_index_of_a_sequence():
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_the_bias_is_that_of_swin(window):
+    from transformers.models.swin.modeling_swin import SwinRelativePositionBias
+
     ours, theirs = RelativePositionBias(Relative(), heads=3, window=window), SwinRelativePositionBias(3, window)
     theirs.load_state_dict({"relative_position_bias_table": ours.table.detach()})
     torch.testing.assert_close(ours()[None], theirs())
@@ -48,6 +47,9 @@ def test_the_bias_is_that_of_swin(window):
 @pytest.mark.parametrize("window", WINDOWS)
 def test_with_a_class_token_the_bias_is_that_of_beit(window):
     """Three rows more: from the class token, to it, and to itself."""
+    from transformers import BeitConfig
+    from transformers.models.beit.modeling_beit import BeitRelativePositionBias
+
     ours = RelativePositionBias(Relative(), heads=3, window=window, class_token=True)
     height, width = window
     theirs = BeitRelativePositionBias(

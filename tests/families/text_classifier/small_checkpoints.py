@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, MarianConfig, MarianMTModel, PreTrainedTokenizerFast
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 WORDS = (*SPECIAL, "number", "is", "red", "blue", "green", "so", *map(str, range(10)), *(f"##{n}" for n in range(10)))
@@ -12,6 +11,8 @@ WORDS = (*SPECIAL, "number", "is", "red", "blue", "green", "so", *map(str, range
 
 def write_tokenizer(folder: Path, words: tuple[str, ...] = WORDS) -> None:
     """Write a WordPiece tokenizer that sets [CLS] before a text and [SEP] behind it."""
+    from transformers import PreTrainedTokenizerFast
+
     numbers = {word: number for number, word in enumerate(words)}
     tokenizer = Tokenizer(models.WordPiece(numbers, unk_token=SPECIAL[1]))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -22,6 +23,8 @@ def write_tokenizer(folder: Path, words: tuple[str, ...] = WORDS) -> None:
 
 def write_bert(folder: Path, *, seed: int = 0) -> str:
     """Write a BERT of two layers, with weights large enough to matter; return the folder as a setting has it."""
+    from transformers import BertConfig, BertModel
+
     torch.manual_seed(seed)
     sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
     bert = BertModel(BertConfig(vocab_size=len(WORDS), max_position_embeddings=20, **sizes))
@@ -35,6 +38,8 @@ def write_bert(folder: Path, *, seed: int = 0) -> str:
 
 def write_marian(folder: Path, *, seed: int = 0) -> str:
     """Write a translator of one layer, whose translations are nonsense; return the folder as a setting has it."""
+    from transformers import MarianConfig, MarianMTModel
+
     torch.manual_seed(seed)
     one = {f"{side}_{what}": size for side in ("encoder", "decoder") for what, size in (("layers", 1), ("ffn_dim", 8))}
     heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}

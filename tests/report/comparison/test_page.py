@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.support.wait import WebDriverWait
 
 from hpsearch.comparing import Comparison
 from hpsearch.report.comparison.contents import Evidence
@@ -16,11 +14,16 @@ from hpsearch.report.comparison.grouped import GroupedReport
 from hpsearch.report.comparison.overview import Entry
 from tests.report.comparison.evidence import datasets_evidence, search_evidence, seeds_evidence
 
+if TYPE_CHECKING:
+    from selenium import webdriver
+
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
+def browser() -> Iterator["webdriver.Chrome"]:
+    from selenium import webdriver
+
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
     for argument in ("--headless", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
@@ -31,7 +34,7 @@ def browser() -> Iterator[webdriver.Chrome]:
     driver.quit()
 
 
-def look(browser: webdriver.Chrome, page: Path, *, width: int, dark: bool) -> None:
+def look(browser: "webdriver.Chrome", page: Path, *, width: int, dark: bool) -> None:
     scheme = "dark" if dark else "light"
     browser.execute_cdp_cmd(
         "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
@@ -44,7 +47,7 @@ def look(browser: webdriver.Chrome, page: Path, *, width: int, dark: bool) -> No
 @pytest.mark.parametrize("make", [seeds_evidence, datasets_evidence, search_evidence])
 @pytest.mark.parametrize(("width", "dark"), [(1200, False), (390, True)])
 def test_it_draws_all_pictures_and_fits_the_screen(
-    browser: webdriver.Chrome, tmp_path: Path, make: Callable[[], Evidence], width: int, dark: bool
+    browser: "webdriver.Chrome", tmp_path: Path, make: Callable[[], Evidence], width: int, dark: bool
 ) -> None:
     write_report(make(), tmp_path, ["html"])
     look(browser, tmp_path / "report.html", width=width, dark=dark)
@@ -58,7 +61,7 @@ def test_it_draws_all_pictures_and_fits_the_screen(
     assert ink == ("rgb(15, 20, 25)" if dark else "rgb(255, 255, 255)")
 
 
-def test_names_of_runs_are_shown_as_they_are(browser: webdriver.Chrome, tmp_path: Path) -> None:
+def test_names_of_runs_are_shown_as_they_are(browser: "webdriver.Chrome", tmp_path: Path) -> None:
     write_report(seeds_evidence(), tmp_path, ["html"])
     look(browser, tmp_path / "report.html", width=1200, dark=False)
     labels = browser.execute_script(
@@ -82,9 +85,11 @@ class Together:
 
 @pytest.mark.parametrize(("width", "dark"), [(1400, False), (390, True)])
 def test_a_page_of_groups_draws_what_is_seen_and_fits_the_screen(
-    browser: webdriver.Chrome, tmp_path: Path, width: int, dark: bool
+    browser: "webdriver.Chrome", tmp_path: Path, width: int, dark: bool
 ) -> None:
     """Six searches take more WebGL contexts than a browser has: one that left the screen gives its own back."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
     entry = Entry("<i>one</i>", "experiment", "x", "hpsearch", "line", "val/accuracy", None, "running", {"complete": 3})
     groups = [Together(f"<b>group</b> {place}", search_evidence()) for place in range(6)]
     write_grouped(GroupedReport([entry, entry], groups, unread=[("y", "y is <u>bad</u>")]), tmp_path, ["html"])

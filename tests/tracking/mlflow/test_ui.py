@@ -8,13 +8,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
-from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webdriver import WebDriver
-from selenium.webdriver.support.ui import WebDriverWait
 
 from hpsearch.errors import TrackingError
 from hpsearch.tracking.mlflow.store import DATABASE, default_uri
@@ -22,6 +18,10 @@ from hpsearch.tracking.mlflow.ui import serve_ui, ui_command
 from tests.tracking.folders import ExperimentFolder, grow_shortly, sync
 from tests.tracking.reading import Reading
 from tests.tracking.servers import assert_no_process_names, processes_naming
+
+if TYPE_CHECKING:
+    from selenium.webdriver.remote.webdriver import WebDriver
+    from selenium.webdriver.support.ui import WebDriverWait
 
 PROGRAM = """
 import sys, pathlib
@@ -84,7 +84,9 @@ def test_a_file_that_is_no_store_says_so_before_a_server_starts(synced: Experime
 
 
 @contextlib.contextmanager
-def browser() -> Iterator[WebDriver]:
+def browser() -> Iterator["WebDriver"]:
+    from selenium import webdriver
+
     options = webdriver.ChromeOptions()
     quiet = ["disable-background-networking", "disable-component-update", "disable-sync", "no-first-run"]
     with tempfile.TemporaryDirectory() as profile:
@@ -128,7 +130,7 @@ def test_the_page_shows_the_nested_runs_and_their_files(synced: ExperimentFolder
     with serving(root, signal.SIGINT) as url, browser() as driver:
         driver.get(url)
         # the page draws its table anew while it loads, so that a click may miss
-        WebDriverWait(driver, 120, poll_frequency=3, ignored_exceptions=[WebDriverException]).until(_unfold)
+        _patience(driver, every=3).until(_unfold)
         for name in ("trial-0000", "trial-0001", "trial-0002", "confirm-0001-seed-000", "baseline-sloreta"):
             _wait_for(driver, name)
         driver.save_screenshot(str(screenshots / "runs.png"))
@@ -139,15 +141,21 @@ def test_the_page_shows_the_nested_runs_and_their_files(synced: ExperimentFolder
         driver.save_screenshot(str(screenshots / "artifacts.png"))
 
 
-def _unfold(page: WebDriver) -> bool:
+def _unfold(page: "WebDriver") -> bool:
     """Show the runs below the parent run; say whether they are shown."""
-    if "trial-0000" in page.find_element(By.TAG_NAME, "body").text:
+    if "trial-0000" in page.find_element("tag name", "body").text:
         return True
     link = "//a[normalize-space()='line' and contains(@href, '/runs/')]"
-    page.find_element(By.XPATH, f"{link}/ancestor::*[@role='gridcell'][1]//button").click()
+    page.find_element("xpath", f"{link}/ancestor::*[@role='gridcell'][1]//button").click()
     return False
 
 
-def _wait_for(driver: WebDriver, text: str) -> None:
-    wait = WebDriverWait(driver, 120, ignored_exceptions=[WebDriverException])
-    wait.until(lambda page: text in page.find_element(By.TAG_NAME, "body").text, text)
+def _patience(driver: "WebDriver", *, every: float = 0.5) -> "WebDriverWait":
+    from selenium.common.exceptions import WebDriverException
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(driver, 120, poll_frequency=every, ignored_exceptions=[WebDriverException])
+
+
+def _wait_for(driver: "WebDriver", text: str) -> None:
+    _patience(driver).until(lambda page: text in page.find_element("tag name", "body").text, text)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from ray.cluster_utils import Cluster as Nodes
 
 from hpsearch.experiment.events import Event, Notice, ReportEvent
 from hpsearch.records import Outcome
@@ -16,11 +16,16 @@ from tests.logs import read_log
 from tests.ray_cluster import importable_tests
 from tests.toy_spaces import write_space
 
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster as Nodes
+
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def nodes() -> Iterator[Nodes]:
+def nodes() -> Iterator["Nodes"]:
+    from ray.cluster_utils import Cluster as Nodes
+
     with importable_tests():
         cluster = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         try:
@@ -33,7 +38,7 @@ def nodes() -> Iterator[Nodes]:
 class NodeDeath:
     """Ends a node's raylet, as a power cut would, once both nodes have reported."""
 
-    def __init__(self, nodes: Nodes) -> None:
+    def __init__(self, nodes: "Nodes") -> None:
         self._nodes = nodes
         self._heard: set[str] = set()
         self.happened = False
@@ -48,7 +53,7 @@ class NodeDeath:
             self._nodes.remove_node(worker, allow_graceful=False)
 
 
-def test_a_search_outlives_a_node(tmp_path: Path, nodes: Nodes) -> None:
+def test_a_search_outlives_a_node(tmp_path: Path, nodes: "Nodes") -> None:
     path = write_space(tmp_path, trials=4, workers="auto", epochs=6, data="data: {seconds: 0.3}")
     space = load_space(path, overrides=["search.engine=ray"])
     death = NodeDeath(nodes)
@@ -63,7 +68,7 @@ def test_a_search_outlives_a_node(tmp_path: Path, nodes: Nodes) -> None:
     assert max(trial.attempts for trial in record.trials) == 2
 
 
-def test_trials_are_placed_where_their_resources_are(tmp_path: Path, nodes: Nodes) -> None:
+def test_trials_are_placed_where_their_resources_are(tmp_path: Path, nodes: "Nodes") -> None:
     text = describe(Cluster(nodes.address), None)
     assert "2 fit at once" in text
     path = write_space(tmp_path, trials=3, workers="auto", data="data: {seconds: 0.1}")
