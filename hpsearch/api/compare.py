@@ -85,6 +85,8 @@ def compare(
         seed=seed,
     )
     sources = [fspath(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
+    if not sources:
+        raise HpsearchError("there is nothing to compare: name an experiment, a folder or a table of runs")
     found = compare_sources(sources, question, wide=wide, separator=separator, decimal=decimal)
     return replace(found, sources=tuple(sources))
 

@@ -73,17 +73,21 @@ class ComparedRuns:
 
     @property
     def comparison(self) -> Comparison:
-        """The comparison, where there is one. Errors: HpsearchError for several groups, or none."""
+        """The comparison, if there is one.
+
+        Raises:
+            HpsearchError: There are several groups, or none.
+        """
         return self._only.comparison
 
     @property
     def pairs(self) -> tuple[PairResult, ...]:
-        """The tests of the one comparison, pair by pair. Errors: as for `comparison`."""
+        """The tests of the one comparison, pair by pair; it raises what `comparison` does."""
         return self.comparison.pairs
 
     @property
     def evidence(self) -> Evidence:
-        """What the report of the one comparison is made of. Errors: as for `comparison`."""
+        """What the report of the one comparison is made of; it raises what `comparison` does."""
         return self._only.evidence
 
     @property
@@ -97,7 +101,7 @@ class ComparedRuns:
 
     @property
     def grouped(self) -> GroupedReport | None:
-        """The report of groups; None where there is one comparison, whose report is its own."""
+        """The report of groups, or None if there is one comparison, whose report is its own."""
         if not self.overview:
             return None
         return GroupedReport(
@@ -122,7 +126,10 @@ class ComparedRuns:
             for group in self.groups
             for pair in group.comparison.pairs
         ]
-        return pd.json_normalize(rows).drop(columns=["also", "notes"], errors="ignore")
+        frame = pd.json_normalize(rows).drop(columns=["also", "notes"], errors="ignore")
+        # where one pair has a part and another has none, that is an empty column beside the columns of the part
+        parents = {name.rpartition(".")[0] for name in frame.columns}
+        return frame.drop(columns=[name for name in frame.columns if name in parents])
 
     def save(self, folder: StrPath | None = None, *, format: str | Iterable[str] = tuple(FORMATS)) -> Path:  # noqa: A002 -- the option's name
         """Write the report and return its folder.
@@ -165,7 +172,12 @@ def report_folder(sources: Sequence[StrPath]) -> Path:
 
 
 def parse_formats(text: str) -> list[str]:
-    """Return the formats in a list with commas. Errors: UnknownNameError."""
+    """Return the formats in a list with commas.
+
+    Raises:
+        UnknownNameError: There is no such format.
+        HpsearchError: The list is empty.
+    """
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise HpsearchError(f"--format names no format; known: {', '.join(FORMATS)}")

@@ -5,7 +5,6 @@ Nothing is written: there is no experiment. The test split stays sealed.
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +81,9 @@ def lr_find(
         SpaceError: The file or the values have mistakes.
         HpsearchError: The rates are in no order, or the family is not trained by hpsearch's own loop.
     """
-    probed = _prepared(space, params, from_, quick=quick, overrides=set, announce=announce)
-    task, splits, seeds = _opened(probed.space, probed.config)
-    found = range_test(task, splits, probed.config.train, seeds=seeds, start=start_lr, end=end_lr, steps=num_iter)
+    loaded, config = _prepared(space, params, from_, quick=quick, overrides=set, announce=announce)
+    task, splits, seeds = _opened(loaded, config)
+    found = range_test(task, splits, config.train, seeds=seeds, start=start_lr, end=end_lr, steps=num_iter)
     return FoundRates(**vars(found))
 
 
@@ -120,12 +119,11 @@ def overfit(
         SpaceError: The file or the values have mistakes.
         HpsearchError: The training diverged, or the family is not trained by hpsearch's own loop.
     """
-    probed = _prepared(space, params, from_, quick=quick, overrides=set, announce=announce)
-    config = probed.space.interface.Config.model_validate(_switched_off(probed.config.model_dump(mode="json")))
-    task, splits, seeds = _opened(probed.space, config)
-    settings: Any = config
+    loaded, config = _prepared(space, params, from_, quick=quick, overrides=set, announce=announce)
+    changed: Any = loaded.interface.Config.model_validate(_switched_off(config.model_dump(mode="json")))
+    task, splits, seeds = _opened(loaded, changed)
     return overfit_batch(
-        task, splits, settings.train, seeds=seeds, steps=steps, target=target, tell=tell or (lambda *_: None)
+        task, splits, changed.train, seeds=seeds, steps=steps, target=target, tell=tell or (lambda *_: None)
     )
 
 
@@ -160,15 +158,9 @@ def batch_size(
         SpaceError: The file or the values have mistakes.
         HpsearchError: The family is not trained by hpsearch's own loop.
     """
-    probed = _prepared(space, params, from_, quick=quick, overrides=set, announce=announce)
-    task, splits, seeds = _opened(probed.space, probed.config)
-    return try_batch_sizes(task, splits, probed.config.train, seeds=seeds, most=most, tell=tell or (lambda *_: None))
-
-
-@dataclass(frozen=True)
-class _Probed:
-    space: Space
-    config: Any
+    loaded, config = _prepared(space, params, from_, quick=quick, overrides=set, announce=announce)
+    task, splits, seeds = _opened(loaded, config)
+    return try_batch_sizes(task, splits, config.train, seeds=seeds, most=most, tell=tell or (lambda *_: None))
 
 
 def _prepared(
@@ -179,7 +171,7 @@ def _prepared(
     quick: bool,
     overrides: Overrides | None,
     announce: Announce | None,
-) -> _Probed:
+) -> tuple[Space, Any]:
     """Return the space and the configuration that is tried."""
     loaded = load_space(Path(space), quick=quick, overrides=settings_of(overrides))
     if params is None:
@@ -190,13 +182,14 @@ def _prepared(
         values = given_params(params, loaded)
     if announce is not None:
         announce(values)
-    return _Probed(loaded, loaded.config(values))
+    return loaded, loaded.config(values)
 
 
 def first_params(space: Space) -> dict[str, Any]:
     """Return the values to try when none are given: the first start entry, what it leaves open drawn by the seed.
 
-    Errors: HpsearchError when the space has no configuration that keeps its requirements.
+    Raises:
+        HpsearchError: The space has no configuration that keeps its requirements.
     """
     drawn = space.sample_feasible(random.Random(space.search.seed))  # noqa: S311 -- not a secret
     if drawn is None:

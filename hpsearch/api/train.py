@@ -126,7 +126,10 @@ def _planned(request: TrainRequest, *, root: Path) -> FinalTraining:
     """Return the training that is asked for.
 
     With a space file the values are those of a file or of an experiment's winner. Without one the space is that of the
-    experiment that --from names, or of the arm of a study, as it was run. Errors: HpsearchError.
+    experiment that --from names, or of the arm of a study, as it was run.
+
+    Raises:
+        HpsearchError: The options contradict one another, or there is no winner.
     """
     _refuse_contradictions(request)
     if request.file is not None:

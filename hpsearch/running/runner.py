@@ -1,6 +1,6 @@
-"""The main road: a space file becomes an experiment folder with finished trials and a confirmed winner.
+"""The main road: a space becomes an experiment folder with finished trials and a confirmed winner.
 
-The one place where space, engine, family, experiment and tracker meet. The command line and `hpsearch.run` end here.
+The one place where space, workers, family, experiment and tracker meet. `hpsearch.run` ends here.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -61,8 +61,10 @@ def default_folder(space: Space, *, name: str | None, root: str | Path = EXPERIM
 def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions()) -> SessionResult:
     """Search a space and confirm its winner in an experiment folder, or go on with what stands there.
 
-    Errors: ExperimentBusyError when the folder is in use; ExperimentError when it holds a search that does not fit;
-    SearchFailedError when no trial came to a result.
+    Raises:
+        ExperimentBusyError: The folder is in use.
+        ExperimentError: It holds a search that does not fit.
+        SearchFailedError: No trial came to a result.
     """
     folder = Path(folder)
     with _explaining_full_disks(), _session(space, folder, options, changes=True) as session:
@@ -88,7 +90,10 @@ def confirm(
     """Train the best `top` configurations of an experiment again, and score them on the test split.
 
     On `seeds` fresh seeds, 5 by default, or on `folds` of the data, divided anew `repeats` times. Replicates that are
-    finished are not trained again. Errors: as for `run`; HpsearchError for seeds and folds, or a family without folds.
+    finished are not trained again.
+
+    Raises:
+        HpsearchError: Both seeds and folds were asked for, or the family has no folds; and the errors of `run`.
     """
     folder, wanted = Path(folder), confirmation(top=top, seeds=seeds, folds=folds, repeats=repeats)
     space = replace(open_space(folder), confirm=wanted)
@@ -114,8 +119,10 @@ def train(
 
     The folder is an experiment of one trial; `origin` says in its origin.json where the configuration comes from, as
     that stood when the training began.
-    Errors: as for `run`, and HpsearchError when the values do not fit the space; ExperimentError when the folder holds
-    the training of another configuration.
+
+    Raises:
+        HpsearchError: The values do not fit the space; and the errors of `run`.
+        ExperimentError: The folder holds the training of another configuration.
     """
     folder, alone = Path(folder), only(space, params)
     trials = read_experiment(folder).trials if is_experiment(folder) else ()
@@ -196,7 +203,11 @@ def _session(space: Space, folder: Path, options: RunOptions, *, changes: bool) 
 def trackers(names: str, uri: str | None, warn: Callable[[str], None]) -> Callable[[Path], Tracker]:
     """Return what makes the trackers `mlflow,tensorboard` for an experiment's folder; `uri` is MLflow's.
 
-    `warn` is told once for each that cannot be written. Errors: UnknownNameError; TrackingError for a missing package.
+    `warn` is told once for each that cannot be written.
+
+    Raises:
+        UnknownNameError: There is no such tracker.
+        TrackingError: Its package is missing.
     """
     from hpsearch.tracking.shelf import live_tracker, mirror_names
 
@@ -218,8 +229,11 @@ class _Notifier:
 def objective_spec(space: Space, folder: Path, data: Mapping[str, Any] | None = None) -> ObjectiveSpec:
     """Return how workers make what trains the trials of a space below a folder.
 
-    `data` is what the families' workers hold their data against. Errors: HpsearchError; ExperimentError when the folder
-    of the space file is gone.
+    `data` is what the families' workers hold their data against.
+
+    Raises:
+        HpsearchError: Several processes were asked for where there can be only one.
+        ExperimentError: The folder of the space file is gone.
     """
     processes, home = space.search.resources.processes, space.path.parent.resolve()
     if not home.is_dir():

@@ -7,7 +7,7 @@ import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -109,7 +109,7 @@ class SessionResult:
     was something to do.
     """
 
-    record: ExperimentRecord
+    record: ExperimentRecord = field(repr=False)
     why: StopReason
     exhausted: bool = False
     mirrored: bool = True

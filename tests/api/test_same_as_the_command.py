@@ -194,15 +194,15 @@ def test_files_are_checked_alike(tmp_path: Path) -> None:
 
 def test_runs_are_compared_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    rows = [f"{name},{seed},{0.5 + shift + seed / 100}" for name, shift in (("a", 0), ("b", 0.2)) for seed in range(5)]
+    rows = [f"a,{seed},{0.5 + seed / 100}" for seed in range(5)] + [f"b,{seed},{0.72 + seed / 90}" for seed in range(5)]
     table = tmp_path / "runs.csv"
     table.write_text("experiment,seed,accuracy\n" + "\n".join(rows))
     compared = hpsearch.compare(table, margin=0.01)
     assert json.loads(command("compare", table, "--margin", 0.01, "--json")) == compared.to_json()
-    assert repr(compared).startswith("<comparison of 2 by accuracy: b has the best mean accuracy, 0.72")
+    assert repr(compared).startswith("<comparison of 2 by accuracy: b has the best mean accuracy, 0.74")
     frame = compared.to_frame()
     assert list(frame["verdict"]) == [str(pair.verdict) for pair in compared.pairs]
-    assert {"a", "b", "group", "p_adjusted", "mean_difference"} <= {*frame.columns}
+    assert {"a", "b", "group", "p_adjusted", "mean_difference", "effect.value"} <= {*frame.columns}
     assert "b has the best mean" in compared._repr_html_()
     command("compare", table, "--margin", 0.01, "--format", "md,csv")
     written = {path.name: path.read_bytes() for path in Path("reports/runs").iterdir() if path.is_file()}
@@ -211,6 +211,8 @@ def test_runs_are_compared_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert compared.save(format=["json"]) == Path("reports/runs")
     with pytest.raises(hpsearch.HpsearchError, match="report format"):
         compared.save(format="pdf")
+    with pytest.raises(hpsearch.HpsearchError, match="nothing to compare"):
+        hpsearch.compare([])
 
 
 def test_trials_and_winners_are_exported_alike(tmp_path: Path) -> None:
