@@ -99,7 +99,8 @@ class OpenedExperiment:
     def metrics(self, number: int, *, replicate: int | None = None) -> "DataFrame":
         """Return every metric of a trial, or of a replicate of it, at every step.
 
-        Errors: HpsearchError when there is no such run.
+        Raises:
+            HpsearchError: if there is no such run.
         """
         import pandas as pd
 

@@ -36,7 +36,8 @@ def digested(record: ExperimentRecord) -> list[Digest]:
 def look(folder: Path, trial: int | None = None) -> tuple[TrainingView, list[Finding]]:
     """Return a trial of an experiment as it stands, and what is wrong with it; see `chosen`.
 
-    Errors: ExperimentError when the folder is no experiment or has no such trial.
+    Raises:
+        ExperimentError: if the folder is no experiment or has no such trial.
     """
     record = read_experiment(folder)
     run = chosen(record, trial)
@@ -50,7 +51,8 @@ def look(folder: Path, trial: int | None = None) -> tuple[TrainingView, list[Fin
 def chosen(record: ExperimentRecord, trial: int | None) -> RunRecord:
     """Return the trial of a number; without one the newest that is unfinished, else the best, else the last.
 
-    Errors: ExperimentError.
+    Raises:
+        ExperimentError: the folder cannot be used.
     """
     if trial is not None:
         found = [run for run in record.trials if run.number == trial]
@@ -71,7 +73,11 @@ def watch(
     trial: int | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Show an experiment again every `interval` seconds until nobody runs it any more. Errors: ExperimentError."""
+    """Show an experiment again every `interval` seconds until nobody runs it any more.
+
+    Raises:
+        ExperimentError: the folder cannot be used.
+    """
 
     def frame() -> RenderableType:
         view, findings = look(folder, trial)

@@ -19,7 +19,10 @@ def locked(folder: Path, *, patience: float = WAIT_SECONDS) -> Iterator[int]:
     """Hold the folder's lock; yield its file descriptor. `patience`: seconds to wait for it.
 
     Workers inherit the descriptor, so that the lock is held until the last of them is gone. The kernel lets go
-    of it when the processes end, however they end. Errors: ExperimentBusyError.
+    of it when the processes end, however they end.
+
+    Raises:
+        ExperimentBusyError: if another process holds the lock.
     """
     with (folder / LOCK).open("a+") as file:
         _take(file.fileno(), folder, patience)

@@ -30,7 +30,11 @@ _NO_FOLD = Fold(0, 0, 0)
 
 
 def read_resolved(folder: Path) -> dict[str, Any]:
-    """Return resolved.json. Errors: ExperimentError when the folder is no experiment or from a newer hpsearch."""
+    """Return resolved.json.
+
+    Raises:
+        ExperimentError: if the folder is no experiment or from a newer hpsearch.
+    """
     if not is_experiment(folder):
         what = "a study; its arms are experiments" if is_study(folder) else f"not an experiment: it has no {RESOLVED}"
         raise ExperimentError(f"{folder} is {what}{_neighbours(folder)}")
@@ -56,7 +60,10 @@ def space_home(folder: Path) -> Path:
     """Return the folder of an experiment's space file: programs, a user's family and relative data paths start there.
 
     An experiment that was moved or copied together with the file finds it where it stands relative to itself; one that
-    was moved alone, where it always stood. The folder may be gone. Errors: ExperimentError.
+    was moved alone, where it always stood. The folder may be gone.
+
+    Raises:
+        ExperimentError: the folder cannot be used.
     """
     resolved = read_resolved(folder)
     kept = Path(resolved["space_folder"])

@@ -16,14 +16,22 @@ RESULT_VERSION = 1
 
 
 def read_study_file(folder: Path) -> dict[str, Any]:
-    """Return study.json. Errors: ExperimentError when the folder is no study, or the file is damaged or too new."""
+    """Return study.json.
+
+    Raises:
+        ExperimentError: if the folder is no study, or the file is damaged or too new.
+    """
     if not is_study(folder):
         raise ExperimentError(f"{folder} is not a study: it has no {STUDY}")
     return _document(folder / STUDY, newest=STUDY_VERSION)
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """Return what the last report said; None where there is none yet. Errors: ExperimentError as above."""
+    """Return what the last report said; None where there is none yet.
+
+    Raises:
+        ExperimentError: as above.
+    """
     path = folder / RESULT
     return _document(path, newest=RESULT_VERSION) if path.is_file() else None
 

@@ -35,7 +35,10 @@ def export_model(path: Path, target: Path, *, run: str | None = None, again: boo
     """Write a model into the folder `target`, which must not exist; or, with `again`, may hold just this model.
 
     `path` is an experiment or a study (its first arm); the weights are those of its best trial, or of the named `run`.
-    The data are loaded, all splits, for their fingerprint. Errors: HpsearchError; for data that have changed, too.
+    The data are loaded, all splits, for their fingerprint.
+
+    Raises:
+        HpsearchError: if there is nothing to export, or the data have changed.
     """
     winner = find_source(path)
     trained = open_run(winner, run=run)
@@ -128,7 +131,11 @@ def _description(
 
 @contextmanager
 def _new_folder(target: Path) -> Iterator[Path]:
-    """Give a folder to write into, which becomes `target` when everything is there. Errors: HpsearchError."""
+    """Give a folder to write into, which becomes `target` when everything is there.
+
+    Raises:
+        HpsearchError: it cannot be done; the message says why.
+    """
     beside = target.parent / f".{target.name}.part"
     try:
         shutil.rmtree(beside, ignore_errors=True)
@@ -142,7 +149,11 @@ def _new_folder(target: Path) -> Iterator[Path]:
 
 
 def register(exported: ExportedModel, name: str, *, tracking_uri: str | None = None) -> int:
-    """Register an exported model under a name, and return the number of its version. Errors: TrackingError."""
+    """Register an exported model under a name, and return the number of its version.
+
+    Raises:
+        TrackingError: the store cannot be used.
+    """
     card = exported.card
     registration = Registration(
         name=name,

@@ -56,7 +56,8 @@ class TrainedRun:
     def fingerprint(self) -> Fingerprint | None:
         """Return the fingerprint of its data as they are now, or None where they are not known by files or settings.
 
-        Errors: HpsearchError, which says what differs, when they are not those that it was trained on.
+        Raises:
+            HpsearchError: if they are not those that it was trained on; the message says what differs.
         """
         source = self.family.source_of(self.written, self.home)
         if source is None:
@@ -81,7 +82,8 @@ class TrainedRun:
     def check_examples(self, splits: Splits) -> None:
         """Hold its splits against what was noted of them when it was trained; old runs have no notes.
 
-        Errors: DataError for other examples.
+        Raises:
+            DataError: for other examples.
         """
         note = read_state(Path(self.experiment.folder) / LOG).runs[self.record.run].noted
         if not note:
@@ -101,7 +103,9 @@ def open_splits(family: Family[Any], config: Any, seed: int) -> Splits:
 def open_run(source: Source, *, run: str | None = None) -> TrainedRun:
     """Return a training of an experiment's winner, such as `confirm/0003/seed-001`; by default the best trial itself.
 
-    Errors: HpsearchError when there is none, or the family runs programs; ExperimentError for one that is not complete.
+    Raises:
+        HpsearchError: if there is none, or the family runs programs.
+        ExperimentError: for one that is not complete.
     """
     experiment, resolved = read_experiment(source.folder), read_resolved(source.folder)
     record = source.winner if run is None else _named(experiment, run, winner=source.winner.number)

@@ -41,7 +41,11 @@ class Source:
 
     @property
     def winner(self) -> RunRecord:
-        """The experiment's best trial. Errors: HpsearchError when there is none."""
+        """The experiment's best trial.
+
+        Raises:
+            HpsearchError: if there is none.
+        """
         best = read_experiment(self.folder).best
         if best is None:
             raise HpsearchError(f"{self.folder} has no complete trial yet, so there is no best one")
@@ -49,7 +53,11 @@ class Source:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The values of the winner. Errors: HpsearchError when there is none, or they changed while it was trained."""
+        """The values of the winner.
+
+        Raises:
+            HpsearchError: if there is none, or they changed while it was trained.
+        """
         best = self.winner
         if best.changes:
             raise HpsearchError(
@@ -62,8 +70,10 @@ class Source:
 def find_source(path: Path, *, arm: str | None = None) -> Source:
     """Return the experiment that a path names: itself, or an arm of a study, by default the first of its comparison.
 
-    Errors: ExperimentError for a study without a result; UnknownNameError for the arm; HpsearchError for an arm of what
-    is no study.
+    Raises:
+        ExperimentError: for a study without a result.
+        UnknownNameError: for the arm.
+        HpsearchError: for an arm of what is no study.
     """
     if not is_study(path):
         if arm is not None:
@@ -199,7 +209,11 @@ class Origin:
 
 
 def read_origin(folder: Path) -> Origin | None:
-    """Return where a final training comes from; None for other experiments. Errors: ExperimentError."""
+    """Return where a final training comes from; None for other experiments.
+
+    Raises:
+        ExperimentError: the folder cannot be used.
+    """
     path = folder / ORIGIN
     if not path.is_file():
         return None
@@ -213,7 +227,11 @@ def read_origin(folder: Path) -> Origin | None:
 
 
 def selection_of(source: Source) -> Selection:
-    """Return how the winner of an experiment was chosen, from its folder as it stands. Errors: HpsearchError."""
+    """Return how the winner of an experiment was chosen, from its folder as it stands.
+
+    Raises:
+        HpsearchError: it cannot be done; the message says why.
+    """
     record, best, space = read_experiment(source.folder), source.winner, open_space(source.folder)
     group = _counted(record, best.number)
     comparisons = _described(record, group, space.interface.metrics)

@@ -60,7 +60,8 @@ class TrainedModel:
     def scores(self, split: Split = "test") -> dict[str, float]:
         """Return its scores on a split of its data, as they stand in the experiment's record.
 
-        Errors: DataError when the data cannot be read, or are not those that the model was exported with.
+        Raises:
+            DataError: if the data cannot be read, or are not those that the model was exported with.
         """
         splits, train = self.splits(), self.config.train
         self._check_data(splits, split)
@@ -102,7 +103,10 @@ def load_model(path: str | Path, *, home: str | Path | None = None) -> TrainedMo
 
     A family in a file of yours is code of its own: `home` is the folder in which `./mine.py:MyFamily` stands, and where
     relative paths of data start; these start at the folder of the space file without it. Such a family may have to load
-    its data to make the model. Errors: HpsearchError.
+    its data to make the model.
+
+    Raises:
+        HpsearchError: it cannot be done; the message says why.
     """
     folder = Path(path).expanduser()
     description = read_document(folder / CONFIG)
@@ -130,7 +134,11 @@ def build_model(family: Family[Any], config: Any, facts: Mapping[str, Any], *, s
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Return one of an exported model's JSON files. Errors: HpsearchError."""
+    """Return one of an exported model's JSON files.
+
+    Raises:
+        HpsearchError: it cannot be done; the message says why.
+    """
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -58,7 +58,9 @@ def _fitted(space: Space, folder: Path, run: str, asked: Params, *, again: bool)
 
     A setting that was fixed and is a range now has its value from the trial's configuration, and a range that is fixed
     now is no parameter any more. What is fixed may have changed for a trial that is trained `again` from its start.
-    Errors: HpsearchError, which says why the trial does not fit.
+
+    Raises:
+        HpsearchError: the message says why the trial does not fit.
     """
     if not (folder / run / CONFIG).is_file():
         raise HpsearchError(f"its {CONFIG} is missing")

@@ -14,7 +14,12 @@ from hpsearch.workers.engines import ENGINES
 
 
 def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()) -> Space:
-    """Read and check a space file. Errors: SpaceError with every mistake; UnknownNameError for the engine."""
+    """Read and check a space file.
+
+    Raises:
+        SpaceError: with every mistake.
+        UnknownNameError: for the engine.
+    """
     space = read_space(
         path,
         lambda family, file: load_interface(family, file.parent),
@@ -46,7 +51,9 @@ def families_with_folds() -> list[str]:
 def open_space(folder: Path, *, overrides: Sequence[str] = ()) -> Space:
     """Return the space of an experiment as it was resolved when it ran, with `overrides` (`a.b=VALUE`) over it.
 
-    Errors: ExperimentError; SpaceError for an override that does not fit.
+    Raises:
+        ExperimentError: the folder cannot be used.
+        SpaceError: for an override that does not fit.
     """
     resolved = read_resolved(folder)
     home = space_home(folder)

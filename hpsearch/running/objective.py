@@ -178,7 +178,11 @@ class FamilyObjective:
         return self._splits
 
     def _noted(self, splits: Splits, *opened: Split) -> dict[str, Any]:
-        """Load these splits and return what there is to note of them. Errors: DataError where other runs saw others."""
+        """Load these splits and return what there is to note of them.
+
+        Raises:
+            DataError: if other runs saw others.
+        """
         for split in opened:
             self._watch.add(self._note, split, splits[split])
         return {name: self._note[name] for name in ("source", "division", *opened)}
@@ -228,7 +232,11 @@ class FamilyObjective:
 
 
 def _loaded(load: Callable[[], Dataset]) -> Dataset:
-    """Load a split. Errors: DataError for whatever the family raises about the data."""
+    """Load a split.
+
+    Raises:
+        DataError: for whatever the family raises about the data.
+    """
     try:
         return load()
     except (DataError, SealedSplitError):

@@ -55,8 +55,9 @@ class SameData:
 def same_data(space: Space, folder: Path) -> SameData:
     """Return the data of a space for a session in `folder`.
 
-    Errors: ExperimentError, which says what differs, when runs of earlier sessions saw others; DataError for files that
-    cannot be read.
+    Raises:
+        ExperimentError: if runs of earlier sessions saw other data; the message says what differs.
+        DataError: for files that cannot be read.
     """
     home = space.path.parent
     sources = dict(_sources(space))

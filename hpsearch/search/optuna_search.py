@@ -156,7 +156,11 @@ class OptunaSearch:
         return self._asked_of_sampler()
 
     def _asked_of_sampler(self) -> tuple[dict[str, Any], optuna.trial.Trial]:
-        """Ask the study. Errors: SearchFailedError if a sampler of the user's fails or leaves the space."""
+        """Ask the study.
+
+        Raises:
+            SearchFailedError: if a sampler of the user's fails or leaves the space.
+        """
         option = self._space.search.sampler
         with blamed_on(option, self._home):
             trial = self._study.ask()

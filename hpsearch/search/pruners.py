@@ -161,7 +161,11 @@ PRUNERS: Mapping[str, MakePruner] = MappingProxyType(
 
 
 def make_pruner(name: str, options: Any, *, longest: int | None) -> optuna.pruners.BasePruner:
-    """Return a pruner by its name in the space file. Errors: UnknownNameError."""
+    """Return a pruner by its name in the space file.
+
+    Raises:
+        UnknownNameError: the name is not known.
+    """
     if name not in PRUNERS:
         raise UnknownNameError("pruner", name, PRUNERS)
     return PRUNERS[name](options, longest)

@@ -102,7 +102,11 @@ def own_row(sampler: optuna.samplers.BaseSampler) -> SamplerRow:
 
 
 def sampler_row(name: str) -> SamplerRow:
-    """Return the row of a sampler. Errors: UnknownNameError."""
+    """Return the row of a sampler.
+
+    Raises:
+        UnknownNameError: the name is not known.
+    """
     if name not in SAMPLERS:
         raise UnknownNameError("sampler", name, SAMPLERS)
     return SAMPLERS[name]

@@ -225,7 +225,11 @@ class Confirm(Replicates):
 
 
 def confirmation(*, top: int, seeds: int | None, folds: int | None, repeats: int | None) -> Confirm:
-    """Return what a command asks for. Errors: HpsearchError when that does not fit together."""
+    """Return what a command asks for.
+
+    Raises:
+        HpsearchError: if that does not fit together.
+    """
     if seeds is not None and folds is not None:
         raise HpsearchError("seeds and folds exclude each other: replicates are on fresh seeds or on folds of the data")
     if repeats is not None and folds is None:

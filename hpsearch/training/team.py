@@ -74,7 +74,11 @@ ALONE = Team()
 
 
 class Ranks(Team):
-    """One of several processes that have met. Errors, from each method: PeerLostError when another one is gone."""
+    """One of several processes that have met.
+
+    Raises:
+        PeerLostError: if another one is gone.
+    """
 
     def __init__(self, rank: int, size: int, device: torch.device) -> None:
         self.rank = rank

@@ -51,7 +51,11 @@ class NodeData:
 
 
 def shared(key: str, load: Callable[[], Data]) -> Data:
-    """Return the data under `key`, loaded by this process or by another one of its node. Errors: those of `load`."""
+    """Return the data under `key`, loaded by this process or by another one of its node.
+
+    Raises:
+        HpsearchError: those of `load`.
+    """
     keeper = _keeper()
     name = hashlib.sha256(key.encode()).hexdigest()
     try:
