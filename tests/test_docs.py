@@ -120,7 +120,7 @@ def test_the_constraints_pin_the_direct_dependencies_and_nothing_else() -> None:
 
 def test_every_dependency_has_its_reason() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    table = page.partition("## StopReason each dependency is there")[2]
+    table = page.partition("## Why each dependency is there")[2]
     reasons = {
         name for names in re.findall(r"^\| ([\w, -]+) \|", table, flags=re.MULTILINE) for name in names.split(", ")
     }
