@@ -41,7 +41,7 @@ LOOK_SECONDS = 0.25
 
 
 class StopReason(StrEnum):
-    """StopReason a session ended."""
+    """Why a session ended."""
 
     FINISHED = "finished"
     INTERRUPTED = "interrupted"

@@ -34,7 +34,7 @@ class ComparedTogether(Protocol):
 
     @property
     def why(self) -> str:
-        """StopReason these can be compared."""
+        """Why these can be compared."""
         ...
 
     @property
