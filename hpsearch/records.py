@@ -30,7 +30,7 @@ class Goal(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a run ended (DESIGN 6.1). A run without an outcome is still running, or was interrupted and will go on."""
+    """How a run ended (design.md 6.1). A run without an outcome is still running, or was interrupted and will go on."""
 
     COMPLETE = "complete"
     PRUNED = "pruned"
@@ -238,7 +238,7 @@ class FinishedRun:
     """A training of any origin, as `compare` takes it. What the origin does not tell stays None or empty.
 
     `search` stands with the trials of a search, and with them only: they were chosen by a metric and are never tested
-    (DESIGN 6.9). A replicate of a confirmed trial has no `search`, but keeps its `trial`. `deterministic` marks a
+    (design.md 6.9). A replicate of a confirmed trial has no `search`, but keeps its `trial`. `deterministic` marks a
     method without a seed, such as a classical baseline: its one value stands against every run of another. `steps` is
     how long the run was trained (its budget), in the unit of the measurements' steps; `unit` names it (`epoch`,
     `step`). `train_size` and `test_size` are examples, for folds. `dropped` says why a reader found that the run does

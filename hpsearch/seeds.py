@@ -1,4 +1,4 @@
-"""Every seed of an experiment follows from its one seed (DESIGN 6.4); nothing else in hpsearch invents randomness."""
+"""Every seed of an experiment follows from one (design.md 6.4); nothing else in hpsearch invents randomness."""
 
 import hashlib
 

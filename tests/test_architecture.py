@@ -1,4 +1,4 @@
-"""The house holds (DESIGN 2): who may import whom, one door for each third party, no cycles, no overgrown files.
+"""The house holds (design.md 2): who may import whom, one door for each third party, no cycles, no overgrown files.
 
 Imports are read from the source, those inside functions and under TYPE_CHECKING too.
 """

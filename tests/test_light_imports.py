@@ -1,4 +1,4 @@
-"""What must answer at once loads nothing heavy (DESIGN 2: heavy imports stand inside the commands)."""
+"""What must answer at once loads nothing heavy (design.md 2: heavy imports stand inside the commands)."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Every seed follows from (experiment seed, trial, replicate), and trials are paired (DESIGN 6.4)."""
+"""Every seed follows from (experiment seed, trial, replicate), and trials are paired (design.md 6.4)."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,7 @@
-"""From finished runs to what may be said of them. Knows neither where runs come from nor how results are shown."""
+"""From finished runs to what may be said of them. Knows neither where runs come from nor how results are shown.
+
+Rules are numbered as in docs/statistics.md.
+"""
 
 from hpsearch.comparing.comparison import Comparison
 from hpsearch.comparing.protocol import compare_runs

@@ -163,6 +163,6 @@ RECIPES: Mapping[Kind, tuple[Remedy, ...]] = {
     Kind.PLATEAU: (_STOP_EARLY,),
     Kind.SLOW_CONVERGENCE: (_HIGHER_RATE, _MORE_EPOCHS, _LARGER_BATCH, _FEWER_LAYERS),
 }
-"""Explosion, over-fitting, slowness and exhausted memory as in seed 000's guide; a stall as in seed 003's, which
+"""Explosion, over-fitting, slowness and exhausted memory as in guide 000 (GUIDES.md); a stall as in guide 003's, which
 raised the rate fivefold behind a warm-up, or by a schedule that watches the loss; under-fitting and divergence as in
-seed 002's."""
+guide 002's."""

@@ -1,7 +1,7 @@
 """The samplers, a named row each.
 
 A sampler is made anew for every ask, seeded from (experiment seed, trial number), so that its state follows from the
-log and a resumed search goes on as an unbroken one would (DESIGN 6.3).
+log and a resumed search goes on as an unbroken one would (design.md 6.3).
 """
 
 from collections.abc import Callable, Mapping

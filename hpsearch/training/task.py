@@ -65,7 +65,7 @@ def examples_in(dataset: Dataset) -> int:
 
 
 class Splits:
-    """The data of one configuration, opened split by split on first use; the test split may be sealed (DESIGN 6.5)."""
+    """The data of one configuration, opened split by split when used; the test split may be sealed (design.md 6.5)."""
 
     def __init__(self, load: Callable[[Split], Dataset], *, sealed: bool) -> None:
         self._load = load

@@ -1,4 +1,4 @@
-"""Files that a crash leaves old or new, and lines that a crash leaves whole or torn (DESIGN 5, 6.2)."""
+"""Files that a crash leaves old or new, and lines that a crash leaves whole or torn (design.md 5, 6.2)."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""The log: one writer, a torn end that is repaired, a clock that stands still between sessions (DESIGN 5, 6.3)."""
+"""The log: one writer, a torn end that is repaired, a clock that stands still between sessions (design.md 5, 6.3)."""
 
 import math
 import os

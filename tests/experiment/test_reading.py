@@ -1,4 +1,4 @@
-"""Reading an experiment back, whole or torn, finished or running, without the libraries that made it (DESIGN 5)."""
+"""Reading an experiment back, whole or torn, finished or running, without the libraries that made it (design.md 5)."""
 
 import json
 import math

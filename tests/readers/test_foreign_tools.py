@@ -229,7 +229,7 @@ def test_offline_runs_of_weights_and_biases(tmp_path: Path) -> None:
 
 
 def test_loops_written_by_hand(tmp_path: Path) -> None:
-    """The layout of seed 004: a folder for each setting, which holds the parameters in its name."""
+    """The layout of guide 004: a folder for each setting, which holds the parameters in its name."""
     for rate in (0.001, 0.01):
         folder = tmp_path / f"lr_{rate}_dim_256"
         folder.mkdir()

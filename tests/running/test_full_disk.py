@@ -1,4 +1,4 @@
-"""A disk that is full ends the session with a sentence; when there is room again, the search goes on (DESIGN 6.2)."""
+"""A full disk ends the session with a sentence; when there is room again, the search goes on (design.md 6.2)."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""An experiment that goes on: with more trials, more time, or a space that has changed (DESIGN 6.3, 6.6)."""
+"""An experiment that goes on: with more trials, more time, or a space that has changed (design.md 6.3, 6.6)."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Ctrl-C once and twice, SIGTERM, and a second start while the first one runs (DESIGN 6.2, 6.10)."""
+"""Ctrl-C once and twice, SIGTERM, and a second start while the first one runs (design.md 6.2, 6.10)."""
 
 import contextlib
 import os

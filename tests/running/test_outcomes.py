@@ -1,4 +1,4 @@
-"""Every way in which a trial can end, with real worker processes (DESIGN 6.1)."""
+"""Every way in which a trial can end, with real worker processes (design.md 6.1)."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Killed at any moment and run again, an experiment is the one that was never broken (DESIGN 6.2, 6.3)."""
+"""Killed at any moment and run again, an experiment is the one that was never broken (design.md 6.2, 6.3)."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Trainings of two real worker processes from the space to the outcome: one speaks, both end (DESIGN 6.1 to 6.3)."""
+"""Trainings of two real worker processes from the space to the outcome: one speaks, both end (design.md 6.1 to 6.3)."""
 
 import os
 import signal

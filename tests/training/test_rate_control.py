@@ -1,4 +1,4 @@
-"""Schedules with a memory, against torch's plateau and the rules of seed 003, and over an interruption."""
+"""Schedules with a memory, against torch's plateau and the rules of guide 003, and over an interruption."""
 
 import json
 import math

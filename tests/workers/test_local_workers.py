@@ -1,4 +1,4 @@
-"""Worker processes: what a training may do to its process, and what nobody else may notice of it (DESIGN 6.1, 6.2)."""
+"""Worker processes: what a training may do to its process, and nobody else may notice (design.md 6.1, 6.2)."""
 
 import os
 import signal

@@ -1,6 +1,6 @@
 """DECODE's settings; free of torch.
 
-The data and the network are by default those of Speiser, Mueller et al. (2021), the training is that of seed 003.
+The data and the network are by default those of Speiser, Mueller et al. (2021), the training is that of guide 003.
 """
 
 from typing import Annotated, Literal

@@ -1,6 +1,6 @@
 """DeepSIF's settings; free of torch.
 
-The defaults of each option of `model.temporal` are those of its source: the paper's for the LSTM, seed 000's for the
+The defaults of each option of `model.temporal` are those of its source: the paper's for the LSTM, guide 000's for the
 transformer.
 """
 

@@ -1,6 +1,6 @@
 """The settings of the vision transformer; free of torch.
 
-The defaults are a small network for 8 x 8 digits with the training recipe of seed 001.
+The defaults are a small network for 8 x 8 digits with the training recipe of guide 001.
 """
 
 from typing import Annotated, Literal
@@ -106,7 +106,7 @@ class Augmentation(Settings):
 
 
 class VitTrain(TrainSettings):
-    """The shared loop's settings with this family's defaults: seed 001's."""
+    """The shared loop's settings with this family's defaults: guide 001's."""
 
     epochs: int = Field(default=100, ge=1)
     weight_decay: float = Field(default=0.05, ge=0)
