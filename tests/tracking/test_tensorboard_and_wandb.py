@@ -104,7 +104,7 @@ def test_histograms_that_come_before_any_metric_have_the_time_of_the_run(grown: 
     write_histograms(grown.path / run, 1, look_at(nn.Linear(50, 4)))
     catch_up("tensorboard", grown)
     (event,) = events(grown, run).Histograms("weights/weight")
-    assert event.wall_time == pytest.approx(begun["time"], abs=0.001)
+    assert event.wall_time == pytest.approx(begun.time, abs=0.001)
 
 
 def offline(folder: ExperimentFolder) -> dict[str, list]:
