@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 Metrics = Mapping[str, float]
@@ -173,7 +174,7 @@ class ExperimentRecord:
     budget: int | None = None
     dropped: int = 0
 
-    @property
+    @cached_property
     def ranked(self) -> tuple[RunRecord, ...]:
         """The complete trials, best value first; the earlier of equals first."""
         complete = [

@@ -102,8 +102,8 @@ def scored(record: ExperimentRecord) -> tuple[ExperimentRecord, list[str]]:
 
 def listed(record: ExperimentRecord) -> tuple[RunRecord, ...]:
     """Return all trials: the complete ones from best to worst, then the others by their numbers."""
-    rest = [trial for trial in record.trials if trial not in record.ranked]
-    return (*record.ranked, *rest)
+    ranked = {trial.run for trial in record.ranked}
+    return (*record.ranked, *(trial for trial in record.trials if trial.run not in ranked))
 
 
 def reached(values: Iterable[float], goal: Goal) -> list[float]:
