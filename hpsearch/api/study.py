@@ -13,7 +13,8 @@ from hpsearch.comparing import Comparison
 from hpsearch.console.display import ConsoleOptions, watched
 from hpsearch.experiment.layout import EXPERIMENTS
 from hpsearch.experiment.studies import arm_folders
-from hpsearch.running.runner import CLOSE_SECONDS, run, trackers
+from hpsearch.running.mirroring import CLOSE_SECONDS, trackers
+from hpsearch.running.runner import run
 from hpsearch.running.session import SessionResult
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import SpaceArm

@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.importance import PedAnovaImportanceEvaluator
 
 from hpsearch.records import ExperimentRecord, Outcome, Params, RunRecord
-from hpsearch.search.optuna_search import silent_optuna
+from hpsearch.search.silence import silent_optuna
 from hpsearch.space.ranges import is_number, label
 
 FEWEST_TRIALS = 10
