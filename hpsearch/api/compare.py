@@ -9,7 +9,7 @@ from hpsearch.api.arguments import StrPath
 from hpsearch.api.compared import ComparedGroup, ComparedRuns
 from hpsearch.api.survey import Surveyed, survey
 from hpsearch.comparing import Question, compare_runs
-from hpsearch.comparing.candidates import Kind, other_settings
+from hpsearch.comparing.candidates import CandidateKind, other_settings
 from hpsearch.comparing.groups import Alone, Group, SortedOut, sort_out
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric, goal_warnings
 from hpsearch.comparing.question import goal_named, unit_named
@@ -113,7 +113,7 @@ def compare_sources(
     places = sort_out([each.candidate for each in surveyed])
     if question.metric is not None or places.is_one or _is_plain(found):
         return _in_one(found, surveyed, question)
-    if all(each.candidate.kind is Kind.RUNS for each in surveyed):
+    if all(each.candidate.kind is CandidateKind.RUNS for each in surveyed):
         try:
             return _in_one(found, surveyed, question)
         except HpsearchError:

@@ -19,7 +19,7 @@ from hpsearch.experiment.layout import is_study
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.readers.shelf import Found
 from hpsearch.records import ExperimentRecord, FinishedRun
-from hpsearch.report.comparison.contents import Evidence
+from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.files import FORMATS, write_grouped, write_report
 from hpsearch.report.comparison.grouped import GroupedReport, LonelyOne
 from hpsearch.report.comparison.overview import Entry
@@ -45,14 +45,14 @@ class ComparedGroup:
     why: str = ""
 
     @cached_property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> ReportContents:
         """What a report is made of; importance and health take a moment with many trials."""
         shares = {
             record.name: importance(record, read_resolved(Path(record.folder))["space"]) for record in self.experiments
         }
         looked_at = [record for record in self.experiments if len(record.trials) <= MOST_EXAMINED]
         health = {record.name: digested(record) for record in looked_at}
-        return Evidence(self.comparison, self.runs, shares, health)
+        return ReportContents(self.comparison, self.runs, shares, health)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class ComparedRuns:
         return self.comparison.pairs
 
     @property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> ReportContents:
         """What the report of the one comparison is made of; it raises what `comparison` does."""
         return self._only.evidence
 

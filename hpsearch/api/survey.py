@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpsearch.comparing.candidates import Candidate, Kind, named
+from hpsearch.comparing.candidates import Candidate, CandidateKind, named
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.activity import KILLED, NOT_BEGUN, RUNNING, TIME_IS_UP, Activity, read_activity
@@ -161,7 +161,7 @@ def _study(name: str, folder: Path, reading: Reading) -> Surveyed:
     plan = {rule: value for rule, value in plan.items() if value is not None}
     candidate = Candidate(
         name,
-        Kind.STUDY,
+        CandidateKind.STUDY,
         metric=metric,
         goal=goal,
         tested=metric if scored else None,
@@ -228,7 +228,7 @@ def _runs(name: str, place: str, reader: str, reading: Reading, wanted: Goal | N
     outcomes = Counter(str(run.outcome or "unfinished") for run in reading.runs)
     candidate = Candidate(
         name,
-        Kind.RUNS,
+        CandidateKind.RUNS,
         metric=metric,
         goal=goal,
         told=reading.main is not None,

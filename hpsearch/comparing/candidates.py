@@ -13,7 +13,7 @@ MOST_NAMED = 3
 """Settings that differ, and experiments in a sentence, up to which all are named."""
 
 
-class Kind(StrEnum):
+class CandidateKind(StrEnum):
     """What is compared: hpsearch's own experiments and studies, or runs of another tool."""
 
     EXPERIMENT = "experiment"
@@ -33,7 +33,7 @@ class Candidate:
     """
 
     name: str
-    kind: Kind = Kind.EXPERIMENT
+    kind: CandidateKind = CandidateKind.EXPERIMENT
     metric: str | None = None
     goal: Goal | None = None
     told: bool = True
@@ -54,7 +54,7 @@ class Candidate:
     @property
     def searched(self) -> bool:
         """Whether it is a search that has ended and found something."""
-        return self.kind is Kind.EXPERIMENT and self.complete > 0 and not self.running
+        return self.kind is CandidateKind.EXPERIMENT and self.complete > 0 and not self.running
 
 
 def other_data(a: Candidate, b: Candidate) -> str:
@@ -70,7 +70,7 @@ def other_data(a: Candidate, b: Candidate) -> str:
 
 def other_settings(candidates: Sequence[Candidate]) -> list[str]:
     """Return a sentence for each two of a family whose data may not be the same; for tests that were asked for."""
-    own = [each for each in candidates if each.kind is Kind.EXPERIMENT and each.tested]
+    own = [each for each in candidates if each.kind is CandidateKind.EXPERIMENT and each.tested]
     return [
         f"{a.name} and {b.name} have {told}: what they differ in may be the data"
         for a, b in combinations(own, 2)

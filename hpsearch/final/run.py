@@ -13,7 +13,7 @@ from hpsearch.experiment.reading import read_experiment, read_resolved, space_ho
 from hpsearch.families import Family
 from hpsearch.families.data_watch import DataWatch
 from hpsearch.families.loading import load_family
-from hpsearch.final.selection import Source
+from hpsearch.final.selection import WinnerSource
 from hpsearch.places import find_place, located
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
 from hpsearch.training.task import Splits
@@ -100,7 +100,7 @@ def open_splits(family: Family[Any], config: Any, seed: int) -> Splits:
     return Splits(lambda split: family.load(config.data, split, seed), sealed=False)
 
 
-def open_run(source: Source, *, run: str | None = None) -> TrainedRun:
+def open_run(source: WinnerSource, *, run: str | None = None) -> TrainedRun:
     """Return a training of an experiment's winner, such as `confirm/0003/seed-001`; by default the best trial itself.
 
     Raises:

@@ -19,7 +19,7 @@ from hpsearch.jobs import (
     Job,
     JobResult,
     Lost,
-    Objective,
+    ObjectiveFunction,
     ObjectiveSpec,
     Obstacle,
     OutOfMemory,
@@ -35,13 +35,13 @@ def resolve(target: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def make_objective(spec: ObjectiveSpec) -> Objective:
+def make_objective(spec: ObjectiveSpec) -> ObjectiveFunction:
     """Import the objective's factory and call it."""
-    objective: Objective = resolve(spec.target)(**spec.arguments)
+    objective: ObjectiveFunction = resolve(spec.target)(**spec.arguments)
     return objective
 
 
-def run_job(objective: Objective, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
+def run_job(objective: ObjectiveFunction, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
     """Run one job; turn what it raises into a result. KeyboardInterrupt passes through."""
     begun = time.monotonic()
     try:
@@ -122,7 +122,7 @@ class JobRunner:
     def __init__(self, folder: Path, spec: ObjectiveSpec) -> None:
         self._folder = folder
         self._spec = spec
-        self._objective: Objective | None = None
+        self._objective: ObjectiveFunction | None = None
 
     def run(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         """Run a job with its output in its folder; whatever goes wrong is in the result."""

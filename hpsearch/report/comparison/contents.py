@@ -33,7 +33,7 @@ class Cover:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ReportContents:
     """What a report is made of: the comparison and the runs behind it.
 
     By experiment: the importance of its parameters, and what is wrong with its trainings. `cover`: a study's.

@@ -11,7 +11,7 @@ from hpsearch.comparing import Comparison
 from hpsearch.comparing.conclusion import METHODS
 from hpsearch.comparing.groups import NotCompared
 from hpsearch.report.charts.gallery import Picture, gallery, palette_of
-from hpsearch.report.comparison.contents import Evidence, Section
+from hpsearch.report.comparison.contents import ReportContents, Section
 from hpsearch.report.comparison.overview import OVERVIEW_TITLES, Entry, overview_rows
 from hpsearch.report.comparison.rows import SCORE_TITLES, score_rows
 
@@ -43,7 +43,7 @@ class ComparedTogether(Protocol):
         ...
 
     @property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> ReportContents:
         """The comparison with the runs behind it."""
         ...
 

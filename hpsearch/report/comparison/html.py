@@ -13,7 +13,7 @@ from hpsearch.comparing.conclusion import conclude, details
 from hpsearch.report.charts.gallery import Picture, gallery
 from hpsearch.report.charts.page import escaped
 from hpsearch.report.charts.style import svg_of
-from hpsearch.report.comparison.contents import Evidence
+from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.grouped import GroupedReport, adjustment, pictures_of, prefix_of
 from hpsearch.report.comparison.rows import (
     PAIR_TITLES,
@@ -34,7 +34,7 @@ _TABLE = """\
 </tbody></table></div>"""
 
 
-def as_html(evidence: Evidence) -> str:
+def as_html(evidence: ReportContents) -> str:
     """Return the page; every text of the runs is escaped."""
     comparison, cover = evidence.comparison, evidence.cover
     shown = gallery(evidence)
@@ -92,7 +92,7 @@ def _rendered(page: str, **content: Any) -> str:
     )
 
 
-def _body(evidence: Evidence, pictures: Sequence[Picture]) -> dict[str, Any]:
+def _body(evidence: ReportContents, pictures: Sequence[Picture]) -> dict[str, Any]:
     """Return what the page shows of a comparison below its conclusion."""
     comparison = evidence.comparison
     return {

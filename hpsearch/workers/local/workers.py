@@ -10,7 +10,7 @@ from hpsearch.jobs import (
     JobListener,
     JobResult,
     Lost,
-    Objective,
+    ObjectiveFunction,
     ObjectiveSpec,
     Report,
     Workers,
@@ -165,7 +165,7 @@ class InProcessWorkers:
 
     def __init__(self, spec: ObjectiveSpec) -> None:
         self._spec = spec
-        self._objective: Objective | None = None
+        self._objective: ObjectiveFunction | None = None
         self._job: Job | None = None
 
     @property
