@@ -25,7 +25,7 @@ class Goal(StrEnum):
         return 1.0 if self is Goal.MAXIMIZE else -1.0
 
     def better(self, value: float, than: float) -> bool:
-        """Say whether `value` is strictly better than `than`."""
+        """Check whether `value` is strictly better than `than`."""
         return self.sign * value > self.sign * than
 
 

@@ -123,7 +123,7 @@ def compare_sources(
 
 
 def _is_plain(found: Found) -> bool:
-    """Say whether all is of one place, and something of it has come to an end."""
+    """Check whether all is of one place, and something of it has come to an end."""
     return len(found.parts) == 1 and any(run.metrics and run.outcome is Outcome.COMPLETE for run in found.runs)
 
 
@@ -196,13 +196,13 @@ def _group(group: Group, known: Mapping[str, Surveyed], question: Question) -> C
 
 
 def _planned(plan: Mapping[str, Any], question: Question) -> dict[str, Any]:
-    """Return what a study's plan says of its tests, where the user does not ask for something else."""
+    """Return the test settings of a study's plan, overridden by what the user asks for."""
     asked = {name: getattr(question, name) for name in plan}
     return {name: plan[name] if asked[name] == getattr(Question, name) else asked[name] for name in plan}
 
 
 def _lonely(alone: Alone, known: Mapping[str, Surveyed], question: Question) -> LonelyOne:
-    """Return what stands alone with its scores, if it has any."""
+    """Return the ungrouped experiments with their scores, if any."""
     each, runs = alone.member, known[alone.member.name].reading.runs
     metric = each.tested or each.metric
     if each.goal is None or not any(metric in run.metrics for run in runs):

@@ -114,7 +114,7 @@ class ComparedRuns:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `hpsearch compare --json` prints."""
+        """Return the JSON object of `hpsearch compare --json`."""
         return self.comparison.to_json() if self.grouped is None else self.grouped.to_json()
 
     def to_frame(self) -> "DataFrame":
@@ -157,12 +157,12 @@ class ComparedRuns:
         return f"<{len(self.groups)} groups that are compared, {len(self.alone)} alone>"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; every name is escaped."""
+        """Return HTML for a notebook; every name is escaped."""
         return f"<p>{html.escape(repr(self))}</p>{self.to_frame().to_html(escape=True, border=0)}"
 
 
 def report_folder(sources: Sequence[StrPath]) -> Path:
-    """Return where the report of these sources goes by default: below reports/, called after the first of them.
+    """Return the default report folder of these sources: below reports/, named after the first.
 
     Not where `hpsearch study` writes a study's own report, which answers by the plan.
     """

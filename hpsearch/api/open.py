@@ -156,7 +156,7 @@ class OpenedExperiment:
         return f"best {value} in trial {self.best.number} ({assignments(self.best.params)})"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; every name and value is escaped."""
+        """Return HTML for a notebook; every name and value is escaped."""
         lines = [
             f"<strong>{html.escape(self.name)}</strong> ({html.escape(self.record.family)})",
             html.escape(self._summary()),

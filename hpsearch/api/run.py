@@ -130,6 +130,6 @@ def confirm(
 
 
 def opened(result: SessionResult, space: Space, shown: ConsoleOptions, *, single: bool = False) -> OpenedExperiment:
-    """Say what to do next after a session, and return its experiment."""
+    """Show the next steps after a session and return its experiment."""
     show_next_steps(result, space, shown, single=single)
     return open_experiment(result.record.folder, session=result)

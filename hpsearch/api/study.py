@@ -81,7 +81,7 @@ class StudyResult:
         return {folder.name: open_experiment(folder) for folder in arm_folders(self.folder)}
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `hpsearch study --json` prints of a finished study; empty for another one."""
+        """Return the JSON object of `hpsearch study --json`; empty unless the study is finished."""
         return {} if self.report is None else study_json(self.report)
 
     def __repr__(self) -> str:

@@ -38,7 +38,7 @@ class Surveyed:
 
 
 def survey(found: Found, goal: Goal | None) -> list[Surveyed]:
-    """Return what was found by place; `goal` is what the user says of metrics whose origin says nothing."""
+    """Return the findings by place; `goal` applies to metrics without a recorded goal."""
     names = _names(found.parts)
     surveyed = []
     for (place, reader, reading), name in zip(found.parts, names, strict=True):
@@ -123,7 +123,7 @@ def _counting(runs: Iterable[FinishedRun], metric: str | None) -> list[FinishedR
 
 
 def _replicates(reading: Reading, metric: str) -> bool:
-    """Say whether a winner was trained again and scored; classical methods alone are no confirmation."""
+    """Check whether a winner was trained again and scored; classical methods alone are no confirmation."""
     return any(run.trial is not None for run in _counting(reading.runs, metric))
 
 

@@ -219,7 +219,7 @@ class _Group:
 
 
 def _identity_of(run: FinishedRun) -> Identity:
-    """Return what tells the experiment of a run from all others."""
+    """Return the key that identifies a run's experiment."""
     return run.experiment, run.place
 
 
@@ -233,7 +233,7 @@ def _level(value: object) -> tuple[bool, str]:
 
 
 def _names(groups: Sequence[_Group], by: str | None) -> dict[_Group, str]:
-    """Return how each arm is called: its experiment, the parameter's value, or both where both differ."""
+    """Return the name of each arm: its experiment, the parameter's value, or both where both differ."""
     titles = titles_of(group.identity for group in groups)
     numbers = {level[1] for level in (group.level for group in groups) if level is not None and not level[0]}
     named = {}
@@ -279,7 +279,7 @@ def _searched_by_number(runs: Iterable[FinishedRun]) -> set[Identity]:
 
 
 def _is_trial(run: FinishedRun, searched: set[Identity]) -> bool:
-    """Say whether a run is a trial of a search; so is one that has a trial's number and nothing else to pair by."""
+    """Check whether a run is a trial of a search; so is one that has a trial's number and nothing else to pair by."""
     if run.search is not None:
         return True
     if run.trial is None:

@@ -58,7 +58,7 @@ class Candidate:
 
 
 def other_data(a: Candidate, b: Candidate) -> str:
-    """Say how the data of two experiments of one family differ, as far as anybody noted them; "" if they do not."""
+    """Describe how the recorded data of two experiments of one family differ, or return "" if they do not."""
     if a.data and b.data:
         if a.data & b.data:
             return ""

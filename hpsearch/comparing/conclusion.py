@@ -59,7 +59,7 @@ _STANDINGS = (_BEATS, _LOSES, _EQUALS, _OPEN, _UNTESTED)
 
 
 def _standing(pair: PairResult, name: str) -> str:
-    """Return how one side of a pair stands to the other, in the words of the headline."""
+    """Describe one side of a pair relative to the other, in the words of the headline."""
     if pair.verdict is Verdict.NOT_TESTABLE:
         return _UNTESTED
     if pair.verdict is Verdict.EQUIVALENT:
@@ -120,14 +120,14 @@ def _range(difference: float, interval: tuple[float, float] | None, words: str =
 
 
 def open_end(value: float, other: float) -> str:
-    """Return what to say of an end at 0 that does not belong to the interval; "" of any other end."""
+    """Describe an open interval end at 0, or return "" for any other end."""
     if 0 < abs(value) < NEXT_TO_ZERO * abs(other):
         return "just above 0" if value > 0 else "just below 0"
     return ""
 
 
 def _interval_words(pair: PairResult, comparison: Comparison) -> str:
-    """Return what the interval that agrees with a pair's verdict is called."""
+    """Return the name of the interval that agrees with a pair's verdict."""
     sides = 2 if pair.verdict is Verdict.EQUIVALENT else 1
     own, whole = percent(pair.ci_adjusted_level or 0.0), percent(1 - sides * comparison.alpha)
     return {

@@ -211,7 +211,7 @@ def _apart(candidates: Sequence[Candidate], groups: Iterable[Sequence[Candidate]
 
 
 def _alike(each: Candidate) -> tuple[Any, ...]:
-    """Return what puts those together of which the same is said."""
+    """Return the key by which items with the same statement are grouped."""
     settings = json.dumps([sorted(each.data), each.settings, each.described], sort_keys=True, default=str)
     return each.family, each.metric or "", each.tested or "", str(each.goal), settings
 

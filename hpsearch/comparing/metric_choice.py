@@ -20,7 +20,7 @@ _OF_CLOCKS = {
 
 
 def is_score(name: str) -> bool:
-    """Say whether a logged number may be what a run is judged by: no learning rate, no counter of steps, no time."""
+    """Check whether a logged number may be what a run is judged by: no learning rate, no counter of steps, no time."""
     words = re.findall(r"[a-z]+", name.lower())
     rate = "lr" in words or ("learning", "rate") in pairwise(words)
     clock = not _CLOCK.isdisjoint(words) and set(words) <= _CLOCK | _OF_CLOCKS

@@ -152,7 +152,7 @@ def _cliffs_delta(left: Array, right: Array) -> float:
 
 
 def _identical(a: Arm, b: Arm, n: int) -> str:
-    """Say why nothing is tested. Equivalence is not concluded either, whatever the margin.
+    """Explain why nothing is tested. Equivalence is not concluded either, whatever the margin.
 
     Without variance the two one-sided t tests have a standard error of 0 and would give p = 0, which claims certainty
     about further runs from an estimate that does not exist. A test by signs could do without, but to take it only where

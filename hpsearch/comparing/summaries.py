@@ -181,7 +181,7 @@ def optimisms(arms: Sequence[Arm], question: SettledQuestion) -> tuple[Optimism,
 
 
 def search_warnings(arms: Sequence[Arm], question: SettledQuestion) -> list[str]:
-    """Return what must be known of the searches before their curves are believed."""
+    """List the caveats of the search curves."""
     warnings = []
     sizes = {arm.name: len(_trials_of(arm, question.unit)) for arm in arms}
     for arm in arms:
@@ -217,7 +217,7 @@ def _named(trials: Sequence[Observation], role: str) -> set[str]:
 
 
 def _how_chosen(trials: Sequence[Observation]) -> list[str]:
-    """Return what speaks against taking the trials as independent, which the expected best does."""
+    """List the reasons why the trials are not independent, as the expected best assumes."""
     samplers, assumed = _named(trials, "sampler"), "the expected best assumes independent trials"
     choosers = sorted((samplers - {*INDEPENDENT, *ONCE}) | (_named(trials, "pruner") & {*POPULATIONS}))
     if choosers:

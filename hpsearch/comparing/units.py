@@ -77,7 +77,7 @@ class Paired:
 
 
 def _unit_key(each: Observation, unit: Unit) -> UnitKey | None:
-    """Return what identifies the unit of a run; None for a run that stands for itself alone.
+    """Return the key of a run's unit, or None if the run is a unit of its own.
 
     Only a repeat is another division of the data: seeds are trainings on one fold, and are averaged within it.
     """
@@ -89,7 +89,7 @@ def _unit_key(each: Observation, unit: Unit) -> UnitKey | None:
 
 
 def label(key: UnitKey) -> str:
-    """Return how a unit is called: `3`, `fold 2 of repeat 0`, or the name of a run."""
+    """Return the name of a unit: `3`, `fold 2 of repeat 0`, or the name of a run."""
     if len(key) == 1:
         return str(key[0])
     if len(key) == 2:

@@ -72,7 +72,7 @@ class LiveProgress:
             self._standing.follow(event)
 
     def frame(self) -> RenderableType:
-        """Return what the display shows now."""
+        """Return the current view."""
         with self._lock:
             width, height = self._console.size
             return draw(self._standing, width=width, height=height, closed=self._closed)

@@ -153,7 +153,7 @@ def _row(standing: Standing, training: Training) -> list[str]:
 
 
 def _replicates(standing: Standing, room: int) -> list[Text]:
-    """Return what the confirmation has found so far, in at most `room` lines."""
+    """Return the results of the confirmation so far, in at most `room` lines."""
     ended = [each for each in standing.trainings.values() if each.replicate is not None and each.outcome is not None]
     lines = [f"{each.title}: {score_list(each.scores) or each.outcome}" for each in ended]
     lines += [f"baseline {one_line(name)}: {score_list(scores)}" for name, scores in standing.baselines.items()]

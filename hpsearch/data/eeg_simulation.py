@@ -164,7 +164,7 @@ class EEGSettings(Settings):
 
 
 def eeg_source(settings: EEGSettings) -> Source:
-    """Return what identifies the simulated data; the size of the training split does not."""
+    """Return the fields that identify the simulated data; the size of the training split is not one."""
     chosen = settings.model_dump(mode="json", exclude={"examples": {"train"}})
     return Source("simulated EEG", settings={"version": _VERSION, **chosen}, simulated=True)
 

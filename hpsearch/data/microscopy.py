@@ -203,7 +203,7 @@ class MicroscopySettings(Settings):
 
 
 def movie_source(settings: MicroscopySettings) -> Source:
-    """Return what identifies the simulated data; the size of the training split does not."""
+    """Return the fields that identify the simulated data; the size of the training split is not one."""
     chosen = settings.model_dump(mode="json", exclude={"frames": {"train"}})
     return Source("simulated movies", settings={"version": _VERSION, **chosen}, simulated=True)
 

@@ -35,6 +35,6 @@ def state_of(folder: Path) -> str:
 
 
 def read_activity(folder: Path) -> Activity:
-    """Return how an experiment stands, and since when."""
+    """Return the state of an experiment, and since when it holds."""
     state = read_state(folder / LOG)
     return Activity(state_of(folder), state.started, state.latest)

@@ -36,7 +36,7 @@ def copy_atomically(source: Path, target: Path) -> None:
 
 
 def no_room(error: BaseException) -> str | None:
-    """Return what to tell the user when a disk is full, or a quota or a limit on files used up; else None."""
+    """Return a message if a disk, a quota or a limit on files is exhausted, else None."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return None
     return f"{error.strerror}{f': {error.filename}' if error.filename else ''}; make room, and the same command goes on"

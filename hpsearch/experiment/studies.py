@@ -27,7 +27,7 @@ def read_study_file(folder: Path) -> dict[str, Any]:
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """Return what the last report said; None where there is none yet.
+    """Return the conclusion of the last report, or None if there is no report yet.
 
     Raises:
         ExperimentError: as above.

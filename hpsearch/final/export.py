@@ -71,7 +71,7 @@ def export_model(path: Path, target: Path, *, run: str | None = None, again: boo
 
 
 def _holds(target: Path, trained: TrainedRun) -> bool:
-    """Say whether the folder is an exported model of this training."""
+    """Check whether the folder is an exported model of this training."""
     try:
         weights: dict[str, Any] = read_document(target / CONFIG)["weights"]
     except (HpsearchError, KeyError):
@@ -86,7 +86,7 @@ def _read_card(target: Path) -> ModelCard:
 
 
 def _selection(source: WinnerSource, origin: Origin | None, trained: TrainedRun) -> Selection | None:
-    """Return how the configuration was chosen; None where it was given, not searched."""
+    """Return how the configuration was selected, or None if it was given."""
     if origin is not None:
         return origin.selection
     space = trained.resolved["space"]
@@ -112,7 +112,7 @@ def _place(trained: TrainedRun) -> dict[str, str]:
 def _description(
     trained: TrainedRun, facts: Mapping[str, Any], step: int, source: Fingerprint | None
 ) -> dict[str, Any]:
-    """Return what config.json holds."""
+    """Return the contents of config.json."""
     experiment = trained.experiment
     return {
         "version": FORMAT_VERSION,

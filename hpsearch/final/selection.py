@@ -130,7 +130,7 @@ def _first(result: Mapping[str, Any]) -> str:
 
 
 def _standing(result: Mapping[str, Any], arm: str) -> str:
-    """Say how the arm stands among the searched ones, and what of that the planned test has shown."""
+    """Describe the arm's rank among the searched ones and what the planned test has shown of it."""
     means, metric = _means(result), result["comparison"]["metric"]
     others = [name for name in means if name != arm]
     if arm not in means or not others:
@@ -204,12 +204,12 @@ class Origin:
     selection: Selection
 
     def to_json(self) -> dict[str, Any]:
-        """Return what origin.json holds."""
+        """Return the contents of origin.json."""
         return {"version": FORMAT_VERSION, **asdict(self)}
 
 
 def read_origin(folder: Path) -> Origin | None:
-    """Return where a final training comes from; None for other experiments.
+    """Return the origin of a final training, or None for other experiments.
 
     Raises:
         ExperimentError: the folder cannot be used.
@@ -227,7 +227,7 @@ def read_origin(folder: Path) -> Origin | None:
 
 
 def selection_of(source: WinnerSource) -> Selection:
-    """Return how the winner of an experiment was chosen, from its folder as it stands.
+    """Read from an experiment's folder how its winner was selected.
 
     Raises:
         HpsearchError: it cannot be done; the message says why.

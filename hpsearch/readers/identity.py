@@ -59,7 +59,7 @@ def _path(place: str) -> Path | None:
 
 
 def _identity(place: str) -> object:
-    """Return what is equal for two spellings of one place, links included."""
+    """Return one key for all spellings of a place, links included."""
     if place.startswith(_SERVERS):
         return place.rstrip("/")
     found = Path(place).stat()

@@ -85,7 +85,7 @@ def as_step(value: Any) -> int | None:
 
 
 def _is_backwards(steps: Sequence[int], falls: int) -> bool:
-    """Say whether a series was written from its end to its begin."""
+    """Check whether a series was written from its end to its begin."""
     return falls == len(steps) - 1 > 1
 
 

@@ -82,7 +82,7 @@ def as_key(value: Any) -> Key | None:
 
 
 def is_gap(value: Any) -> bool:
-    """Say whether a value only says that there is none, as where a seed is noted as `None`."""
+    """Check whether a value only says that there is none, as where a seed is noted as `None`."""
     return value is None or (isinstance(value, str) and value.strip().lower() in _GAPS)
 
 

@@ -16,7 +16,7 @@ _TRIES = 3
 
 
 def has_tables(path: Path, *names: str) -> bool:
-    """Say whether a file is a SQLite database with these tables."""
+    """Check whether a file is a SQLite database with these tables."""
     if not _header(path).startswith(_MAGIC):
         return False
     try:
@@ -62,7 +62,7 @@ def _beside(path: Path, ending: str) -> bool:
 
 
 def _is_interrupted(path: Path) -> bool:
-    """Say whether a process ended in the middle of a change, which has to be rolled back."""
+    """Check whether a process ended in the middle of a change, which has to be rolled back."""
     if not _beside(path, "-journal"):
         return False
     try:

@@ -59,7 +59,7 @@ class Table:
 
 
 def is_unnamed(name: str) -> bool:
-    """Say whether a column's name only says that it has none, as an index that was written with the rows."""
+    """Check whether a column's name only says that it has none, as an index that was written with the rows."""
     return _UNNAMED.fullmatch(name) is not None
 
 
@@ -187,7 +187,7 @@ def _without_open_quotes(text: str) -> str:
 
 
 def _torn(text: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Say whether the writing of the last row was cut short."""
+    """Check whether the writing of the last row was cut short."""
     if len(rows) < 2 or text.endswith(("\n", "\r")):
         return False
     return len(rows[-1]) < len(header) or is_cut_off(rows[-1][-1])

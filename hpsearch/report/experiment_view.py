@@ -50,7 +50,7 @@ def show_experiment(
     unit: str | None = None,
     health: Sequence[Digest] = (),
 ) -> RenderableType:
-    """Return what there is to see: the objective, the best `limit` trials, the best one, its confirmation, warnings.
+    """Render the objective, the best `limit` trials, the best one, its confirmation, warnings.
 
     `importance` (shares by parameter) orders the columns. `unit` is what a step counts, if not the record's. `health`
     is what an examination of the trials found.

@@ -95,7 +95,7 @@ def score_list(scores: Mapping[str, float]) -> str:
 
 
 def replicate_title(number: int, replicate: int | None, fold: Fold | None) -> str:
-    """Return what a replicate of trial `number` is called in a sentence."""
+    """Return the title of a replicate of trial `number` for a sentence."""
     return f"{fold or f'replicate {replicate}'} of trial {number}"
 
 

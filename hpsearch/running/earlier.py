@@ -176,7 +176,7 @@ def prepare_experiment(space: Space, folder: Path) -> list[str]:
 
 
 def step_unit(space: Space) -> str:
-    """Return what a step of the space's trainings counts: `epoch`, or `step` where `train.evaluate` is in steps."""
+    """Return the unit of a training's steps: `epoch`, or `step` if `train.evaluate` is in steps."""
     train = any_training(space)
     return "step" if train is not None and train.evaluate.steps is not None else "epoch"
 

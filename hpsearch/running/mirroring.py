@@ -16,9 +16,9 @@ def no_tracker(_: Path) -> Tracker:
 
 
 def trackers(names: str, uri: str | None, warn: Callable[[str], None]) -> Callable[[Path], Tracker]:
-    """Return what makes the trackers `mlflow,tensorboard` for an experiment's folder; `uri` is MLflow's.
+    """Return a function from an experiment's folder to its trackers, such as `mlflow,tensorboard`.
 
-    `warn` is told once for each that cannot be written.
+    `uri` is MLflow's. `warn` is called once for each tracker that cannot be written.
 
     Raises:
         UnknownNameError: There is no such tracker.

@@ -50,7 +50,7 @@ class _Stretch:
         self._over = False
 
     def is_over(self) -> bool:
-        """Say whether it paused the training, which goes on with other settings."""
+        """Check whether it paused the training, which goes on with other settings."""
         return self._over
 
     def __call__(self, evaluation: Evaluation) -> Decision:
@@ -249,7 +249,7 @@ def _loaded(load: Callable[[], Dataset]) -> Dataset:
 
 
 def _sizes(splits: Splits) -> dict[str, int]:
-    """Return how many examples a score on the test split rests on."""
+    """Return the number of training and test examples behind a test score."""
     return {f"{split}_size": examples_in(splits[split]) for split in ("train", "test")}
 
 

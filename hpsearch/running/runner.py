@@ -160,9 +160,9 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
 
 
 def objective_spec(space: Space, folder: Path, data: Mapping[str, Any] | None = None) -> ObjectiveSpec:
-    """Return how workers make what trains the trials of a space below a folder.
+    """Return the recipe by which workers build the objective function of a space.
 
-    `data` is what the families' workers hold their data against.
+    `data` is the reference that the families' workers check their data against.
 
     Raises:
         HpsearchError: Several processes were asked for where there can be only one.

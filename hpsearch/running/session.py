@@ -160,7 +160,7 @@ class Session:
         return math.ceil(max(epochs or ()) / min(every or ()))
 
     def _warn_of_idle_pruner(self) -> None:
-        """Say so when all trainings end before the pruner can do anything: perhaps it was told epochs, or steps."""
+        """Warn if all trainings end before the pruner can act; its settings may be in the wrong unit."""
         pruner, longest = self._space.search.pruner, self._longest()
         if pruner.earliest is not None and longest is not None and pruner.earliest >= longest > 1:
             ends = f"a training has {longest} evaluations"

@@ -45,5 +45,5 @@ def key_of(params: Params) -> str:
 
 
 def agrees(params: Params, entry: Params) -> bool:
-    """Say whether a configuration has all the values of an entry."""
+    """Check whether a configuration has all the values of an entry."""
     return all(path in params and same(params[path], value) for path, value in entry.items())

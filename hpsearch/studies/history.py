@@ -115,7 +115,7 @@ def fix_plan(
 
 
 def _could_be_seen(folder: Path, history: StudyHistory) -> bool:
-    """Say whether there was a result, or test scores of any arm, which `show` and `compare` would tell."""
+    """Check whether there was a result, or test scores of any arm, which `show` and `compare` would tell."""
     if history.looks:
         return True
     records = [read_experiment(arm) for arm in arm_folders(folder)]

@@ -243,7 +243,7 @@ def study_markdown(report: StudyReport) -> str:
 
 
 def study_json(report: StudyReport) -> dict[str, Any]:
-    """Return what `hpsearch study --json` prints; `comparison` is compare.json."""
+    """Return the JSON object of `hpsearch study --json`; `comparison` is compare.json."""
     return {
         "question": report.question,
         "answer": report.answer,
@@ -259,7 +259,7 @@ def study_json(report: StudyReport) -> dict[str, Any]:
 
 
 def _times(report: StudyReport) -> dict[str, Any]:
-    """Return what was spent on each arm, in trials, steps and seconds of training."""
+    """Return the cost of each arm in trials, steps and seconds of training."""
     return {
         arm.name: {
             "trials": arm.trials,

@@ -91,7 +91,7 @@ def _steps(runs: Iterable[RunRecord]) -> int:
 
 
 def _warnings(arms: Sequence[ArmReport]) -> list[str]:
-    """Say where the arms' searches did not spend the same."""
+    """List the arms whose searches spent unequal budgets."""
     found = []
     budgets = {"trials": {arm.name: arm.trials for arm in arms}}
     if len({arm.unit for arm in arms}) == 1:
@@ -104,7 +104,7 @@ def _warnings(arms: Sequence[ArmReport]) -> list[str]:
 
 
 def _other_tests(comparison: Comparison, planned: str) -> Iterator[str]:
-    """Say where runs that are missing, or repeats that were added, made another test decide than the planned one."""
+    """Name the pairs whose test is not the planned one because runs are missing or were added."""
     for pair in comparison.pairs:
         if pair.test not in (None, planned):
             yield f"{pair.a} and {pair.b} were decided by {pair.test}, not by the planned {planned}: see their notes."
@@ -117,7 +117,7 @@ def _without_interaction(study: Study, factors: Sequence[FactorReport]) -> list[
 
 
 def _changes(history: StudyHistory) -> list[str]:
-    """Return what was changed since the study started, and what that does to its claim."""
+    """List the changes since the study started, and their effect on its claim."""
     found = []
     for change in history.changes:
         when = "after a result could be seen" if change.seen else "before any result could be seen"

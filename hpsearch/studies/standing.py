@@ -48,13 +48,13 @@ class StudyStanding:
     arms: Sequence[ArmStanding]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `hpsearch show STUDY --json` prints; numbers that are not finite become None."""
+        """Return the JSON object of `hpsearch show STUDY --json`; non-finite numbers become None."""
         shown: dict[str, Any] = finite(asdict(self))
         return shown
 
 
 def standing_of(folder: Path) -> StudyStanding:
-    """Return how far a study has come; its test scores are those of its result.
+    """Return the progress of a study; its test scores are those of its result.
 
     Without a result there are none: to see them is to look at the result, and that is noted before it is shown.
 
@@ -102,7 +102,7 @@ def _folds(run: RunRecord | BaselineRecord) -> int | None:
 
 
 def is_done(folder: Path, wanted: Confirm, *, experiment_seed: int) -> bool:
-    """Say whether an arm's search is finished and its winner has the wanted replicates."""
+    """Check whether an arm's search is finished and its winner has the wanted replicates."""
     if not is_experiment(folder) or state_of(folder) not in ("finished", TIME_IS_UP):
         return False
     record = read_experiment(folder)

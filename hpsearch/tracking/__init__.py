@@ -29,7 +29,7 @@ class Tracker(Protocol):
     """A live mirror, told by the coordinator that the folder has grown."""
 
     def notify(self) -> None:
-        """Say that there is news. Never blocks, never raises."""
+        """Announce new events. Never blocks, never raises."""
         ...
 
     def close(self, timeout: float) -> bool:

@@ -128,7 +128,7 @@ def read_stretch(path: Path, *, offset: int) -> Stretch | None:
 
 
 def read_session(events: Iterable[Event]) -> MirroredSession | None:
-    """Return how the last session stands; None if no session begins or ends in these events."""
+    """Return the state of the last session, or None if no session begins or ends in these events."""
     own = [event for event in events if isinstance(event, SessionEvent | EndEvent)]
     if not own:
         return None

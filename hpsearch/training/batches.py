@@ -71,7 +71,7 @@ class Order:
         return self._ends[whole] + round((epochs - whole) * self.steps(whole))
 
     def epoch_at(self, step: int) -> float:
-        """Return how many epochs `step` optimizer steps are; beyond the end as if the last epoch went on."""
+        """Convert `step` optimizer steps to epochs; beyond the end the last epoch is extended."""
         whole = min(bisect_right(self._ends, step), len(self._sizes)) - 1
         return whole + (step - self._ends[whole]) / self.steps(whole)
 

@@ -29,7 +29,7 @@ def glance(data: Dataset) -> str:
 
 
 def is_steady(data: Dataset) -> bool:
-    """Say whether some examples are the same when they are fetched once more."""
+    """Check whether some examples are the same when they are fetched once more."""
     first, second = (_of_examples(data, _spaced(len(data), _PROBED), hashlib.sha256()) for _ in range(2))
     return first == second
 

@@ -133,7 +133,7 @@ class Patience:
         return self.settings.minimum_gain * scale
 
     def state_dict(self) -> dict[str, float | int | None]:
-        """Return what a resume needs, as plain values."""
+        """Return the state for a resume, as plain values."""
         return {"reference": self.reference, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, float | int | None]) -> None:

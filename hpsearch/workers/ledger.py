@@ -71,7 +71,7 @@ class Ledger:
         return self._log.elapsed
 
     def known(self, job: Job) -> RunState:
-        """Return what the log tells of a run by now."""
+        """Return the current state of a run."""
         return self._known(job.run)
 
     def _known(self, run: str) -> RunState:

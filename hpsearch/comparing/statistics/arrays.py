@@ -43,7 +43,7 @@ def as_array(values: Sequence[float] | Array) -> Array:
 
 
 def is_constant(values: Array, *, scale: float) -> bool:
-    """Say whether values of a quantity of size `scale` vary by no more than rounding does."""
+    """Check whether values of a quantity of size `scale` vary by no more than rounding does."""
     return bool(np.ptp(values) <= max(SAME * scale, TINIEST)) if len(values) else True
 
 

@@ -59,7 +59,7 @@ def objections(configuration: Mapping[str, Any], folder: Path) -> dict[str, str]
 
 
 def _reads_config(texts: Iterable[tuple[str, str]], directory: Path) -> bool:
-    """Say whether a command or a file in it has the name of the variable with the file of all settings."""
+    """Check whether a command or a file in it has the name of the variable with the file of all settings."""
     for path, text in texts:
         if _CONFIG in text:
             return True

@@ -138,7 +138,7 @@ class Heard:
         return self._steps[number]
 
     def _is_final(self, number: float | None, step: int, metrics: Mapping[str, float]) -> bool:
-        """Say whether the last epoch is over. Steps count epochs where nothing else does, and never pass the end."""
+        """Check whether the last epoch is over. Steps count epochs where nothing else does, and never pass the end."""
         if self._epochs is None:
             return False
         if "epoch" in metrics:

@@ -124,7 +124,7 @@ def _counted(count: int, one: str, several: str) -> str:
 
 
 def adjustment(comparison: Comparison) -> str:
-    """Say which tests the adjustment of a group spans."""
+    """Describe which tests the adjustment of a group covers."""
     size = comparison.family_size
     if size < 2:
         return "It has a single test, with nothing to adjust for." if size else "Nothing in it is tested."
@@ -161,7 +161,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def prefix_of(place: int) -> str:
-    """Return what stands before the names of a group's pictures; `place` counts from 1."""
+    """Return the prefix of a group's picture names; `place` counts from 1."""
     return f"group-{place}-"
 
 

@@ -93,7 +93,7 @@ def _rendered(page: str, **content: Any) -> str:
 
 
 def _body(evidence: ReportContents, pictures: Sequence[Picture]) -> dict[str, Any]:
-    """Return what the page shows of a comparison below its conclusion."""
+    """Return the part of a comparison's page below its conclusion."""
     comparison = evidence.comparison
     return {
         "warnings": comparison.warnings,
@@ -141,7 +141,7 @@ def _interval(interval: tuple[float, float]) -> str:
 
 
 def _facts(pair: PairResult) -> list[tuple[str, str]]:
-    """Return what the table has no room for: the second tests, effects, checks, notes."""
+    """Return the details that the table omits: the second tests, effects, checks, notes."""
     facts = [] if pair.ci95 is None else [("95% interval of this pair alone", _interval(pair.ci95))]
     facts += [(f"also {each.test}", f"p {p_value(each.p)}") for each in pair.also]
     facts += [("smallest p that n could give", number(pair.smallest_possible_p))]

@@ -169,7 +169,7 @@ def counted(outcomes: Mapping[str, int]) -> str:
 
 
 def title_of(each: Entry) -> str:
-    """Return what it is called in the overview: `study duel` and `duel/arm` for its arms."""
+    """Return its name in the overview: `study duel` and `duel/arm` for its arms."""
     if each.kind == "study":
         return f"study {each.name}"
     return each.name if each.study is None else f"{each.study}/{each.name.rpartition('/')[2]}"

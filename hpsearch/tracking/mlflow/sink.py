@@ -171,7 +171,7 @@ class MlflowSink(Sink):
 
 
 def parent_tags(resolved: dict[str, Any], folder: Path) -> dict[str, str]:
-    """Return what the experiment is after and where it comes from: versions, commit, machine, seed and space."""
+    """Return the experiment's objective and provenance: versions, commit, machine, seed and space."""
     tags = {"mlflow.source.name": "hpsearch", "hpsearch.folder": str(folder), "hpsearch.space": str(folder / SPACE)}
     tags |= {f"hpsearch.{name}": str(resolved["space"]["objective"][name]) for name in ("metric", "goal")}
     for name in ("family", "seed", "machine"):

@@ -76,7 +76,7 @@ def _created(store: Store, study: Mapping[str, Any], folder: Path) -> MirroredRu
 
 
 def study_tags(study: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """Return what the study asks, and where it comes from."""
+    """Return the study's question and provenance."""
     plan, result = study["latest"], read_result(folder)
     answer = [f"**{result['answer']}**"] if result else []
     tags = {

@@ -210,7 +210,7 @@ class Demand:
 
 
 def demand_of(resources: Resources, nodes: Iterable[ClusterNode]) -> Demand:
-    """Return what a trial asks of these nodes: by default one GPU if any node has one."""
+    """Return a trial's resource request: by default one GPU if any node has one."""
     present = any(node.offers.get("GPU", 0) > 0 for node in nodes)
     bundle = {"CPU": resources.cpus, "GPU": resources.gpu_share(present=present), **resources.custom}
     return Demand({name: amount for name, amount in bundle.items() if amount}, resources.processes)
@@ -242,13 +242,13 @@ def _is_ours(name: str) -> bool:
 
 
 def room(demand: Demand, nodes: Iterable[ClusterNode]) -> int:
-    """Return how many trials fit at once; processes of a trial may lie on several nodes."""
+    """Count the trials that fit at once; processes of a trial may be on several nodes."""
     fit = sum(places(demand.bundle, node.offers) for node in nodes)
     return fit // demand.processes
 
 
 def places(bundle: Mapping[str, float], offers: Mapping[str, float]) -> int:
-    """Return how many processes fit on a node; a fraction of a GPU never spans two."""
+    """Count the processes that fit on a node; a fraction of a GPU never spans two."""
     counts = []
     for name, amount in bundle.items():
         offered = offers.get(name, 0.0)

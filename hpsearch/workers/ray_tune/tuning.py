@@ -162,7 +162,7 @@ class _WhenClosing(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        """Say whether all is over."""
+        """Check whether all is over."""
         return self._wire.closing.is_set()
 
 

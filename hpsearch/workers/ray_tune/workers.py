@@ -209,7 +209,7 @@ def _identity(context: EngineContext) -> str:
 
 
 def _place(context: EngineContext) -> str | None:
-    """Return where the experiment's files lie in the storage."""
+    """Return the location of the experiment's files in the storage."""
     storage = context.space.search.storage
     return f"{storage.rstrip('/')}/{context.folder.name}-{_identity(context)[:8]}" if storage else None
 
