@@ -42,7 +42,7 @@ class Outcome(StrEnum):
 
     @property
     def infeasible(self) -> bool:
-        """Whether the sampler is told that this configuration cannot be trained."""
+        """Whether the sampler learns that this configuration cannot be trained."""
         return self in (Outcome.DIVERGED, Outcome.OUT_OF_MEMORY, Outcome.TIMED_OUT)
 
 
@@ -206,7 +206,7 @@ class HeatMap:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A metric's value that stands for a run, and the step at which it was taken, or None if it is not known."""
+    """A metric's value that represents a run, and the step at which it was taken, or None if it is not known."""
 
     value: float
     step: int | None = None

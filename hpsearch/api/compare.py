@@ -139,7 +139,7 @@ def _in_one(found: Found, surveyed: Sequence[Surveyed], question: Question) -> C
 
 
 def _in_groups(found: Found, surveyed: Sequence[Surveyed], places: SortedOut, question: Question) -> ComparedRuns:
-    """Compare each group by itself; one that the options do not fit stands alone, unless they fit none."""
+    """Compare each group by itself; a group that the options do not fit is left alone, unless they fit none."""
     known = {each.candidate.name: each for each in surveyed}
     _check_names(found.runs, question)
     groups, unfit, refused = [], [], []

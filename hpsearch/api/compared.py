@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 REPORTS = Path("reports")
-"""Where reports are written unless told otherwise."""
+"""Where reports are written by default."""
 MOST_EXAMINED = 200
 """Trials of an experiment up to which a report says what is wrong with them: every one's metrics have to be read."""
 

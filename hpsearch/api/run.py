@@ -61,7 +61,7 @@ def run(
         quiet: Print nothing but problems and what to do next.
 
     Returns:
-        The experiment as it stands, after an interruption too; its `session` says how this one ended.
+        The experiment as it is now, also after an interruption; its `session` says how this one ended.
 
     Raises:
         SpaceError: The file has mistakes; all of them are told.
@@ -114,7 +114,7 @@ def confirm(
         quiet: Print nothing but problems and what to do next.
 
     Returns:
-        The experiment as it stands, with all its replicates.
+        The experiment with all its replicates.
 
     Raises:
         ExperimentError: The folder is no experiment, or in use.

@@ -132,7 +132,7 @@ def study(
         tracking_uri: MLflow's server or store.
         root: Where experiments are kept.
         out: The report's folder; by default reports/<name>.
-        format: What to write beside compare.json, with commas.
+        format: What to write besides compare.json, with commas.
         quiet: Print nothing but problems.
 
     Returns:

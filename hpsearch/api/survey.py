@@ -128,7 +128,7 @@ def _replicates(reading: Reading, metric: str) -> bool:
 
 
 def _length(record: ExperimentRecord, space: Mapping[str, Any]) -> int | None:
-    """Return for how many steps each trial is trained; None where that is searched or differs."""
+    """Return the number of steps of each trial, or None if it is searched or differs."""
     epochs = (space.get("train") or {}).get("epochs")
     if isinstance(epochs, int) and record.unit == "epoch":
         return epochs
@@ -182,7 +182,7 @@ def _lacking(reading: Reading, scored: Sequence[FinishedRun]) -> str:
 
 
 def _result(folder: Path) -> dict[str, Any] | None:
-    """Return the result of a study; None where it has none that can be read."""
+    """Return the result of a study, or None if it has no readable one."""
     try:
         return read_result(folder)
     except HpsearchError:

@@ -1,4 +1,4 @@
-"""The command line: parse, call one function, print. A file for each kind of command; heavy imports stand inside."""
+"""The command line: parse, call one function, print. A file for each kind of command; heavy imports are inside functions."""
 
 from hpsearch.cli.main import app, main
 

@@ -14,7 +14,7 @@ from hpsearch.titles import Identity, titles_of
 KEYS = ("dataset", "fold", "repeat", "seed")
 _KEY_WORDS = {*KEYS, "data_set", "cv_fold", "repetition", "random_state", "trial"}
 REPEAT = "repeat "
-"""How a repeat is called that stands for a seed."""
+"""The name of a repeat that represents a seed."""
 UnitKey = tuple[str | None, ...]
 Cells = Mapping[UnitKey, Mapping[UnitKey, float]]
 """The values of each unit of replication, in the units' order: one for each cell."""
@@ -42,7 +42,7 @@ class Observation:
 
     @property
     def keyed(self) -> bool:
-        """Whether anything identifies it beside itself."""
+        """Whether anything but its own name identifies it."""
         return (self.dataset, self.fold, self.repeat, self.seed) != (None, None, None, None)
 
     @property
@@ -81,7 +81,7 @@ class Arm:
 
     @property
     def deterministic(self) -> bool:
-        """Whether its one value stands against every run of another."""
+        """Whether its single value is compared with every run of another arm."""
         return bool(self.observations) and all(each.run.deterministic for each in self.observations)
 
     @property

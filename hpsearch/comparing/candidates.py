@@ -1,4 +1,4 @@
-"""What has to be known of experiments to find out which can be compared, and how their data differ."""
+"""The facts about experiments that decide which can be compared, and how their data differ."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class CandidateKind(StrEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """What has to be known of an experiment to find its group; `name` is its own.
+    """The facts about an experiment that decide its group; `name` is its own.
 
     `metric` and `goal` are what it is after; of runs whose origin does not say (`told`) what was chosen, or None.
     `tested` is the metric of its tested runs, None if it has none yet; `arms` counts what these make. `data` are the

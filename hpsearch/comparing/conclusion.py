@@ -31,7 +31,7 @@ def details(comparison: Comparison) -> tuple[str, ...]:
 
 
 def headline(comparison: Comparison) -> str:
-    """Name the best on average, what it is better than, and what it is not told apart from; "" where none is."""
+    """Name the best on average, what it beats, and what it does not differ from significantly; or return ""."""
     ranked = [each for each in comparison.experiments if each.mean is not None and each.n]
     if len(ranked) == 1 and comparison.unit is not Unit.TRIAL:
         return f"Only {ranked[0].name} has runs that count: there is nothing to compare it with."
@@ -200,7 +200,7 @@ def _equivalence_family(comparison: Comparison) -> str:
 
 
 def interval_note(comparison: Comparison) -> str:
-    """Return for what the intervals in a table of pairs hold; "" where there are none."""
+    """Describe the coverage of the intervals in a table of pairs, or return "" if there are none."""
     pairs = [pair for pair in comparison.pairs if pair.ci_adjusted is not None]
     differences = [pair for pair in pairs if pair.verdict is not Verdict.EQUIVALENT]
     whole, parts = percent(1 - comparison.alpha), []

@@ -1,4 +1,4 @@
-"""What is said of arms beside the tests of pairs: each one described, ranks over data sets, what searches are worth.
+"""Statements on arms besides the tests of pairs: each one described, ranks over data sets, what searches are worth.
 
 Ranks are display only (rule 6). Trials of a search have no p-values, but what the best of n is worth at equal budget
 (rules 3, 11).
@@ -140,7 +140,7 @@ INDEPENDENT = ("random", "qmc")
 ONCE = ("grid",)
 """Samplers that take each configuration once, whatever the earlier ones gave."""
 POPULATIONS = ("pbt", "pb2")
-"""What stands where a pruner does, and lets the worse trials go on as copies of the better ones."""
+"""Populations, set in place of a pruner: worse trials go on as copies of better ones."""
 
 
 def _trials_of(arm: Arm, unit: Unit) -> tuple[Observation, ...]:

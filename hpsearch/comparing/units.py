@@ -105,7 +105,7 @@ def _in_order(keys: Iterable[UnitKey]) -> list[UnitKey]:
 def _sortable(word: str) -> list[tuple[bool, float, str]]:
     if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", word):
         return [(False, float(word), word)]
-    parts = re.split(r"([0-9]+)", word)  # numbers stand at the odd places
+    parts = re.split(r"([0-9]+)", word)  # numbers are at the odd places
     return [(at % 2 == 0, float(part) if at % 2 else 0.0, part) for at, part in enumerate(parts)]
 
 
@@ -216,7 +216,7 @@ def with_counting_keys(arms: Sequence[Arm], *, by: str | None) -> list[Arm]:
 
 
 def _quoted(arm: Arm, arms: Sequence[Arm]) -> tuple[Observation, ...]:
-    """Return the runs; text that some arm has beside the number it spells is written with quotes."""
+    """Return the runs; a text is quoted if some arm also has the number that it spells."""
     told = arm.observations
     for name in KEYS:
         both = {text for each in arms for text in _both(each, name)}

@@ -51,7 +51,7 @@ class NoProgress:
 
 
 class LiveProgress:
-    """Observes a search and shows where it stands.
+    """Observes a search and shows its progress.
 
     `observe` only takes note, also when it is called from a signal handler: a thread of rich draws. `earlier` are the
     log's events from the sessions before.

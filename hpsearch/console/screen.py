@@ -15,7 +15,7 @@ MOST_ROWS = 8
 """So many running trials are shown, if the terminal is high enough."""
 SHOWN_NOTES = 3
 LEAST_PARAMETERS = 12
-"""Parameters are shown beside a running trial when there is room for so many characters."""
+"""Parameters are shown next to a running trial if there is room for this many characters."""
 
 STYLES = {Outcome.COMPLETE: "green", Outcome.PRUNED: "yellow"}
 HINT = "Ctrl-C: save checkpoints and stop."

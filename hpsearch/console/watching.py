@@ -34,7 +34,7 @@ def digested(record: ExperimentRecord) -> list[Digest]:
 
 
 def look(folder: Path, trial: int | None = None) -> tuple[TrainingView, list[Finding]]:
-    """Return a trial of an experiment as it stands, and what is wrong with it; see `chosen`.
+    """Return a trial of an experiment and its problems; see `chosen`.
 
     Raises:
         ExperimentError: if the folder is no experiment or has no such trial.

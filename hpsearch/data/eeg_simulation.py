@@ -286,7 +286,7 @@ def cut_clips(signals: Floats, count: int, samples: int, generator: np.random.Ge
 
 
 def centre_in_time(values: Floats) -> Floats:
-    """Subtract each row's mean over time, which stands in the last dimension."""
+    """Subtract each row's mean over time, the last dimension."""
     centred: Floats = values - values.mean(axis=-1, keepdims=True)
     return centred
 

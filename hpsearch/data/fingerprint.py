@@ -22,7 +22,7 @@ _TEXT = frozenset({".csv", ".json", ".jsonl", ".ndjson", ".tsv", ".txt"})
 """Of files with these endings the lines are told."""
 _BLOCK = 1 << 20
 _MEMBERS = 1000
-"""A folder of so many files is written down file by file, a larger one by its subfolders."""
+"""A folder with at most this many files is recorded file by file, a larger one by its subfolders."""
 _NAMED = 3
 """So many files that differ are named."""
 _SHOWN = 12

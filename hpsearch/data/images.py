@@ -27,7 +27,7 @@ Layout = Literal["auto", "classes", "splits"]
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _FILLERS = frozenset({"set", "split", "data", "images", "image", "imgs", "img", "photos"})
-"""Words that stand beside a split's name: training_set, val-images."""
+"""Words that may accompany a split's name: training_set, val-images."""
 _PART_NAMES: Mapping[str, Part] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),

@@ -121,7 +121,7 @@ class ReadOut(Option):
         """Return the electrons that are read for these photoelectrons."""
 
     def expose(self, photons: Floats, generator: np.random.Generator) -> Floats:
-        """Return the counts of pixels that so many photons reach on average."""
+        """Return the expected pixel counts for numbers of photons."""
         expected = np.maximum(photons, 0.0) * self.quantum_efficiency + self.spurious
         electrons = self.amplify(generator.poisson(expected).astype(float), generator)
         electrons = electrons + self.read_noise * generator.standard_normal(electrons.shape)
@@ -129,7 +129,7 @@ class ReadOut(Option):
         return counts
 
     def to_photons(self, counts: Floats) -> Floats:
-        """Return the photons that so many counts stand for."""
+        """Convert pixel counts to photons."""
         electrons = (counts - self.baseline) * self.electrons_per_count / self.amplification
         photons: Floats = (electrons - self.spurious) / self.quantum_efficiency
         return photons

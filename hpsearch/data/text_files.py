@@ -48,7 +48,7 @@ def read_labelled(
 
 
 def _rows(path: Path, quoting: Quoting) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each example with the words that say where it stands."""
+    """Yield each example with a description of its place."""
     content = read_text(path)
     suffix = path.suffix.lower()
     if suffix == ".json":

@@ -15,7 +15,7 @@ TIME_IS_UP = "finished: time is up"
 
 @dataclass(frozen=True)
 class Activity:
-    """How an experiment stands (see `state_of`), and the times of its first and last event, in Unix seconds."""
+    """The state of an experiment (see `state_of`), and the Unix times of its first and last event."""
 
     state: str
     started: float | None = None

@@ -14,7 +14,7 @@ _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write beside `path` and rename over it; the content is on the disk before the rename."""
+    """Write a temporary file and rename it to `path`; the content is on the disk before the rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:

@@ -1,4 +1,4 @@
-"""Where each file of an experiment stands.
+"""Where each file of an experiment is.
 
 experiments/<name>/
   space.yaml          the file as given
@@ -32,7 +32,7 @@ from urllib.parse import unquote
 from hpsearch.records import Fold
 
 EXPERIMENTS = Path("experiments")
-"""Where experiments are kept unless told otherwise."""
+"""Where experiments are kept by default."""
 FORMAT_VERSION = 1
 SPACE = "space.yaml"
 RESOLVED = "resolved.json"

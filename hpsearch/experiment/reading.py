@@ -77,7 +77,7 @@ def space_home(folder: Path) -> Path:
 
 
 def _neighbours(folder: Path) -> str:
-    """Name the experiments that stand nearby, for somebody who mistyped one."""
+    """Name the experiments nearby, for a mistyped name."""
     for place in (folder, folder.parent):
         names = sorted(path.parent.name for path in place.glob(f"*/{RESOLVED}")) if place.is_dir() else []
         if names:

@@ -54,7 +54,7 @@ def arm_names(folder: Path) -> list[str]:
 
 
 def arm_folders(folder: Path) -> list[Path]:
-    """Return the experiments that a study's arms have by now, in the order of its plan."""
+    """Return the experiments that a study's arms have so far, in the order of its plan."""
     return [folder / name for name in arm_names(folder) if is_experiment(folder / name)]
 
 

@@ -14,7 +14,7 @@ from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.task import Split, Splits
 
 FEW = 5
-"""Below so many replicates an interval is told to be uncertain itself."""
+"""With fewer replicates than this, the card warns that the interval itself is uncertain."""
 QUICK = (
     "It comes from the quick form of a study: small models, few data and short trainings, so that it can be run in "
     "minutes. At full size another model may win, with other scores."

@@ -54,7 +54,7 @@ class TrainedRun:
         return open_splits(self.family, self.config, self.seeds["split"])
 
     def fingerprint(self) -> Fingerprint | None:
-        """Return the fingerprint of its data as they are now, or None where they are not known by files or settings.
+        """Return the fingerprint of its data as they are now, or None if files and settings do not identify them.
 
         Raises:
             HpsearchError: if they are not those that it was trained on; the message says what differs.

@@ -1,4 +1,4 @@
-"""From logged values to measurements and series: the last value of a metric stands for a run."""
+"""From logged values to measurements and series: the last value of a metric represents a run."""
 
 from array import array
 from bisect import bisect_left
@@ -27,7 +27,7 @@ class Logged:
         self._values: dict[str, array[float]] = defaultdict(lambda: array("d"))
 
     def add(self, name: str, step: int, value: Any) -> None:
-        """Take in a value; what is no number is left out. NaN stays: it says that the run went wrong."""
+        """Add a value; non-numeric values are ignored. NaN is kept, because it shows that the run went wrong."""
         value = as_number(value)
         if value is not None:
             self._steps[name].append(step)

@@ -46,7 +46,7 @@ def parse_folder_name(name: str) -> FolderName:
 
 
 def folders_above(path: Path) -> tuple[str, ...]:
-    """Return the names of the folders that a path lies in, the innermost first: where an experiment stands."""
+    """Return the names of the folders that a path lies in, the innermost first: an experiment's place."""
     return tuple(each.name for each in path.resolve().parents if each.name)
 
 

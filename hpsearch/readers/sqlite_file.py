@@ -1,4 +1,4 @@
-"""Looking into a SQLite file without changing it, or anything beside it."""
+"""Looking into a SQLite file without changing it or its companions."""
 
 import shutil
 import sqlite3
@@ -11,7 +11,7 @@ _MAGIC = b"SQLite format 3"
 _WAL = b"\x02\x02"
 """The versions for writing and reading, bytes 18 and 19 of a database that keeps a write-ahead log."""
 _BESIDE = ("-wal", "-journal")
-"""What SQLite keeps beside a database: changes that are not in it yet, or the pages from before a change."""
+"""Companion files of a SQLite database: changes that are not in it yet, or the pages from before a change."""
 _TRIES = 3
 
 
@@ -74,7 +74,7 @@ def _is_interrupted(path: Path) -> bool:
 
 
 def _copy(path: Path, folder: Path) -> Path:
-    """Copy a database with what stands beside it; once more if a process wrote meanwhile."""
+    """Copy a database with its companion files; once more if a process wrote meanwhile."""
     files = [path, *(path.with_name(path.name + ending) for ending in _BESIDE)]
     for _ in range(_TRIES):
         before = _states(files)

@@ -58,7 +58,7 @@ _BESIDES = {
     "tie",
     "loss",
 }
-"""Words that may stand beside these: `Avg. rank`, `Mean score`."""
+"""Words that may accompany these: `Avg. rank`, `Mean score`."""
 
 
 def recognises(path: Path) -> bool:

@@ -31,7 +31,7 @@ SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": 
 _SAMPLE = 200
 """Rows by which the separator is recognised."""
 _RULE = re.compile(r":?-{2,}:?")
-"""What stands below the header of a table in Markdown."""
+"""The line below the header of a table in Markdown."""
 _NOTHING = "\x1f"
 """Separates nothing: of a table with one column."""
 _UNNAMED = re.compile(
@@ -54,7 +54,7 @@ class Table:
 
     @property
     def rows(self) -> int:
-        """How many rows stand below the header."""
+        """The number of rows below the header."""
         return max((len(cells) for cells in self.columns.values()), default=0)
 
 
@@ -88,7 +88,7 @@ def load_table(path: Path, wanted: Wanted) -> Table:
 
 def _parquet(path: Path) -> Table:
     try:
-        frame = pd.read_parquet(path, dtype_backend="pyarrow")  # integers stay exact beside empty cells
+        frame = pd.read_parquet(path, dtype_backend="pyarrow")  # integers stay exact next to empty cells
     except (ValueError, OSError) as error:  # Arrow's errors are of these kinds
         raise DataError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
     columns: dict[str, list[Any]] = {}

@@ -110,7 +110,7 @@ class Rows:
         return any(key is not None for key in (self._runs[row], self._trials[row], *own))
 
     def histories(self) -> list[list[int]] | None:
-        """Return the rows of each run, where a run has rows of several steps; None where each row is a run.
+        """Return the rows of each run, if a run has rows of several steps, or None if each row is a run.
 
         Raises:
             DataError: a step stands twice and nothing but a method tells whose it is.

@@ -1,4 +1,4 @@
-"""Files as other tools leave them: texts, metrics by line, and the configuration beside them.
+"""Files as other tools leave them: texts, metrics by line, and the configuration next to them.
 
 They may have a byte order mark, or be cut off where the process that wrote them ended.
 """

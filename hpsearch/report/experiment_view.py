@@ -39,7 +39,7 @@ from hpsearch.report.wording import (
 )
 
 LONGEST_VALUE = 24
-"""So many characters of a parameter's text are shown in a column."""
+"""The longest text of a parameter in a column, in characters."""
 
 
 def show_experiment(

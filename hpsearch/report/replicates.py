@@ -19,7 +19,7 @@ class Summary:
 
 
 class Confirmed(NamedTuple):
-    """Replicates that may be averaged: of one trial, on seeds or on the folds of divisions into so many."""
+    """Replicates that may be averaged: of one trial, on seeds or on folds of equally many parts."""
 
     number: int
     folds: int | None = None

@@ -58,7 +58,7 @@ def one_line(text: str) -> str:
 
 
 def shorten(text: str, length: int) -> str:
-    """Return a text that has at most so many characters, the last one an ellipsis when something was cut off."""
+    """Return a text of at most `length` characters, the last one an ellipsis when something was cut off."""
     return text if len(text) <= length else text[: max(length - 1, 0)] + "…"
 
 

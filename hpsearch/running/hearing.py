@@ -44,7 +44,7 @@ class Notes:
         self._tests = tests
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
-        """Yield what stands there."""
+        """Yield what is there."""
         return (row for row, _ in read_lines(self._path))
 
     def adopt(self) -> Iterator[str]:

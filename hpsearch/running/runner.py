@@ -52,7 +52,7 @@ def default_folder(space: Space, *, name: str | None, root: str | Path = EXPERIM
 
 
 def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions()) -> SessionResult:
-    """Search a space and confirm its winner in an experiment folder, or go on with what stands there.
+    """Search a space and confirm its winner in an experiment folder, or resume what is there.
 
     Raises:
         ExperimentBusyError: The folder is in use.

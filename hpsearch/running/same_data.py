@@ -1,7 +1,7 @@
 """The data of an experiment are the same in all its sessions: their fingerprint is kept, and looked at again.
 
 `data.json` holds the fingerprint of every source that the space names, from the session that first learned from it;
-what each run saw of it stands in the log.
+what each run saw of it is in the log.
 """
 
 import json

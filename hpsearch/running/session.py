@@ -30,7 +30,7 @@ from hpsearch.workers.ledger import Ledger, stored_job
 
 @dataclass(frozen=True)
 class SessionResult:
-    """The experiment as it stands after a session, and how that went.
+    """The experiment after a session, and how the session went.
 
     `exhausted`: the space has no more configurations to try. `mirrored`: the trackers have all of it. `worked`: there
     was something to do.
@@ -147,7 +147,7 @@ class Session:
         return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
 
     def _longest(self) -> int | None:
-        """Return the evaluations of the longest training, Hyperband's largest budget; None where only the data tell.
+        """Return the evaluations of the longest training, Hyperband's largest budget, or None if unknown.
 
         That is where optimizer steps are counted, and under a program, which reports when it likes.
         """
@@ -195,5 +195,5 @@ class Session:
         self._log.append(EndEvent(why=why.value), durable=True)
 
     def result(self) -> SessionResult:
-        """Return the experiment as it stands, and how this session went."""
+        """Return the experiment now, and how this session went."""
         return SessionResult(read_experiment(self._folder), self._why, self._exhausted, self.mirrored, self._worked)

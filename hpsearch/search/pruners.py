@@ -114,7 +114,7 @@ def _asha(options: Any, _: int | None) -> optuna.pruners.BasePruner:
 
 
 def _hyperband(options: Any, longest: int | None) -> optuna.pruners.BasePruner:
-    """Return Hyperband; while no trial has told the largest budget, what stops nobody."""
+    """Return Hyperband, or a pruner that never prunes while the largest budget is unknown."""
     if longest is None:
         return optuna.pruners.HyperbandPruner(min_resource=options.minimum, reduction_factor=options.reduction)
     return HyperbandBeforeTheEnd(options, longest)

@@ -72,7 +72,7 @@ def _flag_of(root: Node, path: str) -> Node:
 
 
 def check_feasible(space: Space, root: Node, required_at: Sequence[Place], problems: Problems) -> None:
-    """Look for one feasible configuration; where there is none, blame the rule that was broken most often."""
+    """Look for one feasible configuration; if there is none, blame the rule that was broken most often."""
     whole = space.size is not None and space.size <= _ATTEMPTS
     rng = random.Random(0)  # noqa: S311 # no secret
     tried = space.grid() if whole else (space.sample(rng) for _ in range(_ATTEMPTS))

@@ -76,7 +76,7 @@ class _TemplateCheck:
             self.problems.add(place, mistake.message + hint)
 
     def always(self, mistake: Mistake, params: Mapping[str, Any], kept: str | None) -> bool:
-        """Check whether a validator always refuses the same setting, whatever the ranges give (except branches and `kept`)."""
+        """Check whether a validator always refuses the setting, whatever the ranges give; branches and `kept` aside."""
         within = f"{mistake.path}." if mistake.path else ""
         if kept is None and not mistake.path and self.template.parameters:
             return False

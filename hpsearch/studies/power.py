@@ -170,5 +170,5 @@ def _is_planned(study: Study, fold: Fold | None) -> bool:
 
 
 def _spread(own: Scores, other: Scores) -> Scores:
-    """Let a baseline's one score stand against every replicate of the other."""
+    """Pair a baseline's only score with every replicate of the other arm."""
     return dict.fromkeys(other, own[None]) if None in own else own

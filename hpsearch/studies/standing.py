@@ -1,4 +1,4 @@
-"""How the arms of a study stand, read from their folders and shown while it runs or afterwards."""
+"""The progress of a study's arms, read from their folders and shown while it runs or afterwards."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

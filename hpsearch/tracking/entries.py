@@ -1,4 +1,4 @@
-"""What stands in the log and the files of a run, as a mirror takes it: the one reader of events in this room."""
+"""The contents of the log and of a run's files, as a mirror takes them: the one reader of events in this room."""
 
 import json
 import posixpath
@@ -44,7 +44,7 @@ DROPPED = "dropped"
 
 
 class Status(StrEnum):
-    """How a run or a session stands; each tool has its own words for these."""
+    """The state of a run or a session; each tool has its own words for these."""
 
     RUNNING = auto()
     FINISHED = auto()

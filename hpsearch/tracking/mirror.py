@@ -73,7 +73,7 @@ class Sink:
         return state
 
     def mirror_session(self, state: MirrorState, start: int, session: MirroredSession | None) -> None:
-        """Take in how the experiment as a whole stands; `start` is the time of the first event."""
+        """Take the state of the whole experiment; `start` is the time of the first event."""
 
     def create_run(self, state: MirrorState, path: str, start: int) -> str:  # noqa: ARG002 - only MLflow has its own ids
         """Create a run and return its id in the tool."""

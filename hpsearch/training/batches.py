@@ -1,4 +1,4 @@
-"""The batches of a training: which examples stand in which, and who fetches them.
+"""The batches of a training: which examples each contains, and who fetches them.
 
 The order is a function of (seed, epoch, batch), so that a resume needs no state. A batch is fetched as it is needed, or
 ahead of time by worker processes, and is the same whoever fetches it: a function of its examples. A dataset that draws

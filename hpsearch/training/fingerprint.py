@@ -16,7 +16,7 @@ _PROBED = 8
 
 
 def glance(data: Dataset) -> str:
-    """Return a hash that is cheap beside loading the data.
+    """Return a hash that is cheap compared with loading the data.
 
     It is of how many examples there are, of the tensors and arrays that the dataset holds in memory, and of some evenly
     spaced examples as they are fetched.

@@ -1,4 +1,4 @@
-"""How far a training has come: where it stands, what it reports, its time and its patience. Free of torch."""
+"""The progress of a training: its position, reports, time and patience. Free of torch."""
 
 import contextlib
 import math
@@ -55,7 +55,7 @@ Report = Callable[[Evaluation], Decision]
 
 @dataclass
 class TrainingProgress:
-    """Where a training stands: plain values."""
+    """The position of a training, as plain values."""
 
     step: int = 0
     """Optimizer steps taken."""
@@ -71,7 +71,7 @@ class TrainingProgress:
 
 
 class Stopwatch:
-    """Starts when it is made, and stands still while the training waits for somebody else."""
+    """A stopwatch that starts when it is made, and pauses while the training waits for others."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

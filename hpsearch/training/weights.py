@@ -19,7 +19,7 @@ from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
 _READABLE = 0o644
 """safetensors lets nobody but the owner read its files."""
 _AVERAGED = "module."
-"""What stands before the names in the state of a moving average."""
+"""The prefix of the names in the state of a moving average."""
 
 
 class WeightAverage:

@@ -29,7 +29,7 @@ _NUMBER = re.compile(
 _STARTS = 4
 """At how many braces of a line an object may begin."""
 _OF_ALL = re.compile(r"[\s(\[]*(\d+)\s*/\s*\d+[\s)\]:,]*", re.ASCII)
-"""A step of so many, as in `epoch 3/10`."""
+"""A step and the total, as in `epoch 3/10`."""
 
 
 def visible(line: str) -> str:
@@ -130,7 +130,7 @@ def _number_in(value: Any) -> float | None:
 
 
 def _of_all(value: Any) -> float | None:
-    """Return the first number of a step of so many, as in `3/10`; None for anything else."""
+    """Return the step of a step and a total, as in `3/10`, or None for anything else."""
     match = _OF_ALL.fullmatch(str(value))
     return float(match[1]) if match else None
 
@@ -271,7 +271,7 @@ class Tail:
         return os.pread(self._file, _CHUNK, 0).partition(b"\n")[0].decode(errors="replace").removesuffix("\r")
 
     def skip(self) -> None:
-        """Pass over all that stands in the file now."""
+        """Skip the present contents of the file."""
         if self._file is not None or self._open():
             self._go_to(self._size)
 

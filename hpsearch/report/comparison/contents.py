@@ -1,4 +1,4 @@
-"""What a report is made of: a comparison with the runs behind it, and for a study what stands around it."""
+"""What a report is made of: a comparison with the runs behind it, and for a study what comes before and after it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -101,7 +101,7 @@ def _markdown(evidence: ReportContents) -> Written:
 
 
 def markdown_of(evidence: ReportContents, prefix: str = "") -> str:
-    """Return report.md; `prefix` stands before the names of its pictures."""
+    """Return report.md; `prefix` precedes the names of its pictures."""
     health = health_rows(evidence.health)
     figures = [(picture.title, f"{FIGURES}/{prefix}{picture.name}.svg") for picture in gallery(evidence)]
     return as_markdown(evidence.comparison, figures=figures, health=health, cover=evidence.cover)
@@ -135,7 +135,7 @@ _GROUPED: dict[str, Callable[[GroupedReport], Written]] = {
     "json": lambda report: {"compare.json": compare_json(report)},
 }
 _ILLUSTRATED = {"md", "tex"}
-"""The formats that want the pictures beside them, as files."""
+"""The formats that need the pictures as files next to them."""
 
 
 def _texts(report: GroupedReport) -> Iterator[str]:
@@ -144,7 +144,7 @@ def _texts(report: GroupedReport) -> Iterator[str]:
 
 
 def write_report(evidence: ReportContents, folder: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
-    """Write the report; what stands there under the same names is replaced. The same evidence gives the same bytes.
+    """Write the report; files of the same names are replaced. The same evidence gives the same bytes.
 
     Raises:
         UnknownNameError: If there is no such format.

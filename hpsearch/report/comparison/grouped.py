@@ -1,4 +1,4 @@
-"""A report of several comparisons: an overview, a group for each, what stands alone, and what is not compared.
+"""A report of several comparisons: an overview, a group for each, lone experiments, and what is not compared.
 
 Every format lays out the same sections; the document is that of `compare --json` where there are groups.
 """
@@ -132,7 +132,7 @@ def adjustment(comparison: Comparison) -> str:
 
 
 def lonely_rows(alone: Sequence[LonelyOne]) -> list[tuple[str, ...]]:
-    """Return a row for each summary of what stands alone, with the titles LONELY_TITLES."""
+    """Return a row for each summary of a lone experiment, with the titles LONELY_TITLES."""
     return [
         (each.comparison.metric, *row.cells)
         for each in alone

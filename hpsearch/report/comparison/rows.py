@@ -149,7 +149,7 @@ def decimals(spread: float | None, *values: float | None) -> int:
 
 
 def fixed(value: float, digits: int, *, sign: str = "") -> str:
-    """Return a number with a proper minus and so many decimals; as `1.23e-12` where that were more than 8.
+    """Return a number with a proper minus and `digits` decimals; as `1.23e-12` where that were more than 8.
 
     A number beyond all digits of a double is `1.235e+30`.
     """

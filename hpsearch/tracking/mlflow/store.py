@@ -52,7 +52,7 @@ _ENVIRONMENT = {
 
 
 def default_uri(root: Path) -> str:
-    """Return the URI of the store that stands beside the experiments of `root`."""
+    """Return the URI of the store next to the experiments of `root`."""
     return sqlite_url(root.resolve() / DATABASE)
 
 
@@ -125,7 +125,7 @@ class FoundRun:
 
 
 class Store:
-    """One MLflow experiment in an open store. Calls stand in `guarded`."""
+    """One MLflow experiment in an open store. Calls are made inside `guarded`."""
 
     def __init__(self, client: "MlflowClient", experiment: str) -> None:
         self._client = client
