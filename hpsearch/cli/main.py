@@ -16,7 +16,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(running.run, training.train, running.confirm),
+    *(running.run, training.train, training.confirm),
     *(spaces.check, spaces.families, spaces.schema),
     *(probing.lr_find, probing.overfit, probing.batch_size),
     *(experiments.show, experiments.watch, experiments.export, experiments.sync, experiments.ui),

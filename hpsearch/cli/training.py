@@ -1,11 +1,19 @@
-"""The command that trains one configuration: train."""
+"""Commands that train configurations which are already chosen: train and confirm."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hpsearch.cli.options import ROOT, SetOption, UriOption
+from hpsearch.cli.options import (
+    ROOT,
+    AddressOption,
+    ExperimentArgument,
+    SetOption,
+    TrackOption,
+    UriOption,
+    VerboseOption,
+)
 from hpsearch.cli.running import print_result
 
 
@@ -57,3 +65,38 @@ def train(
         quiet=quiet,
     )
     print_result(experiment, as_json=json)
+
+
+def confirm(
+    experiment: ExperimentArgument,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best configurations.")] = 1,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Fresh seeds for each; 5 by default.")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Instead of seeds, folds of the data to test on.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="How often to divide the data into folds anew.")] = None,
+    address: AddressOption = None,
+    verbose: VerboseOption = False,
+    in_process: Annotated[bool, typer.Option(help="In this process, for a debugger.")] = False,
+    mlflow: Annotated[bool, typer.Option(help="Mirror the replicates in MLflow.")] = True,
+    track: TrackOption = "mlflow",
+    tracking_uri: UriOption = None,
+    quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
+) -> None:
+    """Train an experiment's winners on fresh seeds, or on folds of the data, and score them on the test split."""
+    from hpsearch.api import confirm as api
+
+    confirmed = api.confirm(
+        experiment,
+        top=top,
+        seeds=seeds,
+        folds=folds,
+        repeats=repeats,
+        address=address,
+        verbose=verbose,
+        in_process=in_process,
+        mlflow=mlflow,
+        track=track,
+        tracking_uri=tracking_uri,
+        quiet=quiet,
+    )
+    print_result(confirmed, as_json=json)

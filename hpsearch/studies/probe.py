@@ -22,7 +22,8 @@ from hpsearch.records import Decision
 from hpsearch.running.runner import objective_spec
 from hpsearch.seeds import Seeds, derive_seed
 from hpsearch.space import Space
-from hpsearch.workers.local.workers import InProcessWorkers, ProcessWorkers
+from hpsearch.workers.local.in_process import InProcessWorkers
+from hpsearch.workers.local.workers import ProcessWorkers
 from hpsearch.workers.machine import Share
 
 CONFIGURATIONS = 2

@@ -26,7 +26,7 @@ QUIETLY: dict[str, Any] = {"in_process": True, "mlflow": False, "quiet": True}
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": running.run,
     "train": training.train,
-    "confirm": running.confirm,
+    "confirm": training.confirm,
     "lr_find": probing.lr_find,
     "overfit": probing.overfit,
     "batch_size": probing.batch_size,
