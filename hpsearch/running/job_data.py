@@ -10,7 +10,7 @@ from hpsearch.families import Family
 from hpsearch.families.data_watch import DataWatch
 from hpsearch.jobs import Job
 from hpsearch.training.task import Dataset, Split, Splits, examples_in
-from hpsearch.workers.job_runner import out_of_memory
+from hpsearch.workers.failures import out_of_memory
 
 ShareData = Callable[[str, Callable[[], Dataset]], Dataset]
 """From a name for the data and what loads them to the data, which another process of the machine may have loaded."""
