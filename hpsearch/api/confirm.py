@@ -4,7 +4,7 @@ from hpsearch.api.arguments import StrPath, find_experiment
 from hpsearch.api.open import OpenedExperiment
 from hpsearch.api.run import opened
 from hpsearch.console.display import ConsoleOptions, watched
-from hpsearch.running import runner
+from hpsearch.running import chosen
 from hpsearch.running.loading import open_space
 from hpsearch.workers.engines import Cluster
 
@@ -56,5 +56,5 @@ def confirm(
     space = open_space(folder)
     shown = ConsoleOptions(in_process, Cluster(address, verbose), True, mlflow, tracking_uri, quiet, track)
     with watched(space, folder, shown) as options:
-        result = runner.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options)
+        result = chosen.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options)
     return opened(result, space, shown)

@@ -14,7 +14,7 @@ from hpsearch.console.display import ConsoleOptions, watched
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import EXPERIMENTS, is_study
 from hpsearch.final.selection import Origin, WinnerSource, find_source, selection_of
-from hpsearch.running import single
+from hpsearch.running import chosen
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.same_data import changed_since
 from hpsearch.space import Space, only
@@ -87,7 +87,7 @@ def train(
     folder, alone = Path(root) / (name or planned.name), only(planned.space, planned.params)
     shown = ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet)
     with watched(alone, folder, shown) as options:
-        result = single.train(planned.space, planned.params, folder=folder, test=test, origin=origin, options=options)
+        result = chosen.train(planned.space, planned.params, folder=folder, test=test, origin=origin, options=options)
     return opened(result, alone, shown, single=True)
 
 

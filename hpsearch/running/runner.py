@@ -5,7 +5,7 @@ The one place where space, workers, family, experiment and tracker meet. `hpsear
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,10 @@ from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import ObjectiveSpec
 from hpsearch.running.earlier import prepare_experiment
-from hpsearch.running.loading import families_with_folds, open_space
 from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
 from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult
-from hpsearch.space import Space, confirmation
-from hpsearch.space.checks import fold_refusal
+from hpsearch.space import Space
 from hpsearch.tracking import Tracker
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster, EngineContext
@@ -67,34 +65,6 @@ def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions())
                 session.require_result()
             if space.confirm is not None and options.confirm:
                 why = session.confirm(space.confirm, otherwise=why)
-        session.end(why)
-    return session.result()
-
-
-def confirm(
-    folder: str | Path,
-    *,
-    top: int = 1,
-    seeds: int | None = None,
-    folds: int | None = None,
-    repeats: int | None = None,
-    options: RunOptions = RunOptions(),
-) -> SessionResult:
-    """Train the best `top` configurations of an experiment again, and score them on the test split.
-
-    On `seeds` fresh seeds, 5 by default, or on `folds` of the data, divided anew `repeats` times. Replicates that are
-    finished are not trained again.
-
-    Raises:
-        HpsearchError: Both seeds and folds were asked for, or the family has no folds; and the errors of `run`.
-    """
-    folder, wanted = Path(folder), confirmation(top=top, seeds=seeds, folds=folds, repeats=repeats)
-    space = replace(open_space(folder), confirm=wanted)
-    if refusal := fold_refusal(space, families_with_folds):
-        raise HpsearchError(refusal)
-    with explaining_full_disks(), open_session(space, folder, options, changes=False) as session:
-        session.require_result()
-        why = session.confirm(wanted, otherwise=StopReason.FINISHED)
         session.end(why)
     return session.result()
 

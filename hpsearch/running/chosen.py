@@ -1,24 +1,54 @@
-"""Training one configuration to its end: `hpsearch.train` ends here."""
+"""Training configurations that are already chosen: `hpsearch.train` and `hpsearch.confirm` end here."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import ExperimentError
+from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.files import copy_atomically, write_json
 from hpsearch.experiment.layout import BEST, CHECKPOINT, LOG, ORIGIN, is_experiment, replicate_run, trial_run
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import Job, JobKind
 from hpsearch.records import Params
+from hpsearch.running.loading import families_with_folds, open_space
 from hpsearch.running.runner import RunOptions, explaining_full_disks, open_session
 from hpsearch.running.session import SessionResult
-from hpsearch.space import Space, only
+from hpsearch.space import Space, confirmation, only
+from hpsearch.space.checks import fold_refusal
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.ledger import stored_job
 
 DEFAULTS = RunOptions()
+
+
+def confirm(
+    folder: str | Path,
+    *,
+    top: int = 1,
+    seeds: int | None = None,
+    folds: int | None = None,
+    repeats: int | None = None,
+    options: RunOptions = DEFAULTS,
+) -> SessionResult:
+    """Train the best `top` configurations of an experiment again, and score them on the test split.
+
+    On `seeds` fresh seeds, 5 by default, or on `folds` of the data, divided anew `repeats` times. Replicates that are
+    finished are not trained again.
+
+    Raises:
+        HpsearchError: Both seeds and folds were asked for, or the family has no folds; and the errors of `run`.
+    """
+    folder, wanted = Path(folder), confirmation(top=top, seeds=seeds, folds=folds, repeats=repeats)
+    space = replace(open_space(folder), confirm=wanted)
+    if refusal := fold_refusal(space, families_with_folds):
+        raise HpsearchError(refusal)
+    with explaining_full_disks(), open_session(space, folder, options, changes=False) as session:
+        session.require_result()
+        why = session.confirm(wanted, otherwise=StopReason.FINISHED)
+        session.end(why)
+    return session.result()
 
 
 def train(
