@@ -25,7 +25,7 @@ class HpsearchError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a file: where it stands (1-based line and column; 0 when there is no place), and what is wrong."""
+    """One mistake in a file: its place (1-based line and column, 0 if unknown) and what is wrong."""
 
     source: str
     line: int

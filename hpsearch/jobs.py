@@ -242,7 +242,7 @@ def stopped(decision: Decision, *, seconds: float, data: Mapping[str, Any] | Non
 Reporter = Callable[[Report], Decision]
 
 
-class Objective(Protocol):
+class ObjectiveFunction(Protocol):
     """What a worker runs; the worker turns its exceptions into results."""
 
     def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:

@@ -65,14 +65,14 @@ def located(settings: SettingsT, home: Path, *, by_name: bool = False) -> Settin
 
 
 def find_place(path: str, home: Path) -> Path:
-    """Return where a file or folder is: beside `home`, or, where only that exists, below the current directory."""
+    """Locate a file or folder next to `home`, or below the current directory if it exists only there."""
     own = _expanded(path, home)
     other = Path(path).expanduser().absolute()
     return other if not own.exists() and other.exists() else own
 
 
 def obstacle(place: NamedPlace, home: Path) -> str | None:
-    """Return why what a setting names cannot be read, or None if it can."""
+    """Return why a setting's file cannot be read, or None if it can."""
     there = find_place(place.path, home)
     if not there.exists():
         other = Path(place.path).expanduser().absolute()

@@ -50,7 +50,7 @@ class Reads:
         return [path for path in paths if not self._covered(path)]
 
     def _covered(self, path: str) -> bool:
-        """Say whether the path was read, or everything in one of the parts that it lies in."""
+        """Check whether the path was read, or everything in one of the parts that it lies in."""
         words = path.split(".")
         above = ("".join(f"{word}." for word in words[:end]) for end in range(len(words)))
         return path in self._read or any(f"{part}*" in self._read for part in above)

@@ -26,7 +26,7 @@ class Goal(StrEnum):
         return 1.0 if self is Goal.MAXIMIZE else -1.0
 
     def better(self, value: float, than: float) -> bool:
-        """Say whether `value` is strictly better than `than`."""
+        """Check whether `value` is strictly better than `than`."""
         return self.sign * value > self.sign * than
 
 
@@ -43,7 +43,7 @@ class Outcome(StrEnum):
 
     @property
     def infeasible(self) -> bool:
-        """Whether the sampler is told that this configuration cannot be trained."""
+        """Whether the sampler learns that this configuration cannot be trained."""
         return self in (Outcome.DIVERGED, Outcome.OUT_OF_MEMORY, Outcome.TIMED_OUT)
 
 
@@ -207,7 +207,7 @@ class HeatMap:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A metric's value that stands for a run, and the step at which it was taken, or None if it is not known."""
+    """A metric's value that represents a run, and the step at which it was taken, or None if it is not known."""
 
     value: float
     step: int | None = None

@@ -14,7 +14,7 @@ from hpsearch.errors import HpsearchError, suggestion
 
 @dataclass(frozen=True)
 class UserCode:
-    """What stands under a name in a file of the user's.
+    """Return what a name refers to in a file of the user's.
 
     Args:
         path: the file, absolute.

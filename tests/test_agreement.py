@@ -9,7 +9,8 @@ import pytest
 from mlflow import MlflowClient
 
 from hpsearch.cli import app
-from hpsearch.running.runner import RunOptions, run, trackers
+from hpsearch.running.mirroring import trackers
+from hpsearch.running.runner import RunOptions, run
 from tests.toy_spaces import toy_space
 
 

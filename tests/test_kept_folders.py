@@ -16,8 +16,9 @@ from hpsearch.api.compare import compare
 from hpsearch.experiment.layout import RESOLVED
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord
+from hpsearch.running.chosen import confirm
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import RunOptions, confirm, run
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.tracking.mlflow.store import DATABASE, default_uri
 from tests.tracking.folders import sync
 from tests.tracking.reading import Reading

@@ -6,8 +6,9 @@ import pytest
 
 from hpsearch.errors import SpaceError
 from hpsearch.readers.shelf import read_sources
+from hpsearch.running.chosen import confirm
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import RunOptions, confirm, run
+from hpsearch.running.runner import RunOptions, run
 from tests.toy_spaces import write_space
 
 NAMES = ("knn:3", "knn:5", "knn", "val/knn", "a/b", "..", "repeat-0-fold-1-of-2", "käse %41")

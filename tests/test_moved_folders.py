@@ -11,8 +11,9 @@ from hpsearch.errors import ExperimentError
 from hpsearch.experiment.layout import RESOLVED
 from hpsearch.experiment.reading import read_experiment, space_home
 from hpsearch.records import Outcome
+from hpsearch.running.chosen import confirm
 from hpsearch.running.loading import load_space, open_space
-from hpsearch.running.runner import RunOptions, confirm, run
+from hpsearch.running.runner import RunOptions, run
 
 HERE = RunOptions(in_process=True)
 PROGRAM = """\

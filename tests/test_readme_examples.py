@@ -12,8 +12,9 @@ from hpsearch.cli import app
 from hpsearch.errors import SpaceError
 from hpsearch.final.export import export_model
 from hpsearch.records import Outcome
+from hpsearch.running.chosen import train
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import RunOptions, run, train
+from hpsearch.running.runner import RunOptions, run
 from tests.test_docs import ROOT, blocks
 
 FEW = ["search.trials=2", "confirm.seeds=1", "data={examples: 60}"]

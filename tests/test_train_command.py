@@ -10,7 +10,8 @@ from hpsearch.errors import ExperimentError, HpsearchError, SpaceError
 from hpsearch.experiment.events import BeginEvent, Event, Notice
 from hpsearch.experiment.reading import read_metrics
 from hpsearch.records import Outcome
-from hpsearch.running.runner import RunOptions, run, train
+from hpsearch.running.chosen import train
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.running.session import SessionResult
 from hpsearch.space import only, read_params
 from tests.toy_spaces import toy_space

@@ -9,7 +9,7 @@ from hpsearch.api.arguments import StrPath
 from hpsearch.api.compared import ComparedGroup, ComparedRuns
 from hpsearch.api.survey import Surveyed, survey
 from hpsearch.comparing import Question, compare_runs
-from hpsearch.comparing.candidates import Kind, other_settings
+from hpsearch.comparing.candidates import CandidateKind, other_settings
 from hpsearch.comparing.groups import Alone, Group, SortedOut, sort_out
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric, goal_warnings
 from hpsearch.comparing.question import goal_named, unit_named
@@ -113,7 +113,7 @@ def compare_sources(
     places = sort_out([each.candidate for each in surveyed])
     if question.metric is not None or places.is_one or _is_plain(found):
         return _in_one(found, surveyed, question)
-    if all(each.candidate.kind is Kind.RUNS for each in surveyed):
+    if all(each.candidate.kind is CandidateKind.RUNS for each in surveyed):
         try:
             return _in_one(found, surveyed, question)
         except HpsearchError:
@@ -123,7 +123,7 @@ def compare_sources(
 
 
 def _is_plain(found: Found) -> bool:
-    """Say whether all is of one place, and something of it has come to an end."""
+    """Check whether all is of one place, and something of it has come to an end."""
     return len(found.parts) == 1 and any(run.metrics and run.outcome is Outcome.COMPLETE for run in found.runs)
 
 
@@ -139,7 +139,7 @@ def _in_one(found: Found, surveyed: Sequence[Surveyed], question: Question) -> C
 
 
 def _in_groups(found: Found, surveyed: Sequence[Surveyed], places: SortedOut, question: Question) -> ComparedRuns:
-    """Compare each group by itself; one that the options do not fit stands alone, unless they fit none."""
+    """Compare each group by itself; a group that the options do not fit is left alone, unless they fit none."""
     known = {each.candidate.name: each for each in surveyed}
     _check_names(found.runs, question)
     groups, unfit, refused = [], [], []
@@ -196,13 +196,13 @@ def _group(group: Group, known: Mapping[str, Surveyed], question: Question) -> C
 
 
 def _planned(plan: Mapping[str, Any], question: Question) -> dict[str, Any]:
-    """Return what a study's plan says of its tests, where the user does not ask for something else."""
+    """Return the test settings of a study's plan, overridden by what the user asks for."""
     asked = {name: getattr(question, name) for name in plan}
     return {name: plan[name] if asked[name] == getattr(Question, name) else asked[name] for name in plan}
 
 
 def _lonely(alone: Alone, known: Mapping[str, Surveyed], question: Question) -> LonelyOne:
-    """Return what stands alone with its scores, if it has any."""
+    """Return the ungrouped experiments with their scores, if any."""
     each, runs = alone.member, known[alone.member.name].reading.runs
     metric = each.tested or each.metric
     if each.goal is None or not any(metric in run.metrics for run in runs):

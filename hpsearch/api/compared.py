@@ -19,7 +19,7 @@ from hpsearch.experiment.layout import is_study
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.readers.shelf import Found
 from hpsearch.records import ExperimentRecord, FinishedRun
-from hpsearch.report.comparison.contents import Evidence
+from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.files import FORMATS, write_grouped, write_report
 from hpsearch.report.comparison.grouped import GroupedReport, LonelyOne
 from hpsearch.report.comparison.overview import Entry
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 REPORTS = Path("reports")
-"""Where reports are written unless told otherwise."""
+"""Where reports are written by default."""
 MOST_EXAMINED = 200
 """Trials of an experiment up to which a report says what is wrong with them: every one's metrics have to be read."""
 
@@ -45,14 +45,14 @@ class ComparedGroup:
     why: str = ""
 
     @cached_property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> ReportContents:
         """What a report is made of; importance and health take a moment with many trials."""
         shares = {
             record.name: importance(record, read_resolved(Path(record.folder))["space"]) for record in self.experiments
         }
         looked_at = [record for record in self.experiments if len(record.trials) <= MOST_EXAMINED]
         health = {record.name: digested(record) for record in looked_at}
-        return Evidence(self.comparison, self.runs, shares, health)
+        return ReportContents(self.comparison, self.runs, shares, health)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class ComparedRuns:
         return self.comparison.pairs
 
     @property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> ReportContents:
         """What the report of the one comparison is made of; it raises what `comparison` does."""
         return self._only.evidence
 
@@ -114,7 +114,7 @@ class ComparedRuns:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `hpsearch compare --json` prints."""
+        """Return the JSON object of `hpsearch compare --json`."""
         return self.comparison.to_json() if self.grouped is None else self.grouped.to_json()
 
     def to_frame(self) -> "DataFrame":
@@ -157,12 +157,12 @@ class ComparedRuns:
         return f"<{len(self.groups)} groups that are compared, {len(self.alone)} alone>"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; every name is escaped."""
+        """Return HTML for a notebook; every name is escaped."""
         return f"<p>{html.escape(repr(self))}</p>{self.to_frame().to_html(escape=True, border=0)}"
 
 
 def report_folder(sources: Sequence[StrPath]) -> Path:
-    """Return where the report of these sources goes by default: below reports/, called after the first of them.
+    """Return the default report folder of these sources: below reports/, named after the first.
 
     Not where `hpsearch study` writes a study's own report, which answers by the plan.
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def open_experiment(experiment: StrPath, *, session: "SessionResult | None" = None) -> "OpenedExperiment":
-    """Return an experiment as it stands now; open it again to see what a running one has done since.
+    """Return an experiment as it is now; open it again to see what a running one has done since.
 
     Nothing of the experiment is run, and neither torch nor MLflow is needed.
 
@@ -138,7 +138,7 @@ class OpenedExperiment:
         return draw_slices(prepare_slices(self.record, order=self.importance))
 
     def plot_replicates(self) -> "Figure":
-        """Return the test scores of the confirmation beside the baselines'."""
+        """Return the test scores of the confirmation and of the baselines."""
         from hpsearch.report.charts.experiment import draw_replicates, prepare_replicates
 
         return draw_replicates(prepare_replicates(self.record))
@@ -156,7 +156,7 @@ class OpenedExperiment:
         return f"best {value} in trial {self.best.number} ({assignments(self.best.params)})"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows; every name and value is escaped."""
+        """Return HTML for a notebook; every name and value is escaped."""
         lines = [
             f"<strong>{html.escape(self.name)}</strong> ({html.escape(self.record.family)})",
             html.escape(self._summary()),

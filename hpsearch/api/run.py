@@ -1,13 +1,13 @@
-"""Searching a space and confirming its winner: `hpsearch.run` and `confirm`."""
+"""Searching a space and confirming its winner: `hpsearch.run`."""
 
 from pathlib import Path
 
-from hpsearch.api.arguments import Overrides, StrPath, find_experiment, settings_of
+from hpsearch.api.arguments import Overrides, StrPath, settings_of
 from hpsearch.api.open import OpenedExperiment, open_experiment
 from hpsearch.console.display import ConsoleOptions, show_next_steps, watched
 from hpsearch.experiment.layout import EXPERIMENTS
 from hpsearch.running import runner
-from hpsearch.running.loading import load_space, open_space
+from hpsearch.running.loading import load_space
 from hpsearch.running.session import SessionResult
 from hpsearch.space import Space
 from hpsearch.workers.engines import Cluster
@@ -61,7 +61,7 @@ def run(
         quiet: Print nothing but problems and what to do next.
 
     Returns:
-        The experiment as it stands, after an interruption too; its `session` says how this one ended.
+        The experiment as it is now, also after an interruption; its `session` says how this one ended.
 
     Raises:
         SpaceError: The file has mistakes; all of them are told.
@@ -78,58 +78,7 @@ def run(
     return opened(result, loaded, shown)
 
 
-def confirm(
-    experiment: StrPath,
-    *,
-    top: int = 1,
-    seeds: int | None = None,
-    folds: int | None = None,
-    repeats: int | None = None,
-    address: str | None = None,
-    verbose: bool = False,
-    in_process: bool = False,
-    mlflow: bool = True,
-    track: str = "mlflow",
-    tracking_uri: str | None = None,
-    quiet: bool = False,
-) -> OpenedExperiment:
-    """Train an experiment's best configurations again and score them on the test split; `hpsearch confirm` in Python.
-
-    Example:
-        experiment = hpsearch.confirm("experiments/char_lm-quick", seeds=10)
-        experiment.replicates
-
-    Args:
-        experiment: The experiment's folder, or its name below experiments/.
-        top: How many of the best configurations.
-        seeds: Fresh seeds for each; 5 by default.
-        folds: Instead of seeds, folds of the data to test on.
-        repeats: How often to divide the data into folds anew.
-        address: A running Ray cluster: "auto" or "HOST:PORT".
-        verbose: Show what Ray itself has to say.
-        in_process: One training at a time in this process, for a debugger.
-        mlflow: Mirror the replicates in MLflow.
-        track: Where to mirror them: mlflow, tensorboard, wandb, several with commas, or none.
-        tracking_uri: The MLflow server or store.
-        quiet: Print nothing but problems and what to do next.
-
-    Returns:
-        The experiment as it stands, with all its replicates.
-
-    Raises:
-        ExperimentError: The folder is no experiment, or in use.
-        SearchFailedError: No trial has a result.
-        HpsearchError: Both seeds and folds were asked for, or the family's data have no folds.
-    """
-    folder = find_experiment(experiment)
-    space = open_space(folder)
-    shown = ConsoleOptions(in_process, Cluster(address, verbose), True, mlflow, tracking_uri, quiet, track)
-    with watched(space, folder, shown) as options:
-        result = runner.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options)
-    return opened(result, space, shown)
-
-
 def opened(result: SessionResult, space: Space, shown: ConsoleOptions, *, single: bool = False) -> OpenedExperiment:
-    """Say what to do next after a session, and return its experiment."""
+    """Show the next steps after a session and return its experiment."""
     show_next_steps(result, space, shown, single=single)
     return open_experiment(result.record.folder, session=result)

@@ -13,7 +13,8 @@ from hpsearch.comparing import Comparison
 from hpsearch.console.display import ConsoleOptions, watched
 from hpsearch.experiment.layout import EXPERIMENTS
 from hpsearch.experiment.studies import arm_folders
-from hpsearch.running.runner import CLOSE_SECONDS, run, trackers
+from hpsearch.running.mirroring import CLOSE_SECONDS, trackers
+from hpsearch.running.runner import run
 from hpsearch.running.session import SessionResult
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import SpaceArm
@@ -80,7 +81,7 @@ class StudyResult:
         return {folder.name: open_experiment(folder) for folder in arm_folders(self.folder)}
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `hpsearch study --json` prints of a finished study; empty for another one."""
+        """Return the JSON object of `hpsearch study --json`; empty unless the study is finished."""
         return {} if self.report is None else study_json(self.report)
 
     def __repr__(self) -> str:
@@ -131,7 +132,7 @@ def study(
         tracking_uri: MLflow's server or store.
         root: Where experiments are kept.
         out: The report's folder; by default reports/<name>.
-        format: What to write beside compare.json, with commas.
+        format: What to write besides compare.json, with commas.
         quiet: Print nothing but problems.
 
     Returns:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpsearch.comparing.candidates import Candidate, Kind, named
+from hpsearch.comparing.candidates import Candidate, CandidateKind, named
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.activity import KILLED, NOT_BEGUN, RUNNING, TIME_IS_UP, Activity, read_activity
@@ -38,7 +38,7 @@ class Surveyed:
 
 
 def survey(found: Found, goal: Goal | None) -> list[Surveyed]:
-    """Return what was found by place; `goal` is what the user says of metrics whose origin says nothing."""
+    """Return the findings by place; `goal` applies to metrics without a recorded goal."""
     names = _names(found.parts)
     surveyed = []
     for (place, reader, reading), name in zip(found.parts, names, strict=True):
@@ -123,12 +123,12 @@ def _counting(runs: Iterable[FinishedRun], metric: str | None) -> list[FinishedR
 
 
 def _replicates(reading: Reading, metric: str) -> bool:
-    """Say whether a winner was trained again and scored; classical methods alone are no confirmation."""
+    """Check whether a winner was trained again and scored; classical methods alone are no confirmation."""
     return any(run.trial is not None for run in _counting(reading.runs, metric))
 
 
 def _length(record: ExperimentRecord, space: Mapping[str, Any]) -> int | None:
-    """Return for how many steps each trial is trained; None where that is searched or differs."""
+    """Return the number of steps of each trial, or None if it is searched or differs."""
     epochs = (space.get("train") or {}).get("epochs")
     if isinstance(epochs, int) and record.unit == "epoch":
         return epochs
@@ -161,7 +161,7 @@ def _study(name: str, folder: Path, reading: Reading) -> Surveyed:
     plan = {rule: value for rule, value in plan.items() if value is not None}
     candidate = Candidate(
         name,
-        Kind.STUDY,
+        CandidateKind.STUDY,
         metric=metric,
         goal=goal,
         tested=metric if scored else None,
@@ -182,7 +182,7 @@ def _lacking(reading: Reading, scored: Sequence[FinishedRun]) -> str:
 
 
 def _result(folder: Path) -> dict[str, Any] | None:
-    """Return the result of a study; None where it has none that can be read."""
+    """Return the result of a study, or None if it has no readable one."""
     try:
         return read_result(folder)
     except HpsearchError:
@@ -228,7 +228,7 @@ def _runs(name: str, place: str, reader: str, reading: Reading, wanted: Goal | N
     outcomes = Counter(str(run.outcome or "unfinished") for run in reading.runs)
     candidate = Candidate(
         name,
-        Kind.RUNS,
+        CandidateKind.RUNS,
         metric=metric,
         goal=goal,
         told=reading.main is not None,

@@ -13,8 +13,8 @@ from hpsearch.api.run import opened
 from hpsearch.console.display import ConsoleOptions, watched
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import EXPERIMENTS, is_study
-from hpsearch.final.selection import Origin, Source, find_source, selection_of
-from hpsearch.running import runner
+from hpsearch.final.selection import Origin, WinnerSource, find_source, selection_of
+from hpsearch.running import chosen
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.same_data import changed_since
 from hpsearch.space import Space, only
@@ -87,7 +87,7 @@ def train(
     folder, alone = Path(root) / (name or planned.name), only(planned.space, planned.params)
     shown = ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet)
     with watched(alone, folder, shown) as options:
-        result = runner.train(planned.space, planned.params, folder=folder, test=test, origin=origin, options=options)
+        result = chosen.train(planned.space, planned.params, folder=folder, test=test, origin=origin, options=options)
     return opened(result, alone, shown, single=True)
 
 
@@ -114,7 +114,7 @@ class FinalTraining:
     space: Space
     params: dict[str, Any]
     name: str
-    source: Source | None
+    source: WinnerSource | None
 
     @property
     def data_changed(self) -> tuple[str, ...]:
@@ -153,7 +153,7 @@ def _command(request: TrainRequest, *, name: str | None, test: bool) -> str:
     return join([*words, *(["--test"] if test else [])])
 
 
-def _training(space: Space, request: TrainRequest, source: Source, name: str) -> FinalTraining:
+def _training(space: Space, request: TrainRequest, source: WinnerSource, name: str) -> FinalTraining:
     if request.params == BEST:
         return FinalTraining(space, source.params, name, source)
     return FinalTraining(space, given_params(request.params, space), name, None)

@@ -1,4 +1,4 @@
-"""The command line: parse, call one function, print. A file for each kind of command; heavy imports stand inside."""
+"""The command line: parse, call one function, print. Each kind of command has a file; functions do heavy imports."""
 
 from hpsearch.cli.main import app, main
 

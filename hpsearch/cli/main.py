@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from hpsearch.cli import comparing, experiments, probing, running, spaces, studies, texts
+from hpsearch.cli import comparing, experiments, probing, running, spaces, studies, texts, training
 from hpsearch.cli.options import FAILED, INTERRUPTED, MISTAKE
 from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
 
@@ -16,7 +16,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(running.run, running.train, running.confirm),
+    *(running.run, training.train, training.confirm),
     *(spaces.check, spaces.families, spaces.schema),
     *(probing.lr_find, probing.overfit, probing.batch_size),
     *(experiments.show, experiments.watch, experiments.export, experiments.sync, experiments.ui),

@@ -17,7 +17,7 @@ QuickOption = Annotated[bool, typer.Option(help="Lay the space's `quick` section
 
 
 def _announce(params: dict[str, Any]) -> None:
-    """Say on standard error which configuration is tried."""
+    """Print the tried configuration to standard error."""
     from hpsearch.report.wording import assignments
 
     typer.echo(f"configuration: {assignments(params) or 'the only one of the space'}", err=True)

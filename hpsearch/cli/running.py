@@ -1,4 +1,4 @@
-"""Commands that train: run, train and confirm."""
+"""The command that searches: run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +9,6 @@ from hpsearch.cli.options import (
     INTERRUPTED,
     ROOT,
     AddressOption,
-    ExperimentArgument,
     SetOption,
     TrackOption,
     UriOption,
@@ -66,95 +65,10 @@ def run(
         root=root,
         quiet=quiet,
     )
-    _print_result(experiment, as_json=json)
+    print_result(experiment, as_json=json)
 
 
-def train(
-    space: Annotated[
-        Path | None, typer.Argument(help="A space file; left out, the space of what --from names, as it was run.")
-    ] = None,
-    *,
-    params: Annotated[str, typer.Option(help="A YAML or JSON file of dotted names and values, or best.")],
-    from_: Annotated[
-        Path | None, typer.Option("--from", help="The experiment, or study, whose winner --params best takes.")
-    ] = None,
-    arm: Annotated[
-        str | None, typer.Option(help="Which arm of the study; by default the first of its comparison.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="The experiment's name; by default the space's, or --from's, and -final.")
-    ] = None,
-    quick: Annotated[bool, typer.Option(help="Lay the space's `quick` section over it.")] = False,
-    set_: SetOption = None,
-    processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes that train together (search.resources.processes).")
-    ] = None,
-    test: Annotated[bool, typer.Option(help="Score the test split at the end.")] = False,
-    in_process: Annotated[bool, typer.Option(help="In this process, for a debugger.")] = False,
-    mlflow: Annotated[bool, typer.Option(help="Mirror the training in MLflow.")] = True,
-    tracking_uri: UriOption = None,
-    root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
-    quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
-) -> None:
-    """Train one configuration to its end, without pruning. Running it again goes on with it."""
-    from hpsearch.api import train as api
-
-    experiment = api.train(
-        space,
-        params=params,
-        from_=from_,
-        arm=arm,
-        name=name,
-        quick=quick,
-        set=set_,
-        processes=processes,
-        test=test,
-        in_process=in_process,
-        mlflow=mlflow,
-        tracking_uri=tracking_uri,
-        root=root,
-        quiet=quiet,
-    )
-    _print_result(experiment, as_json=json)
-
-
-def confirm(
-    experiment: ExperimentArgument,
-    top: Annotated[int, typer.Option(min=1, help="How many of the best configurations.")] = 1,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Fresh seeds for each; 5 by default.")] = None,
-    folds: Annotated[int | None, typer.Option(min=2, help="Instead of seeds, folds of the data to test on.")] = None,
-    repeats: Annotated[int | None, typer.Option(min=1, help="How often to divide the data into folds anew.")] = None,
-    address: AddressOption = None,
-    verbose: VerboseOption = False,
-    in_process: Annotated[bool, typer.Option(help="In this process, for a debugger.")] = False,
-    mlflow: Annotated[bool, typer.Option(help="Mirror the replicates in MLflow.")] = True,
-    track: TrackOption = "mlflow",
-    tracking_uri: UriOption = None,
-    quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
-) -> None:
-    """Train an experiment's winners on fresh seeds, or on folds of the data, and score them on the test split."""
-    from hpsearch.api import run as api
-
-    confirmed = api.confirm(
-        experiment,
-        top=top,
-        seeds=seeds,
-        folds=folds,
-        repeats=repeats,
-        address=address,
-        verbose=verbose,
-        in_process=in_process,
-        mlflow=mlflow,
-        track=track,
-        tracking_uri=tracking_uri,
-        quiet=quiet,
-    )
-    _print_result(confirmed, as_json=json)
-
-
-def _print_result(experiment: "OpenedExperiment", *, as_json: bool) -> None:
+def print_result(experiment: "OpenedExperiment", *, as_json: bool) -> None:
     """Print what a session has come to.
 
     Raises:
@@ -165,7 +79,8 @@ def _print_result(experiment: "OpenedExperiment", *, as_json: bool) -> None:
     from rich.console import Console
 
     from hpsearch.console.watching import digested
-    from hpsearch.report.experiment_view import show_experiment, show_json
+    from hpsearch.report.experiment_json import show_json
+    from hpsearch.report.experiment_view import show_experiment
     from hpsearch.workers.coordinator import StopReason
 
     record, session = experiment.record, experiment.session

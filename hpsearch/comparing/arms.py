@@ -14,7 +14,7 @@ from hpsearch.titles import Identity, titles_of
 KEYS = ("dataset", "fold", "repeat", "seed")
 _KEY_WORDS = {*KEYS, "data_set", "cv_fold", "repetition", "random_state", "trial"}
 REPEAT = "repeat "
-"""How a repeat is called that stands for a seed."""
+"""The name of a repeat that represents a seed."""
 UnitKey = tuple[str | None, ...]
 Cells = Mapping[UnitKey, Mapping[UnitKey, float]]
 """The values of each unit of replication, in the units' order: one for each cell."""
@@ -42,7 +42,7 @@ class Observation:
 
     @property
     def keyed(self) -> bool:
-        """Whether anything identifies it beside itself."""
+        """Whether anything but its own name identifies it."""
         return (self.dataset, self.fold, self.repeat, self.seed) != (None, None, None, None)
 
     @property
@@ -81,7 +81,7 @@ class Arm:
 
     @property
     def deterministic(self) -> bool:
-        """Whether its one value stands against every run of another."""
+        """Whether its single value is compared with every run of another arm."""
         return bool(self.observations) and all(each.run.deterministic for each in self.observations)
 
     @property
@@ -219,7 +219,7 @@ class _Group:
 
 
 def _identity_of(run: FinishedRun) -> Identity:
-    """Return what tells the experiment of a run from all others."""
+    """Return the key that identifies a run's experiment."""
     return run.experiment, run.place
 
 
@@ -233,7 +233,7 @@ def _level(value: object) -> tuple[bool, str]:
 
 
 def _names(groups: Sequence[_Group], by: str | None) -> dict[_Group, str]:
-    """Return how each arm is called: its experiment, the parameter's value, or both where both differ."""
+    """Return the name of each arm: its experiment, the parameter's value, or both where both differ."""
     titles = titles_of(group.identity for group in groups)
     numbers = {level[1] for level in (group.level for group in groups) if level is not None and not level[0]}
     named = {}
@@ -279,7 +279,7 @@ def _searched_by_number(runs: Iterable[FinishedRun]) -> set[Identity]:
 
 
 def _is_trial(run: FinishedRun, searched: set[Identity]) -> bool:
-    """Say whether a run is a trial of a search; so is one that has a trial's number and nothing else to pair by."""
+    """Check whether a run is a trial of a search; so is one that has a trial's number and nothing else to pair by."""
     if run.search is not None:
         return True
     if run.trial is None:

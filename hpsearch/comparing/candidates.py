@@ -1,4 +1,4 @@
-"""What has to be known of experiments to find out which can be compared, and how their data differ."""
+"""The facts about experiments that decide which can be compared, and how their data differ."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ MOST_NAMED = 3
 """Settings that differ, and experiments in a sentence, up to which all are named."""
 
 
-class Kind(StrEnum):
+class CandidateKind(StrEnum):
     """What is compared: hpsearch's own experiments and studies, or runs of another tool."""
 
     EXPERIMENT = "experiment"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """What has to be known of an experiment to find its group; `name` is its own.
+    """The facts about an experiment that decide its group; `name` is its own.
 
     `metric` and `goal` are what it is after; of runs whose origin does not say (`told`) what was chosen, or None.
     `tested` is the metric of its tested runs, None if it has none yet; `arms` counts what these make. `data` are the
@@ -33,7 +33,7 @@ class Candidate:
     """
 
     name: str
-    kind: Kind = Kind.EXPERIMENT
+    kind: CandidateKind = CandidateKind.EXPERIMENT
     metric: str | None = None
     goal: Goal | None = None
     told: bool = True
@@ -54,11 +54,11 @@ class Candidate:
     @property
     def searched(self) -> bool:
         """Whether it is a search that has ended and found something."""
-        return self.kind is Kind.EXPERIMENT and self.complete > 0 and not self.running
+        return self.kind is CandidateKind.EXPERIMENT and self.complete > 0 and not self.running
 
 
 def other_data(a: Candidate, b: Candidate) -> str:
-    """Say how the data of two experiments of one family differ, as far as anybody noted them; "" if they do not."""
+    """Describe how the recorded data of two experiments of one family differ, or return "" if they do not."""
     if a.data and b.data:
         if a.data & b.data:
             return ""
@@ -70,7 +70,7 @@ def other_data(a: Candidate, b: Candidate) -> str:
 
 def other_settings(candidates: Sequence[Candidate]) -> list[str]:
     """Return a sentence for each two of a family whose data may not be the same; for tests that were asked for."""
-    own = [each for each in candidates if each.kind is Kind.EXPERIMENT and each.tested]
+    own = [each for each in candidates if each.kind is CandidateKind.EXPERIMENT and each.tested]
     return [
         f"{a.name} and {b.name} have {told}: what they differ in may be the data"
         for a, b in combinations(own, 2)

@@ -31,7 +31,7 @@ def details(comparison: Comparison) -> tuple[str, ...]:
 
 
 def headline(comparison: Comparison) -> str:
-    """Name the best on average, what it is better than, and what it is not told apart from; "" where none is."""
+    """Name the best on average, what it beats, and what it does not differ from significantly; or return ""."""
     ranked = [each for each in comparison.experiments if each.mean is not None and each.n]
     if len(ranked) == 1 and comparison.unit is not Unit.TRIAL:
         return f"Only {ranked[0].name} has runs that count: there is nothing to compare it with."
@@ -59,7 +59,7 @@ _STANDINGS = (_BEATS, _LOSES, _EQUALS, _OPEN, _UNTESTED)
 
 
 def _standing(pair: PairResult, name: str) -> str:
-    """Return how one side of a pair stands to the other, in the words of the headline."""
+    """Describe one side of a pair relative to the other, in the words of the headline."""
     if pair.verdict is Verdict.NOT_TESTABLE:
         return _UNTESTED
     if pair.verdict is Verdict.EQUIVALENT:
@@ -120,14 +120,14 @@ def _range(difference: float, interval: tuple[float, float] | None, words: str =
 
 
 def open_end(value: float, other: float) -> str:
-    """Return what to say of an end at 0 that does not belong to the interval; "" of any other end."""
+    """Describe an open interval end at 0, or return "" for any other end."""
     if 0 < abs(value) < NEXT_TO_ZERO * abs(other):
         return "just above 0" if value > 0 else "just below 0"
     return ""
 
 
 def _interval_words(pair: PairResult, comparison: Comparison) -> str:
-    """Return what the interval that agrees with a pair's verdict is called."""
+    """Return the name of the interval that agrees with a pair's verdict."""
     sides = 2 if pair.verdict is Verdict.EQUIVALENT else 1
     own, whole = percent(pair.ci_adjusted_level or 0.0), percent(1 - sides * comparison.alpha)
     return {
@@ -200,7 +200,7 @@ def _equivalence_family(comparison: Comparison) -> str:
 
 
 def interval_note(comparison: Comparison) -> str:
-    """Return for what the intervals in a table of pairs hold; "" where there are none."""
+    """Describe the coverage of the intervals in a table of pairs, or return "" if there are none."""
     pairs = [pair for pair in comparison.pairs if pair.ci_adjusted is not None]
     differences = [pair for pair in pairs if pair.verdict is not Verdict.EQUIVALENT]
     whole, parts = percent(1 - comparison.alpha), []

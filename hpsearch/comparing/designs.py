@@ -18,7 +18,7 @@ from hpsearch.comparing.units import Paired
 
 
 def decide_paired_seeds(base: PairResult, question: SettledQuestion) -> PairResult:
-    """Paired t, with sign flips and Wilcoxon's ranks beside it."""
+    """Paired t, with sign flips and Wilcoxon's ranks as secondary tests."""
     differences, exact = _differences(base)
     tested = two_samples.paired_t(differences)
     wilcoxon = two_samples.wilcoxon(exact)
@@ -31,7 +31,7 @@ def decide_paired_seeds(base: PairResult, question: SettledQuestion) -> PairResu
 
 
 def decide_datasets(base: PairResult, question: SettledQuestion) -> PairResult:
-    """Wilcoxon's signed ranks over data sets (Demsar 2006), with sign flips and the Bayesian signed ranks beside it."""
+    """Wilcoxon's signed ranks over data sets (Demsar 2006), with sign flips and the Bayesian signed ranks."""
     differences, exact = _differences(base)
     rope = question.margin or 0.0
     worse, within, better = signed_rank_rope(
@@ -102,7 +102,7 @@ def _by_f(base: PairResult, square: Array, question: SettledQuestion) -> PairRes
 
 
 def decide_unpaired(base: PairResult, question: SettledQuestion) -> PairResult:
-    """Welch's t, with Mann and Whitney's U beside it."""
+    """Welch's t, with Mann and Whitney's U as a secondary test."""
     a, b = as_array(base.a_values), as_array(base.b_values)
     tested = two_samples.welch(a, b)
     scale = _scale(base)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from hpsearch.comparing.candidates import Candidate, Kind, family_label, named, other_data
+from hpsearch.comparing.candidates import Candidate, CandidateKind, family_label, named, other_data
 from hpsearch.records import Goal
 
 
@@ -66,16 +66,16 @@ class SortedOut:
 
 def sort_out(candidates: Sequence[Candidate]) -> SortedOut:
     """Return the groups, in the order of their first members, and what is in none."""
-    studies = [[each] for each in candidates if each.kind is Kind.STUDY]
-    clusters = list(_clusters([each for each in candidates if each.kind is Kind.EXPERIMENT]))
+    studies = [[each] for each in candidates if each.kind is CandidateKind.STUDY]
+    clusters = list(_clusters([each for each in candidates if each.kind is CandidateKind.EXPERIMENT]))
     sets = [*clusters, *studies]
     joined: dict[int, list[Candidate]] = {}
     strangers = []
     for each in candidates:
         fitting = [place for place, members in enumerate(sets) if _common_metric(each, members)]
-        if each.kind is Kind.RUNS and len(fitting) == 1 and (len(sets) == 1 or fitting[0] < len(clusters)):
+        if each.kind is CandidateKind.RUNS and len(fitting) == 1 and (len(sets) == 1 or fitting[0] < len(clusters)):
             joined.setdefault(fitting[0], []).append(replace(each, lacks=""))
-        elif each.kind is Kind.RUNS:
+        elif each.kind is CandidateKind.RUNS:
             strangers.append(each)
     groups = [group for place, members in enumerate(sets) for group in _groups(members, joined.get(place, []))]
     groups += _groups_of_strangers([each for each in strangers if not each.lacks])
@@ -121,7 +121,7 @@ def _groups(members: Sequence[Candidate], guests: Sequence[Candidate]) -> Iterat
     for metric in tested:
         inside = [each for each in members if each.tested == metric]
         inside += [each for each in guests if _common_metric(each, members) == metric]
-        if sum(each.arms for each in inside) > 1 or inside[0].kind is Kind.STUDY:
+        if sum(each.arms for each in inside) > 1 or inside[0].kind is CandidateKind.STUDY:
             yield Group("", metric, members[0].goal, tuple(inside), why=_why_tested(inside))
     searched = [each for each in members if each.searched]
     for place, length in enumerate(dict.fromkeys(each.length for each in searched)):
@@ -142,7 +142,7 @@ def _groups_of_strangers(runs: Sequence[Candidate]) -> Iterator[Group]:
 
 def _why_tested(inside: Sequence[Candidate]) -> str:
     first = inside[0]
-    if first.kind is Kind.STUDY:
+    if first.kind is CandidateKind.STUDY:
         said = f"the arms of a study, by its plan{f' ({first.plan})' if first.plan else ''}"
     elif len(inside) == 1:
         said = f"what belongs to {first.name}: its winners and classical methods"
@@ -154,7 +154,7 @@ def _why_tested(inside: Sequence[Candidate]) -> str:
 
 
 def _same_data(inside: Sequence[Candidate]) -> str:
-    own = [each for each in inside if each.kind is Kind.EXPERIMENT]
+    own = [each for each in inside if each.kind is CandidateKind.EXPERIMENT]
     if len(own) < len(inside):
         return "the runs of other tools have its metric, and nobody noted their data"
     if all(each.data for each in own):
@@ -171,7 +171,7 @@ def _why_searched(alike: Sequence[Candidate]) -> str:
 
 
 def _why_alone(each: Candidate) -> str:
-    if each.kind is Kind.RUNS:
+    if each.kind is CandidateKind.RUNS:
         return "nothing else here has its metric"
     if each.running and not each.tested:
         return "it is still running, and no replicate of it has ended"
@@ -193,9 +193,9 @@ def _told_apart(groups: Sequence[Group]) -> list[Group]:
 
 def _plain_name(group: Group) -> str:
     first = group.members[0]
-    if first.kind is Kind.STUDY:
+    if first.kind is CandidateKind.STUDY:
         label = f"study {first.name}"
-    elif first.kind is Kind.RUNS:
+    elif first.kind is CandidateKind.RUNS:
         label = named([each.name for each in group.members])
     else:
         label = family_label(first.family)
@@ -211,7 +211,7 @@ def _apart(candidates: Sequence[Candidate], groups: Iterable[Sequence[Candidate]
 
 
 def _alike(each: Candidate) -> tuple[Any, ...]:
-    """Return what puts those together of which the same is said."""
+    """Return the key by which items with the same statement are grouped."""
     settings = json.dumps([sorted(each.data), each.settings, each.described], sort_keys=True, default=str)
     return each.family, each.metric or "", each.tested or "", str(each.goal), settings
 
@@ -223,7 +223,7 @@ def _lacking(a: Candidate, b: Candidate) -> str:
 def _other_metric(a: Candidate, b: Candidate) -> str:
     metrics = (_scored_on(a), _scored_on(b))
     if None in metrics:
-        if a.kind is not Kind.EXPERIMENT or b.kind is not Kind.EXPERIMENT:
+        if a.kind is not CandidateKind.EXPERIMENT or b.kind is not CandidateKind.EXPERIMENT:
             return ""  # a plan or a table names the metric of finished runs, a search the one that it is after
         metrics = (a.metric, b.metric)
     if metrics[0] != metrics[1]:
@@ -232,11 +232,11 @@ def _other_metric(a: Candidate, b: Candidate) -> str:
 
 
 def _scored_on(each: Candidate) -> str | None:
-    return each.tested if each.kind is Kind.EXPERIMENT else each.metric
+    return each.tested if each.kind is CandidateKind.EXPERIMENT else each.metric
 
 
 def _own_question(a: Candidate, b: Candidate) -> str:
-    studies = [each.name for each in (a, b) if each.kind is Kind.STUDY]
+    studies = [each.name for each in (a, b) if each.kind is CandidateKind.STUDY]
     if not studies:
         return ""
     verb = "answer questions of their own, by plans" if len(studies) > 1 else "answers a question of its own, by a plan"
@@ -244,14 +244,14 @@ def _own_question(a: Candidate, b: Candidate) -> str:
 
 
 def _other_family(a: Candidate, b: Candidate) -> str:
-    if Kind.RUNS in (a.kind, b.kind) or a.family == b.family:
+    if CandidateKind.RUNS in (a.kind, b.kind) or a.family == b.family:
         return ""
     asked = f"; --metric {a.tested} compares them all the same" if a.tested and a.tested == b.tested else ""
     return f"other families: {family_label(a.family)} and {family_label(b.family)}{asked}"
 
 
 def _other_data(a: Candidate, b: Candidate) -> str:
-    if Kind.RUNS in (a.kind, b.kind):
+    if CandidateKind.RUNS in (a.kind, b.kind):
         return "nobody noted which of the data here the runs of other tools are of: named together, they are compared"
     told = other_data(a, b)
     asked = not (a.data and b.data) and a.tested is not None and a.tested == b.tested

@@ -16,11 +16,11 @@ _OF_CLOCKS = {
     *("global", "total", "num", "n", "current", "best", "last", "this", "since", "restore", "wall", "s", "ms", "per"),
     *("train", "training", "trainer", "val", "validation", "eval", "test", "samples", "examples", "tokens", "size"),
 }
-"""Words that may stand beside one of the clock's: `global_step`, `eval_samples_per_second`, `score_time`."""
+"""Words that may accompany a word for time: `global_step`, `eval_samples_per_second`, `score_time`."""
 
 
 def is_score(name: str) -> bool:
-    """Say whether a logged number may be what a run is judged by: no learning rate, no counter of steps, no time."""
+    """Check whether a logged number may be what a run is judged by: no learning rate, no counter of steps, no time."""
     words = re.findall(r"[a-z]+", name.lower())
     rate = "lr" in words or ("learning", "rate") in pairwise(words)
     clock = not _CLOCK.isdisjoint(words) and set(words) <= _CLOCK | _OF_CLOCKS
@@ -56,7 +56,7 @@ def choose_metric(runs: Sequence[FinishedRun], main: Sequence[str], wanted: str 
 def choose_goal(
     metric: str, told: Mapping[str, Goal], wanted: Goal | None, *, disputed: Mapping[str, str] | None = None
 ) -> Goal:
-    """Return the wanted goal; else what the origins told; else what the metric's name says.
+    """Return the wanted goal, else the recorded one, else the one that the metric's name implies.
 
     `disputed` has the metrics about which the origins contradict each other, with who says what.
 

@@ -1,4 +1,4 @@
-"""One arm against another: the test that the unit of replication calls for, and everything that stands beside its p.
+"""One arm against another: the test that the unit of replication calls for, and all that accompanies its p-value.
 
 The design alone chooses the test; no look at the values changes it (rule 10). The family's adjustment and the verdict
 come later, in `verdicts`.
@@ -38,7 +38,7 @@ def compare_pair(a: Arm, b: Arm, question: SettledQuestion) -> PairResult:
 
 
 def _known_data(arm: Arm) -> set[str]:
-    """Return the fingerprints of the data behind an arm's runs; empty where one of them has none."""
+    """Return the fingerprints of the data behind an arm's runs; empty if one of them has none."""
     found = {each.run.data for each in arm.observations}
     return set() if None in found else {data for data in found if data is not None}
 
@@ -152,7 +152,7 @@ def _cliffs_delta(left: Array, right: Array) -> float:
 
 
 def _identical(a: Arm, b: Arm, n: int) -> str:
-    """Say why nothing is tested. Equivalence is not concluded either, whatever the margin.
+    """Explain why nothing is tested. Equivalence is not concluded either, whatever the margin.
 
     Without variance the two one-sided t tests have a standard error of 0 and would give p = 0, which claims certainty
     about further runs from an estimate that does not exist. A test by signs could do without, but to take it only where

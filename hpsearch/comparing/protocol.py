@@ -88,7 +88,7 @@ def _combinations(arms: Sequence[Arm], baseline: str | None) -> list[tuple[Arm, 
 
 
 def _arm_warnings(arms: Sequence[Arm]) -> list[str]:
-    """Return what a reader must know of the runs before any number."""
+    """List what a reader must know about the runs before any number."""
     warnings = []
     for arm in arms:
         lengths = sorted({each.run.steps for each in arm.observations if each.run.steps is not None})
@@ -166,7 +166,7 @@ def _on_dropped(arm: Arm) -> Iterator[str]:
 
 
 def _on_pairs(arms: Sequence[Arm], pairs: Sequence[PairResult], unit: Unit) -> Iterator[str]:
-    """Say which units found no partner, which runs of a unit did not, and where one side alone notes its seeds."""
+    """Name the units and runs without a partner, and pairs in which only one side notes its seeds."""
     if unit is Unit.TRIAL:
         return
     by_name = {arm.name: arm for arm in arms}

@@ -36,7 +36,7 @@ class Unit(StrEnum):
 
 
 class Test(StrEnum):
-    """A test of two arms, as it is named in reports. The first five decide, the others stand beside them."""
+    """A test of two arms, as it is named in reports. The first five decide, the others are shown as well."""
 
     __test__ = False  # pytest takes a class of this name for one of its own
 

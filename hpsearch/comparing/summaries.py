@@ -1,4 +1,4 @@
-"""What is said of arms beside the tests of pairs: each one described, ranks over data sets, what searches are worth.
+"""Statements on arms besides the tests of pairs: each one described, ranks over data sets, what searches are worth.
 
 Ranks are display only (rule 6). Trials of a search have no p-values, but what the best of n is worth at equal budget
 (rules 3, 11).
@@ -140,7 +140,7 @@ INDEPENDENT = ("random", "qmc")
 ONCE = ("grid",)
 """Samplers that take each configuration once, whatever the earlier ones gave."""
 POPULATIONS = ("pbt", "pb2")
-"""What stands where a pruner does, and lets the worse trials go on as copies of the better ones."""
+"""Populations, set in place of a pruner: worse trials go on as copies of better ones."""
 
 
 def _trials_of(arm: Arm, unit: Unit) -> tuple[Observation, ...]:
@@ -181,7 +181,7 @@ def optimisms(arms: Sequence[Arm], question: SettledQuestion) -> tuple[Optimism,
 
 
 def search_warnings(arms: Sequence[Arm], question: SettledQuestion) -> list[str]:
-    """Return what must be known of the searches before their curves are believed."""
+    """List the caveats of the search curves."""
     warnings = []
     sizes = {arm.name: len(_trials_of(arm, question.unit)) for arm in arms}
     for arm in arms:
@@ -217,7 +217,7 @@ def _named(trials: Sequence[Observation], role: str) -> set[str]:
 
 
 def _how_chosen(trials: Sequence[Observation]) -> list[str]:
-    """Return what speaks against taking the trials as independent, which the expected best does."""
+    """List the reasons why the trials are not independent, as the expected best assumes."""
     samplers, assumed = _named(trials, "sampler"), "the expected best assumes independent trials"
     choosers = sorted((samplers - {*INDEPENDENT, *ONCE}) | (_named(trials, "pruner") & {*POPULATIONS}))
     if choosers:

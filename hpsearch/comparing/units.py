@@ -77,7 +77,7 @@ class Paired:
 
 
 def _unit_key(each: Observation, unit: Unit) -> UnitKey | None:
-    """Return what identifies the unit of a run; None for a run that stands for itself alone.
+    """Return the key of a run's unit, or None if the run is a unit of its own.
 
     Only a repeat is another division of the data: seeds are trainings on one fold, and are averaged within it.
     """
@@ -89,7 +89,7 @@ def _unit_key(each: Observation, unit: Unit) -> UnitKey | None:
 
 
 def label(key: UnitKey) -> str:
-    """Return how a unit is called: `3`, `fold 2 of repeat 0`, or the name of a run."""
+    """Return the name of a unit: `3`, `fold 2 of repeat 0`, or the name of a run."""
     if len(key) == 1:
         return str(key[0])
     if len(key) == 2:
@@ -105,7 +105,7 @@ def _in_order(keys: Iterable[UnitKey]) -> list[UnitKey]:
 def _sortable(word: str) -> list[tuple[bool, float, str]]:
     if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", word):
         return [(False, float(word), word)]
-    parts = re.split(r"([0-9]+)", word)  # numbers stand at the odd places
+    parts = re.split(r"([0-9]+)", word)  # numbers are at the odd places
     return [(at % 2 == 0, float(part) if at % 2 else 0.0, part) for at, part in enumerate(parts)]
 
 
@@ -216,7 +216,7 @@ def with_counting_keys(arms: Sequence[Arm], *, by: str | None) -> list[Arm]:
 
 
 def _quoted(arm: Arm, arms: Sequence[Arm]) -> tuple[Observation, ...]:
-    """Return the runs; text that some arm has beside the number it spells is written with quotes."""
+    """Return the runs; a text is quoted if some arm also has the number that it spells."""
     told = arm.observations
     for name in KEYS:
         both = {text for each in arms for text in _both(each, name)}

@@ -14,8 +14,10 @@ from hpsearch.console.watching import HealthMonitor
 from hpsearch.experiment.events import HealthNotice, TextNotice
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import read_events
-from hpsearch.running.runner import RunOptions, trackers
-from hpsearch.running.session import SessionResult, step_unit
+from hpsearch.running.earlier import step_unit
+from hpsearch.running.mirroring import trackers
+from hpsearch.running.runner import RunOptions
+from hpsearch.running.session import SessionResult
 from hpsearch.space import Space
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster

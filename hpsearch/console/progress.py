@@ -51,7 +51,7 @@ class NoProgress:
 
 
 class LiveProgress:
-    """Observes a search and shows where it stands.
+    """Observes a search and shows its progress.
 
     `observe` only takes note, also when it is called from a signal handler: a thread of rich draws. `earlier` are the
     log's events from the sessions before.
@@ -72,7 +72,7 @@ class LiveProgress:
             self._standing.follow(event)
 
     def frame(self) -> RenderableType:
-        """Return what the display shows now."""
+        """Return the current view."""
         with self._lock:
             width, height = self._console.size
             return draw(self._standing, width=width, height=height, closed=self._closed)

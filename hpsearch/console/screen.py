@@ -15,7 +15,7 @@ MOST_ROWS = 8
 """So many running trials are shown, if the terminal is high enough."""
 SHOWN_NOTES = 3
 LEAST_PARAMETERS = 12
-"""Parameters are shown beside a running trial when there is room for so many characters."""
+"""Parameters are shown next to a running trial if there is room for this many characters."""
 
 STYLES = {Outcome.COMPLETE: "green", Outcome.PRUNED: "yellow"}
 HINT = "Ctrl-C: save checkpoints and stop."
@@ -153,7 +153,7 @@ def _row(standing: Standing, training: Training) -> list[str]:
 
 
 def _replicates(standing: Standing, room: int) -> list[Text]:
-    """Return what the confirmation has found so far, in at most `room` lines."""
+    """Return the results of the confirmation so far, in at most `room` lines."""
     ended = [each for each in standing.trainings.values() if each.replicate is not None and each.outcome is not None]
     lines = [f"{each.title}: {score_list(each.scores) or each.outcome}" for each in ended]
     lines += [f"baseline {one_line(name)}: {score_list(scores)}" for name, scores in standing.baselines.items()]

@@ -1,4 +1,4 @@
-"""Where a search stands, as the events of its log tell it."""
+"""The progress of a search, from the events of its log."""
 
 import math
 import time
@@ -108,7 +108,7 @@ class Training:
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, by the last event that told them."""
+        """Seconds of training, by the last event that has them."""
         return self.told.seconds
 
     @property

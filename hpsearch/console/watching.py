@@ -23,18 +23,18 @@ from hpsearch.report.training_view import TrainingView, prepare_training, show_t
 
 
 def examined(record: ExperimentRecord) -> list[Finding]:
-    """Return what is wrong with the trials of an experiment, the worst first."""
+    """List the problems of an experiment's trials, the worst first."""
     evidence = [read_evidence(Path(record.folder), trial) for trial in record.trials]
     return examine(evidence, record.objective, unit=record.unit)
 
 
 def digested(record: ExperimentRecord) -> list[Digest]:
-    """Return what is wrong with the trials of an experiment in a line's worth for each kind."""
+    """Summarise the problems of an experiment's trials, one line for each kind."""
     return digest(examined(record), best=record.best.number if record.best else None)
 
 
 def look(folder: Path, trial: int | None = None) -> tuple[TrainingView, list[Finding]]:
-    """Return a trial of an experiment as it stands, and what is wrong with it; see `chosen`.
+    """Return a trial of an experiment and its problems; see `chosen`.
 
     Raises:
         ExperimentError: if the folder is no experiment or has no such trial.
@@ -119,7 +119,7 @@ class HealthMonitor:
                 self._examine(replace(run, outcome=event.outcome, reason=event.reason), Kind.DIVERGENCE)
 
     def _explodes(self, run: str) -> bool:
-        """Say whether the new rows hold too large a gradient norm."""
+        """Check whether the new rows hold too large a gradient norm."""
         norms = self._norms.setdefault(run, [])
         known = len(norms)
         for row, behind in read_lines(self._folder / run / METRICS, offset=self._read.get(run, 0)):

@@ -52,7 +52,7 @@ def cached_arrays(
 
 
 def cache_path(kind: str, key: Mapping[str, Any], *, libraries: Iterable[str] = ()) -> Path:
-    """Return where the arrays of this key are kept."""
+    """Return the folder of this key's arrays."""
     versions = {name: version(name) for name in sorted({"numpy", *libraries})}
     text = json.dumps({"key": key, "versions": versions}, sort_keys=True, allow_nan=False)
     return cache_folder() / kind / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"

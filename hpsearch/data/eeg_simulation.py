@@ -164,7 +164,7 @@ class EEGSettings(Settings):
 
 
 def eeg_source(settings: EEGSettings) -> Source:
-    """Return what identifies the simulated data; the size of the training split does not."""
+    """Return the fields that identify the simulated data; the size of the training split is not one."""
     chosen = settings.model_dump(mode="json", exclude={"examples": {"train"}})
     return Source("simulated EEG", settings={"version": _VERSION, **chosen}, simulated=True)
 
@@ -286,7 +286,7 @@ def cut_clips(signals: Floats, count: int, samples: int, generator: np.random.Ge
 
 
 def centre_in_time(values: Floats) -> Floats:
-    """Subtract each row's mean over time, which stands in the last dimension."""
+    """Subtract each row's mean over time, the last dimension."""
     centred: Floats = values - values.mean(axis=-1, keepdims=True)
     return centred
 

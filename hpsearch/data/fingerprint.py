@@ -22,7 +22,7 @@ _TEXT = frozenset({".csv", ".json", ".jsonl", ".ndjson", ".tsv", ".txt"})
 """Of files with these endings the lines are told."""
 _BLOCK = 1 << 20
 _MEMBERS = 1000
-"""A folder of so many files is written down file by file, a larger one by its subfolders."""
+"""A folder with at most this many files is recorded file by file, a larger one by its subfolders."""
 _NAMED = 3
 """So many files that differ are named."""
 _SHOWN = 12
@@ -93,7 +93,7 @@ class Fingerprint:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Fingerprint":
-        """Return what `to_json` wrote.
+        """Read the output of `to_json`.
 
         Raises:
             KeyError: it is not what `to_json` wrote.
@@ -120,7 +120,7 @@ def fingerprint_of(source: Source, find: Callable[[str], Path]) -> Fingerprint:
 
 
 def _packaged(path: str) -> Path:
-    """Return where a file lies that an installed package brings; the package is not imported."""
+    """Return the path of a file of an installed package, without importing it."""
     package, _, inside = path.removeprefix(PACKAGE).partition("/")
     spec = importlib.util.find_spec(package)
     folders = list(spec.submodule_search_locations or ()) if spec else []
@@ -128,7 +128,7 @@ def _packaged(path: str) -> Path:
 
 
 def differences(then: Fingerprint, now: Fingerprint) -> list[str]:
-    """Return what differs between two fingerprints, a clause each; nothing where their digests are equal."""
+    """List the differences between two fingerprints; empty if their digests are equal."""
     if then.digest == now.digest:
         return []
     found = [] if then.kind == now.kind else [f"the data were {then.kind}, and are {now.kind}"]

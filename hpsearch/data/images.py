@@ -27,7 +27,7 @@ Layout = Literal["auto", "classes", "splits"]
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _FILLERS = frozenset({"set", "split", "data", "images", "image", "imgs", "img", "photos"})
-"""Words that stand beside a split's name: training_set, val-images."""
+"""Words that may accompany a split's name: training_set, val-images."""
 _PART_NAMES: Mapping[str, Part] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
@@ -123,7 +123,7 @@ def _splits(folder: Path, subfolders: Sequence[Path], layout: Layout) -> dict[Pa
 
 
 def _is_a_class(splits: Mapping[Part, Path], others: Sequence[Path]) -> bool:
-    """Say whether a folder called train is one class among others, as trains are among vehicles."""
+    """Check whether a folder called train is one class among others, as trains are among vehicles."""
     alone = splits.keys() == {"train"} and bool(others)
     return alone and (not _subfolders(splits["train"]) or any(map(_subfolders, others)))
 
@@ -250,7 +250,7 @@ class LabelledImages:
 
 
 def image_source(settings: ImageSettings) -> Source:
-    """Return where the images come from; their size and colours are how they are shown, not which they are."""
+    """Return the origin of the images; size and colours do not count, as the images stay the same."""
     source = settings.source
     if isinstance(source, Folder):
         return Source("images", {"data.source.images.path": source.path}, suffixes=SUFFIXES)

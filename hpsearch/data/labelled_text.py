@@ -44,7 +44,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Texts with their labels, and labels for a second task if there is one; None where an example has none."""
+    """Texts with their labels, and labels for an optional second task; None for an example without one."""
 
     texts: tuple[str, ...]
     labels: tuple[str | None, ...]
@@ -119,9 +119,9 @@ class Leakage:
     """Indices into the checked part, in order."""
 
     exact: tuple[int, ...]
-    """Texts that stand in the other part letter by letter."""
+    """Texts that are also in the other part, letter by letter."""
     nearly: tuple[int, ...]
-    """Texts that stand there with other case or white space only."""
+    """Texts that are there except for case and white space."""
     repeated: tuple[int, ...]
     """Texts that stood earlier in the checked part itself, whatever their case and white space."""
 

@@ -171,7 +171,7 @@ class LeadField:
 
 
 def load_lead_field(electrodes: int, regions: int) -> LeadField:
-    """Return the lead field of so many electrodes and regions, from the cache when it is there.
+    """Return the lead field for these numbers of electrodes and regions, from the cache if possible.
 
     Raises:
         DataError: there are not that many electrodes or regions.
@@ -212,7 +212,7 @@ def make_lead_field(electrodes: int, regions: int) -> LeadField:
 
 
 def average_reference(values: Floats) -> Floats:
-    """Subtract the mean over the electrodes, which stand in the first dimension."""
+    """Subtract the mean over the electrodes, the first dimension."""
     centred: Floats = values - values.mean(axis=0, keepdims=True)
     return centred
 

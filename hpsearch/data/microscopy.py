@@ -121,7 +121,7 @@ class ReadOut(Option):
         """Return the electrons that are read for these photoelectrons."""
 
     def expose(self, photons: Floats, generator: np.random.Generator) -> Floats:
-        """Return the counts of pixels that so many photons reach on average."""
+        """Return the expected pixel counts for numbers of photons."""
         expected = np.maximum(photons, 0.0) * self.quantum_efficiency + self.spurious
         electrons = self.amplify(generator.poisson(expected).astype(float), generator)
         electrons = electrons + self.read_noise * generator.standard_normal(electrons.shape)
@@ -129,7 +129,7 @@ class ReadOut(Option):
         return counts
 
     def to_photons(self, counts: Floats) -> Floats:
-        """Return the photons that so many counts stand for."""
+        """Convert pixel counts to photons."""
         electrons = (counts - self.baseline) * self.electrons_per_count / self.amplification
         photons: Floats = (electrons - self.spurious) / self.quantum_efficiency
         return photons
@@ -203,7 +203,7 @@ class MicroscopySettings(Settings):
 
 
 def movie_source(settings: MicroscopySettings) -> Source:
-    """Return what identifies the simulated data; the size of the training split does not."""
+    """Return the fields that identify the simulated data; the size of the training split is not one."""
     chosen = settings.model_dump(mode="json", exclude={"frames": {"train"}})
     return Source("simulated movies", settings={"version": _VERSION, **chosen}, simulated=True)
 

@@ -97,7 +97,7 @@ def _decoded(content: bytes, start: int, place: Path) -> str:
 
 
 def _appearance(content: bytes, bad: int) -> str:
-    """Say what a file that is not UTF-8 text seems to be, and how to turn it into UTF-8."""
+    """Guess the encoding of a file that is not UTF-8, and explain how to convert it."""
     for signature, what in _SIGNATURES.items():
         if content.startswith(signature):
             return f"it is {what}; give the text itself"

@@ -48,7 +48,7 @@ def read_labelled(
 
 
 def _rows(path: Path, quoting: Quoting) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each example with the words that say where it stands."""
+    """Yield each example with a description of its place."""
     content = read_text(path)
     suffix = path.suffix.lower()
     if suffix == ".json":
@@ -80,7 +80,7 @@ def _table_rows(content: str, path: Path, separator: str, quoting: Quoting) -> I
 
 
 def _quoting_of(content: str, path: Path, separator: str) -> Quoting:
-    """Return how a tab-separated file is written: without quoting, where every line is a row so.
+    """Guess the dialect of a tab-separated file: without quoting, if every line is a row then.
 
     What speaks for quoting all the same are fields that a CSV writer has quoted.
 
@@ -121,7 +121,7 @@ def _refuse_swallowed(content: str, path: Path, separator: str, uneven: DataErro
 
 
 def _is_quoted(plain: Sequence[Mapping[str, str]], quoted: Sequence[Mapping[str, str]]) -> bool:
-    """Say whether a CSV writer has doubled the quotation marks in a field, or quoted a column from end to end."""
+    """Check whether a CSV writer has doubled the quotation marks in a field, or quoted a column from end to end."""
     pairs = [(row[name], other[name]) for row, other in zip(plain, quoted, strict=True) for name in row]
     doubled = any('"' in meant for written, meant in pairs if written != meant)
     whole = any(all(len(row[name]) > 1 and row[name][0] == row[name][-1] == '"' for row in plain) for name in plain[0])

@@ -15,7 +15,7 @@ TIME_IS_UP = "finished: time is up"
 
 @dataclass(frozen=True)
 class Activity:
-    """How an experiment stands (see `state_of`), and the times of its first and last event, in Unix seconds."""
+    """The state of an experiment (see `state_of`), and the Unix times of its first and last event."""
 
     state: str
     started: float | None = None
@@ -35,6 +35,6 @@ def state_of(folder: Path) -> str:
 
 
 def read_activity(folder: Path) -> Activity:
-    """Return how an experiment stands, and since when."""
+    """Return the state of an experiment, and since when it holds."""
     state = read_state(folder / LOG)
     return Activity(state_of(folder), state.started, state.latest)

@@ -165,7 +165,7 @@ class EndEvent(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownEvent(_Event):
-    """An event that this version does not know; `content` is all that stands in the file."""
+    """An event that this version does not know; `content` is all that the file has."""
 
     content: Mapping[str, Any] = field(default_factory=dict, metadata={OMITTED: {}})
 
@@ -296,7 +296,7 @@ _READERS: Final[Mapping[Any, Callable[[Any], Any]]] = {
 
 
 def _in_order(kind: type[Event]) -> "list[Field[Any]]":
-    """List the fields of a kind as they stand in the file: when it happened comes last."""
+    """List the fields of a kind as they are in the file: when it happened comes last."""
     stamps = [each.name for each in fields(_Event)]
     return sorted(fields(kind), key=lambda each: each.name in stamps)
 
@@ -312,7 +312,7 @@ _READS: Final = {
     )
     for kind in (*_KINDS.values(), UnknownEvent)
 }
-"""The fields of each kind, but for the fold: name, reader, and whether it has to be there."""
+"""The fields of each kind, except for the fold: name, reader, and whether it is required."""
 _WRITES: Final = {
     kind: tuple((each.name, each.metadata.get(OMITTED, _ALWAYS)) for each in _in_order(kind))
     for kind in _KINDS.values()

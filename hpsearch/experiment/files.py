@@ -14,7 +14,7 @@ _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write beside `path` and rename over it; the content is on the disk before the rename."""
+    """Write a temporary file and rename it to `path`; the content is on the disk before the rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -36,7 +36,7 @@ def copy_atomically(source: Path, target: Path) -> None:
 
 
 def no_room(error: BaseException) -> str | None:
-    """Return what to tell the user when a disk is full, or a quota or a limit on files used up; else None."""
+    """Return a message if a disk, a quota or a limit on files is exhausted, else None."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return None
     return f"{error.strerror}{f': {error.filename}' if error.filename else ''}; make room, and the same command goes on"

@@ -1,4 +1,4 @@
-"""Where each file of an experiment stands.
+"""Where each file of an experiment is.
 
 experiments/<name>/
   space.yaml          the file as given
@@ -32,7 +32,7 @@ from urllib.parse import unquote
 from hpsearch.records import Fold
 
 EXPERIMENTS = Path("experiments")
-"""Where experiments are kept unless told otherwise."""
+"""Where experiments are kept by default."""
 FORMAT_VERSION = 1
 SPACE = "space.yaml"
 RESOLVED = "resolved.json"
@@ -124,7 +124,7 @@ def baseline_of(run: str) -> tuple[str, str]:
 
 
 def baseline_title(run: str) -> str:
-    """Return how a baseline's run is called beside others: `sloreta`, or `repeat-0-fold-3-of-5/sloreta` on a fold."""
+    """Return the display name of a baseline's run: `sloreta`, or `repeat-0-fold-3-of-5/sloreta` on a fold."""
     folder, method = baseline_of(run)
     return f"{folder}/{method}".removeprefix(f"{BASELINES_RUN}/")
 
@@ -144,12 +144,12 @@ _SPECIAL = re.compile(r"^[. ]|[^\w .,+()=~-]|[. ]$")
 
 
 def is_experiment(folder: Path) -> bool:
-    """Say whether a folder holds an experiment."""
+    """Check whether a folder holds an experiment."""
     return (folder / RESOLVED).is_file()
 
 
 def is_study(folder: Path) -> bool:
-    """Say whether a folder holds a study; its arms are experiments in folders of their own below it."""
+    """Check whether a folder holds a study; its arms are experiments in folders of their own below it."""
     return (folder / STUDY).is_file()
 
 

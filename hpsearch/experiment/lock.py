@@ -34,7 +34,7 @@ def locked(folder: Path, *, patience: float = WAIT_SECONDS) -> Iterator[int]:
 
 
 def in_use(folder: Path) -> bool:
-    """Say whether some process runs the experiment now."""
+    """Check whether some process runs the experiment now."""
     if not (folder / LOCK).exists():
         return False
     with (folder / LOCK).open("r") as file:

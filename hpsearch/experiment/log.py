@@ -41,7 +41,7 @@ class Log:
         self._file = path.open("ab")
 
     def _cut_off(self, end: int) -> None:
-        """Drop the torn last line; what stands behind a damaged line is no crash's doing, and is not ours to drop."""
+        """Drop the torn last line. A damaged line in the middle is not the work of a crash, so it is an error."""
         with self.path.open("rb") as file:
             file.seek(end)
             file.readline()

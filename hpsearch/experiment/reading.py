@@ -50,7 +50,7 @@ def read_resolved(folder: Path) -> dict[str, Any]:
 
 
 def place_of_space(path: Path, folder: Path) -> dict[str, Any]:
-    """Return what resolved.json keeps of a space file's place, for `space_home`."""
+    """Return the fields of resolved.json that locate the space file, for `space_home`."""
     home, experiment = path.parent.resolve(), folder.resolve()
     name = path.name if path.is_file() else None
     return {"space_folder": str(home), "space_from_here": os.path.relpath(home, experiment), "space_file": name}
@@ -77,7 +77,7 @@ def space_home(folder: Path) -> Path:
 
 
 def _neighbours(folder: Path) -> str:
-    """Name the experiments that stand nearby, for somebody who mistyped one."""
+    """Name the experiments nearby, for a mistyped name."""
     for place in (folder, folder.parent):
         names = sorted(path.parent.name for path in place.glob(f"*/{RESOLVED}")) if place.is_dir() else []
         if names:
@@ -144,7 +144,7 @@ def _sorted(records: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
 
 
 def _warnings(log: Path, dropped: int, lines: int, behind: int) -> list[str]:
-    """Say what was left out: `lines` whole lines were read, which end `behind` bytes into the log."""
+    """Describe the damaged end of a log: `lines` whole lines were read, up to byte `behind`."""
     found = []
     if dropped:
         found.append(f"{dropped} earlier trials do not fit the changed space and are left out")
@@ -171,7 +171,7 @@ def read_metrics(folder: Path, run: str) -> list[dict[str, Any]]:
 
 
 def read_evidence(folder: Path, run: RunRecord) -> Evidence:
-    """Return what a run's folder tells about its training; what is missing there is empty.
+    """Read the rows and settings in a run's folder; missing files give empty values.
 
     The configuration is the newest, of a run whose settings changed while it was trained.
     """
@@ -190,5 +190,5 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def read_rate_decisions(folder: Path, run: str) -> list[dict[str, Any]]:
-    """Return what a run's adaptive schedule decided, and why; empty for other schedules."""
+    """Return the decisions of a run's adaptive schedule and their reasons; empty for other schedules."""
     return [row for row, _ in read_lines(folder / run / RATE_DECISIONS)]

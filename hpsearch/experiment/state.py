@@ -45,7 +45,7 @@ class RunState:
     attempts: int = 0
     lost: int = 0
     history: dict[int, float] = field(default_factory=dict)
-    """The metric at each step; of a step that is told again the last one counts."""
+    """The metric at each step; if a step is reported again, the last value counts."""
     value: float | None = None
     """The objective by the space's rule, taken at `step`."""
     step: int | None = None

@@ -27,7 +27,7 @@ def read_study_file(folder: Path) -> dict[str, Any]:
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """Return what the last report said; None where there is none yet.
+    """Return the conclusion of the last report, or None if there is no report yet.
 
     Raises:
         ExperimentError: as above.
@@ -54,7 +54,7 @@ def arm_names(folder: Path) -> list[str]:
 
 
 def arm_folders(folder: Path) -> list[Path]:
-    """Return the experiments that a study's arms have by now, in the order of its plan."""
+    """Return the experiments that a study's arms have so far, in the order of its plan."""
     return [folder / name for name in arm_names(folder) if is_experiment(folder / name)]
 
 

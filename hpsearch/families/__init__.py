@@ -47,7 +47,7 @@ class Family(ABC, Generic[ConfigT]):
     optional_metrics: ClassVar[frozenset[str]] = frozenset()
 
     def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
-        """Return what is wrong with a configuration beyond what `Config` refuses, by dotted path."""
+        """Return the mistakes of a configuration that `Config` does not refuse, by dotted path."""
         del configuration
         return {}
 
@@ -63,7 +63,7 @@ class Family(ABC, Generic[ConfigT]):
         """
 
     def source(self, data: Any) -> Source | None:
-        """Return where the examples of a `data` section come from, or None if only loading them can tell.
+        """Return the origin of a `data` section's examples, or None if only loading them can tell.
 
         It identifies the data, so that runs on other data are told apart: the files and what else decides which
         examples there are, but not how they are divided, shown to the model or varied. By default the files that are
@@ -73,7 +73,7 @@ class Family(ABC, Generic[ConfigT]):
         return Source("files", files) if files else None
 
     def data_objections(self, data: Any) -> Mapping[str, str]:
-        """Return what is wrong with the files of a `data` section, by dotted path; its paths are absolute.
+        """Return the mistakes in the files of a `data` section, by dotted path; its paths are absolute.
 
         It is asked before anything is trained, so that what can be told without torch should be told. By default
         nothing; whether there are such files is found by others.
@@ -95,7 +95,7 @@ class Family(ABC, Generic[ConfigT]):
         """Return the training task of a configuration."""
 
     def facts(self, config: ConfigT, splits: "Splits") -> Mapping[str, Any]:
-        """Return what a model is made by beside its configuration, and what is needed to use it: plain data for JSON.
+        """Return what else is needed, besides the configuration, to build and use a model: plain data for JSON.
 
         A vocabulary or the names of classes, for instance. It is kept with an exported model. By default nothing.
         """

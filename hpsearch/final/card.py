@@ -14,7 +14,7 @@ from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.task import Split, Splits
 
 FEW = 5
-"""Below so many replicates an interval is told to be uncertain itself."""
+"""With fewer replicates than this, the card warns that the interval itself is uncertain."""
 QUICK = (
     "It comes from the quick form of a study: small models, few data and short trainings, so that it can be run in "
     "minutes. At full size another model may win, with other scores."
@@ -112,7 +112,7 @@ def _limits(
 
 
 def _tested(trained: TrainedRun, selection: Mapping[str, Any] | None, size: str, own: Mapping[str, float]) -> str:
-    """Say on what the scores were taken: all on one test split, or some on folds, which are test parts of their own."""
+    """Describe the data behind the scores: one test split, or folds, each with a test part of its own."""
     if not selection or not selection["scores"] or not (_on_folds(selection) or trained.record.fold):
         return f"every test score is from {size} examples"
     others = "each from a fold of all the data" if _on_folds(selection) else "from the test split of the search"
@@ -122,12 +122,12 @@ def _tested(trained: TrainedRun, selection: Mapping[str, Any] | None, size: str,
 
 
 def _on_folds(selection: Mapping[str, Any]) -> bool:
-    """Say whether the scores are of replicates on folds."""
+    """Check whether the scores are of replicates on folds."""
     return str(selection["replicates"]) == "fold"
 
 
 def _doubts(selection: Mapping[str, Any]) -> Iterator[str]:
-    """Say what the selection takes away from the scores."""
+    """Explain the selection bias of the scores."""
     if changed := selection.get("data_changed"):
         yield f"The configuration was chosen on other data than it was trained on here: {'; '.join(changed)}."
     study, sizes = selection["study"], [score["n"] for score in selection["scores"].values()]

@@ -14,7 +14,7 @@ from hpsearch.experiment.files import no_room, write_json
 from hpsearch.experiment.provenance import versions
 from hpsearch.final.card import card_of, describe_data
 from hpsearch.final.run import TrainedRun, open_run
-from hpsearch.final.selection import Origin, Selection, Source, find_source, read_origin, selection_of
+from hpsearch.final.selection import Origin, Selection, WinnerSource, find_source, read_origin, selection_of
 from hpsearch.final.trained_model import CARD, CARD_PAGE, CONFIG, FORMAT_VERSION, WEIGHTS, build_model, read_document
 from hpsearch.report.model_card import ModelCard, card_markdown, card_summary, main_metric
 from hpsearch.tracking.mlflow.registry import Registration, register_model
@@ -71,7 +71,7 @@ def export_model(path: Path, target: Path, *, run: str | None = None, again: boo
 
 
 def _holds(target: Path, trained: TrainedRun) -> bool:
-    """Say whether the folder is an exported model of this training."""
+    """Check whether the folder is an exported model of this training."""
     try:
         weights: dict[str, Any] = read_document(target / CONFIG)["weights"]
     except (HpsearchError, KeyError):
@@ -85,8 +85,8 @@ def _read_card(target: Path) -> ModelCard:
     return ModelCard(**content)
 
 
-def _selection(source: Source, origin: Origin | None, trained: TrainedRun) -> Selection | None:
-    """Return how the configuration was chosen; None where it was given, not searched."""
+def _selection(source: WinnerSource, origin: Origin | None, trained: TrainedRun) -> Selection | None:
+    """Return how the configuration was selected, or None if it was given."""
     if origin is not None:
         return origin.selection
     space = trained.resolved["space"]
@@ -94,7 +94,7 @@ def _selection(source: Source, origin: Origin | None, trained: TrainedRun) -> Se
     return None if given else selection_of(source)
 
 
-def _commands(path: Path, target: Path, run: str | None, origin: Origin | None, source: Source) -> list[str]:
+def _commands(path: Path, target: Path, run: str | None, origin: Origin | None, source: WinnerSource) -> list[str]:
     """Return the commands that make the model again, as far as they are known."""
     study = origin.selection.study if origin else None
     result = source.result or study or {}
@@ -112,7 +112,7 @@ def _place(trained: TrainedRun) -> dict[str, str]:
 def _description(
     trained: TrainedRun, facts: Mapping[str, Any], step: int, source: Fingerprint | None
 ) -> dict[str, Any]:
-    """Return what config.json holds."""
+    """Return the contents of config.json."""
     experiment = trained.experiment
     return {
         "version": FORMAT_VERSION,

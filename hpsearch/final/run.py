@@ -13,7 +13,7 @@ from hpsearch.experiment.reading import read_experiment, read_resolved, space_ho
 from hpsearch.families import Family
 from hpsearch.families.data_watch import DataWatch
 from hpsearch.families.loading import load_family
-from hpsearch.final.selection import Source
+from hpsearch.final.selection import WinnerSource
 from hpsearch.places import find_place, located
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
 from hpsearch.training.task import Splits
@@ -54,7 +54,7 @@ class TrainedRun:
         return open_splits(self.family, self.config, self.seeds["split"])
 
     def fingerprint(self) -> Fingerprint | None:
-        """Return the fingerprint of its data as they are now, or None where they are not known by files or settings.
+        """Return the fingerprint of its data as they are now, or None if files and settings do not identify them.
 
         Raises:
             HpsearchError: if they are not those that it was trained on; the message says what differs.
@@ -100,7 +100,7 @@ def open_splits(family: Family[Any], config: Any, seed: int) -> Splits:
     return Splits(lambda split: family.load(config.data, split, seed), sealed=False)
 
 
-def open_run(source: Source, *, run: str | None = None) -> TrainedRun:
+def open_run(source: WinnerSource, *, run: str | None = None) -> TrainedRun:
     """Return a training of an experiment's winner, such as `confirm/0003/seed-001`; by default the best trial itself.
 
     Raises:

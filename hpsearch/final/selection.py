@@ -26,7 +26,7 @@ from hpsearch.running.loading import open_space
 
 
 @dataclass(frozen=True)
-class Source:
+class WinnerSource:
     """The experiment whose winner is taken.
 
     Of a study also its folder, its result, the arm, the grounds on which it is taken, and whether the user named it.
@@ -67,18 +67,18 @@ class Source:
         return dict(best.params)
 
 
-def find_source(path: Path, *, arm: str | None = None) -> Source:
+def find_source(path: Path, *, arm: str | None = None) -> WinnerSource:
     """Return the experiment that a path names: itself, or an arm of a study, by default the first of its comparison.
 
     Raises:
         ExperimentError: for a study without a result.
         UnknownNameError: for the arm.
-        HpsearchError: for an arm of what is no study.
+        HpsearchError: An arm was given, but the folder is no study.
     """
     if not is_study(path):
         if arm is not None:
             raise HpsearchError(f"--arm {arm}: {path} is not a study, so it has no arms")
-        return Source(path)
+        return WinnerSource(path)
     if arm is not None:
         return _named(path, arm)
     result = _result(path)
@@ -88,7 +88,7 @@ def find_source(path: Path, *, arm: str | None = None) -> Source:
             "to its end, or choose one with --arm"
         )
     chosen = _first(result)
-    return Source(path / chosen, path, chosen, _standing(result, chosen), result=result)
+    return WinnerSource(path / chosen, path, chosen, _standing(result, chosen), result=result)
 
 
 def _result(study: Path) -> Mapping[str, Any] | None:
@@ -103,14 +103,14 @@ def _result(study: Path) -> Mapping[str, Any] | None:
     return result
 
 
-def _named(path: Path, arm: str) -> Source:
+def _named(path: Path, arm: str) -> WinnerSource:
     result = _result(path)
     arms = list(result["winners"]) if result else sorted(each.parent.name for each in path.glob("*/resolved.json"))
     if arm not in arms:
         raise UnknownNameError("searched arm", arm, arms)
     standing = f" {_standing(result, arm)}" if result else ""
     grounds = f"It was named with --arm, not chosen by its score.{standing}"
-    return Source(path / arm, path, arm, grounds, named=True, result=result)
+    return WinnerSource(path / arm, path, arm, grounds, named=True, result=result)
 
 
 def _means(result: Mapping[str, Any]) -> dict[str, float]:
@@ -130,7 +130,7 @@ def _first(result: Mapping[str, Any]) -> str:
 
 
 def _standing(result: Mapping[str, Any], arm: str) -> str:
-    """Say how the arm stands among the searched ones, and what of that the planned test has shown."""
+    """Describe the arm's rank among the searched ones and what the planned test has shown of it."""
     means, metric = _means(result), result["comparison"]["metric"]
     others = [name for name in means if name != arm]
     if arm not in means or not others:
@@ -173,7 +173,7 @@ class Selection:
 
     `configurations` is how many the space has, None for a continuum. `scores` are of the winner's replicates: test
     metric -> n, mean, sd, ci95, ci_method; `replicates` says what one of them is (seed or fold), `replication` explains
-    it. `baselines`: method -> test metric -> value. `study` is None where the experiment is no arm of one.
+    it. `baselines`: method -> test metric -> value. `study` is None if the experiment is no arm of one.
     `data_changed` says how the data of the final training differ from those of the search.
     """
 
@@ -204,12 +204,12 @@ class Origin:
     selection: Selection
 
     def to_json(self) -> dict[str, Any]:
-        """Return what origin.json holds."""
+        """Return the contents of origin.json."""
         return {"version": FORMAT_VERSION, **asdict(self)}
 
 
 def read_origin(folder: Path) -> Origin | None:
-    """Return where a final training comes from; None for other experiments.
+    """Return the origin of a final training, or None for other experiments.
 
     Raises:
         ExperimentError: the folder cannot be used.
@@ -226,8 +226,8 @@ def read_origin(folder: Path) -> Origin | None:
         raise ExperimentError(f"{path} is damaged: {error}") from error
 
 
-def selection_of(source: Source) -> Selection:
-    """Return how the winner of an experiment was chosen, from its folder as it stands.
+def selection_of(source: WinnerSource) -> Selection:
+    """Read from an experiment's folder how its winner was selected.
 
     Raises:
         HpsearchError: it cannot be done; the message says why.
@@ -292,7 +292,7 @@ def _score(comparison: Comparison) -> dict[str, Any]:
     return {name: summary[name] for name in ("n", "mean", "sd", "ci95", "ci_method")}
 
 
-def _study(source: Source) -> dict[str, Any] | None:
+def _study(source: WinnerSource) -> dict[str, Any] | None:
     if source.study is None:
         return None
     told: dict[str, Any] = {"name": source.study.resolve().name, "arm": source.arm}

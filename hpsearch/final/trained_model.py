@@ -58,7 +58,7 @@ class TrainedModel:
         return open_splits(self.family, self.config, self.description["seeds"]["split"])
 
     def scores(self, split: Split = "test") -> dict[str, float]:
-        """Return its scores on a split of its data, as they stand in the experiment's record.
+        """Return its scores on a split of its data from the experiment's record.
 
         Raises:
             DataError: if the data cannot be read, or are not those that the model was exported with.

@@ -129,7 +129,7 @@ def check_losses(evidence: Evidence, objective: Monitor, limits: Thresholds, uni
 
 
 def _rises(curve: Curve, limits: Thresholds) -> bool:
-    """Say whether a curve ends clearly above where it began.
+    """Check whether a curve ends clearly above where it began.
 
     Either its last values all lie above its first ones, by a fraction of them, or its last one by a multiple.
     """

@@ -20,7 +20,7 @@ _SHORTEST = 2
 def examine_trial(
     evidence: Evidence, objective: Monitor, *, thresholds: Thresholds = GUIDES, unit: str = "epoch"
 ) -> list[Finding]:
-    """Return what is wrong with one training, finished or not, the worst first.
+    """List the problems of one training, finished or not, the worst first.
 
     Of a training that diverges nothing advises a higher learning rate.
     """
@@ -42,7 +42,7 @@ def examine_trial(
 def examine(
     trials: Sequence[Evidence], objective: Monitor, *, thresholds: Thresholds = GUIDES, unit: str = "epoch"
 ) -> list[Finding]:
-    """Return what is wrong with the trials of an experiment, the worst first: with each of them, and all together."""
+    """List the problems of an experiment's trials, each alone and all together, the worst first."""
     found = [*_check_unread(trials), *_check_identical(trials)]
     for trial in trials:
         found += examine_trial(trial, objective, thresholds=thresholds, unit=unit)

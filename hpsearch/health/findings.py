@@ -62,7 +62,7 @@ class Thresholds:
     exploding: float = 10.0
     """Largest gradient norm that is no explosion, whatever it was before."""
     growth: float = 10.0
-    """Nor is one that is not so many times as large as at first: of a loss that is a sum it is always large."""
+    """Nor is one below this multiple of the first norm: the norm of a summed loss is always large."""
     early: int = 3
     """So many evaluations (their median) say how large a gradient norm was at first."""
     vanishing: float = 1e-6

@@ -11,7 +11,7 @@ from hpsearch.records import Evidence
 
 
 def exploded(norms: Sequence[float], limits: Thresholds) -> list[int]:
-    """Return where norms are too large, both as such and beside what they were at first; the first one never is."""
+    """Return where norms are too large, both absolutely and relative to the first; never the first one."""
     return [index for index in range(1, len(norms)) if norms[index] > _limit(norms, index, limits)]
 
 

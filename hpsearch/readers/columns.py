@@ -46,7 +46,7 @@ _ABOUT_THE_PROGRAM = re.compile(
 )
 """Columns that tell when, where and by whom a run was made: neither metrics nor parameters."""
 _OWN = {"number", "outcome", "value", "attempts"}
-"""What stands in every table of trials that hpsearch exports, and there beside them."""
+"""The columns in every table of trials that hpsearch exports, and those next to them."""
 _OF_OWN = {"reason", "attempts", "replicate", "folds"}
 _OF_AN_EXPORT = {"notes", "user", "tags", "created", "sweep", "id", "job_type"}
 """Columns of that kind in Weights & Biases' export, which has `Name` and `State` too."""
@@ -165,7 +165,7 @@ def _is_parameter(name: str, optuna: bool) -> bool:
 
 
 def _is_name(title: str) -> bool:
-    """Say whether a column's numbers are names: of seeds beside the one that counts, of studies, of projects."""
+    """Check whether a column's numbers are names: of seeds beside the one that counts, of studies, of projects."""
     word = plain(title).rpartition(".")[2]
     return word in HOLDERS or word.endswith("seed") or any(word in words for words in UNIT_WORDS.values())
 
@@ -273,7 +273,7 @@ def as_numbers(cells: Sequence[Any], mark: str) -> NumberColumn | None:
 
 
 def is_running(name: str, values: Sequence[float | None]) -> bool:
-    """Say whether a column only numbers the rows: 0, 1, 2 ...; one without a name, or called `index`, in any order.
+    """Check whether a column only numbers the rows: 0, 1, 2 ...; one without a name, or called `index`, in any order.
 
     Such a column may begin anew within a table that was put together from several.
     """
@@ -324,7 +324,7 @@ def keys_of(cells: Sequence[Any], unit: str) -> list[Key | None]:
 
 
 def is_empty(cell: Any) -> bool:
-    """Say whether a cell holds nothing; a text such as `NA` is something."""
+    """Check whether a cell holds nothing; a text such as `NA` is something."""
     return cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell))
 
 

@@ -26,7 +26,7 @@ from hpsearch.records import (
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a folder is an experiment."""
+    """Check whether a folder is an experiment."""
     return path.is_dir() and is_experiment(path)
 
 
@@ -100,7 +100,7 @@ class _Place:
         return name if fold is None or len(self._kinds) < 2 else f"{name} ({fold.folds} folds)"
 
     def keys(self, run: RunRecord | BaselineRecord) -> dict[str, Any]:
-        """Return what tells partners, and the numbers of examples."""
+        """Return the keys that pair runs, and the numbers of examples."""
         return {"train_size": run.train_size, "test_size": run.test_size, **fold_keys(run.fold, self._seed)}
 
 

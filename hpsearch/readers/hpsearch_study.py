@@ -12,7 +12,7 @@ from hpsearch.records import FinishedRun, Goal
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a folder is a study."""
+    """Check whether a folder is a study."""
     return path.is_dir() and is_study(path)
 
 

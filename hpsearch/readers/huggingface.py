@@ -43,7 +43,7 @@ _TRUTH = {"NEWTRUE": True, "NEWFALSE": False}
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a folder is one run of the Trainer, or holds the trials of one search and nothing else."""
+    """Check whether a folder is one run of the Trainer, or holds the trials of one search and nothing else."""
     return path.is_dir() and (_state_file(path) is not None or _is_search(path))
 
 
@@ -81,7 +81,7 @@ def _trials(path: Path) -> list[Path]:
 
 
 def _trial_params(path: Path) -> Mapping[str, Any] | None:
-    """Return what a search proposed for a run, None where there was no search, or nothing to read."""
+    """Return the parameters that a search proposed for a run, or None if there are none to read."""
     file = None if _CHECKPOINT.search(path.name) else _state_file(path)
     try:
         state = parse_json(file) if file else None
@@ -170,7 +170,7 @@ def _state_file(path: Path) -> Path | None:
 
 
 def _goes_on(state: Any, later: Any) -> bool:
-    """Say whether a state is that of the same training, resumed: it holds the other's log and more steps."""
+    """Check whether a state is that of the same training, resumed: it holds the other's log and more steps."""
     steps = [each.get("global_step") or 0 if isinstance(each, dict) else 0 for each in (state, later)]
     if steps[1] <= steps[0]:
         return False
@@ -179,7 +179,7 @@ def _goes_on(state: Any, later: Any) -> bool:
 
 
 def _unfinished(state: State) -> str | None:
-    """Return why a training counts as not ended, or None if its state shows its end.
+    """Return the reason why a training counts as unfinished, or None if its state shows its end.
 
     That is its last planned step, the row that `train()` logs at its end (`save_state()` keeps it), or that a callback
     such as early stopping had asked it to stop. A checkpoint is written after the callbacks of its step were asked, so
@@ -197,7 +197,7 @@ def _unfinished(state: State) -> str | None:
 
 
 def _stopped(callbacks: Mapping[str, Any]) -> bool:
-    """Say whether the training was asked to stop: `TrainerControl`, or early stopping whose patience was over."""
+    """Check whether the training was asked to stop: `TrainerControl`, or early stopping whose patience was over."""
     for name, states in callbacks.items():
         for each in states if isinstance(states, list) else [states]:
             args, attributes = each.get("args", {}), each.get("attributes", {})
@@ -210,7 +210,7 @@ def _stopped(callbacks: Mapping[str, Any]) -> bool:
 
 
 def loads_best_model(folders: Iterable[Path]) -> bool | None:
-    """Say whether the Trainer loads the best model at its end, by the arguments in the first folder that has any."""
+    """Check whether the Trainer loads the best model at its end, by the arguments in the first folder that has any."""
     for folder in folders:
         if (folder / _ARGUMENTS).is_file():
             return _best_is_loaded(folder / _ARGUMENTS)

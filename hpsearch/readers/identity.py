@@ -59,7 +59,7 @@ def _path(place: str) -> Path | None:
 
 
 def _identity(place: str) -> object:
-    """Return what is equal for two spellings of one place, links included."""
+    """Return one key for all spellings of a place, links included."""
     if place.startswith(_SERVERS):
         return place.rstrip("/")
     found = Path(place).stat()
@@ -110,7 +110,7 @@ def _placed(at: str, reader: str, reading: Reading) -> tuple[FinishedRun, ...]:
 
 
 def _own_names(runs: Sequence[FinishedRun]) -> Iterator[str]:
-    """Yield the runs' names; one that stands twice gets the experiment's in front, and a number if it still does."""
+    """Yield the runs' names; a name that occurs twice gets the experiment's in front, and a number if it still does."""
     counts = Counter(run.run for run in runs)
     names = [run.run if counts[run.run] == 1 else f"{run.experiment}: {run.run}" for run in runs]
     counts, taken = Counter(names), Counter[str]()

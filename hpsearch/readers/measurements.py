@@ -1,4 +1,4 @@
-"""From logged values to measurements and series: the last value of a metric stands for a run."""
+"""From logged values to measurements and series: the last value of a metric represents a run."""
 
 from array import array
 from bisect import bisect_left
@@ -27,7 +27,7 @@ class Logged:
         self._values: dict[str, array[float]] = defaultdict(lambda: array("d"))
 
     def add(self, name: str, step: int, value: Any) -> None:
-        """Take in a value; what is no number is left out. NaN stays: it says that the run went wrong."""
+        """Add a value; non-numeric values are ignored. NaN is kept, because it shows that the run went wrong."""
         value = as_number(value)
         if value is not None:
             self._steps[name].append(step)
@@ -85,7 +85,7 @@ def as_step(value: Any) -> int | None:
 
 
 def _is_backwards(steps: Sequence[int], falls: int) -> bool:
-    """Say whether a series was written from its end to its begin."""
+    """Check whether a series was written from its end to its begin."""
     return falls == len(steps) - 1 > 1
 
 

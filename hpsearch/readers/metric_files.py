@@ -28,7 +28,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a folder is such a run."""
+    """Check whether a folder is such a run."""
     return path.is_dir() and any((path / name).is_file() for name in FILES)
 
 

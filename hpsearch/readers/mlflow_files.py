@@ -27,7 +27,7 @@ Meta = Mapping[str, str]
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a folder is a file store, or one experiment or run of it."""
+    """Check whether a folder is a file store, or one experiment or run of it."""
     return path.is_dir() and (_is_part(_meta(path)) or any(_is_part(_meta(each)) for each in _folders(path)))
 
 
@@ -52,7 +52,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
 
 
 def is_kept(path: Path) -> bool:
-    """Say whether a folder holds what a run kept, in any store, such as its model and copies of files: no runs."""
+    """Check whether a folder holds what a run kept, in any store, such as its model and copies of files: no runs."""
     return path.name == "artifacts" and _RUN.fullmatch(path.parent.name) is not None
 
 
@@ -73,7 +73,7 @@ def _is_active(meta: Meta) -> bool:
 
 
 def _meta(folder: Path) -> Meta:
-    """Return what a folder says of itself, all of it as text: ids of digits only are no numbers. Empty if nothing."""
+    """Read a folder's metadata, every value as text (an id of digits stays text); empty if there are none."""
     try:
         content = parse_texts(folder / META)
     except (OSError, DataError):

@@ -69,7 +69,7 @@ def as_finished(
 
 
 class _Family:
-    """What stands above and beside a run."""
+    """The parents and siblings of a run."""
 
     def __init__(self, runs: Sequence[MlflowRun], place: tuple[str, ...]) -> None:
         self._known = {run.identity: run for run in runs}
@@ -149,7 +149,7 @@ def _about(runs: Sequence[MlflowRun], known: Collection[str]) -> tuple[str | Non
 
 
 def _mixed(runs: Sequence[MlflowRun]) -> set[str]:
-    """Return the parents whose replicates are of several kinds: on seeds, or on folds of divisions into so many."""
+    """Return the parents with replicates of several kinds: on seeds, or on different numbers of folds."""
     kinds: dict[str, set[str | None]] = {}
     for run in runs:
         if run.tags.get(_KIND) == "replicate":

@@ -23,7 +23,7 @@ _RUNS = """
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is a store of MLflow's."""
+    """Check whether a file is a store of MLflow's."""
     return path.is_file() and has_tables(path, "runs", "experiments", "latest_metrics", "params", "tags")
 
 

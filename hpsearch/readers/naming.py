@@ -46,7 +46,7 @@ def parse_folder_name(name: str) -> FolderName:
 
 
 def folders_above(path: Path) -> tuple[str, ...]:
-    """Return the names of the folders that a path lies in, the innermost first: where an experiment stands."""
+    """Return the names of the folders that a path lies in, the innermost first: an experiment's place."""
     return tuple(each.name for each in path.resolve().parents if each.name)
 
 
@@ -82,7 +82,7 @@ def as_key(value: Any) -> Key | None:
 
 
 def is_gap(value: Any) -> bool:
-    """Say whether a value only says that there is none, as where a seed is noted as `None`."""
+    """Check whether a value only says that there is none, as where a seed is noted as `None`."""
     return value is None or (isinstance(value, str) and value.strip().lower() in _GAPS)
 
 

@@ -40,7 +40,7 @@ def parse_number(text: str, decimal: str = POINT, *, grouped: bool = False) -> i
 
 @dataclass(frozen=True)
 class _Sight:
-    """A number that tells something of the decimal mark, and where it stands."""
+    """A number that tells something of the decimal mark, and its place."""
 
     text: str
     column: str
@@ -102,7 +102,7 @@ def _is_any_number(text: str) -> bool:
 
 
 def _shows(text: str) -> str | None:
-    """Return the decimal mark by which alone a text is a number, or None where it may be either.
+    """Return the only decimal mark with which a text is a number, or None if both are possible.
 
     `1.234` counts as written with a decimal point, as programs write it; `1,234` may be either.
     """

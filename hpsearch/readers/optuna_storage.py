@@ -26,7 +26,7 @@ _JOURNAL_FIELDS = {"op_code", "worker_id"}
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is a storage of Optuna's: its SQLite tables, or the first line of its journal."""
+    """Check whether a file is a storage of Optuna's: its SQLite tables, or the first line of its journal."""
     return path.is_file() and (has_tables(path, "studies", "trial_values") or _is_journal(path))
 
 

@@ -24,7 +24,7 @@ _BOOKKEEPING = {
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a folder holds trials of Ray Tune."""
+    """Check whether a folder holds trials of Ray Tune."""
     return path.is_dir() and any((folder / RESULT).is_file() for folder in _trials(path))
 
 
@@ -77,7 +77,7 @@ def _read_trial(path: Path, folder: Path, wanted: Wanted, statuses: dict[str, st
 
 
 def _statuses(path: Path) -> dict[str, str]:
-    """Return how each trial ended, from the newest state of the experiment."""
+    """Return the outcome of each trial, from the newest state of the experiment."""
     states = sorted(path.glob("experiment_state-*.json"))
     if not states:
         return {}

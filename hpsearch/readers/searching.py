@@ -42,7 +42,7 @@ def settings(params: Mapping[str, Any]) -> str:
 
 
 def several_settings(runs: Sequence[Mapping[str, Any]]) -> bool:
-    """Say whether runs have more than one configuration."""
+    """Check whether runs have more than one configuration."""
     return len({settings(params) for params in runs}) > 1
 
 

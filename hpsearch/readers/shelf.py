@@ -176,7 +176,7 @@ def _is_own(path: Path) -> bool:
 
 
 def _is_mirror(path: Path) -> bool:
-    """Say whether a file or folder beside hpsearch's experiments is their mirror in MLflow.
+    """Check whether a file or folder beside hpsearch's experiments is their mirror in MLflow.
 
     It has copies of their files, perhaps of an earlier state, and is not read a second time.
     """

@@ -1,4 +1,4 @@
-"""Looking into a SQLite file without changing it, or anything beside it."""
+"""Looking into a SQLite file without changing it or its companions."""
 
 import shutil
 import sqlite3
@@ -11,12 +11,12 @@ _MAGIC = b"SQLite format 3"
 _WAL = b"\x02\x02"
 """The versions for writing and reading, bytes 18 and 19 of a database that keeps a write-ahead log."""
 _BESIDE = ("-wal", "-journal")
-"""What SQLite keeps beside a database: changes that are not in it yet, or the pages from before a change."""
+"""Companion files of a SQLite database: changes that are not in it yet, or the pages from before a change."""
 _TRIES = 3
 
 
 def has_tables(path: Path, *names: str) -> bool:
-    """Say whether a file is a SQLite database with these tables."""
+    """Check whether a file is a SQLite database with these tables."""
     if not _header(path).startswith(_MAGIC):
         return False
     try:
@@ -62,7 +62,7 @@ def _beside(path: Path, ending: str) -> bool:
 
 
 def _is_interrupted(path: Path) -> bool:
-    """Say whether a process ended in the middle of a change, which has to be rolled back."""
+    """Check whether a process ended in the middle of a change, which has to be rolled back."""
     if not _beside(path, "-journal"):
         return False
     try:
@@ -74,7 +74,7 @@ def _is_interrupted(path: Path) -> bool:
 
 
 def _copy(path: Path, folder: Path) -> Path:
-    """Copy a database with what stands beside it; once more if a process wrote meanwhile."""
+    """Copy a database with its companion files; once more if a process wrote meanwhile."""
     files = [path, *(path.with_name(path.name + ending) for ending in _BESIDE)]
     for _ in range(_TRIES):
         before = _states(files)

@@ -58,11 +58,11 @@ _BESIDES = {
     "tie",
     "loss",
 }
-"""Words that may stand beside these: `Avg. rank`, `Mean score`."""
+"""Words that may accompany these: `Avg. rank`, `Mean score`."""
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is a table, by its ending."""
+    """Check whether a file is a table, by its ending."""
     return path.is_file() and path.suffix.lower() in ENDINGS
 
 
@@ -304,12 +304,12 @@ def without_averages(path: Path, runs: Sequence[FinishedRun]) -> tuple[tuple[Fin
 
 
 def _summary_of(run: FinishedRun) -> str | None:
-    """Return what a run's data set, fold or seed is called, if it is a summary's name."""
+    """Return the name of a run's data set, fold or seed if it is that of a summary."""
     return next((str(key) for key in (run.dataset, run.fold, run.seed) if isinstance(key, str) and _sums_up(key)), None)
 
 
 def _held_by(run: FinishedRun, name: str, others: Sequence[FinishedRun]) -> str | None:
-    """Return what of others a run holds: their means or their standard deviations."""
+    """Return which summary of other runs a run holds: their means or their standard deviations."""
     values = {each: [other.metrics[each].value for other in others if each in other.metrics] for each in run.metrics}
     for kind, holds, words in (("means", _is_mean, _MEANS), ("standard deviations", _is_deviation, _DEVIATIONS)):
         named = _words(name) & words
@@ -323,23 +323,23 @@ def _words(name: Any) -> set[str]:
 
 
 def _sums_up(name: Any) -> bool:
-    """Say whether a row's name says only that it sums up others."""
+    """Check whether a row's name says only that it sums up others."""
     words = _words(name)
     return bool(words & _SUMS) and words <= _SUMS | _BESIDES
 
 
 def _is_mean(value: float | None, values: Sequence[float | None]) -> bool:
-    """Say whether a value is the mean of others, as far as its decimals tell."""
+    """Check whether a value is the mean of others, as far as its decimals tell."""
     others = [each for each in values if each is not None]
     return len(others) >= _LEAST_AVERAGED and _is(value, math.fsum(others) / len(others))
 
 
 def _is_deviation(value: float | None, values: Sequence[float | None]) -> bool:
-    """Say whether a value is the standard deviation of others, by n or by n - 1."""
+    """Check whether a value is the standard deviation of others, by n or by n - 1."""
     others = [each for each in values if each is not None]
     return len(others) >= _LEAST_AVERAGED and (_is(value, stdev(others)) or _is(value, pstdev(others)))
 
 
 def _is(value: float | None, expected: float) -> bool:
-    """Say whether a value is another, as far as its decimals tell."""
+    """Check whether a value is another, as far as its decimals tell."""
     return value is not None and abs(value - expected) <= 0.51 * 10.0 ** -len(str(value).partition(".")[2])

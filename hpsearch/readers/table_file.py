@@ -31,7 +31,7 @@ SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": 
 _SAMPLE = 200
 """Rows by which the separator is recognised."""
 _RULE = re.compile(r":?-{2,}:?")
-"""What stands below the header of a table in Markdown."""
+"""The line below the header of a table in Markdown."""
 _NOTHING = "\x1f"
 """Separates nothing: of a table with one column."""
 _UNNAMED = re.compile(
@@ -54,12 +54,12 @@ class Table:
 
     @property
     def rows(self) -> int:
-        """How many rows stand below the header."""
+        """The number of rows below the header."""
         return max((len(cells) for cells in self.columns.values()), default=0)
 
 
 def is_unnamed(name: str) -> bool:
-    """Say whether a column's name only says that it has none, as an index that was written with the rows."""
+    """Check whether a column's name only says that it has none, as an index that was written with the rows."""
     return _UNNAMED.fullmatch(name) is not None
 
 
@@ -88,7 +88,7 @@ def load_table(path: Path, wanted: Wanted) -> Table:
 
 def _parquet(path: Path) -> Table:
     try:
-        frame = pd.read_parquet(path, dtype_backend="pyarrow")  # integers stay exact beside empty cells
+        frame = pd.read_parquet(path, dtype_backend="pyarrow")  # integers stay exact next to empty cells
     except (ValueError, OSError) as error:  # Arrow's errors are of these kinds
         raise DataError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
     columns: dict[str, list[Any]] = {}
@@ -187,7 +187,7 @@ def _without_open_quotes(text: str) -> str:
 
 
 def _torn(text: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Say whether the writing of the last row was cut short."""
+    """Check whether the writing of the last row was cut short."""
     if len(rows) < 2 or text.endswith(("\n", "\r")):
         return False
     return len(rows[-1]) < len(header) or is_cut_off(rows[-1][-1])

@@ -95,7 +95,7 @@ class Rows:
         return [group or rest for group, rest in zip(self._groups, rests, strict=True)]
 
     def _title(self, row: int) -> str:
-        """Return what a row's run is called: as its column says, else by its keys, else by its row."""
+        """Return the name of a row's run: as its column says, else by its keys, else by its row."""
         keys = [self._trials[row], *(keys[row] for keys in self._keys.values())]
         words = [str(key) for key in keys if key is not None] or [f"row {row + 1}"]
         return self._runs[row] or "/".join([self._experiments[row], *words])
@@ -105,12 +105,12 @@ class Rows:
         return (self._experiments[row], self._homes.places[row], self._runs[row], self._trials[row], *keys)
 
     def _keyed(self, row: int) -> bool:
-        """Say whether anything tells a row's run from the others of its method: many train on one data set."""
+        """Check whether anything tells a row's run from the others of its method: many train on one data set."""
         own = (keys[row] for unit, keys in self._keys.items() if unit != "dataset")
         return any(key is not None for key in (self._runs[row], self._trials[row], *own))
 
     def histories(self) -> list[list[int]] | None:
-        """Return the rows of each run, where a run has rows of several steps; None where each row is a run.
+        """Return the rows of each run, if a run has rows of several steps, or None if each row is a run.
 
         Raises:
             DataError: a step stands twice and nothing but a method tells whose it is.
@@ -212,7 +212,7 @@ class Rows:
         return as_trial(trained, SearchOrigin(""), self._titles[row]) if row in self._homes.trials else trained
 
     def is_above(self, group: Sequence[int]) -> bool:
-        """Say whether rows are a parent of others that has no value of its own: it trained nothing."""
+        """Check whether rows are a parent of others that has no value of its own: it trained nothing."""
         return all(row in self._homes.above for row in group)
 
     def _size(self, part: str, row: int) -> float | None:
@@ -231,7 +231,7 @@ class Rows:
 
 
 def _about_rounded(table: Table, columns: Columns) -> list[str]:
-    """Say which keys were integers that are floats now, as pandas makes them beside an empty cell."""
+    """Name the integer keys that pandas turned into floats because a cell is empty."""
     return [
         f"column '{name}' holds numbers from 2^53 on as floats, which are rounded: two that differ may have become one"
         for name in (columns.parts[unit] for unit in UNIT_WORDS if unit in columns.parts)
@@ -307,7 +307,7 @@ class Homes:
 def homes_of(
     table: Table, columns: Columns, experiments: Sequence[str], keys: Sequence[tuple[Any, ...]], *, by: str | None
 ) -> Homes:
-    """Return where each row stands. `keys` are what pairs a row with others; rows that share them would be pooled.
+    """Return the place of each row. `keys` are what pairs a row with others; rows that share them would be pooled.
 
     A column that `by` names is no place.
     """
@@ -350,14 +350,14 @@ def _within(table: Table, places: Sequence[tuple[str, ...]]) -> list[tuple[str, 
 
 
 def _held(columns: Sequence[tuple[str, Sequence[Any]]], row: int) -> tuple[str, ...]:
-    """Return what holds a row's experiment, by the columns that tell some rows from others."""
+    """Return the key of a row's experiment, from the columns that distinguish rows."""
     return tuple(f"no {name}" if is_empty(cells[row]) else str(cells[row]).strip() for name, cells in columns)
 
 
 def _titles(
     parents: Sequence[str | None], ids: dict[str, int], names: Sequence[Any] | None
 ) -> dict[str, tuple[str, str]]:
-    """Return what each parent is called, and what tells it from another of its name."""
+    """Return each parent's name, and what distinguishes it from another of that name."""
     known = dict.fromkeys(parent for parent in parents if parent is not None)
     called = {
         each: f"parent {each[:_SHORT]}"
@@ -374,7 +374,7 @@ def _titles(
 
 
 def _would_be_pooled(names: Sequence[str], parents: Sequence[str | None], keys: Sequence[Any]) -> bool:
-    """Say whether rows of one method and the same keys stand below different parents."""
+    """Check whether rows of one method and the same keys stand below different parents."""
     found: dict[Any, set[str]] = {}
     for name, parent, key in zip(names, parents, keys, strict=True):
         if parent is not None:

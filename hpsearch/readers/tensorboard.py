@@ -24,7 +24,7 @@ _SPLITS = {"train": "train/", "validation": "val/"}
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a folder holds event files of its own, or those of Keras' callback."""
+    """Check whether a folder holds event files of its own, or those of Keras' callback."""
     return path.is_dir() and (_has_events(path) or _is_split(path))
 
 
@@ -61,7 +61,7 @@ def _has_events(path: Path) -> bool:
 
 
 def _is_split(path: Path) -> bool:
-    """Say whether there are event files for training and for validation with a tag that both have."""
+    """Check whether there are event files for training and for validation with a tag that both have."""
     folders = [path / name for name in _SPLITS]
     if not all(folder.is_dir() and _has_events(folder) for folder in folders):
         return False

@@ -1,4 +1,4 @@
-"""Files as other tools leave them: texts, metrics by line, and the configuration beside them.
+"""Files as other tools leave them: texts, metrics by line, and the configuration next to them.
 
 They may have a byte order mark, or be cut off where the process that wrote them ended.
 """
@@ -64,7 +64,7 @@ def json_lines(file: Path) -> tuple[list[tuple[int, Any]], tuple[str, ...]]:
 
 
 def is_cut_off(cell: str) -> bool:
-    """Say whether the last cell of a text without an end of line is a number that lacks its end: `0.`, `1.2e-`."""
+    """Check whether the last cell of a text without an end of line is a number that lacks its end: `0.`, `1.2e-`."""
     return _UNFINISHED.fullmatch(cell.strip()) is not None
 
 
@@ -110,7 +110,7 @@ def _load_yaml(text: str) -> Any:
 
 
 def parse_json(file: Path) -> Any:
-    """Return what a JSON file holds.
+    """Read a JSON file.
 
     Raises:
         DataError: it is not JSON.
@@ -119,7 +119,7 @@ def parse_json(file: Path) -> Any:
 
 
 def parse_texts(file: Path) -> Any:
-    """Return what a YAML file holds, its values as the texts that stand there.
+    """Read a YAML file with every value as the text in the file.
 
     Raises:
         DataError: it is not YAML.

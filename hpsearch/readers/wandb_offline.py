@@ -39,7 +39,7 @@ class _Read:
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a folder is an offline run, or holds such runs and nothing else."""
+    """Check whether a folder is an offline run, or holds such runs and nothing else."""
     if not path.is_dir():
         return False
     folders = _folders(path)
@@ -146,7 +146,7 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _is_new(known: Measurement | None, value: float) -> bool:
-    """Say whether a summary says something else than the last row: W&B repeats each row in the summary."""
+    """Check whether a summary says something else than the last row: W&B repeats each row in the summary."""
     return known is None or known.value != value
 
 

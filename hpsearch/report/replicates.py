@@ -19,7 +19,7 @@ class Summary:
 
 
 class Confirmed(NamedTuple):
-    """Replicates that may be averaged: of one trial, on seeds or on the folds of divisions into so many."""
+    """Replicates that may be averaged: of one trial, on seeds or on folds of equally many parts."""
 
     number: int
     folds: int | None = None
@@ -34,7 +34,7 @@ def group_of(replicate: RunRecord) -> Confirmed:
 
 
 def fold_fields(replicate: RunRecord) -> dict[str, int | None]:
-    """Return what a replicate on a fold has beside one on a seed: the fold's fields and the sizes of both parts."""
+    """Return the extra fields of a replicate on a fold: the fold itself and the sizes of both parts."""
     if replicate.fold is None:
         return {}
     return {**asdict(replicate.fold), "train_size": replicate.train_size, "test_size": replicate.test_size}

@@ -21,7 +21,7 @@ SMOOTHED = 5
 
 
 @dataclass(frozen=True)
-class Series:
+class Trace:
     """Finite values at their steps."""
 
     name: str
@@ -33,7 +33,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Decision:
+class RateChange:
     """A change of the learning rate that a schedule with a memory made, and why; `step` in the view's unit."""
 
     step: float
@@ -46,16 +46,16 @@ class TrainingView:
 
     title: str
     unit: str
-    metric: Series
-    train: Series
-    val: Series
-    rate: Series
-    norm: Series
-    average: Series
+    metric: Trace
+    train: Trace
+    val: Trace
+    rate: Trace
+    norm: Trace
+    average: Trace
     """Moving average of the training loss, or of whatever there is in its place."""
-    speed: Series
+    speed: Trace
     """How much the moving average changed in a step."""
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[RateChange, ...] = ()
 
 
 def prepare_training(
@@ -79,35 +79,35 @@ def prepare_training(
     )
 
 
-def _series(rows: Sequence[Mapping[str, Any]], name: str) -> Series:
+def _series(rows: Sequence[Mapping[str, Any]], name: str) -> Trace:
     points = [(row["step"], float(row[name])) for row in rows if isinstance(row.get(name), int | float)]
     finite = [(step, value) for step, value in points if math.isfinite(value)]
     steps, values = zip(*finite, strict=True) if finite else ((), ())
-    return Series(name, tuple(steps), tuple(values))
+    return Trace(name, tuple(steps), tuple(values))
 
 
-def _decision(row: Mapping[str, Any], unit: str) -> Decision:
+def _decision(row: Mapping[str, Any], unit: str) -> RateChange:
     """Return a decision from a line of the schedule's log, which counts optimizer steps and epochs."""
     change = f"factor {row['before']:.3g} -> {row['after']:.3g}"
-    return Decision(row["epoch"] if unit == "epoch" else row["step"], f"{row['reason']} ({change})")
+    return RateChange(row["epoch"] if unit == "epoch" else row["step"], f"{row['reason']} ({change})")
 
 
-def moving_average(series: Series, count: int = SMOOTHED) -> Series:
+def moving_average(series: Trace, count: int = SMOOTHED) -> Trace:
     """Return the mean of each value and those before it, `count` at most."""
     means = tuple(
         statistics.fmean(series.values[max(0, end - count) : end]) for end in range(1, len(series.values) + 1)
     )
-    return Series(f"mean of {count}: {series.name}", series.steps, means)
+    return Trace(f"mean of {count}: {series.name}", series.steps, means)
 
 
-def speed(series: Series) -> Series:
+def speed(series: Trace) -> Trace:
     """Return by how much the values changed in each step."""
     pairs = zip(series.steps, series.steps[1:], series.values, series.values[1:], strict=False)
     values = tuple((after - before) / (end - start) for start, end, before, after in pairs if end > start)
-    return Series(f"change of {series.name}", series.steps[len(series.steps) - len(values) :], values)
+    return Trace(f"change of {series.name}", series.steps[len(series.steps) - len(values) :], values)
 
 
-def improvement(series: Series, count: int = SMOOTHED) -> float | None:
+def improvement(series: Trace, count: int = SMOOTHED) -> float | None:
     """Return the relative improvement of a loss in a step over the last `count`; None if nothing can be said.
 
     Relative to the value at the beginning of these: 0.02 is a loss that falls by 2 percent of it in each step.

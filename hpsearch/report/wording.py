@@ -58,7 +58,7 @@ def one_line(text: str) -> str:
 
 
 def shorten(text: str, length: int) -> str:
-    """Return a text that has at most so many characters, the last one an ellipsis when something was cut off."""
+    """Return a text of at most `length` characters, the last one an ellipsis when something was cut off."""
     return text if len(text) <= length else text[: max(length - 1, 0)] + "…"
 
 
@@ -95,7 +95,7 @@ def score_list(scores: Mapping[str, float]) -> str:
 
 
 def replicate_title(number: int, replicate: int | None, fold: Fold | None) -> str:
-    """Return what a replicate of trial `number` is called in a sentence."""
+    """Return the title of a replicate of trial `number` for a sentence."""
     return f"{fold or f'replicate {replicate}'} of trial {number}"
 
 

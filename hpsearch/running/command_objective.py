@@ -136,7 +136,7 @@ class CommandObjective:
 
 
 def _given(config: CommandConfig, job: Job, place: Path) -> dict[str, str]:
-    """Return what the placeholders beside the settings stand for."""
+    """Return the values of the placeholders that are not settings."""
     gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     return {
         "trial_dir": str(place),

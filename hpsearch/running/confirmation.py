@@ -35,7 +35,7 @@ def jobs_of(
     experiment_seed: int,
     state: ExperimentState,
 ) -> list[Job]:
-    """Return what the experiment in `folder` has still to train and to score.
+    """Return the jobs of the confirmation that are left to do in `folder`.
 
     Seeds are trained winner by winner. Folds come in the outer loop, so that a fold's data are loaded once, and the
     classical methods learn in each.
@@ -84,7 +84,7 @@ def _baselines(job: Job, seeds: Seeds, fold: Fold | None = None) -> Job:
 
 
 def _is_done(job: Job, state: ExperimentState) -> bool:
-    """Say whether a replicate has ended, or whether all methods of a baselines job have."""
+    """Check whether a replicate has ended, or whether all methods of a baselines job have."""
     if job.kind is not JobKind.BASELINES:
         return job.run in state.runs and state.runs[job.run].ended
     methods = [run.ended for run in state.of_kind(RunKind.BASELINE) if baseline_of(run.run)[0] == job.run]

@@ -1,5 +1,11 @@
-"""The trials of earlier sessions under a space that may have changed: which are kept, and with which parameters."""
+"""What an earlier session left in the folder, and a space that may have changed since.
 
+`prepare_experiment` writes what the experiment is and refuses another search; `earlier_trials` says which trials are
+kept, and with which parameters.
+"""
+
+import time
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,11 +13,22 @@ from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.events import AdoptEvent, AskEvent, Event, ExploitEvent, OutcomeEvent
-from hpsearch.experiment.layout import CONFIG, RunKind
+from hpsearch.experiment.files import remove_leftovers, write_atomically, write_json
+from hpsearch.experiment.layout import CONFIG, FORMAT_VERSION, LOCK, LOG, RESOLVED, SPACE, RunKind, is_experiment
+from hpsearch.experiment.log import read_state
+from hpsearch.experiment.provenance import git_state, machine, versions
+from hpsearch.experiment.reading import place_of_space, read_resolved
 from hpsearch.experiment.state import ExperimentState
 from hpsearch.records import Params
-from hpsearch.space import Space
+from hpsearch.space import Space, differences
+from hpsearch.training.settings import TrainSettings
 from hpsearch.workers.ledger import stored_job
+
+_BUDGET = (
+    *("search.trials", "search.time", "search.trial_time", "confirm"),
+    *("search.engine", "search.workers", "search.retries", "search.resources", "search.storage"),
+)
+"""What may change between two sessions of an experiment without making it another search."""
 
 
 @dataclass(frozen=True)
@@ -118,3 +135,53 @@ def _completed(space: Space, params: Params, newest: Params) -> Params:
     kept = {path: value for path, value in params.items() if path in known}
     active = (each.path for each in space.active({**newest, **kept}))
     return kept | {path: newest[path] for path in active if path not in kept and path in newest}
+
+
+def prepare_experiment(space: Space, folder: Path) -> list[str]:
+    """Write what the experiment is; return how it differs from what the folder held before."""
+    resolved = space.resolved()
+    changed: list[str] = []
+    identity = uuid.uuid4().hex
+    created = time.time()
+    if is_experiment(folder):
+        old = read_resolved(folder)
+        identity, created = old["id"], old["created"]
+        changed = [line for line in differences(old["space"], resolved) if not line.startswith(_BUDGET)]
+        if alien := [line for line in changed if line.startswith(("family", "objective"))]:
+            raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
+        if changed:
+            earlier_trials(space, folder, read_state(folder / LOG))  # refuses before anything is written
+            kept = len(list(folder.glob("resolved-*.json"))) + 1
+            write_json(folder / f"resolved-{kept}.json", old)
+    elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK}:
+        raise ExperimentError(f"{folder} exists and is no experiment; choose another --name")
+    remove_leftovers(folder, SPACE, RESOLVED)
+    write_json(
+        folder / RESOLVED,
+        {
+            "version": FORMAT_VERSION,
+            "id": identity,
+            "created": created,
+            "space": resolved,
+            "unit": step_unit(space),
+            **place_of_space(space.path, folder),
+            "seed": space.search.seed,
+            "versions": versions(),
+            "git": git_state(space.path.parent),
+            "machine": machine(),
+        },
+    )
+    write_atomically(folder / SPACE, space.text)  # last: a folder with it alone would not be an experiment
+    return changed
+
+
+def step_unit(space: Space) -> str:
+    """Return the unit of a training's steps: `epoch`, or `step` if `train.evaluate` is in steps."""
+    train = any_training(space)
+    return "step" if train is not None and train.evaluate.steps is not None else "epoch"
+
+
+def any_training(space: Space) -> TrainSettings | None:
+    """Return the settings of one of the trainings of a space; None when the shared loop does not train them."""
+    train = getattr(space.config(space.example), "train", None)
+    return train if isinstance(train, TrainSettings) else None

@@ -44,7 +44,7 @@ class Notes:
         self._tests = tests
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
-        """Yield what stands there."""
+        """Yield what is there."""
         return (row for row, _ in read_lines(self._path))
 
     def adopt(self) -> Iterator[str]:
@@ -232,7 +232,7 @@ class Hearing:
             self.decision, self._answered = answer, time.monotonic()
 
     def why_nothing(self, errors: str) -> str:
-        """Say why nothing was reported, as far as the output tells; `errors` is the end of the error output."""
+        """Explain from the output why nothing was reported; `errors` is the end of the error output."""
         parts = [f"the training ended without reporting {self._metric}"]
         for number, count in self.heard.refused.items():
             lines = "1 line names" if count == 1 else f"{count} lines name"

@@ -35,7 +35,7 @@ def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()
 
 
 def check_own_code(search: Search, folder: Path) -> list[tuple[str, str | None, str]]:
-    """Say what is wrong with the user's own sampler and pruner in a space file of `folder`; see `OwnCode`."""
+    """List the mistakes in the user's own sampler and pruner of a space file in `folder`; see `OwnCode`."""
     if not any(isinstance(option, OwnOption) for option in (search.sampler, search.pruner)):
         return []  # without Optuna, which takes time to import
     from hpsearch.search.own import own_mistakes

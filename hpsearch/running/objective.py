@@ -1,7 +1,6 @@
 """What a worker does with a job: settings -> family -> task -> the shared loop. The one place where these meet."""
 
 import contextlib
-import json
 import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from hpsearch.errors import DataError, HpsearchError, SealedSplitError
 from hpsearch.experiment.artifacts import write_heat_map
 from hpsearch.experiment.files import no_room, write_json
 from hpsearch.experiment.layout import BEST, UNREAD
@@ -22,23 +20,16 @@ from hpsearch.jobs import BaselinesScored, Completed, Job, JobKind, JobResult, R
 from hpsearch.places import located
 from hpsearch.reads import counted_reads
 from hpsearch.records import Decision, Goal, Metrics, Monitor
+from hpsearch.running.job_data import JobData, load_alone, sizes_of
 from hpsearch.seeds import Seeds
 from hpsearch.training.checkpoint import load_weights, reached_step
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.loop import fit
 from hpsearch.training.progress import Evaluation, FitResult
 from hpsearch.training.scoring import evaluate_split
-from hpsearch.training.task import Dataset, Split, Splits, Task, examples_in
+from hpsearch.training.task import Splits, Task
 from hpsearch.training.team import ALONE, Team, joined
-from hpsearch.workers.job_runner import out_of_memory, resolve
-
-ShareData = Callable[[str, Callable[[], Dataset]], Dataset]
-"""From a name for the data and what loads them to the data, which another process of the machine may have loaded."""
-
-
-def _own(_: str, load: Callable[[], Dataset]) -> Dataset:
-    """Load for this process alone."""
-    return load()
+from hpsearch.workers.job_runner import resolve
 
 
 class _Stretch:
@@ -50,7 +41,7 @@ class _Stretch:
         self._over = False
 
     def is_over(self) -> bool:
-        """Say whether it paused the training, which goes on with other settings."""
+        """Check whether it paused the training, which goes on with other settings."""
         return self._over
 
     def __call__(self, evaluation: Evaluation) -> Decision:
@@ -79,17 +70,17 @@ class FamilyObjective:
     ) -> None:
         torch.set_num_threads(threads)
         self._folder = Path(folder)
-        self._name = f"{family_folder}:{family}"
         self._home = Path(family_folder)
         self._family = load_family(family, self._home)
-        self._watch = DataWatch(self._family, self._home, data)
         self._monitor = Monitor(metric, Goal(goal))
         self._at_best = at_best
-        self._share: ShareData = resolve(share) if share else _own
         self._processes = processes
-        self._data_key = ""
-        self._splits: Splits | None = None
-        self._note: dict[str, Any] = {}
+        self._data = JobData(
+            self._family,
+            name=f"{family_folder}:{family}",
+            watch=DataWatch(self._family, self._home, data),
+            share=resolve(share) if share else load_alone,
+        )
 
     def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         """Train a trial; or train and score a replicate on the test split; or score the baselines.
@@ -110,16 +101,18 @@ class FamilyObjective:
     def _run(
         self, job: Job, configs: Sequence[Any], team: Team, report: Reporter, started: Callable[[], None]
     ) -> JobResult:
-        splits = self._data(configs[0], job).view(sealed=job.kind is JobKind.TRIAL)
+        splits = self._data.of(configs[0], job).view(sealed=job.kind is JobKind.TRIAL)
         if job.kind is JobKind.BASELINES:
             if not team.leads:
                 return BaselinesScored()
-            found, data = self._baselines(configs[0], splits), self._noted(splits, "train", "val", "test")
-            return BaselinesScored(scores=found, sizes=_sizes(splits), data=data)
+            found, data = self._baselines(configs[0], splits), self._data.noted(splits, "train", "val", "test")
+            return BaselinesScored(scores=found, sizes=sizes_of(splits), data=data)
         ends = [change.step for change in job.changes]
         number = team.led(lambda: bisect_right(ends, reached_step(self._folder / job.run) if ends else 0))
         task = self._family.task(configs[number], splits)
-        data = self._noted(splits, "train", "val")  # loading is not training: it is done before the run's time counts
+        data = self._data.noted(
+            splits, "train", "val"
+        )  # loading is not training: it is done before the run's time counts
         started()
         while True:
             stretch = _Stretch(report, ends[number] if number < len(ends) else None)
@@ -137,9 +130,9 @@ class FamilyObjective:
                 load_weights(result.model, self._folder / job.run / BEST)
             self._write_artifacts(task, job, result.model)
             if job.kind is JobKind.REPLICATE:
-                data = self._noted(splits, "train", "val", "test")
+                data = self._data.noted(splits, "train", "val", "test")
                 scores = self._test_scores(task, splits, configs[number], result.model)
-                sizes = _sizes(splits)
+                sizes = sizes_of(splits)
         reason = "stopped early: no further gain" if result.stopped_early else None
         return Completed(reason, seconds=result.seconds, scores=scores, sizes=sizes, data=data)
 
@@ -160,32 +153,6 @@ class FamilyObjective:
             before=configs[0].train if len(configs) > 1 else None,
             team=team,
         )
-
-    def _data(self, config: Any, job: Job) -> Splits:
-        """Return the splits of a configuration, those of the job before when the data section is the same."""
-        key = json.dumps([config.data.model_dump(mode="json"), job.seeds["split"]], sort_keys=True)
-        if self._splits is None or key != self._data_key:
-            self._splits = None  # let go of the old data before the new are loaded
-            seed = job.seeds["split"]
-            self._note = self._watch.begin(self._family.Config.model_validate(job.config), seed)
-
-            def load(split: Split) -> Dataset:
-                return self._share(
-                    f"{self._name} {key} {split}", lambda: _loaded(lambda: self._family.load(config.data, split, seed))
-                )
-
-            self._splits, self._data_key = Splits(load, sealed=True), key
-        return self._splits
-
-    def _noted(self, splits: Splits, *opened: Split) -> dict[str, Any]:
-        """Load these splits and return what there is to note of them.
-
-        Raises:
-            DataError: if other runs saw others.
-        """
-        for split in opened:
-            self._watch.add(self._note, split, splits[split])
-        return {name: self._note[name] for name in ("source", "division", *opened)}
 
     def _write_artifacts(self, task: Task, job: Job, model: nn.Module) -> None:
         """Write what the family shows of the trained model, which has the weights that the objective's rule chose.
@@ -229,28 +196,6 @@ class FamilyObjective:
                 own = found.setdefault(str(method), {})
                 own[split] = {name: float(value) for name, value in scores.items()}
         return found
-
-
-def _loaded(load: Callable[[], Dataset]) -> Dataset:
-    """Load a split.
-
-    Raises:
-        DataError: for whatever the family raises about the data.
-    """
-    try:
-        return load()
-    except (DataError, SealedSplitError):
-        raise
-    except Exception as error:
-        if out_of_memory(error) or no_room(error):
-            raise
-        told = str(error) if isinstance(error, HpsearchError) else f"{type(error).__name__}: {error}"
-        raise DataError(told) from error
-
-
-def _sizes(splits: Splits) -> dict[str, int]:
-    """Return how many examples a score on the test split rests on."""
-    return {f"{split}_size": examples_in(splits[split]) for split in ("train", "test")}
 
 
 def _as_report(evaluation: Evaluation) -> Report:

@@ -5,38 +5,28 @@ The one place where space, workers, family, experiment and tracker meet. `hpsear
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
-from hpsearch.experiment.events import Event, Notice
-from hpsearch.experiment.files import no_room, write_json
-from hpsearch.experiment.layout import EXPERIMENTS, LOG, ORIGIN, is_experiment
+from hpsearch.experiment.files import no_room
+from hpsearch.experiment.layout import EXPERIMENTS, LOG
 from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
-from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import ObjectiveSpec
-from hpsearch.records import Params
-from hpsearch.running.loading import families_with_folds, open_space
+from hpsearch.running.earlier import prepare_experiment
+from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
 from hpsearch.running.same_data import same_data
-from hpsearch.running.session import Session, SessionResult, prepare_experiment
-from hpsearch.space import Space, confirmation, only
-from hpsearch.space.checks import fold_refusal
-from hpsearch.tracking import NoTracker, Tracker
+from hpsearch.running.session import Session, SessionResult
+from hpsearch.space import Space
+from hpsearch.tracking import Tracker
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster, EngineContext
 from hpsearch.workers.ledger import Observer
 
 _OBJECTIVES = {"command": "hpsearch.running.command_objective:CommandObjective"}
 """What trains the families that the shared loop does not train."""
-CLOSE_SECONDS = 60.0
-"""How long the end of a session waits for the tracker to catch up."""
-
-
-def no_tracker(_: Path) -> Tracker:
-    """Mirror the experiment nowhere."""
-    return NoTracker()
 
 
 @dataclass(frozen=True)
@@ -60,7 +50,7 @@ def default_folder(space: Space, *, name: str | None, root: str | Path = EXPERIM
 
 
 def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions()) -> SessionResult:
-    """Search a space and confirm its winner in an experiment folder, or go on with what stands there.
+    """Search a space and confirm its winner in an experiment folder, or resume what is there.
 
     Raises:
         ExperimentBusyError: The folder is in use.
@@ -68,7 +58,7 @@ def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions())
         SearchFailedError: No trial came to a result.
     """
     folder = Path(folder)
-    with _explaining_full_disks(), _session(space, folder, options, changes=True) as session:
+    with explaining_full_disks(), open_session(space, folder, options, changes=True) as session:
         why = session.search()
         if why in (StopReason.FINISHED, StopReason.TIME):
             if why is StopReason.FINISHED:
@@ -79,70 +69,8 @@ def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions())
     return session.result()
 
 
-def confirm(
-    folder: str | Path,
-    *,
-    top: int = 1,
-    seeds: int | None = None,
-    folds: int | None = None,
-    repeats: int | None = None,
-    options: RunOptions = RunOptions(),
-) -> SessionResult:
-    """Train the best `top` configurations of an experiment again, and score them on the test split.
-
-    On `seeds` fresh seeds, 5 by default, or on `folds` of the data, divided anew `repeats` times. Replicates that are
-    finished are not trained again.
-
-    Raises:
-        HpsearchError: Both seeds and folds were asked for, or the family has no folds; and the errors of `run`.
-    """
-    folder, wanted = Path(folder), confirmation(top=top, seeds=seeds, folds=folds, repeats=repeats)
-    space = replace(open_space(folder), confirm=wanted)
-    if refusal := fold_refusal(space, families_with_folds):
-        raise HpsearchError(refusal)
-    with _explaining_full_disks(), _session(space, folder, options, changes=False) as session:
-        session.require_result()
-        why = session.confirm(wanted, otherwise=StopReason.FINISHED)
-        session.end(why)
-    return session.result()
-
-
-def train(
-    space: Space,
-    params: Params,
-    *,
-    folder: str | Path,
-    test: bool = False,
-    origin: Mapping[str, Any] | None = None,
-    options: RunOptions = RunOptions(),
-) -> SessionResult:
-    """Train one configuration of a space to its end, or go on with that; with `test`, score the test split at the end.
-
-    The folder is an experiment of one trial; `origin` says in its origin.json where the configuration comes from, as
-    that stood when the training began.
-
-    Raises:
-        HpsearchError: The values do not fit the space; and the errors of `run`.
-        ExperimentError: The folder holds the training of another configuration.
-    """
-    folder, alone = Path(folder), only(space, params)
-    trials = read_experiment(folder).trials if is_experiment(folder) else ()
-    if trials and [alone.canonical(trial.params) for trial in trials] != [*alone.start]:
-        raise ExperimentError(f"{folder} holds the training of another configuration; choose another --name")
-    with _explaining_full_disks(), _session(alone, folder, options, changes=True) as session:
-        if origin is not None and not (folder / ORIGIN).exists():  # the search may have gone on since
-            write_json(folder / ORIGIN, origin)
-        why = session.search()
-        if why is StopReason.FINISHED:
-            session.require_result()
-            if test:
-                why = session.score_test(otherwise=why)
-        session.end(why)
-    return session.result()
-
-
 @contextmanager
-def _explaining_full_disks() -> Iterator[None]:
+def explaining_full_disks() -> Iterator[None]:
     """Raise SearchFailedError with a sentence where there is no room for a file."""
     try:
         yield
@@ -160,7 +88,7 @@ def _make(folder: Path) -> None:
 
 
 @contextmanager
-def _session(space: Space, folder: Path, options: RunOptions, *, changes: bool) -> Iterator[Session]:
+def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bool) -> Iterator[Session]:
     """Hold the experiment, its log, its tracker and its workers for one session."""
     _make(folder)
     with locked(folder) as lock:
@@ -179,7 +107,7 @@ def _session(space: Space, folder: Path, options: RunOptions, *, changes: bool) 
                 jobs=max(space.search.trials, replicates),
                 in_process=options.in_process,
                 cluster=options.cluster,
-                observers=[*options.observers, _Notifier(tracker)],
+                observers=[*options.observers, Notifier(tracker)],
             )
         )
         try:
@@ -201,36 +129,10 @@ def _session(space: Space, folder: Path, options: RunOptions, *, changes: bool) 
                 session.mirrored = tracker.close(CLOSE_SECONDS)
 
 
-def trackers(names: str, uri: str | None, warn: Callable[[str], None]) -> Callable[[Path], Tracker]:
-    """Return what makes the trackers `mlflow,tensorboard` for an experiment's folder; `uri` is MLflow's.
-
-    `warn` is told once for each that cannot be written.
-
-    Raises:
-        UnknownNameError: There is no such tracker.
-        TrackingError: Its package is missing.
-    """
-    from hpsearch.tracking.shelf import live_tracker, mirror_names
-
-    chosen = mirror_names(names)
-    return lambda folder: live_tracker(chosen, folder, uri, warn=warn)
-
-
-class _Notifier:
-    """Lets a tracker know of every event."""
-
-    def __init__(self, tracker: Tracker) -> None:
-        self._tracker = tracker
-
-    def observe(self, event: Event | Notice) -> None:
-        if not isinstance(event, Notice):  # which may come from a signal's handler, which must not wait
-            self._tracker.notify()
-
-
 def objective_spec(space: Space, folder: Path, data: Mapping[str, Any] | None = None) -> ObjectiveSpec:
-    """Return how workers make what trains the trials of a space below a folder.
+    """Return the recipe by which workers build the objective function of a space.
 
-    `data` is what the families' workers hold their data against.
+    `data` is the reference that the families' workers check their data against.
 
     Raises:
         HpsearchError: Several processes were asked for where there can be only one.

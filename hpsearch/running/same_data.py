@@ -1,7 +1,7 @@
 """The data of an experiment are the same in all its sessions: their fingerprint is kept, and looked at again.
 
 `data.json` holds the fingerprint of every source that the space names, from the session that first learned from it;
-what each run saw of it stands in the log.
+what each run saw of it is in the log.
 """
 
 import json
@@ -39,7 +39,7 @@ class SameData:
     notices: tuple[str, ...] = ()
 
     def for_workers(self) -> dict[str, Any]:
-        """Return what workers hold their data against."""
+        """Return the reference that workers check their data against."""
         return {"sources": {key: found.digest for key, found in self.sources.items()}, "splits": dict(self.splits)}
 
     def write(self, folder: Path, log: Log) -> None:
@@ -73,7 +73,7 @@ def same_data(space: Space, folder: Path) -> SameData:
 
 
 def changed_since(space: Space, folder: Path) -> list[str]:
-    """Return how the data of a space differ from those that the experiment in `folder` learned from, a clause each."""
+    """List how the data of a space differ from those that the experiment in `folder` was trained on."""
     home, then = space.path.parent, read_sources(folder)
     now = {key: fingerprint_of(source, lambda path: find_place(path, home)) for key, source in _sources(space)}
     return [clause for key, before in then.items() if key in now for clause in differences(before, now[key])]
@@ -106,7 +106,7 @@ def _used(runs: Collection[RunState]) -> tuple[set[str], bool]:
 
 
 def _splits(runs: Iterable[RunState]) -> dict[str, dict[str, Any]]:
-    """Return what runs with an outcome noted of each split, by division."""
+    """Return the data notes of ended runs for each split, by division."""
     found: dict[str, dict[str, Any]] = {}
     for run in runs:
         if run.noted and run.outcome is not Outcome.FAILED:

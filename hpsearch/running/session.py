@@ -4,107 +4,33 @@ What is tried, pruned, retried and written is the same for every engine: an engi
 """
 
 import math
-import time
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Self
 
-from hpsearch.errors import ExperimentError, SearchFailedError
+from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, Notice, SessionEvent, TextNotice
-from hpsearch.experiment.files import copy_atomically, remove_leftovers, write_atomically, write_json
-from hpsearch.experiment.layout import (
-    BEST,
-    CHECKPOINT,
-    FORMAT_VERSION,
-    LOCK,
-    LOG,
-    RESOLVED,
-    SPACE,
-    RunKind,
-    is_experiment,
-    replicate_run,
-    trial_run,
-)
-from hpsearch.experiment.log import read_state
-from hpsearch.experiment.provenance import git_state, machine, versions
-from hpsearch.experiment.reading import place_of_space, read_experiment, read_resolved
-from hpsearch.jobs import Job, JobKind, JobSource
+from hpsearch.experiment.layout import RunKind, trial_run
+from hpsearch.experiment.provenance import machine, versions
+from hpsearch.experiment.reading import read_experiment
+from hpsearch.jobs import Job, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import jobs_of
-from hpsearch.running.earlier import Earlier, earlier_trials, to_replay
+from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.population import Population
 from hpsearch.search.sources import JobList, TrialSource
 from hpsearch.seeds import Seeds
-from hpsearch.space import Confirm, Space, differences, objective_value
+from hpsearch.space import Confirm, objective_value
 from hpsearch.space.pruner_options import PB2, PBT
-from hpsearch.training.settings import TrainSettings
 from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
 from hpsearch.workers.ledger import Ledger, stored_job
 
-_BUDGET = (
-    *("search.trials", "search.time", "search.trial_time", "confirm"),
-    *("search.engine", "search.workers", "search.retries", "search.resources", "search.storage"),
-)
-"""What may change between two sessions of an experiment without making it another search."""
-
-
-def prepare_experiment(space: Space, folder: Path) -> list[str]:
-    """Write what the experiment is; return how it differs from what the folder held before."""
-    resolved = space.resolved()
-    changed: list[str] = []
-    identity = uuid.uuid4().hex
-    created = time.time()
-    if is_experiment(folder):
-        old = read_resolved(folder)
-        identity, created = old["id"], old["created"]
-        changed = [line for line in differences(old["space"], resolved) if not line.startswith(_BUDGET)]
-        if alien := [line for line in changed if line.startswith(("family", "objective"))]:
-            raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
-        if changed:
-            earlier_trials(space, folder, read_state(folder / LOG))  # refuses before anything is written
-            kept = len(list(folder.glob("resolved-*.json"))) + 1
-            write_json(folder / f"resolved-{kept}.json", old)
-    elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK}:
-        raise ExperimentError(f"{folder} exists and is no experiment; choose another --name")
-    remove_leftovers(folder, SPACE, RESOLVED)
-    write_json(
-        folder / RESOLVED,
-        {
-            "version": FORMAT_VERSION,
-            "id": identity,
-            "created": created,
-            "space": resolved,
-            "unit": step_unit(space),
-            **place_of_space(space.path, folder),
-            "seed": space.search.seed,
-            "versions": versions(),
-            "git": git_state(space.path.parent),
-            "machine": machine(),
-        },
-    )
-    write_atomically(folder / SPACE, space.text)  # last: a folder with it alone would not be an experiment
-    return changed
-
-
-def step_unit(space: Space) -> str:
-    """Return what a step of the space's trainings counts: `epoch`, or `step` where `train.evaluate` is in steps."""
-    train = _any_training(space)
-    return "step" if train is not None and train.evaluate.steps is not None else "epoch"
-
-
-def _any_training(space: Space) -> TrainSettings | None:
-    """Return the settings of one of the trainings of a space; None when the shared loop does not train them."""
-    train = getattr(space.config(space.example), "train", None)
-    return train if isinstance(train, TrainSettings) else None
-
 
 @dataclass(frozen=True)
 class SessionResult:
-    """The experiment as it stands after a session, and how that went.
+    """The experiment after a session, and how the session went.
 
     `exhausted`: the space has no more configurations to try. `mirrored`: the trackers have all of it. `worked`: there
     was something to do.
@@ -221,12 +147,12 @@ class Session:
         return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
 
     def _longest(self) -> int | None:
-        """Return the evaluations of the longest training, Hyperband's largest budget; None where only the data tell.
+        """Return the evaluations of the longest training, Hyperband's largest budget, or None if unknown.
 
         That is where optimizer steps are counted, and under a program, which reports when it likes.
         """
         ranges = {parameter.path: parameter.range for parameter in self._space.parameters}
-        train = _any_training(self._space)
+        train = any_training(self._space)
         if train is None or train.evaluate.epochs is None or "train.evaluate" in ranges:
             return None
         epochs = ranges["train.epochs"].grid() if "train.epochs" in ranges else [train.epochs]
@@ -234,7 +160,7 @@ class Session:
         return math.ceil(max(epochs or ()) / min(every or ()))
 
     def _warn_of_idle_pruner(self) -> None:
-        """Say so when all trainings end before the pruner can do anything: perhaps it was told epochs, or steps."""
+        """Warn if all trainings end before the pruner can act; its settings may be in the wrong unit."""
         pruner, longest = self._space.search.pruner, self._longest()
         if pruner.earliest is not None and longest is not None and pruner.earliest >= longest > 1:
             ends = f"a training has {longest} evaluations"
@@ -256,24 +182,12 @@ class Session:
             experiment_seed=self._space.search.seed,
             state=self._log.state,
         )
-        return self._train(jobs, otherwise)
+        return self.train(jobs, otherwise)
 
-    def _train(self, jobs: Sequence[Job], otherwise: StopReason) -> StopReason:
+    def train(self, jobs: Sequence[Job], otherwise: StopReason) -> StopReason:
         """Train jobs that were decided on to their ends; no budget of the search applies to them."""
         why = self._run(JobList(jobs), Limits(retries=self._space.search.retries)) if jobs else StopReason.FINISHED
         return why if why is StopReason.INTERRUPTED else otherwise
-
-    def score_test(self, *, otherwise: StopReason) -> StopReason:
-        """Score the only trial's weights on the test split, as a replicate that has its seeds and its checkpoint."""
-        trained = stored_job(self._folder, trial_run(0))
-        job = replace(trained, run=replicate_run(0, 0), kind=JobKind.REPLICATE, replicate=0)
-        known = self._log.state.runs.get(job.run)
-        if known is not None and known.ended:
-            return otherwise
-        (self._folder / job.run).mkdir(parents=True, exist_ok=True)
-        for name in (CHECKPOINT, BEST):  # finished: nothing is trained again
-            copy_atomically(self._folder / trained.run / name, self._folder / job.run / name)
-        return self._train([job], otherwise)
 
     def end(self, why: StopReason) -> None:
         """Close the session in the log."""
@@ -281,5 +195,5 @@ class Session:
         self._log.append(EndEvent(why=why.value), durable=True)
 
     def result(self) -> SessionResult:
-        """Return the experiment as it stands, and how this session went."""
+        """Return the experiment now, and how this session went."""
         return SessionResult(read_experiment(self._folder), self._why, self._exhausted, self.mirrored, self._worked)

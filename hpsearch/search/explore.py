@@ -45,7 +45,7 @@ Explore = Callable[[ExploreContext], dict[str, Any]]
 
 
 def explorer(space: Space) -> Explore:
-    """Return how the space's pruner varies parameters.
+    """Return the space's explore function for parameters.
 
     Raises:
         HpsearchError: What it needs is not installed.

@@ -9,13 +9,13 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.importance import PedAnovaImportanceEvaluator
 
 from hpsearch.records import ExperimentRecord, Outcome, Params, RunRecord
-from hpsearch.search.optuna_search import silent_optuna
+from hpsearch.search.silence import silent_optuna
 from hpsearch.space.ranges import is_number, label
 
 FEWEST_TRIALS = 10
 """With fewer complete trials the answer would be noise."""
 TOP_TRIALS = 5
-"""Optuna advises at least this many trials in the better part that is told from the rest."""
+"""Optuna advises at least this many trials in the better part that is separated from the rest."""
 LOG_RATIO = 30.0
 """Positive floats that span a larger ratio are taken to be searched on a log scale, where the space is not known."""
 
@@ -70,7 +70,7 @@ def distribution_of(path: str, trials: Iterable[RunRecord], space: Mapping[str, 
 
 
 def _written(path: str, space: Params) -> Mapping[str, Any]:
-    """Return the range at a dotted path of a resolved space; empty where there is none (any longer)."""
+    """Return the range at a dotted path of a resolved space, or an empty one if there is none any longer."""
     node: Any = space
     for word in path.split("."):
         if isinstance(node, Mapping) and "choice" in node and isinstance(node["choice"], Mapping):

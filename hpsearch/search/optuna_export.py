@@ -17,7 +17,7 @@ from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.state import RunState
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
-from hpsearch.search.optuna_search import silent_optuna
+from hpsearch.search.silence import silent_optuna
 from hpsearch.space import Space, suggest, suggested
 
 JOURNAL_SUFFIXES = (".log", ".journal")

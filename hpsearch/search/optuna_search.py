@@ -4,29 +4,27 @@ The Optuna study lives in memory; the experiment's log is the truth. Replaying t
 study the very state it had.
 """
 
-import contextlib
-import json
 import math
 import random
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import optuna
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.events import UNTOLD, AskEvent, Event, OutcomeEvent, ReportEvent
+from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.jobs import AskInfo
 from hpsearch.records import Outcome, Params
 from hpsearch.search.own import blamed_on, make_own_pruner, make_own_sampler
 from hpsearch.search.pruners import make_pruner
 from hpsearch.search.samplers import AskSeeds, SamplerRow, own_row, sampler_row
+from hpsearch.search.starts import StartList, agrees, key_of
 from hpsearch.seeds import derive_seed
 from hpsearch.space import Space, suggest, suggested
 from hpsearch.space.pruner_options import OwnPruner
-from hpsearch.space.ranges import same
 from hpsearch.space.search_settings import OwnSampler
 
 ATTEMPTS = 20
@@ -111,7 +109,7 @@ class OptunaSearch:
         if self._grid is not None:
             return self._walk(number, entry)
         complete = all(parameter.path in entry for parameter in self._space.active(entry))
-        if complete and _key(entry) in self._tried:
+        if complete and key_of(entry) in self._tried:
             return None
         for attempt in range(1 if complete else ATTEMPTS):
             params = self._try(number, attempt, entry)
@@ -136,7 +134,7 @@ class OptunaSearch:
         """Return the sampler's answer, or None when it is forbidden or known."""
         params, trial = self._suggest(number, attempt, entry)
         once = bool(entry) or self._space.size is not None
-        if self._space.violation(params) is None and not (once and _key(params) in self._tried):
+        if self._space.violation(params) is None and not (once and key_of(params) in self._tried):
             return self._accept(number, params, trial)
         self._reject(trial)
         return None
@@ -182,7 +180,7 @@ class OptunaSearch:
                 return None
             if params is None:
                 raise SearchFailedError(f"no configuration of {self._space.path} fulfils its requirements")
-            if not once or _key(params) not in self._tried:
+            if not once or key_of(params) not in self._tried:
                 return self._fixed(number, params)
         left = (params for params in (self._space.grid() if walkable else ()) if self._is_left(params, entry))
         found = next((params for params in left if self._space.violation(params) is None), None)
@@ -191,13 +189,13 @@ class OptunaSearch:
     def _walk(self, number: int, entry: Params = NOTHING) -> dict[str, Any] | None:
         """Return the next configuration of the grid that agrees with an entry and has not been tried."""
         grid = self._grid or deque()
-        while grid and _key(grid[0]) in self._tried:
+        while grid and key_of(grid[0]) in self._tried:
             grid.popleft()
         params = next((params for params in grid if self._is_left(params, entry)), None)
         return None if params is None else self._fixed(number, params)
 
     def _is_left(self, params: Params, entry: Params) -> bool:
-        return _agrees(params, entry) and _key(params) not in self._tried
+        return agrees(params, entry) and key_of(params) not in self._tried
 
     def _fixed(self, number: int, params: Params) -> dict[str, Any]:
         """Enter a configuration that was decided on elsewhere."""
@@ -209,7 +207,7 @@ class OptunaSearch:
     def _accept(self, number: int, params: dict[str, Any], trial: optuna.trial.Trial) -> dict[str, Any]:
         self._trials[number] = trial
         self._evaluations[number] = {}
-        self._tried.add(_key(params))
+        self._tried.add(key_of(params))
         return params
 
     # What became of it
@@ -299,56 +297,3 @@ class OptunaSearch:
             for _ in range(event.rejected):  # Optuna's numbering must not depend on whether it was resumed
                 self._reject(self._study.ask())
         self._fixed(number, params)
-
-
-class StartList:
-    """The entries of a space's `start` that have not been tried, in their order.
-
-    The log tells by which entry a trial was begun, so that entries which are added later are tried next.
-    """
-
-    def __init__(self, space: Space) -> None:
-        self._space = space
-        self._left = deque(space.start)
-
-    def pop(self) -> Params | None:
-        """Return the next entry, which counts as tried from now on."""
-        return self._left.popleft() if self._left else None
-
-    def begun(self, number: int, event: AskEvent) -> Params | None:
-        """Return the entry that a trial of the log was begun by, which counts as tried from now on.
-
-        Older logs do not tell it: there the entry had the trial's number.
-        """
-        if event.start is not UNTOLD:
-            entry = event.start and self._space.canonical(event.start)
-        else:
-            entry = next(iter(self._space.start[number : number + 1]), None)
-            entry = entry if entry and _agrees(self._space.canonical(event.params), entry) else None
-        known = next((each for each in self._left if entry and _key(each) == _key(entry)), None)
-        if known is not None:
-            self._left.remove(known)
-        return entry
-
-
-def _key(params: Params) -> str:
-    """Return a text by which equal configurations are known."""
-    return json.dumps(dict(params), sort_keys=True)
-
-
-def _agrees(params: Params, entry: Params) -> bool:
-    """Say whether a configuration has all the values of an entry."""
-    return all(path in params and same(params[path], value) for path, value in entry.items())
-
-
-@contextlib.contextmanager
-def silent_optuna() -> Iterator[None]:
-    """Keep Optuna's log messages and its warnings about experimental features away for a while."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)

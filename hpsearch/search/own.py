@@ -40,7 +40,7 @@ class OwnMistake:
 
 
 def own_mistakes(search: Search, folder: Path) -> list[OwnMistake]:
-    """Say what is wrong with a search's own sampler and pruner; `folder` is that of the space file.
+    """List the mistakes in a user's sampler and pruner; `folder` is that of the space file.
 
     They are imported and made once, so that what their constructors refuse is told before anything is trained.
     """
@@ -122,7 +122,7 @@ def _made(option: OwnOption, folder: Path, seed: int, base: type[MadeT]) -> Made
 
 
 def _maker(option: OwnOption, code: UserCode, base: type) -> Callable[..., Any]:
-    """Return what makes the sampler or pruner. Raises HpsearchError if it is no class or function that could."""
+    """Return the factory of the sampler or pruner. Raises HpsearchError if it is no class or function that could."""
     if code.found is None:
         raise HpsearchError(f"{code.path} has no {code.name}{code.near}")
     if isinstance(code.found, type) and not issubclass(code.found, base):
@@ -152,7 +152,7 @@ def _wrong_options(option: OwnOption, make: Callable[..., Any]) -> list[OwnMista
 
 
 def _parameters(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
-    """Return what a class or function may be called with, or None if Python cannot tell."""
+    """Return the parameters of a class or function, or None if they cannot be inspected."""
     try:
         return inspect.signature(make).parameters
     except (TypeError, ValueError):

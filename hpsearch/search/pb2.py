@@ -54,6 +54,6 @@ def propose(
 
 
 def _has_gained(data: pd.DataFrame, member: str, names: list[str]) -> bool:
-    """Say whether two steps of the member with the same values are known; else Ray answers with the old ones."""
+    """Check whether two steps of the member with the same values are known; else Ray answers with the old ones."""
     steps = data[data["Trial"] == member].groupby(names)["Time"].nunique()
     return bool((steps > 1).any())

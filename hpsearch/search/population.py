@@ -24,7 +24,7 @@ from hpsearch.space import Space
 from hpsearch.space.pruner_options import PB2, PBT
 
 _Followed = AskEvent | ReportEvent | ExploitEvent | OutcomeEvent
-"""What a population is told by the log."""
+"""The events of the log that a population follows."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class _Member:
 
 
 class Population:
-    """The trials of a search as a population. `trials` asks for new members, and is told everything."""
+    """The trials of a search as a population. `trials` asks for new members and hears of everything."""
 
     def __init__(self, trials: TrialSource, space: Space, pruner: PBT | PB2) -> None:
         self._trials = trials
@@ -98,7 +98,7 @@ class Population:
         return self.next_job()
 
     def report(self, job: Job, step: int, metric: float, *, final: bool) -> Decision:
-        """Enter the metric; pause a member that stands at a barrier."""
+        """Enter the metric; pause a member that has reached a barrier."""
         self._trials.report(job, step, metric, final=final)
         member = self._members[job.number]
         self._arrive(member, step, metric, final=final)
@@ -189,7 +189,7 @@ class Population:
             self._resolve(lowest)
 
     def _resolve(self, evaluation: int) -> None:
-        """Decide who copies whom among those who stand at a barrier."""
+        """Decide who copies whom among those at a barrier."""
         standing = [member for member in self._members.values() if member.waits and member.evaluation == evaluation]
         for member in standing:
             member.waits = False

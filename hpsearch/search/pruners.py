@@ -32,7 +32,7 @@ class PercentileAtEvaluation(optuna.pruners.BasePruner):
         self._every = every
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Say whether the trial should stop at its last evaluation."""
+        """Check whether the trial should stop at its last evaluation."""
         evaluation = trial.last_step
         if evaluation is None or evaluation < self._warmup or (evaluation - self._warmup) % self._every:
             return False
@@ -65,7 +65,7 @@ class PatienceAtEvaluation(optuna.pruners.BasePruner):
         self._minimum_gain = minimum_gain
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Say whether the trial should stop at its last evaluation."""
+        """Check whether the trial should stop at its last evaluation."""
         sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
         values = [sign * value for _, value in sorted(trial.intermediate_values.items())]
         before = [value for value in values[: -self._patience - 1] if math.isfinite(value)]
@@ -88,7 +88,7 @@ class HyperbandBeforeTheEnd(optuna.pruners.HyperbandPruner):
         self._longest = longest
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Say whether the trial should stop at its last evaluation."""
+        """Check whether the trial should stop at its last evaluation."""
         ended = trial.last_step is not None and trial.last_step >= self._longest
         return super().prune(study, trial) and not ended
 
@@ -114,7 +114,7 @@ def _asha(options: Any, _: int | None) -> optuna.pruners.BasePruner:
 
 
 def _hyperband(options: Any, longest: int | None) -> optuna.pruners.BasePruner:
-    """Return Hyperband; while no trial has told the largest budget, what stops nobody."""
+    """Return Hyperband, or a pruner that never prunes while the largest budget is unknown."""
     if longest is None:
         return optuna.pruners.HyperbandPruner(min_resource=options.minimum, reduction_factor=options.reduction)
     return HyperbandBeforeTheEnd(options, longest)

@@ -14,7 +14,7 @@ SAME_FAILURES = 3
 
 
 class Searcher(Protocol):
-    """A sampler and a pruner, whichever library they come from."""
+    """A sampler and a pruner, of any library."""
 
     @property
     def last_ask(self) -> AskInfo:

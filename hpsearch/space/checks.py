@@ -67,12 +67,12 @@ def _fixed_part(settings: SettingsSection, path: str) -> str | None:
 
 
 def _flag_of(root: Node, path: str) -> Node:
-    """Return what was written as `mutable` beside the range at `path`."""
+    """Return the `mutable` setting next to the range at `path`."""
     return written_at(root, path).nearest(["mutable"])
 
 
 def check_feasible(space: Space, root: Node, required_at: Sequence[Place], problems: Problems) -> None:
-    """Look for one feasible configuration; where there is none, blame the rule that was broken most often."""
+    """Look for one feasible configuration; if there is none, blame the rule that was broken most often."""
     whole = space.size is not None and space.size <= _ATTEMPTS
     rng = random.Random(0)  # noqa: S311 # no secret
     tried = space.grid() if whole else (space.sample(rng) for _ in range(_ATTEMPTS))
@@ -107,7 +107,7 @@ def _first_broken(space: Space, params: Mapping[str, Any]) -> tuple[_Rule | None
 
 
 def divides(config: type[BaseModel]) -> bool:
-    """Say whether configurations of this class have `data.folds`, see `data/folds.py`."""
+    """Check whether configurations of this class have `data.folds`, see `data/folds.py`."""
     data = config.model_fields.get("data")
     kind = None if data is None else data.annotation
     return isinstance(kind, type) and issubclass(kind, BaseModel) and "folds" in kind.model_fields
@@ -120,7 +120,7 @@ def on_fold(configuration: Mapping[str, Any], *, fold: int, folds: int, seed: in
 
 
 def fold_refusal(space: Space, families: Families) -> str | None:
-    """Return why the space's winners cannot be confirmed on folds, or None if they can be, or are not asked to be.
+    """Explain why the winners cannot be confirmed on folds, or None if they can or need not be.
 
     What the family's settings refuse is such a reason: data with a test part of their own, folds that leave nothing.
     """
@@ -190,7 +190,7 @@ def configurations(space: Space) -> Iterator[tuple[BaseModel, Mapping[str, Any]]
 
 
 def _written(space: Space, root: Node, place: NamedPlace, params: Mapping[str, Any]) -> Place | None:
-    """Return where the value stands, or None if it is a default of the family."""
+    """Return the place of the value, or None if it is a default of the family."""
     for parameter in space.parameters:
         if isinstance(parameter.range, Choice) and params.get(parameter.path) == place.path:
             for option, part in probes(parameter.range):

@@ -69,7 +69,7 @@ def section_of(model: type[BaseModel]) -> SettingsSection:
 
 
 def shape_of(annotation: Any) -> Shape:
-    """Return what an annotation expects; `None` beside something else does not change it."""
+    """Describe what an annotation expects; an optional type is described without `None`."""
     if isinstance(annotation, SettingsSection):
         return annotation  # a free section of a file
     members = [_bare(member) for member in _members(annotation) if member is not type(None)]
@@ -108,12 +108,12 @@ def spelled(word: Any, known: Iterable[str]) -> Any:
 
 
 def field_shape(field: FieldInfo) -> Shape:
-    """Return what a field expects."""
+    """Describe what a field expects."""
     return shape_of(field.annotation)
 
 
 def is_optional(annotation: Any) -> bool:
-    """Say whether null is accepted."""
+    """Check whether null is accepted."""
     return annotation is None or type(None) in _members(annotation) or annotation is Any
 
 
@@ -139,12 +139,12 @@ def walk(shape: Shape, path: Sequence[str | int]) -> Iterator[tuple[str | int, S
 
 
 def expectation(field: FieldInfo) -> str:
-    """Say in words what a field accepts, for example `a number above 0 or null`."""
+    """Describe the accepted values of a field, for example `a number above 0 or null`."""
     return describe(field.annotation, field.metadata)
 
 
 def describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
-    """Say in words what an annotation accepts."""
+    """Describe the accepted values of an annotation."""
     if get_origin(annotation) is Annotated:
         inner, *more = get_args(annotation)
         return describe(inner, [*metadata, *_opened(more)])
@@ -205,7 +205,7 @@ def _opened(metadata: Sequence[Any]) -> list[Any]:
 
 
 def is_free(model: type[BaseModel]) -> bool:
-    """Say whether a configuration may have sections that its class does not name."""
+    """Check whether a configuration may have sections that its class does not name."""
     return model.model_config.get("extra") == "allow"
 
 

@@ -174,7 +174,7 @@ class _Builder:
 
 
 def resolve_scalar(text: str) -> Scalar:
-    """Return what an unquoted scalar means in the core schema of YAML 1.2."""
+    """Return the value of an unquoted scalar in the core schema of YAML 1.2."""
     if _NULL.fullmatch(text):
         return None
     if _TRUE.fullmatch(text) or _FALSE.fullmatch(text):

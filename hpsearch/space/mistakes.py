@@ -36,12 +36,12 @@ class Mistake:
     missing: bool = False
 
     def concerns(self, path: str) -> bool:
-        """Say whether it is about the setting at `path` or something inside it."""
+        """Check whether it is about the setting at `path` or something inside it."""
         return self.path == path or self.path.startswith(f"{path}.")
 
 
 def mistakes(model: type[BaseModel], configuration: Mapping[str, Any], section: str = "") -> list[Mistake]:
-    """Return what is wrong with a configuration, one mistake for each setting; `section` begins every path."""
+    """List the mistakes of a configuration, one for each setting; `section` begins every path."""
     try:
         model.model_validate(configuration)
     except ValidationError as error:
@@ -50,7 +50,7 @@ def mistakes(model: type[BaseModel], configuration: Mapping[str, Any], section: 
 
 
 def mistakes_of(model: type[BaseModel], error: ValidationError, section: str = "") -> list[Mistake]:
-    """Return what a failed validation complains of; a union reports each of its members, which is one mistake here."""
+    """List the mistakes of a failed validation; those of a union's members count as one."""
     by_path: dict[str, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False, include_context=False):
         by_path.setdefault(_known_path(model, details), []).append(details)

@@ -57,7 +57,7 @@ class Problems:
 
 @dataclass(frozen=True)
 class Node:
-    """A value with its place; `key` is the place of the key that leads to it, or its own place where there is none."""
+    """A value with its place; `key` is the place of its key, or its own place if it has none."""
 
     value: "Scalar | dict[str, Node] | list[Node]"
     place: Place
@@ -102,7 +102,7 @@ class Node:
 
 
 def node_from_plain(value: Any, place: Place) -> Node:
-    """Wrap plain data in nodes that all stand at `place`."""
+    """Wrap plain data in nodes that are all at `place`."""
     if isinstance(value, dict):
         return Node({str(name): node_from_plain(child, place) for name, child in value.items()}, place, place)
     if isinstance(value, list | tuple):

@@ -58,7 +58,7 @@ def narrowed(root: Node, path: str, value: Node, settings: SettingsSection) -> N
 
 
 def _written(root: Node, steps: Sequence[str]) -> Node | None:
-    """Return what is written at a path, looking through the `choice` of branches, or None if the path is not set."""
+    """Return the node at a path, looking through the `choice` of branches, or None if it is not set."""
     node: Node | None = root
     for step in steps:
         offered = node.child("choice") if node else None

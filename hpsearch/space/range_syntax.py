@@ -24,7 +24,7 @@ class RangeSyntaxError(Exception):
 
 
 def looks_like_range(node: Node, *, settings: Collection[str] = ()) -> bool:
-    """Say whether a mapping means to be a range; `settings` are names that mean settings here."""
+    """Check whether a mapping means to be a range; `settings` are names that mean settings here."""
     return any(head in node.mapping and head not in settings for head in HEADS)
 
 
@@ -148,7 +148,7 @@ def _read_choice(node: Node) -> Choice:
 
 
 def is_infinite(node: Node) -> bool:
-    """Say whether a node holds a number that is not finite, for which JSON and so every file of a run has no word."""
+    """Check whether a node holds a number that is not finite, for which JSON and so every file of a run has no word."""
     return isinstance(node.value, float) and not math.isfinite(node.value)
 
 

@@ -28,7 +28,7 @@ class Float:
         return None if self.step is None else steps_between(self.low, self.high, self.step) + 1
 
     def contains(self, value: Any) -> bool:
-        """Say whether the value lies in the range (and on its steps)."""
+        """Check whether the value lies in the range (and on its steps)."""
         slack = 0.0 if self.step is None else 1e-9 * self.step  # somebody may have computed it: 0.1 + 2 * 0.1
         if not is_number(value) or not self.low - slack <= value <= self.high + slack:
             return False
@@ -83,7 +83,7 @@ class Int:
         return (self.high - self.low) // self.step + 1
 
     def contains(self, value: Any) -> bool:
-        """Say whether the value is one of the range's whole numbers."""
+        """Check whether the value is one of the range's whole numbers."""
         if not isinstance(value, int) or isinstance(value, bool):
             return False
         return self.low <= value <= self.high and (value - self.low) % self.step == 0
@@ -123,7 +123,7 @@ class Choice:
         return len(self.options)
 
     def contains(self, value: Any) -> bool:
-        """Say whether the value is one of the options."""
+        """Check whether the value is one of the options."""
         return any(same(value, option) for option in self.options)
 
     def sample(self, rng: random.Random) -> Any:
@@ -147,7 +147,7 @@ def _flags(values: Range) -> dict[str, Any]:
 
 
 def is_number(value: Any) -> bool:
-    """Say whether the value is a finite number, of a size that floats have; a boolean is not."""
+    """Check whether the value is a finite number, of a size that floats have; a boolean is not."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -157,7 +157,7 @@ def is_number(value: Any) -> bool:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Say whether two values mean the same: 1 and 1.0 do; 1 and true, or 1 and '1', do not."""
+    """Check whether two values mean the same: 1 and 1.0 do; 1 and true, or 1 and '1', do not."""
     if is_number(left) and is_number(right):
         return bool(left == right)
     return label(left) == label(right)
@@ -176,10 +176,10 @@ def canonical(values: Range, value: Any) -> Any:
 
 
 def steps_between(low: float, high: float, step: float) -> int:
-    """Return how many whole steps lie between two bounds."""
+    """Count the whole steps between two bounds."""
     return int((Decimal(repr(high)) - Decimal(repr(low))) / Decimal(repr(step)))
 
 
 def step_fits(low: float, high: float, step: float) -> bool:
-    """Say whether a whole number of steps leads from `low` to `high` exactly."""
+    """Check whether a whole number of steps leads from `low` to `high` exactly."""
     return (Decimal(repr(high)) - Decimal(repr(low))) % Decimal(repr(step)) == 0

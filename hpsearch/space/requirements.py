@@ -76,7 +76,7 @@ class Requirement:
     paths: tuple[tuple[str, ...], ...] = field(compare=False, repr=False)
 
     def broken(self, config: BaseModel) -> bool:
-        """Say whether a configuration breaks it; one that mentions settings of an option not chosen does not apply.
+        """Check whether a configuration breaks it; one that mentions settings of an option not chosen does not apply.
 
         What cannot be computed (a division by zero, text compared with a number) counts as broken.
         """

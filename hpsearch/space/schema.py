@@ -178,7 +178,7 @@ def _branch_forms(branch: Branch, *, ranges: bool) -> list[Schema]:
 
 
 def _field_texts(model: type[BaseModel]) -> dict[str, str]:
-    """Return the texts written below the fields of a class and of its parents; empty where there is no source."""
+    """Return the docstrings of the fields of a class and its parents; empty without source code."""
     texts: dict[str, str] = {}
     for each in reversed(model.__mro__):
         if not issubclass(each, BaseModel) or each is BaseModel:

@@ -124,7 +124,7 @@ class Space:
         return params
 
     def check_params(self, params: Mapping[str, Any], *, partial: bool = False) -> list[str]:
-        """Return what keeps the values from being a configuration of this space; `partial` allows missing ones."""
+        """List why the values are no configuration of this space; `partial` allows missing ones."""
         found = [f"{path}: {message}" for path, message in self.wrong_params(params).items()]
         if not partial:
             active = self.active(params)

@@ -52,7 +52,7 @@ class Parameter:
     branch: bool = False
 
     def exists(self, params: Mapping[str, Any]) -> bool:
-        """Say whether the branches above have taken the options that lead here."""
+        """Check whether the branches above have taken the options that lead here."""
         return all(params.get(path) == option for path, option in self.when)
 
     def found_in(self, config: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""From written nodes to a template: settings, branches and ranges are told apart by what the family expects there."""
+"""From YAML nodes to a template: what the family expects at a path decides between setting, branch and range."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -76,7 +76,7 @@ class _TemplateCheck:
             self.problems.add(place, mistake.message + hint)
 
     def always(self, mistake: Mistake, params: Mapping[str, Any], kept: str | None) -> bool:
-        """Say whether a validator refuses the same setting whatever the ranges give, the branches and `kept` aside."""
+        """Check whether a validator always refuses the setting, whatever the ranges give; branches and `kept` aside."""
         within = f"{mistake.path}." if mistake.path else ""
         if kept is None and not mistake.path and self.template.parameters:
             return False
@@ -92,7 +92,7 @@ class _TemplateCheck:
 
 
 def _whole_numbers(values: Range) -> str:
-    """Return what to write where the usual value of a range is refused, but its bounds may be fine."""
+    """Suggest a fix if the default value of a range is refused but its bounds may be fine."""
     if not isinstance(values, Float) or not (values.low.is_integer() and values.high.is_integer()):
         return ""
     log = ", log: true" if values.log else ""
@@ -126,6 +126,6 @@ def part_of(root: Node, path: str, part: Part) -> Place:
 
 
 def place_of(root: Node, mistake: Mistake) -> Place:
-    """Return where a mistake is shown: at the value, or at the key of a section."""
+    """Return the place of a mistake: the value, or the key of a section."""
     node = written_at(root, mistake.path)
     return node.key if mistake.missing or isinstance(node.value, dict) else node.place

@@ -34,7 +34,7 @@ def forecast_study(
     probe: ProbeArm | None,
     in_process: bool = False,
 ) -> StudyPlan:
-    """Return what a study would cost and could show in its folder, which is not touched; without `probe`, no times.
+    """Forecast a study's cost and power, without touching its folder; without `probe`, no times.
 
     Args:
         study: The study.
@@ -76,7 +76,7 @@ def _looks(study: Study, folder: Path) -> tuple[int, ...]:
 
 
 def probing(*, in_process: bool = False, tell: Callable[[str], None]) -> ProbeArm:
-    """Return what probes an arm as a worker of the study would train it; `tell` hears which one it is."""
+    """Return a function that probes an arm as a worker would train it; `tell` gets the arm's name."""
 
     def probe(arm: SpaceArm, share: Share) -> Probed:
         tell(f"probing {arm.name} ...")
@@ -86,7 +86,7 @@ def probing(*, in_process: bool = False, tell: Callable[[str], None]) -> ProbeAr
 
 
 def _arm_plan(arm: SpaceArm, home: Path, replicates: int, probe: ProbeArm | None, *, in_process: bool) -> ArmPlan:
-    """Return what one arm costs, whose folder is `home`; every training counts as if nothing pruned or stopped it."""
+    """Estimate the upper bound of an arm's cost (no pruning, no early stopping)."""
     space, search, epochs = arm.space, arm.space.search, _epochs(arm)
     trials = search.trials if space.size is None else min(search.trials, space.size)
     shares = worker_shares(search, jobs=max(trials, replicates))
@@ -123,7 +123,7 @@ def _epochs(arm: SpaceArm) -> tuple[int, int] | None:
 
 
 def _done(home: Path) -> int:
-    """Return how many trainings an arm's folder holds that have ended."""
+    """Count the ended trainings in an arm's folder."""
     if not is_experiment(home):
         return 0
     record = read_experiment(home)
@@ -169,7 +169,7 @@ def _warnings(arms: Sequence[ArmPlan], free: int) -> list[str]:
 
 
 def _notes(study: Study, arms: Sequence[ArmPlan], free: int) -> list[str]:
-    """Return what the numbers mean."""
+    """Explain the numbers."""
     notes = ["at most: pruning and early stopping end trainings sooner"]
     timed = [arm for arm in arms if arm.seconds]
     if timed:

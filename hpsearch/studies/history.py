@@ -24,7 +24,7 @@ from hpsearch.studies.replicates import replication_of
 
 
 @dataclass(frozen=True)
-class Change:
+class PlanChange:
     """What a later plan has changed, a line each, and whether a result had been seen before."""
 
     lines: tuple[str, ...]
@@ -40,7 +40,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class History:
+class StudyHistory:
     """The study's own plan and the latest, what changed in between, and each result that was seen.
 
     `file` is the study's file; `created` is in Unix seconds.
@@ -48,7 +48,7 @@ class History:
 
     first: Mapping[str, Any]
     latest: Mapping[str, Any]
-    changes: tuple[Change, ...] = ()
+    changes: tuple[PlanChange, ...] = ()
     looks: tuple[Look, ...] = ()
     file: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -85,7 +85,7 @@ def plan_of(study: Study, wanted: Confirm) -> dict[str, Any]:
 
 def fix_plan(
     folder: Path, study: Study, *, seeds: int | None = None, repeats: int | None = None
-) -> tuple[History, Confirm]:
+) -> tuple[StudyHistory, Confirm]:
     """Fix the plan, or note how it differs from the one that was fixed; return it with the replicates to be trained.
 
     What `seeds` or `repeats` ask for beyond the study's file is a change of its plan.
@@ -102,27 +102,27 @@ def fix_plan(
             known = read_history(folder)
         else:
             plan = plan_of(study, study.settings.confirm)
-            known = _written(folder, History(plan, plan, file=str(study.path.resolve())))
+            known = _written(folder, StudyHistory(plan, plan, file=str(study.path.resolve())))
         here = replace(known, latest=plan_of(study, study.settings.confirm))
         wanted = replication_of(study, seeds=seeds, repeats=repeats, looks=here.comparable_looks)
         plan = plan_of(study, wanted)
         lines = tuple(differences(known.latest, plan))
         if not lines:
             return known, wanted
-        changes = (*known.changes, Change(lines, seen=_could_be_seen(folder, known)))
+        changes = (*known.changes, PlanChange(lines, seen=_could_be_seen(folder, known)))
         file = str(study.path.resolve())
         return _written(folder, replace(known, latest=plan, changes=changes, file=file)), wanted
 
 
-def _could_be_seen(folder: Path, history: History) -> bool:
-    """Say whether there was a result, or test scores of any arm, which `show` and `compare` would tell."""
+def _could_be_seen(folder: Path, history: StudyHistory) -> bool:
+    """Check whether there was a result, or test scores of any arm, which `show` and `compare` would tell."""
     if history.looks:
         return True
     records = [read_experiment(arm) for arm in arm_folders(folder)]
     return any(record.baselines or any(each.scores for each in record.replicates) for record in records)
 
 
-def note_look(folder: Path, wanted: Confirm) -> History:
+def note_look(folder: Path, wanted: Confirm) -> StudyHistory:
     """Note that a result of these replicates is going to be seen."""
     look = Look(wanted.count, wanted.folds)
     with _alone(folder):
@@ -132,7 +132,7 @@ def note_look(folder: Path, wanted: Confirm) -> History:
         return _written(folder, replace(history, looks=(*history.looks, look)))
 
 
-def read_history(folder: Path) -> History:
+def read_history(folder: Path) -> StudyHistory:
     """Return the contents of study.json.
 
     Raises:
@@ -142,8 +142,8 @@ def read_history(folder: Path) -> History:
     content = read_study_file(folder)
     try:
         del content["version"]
-        changes = tuple(Change(tuple(each["lines"]), each["seen"]) for each in content.pop("changes"))
-        return History(**content | {"changes": changes, "looks": tuple(Look(**each) for each in content["looks"])})
+        changes = tuple(PlanChange(tuple(each["lines"]), each["seen"]) for each in content.pop("changes"))
+        return StudyHistory(**content | {"changes": changes, "looks": tuple(Look(**each) for each in content["looks"])})
     except (KeyError, TypeError) as error:
         raise ExperimentError(f"{folder / STUDY} is damaged: {error}") from error
 
@@ -171,6 +171,6 @@ def _refuse_strangers(folder: Path) -> None:
         raise ExperimentError(f"{folder} exists and is no study; choose another --name")
 
 
-def _written(folder: Path, history: History) -> History:
+def _written(folder: Path, history: StudyHistory) -> StudyHistory:
     write_json(folder / STUDY, {"version": STUDY_VERSION, **asdict(history)})
     return history

@@ -193,7 +193,7 @@ def _span(low: str, high: str) -> str:
 
 
 def _power(plan: StudyPlan) -> list[RenderableType]:
-    """Return what is seen with the power planned for, in words, then the replicates needed, then what is known."""
+    """Return the detectable effect in words, the replicates needed, and what is known."""
     power = plan.power
     tests = "the test" if power.tests == 1 else f"each of {power.tests} tests"
     planned = f"{power.replicates} {power.unit}, {tests} of {one_line(plan.metric)} at the level {power.level:.2g}"

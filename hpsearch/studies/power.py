@@ -112,7 +112,7 @@ def _level_notes(study: Study, tests: int, level: float) -> list[str]:
 
 
 def _fold_notes(folds: int, n: int, overlap: float, *, known: bool) -> list[str]:
-    """Say how far `n` replicates on folds count, and where that is only a bound."""
+    """Describe the effective number of `n` replicates on folds, and whether it is only a bound."""
     variance = f"s² (1/{n} + {'' if known else 'at least '}{overlap:.3g})"
     corrected = "as in Nadeau and Bengio's corrected t, and more repeats hardly help"
     notes = [f"folds overlap: the variance of the mean is {variance} {corrected}"]
@@ -125,7 +125,7 @@ def _fold_notes(folds: int, n: int, overlap: float, *, known: bool) -> list[str]
 
 
 def _observed(study: Study, folder: Path, *, n: int, level: float, overlap: float) -> list[ObservedPair]:
-    """Return what earlier replicates of the arms tell about the spread of their differences."""
+    """Estimate the spread of the arms' differences from earlier replicates."""
     scores = {arm.name: _scores(study, arm, folder) for arm in study.arms}
     margin, found = study.settings.decide.margin, []
     for a, b in combinations(study.arms, 2):
@@ -165,10 +165,10 @@ def _scores(study: Study, arm: SpaceArm | BaselineArm, folder: Path) -> Scores:
 
 
 def _is_planned(study: Study, fold: Fold | None) -> bool:
-    """Say whether a replicate on this fold, or on none, is of the kind that the study has."""
+    """Check whether a replicate on this fold, or on none, is of the kind that the study has."""
     return (None if fold is None else fold.folds) == study.settings.replicates.folds
 
 
 def _spread(own: Scores, other: Scores) -> Scores:
-    """Let a baseline's one score stand against every replicate of the other."""
+    """Pair a baseline's only score with every replicate of the other arm."""
     return dict.fromkeys(other, own[None]) if None in own else own

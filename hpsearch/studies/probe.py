@@ -22,7 +22,8 @@ from hpsearch.records import Decision
 from hpsearch.running.runner import objective_spec
 from hpsearch.seeds import Seeds, derive_seed
 from hpsearch.space import Space
-from hpsearch.workers.local.workers import InProcessWorkers, ProcessWorkers
+from hpsearch.workers.local.in_process import InProcessWorkers
+from hpsearch.workers.local.workers import ProcessWorkers
 from hpsearch.workers.machine import Share
 
 CONFIGURATIONS = 2
@@ -183,7 +184,7 @@ class _Listener:
 
 
 def _measured(reports: Sequence[Report], config: Mapping[str, Any], run: Path) -> Probe:
-    """Return what a training costs that reported every few steps; its first lap is left out where there are more.
+    """Estimate the cost of a training from its reports; the first lap is ignored if there are more.
 
     The lap's own time is that of its examples; what else passed between two reports was spent on scores and files.
     """

@@ -15,7 +15,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import RESULT
 from hpsearch.experiment.studies import RESULT_VERSION, read_result
-from hpsearch.report.comparison.contents import Cover, Evidence, Section
+from hpsearch.report.comparison.contents import Cover, ReportContents, Section
 from hpsearch.report.comparison.files import compare_json, markdown_of, write_report
 from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, caption, pair_rows, ranking, score_rows
 from hpsearch.report.wording import duration, number, plain
@@ -87,7 +87,7 @@ class StudyReport:
     """What there is to say of a study; everything in it but the seconds follows from the study's files and seeds."""
 
     question: str
-    evidence: Evidence
+    evidence: ReportContents
     plan: Sequence[tuple[str, str]]
     arms: Sequence[ArmReport]
     baselines: Mapping[str, str]
@@ -243,7 +243,7 @@ def study_markdown(report: StudyReport) -> str:
 
 
 def study_json(report: StudyReport) -> dict[str, Any]:
-    """Return what `hpsearch study --json` prints; `comparison` is compare.json."""
+    """Return the JSON object of `hpsearch study --json`; `comparison` is compare.json."""
     return {
         "question": report.question,
         "answer": report.answer,
@@ -259,7 +259,7 @@ def study_json(report: StudyReport) -> dict[str, Any]:
 
 
 def _times(report: StudyReport) -> dict[str, Any]:
-    """Return what was spent on each arm, in trials, steps and seconds of training."""
+    """Return the cost of each arm in trials, steps and seconds of training."""
     return {
         arm.name: {
             "trials": arm.trials,

@@ -15,12 +15,12 @@ from hpsearch.comparing import Comparison, Question, compare_runs
 from hpsearch.experiment.provenance import versions
 from hpsearch.experiment.reading import read_experiment, read_resolved
 from hpsearch.records import ExperimentRecord, FinishedRun, Measurement, RunRecord
-from hpsearch.report.comparison.contents import Evidence
+from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.wording import duration, plain
 from hpsearch.search.importance import importance
 from hpsearch.space import Confirm
 from hpsearch.studies.file.study import INTERACTION, BaselineArm, SpaceArm, Study, factor_titles, level_text
-from hpsearch.studies.history import History
+from hpsearch.studies.history import StudyHistory
 from hpsearch.studies.replicates import WHAT_FOLDS_SAY, in_words, planned_runs, test_of
 from hpsearch.studies.report import ArmReport, FactorReport, StudyReport
 
@@ -32,7 +32,7 @@ TWO_KINDS = (
 )
 
 
-def report_of(study: Study, folder: Path, *, history: History, wanted: Confirm, command: str) -> StudyReport:
+def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Confirm, command: str) -> StudyReport:
     """Return the report of a study whose arms are finished; `wanted` are the replicates that count."""
     records = {arm.name: read_experiment(folder / arm.name) for arm in study.searched}
     arms = [_arm_report(arm, records[arm.name]) for arm in study.searched]
@@ -45,7 +45,7 @@ def report_of(study: Study, folder: Path, *, history: History, wanted: Confirm, 
     shares = {name: importance(record, read_resolved(folder / name)["space"]) for name, record in records.items()}
     return StudyReport(
         question=study.settings.question,
-        evidence=Evidence(comparison, runs, shares),
+        evidence=ReportContents(comparison, runs, shares),
         plan=plan_lines(study, wanted),
         arms=arms,
         baselines={
@@ -91,7 +91,7 @@ def _steps(runs: Iterable[RunRecord]) -> int:
 
 
 def _warnings(arms: Sequence[ArmReport]) -> list[str]:
-    """Say where the arms' searches did not spend the same."""
+    """List the arms whose searches spent unequal budgets."""
     found = []
     budgets = {"trials": {arm.name: arm.trials for arm in arms}}
     if len({arm.unit for arm in arms}) == 1:
@@ -104,7 +104,7 @@ def _warnings(arms: Sequence[ArmReport]) -> list[str]:
 
 
 def _other_tests(comparison: Comparison, planned: str) -> Iterator[str]:
-    """Say where runs that are missing, or repeats that were added, made another test decide than the planned one."""
+    """Name the pairs whose test is not the planned one because runs are missing or were added."""
     for pair in comparison.pairs:
         if pair.test not in (None, planned):
             yield f"{pair.a} and {pair.b} were decided by {pair.test}, not by the planned {planned}: see their notes."
@@ -116,8 +116,8 @@ def _without_interaction(study: Study, factors: Sequence[FactorReport]) -> list[
     return ["the interaction cannot be told: the replicates of a combination are missing."]
 
 
-def _changes(history: History) -> list[str]:
-    """Return what was changed since the study started, and what that does to its claim."""
+def _changes(history: StudyHistory) -> list[str]:
+    """List the changes since the study started, and their effect on its claim."""
     found = []
     for change in history.changes:
         when = "after a result could be seen" if change.seen else "before any result could be seen"

@@ -1,7 +1,7 @@
 """A study from its plan to its report: search and confirm each arm, compare by the planned test, write the report.
 
 `carry_out` does all of it for `hpsearch study` and `hpsearch.study`. Nothing is kept but the folders: a study that was
-interrupted or killed goes on from what stands there.
+interrupted or killed goes on from what is there.
 """
 
 import sys
@@ -109,7 +109,7 @@ def carry_out(
         formats: What to write there beside compare.json.
         only: Run this arm, and compare nothing.
         at_once: Arms at a time, a process and a part of the machine for each.
-        tell: Is told a line at a time what the user should know meanwhile.
+        tell: Called with a line of text for each thing that the user should know meanwhile.
 
     Raises:
         SpaceError: The study file or a space is wrong.

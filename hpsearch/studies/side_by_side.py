@@ -81,7 +81,7 @@ class _Arm:
 
 
 @dataclass
-class _Running:
+class _RunningArm:
     """The arms that run, by name; as a handler of signals it counts them.
 
     It does no more: one may arrive at any moment, also while the process of an arm is being made, which is among the
@@ -128,7 +128,7 @@ def run_side_by_side(commands: Mapping[str, Sequence[str]], *, at_once: int, tel
     free = list(range(min(at_once, len(commands))))
     machine = parts(len(free))
     failures: dict[str, tuple[int, str]] = {}
-    running, warned = _Running(), False
+    running, warned = _RunningArm(), False
     with selectors.DefaultSelector() as selector, _handled(running), _none_left(running.arms):
         while running.arms or (waiting and not running.stopping):
             while free and waiting and not running.stopping:
@@ -174,7 +174,7 @@ def _reason(name: str, status: int, last: str) -> str:
 
 
 @contextmanager
-def _handled(handler: _Running) -> Iterator[None]:
+def _handled(handler: _RunningArm) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # a notebook's or a server's: it gets no signals
         yield
         return

@@ -1,4 +1,4 @@
-"""How the arms of a study stand, read from their folders and shown while it runs or afterwards."""
+"""The progress of a study's arms, read from their folders and shown while it runs or afterwards."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +13,7 @@ from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.experiment.studies import read_result, read_study_file
 from hpsearch.records import BaselineRecord, RunRecord
-from hpsearch.report.experiment_view import finite
+from hpsearch.report.experiment_json import finite
 from hpsearch.report.fitted_table import Column, FittedTable
 from hpsearch.report.wording import UNKNOWN, duration, number, one_line
 from hpsearch.running.confirmation import seeds_of
@@ -48,13 +48,13 @@ class StudyStanding:
     arms: Sequence[ArmStanding]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `hpsearch show STUDY --json` prints; numbers that are not finite become None."""
+        """Return the JSON object of `hpsearch show STUDY --json`; non-finite numbers become None."""
         shown: dict[str, Any] = finite(asdict(self))
         return shown
 
 
 def standing_of(folder: Path) -> StudyStanding:
-    """Return how far a study has come; its test scores are those of its result.
+    """Return the progress of a study; its test scores are those of its result.
 
     Without a result there are none: to see them is to look at the result, and that is noted before it is shown.
 
@@ -102,7 +102,7 @@ def _folds(run: RunRecord | BaselineRecord) -> int | None:
 
 
 def is_done(folder: Path, wanted: Confirm, *, experiment_seed: int) -> bool:
-    """Say whether an arm's search is finished and its winner has the wanted replicates."""
+    """Check whether an arm's search is finished and its winner has the wanted replicates."""
     if not is_experiment(folder) or state_of(folder) not in ("finished", TIME_IS_UP):
         return False
     record = read_experiment(folder)

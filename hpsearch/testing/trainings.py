@@ -35,7 +35,7 @@ class Recorder:
 
 
 def numbers(evaluations: Iterable[Evaluation]) -> list[tuple[int, dict[str, Any]]]:
-    """Return what must repeat bit for bit: everything but the time."""
+    """Return the part that must repeat bit for bit: everything but the time."""
     return [
         (item.step, {name: value for name, value in item.metrics.items() if name not in UNTIMED})
         for item in evaluations

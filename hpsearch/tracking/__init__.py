@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Mirror(Protocol):
-    """Something outside that an experiment's folder is written to, as often as one likes."""
+    """An external tool that mirrors an experiment's folder; mirroring again changes nothing."""
 
     folder: Path
     name: str
@@ -26,16 +26,16 @@ class Mirror(Protocol):
 
 
 class Tracker(Protocol):
-    """A live mirror, told by the coordinator that the folder has grown."""
+    """A live mirror; the coordinator notifies it when the folder has grown."""
 
     def notify(self) -> None:
-        """Say that there is news. Never blocks, never raises."""
+        """Announce new events. Never blocks, never raises."""
         ...
 
     def close(self, timeout: float) -> bool:
         """Catch up for the last time, for at most `timeout` seconds; say whether everything is mirrored.
 
-        When not, nothing is lost: the user is told to run `hpsearch sync`.
+        Otherwise nothing is lost: a message asks the user to run `hpsearch sync`.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""What stands in the log and the files of a run, as a mirror takes it: the one reader of events in this room."""
+"""The contents of the log and of a run's files, as a mirror takes them: the one reader of events in this room."""
 
 import json
 import posixpath
@@ -28,7 +28,7 @@ from hpsearch.experiment.files import decode_number, read_lines
 from hpsearch.experiment.layout import BASELINES_RUN, RunKind, baseline_title, run_kind
 from hpsearch.experiment.log import read_events
 from hpsearch.records import Fold, Outcome
-from hpsearch.tracking.state import RunState
+from hpsearch.tracking.state import MirroredRun
 
 KEY_LENGTH = 250
 """MLflow's limit, the strictest; the names are the same in all tools."""
@@ -44,7 +44,7 @@ DROPPED = "dropped"
 
 
 class Status(StrEnum):
-    """How a run or a session stands; each tool has its own words for these."""
+    """The state of a run or a session; each tool has its own words for these."""
 
     RUNNING = auto()
     FINISHED = auto()
@@ -71,7 +71,7 @@ Row = list[Point]
 
 
 @dataclass(frozen=True)
-class Session:
+class MirroredSession:
     """How the experiment stood after the last session event of a stretch, and since when, in milliseconds."""
 
     status: Status
@@ -85,7 +85,7 @@ class Stretch:
     """Successive events of a log: those of each run, and what they say of the experiment; times in milliseconds."""
 
     runs: Mapping[str, Sequence[RunEvent]]
-    session: Session | None
+    session: MirroredSession | None
     start: int
     end: int
     offset: int
@@ -127,14 +127,14 @@ def read_stretch(path: Path, *, offset: int) -> Stretch | None:
     return Stretch(runs, read_session(events), start, end, found[-1][1])
 
 
-def read_session(events: Iterable[Event]) -> Session | None:
-    """Return how the last session stands; None if no session begins or ends in these events."""
+def read_session(events: Iterable[Event]) -> MirroredSession | None:
+    """Return the state of the last session, or None if no session begins or ends in these events."""
     own = [event for event in events if isinstance(event, SessionEvent | EndEvent)]
     if not own:
         return None
     last = own[-1]
     status = _ENDS.get(last.why, Status.FINISHED) if isinstance(last, EndEvent) else Status.RUNNING
-    return Session(status, milliseconds(last.time), ended=any(isinstance(event, EndEvent) for event in own))
+    return MirroredSession(status, milliseconds(last.time), ended=any(isinstance(event, EndEvent) for event in own))
 
 
 def run_title(path: str) -> str:
@@ -149,7 +149,7 @@ def run_title(path: str) -> str:
     return path.replace("/", "-")
 
 
-def read_changes(events: Iterable[RunEvent], run: RunState) -> Changes:
+def read_changes(events: Iterable[RunEvent], run: MirroredRun) -> Changes:
     """Collect what the events of one run change, given what has been mirrored already."""
     changes = Changes(reported=run.reported, value=run.value, outcome=run.outcome)
     for event in events:
@@ -236,7 +236,7 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def read_rows(path: Path, run: RunState) -> tuple[list[Row], int, int]:
+def read_rows(path: Path, run: MirroredRun) -> tuple[list[Row], int, int]:
     """Return the new rows of a metrics.jsonl with the offset and the step behind them.
 
     A training that was killed takes its file up again from its last checkpoint, so that the file may have become

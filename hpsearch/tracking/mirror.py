@@ -20,18 +20,18 @@ from hpsearch.experiment.layout import CONFIG, LOG, METRICS
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.tracking.entries import (
     Changes,
+    MirroredSession,
     Row,
-    Session,
     milliseconds,
     read_changes,
     read_rows,
     read_stretch,
 )
-from hpsearch.tracking.state import MirrorState, RunState, save_state, state_of
+from hpsearch.tracking.state import MirroredRun, MirrorState, save_state, state_of
 
 
 @dataclass(frozen=True)
-class News:
+class RunNews:
     """What a run has that is not in the tool yet; `path` is its folder in the experiment, such as `trials/0007`."""
 
     path: str
@@ -72,14 +72,14 @@ class Sink:
         """Begin, with what an earlier mirror noted; return the state that holds."""
         return state
 
-    def mirror_session(self, state: MirrorState, start: int, session: Session | None) -> None:
-        """Take in how the experiment as a whole stands; `start` is the time of the first event."""
+    def mirror_session(self, state: MirrorState, start: int, session: MirroredSession | None) -> None:
+        """Take the state of the whole experiment; `start` is the time of the first event."""
 
     def create_run(self, state: MirrorState, path: str, start: int) -> str:  # noqa: ARG002 - only MLflow has its own ids
         """Create a run and return its id in the tool."""
         return path
 
-    def write(self, run: RunState, news: News) -> None:
+    def write(self, run: MirroredRun, news: RunNews) -> None:
         """Take in what is new of a run, also of one that was begun in an earlier session."""
         raise NotImplementedError
 
@@ -162,7 +162,7 @@ class ExperimentMirror:
         first = run is None
         if run is None:
             start = milliseconds(events[0].time)
-            run = self._state.runs[path] = RunState(self._sink.create_run(self._state, path, start), start=start)
+            run = self._state.runs[path] = MirroredRun(self._sink.create_run(self._state, path, start), start=start)
         if run.deleted:
             return False
         if events:
@@ -174,17 +174,17 @@ class ExperimentMirror:
         rows, run.offset, run.step = read_rows(self.folder / path / METRICS, run)
         looks = self._new_looks(path, run) if self._sink.takes_histograms else []
         ended = changes.outcome if changes.outcome != run.outcome else None
-        self._sink.write(run, News(path, changes, config, [*rows, *changes.rows], looks, first, ended))
+        self._sink.write(run, RunNews(path, changes, config, [*rows, *changes.rows], looks, first, ended))
         run.configured = run.configured or config is not None
         run.look = looks[-1]["step"] if looks else run.look
         run.reported, run.value, run.outcome = changes.reported, changes.value, changes.outcome
         return config is not None or bool(rows or looks)
 
-    def _new_config(self, path: str, run: RunState) -> dict[str, Any] | None:
+    def _new_config(self, path: str, run: MirroredRun) -> dict[str, Any] | None:
         file = self.folder / path / CONFIG
         return None if run.configured or not file.exists() else flatten(json.loads(file.read_text())["config"])
 
-    def _new_looks(self, path: str, run: RunState) -> list[dict[str, Any]]:
+    def _new_looks(self, path: str, run: MirroredRun) -> list[dict[str, Any]]:
         return [look for look in read_histograms(self.folder / path) if look["step"] > run.look]
 
 

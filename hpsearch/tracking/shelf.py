@@ -104,7 +104,7 @@ class LiveTracker:
         self._thread.start()
 
     def notify(self) -> None:
-        """Say that there is news."""
+        """Announce new events."""
         self._news.set()
 
     def close(self, timeout: float) -> bool:
@@ -149,7 +149,7 @@ class Several:
         self._trackers = trackers
 
     def notify(self) -> None:
-        """Say that there is news."""
+        """Announce new events."""
         for tracker in self._trackers:
             tracker.notify()
 

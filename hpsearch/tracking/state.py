@@ -15,7 +15,7 @@ STATE_VERSION = 1
 
 
 @dataclass
-class RunState:
+class MirroredRun:
     """How far one run has been mirrored."""
 
     id: str
@@ -48,14 +48,14 @@ class MirrorState:
     uri: str | None = None
     experiment: str | None = None
     """The tool's number of the experiment."""
-    parent: RunState | None = None
+    parent: MirroredRun | None = None
     log: int = 0
     """Bytes of log.jsonl that have been read."""
     time: int = 0
     """The time of the last event read, in milliseconds."""
     concluded: int = -1
     """The value of `log` when the best trial and the counts were last written."""
-    runs: dict[str, RunState] = field(default_factory=dict)
+    runs: dict[str, MirroredRun] = field(default_factory=dict)
     """In the order in which the runs were first seen, by their path in the experiment's folder."""
 
 
@@ -86,9 +86,9 @@ def save_state(path: Path, state: MirrorState) -> None:
     write_atomically(path, json.dumps(document, allow_nan=False) + "\n")
 
 
-def _entry(run: RunState) -> dict[str, Any]:
+def _entry(run: MirroredRun) -> dict[str, Any]:
     return {**vars(run), "value": None if run.value is None else encode_number(run.value)}
 
 
-def _run_state(entry: dict[str, Any]) -> RunState:
-    return RunState(**{**entry, "value": decode_number(entry["value"])})
+def _run_state(entry: dict[str, Any]) -> MirroredRun:
+    return MirroredRun(**{**entry, "value": decode_number(entry["value"])})

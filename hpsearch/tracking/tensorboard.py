@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.records import Outcome
 from hpsearch.tracking.entries import Row
-from hpsearch.tracking.mirror import ExperimentMirror, News, Sink
-from hpsearch.tracking.state import RunState
+from hpsearch.tracking.mirror import ExperimentMirror, RunNews, Sink
+from hpsearch.tracking.state import MirroredRun
 
 if TYPE_CHECKING:
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -33,7 +33,7 @@ class TensorBoardSink(Sink):
         self._root = root
         self._writers: dict[str, EventFileWriter] = {}
 
-    def write(self, run: RunState, news: News) -> None:
+    def write(self, run: MirroredRun, news: RunNews) -> None:
         """Write parameters, scalars and histograms, and how a run ended."""
         if news.config is not None:
             self._add_params(news.path, news.changes.params | news.config, run.start)

@@ -13,8 +13,8 @@ from typing import Any
 
 from hpsearch.errors import TrackingError
 from hpsearch.tracking.entries import run_title
-from hpsearch.tracking.mirror import ExperimentMirror, News, Sink
-from hpsearch.tracking.state import RunState
+from hpsearch.tracking.mirror import ExperimentMirror, RunNews, Sink
+from hpsearch.tracking.state import MirroredRun
 
 PROJECT = "hpsearch"
 
@@ -40,7 +40,7 @@ class WandbSink(Sink):
         self._folder = folder
         self._runs: dict[str, Any] = {}
 
-    def write(self, run: RunState, news: News) -> None:  # noqa: ARG002 - the contract's signature
+    def write(self, run: MirroredRun, news: RunNews) -> None:  # noqa: ARG002 - the contract's signature
         """Set the configuration, log metrics and histograms by step, and finish a run that ended."""
         if news.config is not None:
             self._run(news.path).config.update(news.changes.params | news.config, allow_val_change=True)

@@ -1,4 +1,4 @@
-"""The batches of a training: which examples stand in which, and who fetches them.
+"""The batches of a training: which examples each contains, and who fetches them.
 
 The order is a function of (seed, epoch, batch), so that a resume needs no state. A batch is fetched as it is needed, or
 ahead of time by worker processes, and is the same whoever fetches it: a function of its examples. A dataset that draws
@@ -71,7 +71,7 @@ class Order:
         return self._ends[whole] + round((epochs - whole) * self.steps(whole))
 
     def epoch_at(self, step: int) -> float:
-        """Return how many epochs `step` optimizer steps are; beyond the end as if the last epoch went on."""
+        """Convert `step` optimizer steps to epochs; beyond the end the last epoch is extended."""
         whole = min(bisect_right(self._ends, step), len(self._sizes)) - 1
         return whole + (step - self._ends[whole]) / self.steps(whole)
 

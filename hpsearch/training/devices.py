@@ -53,7 +53,7 @@ def move(batch: Batch, device: torch.device) -> Batch:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether an exception means that the memory of the device or of the machine did not suffice."""
+    """Check whether an exception means that the memory of the device or of the machine did not suffice."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)

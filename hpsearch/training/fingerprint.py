@@ -16,7 +16,7 @@ _PROBED = 8
 
 
 def glance(data: Dataset) -> str:
-    """Return a hash that is cheap beside loading the data.
+    """Return a hash that is cheap compared with loading the data.
 
     It is of how many examples there are, of the tensors and arrays that the dataset holds in memory, and of some evenly
     spaced examples as they are fetched.
@@ -29,7 +29,7 @@ def glance(data: Dataset) -> str:
 
 
 def is_steady(data: Dataset) -> bool:
-    """Say whether some examples are the same when they are fetched once more."""
+    """Check whether some examples are the same when they are fetched once more."""
     first, second = (_of_examples(data, _spaced(len(data), _PROBED), hashlib.sha256()) for _ in range(2))
     return first == second
 

@@ -46,7 +46,7 @@ class Freezing:
         return {name for name in self._parameters if not self._is_frozen(name, epoch)}
 
     def _is_frozen(self, name: str, epoch: int) -> bool:
-        """Say whether a parameter, or a module as a whole, is frozen in an epoch."""
+        """Check whether a parameter, or a module as a whole, is frozen in an epoch."""
         plan = self._plan
         if isinstance(plan, NoFreeze) or epoch >= (last_stage(plan) or epoch + 1):
             return False
@@ -78,7 +78,7 @@ def _is_within(name: str, parts: Sequence[str]) -> bool:
 
 
 def _holds(name: str, parts: Sequence[str]) -> bool:
-    """Say whether one of the parts lies below a module; below the model itself (no name) all of them do."""
+    """Check whether one of the parts lies below a module; below the model itself (no name) all of them do."""
     return not name or any(part.startswith(f"{name}.") for part in parts)
 
 

@@ -48,7 +48,7 @@ def build_optimizer(task: Task, model: nn.Module, settings: TrainSettings) -> to
 
 
 def parameter_groups(task: Task, model: nn.Module, settings: TrainSettings) -> list[Group]:
-    """Return the trainable parameters by (whether they decay, factor on the rate); tied weights stand once.
+    """Return the trainable parameters by (whether they decay, factor on the rate); tied weights count once.
 
     Which group a parameter is in follows from the model and not from the decay's value, so that a checkpoint's groups
     are those of a training whose decay has changed since.

@@ -1,4 +1,4 @@
-"""How far a training has come: where it stands, what it reports, its time and its patience. Free of torch."""
+"""The progress of a training: its position, reports, time and patience. Free of torch."""
 
 import contextlib
 import math
@@ -55,7 +55,7 @@ Report = Callable[[Evaluation], Decision]
 
 @dataclass
 class TrainingProgress:
-    """Where a training stands: plain values."""
+    """The position of a training, as plain values."""
 
     step: int = 0
     """Optimizer steps taken."""
@@ -71,7 +71,7 @@ class TrainingProgress:
 
 
 class Stopwatch:
-    """Starts when it is made, and stands still while the training waits for somebody else."""
+    """A stopwatch that starts when it is made, and pauses while the training waits for others."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -133,7 +133,7 @@ class Patience:
         return self.settings.minimum_gain * scale
 
     def state_dict(self) -> dict[str, float | int | None]:
-        """Return what a resume needs, as plain values."""
+        """Return the state for a resume, as plain values."""
         return {"reference": self.reference, "waited": self.waited}
 
     def load_state_dict(self, state: dict[str, float | int | None]) -> None:

@@ -93,7 +93,7 @@ class RateControl(ABC):
         return (lower, f"no gain for {waited} evaluations") if lower < self.factor else None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resume needs, as plain values."""
+        """Return the state for a resume, as plain values."""
         return {
             "factor": self.factor,
             "cooling": self._cooling,

@@ -175,7 +175,7 @@ def _stepper_of(
 
 
 def capture(training: TrainingState) -> dict[str, Any]:
-    """Return what a checkpoint holds: tensors and plain values.
+    """Return the contents of a checkpoint: tensors and plain values.
 
     A checkpoint is taken right after an evaluation, which empties the measurements: they need no place in it. Nor does
     the order of the batches, a function of the seed and the position.

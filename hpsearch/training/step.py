@@ -24,7 +24,7 @@ class WindowLoss:
 class Stepper:
     """Does the two halves of a step: `backward` leaves the gradients, `update` uses them up.
 
-    Between the halves stands the look at loss and gradient norm, so that a NaN never reaches the weights on the CPU.
+    Loss and gradient norm are checked between the halves, so that a NaN never reaches the weights on the CPU.
     """
 
     def __init__(

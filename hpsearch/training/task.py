@@ -60,7 +60,7 @@ class TensorData:
 
 
 def examples_in(dataset: Dataset) -> int:
-    """Return how many examples were collected: its `originals` where a dataset has changed copies of them too."""
+    """Count the collected examples, without changed copies if the dataset knows its `originals`."""
     return getattr(dataset, "originals", None) or len(dataset)
 
 
@@ -138,11 +138,11 @@ class Task(ABC):
         return 1.0
 
     def decays(self, parameter: str) -> bool | None:  # noqa: ARG002 - the default leaves it to the loop's rule
-        """Say whether weight decay holds for the parameter of that name; None: as for others of its kind."""
+        """Check whether weight decay holds for the parameter of that name; None: as for others of its kind."""
         return None
 
     def artifacts(self, model: nn.Module) -> Mapping[str, HeatMap]:  # noqa: ARG002 - the default has nothing to show
-        """Return what there is to look at in a trained model (in eval mode, without gradients), by file name."""
+        """Return pictures of a trained model (in eval mode, without gradients), by file name."""
         return {}
 
     def blocks(self, model: nn.Module) -> Sequence[nn.Module]:
@@ -160,7 +160,7 @@ class Task(ABC):
 
 
 def _is_stack(module: nn.Module) -> bool:
-    """Say whether a module is a row of like parts that are more than single layers."""
+    """Check whether a module is a row of like parts that are more than single layers."""
     kinds = {type(part) for part in module.children()}
     composed = all(any(part.children()) for part in module.children())
     return isinstance(module, nn.ModuleList | nn.Sequential) and len(kinds) == 1 and composed

@@ -44,7 +44,7 @@ class Team:
 
     @property
     def leads(self) -> bool:
-        """Say whether this process evaluates, writes and reports."""
+        """Check whether this process evaluates, writes and reports."""
         return self.rank == 0
 
     def led(self, tell: Callable[[], Plain]) -> Plain:
@@ -159,7 +159,7 @@ class Ranks(Team):
         return {name.removeprefix("part "): found[name] for name in ordered if name.startswith("part ")}
 
     def _named(self, names: Iterable[str]) -> list[str]:
-        """Return what any process names, in one order; mostly all name the same, and a number says so."""
+        """Return the union of all processes' names in one order; usually they agree, which one number tells."""
         text = json.dumps(sorted(names)).encode()
         mine = torch.tensor([len(text), zlib.crc32(text)])
         every = self._gathered(mine)
@@ -207,7 +207,7 @@ def joined(device: str) -> Iterator[Team]:
 
 
 def _backend(kind: str) -> str:
-    """Return what carries messages: between GPUs NCCL, unless processes share one; small ones go past the GPU."""
+    """Choose the backend: NCCL between GPUs unless processes share one; small messages bypass the GPU."""
     shared = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > torch.cuda.device_count()
     return "gloo" if kind == "cpu" or shared else "cuda:nccl,cpu:gloo"
 

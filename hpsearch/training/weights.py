@@ -19,7 +19,7 @@ from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
 _READABLE = 0o644
 """safetensors lets nobody but the owner read its files."""
 _AVERAGED = "module."
-"""What stands before the names in the state of a moving average."""
+"""The prefix of the names in the state of a moving average."""
 
 
 class WeightAverage:
@@ -49,7 +49,7 @@ class WeightAverage:
             self.model.get_buffer(name).copy_(model.get_buffer(name))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resume needs."""
+        """Return the state for a resume."""
         return self._averaged.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -106,5 +106,5 @@ def read_weights(path: Path, model: nn.Module) -> None:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Return how many numbers a model has that training could change."""
+    """Count a model's trainable parameters."""
     return sum(parameter.numel() for parameter in model.parameters())

@@ -124,7 +124,7 @@ class Coordinator:
         self._running[job.run].started = time.monotonic()
 
     def reported(self, job: Job, report: Report) -> Decision:
-        """Write a report down and answer it; a run that is told to stop has all the time that it needs to end."""
+        """Log a report and answer it; a run that is asked to stop may take any time to end."""
         decision = self._answer(job, report)
         if decision is not Decision.CONTINUE:
             self._running[job.run].started = None

@@ -5,12 +5,11 @@ import importlib
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import DataError, DivergedError, HpsearchError, PeerLostError, ProgramError
+from hpsearch.errors import DataError, DivergedError, PeerLostError, ProgramError
 from hpsearch.experiment.files import no_room, printable
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.jobs import (
@@ -19,14 +18,13 @@ from hpsearch.jobs import (
     Job,
     JobResult,
     Lost,
-    Objective,
+    ObjectiveFunction,
     ObjectiveSpec,
     Obstacle,
     OutOfMemory,
     Reporter,
 )
-
-_LONGEST_MESSAGE = 4000
+from hpsearch.workers.failures import current_traceback, message_of, out_of_memory, reason_of
 
 
 def resolve(target: str) -> Any:
@@ -35,13 +33,13 @@ def resolve(target: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def make_objective(spec: ObjectiveSpec) -> Objective:
+def make_objective(spec: ObjectiveSpec) -> ObjectiveFunction:
     """Import the objective's factory and call it."""
-    objective: Objective = resolve(spec.target)(**spec.arguments)
+    objective: ObjectiveFunction = resolve(spec.target)(**spec.arguments)
     return objective
 
 
-def run_job(objective: Objective, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
+def run_job(objective: ObjectiveFunction, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
     """Run one job; turn what it raises into a result. KeyboardInterrupt passes through."""
     begun = time.monotonic()
     try:
@@ -49,51 +47,16 @@ def run_job(objective: Objective, job: Job, report: Reporter, started: Callable[
     except KeyboardInterrupt:
         raise
     except DivergedError as error:
-        return Diverged(_message(error), seconds=time.monotonic() - begun)
+        return Diverged(message_of(error), seconds=time.monotonic() - begun)
     except PeerLostError as error:
-        return Lost(_message(error))
+        return Lost(message_of(error))
     except BaseException as error:  # noqa: BLE001 -- whatever the user's code raises is an outcome, no crash
         if obstacle := no_room(error):
             return Obstacle(obstacle)
-        reason, details, seconds = _reason(error), printable(_traceback()), time.monotonic() - begun
+        reason, details, seconds = reason_of(error), printable(current_traceback()), time.monotonic() - begun
         if out_of_memory(error):
             return OutOfMemory(reason, details=details, seconds=seconds)
         return Failed(reason, details=details, seconds=seconds, mistake=isinstance(error, DataError | ProgramError))
-
-
-def _reason(error: BaseException) -> str:
-    message = _message(error)
-    return message if isinstance(error, HpsearchError) else f"{type(error).__name__}: {message}"
-
-
-def _message(error: BaseException) -> str:
-    """Return the message of an exception; of a very long one the beginning and the end."""
-    try:
-        text = printable(str(error))
-    except Exception as wrong:  # noqa: BLE001 -- what prints the user's exceptions is the user's code too
-        return f"its message cannot be printed ({type(wrong).__name__})"
-    if len(text) <= _LONGEST_MESSAGE:
-        return text
-    half = _LONGEST_MESSAGE // 2
-    return f"{text[:half]} [... {len(text) - 2 * half} characters ...] {text[-half:]}"
-
-
-def _traceback() -> str:
-    """Return the traceback of the exception that is being handled."""
-    try:
-        return traceback.format_exc()
-    except Exception as wrong:  # noqa: BLE001 -- it prints the user's exception, and those that led to it
-        return f"the traceback cannot be printed ({type(wrong).__name__})\n"
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Recognise an exhausted memory by what Python, CUDA and torch's CPU allocator raise, without importing torch."""
-    text = _message(error).lower()
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text))
-    )
 
 
 @contextlib.contextmanager
@@ -122,7 +85,7 @@ class JobRunner:
     def __init__(self, folder: Path, spec: ObjectiveSpec) -> None:
         self._folder = folder
         self._spec = spec
-        self._objective: Objective | None = None
+        self._objective: ObjectiveFunction | None = None
 
     def run(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         """Run a job with its output in its folder; whatever goes wrong is in the result."""
@@ -131,7 +94,7 @@ class JobRunner:
                 try:
                     self._objective = self._objective or make_objective(self._spec)
                 except (Exception, SystemExit) as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure
-                    return Failed(_reason(error), details=printable(_traceback()))
+                    return Failed(reason_of(error), details=printable(current_traceback()))
                 return run_job(self._objective, job, report, started)
         except OSError as error:  # what it prints cannot be written
             if not (obstacle := no_room(error)):

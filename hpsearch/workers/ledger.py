@@ -71,7 +71,7 @@ class Ledger:
         return self._log.elapsed
 
     def known(self, job: Job) -> RunState:
-        """Return what the log tells of a run by now."""
+        """Return the current state of a run."""
         return self._known(job.run)
 
     def _known(self, run: str) -> RunState:
@@ -103,7 +103,7 @@ class Ledger:
         write_json(self._folder / job.run / CONFIG, {"version": FORMAT_VERSION, **job.to_json()})
 
     def exploit(self, exploit: Exploit) -> None:
-        """Give a run its donor's training. The event comes last: until it stands, all can be done once more."""
+        """Give a run its donor's training. The event comes last: until it is written, all can be repeated."""
         job, change = exploit.job, exploit.job.changes[-1]
         for name in (CHECKPOINT, BEST, METRICS):
             copy_atomically(self._folder / exploit.donor / name, self._folder / job.run / name)

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import hpsearch
-from hpsearch.cli import app, comparing, experiments, probing, running, spaces
+from hpsearch.cli import app, comparing, experiments, probing, running, spaces, training
 from hpsearch.records import ExperimentRecord
 from tests.logs import read_log
 from tests.toy_spaces import write_space
@@ -25,8 +25,8 @@ HOME = Path(__file__).parents[2]
 QUIETLY: dict[str, Any] = {"in_process": True, "mlflow": False, "quiet": True}
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": running.run,
-    "train": running.train,
-    "confirm": running.confirm,
+    "train": training.train,
+    "confirm": training.confirm,
     "lr_find": probing.lr_find,
     "overfit": probing.overfit,
     "batch_size": probing.batch_size,

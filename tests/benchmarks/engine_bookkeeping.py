@@ -19,8 +19,9 @@ from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec, Report, Reporter, stopped
 from hpsearch.records import Decision
+from hpsearch.running.earlier import prepare_experiment
 from hpsearch.running.loading import load_space
-from hpsearch.running.session import Session, prepare_experiment
+from hpsearch.running.session import Session
 from hpsearch.search.pruners import make_pruner
 from hpsearch.space import Space, suggest
 from hpsearch.workers.engines import EngineContext

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.comparing.candidates import Candidate, Kind, other_data
+from hpsearch.comparing.candidates import Candidate, CandidateKind, other_data
 from hpsearch.comparing.comparison import Verdict
 from hpsearch.comparing.groups import SortedOut, sort_out
 from hpsearch.records import Goal
@@ -92,17 +92,19 @@ def test_lengths_do_not_keep_tested_replicates_apart() -> None:
 
 
 def test_a_study_is_a_group_of_its_own() -> None:
-    study = Candidate("s", Kind.STUDY, "test/loss", Goal.MINIMIZE, tested="test/loss", arms=2, family="line")
+    study = Candidate("s", CandidateKind.STUDY, "test/loss", Goal.MINIMIZE, tested="test/loss", arms=2, family="line")
     found = sort_out([confirmed("a"), study, confirmed("b")])
     assert [[each.name for each in group.members] for group in found.groups] == [["a", "b"], ["s"]]
     assert "s answers a question of its own, by a plan" in why(found, "a", "s")
-    again = sort_out([study, Candidate("t", Kind.STUDY, "test/loss", Goal.MINIMIZE, tested="test/loss", arms=2)])
+    again = sort_out(
+        [study, Candidate("t", CandidateKind.STUDY, "test/loss", Goal.MINIMIZE, tested="test/loss", arms=2)]
+    )
     assert [group.name for group in again.groups] == ["study s: test/loss", "study t: test/loss"]
 
 
 def strange(name: str, metric: str | None, *, known: str = "", **more: Any) -> Candidate:
     names = frozenset(known.split() or [metric or ""])
-    return Candidate(name, Kind.RUNS, metric, Goal.MINIMIZE, told=False, known=names, **{"arms": 1} | more)
+    return Candidate(name, CandidateKind.RUNS, metric, Goal.MINIMIZE, told=False, known=names, **{"arms": 1} | more)
 
 
 def test_runs_of_other_tools_join_the_one_group_that_has_their_metric() -> None:

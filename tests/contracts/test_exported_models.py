@@ -11,8 +11,9 @@ import hpsearch
 from hpsearch.api.probe import first_params
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model
+from hpsearch.running.chosen import train
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import RunOptions, train
+from hpsearch.running.runner import RunOptions
 from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.task import Dataset, Split, Splits
 from hpsearch.training.weights import read_weights, write_weights

@@ -15,8 +15,9 @@ from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model, register
 from hpsearch.final.selection import Origin, find_source, read_origin, selection_of
+from hpsearch.running.chosen import train
 from hpsearch.running.loading import load_space, open_space
-from hpsearch.running.runner import RunOptions, run, train
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.studies.run import run_study
 from hpsearch.training.checkpoint import BEST, load
 from tests.toy_spaces import toy_space, write_space

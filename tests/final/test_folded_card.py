@@ -10,7 +10,8 @@ from scipy import stats
 import hpsearch
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model
-from hpsearch.running.runner import RunOptions, confirm, run
+from hpsearch.running.chosen import confirm
+from hpsearch.running.runner import RunOptions, run
 from tests.folded_spaces import folded_space
 
 

@@ -12,7 +12,7 @@ from hpsearch.health import examine_trial
 from hpsearch.report.charts.style import save_figure
 from hpsearch.report.charts.training import draw_training
 from hpsearch.report.training_view import (
-    Series,
+    Trace,
     TrainingView,
     improvement,
     moving_average,
@@ -45,20 +45,20 @@ def shown(seen: TrainingView, width: int) -> list[str]:
 
 
 def test_the_moving_average_begins_with_what_there_is() -> None:
-    series = Series("loss", (1, 2, 3, 4), (4.0, 2.0, 6.0, 1.0))
+    series = Trace("loss", (1, 2, 3, 4), (4.0, 2.0, 6.0, 1.0))
     assert moving_average(series, 2).values == (4.0, 3.0, 4.0, 3.5)
 
 
 def test_the_speed_is_for_one_step_also_where_steps_are_far_apart() -> None:
-    series = Series("loss", (10, 20, 40), (4.0, 2.0, 6.0))
+    series = Trace("loss", (10, 20, 40), (4.0, 2.0, 6.0))
     assert (speed(series).steps, speed(series).values) == ((20, 40), (-0.2, 0.2))
 
 
 def test_the_improvement_is_relative_and_for_one_step() -> None:
-    falling = Series("loss", tuple(range(8)), (9.0, 9.0, 4.0, 3.9, 3.8, 3.7, 3.6, 3.0))
+    falling = Trace("loss", tuple(range(8)), (9.0, 9.0, 4.0, 3.9, 3.8, 3.7, 3.6, 3.0))
     assert improvement(falling, 5) == pytest.approx((4.0 - 3.0) / 4.0 / 5)
-    assert improvement(Series("loss", (1, 2), (-2.0, -3.0))) == pytest.approx(0.5)
-    assert improvement(Series("loss", (1,), (2.0,))) is None
+    assert improvement(Trace("loss", (1, 2), (-2.0, -3.0))) == pytest.approx(0.5)
+    assert improvement(Trace("loss", (1,), (2.0,))) is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import PeerLostError
-from hpsearch.jobs import Completed, Job, JobResult, Objective, Report, Reporter
+from hpsearch.jobs import Completed, Job, JobResult, ObjectiveFunction, Report, Reporter
 
 
 class Deeds:
@@ -86,7 +86,7 @@ class Deeds:
             time.sleep(0.01)
 
 
-def make_deeds(**arguments: Any) -> Objective:
+def make_deeds(**arguments: Any) -> ObjectiveFunction:
     return Deeds(**arguments)
 
 
@@ -114,9 +114,9 @@ class RankedDeeds(Deeds):
         raise PeerLostError("another process is gone")
 
 
-def make_ranked(**arguments: Any) -> Objective:
+def make_ranked(**arguments: Any) -> ObjectiveFunction:
     return RankedDeeds(**arguments)
 
 
-def refuse(**arguments: Any) -> Objective:
+def refuse(**arguments: Any) -> ObjectiveFunction:
     raise ImportError("the family's library is missing")

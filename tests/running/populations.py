@@ -22,7 +22,8 @@ from hpsearch.experiment.log import Log
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec, Report, Reporter, stopped
 from hpsearch.records import Decision, ExperimentRecord, Goal
-from hpsearch.running.session import Session, prepare_experiment
+from hpsearch.running.earlier import prepare_experiment
+from hpsearch.running.session import Session
 from hpsearch.settings import Settings
 from hpsearch.space import Space, read_space
 from hpsearch.workers.engines import EngineContext

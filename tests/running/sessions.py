@@ -36,6 +36,7 @@ STRUCK = (
     "experiment/log.py",
     "workers/ledger.py",
     "workers/coordinator.py",
+    "running/earlier.py",
     "running/session.py",
 )
 """The files whose every call, return and system call is a moment at which a process may be killed."""

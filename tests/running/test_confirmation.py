@@ -16,10 +16,11 @@ from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.readers.shelf import read_sources
 from hpsearch.records import ExperimentRecord, FinishedRun, Fold
-from hpsearch.report.experiment_view import show_json
+from hpsearch.report.experiment_json import show_json
 from hpsearch.report.tables import replicates_frame
+from hpsearch.running.chosen import confirm
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import RunOptions, confirm, run
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.seeds import Seeds, division_seed
 from tests.folded_family import LABELS, SIZE, Folded, FoldedData
 from tests.folded_spaces import folded_space, write_folded_space

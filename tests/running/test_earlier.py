@@ -11,9 +11,10 @@ from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import LOG, RESOLVED
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.records import ExperimentRecord
+from hpsearch.running.chosen import train
+from hpsearch.running.earlier import prepare_experiment
 from hpsearch.running.loading import load_space, open_space
-from hpsearch.running.runner import RunOptions, run, train
-from hpsearch.running.session import prepare_experiment
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.search.optuna_export import export_optuna
 from tests.logs import read_log
 from tests.toy_spaces import write_space

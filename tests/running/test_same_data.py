@@ -18,8 +18,9 @@ from hpsearch.families.loading import family_names, load_interface
 from hpsearch.final.export import export_model
 from hpsearch.readers import Wanted, hpsearch_experiment
 from hpsearch.records import Outcome
+from hpsearch.running.chosen import confirm
 from hpsearch.running.loading import load_space
-from hpsearch.running.runner import RunOptions, confirm, run
+from hpsearch.running.runner import RunOptions, run
 from hpsearch.running.same_data import changed_since
 from hpsearch.running.session import SessionResult
 from tests.logs import read_log

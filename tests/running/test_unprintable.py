@@ -16,7 +16,7 @@ from hpsearch.search.sources import JobList
 from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.job_runner import run_job
 from hpsearch.workers.ledger import Ledger
-from hpsearch.workers.local.workers import InProcessWorkers
+from hpsearch.workers.local.in_process import InProcessWorkers
 
 
 class MuteError(Exception):

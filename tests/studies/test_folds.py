@@ -13,7 +13,8 @@ from scipy import stats
 from hpsearch.comparing.question import Unit
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.running.runner import RunOptions, confirm
+from hpsearch.running.chosen import confirm
+from hpsearch.running.runner import RunOptions
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
 from hpsearch.studies.forecast import forecast_study

@@ -17,7 +17,7 @@ from hpsearch.tracking.entries import (
     run_title,
 )
 from hpsearch.tracking.mlflow.store import param_text
-from hpsearch.tracking.state import RunState
+from hpsearch.tracking.state import MirroredRun
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_runs_have_short_names(path: str, title: str, kind: str) -> None:
 def test_the_fold_of_a_replicate_is_in_its_tags() -> None:
     ask = AskEvent(run="x", number=0, params={}, seed=3, replicate=8, fold=Fold(folds=5, repeat=1, fold=3))
     end = OutcomeEvent(run="x", outcome=Outcome.COMPLETE, seconds=1.0, train_size=34, test_size=20)
-    tags = read_changes([ask, end], RunState("x")).tags
+    tags = read_changes([ask, end], MirroredRun("x")).tags
     assert {name: tags[f"hpsearch.{name}"] for name in ("fold", "folds", "repeat", "train_size", "test_size")} == {
         "fold": "3",
         "folds": "5",
@@ -80,7 +80,7 @@ def test_nested_settings_become_dotted_names() -> None:
 
 def test_rows_are_read_once_from_the_remembered_offset(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    run = RunState("id", start=1000)
+    run = MirroredRun("id", start=1000)
     append_json_line(path, {"step": 1, "seconds": 0.5, "loss": 0.25, "note": "text", "flag": True})
     rows, run.offset, run.step = read_rows(path, run)
     assert rows == [[Point("loss", 0.25, 1500, 1), Point("seconds", 0.5, 1500, 1)]]
@@ -97,12 +97,12 @@ def test_a_shorter_file_is_read_from_its_start(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     for step in (1, 2, 3):
         append_json_line(path, {"step": step})
-    run = RunState("id", offset=path.stat().st_size, step=2)
+    run = MirroredRun("id", offset=path.stat().st_size, step=2)
     os.truncate(path, 0)
     assert read_rows(path, run) == ([], 0, 2)
     for step in (1, 2, 3):
         append_json_line(path, {"step": step})
-    rows, _, step = read_rows(path, RunState("id", offset=5, step=2))
+    rows, _, step = read_rows(path, MirroredRun("id", offset=5, step=2))
     assert (len(rows), step) == (1, 3)
 
 
@@ -110,7 +110,7 @@ def test_what_a_run_gets_later_is_a_tag_since_parameters_are_written_once() -> N
     run = "trials/0001"
     ask = AskEvent(run=run, number=1, params={"rate": 0.1}, seed=3)
     exploit = ExploitEvent(run=run, number=1, step=4, donor="trials/0000", params={"rate": 0.2})
-    changes = read_changes([ask, exploit], RunState("id"))
+    changes = read_changes([ask, exploit], MirroredRun("id"))
     assert changes.params == {"rate": 0.1}
     assert json.loads(changes.tags["hpsearch.exploit.000004"]) == {
         "step": 4,

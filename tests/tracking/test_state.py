@@ -4,12 +4,15 @@ from pathlib import Path
 import pytest
 
 from hpsearch.experiment.layout import TRACKING
-from hpsearch.tracking.state import MirrorState, RunState, load_state, save_state, state_of
+from hpsearch.tracking.state import MirroredRun, MirrorState, load_state, save_state, state_of
 
 
 def test_the_state_comes_back(tmp_path: Path) -> None:
-    runs = {"trials/0001": RunState("a", value=math.inf, outcome="complete"), "trials/0000": RunState("b", offset=7)}
-    state = MirrorState(uri="http://there", experiment="3", parent=RunState("p"), log=12, runs=runs)
+    runs = {
+        "trials/0001": MirroredRun("a", value=math.inf, outcome="complete"),
+        "trials/0000": MirroredRun("b", offset=7),
+    }
+    state = MirrorState(uri="http://there", experiment="3", parent=MirroredRun("p"), log=12, runs=runs)
     save_state(tmp_path / TRACKING, state)
     assert load_state(tmp_path / TRACKING) == state
     assert list(load_state(tmp_path / TRACKING).runs) == ["trials/0001", "trials/0000"]

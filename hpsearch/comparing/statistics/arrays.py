@@ -14,7 +14,7 @@ LEVEL = 0.95
 SAME = 1e-10
 """Numbers that differ by less than this share of their size differ by rounding only."""
 NEXT_TO_ZERO = 1e-8
-"""An end of an interval that is smaller than this share of the other end stands for 0, which is not in the interval."""
+"""An end of an interval that is smaller than this share of the other end represents 0, which is not in the interval."""
 LARGEST, TINIEST = 1e75, 1e-75
 """Values beyond, and spreads below, cannot be computed with: their fourth powers have no place in a double."""
 
@@ -43,7 +43,7 @@ def as_array(values: Sequence[float] | Array) -> Array:
 
 
 def is_constant(values: Array, *, scale: float) -> bool:
-    """Say whether values of a quantity of size `scale` vary by no more than rounding does."""
+    """Check whether values of a quantity of size `scale` vary by no more than rounding does."""
     return bool(np.ptp(values) <= max(SAME * scale, TINIEST)) if len(values) else True
 
 

@@ -151,7 +151,7 @@ def smallest_margin(n: int, *, alpha: float, power: float, test_to_train: float 
 
 
 def _root(power_of: Callable[[float], float], wanted: float) -> float:
-    """Return where an increasing power reaches what is wanted."""
+    """Find where an increasing power reaches the wanted power."""
     low, high = 0.0, 1.0
     while power_of(high) < wanted:
         low, high = high, 2 * high

@@ -154,7 +154,7 @@ class Attention(nn.Module):
         )
 
     def forward(self, stream: Tensor) -> Tensor:
-        """Return what attention adds to the stream (batch, time, width)."""
+        """Compute attention's contribution to the stream (batch, time, width)."""
         # (batch, time, 3 width) -> three of (batch, heads, time, width / heads)
         parts = self.queries_keys_values(stream).unflatten(-1, (3, self.heads, -1))
         queries, keys, values = parts.transpose(-2, -4).unbind(-3)
@@ -178,7 +178,7 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, stream: Tensor) -> Tensor:
-        """Return what the layer adds to the stream (batch, time, width)."""
+        """Compute the layer's contribution to the stream (batch, time, width)."""
         added: Tensor = self.dropout(self.output(functional.gelu(self.hidden(stream))))
         return added
 

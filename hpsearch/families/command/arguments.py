@@ -11,7 +11,7 @@ from hpsearch.errors import suggestion
 from hpsearch.families.command.settings import CommandConfig, split
 
 GIVEN = ("trial_dir", "seed", "checkpoint", "device", "config")
-"""What hpsearch knows beside the settings; `config` is a JSON file with all of them."""
+"""Variables besides the settings; `config` is a JSON file with all of them."""
 _CONFIG = "HPSEARCH_CONFIG"
 _LOOKED_AT = 1 << 20
 """Bytes of a program that are looked at."""
@@ -59,7 +59,7 @@ def objections(configuration: Mapping[str, Any], folder: Path) -> dict[str, str]
 
 
 def _reads_config(texts: Iterable[tuple[str, str]], directory: Path) -> bool:
-    """Say whether a command or a file in it has the name of the variable with the file of all settings."""
+    """Check whether a command or a file in it has the name of the variable with the file of all settings."""
     for path, text in texts:
         if _CONFIG in text:
             return True
@@ -102,7 +102,7 @@ def arguments(config: CommandConfig, given: Mapping[str, str], *, resuming: bool
 
 
 def environment(config: CommandConfig, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that the program gets beside those of its surroundings."""
+    """Return the variables that the program gets in addition to the environment's."""
     own = {name: fill(text, _values(config, given)) for name, text in config.environment.items()}
     return {**{f"HPSEARCH_{name.upper()}": value for name, value in given.items()}, "PYTHONUNBUFFERED": "1", **own}
 

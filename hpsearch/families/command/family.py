@@ -40,7 +40,7 @@ class Command:
 
 
 def missing_data(config: CommandConfig, home: Path, errors: str) -> bool:
-    """Say whether a program's error output names something of its section `data` that is not there."""
+    """Check whether a program's error output names something of its section `data` that is not there."""
     return any(
         text and text in errors and not _exists(home / Path(_from(config, text)).expanduser())
         for _, text in _data_texts(config)

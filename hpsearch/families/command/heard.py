@@ -1,4 +1,4 @@
-"""What a program has told so far, in order: which step a line belongs to, and which test score a step has."""
+"""What a program has reported so far, in order: which step a line belongs to, and which test score a step has."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Told:
 
 
 class _Untold(NamedTuple):
-    """Test scores whose step has not been told yet."""
+    """Test scores whose step has not been reported yet."""
 
     number: float | None
     epoch: float | None
@@ -67,7 +67,7 @@ class Heard:
         self.refused: dict[float, int] = {}
         """How many lines named a step that is none, by that number."""
         self.finished = False
-        """Whether the last epoch was told."""
+        """Whether the last epoch was reported."""
 
     def begin(self, *, resuming: bool) -> None:
         """Take note of an attempt; one that does not go on from a checkpoint starts counting anew."""
@@ -138,7 +138,7 @@ class Heard:
         return self._steps[number]
 
     def _is_final(self, number: float | None, step: int, metrics: Mapping[str, float]) -> bool:
-        """Say whether the last epoch is over. Steps count epochs where nothing else does, and never pass the end."""
+        """Check whether the last epoch is over. Steps count epochs where nothing else does, and never pass the end."""
         if self._epochs is None:
             return False
         if "epoch" in metrics:
@@ -171,7 +171,7 @@ class Heard:
         return step if step in self._values else None
 
     def _settle_tests(self, step: int, tests: Mapping[str, float]) -> None:
-        """Give a step the test scores that were told before it and beside it."""
+        """Give a step the test scores that were reported before it and with it."""
         self._early |= {*self._late, *tests}
         self._late = {}
         waiting, self._untold = self._untold, []
@@ -211,6 +211,6 @@ class Heard:
 
     @property
     def untold(self) -> list[str]:
-        """The test scores that were told, but not of the step that counts."""
+        """The test scores that were reported, but not of the step that counts."""
         told = {name for tests in self._tests.values() for name in tests} | self._late.keys()
         return sorted(told - self.scores.keys())

@@ -29,11 +29,11 @@ _NUMBER = re.compile(
 _STARTS = 4
 """At how many braces of a line an object may begin."""
 _OF_ALL = re.compile(r"[\s(\[]*(\d+)\s*/\s*\d+[\s)\]:,]*", re.ASCII)
-"""A step of so many, as in `epoch 3/10`."""
+"""A step and the total, as in `epoch 3/10`."""
 
 
 def visible(line: str) -> str:
-    """Return what a terminal would show at last of a line, without colours.
+    """Return a line as a terminal would finally show it, without colours.
 
     After a carriage return, as in a progress bar, the line is written anew; after backspaces its end is.
     """
@@ -130,7 +130,7 @@ def _number_in(value: Any) -> float | None:
 
 
 def _of_all(value: Any) -> float | None:
-    """Return the first number of a step of so many, as in `3/10`; None for anything else."""
+    """Return the step of a step and a total, as in `3/10`, or None for anything else."""
     match = _OF_ALL.fullmatch(str(value))
     return float(match[1]) if match else None
 
@@ -167,7 +167,7 @@ def read_row(line: str, header: str, source: MetricSource) -> Measured | None:
 
 
 def tells_of(line: str, metric: str) -> bool:
-    """Say whether a line looks as if it told a metric: it has the metric's name and a number."""
+    """Check whether a line looks as if it told a metric: it has the metric's name and a number."""
     text = visible(line)
     name = metric.rpartition("/")[2]
     return re.search(rf"(?<![A-Za-z]){re.escape(name)}(?![A-Za-z])", text) is not None and any(map(str.isdigit, text))
@@ -271,7 +271,7 @@ class Tail:
         return os.pread(self._file, _CHUNK, 0).partition(b"\n")[0].decode(errors="replace").removesuffix("\r")
 
     def skip(self) -> None:
-        """Pass over all that stands in the file now."""
+        """Skip the present contents of the file."""
         if self._file is not None or self._open():
             self._go_to(self._size)
 
@@ -318,14 +318,14 @@ class Tail:
         self._before = os.pread(self._file, offset - first, first)
 
     def _replaced(self) -> bool:
-        """Say whether another file has taken the place."""
+        """Check whether another file has taken the place."""
         try:
             return self._path.stat().st_ino != self._inode
         except OSError:
             return False
 
     def _rewritten(self) -> bool:
-        """Say whether the file is shorter than what was read of it, or other bytes stand there."""
+        """Check whether the file is shorter than what was read of it, or other bytes stand there."""
         assert self._file is not None  # noqa: S101 -- ours: it was opened
         reached = os.lseek(self._file, 0, os.SEEK_CUR)
         first = reached - len(self._before)

@@ -227,7 +227,7 @@ class Program:
             yield key.data.descriptor, chunk
 
     def _is_over(self, silent_since: float) -> bool:
-        """Say whether nothing more will come of a program that has ended and of which nothing is left to be read."""
+        """Check whether nothing more will come of a program that has ended and of which nothing is left to be read."""
         if self._killed or not self._group_lives():
             return True
         if self.stopping:
@@ -290,7 +290,7 @@ class Program:
 
 
 def _has_living(group: int) -> bool:
-    """Say whether a process group has a member that has not ended; one whose end nobody waits for is none."""
+    """Check whether a process group has a member that has not ended; one whose end nobody waits for is none."""
     if not Path("/proc/self/stat").exists():
         return True
     for path in Path("/proc").glob("[0-9]*/stat"):

@@ -41,7 +41,7 @@ class RelativeVit(Family[RelativeVitConfig]):
         return ImageData(load_images(data, split, seed))
 
     def source(self, data: ImageSettings) -> Source:
-        """Return where the images come from."""
+        """Return the origin of the images."""
         return image_source(data)
 
     def data_objections(self, data: ImageSettings) -> Mapping[str, str]:

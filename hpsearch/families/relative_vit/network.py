@@ -114,7 +114,7 @@ class Attention(nn.Module):
         )
 
     def forward(self, stream: Tensor) -> Tensor:
-        """Return what attention adds to the stream (B, N, width)."""
+        """Compute attention's contribution to the stream (B, N, width)."""
         # (B, N, 3 inner) -> three of (B, heads, N, head width)
         parts = self.queries_keys_values(stream).unflatten(-1, (3, self.heads, -1))
         queries, keys, values = parts.permute(2, 0, 3, 1, 4).unbind()

@@ -26,7 +26,7 @@ class BackTranslator:
         self._known: dict[str, str] = {}
 
     def __call__(self, texts: Sequence[str]) -> list[str]:
-        """Return what each text has become."""
+        """Return the translated texts."""
         new = list(dict.fromkeys(text for text in texts if text not in self._known))
         if new:
             self._known.update(zip(new, self._back(self._there(new)), strict=True))

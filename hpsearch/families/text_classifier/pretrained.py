@@ -46,7 +46,7 @@ def read_tokenizer(path: str, *, setting: str) -> Any:
 
 
 def read_config(path: str, *, setting: str) -> Any:
-    """Return what the folder says of its model.
+    """Read the model's description in a folder.
 
     Raises:
         DataError: The folder holds none that can be used.
@@ -139,7 +139,7 @@ class PretrainedEncoder(nn.Module):
 
 
 def layer_count(settings: Pretrained) -> int:
-    """Return how many layers the checkpoint has.
+    """Count the checkpoint's layers.
 
     Raises:
         DataError: The folder holds no encoder.

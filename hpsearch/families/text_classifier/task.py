@@ -105,7 +105,7 @@ class TextTask(Task):
         return found
 
     def _difficulty(self) -> NDArray[np.float64]:
-        """Return how hard each training example is."""
+        """Return the difficulty of each training example."""
         by_length = self._config.curriculum is not None and self._config.curriculum.difficulty == "length"
         if by_length or self._teacher is None:  # the settings see to it that there is a teacher where one is asked for
             return np.array([len(row) for row in self._train.tokens], dtype=np.float64)
@@ -144,7 +144,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: fl
 
 
 def _layer_count(chosen: CNN | Transformer | Pretrained) -> int:
-    """Return how many layers the rate decays through."""
+    """Return the number of layers through which the rate decays."""
     if isinstance(chosen, Pretrained):
         return pretrained.layer_count(chosen)
     return chosen.layers if isinstance(chosen, Transformer) else 0

@@ -88,7 +88,7 @@ def _refuse_leakage(place: Path, teacher: NDArray[np.int64], data: TextData) -> 
 
 
 def ask_teacher(folder: str, data: TextData, *, max_length: int) -> Lesson:
-    """Return what the teacher says of each text, without dropout and without gradients.
+    """Return the teacher's predictions for each text, without dropout and without gradients.
 
     Raises:
         DataError: See `build_teacher`.

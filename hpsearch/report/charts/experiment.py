@@ -14,7 +14,7 @@ from hpsearch.report.replicates import group_of, reached, scored, summarise, sum
 from hpsearch.report.wording import plain, short_names
 
 
-class History(NamedTuple):
+class ValueHistory(NamedTuple):
     """The complete trials' values in their order, the best so far, and the numbers of the other trials."""
 
     metric: str
@@ -24,7 +24,7 @@ class History(NamedTuple):
     others: tuple[int, ...]
 
 
-def prepare_history(record: ExperimentRecord) -> History:
+def prepare_history(record: ExperimentRecord) -> ValueHistory:
     """Values of trials that are not complete are left out: they are of a smaller budget."""
     kept = [
         (trial.number, trial.value)
@@ -33,10 +33,10 @@ def prepare_history(record: ExperimentRecord) -> History:
     ]
     numbers, values = tuple(number for number, _ in kept), tuple(value for _, value in kept)
     others = tuple(t.number for t in record.trials if t.outcome is not None and t.number not in numbers)
-    return History(record.objective.metric, numbers, values, tuple(reached(values, record.objective.goal)), others)
+    return ValueHistory(record.objective.metric, numbers, values, tuple(reached(values, record.objective.goal)), others)
 
 
-def draw_history(history: History) -> Figure:
+def draw_history(history: ValueHistory) -> Figure:
     """Points for the trials, a line for the best so far, ticks at the foot for trials without a full value."""
     figure = new_figure()
     axes = figure.add_subplot()
@@ -57,7 +57,7 @@ def draw_history(history: History) -> Figure:
     return figure
 
 
-class Curve(NamedTuple):
+class TrialCurve(NamedTuple):
     """The metric of one trial at its steps; `taken` is the point that gives the trial its value, or None."""
 
     number: int
@@ -73,7 +73,7 @@ class LearningCurves(NamedTuple):
 
     metric: str
     unit: str
-    curves: tuple[Curve, ...]
+    curves: tuple[TrialCurve, ...]
 
 
 def prepare_learning_curves(record: ExperimentRecord) -> LearningCurves:
@@ -86,7 +86,7 @@ def prepare_learning_curves(record: ExperimentRecord) -> LearningCurves:
             steps, values = zip(*finite, strict=True)
             complete, is_best = trial.outcome is Outcome.COMPLETE, best is not None and trial.number == best.number
             taken = next((point for point in finite if point[0] == trial.step), None) if record.at == "best" else None
-            curves.append(Curve(trial.number, complete, is_best, steps, values, taken))
+            curves.append(TrialCurve(trial.number, complete, is_best, steps, values, taken))
     ordered = sorted(curves, key=lambda curve: (curve.best, curve.complete))
     return LearningCurves(record.objective.metric, record.unit, tuple(ordered))
 
@@ -119,7 +119,7 @@ def draw_learning_curves(curves: LearningCurves) -> Figure:
     return figure
 
 
-class Replicates(NamedTuple):
+class ReplicateScores(NamedTuple):
     """One test metric: values, mean and standard deviation by confirmed trial, and the baselines' (mean) scores."""
 
     metric: str
@@ -130,7 +130,7 @@ class Replicates(NamedTuple):
     baselines: tuple[tuple[str, float], ...]
 
 
-def prepare_replicates(record: ExperimentRecord) -> tuple[Replicates, ...]:
+def prepare_replicates(record: ExperimentRecord) -> tuple[ReplicateScores, ...]:
     """Return the complete replicates' scores, a group for each test metric, or for the objective if there is none."""
     record, metrics = scored(record)
     groups = []
@@ -150,11 +150,13 @@ def prepare_replicates(record: ExperimentRecord) -> tuple[Replicates, ...]:
         baselines = [(name, scores[metric].mean) for name, scores in floors.items() if metric in scores]
         found = [summaries[group][metric] for group in trials]
         means, deviations = tuple(each.mean for each in found), tuple(each.sd for each in found)
-        groups.append(Replicates(metric, tuple(map(str, trials)), tuple(values), means, deviations, tuple(baselines)))
+        groups.append(
+            ReplicateScores(metric, tuple(map(str, trials)), tuple(values), means, deviations, tuple(baselines))
+        )
     return tuple(groups)
 
 
-def draw_replicates(groups: Sequence[Replicates]) -> Figure:
+def draw_replicates(groups: Sequence[ReplicateScores]) -> Figure:
     """Draw a panel for each metric: points for the trainings, mean and deviation beside, lines for the baselines."""
     figure = new_figure(max(4.5, PANEL[0] * 1.4 * len(groups)), 3.6)
     if not groups:
@@ -166,7 +168,7 @@ def draw_replicates(groups: Sequence[Replicates]) -> Figure:
     return figure
 
 
-def _draw_group(axes: Axes, group: Replicates) -> None:
+def _draw_group(axes: Axes, group: ReplicateScores) -> None:
     tidy(axes, x="confirmed trial", y=group.metric)
     places = range(len(group.trials))
     axes.set_xticks(places, group.trials)

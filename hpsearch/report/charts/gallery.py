@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from hpsearch.comparing.comparison import Comparison
 from hpsearch.report.charts import numbers, page, paper
 from hpsearch.report.charts.style import Palette
-from hpsearch.report.comparison.contents import Evidence
+from hpsearch.report.comparison.contents import ReportContents
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class Picture:
     plot: Callable[[], page.Plot] | None
 
 
-def palette_of(*evidence: Evidence) -> Palette:
+def palette_of(*evidence: ReportContents) -> Palette:
     """Return the colours of all experiments on one page."""
     compared = [each.name for one in evidence for each in one.comparison.experiments]
     return Palette([*compared, *(run.experiment for one in evidence for run in one.runs)])
 
 
-def gallery(evidence: Evidence, palette: Palette | None = None) -> list[Picture]:
+def gallery(evidence: ReportContents, palette: Palette | None = None) -> list[Picture]:
     """Return the pictures for which there is something to see; `palette` is the page's, if it has more than these."""
     palette = palette or palette_of(evidence)
     return [*_of_scores(evidence.comparison, palette), *_of_runs(evidence, palette)]
@@ -65,7 +65,7 @@ def _of_scores(comparison: Comparison, palette: Palette) -> Iterator[Picture]:
         yield _curves("expected-best", "Expected best", says, expected, palette)
 
 
-def _of_runs(evidence: Evidence, palette: Palette) -> Iterator[Picture]:
+def _of_runs(evidence: ReportContents, palette: Palette) -> Iterator[Picture]:
     comparison, runs = evidence.comparison, evidence.runs
     if curves := numbers.prepare_learning_curves(comparison, runs):
         says = "The median run and the quartiles around it; a ring marks the best step of the median."

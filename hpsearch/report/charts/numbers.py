@@ -206,7 +206,7 @@ def _quartiles(values: list[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
-class Search(NamedTuple):
+class SearchValues(NamedTuple):
     """The complete trials of one search in their order: numbers, values, the best so far."""
 
     name: str
@@ -219,7 +219,7 @@ class Searches(NamedTuple):
     """The histories of all searches."""
 
     metric: str
-    lines: tuple[Search, ...]
+    lines: tuple[SearchValues, ...]
 
 
 def prepare_searches(runs: Sequence[FinishedRun], goal: Goal, metric: str) -> Searches | None:
@@ -231,7 +231,7 @@ def prepare_searches(runs: Sequence[FinishedRun], goal: Goal, metric: str) -> Se
         values = [run.metrics[shown].value for run in trials if shown in run.metrics]
         finite = tuple(value for value in values if math.isfinite(value))
         if finite:
-            lines.append(Search(name, tuple(range(1, len(finite) + 1)), finite, tuple(reached(finite, goal))))
+            lines.append(SearchValues(name, tuple(range(1, len(finite) + 1)), finite, tuple(reached(finite, goal))))
     return Searches(shown, tuple(lines)) if lines else None
 
 

@@ -149,7 +149,7 @@ def plot_parallel(parallel: Parallel) -> Plot:
 
 
 def _dimension(axis: Axis) -> Plot:
-    """Return an axis; a value that a trial does not have stands below the others."""
+    """Return an axis; a missing value of a trial is below the others."""
     known = [log10(value) if axis.log else value for value in axis.values if value is not None]
     low, high = min(known), max(known)
     below = low - 0.12 * ((high - low) or 1.0)

@@ -157,7 +157,7 @@ def _scaled(axis: Axis) -> list[float]:
 
 
 def _ends(axis: Axis) -> list[tuple[float, str]]:
-    """Return what stands at the foot and the head of an axis."""
+    """Return the labels at the foot and the head of an axis."""
     known = [value for value in axis.values if value is not None]
     if axis.labels:
         return [(0.0, axis.labels[int(min(known))]), (1.0, axis.labels[int(max(known))])]

@@ -23,7 +23,7 @@ from hpsearch.report.charts.style import (
     say,
     tidy,
 )
-from hpsearch.report.training_view import Series, TrainingView
+from hpsearch.report.training_view import Trace, TrainingView
 
 
 def draw_training(view: TrainingView) -> Figure:
@@ -83,7 +83,7 @@ def _panel(axes: Axes, unit: str, name: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _line(axes: Axes, series: Series, colour: str, marker: str) -> None:
+def _line(axes: Axes, series: Trace, colour: str, marker: str) -> None:
     if series:
         axes.plot(series.steps, series.values, marker=marker, markersize=3, color=colour, label=label(series.name))
 

@@ -1,4 +1,4 @@
-"""What a report is made of: a comparison with the runs behind it, and for a study what stands around it."""
+"""What a report is made of: a comparison with the runs behind it, and for a study what comes before and after it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Cover:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ReportContents:
     """What a report is made of: the comparison and the runs behind it.
 
     By experiment: the importance of its parameters, and what is wrong with its trainings. `cover`: a study's.

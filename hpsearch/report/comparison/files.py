@@ -12,7 +12,7 @@ from hpsearch.comparing import Comparison
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.report.charts.gallery import Picture, gallery
 from hpsearch.report.charts.style import write_for_paper
-from hpsearch.report.comparison.contents import Evidence
+from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.grouped import GroupedReport, pictures_of, prefix_of
 from hpsearch.report.comparison.html import as_grouped_html, as_html
 from hpsearch.report.comparison.latex import as_grouped_latex, as_latex
@@ -92,26 +92,26 @@ def _flat(entry: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _html(evidence: Evidence) -> Written:
+def _html(evidence: ReportContents) -> Written:
     return {"report.html": as_html(evidence)}
 
 
-def _markdown(evidence: Evidence) -> Written:
+def _markdown(evidence: ReportContents) -> Written:
     return {"report.md": markdown_of(evidence)}
 
 
-def markdown_of(evidence: Evidence, prefix: str = "") -> str:
-    """Return report.md; `prefix` stands before the names of its pictures."""
+def markdown_of(evidence: ReportContents, prefix: str = "") -> str:
+    """Return report.md; `prefix` precedes the names of its pictures."""
     health = health_rows(evidence.health)
     figures = [(picture.title, f"{FIGURES}/{prefix}{picture.name}.svg") for picture in gallery(evidence)]
     return as_markdown(evidence.comparison, figures=figures, health=health, cover=evidence.cover)
 
 
-def _latex(evidence: Evidence) -> Written:
+def _latex(evidence: ReportContents) -> Written:
     return {"report.tex": as_latex(evidence.comparison)}
 
 
-def _json(evidence: Evidence) -> Written:
+def _json(evidence: ReportContents) -> Written:
     return {"compare.json": compare_json(evidence.comparison)}
 
 
@@ -120,7 +120,7 @@ def compare_json(shown: Comparison | GroupedReport) -> str:
     return json.dumps(shown.to_json(), indent=2, allow_nan=False) + "\n"
 
 
-FORMATS: dict[str, Callable[[Evidence], Written]] = {
+FORMATS: dict[str, Callable[[ReportContents], Written]] = {
     "html": _html,
     "md": _markdown,
     "tex": _latex,
@@ -135,7 +135,7 @@ _GROUPED: dict[str, Callable[[GroupedReport], Written]] = {
     "json": lambda report: {"compare.json": compare_json(report)},
 }
 _ILLUSTRATED = {"md", "tex"}
-"""The formats that want the pictures beside them, as files."""
+"""The formats that need the pictures as files next to them."""
 
 
 def _texts(report: GroupedReport) -> Iterator[str]:
@@ -143,8 +143,8 @@ def _texts(report: GroupedReport) -> Iterator[str]:
         yield markdown_of(group.evidence, prefix_of(place))
 
 
-def write_report(evidence: Evidence, folder: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
-    """Write the report; what stands there under the same names is replaced. The same evidence gives the same bytes.
+def write_report(evidence: ReportContents, folder: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
+    """Write the report; files of the same names are replaced. The same evidence gives the same bytes.
 
     Raises:
         UnknownNameError: If there is no such format.

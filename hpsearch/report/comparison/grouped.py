@@ -1,4 +1,4 @@
-"""A report of several comparisons: an overview, a group for each, what stands alone, and what is not compared.
+"""A report of several comparisons: an overview, a group for each, lone experiments, and what is not compared.
 
 Every format lays out the same sections; the document is that of `compare --json` where there are groups.
 """
@@ -11,7 +11,7 @@ from hpsearch.comparing import Comparison
 from hpsearch.comparing.conclusion import METHODS
 from hpsearch.comparing.groups import NotCompared
 from hpsearch.report.charts.gallery import Picture, gallery, palette_of
-from hpsearch.report.comparison.contents import Evidence, Section
+from hpsearch.report.comparison.contents import ReportContents, Section
 from hpsearch.report.comparison.overview import OVERVIEW_TITLES, Entry, overview_rows
 from hpsearch.report.comparison.rows import SCORE_TITLES, score_rows
 
@@ -43,7 +43,7 @@ class ComparedTogether(Protocol):
         ...
 
     @property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> ReportContents:
         """The comparison with the runs behind it."""
         ...
 
@@ -124,7 +124,7 @@ def _counted(count: int, one: str, several: str) -> str:
 
 
 def adjustment(comparison: Comparison) -> str:
-    """Say which tests the adjustment of a group spans."""
+    """Describe which tests the adjustment of a group covers."""
     size = comparison.family_size
     if size < 2:
         return "It has a single test, with nothing to adjust for." if size else "Nothing in it is tested."
@@ -132,7 +132,7 @@ def adjustment(comparison: Comparison) -> str:
 
 
 def lonely_rows(alone: Sequence[LonelyOne]) -> list[tuple[str, ...]]:
-    """Return a row for each summary of what stands alone, with the titles LONELY_TITLES."""
+    """Return a row for each summary of a lone experiment, with the titles LONELY_TITLES."""
     return [
         (each.comparison.metric, *row.cells)
         for each in alone
@@ -161,7 +161,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def prefix_of(place: int) -> str:
-    """Return what stands before the names of a group's pictures; `place` counts from 1."""
+    """Return the prefix of a group's picture names; `place` counts from 1."""
     return f"group-{place}-"
 
 

@@ -13,7 +13,7 @@ from hpsearch.comparing.conclusion import conclude, details
 from hpsearch.report.charts.gallery import Picture, gallery
 from hpsearch.report.charts.page import escaped
 from hpsearch.report.charts.style import svg_of
-from hpsearch.report.comparison.contents import Evidence
+from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.grouped import GroupedReport, adjustment, pictures_of, prefix_of
 from hpsearch.report.comparison.rows import (
     PAIR_TITLES,
@@ -34,7 +34,7 @@ _TABLE = """\
 </tbody></table></div>"""
 
 
-def as_html(evidence: Evidence) -> str:
+def as_html(evidence: ReportContents) -> str:
     """Return the page; every text of the runs is escaped."""
     comparison, cover = evidence.comparison, evidence.cover
     shown = gallery(evidence)
@@ -92,8 +92,8 @@ def _rendered(page: str, **content: Any) -> str:
     )
 
 
-def _body(evidence: Evidence, pictures: Sequence[Picture]) -> dict[str, Any]:
-    """Return what the page shows of a comparison below its conclusion."""
+def _body(evidence: ReportContents, pictures: Sequence[Picture]) -> dict[str, Any]:
+    """Return the part of a comparison's page below its conclusion."""
     comparison = evidence.comparison
     return {
         "warnings": comparison.warnings,
@@ -127,7 +127,7 @@ def _plotly() -> str:
 
 
 def _script_json(value: Any) -> str:
-    """Return JSON that cannot end the script element that it stands in."""
+    """Return JSON that cannot end the script element around it."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c").replace("&", "\\u0026")
 
 
@@ -141,7 +141,7 @@ def _interval(interval: tuple[float, float]) -> str:
 
 
 def _facts(pair: PairResult) -> list[tuple[str, str]]:
-    """Return what the table has no room for: the second tests, effects, checks, notes."""
+    """Return the details that the table omits: the second tests, effects, checks, notes."""
     facts = [] if pair.ci95 is None else [("95% interval of this pair alone", _interval(pair.ci95))]
     facts += [(f"also {each.test}", f"p {p_value(each.p)}") for each in pair.also]
     facts += [("smallest p that n could give", number(pair.smallest_possible_p))]

@@ -10,7 +10,7 @@ from typing import Any
 
 from hpsearch.comparing.candidates import family_label
 from hpsearch.records import ExperimentRecord, Goal, Outcome
-from hpsearch.report.experiment_view import finite
+from hpsearch.report.experiment_json import finite
 from hpsearch.report.replicates import group_of
 from hpsearch.report.wording import UNKNOWN, duration, number
 
@@ -169,7 +169,7 @@ def counted(outcomes: Mapping[str, int]) -> str:
 
 
 def title_of(each: Entry) -> str:
-    """Return what it is called in the overview: `study duel` and `duel/arm` for its arms."""
+    """Return its name in the overview: `study duel` and `duel/arm` for its arms."""
     if each.kind == "study":
         return f"study {each.name}"
     return each.name if each.study is None else f"{each.study}/{each.name.rpartition('/')[2]}"

@@ -149,7 +149,7 @@ def decimals(spread: float | None, *values: float | None) -> int:
 
 
 def fixed(value: float, digits: int, *, sign: str = "") -> str:
-    """Return a number with a proper minus and so many decimals; as `1.23e-12` where that were more than 8.
+    """Return a number with a proper minus and `digits` decimals; as `1.23e-12` where that were more than 8.
 
     A number beyond all digits of a double is `1.235e+30`.
     """
@@ -171,7 +171,7 @@ def dropped_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
 
 
 def caption(comparison: Comparison) -> str:
-    """Return what the table shows: metric, unit, tests, level and adjustment."""
+    """Return the table's caption: metric, unit, tests, level and adjustment."""
     tests = sorted({pair.test for pair in comparison.pairs if pair.test is not None and pair.p is not None})
     goal = "higher is better" if comparison.goal is Goal.MAXIMIZE else "lower is better"
     parts = [f"{comparison.metric} ({goal}), n counts {comparison.unit.plural}"]

@@ -31,7 +31,7 @@ from hpsearch.report.wording import one_line
 _SCORE_RANKS = (0, 0, 0, 1, 3, 4, 2)
 _PAIR_RANKS = (0, 0, 0, 1, 2, 4, 0, 3, 5)
 _SIDES = {Verdict.BETTER: "a is better", Verdict.WORSE: "b is better"}
-"""Verdicts without the names, which stand beside them and may be long."""
+"""Verdicts without the names, which are in other columns and may be long."""
 _MOST_DROPPED = 10
 
 

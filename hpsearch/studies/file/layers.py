@@ -106,7 +106,7 @@ def _are_factors(name: str, factors: Node, problems: Problems) -> bool:
 
 
 def set_for_all(root: Node, problems: Problems) -> dict[str, Node]:
-    """Return what the study sets in the space of every arm; budget and replicates may not be."""
+    """Return the settings that the study applies to every arm, except budget and replicates."""
     given = root.child(SET)
     if given is not None and not isinstance(given.value, dict):
         problems.add(given.place, f"set: {show(given.plain())} is not a mapping of dotted names to values")

@@ -30,7 +30,7 @@ _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 
 def is_study(path: Path) -> bool:
-    """Say whether a file is a study, going by its contents.
+    """Check whether a file is a study, going by its contents.
 
     Raises:
         SpaceError: The file cannot be read.

@@ -22,16 +22,16 @@ from hpsearch.tracking.entries import (
     DROPPED,
     OBJECTIVE,
     SECONDS,
+    MirroredSession,
     Point,
     Row,
-    Session,
     clean_key,
     run_title,
 )
-from hpsearch.tracking.mirror import ExperimentMirror, News, Sink
+from hpsearch.tracking.mirror import ExperimentMirror, RunNews, Sink
 from hpsearch.tracking.mlflow.store import FoundRun, Store, chosen_uri, guarded, param_text, remembered_uri
 from hpsearch.tracking.mlflow.study import mirror_study
-from hpsearch.tracking.state import MirrorState, RunState
+from hpsearch.tracking.state import MirroredRun, MirrorState
 
 EXPERIMENT_TAG = "hpsearch.experiment_id"
 RUN_TAG = "hpsearch.run"
@@ -82,16 +82,16 @@ class MlflowSink(Sink):
             state = MirrorState(uri=state.uri)  # the store was emptied, or is another one
         for path, run in found.items():
             if path == PARENT:
-                state.parent = state.parent or RunState(run.id)
+                state.parent = state.parent or MirroredRun(run.id)
                 state.parent.deleted = run.deleted
                 continue
-            own = state.runs.setdefault(path, RunState(run.id))
+            own = state.runs.setdefault(path, MirroredRun(run.id))
             own.deleted = run.deleted
             if own.outcome is None:
                 self._adopt(own)
         return state
 
-    def _adopt(self, run: RunState) -> None:
+    def _adopt(self, run: MirroredRun) -> None:
         """Set how far a run has been mirrored to what MLflow holds, where that is further."""
         row, objective = self._store.last_point(run.id, SECONDS), self._store.last_point(run.id, OBJECTIVE)
         if row and row.step > run.step:
@@ -99,14 +99,14 @@ class MlflowSink(Sink):
         if objective and objective.step > run.reported:
             run.reported, run.value = objective.step, objective.value
 
-    def mirror_session(self, state: MirrorState, start: int, session: Session | None) -> None:
+    def mirror_session(self, state: MirrorState, start: int, session: MirroredSession | None) -> None:
         """Create the parent run, and mirror the beginning and the end of the sessions."""
         if state.parent and not session:
             return
         resolved = read_resolved(self.folder)
         tags = {EXPERIMENT_TAG: resolved["id"], RUN_TAG: PARENT, "hpsearch.kind": "experiment", **self._above()}
         if state.parent is None:
-            state.parent = RunState(self._store.create_run(self.folder.name, start=start, tags=tags))
+            state.parent = MirroredRun(self._store.create_run(self.folder.name, start=start, tags=tags))
         parent = state.parent
         if not session or parent.deleted:
             return
@@ -135,7 +135,7 @@ class MlflowSink(Sink):
         }
         return self._store.create_run(run_title(path), start=start, tags=tags)
 
-    def write(self, run: RunState, news: News) -> None:
+    def write(self, run: MirroredRun, news: RunNews) -> None:
         """Write parameters, metrics and tags; the configuration's file; of a run that ended its files and status."""
         changes = news.changes
         params = {clean_key(name): param_text(value) for name, value in (changes.params | (news.config or {})).items()}
@@ -153,7 +153,7 @@ class MlflowSink(Sink):
         if changes.status:
             self._store.set_status(run.id, changes.status, end=changes.end)
 
-    def _log_checkpoint(self, path: str, run: RunState) -> None:
+    def _log_checkpoint(self, path: str, run: MirroredRun) -> None:
         file = self.folder / path / BEST
         if not run.checkpoint and not run.deleted and file.exists():
             self._store.log_file(run.id, file)
@@ -171,7 +171,7 @@ class MlflowSink(Sink):
 
 
 def parent_tags(resolved: dict[str, Any], folder: Path) -> dict[str, str]:
-    """Return what the experiment is after and where it comes from: versions, commit, machine, seed and space."""
+    """Return the experiment's objective and provenance: versions, commit, machine, seed and space."""
     tags = {"mlflow.source.name": "hpsearch", "hpsearch.folder": str(folder), "hpsearch.space": str(folder / SPACE)}
     tags |= {f"hpsearch.{name}": str(resolved["space"]["objective"][name]) for name in ("metric", "goal")}
     for name in ("family", "seed", "machine"):
@@ -202,7 +202,7 @@ def conclusion(folder: Path, resolved: dict[str, Any], state: MirrorState) -> tu
     return best, [Point(name, value, state.time, finished) for name, value in numbers.items()], tags
 
 
-def _best(trials: dict[str, RunState], direction: Goal) -> str | None:
+def _best(trials: dict[str, MirroredRun], direction: Goal) -> str | None:
     """Return the complete trial with the best value, the earliest of equals."""
     best: str | None = None
     value = math.nan

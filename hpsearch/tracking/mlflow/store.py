@@ -52,7 +52,7 @@ _ENVIRONMENT = {
 
 
 def default_uri(root: Path) -> str:
-    """Return the URI of the store that stands beside the experiments of `root`."""
+    """Return the URI of the store next to the experiments of `root`."""
     return sqlite_url(root.resolve() / DATABASE)
 
 
@@ -63,12 +63,12 @@ def chosen_uri(folder: Path, tracking_uri: str | None) -> str:
 
 
 def remembered_uri(uri: str, folder: Path) -> str | None:
-    """Return what the state of a folder says of the store: None for the default one, so that folders can be moved."""
+    """Return the store that a folder's state names; None for the default, so that folders can be moved."""
     return None if uri == default_uri(root_of(folder)) else uri
 
 
 def state_in(uri: str, folder: Path) -> MirrorState:
-    """Return how far a folder has been mirrored in a store."""
+    """Return the progress of a folder's mirror in a store."""
     return state_of(folder / TRACKING, uri=remembered_uri(uri, folder))
 
 
@@ -106,7 +106,7 @@ def without_stray_folders(uri: str) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return what the system or the database said, where one of them stands behind the error; else its first line."""
+    """Return the message of the system or database behind an error, else the error's first line."""
     text, cause = str(error), error.__cause__ or error.__context__
     while cause:
         if isinstance(cause, (OSError, sqlite3.Error)):
@@ -125,7 +125,7 @@ class FoundRun:
 
 
 class Store:
-    """One MLflow experiment in an open store. Calls stand in `guarded`."""
+    """One MLflow experiment in an open store. Calls are made inside `guarded`."""
 
     def __init__(self, client: "MlflowClient", experiment: str) -> None:
         self._client = client

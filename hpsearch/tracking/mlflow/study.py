@@ -14,7 +14,7 @@ from hpsearch.experiment.layout import RESULT, STUDY, TRACKING
 from hpsearch.experiment.studies import arm_folders, last_session, read_result, read_study_file
 from hpsearch.tracking.entries import Point, Status, clean_key, milliseconds, read_session
 from hpsearch.tracking.mlflow.store import Store, chosen_uri, guarded, state_in
-from hpsearch.tracking.state import RunState, save_state
+from hpsearch.tracking.state import MirroredRun, save_state
 
 STUDY_TAG = "hpsearch.study_id"
 LOCK = "tracking.lock"
@@ -64,19 +64,19 @@ def mirror_study(store: Store, folder: Path, *, uri: str) -> str:
         return run.id
 
 
-def _found(store: Store, study: Mapping[str, Any]) -> RunState | None:
+def _found(store: Store, study: Mapping[str, Any]) -> MirroredRun | None:
     """Return the study's run in the store; one that the user has deleted there only where there is no other."""
     found = sorted(store.find_runs(STUDY_TAG, study["id"], path_tag=STUDY_TAG), key=lambda run: run.deleted)
-    return RunState(found[0].id, deleted=found[0].deleted) if found else None
+    return MirroredRun(found[0].id, deleted=found[0].deleted) if found else None
 
 
-def _created(store: Store, study: Mapping[str, Any], folder: Path) -> RunState:
+def _created(store: Store, study: Mapping[str, Any], folder: Path) -> MirroredRun:
     start = round(study["created"] * 1000)
-    return RunState(store.create_run(folder.name, start=start, tags=study_tags(study, folder)))
+    return MirroredRun(store.create_run(folder.name, start=start, tags=study_tags(study, folder)))
 
 
 def study_tags(study: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """Return what the study asks, and where it comes from."""
+    """Return the study's question and provenance."""
     plan, result = study["latest"], read_result(folder)
     answer = [f"**{result['answer']}**"] if result else []
     tags = {

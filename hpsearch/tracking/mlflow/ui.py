@@ -72,7 +72,7 @@ def _root(root: Path) -> Path:
 
 
 def _states(root: Path) -> list[MirrorState]:
-    """Return what was mirrored; the arms of a study are with the study."""
+    """Return the mirrored folders; the arms of a study are with the study."""
     folders = [root] if _single(root) else [path.parent for path in sorted(root.glob(f"*/{TRACKING}"))]
     return [load_state(folder / TRACKING) for folder in folders]
 

@@ -75,7 +75,7 @@ class _Channel:
 
 
 def main(descriptor: int, parent: int, *inherited: int) -> None:
-    """Serve jobs until told to exit or until the coordinator is gone."""
+    """Serve jobs until asked to exit or until the coordinator is gone."""
     for number in STOPPING:  # Ctrl-C reaches the whole terminal group; the coordinator decides
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)

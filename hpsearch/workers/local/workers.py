@@ -1,4 +1,4 @@
-"""Persistent worker processes, and the same interface in this very process for a debugger."""
+"""The workers of this machine: persistent processes, or this very process for a debugger."""
 
 from collections.abc import Sequence
 from multiprocessing.connection import wait
@@ -10,7 +10,6 @@ from hpsearch.jobs import (
     JobListener,
     JobResult,
     Lost,
-    Objective,
     ObjectiveSpec,
     Report,
     Workers,
@@ -18,7 +17,7 @@ from hpsearch.jobs import (
 )
 from hpsearch.space.search_settings import Resources, Search
 from hpsearch.workers.engines import EngineContext
-from hpsearch.workers.job_runner import make_objective, run_job
+from hpsearch.workers.local.in_process import InProcessWorkers
 from hpsearch.workers.local.processes import WorkerGroup, WorkerProcess
 from hpsearch.workers.machine import Share, shares
 
@@ -158,42 +157,3 @@ class ProcessWorkers:
             else:
                 group.kill()
         self._share_of.clear()
-
-
-class InProcessWorkers:
-    """Runs one job at a time in this process: slower to fail, easier to debug."""
-
-    def __init__(self, spec: ObjectiveSpec) -> None:
-        self._spec = spec
-        self._objective: Objective | None = None
-        self._job: Job | None = None
-
-    @property
-    def idle(self) -> int:
-        """One, when nothing waits to be run."""
-        return int(self._job is None)
-
-    def start(self, job: Job) -> None:
-        """Keep the job for `serve`."""
-        self._job = job
-
-    def serve(self, listener: JobListener, *, timeout: float) -> None:
-        """Run the job that was started, from beginning to end."""
-        del timeout  # nothing to wait for: the job runs here and now
-        job = self._job
-        if job is None:
-            return
-        self._objective = self._objective or make_objective(self._spec)
-        result = run_job(
-            self._objective, job, lambda report: listener.reported(job, report), lambda: listener.started(job)
-        )
-        self._job = None
-        listener.ended(job, result)
-
-    def kill(self, job: Job) -> None:
-        """Not possible from within: a job in this process ends at its next report."""
-        raise AssertionError(f"{job.run} runs in this process and cannot be killed")
-
-    def close(self) -> None:
-        """Forget the objective and the data it holds."""
-        self._objective = None

@@ -185,7 +185,7 @@ def _reachable(address: str) -> str:
 
 
 @dataclass(frozen=True)
-class Node:
+class ClusterNode:
     """A living node of the cluster and what it offers: `CPU`, `GPU`, custom names."""
 
     address: str
@@ -209,17 +209,17 @@ class Demand:
         return each if self.processes == 1 else f"{self.processes} processes of {each}"
 
 
-def demand_of(resources: Resources, nodes: Iterable[Node]) -> Demand:
-    """Return what a trial asks of these nodes: by default one GPU if any node has one."""
+def demand_of(resources: Resources, nodes: Iterable[ClusterNode]) -> Demand:
+    """Return a trial's resource request: by default one GPU if any node has one."""
     present = any(node.offers.get("GPU", 0) > 0 for node in nodes)
     bundle = {"CPU": resources.cpus, "GPU": resources.gpu_share(present=present), **resources.custom}
     return Demand({name: amount for name, amount in bundle.items() if amount}, resources.processes)
 
 
-def living_nodes(ray: Any) -> list[Node]:
+def living_nodes(ray: Any) -> list[ClusterNode]:
     """Return the nodes that are alive, with the resources that a user may ask for."""
     return [
-        Node(
+        ClusterNode(
             entry["NodeManagerAddress"],
             {name: amount for name, amount in entry["Resources"].items() if _is_ours(name)},
         )
@@ -241,14 +241,14 @@ def _is_ours(name: str) -> bool:
     )
 
 
-def room(demand: Demand, nodes: Iterable[Node]) -> int:
-    """Return how many trials fit at once; processes of a trial may lie on several nodes."""
+def room(demand: Demand, nodes: Iterable[ClusterNode]) -> int:
+    """Count the trials that fit at once; processes of a trial may be on several nodes."""
     fit = sum(places(demand.bundle, node.offers) for node in nodes)
     return fit // demand.processes
 
 
 def places(bundle: Mapping[str, float], offers: Mapping[str, float]) -> int:
-    """Return how many processes fit on a node; a fraction of a GPU never spans two."""
+    """Count the processes that fit on a node; a fraction of a GPU never spans two."""
     counts = []
     for name, amount in bundle.items():
         offered = offers.get(name, 0.0)
@@ -284,9 +284,9 @@ def describe(cluster: Cluster, search: Search | None) -> str:
     return "\n".join(lines)
 
 
-def _nodes(cluster: Cluster) -> list[Node]:
+def _nodes(cluster: Cluster) -> list[ClusterNode]:
     if cluster.address is None:
-        return [Node("this machine", {"CPU": core_count(), "GPU": len(gpu_names())})]
+        return [ClusterNode("this machine", {"CPU": core_count(), "GPU": len(gpu_names())})]
     ray = import_ray(cluster)
     connection = Connection(cluster, cpus=1)
     try:
@@ -295,7 +295,7 @@ def _nodes(cluster: Cluster) -> list[Node]:
         connection.close()
 
 
-def _table(nodes: Iterable[Node], demand: Demand) -> list[str]:
+def _table(nodes: Iterable[ClusterNode], demand: Demand) -> list[str]:
     nodes = sorted(nodes, key=lambda node: node.address)
     names = ["CPU", "GPU", *sorted({name for node in nodes for name in node.offers} - {"CPU", "GPU"})]
     rows = [["node", *names, "processes"]]

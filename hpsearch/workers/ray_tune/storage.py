@@ -90,7 +90,7 @@ class Storage:
         return info.mtime if info.is_file else None
 
     def _upload(self, path: Path, target: str) -> None:
-        """Write beside the target and rename, so that a reader finds the old file or the new one."""
+        """Write a temporary file and rename it, so that a reader finds the old file or the new one."""
         beside = f"{target}.part"
         with path.open("rb") as source, self._files.open_output_stream(beside) as file:
             shutil.copyfileobj(source, file)

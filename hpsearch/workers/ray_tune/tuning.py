@@ -29,7 +29,7 @@ _WAIT_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
-class News:
+class OrderUpdate:
     """What happened to the order with this ticket; `answer` waits for whether it goes on, when somebody asks."""
 
     ticket: int
@@ -42,7 +42,7 @@ class Wire:
     """Between the coordinator's thread and Tune's."""
 
     orders: "queue.Queue[dict[str, Any]]" = field(default_factory=queue.Queue)
-    news: "queue.Queue[News]" = field(default_factory=queue.Queue)
+    news: "queue.Queue[OrderUpdate]" = field(default_factory=queue.Queue)
     closing: threading.Event = field(default_factory=threading.Event)
     room: threading.Event = field(default_factory=threading.Event)
     """Set when an order has ended, so that another one may soon come."""
@@ -62,12 +62,12 @@ class Wire:
     def tell(self, ticket: int, **message: Any) -> None:
         """Let the coordinator know of an end."""
         self.room.set()
-        self.news.put(News(ticket, message))
+        self.news.put(OrderUpdate(ticket, message))
 
     def ask(self, ticket: int, message: Mapping[str, Any]) -> bool:
         """Let the coordinator know, and wait for whether the order goes on; it does not when all is over."""
         answer: queue.Queue[bool] = queue.Queue()
-        self.news.put(News(ticket, message, answer))
+        self.news.put(OrderUpdate(ticket, message, answer))
         while not self.closing.is_set():
             with contextlib.suppress(queue.Empty):
                 if answer.get(timeout=0.2):
@@ -162,7 +162,7 @@ class _WhenClosing(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        """Say whether all is over."""
+        """Check whether all is over."""
         return self._wire.closing.is_set()
 
 
@@ -198,7 +198,7 @@ class Tuning:
                 ),
             ).fit()
         except Exception as error:  # noqa: BLE001 -- the coordinator must hear of it, whatever it is
-            self._wire.news.put(News(-1, {"kind": "broken", "reason": f"{type(error).__name__}: {error}"}))
+            self._wire.news.put(OrderUpdate(-1, {"kind": "broken", "reason": f"{type(error).__name__}: {error}"}))
 
     def close(self, stop: Callable[[], None]) -> None:
         """End the run; `stop` ends what keeps it."""

@@ -15,7 +15,7 @@ from hpsearch.jobs import Job, JobListener, Lost, OutOfMemory, Report, Workers, 
 from hpsearch.records import Decision
 from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.machine import core_count
-from hpsearch.workers.ray_tune.cluster import Connection, Demand, Node, demand_of, import_ray, living_nodes, room
+from hpsearch.workers.ray_tune.cluster import ClusterNode, Connection, Demand, demand_of, import_ray, living_nodes, room
 from hpsearch.workers.ray_tune.storage import Storage
 
 _LOOK_SECONDS = 2.0
@@ -209,12 +209,12 @@ def _identity(context: EngineContext) -> str:
 
 
 def _place(context: EngineContext) -> str | None:
-    """Return where the experiment's files lie in the storage."""
+    """Return the location of the experiment's files in the storage."""
     storage = context.space.search.storage
     return f"{storage.rstrip('/')}/{context.folder.name}-{_identity(context)[:8]}" if storage else None
 
 
-def _no_room_sentence(demand: Demand, nodes: list[Node]) -> str:
+def _no_room_sentence(demand: Demand, nodes: list[ClusterNode]) -> str:
     offers = "; ".join(
         f"{node.address}: " + ", ".join(f"{amount:g} {name}" for name, amount in sorted(node.offers.items()))
         for node in nodes

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hpsearch.comparing import Question, compare_runs
 from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, SearchOrigin, Series
-from hpsearch.report.comparison.contents import Evidence
+from hpsearch.report.comparison.contents import ReportContents
 
 WICKED = "cnn_small & <b>x</b>|$50%"
 
@@ -53,15 +53,15 @@ def trials(name: str, count: int = 12) -> list[FinishedRun]:
     ]
 
 
-def seeds_evidence(*, margin: float | None = 0.01) -> Evidence:
+def seeds_evidence(*, margin: float | None = 0.01) -> ReportContents:
     """Three methods on shared seeds, one run of which failed, and the search behind one of them."""
     runs = [*replicates("ours", 0.92), *replicates(WICKED, 0.90), *replicates("theirs", 0.919)]
     failed = FinishedRun(experiment="ours", run="ours/<i>10</i>", seed=10, outcome=Outcome.FAILED, reason="ValueError")
     comparison = compare_runs([*runs, failed], Question("test/accuracy", Goal.MAXIMIZE, margin=margin))
-    return Evidence(comparison, [*runs, failed, *trials("ours")], {"ours": {"rate": 0.75, "kind": 0.25}})
+    return ReportContents(comparison, [*runs, failed, *trials("ours")], {"ours": {"rate": 0.75, "kind": 0.25}})
 
 
-def datasets_evidence() -> Evidence:
+def datasets_evidence() -> ReportContents:
     """Four methods on twelve data sets."""
     generator = random.Random(0)
     runs = [
@@ -74,10 +74,10 @@ def datasets_evidence() -> Evidence:
         for dataset in range(12)
         for place, method in enumerate(("a", "b", "c", WICKED))
     ]
-    return Evidence(compare_runs(runs, Question("score", Goal.MAXIMIZE)), runs)
+    return ReportContents(compare_runs(runs, Question("score", Goal.MAXIMIZE)), runs)
 
 
-def search_evidence(names: Sequence[str] = ("one", "two")) -> Evidence:
+def search_evidence(names: Sequence[str] = ("one", "two")) -> ReportContents:
     """Two searches, whose trials cannot be tested."""
     runs = [run for name in names for run in trials(name, 20)]
-    return Evidence(compare_runs(runs, Question("val/accuracy", Goal.MAXIMIZE)), runs)
+    return ReportContents(compare_runs(runs, Question("val/accuracy", Goal.MAXIMIZE)), runs)

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from hpsearch.errors import UnknownNameError
-from hpsearch.report.comparison.contents import Evidence
+from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.files import FORMATS, write_report
 from hpsearch.report.comparison.markdown import escaped
 from hpsearch.report.comparison.terminal import show_comparison
@@ -26,7 +26,7 @@ DOCUMENT = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{documen
 
 
 @pytest.mark.parametrize("make", QUICKEST_FIRST)
-def test_the_same_evidence_gives_the_same_bytes(tmp_path: Path, make: Callable[[], Evidence]) -> None:
+def test_the_same_evidence_gives_the_same_bytes(tmp_path: Path, make: Callable[[], ReportContents]) -> None:
     first = write_report(make(), tmp_path / "a")
     second = write_report(make(), tmp_path / "b")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
@@ -99,7 +99,7 @@ def test_markdown_marks_the_best_and_escapes_the_rest(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", MAKERS)
-def test_the_tables_for_a_paper_compile(tmp_path: Path, make: Callable[[], Evidence]) -> None:
+def test_the_tables_for_a_paper_compile(tmp_path: Path, make: Callable[[], ReportContents]) -> None:
     assert shutil.which("pdflatex"), "the tests need LaTeX: apt-get install texlive-latex-recommended"
     write_report(make(), tmp_path, ["tex"])
     (tmp_path / "paper.tex").write_text(DOCUMENT)

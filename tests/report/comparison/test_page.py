@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hpsearch.comparing import Comparison
-from hpsearch.report.comparison.contents import Evidence
+from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.files import write_grouped, write_report
 from hpsearch.report.comparison.grouped import GroupedReport
 from hpsearch.report.comparison.overview import Entry
@@ -47,7 +47,7 @@ def look(browser: "webdriver.Chrome", page: Path, *, width: int, dark: bool) -> 
 @pytest.mark.parametrize("make", [seeds_evidence, datasets_evidence, search_evidence])
 @pytest.mark.parametrize(("width", "dark"), [(1200, False), (390, True)])
 def test_it_draws_all_pictures_and_fits_the_screen(
-    browser: "webdriver.Chrome", tmp_path: Path, make: Callable[[], Evidence], width: int, dark: bool
+    browser: "webdriver.Chrome", tmp_path: Path, make: Callable[[], ReportContents], width: int, dark: bool
 ) -> None:
     write_report(make(), tmp_path, ["html"])
     look(browser, tmp_path / "report.html", width=width, dark=dark)
@@ -75,7 +75,7 @@ class Together:
     """A group as a report takes it."""
 
     name: str
-    evidence: Evidence
+    evidence: ReportContents
     why: str = "the same <b>metric</b>"
 
     @property

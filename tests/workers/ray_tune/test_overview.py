@@ -10,10 +10,10 @@ from hpsearch.space.search_settings import Resources, Search
 from hpsearch.workers.engines import Cluster
 from hpsearch.workers.machine import core_count
 from hpsearch.workers.ray_tune import cluster
-from hpsearch.workers.ray_tune.cluster import Demand, Node, demand_of, living_nodes, places, room
+from hpsearch.workers.ray_tune.cluster import ClusterNode, Demand, demand_of, living_nodes, places, room
 
-PLAIN = Node("10.0.0.1", {"CPU": 4})
-DOUBLE = Node("10.0.0.2", {"CPU": 16, "GPU": 2})
+PLAIN = ClusterNode("10.0.0.1", {"CPU": 4})
+DOUBLE = ClusterNode("10.0.0.2", {"CPU": 16, "GPU": 2})
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ DOUBLE = Node("10.0.0.2", {"CPU": 16, "GPU": 2})
     ],
 )
 def test_a_trial_asks_for_a_gpu_where_there_are_any(
-    resources: Resources, nodes: list[Node], bundle: dict[str, float]
+    resources: Resources, nodes: list[ClusterNode], bundle: dict[str, float]
 ) -> None:
     assert demand_of(resources, nodes) == Demand(bundle)
 
@@ -63,7 +63,7 @@ def test_what_asks_for_nothing_fits_everywhere() -> None:
 
 
 def test_the_processes_of_a_trial_may_lie_on_several_nodes() -> None:
-    three = Node("10.0.0.3", {"CPU": 3})
+    three = ClusterNode("10.0.0.3", {"CPU": 3})
     assert room(Demand({"CPU": 1}), [three, three]) == 6
     assert room(Demand({"CPU": 1}, processes=2), [three, three]) == 3
     assert room(Demand({"CPU": 1}, processes=4), [three, three]) == 1
@@ -102,12 +102,12 @@ class FakeRay:
 
 
 def test_only_living_nodes_count_with_what_a_user_may_ask_for() -> None:
-    assert living_nodes(FakeRay()) == [Node("10.0.0.1", {"CPU": 4.0, "scratch": 2.0})]
+    assert living_nodes(FakeRay()) == [ClusterNode("10.0.0.1", {"CPU": 4.0, "scratch": 2.0})]
 
 
 def described(monkeypatch: pytest.MonkeyPatch, search: Search | None) -> list[str]:
     """Return the overview of two nodes."""
-    monkeypatch.setattr(cluster, "_nodes", lambda _: [DOUBLE, Node("10.0.0.1", {"CPU": 4, "scratch": 1})])
+    monkeypatch.setattr(cluster, "_nodes", lambda _: [DOUBLE, ClusterNode("10.0.0.1", {"CPU": 4, "scratch": 1})])
     return cluster.describe(Cluster("10.0.0.1:6379"), search).splitlines()
 
 
