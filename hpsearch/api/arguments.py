@@ -68,7 +68,7 @@ def given_params(params: Params, space: Space) -> dict[str, Any]:
     """
     if not isinstance(params, Mapping):
         return read_params(Path(params), space)
-    params = _plain(params)
-    if wrong := space.check_params(params):
+    given: dict[str, Any] = _plain(params)
+    if wrong := space.check_params(given):
         raise HpsearchError(f"the configuration does not fit {space.path}: {'; '.join(wrong)}")
-    return dict(space.canonical(params))
+    return dict(space.canonical(given))

@@ -100,6 +100,12 @@ def test_a_pruner_that_fails_in_this_process_ends_the_search_and_no_trial(termin
     assert [trial.outcome for trial in read_experiment(terminal.experiment).trials] == [None]
 
 
+def test_a_search_whose_trials_were_all_pruned_says_so(terminal: Terminal, folder: Path) -> None:
+    write_space(folder, pruner="./mine.py:Never", trials=1)
+    pruned = terminal.run("--no-confirm", status=1, in_process=True)
+    assert "no trial came to a result; pruned\n" in pruned.output
+
+
 def test_the_resolved_space_is_a_space_again_and_needs_the_file_only_to_search(folder: Path) -> None:
     space = toy_space(folder, sampler="{./mine.py:Walk: {warm: 4}}", pruner="{./mine.py:EverySecond: {after: 2}}")
     plain = json.loads(json.dumps(space.resolved()))
