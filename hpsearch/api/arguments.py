@@ -22,15 +22,34 @@ Params = Mapping[str, Any] | StrPath
 
 
 def settings_of(overrides: Overrides | None) -> list[str]:
-    """Return overrides as `--set` has them: `train.epochs=5`."""
+    """Return overrides as `--set` has them: `train.epochs=5`.
+
+    Raises:
+        HpsearchError: A value is nothing that a space file can hold.
+    """
     if isinstance(overrides, Mapping):
-        return [f"{path}={_as_yaml(value)}" for path, value in overrides.items()]
-    return [*(overrides or ())]
+        return [f"{path}={_as_yaml(path, value)}" for path, value in overrides.items()]
+    return [overrides] if isinstance(overrides, str) else [*(overrides or ())]
 
 
-def _as_yaml(value: Any) -> str:
+def _as_yaml(path: str, value: Any) -> str:
     """Write a value in one line of YAML."""
-    return yaml.safe_dump(value, default_flow_style=True, width=sys.maxsize).strip().removesuffix("\n...").strip()
+    try:
+        text = yaml.safe_dump(_plain(value), default_flow_style=True, width=sys.maxsize)
+    except yaml.YAMLError:
+        raise HpsearchError(f"{path}: {value!r} is nothing that a space file can hold") from None
+    return text.strip().removesuffix("\n...").strip()
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with Python's numbers, lists and texts in place of NumPy's numbers and arrays, and of paths."""
+    if isinstance(value, Mapping):
+        return {_plain(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def find_experiment(experiment: StrPath) -> Path:
@@ -49,6 +68,7 @@ def given_params(params: Params, space: Space) -> dict[str, Any]:
     """
     if not isinstance(params, Mapping):
         return read_params(Path(params), space)
-    if wrong := space.check_params(params):
+    given: dict[str, Any] = _plain(params)
+    if wrong := space.check_params(given):
         raise HpsearchError(f"the configuration does not fit {space.path}: {'; '.join(wrong)}")
-    return dict(space.canonical(params))
+    return dict(space.canonical(given))

@@ -46,7 +46,7 @@ def cluster(
     space: Annotated[Path | None, typer.Argument(help="A space file: how many of its trials fit at once.")] = None,
     address: AddressOption = None,
     quick: Annotated[bool, typer.Option(help="Look at what --quick makes of the space.")] = False,
-    set_: SetOption = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a value: search.workers=4.")] = None,
     file: Annotated[
         str | None, typer.Option(help="Print a file to start a cluster with: slurm, ssh or kuberay.")
     ] = None,

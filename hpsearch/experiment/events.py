@@ -8,7 +8,7 @@ An event of a kind that a newer version has added is an UnknownEvent; fields tha
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import Field, asdict, dataclass, field, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from enum import Enum
 from typing import Any, Final, get_type_hints
 
@@ -297,16 +297,16 @@ _READERS: Final[Mapping[Any, Callable[[Any], Any]]] = {
 
 def _in_order(kind: type[Event]) -> "list[Field[Any]]":
     """List the fields of a kind as they are in the file: when it happened comes last."""
-    stamps = [each.name for each in fields(_Event)]
-    return sorted(fields(kind), key=lambda each: each.name in stamps)
+    return sorted(fields(kind), key=lambda each: each.name in _STAMPS)
 
 
+_STAMPS: Final = tuple(each.name for each in fields(_Event))
 _FOLD: Final = tuple(each.name for each in fields(Fold))
 _ALWAYS: Final = object()
 """No value of any field."""
 _READS: Final = {
     kind: tuple(
-        (each.name, _READERS[hint], OMITTED not in each.metadata)
+        (each.name, _READERS[hint], each.name in _STAMPS or each.default is each.default_factory is MISSING)
         for each, hint in ((each, get_type_hints(kind)[each.name]) for each in _in_order(kind))
         if hint in _READERS
     )

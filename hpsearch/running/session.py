@@ -170,7 +170,8 @@ class Session:
         """Raise SearchFailedError, with the reasons, when no trial has come to a result."""
         record = read_experiment(self._folder)
         if record.best is None:
-            reasons = sorted({f"{trial.outcome}: {trial.reason}" for trial in record.trials if trial.outcome})
+            endings = {(trial.outcome, trial.reason) for trial in record.trials if trial.outcome}
+            reasons = sorted(f"{outcome}: {reason}" if reason else outcome for outcome, reason in endings)
             raise SearchFailedError("; ".join(["no trial came to a result", *reasons]))
 
     def confirm(self, confirm: Confirm, *, otherwise: StopReason) -> StopReason:

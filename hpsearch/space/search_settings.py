@@ -228,12 +228,15 @@ def confirmation(*, top: int, seeds: int | None, folds: int | None, repeats: int
     """Return what a command asks for.
 
     Raises:
-        HpsearchError: if that does not fit together.
+        HpsearchError: if a number is too small, or if they do not fit together.
     """
     if seeds is not None and folds is not None:
         raise HpsearchError("seeds and folds exclude each other: replicates are on fresh seeds or on folds of the data")
     if repeats is not None and folds is None:
         raise HpsearchError("repeats are of folds: give the number of folds, too")
+    for name, number, least in (("top", top, 1), ("seeds", seeds, 1), ("folds", folds, 2), ("repeats", repeats, 1)):
+        if number is not None and number < least:
+            raise HpsearchError(f"{name} is {number}: at least {least} is needed")
     return Confirm(top=top, seeds=seeds, folds=folds, repeats=repeats or 1)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import DataError, DivergedError, PeerLostError, ProgramError
+from hpsearch.errors import DataError, DivergedError, PeerLostError, ProgramError, SearchFailedError
 from hpsearch.experiment.files import no_room, printable
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.jobs import (
@@ -40,11 +40,15 @@ def make_objective(spec: ObjectiveSpec) -> ObjectiveFunction:
 
 
 def run_job(objective: ObjectiveFunction, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
-    """Run one job; turn what it raises into a result. KeyboardInterrupt passes through."""
+    """Run one job; turn what it raises into a result.
+
+    KeyboardInterrupt passes through, and SearchFailedError: in this process `report` may say that the search itself
+    has come to nothing, which is no failure of the job.
+    """
     begun = time.monotonic()
     try:
         return objective(job, report, started)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SearchFailedError):
         raise
     except DivergedError as error:
         return Diverged(message_of(error), seconds=time.monotonic() - begun)

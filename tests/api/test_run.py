@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import hpsearch
+from hpsearch.api.arguments import settings_of
+from hpsearch.space.search_settings import confirmation
 from tests.toy_spaces import write_space
 
 
@@ -25,6 +28,30 @@ def test_run_returns_the_experiment(tmp_path: Path) -> None:
     assert len(more.replicates) == 3
     again = hpsearch.open(tmp_path / "experiments" / "toy")
     assert again.record == more.record
+
+
+def test_values_may_be_numpys_and_paths_and_one_override_may_stand_alone(tmp_path: Path) -> None:
+    path = write_space(tmp_path, epochs=1, more="confirm: null")
+    rates = {"choice": np.array([0.25, 0.5])}
+    values = {"model.width": np.int64(3), "train.learning_rate": rates, "train.optimizer": "sgd"}
+    assert settings_of({**values, "data.marker": tmp_path})[-1] == f"data.marker={tmp_path}"
+    assert hpsearch.check(path, set=values)[0].ranges == 2
+    assert hpsearch.check(path, set="model.width=3")[0].ranges == hpsearch.check(path)[0].ranges - 1
+    best = {"model.start": np.float64(0.5), "train.learning_rate": np.float64(0.25)}
+    given = {"set": {"train.optimizer": "sgd"}, "root": tmp_path, "in_process": True, "mlflow": False, "quiet": True}
+    trained = hpsearch.train(path, params={**best, "model.width": np.int64(3)}, **given)
+    assert trained.trials["params.model.width"].tolist() == [3]
+    with pytest.raises(hpsearch.HpsearchError, match=r"model.width: <object .* is nothing that a space file can hold"):
+        hpsearch.check(path, set={"model.width": object()})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "least"),
+    [({"top": 0}, 1), ({"seeds": 0}, 1), ({"folds": 1}, 2), ({"folds": 2, "repeats": 0}, 1)],
+)
+def test_numbers_of_replicates_that_are_too_small_are_named(wrong: dict[str, int], least: int) -> None:
+    with pytest.raises(hpsearch.HpsearchError, match=f"{[*wrong][-1]} is .: at least {least} is needed"):
+        confirmation(**{"top": 1, "seeds": None, "folds": None, "repeats": None, **wrong})
 
 
 def test_a_mistake_in_an_override_is_named(tmp_path: Path) -> None:

@@ -165,3 +165,10 @@ def test_a_malformed_event_is_named_with_its_line(tmp_path: Path) -> None:
     for found in (read_events(log), read_events(log, offset=offset)):
         with pytest.raises(ExperimentError, match=r"log.jsonl, line 5 is no event of a log: begin: run is missing"):
             list(found)
+
+
+def test_a_field_that_says_nothing_may_be_missing() -> None:
+    asked = {"event": "ask", "run": "trials/0000", "number": 0, "params": {}, "seed": 1, "time": 2.0, "elapsed": 1.0}
+    assert decode(asked) == AskEvent(run="trials/0000", number=0, params={}, seed=1, time=2.0, elapsed=1.0)
+    with pytest.raises(MalformedEventError, match="elapsed is missing"):
+        decode({name: value for name, value in asked.items() if name != "elapsed"})

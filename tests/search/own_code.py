@@ -60,6 +60,13 @@ class EverySecond(optuna.pruners.BasePruner):
         return len(trial.intermediate_values) >= self._after and self._numbers.index(trial.number) % 2 == 1
 
 
+class Never(optuna.pruners.BasePruner):
+    """Lets no trial come to its end."""
+
+    def prune(self, study: Any, trial: Any) -> bool:
+        return True
+
+
 class Dividing(optuna.pruners.BasePruner):
     def prune(self, study: Any, trial: Any) -> bool:
         return 1 / (trial.last_step - 2) > 1

@@ -93,6 +93,19 @@ def test_what_goes_wrong_in_a_search_is_one_sentence(settings: dict[str, str], m
         drive(search, 0, 3)
 
 
+def test_a_pruner_that_fails_in_this_process_ends_the_search_and_no_trial(terminal: Terminal, folder: Path) -> None:
+    write_space(folder, pruner="./mine.py:Dividing", trials=2)
+    failed = terminal.run("--no-confirm", status=1, in_process=True)
+    assert "search.pruner: ./mine.py:Dividing failed in line" in failed.output
+    assert [trial.outcome for trial in read_experiment(terminal.experiment).trials] == [None]
+
+
+def test_a_search_whose_trials_were_all_pruned_says_so(terminal: Terminal, folder: Path) -> None:
+    write_space(folder, pruner="./mine.py:Never", trials=1)
+    pruned = terminal.run("--no-confirm", status=1, in_process=True)
+    assert "no trial came to a result; pruned\n" in pruned.output
+
+
 def test_the_resolved_space_is_a_space_again_and_needs_the_file_only_to_search(folder: Path) -> None:
     space = toy_space(folder, sampler="{./mine.py:Walk: {warm: 4}}", pruner="{./mine.py:EverySecond: {after: 2}}")
     plain = json.loads(json.dumps(space.resolved()))
