@@ -79,7 +79,7 @@ def test_the_exported_model_is_used_as_shown(tmp_path: Path, monkeypatch: pytest
     space = load_space(ROOT / "spaces" / "relative_vit.yaml", quick=True, overrides=small)
     record = train(space, first_params(space), folder="x", test=True, options=RunOptions(in_process=True)).record
     export_model(Path("x"), Path("models/digits"))
-    [shown] = [block for block in blocks("python") if "load_model" in block]
+    [shown] = [block for block in blocks("python") if "models/digits" in block]
     names = {"images": torch.rand(3, 1, 8, 8)}
     exec(shown, names)  # noqa: S102 -- the README's own lines
     assert names["logits"].shape == (3, 10)

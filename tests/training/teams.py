@@ -1,8 +1,10 @@
 """Several real processes that train together on this machine's loopback, forked so that torch need not load again."""
 
+import contextlib
 import multiprocessing
 import os
 import pickle
+import random
 import socket
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -19,9 +21,7 @@ _FORK = multiprocessing.get_context("fork")
 
 def together(size: int, work: Callable[[Team], Any]) -> list[Any]:
     """Return what `work` returns, or the error that it raises, in each of so many processes; none is left behind."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free_port()
     pipes = [_FORK.Pipe(duplex=False) for _ in range(size)]
     children = [
         _FORK.Process(target=_be, args=(rank, size, port, work, pipes[rank][1]), daemon=True) for rank in range(size)
@@ -36,6 +36,15 @@ def together(size: int, work: Callable[[Team], Any]) -> list[Any]:
         for child in children:
             child.kill()
             child.join()
+
+
+def _free_port() -> int:
+    """Find a port that the system gives to nobody who asks for any: tests beside this one ask for many."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("a hundred ports are all in use")
 
 
 def _received(pipe: Connection) -> Any:
