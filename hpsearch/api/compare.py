@@ -38,7 +38,7 @@ def compare(
     stochastic_order: bool = False,
     seed: int = 0,
 ) -> ComparedRuns:
-    """Say what is better than what, by how much and how sure that is; `hpsearch compare` in Python.
+    """Compare finished runs: which is better, by how much, and how certain that is; `hpsearch compare` in Python.
 
     Example:
         compared = hpsearch.compare("experiments", metric="test/accuracy", margin=0.01)

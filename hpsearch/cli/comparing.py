@@ -45,7 +45,7 @@ def compare(
     format_: Annotated[str, typer.Option("--format", help="What to write, with commas.")] = "html,md,tex,csv,json",
     json: Annotated[bool, typer.Option("--json", help="Print compare.json and write nothing.")] = False,
 ) -> None:
-    """Say what is better than what, by how much and how sure that is; write the report.
+    """Compare finished runs: which is better, by how much, and how certain that is; write the report.
 
     Experiments of several families, metrics or data, and studies, are told in one report, group by group.
     """

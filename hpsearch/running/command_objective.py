@@ -42,28 +42,18 @@ _MEMORY = re.compile(
 
 
 class CommandObjective:
-    """Runs jobs as processes. The arguments are those of FamilyObjective, and the time limit of a trial in seconds."""
+    """Runs jobs as processes. `trial_time` is the time limit of a trial in seconds."""
 
     def __init__(
         self,
         *,
         folder: str,
-        family: str,
         family_folder: str,
         metric: str,
         goal: str,
         at_best: bool,
-        threads: int,
-        share: str | None,
-        processes: int,
         trial_time: float | None = None,
     ) -> None:
-        del (
-            family,
-            threads,
-            share,
-            processes,
-        )  # the program loads its own data; its threads are those of its environment
         self._folder = Path(folder)
         self._home = Path(family_folder)
         self._monitor = Monitor(metric, Goal(goal))

@@ -25,8 +25,8 @@ from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster, EngineContext
 from hpsearch.workers.ledger import Observer
 
-_OBJECTIVES = {"command": "hpsearch.running.command_objective:CommandObjective"}
-"""What trains the families that the shared loop does not train."""
+_COMMAND = "command"
+"""The family whose programs train themselves."""
 
 
 @dataclass(frozen=True)
@@ -144,22 +144,18 @@ def objective_spec(space: Space, folder: Path, data: Mapping[str, Any] | None = 
             f"the folder of the space file, {home}, is gone, where the programs and data of {folder} are looked for: "
             "put it back, or move the experiment together with it; nothing was trained"
         )
-    if processes > 1 and space.family in _OBJECTIVES:
-        raise HpsearchError("search.resources.processes: a program starts its own processes; leave it at 1")
-    limits = {"trial_time": space.search.trial_time} if space.family in _OBJECTIVES else {}
-    return ObjectiveSpec(
-        _OBJECTIVES.get(space.family, "hpsearch.running.objective:FamilyObjective"),
-        {
-            **limits,
-            "folder": str(folder.resolve()),
-            "family": space.family,
-            "family_folder": str(home),
-            "metric": space.objective.metric,
-            "goal": space.objective.goal.value,
-            "at_best": space.objective.at == "best",
-            "threads": 1,
-            "share": None,
-            "processes": processes,
-            **({} if space.family in _OBJECTIVES else {"data": data or {}}),
-        },
-    )
+    common = {
+        "folder": str(folder.resolve()),
+        "family_folder": str(home),
+        "metric": space.objective.metric,
+        "goal": space.objective.goal.value,
+        "at_best": space.objective.at == "best",
+    }
+    if space.family == _COMMAND:
+        if processes > 1:
+            raise HpsearchError("search.resources.processes: a program starts its own processes; leave it at 1")
+        return ObjectiveSpec(
+            "hpsearch.running.command_objective:CommandObjective", {**common, "trial_time": space.search.trial_time}
+        )
+    own = {"family": space.family, "threads": 1, "share": None, "processes": processes, "data": data or {}}
+    return ObjectiveSpec("hpsearch.running.objective:FamilyObjective", {**common, **own})

@@ -36,7 +36,7 @@ class Disk:
 def disk(terminal: Terminal) -> Iterator[Disk]:
     made = Disk(terminal.folder / "experiments")
     if os.geteuid() != 0 or not made.resize("10m", first=True):
-        pytest.skip("this machine lets nobody but root mount a file system, or not even root, as in some containers")
+        pytest.skip("mounting a file system is not permitted here (it needs root, and a container that allows it)")
     yield made
     made.remove()
 

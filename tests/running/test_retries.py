@@ -22,7 +22,7 @@ def train(folder: Path, deed: str, *, retries: int) -> list[Line]:
     """Let a worker do a deed behind each of three reports; return the log's events."""
     log = Log(folder / "log.jsonl")
     ledger = Ledger(folder, log, metric="val/loss", value_of=lambda history: (history[-1][1], history[-1][0]))
-    spec = ObjectiveSpec("tests.running.objectives:make_deeds", {"folder": str(folder)})
+    spec = ObjectiveSpec("tests.running.objectives:make_deeds", {"folder": str(folder), "threads": 1})
     workers = ProcessWorkers(folder, spec, [Share(threads=1)], inherited=())
     try:
         job = Job("trials/0000", 0, {"deed": deed, "steps": 3}, config={}, seeds={"initialisation": 0})

@@ -62,7 +62,7 @@ class Crew:
 def crew_of(
     terminal: Terminal, *divided: Share, target: str = "make_deeds", inherited: tuple[int, ...] = ()
 ) -> Iterator[Crew]:
-    spec = ObjectiveSpec(f"tests.running.objectives:{target}", {"folder": str(terminal.folder)})
+    spec = ObjectiveSpec(f"tests.running.objectives:{target}", {"folder": str(terminal.folder), "threads": 1})
     workers = ProcessWorkers(terminal.folder, spec, divided or [Share(threads=1)], inherited=inherited)
     try:
         yield Crew(workers, terminal.folder)

@@ -16,7 +16,7 @@ from tests.workers.test_local_workers import Crew
 def crew(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crew]:
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv(MARK, terminal.mark)
-    spec = ObjectiveSpec("tests.running.objectives:make_ranked", {"folder": str(terminal.folder)})
+    spec = ObjectiveSpec("tests.running.objectives:make_ranked", {"folder": str(terminal.folder), "threads": 1})
     workers = ProcessWorkers(terminal.folder, spec, [Share(threads=1)], processes=2)
     try:
         yield Crew(workers, terminal.folder)

@@ -26,7 +26,8 @@ class WorkerProcess:
 
     def __init__(self, folder: Path, spec: ObjectiveSpec, share: Share, *, inherited: Sequence[int] = ()) -> None:
         ours, theirs = socket.socketpair()
-        arguments = {**spec.arguments, "threads": share.threads}
+        placed = {"threads": share.threads}
+        arguments = {name: placed.get(name, value) for name, value in spec.arguments.items()}
         numbers = map(str, (theirs.fileno(), os.getpid(), *inherited))
         with _blocked(STOPPING):  # the child inherits that
             self.process = subprocess.Popen(

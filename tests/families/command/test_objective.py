@@ -30,7 +30,7 @@ class Bench:
         """Return the ending; `answers` are those to the reports of some steps."""
         (self.folder / "run").mkdir(exist_ok=True)
         (self.folder / "program.py").write_text(HEAD + textwrap.dedent(program))
-        spec = {"family": "command", "metric": "acc", "goal": goal, "threads": 1, "share": None, "processes": 1}
+        spec = {"metric": "acc", "goal": goal}
         places = {"folder": str(self.folder), "family_folder": str(self.folder)}
         objective = CommandObjective(**spec, **places, at_best=at_best, trial_time=trial_time)
         settings = {"command": [sys.executable, "program.py"], "grace": 5, **config}
