@@ -81,7 +81,8 @@ class Hearing:
         self._metric = metric
         self._report = report
         self._before = 0.0
-        self._begun = self._answered = time.monotonic()
+        self._begun: float | None = None
+        self._answered = time.monotonic()
         self._tail: Tail | None = None
         self._names: set[str] = set()
         self._alike = 0
@@ -89,8 +90,8 @@ class Hearing:
 
     @property
     def seconds(self) -> float:
-        """How long the program has run, over all attempts."""
-        return self._before + time.monotonic() - self._begun
+        """How long the program has run, over all attempts; it stands still between two of them."""
+        return self._before + (0.0 if self._begun is None else time.monotonic() - self._begun)
 
     # Earlier attempts
 
@@ -105,13 +106,11 @@ class Hearing:
             elif "metrics" in row:
                 metrics = {name: decode_number(value) for name, value in row["metrics"].items()}
                 self._before, read = row["seconds"], row["read"]
-                self._begun = time.monotonic()
                 self._tell(Measured(row["number"], metrics))
             elif "read" in row:
                 read = row["read"]
             else:
                 ended, self._before = True, row.get("seconds", self._before)
-        self._begun = time.monotonic()
         for measured in printed:
             self._hear(measured, None, "")
         if not ended:
@@ -147,8 +146,9 @@ class Hearing:
         self._begun = time.monotonic()
 
     def end(self) -> None:
-        """Take note that all output of the attempt was read."""
-        self._notes.add(ended=True, seconds=self.seconds)
+        """Take note that all output of the attempt was read: the next one counts its seconds from here."""
+        self._before, self._begun = self.seconds, None
+        self._notes.add(ended=True, seconds=self._before)
 
     @property
     def _path(self) -> Path:

@@ -66,6 +66,8 @@ for epoch in range(done + 1, 5):
 def test_an_interrupted_replicate_keeps_the_test_score_of_its_best_step_and_its_seconds(bench):
     paused = bench.run(TRAINING + "    time.sleep(600 if epoch == 2 else 0)", answers={2: Decision.PAUSE})
     assert isinstance(paused, Paused)
+    notes = [json.loads(line) for line in (bench.folder / "run" / "printed.jsonl").read_text().splitlines()]
+    assert notes[-1] == {"ended": True, "seconds": paused.seconds}
     ended = bench.run(TRAINING)
     assert (ended.outcome, ended.reason, ended.scores) == (Outcome.COMPLETE, None, {"test/acc": 0.2})
     assert [said.seconds for said in bench.reports if said.step > 2] > [paused.seconds] * 2
