@@ -4,7 +4,6 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
 from types import TracebackType
 from typing import IO, Protocol, Self
 
@@ -12,8 +11,10 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from hpsearch.console.screen import INTERRUPTED, draw
-from hpsearch.console.standing import Aim, Clock, Standing, Training
+from hpsearch.console.standing import Aim, Clock, Standing
+from hpsearch.console.trainings import Training
 from hpsearch.experiment.events import Event, HealthNotice, InterruptNotice, Notice, OutcomeEvent
+from hpsearch.experiment.state import ExperimentState
 from hpsearch.report.wording import assignments, duration, number, one_line, score_list, shorten
 
 LONGEST_REASON = 200
@@ -24,6 +25,10 @@ REFRESHES = 4
 
 class Progress(Protocol):
     """An observer that is shown for as long as it is entered."""
+
+    def take_up(self, state: ExperimentState) -> None:
+        """Begin where the experiment stands."""
+        ...
 
     def observe(self, event: Event | Notice) -> None:
         """Take note of an event."""
@@ -39,6 +44,9 @@ class Progress(Protocol):
 class NoProgress:
     """Shows nothing."""
 
+    def take_up(self, state: ExperimentState) -> None:
+        """Pass over it."""
+
     def observe(self, event: Event | Notice) -> None:
         """Pass over an event."""
 
@@ -53,18 +61,20 @@ class NoProgress:
 class LiveProgress:
     """Observes a search and shows its progress.
 
-    `observe` only takes note, also when it is called from a signal handler: a thread of rich draws. `earlier` are the
-    log's events from the sessions before.
+    `observe` only takes note, also when it is called from a signal handler: a thread of rich draws.
     """
 
-    def __init__(
-        self, aim: Aim, *, console: Console, earlier: Iterable[Event] = (), clock: Clock = time.monotonic
-    ) -> None:
-        self._standing = Standing(aim, earlier=earlier, clock=clock)
+    def __init__(self, aim: Aim, *, console: Console, clock: Clock = time.monotonic) -> None:
+        self._standing = Standing(aim, clock=clock)
         self._console = console
         self._closed = False
         self._lock = threading.RLock()  # re-entrant: a signal's handler observes while its own thread is observing
         self._live = Live(console=console, get_renderable=self.frame, refresh_per_second=REFRESHES)
+
+    def take_up(self, state: ExperimentState) -> None:
+        """Begin where the experiment stands."""
+        with self._lock:
+            self._standing.take_up(state)
 
     def observe(self, event: Event | Notice) -> None:
         """Take note of an event."""
@@ -91,24 +101,27 @@ class LiveProgress:
 class PlainProgress:
     """Observes a search and prints a line for every outcome and every note. A stream that breaks is left alone."""
 
-    def __init__(
-        self, aim: Aim, *, stream: IO[str], earlier: Iterable[Event] = (), clock: Clock = time.monotonic
-    ) -> None:
-        self._standing = Standing(aim, earlier=earlier, clock=clock)
+    def __init__(self, aim: Aim, *, stream: IO[str], clock: Clock = time.monotonic) -> None:
+        self._standing = Standing(aim, clock=clock)
         self._stream = stream
         self._lines: deque[str] = deque()
         self._writing = False
         self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
-        if self._standing.trainings:
-            self._say(f"{len(self._standing.finished)} of {self._standing.goal_count} are done; {self._best()}")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._say()
+
+    def take_up(self, state: ExperimentState) -> None:
+        """Begin where the experiment stands, and say so if anything was done."""
+        with self._lock:
+            self._standing.take_up(state)
+            if self._standing.trainings:
+                self._say(f"{self._standing.finished} of {self._standing.goal_count} are done; {self._best()}")
 
     def observe(self, event: Event | Notice) -> None:
         """Take note of an event, and print what it is worth. Any thread may call this, a signal's handler too."""
@@ -142,7 +155,7 @@ class PlainProgress:
         said = f"{training.title} {training.outcome.replace('_', ' ')}" + (": " + "; ".join(reached) if reached else "")
         given = {} if training.replicate is not None else training.params
         parameters = f" {assignments(given, standing.names)}" if given else ""
-        counter = f"[{len(standing.finished)}/{standing.goal_count}]"
+        counter = f"[{standing.finished}/{standing.goal_count}]"
         best = "" if training.replicate is not None else f"  {self._best()}"
         return f"{said} ({duration(training.seconds)}){parameters}{best}  {counter}"
 
@@ -165,16 +178,14 @@ class PlainProgress:
             self._writing = False
 
 
-def make_progress(
-    aim: Aim, *, console: Console | None = None, earlier: Iterable[Event] = (), quiet: bool = False
-) -> Progress:
+def make_progress(aim: Aim, *, console: Console | None = None, quiet: bool = False) -> Progress:
     """Return a live display for a console that is a terminal, lines for any other, and nothing when `quiet`.
 
-    The console is standard error unless given: standard output is for results. `earlier`: the events of the log so far.
+    The console is standard error unless given: standard output is for results.
     """
     if quiet:
         return NoProgress()
     console = console or Console(stderr=True)
     if console.is_terminal and not console.is_dumb_terminal:
-        return LiveProgress(aim, console=console, earlier=earlier)
-    return PlainProgress(aim, stream=console.file, earlier=earlier)
+        return LiveProgress(aim, console=console)
+    return PlainProgress(aim, stream=console.file)

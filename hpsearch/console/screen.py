@@ -7,7 +7,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpsearch.console.standing import Standing, Training
+from hpsearch.console.standing import Standing
+from hpsearch.console.trainings import Training
 from hpsearch.records import Outcome
 from hpsearch.report.wording import SEPARATOR, UNKNOWN, assignments, duration, number, one_line, score_list, shorten
 
@@ -59,7 +60,7 @@ def _title(standing: Standing) -> Text:
 
 
 def _bar(standing: Standing, width: int, closed: bool) -> RenderableType:
-    done, count = len(standing.finished), standing.goal_count
+    done, count = standing.finished, standing.goal_count
     remaining = standing.remaining
     left = UNKNOWN if remaining is None else f"about {duration(remaining)}"
     counter = f" {done}/{count}  "
@@ -81,7 +82,7 @@ def _counts(standing: Standing, closed: bool) -> Text:
     parts = [("nothing has ended yet", "")] if closed and not standing.counts else []
     if not closed:
         parts.append((f"{len(standing.running)} running", ""))
-    for outcome, count in standing.counts.most_common():
+    for outcome, count in standing.counts.items():
         parts.append((f"{count} {outcome.replace('_', ' ')}", STYLES.get(outcome, "red")))
     for index, (text, style) in enumerate(parts):
         line.append(SEPARATOR if index else "")
@@ -154,10 +155,12 @@ def _row(standing: Standing, training: Training) -> list[str]:
 
 def _replicates(standing: Standing, room: int) -> list[Text]:
     """Return the results of the confirmation so far, in at most `room` lines."""
-    ended = [each for each in standing.trainings.values() if each.replicate is not None and each.outcome is not None]
+    if not standing.confirming or room <= 0:
+        return []
+    ended = [each for each in standing.replicates if each.outcome is not None]
     lines = [f"{each.title}: {score_list(each.scores) or each.outcome}" for each in ended]
     lines += [f"baseline {one_line(name)}: {score_list(scores)}" for name, scores in standing.baselines.items()]
     if len(lines) > room:
         kept = max(room - 1, 0)
         lines = [f"{len(lines) - kept} earlier ones …", *lines[len(lines) - kept :]]
-    return [_line(line) for line in lines] if room > 0 and standing.confirming else []
+    return [_line(line) for line in lines]
