@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from hpsearch.health.findings import Finding, Kind, Severity, Thresholds
-from hpsearch.health.recipes import advise
+from hpsearch.health.findings import Finding, Kind, Severity, Thresholds, advise
 from hpsearch.records import Evidence, Monitor, Outcome
 
 _SPLIT = re.compile(r"(?<![a-z])(val|valid|validation|eval)(?=[/_.-])")

@@ -5,8 +5,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from hpsearch.health.curves import figure, read_curve
-from hpsearch.health.findings import Finding, Kind, Severity, Thresholds
-from hpsearch.health.recipes import advise
+from hpsearch.health.findings import Finding, Kind, Severity, Thresholds, advise
 from hpsearch.records import Evidence
 
 
