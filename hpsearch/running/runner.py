@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
+from hpsearch.experiment.activity import locked
 from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import EXPERIMENTS, LOG
-from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import ObjectiveSpec
 from hpsearch.running.earlier import prepare_experiment
