@@ -20,8 +20,7 @@ from torch.nn import functional
 from hpsearch.data.disk_cache import Arrays
 from hpsearch.data.microscopy import MicroscopySettings
 from hpsearch.data.point_spread import Astigmatic
-from hpsearch.families.decode.localisation import Channels, Units, localise
-from hpsearch.families.decode.metrics import Tally
+from hpsearch.families.decode.localisation import Channels, Tally, Units, localise
 from hpsearch.families.decode.network import FRAMES, Localiser
 from hpsearch.families.decode.settings import Augmentation, DecodeConfig, Mixture, PerPixel
 from hpsearch.training.task import Batch, Forward, Task
