@@ -1,9 +1,9 @@
 """One training of DeepSIF: its examples, loss, augmentation and scores.
 
-The scores say how well an estimate of the cortex's activity finds the true sources; each example is scored, then they are
-averaged. A region is reconstructed when its magnitude is above Otsu's threshold (1979) for more than 14 ms, which is the
-"more than 7 samples" of Sun et al. (2022) at 500 Hz. The length of a spike does not depend on the length of the clip, so
-the rule is kept in time: more than `floor(0.014 * rate)` samples.
+The scores say how well an estimate of the cortex's activity finds the true sources; each example is scored, then they
+are averaged. A region is reconstructed when its magnitude is above Otsu's threshold (1979) for more than 14 ms, which
+is the "more than 7 samples" of Sun et al. (2022) at 500 Hz. The length of a spike does not depend on the length of the
+clip, so the rule is kept in time: more than `floor(0.014 * rate)` samples.
 
 An empty reconstruction has no precision, localisation error or dispersion. Leaving it out of the means would let a
 network win that answers only when it is easy, so it is given the worst: precision, recall and dice 0, AUC as computed

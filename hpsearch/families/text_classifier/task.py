@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hpsearch.families.text_classifier import pretrained
-from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
+from hpsearch.families.text_classifier.loading import NO_LABEL, TextData
 from hpsearch.families.text_classifier.network import TextClassifier, layer_of
 from hpsearch.families.text_classifier.settings import CNN, Curriculum, Pretrained, TextConfig, Transformer
 from hpsearch.families.text_classifier.teacher import ask_teacher, distillation_loss
