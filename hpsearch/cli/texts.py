@@ -12,8 +12,8 @@ FileArgument = Annotated[Path, typer.Argument(help="A UTF-8 text file.")]
 @texts.command()
 def analyse(file: FileArgument) -> None:
     """Show how long a text is, which characters it has and which are rare."""
+    from hpsearch.data.text import analyse as facts_of
     from hpsearch.data.text import read_text
-    from hpsearch.data.text_preparation import analyse as facts_of
 
     facts = facts_of(read_text(file))
     typer.echo(f"{facts.characters} characters, {facts.distinct} of them distinct; {facts.words} words")
@@ -28,8 +28,8 @@ def analyse(file: FileArgument) -> None:
 @texts.command()
 def clean(file: FileArgument, cleaned: Annotated[Path, typer.Argument(help="The new file.")]) -> None:
     """Write a text with Unix line ends, composed characters, single blanks and no control characters."""
+    from hpsearch.data.text import clean as clean_text
     from hpsearch.data.text import read_text
-    from hpsearch.data.text_preparation import clean as clean_text
 
     before = read_text(file)
     after = clean_text(before)
@@ -46,8 +46,7 @@ def split(
     tail: Annotated[int, typer.Option(help="Lines for validation.")],
 ) -> None:
     """Write the first and the last lines of a text into two files; refuse to if they overlap."""
-    from hpsearch.data.text import read_text
-    from hpsearch.data.text_preparation import split_lines
+    from hpsearch.data.text import read_text, split_lines
 
     first, last = split_lines(read_text(file), head=head, tail=tail)
     _write(training, first)
