@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from hpsearch.data.folds import stratified_parts
 from hpsearch.data.labelled_text import CORPORA, LabelledTexts, text_hashes, without_leakage, without_repeats
-from hpsearch.data.text_augmentation import augmented_copies, read_synonyms
 from hpsearch.data.text_files import read_labelled
-from hpsearch.data.words import PAD, WordVocabulary, split_words
+from hpsearch.data.words import PAD, WordVocabulary, augmented_copies, read_synonyms, split_words
 from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.families.text_classifier.settings import Augmentation, CheckpointTokens, DataSettings, Words
 from hpsearch.training.task import Batch, Split, Splits
