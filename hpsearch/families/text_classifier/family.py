@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
-from hpsearch.data.text_files import read_labelled
+from hpsearch.data.labelled_text import read_labelled
 from hpsearch.errors import DataError
 from hpsearch.families import Family
 from hpsearch.families.text_classifier.settings import Augmentation, DataSettings, TextConfig

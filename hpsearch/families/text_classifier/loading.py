@@ -13,8 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from hpsearch.data.folds import stratified_parts
-from hpsearch.data.labelled_text import CORPORA, LabelledTexts, text_hashes, without_leakage, without_repeats
-from hpsearch.data.text_files import read_labelled
+from hpsearch.data.labelled_text import (
+    CORPORA,
+    LabelledTexts,
+    read_labelled,
+    text_hashes,
+    without_leakage,
+    without_repeats,
+)
 from hpsearch.data.words import PAD, WordVocabulary, augmented_copies, read_synonyms, split_words
 from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.families.text_classifier.settings import Augmentation, CheckpointTokens, DataSettings, Words
