@@ -1,8 +1,8 @@
-"""Labelled texts: from files, or docstrings of the standard library, the corpus that every Python brings. Needs no torch.
+"""Labelled texts: from files, or the docstrings of the standard library, a corpus that every Python brings.
 
 Texts that stand in two parts of the data, or twice in one, make a test score too good. Files are JSON, JSON lines, CSV
 and TSV. Lines end at line feeds alone: `str.splitlines` would also cut at characters such as U+0085, which stand in old
-texts.
+texts. Needs no torch.
 """
 
 import ast

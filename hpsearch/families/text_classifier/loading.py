@@ -272,7 +272,7 @@ def _back_translated(texts: Sequence[str], chosen: Augmentation) -> Sequence[str
     """Return the texts after a journey through another language; as they are without one."""
     if chosen.back_translation is None:
         return texts
-    from hpsearch.families.text_classifier.back_translation import local_back_translator
+    from hpsearch.families.text_classifier.pretrained import local_back_translator
 
     return local_back_translator(chosen.back_translation.there, chosen.back_translation.back)(texts)
 

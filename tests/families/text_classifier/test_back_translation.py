@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from hpsearch.data.words import augmented_copies
 from hpsearch.errors import DataError
-from hpsearch.families.text_classifier.back_translation import BackTranslator, local_translator
 from hpsearch.families.text_classifier.family import TextClassification
+from hpsearch.families.text_classifier.pretrained import BackTranslator, local_translator
 from hpsearch.families.text_classifier.settings import TextConfig
 
 
