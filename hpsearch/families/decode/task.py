@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hpsearch.data.disk_cache import Arrays
-from hpsearch.data.microscopy import MicroscopySettings
-from hpsearch.data.point_spread import Astigmatic
+from hpsearch.data.microscopy import Astigmatic, MicroscopySettings
 from hpsearch.families.decode.localisation import Channels, Tally, Units, localise
 from hpsearch.families.decode.network import FRAMES, Localiser
 from hpsearch.families.decode.settings import Augmentation, DecodeConfig, Mixture, PerPixel
