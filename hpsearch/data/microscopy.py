@@ -5,8 +5,8 @@ After Speiser, Mueller et al., Nature Methods 18:1082-1090, 2021.
 Emitters are blinking molecules. Coordinates x and y count pixels: pixel (row, column) is the square of side 1 around
 y = row, x = column. z is in nm. Time counts frames: frame f lasts from f to f + 1.
 
-The light of one molecule falls on the pixels as a Gaussian whose widths depend on the depth, integrated over each pixel.
-A further point spread function is one more class with these methods, as an option of
+The light of one molecule falls on the pixels as a Gaussian whose widths depend on the depth, integrated over each
+pixel. A further point spread function is one more class with these methods, as an option of
 `MicroscopySettings.point_spread`.
 
 A camera leads from the photons that reach a pixel on average to the number that is read out, and back to an estimate.

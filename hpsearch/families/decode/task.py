@@ -71,7 +71,7 @@ class Localisation(Task):
         return self._loss(self._channels(forward, batch), batch, scalars)
 
     def evaluate(self, forward: Forward, batches: Iterable[Batch]) -> Mapping[str, float]:
-        """Return the loss, a mean over frames, and the scores of metrics.py over all molecules."""
+        """Return the loss, a mean over frames, and the scores over all molecules."""
         loss, frames, tally = 0.0, 0, Tally()
         for batch in batches:
             channels = self._channels(forward, batch)

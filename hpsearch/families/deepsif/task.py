@@ -62,7 +62,7 @@ class SourceImaging(Task):
         return source_loss(forward(batch["eeg"]), batch["sources"], scalars)
 
     def evaluate(self, forward: Forward, batches: Iterable[Batch]) -> Mapping[str, float]:
-        """Return the loss, its squared error and the scores of metrics.py, as means over examples."""
+        """Return the loss, its squared error and the scores, as means over examples."""
         totals: dict[str, float] = defaultdict(float)
         examples = 0
         for batch in batches:
