@@ -10,7 +10,7 @@ from hpsearch.records import FinishedRun, Measurement
 from hpsearch.running.runner import RunOptions
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
-from hpsearch.studies.power import power_plan
+from hpsearch.studies.forecast import power_plan
 from hpsearch.studies.report import study_json, study_markdown
 from hpsearch.studies.result import factor_reports
 from hpsearch.studies.run import run_study

@@ -17,8 +17,7 @@ from hpsearch.running.chosen import confirm
 from hpsearch.running.runner import RunOptions
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
-from hpsearch.studies.forecast import forecast_study
-from hpsearch.studies.power import overlap_of
+from hpsearch.studies.forecast import forecast_study, overlap_of
 from hpsearch.studies.replicates import replication_of
 from hpsearch.studies.report import StudyReport, study_markdown
 from hpsearch.studies.run import run_study

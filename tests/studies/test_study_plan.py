@@ -20,8 +20,8 @@ from hpsearch.running.runner import RunOptions
 from hpsearch.studies.file.reading import load_study
 from hpsearch.studies.file.study import Study
 from hpsearch.studies.forecast import forecast_study, probing
+from hpsearch.studies.forecast import tests_of as number_of_tests
 from hpsearch.studies.plan import StudyPlan, show_study_plan, study_plan_json
-from hpsearch.studies.power import tests_of as number_of_tests
 from hpsearch.studies.probe import Probe, Probed, probe_arm
 from hpsearch.studies.run import run_study
 from hpsearch.workers.machine import Share
