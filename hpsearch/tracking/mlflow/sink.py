@@ -22,7 +22,9 @@ from hpsearch.tracking.entries import (
     DROPPED,
     OBJECTIVE,
     SECONDS,
+    MirroredRun,
     MirroredSession,
+    MirrorState,
     Point,
     Row,
     clean_key,
@@ -31,7 +33,6 @@ from hpsearch.tracking.entries import (
 from hpsearch.tracking.mirror import ExperimentMirror, RunNews, Sink
 from hpsearch.tracking.mlflow.store import FoundRun, Store, chosen_uri, guarded, param_text, remembered_uri
 from hpsearch.tracking.mlflow.study import mirror_study
-from hpsearch.tracking.state import MirroredRun, MirrorState
 
 EXPERIMENT_TAG = "hpsearch.experiment_id"
 RUN_TAG = "hpsearch.run"

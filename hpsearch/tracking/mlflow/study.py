@@ -12,9 +12,8 @@ from typing import Any
 
 from hpsearch.experiment.layout import RESULT, STUDY, TRACKING
 from hpsearch.experiment.studies import arm_folders, last_session, read_result, read_study_file
-from hpsearch.tracking.entries import Point, Status, clean_key, milliseconds, read_session
+from hpsearch.tracking.entries import MirroredRun, Point, Status, clean_key, milliseconds, read_session, save_state
 from hpsearch.tracking.mlflow.store import Store, chosen_uri, guarded, state_in
-from hpsearch.tracking.state import MirroredRun, save_state
 
 STUDY_TAG = "hpsearch.study_id"
 LOCK = "tracking.lock"
