@@ -15,7 +15,7 @@ from hpsearch.space.located_yaml import read_file
 from hpsearch.space.nodes import Node, Place, Problems, node_from_plain
 from hpsearch.space.overlay import Overrides, lay_over, narrowed, parse_override
 from hpsearch.space.params import read_start
-from hpsearch.space.range_syntax import show
+from hpsearch.space.ranges import show
 from hpsearch.space.requirements import Requirement, RequirementError, parse_requirement
 from hpsearch.space.search_settings import Confirm, Objective, Search, check_objective
 from hpsearch.space.space import FamilyInterface, Space

@@ -24,7 +24,7 @@ from hpsearch.space.fields import section_of
 from hpsearch.space.located_yaml import read_file
 from hpsearch.space.nodes import Node, Problems
 from hpsearch.space.overlay import Overrides, lay_over
-from hpsearch.space.range_syntax import show
+from hpsearch.space.ranges import show
 from hpsearch.space.template import Template
 from hpsearch.space.template_reading import TemplateReader
 from hpsearch.space.validation import check_section
