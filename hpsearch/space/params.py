@@ -7,8 +7,7 @@ from typing import Any
 
 from hpsearch.errors import HpsearchError
 from hpsearch.space.fields import spelled
-from hpsearch.space.located_yaml import read_file
-from hpsearch.space.nodes import Node, Problems
+from hpsearch.space.located_yaml import Node, Problems, read_file
 from hpsearch.space.pruner_options import NoPruner
 from hpsearch.space.ranges import Choice, show
 from hpsearch.space.search_settings import RandomSampler

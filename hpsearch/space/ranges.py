@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from hpsearch.space.nodes import Node, Place
+from hpsearch.space.located_yaml import Node, Place
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from pydantic.fields import FieldInfo
 from hpsearch.errors import HpsearchError, SpaceError, suggestion
 from hpsearch.space.checks import Families, check_feasible, check_grid, check_mutable, check_places, fold_refusal
 from hpsearch.space.fields import SettingsSection, section_of, settings_of
-from hpsearch.space.located_yaml import read_file
-from hpsearch.space.nodes import Node, Place, Problems, node_from_plain
+from hpsearch.space.located_yaml import Node, Place, Problems, node_from_plain, read_file
 from hpsearch.space.overlay import Overrides, lay_over, narrowed, parse_override
 from hpsearch.space.params import read_start
 from hpsearch.space.ranges import show

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.space.located_yaml import parse
-from hpsearch.space.nodes import Place, node_from_plain
+from hpsearch.space.located_yaml import Place, node_from_plain, parse
 from hpsearch.space.ranges import Choice, Float, Int, RangeSyntaxError, canonical, read_range, same
 from tests.space.toy import random_numbers
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.space.located_yaml import parse
-from hpsearch.space.nodes import Place
+from hpsearch.space.located_yaml import Place, parse
 from hpsearch.studies.file.study import study_schema
 from tests.space.schema_check import accepts
 

@@ -21,8 +21,7 @@ from hpsearch.running.loading import check_own_code, families_with_folds
 from hpsearch.space import Space, read_space
 from hpsearch.space.checks import fold_refusal
 from hpsearch.space.fields import section_of
-from hpsearch.space.located_yaml import read_file
-from hpsearch.space.nodes import Node, Problems
+from hpsearch.space.located_yaml import Node, Problems, read_file
 from hpsearch.space.overlay import Overrides, lay_over
 from hpsearch.space.ranges import show
 from hpsearch.space.template import Template
