@@ -25,7 +25,7 @@ def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:
 
     from hpsearch.families.loading import load_interface
     from hpsearch.space import json_schema
-    from hpsearch.studies.file.study import study_schema
+    from hpsearch.studies.study import study_schema
 
     found = study_schema() if family == "study" else json_schema(load_interface(family, Path()), family)
     typer.echo(json.dumps(found, indent=2))

@@ -83,7 +83,7 @@ def confirm(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Train an experiment's winners on fresh seeds, or on folds of the data, and score them on the test split."""
-    from hpsearch.api import confirm as api
+    from hpsearch.api import train as api
 
     confirmed = api.confirm(
         experiment,

@@ -21,11 +21,11 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Fold, Outcome
 from hpsearch.report.wording import duration, rough_size
 from hpsearch.space import Space
-from hpsearch.studies.file.study import BaselineArm, SpaceArm, Study
 from hpsearch.studies.history import plan_of, read_history
 from hpsearch.studies.plan import ArmPlan, ObservedPair, PowerPlan, StudyPlan, total
 from hpsearch.studies.probe import CONFIGURATIONS, Probed, probe_arm
 from hpsearch.studies.replicates import replication_of
+from hpsearch.studies.study import BaselineArm, SpaceArm, Study
 from hpsearch.training.settings import TrainSettings
 from hpsearch.workers.local.workers import worker_shares
 from hpsearch.workers.machine import Share

@@ -1,8 +1,8 @@
 """The contents of the log and of a run's files, as a mirror takes them: the one reader of events in this room.
 
 How far an experiment has been mirrored is kept in `tracking.json` for MLflow, in `tracking-<name>.json` for the other
-tools, so that a mirror goes on where the last one stopped. Losing MLflow's costs time, not correctness: the runs are then
-found again by their tags.
+tools, so that a mirror goes on where the last one stopped. Losing MLflow's costs time, not correctness: the runs are
+then found again by their tags.
 """
 
 import json

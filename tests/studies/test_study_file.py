@@ -9,8 +9,8 @@ from hpsearch.comparing.statistics.adjustment import ADJUSTMENTS
 from hpsearch.errors import SpaceError
 from hpsearch.records import Goal
 from hpsearch.running.loading import load_space
-from hpsearch.studies.file.reading import is_study, load_study
-from hpsearch.studies.file.study import BaselineArm, Decide
+from hpsearch.studies.reading import is_study, load_study
+from hpsearch.studies.study import BaselineArm, Decide
 from tests.toy_studies import altered, toy_study, write_study
 
 

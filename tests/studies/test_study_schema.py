@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.space.located_yaml import Place, parse
-from hpsearch.studies.file.study import study_schema
+from hpsearch.studies.study import study_schema
 from tests.space.schema_check import accepts
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))

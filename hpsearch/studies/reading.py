@@ -1,8 +1,8 @@
 """Reading a study file: its settings, and each arm's space with the study's budget laid over it.
 
-Over the study itself come first: its quick section, and the cells of a factorial design in place of the arm with factors:
-every combination of the factors' levels is an arm of its own, named for them. Over every space: budget, seed and the
-study's own `set`.
+Over the study itself come first: its quick section, and the cells of a factorial design in place of the arm with
+factors: every combination of the factors' levels is an arm of its own, named for them. Over every space: budget, seed
+and the study's own `set`.
 """
 
 import itertools
@@ -27,10 +27,11 @@ from hpsearch.space.ranges import show
 from hpsearch.space.template import Template
 from hpsearch.space.template_reading import TemplateReader
 from hpsearch.space.validation import check_section
-from hpsearch.studies.file.study import BaselineArm, SpaceArm, Study, StudySettings, factor_titles, level_text
+from hpsearch.studies.study import BaselineArm, SpaceArm, Study, StudySettings, factor_titles, level_text
 from hpsearch.workers.engines import ENGINES
 
-_ARM = ("space", SET, FACTORS, "baseline")
+_SET, _FACTORS = "set", "factors"
+_ARM = ("space", _SET, _FACTORS, "baseline")
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 
@@ -114,7 +115,7 @@ class _StudyReader:
     def _settings(self) -> StudySettings | None:
         """Return everything but the arms; unknown names are problems."""
         section = section_of(StudySettings)
-        known = (*section.fields, "arms", SET, "quick")
+        known = (*section.fields, "arms", _SET, "quick")
         for name, node in self.root.mapping.items():
             if name not in known:
                 hint = suggestion(name, known)
@@ -127,7 +128,7 @@ class _StudyReader:
     def _arms(self) -> Mapping[str, Node]:
         """Return the arms as they are written, with the study's own rules about their number and names."""
         node = self.root.child("arms")
-        factorial = node is not None and any(FACTORS in arm.mapping for arm in node.mapping.values())
+        factorial = node is not None and any(_FACTORS in arm.mapping for arm in node.mapping.values())
         if node is None or not isinstance(node.value, dict) or (len(node.mapping) < 2 and not factorial):
             place = self.root if node is None else node
             self.refuse(place, "arms: a study has two or more arms, such as arms: {mine: {space: ../spaces/mine.yaml}}")
@@ -155,14 +156,14 @@ class _StudyReader:
         if baseline is None or space is not None:
             self.refuse(node, f"{title}: an arm has either a space or a baseline", at_key=True)
             return None
-        if not isinstance(baseline.value, str) or node.mapping.keys() & {SET, FACTORS}:
+        if not isinstance(baseline.value, str) or node.mapping.keys() & {_SET, _FACTORS}:
             self.refuse(baseline, f"{title}: a baseline is the name of a method, and takes no settings")
             return None
         return BaselineArm(name, baseline.value, "")
 
     def _space_arm(self, name: str, node: Node, written: Node) -> SpaceArm | None:
         title = f"arms.{name}"
-        given = node.child(SET)
+        given = node.child(_SET)
         file = self.path.parent / str(written.value)
         if not isinstance(written.value, str) or not file.is_file():
             self.refuse(written, f"{title}.space: there is no file {file}")
@@ -170,7 +171,7 @@ class _StudyReader:
         if given is not None and not isinstance(given.value, dict):
             self.refuse(given, f"{title}.set: {show(given.plain())} is not a mapping of dotted names to values")
             return None
-        levels = node.nearest([FACTORS]).mapping if FACTORS in node.mapping else {}
+        levels = node.nearest([_FACTORS]).mapping if _FACTORS in node.mapping else {}
         fixed = {**(given.mapping if given is not None else {}), **levels}
         for path, child in fixed.items():
             if path.split(".")[0] in ("search", "confirm"):
@@ -238,7 +239,6 @@ class _StudyReader:
         return replace(arm, beside=offered.get(arm.method, ""))
 
 
-SET, FACTORS = "set", "factors"
 _BUDGET = ("search.trials", "search.time", "search.seed")
 _WORD = re.compile(r"[\w.+-]+")
 
@@ -249,8 +249,8 @@ def with_quick(root: Node, problems: Problems) -> Node:
     if not isinstance(quick.value, dict) and quick.value is not None:
         problems.add(quick.place, "quick is a mapping such as {budget.trials: 4}")
     for path, value in quick.mapping.items():
-        if path == SET:
-            root = root.with_child(SET, value)
+        if path == _SET:
+            root = root.with_child(_SET, value)
         elif path.startswith("arms."):
             root = _with_quick_arm(root, path, value, problems)
         else:
@@ -261,7 +261,7 @@ def with_quick(root: Node, problems: Problems) -> Node:
 def _with_quick_arm(root: Node, path: str, value: Node, problems: Problems) -> Node:
     arms = root.nearest(["arms"])
     name, _, key = path.removeprefix("arms.").rpartition(".")
-    if name not in arms.mapping or key not in (SET, FACTORS) or not arms.mapping[name].mapping:
+    if name not in arms.mapping or key not in (_SET, _FACTORS) or not arms.mapping[name].mapping:
         message = f"quick: {path} is not arms.NAME.set or arms.NAME.factors of one of {', '.join(arms.mapping)}"
         problems.add(value.key, message)
         return root
@@ -274,9 +274,9 @@ def with_cells(arms: Mapping[str, Node], problems: Problems) -> dict[str, Node]:
     A cell's node keeps `factors`, each with its one level.
     """
     expanded: dict[str, Node] = {}
-    factorial = [name for name, node in arms.items() if FACTORS in node.mapping]
+    factorial = [name for name, node in arms.items() if _FACTORS in node.mapping]
     for name in factorial[1:]:
-        problems.add(arms[name].mapping[FACTORS].place, f"arms.{name}.factors: one arm of a study can have factors")
+        problems.add(arms[name].mapping[_FACTORS].place, f"arms.{name}.factors: one arm of a study can have factors")
     for name, node in arms.items():
         cells = dict(_cells(name, node, problems)) if name in factorial[:1] else {name: node}
         for cell in cells.keys() & expanded.keys():
@@ -286,9 +286,9 @@ def with_cells(arms: Mapping[str, Node], problems: Problems) -> dict[str, Node]:
 
 
 def _cells(name: str, node: Node, problems: Problems) -> Iterator[tuple[str, Node]]:
-    factors = node.mapping[FACTORS]
+    factors = node.mapping[_FACTORS]
     if not _are_factors(name, factors, problems):
-        yield name, replace(node, value={key: child for key, child in node.mapping.items() if key != FACTORS})
+        yield name, replace(node, value={key: child for key, child in node.mapping.items() if key != _FACTORS})
         return
     for path in factors.mapping.keys() & node.nearest(["set"]).mapping.keys():
         problems.add(factors.mapping[path].place, f"arms.{name}.factors: {path} is set already")
@@ -296,7 +296,7 @@ def _cells(name: str, node: Node, problems: Problems) -> Iterator[tuple[str, Nod
     for levels in itertools.product(*(child.items for child in factors.mapping.values())):
         chosen = dict(zip(factors.mapping, levels, strict=True))
         title = ",".join(f"{titles[path]}={level_text(level.value)}" for path, level in chosen.items())
-        yield title, node.with_child(FACTORS, replace(factors, value=chosen))
+        yield title, node.with_child(_FACTORS, replace(factors, value=chosen))
 
 
 def _are_factors(name: str, factors: Node, problems: Problems) -> bool:
@@ -328,7 +328,7 @@ def _are_factors(name: str, factors: Node, problems: Problems) -> bool:
 
 def set_for_all(root: Node, problems: Problems) -> dict[str, Node]:
     """Return the settings that the study applies to every arm, except budget and replicates."""
-    given = root.child(SET)
+    given = root.child(_SET)
     if given is not None and not isinstance(given.value, dict):
         problems.add(given.place, f"set: {show(given.plain())} is not a mapping of dotted names to values")
     found = dict(given.mapping) if given is not None else {}
