@@ -11,11 +11,12 @@ from hpsearch.places import NamedPlace, located, named_places, obstacle
 from hpsearch.settings import Settings
 from hpsearch.space.fields import SettingsSection, Shape, walk
 from hpsearch.space.located_yaml import Node, Place, Problems
+from hpsearch.space.mistakes import mistakes_of
 from hpsearch.space.pruner_options import PB2, PBT
 from hpsearch.space.ranges import Choice
 from hpsearch.space.search_settings import Grid
 from hpsearch.space.space import Space
-from hpsearch.space.validation import mistakes_of, part_of, place_of, probes, usual_params, written_at
+from hpsearch.space.validation import part_of, place_of, probes, usual_params, written_at
 
 _ATTEMPTS = 10_000
 _Rule = tuple[int | str, ...]

@@ -13,11 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from hpsearch.errors import HpsearchError, suggestion
 from hpsearch.records import Goal
+from hpsearch.space.mistakes import mistakes_of
 from hpsearch.space.ranges import HEADS, KEYS, canonical, flow, show
 from hpsearch.space.requirements import Requirement
 from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search
 from hpsearch.space.template import Parameter, Template, join
-from hpsearch.space.validation import mistakes_of
 
 
 class FamilyInterface(Protocol):
