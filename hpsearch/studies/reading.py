@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import HpsearchError, SpaceError, UnknownNameError, suggestion
+from hpsearch.errors import HpsearchError, SpaceError, suggestion
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
 from hpsearch.families.loading import load_interface
@@ -57,7 +57,6 @@ def load_study(path: Path, *, quick: bool = False) -> Study:
 
     Raises:
         SpaceError: Every mistake of the file, and of the spaces as they are laid out.
-        UnknownNameError: A space names an engine that does not exist.
 
     """
     problems = Problems()
@@ -73,11 +72,7 @@ def load_study(path: Path, *, quick: bool = False) -> Study:
         study = quick_study if quick else study
     elif quick:
         study = _StudyReader(path, root, problems, quick=True, look=True).read()
-    study = problems.checked(study)
-    for arm in study.searched:
-        if arm.space.search.engine not in ENGINES:
-            raise UnknownNameError("engine", arm.space.search.engine, ENGINES)
-    return study
+    return problems.checked(study)
 
 
 def _family(name: str, file: Path) -> Family[Any] | Command:
@@ -189,8 +184,15 @@ class _StudyReader:
     def _space(self, title: str, file: Path, written: Node, fixed: Mapping[str, Node]) -> Space | None:
         """Return an arm's space with what the study and the arm set in it, and the study's replicates."""
         try:
-            laid = [*self.laid, *fixed.items()]
-            space = read_space(file, _family, quick=self.quick, fixed=laid, own_code=check_own_code, look=self.look)
+            space = read_space(
+                file,
+                _family,
+                quick=self.quick,
+                fixed=[*self.laid, *fixed.items()],
+                own_code=check_own_code,
+                engines=ENGINES,
+                look=self.look,
+            )
         except SpaceError as error:
             self.problems.extend(error.problems)
             return None
