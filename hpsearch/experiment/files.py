@@ -122,9 +122,11 @@ def read_lines(path: Path, *, offset: int = 0) -> Iterator[tuple[dict[str, Any],
 
     A last line without its newline, or one that is no JSON object, was torn by a crash: reading stops before it.
     """
-    if not path.exists():
+    try:
+        file = path.open("rb")
+    except (FileNotFoundError, NotADirectoryError):
         return
-    with path.open("rb") as file:
+    with file:
         file.seek(offset)
         for line in file:
             if not line.endswith(b"\n"):

@@ -185,9 +185,11 @@ def _under_fitting(evidence: Evidence, curves: Sequence[Curve], limits: Threshol
 def _oscillation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str) -> Iterator[Finding]:
     """Look for ups and downs that are not small beside what was learned, nor beside the loss itself."""
     recent = curve.last(limits.window)
+    if _turning(recent.values) <= limits.turns:
+        return
     size = _swing(recent.values)
     scale = max(max(curve.values) - min(curve.values), limits.little_fall * abs(statistics.fmean(recent.values)))
-    if _turning(recent.values) > limits.turns and size > limits.swing * scale:
+    if size > limits.swing * scale:
         yield Finding(
             Kind.OSCILLATION,
             Severity.WARNING,
@@ -224,7 +226,7 @@ def _stalled_since(curve: Curve, limits: Thresholds) -> int | None:
     unit = abs(curve.values[0]) or 1.0
     scaled = [value / unit for value in curve.values[-window:]]
     fell = -_trend(scaled) * (window - 1)
-    flat = statistics.pvariance(scaled) < limits.stall_variance and abs(fell) < limits.stall_fall
+    flat = abs(fell) < limits.stall_fall and statistics.pvariance(scaled) < limits.stall_variance
     return len(curve) - window if flat else None
 
 
@@ -247,6 +249,8 @@ def _slow(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str) -> It
 
 def exploded(norms: Sequence[float], limits: Thresholds) -> list[int]:
     """Return where norms are too large, both absolutely and relative to the first; never the first one."""
+    if max(norms, default=0.0) <= limits.exploding:
+        return []
     return [index for index in range(1, len(norms)) if norms[index] > _limit(norms, index, limits)]
 
 
