@@ -1,10 +1,12 @@
 """Writing files so that a crash leaves the old one or the new one, and JSON that keeps non-finite numbers legal."""
 
 import errno
+import gc
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -115,6 +117,18 @@ def _encode(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_encode(item) for item in value]
     return value
+
+
+@contextmanager
+def collector_resting() -> Iterator[None]:
+    """Let Python's garbage collector rest while much plain data is read: again and again it would look at all of it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def read_lines(path: Path, *, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:

@@ -11,7 +11,7 @@ import orjson
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.artifacts import gradient_norms, read_histograms
-from hpsearch.experiment.files import decode_number, read_lines
+from hpsearch.experiment.files import collector_resting, decode_number, read_lines
 from hpsearch.experiment.layout import (
     CONFIG,
     FORMAT_VERSION,
@@ -92,8 +92,9 @@ def read_experiment(folder: Path) -> ExperimentRecord:
     """Return the record of an experiment; a torn end of its log is left out and named in the warnings."""
     resolved = read_resolved(folder)  # says so when the folder is no experiment
     state, behind = ExperimentState(), 0
-    for event, behind in read_events(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
-        state.follow(event)
+    with collector_resting():
+        for event, behind in read_events(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
+            state.follow(event)
     return _experiment(folder, resolved, state, _damage(folder / LOG, state.count, behind))
 
 
@@ -179,7 +180,7 @@ def _rest(log: Path, behind: int) -> bytes:
 
 def read_metrics(folder: Path, run: str) -> list[dict[str, Any]]:
     """Return the rows of a run's metrics file: `step`, `seconds` and flat metric names; the last one of each step."""
-    rows = {row["step"]: row for row, _ in read_lines(folder / run / METRICS)}
+    rows = {row["step"]: row for row, _ in read_lines(folder.joinpath(run, METRICS))}
     for row in rows.values():
         for name, value in row.items():
             if type(value) is str:
@@ -215,7 +216,8 @@ def read_evidence(folder: Path, run: RunRecord) -> Evidence:
 
     The configuration is the newest, of a run whose settings changed while it was trained.
     """
-    rows, home = tuple(read_metrics(folder, run.run)), folder / run.run
+    home = folder / run.run
+    rows = tuple(read_metrics(folder, run.run))
     unread = tuple(_read_json(home / UNREAD).get("unread", ()))
     gradients = tuple(norm for look in read_histograms(home) for norm in gradient_norms(look))
     return Evidence(run, rows, _Config(home), unread, gradients)

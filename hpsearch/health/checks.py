@@ -55,12 +55,13 @@ def figure(value: float) -> str:
 
 def read_curve(rows: Sequence[Mapping[str, Any]], name: str, *, sign: float = 1.0) -> Curve | None:
     """Return a metric's curve, None when it has no finite value."""
-    points = [(row["step"], row[name]) for row in rows if isinstance(row.get(name), int | float)]
-    finite = [(step, sign * float(value)) for step, value in points if math.isfinite(value)]
-    if not finite:
-        return None
-    steps, values = zip(*finite, strict=True)
-    return Curve(name, steps, values, sign)
+    steps, values = [], []
+    for row in rows:
+        value = row.get(name)
+        if isinstance(value, (int, float)) and math.isfinite(value):
+            steps.append(row["step"])
+            values.append(sign * value)
+    return Curve(name, tuple(steps), tuple(values), sign) if steps else None
 
 
 def _read_losses(rows: Sequence[Mapping[str, Any]], objective: Monitor) -> tuple[Curve | None, Curve | None]:
@@ -133,6 +134,8 @@ def _rises(curve: Curve, limits: Thresholds) -> bool:
         return False
     count = max(limits.early, len(curve) // 5) if len(curve) >= limits.fewest_evaluations else 1
     first = curve.values[:count]
+    if curve.values[-1] <= max(first):
+        return False
     scale = max(abs(statistics.median(first)), max(first) - min(first))
     if curve.values[-1] > max(first) + limits.growth * scale:
         return True
