@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.events import Event, MalformedEventError, decode, encode
-from hpsearch.experiment.files import json_line, read_lines
+from hpsearch.experiment.files import collector_resting, json_line, read_lines
 from hpsearch.experiment.state import ExperimentState
 
 Written = TypeVar("Written", bound=Event)
@@ -27,10 +27,11 @@ class Past:
 def read_past(path: Path) -> Past:
     """Read a log once for all that a session wants to know of it; see `read_events`."""
     past = Past()
-    for event, behind in read_events(path):
-        past.events.append(event)
-        past.state.follow(event)
-        past.end = behind
+    with collector_resting():
+        for event, behind in read_events(path):
+            past.events.append(event)
+            past.state.follow(event)
+            past.end = behind
     return past
 
 
