@@ -1,8 +1,8 @@
 """The losses of all lanes at once: the task's own loss, mapped over the lanes by torch.func.vmap.
 
-A lane's dropout is drawn as the training alone draws it: from a generator of its own, in the same order, and of the same
-shapes. vmap cannot draw so; the masks are drawn before and handed in. Their shapes are found by a pass of the lane's own
-model, once for each shape of batch.
+A lane's dropout is drawn as the training alone draws it: from a generator of its own, in the same order and shapes. vmap
+cannot draw so; the masks are drawn before and handed in. Their shapes are found by a pass of the lane's own model, once
+for each shape of batch.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class _DropoutMode(TorchFunctionMode):
         return self._dropped(args[0], probability) if training else args[0]
 
 
-def _arguments(p: float = 0.5, training: bool = True, inplace: bool = False) -> tuple[float, bool]:  # noqa: FBT001, FBT002, ARG001
+def _arguments(p: float = 0.5, training: bool = True, inplace: bool = False) -> tuple[float, bool]:  # noqa: ARG001
     return p, training
 
 
