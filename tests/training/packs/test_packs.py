@@ -73,7 +73,7 @@ CASES = {
     "nesterov": [PLAIN.model_copy(update={"optimizer": SGD(momentum=m, nesterov=True)}) for m in (0.5, 0.9)],
     "clipped": [PLAIN.model_copy(update={"clip_norm": norm}) for norm in (None, 0.1, 1.0)],
     "schedules": [PLAIN.model_copy(update={"schedule": schedule}) for schedule in (Cosine(), Linear())],
-    "lengths": [PLAIN.model_copy(update={"epochs": epochs}) for epochs in (1, 2, 4)],
+    "lengths": [PLAIN.model_copy(update={"epochs": n, "optimizer": AdamW(beta1=0.2 * n)}) for n in (1, 2, 4)],
     "windows": [PLAIN.model_copy(update={"accumulate": 2})],
     "steps": [PLAIN.model_copy(update={"evaluate": Evaluate(steps=steps)}) for steps in (2, 4, 7)],
     "histograms": [PLAIN.model_copy(update={"histograms": Histograms()})],
