@@ -9,7 +9,7 @@ from torch import nn
 from hpsearch.errors import DivergedError
 from hpsearch.records import Decision
 from hpsearch.seeds import Seeds
-from hpsearch.testing.trainings import KilledError, Recorder, numbers
+from hpsearch.testing.families import KilledError, Recorder, numbers
 from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
 from hpsearch.training.loop import fit
 from hpsearch.training.optimizer_settings import Lion
