@@ -1,8 +1,8 @@
 """The losses of all lanes at once: the task's own loss, mapped over the lanes by torch.func.vmap.
 
-A lane's dropout is drawn as the training alone draws it: from a generator of its own, in the same order, and of the same
-shapes. vmap cannot draw so; the masks are drawn before and handed in. Their shapes are found by a pass of the lane's own
-model, once for each shape of batch.
+A lane's dropout is drawn as the training alone draws it: from its own generator, in the same order and shapes. vmap
+cannot draw so; the masks are drawn before and handed in. Their shapes are found by a pass of the lane's own model, once
+for each shape of batch.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from hpsearch.training.packs.stack import Stack
@@ -51,7 +52,7 @@ class _DropoutMode(TorchFunctionMode):
         return self._dropped(args[0], probability) if training else args[0]
 
 
-def _arguments(p: float = 0.5, training: bool = True, inplace: bool = False) -> tuple[float, bool]:  # noqa: FBT001, FBT002, ARG001
+def _arguments(p: float = 0.5, training: bool = True, inplace: bool = False) -> tuple[float, bool]:  # noqa: ARG001
     return p, training
 
 
@@ -82,7 +83,7 @@ class PackedLosses:
     ) -> dict[str, Tensor]:
         """Return the parts of each lane's loss, (lanes,) each, of a batch (lanes, examples, ...)."""
         dropout = _DropoutMode(self._drop) if masks else contextlib.nullcontext()
-        with dropout:
+        with dropout, sdpa_kernel(SDPBackend.MATH):  # the others cannot be mapped, and go lane by lane
             parts: dict[str, Tensor] = self._mapped(
                 stack.named(stack.leaves), stack.constants, dict(batch), dict(scalars), list(masks)
             )

@@ -123,7 +123,9 @@ class Pack:
         fresh = not all(lane.looked_at for lane in self.lanes)
         before = _states() if fresh else []
         windows, rates = self._windows(), [lane.training.rates.at(lane.training.progress.step) for lane in self.lanes]
-        counts = [[lane.training.task.count(each) for each in own] for lane, own in zip(self.lanes, windows, strict=True)]
+        counts = [
+            [lane.training.task.count(each) for each in own] for lane, own in zip(self.lanes, windows, strict=True)
+        ]
         parts, gradients = self._backward(windows, counts)
         if fresh and _states() != before:
             raise NotPackedError("data, augmentation or model draw from the generators that all lanes share")
@@ -189,7 +191,9 @@ class Pack:
         """Return the lanes' scalars, (lanes,) each."""
         if not self._scalars:
             every, device = [lane.training.task.scalars for lane in self.lanes], self.lanes[0].training.device
-            self._scalars = {name: torch.tensor([float(own[name]) for own in every], device=device) for name in every[0]}
+            self._scalars = {
+                name: torch.tensor([float(own[name]) for own in every], device=device) for name in every[0]
+            }
         return self._scalars
 
     def _note(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from hpsearch.errors import DivergedError
 from hpsearch.records import Decision, Monitor
 from hpsearch.seeds import Seeds
 from hpsearch.training.devices import resolve_device
@@ -179,4 +178,4 @@ def fit_together(
             yield from packs.advance()
 
 
-__all__ = ["Candidate", "DivergedError", "Ended", "Packs", "fit_together"]
+__all__ = ["Candidate", "Ended", "Packs", "fit_together"]
