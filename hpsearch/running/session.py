@@ -12,7 +12,7 @@ from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, Notice, SessionEvent, TextNotice
 from hpsearch.experiment.layout import RunKind, trial_run
 from hpsearch.experiment.provenance import machine, versions
-from hpsearch.experiment.reading import read_experiment
+from hpsearch.experiment.reading import experiment_of
 from hpsearch.jobs import Job, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import jobs_of
@@ -92,7 +92,7 @@ class Session:
         if asked >= settings.trials and not unfinished:
             return StopReason.FINISHED
         self._warn_of_idle_pruner()
-        events = to_replay(self._space, self._log.events, earlier.params)
+        events = to_replay(self._space, self._log.take_events(), earlier.params)
         brain = OptunaSearch(self._space, longest=self._longest())
         brain.replay(events, runs=earlier.numbers)
         trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=asked)
@@ -173,9 +173,12 @@ class Session:
             ends = f"a training has {longest} evaluations"
             self.note(f"search.pruner: {pruner.kind} acts at evaluation {pruner.earliest} at the earliest, but {ends}")
 
+    def _record(self) -> ExperimentRecord:
+        return experiment_of(self._folder, self._log.state)
+
     def require_result(self) -> None:
         """Raise SearchFailedError, with the reasons, when no trial has come to a result."""
-        record = read_experiment(self._folder)
+        record = self._record()
         if record.best is None:
             endings = {(trial.outcome, trial.reason) for trial in record.trials if trial.outcome}
             reasons = sorted(f"{outcome}: {reason}" if reason else outcome for outcome, reason in endings)
@@ -185,7 +188,7 @@ class Session:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
         jobs = jobs_of(
             confirm,
-            read_experiment(self._folder).ranked[: confirm.top],
+            self._record().ranked[: confirm.top],
             folder=self._folder,
             experiment_seed=self._space.search.seed,
             state=self._log.state,
@@ -204,4 +207,4 @@ class Session:
 
     def result(self) -> SessionResult:
         """Return the experiment now, and how this session went."""
-        return SessionResult(read_experiment(self._folder), self._why, self._exhausted, self.mirrored, self._worked)
+        return SessionResult(self._record(), self._why, self._exhausted, self.mirrored, self._worked)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import optuna
 
+from hpsearch.experiment.activity import locked
 from hpsearch.experiment.events import Event, Notice, OutcomeEvent
-from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec, Report, Reporter, stopped
 from hpsearch.records import Decision
