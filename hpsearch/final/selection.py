@@ -77,7 +77,7 @@ def find_source(path: Path, *, arm: str | None = None) -> WinnerSource:
     """
     if not is_study(path):
         if arm is not None:
-            raise HpsearchError(f"--arm {arm}: {path} is not a study, so it has no arms")
+            raise HpsearchError(f"--arm={arm}: {path} is not a study, so it has no arms")
         return WinnerSource(path)
     if arm is not None:
         return _named(path, arm)

@@ -84,7 +84,7 @@ def test_a_table_of_one_column_needs_no_separator() -> None:
         ("method,seed,loss\na,0,0,5\n", "row 1 has 4 cells, separated by comma, but the header names 3 columns"),
         ("method,seed,loss\na,0,1\nb,0\nb,1,2\n", "row 2 has 2 cells"),
         ("a;b,c\n1;2,3\n4;5,6\n", "the columns may be separated by comma or by semicolon: say which with --separator"),
-        ("method;seed;loss\na;0;1,234\n", "say --decimal , or --decimal ."),
+        ("method;seed;loss\na;0;1,234\n", 'say --decimal="," or --decimal="."'),
         ("method,loss,loss\na,1,2\n", "two columns are called 'loss'"),
         ('method,loss\n"a,1\nb,2\n', "cannot be read as a row of a table"),
         ("a,0,0.5\nb,0,0.25\n", "the first line has the number 0 where it should name a column"),
