@@ -256,11 +256,12 @@ class ObjectiveSpec:
 
     Workers put in what depends on where they run, when the arguments have it: `threads` to compute with, the
     experiment's `folder` as their machine sees it, and `share`, the import path of a function that loads data once for
-    all processes of a machine.
+    all processes of a machine. `modules` are those that every worker will need, for who can import them ahead of time.
     """
 
     target: str
     arguments: Mapping[str, Any]
+    modules: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

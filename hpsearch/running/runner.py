@@ -21,6 +21,7 @@ from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult
 from hpsearch.space import Space
 from hpsearch.tracking import Tracker
+from hpsearch.user_code import is_reference
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster, EngineContext
 from hpsearch.workers.ledger import Observer
@@ -155,7 +156,18 @@ def objective_spec(space: Space, folder: Path, data: Mapping[str, Any] | None = 
         if processes > 1:
             raise HpsearchError("search.resources.processes: a program starts its own processes; leave it at 1")
         return ObjectiveSpec(
-            "hpsearch.running.command_objective:CommandObjective", {**common, "trial_time": space.search.trial_time}
+            "hpsearch.running.command_objective:CommandObjective",
+            {**common, "trial_time": space.search.trial_time},
+            ["hpsearch.running.command_objective"],
         )
     own = {"family": space.family, "threads": 1, "share": None, "processes": processes, "data": data or {}}
-    return ObjectiveSpec("hpsearch.running.objective:FamilyObjective", {**common, **own})
+    return ObjectiveSpec("hpsearch.running.objective:FamilyObjective", {**common, **own}, _modules(space.family))
+
+
+def _modules(family: str) -> list[str]:
+    """Return the modules that every training of a family needs.
+
+    The first optimizer would import the last one. What a user's own file imports may begin threads.
+    """
+    own = [] if is_reference(family) else [f"hpsearch.families.{family}.task"]
+    return ["hpsearch.running.objective", *own, "torch._dynamo"]

@@ -25,10 +25,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hpsearch.experiment.lock import locked
+
 from hpsearch.console.display import ConsoleOptions, watched
 from hpsearch.experiment.events import AskEvent, Event, Notice, ReportEvent
 from hpsearch.experiment.layout import LOG, trial_run
-from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec, Report, Reporter, stopped
 from hpsearch.records import Decision
