@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import yaml
 
@@ -98,7 +98,7 @@ def naming_arguments(function: FunctionT) -> FunctionT:
             error.args = (as_arguments(str(error), known),)
             raise
 
-    return called  # type: ignore[return-value] -- of the same signature
+    return cast("FunctionT", called)
 
 
 def as_arguments(message: str, known: Collection[str]) -> str:

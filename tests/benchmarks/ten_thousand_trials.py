@@ -25,9 +25,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpsearch.experiment.lock import locked
-
 from hpsearch.console.display import ConsoleOptions, watched
+from hpsearch.experiment.activity import locked
 from hpsearch.experiment.events import AskEvent, Event, Notice, ReportEvent
 from hpsearch.experiment.layout import LOG, trial_run
 from hpsearch.experiment.log import Log
