@@ -205,7 +205,7 @@ def confirm(
         top: How many of the best configurations.
         seeds: Fresh seeds for each; 5 by default.
         folds: Instead of seeds, folds of the data to test on.
-        repeats: How often to divide the data into folds anew.
+        repeats: How often to divide the data into new folds.
         address: A running Ray cluster: "auto" or "HOST:PORT".
         verbose: Show what Ray itself has to say.
         in_process: One training at a time in this process, for a debugger.

@@ -261,8 +261,8 @@ def _confirmed(runs: Iterable[FinishedRun], searched: set[Identity]) -> set[Iden
 def _searched_by_number(runs: Iterable[FinishedRun]) -> set[Identity]:
     """Return the experiments whose runs with a trial's number are trials, though all of them note the same seed.
 
-    A setting that is equal in all trials is no key. Replicates of trials stand beside trials with a `search`, or are
-    several for each trial.
+    A setting that is equal in all trials is no key. Replicates of trials are listed with trials that have a `search`,
+    or are several for each trial.
     """
     noted: dict[Identity, list[FinishedRun]] = {}
     proposed = {_identity_of(run) for run in runs if run.search is not None}

@@ -187,7 +187,7 @@ def make_progress(
 
 
 MOST_ROWS = 8
-"""So many running trials are shown, if the terminal is high enough."""
+"""The most running trials that are shown, if the terminal is high enough."""
 SHOWN_NOTES = 3
 LEAST_PARAMETERS = 12
 """Parameters are shown next to a running trial if there is room for this many characters."""

@@ -1,7 +1,7 @@
 """Simulated data on disk: arrays in .npz files, named by a hash of everything that decides them.
 
-Files are written beside and renamed, so that workers may make the same data at once and readers never see half a file.
-A file that cannot be read is made anew. No pickle is written or read.
+Files are written under a temporary name and renamed, so that workers may make the same data at once and readers never
+see half a file. A file that cannot be read is made again. No pickle is written or read.
 """
 
 import hashlib
@@ -66,7 +66,7 @@ def _read(path: Path) -> Arrays | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
-        warnings.warn(f"the cache file {path} is broken and is made anew", stacklevel=3)
+        warnings.warn(f"the cache file {path} is broken and is made again", stacklevel=3)
         return None
 
 

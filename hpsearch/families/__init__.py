@@ -1,7 +1,7 @@
 """The shelf of model families, and the contract of one. Importing this package does not import torch.
 
 A family is a folder `families/<name>/`: `family.py` holds its settings and a Family subclass, called FAMILY, free of
-torch at import time, so that `hpsearch check` is quick; beside it stand its network, task, metrics and baselines. A
+torch at import time, so that `hpsearch check` is quick; in the same folder are its network, task and baselines. A
 user's own family is one class in one file: `family: ./mine.py:MyFamily`.
 """
 
@@ -38,7 +38,7 @@ class Family(ABC, Generic[ConfigT]):
 
     `Config` is the settings class of a complete configuration. `metrics` names every score of `Task.evaluate`, with the
     direction in which it improves; spaces refer to them as `val/<name>`. Those that are also in `optional_metrics` are
-    scored only where a configuration asks for them. `methods` names what `baselines` scores.
+    scored only if a configuration turns them on. `methods` names what `baselines` scores.
     """
 
     Config: ClassVar[type[FamilyConfig]]

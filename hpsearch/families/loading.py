@@ -30,7 +30,7 @@ def load_family(reference: str, folder: Path) -> Family[Any]:
 
 
 def load_interface(reference: str, folder: Path) -> Family[Any] | Command:
-    """Return the family that a space file in `folder` names: `char_lm`, or `./mine.py:MyFamily` beside the file.
+    """Return the family that a space file in `folder` names: `char_lm`, or `./mine.py:MyFamily` in that folder.
 
     Raises:
         UnknownNameError: The name is not on the shelf.

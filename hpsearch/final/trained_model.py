@@ -101,7 +101,7 @@ class TrainedModel:
 def load_model(path: str | Path, *, home: str | Path | None = None) -> TrainedModel:
     """Return a model that `hpsearch export --to model` wrote; no data are loaded, and no code of its folder is run.
 
-    A family in a file of yours is code of its own: `home` is the folder in which `./mine.py:MyFamily` stands, and where
+    A family in a file of yours is code of its own: `home` is the folder that has `./mine.py:MyFamily`, and where
     relative paths of data start; these start at the folder of the space file without it. Such a family may have to load
     its data to make the model.
 
@@ -115,7 +115,7 @@ def load_model(path: str | Path, *, home: str | Path | None = None) -> TrainedMo
     reference = description["family"]
     if ":" in reference and home is None:
         raise HpsearchError(
-            f"{folder} is a model of the family {reference}, which is code of its own: say in which folder it stands "
+            f"{folder} is a model of the family {reference}, which is code of its own: say which folder it is in "
             "with load_model(..., home=FOLDER)"
         )
     family = load_family(reference, Path(home or ""))

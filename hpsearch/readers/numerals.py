@@ -54,7 +54,7 @@ def decimal_mark(columns: Mapping[str, Sequence[str | None]], *, separator: str,
     """Return the decimal mark of a table's numbers: one mark holds for the whole table.
 
     `0,85` shows a comma, `0.85` a point, `1,234` alone leaves it open. In a table that is separated by commas a quoted
-    `64,32` beside `0.85` is a text.
+    `64,32` in a column with `0.85` is a text.
 
     Raises:
         DataError: the numbers contradict each other or leave it open.

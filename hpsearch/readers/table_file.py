@@ -170,7 +170,7 @@ def _names(path: Path, header: Sequence[str]) -> list[str]:
     """Return the columns' names; one without a name is called by its place.
 
     Raises:
-        DataError: a name stands twice.
+        DataError: a name occurs twice.
     """
     names = [name.strip() for name in header]
     names = [name or ("" if place == 0 else f"Unnamed: {place}") for place, name in enumerate(names)]

@@ -78,7 +78,7 @@ class Rows:
         if joined:
             spelled = _listed([f"'{name}'" for name in joined])
             self.warnings.append(
-                f"{self.path}: in column '{column}' {spelled} stands with spaces around it and without: one name"
+                f"{self.path}: in column '{column}' {spelled} occurs with spaces around it and without: one name"
             )
         return self._taken_apart(names) if self.columns.exported and plain(column) == "name" else names
 
@@ -113,7 +113,7 @@ class Rows:
         """Return the rows of each run, if a run has rows of several steps, or None if each row is a run.
 
         Raises:
-            DataError: a step stands twice and nothing but a method tells whose it is.
+            DataError: a step occurs twice and nothing but a method tells whose it is.
         """
         groups = self._grouped(())
         if not any(self._spans(group) for group in groups):
@@ -374,7 +374,7 @@ def _titles(
 
 
 def _would_be_pooled(names: Sequence[str], parents: Sequence[str | None], keys: Sequence[Any]) -> bool:
-    """Check whether rows of one method and the same keys stand below different parents."""
+    """Check whether rows of one method and the same keys are below different parents."""
     found: dict[Any, set[str]] = {}
     for name, parent, key in zip(names, parents, keys, strict=True):
         if parent is not None:

@@ -78,7 +78,7 @@ def plan_of(study: Study, wanted: Confirm) -> dict[str, Any]:
             space["search"] = {name: space["search"][name] for name in ("sampler", "pruner", "trial_time")}
             arms[arm.name] = space
         else:
-            arms[arm.name] = {"baseline": arm.method, "beside": arm.beside}
+            arms[arm.name] = {"baseline": arm.method, "beside": arm.partner}
     settings["metric"]["goal"] = study.goal.value  # also where the file leaves it to the family
     return {**settings, "quick": study.quick, "arms": arms}
 

@@ -49,7 +49,7 @@ def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Conf
         plan=plan_lines(study, wanted),
         arms=arms,
         baselines={
-            arm.name: f"the classical method {arm.method}, {same} as {arm.beside}"
+            arm.name: f"the classical method {arm.method}, {same} as {arm.partner}"
             for arm in study.arms
             if isinstance(arm, BaselineArm)
         },

@@ -1,7 +1,7 @@
 """A study from its plan to its report: search and confirm each arm, compare by the planned test, write the report.
 
 `carry_out` does all of it for `hpsearch study` and `hpsearch.study`. Nothing is kept but the folders: a study that was
-interrupted or killed goes on from what is there.
+interrupted or killed goes on from there.
 """
 
 import sys
@@ -106,7 +106,7 @@ def carry_out(
         run_arm: Searches and confirms an arm; not called for arms that are run in processes of their own.
         mirror: Mirrors the report from the study's folder, as the arms are already; returns whether all of it is.
         out: The report's folder.
-        formats: What to write there beside compare.json.
+        formats: What to write there in addition to compare.json.
         only: Run this arm, and compare nothing.
         at_once: Arms at a time, a process and a part of the machine for each.
         tell: Called with a line of text for each thing that the user should know meanwhile.

@@ -181,7 +181,7 @@ def test_a_decimal_comma_changes_no_number(values: list[float], separator: str) 
 def test_spaces_around_a_name_are_no_part_of_it_and_that_is_said() -> None:
     found = read_text('method,seed,loss\n" a ",0,1\na,1,2\n')
     assert [run.experiment for run in found.runs] == ["a", "a"]
-    assert "in column 'method' 'a' stands with spaces around it and without: one name" in found.warnings[0]
+    assert "in column 'method' 'a' occurs with spaces around it and without: one name" in found.warnings[0]
     aligned = read_text("method ,seed,loss\na      ,0,1\na      ,1,2\n")
     assert aligned.warnings == ()
 
@@ -264,9 +264,9 @@ def test_wide_tables_keep_to_the_same_rules(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "unit", "says"),
     [
-        ("dataset,a\niris,1\nwine,2\niris ,3\n", "dataset", "data set 'iris' stands in rows 1 and 3"),
-        ("seed,a\n1,1\n1.0,2\n", "seed", "seed '1' stands in rows 1 and 2"),
-        ("dataset,seed,a\niris,0,1\niris,0,2\n", "dataset", "data set 'iris', seed '0' stands in rows 1 and 2"),
+        ("dataset,a\niris,1\nwine,2\niris ,3\n", "dataset", "data set 'iris' is in rows 1 and 3"),
+        ("seed,a\n1,1\n1.0,2\n", "seed", "seed '1' is in rows 1 and 2"),
+        ("dataset,seed,a\niris,0,1\niris,0,2\n", "dataset", "data set 'iris', seed '0' is in rows 1 and 2"),
         ("dataset,a\niris,1\n,2\n", "dataset", "row 2 names no data set"),
         ("fold,a\n,1\n0,2\n", "fold", "row 1 names no fold"),
     ],

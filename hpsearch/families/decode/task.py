@@ -150,7 +150,7 @@ def _mirrored(emitters: Tensor, coordinate: int, size: int) -> Tensor:
 
 
 def _transposed(emitters: Tensor, depth_sign: float) -> Tensor:
-    """Swap x and y. The lens then stands crosswise: what was wide along x is wide along y, as at the depth -z."""
+    """Swap x and y. The lens is then crosswise: what was wide along x is wide along y, as at the depth -z."""
     turned = emitters[..., [0, _Y, _X, _Z]].clone()
     turned[..., _Z] *= depth_sign
     return turned

@@ -44,7 +44,7 @@ class TextData:
     vocabulary: int
     """How many numbers there are for words or tokens."""
     words: Sequence[str] = ()
-    """What the numbers of a vocabulary of words stand for, from FIRST_WORD on."""
+    """The words of the vocabulary's numbers, from FIRST_WORD on."""
     fingerprint: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
     """A number that tells vocabularies and classes apart, and behind it the training texts' (`text_hashes`)."""
     held_out: Callable[[], Mapping[Split, NDArray[np.int64]]] | None = None
@@ -91,7 +91,7 @@ _SETTING = "data.tokenizer.pretrained.path"
 
 @dataclass(frozen=True)
 class Encoded:
-    """Rows of numbers, and what the numbers stand for."""
+    """Rows of numbers, and the meaning of the numbers."""
 
     rows: list[list[int]]
     size: int
