@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "api": "errors records comparing experiment health places seeds readers report space training families "
     "search workers running console final studies",
     "cli": "errors data experiment report space tracking families search workers running console studies api",
-    "testing": "errors records settings experiment seeds space tracking training families search running",
+    "testing": "errors records settings jobs experiment seeds space tracking training families search running",
     "__init__": "errors records settings training families final api",
     "__main__": "cli",
 }

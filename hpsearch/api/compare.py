@@ -69,7 +69,7 @@ def compare(
     Raises:
         DataError: There are no runs in these places.
         UnknownNameError: For the metric, the parameter, the baseline or another name.
-        HpsearchError: The metric or its goal must be given, or `paths` are no paths.
+        HpsearchError: The metric or its goal must be given, or `paths` are not paths.
     """
     question = Question(
         metric,
@@ -93,7 +93,7 @@ def _sources(paths: StrPath | Iterable[StrPath]) -> list[str]:
     """Return what is to be compared, as text.
 
     Raises:
-        HpsearchError: These are no paths, or there are none.
+        HpsearchError: These are not paths, or there are none.
 
     """
     listed = [paths] if isinstance(paths, str | PathLike) else paths

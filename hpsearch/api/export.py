@@ -58,7 +58,7 @@ def export(
         tracking_uri: The MLflow server or store to register it in.
 
     Raises:
-        ExperimentError: The folder is no experiment.
+        ExperimentError: The folder is not an experiment.
         UnknownNameError: For the format, or the run.
         HpsearchError: The file exists or cannot be written; there is no winner; its data have changed.
     """

@@ -140,7 +140,7 @@ def study(
 
     Raises:
         SpaceError: The file or a space is wrong; it names every mistake.
-        SearchFailedError: An arm has come to no result.
+        SearchFailedError: An arm has no result.
         HpsearchError: The folder is in use or no study; the options do not fit the study.
 
     """

@@ -218,7 +218,7 @@ def confirm(
         The experiment with all its replicates.
 
     Raises:
-        ExperimentError: The folder is no experiment, or in use.
+        ExperimentError: The folder is not an experiment, or in use.
         SearchFailedError: No trial has a result.
         HpsearchError: Both seeds and folds were asked for, or the family's data have no folds.
     """

@@ -72,7 +72,7 @@ def run(
 
 
 def print_result(experiment: "OpenedExperiment", *, as_json: bool) -> None:
-    """Print what a session has come to.
+    """Print the result of a session.
 
     Raises:
         Exit: The session was interrupted.

@@ -76,7 +76,7 @@ def find_images(folder: Path, layout: Layout = "auto") -> ImageFiles:
     found = {part: _in_classes(place, fewest=1) for part, place in splits.items()}
     classes = found["train"][0]
     if len(classes) < 2:
-        raise DataError(f"{splits['train'].absolute()} has 1 subfolder; the classes to be told apart are two or more")
+        raise DataError(f"{splits['train'].absolute()} has 1 subfolder; two classes or more are needed")
     for part, (own, _, _) in found.items():
         if alien := sorted(set(own) - set(classes)):
             raise DataError(
@@ -282,7 +282,7 @@ def load_images(settings: ImageSettings, part: Part, seed: int) -> LabelledImage
 def _given(settings: ImageSettings, found: ImageFiles, part: Part, seed: int) -> NDArray[np.int64]:
     """Return the images of a split that lies in a subfolder of its own; one that has none is drawn from `train`."""
     if settings.folds is not None and len(found.of("test")):
-        raise DataError("with folds the test part is a fold of all images, but this folder has a test part of its own")
+        raise DataError("with folds the test part is a fold of all images, but this folder has its own test part")
     own = found.of(part)
     if part != "train" and len(own):
         return own

@@ -65,7 +65,7 @@ class Family(ABC, Generic[ConfigT]):
     def source(self, data: Any) -> Source | None:
         """Return the origin of a `data` section's examples, or None if only loading them can tell.
 
-        It identifies the data, so that runs on other data are told apart: the files and what else decides which
+        It identifies the data, so that runs on other data are recognised: the files and what else decides which
         examples there are, but not how they are divided, shown to the model or varied. By default the files that are
         named by settings marked FILE or FOLDER, see `hpsearch.settings`.
         """
@@ -75,7 +75,7 @@ class Family(ABC, Generic[ConfigT]):
     def data_objections(self, data: Any) -> Mapping[str, str]:
         """Return the mistakes in the files of a `data` section, by dotted path; its paths are absolute.
 
-        It is asked before anything is trained, so that what can be told without torch should be told. By default
+        It is called before anything is trained; it should find what can be found without torch. By default
         nothing; whether there are such files is found by others.
         """
         del data

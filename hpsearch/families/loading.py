@@ -25,7 +25,7 @@ def load_family(reference: str, folder: Path) -> Family[Any]:
     """
     found = load_interface(reference, folder)
     if not isinstance(found, Family):
-        raise HpsearchError(f"the family {reference} runs programs; it has no model, data or loss of its own")
+        raise HpsearchError(f"the family {reference} runs programs; it has no model, data or loss")
     return found
 
 

@@ -142,7 +142,7 @@ def read_document(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise HpsearchError(f"{path.parent} is no exported model: it has no {path.name}") from None
+        raise HpsearchError(f"{path.parent} is not an exported model: it has no {path.name}") from None
     except (OSError, ValueError) as error:
         raise HpsearchError(f"{path} cannot be read: {error}") from error
     return content

@@ -66,7 +66,7 @@ class Thresholds:
     """
 
     exploding: float = 10.0
-    """Largest gradient norm that is no explosion, whatever it was before."""
+    """Largest gradient norm that is not an explosion, whatever it was before."""
     growth: float = 10.0
     """Nor is one below this multiple of the first norm: the norm of a summed loss is always large."""
     early: int = 3
@@ -133,7 +133,7 @@ def advise(kind: Kind, config: Mapping[str, Any], *, higher_rate: bool = True) -
 
 
 def flatten(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted path, value) for every value of a nested configuration that is no mapping."""
+    """Yield (dotted path, value) for every value of a nested configuration that is not a mapping."""
     for name, value in config.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{above}{name}.")

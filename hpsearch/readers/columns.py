@@ -106,7 +106,7 @@ def understand(table: Table, wanted: Wanted) -> Columns:
         title = titles[name]
         asked = _is_asked(name, title, wanted.metric, wanted.by)
         if not asked and "run" in parts and plain(name) in _PARTS["run"] and _all_differ(cells):
-            continue  # a second name of each run is no setting of it
+            continue  # a second name of each run is not a setting
         if not asked and (plain(name) in aside or _ABOUT_THE_PROGRAM.fullmatch(plain(name))):
             continue
         named = _is_parameter(name, optuna) or _is_asked(name, title, wanted.by) or (not asked and _is_name(title))
@@ -305,7 +305,7 @@ def names_of(cells: Sequence[Any]) -> tuple[list[str | None], list[str]]:
 
 
 def keys_of(cells: Sequence[Any], unit: str) -> list[Key | None]:
-    """Return the keys in a column. Data sets are called by any text; where others are numbers, `NA` is no number.
+    """Return the keys in a column. Data sets are called by any text; where others are numbers, `NA` is not a number.
 
     Two texts of one number, such as `1` and `1.0`, are one seed, but two data sets.
     """

@@ -286,7 +286,7 @@ def told_apart(runs: Sequence[FinishedRun], groups: Sequence[list[int]]) -> tupl
 def about_texts(path: Path, name: str, texts: Sequence[tuple[int, str]], titles: Mapping[int, str]) -> str:
     """Return the warning about texts in a column of numbers: `... '-' in row 3 (lstm/0) and 4 more`."""
     told = [f"'{text}' in row {row}" + (f" ({titles[row - 1]})" if row - 1 in titles else "") for row, text in texts]
-    return f"{path}: column '{name}' holds what is no number, which does not count: {_listed(told)}"
+    return f"{path}: column '{name}' holds cells that are not numbers, which do not count: {_listed(told)}"
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -309,7 +309,7 @@ def homes_of(
 ) -> Homes:
     """Return the place of each row. `keys` are what pairs a row with others; rows that share them would be pooled.
 
-    A column that `by` names is no place.
+    A column that `by` names is not a place.
     """
     named_by = columns.parts.get("experiment")
     keyed = any(key is not None for found in keys for key in found)

@@ -250,7 +250,7 @@ def overlap_of(study: Study) -> tuple[float, bool]:
     """Return n_test / n_train of a study's folds, and whether it is known or only a lower bound; 0 for seeds.
 
     The larger it is, the less folds are worth. The test that decides takes it from the noted sizes, in which the
-    validation part is no part of training: of all examples 1 / folds are for the test, and `data.val_fraction` for
+    validation part is not a part of training: of all examples 1 / folds are for the test, and `data.val_fraction` for
     validation. If arms differ, the largest counts.
 
     Raises:

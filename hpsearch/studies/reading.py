@@ -1,7 +1,7 @@
 """Reading a study file: its settings, and each arm's space with the study's budget laid over it.
 
 Over the study itself come first: its quick section, and the cells of a factorial design in place of the arm with
-factors: every combination of the factors' levels is an arm of its own, named for them. Over every space: budget, seed
+factors: every combination of the factors' levels is an arm, named for them. Over every space: budget, seed
 and the study's own `set`.
 """
 

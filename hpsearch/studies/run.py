@@ -103,7 +103,7 @@ def carry_out(
 
     Args:
         request: The study and how its arms are run.
-        run_arm: Searches and confirms an arm; not called for arms that are run in processes of their own.
+        run_arm: Searches and confirms an arm; not called for arms that are run in other processes.
         mirror: Mirrors the report from the study's folder, as the arms are already; returns whether all of it is.
         out: The report's folder.
         formats: What to write there in addition to compare.json.
@@ -113,8 +113,8 @@ def carry_out(
 
     Raises:
         SpaceError: The study file or a space is wrong.
-        ExperimentError: The folder is no study, or in use.
-        SearchFailedError: An arm has come to no result.
+        ExperimentError: The folder is not a study, or in use.
+        SearchFailedError: An arm has no result.
         UnknownNameError: The study has no arm `only`.
         HpsearchError: The study's replicates are of the other kind, or the report cannot be written.
 
@@ -165,8 +165,8 @@ def run_study(
         command: Is shown in the report, with the replicates beyond the file's.
 
     Raises:
-        ExperimentError: The folder is no study, or in use.
-        SearchFailedError: An arm, which it names, has come to no result.
+        ExperimentError: The folder is not a study, or in use.
+        SearchFailedError: An arm, which it names, has no result.
         UnknownNameError: The study has no arm `only`.
         HpsearchError: The study's replicates are of the other kind.
 

@@ -112,9 +112,9 @@ class ExperimentMirror:
 
         Raises:
             TrackingError: the tool cannot be written, or another process mirrors this folder to it.
-            ExperimentError: the folder is no experiment, or is damaged.
+            ExperimentError: the folder is not an experiment, or is damaged.
         """
-        read_resolved(self.folder)  # says so when the folder is no experiment
+        read_resolved(self.folder)  # says so when the folder is not an experiment
         try:
             with self._sink.guarded():
                 self._open()

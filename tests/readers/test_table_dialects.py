@@ -251,7 +251,7 @@ def test_wide_tables_keep_to_the_same_rules(tmp_path: Path) -> None:
     found = read_wide(path, "dataset")
     assert [str(run.dataset) for run in found.runs] == ["NA", "NA", "null", "null", "1_0", "1_0", "10", "10"]
     assert [len(run.metrics) for run in found.runs] == [1, 1, 1, 0, 1, 1, 1, 1]
-    assert "column 'theirs' holds what is no number, which does not count: '-' in row 2" in found.warnings[0]
+    assert "column 'theirs' holds cells that are not numbers, which do not count: '-' in row 2" in found.warnings[0]
     path.write_text(",dataset,ours\n0,iris,0.5\n1,wine,0.25\n")
     assert [(run.experiment, run.dataset) for run in read_wide(path, "dataset").runs] == [
         ("ours", "iris"),

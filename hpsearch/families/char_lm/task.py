@@ -81,7 +81,7 @@ def windows_of(splits: Splits, split: Split) -> TextWindows:
     """Return a split that this family has loaded."""
     windows = splits[split]
     if not isinstance(windows, TextWindows):
-        raise TypeError(f"the split '{split}' is no part of a text: {type(windows).__name__}")
+        raise TypeError(f"the split '{split}' is not a part of a text: {type(windows).__name__}")
     return windows
 
 

@@ -158,7 +158,7 @@ def read_line(line: str, source: MetricSource) -> Measured | None:
 
 
 def read_row(line: str, header: str, source: MetricSource) -> Measured | None:
-    """Return the metrics of a row of a CSV file, or None if it has none; empty cells are no metrics."""
+    """Return the metrics of a row of a CSV file, or None if it has none; empty cells are not metrics."""
     if line == header:
         return None
     delimiter = max(",;\t", key=header.count)

@@ -218,7 +218,7 @@ def per_pixel_loss(
     """Return the weighted sum `loss` and its parts: what the pixels lose together, over `expected` molecules a frame.
 
     probability: cross-entropy of every pixel. photons, x, y, z: squared errors of the pixels with a molecule, as the
-    others have none to be told. background: squared error of every pixel. Dividing by a constant, rather than by the
+    others have none to be learned. background: squared error of every pixel. Dividing by a constant, rather than by the
     molecules that happen to be there, keeps the loss of a large batch the mean of those of its parts.
     """
     target, occupied = rasterise(emitters, present, size=channels.logit.shape[-1])

@@ -278,7 +278,7 @@ def _back_translated(texts: Sequence[str], chosen: Augmentation) -> Sequence[str
 
 
 def class_names(labels: Sequence[str | None]) -> tuple[str, ...]:
-    """Return the classes in the order of their numbers, or of the alphabet where one is no number."""
+    """Return the classes in the order of their numbers, or of the alphabet where one is not a number."""
     names = {label for label in labels if label is not None}
     whole = all(name.removeprefix("-").isdecimal() for name in names)
     return tuple(sorted(names, key=lambda name: (int(name), name) if whole else (0, name)))

@@ -150,7 +150,7 @@ class Augmentation(Settings):
 
 
 class Auxiliary(Settings):
-    """A second classification task: another column of the same file, or a file of its own."""
+    """A second classification task: another column of the same file, or another file."""
 
     label_column: str = "auxiliary"
     path: Annotated[str | None, FILE] = None
@@ -188,7 +188,7 @@ class DataSettings(Settings):
     or `test_path`. A relative path starts at the folder of the space file."""
     val_path: Annotated[str | None, FILE] = None
     test_path: Annotated[str | None, FILE] = None
-    """Files of their own for validation and test; the part that has none is drawn from `path`."""
+    """Separate files for validation and test; a part without one is drawn from `path`."""
     quoting: Quoting = "auto"
     """Of .csv and .tsv files. `csv`: quotation marks may enclose fields; `none`: they are characters like others;
     `auto`: csv for .csv, none for .tsv that no CSV writer has quoted; where both are possible, it asks."""
@@ -267,7 +267,7 @@ class TextConfig(FamilyConfig):
         network, tokens = self.model.architecture, self.data.tokenizer
         if isinstance(network, Pretrained) and getattr(tokens, "path", None) != network.path:
             raise ValueError(
-                "model.architecture: pretrained needs the tokens of its own checkpoint: "
+                "model.architecture: pretrained needs the tokens of its checkpoint: "
                 f"data.tokenizer: {{pretrained: {{path: {network.path}}}}}"
             )
         if isinstance(network, CNN) and network.vectors and not isinstance(tokens, Words):
