@@ -134,7 +134,7 @@ def collector_resting() -> Iterator[None]:
 def read_lines(path: Path, *, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
     """Yield each complete line of a JSON-lines file as (object, offset behind it), from a byte offset on.
 
-    A last line without its newline, or one that is no JSON object, was torn by a crash: reading stops before it.
+    A last line without its newline, or one that is not a JSON object, was torn by a crash: reading stops before it.
     """
     try:
         file = path.open("rb")
