@@ -17,7 +17,6 @@ from hpsearch.jobs import Job, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
-from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.population import Population
 from hpsearch.search.sources import JobList, TrialSource
 from hpsearch.seeds import Seeds
@@ -92,6 +91,8 @@ class Session:
             return StopReason.FINISHED
         self._warn_of_idle_pruner()
         events = to_replay(self._space, self._log.events, earlier.params)
+        from hpsearch.search.optuna_search import OptunaSearch  # while the workers' own imports run
+
         brain = OptunaSearch(self._space, longest=self._longest())
         brain.replay(events, runs=earlier.numbers)
         trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=asked)
