@@ -226,8 +226,8 @@ class Terminal:
                 command.kill()
 
     def wait_until_alone(self) -> None:
-        """Wait for the workers to go; they have some seconds."""
-        deadline = time.monotonic() + 20
+        """Wait for the workers to go: soon, on a machine that has nothing else to do."""
+        deadline = time.monotonic() + PATIENCE / 4
         while left := self.children():
             assert time.monotonic() < deadline, f"processes were left behind: {left}"
             time.sleep(0.05)
