@@ -17,7 +17,6 @@ from hpsearch.jobs import Job, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
-from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import JobList, TrialSource
@@ -93,6 +92,8 @@ class Session:
         if asked >= settings.trials and not unfinished:
             return StopReason.FINISHED
         self._warn_of_idle_pruner()
+        from hpsearch.search.optuna_search import OptunaSearch  # while the workers' own imports run
+
         events = to_replay(self._space, self._log.take_events(), earlier.params)
         brain = OptunaSearch(self._space, longest=self._longest())
         brain.replay(events, runs=earlier.numbers)
