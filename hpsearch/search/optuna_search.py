@@ -9,6 +9,7 @@ import random
 import warnings
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +19,7 @@ from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.jobs import AskInfo
 from hpsearch.records import Outcome, Params
+from hpsearch.search.history import History
 from hpsearch.search.own import blamed_on, make_own_pruner, make_own_sampler
 from hpsearch.search.pruners import make_pruner
 from hpsearch.search.samplers import AskSeeds, SamplerRow, own_row, sampler_row
@@ -27,6 +29,7 @@ from hpsearch.space import Space, suggest, suggested
 from hpsearch.space.pruner_options import OwnPruner
 from hpsearch.space.search_settings import OwnSampler
 
+FAIL = optuna.trial.TrialState.FAIL
 ATTEMPTS = 20
 """How often the sampler may answer with a configuration that is forbidden or was tried, before chance is asked."""
 DRAWS = 1000
@@ -52,10 +55,15 @@ class OptunaSearch:
         self._home = space.path.parent
         self._row = self._make_row()
         self._longest = longest
-        self._study = optuna.create_study(study_name="hpsearch", direction=space.objective.goal.value)
+        self._history = History(space.objective.goal)
+        self._study = optuna.create_study(
+            study_name="hpsearch", direction=space.objective.goal.value, storage=self._history
+        )
         self._study.pruner = self._make_pruner()
         if self._row.kept:
             self._study.sampler = self._row.make(space.search.sampler, AskSeeds(0, 0))
+        self._chance = optuna.samplers.RandomSampler(seed=0)
+        """The study's sampler where none is asked."""
         self._trials: dict[int, optuna.trial.Trial] = {}
         self._evaluations: dict[int, dict[int, bool]] = {}
         """The steps that a trial has reported, and whether it would have been pruned there."""
@@ -140,7 +148,7 @@ class OptunaSearch:
         return None
 
     def _reject(self, trial: optuna.trial.Trial) -> None:
-        self._tell(trial, state=optuna.trial.TrialState.FAIL)
+        self._tell(trial, state=FAIL)
         self._rejected += 1
 
     def _suggest(self, number: int, attempt: int, entry: Params) -> tuple[dict[str, Any], optuna.trial.Trial]:
@@ -160,7 +168,7 @@ class OptunaSearch:
             SearchFailedError: if a sampler of the user's fails or leaves the space.
         """
         option = self._space.search.sampler
-        with blamed_on(option, self._home):
+        with blamed_on(option, self._home), self._shown():
             trial = self._study.ask()
             params = suggest(self._space, trial)
         if self._row.kept and (wrong := self._space.wrong_params(params)):
@@ -168,6 +176,10 @@ class OptunaSearch:
             left = f"proposed a value outside the space: {path}: {message}"
             raise SearchFailedError(f"search.sampler: {option.kind} {left}")
         return params, trial
+
+    def _shown(self) -> AbstractContextManager[None]:
+        """Show a sampler of ours what is worth its time; one of the user's sees everything."""
+        return nullcontext() if self._row.kept else self._history.bounded(*self._row.sees(self._space.search.sampler))
 
     def _by_chance(self, number: int, entry: Params = NOTHING) -> dict[str, Any] | None:
         """Draw an allowed, untried configuration at random when the sampler keeps to others."""
@@ -199,10 +211,18 @@ class OptunaSearch:
 
     def _fixed(self, number: int, params: Params) -> dict[str, Any]:
         """Enter a configuration that was decided on elsewhere."""
+        if not self._row.replayed:
+            return self._accept(number, dict(params), self._entered(params))
         if not self._row.kept:
-            self._study.sampler = optuna.samplers.RandomSampler(seed=0)
+            self._study.sampler = self._chance
         self._study.enqueue_trial(suggested(self._space, params))
         return self._accept(number, *self._asked_of_sampler())
+
+    def _entered(self, params: Params) -> optuna.trial.Trial:
+        """Enter a running trial without asking the sampler."""
+        self._study.sampler = self._chance
+        study_id = self._study._study_id
+        return optuna.trial.Trial(self._study, self._history.enter(study_id, self._space, params))
 
     def _accept(self, number: int, params: dict[str, Any], trial: optuna.trial.Trial) -> dict[str, Any]:
         self._trials[number] = trial
@@ -253,7 +273,10 @@ class OptunaSearch:
     def _tell(
         self, trial: optuna.trial.Trial, value: float | None = None, state: optuna.trial.TrialState | None = None
     ) -> None:
-        with blamed_on(self._space.search.sampler, self._home):
+        if not self._row.replayed:  # the sampler takes no notes, and the answer of Study.tell is a costly copy
+            self._history.end(trial._trial_id, value, state=state)
+            return
+        with blamed_on(self._space.search.sampler, self._home), self._shown():
             self._study.tell(trial, value, state=state)
 
     def _learn_length(self, evaluations: int) -> None:
@@ -293,7 +316,6 @@ class OptunaSearch:
             if trial is not None:
                 self._reject(trial)
         else:
-            self._study.sampler = optuna.samplers.RandomSampler(seed=0)
             for _ in range(event.rejected):  # Optuna's numbering must not depend on whether it was resumed
-                self._reject(self._study.ask())
+                self._study.add_trial(optuna.trial.create_trial(state=FAIL))
         self._fixed(number, params)
