@@ -4,18 +4,17 @@ Everything follows from the trials that it is shown, in the order in which they 
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
 
 from hpsearch.records import Params
 from hpsearch.search.coding import Coding
-from hpsearch.search.surrogate import Array, Kernel, Process, fit_kernel, log_expected_improvement
+from hpsearch.search.surrogate import Array, Process, fit_kernel, log_expected_improvement
 from hpsearch.space import Space
 
 MODELLED = 150
@@ -73,7 +72,12 @@ class AutoProposer:
         return np.concatenate([points[mine : mine + 1], rng.random((50, count))])
 
     def _by_model(
-        self, ask: Ask, ended: Sequence[FrozenTrial], values: Array, trials: Sequence[FrozenTrial], rng: np.random.Generator
+        self,
+        ask: Ask,
+        ended: Sequence[FrozenTrial],
+        values: Array,
+        trials: Sequence[FrozenTrial],
+        rng: np.random.Generator,
     ) -> dict[str, Any] | None:
         positions = np.array([self._position(trial) for trial in ended])
         targets = standardized(values)
@@ -149,7 +153,9 @@ def losses(trials: Sequence[FrozenTrial], *, sign: float) -> Array:
         value = trial.values[0] if trial.values else math.nan
         if not infeasible and math.isfinite(value):
             found[index] = sign * value
-    complete = [found[i] for i, trial in enumerate(trials) if trial.state is TrialState.COMPLETE and math.isfinite(found[i])]
+    complete = [
+        found[i] for i, trial in enumerate(trials) if trial.state is TrialState.COMPLETE and math.isfinite(found[i])
+    ]
     if complete:
         pruned = np.array([trial.state is TrialState.PRUNED for trial in trials])
         found = np.where(pruned, np.maximum(found, min(complete)), found)

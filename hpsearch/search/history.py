@@ -5,9 +5,10 @@ trial, the best, the latest and those that run: so the cost of an ask stays the 
 """
 
 import math
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -90,10 +91,30 @@ class History(InMemoryStorage):
             self._running.add(trial_id)
         elif state.is_finished():
             self._running.discard(trial_id)
-            if state is not TrialState.FAIL:
-                self._ended.append(trial_id)
-                insort(self._ranked, (self._rank(self.get_trial(trial_id)), trial_id))
+            self._note_end(trial_id, state)
         return changed
+
+    def retell(
+        self,
+        trial_id: int,
+        state: TrialState,
+        value: float | None,
+        *,
+        reported: Mapping[int, float] = MappingProxyType({}),
+    ) -> None:
+        """Change how a trial has ended: one that was paused, so that the sampler knew it as pruned, went on."""
+        trial = self.get_trial(trial_id)
+        if trial.state is not TrialState.FAIL:
+            del self._ranked[bisect_left(self._ranked, (self._rank(trial), trial_id))]
+            self._ended.remove(trial_id)
+        trial.state, trial.value = state, None if value is None or math.isnan(value) else value
+        trial.intermediate_values = {**trial.intermediate_values, **reported}
+        self._note_end(trial_id, state)
+
+    def _note_end(self, trial_id: int, state: TrialState) -> None:
+        if state is not TrialState.FAIL:
+            self._ended.append(trial_id)
+            insort(self._ranked, (self._rank(self.get_trial(trial_id)), trial_id))
 
     def _rank(self, trial: FrozenTrial) -> _Rank:
         """Order as TPE does: complete trials by value, pruned ones by how far they came, infeasible ones last."""

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 import optuna
+from optuna.trial import TrialState
 
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
@@ -21,15 +22,15 @@ from hpsearch.jobs import AskInfo
 from hpsearch.records import Outcome, Params
 from hpsearch.search.history import History
 from hpsearch.search.own import blamed_on, make_own_pruner, make_own_sampler
-from hpsearch.search.pruners import make_pruner
+from hpsearch.search.pruners import NeverStop, Rule, make_pruner
 from hpsearch.search.samplers import AskSeeds, SamplerRow, own_row, sampler_row
 from hpsearch.search.starts import StartList, agrees, key_of
 from hpsearch.seeds import derive_seed
 from hpsearch.space import Space, suggest, suggested
-from hpsearch.space.pruner_options import OwnPruner
+from hpsearch.space.pruner_options import Hyperband, OwnPruner
 from hpsearch.space.search_settings import OwnSampler
 
-FAIL = optuna.trial.TrialState.FAIL
+COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 ATTEMPTS = 20
 """How often the sampler may answer with a configuration that is forbidden or was tried, before chance is asked."""
 DRAWS = 1000
@@ -59,20 +60,30 @@ class OptunaSearch:
         self._study = optuna.create_study(
             study_name="hpsearch", direction=space.objective.goal.value, storage=self._history
         )
-        self._study.pruner = self._make_pruner()
+        self._rule = self._make_rule()
+        option = space.search.pruner
+        self._own_pruner = isinstance(option, OwnPruner)
+        if isinstance(option, OwnPruner):
+            self._study.pruner = make_own_pruner(option, self._home, seed=self._seed)
+        self._watched = self._own_pruner or isinstance(space.search.sampler, OwnSampler)
+        """Whether code of the user's may look at every metric of a trial; Optuna's looks at a pruned one's last."""
         if self._row.kept:
             self._study.sampler = self._row.make(space.search.sampler, AskSeeds(0, 0))
-        self._chance = optuna.samplers.RandomSampler(seed=0)
-        """The study's sampler where none is asked."""
         self._trials: dict[int, optuna.trial.Trial] = {}
         self._evaluations: dict[int, dict[int, bool]] = {}
         """The steps that a trial has reported, and whether it would have been pruned there."""
+        self._last: dict[int, tuple[int, float]] = {}
+        """The last evaluation that a trial was judged by, and the metric there."""
+        self._shown: set[int] = set()
+        """The trials that are paused or were promoted, which the sampler knows as pruned until they end."""
         self._tried: set[str] = set()
         self._starts = StartList(space)
         self._valued = False
         self._grid = self._shuffled_grid() if self._row.enumerates else None
         self._rejected = 0
         self._start: Params | None = None
+        self._any_sampler = optuna.samplers.RandomSampler(seed=0)
+        """For trials whose parameters are all given, where it draws nothing."""
 
     def _make_row(self) -> SamplerRow:
         option = self._space.search.sampler
@@ -80,11 +91,12 @@ class OptunaSearch:
             return own_row(make_own_sampler(option, self._home, seed=self._seed))
         return sampler_row(option.kind)
 
-    def _make_pruner(self) -> optuna.pruners.BasePruner:
+    def _make_rule(self) -> Rule:
+        """Return the pruner of the space file; a user's own is the study's."""
         option = self._space.search.pruner
         if isinstance(option, OwnPruner):
-            return make_own_pruner(option, self._home, seed=self._seed)
-        return make_pruner(option.kind, option, longest=self._longest)
+            return NeverStop()
+        return make_pruner(option.kind, option, goal=self._space.objective.goal, longest=self._longest)
 
     def _shuffled_grid(self) -> deque[dict[str, Any]]:
         """All configurations of the grid that the space allows, in an order that no budget favours."""
@@ -168,7 +180,7 @@ class OptunaSearch:
             SearchFailedError: if a sampler of the user's fails or leaves the space.
         """
         option = self._space.search.sampler
-        with blamed_on(option, self._home), self._shown():
+        with blamed_on(option, self._home), self._view():
             trial = self._study.ask()
             params = suggest(self._space, trial)
         if self._row.kept and (wrong := self._space.wrong_params(params)):
@@ -177,7 +189,7 @@ class OptunaSearch:
             raise SearchFailedError(f"search.sampler: {option.kind} {left}")
         return params, trial
 
-    def _shown(self) -> AbstractContextManager[None]:
+    def _view(self) -> AbstractContextManager[None]:
         """Show a sampler of ours what is worth its time; one of the user's sees everything."""
         return nullcontext() if self._row.kept else self._history.bounded(*self._row.sees(self._space.search.sampler))
 
@@ -214,13 +226,13 @@ class OptunaSearch:
         if not self._row.replayed:
             return self._accept(number, dict(params), self._entered(params))
         if not self._row.kept:
-            self._study.sampler = self._chance
+            self._study.sampler = self._any_sampler
         self._study.enqueue_trial(suggested(self._space, params))
         return self._accept(number, *self._asked_of_sampler())
 
     def _entered(self, params: Params) -> optuna.trial.Trial:
         """Enter a running trial without asking the sampler."""
-        self._study.sampler = self._chance
+        self._study.sampler = self._any_sampler
         study_id = self._study._study_id
         return optuna.trial.Trial(self._study, self._history.enter(study_id, self._space, params))
 
@@ -248,15 +260,55 @@ class OptunaSearch:
         known[step] = False
         if final and step < evaluation * first:
             return False
-        trial = self._trials[number]
-        trial.report(metric, evaluation)
-        with blamed_on(self._space.search.pruner, self._home):
-            known[step] = bool(trial.should_prune())
+        known[step] = self._judge(number, evaluation, metric)
+        if known[step] and self._rule.pauses and not final:
+            self._show_so_far(number, evaluation, metric)
         return known[step]
+
+    def _judge(self, number: int, evaluation: int, metric: float) -> bool:
+        trial = self._trials[number]
+        if self._watched and number not in self._shown:
+            trial.report(metric, evaluation)
+        if self._own_pruner:
+            with blamed_on(self._space.search.pruner, self._home):
+                return bool(trial.should_prune())
+        self._last[number] = evaluation, metric
+        return self._rule.judge(trial.number, evaluation, metric)
+
+    def _show_so_far(self, number: int, evaluation: int, metric: float) -> None:
+        """Let the sampler learn from a trial that is paused, as if it were pruned here; it may go on later."""
+        trial = self._trials[number]
+        if number not in self._shown:
+            self._shown.add(number)
+            if not self._watched:
+                trial.report(metric, evaluation)
+            if self._row.marks == "all":
+                trial.set_constraint("trainable", 0.0)
+            self._tell(trial, state=PRUNED)
+            self._valued = True
+        else:
+            value = metric if math.isfinite(metric) else None
+            self._history.retell(trial._trial_id, PRUNED, value, reported={evaluation: metric})
+
+    def _tell_shown(self, number: int, trial: optuna.trial.Trial, outcome: Outcome, value: float | None) -> None:
+        """Enter the ending of a trial that the sampler knows as pruned: it was promoted, or is retired."""
+        self._shown.discard(number)
+        if outcome is Outcome.COMPLETE and value is not None:
+            self._history.retell(trial._trial_id, COMPLETE, value)
+        elif outcome.infeasible:
+            infinite = -self._space.objective.goal.sign * math.inf
+            self._history.retell(trial._trial_id, COMPLETE, infinite)
+        elif outcome is not Outcome.PRUNED:
+            self._history.retell(trial._trial_id, FAIL, None)
 
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
         """Enter an ending. Infeasible outcomes count as infinitely bad, marked as violating a constraint."""
         trial, evaluations = self._trials.pop(number), len(self._evaluations.pop(number))
+        self._rule.ended(trial.number)
+        last = self._last.pop(number, None)
+        if number in self._shown:
+            self._tell_shown(number, trial, outcome, value)
+            return
         if self._row.marks == "all" or (self._row.marks == "infeasible" and outcome.infeasible):
             trial.set_constraint("trainable", 1.0 if outcome.infeasible else 0.0)
         if outcome is Outcome.COMPLETE and value is not None:
@@ -265,26 +317,26 @@ class OptunaSearch:
         elif outcome.infeasible:
             self._tell(trial, -self._space.objective.goal.sign * math.inf)
         elif outcome is Outcome.PRUNED:
-            self._tell(trial, state=optuna.trial.TrialState.PRUNED)
+            if last is not None and not self._watched:
+                trial.report(last[1], last[0])
+            self._tell(trial, state=PRUNED)
         else:
-            self._tell(trial, state=optuna.trial.TrialState.FAIL)
+            self._tell(trial, state=FAIL)
         self._valued = self._valued or outcome in (Outcome.COMPLETE, Outcome.PRUNED)
 
-    def _tell(
-        self, trial: optuna.trial.Trial, value: float | None = None, state: optuna.trial.TrialState | None = None
-    ) -> None:
+    def _tell(self, trial: optuna.trial.Trial, value: float | None = None, state: TrialState | None = None) -> None:
         if not self._row.replayed:  # the sampler takes no notes, and the answer of Study.tell is a costly copy
             self._history.end(trial._trial_id, value, state=state)
             return
-        with blamed_on(self._space.search.sampler, self._home), self._shown():
+        with blamed_on(self._space.search.sampler, self._home), self._view():
             self._study.tell(trial, value, state=state)
 
     def _learn_length(self, evaluations: int) -> None:
         """Let the pruner know how long a training is, if that was not known before."""
         if self._longest is None and evaluations:
             self._longest = evaluations
-            if not isinstance(self._space.search.pruner, OwnPruner):  # that one is made once
-                self._study.pruner = self._make_pruner()
+            if isinstance(self._space.search.pruner, Hyperband):
+                self._rule = self._make_rule()
 
     # What the log tells
 

@@ -65,7 +65,9 @@ def fit_kernel(features: Array, values: Array, owner: NDArray[np.intp]) -> Kerne
 
     """
     count = int(owner.max()) + 1
-    parts = np.stack([_squared_distances(features[:, owner == each], features[:, owner == each]) for each in range(count)])
+    parts = np.stack(
+        [_squared_distances(features[:, owner == each], features[:, owner == each]) for each in range(count)]
+    )
     flat = parts.reshape(count, -1)
     size = len(values)
     centre = math.log(0.5) + 0.5 * math.log(count)
