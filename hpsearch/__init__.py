@@ -13,20 +13,20 @@ Names are imported when they are first used, so that `import hpsearch` alone sta
 """
 
 import importlib
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
-    from hpsearch.api.confirm import confirm
     from hpsearch.api.export import export
     from hpsearch.api.open import OpenedExperiment
     from hpsearch.api.open import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
     from hpsearch.api.probe import batch_size, lr_find, overfit
     from hpsearch.api.run import run
     from hpsearch.api.study import StudyResult, plan_study, study
-    from hpsearch.api.train import train
+    from hpsearch.api.train import confirm, train
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
     from hpsearch.final.trained_model import TrainedModel, load_model
@@ -56,7 +56,7 @@ _HOME = {
     "batch_size": "hpsearch.api.probe",
     "check": "hpsearch.api.check",
     "compare": "hpsearch.api.compare",
-    "confirm": "hpsearch.api.confirm",
+    "confirm": "hpsearch.api.train",
     "export": "hpsearch.api.export",
     "load_model": "hpsearch.final.trained_model",
     "lr_find": "hpsearch.api.probe",
@@ -105,7 +105,12 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'hpsearch' has no attribute '{name}'")
     module, _, attribute = _HOME[name].partition(":")
-    return getattr(importlib.import_module(module), attribute or name)
+    found = getattr(importlib.import_module(module), attribute or name)
+    if not (module.startswith("hpsearch.api.") and isinstance(found, FunctionType)):
+        return found
+    from hpsearch.api.arguments import naming_arguments
+
+    return naming_arguments(found)
 
 
 def __dir__() -> list[str]:

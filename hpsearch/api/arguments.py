@@ -1,22 +1,30 @@
-"""What several functions are given: overrides of a space, an experiment, a configuration."""
+"""What several functions are given: overrides of a space, an experiment, a configuration; and their names in errors."""
 
+import inspect
 import os
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import yaml
 
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, ProgramError, SearchFailedError
 from hpsearch.experiment.layout import EXPERIMENTS
-from hpsearch.space import Space, read_params
+
+if TYPE_CHECKING:
+    from hpsearch.space import Space
 
 StrPath = str | os.PathLike[str]
 """A path; an opened experiment is one, too."""
 Overrides = Mapping[str, Any] | Sequence[str]
 """What `--set` replaces: `{"train.epochs": 5, "train.width": {"int": [8, 64]}}`, or `["train.epochs=5"]`."""
 BEST = "best"
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+_OPTION = re.compile(r"`[^`]*`|(?<![\w-])--([a-z]+(?:-[a-z]+)*)(?:=(?:\"([^\"]*)\"|([^\s;:`]+)))?(?![\w=-])")
+"""An option in a message, with or without its value; first a command in backticks, which stays as it is."""
 Params = Mapping[str, Any] | StrPath
 """The values of a configuration by their dotted names, a file with them, or `best` for those of a winner."""
 
@@ -59,7 +67,7 @@ def find_experiment(experiment: StrPath) -> Path:
     return named if not path.exists() and (named.exists() or path.parent == Path()) else path
 
 
-def given_params(params: Params, space: Space) -> dict[str, Any]:
+def given_params(params: Params, space: "Space") -> dict[str, Any]:
     """Return the values of a space's ranges, from a file or as they are.
 
     Raises:
@@ -67,8 +75,47 @@ def given_params(params: Params, space: Space) -> dict[str, Any]:
         HpsearchError: Values that were given as a mapping do not fit.
     """
     if not isinstance(params, Mapping):
+        from hpsearch.space import read_params
+
         return read_params(Path(params), space)
     given: dict[str, Any] = _plain(params)
     if wrong := space.check_params(given):
         raise HpsearchError(f"the configuration does not fit {space.path}: {'; '.join(wrong)}")
     return dict(space.canonical(given))
+
+
+@cache
+def naming_arguments(function: FunctionT) -> FunctionT:
+    """Return a function of the package's whose errors name its arguments, where a command's errors name its options.
+
+    The command and the function raise the same errors. What a user's program has said is left as it is.
+    """
+    known = inspect.signature(function).parameters
+
+    @wraps(function)
+    def called(*positional: Any, **named: Any) -> Any:
+        try:
+            return function(*positional, **named)
+        except (SearchFailedError, ProgramError):
+            raise
+        except HpsearchError as error:
+            error.args = (as_arguments(str(error), known),)
+            raise
+
+    return cast("FunctionT", called)
+
+
+def as_arguments(message: str, known: Collection[str]) -> str:
+    """Return a message with `metric=` for `--metric`, and `goal='maximize'` for `--goal=maximize`."""
+
+    def named(found: re.Match[str]) -> str:
+        option = (found[1] or "").replace("-", "_")
+        name = next((each for each in (option, f"{option}_") if each in known), None)
+        if name is None:
+            return found[0]
+        value = next((each for each in (found[2], found[3]) if each is not None), None)
+        return f"{name}={'' if value is None else repr(value)}"
+
+    if "set" in known:
+        message = re.sub(r"(?m)^--set (?=\S)", "set: ", message)
+    return _OPTION.sub(named, message)

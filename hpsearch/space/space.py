@@ -14,8 +14,7 @@ from pydantic import BaseModel, ValidationError
 from hpsearch.errors import HpsearchError, suggestion
 from hpsearch.records import Goal
 from hpsearch.space.mistakes import mistakes_of
-from hpsearch.space.range_syntax import HEADS, KEYS, flow, show
-from hpsearch.space.ranges import canonical
+from hpsearch.space.ranges import HEADS, KEYS, canonical, flow, show
 from hpsearch.space.requirements import Requirement
 from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search
 from hpsearch.space.template import Parameter, Template, join
@@ -112,7 +111,7 @@ class Space:
         return {path: canonical(known[path], value) if path in known else value for path, value in params.items()}
 
     def params_of(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters of a complete configuration: their `known` values, and for others what stands in it.
+        """Return the parameters of a complete configuration: their `known` values, or else those of the configuration.
 
         Raises:
             HpsearchError: A parameter has no value. Whether values lie in their ranges is not checked.

@@ -1,8 +1,8 @@
-"""What every family promises to the loop and to the search."""
+"""What every family promises to the loop and to the search, and what tests of trainings share."""
 
 import hashlib
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,14 +10,66 @@ import pytest
 import torch
 
 from hpsearch.families import Family
-from hpsearch.records import Monitor
+from hpsearch.records import Decision, Monitor
 from hpsearch.running.loading import load_space
 from hpsearch.seeds import Seeds
 from hpsearch.space import Choice, Parameter, Space
-from hpsearch.testing.trainings import KilledError, Recorder, assert_same_ending, numbers
+from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
 from hpsearch.training.loop import FitResult, fit
-from hpsearch.training.settings import Evaluate
+from hpsearch.training.packs.together import Candidate, Ended, fit_together
+from hpsearch.training.progress import Evaluation
+from hpsearch.training.settings import Evaluate, TrainSettings
 from hpsearch.training.task import Batch, Dataset, Split, Splits
+
+UNTIMED = ("examples_per_second",)
+TIMES = ("seconds", "examples_per_second")
+
+
+class KilledError(RuntimeError):
+    """Raised by a report, as if the process had been killed there."""
+
+
+class Recorder:
+    """A report that keeps what it gets, and answers at some of its calls (counted from 1) otherwise than CONTINUE."""
+
+    def __init__(self, answers: Mapping[int, Decision | Exception] | None = None) -> None:
+        self.answers = dict(answers or {})
+        self.seen: list[Evaluation] = []
+
+    def __call__(self, evaluation: Evaluation) -> Decision:
+        """Keep an evaluation and answer."""
+        self.seen.append(evaluation)
+        answer = self.answers.get(len(self.seen), Decision.CONTINUE)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def numbers(evaluations: Iterable[Evaluation]) -> list[tuple[int, dict[str, Any]]]:
+    """Return the part that must repeat bit for bit: everything but the time."""
+    return [
+        (item.step, {name: value for name, value in item.metrics.items() if name not in UNTIMED})
+        for item in evaluations
+    ]
+
+
+def differences(first: Any, second: Any, path: str = "") -> list[str]:
+    """Return the places at which two nested structures of plain values and tensors differ."""
+    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
+        return [place for key in first for place in differences(first[key], second[key], f"{path}/{key}")]
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple) and len(first) == len(second):
+        pairs = enumerate(zip(first, second, strict=True))
+        return [place for number, (a, b) in pairs for place in differences(a, b, f"{path}/{number}")]
+    same = torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
+    return [] if same else [path]
+
+
+def assert_same_ending(unbroken: Path, resumed: Path) -> None:
+    """Hold the checkpoints of two trainings against each other: weights, optimizer, generators, all but times."""
+    for name in (CHECKPOINT, BEST):
+        places = differences(load(unbroken / name), load(resumed / name))
+        assert [place for place in places if not place.endswith(TIMES)] == []
+
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 SEEDS = Seeds.for_trial(0, 0)
@@ -54,7 +106,7 @@ class FamilyCase:
         return Monitor(f"val/{name}", self.family.metrics[name])
 
     def load(self, split: Split, *, seed: int = 0) -> Dataset:
-        """Load a split anew."""
+        """Load a split again."""
         return self.family.load(self.config.data, split, seed)
 
     def splits(self, *, sealed: bool = True) -> Splits:
@@ -74,16 +126,38 @@ class FamilyCase:
     def train(self, folder: Path | None = None, *, seeds: Seeds = SEEDS, report: Any = None) -> FitResult:
         """Train for six optimizer steps on twelve examples with everything that the configuration asks of the loop."""
         torch.rand(())  # what was drawn before does not matter
-        changes = {"epochs": 2, "batch_size": 4, "accumulate": 1, "evaluate": Evaluate(steps=2), "device": "cpu"}
         return fit(
             self.family.task(self.config, self.splits()),
             self.few(train=12, val=8),
-            self.config.train.model_copy(update=changes),
+            self.short,
             seeds=seeds,
             monitor=self.monitor,
             report=report or Recorder(),
             folder=folder,
         )
+
+    @property
+    def short(self) -> TrainSettings:
+        """The configuration's settings for a training of six steps on twelve examples."""
+        changes = {"epochs": 2, "batch_size": 4, "accumulate": 1, "evaluate": Evaluate(steps=2), "device": "cpu"}
+        settings: TrainSettings = self.config.train.model_copy(update=changes)
+        return settings
+
+    def train_together(self, seeds: Sequence[Seeds]) -> list[Ended]:
+        """Train as `train` does, once for each of the seeds, in a pack; return how each ended."""
+        candidates = [
+            Candidate(
+                self.family.task(self.config, self.splits()),
+                self.few(train=12, val=8),
+                self.short,
+                each,
+                self.monitor,
+                Recorder(),
+            )
+            for each in seeds
+        ]
+        ended = {each.candidate: each for each in fit_together(candidates, lanes=len(candidates), device="cpu")}
+        return [ended[candidate] for candidate in candidates]
 
 
 class FamilySuite:
@@ -179,6 +253,19 @@ class FamilySuite:
         resumed = case.train(tmp_path / "resumed")
         assert numbers(resumed.evaluations) == numbers(unbroken.evaluations)
         assert_same_ending(tmp_path / "unbroken", tmp_path / "resumed")
+
+    def test_a_training_in_a_pack_is_what_it_is_alone(self, case: FamilyCase) -> None:
+        apart = [Seeds.for_trial(0, number) for number in range(3)]
+        for number, ended in enumerate(case.train_together(apart)):
+            assert not isinstance(ended.result, Exception)
+            alone = case.train(seeds=apart[number])
+            if ended.alone:  # it says why it was not packed
+                assert numbers(ended.result.evaluations) == numbers(alone.evaluations)
+            for (step, found), (same, wanted) in zip(
+                numbers(ended.result.evaluations), numbers(alone.evaluations), strict=True
+            ):
+                assert step == same
+                assert found == pytest.approx(wanted, rel=1e-3, abs=1e-5)
 
     def test_the_default_configuration_builds(self, case: FamilyCase) -> None:
         defaults: dict[str, Any] = {"data": case.config.data.model_dump()}

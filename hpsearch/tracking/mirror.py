@@ -20,14 +20,17 @@ from hpsearch.experiment.layout import CONFIG, LOG, METRICS
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.tracking.entries import (
     Changes,
+    MirroredRun,
     MirroredSession,
+    MirrorState,
     Row,
     milliseconds,
     read_changes,
     read_rows,
     read_stretch,
+    save_state,
+    state_of,
 )
-from hpsearch.tracking.state import MirroredRun, MirrorState, save_state, state_of
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class RunNews:
 class Sink:
     """A tool that an experiment is written to: each has `write`, and the rest where the tool has a place for it.
 
-    Times are in milliseconds; calls stand in `guarded`.
+    Times are in milliseconds; calls are made within `guarded`.
     """
 
     name: str
@@ -59,7 +62,7 @@ class Sink:
     title: str
     """As users read it."""
     state_file: str
-    """In the experiment's folder; its lock is beside it."""
+    """In the experiment's folder, as is its lock."""
     takes_histograms = True
     remembered_uri: str | None = None
     """Of the store, as the state file has it."""
@@ -109,9 +112,9 @@ class ExperimentMirror:
 
         Raises:
             TrackingError: the tool cannot be written, or another process mirrors this folder to it.
-            ExperimentError: the folder is no experiment, or is damaged.
+            ExperimentError: the folder is not an experiment, or is damaged.
         """
-        read_resolved(self.folder)  # says so when the folder is no experiment
+        read_resolved(self.folder)  # says so when the folder is not an experiment
         try:
             with self._sink.guarded():
                 self._open()

@@ -9,8 +9,7 @@ from hpsearch.errors import UnknownNameError
 from hpsearch.experiment.layout import is_study
 from hpsearch.experiment.studies import arm_folders
 from hpsearch.tracking import Mirror, NoTracker, Tracker
-from hpsearch.tracking.mlflow.sink import mlflow_mirror
-from hpsearch.tracking.mlflow.study import StudyMirror
+from hpsearch.tracking.mlflow.sink import StudyMirror, mlflow_mirror
 from hpsearch.tracking.tensorboard import tensorboard_mirror
 from hpsearch.tracking.wandb import wandb_mirror
 
@@ -32,7 +31,7 @@ def mirror_names(text: str) -> list[str]:
     """Return the trackers that a text such as `mlflow,tensorboard` names; none for `none`.
 
     Raises:
-        UnknownNameError: a name is no tracker's.
+        UnknownNameError: a name is not a tracker's.
     """
     names = [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
     for name in names:
@@ -86,7 +85,7 @@ def live_tracker(
 
 
 class LiveTracker:
-    """Runs a mirror on a thread of its own: imports, databases and outages never delay the search.
+    """Runs a mirror on its own thread: imports, databases and outages never delay the search.
 
     `warn` is called on that thread, at most once, when the mirror cannot be written. `pause`: seconds between two
     rounds, more of them after failures.

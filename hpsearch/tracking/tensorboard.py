@@ -1,6 +1,6 @@
 """TensorBoard's event files of an experiment, in its folder `tensorboard/`, which `tensorboard --logdir` takes.
 
-Metrics keep their names; parameters and outcome stand on the HPARAMS page, histograms below `gradients/` and
+Metrics keep their names; parameters and outcome are on the HPARAMS page, histograms below `gradients/` and
 `weights/`.
 """
 
@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.records import Outcome
-from hpsearch.tracking.entries import Row
+from hpsearch.tracking.entries import MirroredRun, Row
 from hpsearch.tracking.mirror import ExperimentMirror, RunNews, Sink
-from hpsearch.tracking.state import MirroredRun
 
 if TYPE_CHECKING:
     from tensorboard.summary.writer.event_file_writer import EventFileWriter

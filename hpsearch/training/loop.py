@@ -82,15 +82,22 @@ def fit(
 
 
 def _train(training: TrainingState, folder: Path | None, report: Report, before: TrainSettings | None) -> FitResult:
-    decision = _go_on(training, folder, report, before)
+    return train_on(training, folder, report, go_on(training, folder, report, before))
+
+
+def train_on(
+    training: TrainingState, folder: Path | None, report: Report, decision: Decision = Decision.CONTINUE
+) -> FitResult:
+    """Train from where the training is to its end, or until the report's answer, first `decision`, stops it."""
     while decision is Decision.CONTINUE and not training.progress.finished:
         _single_step(training)
-        if _evaluation_is_due(training):
-            decision = _once_in_a_while(training, folder, report)
-    return _result(training, decision)
+        if evaluation_is_due(training):
+            evaluate_and_save(training, folder)
+            decision = ask(training, report)
+    return result_of(training, decision)
 
 
-def _go_on(training: TrainingState, folder: Path | None, report: Report, before: TrainSettings | None) -> Decision:
+def go_on(training: TrainingState, folder: Path | None, report: Report, before: TrainSettings | None) -> Decision:
     """Go on from the folder's checkpoint, if any, and report its evaluations: a crash may have lost the last one."""
     content = training.team.led_state(lambda: load_checkpoint(folder))
     training.stopwatch.begin_lap()
@@ -102,27 +109,28 @@ def _go_on(training: TrainingState, folder: Path | None, report: Report, before:
         with training.stopwatch.stopped():
             for evaluation in training.progress.evaluations[:-1]:
                 report(evaluation)
-    return _ask(training, report)
+    return ask(training, report)
 
 
 def _single_step(training: TrainingState) -> None:
     if training.begun != training.progress.epoch:
-        _begin_epoch(training)
-    window = _next_window(training)
+        begin_epoch(training)
+    window = next_window(training)
     set_rates(training.optimizer, training.rates.at(training.progress.step))
     training.team.vary(training.seed, training.progress.step)
     loss = training.stepper.backward(window)
     norm = training.stepper.gradient_norm()
     training.measurements.add(training.progress.step + 1, loss.parts, norm, loss.count)
-    _advance(training, batches=len(window))
-    if _look_is_due(training):
+    advance(training, batches=len(window))
+    if look_is_due(training):
         training.look = look_at(training.model)
     training.stepper.update(norm)
     if training.average:
         training.average.update(training.model)
 
 
-def _begin_epoch(training: TrainingState) -> None:
+def begin_epoch(training: TrainingState) -> None:
+    """Tell model and task that an epoch begins."""
     epoch, epochs = training.progress.epoch, training.settings.epochs
     training.freezing.begin_epoch(epoch)
     training.task.begin_epoch(training.model, epoch, epochs)
@@ -131,13 +139,15 @@ def _begin_epoch(training: TrainingState) -> None:
     training.begun = epoch
 
 
-def _next_window(training: TrainingState) -> list[Batch]:
+def next_window(training: TrainingState) -> list[Batch]:
+    """Return the batches of the next step, augmented."""
     batches = training.feed.window(training.progress.epoch, training.progress.batch)
     training.examples += sum(len(next(iter(batch.values()))) for batch in batches)
     return [training.task.augment(batch, training.generator) for batch in batches]
 
 
-def _advance(training: TrainingState, *, batches: int) -> None:
+def advance(training: TrainingState, *, batches: int) -> None:
+    """Count a step of so many batches."""
     progress = training.progress
     progress.step += 1
     progress.batch += batches
@@ -146,20 +156,22 @@ def _advance(training: TrainingState, *, batches: int) -> None:
     progress.finished = progress.step == training.order.total_steps
 
 
-def _evaluation_is_due(training: TrainingState) -> bool:
+def evaluation_is_due(training: TrainingState) -> bool:
+    """Check whether an evaluation follows the step that was taken last."""
     progress, every = training.progress, training.settings.evaluate
     if every.steps is not None:
         return progress.finished or progress.step % every.steps == 0
     return progress.finished or (progress.batch == 0 and progress.epoch % (every.epochs or 1) == 0)
 
 
-def _look_is_due(training: TrainingState) -> bool:
+def look_is_due(training: TrainingState) -> bool:
+    """Check whether the evaluation that follows shows histograms."""
     histograms, number = training.settings.histograms, len(training.progress.evaluations) + 1
-    return histograms is not None and number % histograms.every == 0 and _evaluation_is_due(training)
+    return histograms is not None and number % histograms.every == 0 and evaluation_is_due(training)
 
 
-def _once_in_a_while(training: TrainingState, folder: Path | None, report: Report) -> Decision:
-    """Evaluate, judge, save, report: in this order, so that whatever was reported can be gone on from."""
+def evaluate_and_save(training: TrainingState, folder: Path | None) -> None:
+    """Evaluate, judge, save, and only then report: so that whatever was reported can be gone on from."""
     training.team.unify(training.model.buffers())
     means = training.measurements.take()
     evaluation = Evaluation(**training.team.led(lambda: asdict(_evaluate(training, means))))
@@ -173,7 +185,6 @@ def _once_in_a_while(training: TrainingState, folder: Path | None, report: Repor
             write_histograms(folder, training.reported_step, training.look)
         _save(training, folder)
     training.look = None
-    return _ask(training, report)
 
 
 def _save(training: TrainingState, folder: Path) -> None:
@@ -227,7 +238,7 @@ def _judge(training: TrainingState, evaluation: Evaluation, folder: Path | None)
         progress.finished = True
 
 
-def _ask(training: TrainingState, report: Report) -> Decision:
+def ask(training: TrainingState, report: Report) -> Decision:
     """Report the last evaluation and return the answer; a training that is at its end has nothing left to stop."""
     with training.stopwatch.stopped():
         decision = Decision(training.team.led(lambda: report(training.progress.evaluations[-1]).value))
@@ -236,7 +247,8 @@ def _ask(training: TrainingState, report: Report) -> Decision:
     return Decision.CONTINUE if training.progress.finished else decision
 
 
-def _result(training: TrainingState, decision: Decision) -> FitResult:
+def result_of(training: TrainingState, decision: Decision) -> FitResult:
+    """Return how a training ended that this decision stopped, or none."""
     progress = training.progress
     return FitResult(
         decision=decision,

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import hpsearch
-from hpsearch.cli import app, comparing, experiments, probing, running, spaces, training
+from hpsearch.cli import app, comparing, experiments, preparing, probing, running
 from hpsearch.records import ExperimentRecord
 from tests.logs import read_log
 from tests.toy_spaces import write_space
@@ -25,12 +25,12 @@ HOME = Path(__file__).parents[2]
 QUIETLY: dict[str, Any] = {"in_process": True, "mlflow": False, "quiet": True}
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": running.run,
-    "train": training.train,
-    "confirm": training.confirm,
+    "train": running.train,
+    "confirm": running.confirm,
     "lr_find": probing.lr_find,
     "overfit": probing.overfit,
     "batch_size": probing.batch_size,
-    "check": spaces.check,
+    "check": preparing.check,
     "compare": comparing.compare,
     "export": experiments.export,
 }
@@ -228,7 +228,7 @@ def test_trials_and_winners_are_exported_alike(tmp_path: Path) -> None:
     assert model.card.is_file()
     ours, theirs = (hpsearch.load_model(tmp_path / name, home=HOME).model.state_dict() for name in ("model", "typed"))
     assert all((value == theirs[name]).all() for name, value in ours.items())
-    with pytest.raises(hpsearch.HpsearchError, match="--run x is about a model"):
+    with pytest.raises(hpsearch.HpsearchError, match="run='x' is about a model; to='csv' writes the trials"):
         hpsearch.export(experiment, tmp_path / "c.csv", to="csv", run="x")
     with pytest.raises(hpsearch.HpsearchError, match="format"):
         hpsearch.export(experiment, tmp_path / "c.xlsx", to="xlsx")

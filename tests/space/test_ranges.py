@@ -4,10 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.space.located_yaml import parse
-from hpsearch.space.nodes import Place, node_from_plain
-from hpsearch.space.range_syntax import RangeSyntaxError, read_range
-from hpsearch.space.ranges import Choice, Float, Int, canonical, same
+from hpsearch.space.located_yaml import Place, node_from_plain, parse
+from hpsearch.space.ranges import Choice, Float, Int, RangeSyntaxError, canonical, read_range, same
 from tests.space.toy import random_numbers
 
 MIXED = "a range and settings are mixed: 'width' is not part of a range (known: float, log, int, choice, step, mutable)"
@@ -105,13 +103,13 @@ def test_a_float_may_say_that_it_is_log():
         ("{int: [1.5, 9]}", 8, "1.5 is not a whole number"),
         ("{int: [1, 9], step: 3}", 21, "steps of 3 from 1 do not reach 9"),
         ("{int: [1, 9], step: 0}", 21, "the step 0 is not a number above 0"),
-        ("{int: [1, 9], log: 3}", 20, "'log' beside 'int' or 'float' is true or false"),
+        ("{int: [1, 9], log: 3}", 20, "'log' with 'int' or 'float' is true or false"),
         ("{float: [0, 1], step: 0.3}", 23, "steps of 0.3 from 0.0 do not reach 1.0"),
         ("{float: [0, 1e300], step: 1e-300}", 27, "the step 1e-300 makes more than a million values; leave it out"),
         ("{choice: []}", 10, "'choice' needs a list of at least one option"),
         ("{choice: abc}", 10, "'choice' needs a list of at least one option"),
-        ("{choice: [1, 2, 1.0]}", 17, "the option 1.0 stands twice"),
-        ("{choice: [1, {log: [1, 2]}]}", 14, "a range cannot stand inside a list of options"),
+        ("{choice: [1, 2, 1.0]}", 17, "the option 1.0 is given twice"),
+        ("{choice: [1, {log: [1, 2]}]}", 14, "a range is not possible inside a list of options"),
         ("{choice: [1], step: 1}", 15, "'step' does not go together with 'choice'"),
         ("{choice: {a: {}}}", 10, "named options are for a branch; here write a list: {choice: [a, b]}"),
         ("{int: [1, 2], width: 3}", 15, MIXED),

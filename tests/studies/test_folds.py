@@ -15,13 +15,12 @@ from hpsearch.errors import HpsearchError
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.running.chosen import confirm
 from hpsearch.running.runner import RunOptions
-from hpsearch.studies.file.reading import load_study
-from hpsearch.studies.file.study import Study
-from hpsearch.studies.forecast import forecast_study
-from hpsearch.studies.power import overlap_of
+from hpsearch.studies.forecast import forecast_study, overlap_of
+from hpsearch.studies.reading import load_study
 from hpsearch.studies.replicates import replication_of
 from hpsearch.studies.report import StudyReport, study_markdown
 from hpsearch.studies.run import run_study
+from hpsearch.studies.study import Study
 from tests.folded_spaces import folded_study, write_folded_study
 from tests.running.sessions import Terminal, open_terminal
 from tests.toy_studies import toy_study, with_options
@@ -138,7 +137,7 @@ def test_seeds_after_folds_are_another_plan(tmp_path: Path) -> None:
 
 
 def test_the_other_kind_of_replicates_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HpsearchError, match="--repeats divides the data anew"):
+    with pytest.raises(HpsearchError, match="--repeats divides the data into new folds"):
         reported(folded_study(tmp_path), tmp_path / "x", seeds=20)
     assert not (tmp_path / "x").exists()
     with pytest.raises(HpsearchError, match="this study's replicates are seeds: --seeds"):

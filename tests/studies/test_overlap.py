@@ -8,9 +8,8 @@ import pytest
 from hpsearch.errors import HpsearchError
 from hpsearch.families.text_classifier.family import TextClassification
 from hpsearch.families.text_classifier.settings import DataSettings
-from hpsearch.studies.file.reading import load_study
-from hpsearch.studies.forecast import forecast_study
-from hpsearch.studies.power import overlap_of
+from hpsearch.studies.forecast import forecast_study, overlap_of
+from hpsearch.studies.reading import load_study
 from tests.folded_spaces import FAMILY, write_folded_study
 from tests.toy_studies import altered
 
@@ -44,7 +43,7 @@ def test_of_a_searched_share_for_validation_a_bound_is_said(tmp_path: Path) -> N
     assert "s² (1/10 + 0.286)" in notes_of(path)  # 0.2 / (1 - 0.2 - 0.1)
     altered(tmp_path / "folded.yaml", ("train:", "data: {val_fraction: {float: [0.1, 0.3]}}\ntrain:"))
     assert BOUND in notes_of(path)
-    assert "power is at most what stands here" in notes_of(path)
+    assert "power is at most what is shown here" in notes_of(path)
 
 
 def test_of_a_family_that_does_not_say_its_share_a_bound_is_said(tmp_path: Path) -> None:

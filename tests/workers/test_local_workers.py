@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hpsearch.errors import ExperimentBusyError
+from hpsearch.experiment.activity import locked
 from hpsearch.experiment.layout import OUTPUT
-from hpsearch.experiment.lock import locked
 from hpsearch.jobs import Completed, Failed, Job, ObjectiveSpec
 from hpsearch.records import Metrics
 from hpsearch.workers.local.workers import ProcessWorkers

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from hpsearch.data.fingerprint import Source
-from hpsearch.families.command.arguments import objections
-from hpsearch.families.command.settings import CommandConfig
+from hpsearch.families.command.settings import CommandConfig, objections
 from hpsearch.places import texts_in
 from hpsearch.records import Goal
 
@@ -60,7 +59,7 @@ def _from(config: CommandConfig, path: str) -> str:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a text that is no path
+    except (OSError, ValueError):  # a text that is not a path
         return False
 
 

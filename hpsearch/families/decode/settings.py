@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hpsearch.data.microscopy import MicroscopySettings
-from hpsearch.data.point_spread import Astigmatic
+from hpsearch.data.microscopy import Astigmatic, MicroscopySettings
 from hpsearch.families import FamilyConfig
 from hpsearch.settings import FIXED, UNFOLD, Option, Settings
 from hpsearch.training.schedule_settings import Adaptive, Schedule, Warmup
@@ -82,7 +81,7 @@ class Detection(Settings):
     candidate: float = Field(default=0.1, gt=0, lt=1)
     """The probability that a local maximum must have by itself; a molecule on a corner leaves each pixel a quarter."""
     neighbour: float = Field(default=0.6, gt=0, lt=1)
-    """The probability from which on a pixel beside a local maximum is a molecule of its own."""
+    """The least probability with which a pixel next to a local maximum is another molecule."""
 
 
 class Augmentation(Settings):

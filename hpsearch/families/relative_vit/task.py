@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hpsearch.data.images import LabelledImages
-from hpsearch.families.relative_vit.network import VisionTransformer
-from hpsearch.families.relative_vit.positions import bias_maps
+from hpsearch.families.relative_vit.network import VisionTransformer, bias_maps
 from hpsearch.families.relative_vit.settings import Augmentation, RelativeVitConfig
 from hpsearch.records import HeatMap
 from hpsearch.training.task import Batch, Forward, Split, Splits, Task
@@ -182,7 +181,7 @@ def augment_images(images: Tensor, settings: Augmentation, generator: torch.Gene
 def move_images(images: Tensor, angle: Tensor, shift: Tensor) -> Tensor:
     """Turn images (B, C, H, W) counterclockwise by angles (B,) in radians, then move them down and right by (B, 2).
 
-    Between pixels values are interpolated; beyond the edge stands what stands at the edge.
+    Between pixels values are interpolated; beyond the edge is the value at the edge.
     """
     height, width = images.shape[-2:]
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from hpsearch.families.text_classifier.dataset import TextData
+from hpsearch.families.text_classifier.loading import TextData
 from hpsearch.families.text_classifier.task import classification_scores
 
 Floats = NDArray[np.float64]
@@ -33,7 +33,7 @@ def _frequencies(train: TextData, examples: int) -> Floats:
 
 
 def _tfidf_logistic(train: TextData, val: TextData, scored: TextData) -> Floats:
-    """Return log probabilities by words and pairs of words that stand in two training texts at least.
+    """Return log probabilities by words and pairs of words that occur in two training texts at least.
 
     The penalty is the one with the best accuracy on `val`; the first of equals.
     """

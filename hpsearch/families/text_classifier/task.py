@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hpsearch.families.text_classifier import encoders, pretrained
-from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
-from hpsearch.families.text_classifier.network import TextClassifier
+from hpsearch.families.text_classifier import pretrained
+from hpsearch.families.text_classifier.loading import NO_LABEL, TextData
+from hpsearch.families.text_classifier.network import TextClassifier, layer_of
 from hpsearch.families.text_classifier.settings import CNN, Curriculum, Pretrained, TextConfig, Transformer
 from hpsearch.families.text_classifier.teacher import ask_teacher, distillation_loss
 from hpsearch.training.task import Batch, Forward, Task
@@ -58,7 +58,7 @@ class TextTask(Task):
         """Return the smoothed, class-weighted cross-entropy of a training batch in nats, a mean over its examples.
 
         With two tasks it is the weighted sum of theirs; with a teacher, alpha times the distillation's loss and
-        (1 - alpha) times that. The parts stand beside it.
+        (1 - alpha) times that. The parts are returned with it.
         """
         logits = self._logits(forward, batch)
         parts = {
@@ -120,7 +120,7 @@ class TextTask(Task):
         module, _, rest = parameter.partition(".")
         if isinstance(chosen, CNN) or module != "encoder":
             return 1.0
-        layer = encoders.layer_of(rest) if isinstance(chosen, Transformer) else pretrained.layer_of(rest)
+        layer = layer_of(rest) if isinstance(chosen, Transformer) else pretrained.layer_of(rest)
         return 1.0 if layer is None else float(chosen.layer_decay ** (self._layers - layer))
 
     def _logits(self, forward: Forward, batch: Batch) -> tuple[Tensor, ...]:
@@ -164,7 +164,7 @@ def curriculum_fraction(settings: Curriculum, epoch: int, epochs: int) -> float:
 
 
 def easiest(difficulty: NDArray[np.float64], fraction: float) -> Indices:
-    """Return the indices of the easiest examples, one at least; of equals those that stand first."""
+    """Return the indices of the easiest examples, one at least; of equals those that come first."""
     count = max(1, round(fraction * len(difficulty)))
     return np.sort(np.argsort(difficulty, kind="stable")[:count])
 

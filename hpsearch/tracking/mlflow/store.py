@@ -15,8 +15,7 @@ from urllib.parse import unquote
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.addresses import SQLITE, absolute_url, sqlite_path, sqlite_url
 from hpsearch.experiment.layout import TRACKING, root_of, study_of
-from hpsearch.tracking.entries import Point, Row, Status
-from hpsearch.tracking.state import MirrorState, load_state, state_of
+from hpsearch.tracking.entries import MirrorState, Point, Row, Status, load_state, state_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -271,7 +270,7 @@ _LOCATIONS = (
 
 
 def follow_move(root: Path) -> None:
-    """Let the store beside the experiments of `root` look for artifacts there, after the folder was moved or copied.
+    """Let the store of the experiments of `root` look for artifacts there, after the folder was moved or copied.
 
     MLflow keeps absolute places and has no call that changes them: new runs would be written to the old place.
     """

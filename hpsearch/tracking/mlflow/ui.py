@@ -17,8 +17,8 @@ from typing import IO
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.addresses import sqlite_path
 from hpsearch.experiment.layout import TRACKING, is_experiment, is_study, root_of
+from hpsearch.tracking.entries import MirrorState, load_state
 from hpsearch.tracking.mlflow.store import ARTIFACTS, default_uri, follow_move, guarded, without_stray_folders
-from hpsearch.tracking.state import MirrorState, load_state
 
 START_SECONDS = 120.0
 STOP_SECONDS = 5.0
@@ -111,7 +111,7 @@ def _free_port(host: str, port: int) -> int:
 
 @contextmanager
 def _running(command: list[str], output: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the server in a process group of its own, and end the whole group on the way out."""
+    """Run the server in its own process group, and end the whole group on the way out."""
     before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("_MLFLOW_")} | _ENVIRONMENT
     server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, env=environment)

@@ -1,0 +1,192 @@
+"""A study: the settings of its file, the arms that are treated alike to answer its question, and the file's schema."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from hpsearch.records import Goal
+from hpsearch.settings import Settings
+from hpsearch.space.schema import section_schema
+from hpsearch.space.search_settings import Confirm, Duration, Replicates
+from hpsearch.space.space import Space
+
+INTERACTION = "interaction"
+
+
+class StudyMetric(Settings):
+    """The test metric that answers the question; its goal is the family's unless given."""
+
+    name: str
+    goal: Goal | None = None
+
+
+class Budget(Settings):
+    """What the search of every arm may spend; it takes the place of the spaces' search.trials and search.time."""
+
+    trials: int = Field(ge=1)
+    time: Duration | None = None
+
+
+class StudyReplicates(Replicates):
+    """How often each winner is trained again: on fresh seeds, or on folds of the data, the division repeated."""
+
+    seeds: int | None = Field(default=None, ge=2)
+
+
+class Decide(Settings):
+    """The rule that was fixed before any value was seen.
+
+    `margin`: the smallest difference that matters, in the metric's unit. `alpha`: the error rate of all tests of a
+    difference together, and that of all tests of equivalence.
+    """
+
+    margin: Annotated[float, Field(gt=0)] | None = None
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    adjust: Literal["holm", "hommel", "bh", "none"] = "holm"
+
+
+class StudySettings(Settings):
+    """A study file without its arms and its quick section. `seed` is that of every arm, so that runs are paired."""
+
+    question: str
+    metric: StudyMetric
+    budget: Budget
+    replicates: StudyReplicates
+    decide: Decide = Decide()
+    seed: int = 0
+
+    @property
+    def confirm(self) -> Confirm:
+        """The confirmation of every arm's winner."""
+        return Confirm(top=1, **self.replicates.model_dump())
+
+
+@dataclass(frozen=True)
+class SpaceArm:
+    """An arm that is searched: its space as it will be run, and the values that the study fixes in it.
+
+    `levels`: the level of each factor, for a cell of a factorial design; they are also in `fixed`.
+    """
+
+    name: str
+    space: Space
+    fixed: Mapping[str, Any]
+    levels: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BaselineArm:
+    """A classical method of the family, scored on the same test split as the winner of the arm `partner`."""
+
+    name: str
+    method: str
+    partner: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that has been checked; `settings` are after quick, `arms` in the order of the file.
+
+    `common` is what is set in the spaces of all arms, by dotted name.
+    """
+
+    path: Path
+    settings: StudySettings
+    goal: Goal
+    arms: tuple[SpaceArm | BaselineArm, ...]
+    quick: bool
+    common: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def searched(self) -> tuple[SpaceArm, ...]:
+        """The arms that are searched."""
+        return tuple(arm for arm in self.arms if isinstance(arm, SpaceArm))
+
+    @property
+    def factors(self) -> Mapping[str, tuple[Any, ...]]:
+        """The levels of each factor, in the order of the file; empty unless the study is factorial."""
+        cells = [arm.levels for arm in self.searched if arm.levels]
+        return {path: tuple(dict.fromkeys(cell[path] for cell in cells)) for path in (cells[0] if cells else ())}
+
+    @property
+    def metric(self) -> str:
+        """The test metric that decides."""
+        return self.settings.metric.name
+
+    @property
+    def tests_interaction(self) -> bool:
+        """Whether the interaction of two factors is tested: only if both have two levels."""
+        return [len(levels) for levels in self.factors.values()] == [2, 2]
+
+    @property
+    def test_families(self) -> tuple[str, ...]:
+        """The families of tests: the arms' pairs, each of two or more factors, and their interaction."""
+        titles = factor_titles(self.factors) if len(self.factors) > 1 else {}  # the levels of one factor are the arms
+        return ("all pairs of arms", *titles.values(), *([INTERACTION] if self.tests_interaction else []))
+
+    @property
+    def level(self) -> float:
+        """The error rate of each family of tests: alpha divided evenly among them."""
+        return self.settings.decide.alpha / len(self.test_families)
+
+
+def factor_titles(paths: Iterable[str]) -> dict[str, str]:
+    """Return a short name for each dotted path: its last word, or the whole path if two end alike."""
+    words = {path: path.rpartition(".")[2] for path in paths}
+    taken = list(words.values())
+    return {path: word if taken.count(word) == 1 else path for path, word in words.items()}
+
+
+def level_text(level: Any) -> str:
+    """Return a level as it is written in an arm's name: `0.003`, `64`, `true`, `null`."""
+    if level is None or isinstance(level, bool):
+        return "null" if level is None else str(level).lower()
+    return str(level)
+
+
+_TEXT = {"type": "string"}
+_SET = {"type": "object", "description": "Values that are fixed in the arm's space, by dotted name."}
+_FACTORS = {
+    "type": "object",
+    "description": "Two or more levels of settings, by dotted name; every combination is an arm.",
+    "minProperties": 1,
+    "additionalProperties": {"type": "array", "minItems": 2},
+}
+
+
+def study_schema() -> dict[str, Any]:
+    """Return the schema of a whole study file."""
+    searched = {
+        "type": "object",
+        "description": "An arm that is searched and confirmed.",
+        "additionalProperties": False,
+        "required": ["space"],
+        "properties": {
+            "space": {**_TEXT, "description": "A space file, seen from the study file."},
+            "set": _SET,
+            "factors": _FACTORS,
+        },
+    }
+    baseline = {
+        "type": "object",
+        "description": "A classical method of the family.",
+        "additionalProperties": False,
+        "required": ["baseline"],
+        "properties": {"baseline": _TEXT},
+    }
+    settings = section_schema(StudySettings)
+    own = {
+        "set": {**_SET, "description": "Values that are fixed in the spaces of all arms, by dotted name."},
+        "arms": {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [searched, baseline]}},
+        "quick": {"type": "object", "description": "Dotted paths and the values that --quick lays over the file."},
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A study",
+        **settings,
+        "properties": {**settings["properties"], **own},
+        "required": ["question", "metric", "arms", "budget", "replicates"],
+    }
