@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache, wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
-
-import yaml
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hpsearch.errors import HpsearchError, ProgramError, SearchFailedError
 from hpsearch.experiment.layout import EXPERIMENTS
-from hpsearch.space import Space, read_params
+
+if TYPE_CHECKING:
+    from hpsearch.space import Space
 
 StrPath = str | os.PathLike[str]
 """A path; an opened experiment is one, too."""
@@ -40,6 +40,8 @@ def settings_of(overrides: Overrides | None) -> list[str]:
 
 def _as_yaml(path: str, value: Any) -> str:
     """Write a value in one line of YAML."""
+    import yaml
+
     try:
         text = yaml.safe_dump(_plain(value), default_flow_style=True, width=sys.maxsize)
     except yaml.YAMLError:
@@ -65,7 +67,7 @@ def find_experiment(experiment: StrPath) -> Path:
     return named if not path.exists() and (named.exists() or path.parent == Path()) else path
 
 
-def given_params(params: Params, space: Space) -> dict[str, Any]:
+def given_params(params: Params, space: "Space") -> dict[str, Any]:
     """Return the values of a space's ranges, from a file or as they are.
 
     Raises:
@@ -73,6 +75,8 @@ def given_params(params: Params, space: Space) -> dict[str, Any]:
         HpsearchError: Values that were given as a mapping do not fit.
     """
     if not isinstance(params, Mapping):
+        from hpsearch.space import read_params
+
         return read_params(Path(params), space)
     given: dict[str, Any] = _plain(params)
     if wrong := space.check_params(given):

@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import IO, Protocol, Self
 
@@ -17,8 +17,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpsearch.console.standing import Aim, Clock, Standing, Training
+from hpsearch.console.standing import Aim, Clock, Standing
+from hpsearch.console.trainings import Training
 from hpsearch.experiment.events import Event, HealthNotice, InterruptNotice, Notice, OutcomeEvent
+from hpsearch.experiment.state import ExperimentState
 from hpsearch.records import Outcome
 from hpsearch.report.wording import SEPARATOR, UNKNOWN, assignments, duration, number, one_line, score_list, shorten
 
@@ -30,6 +32,10 @@ REFRESHES = 4
 
 class Progress(Protocol):
     """An observer that is shown for as long as it is entered."""
+
+    def take_up(self, state: ExperimentState) -> None:
+        """Begin where the experiment stands."""
+        ...
 
     def observe(self, event: Event | Notice) -> None:
         """Take note of an event."""
@@ -45,6 +51,9 @@ class Progress(Protocol):
 class NoProgress:
     """Shows nothing."""
 
+    def take_up(self, state: ExperimentState) -> None:
+        """Pass over it."""
+
     def observe(self, event: Event | Notice) -> None:
         """Pass over an event."""
 
@@ -59,18 +68,20 @@ class NoProgress:
 class LiveProgress:
     """Observes a search and shows its progress.
 
-    `observe` only takes note, also when it is called from a signal handler: a thread of rich draws. `earlier` are the
-    log's events from the sessions before.
+    `observe` only takes note, also when it is called from a signal handler: a thread of rich draws.
     """
 
-    def __init__(
-        self, aim: Aim, *, console: Console, earlier: Iterable[Event] = (), clock: Clock = time.monotonic
-    ) -> None:
-        self._standing = Standing(aim, earlier=earlier, clock=clock)
+    def __init__(self, aim: Aim, *, console: Console, clock: Clock = time.monotonic) -> None:
+        self._standing = Standing(aim, clock=clock)
         self._console = console
         self._closed = False
         self._lock = threading.RLock()  # re-entrant: a signal's handler observes while its own thread is observing
         self._live = Live(console=console, get_renderable=self.frame, refresh_per_second=REFRESHES)
+
+    def take_up(self, state: ExperimentState) -> None:
+        """Begin where the experiment stands."""
+        with self._lock:
+            self._standing.take_up(state)
 
     def observe(self, event: Event | Notice) -> None:
         """Take note of an event."""
@@ -97,24 +108,27 @@ class LiveProgress:
 class PlainProgress:
     """Observes a search and prints a line for every outcome and every note. A stream that breaks is left alone."""
 
-    def __init__(
-        self, aim: Aim, *, stream: IO[str], earlier: Iterable[Event] = (), clock: Clock = time.monotonic
-    ) -> None:
-        self._standing = Standing(aim, earlier=earlier, clock=clock)
+    def __init__(self, aim: Aim, *, stream: IO[str], clock: Clock = time.monotonic) -> None:
+        self._standing = Standing(aim, clock=clock)
         self._stream = stream
         self._lines: deque[str] = deque()
         self._writing = False
         self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
-        if self._standing.trainings:
-            self._say(f"{len(self._standing.finished)} of {self._standing.goal_count} are done; {self._best()}")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._say()
+
+    def take_up(self, state: ExperimentState) -> None:
+        """Begin where the experiment stands, and say so if anything was done."""
+        with self._lock:
+            self._standing.take_up(state)
+            if self._standing.trainings:
+                self._say(f"{self._standing.finished} of {self._standing.goal_count} are done; {self._best()}")
 
     def observe(self, event: Event | Notice) -> None:
         """Take note of an event, and print what it is worth. Any thread may call this, a signal's handler too."""
@@ -148,7 +162,7 @@ class PlainProgress:
         said = f"{training.title} {training.outcome.replace('_', ' ')}" + (": " + "; ".join(reached) if reached else "")
         given = {} if training.replicate is not None else training.params
         parameters = f" {assignments(given, standing.names)}" if given else ""
-        counter = f"[{len(standing.finished)}/{standing.goal_count}]"
+        counter = f"[{standing.finished}/{standing.goal_count}]"
         best = "" if training.replicate is not None else f"  {self._best()}"
         return f"{said} ({duration(training.seconds)}){parameters}{best}  {counter}"
 
@@ -171,19 +185,17 @@ class PlainProgress:
             self._writing = False
 
 
-def make_progress(
-    aim: Aim, *, console: Console | None = None, earlier: Iterable[Event] = (), quiet: bool = False
-) -> Progress:
+def make_progress(aim: Aim, *, console: Console | None = None, quiet: bool = False) -> Progress:
     """Return a live display for a console that is a terminal, lines for any other, and nothing when `quiet`.
 
-    The console is standard error unless given: standard output is for results. `earlier`: the events of the log so far.
+    The console is standard error unless given: standard output is for results.
     """
     if quiet:
         return NoProgress()
     console = console or Console(stderr=True)
     if console.is_terminal and not console.is_dumb_terminal:
-        return LiveProgress(aim, console=console, earlier=earlier)
-    return PlainProgress(aim, stream=console.file, earlier=earlier)
+        return LiveProgress(aim, console=console)
+    return PlainProgress(aim, stream=console.file)
 
 
 MOST_ROWS = 8
@@ -234,7 +246,7 @@ def _title(standing: Standing) -> Text:
 
 
 def _bar(standing: Standing, width: int, closed: bool) -> RenderableType:
-    done, count = len(standing.finished), standing.goal_count
+    done, count = standing.finished, standing.goal_count
     remaining = standing.remaining
     left = UNKNOWN if remaining is None else f"about {duration(remaining)}"
     counter = f" {done}/{count}  "
@@ -256,7 +268,7 @@ def _counts(standing: Standing, closed: bool) -> Text:
     parts = [("nothing has ended yet", "")] if closed and not standing.counts else []
     if not closed:
         parts.append((f"{len(standing.running)} running", ""))
-    for outcome, count in standing.counts.most_common():
+    for outcome, count in standing.counts.items():
         parts.append((f"{count} {outcome.replace('_', ' ')}", STYLES.get(outcome, "red")))
     for index, (text, style) in enumerate(parts):
         line.append(SEPARATOR if index else "")
@@ -329,10 +341,12 @@ def _row(standing: Standing, training: Training) -> list[str]:
 
 def _replicates(standing: Standing, room: int) -> list[Text]:
     """Return the results of the confirmation so far, in at most `room` lines."""
-    ended = [each for each in standing.trainings.values() if each.replicate is not None and each.outcome is not None]
+    if not standing.confirming or room <= 0:
+        return []
+    ended = [each for each in standing.replicates if each.outcome is not None]
     lines = [f"{each.title}: {score_list(each.scores) or each.outcome}" for each in ended]
     lines += [f"baseline {one_line(name)}: {score_list(scores)}" for name, scores in standing.baselines.items()]
     if len(lines) > room:
         kept = max(room - 1, 0)
         lines = [f"{len(lines) - kept} earlier ones …", *lines[len(lines) - kept :]]
-    return [_line(line) for line in lines] if room > 0 and standing.confirming else []
+    return [_line(line) for line in lines]

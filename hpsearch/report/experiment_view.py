@@ -115,7 +115,8 @@ def _trials(record: ExperimentRecord, limit: int, importance: Mapping[str, float
 def _varying(trials: Sequence[RunRecord]) -> list[str]:
     """Return the parameters that do not have one and the same value in all trials, in the order of the space."""
     paths = dict.fromkeys(path for trial in trials for path in trial.params)
-    return [path for path in paths if len({plain(trial.params.get(path, "")) for trial in trials}) > 1]
+    first = {path: plain(trials[0].params.get(path, "")) for path in paths}
+    return [path for path in paths if any(plain(trial.params.get(path, "")) != first[path] for trial in trials)]
 
 
 def _more(record: ExperimentRecord, limit: int) -> Iterator[Text]:

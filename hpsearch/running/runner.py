@@ -13,7 +13,8 @@ from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
 from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import EXPERIMENTS, LOG
-from hpsearch.experiment.log import Log
+from hpsearch.experiment.log import Log, read_past
+from hpsearch.experiment.state import ExperimentState
 from hpsearch.jobs import ObjectiveSpec
 from hpsearch.running.earlier import prepare_experiment
 from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
@@ -30,18 +31,24 @@ _COMMAND = "command"
 """The family whose programs train themselves."""
 
 
+def _unheard(_: ExperimentState) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """How to run, apart from what the space says.
 
     `cluster`: where the engine `ray` finds its machines. `in_process`: one trial at a time in this very process, for a
-    debugger. `make_tracker` gets the experiment's folder; see `trackers`. `observers` hear every event.
+    debugger. `make_tracker` gets the experiment's folder; see `trackers`. `opened` is told where the experiment stands
+    before the session; `observers` hear every event from then on.
     """
 
     in_process: bool = False
     cluster: Cluster = field(default_factory=Cluster)
     confirm: bool = True
     make_tracker: Callable[[Path], Tracker] = no_tracker
+    opened: Callable[[ExperimentState], None] = _unheard
     observers: Sequence[Observer] = ()
 
 
@@ -93,9 +100,11 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
     """Hold the experiment, its log, its tracker and its workers for one session."""
     _make(folder)
     with locked(folder) as lock:
-        data = same_data(space, folder)
-        notes = prepare_experiment(space, folder) if changes else []
-        log = Log(folder / LOG)
+        past = read_past(folder / LOG)
+        data = same_data(space, folder, past.state.runs.values())
+        notes = prepare_experiment(space, folder, past.state) if changes else []
+        log = Log(folder / LOG, past)
+        options.opened(log.state)
         tracker = options.make_tracker(folder)
         replicates = space.confirm.top * space.confirm.count if space.confirm else 1
         session = Session(

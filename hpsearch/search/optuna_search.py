@@ -67,6 +67,8 @@ class OptunaSearch:
         """The steps that a trial has reported, and whether it would have been pruned there."""
         self._last: dict[int, tuple[int, float]] = {}
         """The last evaluation that a trial was judged by, and the metric there."""
+        self._shown: set[int] = set()
+        """The trials that are paused or were promoted, which the sampler knows as pruned until they end."""
         self._tried: set[str] = set()
         self._starts = StartList(space)
         self._valued = False
@@ -240,11 +242,13 @@ class OptunaSearch:
         if final and step < evaluation * first:
             return False
         known[step] = self._judge(number, evaluation, metric)
+        if known[step] and self._rule.pauses and not final:
+            self._show_so_far(number, evaluation, metric)
         return known[step]
 
     def _judge(self, number: int, evaluation: int, metric: float) -> bool:
         trial = self._trials[number]
-        if self._watched:
+        if self._watched and number not in self._shown:
             trial.report(metric, evaluation)
         if self._own_pruner:
             with blamed_on(self._space.search.pruner, self._home):
@@ -252,11 +256,42 @@ class OptunaSearch:
         self._last[number] = evaluation, metric
         return self._rule.judge(trial.number, evaluation, metric)
 
+    def _show_so_far(self, number: int, evaluation: int, metric: float) -> None:
+        """Let the sampler learn from a trial that is paused, as if it were pruned here; it may go on later."""
+        trial = self._trials[number]
+        if number not in self._shown:
+            self._shown.add(number)
+            if not self._watched:
+                trial.report(metric, evaluation)
+            if self._row.marks == "all":
+                trial.set_constraint("trainable", 0.0)
+            self._tell(trial, state=optuna.trial.TrialState.PRUNED)
+            self._valued = True
+        else:
+            frozen = self._study.get_trials(deepcopy=False)[trial.number]
+            frozen.intermediate_values = {**frozen.intermediate_values, evaluation: metric}
+            frozen.value = metric if math.isfinite(metric) else None
+
+    def _tell_shown(self, number: int, trial: optuna.trial.Trial, outcome: Outcome, value: float | None) -> None:
+        """Enter the ending of a trial that the sampler knows as pruned: it was promoted, or is retired."""
+        self._shown.discard(number)
+        frozen = self._study.get_trials(deepcopy=False)[trial.number]
+        if outcome is Outcome.COMPLETE and value is not None:
+            frozen.state, frozen.value = optuna.trial.TrialState.COMPLETE, value
+        elif outcome.infeasible:
+            frozen.state = optuna.trial.TrialState.COMPLETE
+            frozen.value = -self._space.objective.goal.sign * math.inf
+        elif outcome is not Outcome.PRUNED:
+            frozen.state, frozen.value = optuna.trial.TrialState.FAIL, None
+
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
         """Enter an ending. Infeasible outcomes count as infinitely bad, marked as violating a constraint."""
         trial, evaluations = self._trials.pop(number), len(self._evaluations.pop(number))
         self._rule.ended(trial.number)
         last = self._last.pop(number, None)
+        if number in self._shown:
+            self._tell_shown(number, trial, outcome, value)
+            return
         if self._row.marks == "all" or (self._row.marks == "infeasible" and outcome.infeasible):
             trial.set_constraint("trainable", 1.0 if outcome.infeasible else 0.0)
         if outcome is Outcome.COMPLETE and value is not None:

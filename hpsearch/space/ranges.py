@@ -3,7 +3,6 @@
 The value of a `mutable` range may change while a trial is trained; the pruners say which of them change it.
 """
 
-import json
 import math
 import random
 from collections.abc import Collection, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from hpsearch.records import is_number, label
 from hpsearch.space.located_yaml import Node, Place
 
 
@@ -148,26 +148,11 @@ def _flags(values: Range) -> dict[str, Any]:
     return {"mutable": True} if values.mutable else {}
 
 
-def is_number(value: Any) -> bool:
-    """Check whether the value is a finite number, of a size that floats have; a boolean is not."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number of more than 308 digits
-        return False
-
-
 def same(left: Any, right: Any) -> bool:
     """Check whether two values mean the same: 1 and 1.0 do; 1 and true, or 1 and '1', do not."""
     if is_number(left) and is_number(right):
         return bool(left == right)
     return label(left) == label(right)
-
-
-def label(value: Any) -> str:
-    """Return a stable text for a plain value: its JSON with sorted keys."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def canonical(values: Range, value: Any) -> Any:
