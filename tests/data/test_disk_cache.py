@@ -53,7 +53,7 @@ def test_a_broken_file_is_made_anew(damage):
     path.write_bytes(
         {"truncate": content[: len(content) // 2], "flip": flipped, "empty": b"", "text": b"no archive"}[damage]
     )
-    with pytest.warns(UserWarning, match="is broken and is made anew"):
+    with pytest.warns(UserWarning, match="is broken and is made again"):
         again = cached_arrays("kind", {}, make)
     assert make.calls == 2
     np.testing.assert_array_equal(again["numbers"], make()["numbers"])
