@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.records import is_number
 from hpsearch.space import Choice, Float, Int, Parameter, Space
-from hpsearch.space.ranges import is_number, same
+from hpsearch.space.ranges import same
 
 Array = NDArray[np.float64]
 

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import orjson
-
 from hpsearch.experiment.events import (
     AskEvent,
     BeginEvent,
@@ -20,6 +18,7 @@ from hpsearch.experiment.files import (
     append_json_line,
     copy_atomically,
     printable,
+    read_json,
     read_lines,
     remove_leftovers,
     write_json,
@@ -227,6 +226,6 @@ def _flat(scores: Mapping[str, Metrics]) -> Metrics:
 
 def stored_job(folder: Path, run: str) -> Job:
     """Return the job of a run of the experiment in `folder`, as it was written down."""
-    content = orjson.loads(folder.joinpath(run, CONFIG).read_bytes())
+    content = read_json(folder / run / CONFIG)
     content.pop("version")
     return Job.from_json(content)
