@@ -26,6 +26,23 @@ from hpsearch.training.team import ALONE, Team, smallest_slice
 from hpsearch.training.weights import WeightAverage
 
 
+@dataclass(frozen=True)
+class Every:
+    """How often what is done, from the settings: asked for at each step, where reading those would take its time."""
+
+    steps: int | None
+    """Optimizer steps from one evaluation to the next; None where epochs count."""
+    epochs: int
+    looks: int | None
+    """Evaluations from one look at gradients and weights to the next; None for no looks."""
+
+    @classmethod
+    def of(cls, settings: TrainSettings) -> "Every":
+        """Read the settings."""
+        evaluate, histograms = settings.evaluate, settings.histograms
+        return cls(evaluate.steps, evaluate.epochs or 1, histograms.every if histograms else None)
+
+
 @dataclass
 class TrainingState:
     """A training while it runs."""
@@ -33,6 +50,7 @@ class TrainingState:
     task: Task
     splits: Splits
     settings: TrainSettings
+    every: Every
     monitor: Monitor
     device: torch.device
     identity: Mapping[str, Any]
@@ -76,9 +94,7 @@ class TrainingState:
     @property
     def reported_step(self) -> int:
         """The step in the unit of the settings' `evaluate`."""
-        if self.settings.evaluate.steps is not None:
-            return self.progress.step
-        return self.progress.epoch
+        return self.progress.epoch if self.every.steps is None else self.progress.step
 
 
 def build_training(
@@ -109,6 +125,7 @@ def build_training(
         task=task,
         splits=splits,
         settings=settings,
+        every=Every.of(settings),
         monitor=monitor,
         device=device,
         identity=identity_of(settings, seeds, monitor, examples=len(splits["train"])),
