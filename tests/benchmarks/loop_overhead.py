@@ -106,10 +106,10 @@ def mlp(epochs: int = 10) -> Problem:
 
 
 def char_lm() -> Problem:
-    """One epoch of the quick space of char_lm."""
+    """One epoch of the quick space of char_lm on a tenth of its text, 91 steps, and one evaluation."""
     config = CHAR_LM.Config.model_validate(
         {
-            "data": {"corpus": "pydoc", "context": 64},
+            "data": {"corpus": "pydoc", "context": 64, "val_fraction": 0.02, "test_fraction": 0.88},
             "model": {"layers": 2, "width": 64, "heads": 2, "position": "learned", "dropout": 0.0},
             "train": {"epochs": 1, "batch_size": 8, "learning_rate": 3e-3},
         }
