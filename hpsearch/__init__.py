@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
-    from hpsearch.api.confirm import confirm
     from hpsearch.api.export import export
     from hpsearch.api.open import OpenedExperiment
     from hpsearch.api.open import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
     from hpsearch.api.probe import batch_size, lr_find, overfit
     from hpsearch.api.run import run
     from hpsearch.api.study import StudyResult, plan_study, study
-    from hpsearch.api.train import train
+    from hpsearch.api.train import confirm, train
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
     from hpsearch.final.trained_model import TrainedModel, load_model
@@ -56,7 +55,7 @@ _HOME = {
     "batch_size": "hpsearch.api.probe",
     "check": "hpsearch.api.check",
     "compare": "hpsearch.api.compare",
-    "confirm": "hpsearch.api.confirm",
+    "confirm": "hpsearch.api.train",
     "export": "hpsearch.api.export",
     "load_model": "hpsearch.final.trained_model",
     "lr_find": "hpsearch.api.probe",

@@ -1,5 +1,6 @@
 """What the stages hand one another: outcomes, decisions, records of runs. Needs only the standard library."""
 
+import json
 import math
 from array import array
 from collections.abc import Mapping
@@ -12,6 +13,21 @@ Metrics = Mapping[str, float]
 Params = Mapping[str, Any]
 Matrix = tuple[tuple[float, ...], ...]
 """Rows of equal length."""
+
+
+def is_number(value: Any) -> bool:
+    """Check whether the value is a finite number, of a size that floats have; a boolean is not."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return False
+
+
+def label(value: Any) -> str:
+    """Return a stable text for a plain value: its JSON with sorted keys."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 class Goal(StrEnum):

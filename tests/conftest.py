@@ -1,9 +1,10 @@
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("hpsearch", deadline=None)  # how long an example takes says much about the machine's load
+# How long an example takes, or takes to be drawn, says much about the machine's load.
+settings.register_profile("hpsearch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hpsearch")
 
 

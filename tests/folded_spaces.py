@@ -4,8 +4,8 @@ from pathlib import Path
 
 from hpsearch.running.loading import load_space
 from hpsearch.space import Space
-from hpsearch.studies.file.reading import load_study
-from hpsearch.studies.file.study import Study
+from hpsearch.studies.reading import load_study
+from hpsearch.studies.study import Study
 
 FAMILY = Path(__file__).with_name("folded_family.py")
 

@@ -80,7 +80,7 @@ DOORS = {
     "yaml": "space/located_yaml.py api/arguments.py readers/text_files.py",
     "rich": "console/ report/ studies/ cli/",
     "numpy": "comparing/ data/ search/ families/ training/",
-    "pydantic": "settings.py testing/ space/ studies/file/ training/ families/ data/",
+    "pydantic": "settings.py testing/ space/ studies/study.py training/ families/ data/",
     "pydantic_core": "space/",
 }
 

@@ -14,7 +14,7 @@ import hpsearch
 from hpsearch.cli import app
 from hpsearch.families.loading import family_names, load_interface
 from hpsearch.space import json_schema
-from hpsearch.studies.file.study import study_schema
+from hpsearch.studies.study import study_schema
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

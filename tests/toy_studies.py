@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from hpsearch.running.runner import RunOptions, run
-from hpsearch.studies.file.reading import load_study
-from hpsearch.studies.file.study import Study
+from hpsearch.studies.reading import load_study
 from hpsearch.studies.run import RunArm
+from hpsearch.studies.study import Study
 from tests.toy_spaces import write_space
 
 TEXT = """\

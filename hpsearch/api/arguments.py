@@ -4,13 +4,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import EXPERIMENTS
-from hpsearch.space import Space, read_params
+
+if TYPE_CHECKING:
+    from hpsearch.space import Space
 
 StrPath = str | os.PathLike[str]
 """A path; an opened experiment is one, too."""
@@ -34,6 +34,8 @@ def settings_of(overrides: Overrides | None) -> list[str]:
 
 def _as_yaml(path: str, value: Any) -> str:
     """Write a value in one line of YAML."""
+    import yaml
+
     try:
         text = yaml.safe_dump(_plain(value), default_flow_style=True, width=sys.maxsize)
     except yaml.YAMLError:
@@ -59,7 +61,7 @@ def find_experiment(experiment: StrPath) -> Path:
     return named if not path.exists() and (named.exists() or path.parent == Path()) else path
 
 
-def given_params(params: Params, space: Space) -> dict[str, Any]:
+def given_params(params: Params, space: "Space") -> dict[str, Any]:
     """Return the values of a space's ranges, from a file or as they are.
 
     Raises:
@@ -67,6 +69,8 @@ def given_params(params: Params, space: Space) -> dict[str, Any]:
         HpsearchError: Values that were given as a mapping do not fit.
     """
     if not isinstance(params, Mapping):
+        from hpsearch.space import read_params
+
         return read_params(Path(params), space)
     given: dict[str, Any] = _plain(params)
     if wrong := space.check_params(given):

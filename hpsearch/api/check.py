@@ -8,7 +8,7 @@ from pathlib import Path
 from hpsearch.api.arguments import Overrides, StrPath, settings_of
 from hpsearch.errors import HpsearchError, Problem, SpaceError
 from hpsearch.running.loading import load_space
-from hpsearch.studies.file.reading import is_study, load_study
+from hpsearch.studies.reading import is_study, load_study
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """An experiment in Python or a notebook: `hpsearch.open("experiments/deepsif").plot_history()`."""
 
 import html
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,11 @@ def open_experiment(experiment: StrPath, *, session: "SessionResult | None" = No
         ExperimentError: The folder is no experiment, or is damaged.
     """
     folder = find_experiment(experiment).resolve()
-    return OpenedExperiment(folder, read_experiment(folder), read_resolved(folder), session)
+    if session is None:
+        record = read_experiment(folder)
+    else:  # it has just read all that there is
+        record = replace(session.record, name=folder.name, folder=str(folder))
+    return OpenedExperiment(folder, record, read_resolved(folder), session)
 
 
 class OpenedExperiment:

@@ -16,12 +16,12 @@ from hpsearch.experiment.studies import arm_folders
 from hpsearch.running.mirroring import CLOSE_SECONDS, trackers
 from hpsearch.running.runner import run
 from hpsearch.running.session import SessionResult
-from hpsearch.studies.file.reading import load_study
-from hpsearch.studies.file.study import SpaceArm
 from hpsearch.studies.forecast import forecast_study, probing
 from hpsearch.studies.plan import StudyPlan
+from hpsearch.studies.reading import load_study
 from hpsearch.studies.report import StudyReport, study_json
 from hpsearch.studies.run import StudyEnd, StudyRequest, carry_out
+from hpsearch.studies.study import SpaceArm
 
 
 @dataclass(frozen=True)

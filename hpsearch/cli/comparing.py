@@ -1,9 +1,17 @@
-"""The command that compares finished runs."""
+"""Commands that answer a question: compare takes finished runs; study trains all arms alike, then compares them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from hpsearch.cli.options import INTERRUPTED, ROOT, TrackOption, UriOption
+
+if TYPE_CHECKING:
+    from hpsearch.api.study import StudyResult
+    from hpsearch.studies.plan import StudyPlan
+    from hpsearch.studies.report import StudyReport
+
 
 _METRIC = "The metric to compare; by default what the runs are about."
 _BASELINE = "Compare every experiment with this one only."
@@ -83,3 +91,128 @@ def compare(
     Console().print(show_comparison(compared.comparison) if report is None else show_grouped(report))
     folder = compared.save(out, format=formats)
     typer.echo(f"\nthe report is in {folder}" + (f": open {folder / 'report.html'}" if "html" in formats else ""))
+
+
+_SEEDS = "More replicates than planned; the report says so, and that the result is exploratory if one was seen before."
+
+_REPEATS = "The same for a study on folds: how often the data are divided anew."
+_ARM = "Search and confirm this arm only, for another terminal or machine that shares the folder; compare nothing."
+_AT_ONCE = (
+    "Arms at a time, a process and a part of the machine for each: pays with several GPUs, or where an arm has fewer "
+    "trials than there are cores. With a time budget leave it at 1, as arms then get the whole machine in turn."
+)
+
+
+def study(
+    file: Annotated[Path, typer.Argument(help="A study file, such as studies/deepsif.yaml.")],
+    quick: Annotated[
+        bool, typer.Option(help="Lay the `quick` sections of the study and its spaces over them: minutes, not hours.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="The study's name; by default the file's.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=2, help=_SEEDS)] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help=_REPEATS)] = None,
+    arm: Annotated[str | None, typer.Option(help=_ARM)] = None,
+    at_once: Annotated[int, typer.Option(min=1, help=_AT_ONCE)] = 1,
+    in_process: Annotated[bool, typer.Option(help="One training at a time in this process, for a debugger.")] = False,
+    mlflow: Annotated[bool, typer.Option(help="Mirror the study and its arms in MLflow.")] = True,
+    track: TrackOption = "mlflow",
+    tracking_uri: UriOption = None,
+    root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
+    out: Annotated[Path | None, typer.Option(help="The report's folder; by default reports/<name>.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="What to write beside compare.json, with commas.")] = "md",
+    quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would cost and could show.")] = False,
+    probe: Annotated[bool, typer.Option(help="With --plan: train each arm for seconds, to know times.")] = True,
+) -> None:
+    """Answer a question: search every arm with the same budget, confirm each winner, decide by the planned test."""
+    from hpsearch.api import study as api
+
+    if plan:
+        found = api.plan_study(
+            file,
+            quick=quick,
+            name=name,
+            seeds=seeds,
+            repeats=repeats,
+            in_process=in_process,
+            root=root,
+            probe=probe,
+        )
+        _print_plan(found, as_json=json)
+        return
+    result = api.study(
+        file,
+        quick=quick,
+        name=name,
+        seeds=seeds,
+        repeats=repeats,
+        arm=arm,
+        at_once=at_once,
+        in_process=in_process,
+        mlflow=mlflow,
+        track=track,
+        tracking_uri=tracking_uri,
+        root=root,
+        out=out,
+        format=format_,
+        quiet=quiet,
+    )
+    if result.report is None:
+        _print_unfinished(file, arm, result, as_json=json)
+    else:
+        _print_report(result.report, result.out, as_json=json)
+    if not result.end.mirrored:
+        typer.echo(f"MLflow is behind; `hpsearch sync {result.folder}` catches up.", err=True)
+
+
+def _print_plan(plan: "StudyPlan", *, as_json: bool) -> None:
+    from json import dumps
+
+    from rich.console import Console
+
+    from hpsearch.studies.plan import show_study_plan, study_plan_json
+
+    if as_json:
+        typer.echo(dumps(study_plan_json(plan), indent=2, allow_nan=False))
+    else:
+        Console().print(show_study_plan(plan))
+
+
+def _print_unfinished(file: Path, arm: str | None, result: "StudyResult", *, as_json: bool) -> None:
+    """Print what is left to do after an interrupt, or after one arm.
+
+    Raises:
+        Exit: The study was interrupted.
+
+    """
+    from json import dumps
+
+    if result.interrupted:
+        typer.echo("Interrupted; nothing that was finished is lost. The same command goes on from here.", err=True)
+        raise typer.Exit(INTERRUPTED)
+    finished = f"The arm {arm} is finished."
+    if as_json:
+        typer.echo(dumps({"arm": arm, "left": list(result.left)}, indent=2))
+    elif result.left:
+        typer.echo(f"{finished} Left: {', '.join(result.left)} (--arm NAME each, or all that are left without --arm).")
+    else:
+        typer.echo(f"{finished} So are the others: without --arm, `hpsearch study {file}` compares them.")
+
+
+def _print_report(report: "StudyReport", folder: Path | None, *, as_json: bool) -> None:
+    from json import dumps
+
+    from rich.console import Console
+
+    from hpsearch.report.comparison.terminal import show_comparison
+    from hpsearch.studies.report import study_json
+
+    for warning in (*report.warnings, *report.time_warnings, *report.changes):
+        typer.echo(f"warning: {warning}", err=True)
+    if as_json:
+        typer.echo(dumps(study_json(report), indent=2, allow_nan=False))
+        return
+    typer.echo("\n".join(["", report.question, *report.answers, ""]))
+    Console().print(show_comparison(report.evidence.comparison, headline=False))
+    typer.echo(f"\nthe report is in {folder}")

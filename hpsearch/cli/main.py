@@ -4,8 +4,12 @@ import sys
 
 import typer
 
-from hpsearch.cli import comparing, experiments, probing, running, spaces, studies, texts, training
+from hpsearch.cli.comparing import compare, study
+from hpsearch.cli.experiments import export, show, sync, ui, watch
 from hpsearch.cli.options import FAILED, INTERRUPTED, MISTAKE
+from hpsearch.cli.preparing import check, cluster, families, schema, texts
+from hpsearch.cli.probing import batch_size, lr_find, overfit
+from hpsearch.cli.running import confirm, run, train
 from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
 
 app = typer.Typer(
@@ -16,15 +20,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(running.run, training.train, training.confirm),
-    *(spaces.check, spaces.families, spaces.schema),
-    *(probing.lr_find, probing.overfit, probing.batch_size),
-    *(experiments.show, experiments.watch, experiments.export, experiments.sync, experiments.ui),
-    *(comparing.compare, studies.study),
-    spaces.cluster,
+    *(run, train, confirm),
+    *(check, families, schema),
+    *(lr_find, overfit, batch_size),
+    *(show, watch, export, sync, ui),
+    *(compare, study),
+    cluster,
 ):
     app.command()(command)
-app.add_typer(texts.texts, name="text")
+app.add_typer(texts, name="text")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The command that searches: run."""
+"""Commands that train: run searches; train and confirm take configurations that are already chosen."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,9 @@ from hpsearch.cli.options import (
 
 if TYPE_CHECKING:
     from hpsearch.api.open import OpenedExperiment
+from hpsearch.cli.options import (
+    ExperimentArgument,
+)
 
 
 def run(
@@ -91,3 +94,88 @@ def print_result(experiment: "OpenedExperiment", *, as_json: bool) -> None:
         Console().print(show_experiment(record, health=digested(record)))
     if session.why is StopReason.INTERRUPTED:
         raise typer.Exit(INTERRUPTED)
+
+
+def train(
+    space: Annotated[
+        Path | None, typer.Argument(help="A space file; left out, the space of what --from names, as it was run.")
+    ] = None,
+    *,
+    params: Annotated[str, typer.Option(help="A YAML or JSON file of dotted names and values, or best.")],
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="The experiment, or study, whose winner --params best takes.")
+    ] = None,
+    arm: Annotated[
+        str | None, typer.Option(help="Which arm of the study; by default the first of its comparison.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The experiment's name; by default the space's, or --from's, and -final.")
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="Lay the space's `quick` section over it.")] = False,
+    set_: SetOption = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes that train together (search.resources.processes).")
+    ] = None,
+    test: Annotated[bool, typer.Option(help="Score the test split at the end.")] = False,
+    in_process: Annotated[bool, typer.Option(help="In this process, for a debugger.")] = False,
+    mlflow: Annotated[bool, typer.Option(help="Mirror the training in MLflow.")] = True,
+    tracking_uri: UriOption = None,
+    root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
+    quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
+) -> None:
+    """Train one configuration to its end, without pruning. Running it again goes on with it."""
+    from hpsearch.api import train as api
+
+    experiment = api.train(
+        space,
+        params=params,
+        from_=from_,
+        arm=arm,
+        name=name,
+        quick=quick,
+        set=set_,
+        processes=processes,
+        test=test,
+        in_process=in_process,
+        mlflow=mlflow,
+        tracking_uri=tracking_uri,
+        root=root,
+        quiet=quiet,
+    )
+    print_result(experiment, as_json=json)
+
+
+def confirm(
+    experiment: ExperimentArgument,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best configurations.")] = 1,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Fresh seeds for each; 5 by default.")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Instead of seeds, folds of the data to test on.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="How often to divide the data into folds anew.")] = None,
+    address: AddressOption = None,
+    verbose: VerboseOption = False,
+    in_process: Annotated[bool, typer.Option(help="In this process, for a debugger.")] = False,
+    mlflow: Annotated[bool, typer.Option(help="Mirror the replicates in MLflow.")] = True,
+    track: TrackOption = "mlflow",
+    tracking_uri: UriOption = None,
+    quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
+) -> None:
+    """Train an experiment's winners on fresh seeds, or on folds of the data, and score them on the test split."""
+    from hpsearch.api import train as api
+
+    confirmed = api.confirm(
+        experiment,
+        top=top,
+        seeds=seeds,
+        folds=folds,
+        repeats=repeats,
+        address=address,
+        verbose=verbose,
+        in_process=in_process,
+        mlflow=mlflow,
+        track=track,
+        tracking_uri=tracking_uri,
+        quiet=quiet,
+    )
+    print_result(confirmed, as_json=json)

@@ -8,12 +8,18 @@ import numpy as np
 from hpsearch.comparing.arms import Arm
 from hpsearch.comparing.comparison import AlsoTest, Check, Effect, Equivalence, PairResult, Rope
 from hpsearch.comparing.question import SettledQuestion, Test, planned_test
-from hpsearch.comparing.statistics import folds, two_samples
+from hpsearch.comparing.statistics import two_samples
 from hpsearch.comparing.statistics.arrays import LEVEL, Array, Tested, as_array, size_of, snapped
 from hpsearch.comparing.statistics.datasets import signed_rank_rope
 from hpsearch.comparing.statistics.effects import hedges_g
 from hpsearch.comparing.statistics.intervals import ByFiveByTwo, BySignedRanks, by_student
-from hpsearch.comparing.statistics.two_samples import equivalence_p
+from hpsearch.comparing.statistics.two_samples import (
+    corrected_t,
+    correlated_rope,
+    equivalence_p,
+    five_by_two_f,
+    five_by_two_t,
+)
 from hpsearch.comparing.units import Paired
 
 
@@ -61,9 +67,9 @@ def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: Se
     if known is None:
         return replace(base, notes=(*base.notes, "all runs are of one fold: there are no folds to correct for"))
     ratio, why = known
-    corrected = folds.corrected_t(differences, test_to_train=ratio)
+    corrected = corrected_t(differences, test_to_train=ratio)
     rope = question.margin or 0.0
-    found = folds.correlated_rope(question.sign * differences, test_to_train=ratio, rope=rope)
+    found = correlated_rope(question.sign * differences, test_to_train=ratio, rope=rope)
     value = two_samples.d_z(differences)
     base = replace(
         _by_t(base, corrected, "corrected t"),
@@ -76,13 +82,13 @@ def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: Se
     if square is None or not np.any(np.ptp(exact.reshape(5, 2), axis=1) > 0):
         return _with_test(base, planned_test(question.unit), corrected, (), question, corrected)
     base = _by_f(base, square, question)
-    t = folds.five_by_two_t(square)
+    t = five_by_two_t(square)
     also = (
         AlsoTest(Test.FIVE_BY_TWO_T, t.p, t.statistic),
         AlsoTest(Test.CORRECTED_T, corrected.p, corrected.statistic),
     )
     return _with_test(
-        base, planned_test(question.unit, five_by_two=True), folds.five_by_two_f(square), also, question, corrected
+        base, planned_test(question.unit, five_by_two=True), five_by_two_f(square), also, question, corrected
     )
 
 

@@ -36,8 +36,8 @@ from hpsearch.comparing.statistics.expected_best import (
     expected_best_band,
     expected_maximum,
 )
-from hpsearch.comparing.statistics.folds import corrected_t
 from hpsearch.comparing.statistics.intervals import by_student, mean_interval
+from hpsearch.comparing.statistics.two_samples import corrected_t
 from hpsearch.comparing.units import label, mean
 
 

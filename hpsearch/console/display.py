@@ -12,8 +12,6 @@ from hpsearch.console.progress import make_progress
 from hpsearch.console.standing import Aim
 from hpsearch.console.watching import HealthMonitor
 from hpsearch.experiment.events import HealthNotice, TextNotice
-from hpsearch.experiment.layout import LOG
-from hpsearch.experiment.log import read_events
 from hpsearch.running.earlier import step_unit
 from hpsearch.running.mirroring import trackers
 from hpsearch.running.runner import RunOptions
@@ -53,8 +51,8 @@ def watched(space: Space, folder: Path, shown: ConsoleOptions) -> Iterator[RunOp
         How to run the session: its observers are the display and the health monitor, and its trackers tell them what
         they cannot write.
     """
-    console, earlier = Console(stderr=True), (event for event, _ in read_events(folder / LOG))
-    with make_progress(_aim(space, folder, shown), console=console, earlier=earlier, quiet=shown.quiet) as progress:
+    console = Console(stderr=True)
+    with make_progress(_aim(space, folder, shown), console=console, quiet=shown.quiet) as progress:
 
         def warn(text: str) -> None:
             if shown.quiet:
@@ -73,6 +71,7 @@ def watched(space: Space, folder: Path, shown: ConsoleOptions) -> Iterator[RunOp
             cluster=shown.cluster,
             confirm=shown.confirm,
             make_tracker=trackers(shown.trackers, shown.tracking_uri, warn),
+            opened=progress.take_up,
             observers=(progress, monitor),
         )
 

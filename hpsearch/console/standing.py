@@ -2,10 +2,11 @@
 
 import math
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from hpsearch.console.trainings import Tally, Training
 from hpsearch.experiment.events import (
     AskEvent,
     BeginEvent,
@@ -22,7 +23,7 @@ from hpsearch.experiment.events import (
 from hpsearch.experiment.layout import RunKind, baseline_title
 from hpsearch.experiment.state import ExperimentState, RunState
 from hpsearch.records import Goal, Metrics, Outcome, Params
-from hpsearch.report.wording import one_line, replicate_title, short_names
+from hpsearch.report.wording import one_line, short_names
 
 Clock = Callable[[], float]
 KEPT_NOTES = 200
@@ -53,79 +54,14 @@ class Aim:
     time: float | None = None
 
 
-@dataclass
-class Training:
-    """A trial or a replicate as its events tell it."""
-
-    told: RunState
-    heard: float
-    """When `seconds` was true, on the observer's clock."""
-
-    @property
-    def run(self) -> str:
-        """The run's name."""
-        return self.told.run
-
-    @property
-    def number(self) -> int:
-        """The trial's number."""
-        return self.told.number
-
-    @property
-    def replicate(self) -> int | None:
-        """Which replicate it is, or None for a trial."""
-        return self.told.replicate
-
-    @property
-    def params(self) -> Params:
-        """The newest parameters."""
-        return self.told.params
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """How it ended, if it did."""
-        return self.told.outcome
-
-    @property
-    def reason(self) -> str | None:
-        """Why it ended so, in one line."""
-        return None if self.told.reason is None else one_line(self.told.reason)
-
-    @property
-    def scores(self) -> Metrics:
-        """The test scores of a replicate."""
-        return self.told.scores
-
-    @property
-    def step(self) -> int | None:
-        """The last step while it runs, and then the step of the objective."""
-        return self.told.last[0] if self.outcome is None else self.told.step
-
-    @property
-    def score(self) -> float | None:
-        """The metric at `step` while it runs, and then the objective."""
-        return self.told.last[1] if self.outcome is None else self.told.value
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of training, by the last event that has them."""
-        return self.told.seconds
-
-    @property
-    def title(self) -> str:
-        """The run's name in a sentence."""
-        if self.replicate is None:
-            return f"trial {self.number}"
-        return replicate_title(self.number, self.replicate, self.told.fold)
-
-
 class Standing:
     """The state of a search; `follow` takes one more event. Cheap, and free of input and output."""
 
-    def __init__(self, aim: Aim, *, earlier: Iterable[Event] = (), clock: Clock = time.monotonic) -> None:
+    def __init__(self, aim: Aim, *, clock: Clock = time.monotonic) -> None:
         self.aim = aim
         self.clock = clock
         self.trainings: dict[str, Training] = {}
+        self._trials, self.replicates = Tally(aim.goal), Tally(aim.goal)
         self.running: dict[str, Training] = {}
         self.baselines: dict[str, Metrics] = {}
         self.notes: deque[str] = deque(maxlen=KEPT_NOTES)
@@ -137,8 +73,16 @@ class Standing:
         self.names: Mapping[str, str] = {}
         self._state = ExperimentState()
         self._heard = clock()
-        for event in earlier:
-            self.follow(event)
+
+    def take_up(self, state: ExperimentState) -> None:
+        """Begin where the log stands. The state stays as it is: its runs are copied."""
+        self._state = state.summary()
+        for run in self._state.runs.values():
+            if run.kind is RunKind.BASELINE:
+                self._end_baseline(run)
+            elif run.asked and not run.dropped:
+                self._ask(run)
+                self.confirming = run.replicate is not None
         self._begin_session()
 
     def _begin_session(self) -> None:
@@ -160,8 +104,7 @@ class Standing:
         if run is None:
             return None
         if run.kind is RunKind.BASELINE:
-            if run.outcome is not None and run.asked:
-                self.baselines[baseline_title(run.run)] = run.scores
+            self._end_baseline(run)
             return None
         if isinstance(event, AskEvent):
             self._ask(run)
@@ -179,8 +122,13 @@ class Standing:
             return self.running.pop(notice.run, None)
         return None
 
+    def _end_baseline(self, run: RunState) -> None:
+        if run.outcome is not None and run.asked:
+            self.baselines[baseline_title(run.run)] = run.scores
+
     def _ask(self, run: RunState) -> None:
-        self.trainings[run.run] = Training(run, self.clock())
+        training = self.trainings[run.run] = Training(run, self.clock())
+        self._tally(training).take(training)
         if not run.params.keys() <= self.names.keys():
             self.names = short_names([*self.names, *run.params])
 
@@ -196,12 +144,15 @@ class Standing:
         elif isinstance(event, DropEvent):
             self.running.pop(training.run, None)
             self.trainings.pop(training.run, None)
+            self._tally(training).drop(training)
         elif isinstance(event, OutcomeEvent):
             self._end(training, event.outcome)
         return training
 
     def _end(self, training: Training, outcome: Outcome) -> None:
         self.running.pop(training.run, None)
+        self._tally(training).take(training)
+        training.told.forget_curve()
         if outcome not in (Outcome.COMPLETE, Outcome.PRUNED):
             word = outcome.replace("_", " ")
             self.notes.append(f"{training.title} {word}" + (f": {training.reason}" if training.reason else ""))
@@ -211,39 +162,34 @@ class Standing:
         """Seconds of running, over all sessions."""
         return self._state.elapsed + self.clock() - self._heard
 
-    @property
-    def finished(self) -> list[Training]:
-        """The trials, or while confirming the replicates, that have ended."""
-        return [training for training in self._all_runs if training.outcome is not None]
+    def _tally(self, training: Training) -> Tally:
+        return self._trials if training.replicate is None else self.replicates
 
     @property
-    def _all_runs(self) -> list[Training]:
-        return [each for each in self.trainings.values() if (each.replicate is not None) == self.confirming]
+    def _shown(self) -> Tally:
+        """The trials, or while confirming the replicates."""
+        return self.replicates if self.confirming else self._trials
+
+    @property
+    def finished(self) -> int:
+        """How many of them have ended."""
+        return self._shown.finished
 
     @property
     def goal_count(self) -> int:
         """How many of them there will be."""
-        if not self.confirming:
-            return max(self.aim.budget, len(self._all_runs))
-        return max(self.aim.replicates or 0, len(self._all_runs))
+        least = self.aim.replicates or 0 if self.confirming else self.aim.budget
+        return max(least, len(self._shown))
 
     @property
-    def counts(self) -> Counter[Outcome]:
-        """How many of them ended how."""
-        return Counter(each.outcome for each in self.finished if each.outcome is not None)
+    def counts(self) -> Mapping[Outcome, int]:
+        """How many of them ended how, the most frequent ending first."""
+        return self._shown.counts
 
     @property
     def best(self) -> Training | None:
         """The complete trial with the best value; the earliest of equals."""
-        best: Training | None = None
-        for each in self.trainings.values():
-            if each.replicate is not None or each.outcome is not Outcome.COMPLETE:
-                continue
-            if each.score is None or not math.isfinite(each.score):
-                continue
-            if best is None or best.score is None or self.aim.goal.better(each.score, best.score):
-                best = each
-        return best
+        return self._trials.best
 
     @property
     def remaining(self) -> float | None:
@@ -253,8 +199,8 @@ class Standing:
         takes as long as the best trial.
         """
         if self.confirming:
-            return self._work_left(self._all_runs, self.goal_count, new=self._full_seconds)
-        search = self._work_left(self._all_runs, self.goal_count, new=self._mean_seconds)
+            return self._work_left(new=self._full_seconds)
+        search = self._work_left(new=self._mean_seconds)
         if search is None:
             return None
         if self.aim.time is not None:
@@ -272,17 +218,15 @@ class Standing:
     @property
     def _mean_seconds(self) -> float | None:
         """Seconds of a trial, by those that have ended; without any, by the farthest of the running ones."""
-        ended = [each.seconds for each in self.trainings.values() if each.replicate is None and each.outcome]
-        if ended:
-            return sum(ended) / len(ended)
+        if self._trials.mean_seconds is not None:
+            return self._trials.mean_seconds
         return max((self._whole(each) or 0.0 for each in self.running.values()), default=0.0) or None
 
     @property
     def _full_seconds(self) -> float | None:
         """Seconds of a replicate, by those that have ended; without any, those of the best trial."""
-        ended = [each.seconds for each in self.trainings.values() if each.replicate is not None and each.outcome]
-        if ended:
-            return sum(ended) / len(ended)
+        if self.replicates.mean_seconds is not None:
+            return self.replicates.mean_seconds
         return self.best.seconds if self.best else None
 
     def _whole(self, training: Training) -> float | None:
@@ -292,19 +236,20 @@ class Standing:
             return None
         return training.seconds * length / training.step
 
-    def _work_left(self, begun: Sequence[Training], count: int, *, new: float | None) -> float | None:
-        """Seconds until `count` trainings have ended, of which some are `begun`; a new one takes `new` seconds."""
+    def _work_left(self, *, new: float | None) -> float | None:
+        """Seconds until all have ended, those that are not begun too; a new one takes `new` seconds."""
+        count = self.goal_count
         if new is None:
-            return 0.0 if count <= len(self.finished) else None
+            return 0.0 if count <= self.finished else None
         rests = []
-        for each in begun:
-            if each.outcome is None:
-                spent = self.seconds_of(each) if each.run in self.running else each.seconds
-                rests.append(max(0.0, (self._whole(each) or new) - spent))
-        rests += [new] * max(0, count - len(begun))
-        if not rests:
+        for each in self._shown.unfinished.values():
+            spent = self.seconds_of(each) if each.run in self.running else each.seconds
+            rests.append(max(0.0, (self._whole(each) or new) - spent))
+        left = max(0, count - len(self._shown))
+        if not rests and not left:
             return 0.0
-        return max(sum(rests) / min(len(rests), self._workers), *rests)
+        side_by_side = min(len(rests) + left, self._workers)
+        return max((sum(rests) + new * left) / side_by_side, *rests, new if left else 0.0)
 
     def seconds_of(self, training: Training) -> float:
         """Seconds of a running training up to now."""

@@ -11,10 +11,10 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.events import Event, Notice, OutcomeEvent, ReportEvent
 from hpsearch.experiment.files import read_lines
 from hpsearch.experiment.layout import METRICS, RunKind, run_kind, trial_number
-from hpsearch.experiment.lock import in_use
 from hpsearch.experiment.reading import read_evidence, read_experiment, read_rate_decisions
 from hpsearch.health import Digest, Finding, Kind, Severity, Thresholds, digest, examine, examine_trial, exploded
 from hpsearch.records import ExperimentRecord, Goal, Monitor, Outcome, RunRecord

@@ -1,13 +1,68 @@
-"""When an experiment was worked on, and whether it still is: from its lock and its log."""
+"""Who works on an experiment now, and when it was worked on: the lock of its folder, and its log."""
 
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpsearch.errors import ExperimentBusyError
 from hpsearch.experiment.events import SessionEvent
-from hpsearch.experiment.layout import LOG
-from hpsearch.experiment.lock import in_use
+from hpsearch.experiment.layout import LOCK, LOG
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.studies import last_session
+
+WAIT_SECONDS = 5.0
+"""How long a start waits for the workers of a coordinator that was just killed to go away."""
+
+
+@contextlib.contextmanager
+def locked(folder: Path, *, patience: float = WAIT_SECONDS) -> Iterator[int]:
+    """Hold the folder's lock; yield its file descriptor. `patience`: seconds to wait for it.
+
+    Workers inherit the descriptor, so that the lock is held until the last of them is gone. The kernel lets go
+    of it when the processes end, however they end.
+
+    Raises:
+        ExperimentBusyError: if another process holds the lock.
+    """
+    with (folder / LOCK).open("a+") as file:
+        _take(file.fileno(), folder, patience)
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield file.fileno()
+
+
+def in_use(folder: Path) -> bool:
+    """Check whether some process runs the experiment now."""
+    if not (folder / LOCK).exists():
+        return False
+    with (folder / LOCK).open("r") as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _take(descriptor: int, folder: Path, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                holder = (folder / LOCK).read_text(encoding="utf-8").strip() or "unknown"
+                message = f"{folder} is being run by another process (process id {holder}); wait for it or stop it"
+                raise ExperimentBusyError(message) from None
+            time.sleep(0.1)
+        else:
+            return
+
 
 RUNNING, NOT_BEGUN, KILLED = "running", "not begun", "killed"
 TIME_IS_UP = "finished: time is up"

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,27 +15,43 @@ from hpsearch.experiment.state import ExperimentState
 Written = TypeVar("Written", bound=Event)
 
 
+@dataclass
+class Past:
+    """What a log holds when a session takes it up: its events, what they come to, and the offset behind them."""
+
+    events: list[Event] = field(default_factory=list)
+    state: ExperimentState = field(default_factory=ExperimentState)
+    end: int = 0
+
+
+def read_past(path: Path) -> Past:
+    """Read a log once for all that a session wants to know of it; see `read_events`."""
+    past = Past()
+    for event, behind in read_events(path):
+        past.events.append(event)
+        past.state.follow(event)
+        past.end = behind
+    return past
+
+
 class Log:
     """The log opened by its one writer. Opening drops a torn last line.
 
-    `events` are those of earlier sessions; `state` is what all events until now come to, also those of this session.
+    `past` is what was read of it, if that was read before; `state` is what all events until now come to, also those of
+    this session.
 
     Raises:
         ExperimentError: The log is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, past: Past | None = None) -> None:
         self.path = path
-        self.events: list[Event] = []
-        self.state = ExperimentState()
-        end = 0
-        for event, behind in read_events(path):
-            self.events.append(event)
-            self.state.follow(event)
-            end = behind
-        self.torn = path.exists() and path.stat().st_size > end
+        past = past or read_past(path)
+        self._events = past.events
+        self.state = past.state
+        self.torn = path.exists() and path.stat().st_size > past.end
         if self.torn:
-            self._cut_off(end)
+            self._cut_off(past.end)
         self._before = self.state.elapsed
         self._opened = time.monotonic()
         self._file = path.open("ab")
@@ -47,9 +63,14 @@ class Log:
             file.readline()
             more = file.read(1)
         if more:
-            place = f"{self.path}, line {len(self.events) + 1}"
+            place = f"{self.path}, line {len(self._events) + 1}"
             raise ExperimentError(f"{place} is damaged, and more stands behind it; mend that line or remove it")
         os.truncate(self.path, end)
+
+    def take_events(self) -> list[Event]:
+        """Return the events of earlier sessions, once: afterwards they take no memory here."""
+        events, self._events = self._events, []
+        return events
 
     @property
     def elapsed(self) -> float:

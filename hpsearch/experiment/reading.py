@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +87,21 @@ def _neighbours(folder: Path) -> str:
 
 def read_experiment(folder: Path) -> ExperimentRecord:
     """Return the record of an experiment; a torn end of its log is left out and named in the warnings."""
-    resolved = read_resolved(folder)
+    resolved = read_resolved(folder)  # says so when the folder is no experiment
     state, behind = ExperimentState(), 0
     for event, behind in read_events(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
         state.follow(event)
+    return _experiment(folder, resolved, state, _damage(folder / LOG, state.count, behind))
+
+
+def experiment_of(folder: Path, state: ExperimentState) -> ExperimentRecord:
+    """Return the record of an experiment whose log has been read."""
+    return _experiment(folder, read_resolved(folder), state, [])
+
+
+def _experiment(
+    folder: Path, resolved: Mapping[str, Any], state: ExperimentState, damage: Sequence[str]
+) -> ExperimentRecord:
     dropped = {trial.number for trial in state.of_kind(RunKind.TRIAL) if trial.dropped}
     replicates = (run for run in state.of_kind(RunKind.REPLICATE) if run.number not in dropped)
     space = resolved["space"]
@@ -107,7 +118,7 @@ def read_experiment(folder: Path) -> ExperimentRecord:
         elapsed=state.search_seconds,
         budget=space.get("search", {}).get("trials"),
         dropped=len(dropped),
-        warnings=tuple(_warnings(folder / LOG, len(dropped), state.count, behind)),
+        warnings=(*_left_out(len(dropped)), *damage),
     )
 
 
@@ -143,17 +154,16 @@ def _sorted(records: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
     return tuple(sorted(records, key=lambda record: (record.number, record.fold or _NO_FOLD, record.replicate or 0)))
 
 
-def _warnings(log: Path, dropped: int, lines: int, behind: int) -> list[str]:
+def _left_out(dropped: int) -> list[str]:
+    return [f"{dropped} earlier trials do not fit the changed space and are left out"] if dropped else []
+
+
+def _damage(log: Path, lines: int, behind: int) -> list[str]:
     """Describe the damaged end of a log: `lines` whole lines were read, up to byte `behind`."""
-    found = []
-    if dropped:
-        found.append(f"{dropped} earlier trials do not fit the changed space and are left out")
     rest = _rest(log, behind)
     if b"\n" in rest[:-1]:
-        found.append(f"{log}: line {lines + 1} is damaged; it and all behind it were left out")
-    elif rest:
-        found.append(f"{log}: the last line is torn and was left out")
-    return found
+        return [f"{log}: line {lines + 1} is damaged; it and all behind it were left out"]
+    return [f"{log}: the last line is torn and was left out"] if rest else []
 
 
 def _rest(log: Path, behind: int) -> bytes:

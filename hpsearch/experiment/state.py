@@ -1,6 +1,7 @@
 """The one fold from the events of a log to the state of its experiment and of each run."""
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -78,6 +79,10 @@ class RunState:
         """The last step and the metric there, or two times None."""
         return next(reversed(self.history.items()), (None, None))
 
+    def forget_curve(self) -> None:
+        """Keep only the last step of the history."""
+        self.history = dict([*self.history.items()][-1:])
+
 
 class ExperimentState:
     """An experiment as its log tells it; `follow` takes in the next event."""
@@ -113,6 +118,14 @@ class ExperimentState:
             self.confirm_seconds += event.elapsed - self.elapsed
         self.elapsed = event.elapsed
         return run
+
+    def summary(self) -> "ExperimentState":
+        """Return a copy that can go its own way, with only the last step of each run's history."""
+        told = copy(self)
+        told.runs = {name: copy(run) for name, run in self.runs.items()}
+        for run in told.runs.values():
+            run.forget_curve()
+        return told
 
     def of_kind(self, kind: RunKind) -> Iterator[RunState]:
         """Yield the runs of a kind that were asked for."""

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hpsearch.health.curves import check_losses, figure, read_curve
-from hpsearch.health.findings import GUIDES, Finding, Kind, Severity, Thresholds
-from hpsearch.health.gradients import check_flow, check_norms, check_parameters
-from hpsearch.health.recipes import advise
+from hpsearch.health.checks import check_flow, check_losses, check_norms, check_parameters, figure, read_curve
+from hpsearch.health.findings import GUIDES, Finding, Kind, Severity, Thresholds, advise
 from hpsearch.records import Evidence, Monitor, Outcome
 
 _OF_THE_CLOCK = ("seconds", "examples_per_second")

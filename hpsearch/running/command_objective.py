@@ -10,11 +10,10 @@ from pathlib import Path
 from hpsearch.errors import DivergedError
 from hpsearch.experiment.files import write_json
 from hpsearch.experiment.layout import CAPTURED
-from hpsearch.families.command.arguments import arguments, environment
 from hpsearch.families.command.family import missing_data
 from hpsearch.families.command.heard import Heard
 from hpsearch.families.command.program import Capture, Program
-from hpsearch.families.command.settings import CommandConfig
+from hpsearch.families.command.settings import CommandConfig, arguments, environment
 from hpsearch.jobs import (
     BaselinesScored,
     Completed,

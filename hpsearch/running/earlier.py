@@ -137,8 +137,11 @@ def _completed(space: Space, params: Params, newest: Params) -> Params:
     return kept | {path: newest[path] for path in active if path not in kept and path in newest}
 
 
-def prepare_experiment(space: Space, folder: Path) -> list[str]:
-    """Write what the experiment is; return how it differs from what the folder held before."""
+def prepare_experiment(space: Space, folder: Path, state: ExperimentState | None = None) -> list[str]:
+    """Write what the experiment is; return how it differs from what the folder held before.
+
+    `state` is what its log comes to, if that has been read.
+    """
     resolved = space.resolved()
     changed: list[str] = []
     identity = uuid.uuid4().hex
@@ -150,7 +153,7 @@ def prepare_experiment(space: Space, folder: Path) -> list[str]:
         if alien := [line for line in changed if line.startswith(("family", "objective"))]:
             raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
         if changed:
-            earlier_trials(space, folder, read_state(folder / LOG))  # refuses before anything is written
+            earlier_trials(space, folder, state or read_state(folder / LOG))  # refuses before anything is written
             kept = len(list(folder.glob("resolved-*.json"))) + 1
             write_json(folder / f"resolved-{kept}.json", old)
     elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK}:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpsearch.errors import UnknownNameError
 from hpsearch.experiment.layout import SPACE
 from hpsearch.experiment.reading import read_resolved, space_home
 from hpsearch.families.loading import family_names, load_interface
@@ -18,20 +17,17 @@ def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()
 
     Raises:
         SpaceError: with every mistake.
-        UnknownNameError: for the engine.
     """
-    space = read_space(
+    return read_space(
         path,
         lambda family, file: load_interface(family, file.parent),
         overrides=overrides,
         quick=quick,
         with_folds=families_with_folds,
         own_code=check_own_code,
+        engines=ENGINES,
         look=True,
     )
-    if space.search.engine not in ENGINES:
-        raise UnknownNameError("engine", space.search.engine, ENGINES)
-    return space
 
 
 def check_own_code(search: Search, folder: Path) -> list[tuple[str, str | None, str]]:

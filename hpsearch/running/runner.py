@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
+from hpsearch.experiment.activity import locked
 from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import EXPERIMENTS, LOG
-from hpsearch.experiment.lock import locked
-from hpsearch.experiment.log import Log
+from hpsearch.experiment.log import Log, read_past
+from hpsearch.experiment.state import ExperimentState
 from hpsearch.jobs import ObjectiveSpec
 from hpsearch.running.earlier import prepare_experiment
 from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
@@ -21,6 +22,7 @@ from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult
 from hpsearch.space import Space
 from hpsearch.tracking import Tracker
+from hpsearch.user_code import is_reference
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster, EngineContext
 from hpsearch.workers.ledger import Observer
@@ -29,18 +31,24 @@ _COMMAND = "command"
 """The family whose programs train themselves."""
 
 
+def _unheard(_: ExperimentState) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """How to run, apart from what the space says.
 
     `cluster`: where the engine `ray` finds its machines. `in_process`: one trial at a time in this very process, for a
-    debugger. `make_tracker` gets the experiment's folder; see `trackers`. `observers` hear every event.
+    debugger. `make_tracker` gets the experiment's folder; see `trackers`. `opened` is told where the experiment stands
+    before the session; `observers` hear every event from then on.
     """
 
     in_process: bool = False
     cluster: Cluster = field(default_factory=Cluster)
     confirm: bool = True
     make_tracker: Callable[[Path], Tracker] = no_tracker
+    opened: Callable[[ExperimentState], None] = _unheard
     observers: Sequence[Observer] = ()
 
 
@@ -92,9 +100,11 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
     """Hold the experiment, its log, its tracker and its workers for one session."""
     _make(folder)
     with locked(folder) as lock:
-        data = same_data(space, folder)
-        notes = prepare_experiment(space, folder) if changes else []
-        log = Log(folder / LOG)
+        past = read_past(folder / LOG)
+        data = same_data(space, folder, past.state.runs.values())
+        notes = prepare_experiment(space, folder, past.state) if changes else []
+        log = Log(folder / LOG, past)
+        options.opened(log.state)
         tracker = options.make_tracker(folder)
         replicates = space.confirm.top * space.confirm.count if space.confirm else 1
         session = Session(
@@ -155,7 +165,18 @@ def objective_spec(space: Space, folder: Path, data: Mapping[str, Any] | None = 
         if processes > 1:
             raise HpsearchError("search.resources.processes: a program starts its own processes; leave it at 1")
         return ObjectiveSpec(
-            "hpsearch.running.command_objective:CommandObjective", {**common, "trial_time": space.search.trial_time}
+            "hpsearch.running.command_objective:CommandObjective",
+            {**common, "trial_time": space.search.trial_time},
+            ["hpsearch.running.command_objective"],
         )
     own = {"family": space.family, "threads": 1, "share": None, "processes": processes, "data": data or {}}
-    return ObjectiveSpec("hpsearch.running.objective:FamilyObjective", {**common, **own})
+    return ObjectiveSpec("hpsearch.running.objective:FamilyObjective", {**common, **own}, _modules(space.family))
+
+
+def _modules(family: str) -> list[str]:
+    """Return the modules that every training of a family needs.
+
+    The first optimizer would import the last one. What a user's own file imports may begin threads.
+    """
+    own = [] if is_reference(family) else [f"hpsearch.families.{family}.task"]
+    return ["hpsearch.running.objective", *own, "torch._dynamo"]

@@ -14,8 +14,8 @@ from hpsearch.data.fingerprint import WHAT_TO_DO, Fingerprint, Source, differenc
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.events import DataEvent
 from hpsearch.experiment.files import write_json
-from hpsearch.experiment.layout import DATA, FORMAT_VERSION, LOG
-from hpsearch.experiment.log import Log, read_state
+from hpsearch.experiment.layout import DATA, FORMAT_VERSION
+from hpsearch.experiment.log import Log
 from hpsearch.experiment.state import RunState
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
@@ -52,8 +52,8 @@ class SameData:
             log.append(DataEvent(source=digests.pop()))
 
 
-def same_data(space: Space, folder: Path) -> SameData:
-    """Return the data of a space for a session in `folder`.
+def same_data(space: Space, folder: Path, runs: Collection[RunState]) -> SameData:
+    """Return the data of a space for a session in `folder`; `runs` are those of earlier sessions.
 
     Raises:
         ExperimentError: if runs of earlier sessions saw other data; the message says what differs.
@@ -62,7 +62,6 @@ def same_data(space: Space, folder: Path) -> SameData:
     home = space.path.parent
     sources = dict(_sources(space))
     now = {key: fingerprint_of(source, lambda path: find_place(path, home)) for key, source in sources.items()}
-    runs = read_state(folder / LOG).runs.values()
     used, unfinished = _used(runs)
     then = read_sources(folder)
     for key, before in then.items():

@@ -12,17 +12,18 @@ from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, Notice, SessionEvent, TextNotice
 from hpsearch.experiment.layout import RunKind, trial_run
 from hpsearch.experiment.provenance import machine, versions
-from hpsearch.experiment.reading import read_experiment
+from hpsearch.experiment.reading import experiment_of
 from hpsearch.jobs import Job, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.population import Population
+from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import JobList, TrialSource
 from hpsearch.seeds import Seeds
 from hpsearch.space import Confirm, objective_value
-from hpsearch.space.pruner_options import PB2, PBT
+from hpsearch.space.pruner_options import PB2, PBT, Halving
 from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
 from hpsearch.workers.ledger import Ledger, stored_job
@@ -91,13 +92,13 @@ class Session:
         if asked >= settings.trials and not unfinished:
             return StopReason.FINISHED
         self._warn_of_idle_pruner()
-        events = to_replay(self._space, self._log.events, earlier.params)
+        events = to_replay(self._space, self._log.take_events(), earlier.params)
         brain = OptunaSearch(self._space, longest=self._longest())
         brain.replay(events, runs=earlier.numbers)
         trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=asked)
-        source: TrialSource | Population = trials
-        if isinstance(settings.pruner, PBT | PB2):
-            source = Population(trials, self._space, settings.pruner)
+        source: TrialSource | Population | Promotion = trials
+        if isinstance(settings.pruner, PBT | PB2 | Halving):
+            source = self._staged(trials, settings.pruner)
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)
         else:
             trials.resume(unfinished)
@@ -105,6 +106,12 @@ class Session:
         why = self._run(source, Limits(time=time, trial_time=settings.trial_time, retries=settings.retries))
         self._exhausted = trials.exhausted
         return why
+
+    def _staged(self, trials: TrialSource, pruner: PBT | PB2 | Halving) -> Population | Promotion:
+        """Return a source whose trials are paused and go on by turns."""
+        if isinstance(pruner, Halving):
+            return Promotion(trials, self._space, pruner)
+        return Population(trials, self._space, pruner)
 
     def _unfinished(self, earlier: Earlier) -> list[Job]:
         """Return the jobs of earlier trials that have not ended, or have not even begun."""
@@ -166,9 +173,12 @@ class Session:
             ends = f"a training has {longest} evaluations"
             self.note(f"search.pruner: {pruner.kind} acts at evaluation {pruner.earliest} at the earliest, but {ends}")
 
+    def _record(self) -> ExperimentRecord:
+        return experiment_of(self._folder, self._log.state)
+
     def require_result(self) -> None:
         """Raise SearchFailedError, with the reasons, when no trial has come to a result."""
-        record = read_experiment(self._folder)
+        record = self._record()
         if record.best is None:
             endings = {(trial.outcome, trial.reason) for trial in record.trials if trial.outcome}
             reasons = sorted(f"{outcome}: {reason}" if reason else outcome for outcome, reason in endings)
@@ -178,7 +188,7 @@ class Session:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
         jobs = jobs_of(
             confirm,
-            read_experiment(self._folder).ranked[: confirm.top],
+            self._record().ranked[: confirm.top],
             folder=self._folder,
             experiment_seed=self._space.search.seed,
             state=self._log.state,
@@ -197,4 +207,4 @@ class Session:
 
     def result(self) -> SessionResult:
         """Return the experiment now, and how this session went."""
-        return SessionResult(read_experiment(self._folder), self._why, self._exhausted, self.mirrored, self._worked)
+        return SessionResult(self._record(), self._why, self._exhausted, self.mirrored, self._worked)

@@ -1,8 +1,11 @@
 """An experiment as an Optuna storage, for optuna-dashboard and Optuna's own plots."""
 
+import contextlib
 import datetime as dt
 import math
 import sqlite3
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,6 @@ from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.state import RunState
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
-from hpsearch.search.silence import silent_optuna
 from hpsearch.space import Space, suggest, suggested
 
 JOURNAL_SUFFIXES = (".log", ".journal")
@@ -42,13 +44,26 @@ def export_optuna(record: ExperimentRecord, space: Space, target: str | Path) ->
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.unlink(missing_ok=True)
-        with silent_optuna():
+        with _silent_optuna():
             _write(record, trials, partial, journal=path.suffix in JOURNAL_SUFFIXES)
         partial.rename(path)
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:
         raise HpsearchError(f"{path} cannot be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _silent_optuna() -> Iterator[None]:
+    """Keep Optuna's log messages and its warnings about experimental features away for a while."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def _path(target: str | Path) -> Path:

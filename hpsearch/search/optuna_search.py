@@ -19,12 +19,12 @@ from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEven
 from hpsearch.jobs import AskInfo
 from hpsearch.records import Outcome, Params
 from hpsearch.search.own import blamed_on, make_own_pruner, make_own_sampler
-from hpsearch.search.pruners import make_pruner
+from hpsearch.search.pruners import NeverStop, Rule, make_pruner
 from hpsearch.search.samplers import AskSeeds, SamplerRow, own_row, sampler_row
 from hpsearch.search.starts import StartList, agrees, key_of
 from hpsearch.seeds import derive_seed
 from hpsearch.space import Space, suggest, suggested
-from hpsearch.space.pruner_options import OwnPruner
+from hpsearch.space.pruner_options import Hyperband, OwnPruner
 from hpsearch.space.search_settings import OwnSampler
 
 ATTEMPTS = 20
@@ -53,18 +53,30 @@ class OptunaSearch:
         self._row = self._make_row()
         self._longest = longest
         self._study = optuna.create_study(study_name="hpsearch", direction=space.objective.goal.value)
-        self._study.pruner = self._make_pruner()
+        self._rule = self._make_rule()
+        option = space.search.pruner
+        self._own_pruner = isinstance(option, OwnPruner)
+        if isinstance(option, OwnPruner):
+            self._study.pruner = make_own_pruner(option, self._home, seed=self._seed)
+        self._watched = self._own_pruner or isinstance(space.search.sampler, OwnSampler)
+        """Whether code of the user's may look at every metric of a trial; Optuna's looks at a pruned one's last."""
         if self._row.kept:
             self._study.sampler = self._row.make(space.search.sampler, AskSeeds(0, 0))
         self._trials: dict[int, optuna.trial.Trial] = {}
         self._evaluations: dict[int, dict[int, bool]] = {}
         """The steps that a trial has reported, and whether it would have been pruned there."""
+        self._last: dict[int, tuple[int, float]] = {}
+        """The last evaluation that a trial was judged by, and the metric there."""
+        self._shown: set[int] = set()
+        """The trials that are paused or were promoted, which the sampler knows as pruned until they end."""
         self._tried: set[str] = set()
         self._starts = StartList(space)
         self._valued = False
         self._grid = self._shuffled_grid() if self._row.enumerates else None
         self._rejected = 0
         self._start: Params | None = None
+        self._any_sampler = optuna.samplers.RandomSampler(seed=0)
+        """For trials whose parameters are all given, where it draws nothing."""
 
     def _make_row(self) -> SamplerRow:
         option = self._space.search.sampler
@@ -72,11 +84,12 @@ class OptunaSearch:
             return own_row(make_own_sampler(option, self._home, seed=self._seed))
         return sampler_row(option.kind)
 
-    def _make_pruner(self) -> optuna.pruners.BasePruner:
+    def _make_rule(self) -> Rule:
+        """Return the pruner of the space file; a user's own is the study's."""
         option = self._space.search.pruner
         if isinstance(option, OwnPruner):
-            return make_own_pruner(option, self._home, seed=self._seed)
-        return make_pruner(option.kind, option, longest=self._longest)
+            return NeverStop()
+        return make_pruner(option.kind, option, goal=self._space.objective.goal, longest=self._longest)
 
     def _shuffled_grid(self) -> deque[dict[str, Any]]:
         """All configurations of the grid that the space allows, in an order that no budget favours."""
@@ -200,7 +213,7 @@ class OptunaSearch:
     def _fixed(self, number: int, params: Params) -> dict[str, Any]:
         """Enter a configuration that was decided on elsewhere."""
         if not self._row.kept:
-            self._study.sampler = optuna.samplers.RandomSampler(seed=0)
+            self._study.sampler = self._any_sampler
         self._study.enqueue_trial(suggested(self._space, params))
         return self._accept(number, *self._asked_of_sampler())
 
@@ -228,15 +241,57 @@ class OptunaSearch:
         known[step] = False
         if final and step < evaluation * first:
             return False
-        trial = self._trials[number]
-        trial.report(metric, evaluation)
-        with blamed_on(self._space.search.pruner, self._home):
-            known[step] = bool(trial.should_prune())
+        known[step] = self._judge(number, evaluation, metric)
+        if known[step] and self._rule.pauses and not final:
+            self._show_so_far(number, evaluation, metric)
         return known[step]
+
+    def _judge(self, number: int, evaluation: int, metric: float) -> bool:
+        trial = self._trials[number]
+        if self._watched and number not in self._shown:
+            trial.report(metric, evaluation)
+        if self._own_pruner:
+            with blamed_on(self._space.search.pruner, self._home):
+                return bool(trial.should_prune())
+        self._last[number] = evaluation, metric
+        return self._rule.judge(trial.number, evaluation, metric)
+
+    def _show_so_far(self, number: int, evaluation: int, metric: float) -> None:
+        """Let the sampler learn from a trial that is paused, as if it were pruned here; it may go on later."""
+        trial = self._trials[number]
+        if number not in self._shown:
+            self._shown.add(number)
+            if not self._watched:
+                trial.report(metric, evaluation)
+            if self._row.marks == "all":
+                trial.set_constraint("trainable", 0.0)
+            self._tell(trial, state=optuna.trial.TrialState.PRUNED)
+            self._valued = True
+        else:
+            frozen = self._study.get_trials(deepcopy=False)[trial.number]
+            frozen.intermediate_values = {**frozen.intermediate_values, evaluation: metric}
+            frozen.value = metric if math.isfinite(metric) else None
+
+    def _tell_shown(self, number: int, trial: optuna.trial.Trial, outcome: Outcome, value: float | None) -> None:
+        """Enter the ending of a trial that the sampler knows as pruned: it was promoted, or is retired."""
+        self._shown.discard(number)
+        frozen = self._study.get_trials(deepcopy=False)[trial.number]
+        if outcome is Outcome.COMPLETE and value is not None:
+            frozen.state, frozen.value = optuna.trial.TrialState.COMPLETE, value
+        elif outcome.infeasible:
+            frozen.state = optuna.trial.TrialState.COMPLETE
+            frozen.value = -self._space.objective.goal.sign * math.inf
+        elif outcome is not Outcome.PRUNED:
+            frozen.state, frozen.value = optuna.trial.TrialState.FAIL, None
 
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
         """Enter an ending. Infeasible outcomes count as infinitely bad, marked as violating a constraint."""
         trial, evaluations = self._trials.pop(number), len(self._evaluations.pop(number))
+        self._rule.ended(trial.number)
+        last = self._last.pop(number, None)
+        if number in self._shown:
+            self._tell_shown(number, trial, outcome, value)
+            return
         if self._row.marks == "all" or (self._row.marks == "infeasible" and outcome.infeasible):
             trial.set_constraint("trainable", 1.0 if outcome.infeasible else 0.0)
         if outcome is Outcome.COMPLETE and value is not None:
@@ -245,6 +300,8 @@ class OptunaSearch:
         elif outcome.infeasible:
             self._tell(trial, -self._space.objective.goal.sign * math.inf)
         elif outcome is Outcome.PRUNED:
+            if last is not None and not self._watched:
+                trial.report(last[1], last[0])
             self._tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             self._tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -260,8 +317,8 @@ class OptunaSearch:
         """Let the pruner know how long a training is, if that was not known before."""
         if self._longest is None and evaluations:
             self._longest = evaluations
-            if not isinstance(self._space.search.pruner, OwnPruner):  # that one is made once
-                self._study.pruner = self._make_pruner()
+            if isinstance(self._space.search.pruner, Hyperband):
+                self._rule = self._make_rule()
 
     # What the log tells
 
@@ -293,7 +350,7 @@ class OptunaSearch:
             if trial is not None:
                 self._reject(trial)
         else:
-            self._study.sampler = optuna.samplers.RandomSampler(seed=0)
+            self._study.sampler = self._any_sampler
             for _ in range(event.rejected):  # Optuna's numbering must not depend on whether it was resumed
                 self._reject(self._study.ask())
         self._fixed(number, params)

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 from hpsearch.places import NamedPlace, located, named_places, obstacle
 from hpsearch.settings import Settings
 from hpsearch.space.fields import SettingsSection, Shape, walk
+from hpsearch.space.located_yaml import Node, Place, Problems
 from hpsearch.space.mistakes import mistakes_of
-from hpsearch.space.nodes import Node, Place, Problems
 from hpsearch.space.pruner_options import PB2, PBT
 from hpsearch.space.ranges import Choice
 from hpsearch.space.search_settings import Grid

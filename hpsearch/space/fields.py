@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hpsearch.settings import Option, OwnOption, fixed_settings
-from hpsearch.space.nodes import Node
-from hpsearch.space.range_syntax import looks_like_range
+from hpsearch.space.located_yaml import Node
+from hpsearch.space.ranges import looks_like_range
 
 _BOUNDS = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
 _NOUNS: dict[Any, str] = {float: "a number", int: "a whole number", bool: "true or false", str: "text", Path: "a path"}

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from hpsearch.errors import suggestion
 from hpsearch.settings import NAMED
 from hpsearch.space.fields import Items, describe, expectation, section_of, walk
-from hpsearch.space.range_syntax import show
+from hpsearch.space.ranges import show
 from hpsearch.space.template import Missing
 
 _RULES = ("value_error", "assertion_error")

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from hpsearch.errors import SpaceError, suggestion
 from hpsearch.space.fields import Branch, Items, SettingsSection, Shape, field_shape, section_of, walk
-from hpsearch.space.located_yaml import parse
-from hpsearch.space.nodes import Node, Place, Problems
+from hpsearch.space.located_yaml import Node, Place, Problems, parse
 
 _FIXED = ("family", "quick")
 

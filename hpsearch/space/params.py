@@ -7,11 +7,9 @@ from typing import Any
 
 from hpsearch.errors import HpsearchError
 from hpsearch.space.fields import spelled
-from hpsearch.space.located_yaml import read_file
-from hpsearch.space.nodes import Node, Problems
+from hpsearch.space.located_yaml import Node, Problems, read_file
 from hpsearch.space.pruner_options import NoPruner
-from hpsearch.space.range_syntax import show
-from hpsearch.space.ranges import Choice
+from hpsearch.space.ranges import Choice, show
 from hpsearch.space.search_settings import RandomSampler
 from hpsearch.space.space import Space
 from hpsearch.space.template import Parameter

@@ -1,6 +1,6 @@
 """Reading a space file: the whole of it is checked, and all its mistakes are raised at once."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,14 +8,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from hpsearch.errors import HpsearchError, SpaceError, suggestion
+from hpsearch.errors import HpsearchError, SpaceError, UnknownNameError, suggestion
 from hpsearch.space.checks import Families, check_feasible, check_grid, check_mutable, check_places, fold_refusal
 from hpsearch.space.fields import SettingsSection, section_of, settings_of
-from hpsearch.space.located_yaml import read_file
-from hpsearch.space.nodes import Node, Place, Problems, node_from_plain
+from hpsearch.space.located_yaml import Node, Place, Problems, node_from_plain, read_file
 from hpsearch.space.overlay import Overrides, lay_over, narrowed, parse_override
 from hpsearch.space.params import read_start
-from hpsearch.space.range_syntax import show
+from hpsearch.space.ranges import show
 from hpsearch.space.requirements import Requirement, RequirementError, parse_requirement
 from hpsearch.space.search_settings import Confirm, Objective, Search, check_objective
 from hpsearch.space.space import FamilyInterface, Space
@@ -40,6 +39,7 @@ def read_space(
     fixed: Overrides = (),
     with_folds: Families = list,
     own_code: OwnCode | None = None,
+    engines: Collection[str] = (),
     look: bool = False,
 ) -> Space:
     """Read and check a space file. The quick section is checked even if it is not asked for.
@@ -53,6 +53,7 @@ def read_space(
             ranges below that option.
         with_folds: Finds the families to name in the message if folds are asked of a family that has none.
         own_code: Looks at a sampler and a pruner of the user's own.
+        engines: The engines that there are; without any, the engine's name is not checked.
         look: Whether the files and folders that the space names are checked too.
 
     Raises:
@@ -61,7 +62,8 @@ def read_space(
     problems = Problems()
     text, root = read_file(path, problems)
     family, interface = _resolve_family(root, path, resolve, problems)
-    reading = _SpaceReader(path, text, family, interface, _settings(interface, root), problems, with_folds, own_code)
+    settings = _settings(interface, root)
+    reading = _SpaceReader(path, text, family, interface, settings, problems, with_folds, own_code, engines)
     given = reading.parse_overrides(overrides)
     has_quick = interface is not None and "quick" in root.mapping
     space = reading.read(root, [given], fixed, look=look and not (quick and has_quick))
@@ -133,6 +135,7 @@ class _SpaceReader:
     problems: Problems
     with_folds: Families = list
     own_code: OwnCode | None = None
+    engines: Collection[str] = ()
 
     def parse_overrides(self, overrides: Sequence[str]) -> Overrides:
         parsed = []
@@ -156,6 +159,7 @@ class _SpaceReader:
         before = len(self.problems)
         root, replaced = self.overlaid(root, layers, fixed) if self.interface else (root, [])
         self.check_names(root)
+        self.check_engine(root)
         objective = self.objective(root)
         search = self.section(root, "search", Search)
         confirm = self.section(root, "confirm", Confirm) if _given(root, "confirm") else None
@@ -216,6 +220,16 @@ class _SpaceReader:
             if self.interface is not None and name not in known:
                 message = f"unknown section {name!r}{suggestion(name, known)}; known: {', '.join(known)}"
                 self.problems.add(node.key, message)
+
+    def check_engine(self, root: Node) -> None:
+        """Check the engine's name as it is written, even if other settings of the search are wrong."""
+        search = root.child("search")
+        node = search.child("engine") if search else None
+        if node is None or not self.engines or not isinstance(node.value, str):
+            return
+        if Search(engine=node.value).engine not in self.engines:
+            unknown = UnknownNameError("engine", node.value, self.engines)
+            self.problems.add(node.place, f"search.engine: {unknown}")
 
     def section(
         self, root: Node, name: str, model: type[ModelT], given: Mapping[str, Any] | None = None

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from hpsearch.errors import suggestion
 from hpsearch.settings import Option
 from hpsearch.space.fields import Branch, SettingsSection, walk
-from hpsearch.space.range_syntax import show
+from hpsearch.space.ranges import show
 
 _LONGEST = 500
 _DEEPEST = 40

@@ -14,8 +14,7 @@ from pydantic import BaseModel, ValidationError
 from hpsearch.errors import HpsearchError, suggestion
 from hpsearch.records import Goal
 from hpsearch.space.mistakes import mistakes_of
-from hpsearch.space.range_syntax import HEADS, KEYS, flow, show
-from hpsearch.space.ranges import canonical
+from hpsearch.space.ranges import HEADS, KEYS, canonical, flow, show
 from hpsearch.space.requirements import Requirement
 from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search
 from hpsearch.space.template import Parameter, Template, join

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from hpsearch.space.ranges import Choice, Float, Int, Range, canonical, label
+from hpsearch.records import label
+from hpsearch.space.ranges import Choice, Float, Int, Range, canonical
 from hpsearch.space.space import Space
 
 

@@ -8,9 +8,8 @@ from pydantic import BaseModel
 
 from hpsearch.errors import suggestion
 from hpsearch.space.fields import Branch, Items, Leaf, SettingsSection, Shape, field_shape, section_of, spelled
-from hpsearch.space.nodes import Node, Problems
-from hpsearch.space.range_syntax import INFINITE, RangeSyntaxError, is_infinite, looks_like_range, read_range, show
-from hpsearch.space.ranges import Choice
+from hpsearch.space.located_yaml import Node, Problems
+from hpsearch.space.ranges import INFINITE, Choice, RangeSyntaxError, is_infinite, looks_like_range, read_range, show
 from hpsearch.space.template import BranchRange, Chosen, Missing, join
 from hpsearch.user_code import is_reference
 

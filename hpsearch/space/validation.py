@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from hpsearch.space.located_yaml import Node, Place, Problems
 from hpsearch.space.mistakes import Mistake, mistakes
-from hpsearch.space.nodes import Node, Place, Problems
 from hpsearch.space.ranges import Choice, Float, Int, Range
 from hpsearch.space.space import FamilyInterface
 from hpsearch.space.template import Parameter, Template

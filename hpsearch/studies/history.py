@@ -19,8 +19,8 @@ from hpsearch.experiment.layout import STUDY, STUDY_LOCK, is_experiment, is_stud
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.experiment.studies import STUDY_VERSION, arm_folders, read_study_file
 from hpsearch.space import Confirm, differences
-from hpsearch.studies.file.study import SpaceArm, Study
 from hpsearch.studies.replicates import replication_of
+from hpsearch.studies.study import SpaceArm, Study
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from hpsearch.readers.hpsearch_experiment import fold_keys
 from hpsearch.records import FinishedRun
 from hpsearch.running.confirmation import folds_of, seeds_of
 from hpsearch.space import Confirm
-from hpsearch.studies.file.study import BaselineArm, SpaceArm, Study
+from hpsearch.studies.study import BaselineArm, SpaceArm, Study
 
 WHAT_FOLDS_SAY = (
     "each winner was chosen on data of which the folds' test parts hold some, so that configurations that are chosen "

@@ -19,10 +19,10 @@ from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.wording import duration, plain
 from hpsearch.search.importance import importance
 from hpsearch.space import Confirm
-from hpsearch.studies.file.study import INTERACTION, BaselineArm, SpaceArm, Study, factor_titles, level_text
 from hpsearch.studies.history import StudyHistory
 from hpsearch.studies.replicates import WHAT_FOLDS_SAY, in_words, planned_runs, test_of
 from hpsearch.studies.report import ArmReport, FactorReport, StudyReport
+from hpsearch.studies.study import INTERACTION, BaselineArm, SpaceArm, Study, factor_titles, level_text
 
 UNEQUAL = 1.1
 """From this ratio on the budgets that two searches have spent are called unequal."""

@@ -1,8 +1,8 @@
-"""What every family promises to the loop and to the search."""
+"""What every family promises to the loop and to the search, and what tests of trainings share."""
 
 import hashlib
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,14 +10,65 @@ import pytest
 import torch
 
 from hpsearch.families import Family
-from hpsearch.records import Monitor
+from hpsearch.records import Decision, Monitor
 from hpsearch.running.loading import load_space
 from hpsearch.seeds import Seeds
 from hpsearch.space import Choice, Parameter, Space
-from hpsearch.testing.trainings import KilledError, Recorder, assert_same_ending, numbers
+from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
 from hpsearch.training.loop import FitResult, fit
+from hpsearch.training.progress import Evaluation
 from hpsearch.training.settings import Evaluate
 from hpsearch.training.task import Batch, Dataset, Split, Splits
+
+UNTIMED = ("examples_per_second",)
+TIMES = ("seconds", "examples_per_second")
+
+
+class KilledError(RuntimeError):
+    """Raised by a report, as if the process had been killed there."""
+
+
+class Recorder:
+    """A report that keeps what it gets, and answers at some of its calls (counted from 1) otherwise than CONTINUE."""
+
+    def __init__(self, answers: Mapping[int, Decision | Exception] | None = None) -> None:
+        self.answers = dict(answers or {})
+        self.seen: list[Evaluation] = []
+
+    def __call__(self, evaluation: Evaluation) -> Decision:
+        """Keep an evaluation and answer."""
+        self.seen.append(evaluation)
+        answer = self.answers.get(len(self.seen), Decision.CONTINUE)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def numbers(evaluations: Iterable[Evaluation]) -> list[tuple[int, dict[str, Any]]]:
+    """Return the part that must repeat bit for bit: everything but the time."""
+    return [
+        (item.step, {name: value for name, value in item.metrics.items() if name not in UNTIMED})
+        for item in evaluations
+    ]
+
+
+def differences(first: Any, second: Any, path: str = "") -> list[str]:
+    """Return the places at which two nested structures of plain values and tensors differ."""
+    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
+        return [place for key in first for place in differences(first[key], second[key], f"{path}/{key}")]
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple) and len(first) == len(second):
+        pairs = enumerate(zip(first, second, strict=True))
+        return [place for number, (a, b) in pairs for place in differences(a, b, f"{path}/{number}")]
+    same = torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
+    return [] if same else [path]
+
+
+def assert_same_ending(unbroken: Path, resumed: Path) -> None:
+    """Hold the checkpoints of two trainings against each other: weights, optimizer, generators, all but times."""
+    for name in (CHECKPOINT, BEST):
+        places = differences(load(unbroken / name), load(resumed / name))
+        assert [place for place in places if not place.endswith(TIMES)] == []
+
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 SEEDS = Seeds.for_trial(0, 0)
@@ -75,6 +126,7 @@ class FamilyCase:
         """Train for six optimizer steps on twelve examples with everything that the configuration asks of the loop."""
         torch.rand(())  # what was drawn before does not matter
         changes = {"epochs": 2, "batch_size": 4, "accumulate": 1, "evaluate": Evaluate(steps=2), "device": "cpu"}
+        changes["checkpoint_seconds"] = 0.0  # so that one which is killed goes on from its last evaluation
         return fit(
             self.family.task(self.config, self.splits()),
             self.few(train=12, val=8),

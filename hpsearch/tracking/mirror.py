@@ -20,14 +20,17 @@ from hpsearch.experiment.layout import CONFIG, LOG, METRICS
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.tracking.entries import (
     Changes,
+    MirroredRun,
     MirroredSession,
+    MirrorState,
     Row,
     milliseconds,
     read_changes,
     read_rows,
     read_stretch,
+    save_state,
+    state_of,
 )
-from hpsearch.tracking.state import MirroredRun, MirrorState, save_state, state_of
 
 
 @dataclass(frozen=True)

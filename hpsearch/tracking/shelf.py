@@ -9,8 +9,7 @@ from hpsearch.errors import UnknownNameError
 from hpsearch.experiment.layout import is_study
 from hpsearch.experiment.studies import arm_folders
 from hpsearch.tracking import Mirror, NoTracker, Tracker
-from hpsearch.tracking.mlflow.sink import mlflow_mirror
-from hpsearch.tracking.mlflow.study import StudyMirror
+from hpsearch.tracking.mlflow.sink import StudyMirror, mlflow_mirror
 from hpsearch.tracking.tensorboard import tensorboard_mirror
 from hpsearch.tracking.wandb import wandb_mirror
 

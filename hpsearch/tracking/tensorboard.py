@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.records import Outcome
-from hpsearch.tracking.entries import Row
+from hpsearch.tracking.entries import MirroredRun, Row
 from hpsearch.tracking.mirror import ExperimentMirror, RunNews, Sink
-from hpsearch.tracking.state import MirroredRun
 
 if TYPE_CHECKING:
     from tensorboard.summary.writer.event_file_writer import EventFileWriter

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import TrackingError
-from hpsearch.tracking.entries import run_title
+from hpsearch.tracking.entries import MirroredRun, run_title
 from hpsearch.tracking.mirror import ExperimentMirror, RunNews, Sink
-from hpsearch.tracking.state import MirroredRun
 
 PROJECT = "hpsearch"
 

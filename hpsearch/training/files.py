@@ -20,86 +20,73 @@ from hpsearch.experiment.artifacts import write_histograms
 from hpsearch.records import Decision
 from hpsearch.training.checkpoint import CHECKPOINT, numbered, remove_old, save, save_best
 from hpsearch.training.rate_control import write_decisions
-from hpsearch.training.state import TrainingState, capture
+from hpsearch.training.state import TrainingState, Unwritten, capture
 
 
-class TrainingFiles:
-    """The files of a training in its folder."""
+def note_resumed(training: TrainingState, folder: Path) -> None:
+    """Take note that the training is where the folder's checkpoint is."""
+    training.unwritten = Unwritten(since=training.stopwatch.seconds)
+    _write_decisions(training, folder)
 
-    def __init__(self, folder: Path, training: TrainingState) -> None:
-        self.folder = folder
-        self._training = training
-        self._saved_at = 0.0
-        """Seconds of training when the last checkpoint was taken."""
-        self._is_saved = True
-        """Whether the checkpoint is that of the last evaluation."""
-        self._is_best = False
-        """Whether the model has the best weights of all, which are neither written nor copied."""
-        self._best: Mapping[str, Any] | None = None
-        """A copy of the best weights, which are not written."""
-        self._decisions: int | None = None
-        """How many decisions on the rate are written."""
 
-    def resumed(self) -> None:
-        """Take note that the training is where its checkpoint is."""
-        self._saved_at = self._training.stopwatch.seconds
-        self._write_decisions()
+def save_evaluated(training: TrainingState, folder: Path) -> None:
+    """Write what is due after an evaluation, before it is reported."""
+    progress, keep, unwritten = training.progress, training.settings.keep, training.unwritten
+    if training.look is not None:
+        write_histograms(folder, training.reported_step, training.look)
+    if training.rates.control and len(training.rates.control.decisions) != unwritten.decisions:
+        _write_decisions(training, folder)
+    unwritten.folder = folder
+    if progress.best_step == training.reported_step:
+        unwritten.is_best, unwritten.best = True, None
+    is_kept = keep is not None and len(progress.evaluations) % keep.every == 0
+    waited = training.stopwatch.seconds - unwritten.since
+    if progress.finished or is_kept or waited >= training.settings.checkpoint_seconds:
+        _save(training, folder, is_kept=is_kept)
 
-    def evaluated(self) -> None:
-        """Write what is due after an evaluation, before it is reported."""
-        training, progress, keep = self._training, self._training.progress, self._training.settings.keep
-        if training.look is not None:
-            write_histograms(self.folder, training.reported_step, training.look)
-        if training.rates.control and len(training.rates.control.decisions) != self._decisions:
-            self._write_decisions()
-        self._is_saved = False
-        if progress.best_step == training.reported_step:
-            self._is_best, self._best = True, None
-        is_kept = keep is not None and len(progress.evaluations) % keep.every == 0
-        waited = training.stopwatch.seconds - self._saved_at
-        if progress.finished or is_kept or waited >= training.settings.checkpoint_seconds:
-            self._save(is_kept=is_kept)
 
-    def answered(self, decision: Decision) -> None:
-        """Write what has to be written now that the answer to the evaluation is known."""
-        if self._is_saved:
-            return
-        if decision is Decision.PAUSE:
-            self._save(is_kept=False)
-        elif decision is not Decision.CONTINUE:
-            self._save_best()
-        elif self._is_best:
-            self._is_best, self._best = False, copied(self._training.evaluated_model.state_dict())
+def save_answered(training: TrainingState, decision: Decision) -> None:
+    """Write what has to be written now that the answer to the evaluation is known."""
+    unwritten = training.unwritten
+    if unwritten.folder is None:
+        return
+    if decision is Decision.PAUSE:
+        _save(training, unwritten.folder, is_kept=False)
+    elif decision is not Decision.CONTINUE:
+        _save_best(training, unwritten.folder)
+    elif unwritten.is_best:
+        unwritten.is_best, unwritten.best = False, copied(training.evaluated_model.state_dict())
 
-    def _save(self, *, is_kept: bool) -> None:
-        """Write the checkpoint; before it what belongs to it, so that a kill in between loses neither."""
-        training, progress, keep = self._training, self._training.progress, self._training.settings.keep
-        self._save_best()
-        content = capture(training)
-        if is_kept:
-            save(self.folder / numbered(training.reported_step), content)
-        if keep:
-            remove_old(self.folder, step=training.reported_step, last=keep.last, best=progress.best_step)
-        save(self.folder / CHECKPOINT, content)
-        self._is_saved, self._saved_at = True, training.stopwatch.seconds
 
-    def _save_best(self) -> None:
-        training, progress = self._training, self._training.progress
-        weights = training.evaluated_model.state_dict() if self._is_best else self._best
-        if weights is None or progress.best_step is None or progress.best_value is None:
-            return
-        save_best(
-            self.folder, weights, step=progress.best_step, metric=training.monitor.metric, value=progress.best_value
-        )
-        self._is_best, self._best = False, None
+def _save(training: TrainingState, folder: Path, *, is_kept: bool) -> None:
+    """Write the checkpoint; before it what belongs to it, so that a kill in between loses neither."""
+    progress, keep = training.progress, training.settings.keep
+    _save_best(training, folder)
+    content = capture(training)
+    if is_kept:
+        save(folder / numbered(training.reported_step), content)
+    if keep:
+        remove_old(folder, step=training.reported_step, last=keep.last, best=progress.best_step)
+    save(folder / CHECKPOINT, content)
+    training.unwritten.folder, training.unwritten.since = None, training.stopwatch.seconds
 
-    def _write_decisions(self) -> None:
-        """Let the file of the rate's decisions follow the training, whatever an earlier attempt wrote there."""
-        control = self._training.rates.control
-        if control:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_decisions(self.folder, control)
-            self._decisions = len(control.decisions)
+
+def _save_best(training: TrainingState, folder: Path) -> None:
+    progress, unwritten = training.progress, training.unwritten
+    weights = training.evaluated_model.state_dict() if unwritten.is_best else unwritten.best
+    if weights is None or progress.best_step is None or progress.best_value is None:
+        return
+    save_best(folder, weights, step=progress.best_step, metric=training.monitor.metric, value=progress.best_value)
+    unwritten.is_best, unwritten.best = False, None
+
+
+def _write_decisions(training: TrainingState, folder: Path) -> None:
+    """Let the file of the rate's decisions follow the training, whatever an earlier attempt wrote there."""
+    control = training.rates.control
+    if control:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_decisions(folder, control)
+        training.unwritten.decisions = len(control.decisions)
 
 
 def copied(weights: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from hpsearch.records import Decision, Monitor
 from hpsearch.seeds import Seeds
 from hpsearch.training.checkpoint import load_checkpoint
 from hpsearch.training.devices import resolve_device
-from hpsearch.training.files import TrainingFiles
+from hpsearch.training.files import note_resumed, save_answered, save_evaluated
 from hpsearch.training.measurements import look_at
 from hpsearch.training.optimizers import set_rates
 from hpsearch.training.progress import Evaluation, FitResult, Report
@@ -76,59 +76,62 @@ def fit(
                 task, splits, settings, seeds=seeds, monitor=monitor, device=place, clock=clock, team=team
             )
             with contextlib.closing(training.feed):
-                files = TrainingFiles(folder, training) if folder is not None and team.leads else None
-                return _train(training, files, report, before)
+                return _train(training, folder if team.leads else None, report, before)
     finally:
         if place.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def _train(
-    training: TrainingState, files: TrainingFiles | None, report: Report, before: TrainSettings | None
+def _train(training: TrainingState, folder: Path | None, report: Report, before: TrainSettings | None) -> FitResult:
+    return train_on(training, folder, report, go_on(training, folder, report, before))
+
+
+def train_on(
+    training: TrainingState, folder: Path | None, report: Report, decision: Decision = Decision.CONTINUE
 ) -> FitResult:
-    decision = _go_on(training, files, report, before)
+    """Train from where the training is to its end, or until the report's answer, first `decision`, stops it."""
     while decision is Decision.CONTINUE and not training.progress.finished:
         _single_step(training)
-        if _evaluation_is_due(training):
-            decision = _once_in_a_while(training, files, report)
-    return _result(training, decision)
+        if evaluation_is_due(training):
+            evaluate_and_save(training, folder)
+            decision = ask(training, report)
+    return result_of(training, decision)
 
 
-def _go_on(
-    training: TrainingState, files: TrainingFiles | None, report: Report, before: TrainSettings | None
-) -> Decision:
+def go_on(training: TrainingState, folder: Path | None, report: Report, before: TrainSettings | None) -> Decision:
     """Go on from the folder's checkpoint, if any, and report its evaluations: a crash may have lost the last one."""
-    content = training.team.led_state(lambda: load_checkpoint(files.folder if files else None))
+    content = training.team.led_state(lambda: load_checkpoint(folder))
     training.stopwatch.begin_lap()
     if content is None:
         return Decision.CONTINUE
     restore(training, content, before=before)
-    if files is not None:
-        files.resumed()
+    if folder is not None:
+        note_resumed(training, folder)
         with training.stopwatch.stopped():
             for evaluation in training.progress.evaluations[:-1]:
                 report(evaluation)
-    return _ask(training, report)
+    return ask(training, report)
 
 
 def _single_step(training: TrainingState) -> None:
     if training.begun != training.progress.epoch:
-        _begin_epoch(training)
-    window = _next_window(training)
+        begin_epoch(training)
+    window = next_window(training)
     set_rates(training.optimizer, training.rates.at(training.progress.step))
     training.team.vary(training.seed, training.progress.step)
     loss = training.stepper.backward(window)
     norm = training.stepper.gradient_norm()
     training.measurements.add(training.progress.step + 1, loss.parts, norm, loss.count)
-    _advance(training, batches=len(window))
-    if _look_is_due(training):
+    advance(training, batches=len(window))
+    if look_is_due(training):
         training.look = look_at(training.model)
     training.stepper.update(norm)
     if training.average:
         training.average.update(training.model)
 
 
-def _begin_epoch(training: TrainingState) -> None:
+def begin_epoch(training: TrainingState) -> None:
+    """Tell model and task that an epoch begins."""
     epoch, epochs = training.progress.epoch, training.settings.epochs
     training.freezing.begin_epoch(epoch)
     training.task.begin_epoch(training.model, epoch, epochs)
@@ -137,13 +140,15 @@ def _begin_epoch(training: TrainingState) -> None:
     training.begun = epoch
 
 
-def _next_window(training: TrainingState) -> list[Batch]:
+def next_window(training: TrainingState) -> list[Batch]:
+    """Return the batches of the next step, augmented."""
     batches = training.feed.window(training.progress.epoch, training.progress.batch)
     training.examples += sum(len(next(iter(batch.values()))) for batch in batches)
     return [training.task.augment(batch, training.generator) for batch in batches]
 
 
-def _advance(training: TrainingState, *, batches: int) -> None:
+def advance(training: TrainingState, *, batches: int) -> None:
+    """Count a step of so many batches."""
     progress = training.progress
     progress.step += 1
     progress.batch += batches
@@ -152,20 +157,22 @@ def _advance(training: TrainingState, *, batches: int) -> None:
     progress.finished = progress.step == training.order.total_steps
 
 
-def _evaluation_is_due(training: TrainingState) -> bool:
+def evaluation_is_due(training: TrainingState) -> bool:
+    """Check whether an evaluation follows the step that was taken last."""
     progress, every = training.progress, training.every
     if every.steps is not None:
         return progress.finished or progress.step % every.steps == 0
     return progress.finished or (progress.batch == 0 and progress.epoch % every.epochs == 0)
 
 
-def _look_is_due(training: TrainingState) -> bool:
+def look_is_due(training: TrainingState) -> bool:
+    """Check whether the evaluation that follows shows histograms."""
     looks, number = training.every.looks, len(training.progress.evaluations) + 1
-    return looks is not None and number % looks == 0 and _evaluation_is_due(training)
+    return looks is not None and number % looks == 0 and evaluation_is_due(training)
 
 
-def _once_in_a_while(training: TrainingState, files: TrainingFiles | None, report: Report) -> Decision:
-    """Evaluate, judge, save what is due, report, and save what the answer asks for."""
+def evaluate_and_save(training: TrainingState, folder: Path | None) -> None:
+    """Evaluate and judge, and save what is due; what more the answer to the report asks for is saved then."""
     training.team.unify(training.model.buffers())
     means = training.measurements.take()
     evaluation = Evaluation(**training.team.led(lambda: asdict(_evaluate(training, means))))
@@ -174,13 +181,9 @@ def _once_in_a_while(training: TrainingState, files: TrainingFiles | None, repor
         evaluation.metrics, training.monitor, step=training.progress.step, epoch=evaluation.metrics["epoch"]
     )
     training.progress.evaluations.append(replace(evaluation, final=training.progress.finished))
-    if files is not None:
-        files.evaluated()
+    if folder is not None:
+        save_evaluated(training, folder)
     training.look = None
-    decision = _ask(training, report)
-    if files is not None:
-        files.answered(decision)
-    return decision
 
 
 def _evaluate(training: TrainingState, means: Mapping[str, float]) -> Evaluation:
@@ -221,16 +224,18 @@ def _judge(training: TrainingState, evaluation: Evaluation) -> None:
         progress.finished = True
 
 
-def _ask(training: TrainingState, report: Report) -> Decision:
+def ask(training: TrainingState, report: Report) -> Decision:
     """Report the last evaluation and return the answer; a training that is at its end has nothing left to stop."""
     with training.stopwatch.stopped():
         decision = Decision(training.team.led(lambda: report(training.progress.evaluations[-1]).value))
+    save_answered(training, decision)
     training.stopwatch.begin_lap()
     training.examples = 0
     return Decision.CONTINUE if training.progress.finished else decision
 
 
-def _result(training: TrainingState, decision: Decision) -> FitResult:
+def result_of(training: TrainingState, decision: Decision) -> FitResult:
+    """Return how a training ended that this decision stopped, or none."""
     progress = training.progress
     return FitResult(
         decision=decision,

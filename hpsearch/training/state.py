@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -44,6 +45,22 @@ class Every:
 
 
 @dataclass
+class Unwritten:
+    """What of a training is not in its folder's files yet, see `files.py`."""
+
+    folder: Path | None = None
+    """Where the last evaluation's files belong; None as long as there is nothing to write."""
+    since: float = 0.0
+    """Seconds of training when the last checkpoint was taken."""
+    is_best: bool = False
+    """Whether the model has the best weights of all, which are neither written nor copied."""
+    best: Mapping[str, Any] | None = None
+    """A copy of the best weights, which are not written."""
+    decisions: int | None = None
+    """How many decisions on the rate are written, if they are."""
+
+
+@dataclass
 class TrainingState:
     """A training while it runs."""
 
@@ -79,6 +96,7 @@ class TrainingState:
     """The histograms of the step before an evaluation."""
     examples: int = 0
     """Examples trained on since the last evaluation."""
+    unwritten: Unwritten = field(default_factory=Unwritten)
 
     @property
     def evaluated_model(self) -> nn.Module:

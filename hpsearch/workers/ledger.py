@@ -115,6 +115,12 @@ class Ledger:
         )
         self._emit(event, durable=True)
 
+    def discard(self, job: Job) -> None:
+        """Remove what a run that has ended could have gone on from."""
+        folder = self._folder / job.run
+        for path in (folder / CHECKPOINT, folder / BEST, *folder.glob(NUMBERED)):
+            path.unlink(missing_ok=True)
+
     def _ask(self, job: Job, run: str, info: AskInfo) -> None:
         event = AskEvent(
             run=run,

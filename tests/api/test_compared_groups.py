@@ -10,9 +10,9 @@ import pytest
 
 import hpsearch
 from hpsearch.errors import DataError, HpsearchError, UnknownNameError
+from hpsearch.experiment.activity import locked
 from hpsearch.experiment.events import AskEvent
 from hpsearch.experiment.layout import RESOLVED, replicate_run
-from hpsearch.experiment.lock import locked
 from hpsearch.records import Outcome
 from hpsearch.report.comparison.overview import overview_rows
 from tests.api.test_compare import typed

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import hpsearch
-from hpsearch.cli import app, comparing, experiments, probing, running, spaces, training
+from hpsearch.cli import app, comparing, experiments, preparing, probing, running
 from hpsearch.records import ExperimentRecord
 from tests.logs import read_log
 from tests.toy_spaces import write_space
@@ -25,12 +25,12 @@ HOME = Path(__file__).parents[2]
 QUIETLY: dict[str, Any] = {"in_process": True, "mlflow": False, "quiet": True}
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": running.run,
-    "train": training.train,
-    "confirm": training.confirm,
+    "train": running.train,
+    "confirm": running.confirm,
     "lr_find": probing.lr_find,
     "overfit": probing.overfit,
     "batch_size": probing.batch_size,
-    "check": spaces.check,
+    "check": preparing.check,
     "compare": comparing.compare,
     "export": experiments.export,
 }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpsearch.comparing.statistics.folds import corrected_t
+from hpsearch.comparing.statistics.two_samples import corrected_t
 from hpsearch.records import FinishedRun, SearchOrigin
 from tests.comparing.arms import METRIC, compare, run, seeds
 

@@ -7,9 +7,8 @@ import pytest
 from scipy import stats
 
 from hpsearch.comparing.comparison import Comparison, Verdict
-from hpsearch.comparing.statistics.folds import corrected_t
 from hpsearch.comparing.statistics.intervals import mean_interval
-from hpsearch.comparing.statistics.two_samples import paired_t, sign_flip, signed_rank_interval, wilcoxon
+from hpsearch.comparing.statistics.two_samples import corrected_t, paired_t, sign_flip, signed_rank_interval, wilcoxon
 from tests.comparing.arms import compare, run, seeds
 from tests.comparing.made_up_tables import DESIGNS, simulate, table
 

@@ -222,7 +222,8 @@ def test_a_resumed_experiment_begins_with_its_counts(tmp_path: Path) -> None:
     experiment.trial(2, (0.6,))
     experiment.trial(3, (0.7,), outcome=None)
     experiment.emit(DropEvent(run=trial_run(2), reason="a fixed setting has changed"))
-    progress = LiveProgress(AIM, console=terminal(80, 24), earlier=events_of(experiment))
+    progress = LiveProgress(AIM, console=terminal(80, 24))
+    progress.take_up(experiment.log.state)
     lines = shown(progress)
     assert " 2/60 " in lines[1]
     assert lines[2] == "0 running · 1 complete · 1 pruned"
@@ -326,7 +327,8 @@ def test_a_resumed_pipe_says_where_it_goes_on(tmp_path: Path) -> None:
     experiment = GrowingExperiment(tmp_path / "line")
     experiment.trial(0, (0.5,))
     stream = io.StringIO()
-    with PlainProgress(AIM, stream=stream, earlier=events_of(experiment)):
+    with PlainProgress(AIM, stream=stream) as progress:
+        progress.take_up(experiment.log.state)
         assert stream.getvalue() == "1 of 60 are done; best 0.5 #0\n"
 
 

@@ -9,10 +9,10 @@ from rich.console import Console
 
 from hpsearch.console.watching import HealthMonitor, look, watch
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.activity import in_use, locked
 from hpsearch.experiment.events import ReportEvent
 from hpsearch.experiment.files import append_json_line
 from hpsearch.experiment.layout import METRICS, RATE_DECISIONS, trial_run
-from hpsearch.experiment.lock import in_use, locked
 from hpsearch.records import Goal, Outcome
 from tests.experiment_factory import GrowingExperiment
 

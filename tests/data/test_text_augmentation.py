@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from hpsearch.data.text_augmentation import (
+from hpsearch.data.words import (
     TECHNIQUES,
     augmented_copies,
     delete_words,

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.data.labelled_text import LabelledTexts, find_leakage, without_leakage, without_repeats
-from hpsearch.data.text_files import read_labelled
+from hpsearch.data.labelled_text import LabelledTexts, find_leakage, read_labelled, without_leakage, without_repeats
 from hpsearch.errors import DataError
 
 TEXTS = ('good, "very" good', "next\x85line\u2028of text", "three")

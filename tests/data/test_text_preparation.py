@@ -3,7 +3,7 @@
 import pytest
 
 from hpsearch.cli import app
-from hpsearch.data.text_preparation import analyse, clean, split_lines
+from hpsearch.data.text import analyse, clean, split_lines
 from hpsearch.errors import DataError
 
 TEXT = "".join(f"line {number}\n" for number in range(40))

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import ExperimentBusyError
-from hpsearch.experiment.lock import locked
+from hpsearch.experiment.activity import locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from hpsearch.experiment.lock import locked
+from hpsearch.experiment.activity import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

@@ -123,7 +123,7 @@ from pathlib import Path
 from hpsearch.experiment.reading import read_evidence, read_experiment, read_metrics
 record = read_experiment(Path({str(folder)!r}))
 assert len(record.trials) == 4 and read_metrics(Path({str(folder)!r}), "trials/0000")
-import hpsearch.experiment.files, hpsearch.experiment.lock, hpsearch.experiment.log, hpsearch.experiment.provenance
+import hpsearch.experiment.files, hpsearch.experiment.activity, hpsearch.experiment.log, hpsearch.experiment.provenance
 heavy = ("torch", "optuna", "mlflow", "numpy", "pandas", "scipy", "yaml", "pydantic", "rich", "typer", "matplotlib")
 print([name for name in heavy if name in sys.modules])
 """

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hpsearch.health import Kind
-from hpsearch.health.recipes import advise
+from hpsearch.health.findings import advise
 from tests.health.curves import CONFIG
 
 

@@ -1,6 +1,7 @@
 """Objectives without torch, so that a worker starts in a moment: each does what a user's training might do."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -77,6 +78,13 @@ class Deeds:
         names = ("MLFLOW_RUN_ID", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         lines = [f"{name}={os.environ.get(name)}\n" for name in names]
         (self._folder / job.run / "environment").write_text("".join(lines), encoding="utf-8")
+
+    def _draw(self, job: Job) -> None:
+        """Note what the global generators give that nobody has seeded."""
+        import numpy as np
+
+        drawn = f"{random.random()}\n{np.random.random()}\n"  # noqa: NPY002 -- the global one
+        (self._folder / job.run / "drawn").write_text(drawn, encoding="utf-8")
 
     def _sleep(self, job: Job) -> None:
         time.sleep(3600)

@@ -22,6 +22,7 @@ from typing import Any
 from hpsearch.experiment.layout import BEST, LOG
 from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.records import ExperimentRecord, RunRecord
+from hpsearch.workers.local.worker import WORKER_NAME
 from tests.logs import Line, read_log
 
 REPOSITORY = Path(__file__).parents[2]
@@ -204,8 +205,13 @@ class Terminal:
         return found
 
     def children(self) -> list[int]:
-        """Return the ids of the processes that carry this terminal's mark: the workers, and what they started."""
+        """Return the ids of the processes that carry this terminal's mark: workers, what they
+        were forked from, and what they started."""
         return [pid for pid in _process_ids() if f"{MARK}={self.mark}".encode() in _environment(pid).split(b"\0")]
+
+    def workers(self) -> list[int]:
+        """Return the ids of the workers among the children, without what they are forked from and what they start."""
+        return [pid for pid in self.children() if _command_name(pid) == WORKER_NAME]
 
     def end_children(self) -> None:
         """Kill what carries this terminal's mark: for a test that leaves processes behind on purpose."""
@@ -220,8 +226,8 @@ class Terminal:
                 command.kill()
 
     def wait_until_alone(self) -> None:
-        """Wait for the workers to go; they have some seconds."""
-        deadline = time.monotonic() + 20
+        """Wait for the workers to go: soon, on a machine that has nothing else to do."""
+        deadline = time.monotonic() + PATIENCE / 4
         while left := self.children():
             assert time.monotonic() < deadline, f"processes were left behind: {left}"
             time.sleep(0.05)
@@ -229,6 +235,13 @@ class Terminal:
 
 def _process_ids() -> list[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _command_name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def _environment(pid: int) -> bytes:

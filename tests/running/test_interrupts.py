@@ -15,6 +15,7 @@ from tests.toy_spaces import write_space
 
 SLOWLY = "data: {seconds: 0.3}"
 HANGING = "data: {seconds: 600}"
+HEARD = "again to stop now"
 GO_ON = "Interrupted; nothing that was finished is lost. The same command goes on from here."
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 WAYS = pytest.mark.parametrize("in_process", [True, pytest.param(False, marks=pytest.mark.slow)])
@@ -70,8 +71,7 @@ def test_twice_stops_now(number: int, in_process: bool, terminal: Terminal) -> N
     command = terminal.start(in_process=in_process)
     terminal.wait_for(count("begin", 1), command)
     command.signal(number)
-    time.sleep(1.0)  # the first is heard; the training hangs and does not answer
-    assert command.alive, command.output
+    terminal.until(lambda: HEARD in command.output, command)  # the training hangs and does not answer
     command.signal(number)
     check_interrupted(terminal, command)
     assert [trial.outcome for trial in terminal.record.trials] == [None]
@@ -83,7 +83,7 @@ def test_twice_and_then_to_the_end(terminal: Terminal, whole: Whole) -> None:
     command = terminal.start(in_process=False)
     terminal.wait_for(count("report", 2), command)
     command.signal(signal.SIGINT)
-    time.sleep(0.3)
+    terminal.until(lambda: HEARD in command.output, command)
     command.signal(signal.SIGINT)
     check_interrupted(terminal, command)
     terminal.run(in_process=False)

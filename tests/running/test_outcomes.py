@@ -78,12 +78,12 @@ def test_a_hanging_trial_is_timed_out(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_slow_trial_is_timed_out_at_a_report(tmp_path: Path) -> None:
-    data = "data: {seconds: {choice: [0, 0.3]}}"
-    start = "start: [{data.seconds: 0}, {data.seconds: 0.3}]"
-    space = toy_space(tmp_path, trials=2, epochs=12, sampler="random, trial_time: 2s", data=data, more=start)
+    data = "data: {seconds: {choice: [0, 1]}}"
+    start = "start: [{data.seconds: 0}, {data.seconds: 1}]"
+    space = toy_space(tmp_path, trials=2, epochs=12, sampler="random, trial_time: 4s", data=data, more=start)
     trials = run(space, folder=tmp_path / "experiments" / "toy", options=HERE).record.trials
     assert [trial.outcome for trial in trials] == [Outcome.COMPLETE, Outcome.TIMED_OUT]
-    assert 2 < len(trials[1].history) < 12
+    assert 0 < len(trials[1].history) <= 4
 
 
 def test_peeking_at_the_test_split_fails_the_trial(tmp_path: Path) -> None:

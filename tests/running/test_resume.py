@@ -108,7 +108,7 @@ def test_the_worker_is_killed_and_its_run_goes_on_from_the_checkpoint(terminal: 
     command = terminal.start(in_process=False)
     for losses, run in enumerate(["trials/0000", "confirm"], start=1):
         terminal.wait_for(count("report", 1, run), command)
-        [worker] = terminal.children()
+        [worker] = terminal.workers()
         os.kill(worker, signal.SIGKILL)
         terminal.wait_for(count("lost", losses), command)
     assert command.wait() == 0, command.output
@@ -125,7 +125,7 @@ def test_everything_is_killed_at_once(terminal: Terminal, whole: Whole) -> None:
     line = [sys.executable, "-m", "hpsearch", "run", "toy.yaml", "--no-mlflow"]
     environment = {**os.environ, MARK: terminal.mark, "PYTHONPATH": str(REPOSITORY)}
     with subprocess.Popen(line, cwd=terminal.folder, env=environment, start_new_session=True) as command:
-        terminal.until(lambda: count("report", 3)(terminal.events) and len(terminal.children()) == 2)
+        terminal.until(lambda: count("report", 3)(terminal.events) and terminal.workers())
         os.killpg(command.pid, signal.SIGKILL)
     terminal.wait_until_alone()
     done = subprocess.run(line, cwd=terminal.folder, env=environment, capture_output=True, text=True, check=True)

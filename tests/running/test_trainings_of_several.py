@@ -45,7 +45,7 @@ def test_a_killed_process_ends_both_and_the_run_goes_on_as_if_nothing_had_been(t
     write_for_two(terminal.folder, seconds=0.5)
     command = terminal.start(in_process=False)
     terminal.wait_for(count("report", 2, "trials/0000"), command)
-    workers = sorted(terminal.children())
+    workers = sorted(terminal.workers())
     assert len(workers) == 2
     os.kill(workers[1], signal.SIGKILL)
     terminal.wait_for(count("lost", 1), command)

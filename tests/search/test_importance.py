@@ -1,4 +1,3 @@
-import logging
 import random
 from dataclasses import replace
 
@@ -6,8 +5,8 @@ import optuna
 import pytest
 
 from hpsearch.experiment.reading import read_resolved
-from hpsearch.records import ExperimentRecord, Goal, Monitor, Outcome, RunRecord
-from hpsearch.search.importance import distribution_of, importance
+from hpsearch.records import ExperimentRecord, Goal, Monitor, Outcome, RunRecord, label
+from hpsearch.search.importance import Numbers, Options, importance, range_of
 from tests.experiment_factory import GrowingExperiment, grow_search
 
 
@@ -75,13 +74,58 @@ def test_good_trials_are_good_by_the_goal(goal: Goal, decides: str) -> None:
 
 
 def test_ranges_are_those_of_the_space(experiment: GrowingExperiment) -> None:
-    space, trials = read_resolved(experiment.folder)["space"], experiment.record.ranked
-    found = {path: distribution_of(path, trials, space) for path in ("model.position.rope.base", "model.layers")}
-    assert found["model.position.rope.base"] == optuna.distributions.FloatDistribution(1e3, 1e5, log=True)
-    assert found["model.layers"] == optuna.distributions.IntDistribution(1, 8)
-    guessed = distribution_of("model.position.rope.base", trials, None)
-    assert isinstance(guessed, optuna.distributions.FloatDistribution)
+    space, base = read_resolved(experiment.folder)["space"], "model.position.rope.base"
+    values = [trial.params[base] for trial in experiment.record.ranked if base in trial.params]
+    assert range_of(base, values, space) == Numbers(1e3, 1e5, log=True)
+    assert range_of("model.layers", [2, 3], space) == Numbers(1, 8, whole=True)
+    guessed = range_of(base, values, None)
+    assert isinstance(guessed, Numbers)
     assert 1e3 < guessed.low < guessed.high < 1e5
+
+
+SPACE = {"units": {"int": [1, 900], "log": True}}
+
+
+def of_optuna(record: ExperimentRecord) -> dict[str, float]:
+    """Shares by Optuna's own evaluator, of the same ranges."""
+    trials = [trial for trial in record.trials if trial.value is not None]
+    paths = dict.fromkeys(path for trial in trials for path in trial.params)
+    tried = {path: [each.params[path] for each in trials if path in each.params] for path in paths}
+    known = {path: range_of(path, values, SPACE) for path, values in tried.items()}
+    distributions = {path: _distribution(each) for path, each in known.items()}
+    study = optuna.create_study(direction=record.objective.goal.value)
+    for trial in trials:
+        params = {
+            path: value if isinstance(known[path], Numbers) else label(value) for path, value in trial.params.items()
+        }
+        existing = {path: distributions[path] for path in params}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=existing, value=trial.value))
+    quantile = min(0.5, max(0.1, 5 / len(trials)))
+    found = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=quantile).evaluate(study)
+    return {path: share / sum(found.values()) for path, share in found.items()}
+
+
+def _distribution(known: Numbers | Options) -> optuna.distributions.BaseDistribution:
+    if isinstance(known, Options):
+        return optuna.distributions.CategoricalDistribution(known.labels)
+    if known.whole:
+        return optuna.distributions.IntDistribution(int(known.low), int(known.high), log=known.log)
+    return optuna.distributions.FloatDistribution(known.low, known.high, log=known.log)
+
+
+@pytest.mark.parametrize("goal", Goal)
+@pytest.mark.parametrize("trials", [10, 11, 60, 400])
+def test_optuna_says_the_same(trials: int, goal: Goal) -> None:
+    generator = random.Random(trials)
+    values: list[tuple[dict[str, object], float]] = []
+    for _ in range(trials):
+        kind = generator.choice(["a", "b", "c"])
+        rate, width, layers = 10 ** generator.uniform(-5, 0), generator.uniform(1, 9), generator.randint(1, 4)
+        params = {"kind": kind, "rate": rate, "width": width, "layers": layers, "units": generator.randint(1, 900)}
+        params |= {"base": generator.random(), "list": [layers]} if kind == "a" else {}
+        values.append((params, round(abs(rate - 0.01) + layers * (kind == "a") + width / 20, 1)))  # with ties
+    found, expected = importance(made(values, goal=goal), SPACE), of_optuna(made(values, goal=goal))
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 def test_too_few_complete_trials_give_nothing(experiment: GrowingExperiment) -> None:
@@ -98,9 +142,3 @@ def test_values_that_are_not_finite_do_not_count() -> None:
 
 def test_nothing_is_said_where_no_parameter_varies() -> None:
     assert importance(made([({"rate": 0.1}, float(number)) for number in range(20)])) == {}
-
-
-def test_optuna_is_left_as_it_was(experiment: GrowingExperiment) -> None:
-    optuna.logging.set_verbosity(logging.WARNING)
-    importance(experiment.record)
-    assert optuna.logging.get_verbosity() == logging.WARNING

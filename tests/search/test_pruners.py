@@ -1,16 +1,19 @@
 """Each pruner stops what its text in space/pruner_options.py says, and nothing else; all of them count evaluations."""
 
+import cProfile
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from hpsearch.errors import SpaceError
 from hpsearch.records import Goal, Outcome
@@ -18,9 +21,9 @@ from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
 from hpsearch.running.session import Session
 from hpsearch.search.optuna_search import OptunaSearch
-from hpsearch.search.pruners import make_pruner
+from hpsearch.search.pruners import PRUNERS, BracketedHalving, make_pruner, percentile
 from hpsearch.space import Space
-from hpsearch.space.pruner_options import ASHA, Hyperband, Patient
+from hpsearch.space.pruner_options import ASHA, Hyperband, Median, NamedPruner, Patient, Threshold
 from hpsearch.workers.engines import EngineContext
 from tests.toy_spaces import toy_space
 
@@ -116,19 +119,19 @@ def test_hyperband_has_the_rungs_of_its_brackets(tmp_path: Path) -> None:
 def test_hyperband_has_as_many_brackets_as_the_paper_says(
     minimum: int, reduction: int, longest: int, brackets: int
 ) -> None:
-    pruner = make_pruner("hyperband", Hyperband(minimum=minimum, reduction=reduction), longest=longest)
-    pruner.prune(optuna.create_study(), optuna.trial.create_trial(value=0.0))
-    assert len(pruner._pruners) == brackets  # type: ignore[attr-defined]  # there is no other way to count them
+    assert len(_hyperband(minimum, reduction, longest).brackets) == brackets
+
+
+def _hyperband(minimum: int, reduction: int, longest: int) -> BracketedHalving:
+    return BracketedHalving(Hyperband(minimum=minimum, reduction=reduction), goal=Goal.MINIMIZE, longest=longest)
 
 
 @given(minimum=st.integers(1, 50), reduction=st.integers(2, 12), longest=st.integers(1, 5000))
 def test_brackets_follow_from_whole_numbers_alone(minimum: int, reduction: int, longest: int) -> None:
-    pruner = make_pruner("hyperband", Hyperband(minimum=minimum, reduction=reduction), longest=longest)
-    pruner.prune(optuna.create_study(), optuna.trial.create_trial(value=0.0))
     rungs = 1
     while minimum * reduction**rungs <= longest:
         rungs += 1
-    assert len(pruner._pruners) == rungs  # type: ignore[attr-defined]
+    assert len(_hyperband(minimum, reduction, longest).brackets) == rungs
 
 
 def test_hyperband_learns_its_length_from_the_first_complete_trial(tmp_path: Path) -> None:
@@ -192,14 +195,11 @@ def test_a_percentile_keeps_what_is_as_good_as_the_best_of_the_others(
     percent: float, worst_kept: int, tmp_path: Path
 ) -> None:
     for goal, sign in (("minimize", 1.0), ("maximize", -1.0)):
-        race = Race(tmp_path, f"{{percentile: {{percent: {percent}}}}}", goal=goal)
-        for number in [race.begin() for _ in range(11)]:
-            race.report(number, sign * number)  # 0 to 10
-        pruner, study = race.search._study.pruner, race.search._study
         for level in range(12):
-            trial = optuna.trial.create_trial(value=0.0, intermediate_values={1: sign * level})
-            trial.number = 11
-            assert pruner.prune(study, trial) == (level > worst_kept)
+            race = Race(tmp_path, f"{{percentile: {{percent: {percent}}}}}", goal=goal)
+            for number in [race.begin() for _ in range(11)]:
+                race.report(number, sign * number)  # 0 to 10
+            assert race.report(race.begin(), sign * level) == (level > worst_kept)
 
 
 CURVES: Sequence[tuple[str, list[float], int | None]] = [
@@ -235,9 +235,10 @@ def test_any_gain_is_one_without_a_minimum(tmp_path: Path) -> None:
     gain=st.floats(0, 10),
 )
 def test_patience_by_its_definition(curve: list[float], patience: int, gain: float) -> None:
-    pruner = make_pruner("patient", Patient(patience=patience, minimum_gain=gain), longest=None)
-    trial = optuna.trial.create_trial(value=0.0, intermediate_values=dict(enumerate(curve, start=1)))
-    pruned = pruner.prune(optuna.create_study(), trial)
+    pruner = make_pruner(
+        "patient", Patient(patience=patience, minimum_gain=gain), goal=Goal.MINIMIZE, longest=len(curve)
+    )
+    pruned = [pruner.judge(0, evaluation, metric) for evaluation, metric in enumerate(curve, start=1)][-1]
     if len(curve) < patience + 2:
         assert not pruned
         return
@@ -288,6 +289,118 @@ def test_a_first_rung_before_the_first_evaluation_is_a_mistake(kind: str, value:
     with pytest.raises(SpaceError, match=rf"toy.yaml:3:\d+: search.pruner.{kind}.minimum"):
         toy_space(tmp_path, pruner=f"{{{kind}: {{minimum: {value}}}}}")
     assert ASHA(minimum=1).earliest == 1
+
+
+class Theirs:
+    """A pruner of Optuna's, asked in a study of its own, which keeps every trial that ever reported."""
+
+    def __init__(self, pruner: optuna.pruners.BasePruner, goal: Goal) -> None:
+        self._study = optuna.create_study(study_name="hpsearch", direction=goal.value, pruner=pruner)
+        self._trials: list[optuna.trial.Trial] = []
+
+    def judge(self, trial: int, evaluation: int, metric: float) -> bool:
+        while trial >= len(self._trials):
+            self._trials.append(self._study.ask())
+        self._trials[trial].report(metric, evaluation)
+        return self._trials[trial].should_prune()
+
+
+LONGEST = 9
+METRICS = st.integers(-3, 3).map(float) | st.floats(-10, 10) | st.sampled_from([math.nan, math.inf, -math.inf])
+HISTORIES = st.lists(st.tuples(st.integers(0, 7), METRICS), max_size=60)
+"""Which trial reports next, and what; with ties, and with what is no number."""
+
+
+def _play(judge: Callable[[int, int, float], bool], history: list[tuple[int, float]]) -> list[bool]:
+    """Let the trials report in turn, each until it is stopped or at its end; return the answers."""
+    evaluations, answers, stopped = [0] * 8, [], set[int]()
+    for trial, metric in history:
+        if trial in stopped or evaluations[trial] == LONGEST:
+            continue
+        evaluations[trial] += 1
+        answers.append(judge(trial, evaluations[trial], metric))
+        if answers[-1]:
+            stopped.add(trial)
+    return answers
+
+
+@given(history=HISTORIES, goal=st.sampled_from(Goal), minimum=st.integers(1, 3), reduction=st.integers(2, 4))
+@settings(max_examples=60, deadline=None)
+def test_halving_answers_as_optuna_does(
+    history: list[tuple[int, float]], goal: Goal, minimum: int, reduction: int
+) -> None:
+    ours = make_pruner("asha", ASHA(minimum=minimum, reduction=reduction), goal=goal, longest=None)
+    theirs = optuna.pruners.SuccessiveHalvingPruner(min_resource=minimum, reduction_factor=reduction)
+    assert _play(ours.judge, history) == _play(Theirs(theirs, goal).judge, history)
+    bracketed = make_pruner("hyperband", Hyperband(minimum=minimum, reduction=reduction), goal=goal, longest=LONGEST)
+    full = LONGEST if reduction != 3 else LONGEST + 1  # its logarithm of 9 to the base 3 is a little less than 2
+    hyperband = Theirs(optuna.pruners.HyperbandPruner(minimum, full, reduction), goal)
+
+    def before_the_end(trial: int, evaluation: int, metric: float) -> bool:
+        return hyperband.judge(trial, evaluation, metric) and evaluation < LONGEST
+
+    assert _play(bracketed.judge, history) == _play(before_the_end, history)
+
+
+@given(history=HISTORIES, lower=st.floats(-10, 0), upper=st.floats(1, 10))
+@settings(max_examples=30, deadline=None)
+def test_bounds_answer_as_optuna_does(history: list[tuple[int, float]], lower: float, upper: float) -> None:
+    ours = make_pruner("threshold", Threshold(lower=lower, upper=upper), goal=Goal.MINIMIZE, longest=None)
+    theirs = Theirs(optuna.pruners.ThresholdPruner(lower=lower, upper=upper), Goal.MINIMIZE)
+    assert _play(ours.judge, history) == _play(theirs.judge, history)
+
+
+@given(values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), percent=st.floats(0, 100))
+def test_a_percentile_is_that_of_numpy(values: list[float], percent: float) -> None:
+    assert percentile(sorted(values), percent) == np.percentile(values, percent)
+
+
+@given(
+    history=HISTORIES,
+    goal=st.sampled_from(Goal),
+    startup=st.integers(0, 3),
+    warmup=st.integers(0, 4),
+    every=st.integers(1, 3),
+)
+def test_a_median_by_its_definition(
+    history: list[tuple[int, float]], goal: Goal, startup: int, warmup: int, every: int
+) -> None:
+    option = Median(startup=startup, warmup=warmup, every=every)
+    seen: list[tuple[int, float]] = []
+
+    def by_definition(trial: int, evaluation: int, metric: float) -> bool:
+        others = [value for at, value in seen if at == evaluation and math.isfinite(value)]
+        seen.append((evaluation, metric))
+        if evaluation < warmup or (evaluation - warmup) % every or len(others) < startup:
+            return False
+        if not math.isfinite(metric) or not others:
+            return not math.isfinite(metric)
+        return goal.sign * metric < goal.sign * float(np.median(others))
+
+    ours = make_pruner("median", option, goal=goal, longest=None)
+    assert _play(ours.judge, history) == _play(by_definition, history)
+
+
+@pytest.mark.parametrize("name", sorted(PRUNERS))
+def test_an_answer_costs_as_much_among_many_as_among_few(name: str) -> None:
+    options = {"threshold": Threshold(upper=1e9), "patient": Patient(patience=99)}
+    option = options.get(name) or TypeAdapter(NamedPruner).validate_python({"kind": name})
+    costs = []
+    for trials in (50, 2000):
+        pruner = make_pruner(name, option, goal=Goal.MINIMIZE, longest=LONGEST)
+        calls = [_calls(pruner.judge, trial, float(-trial)) for trial in range(trials)]
+        costs.append(max(calls[-20:]))
+    assert costs[0] == costs[1] < 100
+
+
+def _calls(judge: Callable[[int, int, float], bool], trial: int, metric: float) -> int:
+    """Return the function calls, Python's and C's, that the three reports of a trial take."""
+    profile = cProfile.Profile()
+    profile.enable()
+    for evaluation in (1, 2, 3):
+        judge(trial, evaluation, metric)
+    profile.disable()
+    return sum(int(each.callcount) for each in profile.getstats())
 
 
 PROGRAM = """

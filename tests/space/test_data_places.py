@@ -9,7 +9,7 @@ from hpsearch.errors import SpaceError
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.runner import RunOptions, run
 from hpsearch.space import configurations, space_from_resolved
-from hpsearch.studies.file.reading import load_study
+from hpsearch.studies.reading import load_study
 
 TEXT = "some text " * 200
 SPACES = {

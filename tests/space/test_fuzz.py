@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hpsearch.errors import SpaceError
 from hpsearch.space import Space, read_space
-from hpsearch.space.range_syntax import flow
+from hpsearch.space.ranges import flow
 from tests.space.toy import DATA, HEAD, random_numbers, resolve
 
 WORDS = ["val/loss", "model.width", "model.position", "model.width % 2 == 0", "1h", "tpe", "best", "", "<<"]

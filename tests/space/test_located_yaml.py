@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpsearch.errors import SpaceError
-from hpsearch.space.located_yaml import parse, read_file, resolve_scalar
-from hpsearch.space.nodes import Place, Problems, node_from_plain
-from hpsearch.space.range_syntax import flow
+from hpsearch.space.located_yaml import Place, Problems, node_from_plain, parse, read_file, resolve_scalar
+from hpsearch.space.ranges import flow
 
 START = Place("x.yaml", 1, 1)
 

@@ -50,6 +50,19 @@ def test_a_rule_that_some_combinations_keep_is_no_mistake_of_the_file(tmp_path):
     assert space.violation({"model.width": 64, "model.heads": 2}) is None
 
 
+def test_an_unknown_engine_is_told_together_with_the_other_mistakes(tmp_path):
+    text = HEAD + DATA + "search: {engine: rya, trials: 0}\ntrain: {epoch: 3}\n"
+    found = problems_of(tmp_path, text, engines=("local", "ray"))
+    assert found[0] == "x.yaml:4:18: search.engine: unknown engine 'rya', did you mean 'ray'?; known: local, ray"
+    assert [line.split(": ")[0] for line in found] == ["x.yaml:4:18", "x.yaml:4:31", "x.yaml:5:9"]
+
+
+@pytest.mark.parametrize("name", ["local", "ray", "optuna"])
+def test_an_engine_has_its_earlier_name_too(tmp_path, name):
+    text = HEAD + DATA + f"search: {{engine: {name}}}\n"
+    assert read(tmp_path, text, engines=("local", "ray")).search.engine in ("local", "ray")
+
+
 def test_problems_of_an_override_name_the_override(tmp_path):
     found = problems_of(tmp_path, HEAD + DATA, overrides=["train.epoch=3", "train.epochs", "train.clip=[", "family=x"])
     assert found[0] == "--set family=x: 'family' cannot be replaced"

@@ -4,10 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.space.located_yaml import parse
-from hpsearch.space.nodes import Place, node_from_plain
-from hpsearch.space.range_syntax import RangeSyntaxError, read_range
-from hpsearch.space.ranges import Choice, Float, Int, canonical, same
+from hpsearch.space.located_yaml import Place, node_from_plain, parse
+from hpsearch.space.ranges import Choice, Float, Int, RangeSyntaxError, canonical, read_range, same
 from tests.space.toy import random_numbers
 
 MIXED = "a range and settings are mixed: 'width' is not part of a range (known: float, log, int, choice, step, mutable)"

@@ -3,8 +3,7 @@ import json
 import pytest
 
 from hpsearch.space import json_schema
-from hpsearch.space.located_yaml import parse
-from hpsearch.space.nodes import Place
+from hpsearch.space.located_yaml import Place, parse
 from tests.space.schema_check import accepts
 from tests.space.test_space import SMALL, TEXT
 from tests.space.toy import DATA, HEAD, Toy, read

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.studies.file.reading import load_study
+from hpsearch.studies.reading import load_study
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "studies").glob("*.yaml"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.studies.file.reading import load_study
+from hpsearch.studies.reading import load_study
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 

@@ -8,12 +8,12 @@ from scipy import stats
 
 from hpsearch.records import FinishedRun, Measurement
 from hpsearch.running.runner import RunOptions
-from hpsearch.studies.file.reading import load_study
-from hpsearch.studies.file.study import Study
-from hpsearch.studies.power import power_plan
+from hpsearch.studies.forecast import power_plan
+from hpsearch.studies.reading import load_study
 from hpsearch.studies.report import study_json, study_markdown
 from hpsearch.studies.result import factor_reports
 from hpsearch.studies.run import run_study
+from hpsearch.studies.study import Study
 from tests.studies.test_factors import write
 from tests.toy_studies import with_options
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import SpaceError
-from hpsearch.studies.file.reading import load_study
-from hpsearch.studies.file.study import factor_titles
+from hpsearch.studies.reading import load_study
+from hpsearch.studies.study import factor_titles
 from tests.toy_spaces import write_space
 
 TEXT = """\

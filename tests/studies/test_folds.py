@@ -15,13 +15,12 @@ from hpsearch.errors import HpsearchError
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.running.chosen import confirm
 from hpsearch.running.runner import RunOptions
-from hpsearch.studies.file.reading import load_study
-from hpsearch.studies.file.study import Study
-from hpsearch.studies.forecast import forecast_study
-from hpsearch.studies.power import overlap_of
+from hpsearch.studies.forecast import forecast_study, overlap_of
+from hpsearch.studies.reading import load_study
 from hpsearch.studies.replicates import replication_of
 from hpsearch.studies.report import StudyReport, study_markdown
 from hpsearch.studies.run import run_study
+from hpsearch.studies.study import Study
 from tests.folded_spaces import folded_study, write_folded_study
 from tests.running.sessions import Terminal, open_terminal
 from tests.toy_studies import toy_study, with_options

@@ -13,9 +13,9 @@ from hpsearch.cli.main import app
 from hpsearch.comparing import Question
 from hpsearch.console.watching import look
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.activity import locked
 from hpsearch.experiment.events import EndEvent
 from hpsearch.experiment.layout import baselines_run, replicate_run
-from hpsearch.experiment.lock import locked
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.readers.shelf import read_sources
 from hpsearch.records import Fold, Outcome

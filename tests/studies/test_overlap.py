@@ -8,9 +8,8 @@ import pytest
 from hpsearch.errors import HpsearchError
 from hpsearch.families.text_classifier.family import TextClassification
 from hpsearch.families.text_classifier.settings import DataSettings
-from hpsearch.studies.file.reading import load_study
-from hpsearch.studies.forecast import forecast_study
-from hpsearch.studies.power import overlap_of
+from hpsearch.studies.forecast import forecast_study, overlap_of
+from hpsearch.studies.reading import load_study
 from tests.folded_spaces import FAMILY, write_folded_study
 from tests.toy_studies import altered
 

@@ -16,10 +16,10 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord
 from hpsearch.report.comparison.markdown import escaped
 from hpsearch.running.runner import RunOptions
-from hpsearch.studies.file.reading import load_study
-from hpsearch.studies.file.study import Study
+from hpsearch.studies.reading import load_study
 from hpsearch.studies.report import StudyReport, study_markdown
 from hpsearch.studies.run import StudyEnd, run_study
+from hpsearch.studies.study import Study
 from tests.running.sessions import Terminal, open_terminal
 from tests.toy_studies import toy_study, with_options, write_study
 

@@ -18,7 +18,7 @@ from hpsearch.running.runner import RunOptions
 from hpsearch.space import Confirm
 from hpsearch.studies.history import fix_plan, note_look, read_history
 from hpsearch.studies.run import run_study
-from hpsearch.studies.side_by_side import INTERRUPTED, run_side_by_side
+from hpsearch.studies.side_by_side import run_side_by_side
 from tests.logs import read_log
 from tests.running.sessions import Terminal, open_terminal
 from tests.studies.test_run import REPORT
@@ -109,16 +109,32 @@ class PressedAtStart(subprocess.Popen[bytes]):
 def test_an_interrupt_while_an_arm_is_started_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr(subprocess, "Popen", PressedAtStart)
-    command = [sys.executable, "-c", "import sys, time; time.sleep(5); print('slept', file=sys.stderr)"]
+    command = [sys.executable, "-c", "import sys, time; time.sleep(60); print('slept', file=sys.stderr)"]
     assert not run_side_by_side({"a": command, "b": command}, at_once=2, tell=lines.append)
     assert len(lines) == 1
     assert "Press Ctrl-C again" in lines[0]
 
 
-def test_the_others_end_by_themselves_when_one_is_interrupted_alone() -> None:
+IDENTIFIED = "import os, sys, pathlib; pathlib.Path(sys.argv[1]).write_text(f'{os.getpid()}\\n'); sys.exit(130)"
+OUTLASTING = """
+import sys, time, pathlib
+mark = pathlib.Path(sys.argv[1])
+while not mark.exists() or not mark.read_text() or pathlib.Path("/proc", mark.read_text().strip()).exists():
+    time.sleep(0.01)
+print("done", file=sys.stderr)
+"""
+"""Ends when it has been noticed that the other has."""
+
+
+def test_the_others_end_by_themselves_when_one_is_interrupted_alone(tmp_path: Path) -> None:
     lines: list[str] = []
-    waiting = "import sys, time; time.sleep(0.5); print('done', file=sys.stderr)"
-    commands = {"a": saying(INTERRUPTED), "b": [sys.executable, "-c", waiting], "c": saying(0)}
+    mark = str(tmp_path / "mark")
+    interrupted = ["-c", "import sys; print('hello', file=sys.stderr); " + IDENTIFIED, mark]
+    commands = {
+        "a": [sys.executable, *interrupted],
+        "b": [sys.executable, "-c", OUTLASTING, mark],
+        "c": saying(0),
+    }
     assert not run_side_by_side(commands, at_once=2, tell=lines.append)
     assert lines[-1] == "b | done"
     assert {line[0] for line in lines} == {"a", "b"}

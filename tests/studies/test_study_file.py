@@ -9,8 +9,8 @@ from hpsearch.comparing.statistics.adjustment import ADJUSTMENTS
 from hpsearch.errors import SpaceError
 from hpsearch.records import Goal
 from hpsearch.running.loading import load_space
-from hpsearch.studies.file.reading import is_study, load_study
-from hpsearch.studies.file.study import BaselineArm, Decide
+from hpsearch.studies.reading import is_study, load_study
+from hpsearch.studies.study import BaselineArm, Decide
 from tests.toy_studies import altered, toy_study, write_study
 
 
@@ -73,6 +73,16 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     assert [line.split(": ")[0] for line in lines] == ["study.yaml:4:49", "study.yaml:7:18", "study.yaml:10:1"]
     lines = told(tmp_path, ("optimizer: sgd", "optimizer: sdg"), ("baseline: mean", "baseline: maen"))
     assert [line.split(": ")[0] for line in lines] == ["study.yaml:4:49", "study.yaml:6:20"]
+
+
+def test_an_unknown_engine_of_a_space_is_told_with_the_mistakes_of_the_study(tmp_path: Path) -> None:
+    path = altered(write_study(tmp_path), ("optimizer: sgd", "optimizer: sdg"))
+    altered(tmp_path / "toy.yaml", ("sampler: random", "engine: rya"))
+    with pytest.raises(SpaceError) as refused:
+        load_study(path)
+    said = str(refused.value)
+    assert "toy.yaml:3:18: search.engine: unknown engine 'rya', did you mean 'ray'?" in said
+    assert "unknown option 'sdg'" in said
 
 
 def test_an_arm_that_fixes_a_branch_keeps_the_ranges_below_its_option(tmp_path: Path) -> None:

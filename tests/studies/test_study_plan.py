@@ -17,13 +17,13 @@ from hpsearch.comparing.statistics.adjustment import adjusted
 from hpsearch.errors import SpaceError
 from hpsearch.report.wording import rough_duration, rough_size
 from hpsearch.running.runner import RunOptions
-from hpsearch.studies.file.reading import load_study
-from hpsearch.studies.file.study import Study
 from hpsearch.studies.forecast import forecast_study, probing
+from hpsearch.studies.forecast import tests_of as number_of_tests
 from hpsearch.studies.plan import StudyPlan, show_study_plan, study_plan_json
-from hpsearch.studies.power import tests_of as number_of_tests
 from hpsearch.studies.probe import Probe, Probed, probe_arm
+from hpsearch.studies.reading import load_study
 from hpsearch.studies.run import run_study
+from hpsearch.studies.study import Study
 from hpsearch.workers.machine import Share
 from tests.folded_spaces import folded_study
 from tests.toy_spaces import toy_space, write_space

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.space.located_yaml import parse
-from hpsearch.space.nodes import Place
-from hpsearch.studies.file.study import study_schema
+from hpsearch.space.located_yaml import Place, parse
+from hpsearch.studies.study import study_schema
 from tests.space.schema_check import accepts
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))

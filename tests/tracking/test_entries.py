@@ -10,6 +10,7 @@ from hpsearch.experiment.files import append_json_line, flatten
 from hpsearch.experiment.layout import baselines_run, replicate_run, run_kind, trial_run
 from hpsearch.records import Fold, Outcome
 from hpsearch.tracking.entries import (
+    MirroredRun,
     Point,
     clean_key,
     read_changes,
@@ -17,7 +18,6 @@ from hpsearch.tracking.entries import (
     run_title,
 )
 from hpsearch.tracking.mlflow.store import param_text
-from hpsearch.tracking.state import MirroredRun
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.experiment.layout import TRACKING
-from hpsearch.tracking.state import MirroredRun, MirrorState, load_state, save_state, state_of
+from hpsearch.tracking.entries import MirroredRun, MirrorState, load_state, save_state, state_of
 
 
 def test_the_state_comes_back(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 
 from hpsearch.training.team import Team, joined
 
-_SECONDS = 60
+_SECONDS = 240
 _FORK = multiprocessing.get_context("fork")
 
 

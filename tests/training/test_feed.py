@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import threading
 import time
 
 import pytest
@@ -145,10 +144,11 @@ def test_a_process_that_dies_is_an_error_and_not_a_wait(tmp_path):
 def test_ctrl_c_while_the_training_waits_for_a_batch():
     class Slow(TensorData):
         def batch(self, indices):
+            time.sleep(0.5)  # the training has begun to wait
+            os.kill(os.getppid(), signal.SIGINT)
             time.sleep(60)
             return super().batch(indices)
 
-    threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt):
         windows({"workers": 1}, Slow(x=torch.arange(9.0)))
     assert multiprocessing.active_children() == []

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from hpsearch.records import Decision
-from hpsearch.testing.trainings import KilledError, assert_same_ending, differences
+from hpsearch.testing.families import KilledError, assert_same_ending, differences
 from hpsearch.training.checkpoint import BEST, CHECKPOINT, load, load_checkpoint
 from hpsearch.training.files import copied
 from hpsearch.training.loop import fit

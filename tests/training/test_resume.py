@@ -6,7 +6,7 @@ import pytest
 
 from hpsearch.errors import HpsearchError
 from hpsearch.records import Decision
-from hpsearch.testing.trainings import TIMES, KilledError, assert_same_ending, differences  # noqa: F401 -- for others
+from hpsearch.testing.families import TIMES, KilledError, assert_same_ending, differences  # noqa: F401 -- for others
 from hpsearch.training.checkpoint import CHECKPOINT
 from hpsearch.training.loop import fit
 from hpsearch.training.random_state import seed_everything

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from hpsearch.records import Goal, Monitor
 from hpsearch.seeds import Seeds
-from hpsearch.testing.trainings import Recorder, numbers  # noqa: F401 -- for the tests that take them from here
+from hpsearch.testing.families import Recorder, numbers  # noqa: F401 -- for the tests that take them from here
 from hpsearch.training.task import Batch, Forward, Split, Splits, Task, TensorData
 
 SEEDS = Seeds.for_trial(0, 0)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hpsearch.errors import ExperimentBusyError
+from hpsearch.experiment.activity import locked
 from hpsearch.experiment.layout import OUTPUT
-from hpsearch.experiment.lock import locked
 from hpsearch.jobs import Completed, Failed, Job, ObjectiveSpec
 from hpsearch.records import Metrics
 from hpsearch.workers.local.workers import ProcessWorkers
@@ -144,7 +144,7 @@ def test_a_worker_that_dies_is_noticed_while_its_forked_child_lives_on(crew: Cre
 def test_what_a_training_leaves_behind_does_not_hold_the_experiment(deed: str, terminal: Terminal) -> None:
     with locked(terminal.folder) as lock, crew_of(terminal, inherited=(lock,)) as crew:
         crew.run(deed, child=60)
-    with locked(terminal.folder, patience=1.0):
+    with locked(terminal.folder, patience=30.0):
         terminal.end_children()
 
 

@@ -7,8 +7,7 @@ import numpy as np
 from scipy import special
 
 from hpsearch.comparing.statistics.arrays import LEVEL, Array, Tested, as_array
-from hpsearch.comparing.statistics.folds import five_by_two_interval
-from hpsearch.comparing.statistics.two_samples import signed_rank_interval
+from hpsearch.comparing.statistics.two_samples import five_by_two_interval, signed_rank_interval
 
 FEWEST_FOR_BCA, MOST_FOR_BCA = 100, 500
 """Below, BCa intervals are too short: of ten normal values they hold 90%; above, they and t's have the same digits."""

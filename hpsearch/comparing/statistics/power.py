@@ -1,7 +1,7 @@
 """How likely a design is to show a difference, how many runs would do, and what it can see before it has any value.
 
 Before there are values, differences are in standard deviations of their own. `test_to_train` is n_test / n_train of
-overlapping folds, as in `folds.corrected_t`; 0 for independent replicates.
+overlapping folds, as in `two_samples.corrected_t`; 0 for independent replicates.
 """
 
 import math
@@ -20,7 +20,7 @@ MOST_RUNS = 100_000
 def paired_power(effect: float, n: float, *, alpha: float, test_to_train: float = 0.0) -> float:
     """Return the power of the two-sided paired t for a d_z of `effect` (noncentral t).
 
-    With `test_to_train` it is that of the corrected resampled t of n folds, see `folds.corrected_t`.
+    With `test_to_train` it is that of the corrected resampled t of n folds, see `two_samples.corrected_t`.
     """
     return _power(effect / (1 / n + test_to_train) ** 0.5, n - 1, alpha)
 

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from hpsearch.data.fingerprint import Source
-from hpsearch.families.command.arguments import objections
-from hpsearch.families.command.settings import CommandConfig
+from hpsearch.families.command.settings import CommandConfig, objections
 from hpsearch.places import texts_in
 from hpsearch.records import Goal
 

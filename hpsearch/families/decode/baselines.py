@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.optimize import least_squares
 
-from hpsearch.data.point_spread import integrate_gaussian
-from hpsearch.families.decode.metrics import Tally
+from hpsearch.data.microscopy import integrate_gaussian
+from hpsearch.families.decode.localisation import Tally
 from hpsearch.families.decode.settings import DecodeConfig
 from hpsearch.families.decode.task import Localisation, true_positions
 from hpsearch.training.task import Batch, Dataset

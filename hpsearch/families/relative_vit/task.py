@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hpsearch.data.images import LabelledImages
-from hpsearch.families.relative_vit.network import VisionTransformer
-from hpsearch.families.relative_vit.positions import bias_maps
+from hpsearch.families.relative_vit.network import VisionTransformer, bias_maps
 from hpsearch.families.relative_vit.settings import Augmentation, RelativeVitConfig
 from hpsearch.records import HeatMap
 from hpsearch.training.task import Batch, Forward, Split, Splits, Task

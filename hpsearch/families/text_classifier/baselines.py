@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from hpsearch.families.text_classifier.dataset import TextData
+from hpsearch.families.text_classifier.loading import TextData
 from hpsearch.families.text_classifier.task import classification_scores
 
 Floats = NDArray[np.float64]

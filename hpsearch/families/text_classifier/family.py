@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
-from hpsearch.data.text_files import read_labelled
+from hpsearch.data.labelled_text import read_labelled
 from hpsearch.errors import DataError
 from hpsearch.families import Family
 from hpsearch.families.text_classifier.settings import Augmentation, DataSettings, TextConfig
@@ -15,7 +15,7 @@ from hpsearch.records import Goal
 if TYPE_CHECKING:
     from torch import nn
 
-    from hpsearch.families.text_classifier.dataset import TextData
+    from hpsearch.families.text_classifier.loading import TextData
     from hpsearch.families.text_classifier.task import TextTask
     from hpsearch.training.task import Split, Splits
 
@@ -95,14 +95,14 @@ class TextClassification(Family[TextConfig]):
 
     def task(self, config: TextConfig, splits: "Splits") -> "TextTask":
         """Return the training task; the vocabulary and the classes are read from the training part."""
-        from hpsearch.families.text_classifier.dataset import text_data
+        from hpsearch.families.text_classifier.loading import text_data
         from hpsearch.families.text_classifier.task import TextTask
 
         return TextTask(config, text_data(splits, "train"))
 
     def facts(self, config: TextConfig, splits: "Splits") -> Mapping[str, Any]:
         """Return the vocabulary of the training part (`words` begin at number 2) and each task's classes, in order."""
-        from hpsearch.families.text_classifier.dataset import text_data
+        from hpsearch.families.text_classifier.loading import text_data
 
         del config
         train = text_data(splits, "train")
@@ -129,7 +129,7 @@ class TextClassification(Family[TextConfig]):
     ) -> Mapping[str, Mapping[str, float]]:
         """Return the scores of the most frequent class, and of tf-idf with logistic regression, on the whole texts."""
         from hpsearch.families.text_classifier.baselines import baseline_scores
-        from hpsearch.families.text_classifier.dataset import text_data
+        from hpsearch.families.text_classifier.loading import text_data
 
         return baseline_scores(*(text_data(splits, name) for name in ("train", "val", split)))
 

@@ -1,25 +1,90 @@
-"""From the data settings to one part of the texts, encoded as rows of numbers.
+"""From the data settings to one part of the texts: a Dataset of rows of numbers, padded to the longest of the batch.
 
 Texts become numbers by the words of the training part, or by a checkpoint's own tokenizer.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hpsearch.data.folds import stratified_parts
-from hpsearch.data.labelled_text import CORPORA, LabelledTexts, text_hashes, without_leakage, without_repeats
-from hpsearch.data.text_augmentation import augmented_copies, read_synonyms
-from hpsearch.data.text_files import read_labelled
-from hpsearch.data.words import WordVocabulary, split_words
+from hpsearch.data.labelled_text import (
+    CORPORA,
+    LabelledTexts,
+    read_labelled,
+    text_hashes,
+    without_leakage,
+    without_repeats,
+)
+from hpsearch.data.words import PAD, WordVocabulary, augmented_copies, read_synonyms, split_words
 from hpsearch.errors import DataError, UnknownNameError
-from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
 from hpsearch.families.text_classifier.settings import Augmentation, CheckpointTokens, DataSettings, Words
-from hpsearch.training.task import Split
+from hpsearch.training.task import Batch, Split, Splits
+
+NO_LABEL = -100
+"""The label of an example that takes no part in a task; it enters neither loss nor scores."""
+
+
+@dataclass(frozen=True)
+class TextData:
+    """Encoded texts with a row of labels for each: a class of every task, or NO_LABEL."""
+
+    texts: Sequence[str]
+    """The texts themselves, for the baselines."""
+    tokens: Sequence[Sequence[int]]
+    labels: NDArray[np.int64]
+    """(examples, tasks)"""
+    classes: Mapping[str, tuple[str, ...]]
+    """The names of the classes of each task, the main one first."""
+    vocabulary: int
+    """How many numbers there are for words or tokens."""
+    words: Sequence[str] = ()
+    """What the numbers of a vocabulary of words stand for, from FIRST_WORD on."""
+    fingerprint: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
+    """A number that tells vocabularies and classes apart, and behind it the training texts' (`text_hashes`)."""
+    held_out: Callable[[], Mapping[Split, NDArray[np.int64]]] | None = None
+    """Reads which texts are for validation and which for the test, as hashes; for the training part alone."""
+    originals: int | None = None
+    """How many texts are labelled for the main task and no changed copies of others; None: all of them."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def of_main_task(self) -> "TextData":
+        """Return the examples that have a label for the main task."""
+        chosen: list[int] = np.flatnonzero(self.labels[:, 0] != NO_LABEL).tolist()
+        return replace(
+            self,
+            texts=[self.texts[index] for index in chosen],
+            tokens=[self.tokens[index] for index in chosen],
+            labels=self.labels[chosen],
+        )
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """Return tokens (B, longest), the length of each row (B,), labels (B, tasks) and the examples' numbers (B,)."""
+        index = torch.as_tensor(indices, dtype=torch.long)
+        rows = [torch.tensor(self.tokens[number], dtype=torch.long) for number in index.tolist()]
+        rows = [row if len(row) else torch.tensor([PAD]) for row in rows]
+        return {
+            "tokens": torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD),
+            "length": torch.tensor([len(self.tokens[number]) for number in index.tolist()]),
+            "labels": torch.from_numpy(self.labels[list(indices)]),
+            "number": index,
+        }
+
+
+def text_data(splits: Splits, split: Split) -> TextData:
+    """Return a split that this family has loaded."""
+    data = splits[split]
+    if not isinstance(data, TextData):
+        raise TypeError(f"the split '{split}' holds no labelled texts: {type(data).__name__}")
+    return data
+
 
 _SETTING = "data.tokenizer.pretrained.path"
 
@@ -207,7 +272,7 @@ def _back_translated(texts: Sequence[str], chosen: Augmentation) -> Sequence[str
     """Return the texts after a journey through another language; as they are without one."""
     if chosen.back_translation is None:
         return texts
-    from hpsearch.families.text_classifier.back_translation import local_back_translator
+    from hpsearch.families.text_classifier.pretrained import local_back_translator
 
     return local_back_translator(chosen.back_translation.there, chosen.back_translation.back)(texts)
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from hpsearch.data.folds import Folds
-from hpsearch.data.text_augmentation import TECHNIQUES, Technique
-from hpsearch.data.text_files import Quoting
+from hpsearch.data.labelled_text import Quoting
+from hpsearch.data.words import TECHNIQUES, Technique
 from hpsearch.families import FamilyConfig
 from hpsearch.settings import FILE, FIXED, FOLDER, UNFOLD, Option, Settings
 from hpsearch.training.settings import TrainSettings

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hpsearch.families.text_classifier import encoders, pretrained
-from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
-from hpsearch.families.text_classifier.network import TextClassifier
+from hpsearch.families.text_classifier import pretrained
+from hpsearch.families.text_classifier.loading import NO_LABEL, TextData
+from hpsearch.families.text_classifier.network import TextClassifier, layer_of
 from hpsearch.families.text_classifier.settings import CNN, Curriculum, Pretrained, TextConfig, Transformer
 from hpsearch.families.text_classifier.teacher import ask_teacher, distillation_loss
 from hpsearch.training.task import Batch, Forward, Task
@@ -120,7 +120,7 @@ class TextTask(Task):
         module, _, rest = parameter.partition(".")
         if isinstance(chosen, CNN) or module != "encoder":
             return 1.0
-        layer = encoders.layer_of(rest) if isinstance(chosen, Transformer) else pretrained.layer_of(rest)
+        layer = layer_of(rest) if isinstance(chosen, Transformer) else pretrained.layer_of(rest)
         return 1.0 if layer is None else float(chosen.layer_decay ** (self._layers - layer))
 
     def _logits(self, forward: Forward, batch: Batch) -> tuple[Tensor, ...]:

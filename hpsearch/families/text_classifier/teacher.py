@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hpsearch.errors import DataError
-from hpsearch.families.text_classifier.dataset import TextData
+from hpsearch.families.text_classifier.loading import TextData
 from hpsearch.families.text_classifier.network import TextClassifier
 from hpsearch.families.text_classifier.settings import TextConfig
 from hpsearch.training.checkpoint import BEST, load_weights

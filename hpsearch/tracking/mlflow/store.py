@@ -15,8 +15,7 @@ from urllib.parse import unquote
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.addresses import SQLITE, absolute_url, sqlite_path, sqlite_url
 from hpsearch.experiment.layout import TRACKING, root_of, study_of
-from hpsearch.tracking.entries import Point, Row, Status
-from hpsearch.tracking.state import MirrorState, load_state, state_of
+from hpsearch.tracking.entries import MirrorState, Point, Row, Status, load_state, state_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -17,8 +17,8 @@ from typing import IO
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.addresses import sqlite_path
 from hpsearch.experiment.layout import TRACKING, is_experiment, is_study, root_of
+from hpsearch.tracking.entries import MirrorState, load_state
 from hpsearch.tracking.mlflow.store import ARTIFACTS, default_uri, follow_move, guarded, without_stray_folders
-from hpsearch.tracking.state import MirrorState, load_state
 
 START_SECONDS = 120.0
 STOP_SECONDS = 5.0

@@ -8,34 +8,61 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from hpsearch.jobs import Diverged, Failed, Job, JobResult, Lost, ObjectiveSpec, Obstacle, OutOfMemory
-from hpsearch.workers.local.worker import STOPPING
+from hpsearch.workers.local.fork_server import ForkedProcess, ForkServer, blocked_signals, can_fork
 from hpsearch.workers.machine import Share
 
 _RETURN_SECONDS = 10.0
 """How long processes may take to return from a job that another has left."""
 
 
-class WorkerProcess:
-    """One child process and the wire to it. `inherited` are file descriptors it keeps open as long as it lives."""
+class Launcher:
+    """Starts worker processes: forked from a process that is warm, or, where that cannot be, from nothing.
 
-    def __init__(self, folder: Path, spec: ObjectiveSpec, share: Share, *, inherited: Sequence[int] = ()) -> None:
+    Args:
+        spec: Its `modules` are imported ahead of time.
+        shares: Those of the workers to come.
+        inherited: File descriptors that workers keep open as long as they live.
+
+    """
+
+    def __init__(self, spec: ObjectiveSpec, shares: Sequence[Share], *, inherited: Sequence[int] = ()) -> None:
+        self._inherited = inherited
+        environment = os.environ | _variables(Share(min(share.threads for share in shares)))
+        self._server = ForkServer(spec.modules, _without_runs(environment), inherited=inherited) if can_fork() else None
+
+    def launch(self, wire: int, share: Share) -> subprocess.Popen[bytes] | ForkedProcess:
+        """Start a worker at one end of the wire."""
+        if self._server is not None:
+            return self._server.fork(wire, _variables(share))
+        numbers = map(str, (wire, os.getpid(), *self._inherited))
+        with blocked_signals():  # the child inherits that
+            return subprocess.Popen(
+                [sys.executable, "-m", "hpsearch.workers.local.worker", *numbers],
+                pass_fds=(wire, *self._inherited),
+                stdin=subprocess.DEVNULL,
+                env=_without_runs(os.environ | _variables(share)),
+            )
+
+    def close(self) -> None:
+        """End what workers were forked from."""
+        if self._server is not None:
+            self._server.close()
+
+
+class WorkerProcess:
+    """One process and the wire to it."""
+
+    def __init__(self, folder: Path, spec: ObjectiveSpec, share: Share, launcher: Launcher) -> None:
         ours, theirs = socket.socketpair()
         placed = {"threads": share.threads}
         arguments = {name: placed.get(name, value) for name, value in spec.arguments.items()}
-        numbers = map(str, (theirs.fileno(), os.getpid(), *inherited))
-        with _blocked(STOPPING):  # the child inherits that
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "hpsearch.workers.local.worker", *numbers],
-                pass_fds=(theirs.fileno(), *inherited),
-                stdin=subprocess.DEVNULL,
-                env=_environment(share),
-            )
+        self.process = launcher.launch(theirs.fileno(), share)
         theirs.close()
         self.connection = Connection(ours.detach())
         hello = {"folder": str(folder), "objective": {"target": spec.target, "arguments": arguments}}
@@ -72,25 +99,17 @@ class WorkerProcess:
         self.connection.close()
 
 
-@contextlib.contextmanager
-def _blocked(numbers: Iterable[signal.Signals]) -> Iterator[None]:
-    """Let signals wait."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _environment(share: Share) -> dict[str, str]:
-    """Return a worker's environment: its share of the threads, its GPU, and no MLflow run of somebody else's."""
-    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_RUN_ID"}
+def _variables(share: Share) -> dict[str, str]:
+    """Return the environment variables of a worker: its share of the threads, and its GPU."""
     threads = str(share.threads)
-    environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
-    environment["PYTHONUNBUFFERED"] = "1"
-    if share.gpu is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = share.gpu
-    return environment
+    variables = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
+    gpu = {} if share.gpu is None else {"CUDA_VISIBLE_DEVICES": share.gpu}
+    return {**variables, "PYTHONUNBUFFERED": "1", **gpu}
+
+
+def _without_runs(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without an MLflow run of somebody else's."""
+    return {name: value for name, value in environment.items() if name != "MLFLOW_RUN_ID"}
 
 
 class WorkerGroup:
@@ -100,10 +119,8 @@ class WorkerGroup:
     because others were gone waits a moment for those to say why.
     """
 
-    def __init__(
-        self, folder: Path, spec: ObjectiveSpec, share: Share, *, size: int = 1, inherited: Sequence[int] = ()
-    ) -> None:
-        self.processes = [WorkerProcess(folder, spec, share, inherited=inherited) for _ in range(size)]
+    def __init__(self, folder: Path, spec: ObjectiveSpec, share: Share, launcher: Launcher, *, size: int = 1) -> None:
+        self.processes = [WorkerProcess(folder, spec, share, launcher) for _ in range(size)]
         self.job: Job | None = None
         self._results: dict[WorkerProcess, JobResult] = {}
         self._deadline: float | None = None

@@ -1,4 +1,4 @@
-"""A worker process, started by `processes.py` as `python -m hpsearch.workers.local.worker DESCRIPTOR PARENT ...`.
+"""A worker process, forked by `fork_server.py` or started as `python -m hpsearch.workers.local.worker WIRE PARENT ...`.
 
 It speaks JSON over an inherited socket: jobs come in; `started`, reports and the result go out. A report waits for the
 decision. What a job prints goes to the job's output.log. When the coordinator is gone, so is the worker.
@@ -24,13 +24,17 @@ from hpsearch.workers.job_runner import JobRunner
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 """The signals that ask a search to stop; blocked while a worker starts, ignored by it afterwards."""
-_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+_SET_NAME = 15  # PR_SET_NAME
+WORKER_NAME = "hpsearch-worker"
+"""What `top` and `ps` show of a worker on Linux; at most 15 characters."""
 
 
 def _die_with(parent: int) -> None:
-    """End this process when its coordinator ends: at once by the kernel on Linux, within a second elsewhere."""
+    """End this process when its parent ends: at once by the kernel on Linux, within a second elsewhere."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_SET_NAME, WORKER_NAME.encode())
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -74,11 +78,16 @@ class _Channel:
         return Decision(self.receive()["decision"])
 
 
-def main(descriptor: int, parent: int, *inherited: int) -> None:
-    """Serve jobs until asked to exit or until the coordinator is gone."""
-    for number in STOPPING:  # Ctrl-C reaches the whole terminal group; the coordinator decides
+def ignore_stopping() -> None:
+    """Ignore the signals that reach the whole group of a terminal: the coordinator decides."""
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
+def main(descriptor: int, parent: int, *inherited: int) -> None:
+    """Serve jobs until asked to exit or until the coordinator is gone."""
+    ignore_stopping()
     _die_with(parent)
     _keep_from_children([descriptor, *inherited])
     channel = _Channel(descriptor)

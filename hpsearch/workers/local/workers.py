@@ -18,7 +18,7 @@ from hpsearch.jobs import (
 from hpsearch.space.search_settings import Resources, Search
 from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.local.in_process import InProcessWorkers
-from hpsearch.workers.local.processes import WorkerGroup, WorkerProcess
+from hpsearch.workers.local.processes import Launcher, WorkerGroup, WorkerProcess
 from hpsearch.workers.machine import Share, shares
 
 
@@ -80,7 +80,7 @@ class ProcessWorkers:
         self._folder = folder
         self._spec = spec
         self._processes = processes
-        self._inherited = tuple(inherited)
+        self._launcher = Launcher(spec, shares, inherited=inherited)
         self._free_shares = list(reversed(shares))
         self._share_of: dict[WorkerGroup, Share] = {}
 
@@ -94,7 +94,7 @@ class ProcessWorkers:
         group = next((group for group in self._share_of if group.job is None), None)
         if group is None:
             share = self._free_shares.pop()
-            group = WorkerGroup(self._folder, self._spec, share, size=self._processes, inherited=self._inherited)
+            group = WorkerGroup(self._folder, self._spec, share, self._launcher, size=self._processes)
             self._share_of[group] = share
         group.start(job)
 
@@ -157,3 +157,4 @@ class ProcessWorkers:
             else:
                 group.kill()
         self._share_of.clear()
+        self._launcher.close()

@@ -5,7 +5,7 @@ import pytest
 from baycomp import CorrelatedTTest
 from scipy import stats
 
-from hpsearch.comparing.statistics import folds
+from hpsearch.comparing.statistics import two_samples as folds
 
 DIFFERENCES = np.array([0.012, 0.034, -0.004, 0.021, 0.017, 0.009, 0.028, -0.011, 0.016, 0.020])
 

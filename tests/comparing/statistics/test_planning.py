@@ -5,7 +5,6 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from hpsearch.comparing.statistics.folds import corrected_t
 from hpsearch.comparing.statistics.power import (
     equivalence_power,
     paired_power,
@@ -13,7 +12,7 @@ from hpsearch.comparing.statistics.power import (
     smallest_effect,
     smallest_margin,
 )
-from hpsearch.comparing.statistics.two_samples import equivalence_p
+from hpsearch.comparing.statistics.two_samples import corrected_t, equivalence_p
 
 DRAWS = 4_000
 

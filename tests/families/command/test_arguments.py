@@ -2,8 +2,7 @@
 
 import pytest
 
-from hpsearch.families.command.arguments import arguments, environment
-from hpsearch.families.command.settings import CommandConfig
+from hpsearch.families.command.settings import CommandConfig, arguments, environment
 
 GIVEN = {"trial_dir": "/t", "seed": "7", "checkpoint": "/t/last", "device": "cpu", "config": "/t/settings.json"}
 

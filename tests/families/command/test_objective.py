@@ -8,6 +8,7 @@ import pytest
 
 from hpsearch.jobs import Job, JobKind, Paused
 from hpsearch.records import Decision, Outcome
+from hpsearch.running import hearing
 from hpsearch.running.command_objective import CommandObjective
 
 HEAD = """
@@ -33,7 +34,7 @@ class Bench:
         spec = {"metric": "acc", "goal": goal}
         places = {"folder": str(self.folder), "family_folder": str(self.folder)}
         objective = CommandObjective(**spec, **places, at_best=at_best, trial_time=trial_time)
-        settings = {"command": [sys.executable, "program.py"], "grace": 5, **config}
+        settings = {"command": [sys.executable, "program.py"], "grace": 60, **config}
         kind = JobKind.TRIAL if replicate is None else JobKind.REPLICATE
         job = Job("run", 0, {}, settings, {"initialisation": 1}, kind, replicate)
         self.reports = []
@@ -115,14 +116,17 @@ def test_a_paused_program_below_its_last_epoch_is_not_complete(bench):
     assert isinstance(bench.run(program, answers={1: Decision.PAUSE}, train={"epochs": 3}), Paused)
 
 
-def test_a_paused_program_has_time_for_its_checkpoint(bench):
+def test_a_paused_program_has_time_for_its_checkpoint(bench, monkeypatch):
+    """It is given more than by default, since a loaded machine may stop it for a second at any moment."""
+    monkeypatch.setattr(hearing, "_SETTLE_SECONDS", 60.0)
+    monkeypatch.setattr(hearing, "_QUIET_SECONDS", 1.5)
     program = """
     say(epoch=1, acc=.5)
     time.sleep(.3)
     with checkpoint.open("w") as file:
         for number in range(5):
             print(number, file=file, flush=True)
-            time.sleep(.1)
+            time.sleep(.05)
     time.sleep(600)
     """
     assert isinstance(bench.run(program, answers={1: Decision.PAUSE}), Paused)
@@ -147,9 +151,10 @@ def test_a_stopped_program_is_asked_to_end_at_once_with_its_children(bench, deci
 
 
 def test_a_silent_program_ends_at_its_time_limit_with_what_it_printed(bench):
-    ended = bench.run("say(epoch=1, acc=.5)\ntime.sleep(600)", replicate=None, trial_time=1.0)
+    command = ["sh", "-c", 'echo \'{"epoch": 1, "acc": 0.5}\'; exec sleep 600']  # a shell starts in a moment
+    ended = bench.run("", replicate=None, trial_time=2.0, command=command)
     assert (ended.outcome, bench.steps) == (Outcome.TIMED_OUT, [1])
-    assert "no report within the trial's time of 1 s" in ended.reason
+    assert "no report within the trial's time of 2 s" in ended.reason
 
 
 def test_the_time_limit_of_a_trial_is_none_of_a_replicate(bench):

@@ -17,6 +17,7 @@ from hpsearch.running.runner import RunOptions, run
 from tests.families.command.programs import python_space, shell_space
 from tests.logs import read_log
 from tests.ray_cluster import own_cluster
+from tests.running.sessions import PATIENCE
 
 HERE = RunOptions(in_process=True)
 
@@ -26,11 +27,11 @@ def search(space, folder, options=HERE):
 
 
 def wait_until(condition):
-    for _ in range(600):
-        if found := condition():
-            return found
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.05)
-    raise AssertionError("it never happened")
+    return found
 
 
 def alive(pid):
@@ -122,7 +123,7 @@ def test_interrupted_it_goes_on_from_the_programs_checkpoint(tmp_path):
     command = subprocess.Popen(COMMAND, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
     wait_until(lambda: "report" in _kinds(tmp_path))
     command.send_signal(signal.SIGINT)
-    assert command.wait(30) == 130
+    assert command.wait(PATIENCE) == 130
     before = (tmp_path / "e" / "trials" / "0000" / "output.log").read_text().count("chatter")
     assert before < 4
     [trial] = search(shell_space(tmp_path, trials=1), tmp_path, RunOptions()).trials

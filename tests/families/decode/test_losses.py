@@ -7,7 +7,7 @@ from scipy.stats import multivariate_normal, norm
 from torch.nn import functional
 
 from hpsearch.families.decode.localisation import Channels
-from hpsearch.families.decode.losses import (
+from hpsearch.families.decode.task import (
     count_log_density,
     mixture_log_density,
     mixture_loss,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from hpsearch.families.decode.metrics import AXIAL_GATE, LATERAL_GATE, Tally, efficiency, match
+from hpsearch.families.decode.localisation import AXIAL_GATE, LATERAL_GATE, Tally, efficiency, match
 
 
 def places(*rows):

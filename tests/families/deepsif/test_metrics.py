@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from hpsearch.families.deepsif.metrics import SourceScores, area_under_curve, otsu_level, select_regions
+from hpsearch.families.deepsif.task import SourceScores, area_under_curve, otsu_level, select_regions
 
 
 def line_of_regions(count=10, *, apart=10.0):

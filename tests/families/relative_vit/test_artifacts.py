@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hpsearch.families.relative_vit.network import VisionTransformer
-from hpsearch.families.relative_vit.positions import bias_maps
+from hpsearch.families.relative_vit.network import VisionTransformer, bias_maps
 from hpsearch.families.relative_vit.settings import ModelSettings
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space

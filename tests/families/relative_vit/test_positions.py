@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hpsearch.families.relative_vit.positions import RelativePositionBias, index_1d, index_2d
+from hpsearch.families.relative_vit.network import RelativePositionBias, index_1d, index_2d
 from hpsearch.families.relative_vit.settings import Relative
 
 WINDOWS = [(2, 2), (2, 3), (3, 2), (7, 7), (14, 14), (1, 5)]

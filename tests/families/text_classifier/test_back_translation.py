@@ -5,10 +5,10 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from hpsearch.data.text_augmentation import augmented_copies
+from hpsearch.data.words import augmented_copies
 from hpsearch.errors import DataError
-from hpsearch.families.text_classifier.back_translation import BackTranslator, local_translator
 from hpsearch.families.text_classifier.family import TextClassification
+from hpsearch.families.text_classifier.pretrained import BackTranslator, local_translator
 from hpsearch.families.text_classifier.settings import TextConfig
 
 

@@ -14,9 +14,8 @@ from torch.nn import functional
 from hpsearch.data.labelled_text import LabelledTexts, docstrings, normalised
 from hpsearch.data.words import UNKNOWN_WORD, WordVocabulary, split_words
 from hpsearch.families.text_classifier.baselines import baseline_scores
-from hpsearch.families.text_classifier.dataset import NO_LABEL, TextData
 from hpsearch.families.text_classifier.family import FAMILY, TextClassification
-from hpsearch.families.text_classifier.loading import class_names
+from hpsearch.families.text_classifier.loading import NO_LABEL, TextData, class_names
 from hpsearch.families.text_classifier.settings import TextConfig
 from hpsearch.families.text_classifier.task import TextTask, classification_scores, cross_entropy
 from hpsearch.records import Goal, Monitor

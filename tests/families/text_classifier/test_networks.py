@@ -4,8 +4,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hpsearch.families.text_classifier.encoders import ConvolutionalEncoder, TransformerEncoder
-from hpsearch.families.text_classifier.network import BoundedLinear, TextClassifier
+from hpsearch.families.text_classifier.network import (
+    BoundedLinear,
+    ConvolutionalEncoder,
+    TextClassifier,
+    TransformerEncoder,
+)
 from hpsearch.families.text_classifier.settings import CNN, ModelSettings, Transformer
 
 ARCHITECTURES = {

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from torch.nn import functional
 
 from hpsearch.errors import DataError, UnknownNameError
-from hpsearch.families.text_classifier.dataset import NO_LABEL
 from hpsearch.families.text_classifier.family import TextClassification
+from hpsearch.families.text_classifier.loading import NO_LABEL
 from hpsearch.families.text_classifier.settings import Curriculum, TextConfig
 from hpsearch.families.text_classifier.task import curriculum_fraction, easiest, interleaved
 from hpsearch.families.text_classifier.teacher import distillation_loss

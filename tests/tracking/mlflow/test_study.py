@@ -15,8 +15,8 @@ from hpsearch.experiment.events import EndEvent, SessionEvent
 from hpsearch.experiment.layout import TRACKING
 from hpsearch.readers import Wanted, mlflow_store
 from hpsearch.records import Outcome
+from hpsearch.tracking.mlflow.sink import StudyMirror
 from hpsearch.tracking.mlflow.store import DATABASE, Store, default_uri
-from hpsearch.tracking.mlflow.study import StudyMirror
 from hpsearch.tracking.mlflow.ui import ui_command
 from tests.toy_studies import write_study
 from tests.tracking.folders import StudyFolder, sync, sync_study

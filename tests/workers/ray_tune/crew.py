@@ -15,9 +15,8 @@ from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.ray_tune.workers import TuneWorkers
 from tests.ray_cluster import own_cluster
 from tests.running.hearing import Hearing
+from tests.running.sessions import PATIENCE
 from tests.toy_spaces import write_space
-
-PATIENCE = 120.0
 
 
 class Crew:

@@ -11,7 +11,7 @@ import torch.distributed as distributed
 
 from hpsearch.jobs import Completed, Job, JobResult, Pruned, Report, Reporter
 from hpsearch.records import Decision
-from tests.workers.ray_tune.crew import Crew, crew_of
+from tests.workers.ray_tune.crew import PATIENCE, Crew, crew_of
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +56,7 @@ def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
 def ranks(crew: Crew) -> list[str]:
     """Return `WORLD_SIZE STEPS` of each rank of the last job, once all have written it."""
     folder = max((crew.folder / "trials").iterdir())
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while len(found := sorted(folder.glob("rank-*"))) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -1,12 +1,18 @@
-"""Reading a study file: its settings, and each arm's space with the study's budget laid over it."""
+"""Reading a study file: its settings, and each arm's space with the study's budget laid over it.
 
+Over the study itself come first: its quick section, and the cells of a factorial design in place of the arm with
+factors: every combination of the factors' levels is an arm of its own, named for them. Over every space: budget, seed
+and the study's own `set`.
+"""
+
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import HpsearchError, SpaceError, UnknownNameError, suggestion
+from hpsearch.errors import HpsearchError, SpaceError, suggestion
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
 from hpsearch.families.loading import load_interface
@@ -15,17 +21,17 @@ from hpsearch.running.loading import check_own_code, families_with_folds
 from hpsearch.space import Space, read_space
 from hpsearch.space.checks import fold_refusal
 from hpsearch.space.fields import section_of
-from hpsearch.space.located_yaml import read_file
-from hpsearch.space.nodes import Node, Problems
-from hpsearch.space.range_syntax import show
+from hpsearch.space.located_yaml import Node, Problems, read_file
+from hpsearch.space.overlay import Overrides, lay_over
+from hpsearch.space.ranges import show
 from hpsearch.space.template import Template
 from hpsearch.space.template_reading import TemplateReader
 from hpsearch.space.validation import check_section
-from hpsearch.studies.file.layers import FACTORS, SET, budget_of, set_for_all, with_cells, with_quick
-from hpsearch.studies.file.study import BaselineArm, SpaceArm, Study, StudySettings
+from hpsearch.studies.study import BaselineArm, SpaceArm, Study, StudySettings, factor_titles, level_text
 from hpsearch.workers.engines import ENGINES
 
-_ARM = ("space", SET, FACTORS, "baseline")
+_SET, _FACTORS = "set", "factors"
+_ARM = ("space", _SET, _FACTORS, "baseline")
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 
@@ -51,7 +57,6 @@ def load_study(path: Path, *, quick: bool = False) -> Study:
 
     Raises:
         SpaceError: Every mistake of the file, and of the spaces as they are laid out.
-        UnknownNameError: A space names an engine that does not exist.
 
     """
     problems = Problems()
@@ -67,11 +72,7 @@ def load_study(path: Path, *, quick: bool = False) -> Study:
         study = quick_study if quick else study
     elif quick:
         study = _StudyReader(path, root, problems, quick=True, look=True).read()
-    study = problems.checked(study)
-    for arm in study.searched:
-        if arm.space.search.engine not in ENGINES:
-            raise UnknownNameError("engine", arm.space.search.engine, ENGINES)
-    return study
+    return problems.checked(study)
 
 
 def _family(name: str, file: Path) -> Family[Any] | Command:
@@ -109,7 +110,7 @@ class _StudyReader:
     def _settings(self) -> StudySettings | None:
         """Return everything but the arms; unknown names are problems."""
         section = section_of(StudySettings)
-        known = (*section.fields, "arms", SET, "quick")
+        known = (*section.fields, "arms", _SET, "quick")
         for name, node in self.root.mapping.items():
             if name not in known:
                 hint = suggestion(name, known)
@@ -122,7 +123,7 @@ class _StudyReader:
     def _arms(self) -> Mapping[str, Node]:
         """Return the arms as they are written, with the study's own rules about their number and names."""
         node = self.root.child("arms")
-        factorial = node is not None and any(FACTORS in arm.mapping for arm in node.mapping.values())
+        factorial = node is not None and any(_FACTORS in arm.mapping for arm in node.mapping.values())
         if node is None or not isinstance(node.value, dict) or (len(node.mapping) < 2 and not factorial):
             place = self.root if node is None else node
             self.refuse(place, "arms: a study has two or more arms, such as arms: {mine: {space: ../spaces/mine.yaml}}")
@@ -150,14 +151,14 @@ class _StudyReader:
         if baseline is None or space is not None:
             self.refuse(node, f"{title}: an arm has either a space or a baseline", at_key=True)
             return None
-        if not isinstance(baseline.value, str) or node.mapping.keys() & {SET, FACTORS}:
+        if not isinstance(baseline.value, str) or node.mapping.keys() & {_SET, _FACTORS}:
             self.refuse(baseline, f"{title}: a baseline is the name of a method, and takes no settings")
             return None
         return BaselineArm(name, baseline.value, "")
 
     def _space_arm(self, name: str, node: Node, written: Node) -> SpaceArm | None:
         title = f"arms.{name}"
-        given = node.child(SET)
+        given = node.child(_SET)
         file = self.path.parent / str(written.value)
         if not isinstance(written.value, str) or not file.is_file():
             self.refuse(written, f"{title}.space: there is no file {file}")
@@ -165,7 +166,7 @@ class _StudyReader:
         if given is not None and not isinstance(given.value, dict):
             self.refuse(given, f"{title}.set: {show(given.plain())} is not a mapping of dotted names to values")
             return None
-        levels = node.nearest([FACTORS]).mapping if FACTORS in node.mapping else {}
+        levels = node.nearest([_FACTORS]).mapping if _FACTORS in node.mapping else {}
         fixed = {**(given.mapping if given is not None else {}), **levels}
         for path, child in fixed.items():
             if path.split(".")[0] in ("search", "confirm"):
@@ -183,8 +184,15 @@ class _StudyReader:
     def _space(self, title: str, file: Path, written: Node, fixed: Mapping[str, Node]) -> Space | None:
         """Return an arm's space with what the study and the arm set in it, and the study's replicates."""
         try:
-            laid = [*self.laid, *fixed.items()]
-            space = read_space(file, _family, quick=self.quick, fixed=laid, own_code=check_own_code, look=self.look)
+            space = read_space(
+                file,
+                _family,
+                quick=self.quick,
+                fixed=[*self.laid, *fixed.items()],
+                own_code=check_own_code,
+                engines=ENGINES,
+                look=self.look,
+            )
         except SpaceError as error:
             self.problems.extend(error.problems)
             return None
@@ -231,3 +239,116 @@ class _StudyReader:
             hint = suggestion(arm.method, offered)
             self.refuse(node, f"arms.{arm.name}.baseline: unknown method {arm.method!r}{hint}; known: {listed}")
         return replace(arm, beside=offered.get(arm.method, ""))
+
+
+_BUDGET = ("search.trials", "search.time", "search.seed")
+_WORD = re.compile(r"[\w.+-]+")
+
+
+def with_quick(root: Node, problems: Problems) -> Node:
+    """Return a study with its quick section laid over it; `set`s and `factors` are replaced as a whole."""
+    quick = root.mapping["quick"]
+    if not isinstance(quick.value, dict) and quick.value is not None:
+        problems.add(quick.place, "quick is a mapping such as {budget.trials: 4}")
+    for path, value in quick.mapping.items():
+        if path == _SET:
+            root = root.with_child(_SET, value)
+        elif path.startswith("arms."):
+            root = _with_quick_arm(root, path, value, problems)
+        else:
+            root = lay_over(root, path, value, section_of(StudySettings), problems)
+    return root
+
+
+def _with_quick_arm(root: Node, path: str, value: Node, problems: Problems) -> Node:
+    arms = root.nearest(["arms"])
+    name, _, key = path.removeprefix("arms.").rpartition(".")
+    if name not in arms.mapping or key not in (_SET, _FACTORS) or not arms.mapping[name].mapping:
+        message = f"quick: {path} is not arms.NAME.set or arms.NAME.factors of one of {', '.join(arms.mapping)}"
+        problems.add(value.key, message)
+        return root
+    return root.with_child("arms", arms.with_child(name, arms.mapping[name].with_child(key, value)))
+
+
+def with_cells(arms: Mapping[str, Node], problems: Problems) -> dict[str, Node]:
+    """Return the arms with the one that has factors replaced by its cells; mistakes are added to `problems`.
+
+    A cell's node keeps `factors`, each with its one level.
+    """
+    expanded: dict[str, Node] = {}
+    factorial = [name for name, node in arms.items() if _FACTORS in node.mapping]
+    for name in factorial[1:]:
+        problems.add(arms[name].mapping[_FACTORS].place, f"arms.{name}.factors: one arm of a study can have factors")
+    for name, node in arms.items():
+        cells = dict(_cells(name, node, problems)) if name in factorial[:1] else {name: node}
+        for cell in cells.keys() & expanded.keys():
+            problems.add(node.place, f"arms.{name}: its cell {cell} has the name of another arm")
+        expanded |= cells
+    return expanded
+
+
+def _cells(name: str, node: Node, problems: Problems) -> Iterator[tuple[str, Node]]:
+    factors = node.mapping[_FACTORS]
+    if not _are_factors(name, factors, problems):
+        yield name, replace(node, value={key: child for key, child in node.mapping.items() if key != _FACTORS})
+        return
+    for path in factors.mapping.keys() & node.nearest(["set"]).mapping.keys():
+        problems.add(factors.mapping[path].place, f"arms.{name}.factors: {path} is set already")
+    titles = factor_titles(factors.mapping)
+    for levels in itertools.product(*(child.items for child in factors.mapping.values())):
+        chosen = dict(zip(factors.mapping, levels, strict=True))
+        title = ",".join(f"{titles[path]}={level_text(level.value)}" for path, level in chosen.items())
+        yield title, node.with_child(_FACTORS, replace(factors, value=chosen))
+
+
+def _are_factors(name: str, factors: Node, problems: Problems) -> bool:
+    title = f"arms.{name}.factors"
+    if not factors.mapping:
+        problems.add(
+            factors.place, f"{title}: write them as {{model.width: [64, 128], train.learning_rate: [1e-3, 1e-2]}}"
+        )
+        return False
+    wrong = False
+    for path, levels in factors.mapping.items():
+        if len(levels.items) < 2 or any(isinstance(item.value, dict | list) for item in levels.items):
+            problems.add(
+                levels.place,
+                f"{title}: {path} needs a list of two or more numbers or words, not {show(levels.plain())}",
+            )
+            wrong = True
+            continue
+        seen: set[str] = set()
+        for item in levels.items:
+            text = level_text(item.value)
+            if text in seen or not _WORD.fullmatch(text):
+                why = "stands there twice" if text in seen else "cannot be part of a folder's name"
+                problems.add(item.place, f"{title}: the level {text} of {path} {why}")
+                wrong = True
+            seen.add(text)
+    return not wrong
+
+
+def set_for_all(root: Node, problems: Problems) -> dict[str, Node]:
+    """Return the settings that the study applies to every arm, except budget and replicates."""
+    given = root.child(_SET)
+    if given is not None and not isinstance(given.value, dict):
+        problems.add(given.place, f"set: {show(given.plain())} is not a mapping of dotted names to values")
+    found = dict(given.mapping) if given is not None else {}
+    for path, node in found.items():
+        if path in _BUDGET or path.split(".")[0] == "confirm":
+            problems.add(node.place, f"set: {path} is said by budget, seed and replicates")
+    return found
+
+
+def budget_of(root: Node, settings: StudySettings) -> Overrides:
+    """Return the budget and the seed of every arm, at the places where the study file says them."""
+
+    def at(value: Any, *steps: str) -> Node:
+        node = root.nearest(steps)
+        return Node(value, node.place, node.key)
+
+    return [
+        ("search.trials", at(settings.budget.trials, "budget", "trials")),
+        ("search.time", at(settings.budget.time, "budget", "time")),
+        ("search.seed", at(settings.seed, "seed")),
+    ]

@@ -1,0 +1,120 @@
+"""Commands about what there is before a search: space files, families, machines, text files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpsearch.cli.options import AddressOption, SetOption
+
+
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="Space files, study files, or folders of them.")],
+    quick: Annotated[bool, typer.Option(help="Check what --quick makes of them.")] = False,
+    set_: SetOption = None,
+) -> None:
+    """Check space and study files: every name, type, range and requirement, without training anything."""
+    from hpsearch.api import check as api
+
+    api.check(paths, quick=quick, set=set_, announce=lambda found: typer.echo(f"{found.path}: fine ({found})"))
+
+
+def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")]) -> None:
+    """Print the JSON Schema of a family's space files, or of study files, for editors."""
+    import json
+
+    from hpsearch.families.loading import load_interface
+    from hpsearch.space import json_schema
+    from hpsearch.studies.study import study_schema
+
+    found = study_schema() if family == "study" else json_schema(load_interface(family, Path()), family)
+    typer.echo(json.dumps(found, indent=2))
+
+
+def families() -> None:
+    """List the model families and their metrics."""
+    from hpsearch.families.loading import family_names, load_interface
+
+    for name in family_names():
+        family = load_interface(name, Path())
+        typer.echo(f"{name}: {(type(family).__doc__ or '').splitlines()[0]}")
+        metrics = [f"val/{metric} ({goal})" for metric, goal in family.metrics.items()]
+        typer.echo("  metrics: " + (", ".join(metrics) or "those that the program prints"))
+
+
+def cluster(
+    space: Annotated[Path | None, typer.Argument(help="A space file: how many of its trials fit at once.")] = None,
+    address: AddressOption = None,
+    quick: Annotated[bool, typer.Option(help="Look at what --quick makes of the space.")] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a value: search.workers=4.")] = None,
+    file: Annotated[
+        str | None, typer.Option(help="Print a file to start a cluster with: slurm, ssh or kuberay.")
+    ] = None,
+) -> None:
+    """Show the machines that the engine ray would use, and what a space would occupy on them."""
+    from hpsearch.running.loading import load_space
+    from hpsearch.workers.engines import Cluster
+    from hpsearch.workers.ray_tune.cluster import cluster_file, describe
+
+    if file is not None:
+        typer.echo(cluster_file(file), nl=False)
+        return
+    search = load_space(space, quick=quick, overrides=set_ or []).search if space else None
+    typer.echo(describe(Cluster(address), search))
+
+
+texts = typer.Typer(no_args_is_help=True, help="Look at, clean and split a text file for char_lm.")
+FileArgument = Annotated[Path, typer.Argument(help="A UTF-8 text file.")]
+
+
+@texts.command()
+def analyse(file: FileArgument) -> None:
+    """Show how long a text is, which characters it has and which are rare."""
+    from hpsearch.data.text import analyse as facts_of
+    from hpsearch.data.text import read_text
+
+    facts = facts_of(read_text(file))
+    typer.echo(f"{facts.characters} characters, {facts.distinct} of them distinct; {facts.words} words")
+    typer.echo(f"{facts.lines} lines, {facts.mean_line:.1f} characters on average, {facts.longest_line} at most")
+    typer.echo(f"{facts.repeated} lines stand there more than once" if facts.repeated else "no line stands there twice")
+    typer.echo("most common: " + ", ".join(f"{character!r} {count}" for character, count in facts.common))
+    typer.echo(f"fewer than ten times: {facts.rare!r}")
+    if facts.control:
+        typer.echo(f"control characters, which `clean` takes out: {facts.control!r}")
+
+
+@texts.command()
+def clean(file: FileArgument, cleaned: Annotated[Path, typer.Argument(help="The new file.")]) -> None:
+    """Write a text with Unix line ends, composed characters, single blanks and no control characters."""
+    from hpsearch.data.text import clean as clean_text
+    from hpsearch.data.text import read_text
+
+    before = read_text(file)
+    after = clean_text(before)
+    _write(cleaned, after)
+    typer.echo(f"{cleaned}: {len(after)} of {len(before)} characters")
+
+
+@texts.command()
+def split(
+    file: FileArgument,
+    training: Annotated[Path, typer.Argument(help="The new file for the first lines.")],
+    validation: Annotated[Path, typer.Argument(help="The new file for the last lines.")],
+    head: Annotated[int, typer.Option(help="Lines for training.")],
+    tail: Annotated[int, typer.Option(help="Lines for validation.")],
+) -> None:
+    """Write the first and the last lines of a text into two files; refuse to if they overlap."""
+    from hpsearch.data.text import read_text, split_lines
+
+    first, last = split_lines(read_text(file), head=head, tail=tail)
+    _write(training, first)
+    _write(validation, last)
+    typer.echo(f"{training}: {len(first)} characters; {validation}: {len(last)} characters")
+
+
+def _write(path: Path, text: str) -> None:
+    from hpsearch.errors import DataError
+
+    if path.exists():
+        raise DataError(f"{path} exists; choose another name")
+    path.write_text(text, encoding="utf-8", newline="")

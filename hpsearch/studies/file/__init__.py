@@ -1,1 +1,0 @@
-"""A study file: its arms, factors and protocol, checked before the first trial."""

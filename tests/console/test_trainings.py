@@ -1,0 +1,67 @@
+"""Many trainings: what they come to is what a count of all would give, and an event costs the same among many."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from hpsearch.console.standing import Aim, Standing
+from hpsearch.console.trainings import Tally, Training
+from hpsearch.experiment.events import AskEvent, BeginEvent, Event, OutcomeEvent, ReportEvent
+from hpsearch.experiment.layout import RunKind, trial_run
+from hpsearch.experiment.state import RunState
+from hpsearch.records import Goal, Outcome
+from tests.counting import instructions
+
+
+def ended(number: int, outcome: Outcome | None, value: float | None = None) -> Training:
+    told = RunState(trial_run(number), RunKind.TRIAL, number=number, outcome=outcome, value=value, seconds=number / 4)
+    return Training(told, heard=0.0)
+
+
+@pytest.mark.parametrize("goal", Goal)
+def test_a_tally_is_what_a_count_of_all_would_give(goal: Goal) -> None:
+    generator, tally, known = random.Random(1), Tally(goal), {}
+    values = (None, float("nan"), 0.1, 0.2, 0.3)
+    for _ in range(2000):
+        number = generator.randrange(12)
+        training = ended(number, generator.choice([None, *Outcome]), generator.choice(values))
+        if generator.random() < 0.2:
+            tally.drop(training)
+            known.pop(number, None)
+        else:
+            tally.take(training)
+            known[number] = training
+        over = [each for each in known.values() if each.outcome is not None]
+        assert (len(tally), tally.finished) == (len(known), len(over))
+        assert tally.counts == Counter(each.outcome for each in over)
+        assert set(tally.unfinished) == {each.run for each in known.values() if each.outcome is None}
+        assert tally.mean_seconds == (sum(each.seconds for each in over) / len(over) if over else None)
+        good = [each for each in over if each.outcome is Outcome.COMPLETE and (each.score or 0.0) > 0]
+        best = min(good, key=lambda each: (-goal.sign * (each.score or 0.0), each.number), default=None)
+        assert tally.best is best
+
+
+def events_of(number: int) -> list[Event]:
+    run, value = trial_run(number), 1 / (number + 1)
+    return [
+        AskEvent(run=run, number=number, params={"rate": value}, seed=number),
+        BeginEvent(run=run, attempt=1),
+        ReportEvent(run=run, step=1, metric=value, value=value, at=1, seconds=1.0),
+        OutcomeEvent(run=run, outcome=Outcome.COMPLETE, seconds=1.0, value=value, step=1),
+    ]
+
+
+def test_an_event_and_the_state_cost_the_same_among_many() -> None:
+    standing, costs = Standing(Aim("loss", Goal.MINIMIZE, budget=1000)), []
+    for number in range(400):
+
+        def follow(number: int = number) -> None:
+            for event in events_of(number):
+                standing.follow(event)
+            assert standing.counts
+            assert standing.best
+            assert standing.remaining
+
+        costs.append(instructions(follow) if number in (20, 399) else follow() or 0)
+    assert costs[399] == costs[20]
