@@ -115,7 +115,8 @@ def _trials(record: ExperimentRecord, limit: int, importance: Mapping[str, float
 def _varying(trials: Sequence[RunRecord]) -> list[str]:
     """Return the parameters that do not have one and the same value in all trials, in the order of the space."""
     paths = dict.fromkeys(path for trial in trials for path in trial.params)
-    return [path for path in paths if len({plain(trial.params.get(path, "")) for trial in trials}) > 1]
+    first = {path: plain(trials[0].params.get(path, "")) for path in paths}
+    return [path for path in paths if any(plain(trial.params.get(path, "")) != first[path] for trial in trials)]
 
 
 def _more(record: ExperimentRecord, limit: int) -> Iterator[Text]:
@@ -168,8 +169,8 @@ def _confirmation(record: ExperimentRecord) -> Iterator[RenderableType]:
     if trained == [each.seed for each in record.replicates]:  # a single training, see `hpsearch train`
         yield Text("the test split, scored with the trained weights", "bold")
     else:
-        beside = ", beside the baselines" if record.baselines else ""
-        yield Text(f"confirmation on {_fresh(record)}: mean ± standard deviation{beside}", "bold")
+        baselines = ", and the baselines" if record.baselines else ""
+        yield Text(f"confirmation on {_fresh(record)}: mean ± standard deviation{baselines}", "bold")
     if metrics == [record.objective.metric]:
         yield Text(f"no test metric was reported; {one_line(metrics[0])} is what the search chose by", "yellow")
     yield FittedTable(columns)

@@ -106,7 +106,7 @@ class FamilyCase:
         return Monitor(f"val/{name}", self.family.metrics[name])
 
     def load(self, split: Split, *, seed: int = 0) -> Dataset:
-        """Load a split anew."""
+        """Load a split again."""
         return self.family.load(self.config.data, split, seed)
 
     def splits(self, *, sealed: bool = True) -> Splits:

@@ -1,9 +1,10 @@
 """What the coordinator writes (the log, every run's configuration and metrics) and what it knows from it."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+import orjson
 
 from hpsearch.experiment.events import (
     AskEvent,
@@ -226,6 +227,6 @@ def _flat(scores: Mapping[str, Metrics]) -> Metrics:
 
 def stored_job(folder: Path, run: str) -> Job:
     """Return the job of a run of the experiment in `folder`, as it was written down."""
-    content = json.loads((folder / run / CONFIG).read_text(encoding="utf-8"))
+    content = orjson.loads(folder.joinpath(run, CONFIG).read_bytes())
     content.pop("version")
     return Job.from_json(content)
