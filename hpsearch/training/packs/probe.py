@@ -9,8 +9,10 @@ import torch
 from hpsearch.training.devices import forget_peak, is_out_of_memory, peak_memory, wait_for
 from hpsearch.training.loop import single_step
 from hpsearch.training.packs.candidate import Candidate
-from hpsearch.training.packs.pack import NotPackedError, Pack, lane_of
+from hpsearch.training.packs.lane import lane_of
+from hpsearch.training.packs.pack import Pack
 from hpsearch.training.packs.shape import objection
+from hpsearch.training.packs.windows import NotPackedError
 from hpsearch.training.random_state import isolated, kept_random_state
 from hpsearch.training.state import TrainingState
 

@@ -10,8 +10,10 @@ from hpsearch.records import Decision
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.loop import ask, evaluate_and_save, fit, go_on, result_of
 from hpsearch.training.packs.candidate import Candidate, Ended
-from hpsearch.training.packs.pack import Lane, NotPackedError, Pack, lane_of
+from hpsearch.training.packs.lane import Lane, lane_of
+from hpsearch.training.packs.pack import Pack
 from hpsearch.training.packs.shape import objection, shape_of
+from hpsearch.training.packs.windows import NotPackedError
 from hpsearch.training.progress import FitResult
 from hpsearch.training.random_state import isolated, kept_random_state
 
