@@ -92,6 +92,13 @@ class Exploit:
 
 
 @dataclass(frozen=True)
+class Retire:
+    """A paused run will not go on: it ends as pruned, and its checkpoint is not needed any more."""
+
+    job: Job
+
+
+@dataclass(frozen=True)
 class Report:
     """One evaluation: the step, flat metrics, training seconds so far; `final` when none follows.
 
@@ -284,10 +291,10 @@ class JobSource(Protocol):
         """How the last job came about."""
         ...
 
-    def next_job(self) -> Job | Exploit | None:
+    def next_job(self) -> Job | Exploit | Retire | None:
         """Return the next job, or None when there is none (for now, if some are running).
 
-        An exploit is to be carried out at once; neither its run nor its donor is with a worker.
+        An exploit or a retirement is to be carried out at once; none of its runs is with a worker.
         """
         ...
 

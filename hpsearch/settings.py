@@ -108,7 +108,7 @@ def _unfold(value: Any) -> Any:
 
 
 class OwnOption(Option):
-    """An option that is code of the user's: `kind` is where it stands, `./mine.py:MySampler`, the rest its options."""
+    """An option that is code of the user's: `kind` is its place, `./mine.py:MySampler`, the rest its options."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -1,25 +1,40 @@
 """Simulated data on disk: arrays in .npz files, named by a hash of everything that decides them.
 
-Files are written beside and renamed, so that workers may make the same data at once and readers never see half a file.
-A file that cannot be read is made anew. No pickle is written or read.
+The arrays are mapped into memory, so that all workers of a machine share one copy, the one in the system's cache of
+files: what a worker changes is its own. One worker makes them while the others wait. Files are written under a
+temporary name and renamed, so that readers never see half a file. One that cannot be read is made again. No pickle is
+written or read.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import mmap
 import os
+import struct
 import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[Any]]
+
+_ALIGNMENT = 64
+"""Bytes at whose multiples mapped arrays begin: enough for every type and for vector instructions."""
+_LOCAL_HEADER = 30
+"""Bytes before the name of a member of a zip archive; the last four are the lengths of the name and the extra field."""
+_ZIP64_FIELD = 20
+"""Bytes of the extra field that an archive's member needs to be larger than 4 GB."""
+_PADDING_ID = 0x4857
+"""Marks an extra field that is only padding; readers skip those that they do not know."""
 
 
 def cache_folder() -> Path:
@@ -34,7 +49,7 @@ def cache_folder() -> Path:
 def cached_arrays(
     kind: str, key: Mapping[str, Any], make: Callable[[], Mapping[str, NDArray[Any]]], *, libraries: Iterable[str] = ()
 ) -> Arrays:
-    """Return the arrays that `make` returns, from the cache when they are there.
+    """Return the arrays that `make` returns, mapped from the cache; the first process that wants them makes them.
 
     `kind` names the folder. `key` (what JSON can hold) must decide the arrays, together with the installed versions of
     numpy and of `libraries`. A cache that cannot be written costs a warning, not the data.
@@ -43,12 +58,35 @@ def cached_arrays(
     found = _read(path)
     if found is not None:
         return found
+    with _only_maker(path):
+        return _read(path, quiet=True) or _made(path, make)
+
+
+def _made(path: Path, make: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
+    """Make the arrays and return them as others will read them, or, if they cannot be written, as they are."""
     made = {name: np.asarray(array) for name, array in make().items()}
     try:
         _write(path, made)
     except OSError as error:
-        warnings.warn(f"the cache file {path} could not be written: {error}", stacklevel=2)
-    return made
+        warnings.warn(f"the cache file {path} could not be written: {error}", stacklevel=3)
+        return made
+    return _read(path) or made
+
+
+@contextlib.contextmanager
+def _only_maker(path: Path) -> Iterator[None]:
+    """Wait while another process makes this file; where files cannot be locked, do not.
+
+    The lock's own file goes with the first who is through; who waited for it finds the data there.
+    """
+    lock = path.with_name(f".{path.stem}.lock")
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(lock.open("wb"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+            stack.callback(lock.unlink, missing_ok=True)
+        yield
 
 
 def cache_path(kind: str, key: Mapping[str, Any], *, libraries: Iterable[str] = ()) -> Path:
@@ -58,16 +96,46 @@ def cache_path(kind: str, key: Mapping[str, Any], *, libraries: Iterable[str] = 
     return cache_folder() / kind / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
 
 
-def _read(path: Path) -> Arrays | None:
+def _read(path: Path, *, quiet: bool = False) -> Arrays | None:
     """Return the arrays of a file, or None when it is missing or broken (the archive's checksums are verified)."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            mapped = _mapped(file)
+            return {member.filename.removesuffix(".npy"): _array(file, mapped, member) for member in archive.infolist()}
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
-        warnings.warn(f"the cache file {path} is broken and is made anew", stacklevel=3)
+    except (OSError, ValueError, EOFError, KeyError, struct.error, zipfile.BadZipFile):
+        if not quiet:
+            warnings.warn(f"the cache file {path} is broken and is made again", stacklevel=3)
         return None
+
+
+def _mapped(file: IO[bytes]) -> mmap.mmap:
+    """Map a file into memory. Pages that are written to become this process's own, so that the file never changes."""
+    unreserved = getattr(mmap, "MAP_NORESERVE", 0)  # memory for such pages is not set aside ahead of time
+    return mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE | unreserved, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+
+
+def _array(file: IO[bytes], mapped: mmap.mmap, member: zipfile.ZipInfo) -> NDArray[Any]:
+    """Return an array of the archive, mapped, or a copy where an earlier version did not align it.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    name, extra = struct.unpack_from("<HH", mapped, member.header_offset + _LOCAL_HEADER - 4)
+    begin = member.header_offset + _LOCAL_HEADER + name + extra
+    end = begin + member.file_size
+    with memoryview(mapped) as whole, whole[begin:end] as content:
+        if member.compress_type != zipfile.ZIP_STORED or zlib.crc32(content) != member.CRC:
+            raise ValueError("the checksum is wrong")
+    file.seek(begin)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, by_columns, kind = read_header[np.lib.format.read_magic(file)](file)
+    if kind.hasobject:
+        raise ValueError("it holds objects")
+    flat: NDArray[Any] = np.frombuffer(mapped, kind, count=int(np.prod(shape)), offset=file.tell())
+    flat = flat if flat.flags.aligned else flat.copy()
+    return flat.reshape(shape, order="F" if by_columns else "C")
 
 
 def _write(path: Path, arrays: Arrays) -> None:
@@ -76,10 +144,22 @@ def _write(path: Path, arrays: Arrays) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            _write_archive(file, arrays)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _write_archive(file: IO[bytes], arrays: Arrays) -> None:
+    """Write what `np.load` reads, with every array at a multiple of `_ALIGNMENT`, to which numpy pads its headers."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")
+            begin = file.tell() + _LOCAL_HEADER + len(member.filename.encode()) + _ZIP64_FIELD + 4
+            padding = -begin % _ALIGNMENT
+            member.extra = struct.pack("<HH", _PADDING_ID, padding) + bytes(padding)
+            with archive.open(member, "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)

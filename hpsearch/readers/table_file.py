@@ -65,7 +65,7 @@ def load_table(path: Path, wanted: Wanted) -> Table:
     """Read a table; the separator of a text file is recognised unless it is said.
 
     Raises:
-        DataError: the file is no table; it names the row.
+        DataError: the file is not a table; it names the row.
         UnknownNameError: there is no such separator or decimal mark.
     """
     if wanted.separator is not None and wanted.separator not in {*SEPARATORS, *SEPARATORS.values()}:
@@ -126,7 +126,7 @@ def _json_lines(path: Path) -> Table:
     rows = []
     for number, row in lines:
         if not isinstance(row, dict):
-            raise DataError(f"{path}:{number} is no JSON object, so that it has no named cells")
+            raise DataError(f"{path}:{number} is not a JSON object, so that it has no named cells")
         rows.append({name.strip(): value for name, value in flatten(row).items()})
     names = dict.fromkeys(name for row in rows for name in row)
     return Table(path, {name: [row.get(name) for row in rows] for name in names}, warnings=list(warnings))
@@ -172,7 +172,7 @@ def _names(path: Path, header: Sequence[str]) -> list[str]:
     """Return the columns' names; one without a name is called by its place.
 
     Raises:
-        DataError: a name stands twice.
+        DataError: a name occurs twice.
     """
     names = [name.strip() for name in header]
     names = [name or ("" if place == 0 else f"Unnamed: {place}") for place, name in enumerate(names)]

@@ -17,12 +17,12 @@ from hpsearch.jobs import Job, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
-from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.population import Population
+from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import JobList, TrialSource
 from hpsearch.seeds import Seeds
 from hpsearch.space import Confirm, objective_value
-from hpsearch.space.pruner_options import PB2, PBT
+from hpsearch.space.pruner_options import PB2, PBT, Halving
 from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
 from hpsearch.workers.ledger import Ledger, stored_job
@@ -92,13 +92,15 @@ class Session:
         if asked >= settings.trials and not unfinished:
             return StopReason.FINISHED
         self._warn_of_idle_pruner()
+        from hpsearch.search.optuna_search import OptunaSearch  # while the workers' own imports run
+
         events = to_replay(self._space, self._log.take_events(), earlier.params)
         brain = OptunaSearch(self._space, longest=self._longest())
         brain.replay(events, runs=earlier.numbers)
         trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=asked)
-        source: TrialSource | Population = trials
-        if isinstance(settings.pruner, PBT | PB2):
-            source = Population(trials, self._space, settings.pruner)
+        source: TrialSource | Population | Promotion = trials
+        if isinstance(settings.pruner, PBT | PB2 | Halving):
+            source = self._staged(trials, settings.pruner)
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)
         else:
             trials.resume(unfinished)
@@ -106,6 +108,12 @@ class Session:
         why = self._run(source, Limits(time=time, trial_time=settings.trial_time, retries=settings.retries))
         self._exhausted = trials.exhausted
         return why
+
+    def _staged(self, trials: TrialSource, pruner: PBT | PB2 | Halving) -> Population | Promotion:
+        """Return a source whose trials are paused and go on by turns."""
+        if isinstance(pruner, Halving):
+            return Promotion(trials, self._space, pruner)
+        return Population(trials, self._space, pruner)
 
     def _unfinished(self, earlier: Earlier) -> list[Job]:
         """Return the jobs of earlier trials that have not ended, or have not even begun."""

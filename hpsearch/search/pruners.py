@@ -21,6 +21,9 @@ from hpsearch.records import Goal
 class Rule(Protocol):
     """What a pruner is."""
 
+    pauses: bool
+    """Whether who is stopped may go on later, as promotion.py decides."""
+
     def judge(self, trial: int, evaluation: int, metric: float) -> bool:
         """Enter the metric at the next evaluation of a trial; say whether the trial should stop there."""
         ...
@@ -32,6 +35,8 @@ class Rule(Protocol):
 
 class NeverStop:
     """Stops nobody; also for a population, which keeps its members (population.py decides which of them change)."""
+
+    pauses = False
 
     def judge(self, trial: int, evaluation: int, metric: float) -> bool:
         """Return False."""
@@ -49,6 +54,8 @@ class PercentileAtEvaluation:
     complete trials only, so that a trial which was good once is never pruned and the bar rises with every pruned trial.
     Here every trial that reached the evaluation counts, with its metric there.
     """
+
+    pauses = False
 
     def __init__(self, percent: float, *, goal: Goal, startup: int, warmup: int, every: int) -> None:
         self._percent = percent
@@ -103,6 +110,8 @@ class PatienceAtEvaluation:
     for losses: it prunes neither a flat curve nor one that gains too little.
     """
 
+    pauses = False
+
     def __init__(self, patience: int, *, goal: Goal, minimum_gain: float) -> None:
         self._sign = goal.sign
         self._minimum_gain = minimum_gain
@@ -155,6 +164,8 @@ class SuccessiveHalving:
     As in Optuna, whose trials cannot be paused: among fewer than `reduction` the best goes on.
     """
 
+    pauses = False
+
     def __init__(self, minimum: int, reduction: int, *, goal: Goal) -> None:
         self._minimum = minimum
         self._reduction = reduction
@@ -184,6 +195,8 @@ class BracketedHalving:
     there is nothing left to save.
     """
 
+    pauses = False
+
     def __init__(self, options: Any, *, goal: Goal, longest: int) -> None:
         self._longest = longest
         firsts = [options.minimum]
@@ -211,8 +224,37 @@ class BracketedHalving:
         self._bracket(trial).ended(trial)
 
 
+class StopAtRungs:
+    """Stop every trial at every rung: who of them goes on is decided later."""
+
+    pauses = True
+
+    def __init__(self, option: Any) -> None:
+        self._option = option
+        self._next: defaultdict[int, int] = defaultdict(int)
+
+    def judge(self, trial: int, evaluation: int, metric: float) -> bool:
+        """Say whether this is the next rung of the trial."""
+        del metric
+        if evaluation < rung_at(self._next[trial], self._option):
+            return False
+        self._next[trial] += 1
+        return True
+
+    def ended(self, trial: int) -> None:
+        """Forget where the trial is."""
+        self._next.pop(trial, None)
+
+
+def rung_at(place: int, option: Any) -> int:
+    """Return the evaluation of a rung, which are counted from 0."""
+    return int(option.minimum * option.reduction**place)
+
+
 class Bounds:
     """Stop a trial whose metric leaves the bounds, or is no number."""
+
+    pauses = False
 
     def __init__(self, lower: float | None, upper: float | None) -> None:
         self._lower = -math.inf if lower is None else lower
@@ -254,6 +296,10 @@ def _hyperband(options: Any, goal: Goal, longest: int | None) -> Rule:
     return NeverStop() if longest is None else BracketedHalving(options, goal=goal, longest=longest)
 
 
+def _halving(options: Any, _: Goal, __: int | None) -> Rule:
+    return StopAtRungs(options)
+
+
 def _patient(options: Any, goal: Goal, _: int | None) -> Rule:
     return PatienceAtEvaluation(options.patience, goal=goal, minimum_gain=options.minimum_gain)
 
@@ -268,6 +314,7 @@ PRUNERS: Mapping[str, MakeRule] = MappingProxyType(
         "median": _median,
         "percentile": _percentile,
         "asha": _asha,
+        "halving": _halving,
         "hyperband": _hyperband,
         "patient": _patient,
         "threshold": _threshold,

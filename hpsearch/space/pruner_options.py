@@ -76,6 +76,20 @@ class ASHA(_Halving):
     kind: Literal["asha"] = "asha"
 
 
+class Halving(_Halving):
+    """Successive halving that pauses: one in `reduction` goes on from each rung, from its checkpoint (Li et al. 2020).
+
+    A trial that comes to a rung is paused. When it is among the best 1/`reduction` of those that have come there, it
+    goes on, also long after, so that nothing is trained twice and a late trial can still win; `synchronous`, that is
+    decided when all trials have come. Who never goes on ends as pruned.
+    """
+
+    kind: Literal["halving"] = "halving"
+    minimum: int = Field(default=3, ge=1)
+    """The evaluation of the first rung; each further rung is `reduction` times as far."""
+    synchronous: bool = False
+
+
 class Hyperband(_Halving):
     """Successive halving with several first rungs (Li et al. 2018).
 
@@ -162,5 +176,5 @@ class OwnPruner(PrunerOption, OwnOption):
     model_config = ConfigDict(extra="allow")
 
 
-NamedPruner = NoPruner | Median | Percentile | ASHA | Hyperband | Patient | Threshold | PBT | PB2
+NamedPruner = NoPruner | Median | Percentile | ASHA | Halving | Hyperband | Patient | Threshold | PBT | PB2
 Pruner = NamedPruner | OwnPruner

@@ -114,7 +114,7 @@ class Space:
         return {path: canonical(known[path], value) if path in known else value for path, value in params.items()}
 
     def params_of(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters of a complete configuration: their `known` values, and for others what stands in it.
+        """Return the parameters of a complete configuration: their `known` values, or else those of the configuration.
 
         Raises:
             HpsearchError: A parameter has no value. Whether values lie in their ranges is not checked.

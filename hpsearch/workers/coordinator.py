@@ -27,7 +27,9 @@ from hpsearch.jobs import (
     Obstacle,
     OutOfMemory,
     Paused,
+    Pruned,
     Report,
+    Retire,
     TimedOut,
     Workers,
 )
@@ -112,6 +114,10 @@ class Coordinator:
                 return
             if isinstance(job, Exploit):
                 self._ledger.exploit(job)
+                continue
+            if isinstance(job, Retire):
+                self._ledger.discard(job.job)  # first: until its end is written, all can be repeated
+                self._finish(job.job, Pruned())
                 continue
             known = self._ledger.begin(job, source.last_ask)
             self._running[job.run] = _Running(job, known.seconds)

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import orjson
-
 from hpsearch.experiment.events import (
     AskEvent,
     BeginEvent,
@@ -20,6 +18,7 @@ from hpsearch.experiment.files import (
     append_json_line,
     copy_atomically,
     printable,
+    read_json,
     read_lines,
     remove_leftovers,
     write_json,
@@ -115,6 +114,12 @@ class Ledger:
             run=job.run, number=job.number, step=change.step, donor=exploit.donor, params=dict(change.params)
         )
         self._emit(event, durable=True)
+
+    def discard(self, job: Job) -> None:
+        """Remove what a run that has ended could have gone on from."""
+        folder = self._folder / job.run
+        for path in (folder / CHECKPOINT, folder / BEST, *folder.glob(NUMBERED)):
+            path.unlink(missing_ok=True)
 
     def _ask(self, job: Job, run: str, info: AskInfo) -> None:
         event = AskEvent(
@@ -221,6 +226,6 @@ def _flat(scores: Mapping[str, Metrics]) -> Metrics:
 
 def stored_job(folder: Path, run: str) -> Job:
     """Return the job of a run of the experiment in `folder`, as it was written down."""
-    content = orjson.loads(folder.joinpath(run, CONFIG).read_bytes())
+    content = read_json(folder / run / CONFIG)
     content.pop("version")
     return Job.from_json(content)

@@ -1,3 +1,6 @@
+import hashlib
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -40,7 +43,7 @@ def test_another_key_or_kind_is_another_file():
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "text"])
-def test_a_broken_file_is_made_anew(damage):
+def test_a_broken_file_is_made_again(damage):
     make = Maker()
     cached_arrays("kind", {}, make)
     path = cache_path("kind", {})
@@ -50,7 +53,7 @@ def test_a_broken_file_is_made_anew(damage):
     path.write_bytes(
         {"truncate": content[: len(content) // 2], "flip": flipped, "empty": b"", "text": b"no archive"}[damage]
     )
-    with pytest.warns(UserWarning, match="is broken and is made anew"):
+    with pytest.warns(UserWarning, match="is broken and is made again"):
         again = cached_arrays("kind", {}, make)
     assert make.calls == 2
     np.testing.assert_array_equal(again["numbers"], make()["numbers"])
@@ -65,9 +68,11 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(folder):
     assert arrays["numbers"].shape == (2, 3)
 
 
-def test_writers_at_the_same_time_leave_one_whole_file(folder):
+def test_who_wants_the_same_data_at_the_same_time_waits_for_the_first_to_make_them(folder):
+    make = Maker()
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: cached_arrays("kind", {}, Maker()), range(32)))
+        found = list(pool.map(lambda _: cached_arrays("kind", {}, make), range(32)))
+    assert make.calls == 1
     assert all(np.array_equal(arrays["numbers"], found[0]["numbers"]) for arrays in found)
     assert [path.name for path in (folder / "kind").iterdir()] == [cache_path("kind", {}).name]
 
@@ -76,6 +81,69 @@ def test_nothing_is_pickled():
     with pytest.raises(ValueError, match="allow_pickle"):
         cached_arrays("kind", {}, lambda: {"objects": np.array([{}], dtype=object)})
     assert not list(cache_path("kind", {}).parent.iterdir())
+
+
+READER = """
+import hashlib, sys
+import numpy as np
+from hpsearch.data.disk_cache import cached_arrays
+arrays = cached_arrays("kind", {}, lambda: sys.exit("it was made anew"))
+print(hashlib.sha256(arrays["numbers"].tobytes()).hexdigest())
+_, _, pages = open("/proc/self/smaps").read().partition(sys.argv[1])
+numbers = {name: int(size) for name, size, _ in (line.split() for line in pages.splitlines()[1:20])}
+print(numbers["Rss:"] * 1024 >= arrays["numbers"].nbytes, numbers["Private_Dirty:"], numbers["Anonymous:"])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what a process has mapped")
+def test_all_processes_map_the_same_file_and_copy_nothing():
+    numbers = np.random.default_rng(0).standard_normal((500, 1000))
+    mine = cached_arrays("kind", {}, lambda: {"numbers": numbers})["numbers"]
+    path = str(cache_path("kind", {}))
+    assert path in Path("/proc/self/maps").read_text()  # who made them, too
+    command = [sys.executable, "-c", READER, path]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert said == [hashlib.sha256(numbers.tobytes()).hexdigest(), "True", "0", "0"]
+    np.testing.assert_array_equal(mine, numbers)
+
+
+def test_what_a_process_changes_is_its_own():
+    for _ in range(2):
+        numbers = cached_arrays("kind", {}, Maker())["numbers"]
+        np.testing.assert_array_equal(numbers, Maker()()["numbers"])
+        numbers += 1
+
+
+KINDS = {
+    "a": np.arange(3, dtype=np.int8),
+    "longer name": np.float32(2.5),
+    "by columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    "empty": np.zeros((0, 3), np.float16),
+    "text": np.array(["ab", "c"]),
+    "": np.array([1 + 2j]),
+    "big-endian": np.arange(3, dtype=">i4"),
+}
+
+
+@pytest.mark.parametrize("write", [cached_arrays, None], ids=["this version", "earlier versions"])
+def test_arrays_of_every_kind_come_back_aligned(write):
+    path = cache_path("kind", {})
+    if write:
+        cached_arrays("kind", {}, lambda: KINDS)
+        with np.load(path, allow_pickle=False) as archive:  # earlier versions can read it, too
+            for name, array in KINDS.items():
+                np.testing.assert_array_equal(archive[name], array)
+    else:
+        path.parent.mkdir(parents=True)
+        np.savez(path, allow_pickle=False, **KINDS)
+    found = cached_arrays("kind", {}, Maker())
+    assert found.keys() == KINDS.keys()
+    for name, array in KINDS.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape), name
+        assert found[name].flags.aligned
+        assert found[name].flags.f_contiguous == array.flags.f_contiguous
+        assert not write or found[name].ctypes.data % 64 == 0, name
 
 
 def test_where_the_cache_is(monkeypatch, folder):

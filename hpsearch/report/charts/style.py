@@ -104,7 +104,7 @@ def save_figure(figure: "Figure", path: Path) -> None:
     """Write a figure in the format that the file's name ends in.
 
     Raises:
-        UnknownNameError: If the ending is no picture format.
+        UnknownNameError: If the ending is not a picture format.
         HpsearchError: If the file cannot be written.
 
     """
