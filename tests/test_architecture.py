@@ -69,7 +69,7 @@ DOORS = {
     "jinja2": "report/comparison/html.py",
     "markupsafe": "report/comparison/html.py",
     "plotly": "report/comparison/html.py",
-    "orjson": "experiment/files.py",
+    "orjson": "experiment/",
     "mne": "data/",
     "nilearn": "data/",
     "scipy": "comparing/statistics/ data/ families/decode/baselines.py",

@@ -9,8 +9,6 @@ from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import yaml
-
 from hpsearch.errors import HpsearchError, ProgramError, SearchFailedError
 from hpsearch.experiment.layout import EXPERIMENTS
 
@@ -42,6 +40,8 @@ def settings_of(overrides: Overrides | None) -> list[str]:
 
 def _as_yaml(path: str, value: Any) -> str:
     """Write a value in one line of YAML."""
+    import yaml
+
     try:
         text = yaml.safe_dump(_plain(value), default_flow_style=True, width=sys.maxsize)
     except yaml.YAMLError:
