@@ -192,7 +192,13 @@ def _size(tree: Any, continuous: int | None) -> int | None:
     return size
 
 
+_PLAIN = (str, int, float, type(None))
+"""What most leaves of a template are."""
+
+
 def _fill(tree: Any, path: str, params: Mapping[str, Any]) -> Any:
+    if isinstance(tree, _PLAIN):
+        return tree
     if isinstance(tree, Float | Int | Choice):
         return copy.deepcopy(_value(path, params))
     if isinstance(tree, BranchRange):

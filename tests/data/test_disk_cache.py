@@ -43,7 +43,7 @@ def test_another_key_or_kind_is_another_file():
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "text"])
-def test_a_broken_file_is_made_anew(damage):
+def test_a_broken_file_is_made_again(damage):
     make = Maker()
     cached_arrays("kind", {}, make)
     path = cache_path("kind", {})
