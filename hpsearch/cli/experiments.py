@@ -17,7 +17,7 @@ def show(
 ) -> None:
     """Show an experiment: its trials and how they ended, the best one, its confirmation, what is wrong and its cure.
 
-    Of a study: its arms and how they stand.
+    Of a study: its arms and their progress.
     """
     from rich.console import Console
 

@@ -118,7 +118,7 @@ def home_of(folder: Path, *, dataset: Key | None = None) -> Home:
     """Return the home of a run: `lstm` for `lstm/seed_3`, `lstm/fold_1/seed_3`, `lstm_seed_3` and `lstm/version_3`.
 
     The first name that says more than a seed or a fold is the experiment's. Seeds and folds are taken from all names,
-    the innermost first, and are no part of the place; nor is the name of the data set that the run notes.
+    the innermost first, and are not a part of the place; nor is the name of the data set that the run notes.
     """
     names = _names(folder)
     experiment, place = "", list[str]()

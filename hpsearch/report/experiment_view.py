@@ -169,8 +169,8 @@ def _confirmation(record: ExperimentRecord) -> Iterator[RenderableType]:
     if trained == [each.seed for each in record.replicates]:  # a single training, see `hpsearch train`
         yield Text("the test split, scored with the trained weights", "bold")
     else:
-        beside = ", beside the baselines" if record.baselines else ""
-        yield Text(f"confirmation on {_fresh(record)}: mean ± standard deviation{beside}", "bold")
+        baselines = ", and the baselines" if record.baselines else ""
+        yield Text(f"confirmation on {_fresh(record)}: mean ± standard deviation{baselines}", "bold")
     if metrics == [record.objective.metric]:
         yield Text(f"no test metric was reported; {one_line(metrics[0])} is what the search chose by", "yellow")
     yield FittedTable(columns)

@@ -4,7 +4,7 @@ What is tried, pruned, retried and written is the same for every engine: an engi
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -47,8 +47,9 @@ class SessionResult:
 class Session:
     """One session of an experiment: the search and the confirmation, on workers that are open for both."""
 
-    def __init__(self, context: EngineContext) -> None:
+    def __init__(self, context: EngineContext, find_earlier: Callable[[], Earlier] | None = None) -> None:
         self._context = context
+        self._find_earlier = find_earlier or (lambda: earlier_trials(context.space, context.folder, context.log.state))
         self._space = context.space
         self._folder = context.folder
         self._log = context.log
@@ -146,7 +147,7 @@ class Session:
         Those that fit have the parameters that a changed space gives them.
         """
         state = self._log.state
-        earlier = earlier_trials(self._space, self._folder, state)
+        earlier = self._find_earlier()
         adopted = {run: params for run, params in earlier.params.items() if params != state.runs[run].params}
         for run, reason in earlier.misfits.items():
             self._tell(self._log.append(DropEvent(run=run, reason=reason), durable=True))

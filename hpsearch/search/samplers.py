@@ -12,6 +12,7 @@ from typing import Any, Literal
 import optuna
 
 from hpsearch.errors import UnknownNameError
+from hpsearch.search.history import BEST, LATEST
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class SamplerRow:
     enumerates: bool = False
     kept: bool = False
     needs_value: bool = False
+    sees: Callable[[Any], tuple[int, int]] = lambda _: (BEST, LATEST)
+    """How many of the best and of the latest trials it is shown, by its options, if the search has more."""
 
 
 def _random(_: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
@@ -83,6 +86,11 @@ def _nsga2(options: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
     return optuna.samplers.NSGAIISampler(population_size=options.population, seed=seeds.ask)
 
 
+def _generations(options: Any) -> tuple[int, int]:
+    """Return what shows the parents, the best so far, and the generation that they are having."""
+    return 2 * options.population, 4 * options.population
+
+
 SAMPLERS: Mapping[str, SamplerRow] = MappingProxyType(
     {
         "tpe": SamplerRow(_tpe, needs_value=True),
@@ -91,7 +99,9 @@ SAMPLERS: Mapping[str, SamplerRow] = MappingProxyType(
         "gp": SamplerRow(_gp, marks="all"),
         "cmaes": SamplerRow(_cmaes, replayed=True, marks="none"),
         "qmc": SamplerRow(_qmc, replayed=True),
-        "nsga2": SamplerRow(_nsga2, replayed=True),
+        "nsga2": SamplerRow(
+            _nsga2, replayed=True, sees=lambda options: (2 * options.population, 4 * options.population)
+        ),
     }
 )
 

@@ -59,7 +59,7 @@ def standing_of(folder: Path) -> StudyStanding:
     Without a result there are none: to see them is to look at the result, and that is noted before it is shown.
 
     Raises:
-        ExperimentError: The folder is no study, or a file in it is damaged.
+        ExperimentError: The folder is not a study, or a file in it is damaged.
 
     """
     plan, result = read_study_file(folder)["latest"], read_result(folder)

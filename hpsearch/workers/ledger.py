@@ -20,6 +20,7 @@ from hpsearch.experiment.files import (
     append_json_line,
     copy_atomically,
     printable,
+    read_json,
     read_lines,
     remove_leftovers,
     write_json,
@@ -227,7 +228,7 @@ def configure(folder: Path, job: Job, *, anew: bool = False) -> None:
     With `anew` what is there of a job with other settings, which was begun ahead of time, is removed.
     """
     own, content = folder / job.run, {"version": FORMAT_VERSION, **job.to_json()}
-    if anew and (own / CONFIG).exists() and json.loads((own / CONFIG).read_text()) != json.loads(json.dumps(content)):
+    if anew and (own / CONFIG).exists() and read_json(own / CONFIG) != json.loads(json.dumps(content)):
         shutil.rmtree(own)
     own.mkdir(parents=True, exist_ok=True)
     write_json(own / CONFIG, content)
@@ -235,6 +236,6 @@ def configure(folder: Path, job: Job, *, anew: bool = False) -> None:
 
 def stored_job(folder: Path, run: str) -> Job:
     """Return the job of a run of the experiment in `folder`, as it was written down."""
-    content = json.loads((folder / run / CONFIG).read_text(encoding="utf-8"))
+    content = read_json(folder / run / CONFIG)
     content.pop("version")
     return Job.from_json(content)

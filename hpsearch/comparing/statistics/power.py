@@ -1,6 +1,6 @@
 """How likely a design is to show a difference, how many runs would do, and what it can see before it has any value.
 
-Before there are values, differences are in standard deviations of their own. `test_to_train` is n_test / n_train of
+Before there are values, differences are in their own standard deviations. `test_to_train` is n_test / n_train of
 overlapping folds, as in `two_samples.corrected_t`; 0 for independent replicates.
 """
 

@@ -112,7 +112,7 @@ def signed_rank_interval(differences: Array, *, scale: float, level: float) -> t
     The values were of size `scale`. p changes only at means of two differences, and between them it falls with the
     distance of the signed ranks' sum from 0, so that the ends are found by halving; they are counted in whole steps of
     rounding noise, for ties to be exact. Where ties let the test reject just 0 between differences that it does not
-    reject, the interval ends beside it. None if the test rejects no difference, as with five pairs, or all.
+    reject, the interval ends next to it. None if the test rejects no difference, as with five pairs, or all.
     """
     steps = np.round(differences / (SAME * scale))
     doubled = (2 * _pairwise_means(steps)).astype(np.int64)
