@@ -71,7 +71,7 @@ class Promotion:
         self._going: dict[int, _Trial] = {}
         self._jobs: dict[int, Job] = {}
         self._rungs: list[_Rung] = []
-        self._retired: list[int] = []
+        self._retired: dict[int, None] = {}
         """Who is to end, since it cannot go on any more."""
         self._complete = 0
 
@@ -134,7 +134,7 @@ class Promotion:
             return None
         highest = max(self._going.values(), key=lambda trial: (trial.rungs, -trial.cost, -trial.number))
         if self._complete:
-            self._retired = sorted(self._going)
+            self._retired = dict.fromkeys(sorted(self._going))
         else:
             self._go_on(highest)
         return self.next_job()
@@ -206,8 +206,7 @@ class Promotion:
         if trial.waits:
             trial.waits = False
             self._rungs[trial.rungs - 1].waiting.remove(trial.entry)
-        if trial.number in self._retired:  # it was promoted before the log could tell so
-            self._retired.remove(trial.number)
+        self._retired.pop(trial.number, None)  # it may have been promoted before the log could tell so
 
     def _let_go(self, newest: _Trial) -> None:
         """Retire whoever was overtaken at a rung by so many, with the newest there, that it cannot go on."""
@@ -218,7 +217,7 @@ class Promotion:
         out = max(rung.ranked[places], newest.entry)[1]
         trial = self._going.get(out)
         if trial is not None and trial.waits and trial.rungs == newest.rungs:
-            self._retired.append(out)
+            self._retired[out] = None
 
     def _leave(self, number: int, outcome: Outcome) -> None:
         """Take a trial out; one that failed leaves its place at its rungs to others."""

@@ -91,7 +91,7 @@ def train_on(
 ) -> FitResult:
     """Train from where the training is to its end, or until the report's answer, first `decision`, stops it."""
     while decision is Decision.CONTINUE and not training.progress.finished:
-        _single_step(training)
+        single_step(training)
         if evaluation_is_due(training):
             evaluate_and_save(training, folder)
             decision = ask(training, report)
@@ -113,7 +113,8 @@ def go_on(training: TrainingState, folder: Path | None, report: Report, before: 
     return ask(training, report)
 
 
-def _single_step(training: TrainingState) -> None:
+def single_step(training: TrainingState) -> None:
+    """Take a step."""
     if training.begun != training.progress.epoch:
         begin_epoch(training)
     window = next_window(training)

@@ -6,13 +6,18 @@ Run by `make bench` with few seeds. Searches go through hpsearch's own sampler, 
 looked up (curves/problems.py). Each of some workers that are equally fast trains an epoch at a time.
 """
 
+import platform
+import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import optuna
 
+import hpsearch
 from hpsearch.experiment.layout import trial_run
 from hpsearch.jobs import Exploit, Job, JobSource, Retire
 from hpsearch.records import Decision, Outcome, Params
@@ -22,7 +27,7 @@ from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import TrialSource
 from hpsearch.space import Space
 from hpsearch.space.pruner_options import Halving
-from tests.benchmarks.curves.problems import Problem
+from tests.benchmarks.curves.problems import EPOCHS, Problem, recorded, simulated
 
 WORKERS = 4
 PRUNERS = {
@@ -175,3 +180,82 @@ def rows(
         for sampler in samplers
         for name, pruner in pruners.items()
     }
+
+
+def table(results: Mapping[tuple[str, str, str], Sequence[Result]], *, trials: int) -> list[str]:
+    """Return the results as a table in Markdown: a row for each problem, sampler and pruner, and one over the problems.
+
+    `saved`: how many times fewer epochs than all trials at full length have. Regret: 0 is the best configuration of
+    all, 1 the median. `to r`: the median epochs until a metric of regret r was seen.
+    """
+    lines = [
+        "| problem | sampler | pruner | saved | regret of the pick | "
+        + " | ".join(f"to {t:g}" for t in TARGETS)
+        + " |",
+        "|---|---|---|---|---|" + "---|" * len(TARGETS),
+    ]
+    problems = list(dict.fromkeys(problem for problem, _, _ in results))
+    for sampler, name in dict.fromkeys((sampler, name) for _, sampler, name in results):
+        every = [result for problem in problems for result in results[problem, sampler, name]]
+        lines.append(_line("**all**", sampler, name, every, trials))
+    for (problem, sampler, name), some in results.items():
+        lines.append(_line(problem, sampler, name, some, trials))
+    return lines
+
+
+def _line(problem: str, sampler: str, name: str, some: Sequence[Result], trials: int) -> str:
+    saved = trials * EPOCHS / np.mean([result.epochs for result in some])
+    reached = [np.median([result.reached[target] for result in some]) for target in TARGETS]
+    cells = [f"{saved:.1f}x", f"{np.mean([result.regret for result in some]):.3f}"]
+    cells += ["never" if np.isinf(each) else f"{each:.0f}" for each in reached]
+    return f"| {problem} | {sampler} | {name} | " + " | ".join(cells) + " |"
+
+
+def verdicts(results: Mapping[tuple[str, str, str], Sequence[Result]], *, baseline: str) -> list[str]:
+    """Compare the regrets of all pruners with those of one, by `hpsearch.compare`: problems are its data sets."""
+    lines = ["| sampler | pruner | beside | mean difference | p, adjusted | verdict |", "|---|---|---|---|---|---|"]
+    for sampler in dict.fromkeys(sampler for _, sampler, _ in results):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "regrets.csv"
+            with path.open("w", encoding="utf-8") as file:
+                file.write("experiment,dataset,seed,regret\n")
+                for (problem, each, name), some in results.items():
+                    for seed, result in enumerate(some if each == sampler else ()):
+                        file.write(f'"{name}","{problem}",{seed},{result.regret!r}\n')
+            compared = hpsearch.compare(path, metric="regret", goal="minimize", baseline=baseline, unit="dataset")
+        lines += [
+            f"| {sampler} | {pair.a} | {pair.b} | {pair.mean_difference:+.3f} | {pair.p_adjusted:.3f} | {pair.verdict} |"
+            for pair in compared.pairs
+        ]
+    return lines
+
+
+def main() -> None:
+    """Print the tables, or write them to a file."""
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 2
+    trials = int(sys.argv[2]) if len(sys.argv) > 2 else 64
+    began = time.process_time()
+    results = rows([*recorded(), *simulated()], samplers=("random", "tpe"), pruners=PRUNERS, trials=trials, seeds=seeds)
+    lines = [
+        "# Pruners on known learning curves",
+        "",
+        f"`python -m tests.benchmarks.pruners {' '.join(sys.argv[1:])}`",
+        "",
+        *table(results, trials=trials),
+        "",
+        "Regrets beside others, by `hpsearch.compare` with the problems as data sets; less is better:",
+        "",
+        *verdicts(results, baseline="median"),
+        *verdicts(results, baseline="none")[2:],
+        "",
+        f"hpsearch {hpsearch.__version__}, Optuna {optuna.__version__}, Python {platform.python_version()}, "
+        f"{platform.machine()}; {time.process_time() - began:.0f} s of CPU on one core. Epochs are looked up: "
+        "only these seconds depend on the machine.",
+    ]
+    if len(sys.argv) > 3:
+        Path(sys.argv[3]).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

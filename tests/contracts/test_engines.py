@@ -221,6 +221,15 @@ def test_a_population_is_the_same_on_every_engine(tmp_path: Path, engine: str) -
     assert any(changes)
 
 
+def test_halving_is_the_same_on_every_engine(tmp_path: Path, engine: str) -> None:
+    """Trials are paused at rungs; the best go on from their checkpoints, wherever a worker is free."""
+    settings = {"pruner": "{halving: {minimum: 1, reduction: 2}}", "trials": 5, "epochs": 4}
+    here = search(tmp_path / "here", "local", options=HERE, **settings)
+    there = search(tmp_path / "there", engine, **settings)
+    assert told(there.record.trials) == told(here.record.trials)
+    assert {trial.outcome for trial in there.record.trials} == {Outcome.COMPLETE, Outcome.PRUNED}
+
+
 def test_nothing_is_drawn_from_the_global_generators(tmp_path: Path, engine: str) -> None:
     """Whoever seeds numpy or random gets their own numbers, and brackets do not depend on them."""
     settings = {"pruner": "hyperband", "trials": 6, "epochs": 9}

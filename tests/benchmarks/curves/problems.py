@@ -55,32 +55,35 @@ def _smooth(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return ((points - centre) ** 2).sum(axis=1) + 0.08 * waves
 
 
-def _power_laws(rng: np.random.Generator, *, slow: float, noise: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return points and curves that fall by a power law; `slow` is how much slower the better ones fall."""
+def _falling(rng: np.random.Generator, *, slow: float, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return points and curves that fall exponentially; `slow` is how many epochs longer that takes the best one."""
     points = rng.uniform(size=(CONFIGURATIONS, 4))
     level = _smooth(points, rng)
     level = (level - level.min()) / np.ptp(level)
-    rate = np.clip(1.2 - slow * (1 - level) + rng.normal(0, 0.1, CONFIGURATIONS), 0.15, None)
-    epochs = np.arange(1, EPOCHS + 1)
-    curves = level[:, None] + 1.5 * epochs ** -rate[:, None] - 1.5 * EPOCHS ** -rate[:, None]
+    takes = np.clip(2 + slow * (1 - level) + rng.normal(0, 0.5, CONFIGURATIONS), 1, None)
+    curves = 0.4 * level[:, None] + np.exp(-np.arange(1, EPOCHS + 1) / takes[:, None])
     return points, curves + rng.normal(0, noise, (SEEDS, CONFIGURATIONS, EPOCHS))
 
 
 def _parallel(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    return _power_laws(rng, slow=0.0, noise=0.01)
+    return _falling(rng, slow=0.0, noise=0.005)
 
 
 def _crossing(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    return _power_laws(rng, slow=0.8, noise=0.01)
+    return _falling(rng, slow=4.0, noise=0.005)
+
+
+def _crossing_late(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    return _falling(rng, slow=9.0, noise=0.005)
 
 
 def _noisy(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    return _power_laws(rng, slow=0.3, noise=0.15)
+    return _falling(rng, slow=1.0, noise=0.05)
 
 
 def _diverging(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Where the first coordinate is large, trainings are ahead, and then come apart; some have no number left."""
-    points, curves = _power_laws(rng, slow=0.2, noise=0.01)
+    points, curves = _falling(rng, slow=1.0, noise=0.005)
     starts = np.where(points[:, 0] > 0.7, rng.integers(3, 30, CONFIGURATIONS), EPOCHS)
     late = np.clip(np.arange(EPOCHS) - starts[:, None], 0, None)
     curves = curves - 0.3 * (points[:, 0] > 0.7)[:, None] + 0.1 * late
@@ -88,4 +91,10 @@ def _diverging(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return points, curves
 
 
-SIMULATORS = {"parallel": _parallel, "crossing": _crossing, "noisy": _noisy, "diverging": _diverging}
+SIMULATORS = {
+    "parallel": _parallel,
+    "crossing": _crossing,
+    "crossing late": _crossing_late,
+    "noisy": _noisy,
+    "diverging": _diverging,
+}

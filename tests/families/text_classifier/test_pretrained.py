@@ -158,7 +158,7 @@ def test_it_teaches_and_learns(texts, bert, tmp_path):
 
 def test_network_and_tokens_must_name_the_same_folder(texts, bert):
     for tokens in ({"words": {}}, {"pretrained": {"path": "/elsewhere"}}):
-        with pytest.raises(ValidationError, match="needs the tokens of its own checkpoint"):
+        with pytest.raises(ValidationError, match="needs the tokens of its checkpoint"):
             config(texts, bert, data={"tokenizer": tokens})
 
 

@@ -122,7 +122,7 @@ def test_texts_that_stand_in_both_parts_of_the_data_give_nothing_away(path: str,
     write_json(Path(path), [*rows, *rows])  # every text twice: most of them stand in two parts
     student = config(path, teacher=trained(tmp_path / "run", config(path)))
     splits = opened(student, 0)
-    with pytest.warns(UserWarning, match="also stand in the data before them"):
+    with pytest.warns(UserWarning, match="are also in the data before them"):
         FAMILY.task(student, Splits(lambda _: splits["val"] and splits["train"], sealed=True))
 
 

@@ -141,7 +141,7 @@ def test_a_teacher_of_other_data_is_refused(tmp_path, path):
     with pytest.raises(DataError, match="was trained with another vocabulary or other classes"):
         family.task(other, opened(other)[0])
     none = config(path, distillation={"teacher": str(tmp_path / "none")})
-    with pytest.raises(DataError, match="is no folder of a text_classifier's trial"):
+    with pytest.raises(DataError, match="is not a folder of a text_classifier's trial"):
         family.task(none, splits)
 
 
