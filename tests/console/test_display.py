@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from hpsearch.console.display import ConsoleOptions, _aim
+from hpsearch.experiment.activity import locked
 from hpsearch.experiment.layout import LOG
-from hpsearch.experiment.lock import locked
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import ObjectiveSpec
 from hpsearch.running.loading import load_space
