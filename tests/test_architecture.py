@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "report": "errors records comparing health",
     # where the parts meet, from the workers' end to the user's
     "running": "errors records settings data experiment jobs places reads seeds report space tracking training "
-    "families search user_code workers",
+    "families search workers",
     "console": "errors records experiment health report space workers running",
     "final": "errors records comparing data experiment places readers report tracking training families running",
     "studies": "errors records settings comparing experiment jobs seeds readers report space training families "
