@@ -56,6 +56,16 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """Return the value that a JSON file holds.
+
+    Raises:
+        ValueError: It is not JSON.
+        OSError: It cannot be read.
+    """
+    return orjson.loads(path.read_bytes())
+
+
 def printable(text: str) -> str:
     """Return a text that can be written as UTF-8: a lone surrogate, as in a name of other bytes, becomes its escape."""
     try:

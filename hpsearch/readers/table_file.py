@@ -16,8 +16,6 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.readers import Wanted
 from hpsearch.readers.naming import flatten
@@ -87,6 +85,8 @@ def load_table(path: Path, wanted: Wanted) -> Table:
 
 
 def _parquet(path: Path) -> Table:
+    import pandas as pd
+
     try:
         frame = pd.read_parquet(path, dtype_backend="pyarrow")  # integers stay exact next to empty cells
     except (ValueError, OSError) as error:  # Arrow's errors are of these kinds
@@ -108,6 +108,8 @@ def _parquet(path: Path) -> Table:
 
 def _plain(value: Any) -> Any:
     """Return a cell as a value of Python's own; missing ones of all kinds are None."""
+    import pandas as pd
+
     if isinstance(value, str | bool | int | list | dict):
         return value
     if pd.api.types.is_scalar(value) and pd.isna(value):

@@ -115,7 +115,7 @@ def teacher_folder(folder, settings, splits, family):
     model = family.task(settings, splits).build_model().eval()
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"config": settings.model_dump(mode="json")}))
-    save_best(folder, model, step=1, metric="val/loss", value=0.0)
+    save_best(folder, model.state_dict(), step=1, metric="val/loss", value=0.0)
     return model
 
 
