@@ -116,7 +116,8 @@ def test_jobs_end_as_they_do_alone(tmp_path: Path, lanes: int | str, kind: JobKi
         assert found.scores == pytest.approx(result.scores, rel=1e-4)
         assert (found.sizes, found.data) == (result.sizes, result.data)
         for (step, own), (same, wanted) in zip(numbers(host.reports[job.run]), numbers(reports), strict=True):
-            assert (step, own) == (same, pytest.approx(wanted, rel=1e-4))
+            assert step == same
+            assert own == pytest.approx(wanted, rel=1e-4)
         assert {path.name for path in (tmp_path / "packed" / job.run).iterdir()} >= {CHECKPOINT, BEST}
 
 
