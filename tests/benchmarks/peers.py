@@ -76,9 +76,10 @@ class Part:
 FULL = (
     Part("digits", 64, 10),
     Part("char_lm", 8, 1),
-    Part("digits", 64, 10, target=0.11),
-    Part("char_lm", 12, 2, target=2.75),
+    Part("digits", 64, 10, target=0.14),
+    Part("char_lm", 12, 2, target=2.2),
 )
+"""Of random configurations one in sixteen reaches the target of digits, one in three that of char_lm."""
 SMALL = (Part("digits", 8, 10), Part("digits", 8, 10, target=0.2))
 OVERHEAD = {True: 11, False: 3}
 """Pairs of trainings, in full and in the small form."""
