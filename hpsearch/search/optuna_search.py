@@ -20,7 +20,7 @@ from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.jobs import AskInfo
 from hpsearch.records import Outcome, Params
-from hpsearch.search.history import History
+from hpsearch.search.history import Ask, History
 from hpsearch.search.own import blamed_on, make_own_pruner, make_own_sampler
 from hpsearch.search.pruners import NeverStop, Rule, make_pruner
 from hpsearch.search.samplers import AskSeeds, SamplerRow, own_row, sampler_row
@@ -78,6 +78,7 @@ class OptunaSearch:
         """The trials that are paused or were promoted, which the sampler knows as pruned until they end."""
         self._tried: set[str] = set()
         self._starts = StartList(space)
+        self._proposer = self._row.proposes(space.search.sampler, space) if self._row.proposes else None
         self._valued = False
         self._grid = self._shuffled_grid() if self._row.enumerates else None
         self._rejected = 0
@@ -159,12 +160,22 @@ class OptunaSearch:
         self._reject(trial)
         return None
 
+    def _refused(self, params: Params) -> bool:
+        known = self._space.size is not None and key_of(params) in self._tried
+        return known or self._space.violation(params) is not None
+
     def _reject(self, trial: optuna.trial.Trial) -> None:
         self._tell(trial, state=FAIL)
         self._rejected += 1
 
     def _suggest(self, number: int, attempt: int, entry: Params) -> tuple[dict[str, Any], optuna.trial.Trial]:
         seeds = AskSeeds(derive_seed(self._seed, "ask", number, attempt), derive_seed(self._seed, "sampler"))
+        if self._proposer is not None:
+            with self._view():
+                trials = self._study.get_trials(deepcopy=False)
+            params = self._proposer.propose(Ask(number, seeds.ask, entry, self._refused), trials)
+            if params is not None:
+                return params, self._entered(params)
         if self._row.needs_value and not self._valued:
             self._study.sampler = optuna.samplers.RandomSampler(seed=seeds.ask)
         else:

@@ -74,7 +74,7 @@ def fit_kernel(features: Array, values: Array, owner: NDArray[np.intp]) -> Kerne
     eye = np.eye(size)
 
     def loss(theta: Array) -> tuple[float, Array]:
-        """The negative log posterior density (equation 5.8) and its gradient (5.9), by log lengths and log noise."""
+        """Return the negative log posterior density (equation 5.8) and its gradient by log lengths and log noise."""
         lengths, noise = theta[:-1], theta[-1]
         weights = np.exp(-2.0 * lengths)
         covariance, slope = _matern((weights @ flat).reshape(size, size))
