@@ -154,8 +154,8 @@ def test_earlier_replicates_tell_the_power(done: tuple[Study, Path]) -> None:
     found = forecast_study(study, folder=folder, probe=None)
     assert [(pair.a, pair.b, pair.n) for pair in found.power.observed] == [(pair.a, pair.b, pair.n) for pair in pairs]
     for pair, observed in zip(pairs, found.power.observed, strict=True):
-        mean = sum(pair.differences) / pair.n
-        variance = sum((each - mean) ** 2 for each in pair.differences) / (pair.n - 1)
+        mean = sum(pair.values.differences) / pair.n
+        variance = sum((each - mean) ** 2 for each in pair.values.differences) / (pair.n - 1)
         assert observed.sd == pytest.approx(variance**0.5)
 
 
