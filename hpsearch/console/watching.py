@@ -13,7 +13,7 @@ from rich.live import Live
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.events import Event, Notice, OutcomeEvent, ReportEvent
-from hpsearch.experiment.files import read_lines
+from hpsearch.experiment.files import collector_resting, read_lines
 from hpsearch.experiment.layout import METRICS, RunKind, run_kind, trial_number
 from hpsearch.experiment.reading import read_evidence, read_experiment, read_rate_decisions
 from hpsearch.health import Digest, Finding, Kind, Severity, Thresholds, digest, examine, examine_trial, exploded
@@ -24,8 +24,9 @@ from hpsearch.report.training_view import TrainingView, prepare_training, show_t
 
 def examined(record: ExperimentRecord) -> list[Finding]:
     """List the problems of an experiment's trials, the worst first."""
-    evidence = [read_evidence(Path(record.folder), trial) for trial in record.trials]
-    return examine(evidence, record.objective, unit=record.unit)
+    with collector_resting():
+        evidence = [read_evidence(Path(record.folder), trial) for trial in record.trials]
+        return examine(evidence, record.objective, unit=record.unit)
 
 
 def digested(record: ExperimentRecord) -> list[Digest]:
@@ -37,7 +38,7 @@ def look(folder: Path, trial: int | None = None) -> tuple[TrainingView, list[Fin
     """Return a trial of an experiment and its problems; see `chosen`.
 
     Raises:
-        ExperimentError: if the folder is no experiment or has no such trial.
+        ExperimentError: if the folder is not an experiment or has no such trial.
     """
     record = read_experiment(folder)
     run = chosen(record, trial)

@@ -304,15 +304,22 @@ _STAMPS: Final = tuple(each.name for each in fields(_Event))
 _FOLD: Final = tuple(each.name for each in fields(Fold))
 _ALWAYS: Final = object()
 """No value of any field."""
+_AS_IT_IS: Final[Mapping[Any, type]] = {str: str, int: int, float: float, bool: bool, Params: dict}
+"""The fields whose value needs no reading if it has this very type: most values of most lines."""
 _READS: Final = {
     kind: tuple(
-        (each.name, _READERS[hint], each.name in _STAMPS or each.default is each.default_factory is MISSING)
+        (
+            each.name,
+            _AS_IT_IS.get(hint),
+            _READERS[hint],
+            each.name in _STAMPS or each.default is each.default_factory is MISSING,
+        )
         for each, hint in ((each, get_type_hints(kind)[each.name]) for each in _in_order(kind))
         if hint in _READERS
     )
     for kind in (*_KINDS.values(), UnknownEvent)
 }
-"""The fields of each kind, except for the fold: name, reader, and whether it is required."""
+"""The fields of each kind, except for the fold: name, type as it is, reader, and whether it is required."""
 _WRITES: Final = {
     kind: tuple((each.name, each.metadata.get(OMITTED, _ALWAYS)) for each in _in_order(kind))
     for kind in _KINDS.values()
@@ -332,12 +339,15 @@ def decode(content: Mapping[str, Any]) -> Event:
         raise MalformedEventError("it does not say which event it is")
     kind = _KINDS.get(name, UnknownEvent)
     values: dict[str, Any] = {"content": content} if kind is UnknownEvent else {}
-    for each, read, required in _READS[kind]:
-        if each in content:
+    for each, as_it_is, read, required in _READS[kind]:
+        value = content.get(each, _ALWAYS)
+        if type(value) is as_it_is:
+            values[each] = value
+        elif value is not _ALWAYS:
             try:
-                values[each] = read(content[each])
+                values[each] = read(value)
             except (TypeError, ValueError) as error:
-                raise MalformedEventError(f"{name}: {each} is {content[each]!r}, not {error}") from None
+                raise MalformedEventError(f"{name}: {each} is {value!r}, not {error}") from None
         elif required:
             raise MalformedEventError(f"{name}: {each} is missing")
     if kind is AskEvent and "fold" in content:

@@ -1,10 +1,12 @@
 """Writing files so that a crash leaves the old one or the new one, and JSON that keeps non-finite numbers legal."""
 
 import errno
+import gc
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -52,6 +54,16 @@ def remove_leftovers(folder: Path, *names: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON document atomically, indented for people."""
     write_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return the value that a JSON file holds.
+
+    Raises:
+        ValueError: It is not JSON.
+        OSError: It cannot be read.
+    """
+    return orjson.loads(path.read_bytes())
 
 
 def printable(text: str) -> str:
@@ -117,14 +129,28 @@ def _encode(value: Any) -> Any:
     return value
 
 
+@contextmanager
+def collector_resting() -> Iterator[None]:
+    """Let Python's garbage collector rest while much plain data is read: again and again it would look at all of it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def read_lines(path: Path, *, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
     """Yield each complete line of a JSON-lines file as (object, offset behind it), from a byte offset on.
 
-    A last line without its newline, or one that is no JSON object, was torn by a crash: reading stops before it.
+    A last line without its newline, or one that is not a JSON object, was torn by a crash: reading stops before it.
     """
-    if not path.exists():
+    try:
+        file = path.open("rb")
+    except (FileNotFoundError, NotADirectoryError):
         return
-    with path.open("rb") as file:
+    with file:
         file.seek(offset)
         for line in file:
             if not line.endswith(b"\n"):

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.artifacts import gradient_norms, read_histograms
-from hpsearch.experiment.files import decode_number, read_lines
+from hpsearch.experiment.files import collector_resting, decode_number, read_json, read_lines
 from hpsearch.experiment.layout import (
     CONFIG,
     FORMAT_VERSION,
@@ -89,8 +90,9 @@ def read_experiment(folder: Path) -> ExperimentRecord:
     """Return the record of an experiment; a torn end of its log is left out and named in the warnings."""
     resolved = read_resolved(folder)  # says so when the folder is no experiment
     state, behind = ExperimentState(), 0
-    for event, behind in read_events(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
-        state.follow(event)
+    with collector_resting():
+        for event, behind in read_events(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
+            state.follow(event)
     return _experiment(folder, resolved, state, _damage(folder / LOG, state.count, behind))
 
 
@@ -176,8 +178,35 @@ def _rest(log: Path, behind: int) -> bytes:
 
 def read_metrics(folder: Path, run: str) -> list[dict[str, Any]]:
     """Return the rows of a run's metrics file: `step`, `seconds` and flat metric names; the last one of each step."""
-    rows = {row["step"]: row for row, _ in read_lines(folder / run / METRICS)}
-    return [{name: decode_number(value) for name, value in row.items()} for row in rows.values()]
+    rows = {row["step"]: row for row, _ in read_lines(folder.joinpath(run, METRICS))}
+    for row in rows.values():
+        for name, value in row.items():
+            if type(value) is str:
+                row[name] = decode_number(value)
+    return [*rows.values()]
+
+
+class _Config(Mapping[str, Any]):
+    """The configuration in a run's folder, read when somebody looks: of most trials nobody does."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+
+    @cached_property
+    def _content(self) -> dict[str, Any]:
+        job = _json_if_any(self._run / CONFIG)
+        changes = job.get("changes") or ()
+        content: dict[str, Any] = changes[-1]["config"] if changes else job.get("config", {})
+        return content
+
+    def __getitem__(self, name: str) -> Any:
+        return self._content[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._content)
+
+    def __len__(self) -> int:
+        return len(self._content)
 
 
 def read_evidence(folder: Path, run: RunRecord) -> Evidence:
@@ -185,17 +214,18 @@ def read_evidence(folder: Path, run: RunRecord) -> Evidence:
 
     The configuration is the newest, of a run whose settings changed while it was trained.
     """
+    home = folder / run.run
     rows = tuple(read_metrics(folder, run.run))
-    job = _read_json(folder / run.run / CONFIG)
-    changes = job.get("changes") or ()
-    config = changes[-1]["config"] if changes else job.get("config", {})
-    unread = tuple(_read_json(folder / run.run / UNREAD).get("unread", ()))
-    gradients = tuple(norm for look in read_histograms(folder / run.run) for norm in gradient_norms(look))
-    return Evidence(run, rows, config, unread, gradients)
+    unread = tuple(_json_if_any(home / UNREAD).get("unread", ()))
+    gradients = tuple(norm for look in read_histograms(home) for norm in gradient_norms(look))
+    return Evidence(run, rows, _Config(home), unread, gradients)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _json_if_any(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = read_json(path)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return {}
     return content
 
 

@@ -14,7 +14,7 @@ from hpsearch.records import Evidence, Monitor, Outcome
 _SPLIT = re.compile(r"(?<![a-z])(val|valid|validation|eval)(?=[/_.-])")
 """The split in a metric's name: `val/loss`, `eval_accuracy`."""
 _MOSTLY = 0.5
-"""A loss that fell by a larger fraction of its first value before it stood still has mostly been learned."""
+"""A loss that fell by a larger fraction of its first value before it stopped has mostly been learned."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,13 @@ def figure(value: float) -> str:
 
 def read_curve(rows: Sequence[Mapping[str, Any]], name: str, *, sign: float = 1.0) -> Curve | None:
     """Return a metric's curve, None when it has no finite value."""
-    points = [(row["step"], row[name]) for row in rows if isinstance(row.get(name), int | float)]
-    finite = [(step, sign * float(value)) for step, value in points if math.isfinite(value)]
-    if not finite:
-        return None
-    steps, values = zip(*finite, strict=True)
-    return Curve(name, steps, values, sign)
+    steps, values = [], []
+    for row in rows:
+        value = row.get(name)
+        if isinstance(value, (int, float)) and math.isfinite(value):
+            steps.append(row["step"])
+            values.append(sign * value)
+    return Curve(name, tuple(steps), tuple(values), sign) if steps else None
 
 
 def _read_losses(rows: Sequence[Mapping[str, Any]], objective: Monitor) -> tuple[Curve | None, Curve | None]:
@@ -133,6 +134,8 @@ def _rises(curve: Curve, limits: Thresholds) -> bool:
         return False
     count = max(limits.early, len(curve) // 5) if len(curve) >= limits.fewest_evaluations else 1
     first = curve.values[:count]
+    if curve.values[-1] <= max(first):
+        return False
     scale = max(abs(statistics.median(first)), max(first) - min(first))
     if curve.values[-1] > max(first) + limits.growth * scale:
         return True
@@ -183,11 +186,13 @@ def _under_fitting(evidence: Evidence, curves: Sequence[Curve], limits: Threshol
 
 
 def _oscillation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str) -> Iterator[Finding]:
-    """Look for ups and downs that are not small beside what was learned, nor beside the loss itself."""
+    """Look for ups and downs that are not small compared with what was learned, nor with the loss itself."""
     recent = curve.last(limits.window)
+    if _turning(recent.values) <= limits.turns:
+        return
     size = _swing(recent.values)
     scale = max(max(curve.values) - min(curve.values), limits.little_fall * abs(statistics.fmean(recent.values)))
-    if _turning(recent.values) > limits.turns and size > limits.swing * scale:
+    if size > limits.swing * scale:
         yield Finding(
             Kind.OSCILLATION,
             Severity.WARNING,
@@ -209,7 +214,7 @@ def _stagnation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str)
         kind,
         Severity.NOTE if kind is Kind.PLATEAU else Severity.WARNING,
         evidence.run.number,
-        f"{curve.name} has stood between {figure(min(recent.values))} and {figure(max(recent.values))} "
+        f"{curve.name} has stayed between {figure(min(recent.values))} and {figure(max(recent.values))} "
         f"for the last {len(recent)} evaluations, from {unit} {curve.steps[start]} on",
         step=curve.steps[start],
         advice=advise(kind, evidence.config),
@@ -224,7 +229,7 @@ def _stalled_since(curve: Curve, limits: Thresholds) -> int | None:
     unit = abs(curve.values[0]) or 1.0
     scaled = [value / unit for value in curve.values[-window:]]
     fell = -_trend(scaled) * (window - 1)
-    flat = statistics.pvariance(scaled) < limits.stall_variance and abs(fell) < limits.stall_fall
+    flat = abs(fell) < limits.stall_fall and statistics.pvariance(scaled) < limits.stall_variance
     return len(curve) - window if flat else None
 
 
@@ -247,6 +252,8 @@ def _slow(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str) -> It
 
 def exploded(norms: Sequence[float], limits: Thresholds) -> list[int]:
     """Return where norms are too large, both absolutely and relative to the first; never the first one."""
+    if max(norms, default=0.0) <= limits.exploding:
+        return []
     return [index for index in range(1, len(norms)) if norms[index] > _limit(norms, index, limits)]
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,7 +58,7 @@ class Digest:
 def digest(findings: Sequence[Finding], *, best: int | None = None) -> list[Digest]:
     """Return a line's worth for each kind: the best trial's finding where it has one, or else the first of the worst.
 
-    Settings and groups of trials stand for themselves. What the best trial has comes first among equals.
+    Findings about settings and groups of trials are kept apart. What the best trial has comes first among equals.
     """
     groups: dict[tuple[Kind, str], list[Finding]] = {}
     for finding in findings:
@@ -111,11 +111,10 @@ def _check_unread(trials: Sequence[Evidence]) -> Iterator[Finding]:
 
 def _check_identical(trials: Sequence[Evidence]) -> Iterator[Finding]:
     """Yield a finding for each group of trials with equal curves but different settings, and say which differ."""
-    groups: dict[Any, list[Evidence]] = defaultdict(list)
-    for trial in trials:
-        if len(trial.rows) >= _SHORTEST and not trial.run.changes:
-            groups[tuple(map(_untimed, trial.rows))].append(trial)
-    for alike in groups.values():
+    curves = [trial for trial in trials if len(trial.rows) >= _SHORTEST and not trial.run.changes]
+    ends = _grouped(curves, lambda trial: (len(trial.rows), _untimed(trial.rows[-1])))  # few have the same
+    groups = [group for end in ends for group in _grouped(end, lambda trial: tuple(map(_untimed, trial.rows)))]
+    for alike in sorted(groups, key=lambda group: group[0].run.number):
         differing = _differing([trial.run.params for trial in alike])
         if differing:
             numbers = [trial.run.number for trial in alike]
@@ -127,6 +126,14 @@ def _check_identical(trials: Sequence[Evidence]) -> Iterator[Finding]:
                 f"{', '.join(differing)}",
                 advice=(f"see whether the training uses {_listed(differing)}, and its seed",),
             )
+
+
+def _grouped(trials: Iterable[Evidence], key: Callable[[Evidence], Any]) -> list[list[Evidence]]:
+    """Return the groups of two or more trials that have the same key, in the order of their first ones."""
+    groups: dict[Any, list[Evidence]] = defaultdict(list)
+    for trial in trials:
+        groups[key(trial)].append(trial)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _untimed(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

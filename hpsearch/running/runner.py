@@ -6,6 +6,7 @@ The one place where space, workers, family, experiment and tracker meet. `hpsear
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import EXPERIMENTS, LOG
 from hpsearch.experiment.log import Log, read_past
 from hpsearch.experiment.state import ExperimentState
+from hpsearch.families.loading import family_names
 from hpsearch.jobs import ObjectiveSpec
-from hpsearch.running.earlier import prepare_experiment
+from hpsearch.running.earlier import earlier_trials, prepare_experiment
 from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
 from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult
 from hpsearch.space import Space
 from hpsearch.tracking import Tracker
-from hpsearch.user_code import is_reference
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster, EngineContext
 from hpsearch.workers.ledger import Observer
@@ -67,7 +68,7 @@ def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions())
     """
     folder = Path(folder)
     with explaining_full_disks(), open_session(space, folder, options, changes=True) as session:
-        why = session.search()
+        why = session.search(space.confirm if options.confirm else None)
         if why in (StopReason.FINISHED, StopReason.TIME):
             if why is StopReason.FINISHED:
                 session.require_result()
@@ -102,7 +103,8 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
     with locked(folder) as lock:
         past = read_past(folder / LOG)
         data = same_data(space, folder, past.state.runs.values())
-        notes = prepare_experiment(space, folder, past.state) if changes else []
+        find_earlier = cache(lambda: earlier_trials(space, folder, past.state))
+        notes = prepare_experiment(space, folder, find_earlier) if changes else []
         log = Log(folder / LOG, past)
         options.opened(log.state)
         tracker = options.make_tracker(folder)
@@ -118,7 +120,8 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
                 in_process=options.in_process,
                 cluster=options.cluster,
                 observers=[*options.observers, Notifier(tracker)],
-            )
+            ),
+            find_earlier,
         )
         try:
             with session:
@@ -178,5 +181,5 @@ def _modules(family: str) -> list[str]:
 
     The first optimizer would import the last one. What a user's own file imports may begin threads.
     """
-    own = [] if is_reference(family) else [f"hpsearch.families.{family}.task"]
+    own = [f"hpsearch.families.{family}.task"] if family in family_names() else []
     return ["hpsearch.running.objective", *own, "torch._dynamo"]

@@ -4,7 +4,7 @@ What is tried, pruned, retried and written is the same for every engine: an engi
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -13,17 +13,17 @@ from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, N
 from hpsearch.experiment.layout import RunKind, trial_run
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
-from hpsearch.jobs import Job, JobSource
+from hpsearch.jobs import Job, JobKind, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
-from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import JobList, TrialSource
 from hpsearch.seeds import Seeds
 from hpsearch.space import Confirm, objective_value
 from hpsearch.space.pruner_options import PB2, PBT, Pausing
+from hpsearch.workers.ahead import Ahead
 from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
 from hpsearch.workers.ledger import Ledger, stored_job
@@ -47,13 +47,15 @@ class SessionResult:
 class Session:
     """One session of an experiment: the search and the confirmation, on workers that are open for both."""
 
-    def __init__(self, context: EngineContext) -> None:
+    def __init__(self, context: EngineContext, find_earlier: Callable[[], Earlier] | None = None) -> None:
         self._context = context
+        self._find_earlier = find_earlier or (lambda: earlier_trials(context.space, context.folder, context.log.state))
         self._space = context.space
         self._folder = context.folder
         self._log = context.log
         self._why = StopReason.FAILED
         self._exhausted = self._worked = False
+        self._ahead: Ahead | None = None
         self.mirrored = True
         """Whether the trackers have caught up; whoever closes them says so."""
 
@@ -80,8 +82,10 @@ class Session:
         for observer in self._context.observers:
             observer.observe(event)
 
-    def search(self) -> StopReason:
+    def search(self, confirm: Confirm | None = None) -> StopReason:
         """Search up to the budget; earlier trials that fit the space are kept, the others are left out from now on.
+
+        Workers that are idle at the end begin with what `confirm` asks for.
 
         Raises:
             SearchFailedError: The trials fail in a way in which all would.
@@ -92,6 +96,8 @@ class Session:
         if asked >= settings.trials and not unfinished:
             return StopReason.FINISHED
         self._warn_of_idle_pruner()
+        from hpsearch.search.optuna_search import OptunaSearch  # while the workers' own imports run
+
         events = to_replay(self._space, self._log.take_events(), earlier.params)
         brain = OptunaSearch(self._space, longest=self._longest())
         brain.replay(events, runs=earlier.numbers)
@@ -102,6 +108,7 @@ class Session:
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)
         else:
             trials.resume(unfinished)
+            self._ahead = self._replicates_ahead(confirm)
         time = None if settings.time is None else settings.time + self._log.state.confirm_seconds
         why = self._run(source, Limits(time=time, trial_time=settings.trial_time, retries=settings.retries))
         self._exhausted = trials.exhausted
@@ -132,7 +139,7 @@ class Session:
             observers=self._context.observers,
         )
         self._worked = True
-        return Coordinator(ledger, self._workers, limits).run(source)
+        return Coordinator(ledger, self._workers, limits, self._ahead).run(source)
 
     def _earlier(self) -> Earlier:
         """Return the earlier trials; from now on, in the log, those that do not fit are dropped.
@@ -140,7 +147,7 @@ class Session:
         Those that fit have the parameters that a changed space gives them.
         """
         state = self._log.state
-        earlier = earlier_trials(self._space, self._folder, state)
+        earlier = self._find_earlier()
         adopted = {run: params for run, params in earlier.params.items() if params != state.runs[run].params}
         for run, reason in earlier.misfits.items():
             self._tell(self._log.append(DropEvent(run=run, reason=reason), durable=True))
@@ -190,14 +197,30 @@ class Session:
 
     def confirm(self, confirm: Confirm, *, otherwise: StopReason) -> StopReason:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
-        jobs = jobs_of(
+        jobs = self._confirming(confirm)
+        if self._ahead is not None:
+            self._ahead.decide(jobs, self._log.state.runs)
+        return self.train(jobs, otherwise)
+
+    def _confirming(self, confirm: Confirm) -> list[Job]:
+        """Return the jobs that confirm those who lead now."""
+        return jobs_of(
             confirm,
             self._record().ranked[: confirm.top],
             folder=self._folder,
             experiment_seed=self._space.search.seed,
             state=self._log.state,
         )
-        return self.train(jobs, otherwise)
+
+    def _replicates_ahead(self, confirm: Confirm | None) -> Ahead | None:
+        """Return what idle workers may begin with: replicates on seeds, which this machine trains in its own loop."""
+        search = self._space.search
+        if confirm is None or confirm.folds is not None or search.engine != "local" or self._context.in_process:
+            return None
+        if self._space.family == "command":
+            return None
+        replicates = lambda: [job for job in self._confirming(confirm) if job.kind is JobKind.REPLICATE]  # noqa: E731
+        return Ahead(self._folder, self._workers, replicates)
 
     def train(self, jobs: Sequence[Job], otherwise: StopReason) -> StopReason:
         """Train jobs that were decided on to their ends; no budget of the search applies to them."""

@@ -5,6 +5,7 @@ loads: `show` is to answer at once, and the answer is a few sums over 50 points 
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -43,11 +44,14 @@ class Numbers:
         count = round(self.high - self.low) + 1
         return min(math.ceil(math.log(count) / math.log(2)) + 1 if self.log else count, GRID)
 
-    def part(self, value: Any) -> int:
-        """Return the part that a value lies in; the lower one of two that are equally near."""
-        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
-        place = ((math.log(value) if self.log else value) - low) / ((high - low) / (self.size - 1))
-        return min(max(math.ceil(place - 0.5), 0), self.size - 1)
+    def parts(self, values: Iterable[Any]) -> list[int]:
+        """Return the part that each value lies in; the lower one of two that are equally near."""
+        low, high, values = self.low, self.high, list(values)
+        if self.log:
+            low, high, values = math.log(low), math.log(high), [math.log(value) for value in values]
+        last = self.size - 1
+        width = (high - low) / last
+        return [min(max(math.ceil((value - low) / width - 0.5), 0), last) for value in values]
 
     def density(self, counts: Sequence[int]) -> list[float]:
         """Estimate the probability of each part from how many trials there are in it; a uniform prior counts as one.
@@ -59,11 +63,11 @@ class Numbers:
         width = max(_scott(parts, weights), 0.5 / 1.64)  # 90 % of the mass within the part
         kernels = [(float(part), width, count) for part, count in zip(parts, weights, strict=True)]
         kernels.append(((self.size - 1) / 2, float(self.size), 1))
-        total = sum(weights) + 1
-        density = [0.0] * self.size
+        size, total = self.size, sum(weights) + 1
+        density = [0.0] * size
         for mean, deviation, count in kernels:
-            whole = _mass(-0.5, self.size - 0.5, mean, deviation)
-            for part in range(self.size):
+            whole = _mass(-0.5, size - 0.5, mean, deviation)
+            for part in range(size):
                 density[part] += count / total * _mass(part - 0.5, part + 0.5, mean, deviation) / whole
         return density
 
@@ -79,9 +83,10 @@ class Options:
         """How many there are."""
         return len(self.labels)
 
-    def part(self, value: Any) -> int:
-        """Return which of them a value is."""
-        return self.labels.index(label(value))
+    def parts(self, values: Iterable[Any]) -> list[int]:
+        """Return which of them each value is."""
+        known = {name: index for index, name in enumerate(self.labels)}
+        return [known[label(value)] for value in values]
 
     def density(self, counts: Sequence[int]) -> list[float]:
         """Estimate the probability of each option; the prior is one trial, spread over all of them."""
@@ -153,20 +158,19 @@ def _importance(path: str, trials: Sequence[RunRecord], top: int, space: Mapping
     the conditional form, Optuna's reference arXiv:2601.20800).
     """
     values = [trial.params[path] for trial in trials if path in trial.params]
-    better = [trial.params[path] for trial in trials[:top] if path in trial.params]
+    better = sum(path in trial.params for trial in trials[:top])
     known = range_of(path, values, space)
     if known.size == 1 or len(values) < FEWEST_THERE or not better:
         return 0.0
-    pairs = zip(_density(known, better), _density(known, values), strict=True)
+    parts = known.parts(values)
+    pairs = zip(_density(known, parts[:better]), _density(known, parts), strict=True)
     divergence = sum(whole * (part / whole - 1) ** 2 for part, whole in pairs)
-    return (len(better) / top) ** 2 / (len(values) / len(trials)) * divergence
+    return (better / top) ** 2 / (len(values) / len(trials)) * divergence
 
 
-def _density(known: Range, values: Iterable[Any]) -> list[float]:
-    counts = [0] * known.size
-    for value in values:
-        counts[known.part(value)] += 1
-    return [probability + 1e-12 for probability in known.density(counts)]
+def _density(known: Range, parts: Iterable[int]) -> list[float]:
+    counts = Counter(parts)
+    return [probability + 1e-12 for probability in known.density([counts[part] for part in range(known.size)])]
 
 
 def range_of(path: str, values: Sequence[Any], space: Mapping[str, Any] | None) -> Range:

@@ -9,15 +9,18 @@ import random
 import warnings
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
 import optuna
+from optuna.trial import TrialState
 
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.jobs import AskInfo
 from hpsearch.records import Outcome, Params
+from hpsearch.search.history import Ask, History
 from hpsearch.search.own import blamed_on, make_own_pruner, make_own_sampler
 from hpsearch.search.pruners import NeverStop, Rule, make_pruner
 from hpsearch.search.samplers import AskSeeds, SamplerRow, own_row, sampler_row
@@ -27,6 +30,7 @@ from hpsearch.space import Space, suggest, suggested
 from hpsearch.space.pruner_options import Hyperband, OwnPruner
 from hpsearch.space.search_settings import OwnSampler
 
+COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 ATTEMPTS = 20
 """How often the sampler may answer with a configuration that is forbidden or was tried, before chance is asked."""
 DRAWS = 1000
@@ -52,7 +56,10 @@ class OptunaSearch:
         self._home = space.path.parent
         self._row = self._make_row()
         self._longest = longest
-        self._study = optuna.create_study(study_name="hpsearch", direction=space.objective.goal.value)
+        self._history = History(space.objective.goal)
+        self._study = optuna.create_study(
+            study_name="hpsearch", direction=space.objective.goal.value, storage=self._history
+        )
         self._rule = self._make_rule()
         option = space.search.pruner
         self._own_pruner = isinstance(option, OwnPruner)
@@ -71,6 +78,7 @@ class OptunaSearch:
         """The trials that are paused or were promoted, which the sampler knows as pruned until they end."""
         self._tried: set[str] = set()
         self._starts = StartList(space)
+        self._proposer = self._row.proposes(space.search.sampler, space) if self._row.proposes else None
         self._valued = False
         self._grid = self._shuffled_grid() if self._row.enumerates else None
         self._rejected = 0
@@ -152,12 +160,22 @@ class OptunaSearch:
         self._reject(trial)
         return None
 
+    def _refused(self, params: Params) -> bool:
+        known = self._space.size is not None and key_of(params) in self._tried
+        return known or self._space.violation(params) is not None
+
     def _reject(self, trial: optuna.trial.Trial) -> None:
-        self._tell(trial, state=optuna.trial.TrialState.FAIL)
+        self._tell(trial, state=FAIL)
         self._rejected += 1
 
     def _suggest(self, number: int, attempt: int, entry: Params) -> tuple[dict[str, Any], optuna.trial.Trial]:
         seeds = AskSeeds(derive_seed(self._seed, "ask", number, attempt), derive_seed(self._seed, "sampler"))
+        if self._proposer is not None:
+            with self._view():
+                trials = self._study.get_trials(deepcopy=False)
+            params = self._proposer.propose(Ask(number, seeds.ask, entry, self._refused), trials)
+            if params is not None:
+                return params, self._entered(params)
         if self._row.needs_value and not self._valued:
             self._study.sampler = optuna.samplers.RandomSampler(seed=seeds.ask)
         else:
@@ -173,7 +191,7 @@ class OptunaSearch:
             SearchFailedError: if a sampler of the user's fails or leaves the space.
         """
         option = self._space.search.sampler
-        with blamed_on(option, self._home):
+        with blamed_on(option, self._home), self._view():
             trial = self._study.ask()
             params = suggest(self._space, trial)
         if self._row.kept and (wrong := self._space.wrong_params(params)):
@@ -181,6 +199,10 @@ class OptunaSearch:
             left = f"proposed a value outside the space: {path}: {message}"
             raise SearchFailedError(f"search.sampler: {option.kind} {left}")
         return params, trial
+
+    def _view(self) -> AbstractContextManager[None]:
+        """Show a sampler of ours what is worth its time; one of the user's sees everything."""
+        return nullcontext() if self._row.kept else self._history.bounded(*self._row.sees(self._space.search.sampler))
 
     def _by_chance(self, number: int, entry: Params = NOTHING) -> dict[str, Any] | None:
         """Draw an allowed, untried configuration at random when the sampler keeps to others."""
@@ -212,10 +234,18 @@ class OptunaSearch:
 
     def _fixed(self, number: int, params: Params) -> dict[str, Any]:
         """Enter a configuration that was decided on elsewhere."""
+        if not self._row.replayed:
+            return self._accept(number, dict(params), self._entered(params))
         if not self._row.kept:
             self._study.sampler = self._any_sampler
         self._study.enqueue_trial(suggested(self._space, params))
         return self._accept(number, *self._asked_of_sampler())
+
+    def _entered(self, params: Params) -> optuna.trial.Trial:
+        """Enter a running trial without asking the sampler."""
+        self._study.sampler = self._any_sampler
+        study_id = self._study._study_id
+        return optuna.trial.Trial(self._study, self._history.enter(study_id, self._space, params))
 
     def _accept(self, number: int, params: dict[str, Any], trial: optuna.trial.Trial) -> dict[str, Any]:
         self._trials[number] = trial
@@ -265,24 +295,22 @@ class OptunaSearch:
                 trial.report(metric, evaluation)
             if self._row.marks == "all":
                 trial.set_constraint("trainable", 0.0)
-            self._tell(trial, state=optuna.trial.TrialState.PRUNED)
+            self._tell(trial, state=PRUNED)
             self._valued = True
         else:
-            frozen = self._study.get_trials(deepcopy=False)[trial.number]
-            frozen.intermediate_values = {**frozen.intermediate_values, evaluation: metric}
-            frozen.value = metric if math.isfinite(metric) else None
+            value = metric if math.isfinite(metric) else None
+            self._history.retell(trial._trial_id, PRUNED, value, reported={evaluation: metric})
 
     def _tell_shown(self, number: int, trial: optuna.trial.Trial, outcome: Outcome, value: float | None) -> None:
         """Enter the ending of a trial that the sampler knows as pruned: it was promoted, or is retired."""
         self._shown.discard(number)
-        frozen = self._study.get_trials(deepcopy=False)[trial.number]
         if outcome is Outcome.COMPLETE and value is not None:
-            frozen.state, frozen.value = optuna.trial.TrialState.COMPLETE, value
+            self._history.retell(trial._trial_id, COMPLETE, value)
         elif outcome.infeasible:
-            frozen.state = optuna.trial.TrialState.COMPLETE
-            frozen.value = -self._space.objective.goal.sign * math.inf
+            infinite = -self._space.objective.goal.sign * math.inf
+            self._history.retell(trial._trial_id, COMPLETE, infinite)
         elif outcome is not Outcome.PRUNED:
-            frozen.state, frozen.value = optuna.trial.TrialState.FAIL, None
+            self._history.retell(trial._trial_id, FAIL, None)
 
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
         """Enter an ending. Infeasible outcomes count as infinitely bad, marked as violating a constraint."""
@@ -302,15 +330,16 @@ class OptunaSearch:
         elif outcome is Outcome.PRUNED:
             if last is not None and not self._watched:
                 trial.report(last[1], last[0])
-            self._tell(trial, state=optuna.trial.TrialState.PRUNED)
+            self._tell(trial, state=PRUNED)
         else:
-            self._tell(trial, state=optuna.trial.TrialState.FAIL)
+            self._tell(trial, state=FAIL)
         self._valued = self._valued or outcome in (Outcome.COMPLETE, Outcome.PRUNED)
 
-    def _tell(
-        self, trial: optuna.trial.Trial, value: float | None = None, state: optuna.trial.TrialState | None = None
-    ) -> None:
-        with blamed_on(self._space.search.sampler, self._home):
+    def _tell(self, trial: optuna.trial.Trial, value: float | None = None, state: TrialState | None = None) -> None:
+        if not self._row.replayed:  # the sampler takes no notes, and the answer of Study.tell is a costly copy
+            self._history.end(trial._trial_id, value, state=state)
+            return
+        with blamed_on(self._space.search.sampler, self._home), self._view():
             self._study.tell(trial, value, state=state)
 
     def _learn_length(self, evaluations: int) -> None:
@@ -350,7 +379,6 @@ class OptunaSearch:
             if trial is not None:
                 self._reject(trial)
         else:
-            self._study.sampler = self._any_sampler
             for _ in range(event.rejected):  # Optuna's numbering must not depend on whether it was resumed
-                self._reject(self._study.ask())
+                self._study.add_trial(optuna.trial.create_trial(state=FAIL))
         self._fixed(number, params)

@@ -63,6 +63,13 @@ class TPE(Option):
     startup: int = Field(default=10, ge=0)
 
 
+class Auto(Option):
+    """A Gaussian process after `startup` quasi-random trials, and TPE once there are many."""
+
+    kind: Literal["auto"] = "auto"
+    startup: int = Field(default=10, ge=3)
+
+
 class RandomSampler(Option):
     """Independent random configurations."""
 
@@ -106,7 +113,7 @@ class OwnSampler(OwnOption):
     """A sampler of the user's: a class derived from optuna.samplers.BaseSampler, or a function that makes one."""
 
 
-NamedSampler = TPE | RandomSampler | Grid | GaussianProcess | CMAES | QuasiMonteCarlo | NSGA2
+NamedSampler = Auto | TPE | RandomSampler | Grid | GaussianProcess | CMAES | QuasiMonteCarlo | NSGA2
 Sampler = NamedSampler | OwnSampler
 
 

@@ -16,8 +16,9 @@ from hpsearch.seeds import Seeds
 from hpsearch.space import Choice, Parameter, Space
 from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
 from hpsearch.training.loop import FitResult, fit
+from hpsearch.training.packs.together import Candidate, Ended, fit_together
 from hpsearch.training.progress import Evaluation
-from hpsearch.training.settings import Evaluate
+from hpsearch.training.settings import Evaluate, TrainSettings
 from hpsearch.training.task import Batch, Dataset, Split, Splits
 
 UNTIMED = ("examples_per_second",)
@@ -105,7 +106,7 @@ class FamilyCase:
         return Monitor(f"val/{name}", self.family.metrics[name])
 
     def load(self, split: Split, *, seed: int = 0) -> Dataset:
-        """Load a split anew."""
+        """Load a split again."""
         return self.family.load(self.config.data, split, seed)
 
     def splits(self, *, sealed: bool = True) -> Splits:
@@ -125,16 +126,39 @@ class FamilyCase:
     def train(self, folder: Path | None = None, *, seeds: Seeds = SEEDS, report: Any = None) -> FitResult:
         """Train for six optimizer steps on twelve examples with everything that the configuration asks of the loop."""
         torch.rand(())  # what was drawn before does not matter
-        changes = {"epochs": 2, "batch_size": 4, "accumulate": 1, "evaluate": Evaluate(steps=2), "device": "cpu"}
         return fit(
             self.family.task(self.config, self.splits()),
             self.few(train=12, val=8),
-            self.config.train.model_copy(update=changes),
+            self.short,
             seeds=seeds,
             monitor=self.monitor,
             report=report or Recorder(),
             folder=folder,
         )
+
+    @property
+    def short(self) -> TrainSettings:
+        """The configuration's settings for a training of six steps on twelve examples."""
+        changes = {"epochs": 2, "batch_size": 4, "accumulate": 1, "evaluate": Evaluate(steps=2), "device": "cpu"}
+        changes["checkpoint_seconds"] = 0.0  # so that one which is killed goes on from its last evaluation
+        settings: TrainSettings = self.config.train.model_copy(update=changes)
+        return settings
+
+    def train_together(self, seeds: Sequence[Seeds]) -> list[Ended]:
+        """Train as `train` does, once for each of the seeds, in a pack; return how each ended."""
+        candidates = [
+            Candidate(
+                self.family.task(self.config, self.splits()),
+                self.few(train=12, val=8),
+                self.short,
+                each,
+                self.monitor,
+                Recorder(),
+            )
+            for each in seeds
+        ]
+        ended = {each.candidate: each for each in fit_together(candidates, lanes=len(candidates), device="cpu")}
+        return [ended[candidate] for candidate in candidates]
 
 
 class FamilySuite:
@@ -230,6 +254,19 @@ class FamilySuite:
         resumed = case.train(tmp_path / "resumed")
         assert numbers(resumed.evaluations) == numbers(unbroken.evaluations)
         assert_same_ending(tmp_path / "unbroken", tmp_path / "resumed")
+
+    def test_a_training_in_a_pack_is_what_it_is_alone(self, case: FamilyCase) -> None:
+        apart = [Seeds.for_trial(0, number) for number in range(3)]
+        for number, ended in enumerate(case.train_together(apart)):
+            assert not isinstance(ended.result, Exception)
+            alone = case.train(seeds=apart[number])
+            if ended.alone:  # it says why it was not packed
+                assert numbers(ended.result.evaluations) == numbers(alone.evaluations)
+            for (step, found), (same, wanted) in zip(
+                numbers(ended.result.evaluations), numbers(alone.evaluations), strict=True
+            ):
+                assert step == same
+                assert found == pytest.approx(wanted, rel=1e-3, abs=1e-5)
 
     def test_the_default_configuration_builds(self, case: FamilyCase) -> None:
         defaults: dict[str, Any] = {"data": case.config.data.model_dump()}

@@ -107,7 +107,7 @@ class Stack:
         if not self._views:
             rows = self._weights[: self._count]
             self._views = [
-                rows[:, start:end].unflatten(1, shape).requires_grad_() if shape else rows[:, start].requires_grad_()
+                rows[:, start:end].view(len(rows), *shape).requires_grad_()
                 for (start, end), shape in zip(self._bounds, self._shapes, strict=True)
             ]
         return self._views

@@ -39,8 +39,10 @@ class Rows:
 class Update(Protocol):
     """An optimizer's update of all lanes, whose settings are those of each lane's own optimizer."""
 
-    memory: Sequence[str]
-    """The names under which torch keeps what the optimizer remembers of a parameter."""
+    @property
+    def memory(self) -> Sequence[str]:
+        """The names under which torch keeps what the optimizer remembers of a parameter."""
+        ...
 
     def set(self, row: int, options: Mapping[str, Any]) -> None:
         """Take a lane's settings from a parameter group of torch's optimizer."""
@@ -75,7 +77,7 @@ class _Columns:
 
 def _sent(columns: Sequence[Tensor], like: Tensor) -> Sequence[Tensor]:
     """Return columns in the type and on the device of a matrix; all in one transfer."""
-    return torch.cat(list(columns), dim=1).to(like.device, like.dtype).split(1, dim=1)
+    return torch.cat(list(columns), dim=1).to(like.device, like.dtype)[:, :, None].unbind(1)
 
 
 class StackedAdam:
