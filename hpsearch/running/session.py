@@ -22,7 +22,7 @@ from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import JobList, TrialSource
 from hpsearch.seeds import Seeds
 from hpsearch.space import Confirm, objective_value
-from hpsearch.space.pruner_options import PB2, PBT, Halving
+from hpsearch.space.pruner_options import PB2, PBT, Pausing
 from hpsearch.workers.ahead import Ahead
 from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
@@ -103,7 +103,7 @@ class Session:
         brain.replay(events, runs=earlier.numbers)
         trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=asked)
         source: TrialSource | Population | Promotion = trials
-        if isinstance(settings.pruner, PBT | PB2 | Halving):
+        if isinstance(settings.pruner, PBT | PB2 | Pausing):
             source = self._staged(trials, settings.pruner)
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)
         else:
@@ -114,9 +114,9 @@ class Session:
         self._exhausted = trials.exhausted
         return why
 
-    def _staged(self, trials: TrialSource, pruner: PBT | PB2 | Halving) -> Population | Promotion:
+    def _staged(self, trials: TrialSource, pruner: PBT | PB2 | Pausing) -> Population | Promotion:
         """Return a source whose trials are paused and go on by turns."""
-        if isinstance(pruner, Halving):
+        if isinstance(pruner, Pausing):
             return Promotion(trials, self._space, pruner)
         return Population(trials, self._space, pruner)
 
@@ -179,6 +179,10 @@ class Session:
         if pruner.earliest is not None and longest is not None and pruner.earliest >= longest > 1:
             ends = f"a training has {longest} evaluations"
             self.note(f"search.pruner: {pruner.kind} acts at evaluation {pruner.earliest} at the earliest, but {ends}")
+        command = getattr(self._space.config(self._space.example), "command", None)
+        if isinstance(pruner, Pausing) and command is not None and "{checkpoint}" not in str(command):
+            anew = "a program that is not given its {checkpoint} begins anew when it goes on"
+            self.note(f"search.pruner: {pruner.kind} pauses trials, and {anew}; asha stops them instead")
 
     def _record(self) -> ExperimentRecord:
         return experiment_of(self._folder, self._log.state)
