@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, Notice, SessionEvent, TextNotice
+from hpsearch.experiment.files import collector_resting
 from hpsearch.experiment.layout import RunKind, trial_run
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
@@ -90,11 +91,27 @@ class Session:
         Raises:
             SearchFailedError: The trials fail in a way in which all would.
         """
+        settings = self._space.search
+        with collector_resting():
+            taken_up = self._take_up(confirm)
+        if taken_up is None:
+            return StopReason.FINISHED
+        trials, source = taken_up
+        time = None if settings.time is None else settings.time + self._log.state.confirm_seconds
+        why = self._run(source, Limits(time=time, trial_time=settings.trial_time, retries=settings.retries))
+        self._exhausted = trials.exhausted
+        return why
+
+    def _take_up(self, confirm: Confirm | None) -> tuple[TrialSource, TrialSource | Population | Promotion] | None:
+        """Return the trials, and who says which of them is next, as earlier sessions left them; None if none is left.
+
+        The events of those sessions are gone afterwards: a search of thousands of trials must not hold them to its end.
+        """
         earlier, settings = self._earlier(), self._space.search
         asked = sum(1 for _ in self._log.state.of_kind(RunKind.TRIAL))
         unfinished = self._unfinished(earlier)
         if asked >= settings.trials and not unfinished:
-            return StopReason.FINISHED
+            return None
         self._warn_of_idle_pruner()
         from hpsearch.search.optuna_search import OptunaSearch  # while the workers' own imports run
 
@@ -102,17 +119,13 @@ class Session:
         brain = OptunaSearch(self._space, longest=self._longest())
         brain.replay(events, runs=earlier.numbers)
         trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=asked)
-        source: TrialSource | Population | Promotion = trials
         if isinstance(settings.pruner, PBT | PB2 | Pausing):
             source = self._staged(trials, settings.pruner)
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)
-        else:
-            trials.resume(unfinished)
-            self._ahead = self._replicates_ahead(confirm)
-        time = None if settings.time is None else settings.time + self._log.state.confirm_seconds
-        why = self._run(source, Limits(time=time, trial_time=settings.trial_time, retries=settings.retries))
-        self._exhausted = trials.exhausted
-        return why
+            return trials, source
+        trials.resume(unfinished)
+        self._ahead = self._replicates_ahead(confirm)
+        return trials, trials
 
     def _staged(self, trials: TrialSource, pruner: PBT | PB2 | Pausing) -> Population | Promotion:
         """Return a source whose trials are paused and go on by turns."""
