@@ -15,7 +15,7 @@ from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
 from hpsearch.jobs import Job, JobSource
 from hpsearch.records import ExperimentRecord
-from hpsearch.running.confirmation import jobs_of
+from hpsearch.running.confirmation import distinct_winners, jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.population import Population
@@ -186,9 +186,12 @@ class Session:
 
     def confirm(self, confirm: Confirm, *, otherwise: StopReason) -> StopReason:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
+        winners, passed = distinct_winners(self._record().ranked, confirm.top, folder=self._folder)
+        for sentence in passed:
+            self.note(sentence)
         jobs = jobs_of(
             confirm,
-            self._record().ranked[: confirm.top],
+            winners,
             folder=self._folder,
             experiment_seed=self._space.search.seed,
             state=self._log.state,
