@@ -13,6 +13,7 @@ Names are imported when they are first used, so that `import hpsearch` alone sta
 """
 
 import importlib
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -104,7 +105,12 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'hpsearch' has no attribute '{name}'")
     module, _, attribute = _HOME[name].partition(":")
-    return getattr(importlib.import_module(module), attribute or name)
+    found = getattr(importlib.import_module(module), attribute or name)
+    if not (module.startswith("hpsearch.api.") and isinstance(found, FunctionType)):
+        return found
+    from hpsearch.api.arguments import naming_arguments
+
+    return naming_arguments(found)
 
 
 def __dir__() -> list[str]:

@@ -35,7 +35,7 @@ def named_places(settings: Settings, prefix: str = "") -> Iterator[NamedPlace]:
 
 
 def found_places(settings: Settings, home: Path, prefix: str = "") -> Iterator[NamedPlace]:
-    """Yield the marked settings, and those that are merely called so and name something that exists beside `home`."""
+    """Yield the marked settings, and those whose name says so and whose value exists in `home`."""
     for name, path, value, mark in _walk(settings, prefix):
         if isinstance(value, Settings):
             continue
@@ -88,7 +88,7 @@ def obstacle(place: NamedPlace, home: Path) -> str | None:
 
 
 def borrowed(place: NamedPlace, home: Path) -> Path | None:
-    """Return the file in the current directory that is taken because there is none beside the space file, or None."""
+    """Return the file in the current directory that is used because the space file's folder has none, or None."""
     there = find_place(place.path, home)
     return there if there != _expanded(place.path, home) else None
 

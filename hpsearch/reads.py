@@ -26,6 +26,8 @@ class Reads:
         self._configs = tuple(configs)  # kept alive, so that no other object gets the identity of a part of them
         self._paths: dict[int, str] = {}
         self._read: set[str] = set()
+        self._noted: set[tuple[int, str]] = set()
+        """The settings objects, by identity, and names of which note was taken: a training reads some at every step."""
         for config in self._configs:
             self._place(config, "")
 
@@ -39,8 +41,12 @@ class Reads:
 
     def note(self, settings: Settings, name: str, value: Any) -> None:
         """Take note of an access; a mapping that was handed out may have been read throughout."""
+        access = id(settings), name
+        if access in self._noted:
+            return
         path = self._paths.get(id(settings))
         if path is not None:
+            self._noted.add(access)
             self._read.add(f"{path}*" if name in _WHOLE else f"{path}{name}")
             if isinstance(value, Mapping):
                 self._read.add(f"{path}{name}.*")

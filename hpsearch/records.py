@@ -254,13 +254,13 @@ Key = int | str
 class FinishedRun:
     """A training of any origin, as `compare` takes it. What the origin does not tell stays None or empty.
 
-    `search` stands with the trials of a search, and with them only: they were chosen by a metric and are never tested
+    `search` is set for the trials of a search only: they were chosen by a metric and are never tested
     (design.md 6.9). A replicate of a confirmed trial has no `search`, but keeps its `trial`. `deterministic` marks a
-    method without a seed, such as a classical baseline: its one value stands against every run of another. `steps` is
+    method without a seed, such as a classical baseline: its one value is compared with every run of another. `steps` is
     how long the run was trained (its budget), in the unit of the measurements' steps; `unit` names it (`epoch`,
     `step`). `train_size` and `test_size` are examples, for folds. `dropped` says why a reader found that the run does
     not count. `source` is its file.
-    `place` tells experiments of one name apart: where this one stands, from the innermost place outward, such as a
+    `place` tells experiments of one name apart: its location, from the innermost place outward, such as a
     project's folder, an MLflow experiment, a study or a store. `data` is the fingerprint of its data.
     """
 

@@ -44,7 +44,7 @@ class Seeds(Settings):
 
     @classmethod
     def for_fold(cls, experiment_seed: int, *, repeat: int, fold: int, folds: int) -> "Seeds":
-        """Vary everything: each training has fresh seeds, each repeat another validation part beside its other folds.
+        """Vary everything: each training has fresh seeds, each repeat another validation part and other folds.
 
         They are the same for every configuration and every experiment of this seed: paired by repeat and fold.
         """

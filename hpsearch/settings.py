@@ -68,10 +68,8 @@ class Settings(BaseModel):
         """Refuse `true` as a number, and let an option that the default names keep the default's own settings."""
         if not isinstance(values, dict):
             return values
-        return {
-            name: _prepared(cls.model_fields[name], value) if name in cls.model_fields else value
-            for name, value in values.items()
-        }
+        known = cls.model_fields
+        return {name: _prepared(known[name], value) if name in known else value for name, value in values.items()}
 
 
 def _prepared(field: FieldInfo, value: Any) -> Any:
@@ -110,7 +108,7 @@ def _unfold(value: Any) -> Any:
 
 
 class OwnOption(Option):
-    """An option that is code of the user's: `kind` is where it stands, `./mine.py:MySampler`, the rest its options."""
+    """An option that is code of the user's: `kind` is its place, `./mine.py:MySampler`, the rest its options."""
 
     model_config = ConfigDict(extra="allow")
 

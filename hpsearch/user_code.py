@@ -58,7 +58,7 @@ def find_code(reference: str, folder: Path, *, kind: str) -> UserCode:
 
 
 def _import_file(path: Path) -> Any:
-    """Import a Python file under a name of its own, with its folder on the path for the modules beside it."""
+    """Import a Python file under a name of its own, with its folder on the path, for the modules in it."""
     name = f"hpsearch_user_{path.stem}"
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))

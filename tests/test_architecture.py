@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "report": "errors records comparing health",
     # where the parts meet, from the workers' end to the user's
     "running": "errors records settings data experiment jobs places reads seeds report space tracking training "
-    "families search workers",
+    "families search user_code workers",
     "console": "errors records experiment health report space workers running",
     "final": "errors records comparing data experiment places readers report tracking training families running",
     "studies": "errors records settings comparing experiment jobs seeds readers report space training families "
@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "api": "errors records comparing experiment health places seeds readers report space training families "
     "search workers running console final studies",
     "cli": "errors data experiment report space tracking families search workers running console studies api",
-    "testing": "errors records settings experiment seeds space tracking training families search running",
+    "testing": "errors records settings jobs experiment seeds space tracking training families search running",
     "__init__": "errors records settings training families final api",
     "__main__": "cli",
 }
@@ -69,7 +69,7 @@ DOORS = {
     "jinja2": "report/comparison/html.py",
     "markupsafe": "report/comparison/html.py",
     "plotly": "report/comparison/html.py",
-    "orjson": "experiment/files.py",
+    "orjson": "experiment/",
     "mne": "data/",
     "nilearn": "data/",
     "scipy": "comparing/statistics/ data/ families/decode/baselines.py",

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "ray", "mlflow", "optuna", "matplotlib", "mne", "nilearn", "pandas", "scipy", "sqlalchemy"}
 
@@ -15,7 +17,7 @@ print("loaded:", *(name for name in heavy if name in sys.modules))
 """
 
 COMMANDS = """
-import contextlib, io, shlex
+import contextlib, io, shlex, sys
 from hpsearch.cli import app
 for words in {commands!r}:
     with contextlib.redirect_stdout(io.StringIO()) as said:
@@ -55,6 +57,28 @@ def test_the_quick_commands_are_light() -> None:
 
 def test_reading_an_experiment_is_light() -> None:
     assert heavy_modules_of("import hpsearch.experiment.reading, hpsearch.report.experiment_view") == []
+
+
+TABLE = "method,seed,accuracy\n" + "".join(f"{method},{seed},0.8{seed}\n" for method in "ab" for seed in range(1, 5))
+NEEDLESS = {
+    "show tests/kept/search": HEAVY | {"numpy", "sklearn", "pyarrow", "yaml", "hpsearch.space", "hpsearch.families"},
+    "show tests/kept/search --json": HEAVY | {"numpy", "sklearn", "pyarrow", "yaml", "hpsearch.space"},
+    "watch tests/kept/search --once": HEAVY | {"numpy", "sklearn", "pyarrow", "yaml", "hpsearch.space"},
+    "compare {table} --json": (HEAVY - {"scipy"}) | {"sklearn", "pyarrow", "statsmodels"},
+    "compare {single} --json": (HEAVY - {"scipy"}) | {"sklearn", "pyarrow", "statsmodels", "scipy.optimize"},
+}
+"""What each command can do without."""
+
+
+@pytest.mark.parametrize("command", NEEDLESS)
+def test_a_command_loads_what_it_uses(command: str, tmp_path: Path) -> None:
+    """Each in a process of its own, with what makes it work."""
+    (tmp_path / "table.csv").write_text(TABLE, encoding="utf-8")
+    (tmp_path / "single.csv").write_text("".join(TABLE.splitlines(keepends=True)[:5]), encoding="utf-8")
+    words = command.format(table=tmp_path / "table.csv", single=tmp_path / "single.csv")
+    program = COMMANDS.format(commands=[words]).replace("sys.argv[1].split()", repr(sorted(NEEDLESS[command])))
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_this_would_notice() -> None:

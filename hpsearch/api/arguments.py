@@ -1,12 +1,15 @@
-"""What several functions are given: overrides of a space, an experiment, a configuration."""
+"""What several functions are given: overrides of a space, an experiment, a configuration; and their names in errors."""
 
+import inspect
 import os
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, ProgramError, SearchFailedError
 from hpsearch.experiment.layout import EXPERIMENTS
 
 if TYPE_CHECKING:
@@ -17,6 +20,9 @@ StrPath = str | os.PathLike[str]
 Overrides = Mapping[str, Any] | Sequence[str]
 """What `--set` replaces: `{"train.epochs": 5, "train.width": {"int": [8, 64]}}`, or `["train.epochs=5"]`."""
 BEST = "best"
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+_OPTION = re.compile(r"`[^`]*`|(?<![\w-])--([a-z]+(?:-[a-z]+)*)(?:=(?:\"([^\"]*)\"|([^\s;:`]+)))?(?![\w=-])")
+"""An option in a message, with or without its value; first a command in backticks, which stays as it is."""
 Params = Mapping[str, Any] | StrPath
 """The values of a configuration by their dotted names, a file with them, or `best` for those of a winner."""
 
@@ -76,3 +82,40 @@ def given_params(params: Params, space: "Space") -> dict[str, Any]:
     if wrong := space.check_params(given):
         raise HpsearchError(f"the configuration does not fit {space.path}: {'; '.join(wrong)}")
     return dict(space.canonical(given))
+
+
+@cache
+def naming_arguments(function: FunctionT) -> FunctionT:
+    """Return a function of the package's whose errors name its arguments, where a command's errors name its options.
+
+    The command and the function raise the same errors. What a user's program has said is left as it is.
+    """
+    known = inspect.signature(function).parameters
+
+    @wraps(function)
+    def called(*positional: Any, **named: Any) -> Any:
+        try:
+            return function(*positional, **named)
+        except (SearchFailedError, ProgramError):
+            raise
+        except HpsearchError as error:
+            error.args = (as_arguments(str(error), known),)
+            raise
+
+    return cast("FunctionT", called)
+
+
+def as_arguments(message: str, known: Collection[str]) -> str:
+    """Return a message with `metric=` for `--metric`, and `goal='maximize'` for `--goal=maximize`."""
+
+    def named(found: re.Match[str]) -> str:
+        option = (found[1] or "").replace("-", "_")
+        name = next((each for each in (option, f"{option}_") if each in known), None)
+        if name is None:
+            return found[0]
+        value = next((each for each in (found[2], found[3]) if each is not None), None)
+        return f"{name}={'' if value is None else repr(value)}"
+
+    if "set" in known:
+        message = re.sub(r"(?m)^--set (?=\S)", "set: ", message)
+    return _OPTION.sub(named, message)

@@ -69,7 +69,7 @@ def compare(
     Raises:
         DataError: There are no runs in these places.
         UnknownNameError: For the metric, the parameter, the baseline or another name.
-        HpsearchError: The metric or its goal must be given.
+        HpsearchError: The metric or its goal must be given, or `paths` are not paths.
     """
     question = Question(
         metric,
@@ -84,11 +84,33 @@ def compare(
         stochastic_order=stochastic_order,
         seed=seed,
     )
-    sources = [fspath(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
-    if not sources:
-        raise HpsearchError("there is nothing to compare: name an experiment, a folder or a table of runs")
+    sources = _sources(paths)
     found = compare_sources(sources, question, wide=wide, separator=separator, decimal=decimal)
     return replace(found, sources=tuple(sources))
+
+
+def _sources(paths: StrPath | Iterable[StrPath]) -> list[str]:
+    """Return what is to be compared, as text.
+
+    Raises:
+        HpsearchError: These are not paths, or there are none.
+
+    """
+    listed = [paths] if isinstance(paths, str | PathLike) else paths
+    if hasattr(listed, "to_csv"):
+        raise HpsearchError(
+            f"paths is a {type(paths).__name__}; write it to a file and compare that: "
+            "frame.to_parquet('runs.parquet'), or frame.to_csv('runs.csv', index=False)"
+        )
+    if not isinstance(listed, Iterable) or isinstance(listed, Mapping):
+        raise HpsearchError(f"paths={paths!r}: expected a path or several paths")
+    sources = [*listed]
+    if not sources:
+        raise HpsearchError("there is nothing to compare: name an experiment, a folder or a table of runs")
+    for source in sources:
+        if not isinstance(source, str | PathLike):
+            raise HpsearchError(f"paths holds a {type(source).__name__}; expected a path or several paths")
+    return [fspath(source) for source in sources]
 
 
 def compare_sources(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 REPORTS = Path("reports")
 """Where reports are written by default."""
 MOST_EXAMINED = 200
-"""Trials of an experiment up to which a report says what is wrong with them: every one's metrics have to be read."""
+"""The most trials of an experiment that a report examines for problems: the metrics of each must be read."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class ComparedRuns:
             for pair in group.comparison.pairs
         ]
         frame = pd.json_normalize(rows).drop(columns=["also", "notes"], errors="ignore")
-        # where one pair has a part and another has none, that is an empty column beside the columns of the part
+        # a part that only some pairs have makes an empty column next to the columns of the part
         parents = {name.rpartition(".")[0] for name in frame.columns}
         return frame.drop(columns=[name for name in frame.columns if name in parents])
 

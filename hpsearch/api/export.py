@@ -58,7 +58,7 @@ def export(
         tracking_uri: The MLflow server or store to register it in.
 
     Raises:
-        ExperimentError: The folder is no experiment.
+        ExperimentError: The folder is not an experiment.
         UnknownNameError: For the format, or the run.
         HpsearchError: The file exists or cannot be written; there is no winner; its data have changed.
     """
@@ -67,7 +67,7 @@ def export(
         return _model(folder, target, run=run, name=register, tracking_uri=tracking_uri)
     for option, value in (("--run", run), ("--register", register)):
         if value is not None:
-            raise HpsearchError(f"{option} {value} is about a model; --to {to} writes the trials")
+            raise HpsearchError(f"{option}={value} is about a model; --to={to} writes the trials")
     record = read_experiment(folder)
     if to == "optuna":
         from hpsearch.running.loading import open_space

@@ -30,7 +30,7 @@ def open_experiment(experiment: StrPath, *, session: "SessionResult | None" = No
         session: How the session that has just ended went.
 
     Raises:
-        ExperimentError: The folder is no experiment, or is damaged.
+        ExperimentError: The folder is not an experiment, or is damaged.
     """
     folder = find_experiment(experiment).resolve()
     if session is None:

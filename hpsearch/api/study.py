@@ -123,7 +123,7 @@ def study(
         quick: Lay the `quick` sections of the study and its spaces over them: minutes, not hours.
         name: The study's name; by default the file's.
         seeds: More replicates than planned; the report says so.
-        repeats: The same for a study on folds: how often the data are divided anew.
+        repeats: The same for a study on folds: how often the data are divided into new folds.
         arm: Search and confirm this arm only, and compare nothing.
         at_once: Arms at a time, a process and a part of the machine for each.
         in_process: One training at a time in this process.
@@ -140,7 +140,7 @@ def study(
 
     Raises:
         SpaceError: The file or a space is wrong; it names every mistake.
-        SearchFailedError: An arm has come to no result.
+        SearchFailedError: An arm has no result.
         HpsearchError: The folder is in use or no study; the options do not fit the study.
 
     """

@@ -123,7 +123,7 @@ def _counting(runs: Iterable[FinishedRun], metric: str | None) -> list[FinishedR
 
 
 def _replicates(reading: Reading, metric: str) -> bool:
-    """Check whether a winner was trained again and scored; classical methods alone are no confirmation."""
+    """Check whether a winner was trained again and scored; classical methods alone are not a confirmation."""
     return any(run.trial is not None for run in _counting(reading.runs, metric))
 
 
@@ -217,7 +217,7 @@ def _whole(name: str, folder: Path, study: Candidate, state: str, arms: Sequence
 
 
 def _runs(name: str, place: str, reader: str, reading: Reading, wanted: Goal | None) -> Surveyed:
-    """Return runs of another tool; what cannot be told of them without the user is what they lack."""
+    """Return runs of another tool; what they lack is what only the user can say of them."""
     metric = goal = None
     lacks = ""
     try:

@@ -130,7 +130,7 @@ def _planned(request: TrainRequest, *, root: Path) -> FinalTraining:
     """Return the training that is asked for.
 
     With a space file the values are those of a file or of an experiment's winner. Without one the space is that of the
-    experiment that --from names, or of the arm of a study, as it was run.
+    experiment that `source` names, or of the arm of a study, as it was run.
 
     Raises:
         HpsearchError: The options contradict one another, or there is no winner.
@@ -167,16 +167,16 @@ def _refuse_contradictions(request: TrainRequest) -> None:
     params, file, source = request.params, request.file, request.source
     if file is None and request.quick:
         raise HpsearchError(
-            "--quick lays a space file's quick section over it; without SPACE, --from says what was run"
+            "--quick lays a space file's quick section over it; without a space file, --from says what was run"
         )
     if file is not None and source is not None and params != BEST:
         raise HpsearchError(
             f"--from names whose winner is taken, but the values come from {params} and the space from {file}"
         )
     if request.arm is not None and source is None:
-        raise HpsearchError(f"--arm {request.arm} needs --from with the study that has this arm")
+        raise HpsearchError(f"--arm={request.arm} needs --from with the study that has this arm")
     if file is not None and source is not None and is_study(source):
-        raise HpsearchError(f"--from {source} is a study, whose arms have their own spaces: leave {file} out")
+        raise HpsearchError(f"--from={source} is a study, whose arms have their own spaces: leave {file} out")
 
 
 def confirm(
@@ -205,7 +205,7 @@ def confirm(
         top: How many of the best configurations.
         seeds: Fresh seeds for each; 5 by default.
         folds: Instead of seeds, folds of the data to test on.
-        repeats: How often to divide the data into folds anew.
+        repeats: How often to divide the data into new folds.
         address: A running Ray cluster: "auto" or "HOST:PORT".
         verbose: Show what Ray itself has to say.
         in_process: One training at a time in this process, for a debugger.
@@ -218,7 +218,7 @@ def confirm(
         The experiment with all its replicates.
 
     Raises:
-        ExperimentError: The folder is no experiment, or in use.
+        ExperimentError: The folder is not an experiment, or in use.
         SearchFailedError: No trial has a result.
         HpsearchError: Both seeds and folds were asked for, or the family's data have no folds.
     """

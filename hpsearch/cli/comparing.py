@@ -95,7 +95,7 @@ def compare(
 
 _SEEDS = "More replicates than planned; the report says so, and that the result is exploratory if one was seen before."
 
-_REPEATS = "The same for a study on folds: how often the data are divided anew."
+_REPEATS = "The same for a study on folds: how often the data are divided into new folds."
 _ARM = "Search and confirm this arm only, for another terminal or machine that shares the folder; compare nothing."
 _AT_ONCE = (
     "Arms at a time, a process and a part of the machine for each: pays with several GPUs, or where an arm has fewer "
@@ -119,7 +119,7 @@ def study(
     tracking_uri: UriOption = None,
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
     out: Annotated[Path | None, typer.Option(help="The report's folder; by default reports/<name>.")] = None,
-    format_: Annotated[str, typer.Option("--format", help="What to write beside compare.json, with commas.")] = "md",
+    format_: Annotated[str, typer.Option("--format", help="What to write besides compare.json, with commas.")] = "md",
     quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it would cost and could show.")] = False,

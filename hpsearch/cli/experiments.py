@@ -17,7 +17,7 @@ def show(
 ) -> None:
     """Show an experiment: its trials and how they ended, the best one, its confirmation, what is wrong and its cure.
 
-    Of a study: its arms and how they stand.
+    Of a study: its arms and their progress.
     """
     from rich.console import Console
 
@@ -25,8 +25,7 @@ def show(
     from hpsearch.console.watching import digested, examined
     from hpsearch.experiment.layout import is_study
     from hpsearch.experiment.reading import read_experiment, read_resolved
-    from hpsearch.report.experiment_json import show_json
-    from hpsearch.report.experiment_view import show_experiment
+    from hpsearch.report.experiment_view import show_experiment, show_json
 
     folder = find_experiment(experiment)
     if is_study(folder):

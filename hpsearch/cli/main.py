@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Hyperparameter search that stands up: search a space, then confirm the winner on fresh seeds and test data.",
+    help="Hyperparameter search with evidence: search a space, then confirm the winner on fresh seeds and test data.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (

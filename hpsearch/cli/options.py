@@ -12,7 +12,7 @@ FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 """Exit statuses."""
 ExperimentArgument = Annotated[Path, typer.Argument(help="The experiment's folder, or its name below experiments/.")]
 UriOption = Annotated[
-    str | None, typer.Option(help="MLflow server or store; by default experiments/mlflow.db beside the experiment.")
+    str | None, typer.Option(help="MLflow server or store; by default mlflow.db in the experiment's parent folder.")
 ]
 TrackOption = Annotated[
     str, typer.Option(help="Where to mirror the experiment: mlflow, tensorboard, wandb, several with commas, or none.")

@@ -76,7 +76,7 @@ def analyse(file: FileArgument) -> None:
     facts = facts_of(read_text(file))
     typer.echo(f"{facts.characters} characters, {facts.distinct} of them distinct; {facts.words} words")
     typer.echo(f"{facts.lines} lines, {facts.mean_line:.1f} characters on average, {facts.longest_line} at most")
-    typer.echo(f"{facts.repeated} lines stand there more than once" if facts.repeated else "no line stands there twice")
+    typer.echo(f"{facts.repeated} lines are repeated" if facts.repeated else "no line is repeated")
     typer.echo("most common: " + ", ".join(f"{character!r} {count}" for character, count in facts.common))
     typer.echo(f"fewer than ten times: {facts.rare!r}")
     if facts.control:

@@ -72,7 +72,7 @@ def run(
 
 
 def print_result(experiment: "OpenedExperiment", *, as_json: bool) -> None:
-    """Print what a session has come to.
+    """Print the result of a session.
 
     Raises:
         Exit: The session was interrupted.
@@ -82,8 +82,7 @@ def print_result(experiment: "OpenedExperiment", *, as_json: bool) -> None:
     from rich.console import Console
 
     from hpsearch.console.watching import digested
-    from hpsearch.report.experiment_json import show_json
-    from hpsearch.report.experiment_view import show_experiment
+    from hpsearch.report.experiment_view import show_experiment, show_json
     from hpsearch.workers.coordinator import StopReason
 
     record, session = experiment.record, experiment.session
@@ -151,7 +150,7 @@ def confirm(
     top: Annotated[int, typer.Option(min=1, help="How many of the best configurations.")] = 1,
     seeds: Annotated[int | None, typer.Option(min=1, help="Fresh seeds for each; 5 by default.")] = None,
     folds: Annotated[int | None, typer.Option(min=2, help="Instead of seeds, folds of the data to test on.")] = None,
-    repeats: Annotated[int | None, typer.Option(min=1, help="How often to divide the data into folds anew.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="How often to divide the data into new folds.")] = None,
     address: AddressOption = None,
     verbose: VerboseOption = False,
     in_process: Annotated[bool, typer.Option(help="In this process, for a debugger.")] = False,

@@ -134,7 +134,7 @@ def _arm(
     for run in runs:
         trial = _is_trial(run, searched)
         if trial and run.search is not None and metric not in run.metrics and metric != run.search.metric:
-            continue  # a search by another metric: its trials are no part of this question
+            continue  # a search by another metric: its trials are not a part of this question
         why = _why_dropped(run, metric, step)
         if why is None:
             kept[trial].append(_observation(run, _value(run, metric, step) or 0.0, by))
@@ -261,8 +261,8 @@ def _confirmed(runs: Iterable[FinishedRun], searched: set[Identity]) -> set[Iden
 def _searched_by_number(runs: Iterable[FinishedRun]) -> set[Identity]:
     """Return the experiments whose runs with a trial's number are trials, though all of them note the same seed.
 
-    A setting that is equal in all trials is no key. Replicates of trials stand beside trials with a `search`, or are
-    several for each trial.
+    A setting that is equal in all trials is not a key. Replicates of trials are listed with trials that have a
+    `search`, or are several for each trial.
     """
     noted: dict[Identity, list[FinishedRun]] = {}
     proposed = {_identity_of(run) for run in runs if run.search is not None}

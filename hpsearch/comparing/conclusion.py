@@ -194,7 +194,7 @@ def _equivalence_family(comparison: Comparison) -> str:
     if not any(pair.equivalence for pair in comparison.pairs):
         return ""
     return (
-        " Equivalence is tested in a family of its own: claims of a difference together keep the error rate of "
+        " Equivalence is a separate family of tests: claims of a difference together keep the error rate of "
         f"{comparison.alpha:.3g}, and so do claims of equivalence."
     )
 

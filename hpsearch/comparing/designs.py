@@ -53,7 +53,7 @@ def decide_datasets(base: PairResult, question: SettledQuestion) -> PairResult:
         ci_method="signed ranks",
     )
     if question.margin is not None:
-        note = "equivalence is tested by the paired t of the mean difference, beside the signed ranks"
+        note = "equivalence is tested by the paired t of the mean difference, in addition to the signed ranks"
         base = replace(base, notes=(*base.notes, note))
     also = (AlsoTest(Test.SIGN_FLIP, two_samples.sign_flip(differences, seed=question.seed, scale=_scale(base))),)
     tested, t = two_samples.wilcoxon(exact), two_samples.paired_t(differences)
@@ -61,7 +61,7 @@ def decide_datasets(base: PairResult, question: SettledQuestion) -> PairResult:
 
 
 def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: SettledQuestion) -> PairResult:
-    """Corrected resampled t; where the design is five times two folds, Alpaydin's F with Dietterich's t beside it."""
+    """Corrected resampled t; for five times two folds Alpaydin's F, with Dietterich's t as a secondary test."""
     differences, exact = _differences(base)
     known = size_ratio(a, b)
     if known is None:

@@ -239,7 +239,7 @@ def _own_question(a: Candidate, b: Candidate) -> str:
     studies = [each.name for each in (a, b) if each.kind is CandidateKind.STUDY]
     if not studies:
         return ""
-    verb = "answer questions of their own, by plans" if len(studies) > 1 else "answers a question of its own, by a plan"
+    verb = "answer their own questions, by plans" if len(studies) > 1 else "answers its own question, by a plan"
     return f"{named(studies)} {verb} that fixed what is compared; the folders of arms can be compared with anything"
 
 

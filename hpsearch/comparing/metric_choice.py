@@ -217,4 +217,4 @@ def _known(word: str) -> bool:
 
 def _doubtful(metric: str, why: str = "") -> HpsearchError:
     said = f" ({why})" if why else ""
-    return HpsearchError(f"does '{metric}' improve upwards or downwards?{said} Say --goal maximize or --goal minimize")
+    return HpsearchError(f"does '{metric}' improve upwards or downwards?{said} Say --goal=maximize or --goal=minimize")

@@ -169,7 +169,7 @@ def _design_notes(a: Arm, b: Arm) -> list[str]:
     if a.deterministic == b.deterministic:
         return []
     fixed, other = (a, b) if a.deterministic else (b, a)
-    return [f"{fixed.name} has no seed: its one value stands against every run of {other.name}"]
+    return [f"{fixed.name} has no seed: its one value is compared with every run of {other.name}"]
 
 
 def _left_out(name: str, units: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ def compare_runs(runs: Sequence[FinishedRun], question: Question, *, warnings: S
 
     Raises:
         UnknownNameError: If no run has the metric or parameter, or no arm is called as the baseline.
-        HpsearchError: If metric, goal or unit cannot be told.
+        HpsearchError: If metric, goal or unit cannot be determined.
 
     """
     metric = question.metric or choose_metric(runs, (), None)

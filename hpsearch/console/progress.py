@@ -199,7 +199,7 @@ def make_progress(aim: Aim, *, console: Console | None = None, quiet: bool = Fal
 
 
 MOST_ROWS = 8
-"""So many running trials are shown, if the terminal is high enough."""
+"""The most running trials that are shown, if the terminal is high enough."""
 SHOWN_NOTES = 3
 LEAST_PARAMETERS = 12
 """Parameters are shown next to a running trial if there is room for this many characters."""

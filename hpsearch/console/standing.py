@@ -27,7 +27,7 @@ from hpsearch.report.wording import one_line, short_names
 
 Clock = Callable[[], float]
 KEPT_NOTES = 200
-"""So many notes are kept for the last frame; a search of thousands of failing trials must not fill the memory."""
+"""The most notes that are kept for the last frame; a search of thousands of failing trials must not fill the memory."""
 
 
 def _unknown_length(_: Params) -> int | None:

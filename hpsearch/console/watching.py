@@ -38,7 +38,7 @@ def look(folder: Path, trial: int | None = None) -> tuple[TrainingView, list[Fin
     """Return a trial of an experiment and its problems; see `chosen`.
 
     Raises:
-        ExperimentError: if the folder is no experiment or has no such trial.
+        ExperimentError: if the folder is not an experiment or has no such trial.
     """
     record = read_experiment(folder)
     run = chosen(record, trial)

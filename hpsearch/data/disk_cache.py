@@ -1,8 +1,9 @@
 """Simulated data on disk: arrays in .npz files, named by a hash of everything that decides them.
 
 The arrays are mapped into memory, so that all workers of a machine share one copy, the one in the system's cache of
-files: what a worker changes is its own. One worker makes them while the others wait. Files are written beside and
-renamed, so that readers never see half a file. One that cannot be read is made anew. No pickle is written or read.
+files: what a worker changes is its own. One worker makes them while the others wait. Files are written under a
+temporary name and renamed, so that readers never see half a file. One that cannot be read is made again. No pickle is
+written or read.
 """
 
 import contextlib
@@ -105,7 +106,7 @@ def _read(path: Path, *, quiet: bool = False) -> Arrays | None:
         return None
     except (OSError, ValueError, EOFError, KeyError, struct.error, zipfile.BadZipFile):
         if not quiet:
-            warnings.warn(f"the cache file {path} is broken and is made anew", stacklevel=3)
+            warnings.warn(f"the cache file {path} is broken and is made again", stacklevel=3)
         return None
 
 

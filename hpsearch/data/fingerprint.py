@@ -24,7 +24,7 @@ _BLOCK = 1 << 20
 _MEMBERS = 1000
 """A folder with at most this many files is recorded file by file, a larger one by its subfolders."""
 _NAMED = 3
-"""So many files that differ are named."""
+"""The most files that differ which are named."""
 _SHOWN = 12
 """Digits of a hash that are shown."""
 

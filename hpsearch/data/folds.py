@@ -24,7 +24,7 @@ class Folds(Settings):
     @model_validator(mode="after")
     def _index_is_a_fold(self) -> "Folds":
         if self.index >= self.count:
-            raise ValueError(f"index {self.index} is no fold: {self.count} folds are numbered 0 to {self.count - 1}")
+            raise ValueError(f"index {self.index} is not a fold: {self.count} folds are numbered 0 to {self.count - 1}")
         return self
 
 

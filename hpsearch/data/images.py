@@ -35,11 +35,11 @@ _PART_NAMES: Mapping[str, Part] = {
 }
 _LIKE_SPLITS = _PART_NAMES.keys() | {"eval", "evaluation", "holdout", "trainval", "fold", "part"}
 """Words in the names of subfolders that may be divisions of the data."""
-_SAY = "say with layout, beside the path, which it is: splits, or classes"
+_SAY = "say with layout, next to the path, which it is: splits, or classes"
 Size = tuple[int, int]
 """Height and width in pixels."""
 _NAMED = 5
-"""So many unreadable files are named."""
+"""The most unreadable files that are named."""
 _PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 
@@ -76,7 +76,7 @@ def find_images(folder: Path, layout: Layout = "auto") -> ImageFiles:
     found = {part: _in_classes(place, fewest=1) for part, place in splits.items()}
     classes = found["train"][0]
     if len(classes) < 2:
-        raise DataError(f"{splits['train'].absolute()} has 1 subfolder; the classes to be told apart are two or more")
+        raise DataError(f"{splits['train'].absolute()} has 1 subfolder; two classes or more are needed")
     for part, (own, _, _) in found.items():
         if alien := sorted(set(own) - set(classes)):
             raise DataError(
@@ -106,7 +106,7 @@ def _splits(folder: Path, subfolders: Sequence[Path], layout: Layout) -> dict[Pa
         names = ", ".join(each.name for _, each in named)
         raise DataError(
             f"the subfolders of {folder.absolute()} are called like splits ({names}) and like classes "
-            f"({', '.join(each.name for each in others[:3])}); {_SAY}. Subfolders beside splits are not read"
+            f"({', '.join(each.name for each in others[:3])}); {_SAY}. Subfolders next to splits are not read"
         )
     if "train" not in splits:
         raise DataError(f"{folder.absolute()} has no subfolder train, so that there is nothing to learn from")
@@ -142,7 +142,7 @@ def _refuse_splits_below(folder: Path, classes: Sequence[Path]) -> None:
             raise DataError(
                 f"{each.absolute()} has subfolders called like splits ({', '.join(inside.values())}), which would be "
                 f"mixed; move the splits above the classes ({folder.name}/train/{each.name}), or say with layout: "
-                "classes, beside the path, that they are to be divided anew"
+                "classes, next to the path, that they are to be divided by hpsearch"
             )
 
 
@@ -154,7 +154,7 @@ def _refuse_other_splits(folder: Path, subfolders: Sequence[Path]) -> None:
         names = ", ".join(each.name for each in subfolders[:5])
         raise DataError(
             f"the subfolders of {folder.absolute()} ({names}) have the same subfolders, as splits have; call them "
-            "train, val and test if they are splits, or say with layout: classes, beside the path, that they are not"
+            "train, val and test if they are splits, or say with layout: classes, next to the path, that they are not"
         )
 
 
@@ -282,7 +282,7 @@ def load_images(settings: ImageSettings, part: Part, seed: int) -> LabelledImage
 def _given(settings: ImageSettings, found: ImageFiles, part: Part, seed: int) -> NDArray[np.int64]:
     """Return the images of a split that lies in a subfolder of its own; one that has none is drawn from `train`."""
     if settings.folds is not None and len(found.of("test")):
-        raise DataError("with folds the test part is a fold of all images, but this folder has a test part of its own")
+        raise DataError("with folds the test part is a fold of all images, but this folder has its own test part")
     own = found.of(part)
     if part != "train" and len(own):
         return own

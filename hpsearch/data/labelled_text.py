@@ -1,7 +1,7 @@
 """Labelled texts: from files, or the docstrings of the standard library, a corpus that every Python brings.
 
-Texts that stand in two parts of the data, or twice in one, make a test score too good. Files are JSON, JSON lines, CSV
-and TSV. Lines end at line feeds alone: `str.splitlines` would also cut at characters such as U+0085, which stand in old
+Texts that occur in two parts of the data, or twice in one, make a test score too good. Files are JSON, JSON lines, CSV
+and TSV. Lines end at line feeds alone: `str.splitlines` would also cut at characters such as U+0085, which occur in old
 texts. Needs no torch.
 """
 
@@ -74,7 +74,7 @@ def docstrings(topics: tuple[str, ...] = tuple(TOPICS)) -> LabelledTexts:
     """Return the docstrings of the running Python's standard library; the label is the topic of their module.
 
     They are those of modules, classes and functions, in the order of the files, without the packages' tests; with
-    `topics` only of those. A text that stands in several places is kept once, and not at all where its topics differ.
+    `topics` only of those. A text that occurs in several places is kept once, and not at all where its topics differ.
     The corpus belongs to the Python release: 4,383 texts of 16 topics in CPython 3.11, half of them of 15 words or
     fewer.
 
@@ -130,11 +130,11 @@ class Leakage:
     nearly: tuple[int, ...]
     """Texts that are there except for case and white space."""
     repeated: tuple[int, ...]
-    """Texts that stood earlier in the checked part itself, whatever their case and white space."""
+    """Texts that occur earlier in the checked part itself, whatever their case and white space."""
 
 
 def find_leakage(checked: Sequence[str], learned: Collection[str]) -> Leakage:
-    """Return which of the `checked` texts also stand among those that were learned from, and which stand twice."""
+    """Return which of the `checked` texts are also among those that were learned from, and which occur twice."""
     exact_texts, texts = set(learned), {normalised(text) for text in learned}
     exact, nearly, repeated = [], [], []
     seen: set[str] = set()
@@ -172,7 +172,7 @@ def without_leakage(part: LabelledTexts, learned: Collection[str], *, name: str,
         return part
     shown = "; ".join(repr(part.texts[index][:60]) for index in leaked[:_SHOWN])
     warnings.warn(
-        f"{len(leaked)} of {len(part)} {name} texts also stand in the data before them: "
+        f"{len(leaked)} of {len(part)} {name} texts are also in the data before them: "
         f"{len(found.exact)} letter by letter, "
         f"{len(found.nearly)} but for case and white space, for example {shown}"
         + ("; they are left out" if drop else "; data.leaked: drop leaves them out"),
@@ -332,7 +332,7 @@ def _quoted_rows(content: str, path: Path, separator: str) -> Iterator[tuple[str
 
 def _refuse_twice(names: Sequence[str], path: Path) -> None:
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise DataError(f"{path}:1: the column '{twice[0]}' stands twice; leave one of them, or give them other names")
+        raise DataError(f"{path}:1: the column '{twice[0]}' occurs twice; leave one of them, or give them other names")
 
 
 def _parsed(content: str, path: Path, *, first_line: int) -> Any:

@@ -42,7 +42,7 @@ class WordVocabulary:
     def of(cls, texts: Iterable[Sequence[str]], *, size: int, minimum_count: int) -> "WordVocabulary":
         """Return the vocabulary of training texts that are split into words.
 
-        It holds at most `size` numbers, PAD and UNKNOWN_WORD among them. Words that are equally frequent stand in the
+        It holds at most `size` numbers, PAD and UNKNOWN_WORD among them. Words that are equally frequent are in the
         order of the alphabet, so that the same texts in any order give the same vocabulary.
         """
         counts = Counter(word for words in texts for word in words)
@@ -66,7 +66,7 @@ class WordVocabulary:
 def read_vectors(path: str, words: Collection[str], *, width: int) -> dict[str, NDArray[np.float32]]:
     """Return the vectors, each of `width` numbers, of those of the words that the file has.
 
-    A first line of two whole numbers (how many words, how wide) is passed over; of a word that stands twice the first
+    A first line of two whole numbers (how many words, how wide) is passed over; of a word that occurs twice the first
     vector counts. A line of another width is refused.
 
     Raises:
@@ -151,7 +151,7 @@ def augmented_copies(
 
 
 def replace_by_synonyms(words: Sequence[str], n: int, synonyms: Synonyms, generator: np.random.Generator) -> list[str]:
-    """Return the words with n different ones, stop words apart, replaced by a random synonym wherever they stand."""
+    """Return the words with n different ones, stop words apart, replaced by a random synonym wherever they occur."""
     candidates = sorted({word for word in words if word.lower() not in STOP_WORDS and word.lower() in synonyms})
     chosen = generator.permutation(len(candidates))[:n]
     new = {candidates[index]: _any(synonyms[candidates[index].lower()], generator) for index in chosen}

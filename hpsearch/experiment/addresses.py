@@ -17,7 +17,7 @@ def sqlite_url(path: Path) -> str:
 def sqlite_path(address: str) -> Path:
     """Return the file that an address, or a path, names: as it is written if there is such a file, else unescaped.
 
-    Of a file that is still to be made, its folder decides. Options such as `?timeout=30` are no part of a name.
+    Of a file that is still to be made, its folder decides. Options such as `?timeout=30` are not a part of a name.
     """
     text = address.removeprefix(SQLITE)
     written = Path(text)

@@ -2,7 +2,7 @@
 
 `artifacts/<name>.json`, the numbers of a heat map, and `artifacts/<name>.png`.
 
-`histograms.jsonl`, which `train.histograms` asks for, has a line for each look:
+`histograms.jsonl`, which `train.histograms` turns on, has a line for each look:
 
     {"version": 1, "step": 4, "parameters": {"0.weight": {
         "gradient": {"norm": 0.3, "mean": 0.01, "max": 0.2, "nan": 0, "inf": 0, "low": -0.2, "high": 0.1,

@@ -56,6 +56,16 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """Return the value that a JSON file holds.
+
+    Raises:
+        ValueError: It is not JSON.
+        OSError: It cannot be read.
+    """
+    return orjson.loads(path.read_bytes())
+
+
 def printable(text: str) -> str:
     """Return a text that can be written as UTF-8: a lone surrogate, as in a name of other bytes, becomes its escape."""
     try:
@@ -134,7 +144,7 @@ def collector_resting() -> Iterator[None]:
 def read_lines(path: Path, *, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
     """Yield each complete line of a JSON-lines file as (object, offset behind it), from a byte offset on.
 
-    A last line without its newline, or one that is no JSON object, was torn by a crash: reading stops before it.
+    A last line without its newline, or one that is not a JSON object, was torn by a crash: reading stops before it.
     """
     try:
         file = path.open("rb")

@@ -108,7 +108,7 @@ def baseline_run(folder: str, method: str) -> str:
     """Return the run of a method below a folder of baselines.
 
     Its name may hold any character: what cannot be part of a folder's name is percent-encoded, and so is the beginning
-    of one that is no name for a folder of its own or would be taken for a fold.
+    of one that is not a name for a folder of its own or would be taken for a fold.
     """
     name = _SPECIAL.sub(_encoded, method)
     return f"{folder}/{_encoded(name[:1])}{name[1:]}" if _FOLD.fullmatch(name) else f"{folder}/{name}"
@@ -149,7 +149,7 @@ def is_experiment(folder: Path) -> bool:
 
 
 def is_study(folder: Path) -> bool:
-    """Check whether a folder holds a study; its arms are experiments in folders of their own below it."""
+    """Check whether a folder holds a study; its arms are experiments in folders below it."""
     return (folder / STUDY).is_file()
 
 

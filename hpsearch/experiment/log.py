@@ -48,7 +48,7 @@ class Log:
     def __init__(self, path: Path, past: Past | None = None) -> None:
         self.path = path
         past = past or read_past(path)
-        self._events = past.events
+        self._past = past
         self.state = past.state
         self.torn = path.exists() and path.stat().st_size > past.end
         if self.torn:
@@ -64,13 +64,13 @@ class Log:
             file.readline()
             more = file.read(1)
         if more:
-            place = f"{self.path}, line {len(self._events) + 1}"
+            place = f"{self.path}, line {len(self._past.events) + 1}"
             raise ExperimentError(f"{place} is damaged, and more stands behind it; mend that line or remove it")
         os.truncate(self.path, end)
 
     def take_events(self) -> list[Event]:
         """Return the events of earlier sessions, once: afterwards they take no memory here."""
-        events, self._events = self._events, []
+        events, self._past.events = self._past.events, []
         return events
 
     @property

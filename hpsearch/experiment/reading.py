@@ -7,11 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.artifacts import gradient_norms, read_histograms
-from hpsearch.experiment.files import collector_resting, decode_number, read_lines
+from hpsearch.experiment.files import collector_resting, decode_number, read_json, read_lines
 from hpsearch.experiment.layout import (
     CONFIG,
     FORMAT_VERSION,
@@ -196,7 +194,7 @@ class _Config(Mapping[str, Any]):
 
     @cached_property
     def _content(self) -> dict[str, Any]:
-        job = _read_json(self._run / CONFIG)
+        job = _json_if_any(self._run / CONFIG)
         changes = job.get("changes") or ()
         content: dict[str, Any] = changes[-1]["config"] if changes else job.get("config", {})
         return content
@@ -218,14 +216,14 @@ def read_evidence(folder: Path, run: RunRecord) -> Evidence:
     """
     home = folder / run.run
     rows = tuple(read_metrics(folder, run.run))
-    unread = tuple(_read_json(home / UNREAD).get("unread", ()))
+    unread = tuple(_json_if_any(home / UNREAD).get("unread", ()))
     gradients = tuple(norm for look in read_histograms(home) for norm in gradient_norms(look))
     return Evidence(run, rows, _Config(home), unread, gradients)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _json_if_any(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = orjson.loads(path.read_bytes())
+        content: dict[str, Any] = read_json(path)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return {}
     return content

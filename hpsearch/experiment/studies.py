@@ -1,4 +1,4 @@
-"""A study as its folder shows it: its plan, its arms with what became of them, its result. See layout.py."""
+"""A study as its folder shows it: its plan, its arms with their outcomes, its result. See layout.py."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ def read_study_file(folder: Path) -> dict[str, Any]:
     """Return study.json.
 
     Raises:
-        ExperimentError: if the folder is no study, or the file is damaged or too new.
+        ExperimentError: if the folder is not a study, or the file is damaged or too new.
     """
     if not is_study(folder):
         raise ExperimentError(f"{folder} is not a study: it has no {STUDY}")

@@ -1,7 +1,7 @@
 """The shelf of model families, and the contract of one. Importing this package does not import torch.
 
 A family is a folder `families/<name>/`: `family.py` holds its settings and a Family subclass, called FAMILY, free of
-torch at import time, so that `hpsearch check` is quick; beside it stand its network, task, metrics and baselines. A
+torch at import time, so that `hpsearch check` is quick; in the same folder are its network, task and baselines. A
 user's own family is one class in one file: `family: ./mine.py:MyFamily`.
 """
 
@@ -38,7 +38,7 @@ class Family(ABC, Generic[ConfigT]):
 
     `Config` is the settings class of a complete configuration. `metrics` names every score of `Task.evaluate`, with the
     direction in which it improves; spaces refer to them as `val/<name>`. Those that are also in `optional_metrics` are
-    scored only where a configuration asks for them. `methods` names what `baselines` scores.
+    scored only if a configuration turns them on. `methods` names what `baselines` scores.
     """
 
     Config: ClassVar[type[FamilyConfig]]
@@ -65,7 +65,7 @@ class Family(ABC, Generic[ConfigT]):
     def source(self, data: Any) -> Source | None:
         """Return the origin of a `data` section's examples, or None if only loading them can tell.
 
-        It identifies the data, so that runs on other data are told apart: the files and what else decides which
+        It identifies the data, so that runs on other data are recognised: the files and what else decides which
         examples there are, but not how they are divided, shown to the model or varied. By default the files that are
         named by settings marked FILE or FOLDER, see `hpsearch.settings`.
         """
@@ -75,7 +75,7 @@ class Family(ABC, Generic[ConfigT]):
     def data_objections(self, data: Any) -> Mapping[str, str]:
         """Return the mistakes in the files of a `data` section, by dotted path; its paths are absolute.
 
-        It is asked before anything is trained, so that what can be told without torch should be told. By default
+        It is called before anything is trained; it should find what can be found without torch. By default
         nothing; whether there are such files is found by others.
         """
         del data

@@ -25,12 +25,12 @@ def load_family(reference: str, folder: Path) -> Family[Any]:
     """
     found = load_interface(reference, folder)
     if not isinstance(found, Family):
-        raise HpsearchError(f"the family {reference} runs programs; it has no model, data or loss of its own")
+        raise HpsearchError(f"the family {reference} runs programs; it has no model, data or loss")
     return found
 
 
 def load_interface(reference: str, folder: Path) -> Family[Any] | Command:
-    """Return the family that a space file in `folder` names: `char_lm`, or `./mine.py:MyFamily` beside the file.
+    """Return the family that a space file in `folder` names: `char_lm`, or `./mine.py:MyFamily` in that folder.
 
     Raises:
         UnknownNameError: The name is not on the shelf.

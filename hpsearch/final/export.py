@@ -144,16 +144,16 @@ def _new_folder(target: Path) -> Iterator[Path]:
     Raises:
         HpsearchError: it cannot be done; the message says why.
     """
-    beside = target.parent / f".{target.name}.part"
+    partial = target.parent / f".{target.name}.part"
     try:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        yield beside
-        beside.rename(target)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        partial.rename(target)
     except OSError as error:
         raise HpsearchError(no_room(error) or f"{target} cannot be written: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def register(exported: ExportedModel, name: str, *, tracking_uri: str | None = None) -> int:
@@ -322,8 +322,8 @@ def _doubts(selection: Mapping[str, Any]) -> Iterator[str]:
         yield "The study is exploratory, not confirmatory: its plan or its replicates were changed after a look."
     if study and len(study.get("arms", ())) > 1 and not study["named"]:
         yield (
-            "The arm was chosen by the very test scores that stand here. The best of several means is, on average, too "
-            "good: a fresh test set would show less."
+            "The arm was chosen by the very test scores that are shown here. The best of several means is, on average, "
+            "too good: a fresh test set would show less."
         )
     if better := _better_methods(selection):
         yield f"By {main_metric(selection)} classical methods score better than the mean here: {', '.join(better)}."

@@ -73,11 +73,11 @@ def find_source(path: Path, *, arm: str | None = None) -> WinnerSource:
     Raises:
         ExperimentError: for a study without a result.
         UnknownNameError: for the arm.
-        HpsearchError: An arm was given, but the folder is no study.
+        HpsearchError: An arm was given, but the folder is not a study.
     """
     if not is_study(path):
         if arm is not None:
-            raise HpsearchError(f"--arm {arm}: {path} is not a study, so it has no arms")
+            raise HpsearchError(f"--arm={arm}: {path} is not a study, so it has no arms")
         return WinnerSource(path)
     if arm is not None:
         return _named(path, arm)
@@ -122,7 +122,7 @@ def _means(result: Mapping[str, Any]) -> dict[str, float]:
 def _first(result: Mapping[str, Any]) -> str:
     means, goal = _means(result), Goal(result["comparison"]["goal"])
     if not means:
-        raise ExperimentError("no searched arm has a mean test score of its own; choose one with --arm")
+        raise ExperimentError("no searched arm has its own mean test score; choose one with --arm")
     best = next(iter(means))
     for name, value in means.items():
         best = name if goal.better(value, means[best]) else best
@@ -173,7 +173,7 @@ class Selection:
 
     `configurations` is how many the space has, None for a continuum. `scores` are of the winner's replicates: test
     metric -> n, mean, sd, ci95, ci_method; `replicates` says what one of them is (seed or fold), `replication` explains
-    it. `baselines`: method -> test metric -> value. `study` is None if the experiment is no arm of one.
+    it. `baselines`: method -> test metric -> value. `study` is None if the experiment is not an arm of one.
     `data_changed` says how the data of the final training differ from those of the search.
     """
 

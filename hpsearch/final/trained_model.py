@@ -101,7 +101,7 @@ class TrainedModel:
 def load_model(path: str | Path, *, home: str | Path | None = None) -> TrainedModel:
     """Return a model that `hpsearch export --to model` wrote; no data are loaded, and no code of its folder is run.
 
-    A family in a file of yours is code of its own: `home` is the folder in which `./mine.py:MyFamily` stands, and where
+    A family in a file of yours is code of its own: `home` is the folder that has `./mine.py:MyFamily`, and where
     relative paths of data start; these start at the folder of the space file without it. Such a family may have to load
     its data to make the model.
 
@@ -115,7 +115,7 @@ def load_model(path: str | Path, *, home: str | Path | None = None) -> TrainedMo
     reference = description["family"]
     if ":" in reference and home is None:
         raise HpsearchError(
-            f"{folder} is a model of the family {reference}, which is code of its own: say in which folder it stands "
+            f"{folder} is a model of the family {reference}, which is code of its own: say which folder it is in "
             "with load_model(..., home=FOLDER)"
         )
     family = load_family(reference, Path(home or ""))
@@ -142,7 +142,7 @@ def read_document(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise HpsearchError(f"{path.parent} is no exported model: it has no {path.name}") from None
+        raise HpsearchError(f"{path.parent} is not an exported model: it has no {path.name}") from None
     except (OSError, ValueError) as error:
         raise HpsearchError(f"{path} cannot be read: {error}") from error
     return content

@@ -14,7 +14,7 @@ from hpsearch.records import Evidence, Monitor, Outcome
 _SPLIT = re.compile(r"(?<![a-z])(val|valid|validation|eval)(?=[/_.-])")
 """The split in a metric's name: `val/loss`, `eval_accuracy`."""
 _MOSTLY = 0.5
-"""A loss that fell by a larger fraction of its first value before it stood still has mostly been learned."""
+"""A loss that fell by a larger fraction of its first value before it stopped has mostly been learned."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _under_fitting(evidence: Evidence, curves: Sequence[Curve], limits: Threshol
 
 
 def _oscillation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str) -> Iterator[Finding]:
-    """Look for ups and downs that are not small beside what was learned, nor beside the loss itself."""
+    """Look for ups and downs that are not small compared with what was learned, nor with the loss itself."""
     recent = curve.last(limits.window)
     if _turning(recent.values) <= limits.turns:
         return
@@ -214,7 +214,7 @@ def _stagnation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str)
         kind,
         Severity.NOTE if kind is Kind.PLATEAU else Severity.WARNING,
         evidence.run.number,
-        f"{curve.name} has stood between {figure(min(recent.values))} and {figure(max(recent.values))} "
+        f"{curve.name} has stayed between {figure(min(recent.values))} and {figure(max(recent.values))} "
         f"for the last {len(recent)} evaluations, from {unit} {curve.steps[start]} on",
         step=curve.steps[start],
         advice=advise(kind, evidence.config),

@@ -58,7 +58,7 @@ class Digest:
 def digest(findings: Sequence[Finding], *, best: int | None = None) -> list[Digest]:
     """Return a line's worth for each kind: the best trial's finding where it has one, or else the first of the worst.
 
-    Settings and groups of trials stand for themselves. What the best trial has comes first among equals.
+    Findings about settings and groups of trials are kept apart. What the best trial has comes first among equals.
     """
     groups: dict[tuple[Kind, str], list[Finding]] = {}
     for finding in findings:

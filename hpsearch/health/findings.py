@@ -66,11 +66,11 @@ class Thresholds:
     """
 
     exploding: float = 10.0
-    """Largest gradient norm that is no explosion, whatever it was before."""
+    """Largest gradient norm that is not an explosion, whatever it was before."""
     growth: float = 10.0
     """Nor is one below this multiple of the first norm: the norm of a summed loss is always large."""
     early: int = 3
-    """So many evaluations (their median) say how large a gradient norm was at first."""
+    """Number of evaluations whose median is the first gradient norm."""
     vanishing: float = 1e-6
     """Smallest gradient norm that has not vanished."""
     healthy_low: float = 0.1
@@ -83,17 +83,17 @@ class Thresholds:
     fewest_weights: int = 6
     """Of models with fewer weights nothing is said about layers."""
     rise: float = 0.1
-    """So far the validation loss may rise from its best."""
+    """Largest rise of the validation loss from its best."""
     rise_evaluations: int = 3
-    """So many evaluations must have followed the best one before a rise counts."""
+    """Evaluations that must have followed the best one before a rise counts."""
     gap: float = 0.5
-    """So far the gap between validation and training loss may grow, while the training loss falls."""
+    """Largest growth of the gap between validation and training loss while the training loss falls."""
     little_fall: float = 0.1
     """A training that lowers its loss by a smaller fraction of the first value does not fit its data."""
     still_falling: float = 0.1
     """A training whose last quarter brings a larger fraction of the whole fall has not converged."""
     swing: float = 0.15
-    """So large the changes from one evaluation to the next may be (root of the mean square)."""
+    """Largest change from one evaluation to the next (root of the mean square)."""
     turns: float = 0.5
     """An oscillation turns at more than this fraction of the evaluations."""
     window: int = 20
@@ -115,7 +115,7 @@ Change = Callable[[Any, str, Leaves], Any]
 
 
 class Remedy(NamedTuple):
-    """A change of the settings that have one of these names; `above` for one that replaces what the name stands in."""
+    """A change of the settings that have one of these names; `above` for one that replaces the section of the name."""
 
     names: tuple[str, ...]
     change: Change
@@ -133,7 +133,7 @@ def advise(kind: Kind, config: Mapping[str, Any], *, higher_rate: bool = True) -
 
 
 def flatten(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted path, value) for every value of a nested configuration that is no mapping."""
+    """Yield (dotted path, value) for every value of a nested configuration that is not a mapping."""
     for name, value in config.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{above}{name}.")

@@ -106,7 +106,7 @@ def understand(table: Table, wanted: Wanted) -> Columns:
         title = titles[name]
         asked = _is_asked(name, title, wanted.metric, wanted.by)
         if not asked and "run" in parts and plain(name) in _PARTS["run"] and _all_differ(cells):
-            continue  # a second name of each run is no setting of it
+            continue  # a second name of each run is not a setting
         if not asked and (plain(name) in aside or _ABOUT_THE_PROGRAM.fullmatch(plain(name))):
             continue
         named = _is_parameter(name, optuna) or _is_asked(name, title, wanted.by) or (not asked and _is_name(title))
@@ -165,7 +165,7 @@ def _is_parameter(name: str, optuna: bool) -> bool:
 
 
 def _is_name(title: str) -> bool:
-    """Check whether a column's numbers are names: of seeds beside the one that counts, of studies, of projects."""
+    """Check whether a column's numbers are names: of seeds other than the one that counts, of studies, of projects."""
     word = plain(title).rpartition(".")[2]
     return word in HOLDERS or word.endswith("seed") or any(word in words for words in UNIT_WORDS.values())
 
@@ -252,7 +252,7 @@ def plain(name: str) -> str:
 
 
 def as_numbers(cells: Sequence[Any], mark: str) -> NumberColumn | None:
-    """Return a column of numbers, or None if it is none: most cells that say something have to be numbers.
+    """Return a column of numbers, or None if it is none: most cells that are not empty must be numbers.
 
     Where every number is followed by a percent sign, percents are its unit.
     """
@@ -275,7 +275,7 @@ def as_numbers(cells: Sequence[Any], mark: str) -> NumberColumn | None:
 def is_running(name: str, values: Sequence[float | None]) -> bool:
     """Check whether a column only numbers the rows: 0, 1, 2 ...; one without a name, or called `index`, in any order.
 
-    Such a column may begin anew within a table that was put together from several.
+    Such a column may start again within a table that was put together from several.
     """
     counts = [int(value) for value in values if value is not None and math.isfinite(value) and value == int(value)]
     if len(counts) < len(values):
@@ -305,9 +305,9 @@ def names_of(cells: Sequence[Any]) -> tuple[list[str | None], list[str]]:
 
 
 def keys_of(cells: Sequence[Any], unit: str) -> list[Key | None]:
-    """Return the keys in a column. Data sets are called by any text; where others are numbers, `NA` is no number.
+    """Return the keys in a column. Data sets are called by any text; where others are numbers, `NA` is not a number.
 
-    Two texts that stand for one number, such as `1` and `1.0`, are one seed, but two data sets.
+    Two texts of one number, such as `1` and `1.0`, are one seed, but two data sets.
     """
     keys = [as_key(cell) for cell in cells]
     if unit == "dataset":

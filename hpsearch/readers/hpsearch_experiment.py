@@ -34,7 +34,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
     """Return the experiment's runs.
 
     Trials belong to the search. Replicates of its winner are the experiment's own runs, paired with those of others by
-    seed, or by repeat and fold; those of a second or third winner are experiments beside it, called `name#trial`. A
+    seed, or by repeat and fold; those of a second or third winner are further experiments, called `name#trial`. A
     baseline is an experiment called after the method and the experiment.
 
     Replicates on seeds and on folds are never mixed: an experiment that holds both, or folds of two divisions, keeps

@@ -19,8 +19,8 @@ def recognises(path: Path) -> bool:
 def read(path: Path, wanted: Wanted) -> Reading:
     """Return the runs of the arms that have begun, in the order of the plan.
 
-    An arm that is a baseline is its method's score beside the arm of which the plan says so; other methods of the
-    family, and the same beside other arms, are no arms. Its scores on seeds and on folds are told apart as those of
+    An arm that is a baseline is its method's score, of the arm that the plan names for it; other methods of the
+    family, and the same of other arms, are not arms. Its scores on seeds and on folds are told apart as those of
     the arm are.
 
     Raises:

@@ -69,7 +69,7 @@ def _identity(place: str) -> object:
 def told_apart(parts: Sequence[Part]) -> list[Part]:
     """Return the parts with names that tell all experiments, and all runs, from one another.
 
-    A reader that does not say where an experiment stands means the file itself, or the folders around that of a run.
+    For a reader that gives no place, an experiment's place is the file itself, or the folders around that of a run.
     """
     placed = [(at, reader, replace(reading, runs=_placed(at, reader, reading))) for at, reader, reading in parts]
     above = {each.folder: folders_above(Path(each.folder)) for _, _, reading in placed for each in reading.records}

@@ -18,7 +18,7 @@ class Logged:
     """Collects the values that a run logged, step by step.
 
     `in_time` says that they come in the order in which they were logged. Then a metric whose steps go back was begun
-    anew at that step, and what had been logged from there on belongs to an attempt that is over: it is left out.
+    again at that step, and what had been logged from there on belongs to an attempt that is over: it is left out.
     """
 
     def __init__(self, *, in_time: bool = False) -> None:
@@ -51,7 +51,7 @@ class Logged:
         """The highest step of all."""
         return max((max(series.steps) for series in self._series().values()), default=None)
 
-    def begun_anew(self, place: object, wanted: Wanted) -> tuple[str, ...]:
+    def restart_warning(self, place: object, wanted: Wanted) -> tuple[str, ...]:
         """Return a line for a run whose steps go back: what of it counts."""
         for name, steps in self._steps.items() if self._in_time else ():
             backs = [after for before, after in pairwise(steps) if after < before]

@@ -58,7 +58,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
         source=str(path),
         place=home.place,
     )
-    return Reading((run,), warnings=(*warnings, *logged.begun_anew(file, wanted)))
+    return Reading((run,), warnings=(*warnings, *logged.restart_warning(file, wanted)))
 
 
 def _collect(rows: Rows, logged: Logged) -> None:

@@ -1,4 +1,4 @@
-"""MLflow's file store, a folder `mlruns`, as its versions up to 3 write it. Read as it stands: MLflow refuses it now.
+"""MLflow's file store, a folder `mlruns`, as its versions up to 3 write it. Read directly: MLflow refuses it now.
 
 mlruns/<experiment>/meta.yaml                name and lifecycle stage
 mlruns/<experiment>/<run>/meta.yaml          name, status, times and lifecycle stage
@@ -104,7 +104,7 @@ def _read_run(folder: Path, meta: Meta, experiment: Meta, wanted: Wanted) -> Mlf
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files of a folder and of those in it, by their names with `/`, without what lies beside an edit."""
+    """Yield the files of a folder and of those in it, by their names with `/`; not the hidden files of editors."""
     for file in sorted(folder.rglob("*")):
         if file.is_file() and not file.name.startswith("."):
             yield file.relative_to(folder).as_posix(), file

@@ -12,8 +12,7 @@ from hpsearch.experiment.layout import baseline_of
 from hpsearch.readers import Reading, Wanted, last_word
 from hpsearch.readers.hpsearch_experiment import fold_keys
 from hpsearch.readers.identity import Told, agreed
-from hpsearch.readers.naming import unit_keys
-from hpsearch.readers.searching import planned, settings
+from hpsearch.readers.naming import planned, settings, unit_keys
 from hpsearch.records import FinishedRun, Fold, Goal, Key, Measurement, Outcome, SearchOrigin, Series
 
 _OUTCOMES = {"FINISHED": Outcome.COMPLETE, "FAILED": Outcome.FAILED, "KILLED": Outcome.PRUNED}
@@ -51,7 +50,7 @@ def as_finished(
     """Return the runs that trained something; a parent of other runs that has no metric of its own did not.
 
     A run below a parent belongs to the parent's experiment, under the parent's name: searches log their trials so.
-    What stands above it is its place: further parents, MLflow's experiment and the `place` of the store.
+    Its place is what is above it: further parents, MLflow's experiment and the `place` of the store.
     Runs of hpsearch's own mirror say in their tags what they are; its experiments are called as from their folders.
 
     Raises:
@@ -90,10 +89,10 @@ class _Family:
         return self._known.get(run.tags.get(_PARENT, ""))
 
     def search(self, run: MlflowRun) -> SearchOrigin | None:
-        """Return the search that proposed a run: the mirror's tags say so, or the runs beside it."""
+        """Return the search that proposed a run: from the mirror's tags, or from the runs below the same parent."""
         above = run.tags.get(_PARENT, "")
-        beside = _KIND not in run.tags and above and run.identity not in self._planned
-        if run.tags.get(_KIND) == "trial" or beside:
+        proposed = _KIND not in run.tags and above and run.identity not in self._planned
+        if run.tags.get(_KIND) == "trial" or proposed:
             return self._searches.setdefault(above, SearchOrigin(metric=""))
         return None
 

@@ -54,7 +54,7 @@ def decimal_mark(columns: Mapping[str, Sequence[str | None]], *, separator: str,
     """Return the decimal mark of a table's numbers: one mark holds for the whole table.
 
     `0,85` shows a comma, `0.85` a point, `1,234` alone leaves it open. In a table that is separated by commas a quoted
-    `64,32` beside `0.85` is a text.
+    `64,32` in a column with `0.85` is a text.
 
     Raises:
         DataError: the numbers contradict each other or leave it open.
@@ -76,7 +76,7 @@ def decimal_mark(columns: Mapping[str, Sequence[str | None]], *, separator: str,
         raise _contradiction(place, shown)
     if not shown and open_ is not None:
         raise DataError(
-            f"{place}: {open_} may be a number with decimals or with thousands: say --decimal , or --decimal ."
+            f'{place}: {open_} may be a number with decimals or with thousands: say --decimal="," or --decimal="."'
         )
     return COMMA if shown.keys() == {COMMA} else POINT
 
@@ -84,7 +84,7 @@ def decimal_mark(columns: Mapping[str, Sequence[str | None]], *, separator: str,
 def _contradiction(place: str, shown: Mapping[str, _Sight]) -> DataError:
     return DataError(
         f"{place}: the decimal mark is a comma by {shown[COMMA]}, and a point by {shown[POINT]}: "
-        "say --decimal , or --decimal ."
+        'say --decimal="," or --decimal="."'
     )
 
 

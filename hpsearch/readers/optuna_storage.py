@@ -19,8 +19,8 @@ from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, SearchOrig
 
 _OUTCOMES = {"COMPLETE": Outcome.COMPLETE, "PRUNED": Outcome.PRUNED, "FAIL": Outcome.FAILED}
 _ADVICE = (
-    "Give each study's objective a name of its own with study.set_metric_names([...]), or copy a study into a storage "
-    "of its own with optuna.copy_study()"
+    "Give each study's objective its own name with study.set_metric_names([...]), or copy a study into its own storage "
+    "with optuna.copy_study()"
 )
 _JOURNAL_FIELDS = {"op_code", "worker_id"}
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged, as_step
-from hpsearch.readers.naming import flatten, place_of, unit_keys
-from hpsearch.readers.searching import as_trial, planned, several_settings
+from hpsearch.readers.naming import as_trial, flatten, place_of, planned, several_settings, unit_keys
 from hpsearch.readers.text_files import json_lines, parse_json
 from hpsearch.records import FinishedRun, Outcome, SearchOrigin
 
@@ -54,7 +53,7 @@ def _read_trial(path: Path, folder: Path, wanted: Wanted, statuses: dict[str, st
         row = {name: value for name, value in flatten(last).items() if name.split(".")[0] not in _BOOKKEEPING}
         row = {name: math.nan if value == _NAN else value for name, value in row.items()}
         logged.add_row(as_step(last.get("training_iteration")) or 0, row)
-    warnings += logged.begun_anew(folder / RESULT, wanted)
+    warnings += logged.restart_warning(folder / RESULT, wanted)
     params = flatten(parse_json(folder / PARAMS))
     status = statuses.get(str(last.get("trial_id")))
     # A trial that failed, was tried again and completed keeps its error.txt: the state knows better.

@@ -80,7 +80,7 @@ def read_sources(
 
     `wide` (seed, fold or dataset) says that tables have a row for each of these and a column for each method. `asked`
     takes the place of `metric` and says more of how tables are to be read. What is given twice, by whatever spelling or
-    as a part of another source, is read once. A folder beside others that cannot be read is one of the `unread`.
+    as a part of another source, is read once. A folder among others that cannot be read is one of the `unread`.
 
     Raises:
         DataError: a source does not exist, or nothing holds runs.
@@ -137,7 +137,7 @@ def _read(source: str, wanted: Wanted, wide: str | None) -> Iterator[Part | _Fai
 
 
 def _read_place(place: Path, reader: str | None, wanted: Wanted, *, named: bool) -> Part | _Failed:
-    """Read a place. One that is damaged in a way that its reader does not know is no end of everything, either."""
+    """Read a place. Damage that its reader does not expect costs this place only."""
     if reader is None:
         return _Failed(str(place), DataError(f"{place} holds no runs that hpsearch can read"))
     try:
@@ -156,7 +156,7 @@ def _read_place(place: Path, reader: str | None, wanted: Wanted, *, named: bool)
 def _places(path: Path, depth: int) -> Iterator[tuple[Path, str | None]]:
     """Yield what can be read at or below a path, and by which reader; a folder that is read is not searched further.
 
-    What lies beside experiments of hpsearch and cannot be read is yielded, too, without a reader.
+    What is in one folder with experiments of hpsearch and cannot be read is yielded, too, without a reader.
     """
     name = next((name for name, reader in READERS.items() if reader.recognises(path)), None)
     if name is not None:
@@ -176,7 +176,7 @@ def _is_own(path: Path) -> bool:
 
 
 def _is_mirror(path: Path) -> bool:
-    """Check whether a file or folder beside hpsearch's experiments is their mirror in MLflow.
+    """Check whether a file or folder next to hpsearch's experiments is their mirror in MLflow.
 
     It has copies of their files, perhaps of an earlier state, and is not read a second time.
     """
@@ -185,7 +185,7 @@ def _is_mirror(path: Path) -> bool:
 
 
 def _without_mirrors(sources: Sequence[str]) -> list[str]:
-    """Leave out mirrors that stand beside experiments which are sources themselves, as in `experiments/*`."""
+    """Leave out mirrors of experiments which are sources themselves, as in `experiments/*`."""
     paths = {each: sqlite_path(each).absolute() for each in sources if not _is_address(each)}
     homes = {path.parent for path in paths.values() if _is_own(path)}
     return [each for each in sources if not (each in paths and paths[each].parent in homes and _is_mirror(paths[each]))]

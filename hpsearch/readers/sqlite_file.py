@@ -38,8 +38,8 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 def readable(path: Path) -> Iterator[str]:
     """Give the URI by which SQLite reads a database, as its last whole change left it, and writes nothing.
 
-    SQLite makes files beside a database with a write-ahead log even to read it, and rolls an interrupted change back
-    in the file itself. So such a database is read as it stands where no log lies beside it, else from a copy.
+    SQLite makes files next to a database with a write-ahead log even to read it, and rolls an interrupted change back
+    in the file itself. So a database is read in place if it has no log, else from a copy.
     """
     path = path.resolve()
     if _header(path)[18:20] == _WAL and not _beside(path, "-wal"):
@@ -62,7 +62,7 @@ def _beside(path: Path, ending: str) -> bool:
 
 
 def _is_interrupted(path: Path) -> bool:
-    """Check whether a process ended in the middle of a change, which has to be rolled back."""
+    """Check whether a process ended in the middle of a change, which must be rolled back."""
     if not _beside(path, "-journal"):
         return False
     try:

@@ -147,7 +147,7 @@ def read_wide(path: Path, unit: str, wanted: Wanted | None = None) -> Reading:
     The unit's column is the one of that name, else the first; columns of other units are keys too.
 
     Raises:
-        DataError: a row stands twice, or the table cannot be understood.
+        DataError: a row occurs twice, or the table cannot be understood.
         UnknownNameError: there is no such unit.
     """
     if unit not in UNIT_WORDS:
@@ -218,9 +218,7 @@ def _check_rows(path: Path, keys: Mapping[str, Sequence[Key | None]], unit: str)
             raise DataError(f"{path}: row {row} names no {_NOUNS.get(unit, unit)}: its cell is empty")
         if found in first:
             said = ", ".join(f"{_NOUNS.get(each, each)} '{key}'" for each, key in zip(keys, found, strict=True))
-            raise DataError(
-                f"{path}: {said} stands in rows {first[found]} and {row}: in a wide table each row is another one"
-            )
+            raise DataError(f"{path}: {said} is in rows {first[found]} and {row}: the rows of a wide table must differ")
         first[found] = row
 
 

@@ -16,8 +16,6 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from hpsearch.errors import DataError, UnknownNameError
 from hpsearch.readers import Wanted
 from hpsearch.readers.naming import flatten
@@ -67,7 +65,7 @@ def load_table(path: Path, wanted: Wanted) -> Table:
     """Read a table; the separator of a text file is recognised unless it is said.
 
     Raises:
-        DataError: the file is no table; it names the row.
+        DataError: the file is not a table; it names the row.
         UnknownNameError: there is no such separator or decimal mark.
     """
     if wanted.separator is not None and wanted.separator not in {*SEPARATORS, *SEPARATORS.values()}:
@@ -87,6 +85,8 @@ def load_table(path: Path, wanted: Wanted) -> Table:
 
 
 def _parquet(path: Path) -> Table:
+    import pandas as pd
+
     try:
         frame = pd.read_parquet(path, dtype_backend="pyarrow")  # integers stay exact next to empty cells
     except (ValueError, OSError) as error:  # Arrow's errors are of these kinds
@@ -108,6 +108,8 @@ def _parquet(path: Path) -> Table:
 
 def _plain(value: Any) -> Any:
     """Return a cell as a value of Python's own; missing ones of all kinds are None."""
+    import pandas as pd
+
     if isinstance(value, str | bool | int | list | dict):
         return value
     if pd.api.types.is_scalar(value) and pd.isna(value):
@@ -124,7 +126,7 @@ def _json_lines(path: Path) -> Table:
     rows = []
     for number, row in lines:
         if not isinstance(row, dict):
-            raise DataError(f"{path}:{number} is no JSON object, so that it has no named cells")
+            raise DataError(f"{path}:{number} is not a JSON object, so that it has no named cells")
         rows.append({name.strip(): value for name, value in flatten(row).items()})
     names = dict.fromkeys(name for row in rows for name in row)
     return Table(path, {name: [row.get(name) for row in rows] for name in names}, warnings=list(warnings))
@@ -170,7 +172,7 @@ def _names(path: Path, header: Sequence[str]) -> list[str]:
     """Return the columns' names; one without a name is called by its place.
 
     Raises:
-        DataError: a name stands twice.
+        DataError: a name occurs twice.
     """
     names = [name.strip() for name in header]
     names = [name or ("" if place == 0 else f"Unnamed: {place}") for place, name in enumerate(names)]

@@ -26,8 +26,7 @@ from hpsearch.readers.columns import (
     seconds_in,
 )
 from hpsearch.readers.measurements import Logged, as_step
-from hpsearch.readers.naming import UNIT_WORDS, folders_above, parse_folder_name
-from hpsearch.readers.searching import as_trial, planned, several_settings
+from hpsearch.readers.naming import UNIT_WORDS, as_trial, folders_above, parse_folder_name, planned, several_settings
 from hpsearch.readers.table_file import Table
 from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
 
@@ -78,7 +77,7 @@ class Rows:
         if joined:
             spelled = _listed([f"'{name}'" for name in joined])
             self.warnings.append(
-                f"{self.path}: in column '{column}' {spelled} stands with spaces around it and without: one name"
+                f"{self.path}: in column '{column}' {spelled} occurs with spaces around it and without: one name"
             )
         return self._taken_apart(names) if self.columns.exported and plain(column) == "name" else names
 
@@ -113,7 +112,7 @@ class Rows:
         """Return the rows of each run, if a run has rows of several steps, or None if each row is a run.
 
         Raises:
-            DataError: a step stands twice and nothing but a method tells whose it is.
+            DataError: a step occurs twice and nothing but a method tells whose it is.
         """
         groups = self._grouped(())
         if not any(self._spans(group) for group in groups):
@@ -286,7 +285,7 @@ def told_apart(runs: Sequence[FinishedRun], groups: Sequence[list[int]]) -> tupl
 def about_texts(path: Path, name: str, texts: Sequence[tuple[int, str]], titles: Mapping[int, str]) -> str:
     """Return the warning about texts in a column of numbers: `... '-' in row 3 (lstm/0) and 4 more`."""
     told = [f"'{text}' in row {row}" + (f" ({titles[row - 1]})" if row - 1 in titles else "") for row, text in texts]
-    return f"{path}: column '{name}' holds what is no number, which does not count: {_listed(told)}"
+    return f"{path}: column '{name}' holds cells that are not numbers, which do not count: {_listed(told)}"
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -309,7 +308,7 @@ def homes_of(
 ) -> Homes:
     """Return the place of each row. `keys` are what pairs a row with others; rows that share them would be pooled.
 
-    A column that `by` names is no place.
+    A column that `by` names is not a place.
     """
     named_by = columns.parts.get("experiment")
     keyed = any(key is not None for found in keys for key in found)
@@ -374,7 +373,7 @@ def _titles(
 
 
 def _would_be_pooled(names: Sequence[str], parents: Sequence[str | None], keys: Sequence[Any]) -> bool:
-    """Check whether rows of one method and the same keys stand below different parents."""
+    """Check whether rows of one method and the same keys are below different parents."""
     found: dict[Any, set[str]] = {}
     for name, parent, key in zip(names, parents, keys, strict=True):
         if parent is not None:

@@ -29,31 +29,31 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, wanted: Wanted) -> Reading:
-    """Return the run; the folder's name tells experiment and seed, `hparams` and a file beside it the parameters."""
+    """Return the run; the folder's name tells experiment and seed, `hparams` and a file next to it the parameters."""
     logged, params = Logged(in_time=True), read_parameters(path)
-    beside = Logged(in_time=True)
+    nested = Logged(in_time=True)
     params |= _read_events(path, logged)
     for part in (each for each in sorted(path.iterdir()) if each.is_dir() and _PART.match(each.name)):
-        params |= _read_events(part, beside)
+        params |= _read_events(part, nested)
     if _is_split(path):
         for folder, prefix in _SPLITS.items():
             params |= _read_events(path / folder, logged, prefix=prefix)
     home = home_of(path, dataset=unit_keys(params).get("dataset"))
     units = {**unit_keys(params), **home.units}
-    metrics = {**beside.metrics(), **logged.metrics()}
+    metrics = {**nested.metrics(), **logged.metrics()}
     run = FinishedRun(
         experiment=home.experiment,
         run=path.name,
         params={**home.params, **params},
         metrics=metrics,
-        histories={**beside.histories(wanted), **logged.histories(wanted)},
+        histories={**nested.histories(wanted), **logged.histories(wanted)},
         **units,  # type: ignore[arg-type] # its keys are the names of these fields
         steps=logged.steps,
         dropped=None if metrics else "it logged no scalar",
         source=str(path),
         place=home.place,
     )
-    return Reading((run,), warnings=logged.begun_anew(path, wanted) or beside.begun_anew(path, wanted))
+    return Reading((run,), warnings=logged.restart_warning(path, wanted) or nested.restart_warning(path, wanted))
 
 
 def _has_events(path: Path) -> bool:

@@ -78,7 +78,7 @@ def _left_out(file: Path, wrong: list[int], last: int) -> tuple[str, ...]:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Reads what is tagged as an object of Python's, as Lightning tags tuples, as the plain value that stands there."""
+    """Reads what is tagged as an object of Python's (Lightning tags tuples) as the plain value that is written."""
 
 
 def _plain(loader: _PlainLoader, _kind: str, node: yaml.Node) -> Any:

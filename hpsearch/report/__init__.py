@@ -1,1 +1,1 @@
-"""What people and programs read of an experiment: tables, figures, JSON, files. Does no statistics of its own."""
+"""What people and programs read of an experiment: tables, figures, JSON, files. Does no statistics."""

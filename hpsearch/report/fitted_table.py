@@ -1,4 +1,4 @@
-"""A table that leaves columns out, and says so, where a terminal is too narrow for them."""
+"""A table that leaves out columns for which a terminal is too narrow, and lists them below."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from hpsearch.health import Digest, Finding, Severity
 from hpsearch.report.wording import one_line
 
 MOST_LINES = 5
-"""So many findings are shown in a terminal; notes only in JSON and where a single trial is looked at."""
+"""The most findings that a terminal shows; notes are only in JSON and in the view of a single trial."""
 _STYLES = {Severity.SERIOUS: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
 

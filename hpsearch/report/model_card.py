@@ -1,6 +1,6 @@
 """The card of an exported model, in the order of sections of Mitchell et al. (Model Cards for Model Reporting, 2019).
 
-Only what is known stands there: what a model must not be used for, and whom it may harm, a search cannot know.
+It has only what is known: what a model must not be used for, and whom it may harm, a search cannot know.
 """
 
 import json
@@ -25,7 +25,7 @@ class ModelCard:
 
     `about` are rows of name and value, `selection` is that of `final.selection` as plain data (None: the configuration
     was given), `scores` the exported weights' own test scores, `data` for each split its examples and fingerprint.
-    `limits` are sentences. `commands` make the model again. With `own_code` the family stands in a file of the user's.
+    `limits` are sentences. `commands` make the model again. With `own_code` the family is in a file of the user's.
     """
 
     name: str
@@ -71,7 +71,7 @@ def card_summary(card: ModelCard) -> str:
         _score_table(card.scores, card.selection),
     ]
     limits = "\n".join(f"- {escaped(line)}" for line in card.limits)
-    return "\n\n".join([*parts, limits, "All of it stands in card.md, among the files of the model."])
+    return "\n\n".join([*parts, limits, "All of it is in card.md, among the files of the model."])
 
 
 def _use(card: ModelCard) -> str:

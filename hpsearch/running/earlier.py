@@ -6,10 +6,12 @@ kept, and with which parameters.
 
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.events import AdoptEvent, AskEvent, Event, ExploitEvent, OutcomeEvent
@@ -79,13 +81,18 @@ def _fitted(space: Space, folder: Path, run: str, asked: Params, *, again: bool)
     Raises:
         HpsearchError: the message says why the trial does not fit.
     """
-    if not (folder / run / CONFIG).is_file():
-        raise HpsearchError(f"its {CONFIG} is missing")
-    job = stored_job(folder, run)
-    fitted = _checked(space, job.config, asked)
+    try:
+        job = stored_job(folder, run)
+    except FileNotFoundError:
+        raise HpsearchError(f"its {CONFIG} is missing") from None
+    checked: Any = job.config, asked
+    fitted, built = _checked(space, *checked)
     for params, config in () if again else job.stretches:
-        fitted = _checked(space, config, params)
-        if space.config(fitted).model_dump(mode="json") != _filled(space, config):
+        if (config, params) != checked:
+            checked = config, params
+            fitted, built = _checked(space, config, params)
+        now = built.model_dump(mode="json")
+        if now != config and now != _filled(space, config):
             raise HpsearchError("a fixed setting has changed")
     return fitted
 
@@ -98,12 +105,18 @@ def _filled(space: Space, config: Mapping[str, Any]) -> Mapping[str, Any]:
         return config
 
 
-def _checked(space: Space, config: Mapping[str, Any], known: Params) -> Params:
+def _checked(space: Space, config: Mapping[str, Any], known: Params) -> tuple[Params, BaseModel]:
     params = space.params_of(config, known)
-    wrong = space.check_params(params)
-    if wrong:
+    if wrong := space.check_values(params):
         raise HpsearchError(wrong[0])
-    return params
+    try:
+        built = space.config(params)
+        broken = space.broken(built)
+    except HpsearchError as error:
+        raise HpsearchError(f"breaks {error}") from error
+    if broken:
+        raise HpsearchError(f"breaks {broken}")
+    return params, built
 
 
 def to_replay(space: Space, events: Iterable[Event], newest: Mapping[str, Params]) -> list[Event]:
@@ -137,10 +150,10 @@ def _completed(space: Space, params: Params, newest: Params) -> Params:
     return kept | {path: newest[path] for path in active if path not in kept and path in newest}
 
 
-def prepare_experiment(space: Space, folder: Path, state: ExperimentState | None = None) -> list[str]:
+def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Earlier] | None = None) -> list[str]:
     """Write what the experiment is; return how it differs from what the folder held before.
 
-    `state` is what its log comes to, if that has been read.
+    `find_earlier` returns the earlier trials; without it the log is read for them.
     """
     resolved = space.resolved()
     changed: list[str] = []
@@ -153,7 +166,10 @@ def prepare_experiment(space: Space, folder: Path, state: ExperimentState | None
         if alien := [line for line in changed if line.startswith(("family", "objective"))]:
             raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
         if changed:
-            earlier_trials(space, folder, state or read_state(folder / LOG))  # refuses before anything is written
+            if find_earlier is None:  # either of them refuses before anything is written
+                earlier_trials(space, folder, read_state(folder / LOG))
+            else:
+                find_earlier()
             kept = len(list(folder.glob("resolved-*.json"))) + 1
             write_json(folder / f"resolved-{kept}.json", old)
     elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK}:

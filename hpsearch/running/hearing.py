@@ -206,8 +206,8 @@ class Hearing:
     def _hear_lines(self, file: Tail, lines: Iterable[str]) -> None:
         source, is_table = self._config.metrics, self._path.suffix.lower() in (".csv", ".tsv")
         for line in lines:
-            if file.anew:
-                file.anew = False
+            if file.restarted:
+                file.restarted = False
                 self.heard.begin_anew()
             self._hear(read_row(line, file.header, source) if is_table else read_line(line, source), file.place, line)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from hpsearch.experiment.events import Event, Notice
+from hpsearch.experiment.events import Event, Notice, OutcomeEvent, ReportEvent
 from hpsearch.tracking import NoTracker, Tracker
 
 CLOSE_SECONDS = 60.0
@@ -31,12 +31,20 @@ def trackers(names: str, uri: str | None, warn: Callable[[str], None]) -> Callab
 
 
 class Notifier:
-    """Lets a tracker know of every event."""
+    """Lets a tracker know of every event from the first news of a training on.
+
+    Until then a tracker, whose libraries take seconds to import, would take the cores from workers that start; it looks
+    by itself when that lasts.
+    """
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
+        self._begun = False
 
     def observe(self, event: Event | Notice) -> None:
         """Wake the tracker; notices are not for it."""
-        if not isinstance(event, Notice):  # a notice may come from a signal handler, which must not wait
+        if isinstance(event, Notice):  # it may come from a signal handler, which must not wait
+            return
+        self._begun = self._begun or isinstance(event, ReportEvent | OutcomeEvent)
+        if self._begun:
             self._tracker.notify()

@@ -6,6 +6,7 @@ The one place where space, workers, family, experiment and tracker meet. `hpsear
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hpsearch.experiment.layout import EXPERIMENTS, LOG
 from hpsearch.experiment.log import Log, read_past
 from hpsearch.experiment.state import ExperimentState
 from hpsearch.jobs import ObjectiveSpec
-from hpsearch.running.earlier import prepare_experiment
+from hpsearch.running.earlier import earlier_trials, prepare_experiment
 from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
 from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult
@@ -102,7 +103,8 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
     with locked(folder) as lock:
         past = read_past(folder / LOG)
         data = same_data(space, folder, past.state.runs.values())
-        notes = prepare_experiment(space, folder, past.state) if changes else []
+        find_earlier = cache(lambda: earlier_trials(space, folder, past.state))
+        notes = prepare_experiment(space, folder, find_earlier) if changes else []
         log = Log(folder / LOG, past)
         options.opened(log.state)
         tracker = options.make_tracker(folder)
@@ -118,7 +120,8 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
                 in_process=options.in_process,
                 cluster=options.cluster,
                 observers=[*options.observers, Notifier(tracker)],
-            )
+            ),
+            find_earlier,
         )
         try:
             with session:

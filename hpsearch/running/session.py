@@ -4,7 +4,7 @@ What is tried, pruned, retried and written is the same for every engine: an engi
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -17,7 +17,6 @@ from hpsearch.jobs import Job, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import distinct_winners, jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
-from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import JobList, TrialSource
@@ -47,8 +46,9 @@ class SessionResult:
 class Session:
     """One session of an experiment: the search and the confirmation, on workers that are open for both."""
 
-    def __init__(self, context: EngineContext) -> None:
+    def __init__(self, context: EngineContext, find_earlier: Callable[[], Earlier] | None = None) -> None:
         self._context = context
+        self._find_earlier = find_earlier or (lambda: earlier_trials(context.space, context.folder, context.log.state))
         self._space = context.space
         self._folder = context.folder
         self._log = context.log
@@ -92,6 +92,8 @@ class Session:
         if asked >= settings.trials and not unfinished:
             return StopReason.FINISHED
         self._warn_of_idle_pruner()
+        from hpsearch.search.optuna_search import OptunaSearch  # while the workers' own imports run
+
         events = to_replay(self._space, self._log.take_events(), earlier.params)
         brain = OptunaSearch(self._space, longest=self._longest())
         brain.replay(events, runs=earlier.numbers)
@@ -140,7 +142,7 @@ class Session:
         Those that fit have the parameters that a changed space gives them.
         """
         state = self._log.state
-        earlier = earlier_trials(self._space, self._folder, state)
+        earlier = self._find_earlier()
         adopted = {run: params for run, params in earlier.params.items() if params != state.runs[run].params}
         for run, reason in earlier.misfits.items():
             self._tell(self._log.append(DropEvent(run=run, reason=reason), durable=True))

@@ -45,7 +45,7 @@ def check_mutable(space: Space, root: Node, settings: SettingsSection, problems:
             problems.add(_flag_of(root, parameter.path).key, message)
     pruner = space.search.pruner
     if isinstance(pruner, PBT | PB2) and not mutable:
-        message = f"search.pruner: {pruner.kind} needs a range to change; write mutable: true beside one"
+        message = f"search.pruner: {pruner.kind} needs a range to change; add mutable: true to one"
         problems.add(written_at(root, "search.pruner").place, message)
     if isinstance(pruner, PB2):
         for parameter in mutable:
@@ -149,11 +149,11 @@ def check_places(space: Space, root: Node, problems: Problems) -> None:
             if (place.setting, place.path) in seen:
                 continue
             seen.add((place.setting, place.path))
-            stands = _written(space, root, place, params)
-            if stands is None:
+            written = _written(space, root, place, params)
+            if written is None:
                 continue  # a default of the family's
             if trouble := obstacle(place, space.path.parent):
-                problems.add(stands, f"{place.setting}: {trouble}")
+                problems.add(written, f"{place.setting}: {trouble}")
     if len(problems) == before:
         _look_inside(space, root, problems)
 

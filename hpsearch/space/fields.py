@@ -118,7 +118,7 @@ def is_optional(annotation: Any) -> bool:
 
 
 def without_null(annotation: Any) -> Any:
-    """Return the one thing that an annotation accepts beside null."""
+    """Return the one thing that an annotation accepts besides null."""
     return next(_bare(member) for member in _members(annotation) if member is not type(None))
 
 

@@ -164,7 +164,7 @@ def read_file(path: Path, problems: Problems | None = None) -> tuple[str, Node]:
 
 
 def parse(text: str, start: Place, problems: Problems | None = None) -> Node:
-    """Parse a YAML document. When `start` has line 0, every node stands at `start`.
+    """Parse a YAML document. When `start` has line 0, every node is at `start`.
 
     Mistakes that leave something to read, such as duplicate keys, are added to `problems` if that is given.
 

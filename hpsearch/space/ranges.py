@@ -203,7 +203,7 @@ def read_range(node: Node) -> Range:
         if name not in KEYS:
             message = f"a range and settings are mixed: {name!r} is not part of a range (known: {', '.join(KEYS)})"
             raise RangeSyntaxError(child.key, message)
-    mutable = _flag(keys.get("mutable"), "'mutable' beside a range")
+    mutable = _flag(keys.get("mutable"), "'mutable' of a range")
     return replace(_read(node), mutable=mutable)
 
 
@@ -242,7 +242,7 @@ def _bounds(node: Node, head: str) -> tuple[Any, Any]:
     return low, high
 
 
-def _flag(node: Node | None, called: str = "'log' beside 'int' or 'float'") -> bool:
+def _flag(node: Node | None, called: str = "'log' with 'int' or 'float'") -> bool:
     if node is None:
         return False
     if not isinstance(node.value, bool):
@@ -303,11 +303,11 @@ def _read_choice(node: Node) -> Choice:
         raise RangeSyntaxError(node.place, "'choice' needs a list of at least one option")
     for index, item in enumerate(node.items):
         if _holds_range(item):
-            raise RangeSyntaxError(item.place, "a range cannot stand inside a list of options")
+            raise RangeSyntaxError(item.place, "a range is not possible inside a list of options")
         if (infinite := _infinite(item)) is not None:
             raise RangeSyntaxError(infinite.place, INFINITE.format(show(infinite.value)))
         if any(same(item.plain(), other.plain()) for other in node.items[:index]):
-            raise RangeSyntaxError(item.place, f"the option {show(item.plain())} stands twice")
+            raise RangeSyntaxError(item.place, f"the option {show(item.plain())} is given twice")
     return Choice(tuple(item.plain() for item in node.items))
 
 

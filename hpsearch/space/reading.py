@@ -49,7 +49,7 @@ def read_space(
         resolve: Finds the family that the file names; it may raise HpsearchError.
         overrides: `a.b.c=VALUE`, VALUE being YAML; they replace what the file and its quick section say.
         quick: Whether the file's quick section replaces what the file says.
-        fixed: Such values that stand in another file, which come last; one that names the option of a branch keeps the
+        fixed: Such values from another file, which come last; one that names the option of a branch keeps the
             ranges below that option.
         with_folds: Finds the families to name in the message if folds are asked of a family that has none.
         own_code: Looks at a sampler and a pruner of the user's own.
@@ -124,7 +124,7 @@ def _settings(interface: FamilyInterface | None, root: Node) -> SettingsSection:
 
 @dataclass(frozen=True)
 class _SpaceReader:
-    """Reads the sections of one file, once as it stands and once with its quick section."""
+    """Reads the sections of one file, once as it is and once with its quick section."""
 
     path: Path
     text: str
@@ -198,7 +198,7 @@ class _SpaceReader:
         return root, replaced
 
     def check_own_code(self, root: Node, space: Space) -> None:
-        """Let the user's own sampler and pruner be looked at; what is wrong stands at its option, or at the name."""
+        """Check the user's own sampler and pruner; a mistake is reported at its option, or at the name."""
         for setting, option, message in self.own_code(space.search, self.path.parent) if self.own_code else ():
             branch = root.nearest(["search", setting])
             named = next(iter(branch.mapping.values()), branch)

@@ -24,7 +24,7 @@ _MUTABLE: Mapping[str, Schema] = MappingProxyType(
 )
 _REFERENCE: Schema = {"type": "string", "pattern": r"\.py:\w+$"}
 _OWN: Sequence[Schema] = (
-    {**_REFERENCE, "description": "A class or function in a file of your own, beside the space file: ./mine.py:Mine."},
+    {**_REFERENCE, "description": "A class or function in a file in the space file's folder: ./mine.py:Mine."},
     {
         "type": "object",
         "propertyNames": _REFERENCE,

@@ -100,9 +100,12 @@ class Space:
     def violation(self, params: Mapping[str, Any]) -> str | None:
         """Return the first requirement that the values break, or what the family says against them; else None."""
         try:
-            config = self.config(params)
+            return self.broken(self.config(params))
         except HpsearchError as error:
             return str(error)
+
+    def broken(self, config: BaseModel) -> str | None:
+        """Return the first requirement that a configuration breaks, if any."""
         return next((requirement.text for requirement in self.requirements if requirement.broken(config)), None)
 
     def canonical(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +114,7 @@ class Space:
         return {path: canonical(known[path], value) if path in known else value for path, value in params.items()}
 
     def params_of(self, config: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters of a complete configuration: their `known` values, and for others what stands in it.
+        """Return the parameters of a complete configuration: their `known` values, or else those of the configuration.
 
         Raises:
             HpsearchError: A parameter has no value. Whether values lie in their ranges is not checked.
@@ -124,13 +127,18 @@ class Space:
 
     def check_params(self, params: Mapping[str, Any], *, partial: bool = False) -> list[str]:
         """List why the values are no configuration of this space; `partial` allows missing ones."""
+        found = self.check_values(params, partial=partial)
+        if not found and all(parameter.path in params for parameter in self.active(params)):
+            violation = self.violation(params)
+            found += [f"breaks {violation}"] if violation else []
+        return found
+
+    def check_values(self, params: Mapping[str, Any], *, partial: bool = False) -> list[str]:
+        """List which values are wrong or missing, each by itself; see `check_params` for all of them together."""
         found = [f"{path}: {message}" for path, message in self.wrong_params(params).items()]
         if not partial:
             active = self.active(params)
             found += [f"{parameter.path}: no value" for parameter in active if parameter.path not in params]
-        if not found and all(parameter.path in params for parameter in self.active(params)):
-            violation = self.violation(params)
-            found += [f"breaks {violation}"] if violation else []
         return found
 
     def wrong_params(self, params: Mapping[str, Any]) -> dict[str, str]:

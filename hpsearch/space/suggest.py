@@ -58,6 +58,6 @@ def _to_library(values: Range, value: Any) -> Any:
 
 
 def _labelled(values: Choice) -> bool:
-    """Libraries compare options with ==, so lists cannot be options, and true cannot stand beside 1."""
+    """Libraries compare options with ==, so lists cannot be options, and true and 1 cannot both be options."""
     kinds = {type(option) for option in values.options}
     return not kinds <= {str, int, float, bool, type(None)} or (bool in kinds and bool(kinds & {int, float}))

@@ -1,4 +1,4 @@
-"""A configuration in which ranges stand where values will be: its parameters, and the ways to fill it.
+"""A configuration with ranges in place of values: its parameters, and the ways to fill it.
 
 A template is a tree of plain values, lists and mappings whose leaves may be a Float, Int or Choice; where the family
 has a branch it holds a Chosen (one option, fixed) or a BranchRange (a range over the named options).
@@ -56,7 +56,7 @@ class Parameter:
         return all(params.get(path) == option for path, option in self.when)
 
     def found_in(self, config: Mapping[str, Any]) -> Any:
-        """Return the value that stands here in a complete configuration.
+        """Return the value of this leaf in a complete configuration.
 
         Raises:
             HpsearchError: There is none.
@@ -192,7 +192,13 @@ def _size(tree: Any, continuous: int | None) -> int | None:
     return size
 
 
+_PLAIN = (str, int, float, type(None))
+"""What most leaves of a template are."""
+
+
 def _fill(tree: Any, path: str, params: Mapping[str, Any]) -> Any:
+    if isinstance(tree, _PLAIN):
+        return tree
     if isinstance(tree, Float | Int | Choice):
         return copy.deepcopy(_value(path, params))
     if isinstance(tree, BranchRange):

@@ -59,7 +59,7 @@ class TemplateReader:
 
     def _range(self, node: Node, path: str, shape: Shape) -> Any:
         if not self.ranges:
-            self._refuse(node, f"{path}: a range cannot stand here; only the family's settings are searched")
+            self._refuse(node, f"{path}: a range is not possible here; only the family's settings are searched")
             return Missing()
         try:
             values = read_range(node)
@@ -68,7 +68,7 @@ class TemplateReader:
             return Missing()
         if isinstance(shape, SettingsSection | Items) and not isinstance(values, Choice):
             kind = "a section" if isinstance(shape, SettingsSection) else "a list"
-            self._refuse(node, f"{path}: a range of numbers cannot stand for {kind}; write {{choice: [...]}}")
+            self._refuse(node, f"{path}: a range of numbers cannot take the place of {kind}; write {{choice: [...]}}")
             return Missing()
         if isinstance(shape, Leaf) and isinstance(values, Choice):
             return replace(values, options=tuple(spelled(option, shape.words) for option in values.options))
@@ -127,7 +127,7 @@ class TemplateReader:
             return self._range(node, path, shape)
         if len(node.mapping) > 1:
             extra = next(child for name, child in node.mapping.items() if name != "choice")
-            why = "beside 'choice' nothing else can stand; settings belong inside an option"
+            why = "'choice' allows no other settings next to it; settings belong inside an option"
             if "mutable" in node.mapping:
                 extra, why = node.mapping["mutable"], "the option of a branch cannot be mutable; its settings can"
             self._refuse(extra, f"{path}: {why}")
@@ -146,6 +146,6 @@ class TemplateReader:
             if not isinstance(chosen, Chosen):
                 continue
             if chosen.name in options:
-                self._refuse(named, f"{path}: the option {chosen.name!r} stands twice")
+                self._refuse(named, f"{path}: the option {chosen.name!r} is given twice")
             options[chosen.name] = chosen.settings
         return BranchRange(options) if options else Missing()

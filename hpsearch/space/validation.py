@@ -1,6 +1,6 @@
 """Holding a template against the family's settings: every fixed value, every bound and every option of every range.
 
-A value that breaks the rule of its own field is a mistake of the file. A validator may look at several settings and
+A value that breaks its field's rule is a mistake of the file. A validator may look at several settings and
 refuse some combinations only; it is a mistake of the file when no other choice of values mends it.
 """
 

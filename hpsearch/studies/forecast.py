@@ -152,7 +152,7 @@ def _costed(plan: ArmPlan, arm: SpaceArm, probed: Probed, epochs: tuple[int, int
     capped = limit is not None and search[1] > limit
     if limit is not None:
         search = [min(seconds, limit) for seconds in search]
-    loading = probed.load_seconds if arm.space.confirm and arm.space.confirm.folds else 0.0  # each fold's data anew
+    loading = probed.load_seconds if arm.space.confirm and arm.space.confirm.folds else 0.0  # each fold loads its data
     confirm = [math.ceil(plan.replicates / plan.workers) * (loading + seconds) for seconds in training]
     runs = [probe.run_bytes(count) for probe in probed.probes for count in epochs]
     return replace(
@@ -185,9 +185,9 @@ def _notes(study: Study, arms: Sequence[ArmPlan], free: int) -> list[str]:
     timed = [arm for arm in arms if arm.seconds]
     if timed:
         workers = max(arm.workers for arm in timed)
-        beside = ", without the baselines" if len(study.arms) > len(study.searched) else ""
+        baselines = ", without the baselines" if len(study.arms) > len(study.searched) else ""
         notes += [
-            f"time: one arm after another, with {workers} {'worker' if workers == 1 else 'workers'}{beside}",
+            f"time: one arm after another, with {workers} {'worker' if workers == 1 else 'workers'}{baselines}",
             f"disk: {rough_size(free)} are free; both are estimates from {CONFIGURATIONS} random configurations an arm",
         ]
     if (capped := [arm.name for arm in arms if arm.capped]) and study.settings.budget.time:
@@ -250,7 +250,7 @@ def overlap_of(study: Study) -> tuple[float, bool]:
     """Return n_test / n_train of a study's folds, and whether it is known or only a lower bound; 0 for seeds.
 
     The larger it is, the less folds are worth. The test that decides takes it from the noted sizes, in which the
-    validation part is no part of training: of all examples 1 / folds are for the test, and `data.val_fraction` for
+    validation part is not a part of training: of all examples 1 / folds are for the test, and `data.val_fraction` for
     validation. If arms differ, the largest counts.
 
     Raises:
@@ -299,7 +299,7 @@ def _fold_notes(folds: int, n: int, overlap: float, *, known: bool) -> list[str]
     notes = [f"folds overlap: the variance of the mean is {variance} {corrected}"]
     if not known:
         unknown = "how many examples validation takes from training is not known (a fixed data.val_fraction tells it)"
-        notes.append(f"{unknown}: the power is at most what stands here")
+        notes.append(f"{unknown}: the power is at most what is shown here")
     if (folds, n) == (2, 10):
         notes.append("five times two folds are decided by Alpaydin's F: its power is only about that of the t here")
     return notes
@@ -324,7 +324,7 @@ def _observed(study: Study, folder: Path, *, n: int, level: float, overlap: floa
 
 
 def _scores(study: Study, arm: SpaceArm | BaselineArm, folder: Path) -> Scores:
-    home = folder / (arm.beside if isinstance(arm, BaselineArm) else arm.name)
+    home = folder / (arm.partner if isinstance(arm, BaselineArm) else arm.name)
     if not is_experiment(home):
         return {}
     record = read_experiment(home)

@@ -78,7 +78,7 @@ def plan_of(study: Study, wanted: Confirm) -> dict[str, Any]:
             space["search"] = {name: space["search"][name] for name in ("sampler", "pruner", "trial_time")}
             arms[arm.name] = space
         else:
-            arms[arm.name] = {"baseline": arm.method, "beside": arm.beside}
+            arms[arm.name] = {"baseline": arm.method, "beside": arm.partner}
     settings["metric"]["goal"] = study.goal.value  # also where the file leaves it to the family
     return {**settings, "quick": study.quick, "arms": arms}
 
@@ -91,7 +91,7 @@ def fix_plan(
     What `seeds` or `repeats` ask for beyond the study's file is a change of its plan.
 
     Raises:
-        ExperimentError: The folder is no study, or study.json cannot be read.
+        ExperimentError: The folder is not a study, or study.json cannot be read.
         HpsearchError: The study's replicates are of the other kind.
 
     """
@@ -136,7 +136,7 @@ def read_history(folder: Path) -> StudyHistory:
     """Return the contents of study.json.
 
     Raises:
-        ExperimentError: The folder is no study, or the file is damaged or of a newer hpsearch.
+        ExperimentError: The folder is not a study, or the file is damaged or of a newer hpsearch.
 
     """
     content = read_study_file(folder)
@@ -168,7 +168,7 @@ def _refuse_strangers(folder: Path) -> None:
         raise ExperimentError(f"{folder} is an experiment, not a study; choose another --name")
     strange = folder.is_dir() and any(not path.name.startswith((".", STUDY_LOCK)) for path in folder.iterdir())
     if strange and not is_study(folder):  # another arm may have begun it in between
-        raise ExperimentError(f"{folder} exists and is no study; choose another --name")
+        raise ExperimentError(f"{folder} exists and is not a study; choose another --name")
 
 
 def _written(folder: Path, history: StudyHistory) -> StudyHistory:

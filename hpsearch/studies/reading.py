@@ -1,7 +1,7 @@
 """Reading a study file: its settings, and each arm's space with the study's budget laid over it.
 
 Over the study itself come first: its quick section, and the cells of a factorial design in place of the arm with
-factors: every combination of the factors' levels is an arm of its own, named for them. Over every space: budget, seed
+factors: every combination of the factors' levels is an arm, named for them. Over every space: budget, seed
 and the study's own `set`.
 """
 
@@ -238,7 +238,7 @@ class _StudyReader:
             listed = ", ".join(offered) or "none"
             hint = suggestion(arm.method, offered)
             self.refuse(node, f"arms.{arm.name}.baseline: unknown method {arm.method!r}{hint}; known: {listed}")
-        return replace(arm, beside=offered.get(arm.method, ""))
+        return replace(arm, partner=offered.get(arm.method, ""))
 
 
 _BUDGET = ("search.trials", "search.time", "search.seed")
@@ -321,7 +321,7 @@ def _are_factors(name: str, factors: Node, problems: Problems) -> bool:
         for item in levels.items:
             text = level_text(item.value)
             if text in seen or not _WORD.fullmatch(text):
-                why = "stands there twice" if text in seen else "cannot be part of a folder's name"
+                why = "occurs twice" if text in seen else "cannot be part of a folder's name"
                 problems.add(item.place, f"{title}: the level {text} of {path} {why}")
                 wrong = True
             seen.add(text)

@@ -27,7 +27,7 @@ def replication_of(
     Args:
         study: The study.
         seeds: Fresh seeds for each winner.
-        repeats: The same for a study on folds: how often the data are divided anew.
+        repeats: The same for a study on folds: how often the data are divided into new folds.
         looks: The numbers of replicates of the results that were seen before.
 
     Raises:
@@ -37,14 +37,12 @@ def replication_of(
     planned = study.settings.confirm
     if planned.folds is None:
         if repeats is not None:
-            raise HpsearchError(
-                "--repeats divides the data into folds anew; this study's replicates are seeds: --seeds"
-            )
+            raise HpsearchError("--repeats divides the data into new folds; this study's replicates are seeds: --seeds")
         return Confirm(top=1, seeds=max(planned.count, seeds or 0, *looks))
     if seeds is not None:
         raise HpsearchError(
             "--seeds adds fresh seeds; this study's replicates are folds, which are not mixed with seeds: --repeats "
-            "divides the data anew"
+            "divides the data into new folds"
         )
     seen = -(-max(looks, default=0) // planned.folds)  # rounded up
     return Confirm(top=1, folds=planned.folds, repeats=max(planned.repeats, repeats or 0, seen))
@@ -84,7 +82,7 @@ def planned_runs(study: Study, arm: SpaceArm | BaselineArm, folder: Path, wanted
         ExperimentError: A baseline has no scores.
 
     """
-    home = folder / (arm.name if isinstance(arm, SpaceArm) else arm.beside)
+    home = folder / (arm.name if isinstance(arm, SpaceArm) else arm.partner)
     names = {home.name, f"{home.name} ({wanted.folds} folds)"}
     found = hpsearch_experiment.read(home, Wanted(study.metric)).runs
     if isinstance(arm, SpaceArm):

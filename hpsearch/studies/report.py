@@ -198,7 +198,7 @@ def _spent(report: StudyReport) -> Section:
         steps = (f"{arm.search_steps} {arm.unit}s", f"{arm.confirm_steps} {arm.unit}s")
         rows.append((arm.name, str(arm.trials), ends, *steps))
     titles = ("arm", "trials", "of which", "search", "replicates")
-    remark = f"The time that it took stands in {SPENT}: no two runs share it."
+    remark = f"The time that it took is in {SPENT}, as it differs from run to run."
     return Section("What was spent", columns=titles, rows=rows, remark=remark)
 
 
@@ -238,7 +238,7 @@ def write_study_report(report: StudyReport, folder: Path, formats: Iterable[str]
 
 
 def study_markdown(report: StudyReport) -> str:
-    """Return report.md; times, which no two runs share, stand in spent.json."""
+    """Return report.md; times, which differ from run to run, are in spent.json."""
     return markdown_of(replace(report.evidence, cover=cover_of(report)))
 
 

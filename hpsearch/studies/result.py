@@ -27,7 +27,7 @@ from hpsearch.studies.study import INTERACTION, BaselineArm, SpaceArm, Study, fa
 UNEQUAL = 1.1
 """From this ratio on the budgets that two searches have spent are called unequal."""
 TWO_KINDS = (
-    "differences and equivalences are families of tests of their own: wrong claims of a difference keep this error "
+    "differences and equivalences are separate families of tests: wrong claims of a difference keep this error "
     "rate together, and so do wrong claims of equivalence"
 )
 
@@ -49,7 +49,7 @@ def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Conf
         plan=plan_lines(study, wanted),
         arms=arms,
         baselines={
-            arm.name: f"the classical method {arm.method}, {same} as {arm.beside}"
+            arm.name: f"the classical method {arm.method}, {same} as {arm.partner}"
             for arm in study.arms
             if isinstance(arm, BaselineArm)
         },
@@ -113,7 +113,7 @@ def _other_tests(comparison: Comparison, planned: str) -> Iterator[str]:
 def _without_interaction(study: Study, factors: Sequence[FactorReport]) -> list[str]:
     if INTERACTION not in study.test_families or any(each.name == INTERACTION for each in factors):
         return []
-    return ["the interaction cannot be told: the replicates of a combination are missing."]
+    return ["the interaction cannot be estimated: the replicates of a combination are missing."]
 
 
 def _changes(history: StudyHistory) -> list[str]:

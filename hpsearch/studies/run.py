@@ -1,7 +1,7 @@
 """A study from its plan to its report: search and confirm each arm, compare by the planned test, write the report.
 
 `carry_out` does all of it for `hpsearch study` and `hpsearch.study`. Nothing is kept but the folders: a study that was
-interrupted or killed goes on from what is there.
+interrupted or killed goes on from there.
 """
 
 import sys
@@ -103,18 +103,18 @@ def carry_out(
 
     Args:
         request: The study and how its arms are run.
-        run_arm: Searches and confirms an arm; not called for arms that are run in processes of their own.
+        run_arm: Searches and confirms an arm; not called for arms that are run in other processes.
         mirror: Mirrors the report from the study's folder, as the arms are already; returns whether all of it is.
         out: The report's folder.
-        formats: What to write there beside compare.json.
+        formats: What to write there in addition to compare.json.
         only: Run this arm, and compare nothing.
         at_once: Arms at a time, a process and a part of the machine for each.
         tell: Called with a line of text for each thing that the user should know meanwhile.
 
     Raises:
         SpaceError: The study file or a space is wrong.
-        ExperimentError: The folder is no study, or in use.
-        SearchFailedError: An arm has come to no result.
+        ExperimentError: The folder is not a study, or in use.
+        SearchFailedError: An arm has no result.
         UnknownNameError: The study has no arm `only`.
         HpsearchError: The study's replicates are of the other kind, or the report cannot be written.
 
@@ -165,8 +165,8 @@ def run_study(
         command: Is shown in the report, with the replicates beyond the file's.
 
     Raises:
-        ExperimentError: The folder is no study, or in use.
-        SearchFailedError: An arm, which it names, has come to no result.
+        ExperimentError: The folder is not a study, or in use.
+        SearchFailedError: An arm, which it names, has no result.
         UnknownNameError: The study has no arm `only`.
         HpsearchError: The study's replicates are of the other kind.
 

@@ -1,4 +1,4 @@
-"""Several arms of a study at a time: a process for each, with a part of the machine of its own.
+"""Several arms of a study at a time: a process for each, on its own part of the machine.
 
 The processes are the same command as `hpsearch study FILE --arm NAME`, so that what they leave can be gone on with in
 any way. Ctrl-C or SIGTERM is passed on to all of them, and they end with this process, however it ends.
@@ -31,7 +31,7 @@ _KILLING = 3
 
 
 class _Arm:
-    """An arm whose command runs in a process of its own, on a part of the machine.
+    """An arm whose command runs in its own process, on a part of the machine.
 
     `last` is the last thing it said; one that is not `heard` any more was interrupted before it could begin, and only
     says where.

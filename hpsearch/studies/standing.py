@@ -13,7 +13,7 @@ from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.experiment.studies import read_result, read_study_file
 from hpsearch.records import BaselineRecord, RunRecord
-from hpsearch.report.experiment_json import finite
+from hpsearch.report.experiment_view import finite
 from hpsearch.report.fitted_table import Column, FittedTable
 from hpsearch.report.wording import UNKNOWN, duration, number, one_line
 from hpsearch.running.confirmation import seeds_of
@@ -59,7 +59,7 @@ def standing_of(folder: Path) -> StudyStanding:
     Without a result there are none: to see them is to look at the result, and that is noted before it is shown.
 
     Raises:
-        ExperimentError: The folder is no study, or a file in it is damaged.
+        ExperimentError: The folder is not a study, or a file in it is damaged.
 
     """
     plan, result = read_study_file(folder)["latest"], read_result(folder)

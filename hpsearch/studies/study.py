@@ -79,11 +79,11 @@ class SpaceArm:
 
 @dataclass(frozen=True)
 class BaselineArm:
-    """A classical method of the family, scored on the test split beside the winner of the arm `beside`."""
+    """A classical method of the family, scored on the same test split as the winner of the arm `partner`."""
 
     name: str
     method: str
-    beside: str
+    partner: str
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""What hpsearch promises of its own families, samplers, pruners and trackers, as test suites for yours. Needs pytest.
+"""What hpsearch promises of its families, samplers, pruners, trackers and engines, as test suites for yours.
+
+Needs pytest.
 
     import hpsearch.testing
     from mine import MyFamily, MySampler
@@ -12,7 +14,7 @@
 
 `FamilySuite` trains a configuration for a few steps; `SpaceSuite` does the same with a space file, and builds the model
 at both ends of every range. `SamplerSuite` and `PrunerSuite` search without any training. `TrackerSuite` mirrors an
-experiment.
+experiment. `WorkersSuite` runs jobs on the workers of an engine.
 """
 
 import importlib
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from hpsearch.testing.families import FamilySuite, SpaceSuite
     from hpsearch.testing.searching import PrunerSuite, SamplerSuite
     from hpsearch.testing.trackers import TrackerSuite
+    from hpsearch.testing.workers import WorkersSuite
 
 _HOME = {
     "FamilySuite": "families",
@@ -31,10 +34,11 @@ _HOME = {
     "SamplerSuite": "searching",
     "SpaceSuite": "families",
     "TrackerSuite": "trackers",
+    "WorkersSuite": "workers",
 }
-__all__ = ["FamilySuite", "PrunerSuite", "SamplerSuite", "SpaceSuite", "TrackerSuite"]
+__all__ = ["FamilySuite", "PrunerSuite", "SamplerSuite", "SpaceSuite", "TrackerSuite", "WorkersSuite"]
 
-pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in ("trainings", *sorted(set(_HOME.values())))))
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in sorted(set(_HOME.values()))))
 
 
 def __getattr__(name: str) -> Any:

@@ -106,7 +106,7 @@ class FamilyCase:
         return Monitor(f"val/{name}", self.family.metrics[name])
 
     def load(self, split: Split, *, seed: int = 0) -> Dataset:
-        """Load a split anew."""
+        """Load a split again."""
         return self.family.load(self.config.data, split, seed)
 
     def splits(self, *, sealed: bool = True) -> Splits:
@@ -140,6 +140,7 @@ class FamilyCase:
     def short(self) -> TrainSettings:
         """The configuration's settings for a training of six steps on twelve examples."""
         changes = {"epochs": 2, "batch_size": 4, "accumulate": 1, "evaluate": Evaluate(steps=2), "device": "cpu"}
+        changes["checkpoint_seconds"] = 0.0  # so that one which is killed goes on from its last evaluation
         settings: TrainSettings = self.config.train.model_copy(update=changes)
         return settings
 

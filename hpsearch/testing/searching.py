@@ -1,6 +1,6 @@
 """What a search promises with every sampler and pruner: it keeps to the space, and a resume changes nothing.
 
-No training takes part: learning curves are made up, and some trials diverge, fail or run beside others.
+No training takes part: learning curves are made up, and some trials diverge, fail or run at the same time as others.
 """
 
 import inspect

@@ -66,7 +66,7 @@ class MirroredRun:
 
 @dataclass
 class MirrorState:
-    """How far an experiment has been mirrored into the store at `uri` (None: the default one beside the folder)."""
+    """How far an experiment has been mirrored into the store at `uri` (None: the default one in the parent folder)."""
 
     uri: str | None = None
     experiment: str | None = None
@@ -159,7 +159,7 @@ Row = list[Point]
 
 @dataclass(frozen=True)
 class MirroredSession:
-    """How the experiment stood after the last session event of a stretch, and since when, in milliseconds."""
+    """The experiment's status after the last session event of a stretch, and since when, in milliseconds."""
 
     status: Status
     time: int
@@ -268,7 +268,7 @@ def _add_report(changes: Changes, event: ReportEvent) -> None:
 
 
 def _add_exploit(changes: Changes, event: ExploitEvent) -> None:
-    """Parameters are written once: those that a run gets later stand in a tag, by the step."""
+    """Parameters are written once: those that a run gets later are in a tag, by the step."""
     told = {"step": event.step, "donor": event.donor, "params": event.params}
     changes.tags[f"hpsearch.exploit.{event.step:06d}"] = json.dumps(told)
     changes.copied = True

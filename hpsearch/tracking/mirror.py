@@ -54,7 +54,7 @@ class RunNews:
 class Sink:
     """A tool that an experiment is written to: each has `write`, and the rest where the tool has a place for it.
 
-    Times are in milliseconds; calls stand in `guarded`.
+    Times are in milliseconds; calls are made within `guarded`.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Sink:
     title: str
     """As users read it."""
     state_file: str
-    """In the experiment's folder; its lock is beside it."""
+    """In the experiment's folder, as is its lock."""
     takes_histograms = True
     remembered_uri: str | None = None
     """Of the store, as the state file has it."""
@@ -112,9 +112,9 @@ class ExperimentMirror:
 
         Raises:
             TrackingError: the tool cannot be written, or another process mirrors this folder to it.
-            ExperimentError: the folder is no experiment, or is damaged.
+            ExperimentError: the folder is not an experiment, or is damaged.
         """
-        read_resolved(self.folder)  # says so when the folder is no experiment
+        read_resolved(self.folder)  # says so when the folder is not an experiment
         try:
             with self._sink.guarded():
                 self._open()

@@ -31,7 +31,7 @@ def mirror_names(text: str) -> list[str]:
     """Return the trackers that a text such as `mlflow,tensorboard` names; none for `none`.
 
     Raises:
-        UnknownNameError: a name is no tracker's.
+        UnknownNameError: a name is not a tracker's.
     """
     names = [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
     for name in names:
@@ -85,7 +85,7 @@ def live_tracker(
 
 
 class LiveTracker:
-    """Runs a mirror on a thread of its own: imports, databases and outages never delay the search.
+    """Runs a mirror on its own thread: imports, databases and outages never delay the search.
 
     `warn` is called on that thread, at most once, when the mirror cannot be written. `pause`: seconds between two
     rounds, more of them after failures.

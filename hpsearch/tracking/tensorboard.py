@@ -1,6 +1,6 @@
 """TensorBoard's event files of an experiment, in its folder `tensorboard/`, which `tensorboard --logdir` takes.
 
-Metrics keep their names; parameters and outcome stand on the HPARAMS page, histograms below `gradients/` and
+Metrics keep their names; parameters and outcome are on the HPARAMS page, histograms below `gradients/` and
 `weights/`.
 """
 

@@ -101,9 +101,9 @@ def remove_old(folder: Path, *, step: int, last: int | None, best: int | None) -
             (folder / numbered(number)).unlink()
 
 
-def save_best(folder: Path, model: nn.Module, *, step: int, metric: str, value: float) -> None:
-    """Write the weights of the best step so far."""
-    save(folder / BEST, {"model": model.state_dict(), "step": step, "metric": metric, "value": value})
+def save_best(folder: Path, weights: Mapping[str, Any], *, step: int, metric: str, value: float) -> None:
+    """Write the weights (a model's `state_dict`) of the best step so far."""
+    save(folder / BEST, {"model": weights, "step": step, "metric": metric, "value": value})
 
 
 def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:
         HpsearchError: The file is missing or unreadable, or belongs to another model.
     """
     if not path.exists():
-        raise HpsearchError(f"{path} does not exist; a training writes it at its first evaluation")
+        raise HpsearchError(f"{path} does not exist; a training writes it with its first checkpoint")
     content = load(path)
     try:
         model.load_state_dict(content["model"])

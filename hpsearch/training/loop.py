@@ -17,19 +17,18 @@ from pathlib import Path
 import torch
 
 from hpsearch.errors import DivergedError, UnknownNameError
-from hpsearch.experiment.artifacts import write_histograms
 from hpsearch.records import Decision, Monitor
 from hpsearch.seeds import Seeds
-from hpsearch.training.checkpoint import CHECKPOINT, load_checkpoint, numbered, remove_old, save, save_best
+from hpsearch.training.checkpoint import load_checkpoint
 from hpsearch.training.devices import resolve_device
+from hpsearch.training.files import note_resumed, save_answered, save_evaluated
 from hpsearch.training.measurements import look_at
 from hpsearch.training.optimizers import set_rates
 from hpsearch.training.progress import Evaluation, FitResult, Report
 from hpsearch.training.random_state import isolated, kept_random_state
-from hpsearch.training.rate_control import write_decisions
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.settings import TrainSettings
-from hpsearch.training.state import TrainingState, build_training, capture, restore
+from hpsearch.training.state import TrainingState, build_training, restore
 from hpsearch.training.task import Batch, Splits, Task
 from hpsearch.training.team import ALONE, Team
 
@@ -52,10 +51,12 @@ def fit(
 ) -> FitResult:
     """Train a task's model, going on from the checkpoint in `folder` if there is one, and report every evaluation.
 
-    At an evaluation `best.pt` (if the monitored metric improved) and `checkpoint.pt` are written before the report, and
-    a numbered checkpoint where `settings.keep` wants one. After a resume the checkpoint's evaluations are reported once
-    more: whoever receives reports ignores steps it knows. The answer to the last report of a training is not acted on,
-    as nothing is left to stop. Without a folder nothing is saved, and a paused training cannot go on. A `device` other
+    `checkpoint.pt`, with `best.pt` if the monitored metric has improved, is written at the end, at a pause, where
+    `settings.keep` wants a numbered one, and else at an evaluation that comes `settings.checkpoint_seconds` or more
+    after the last. After a resume the checkpoint's evaluations are reported once more, and those that came between it
+    and a crash are trained and reported again: whoever receives reports ignores steps it knows. The answer to the last
+    report of a training is not acted on, as nothing is left to stop. One that is pruned or out of time has `best.pt`
+    only. Without a folder nothing is saved, and a paused training cannot go on. A `device` other
     than `auto` goes before `settings.device`. `before` are the settings under which the checkpoint may have been
     written, if they change there; only what is not FIXED may. Of a `team` of several processes, all of which call this,
     only rank 0 reports, and writes to `folder`.
@@ -90,7 +91,7 @@ def train_on(
 ) -> FitResult:
     """Train from where the training is to its end, or until the report's answer, first `decision`, stops it."""
     while decision is Decision.CONTINUE and not training.progress.finished:
-        _single_step(training)
+        single_step(training)
         if evaluation_is_due(training):
             evaluate_and_save(training, folder)
             decision = ask(training, report)
@@ -105,14 +106,15 @@ def go_on(training: TrainingState, folder: Path | None, report: Report, before: 
         return Decision.CONTINUE
     restore(training, content, before=before)
     if folder is not None:
-        write_decisions(folder, training.rates.control)
+        note_resumed(training, folder)
         with training.stopwatch.stopped():
             for evaluation in training.progress.evaluations[:-1]:
                 report(evaluation)
     return ask(training, report)
 
 
-def _single_step(training: TrainingState) -> None:
+def single_step(training: TrainingState) -> None:
+    """Take a step."""
     if training.begun != training.progress.epoch:
         begin_epoch(training)
     window = next_window(training)
@@ -158,44 +160,31 @@ def advance(training: TrainingState, *, batches: int) -> None:
 
 def evaluation_is_due(training: TrainingState) -> bool:
     """Check whether an evaluation follows the step that was taken last."""
-    progress, every = training.progress, training.settings.evaluate
+    progress, every = training.progress, training.every
     if every.steps is not None:
         return progress.finished or progress.step % every.steps == 0
-    return progress.finished or (progress.batch == 0 and progress.epoch % (every.epochs or 1) == 0)
+    return progress.finished or (progress.batch == 0 and progress.epoch % every.epochs == 0)
 
 
 def look_is_due(training: TrainingState) -> bool:
     """Check whether the evaluation that follows shows histograms."""
-    histograms, number = training.settings.histograms, len(training.progress.evaluations) + 1
-    return histograms is not None and number % histograms.every == 0 and evaluation_is_due(training)
+    looks, number = training.every.looks, len(training.progress.evaluations) + 1
+    return looks is not None and number % looks == 0 and evaluation_is_due(training)
 
 
 def evaluate_and_save(training: TrainingState, folder: Path | None) -> None:
-    """Evaluate, judge, save, and only then report: so that whatever was reported can be gone on from."""
+    """Evaluate and judge, and save what is due; what more the answer to the report asks for is saved then."""
     training.team.unify(training.model.buffers())
     means = training.measurements.take()
     evaluation = Evaluation(**training.team.led(lambda: asdict(_evaluate(training, means))))
-    _judge(training, evaluation, folder)
+    _judge(training, evaluation)
     training.rates.watch(
         evaluation.metrics, training.monitor, step=training.progress.step, epoch=evaluation.metrics["epoch"]
     )
     training.progress.evaluations.append(replace(evaluation, final=training.progress.finished))
     if folder is not None:
-        if training.look is not None:
-            write_histograms(folder, training.reported_step, training.look)
-        _save(training, folder)
+        save_evaluated(training, folder)
     training.look = None
-
-
-def _save(training: TrainingState, folder: Path) -> None:
-    """Write the checkpoint; before it the numbered one where one is due, so that a kill between them loses neither."""
-    content, keep, progress = capture(training), training.settings.keep, training.progress
-    if keep:
-        if len(progress.evaluations) % keep.every == 0:
-            save(folder / numbered(training.reported_step), content)
-        remove_old(folder, step=training.reported_step, last=keep.last, best=progress.best_step)
-    save(folder / CHECKPOINT, content)
-    write_decisions(folder, training.rates.control)
 
 
 def _evaluate(training: TrainingState, means: Mapping[str, float]) -> Evaluation:
@@ -221,8 +210,8 @@ def _evaluate(training: TrainingState, means: Mapping[str, float]) -> Evaluation
     return Evaluation(step=training.reported_step, metrics=metrics, seconds=training.stopwatch.seconds)
 
 
-def _judge(training: TrainingState, evaluation: Evaluation, folder: Path | None) -> None:
-    """Keep the weights if they are the best so far, and stop early if patience has run out."""
+def _judge(training: TrainingState, evaluation: Evaluation) -> None:
+    """Note whether the weights are the best so far, and stop early if patience has run out."""
     progress, monitor = training.progress, training.monitor
     if monitor.metric not in evaluation.metrics:
         raise UnknownNameError("metric", monitor.metric, evaluation.metrics)
@@ -231,8 +220,6 @@ def _judge(training: TrainingState, evaluation: Evaluation, folder: Path | None)
         raise DivergedError(f"{monitor.metric} became {value} at optimizer step {progress.step}")
     if progress.best_value is None or monitor.goal.better(value, than=progress.best_value):
         progress.best_step, progress.best_value = evaluation.step, value
-        if folder is not None:
-            save_best(folder, training.evaluated_model, step=evaluation.step, metric=monitor.metric, value=value)
     if training.patience and training.patience.exhausted_by(value):
         progress.stopped_early = not progress.finished
         progress.finished = True
@@ -242,6 +229,7 @@ def ask(training: TrainingState, report: Report) -> Decision:
     """Report the last evaluation and return the answer; a training that is at its end has nothing left to stop."""
     with training.stopwatch.stopped():
         decision = Decision(training.team.led(lambda: report(training.progress.evaluations[-1]).value))
+    save_answered(training, decision)
     training.stopwatch.begin_lap()
     training.examples = 0
     return Decision.CONTINUE if training.progress.finished else decision

@@ -52,6 +52,9 @@ class Measurements:
         Raises:
             DivergedError: A loss or a gradient is not finite.
         """
+        if self._read_every == 1:
+            self._take_in(step, float(norm), {name: float(part) for name, part in parts.items()}, count, is_latest=True)
+            return
         self._pending.append(_Pending(step, parts, norm, count))
         if len(self._pending) >= self._read_every:
             self._read()
@@ -82,10 +85,13 @@ class Measurements:
         for item in pending:
             norm = next(values)
             parts = dict(zip(item.parts, values, strict=False))
-            self._check(item.step, parts["loss"], norm, is_latest=item is pending[-1])
-            for name, value in parts.items():
-                self._sums[name] += value * item.count
-                self._counts[name] += item.count
+            self._take_in(item.step, norm, parts, item.count, is_latest=item is pending[-1])
+
+    def _take_in(self, step: int, norm: float, parts: Mapping[str, float], count: int, *, is_latest: bool) -> None:
+        self._check(step, parts["loss"], norm, is_latest=is_latest)
+        for name, value in parts.items():
+            self._sums[name] += value * count
+            self._counts[name] += count
 
     def _check(self, step: int, loss: float, norm: float, *, is_latest: bool) -> None:
         if not math.isfinite(loss):
@@ -104,11 +110,8 @@ class Measurements:
 
 
 def _fetch(scalars: list[Tensor]) -> list[float]:
-    if not scalars:
-        return []
-    if scalars[0].device.type == "cpu":
-        return [float(scalar) for scalar in scalars]
-    values: list[float] = torch.stack([scalar.float() for scalar in scalars]).tolist()
+    """Return the numbers, for which an accelerator is waited for once."""
+    values: list[float] = torch.stack([scalar.float() for scalar in scalars]).tolist() if scalars else []
     return values
 
 

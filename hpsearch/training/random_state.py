@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 _CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
 
@@ -33,11 +34,8 @@ def capture_random_state(device: torch.device) -> dict[str, Any]:
         },
         "torch": torch.get_rng_state(),
     }
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    if device.type == "mps":
-        state["mps"] = torch.mps.get_rng_state()
-    return state
+    own = _device_state(device)
+    return state if own is None else {**state, device.type: own}
 
 
 def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
@@ -48,20 +46,34 @@ def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
     legacy = ("MT19937", key, numpy_state["position"], numpy_state["has_gauss"], numpy_state["gauss"])
     np.random.set_state(legacy)  # noqa: NPY002 - the global generator
     torch.set_rng_state(state["torch"])
-    if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)
-    if device.type == "mps" and "mps" in state:
-        torch.mps.set_rng_state(state["mps"])
+    _set_device_state(state.get(device.type), device)
+
+
+def _device_state(device: torch.device) -> Tensor | None:
+    if device.type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    return torch.mps.get_rng_state() if device.type == "mps" else None
+
+
+def _set_device_state(state: Tensor | None, device: torch.device) -> None:
+    if state is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    if state is not None and device.type == "mps":
+        torch.mps.set_rng_state(state)
 
 
 @contextlib.contextmanager
 def kept_random_state(device: torch.device) -> Iterator[None]:
     """Leave the global generators as they were, whatever the block draws from them."""
-    state = capture_random_state(device)
+    python, others = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global generator
+    torchs, own = torch.get_rng_state(), _device_state(device)
     try:
         yield
     finally:
-        restore_random_state(state, device)
+        random.setstate(python)
+        np.random.set_state(others)  # noqa: NPY002 - the global generator
+        torch.set_rng_state(torchs)
+        _set_device_state(own, device)
 
 
 @contextlib.contextmanager

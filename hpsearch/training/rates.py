@@ -15,6 +15,7 @@ from hpsearch.training.freezing import rate_factor
 from hpsearch.training.rate_control import rate_control
 from hpsearch.training.schedule_settings import (
     Adaptive,
+    Constant,
     Cosine,
     Cyclical,
     Exponential,
@@ -26,7 +27,7 @@ from hpsearch.training.schedule_settings import (
     WarmRestarts,
     Warmup,
 )
-from hpsearch.training.settings import TrainSettings
+from hpsearch.training.settings import NoFreeze, TrainSettings
 
 _ROUNDING = 1e-9
 """Far less than a step in epochs: the step that begins an epoch belongs to it whatever the division gave."""
@@ -42,9 +43,13 @@ class Rates:
             0 if isinstance(settings.schedule, OneCycle) else count_warmup_steps(settings.warmup, order)
         )
         self.control = rate_control(settings.schedule)
+        never_changes = self._warmup_steps == 0 and isinstance(settings.schedule, Constant)
+        self._constant = settings.learning_rate if never_changes and isinstance(settings.freeze, NoFreeze) else None
 
     def at(self, step: int) -> float:
         """Return the base rate of an optimizer step, counted from 0."""
+        if self._constant is not None:
+            return self._constant
         settings, warmup_steps = self._settings, self._warmup_steps
         epoch = math.floor(self._order.epoch_at(step) + _ROUNDING)
         if settings.rate_per == "epoch":

@@ -166,6 +166,9 @@ class TrainSettings(Settings):
     evaluate: Annotated[Evaluate, FIXED] = Evaluate(epochs=1)
     deterministic: Annotated[bool, FIXED] = True
     device: Annotated[str, FIXED] = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    checkpoint_seconds: Annotated[float, FIXED] = Field(default=5.0, ge=0)
+    """Training time from one checkpoint to the next, at an evaluation; a crash costs no more than that and the time to
+    an evaluation. With 0 every evaluation is followed by one. A pause and the end always are."""
     keep: Annotated[Keep | None, FIXED] = None
     """Numbered checkpoints besides the latest and the best."""
     loading: Annotated[Loading, FIXED] = Loading()
@@ -176,5 +179,7 @@ class TrainSettings(Settings):
     """Whether blocks compute their activations again in the backward pass: less memory, a third more time."""
 
 
-EXECUTION = frozenset({"device", "keep", "loading", "histograms", "compile", "activation_checkpointing"})
+EXECUTION = frozenset(
+    {"device", "checkpoint_seconds", "keep", "loading", "histograms", "compile", "activation_checkpointing"}
+)
 """The settings that say where and how a training runs: a checkpoint's training goes on although they have changed."""

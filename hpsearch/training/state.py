@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +27,39 @@ from hpsearch.training.team import ALONE, Team, smallest_slice
 from hpsearch.training.weights import WeightAverage
 
 
+@dataclass(frozen=True)
+class Every:
+    """How often what is done, from the settings: asked for at each step, where reading those would take its time."""
+
+    steps: int | None
+    """Optimizer steps from one evaluation to the next; None where epochs count."""
+    epochs: int
+    looks: int | None
+    """Evaluations from one look at gradients and weights to the next; None for no looks."""
+
+    @classmethod
+    def of(cls, settings: TrainSettings) -> "Every":
+        """Read the settings."""
+        evaluate, histograms = settings.evaluate, settings.histograms
+        return cls(evaluate.steps, evaluate.epochs or 1, histograms.every if histograms else None)
+
+
+@dataclass
+class Unwritten:
+    """What of a training is not in its folder's files yet, see `files.py`."""
+
+    folder: Path | None = None
+    """Where the last evaluation's files belong; None as long as there is nothing to write."""
+    since: float = 0.0
+    """Seconds of training when the last checkpoint was taken."""
+    is_best: bool = False
+    """Whether the model has the best weights of all, which are neither written nor copied."""
+    best: Mapping[str, Any] | None = None
+    """A copy of the best weights, which are not written."""
+    decisions: int | None = None
+    """How many decisions on the rate are written, if they are."""
+
+
 @dataclass
 class TrainingState:
     """A training while it runs."""
@@ -33,6 +67,7 @@ class TrainingState:
     task: Task
     splits: Splits
     settings: TrainSettings
+    every: Every
     monitor: Monitor
     device: torch.device
     identity: Mapping[str, Any]
@@ -61,6 +96,7 @@ class TrainingState:
     """The histograms of the step before an evaluation."""
     examples: int = 0
     """Examples trained on since the last evaluation."""
+    unwritten: Unwritten = field(default_factory=Unwritten)
 
     @property
     def evaluated_model(self) -> nn.Module:
@@ -76,9 +112,7 @@ class TrainingState:
     @property
     def reported_step(self) -> int:
         """The step in the unit of the settings' `evaluate`."""
-        if self.settings.evaluate.steps is not None:
-            return self.progress.step
-        return self.progress.epoch
+        return self.progress.epoch if self.every.steps is None else self.progress.step
 
 
 def build_training(
@@ -109,6 +143,7 @@ def build_training(
         task=task,
         splits=splits,
         settings=settings,
+        every=Every.of(settings),
         monitor=monitor,
         device=device,
         identity=identity_of(settings, seeds, monitor, examples=len(splits["train"])),

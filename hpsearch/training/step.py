@@ -9,6 +9,7 @@ from torch import Tensor
 from hpsearch.errors import HpsearchError
 from hpsearch.training.acceleration import Precision, autocast
 from hpsearch.training.devices import move
+from hpsearch.training.quick_adam import quick_adam
 from hpsearch.training.task import Batch, Forward, Task
 from hpsearch.training.team import ALONE, Team
 
@@ -50,6 +51,8 @@ class Stepper:
         self._team = team
         self._least = least
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self._alike = len({(each.device, each.dtype) for each in self._parameters}) == 1
+        self._quick = None if scaler else quick_adam(optimizer)
 
     def backward(self, window: Sequence[Batch]) -> WindowLoss:
         """Add up the gradients of a window of CPU batches; each counts by the items over which its loss is a mean.
@@ -87,7 +90,10 @@ class Stepper:
         """Return the global norm of the gradients as they are in truth, before clipping."""
         if self.scaler:
             self.scaler.unscale_(self.optimizer)
-        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        gradients = [gradient for parameter in self._parameters if (gradient := parameter.grad) is not None]
+        if self._alike and gradients:  # what get_total_norm does after it has sorted them by device and precision
+            norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            return norm
         return torch.nn.utils.get_total_norm(gradients)
 
     def update(self, norm: Tensor) -> None:
@@ -97,6 +103,7 @@ class Stepper:
         if self.scaler:
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        else:
+        elif self._quick is None or not self._quick.step():
             self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self._parameters:
+            parameter.grad = None

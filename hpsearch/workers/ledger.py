@@ -1,6 +1,5 @@
 """What the coordinator writes (the log, every run's configuration and metrics) and what it knows from it."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from hpsearch.experiment.files import (
     append_json_line,
     copy_atomically,
     printable,
+    read_json,
     read_lines,
     remove_leftovers,
     write_json,
@@ -226,6 +226,6 @@ def _flat(scores: Mapping[str, Metrics]) -> Metrics:
 
 def stored_job(folder: Path, run: str) -> Job:
     """Return the job of a run of the experiment in `folder`, as it was written down."""
-    content = json.loads((folder / run / CONFIG).read_text(encoding="utf-8"))
+    content = read_json(folder / run / CONFIG)
     content.pop("version")
     return Job.from_json(content)

@@ -228,7 +228,7 @@ def test_trials_and_winners_are_exported_alike(tmp_path: Path) -> None:
     assert model.card.is_file()
     ours, theirs = (hpsearch.load_model(tmp_path / name, home=HOME).model.state_dict() for name in ("model", "typed"))
     assert all((value == theirs[name]).all() for name, value in ours.items())
-    with pytest.raises(hpsearch.HpsearchError, match="--run x is about a model"):
+    with pytest.raises(hpsearch.HpsearchError, match="run='x' is about a model; to='csv' writes the trials"):
         hpsearch.export(experiment, tmp_path / "c.csv", to="csv", run="x")
     with pytest.raises(hpsearch.HpsearchError, match="format"):
         hpsearch.export(experiment, tmp_path / "c.xlsx", to="xlsx")

@@ -95,7 +95,7 @@ def test_a_study_is_a_group_of_its_own() -> None:
     study = Candidate("s", CandidateKind.STUDY, "test/loss", Goal.MINIMIZE, tested="test/loss", arms=2, family="line")
     found = sort_out([confirmed("a"), study, confirmed("b")])
     assert [[each.name for each in group.members] for group in found.groups] == [["a", "b"], ["s"]]
-    assert "s answers a question of its own, by a plan" in why(found, "a", "s")
+    assert "s answers its own question, by a plan" in why(found, "a", "s")
     again = sort_out(
         [study, Candidate("t", CandidateKind.STUDY, "test/loss", Goal.MINIMIZE, tested="test/loss", arms=2)]
     )

@@ -25,7 +25,7 @@ def test_a_baseline_without_a_seed_stands_against_every_run() -> None:
     (pair,) = compare([*seeds("new", NEW), run("linear", 0.9, deterministic=True)]).pairs
     other = stats.ttest_1samp(NEW, 0.9)
     assert (pair.n, pair.statistic, pair.p) == (5, pytest.approx(other.statistic), pytest.approx(other.pvalue))
-    assert "linear has no seed: its one value stands against every run of new" in pair.notes
+    assert "linear has no seed: its one value is compared with every run of new" in pair.notes
 
 
 def test_groups_by_a_parameter_are_paired_over_the_other_settings() -> None:

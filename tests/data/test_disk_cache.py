@@ -43,7 +43,7 @@ def test_another_key_or_kind_is_another_file():
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "text"])
-def test_a_broken_file_is_made_anew(damage):
+def test_a_broken_file_is_made_again(damage):
     make = Maker()
     cached_arrays("kind", {}, make)
     path = cache_path("kind", {})
@@ -53,7 +53,7 @@ def test_a_broken_file_is_made_anew(damage):
     path.write_bytes(
         {"truncate": content[: len(content) // 2], "flip": flipped, "empty": b"", "text": b"no archive"}[damage]
     )
-    with pytest.warns(UserWarning, match="is broken and is made anew"):
+    with pytest.warns(UserWarning, match="is broken and is made again"):
         again = cached_arrays("kind", {}, make)
     assert make.calls == 2
     np.testing.assert_array_equal(again["numbers"], make()["numbers"])

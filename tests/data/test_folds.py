@@ -60,7 +60,7 @@ def test_labels_may_be_words():
 
 
 def test_a_fold_that_does_not_exist_is_refused():
-    with pytest.raises(ValidationError, match="index 5 is no fold: 5 folds are numbered 0 to 4"):
+    with pytest.raises(ValidationError, match="index 5 is not a fold: 5 folds are numbered 0 to 4"):
         Folds(count=5, index=5)
 
 

@@ -55,8 +55,8 @@ def test_columns_have_other_names_and_a_second_label_may_be_missing(tmp_path):
         ("a.csv", 'text,label\n"two\nlines",1\nb\n', r"a.csv:4: the row does not have as many fields"),
         ("a.csv", "text,label\na,\n", r"a.csv:2: the label"),
         ("a.txt", "a", r"the ending '.txt' says nothing"),
-        ("a.csv", "text,label,text\na,1,b\n", r"a.csv:1: the column 'text' stands twice"),
-        ("a.tsv", "text\tlabel\ttext\na\t1\tb\n", r"a.tsv:1: the column 'text' stands twice"),
+        ("a.csv", "text,label,text\na,1,b\n", r"a.csv:1: the column 'text' occurs twice"),
+        ("a.tsv", "text\tlabel\ttext\na\t1\tb\n", r"a.tsv:1: the column 'text' occurs twice"),
     ],
 )
 def test_mistakes_are_located(tmp_path, name, content, words):
@@ -71,7 +71,7 @@ def test_leaked_texts_are_found_letter_by_letter_and_nearly():
 
 def test_leaked_texts_are_told_and_left_out_if_asked():
     part = LabelledTexts(("A b", "c", "d"), ("0", "1", "1"))
-    with pytest.warns(UserWarning, match=r"1 of 3 test texts also stand .* for example 'A b'; data.leaked: drop"):
+    with pytest.warns(UserWarning, match=r"1 of 3 test texts are also .* for example 'A b'; data.leaked: drop"):
         assert without_leakage(part, ["a  B"], name="test", drop=False) == part
     with pytest.warns(UserWarning, match="they are left out"):
         assert without_leakage(part, ["a  B"], name="test", drop=True) == part.part([1, 2])

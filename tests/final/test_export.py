@@ -184,7 +184,7 @@ def test_what_cannot_be_exported_or_loaded_is_told(tmp_path: Path) -> None:
         export_model(tmp_path / "x", tmp_path / "there")
     with pytest.raises(ExperimentError, match="is not an experiment"):
         export_model(tmp_path / "y", tmp_path / "m")
-    with pytest.raises(HpsearchError, match="is no exported model"):
+    with pytest.raises(HpsearchError, match="is not an exported model"):
         hpsearch.load_model(tmp_path / "x")
     export_model(tmp_path / "x", tmp_path / "m")
     with pytest.raises(HpsearchError, match=r"code of its own.*home=FOLDER"):

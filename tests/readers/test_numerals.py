@@ -102,7 +102,7 @@ def test_one_mark_holds_for_the_whole_table() -> None:
         ({"loss": ["7", "1,234"]}, "'1,234' in column 'loss', row 2 may be a number with decimals or with thousands"),
         ({"loss": ["0,5", "0.25"]}, "a comma by '0,5' in column 'loss', row 1, and a point by '0.25' in column"),
         ({"a": ["0,5"], "b": ["0.25"]}, "a comma by '0,5' in column 'a', row 1, and a point by '0.25' in column 'b'"),
-        ({"a": ["1.234,5", "1,234.5"]}, "say --decimal , or --decimal ."),
+        ({"a": ["1.234,5", "1,234.5"]}, 'say --decimal="," or --decimal="."'),
     ],
 )
 def test_what_the_numbers_leave_open_is_asked(columns: dict[str, list[str | None]], says: str) -> None:

@@ -66,7 +66,7 @@ def test_a_text_among_numbers_is_named_and_its_run_does_not_count(tmp_path: Path
     assert math.isnan(found.runs[4].metrics["f1"].value)
     (warning,) = found.warnings
     assert warning.endswith(
-        "column 'f1' holds what is no number, which does not count: '-' in row 2 (a/1), '0.93*' in row 4 (b/1)"
+        "column 'f1' holds cells that are not numbers, which do not count: '-' in row 2 (a/1), '0.93*' in row 4 (b/1)"
     )
 
 

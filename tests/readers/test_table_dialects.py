@@ -84,7 +84,7 @@ def test_a_table_of_one_column_needs_no_separator() -> None:
         ("method,seed,loss\na,0,0,5\n", "row 1 has 4 cells, separated by comma, but the header names 3 columns"),
         ("method,seed,loss\na,0,1\nb,0\nb,1,2\n", "row 2 has 2 cells"),
         ("a;b,c\n1;2,3\n4;5,6\n", "the columns may be separated by comma or by semicolon: say which with --separator"),
-        ("method;seed;loss\na;0;1,234\n", "say --decimal , or --decimal ."),
+        ("method;seed;loss\na;0;1,234\n", 'say --decimal="," or --decimal="."'),
         ("method,loss,loss\na,1,2\n", "two columns are called 'loss'"),
         ('method,loss\n"a,1\nb,2\n', "cannot be read as a row of a table"),
         ("a,0,0.5\nb,0,0.25\n", "the first line has the number 0 where it should name a column"),
@@ -181,7 +181,7 @@ def test_a_decimal_comma_changes_no_number(values: list[float], separator: str) 
 def test_spaces_around_a_name_are_no_part_of_it_and_that_is_said() -> None:
     found = read_text('method,seed,loss\n" a ",0,1\na,1,2\n')
     assert [run.experiment for run in found.runs] == ["a", "a"]
-    assert "in column 'method' 'a' stands with spaces around it and without: one name" in found.warnings[0]
+    assert "in column 'method' 'a' occurs with spaces around it and without: one name" in found.warnings[0]
     aligned = read_text("method ,seed,loss\na      ,0,1\na      ,1,2\n")
     assert aligned.warnings == ()
 
@@ -251,7 +251,7 @@ def test_wide_tables_keep_to_the_same_rules(tmp_path: Path) -> None:
     found = read_wide(path, "dataset")
     assert [str(run.dataset) for run in found.runs] == ["NA", "NA", "null", "null", "1_0", "1_0", "10", "10"]
     assert [len(run.metrics) for run in found.runs] == [1, 1, 1, 0, 1, 1, 1, 1]
-    assert "column 'theirs' holds what is no number, which does not count: '-' in row 2" in found.warnings[0]
+    assert "column 'theirs' holds cells that are not numbers, which do not count: '-' in row 2" in found.warnings[0]
     path.write_text(",dataset,ours\n0,iris,0.5\n1,wine,0.25\n")
     assert [(run.experiment, run.dataset) for run in read_wide(path, "dataset").runs] == [
         ("ours", "iris"),
@@ -264,9 +264,9 @@ def test_wide_tables_keep_to_the_same_rules(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "unit", "says"),
     [
-        ("dataset,a\niris,1\nwine,2\niris ,3\n", "dataset", "data set 'iris' stands in rows 1 and 3"),
-        ("seed,a\n1,1\n1.0,2\n", "seed", "seed '1' stands in rows 1 and 2"),
-        ("dataset,seed,a\niris,0,1\niris,0,2\n", "dataset", "data set 'iris', seed '0' stands in rows 1 and 2"),
+        ("dataset,a\niris,1\nwine,2\niris ,3\n", "dataset", "data set 'iris' is in rows 1 and 3"),
+        ("seed,a\n1,1\n1.0,2\n", "seed", "seed '1' is in rows 1 and 2"),
+        ("dataset,seed,a\niris,0,1\niris,0,2\n", "dataset", "data set 'iris', seed '0' is in rows 1 and 2"),
         ("dataset,a\niris,1\n,2\n", "dataset", "row 2 names no data set"),
         ("fold,a\n,1\n0,2\n", "fold", "row 1 names no fold"),
     ],

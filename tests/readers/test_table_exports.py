@@ -115,7 +115,7 @@ def test_json_lines_are_flattened_and_zero_is_not_its_name(tmp_path: Path) -> No
     assert [(run.experiment, run.seed, run.params["lr"]) for run in found.runs] == [("0", 1, 0.1), ('"0"', 1, 0.2)]
     assert len(found.warnings) == 1
     path.write_text('{"method": "a", "loss": 1}\n[1]\n')
-    with pytest.raises(DataError, match=r"t\.jsonl:2 is no JSON object"):
+    with pytest.raises(DataError, match=r"t\.jsonl:2 is not a JSON object"):
         read(path, Wanted())
 
 

@@ -122,5 +122,5 @@ def test_a_copy_tells_when_it_was_made_of_which_trial_and_what_it_changed(copied
 
 def test_baselines_are_promised_only_where_there_are_some(record: ExperimentRecord) -> None:
     said = " ".join(lines(record))
-    assert ("beside the baselines" in said) == bool(record.baselines)
-    assert "beside the baselines" not in " ".join(lines(replace(record, baselines=())))
+    assert ("and the baselines" in said) == bool(record.baselines)
+    assert "and the baselines" not in " ".join(lines(replace(record, baselines=())))

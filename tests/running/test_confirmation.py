@@ -16,7 +16,7 @@ from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.readers.shelf import read_sources
 from hpsearch.records import ExperimentRecord, FinishedRun, Fold
-from hpsearch.report.experiment_json import show_json
+from hpsearch.report.experiment_view import show_json
 from hpsearch.report.tables import replicates_frame
 from hpsearch.running.chosen import confirm
 from hpsearch.running.confirmation import distinct_winners

@@ -219,7 +219,7 @@ def test_lines_that_never_reached_the_disk_are_written_again(terminal: Terminal,
 @pytest.mark.parametrize("size", [pytest.param(0, marks=pytest.mark.slow), 1000])
 def test_a_checkpoint_that_cannot_be_read_starts_its_trial_over(size: int, terminal: Terminal, whole: Whole) -> None:
     broken(terminal, whole.behind(MOMENTS["in the middle of a trial"]))
-    os.truncate(terminal.experiment / "trials/0000" / CHECKPOINT, size)
+    (terminal.experiment / "trials/0000" / CHECKPOINT).write_bytes(bytes(size))
     terminal.run()
     check_same(terminal, whole)
 

@@ -53,7 +53,7 @@ def problems(folder, text):
     [
         (
             DATA + "train: {learning_rate: {log: [1e-4, 1e-1], mutable: 1}}",
-            *(4, 53, "train.learning_rate: 'mutable' beside a range is true or false"),
+            *(4, 53, "train.learning_rate: 'mutable' of a range is true or false"),
         ),
         (
             DATA + "model: {position: {choice: {learned: , rope: }, mutable: true}}",
@@ -69,11 +69,11 @@ def problems(folder, text):
         ),
         (
             DATA + "search: {pruner: {pbt: {interval: 3}}}\ntrain: {epochs: {int: [1, 3]}}",
-            *(4, 18, "search.pruner: pbt needs a range to change; write mutable: true beside one"),
+            *(4, 18, "search.pruner: pbt needs a range to change; add mutable: true to one"),
         ),
         (
             DATA + "search:\n  pruner: pb2",
-            *(5, 11, "search.pruner: pb2 needs a range to change; write mutable: true beside one"),
+            *(5, 11, "search.pruner: pb2 needs a range to change; add mutable: true to one"),
         ),
         (
             DATA + "search: {pruner: pb2}\ntrain: {clip: {choice: [1, 2], mutable: true}}",

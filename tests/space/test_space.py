@@ -80,7 +80,7 @@ def test_a_start_names_an_option_in_any_case_and_a_free_text_keeps_its_own(tmp_p
 
 
 def test_an_option_in_two_cases_stands_twice(tmp_path):
-    with pytest.raises(SpaceError, match="the option 'rope' stands twice"):
+    with pytest.raises(SpaceError, match="the option 'rope' is given twice"):
         read(tmp_path, HEAD + DATA + "model: {position: {choice: [rope, RoPE]}}\n")
 
 

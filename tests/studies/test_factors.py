@@ -64,7 +64,7 @@ def test_titles_are_as_short_as_they_can_be() -> None:
 MISTAKES = {
     "one level": (("[1, 2]", "[1]"), "7:28: arms.grid.factors: model.width needs a list of two or more"),
     "no list": (("[1, 2]", "1"), "7:28: arms.grid.factors: model.width needs a list"),
-    "twice": (("[1, 2]", "[1, 1]"), "7:32: arms.grid.factors: the level 1 of model.width stands there twice"),
+    "twice": (("[1, 2]", "[1, 1]"), "7:32: arms.grid.factors: the level 1 of model.width occurs twice"),
     "folder": (("[sgd,", "[s/d,"), "7:54: arms.grid.factors: the level s/d of train.optimizer cannot be part"),
     "unknown": (("model.width: [1", "model.widht: [1"), "7:29: unknown setting 'widht' in model, did you mean 'width'"),
     "bounds": (("[1, 2]", "[0, 2]"), "7:29: model.width: 0 is out of bounds"),

@@ -137,7 +137,7 @@ def test_seeds_after_folds_are_another_plan(tmp_path: Path) -> None:
 
 
 def test_the_other_kind_of_replicates_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HpsearchError, match="--repeats divides the data anew"):
+    with pytest.raises(HpsearchError, match="--repeats divides the data into new folds"):
         reported(folded_study(tmp_path), tmp_path / "x", seeds=20)
     assert not (tmp_path / "x").exists()
     with pytest.raises(HpsearchError, match="this study's replicates are seeds: --seeds"):

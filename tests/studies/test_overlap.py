@@ -43,7 +43,7 @@ def test_of_a_searched_share_for_validation_a_bound_is_said(tmp_path: Path) -> N
     assert "s² (1/10 + 0.286)" in notes_of(path)  # 0.2 / (1 - 0.2 - 0.1)
     altered(tmp_path / "folded.yaml", ("train:", "data: {val_fraction: {float: [0.1, 0.3]}}\ntrain:"))
     assert BOUND in notes_of(path)
-    assert "power is at most what stands here" in notes_of(path)
+    assert "power is at most what is shown here" in notes_of(path)
 
 
 def test_of_a_family_that_does_not_say_its_share_a_bound_is_said(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_interrupted_it_goes_on_to_the_same_report(
 def test_a_folder_that_is_no_study_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "thesis.tex").touch()
-    with pytest.raises(ExperimentError, match="is no study"):
+    with pytest.raises(ExperimentError, match="is not a study"):
         go(toy_study(tmp_path), tmp_path / "x")
 
 

@@ -100,7 +100,7 @@ def test_every_arm_has_the_studys_budget_and_seed(tmp_path: Path) -> None:
         assert confirm is not None
         assert (confirm.top, confirm.seeds) == (1, 5)
     assert study.goal is Goal.MINIMIZE
-    assert study.arms[2] == BaselineArm("mean", "mean", beside="sgd")
+    assert study.arms[2] == BaselineArm("mean", "mean", partner="sgd")
 
 
 def test_quick_lays_the_quick_sections_of_the_spaces_over_them_too(tmp_path: Path) -> None:

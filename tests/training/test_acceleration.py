@@ -105,7 +105,7 @@ def test_compiled_steps_learn_the_same_and_leave_plain_files(tmp_path):
 def test_a_compiled_training_resumes_bit_for_bit(tmp_path):
     whole = train(NetTask(), tmp_path / "whole", compile=True)
     with pytest.raises(KilledError):
-        train(NetTask(), tmp_path / "killed", compile=True, report=Recorder({1: KilledError()}))
+        train(NetTask(), tmp_path / "killed", compile=True, checkpoint_seconds=0, report=Recorder({1: KilledError()}))
     again = train(NetTask(), tmp_path / "killed", compile=True)
     assert numbers(again.evaluations) == numbers(whole.evaluations)
     assert_same_ending(tmp_path / "whole", tmp_path / "killed")

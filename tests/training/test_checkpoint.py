@@ -63,7 +63,7 @@ def test_another_format_version_is_named(tmp_path):
 
 def test_weights_come_back_and_foreign_ones_are_refused(tmp_path):
     model, other = nn.Linear(2, 3), nn.Linear(2, 3)
-    checkpoint.save_best(tmp_path, model, step=4, metric="val/loss", value=0.5)
+    checkpoint.save_best(tmp_path, model.state_dict(), step=4, metric="val/loss", value=0.5)
     facts = checkpoint.load_weights(other, tmp_path / "best.pt")
     assert facts == {"step": 4, "metric": "val/loss", "value": 0.5}
     assert torch.equal(model.weight, other.weight)

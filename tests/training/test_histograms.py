@@ -69,7 +69,7 @@ def test_looks_do_not_change_the_training_and_come_when_asked_for(tmp_path):
 def test_killed_and_gone_on_leaves_each_look_once(tmp_path, call):
     train(tmp_path / "whole", histograms={})
     with pytest.raises(KilledError):
-        train(tmp_path / "killed", histograms={}, report=Recorder({call: KilledError()}))
+        train(tmp_path / "killed", histograms={}, checkpoint_seconds=0, report=Recorder({call: KilledError()}))
     file = tmp_path / "killed" / HISTOGRAMS
     file.write_bytes(file.read_bytes() + file.read_bytes().splitlines()[-1].replace(b'"step":', b'"step":1') + b"\n")
     train(tmp_path / "killed", histograms={})

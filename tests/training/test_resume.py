@@ -37,6 +37,7 @@ def train(task, settings, folder, report=None):
 
 
 def assert_resumes(task, settings, tmp_path, *, interrupted_at=2, answer=None):
+    settings = settings.model_copy(update={"checkpoint_seconds": 0.0})
     unbroken, _ = train(task, settings, tmp_path / "unbroken")
     answers = {interrupted_at: answer or KilledError()}
     if answer is None:
@@ -116,7 +117,7 @@ def test_early_stopping_counts_over_the_interruption(tmp_path):
 
 
 def test_killed_at_every_report(tmp_path):
-    settings = TrainSettings(epochs=4, batch_size=4)
+    settings = TrainSettings(epochs=4, batch_size=4, checkpoint_seconds=0)
     unbroken, _ = train(NetTask(), settings, tmp_path / "unbroken")
     with pytest.raises(KilledError):
         train(NetTask(), settings, tmp_path / "resumed", Recorder({1: KilledError()}))

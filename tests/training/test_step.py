@@ -172,3 +172,16 @@ def test_momentum_of_zero_is_plain_descent():
     expected = [old - 0.1 * gradient for old, gradient in zip(before, gradients(stepper), strict=True)]
     stepper.update(stepper.gradient_norm())
     torch.testing.assert_close([parameter.detach() for parameter in model.parameters()], expected)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_the_norm_is_torchs_own(double):
+    model = nn.Sequential(nn.Linear(3, 40), nn.ReLU(), nn.Linear(40, 40), nn.Linear(40, 1))
+    stepper = make_stepper(model=model)
+    stepper.backward([{"x": torch.randn(6, 3), "y": torch.randn(6, 1)}])
+    if double:
+        model[3].double()
+        model[3].weight.grad, stepper = torch.ones(1, 40).double(), make_stepper(model=model)
+    model[2].bias.grad = None
+    expected = torch.nn.utils.get_total_norm([each.grad for each in model.parameters() if each.grad is not None])
+    assert torch.equal(stepper.gradient_norm(), expected)

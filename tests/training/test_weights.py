@@ -56,7 +56,7 @@ def test_the_file_holds_tensors_alone(tmp_path: Path) -> None:
 
 def test_the_best_steps_weights_or_those_of_the_end(tmp_path: Path) -> None:
     best, last, model = nn.Linear(2, 1), nn.Linear(2, 1), nn.Linear(2, 1)
-    save_best(tmp_path, best, step=3, metric="val/loss", value=0.5)
+    save_best(tmp_path, best.state_dict(), step=3, metric="val/loss", value=0.5)
     checkpoint(tmp_path, last, None)
     assert load_trained(model, tmp_path, at_best=True) == 3
     assert same(model, best)
@@ -79,7 +79,7 @@ def test_a_moving_average_is_what_was_evaluated(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
     with pytest.raises(HpsearchError, match="does not exist, so there are no weights"):
         load_trained(nn.Linear(2, 1), tmp_path, at_best=True)
-    save_best(tmp_path, nn.Linear(3, 1), step=1, metric="val/loss", value=0.0)
+    save_best(tmp_path, nn.Linear(3, 1).state_dict(), step=1, metric="val/loss", value=0.0)
     with pytest.raises(HpsearchError, match="do not fit the model"):
         load_trained(nn.Linear(2, 1), tmp_path, at_best=True)
     write_weights(tmp_path / "w.safetensors", nn.Linear(3, 1))

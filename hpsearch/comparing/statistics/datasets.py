@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
 
 from hpsearch.comparing.statistics.arrays import SAME, Array, Tested, snapped
 
@@ -14,12 +13,16 @@ SAMPLES = 20_000
 
 def ranks_of(scores: Array) -> Array:
     """Return the ranks within each row of (data sets, methods); the largest score has rank 1, ties share theirs."""
+    from scipy import stats
+
     ranks: Array = stats.rankdata(-scores, axis=1)
     return ranks
 
 
 def friedman(ranks: Array, *, tie_corrected: bool = True) -> Tested:
     """Return Friedman's chi-square of ranks (N data sets, k methods), k - 1 df; statistic 0 if all are tied."""
+    from scipy import stats
+
     n, k = ranks.shape
     between = 12 * n / (k * (k + 1)) * float(np.sum((np.mean(ranks, axis=0) - (k + 1) / 2) ** 2))
     if tie_corrected:
@@ -32,6 +35,8 @@ def friedman(ranks: Array, *, tie_corrected: bool = True) -> Tested:
 
 def iman_davenport(chi_square: float, n: int, k: int) -> Tested | None:
     """Return Iman and Davenport's (1980) F of Friedman's statistic; None if it is infinite (equal rankings)."""
+    from scipy import stats
+
     rest = n * (k - 1) - chi_square
     if n < 2 or rest <= 1e-9 * n * k:
         return None
@@ -42,6 +47,8 @@ def iman_davenport(chi_square: float, n: int, k: int) -> Tested | None:
 
 def nemenyi_distance(n: int, k: int, *, alpha: float) -> float:
     """Return Nemenyi's critical difference of average ranks of k methods on n data sets."""
+    from scipy import stats
+
     quantile = float(stats.studentized_range.ppf(1 - alpha, k, np.inf))
     return quantile * math.sqrt(k * (k + 1) / (12 * n))
 
@@ -108,7 +115,8 @@ def _share(weights: Array, beyond: Array, rounding: float) -> Array:
 
 def interquartile_mean(values: Array) -> float:
     """Return the mean of the middle half (Agarwal et al. 2021)."""
-    return float(stats.trim_mean(values, 0.25))
+    cut = len(values) // 4
+    return float(np.mean(np.partition(values, (cut, len(values) - cut - 1))[cut : len(values) - cut]))
 
 
 def profile(scores: Array, thresholds: Array) -> Array:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import special
 
 from hpsearch.comparing.statistics.arrays import Array
 
@@ -27,6 +27,8 @@ _LARGE_T = 1e4
 
 
 def _noncentrality(statistic: float, df: float, probability: float) -> float:
+    from scipy import optimize, stats
+
     if abs(statistic) > _LARGE_T:
         tail = 1 - probability if statistic > 0 else probability
         return float(statistic * math.sqrt(stats.chi2.ppf(tail, df) / df))
@@ -62,6 +64,8 @@ def hedges_g(a: Array, b: Array) -> Standardised:
 
 def cliffs_delta(a: Array, b: Array) -> float:
     """Return P(a > b) - P(a < b) over all pairs of an a and a b (Cliff 1993)."""
+    from scipy import stats
+
     ranks = stats.rankdata(np.concatenate([a, b]))
     above = float(np.sum(ranks[: len(a)])) - len(a) * (len(a) + 1) / 2
     return 2 * above / (len(a) * len(b)) - 1
@@ -95,6 +99,8 @@ def almost_stochastic_order(a: Array, b: Array, *, level: float, seed: int) -> f
 
     Below 0.2 a is almost stochastically larger (Ulmer et al. 2022). The bound's error comes from a seeded bootstrap.
     """
+    from scipy import stats
+
     generator, a, b = np.random.default_rng(seed), np.sort(a), np.sort(b)
     ratios = [violation_ratio(generator.choice(a, len(a)), generator.choice(b, len(b))) for _ in range(RESAMPLES)]
     bound = violation_ratio(a, b) + float(stats.norm.ppf(level)) * float(np.std(ratios, ddof=1))

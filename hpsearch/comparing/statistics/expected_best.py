@@ -1,7 +1,7 @@
 """What the best of n trials is worth: the expected best, its band, and by how much the best score overstates."""
 
 import numpy as np
-from scipy import integrate, special, stats
+from scipy import special
 
 from hpsearch.comparing.statistics.arrays import Array
 
@@ -62,5 +62,7 @@ def _weights(trials: int, ns: list[int], estimator: str) -> Array:
 
 def expected_maximum(n: int) -> float:
     """Return the expected largest of n standard normal numbers: 1.965 for 25."""
+    from scipy import integrate, stats
+
     found, _ = integrate.quad(lambda x: x * n * stats.norm.pdf(x) * special.ndtr(x) ** (n - 1), -10, 40, limit=200)
     return float(found)

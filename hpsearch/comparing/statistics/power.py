@@ -1,6 +1,6 @@
 """How likely a design is to show a difference, how many runs would do, and what it can see before it has any value.
 
-Before there are values, differences are in standard deviations of their own. `test_to_train` is n_test / n_train of
+Before there are values, differences are in their own standard deviations. `test_to_train` is n_test / n_train of
 overlapping folds, as in `two_samples.corrected_t`; 0 for independent replicates.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from hpsearch.comparing.statistics.arrays import Array
 
@@ -69,6 +69,8 @@ def signed_rank_power(effect: float, n: int, *, alpha: float) -> float:
     The t is at the largest level up to alpha that the ranks of n pairs can reach, and the power at most the chance that
     no more signs are against the effect than the critical sum of ranks has room for.
     """
+    from scipy import stats
+
     level, pairs, most_against = alpha, n * WILCOXON_EFFICIENCY, n
     if n <= MOST_COUNTED:
         possible = _signed_rank_levels(n)
@@ -132,6 +134,8 @@ def equivalence_power(margin: float, n: int, *, alpha: float, true: float = 0.0,
     Exact: the chance that the mean lies inside both limits, over the distribution of the estimated standard deviation
     (Phillips 1990), which is the difference of two of Owen's Q functions.
     """
+    from scipy import stats
+
     df, error = n - 1, (1 / n + test_to_train) ** 0.5
     critical = float(special.stdtrit(df, 1 - alpha))
     spread = stats.chi(df, scale=df**-0.5)  # of the estimated standard deviation, in true ones

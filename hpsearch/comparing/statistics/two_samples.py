@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from hpsearch.comparing.statistics.arrays import LEVEL, SAME, Array, Tested, is_constant, size_of, two_sided_p
 from hpsearch.comparing.statistics.effects import Standardised, noncentral_bounds
@@ -72,6 +71,8 @@ def wilcoxon(differences: Array) -> Tested:
 
     Exact up to 15 pairs, with ties and zeros too (the signs of the ranks are flipped); without ties up to 50.
     """
+    from scipy import stats
+
     n, signed = len(differences), _signed_ranks(differences)
     statistic = (n * (n + 1) / 2 - abs(float(np.sum(signed)))) / 2
     if n <= MOST_EXACT:
@@ -91,6 +92,8 @@ def rank_balance(differences: Array) -> float:
 
 
 def _signed_ranks(differences: Array) -> Array:
+    from scipy import stats
+
     signed: Array = np.sign(differences) * stats.rankdata(np.abs(differences))
     return signed
 
@@ -112,7 +115,7 @@ def signed_rank_interval(differences: Array, *, scale: float, level: float) -> t
     The values were of size `scale`. p changes only at means of two differences, and between them it falls with the
     distance of the signed ranks' sum from 0, so that the ends are found by halving; they are counted in whole steps of
     rounding noise, for ties to be exact. Where ties let the test reject just 0 between differences that it does not
-    reject, the interval ends beside it. None if the test rejects no difference, as with five pairs, or all.
+    reject, the interval ends next to it. None if the test rejects no difference, as with five pairs, or all.
     """
     steps = np.round(differences / (SAME * scale))
     doubled = (2 * _pairwise_means(steps)).astype(np.int64)
@@ -167,6 +170,8 @@ def welch(a: Array, b: Array) -> Tested:
 
 def mann_whitney(a: Array, b: Array) -> Tested:
     """Return Mann and Whitney's U of a; exact where that is feasible, ties or not, and normal beyond."""
+    from scipy import stats
+
     n, m = len(a), len(b)
     tied = len(np.unique(np.concatenate([a, b]))) < n + m
     if tied and math.comb(n + m, n) <= EXACT_WITH_TIES:
@@ -185,6 +190,8 @@ def smallest_rank_p(n: int, m: int) -> float:
 
 def equivalence_p(estimate: float, error: float, df: float, *, margin: float) -> float:
     """Return the larger p of the tests that the difference lies above -margin and below margin (Schuirmann 1987)."""
+    from scipy import stats
+
     above = stats.t.sf((estimate + margin) / error, df)
     below = stats.t.cdf((estimate - margin) / error, df)
     return float(max(above, below))
@@ -195,6 +202,8 @@ FEWEST, MOST = 3, 5000
 
 def normality_p(values: Array) -> float | None:
     """Return the p of Shapiro and Wilk's test; None for too few or too many values, or ones that do not vary."""
+    from scipy import stats
+
     if not FEWEST <= len(values) <= MOST or is_constant(values, scale=size_of(values)):
         return None
     return float(stats.shapiro((values - values.mean()) / np.ptp(values)).pvalue)  # SciPy gives up on tiny values
@@ -202,6 +211,8 @@ def normality_p(values: Array) -> float | None:
 
 def equal_variances_p(a: Array, b: Array) -> float | None:
     """Return the p of Levene's test around medians (Brown and Forsythe 1974); None for too few values."""
+    from scipy import stats
+
     if min(len(a), len(b)) < FEWEST or is_constant(a, scale=size_of(a)) or is_constant(b, scale=size_of(b)):
         return None
     return float(stats.levene(a, b, center="median").pvalue)
@@ -228,6 +239,8 @@ def five_by_two_t(differences: Array) -> Tested:
 
 def five_by_two_f(differences: Array) -> Tested:
     """Return Alpaydin's (1999) combined 5x2cv F of an array (5 repeats, 2 folds), with 10 and 5 df."""
+    from scipy import stats
+
     statistic = float(np.sum(differences**2) / (2 * np.sum(_variances(differences))))
     return Tested(statistic, (10.0, 5.0), float(stats.f.sf(statistic, 10, 5)))
 
@@ -239,6 +252,8 @@ def five_by_two_interval(differences: Array, *, level: float = LEVEL) -> tuple[f
     below 1 - `level`. With S the sum of squares about the mean and V that about the repeats' means, F(d) is
     (S + 10 (mean - d)^2) / (2 V). None if the F rejects every d: the repeats differ by more than their folds do.
     """
+    from scipy import stats
+
     mean = float(np.mean(differences))
     limit = 2 * float(np.sum(_variances(differences))) * float(stats.f.isf(1 - level, 10, 5))
     square = (limit - float(np.sum((differences - mean) ** 2))) / differences.size

@@ -70,7 +70,7 @@ class _Counts:
 def _counts(train: Tokens, scored: Tokens, *, vocabulary: int, longest: int) -> Iterator[_Counts]:
     """Yield the counts for context lengths 0, 1 ... longest.
 
-    Contexts are numbered anew at each length, so that the numbers stay below (tokens * kinds of tokens) for any length.
+    Contexts are numbered from 0 at each length: the numbers stay below (tokens * kinds of tokens) for any length.
     """
     tokens = np.concatenate((train, [vocabulary], scored))  # between the two a token of its own: no context spans them
     kinds_of_tokens = vocabulary + 1

@@ -23,12 +23,12 @@ class DataSettings(Settings):
     context: int = Field(default=128, ge=1)
     """Characters in a window: how far the model can look back. The windows of a part do not overlap."""
     val_fraction: float = Field(default=0.1, gt=0, lt=1)
-    """Fraction of the characters that are for validation; they follow those for training, which stand first."""
+    """Fraction of the characters that are for validation; they follow those for training, which come first."""
     test_fraction: float = Field(default=0.1, gt=0, lt=1)
     """Fraction of the characters that are for the test: the end of the text."""
     offset: Literal["fixed", "random"] = "fixed"
     """Where training windows start: `fixed` at multiples of `context`, or `random`: each is moved forward by 0 to
-    context - 1 characters, anew in every epoch. Validation and test windows are always fixed."""
+    context - 1 characters, drawn in every epoch. Validation and test windows are always fixed."""
 
     @model_validator(mode="after")
     def _something_is_left_for_training(self) -> "DataSettings":
@@ -100,7 +100,7 @@ class ModelSettings(Settings):
 
 
 class Augmentation(Settings):
-    """How the text of training windows is varied, anew in every epoch; inputs and targets are of the varied text."""
+    """How the text of training windows is varied in each epoch; inputs and targets are of the varied text."""
 
     deletion: float = Field(default=0.0, ge=0, lt=1)
     """Probability of leaving out a character."""

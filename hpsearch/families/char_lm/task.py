@@ -28,7 +28,7 @@ class TextWindows:
     """
 
     def __init__(self, tokens: NDArray[np.int64], vocabulary: int, *, context: int, characters: str = "") -> None:
-        """Take tokens below `vocabulary`; `characters` are those that the tokens from 1 on stand for, where known."""
+        """Take tokens below `vocabulary`; `characters` are those of the tokens from 1 on, if known."""
         self.characters = characters
         self.tokens = torch.from_numpy(np.ascontiguousarray(tokens))
         self.vocabulary = vocabulary
@@ -81,12 +81,12 @@ def windows_of(splits: Splits, split: Split) -> TextWindows:
     """Return a split that this family has loaded."""
     windows = splits[split]
     if not isinstance(windows, TextWindows):
-        raise TypeError(f"the split '{split}' is no part of a text: {type(windows).__name__}")
+        raise TypeError(f"the split '{split}' is not a part of a text: {type(windows).__name__}")
     return windows
 
 
 class CharLMTask(Task):
-    """Next-character prediction; every mean is over characters, whatever batch they stand in.
+    """Next-character prediction; every mean is over characters, whatever batch they are in.
 
     A character that the training part does not have is charged as the one symbol `unknown`, which never occurs in
     training: `unknown_fraction` says how many there are, and bits per character do not pay for which one it was.

@@ -70,7 +70,7 @@ class Heard:
         """Whether the last epoch was reported."""
 
     def begin(self, *, resuming: bool) -> None:
-        """Take note of an attempt; one that does not go on from a checkpoint starts counting anew."""
+        """Take note of an attempt; one that does not go on from a checkpoint starts counting again."""
         self._attempt, self._own = {}, set()
         self._waiting, self._untold = {}, []
         self._step = max(self._values, default=0) if resuming else 0

@@ -25,7 +25,7 @@ _NUMBER = re.compile(
     r"[\s.,;:%)\]}'\"|/]*",
     re.ASCII | re.IGNORECASE,
 )
-"""A number with what may stand around it in print: quotation marks, brackets, `tensor(`, a percent sign."""
+"""A number with what may surround it in print: quotation marks, brackets, `tensor(`, a percent sign."""
 _STARTS = 4
 """At how many braces of a line an object may begin."""
 _OF_ALL = re.compile(r"[\s(\[]*(\d+)\s*/\s*\d+[\s)\]:,]*", re.ASCII)
@@ -35,7 +35,7 @@ _OF_ALL = re.compile(r"[\s(\[]*(\d+)\s*/\s*\d+[\s)\]:,]*", re.ASCII)
 def visible(line: str) -> str:
     """Return a line as a terminal would finally show it, without colours.
 
-    After a carriage return, as in a progress bar, the line is written anew; after backspaces its end is.
+    After a carriage return, as in a progress bar, the line is written again; after backspaces its end is.
     """
     states = [state for state in _ESCAPES.sub("", line).split("\r") if state.strip("\b \t\n")]
     return _overwritten(states[-1]) if states else ""
@@ -158,7 +158,7 @@ def read_line(line: str, source: MetricSource) -> Measured | None:
 
 
 def read_row(line: str, header: str, source: MetricSource) -> Measured | None:
-    """Return the metrics of a row of a CSV file, or None if it has none; empty cells are no metrics."""
+    """Return the metrics of a row of a CSV file, or None if it has none; empty cells are not metrics."""
     if line == header:
         return None
     delimiter = max(",;\t", key=header.count)
@@ -250,8 +250,8 @@ class Tail:
         self._lines = Lines()
         self._start = 0
         self._before = b""
-        self.anew = False
-        """Whether the file was begun anew; whoever takes note of it sets it back."""
+        self.restarted = False
+        """Whether the file was begun again; its reader sets this back."""
         if place is not None and self._open() and self._inode == place.inode and place.offset <= self._size:
             self._go_to(place.offset)
 
@@ -285,10 +285,10 @@ class Tail:
         if self._file is None:
             if not self._open():
                 return
-            self.anew = True
+            self.restarted = True
         elif self._rewritten():
             self._go_to(0)
-            self.anew = True
+            self.restarted = True
         yield from self._read()
 
     def rest(self) -> Iterator[str]:
@@ -325,7 +325,7 @@ class Tail:
             return False
 
     def _rewritten(self) -> bool:
-        """Check whether the file is shorter than what was read of it, or other bytes stand there."""
+        """Check whether the file is shorter than what was read of it, or has other bytes there."""
         assert self._file is not None  # noqa: S101 -- ours: it was opened
         reached = os.lseek(self._file, 0, os.SEEK_CUR)
         first = reached - len(self._before)

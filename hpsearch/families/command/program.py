@@ -1,4 +1,4 @@
-"""A program in a process group of its own: its output, its end, and that it never outlives whoever started it.
+"""A program in its own process group: its output, its end, and that it never outlives the process that started it.
 
 Its output goes on to this process's own, and into a file until it was read.
 """

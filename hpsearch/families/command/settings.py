@@ -71,16 +71,16 @@ class CommandConfig(Settings):
 
     command: str | tuple[str, ...]
     """The program with its arguments: a list, or text that is split as a shell would; no shell runs it. `{train.rate}`
-    stands for the value of a setting; see README.md for the other names."""
+    becomes the value of a setting; see README.md for the other names."""
     metrics: MetricSource = MetricSource(stdout="json")
     directory: str = "."
     """Where the program runs; a relative name starts at the folder of the space file."""
     checkpoint: str = "checkpoint"
-    """The file in the trial's folder that `{checkpoint}` stands for."""
+    """The file in the trial's folder that `{checkpoint}` becomes."""
     environment: Mapping[str, str] = {}
     """Further environment variables; they may hold placeholders too."""
     device: str = "auto"
-    """What `{device}` stands for; `auto` is cuda where a GPU was assigned to the trial, else cpu."""
+    """What `{device}` becomes; `auto` is cuda where a GPU was assigned to the trial, else cpu."""
     grace: float = Field(default=10.0, ge=0)
     """Seconds that the program has to end after SIGTERM, before SIGKILL."""
 

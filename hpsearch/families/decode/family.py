@@ -46,7 +46,7 @@ class Decode(Family[DecodeConfig]):
         return FrameData(load_frames(data, split, seed))
 
     def source(self, data: MicroscopySettings) -> Source:
-        """Return the settings of the simulation; how many frames there are to learn from is none of the data's."""
+        """Return the settings of the simulation; the number of frames to learn from is not part of it."""
         return movie_source(data)
 
     def task(self, config: DecodeConfig, splits: "Splits") -> "Task":  # noqa: ARG002 - the settings are all it needs

@@ -96,15 +96,15 @@ def detect(probability: Tensor, settings: Detection) -> Tensor:
     """Return the probability (B, H, W) with which each pixel is reported, 0 where it is not; at most 1.
 
     A network spreads the probability of a molecule near an edge over the pixels on both sides. So first, local maxima
-    take in what their four neighbours have. Then what is left may hold a molecule beside another one: its local maxima
+    take in what their four neighbours have. Then what is left may hold a molecule next to another one: its local maxima
     count by themselves, and need more.
     """
     peaks = _local_maxima(probability, above=settings.candidate)
     cross = probability.new_tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
     gathered = functional.conv2d(probability[:, None], cross[None, None], padding=1)[:, 0]
     rest = probability.masked_fill(peaks, 0.0)
-    beside = _local_maxima(rest, above=settings.neighbour)
-    found = torch.where(peaks, gathered, torch.where(beside, rest, 0.0)).clamp(max=1.0)
+    neighbours = _local_maxima(rest, above=settings.neighbour)
+    found = torch.where(peaks, gathered, torch.where(neighbours, rest, 0.0)).clamp(max=1.0)
     return torch.where(found > settings.threshold, found, 0.0)
 
 

@@ -81,7 +81,7 @@ class Detection(Settings):
     candidate: float = Field(default=0.1, gt=0, lt=1)
     """The probability that a local maximum must have by itself; a molecule on a corner leaves each pixel a quarter."""
     neighbour: float = Field(default=0.6, gt=0, lt=1)
-    """The probability from which on a pixel beside a local maximum is a molecule of its own."""
+    """The least probability with which a pixel next to a local maximum is another molecule."""
 
 
 class Augmentation(Settings):

@@ -150,7 +150,7 @@ def _mirrored(emitters: Tensor, coordinate: int, size: int) -> Tensor:
 
 
 def _transposed(emitters: Tensor, depth_sign: float) -> Tensor:
-    """Swap x and y. The lens then stands crosswise: what was wide along x is wide along y, as at the depth -z."""
+    """Swap x and y. The lens is then crosswise: what was wide along x is wide along y, as at the depth -z."""
     turned = emitters[..., [0, _Y, _X, _Z]].clone()
     turned[..., _Z] *= depth_sign
     return turned
@@ -218,7 +218,7 @@ def per_pixel_loss(
     """Return the weighted sum `loss` and its parts: what the pixels lose together, over `expected` molecules a frame.
 
     probability: cross-entropy of every pixel. photons, x, y, z: squared errors of the pixels with a molecule, as the
-    others have none to be told. background: squared error of every pixel. Dividing by a constant, rather than by the
+    others have none to be learned. background: squared error of every pixel. Dividing by a constant, rather than by the
     molecules that happen to be there, keeps the loss of a large batch the mean of those of its parts.
     """
     target, occupied = rasterise(emitters, present, size=channels.logit.shape[-1])

@@ -48,7 +48,7 @@ class DeepSIF(Family[DeepSIFConfig]):
         return SourceData(load_eeg(data, split, seed))
 
     def source(self, data: EEGSettings) -> Source:
-        """Return the settings of the simulation; how many examples there are to learn from is none of the data's."""
+        """Return the settings of the simulation; the number of examples to learn from is not part of it."""
         return eeg_source(data)
 
     def task(self, config: DeepSIFConfig, splits: "Splits") -> "Task":  # noqa: ARG002 - the geometry is all it needs

@@ -78,7 +78,7 @@ class RelativePositionBias(nn.Module):
 def bias_maps(model: nn.Module) -> dict[str, HeatMap]:
     """Return a map for each block, a panel for each head: the bias as seen from the patch in the middle of the window.
 
-    Beside them stands a table of the statistics of each block's parameter. Blocks and heads count from 1.
+    A table has the statistics of each block's parameter. Blocks and heads count from 1.
     """
     biases = [module for module in model.modules() if isinstance(module, RelativePositionBias)]
     if not biases:

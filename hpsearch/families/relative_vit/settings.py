@@ -59,7 +59,7 @@ class ModelSettings(Settings):
     position: Annotated[NoPosition | Absolute | Relative, Field(discriminator="kind"), UNFOLD, FIXED] = Relative()
     """How the network knows where a patch is."""
     pool: Annotated[Literal["mean", "class_token"], FIXED] = "mean"
-    """What is classified: the mean of the patches, or a token of its own that takes part in the attention."""
+    """What is classified: the mean of the patches, or a class token that takes part in the attention."""
     scale: Annotated[bool, FIXED] = True
     """Whether attention logits are divided by the root of the head's width (before the bias is added)."""
     dropout: float = Field(default=0.1, ge=0, lt=1)

@@ -181,7 +181,7 @@ def augment_images(images: Tensor, settings: Augmentation, generator: torch.Gene
 def move_images(images: Tensor, angle: Tensor, shift: Tensor) -> Tensor:
     """Turn images (B, C, H, W) counterclockwise by angles (B,) in radians, then move them down and right by (B, 2).
 
-    Between pixels values are interpolated; beyond the edge stands what stands at the edge.
+    Between pixels values are interpolated; beyond the edge is the value at the edge.
     """
     height, width = images.shape[-2:]
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")

@@ -33,7 +33,7 @@ def _frequencies(train: TextData, examples: int) -> Floats:
 
 
 def _tfidf_logistic(train: TextData, val: TextData, scored: TextData) -> Floats:
-    """Return log probabilities by words and pairs of words that stand in two training texts at least.
+    """Return log probabilities by words and pairs of words that occur in two training texts at least.
 
     The penalty is the one with the best accuracy on `val`; the first of equals.
     """

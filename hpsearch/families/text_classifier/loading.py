@@ -44,7 +44,7 @@ class TextData:
     vocabulary: int
     """How many numbers there are for words or tokens."""
     words: Sequence[str] = ()
-    """What the numbers of a vocabulary of words stand for, from FIRST_WORD on."""
+    """The words of the vocabulary's numbers, from FIRST_WORD on."""
     fingerprint: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
     """A number that tells vocabularies and classes apart, and behind it the training texts' (`text_hashes`)."""
     held_out: Callable[[], Mapping[Split, NDArray[np.int64]]] | None = None
@@ -91,7 +91,7 @@ _SETTING = "data.tokenizer.pretrained.path"
 
 @dataclass(frozen=True)
 class Encoded:
-    """Rows of numbers, and what the numbers stand for."""
+    """Rows of numbers, and the meaning of the numbers."""
 
     rows: list[list[int]]
     size: int
@@ -278,7 +278,7 @@ def _back_translated(texts: Sequence[str], chosen: Augmentation) -> Sequence[str
 
 
 def class_names(labels: Sequence[str | None]) -> tuple[str, ...]:
-    """Return the classes in the order of their numbers, or of the alphabet where one is no number."""
+    """Return the classes in the order of their numbers, or of the alphabet where one is not a number."""
     names = {label for label in labels if label is not None}
     whole = all(name.removeprefix("-").isdecimal() for name in names)
     return tuple(sorted(names, key=lambda name: (int(name), name) if whole else (0, name)))

@@ -26,7 +26,7 @@ class ConvolutionalEncoder(nn.Module):
 
     A text is surrounded by as many zero vectors as the filter is wide, less one, so that texts shorter than a filter
     are seen too. The rows' common padding has no say: responses that see no word are zero, and after the ReLU no
-    response is smaller. So a text's vector does not depend on the batch that it stands in.
+    response is smaller. So a text's vector does not depend on the batch that it is in.
 
     Kim's four variants differ in the embedding: random, or from `vectors` and then static, trained, or both side by
     side. Of the last he says that each filter is applied to both channels and the results are added; here it has
@@ -166,7 +166,7 @@ class Block(nn.Module):
 
 
 class TextClassifier(nn.Module):
-    """Logits of the classes; those of several tasks, which share the encoder, stand one behind the other."""
+    """Logits of the classes; those of several tasks, which share the encoder, are one behind the other."""
 
     fingerprint: Tensor
     """Tells for which vocabulary and classes the weights are, and behind that which texts they learned from.

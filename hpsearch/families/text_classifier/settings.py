@@ -23,7 +23,7 @@ class WordVectors(Settings):
     path: Annotated[str, FILE]
     """A text file: on each line a word and its numbers (word2vec, GloVe, fastText), as many as `embedding` says."""
     use: Literal["static", "nonstatic", "multichannel"] = "nonstatic"
-    """`static`: no vector is trained; `nonstatic`: all are; `multichannel`: both stand side by side."""
+    """`static`: no vector is trained; `nonstatic`: all are; `multichannel`: both, side by side."""
 
 
 class CNN(Option):
@@ -60,7 +60,7 @@ class Transformer(Option):
     norm: Annotated[Literal["pre", "post"], FIXED] = "pre"
     """Normalise what enters a branch (easier to train from scratch), or the stream after it (BERT)."""
     pooling: Annotated[Literal["cls", "mean"], FIXED] = "mean"
-    """What stands for the text: the vector at a class token, through a tanh layer (BERT); or the mean over words."""
+    """What represents the text: the vector at a class token, through a tanh layer (BERT); or the mean over words."""
     layer_decay: Annotated[float, FIXED] = Field(default=1.0, gt=0, le=1)
     """Factor on the learning rate from each layer to the one below it; the classifier has the whole rate."""
 
@@ -80,7 +80,7 @@ class Pretrained(Option):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Probability of dropping a number of what the last layer sees; the checkpoint says what is dropped within."""
     pooling: Annotated[Literal["cls", "mean"], FIXED] = "cls"
-    """What stands for the text: the vector of the first token, through the checkpoint's pooler if it has one; or the
+    """What represents the text: the vector of the first token, through the checkpoint's pooler if it has one; or the
     mean over tokens."""
     layer_decay: Annotated[float, FIXED] = Field(default=1.0, gt=0, le=1)
     """Factor on the learning rate from each layer to the one below it; the classifier has the whole rate."""
@@ -99,7 +99,7 @@ class Words(Option):
     size: int = Field(default=30522, ge=3)
     """Numbers of the vocabulary at most, the two for padding and unknown words among them."""
     minimum_count: int = Field(default=2, ge=1)
-    """How often a word must stand in the training part to have a number of its own."""
+    """How often a word must occur in the training part to have its own number."""
     lowercase: bool = True
 
 
@@ -122,7 +122,7 @@ class BackTranslation(Settings):
 class Augmentation(Settings):
     """Changed copies of the training texts alone, made once, after the texts are divided.
 
-    The default is easy data augmentation (Wei and Zou 2019); `back_translation` is a technique beside it.
+    The default is easy data augmentation (Wei and Zou 2019); `back_translation` is a further technique.
     """
 
     techniques: tuple[Technique, ...] = Field(default=TECHNIQUES, min_length=1)
@@ -150,7 +150,7 @@ class Augmentation(Settings):
 
 
 class Auxiliary(Settings):
-    """A second classification task: another column of the same file, or a file of its own."""
+    """A second classification task: another column of the same file, or another file."""
 
     label_column: str = "auxiliary"
     path: Annotated[str | None, FILE] = None
@@ -188,7 +188,7 @@ class DataSettings(Settings):
     or `test_path`. A relative path starts at the folder of the space file."""
     val_path: Annotated[str | None, FILE] = None
     test_path: Annotated[str | None, FILE] = None
-    """Files of their own for validation and test; the part that has none is drawn from `path`."""
+    """Separate files for validation and test; a part without one is drawn from `path`."""
     quoting: Quoting = "auto"
     """Of .csv and .tsv files. `csv`: quotation marks may enclose fields; `none`: they are characters like others;
     `auto`: csv for .csv, none for .tsv that no CSV writer has quoted; where both are possible, it asks."""
@@ -199,17 +199,17 @@ class DataSettings(Settings):
     auxiliary: Auxiliary | None = None
     """A second task that shares the encoder."""
     leaked: Literal["keep", "drop"] = "keep"
-    """What becomes of validation and test texts that also stand in the training data, case and white space apart; with
-    `drop`, texts that stand twice in a file are kept once before it is divided, too."""
+    """What becomes of validation and test texts that are also in the training data, case and white space apart; with
+    `drop`, texts that occur twice in a file are kept once before it is divided, too."""
     augmentation: Augmentation | None = None
-    """Changed copies of the training texts, beside them."""
+    """Changed copies of the training texts, in addition to them."""
     corpus: Literal["docstrings"] = "docstrings"
     """Texts that need no file. `docstrings`: which of 16 topics of Python's standard library a docstring belongs to."""
     val_fraction: float = Field(default=0.1, gt=0, lt=1)
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
     """Fractions of all texts; both parts are drawn with the classes in equal proportions."""
     folds: Folds | None = None
-    """With it the test part is one of so many folds, and `test_fraction` does not matter."""
+    """With it the test part is one of the folds, and `test_fraction` does not matter."""
     max_length: int = Field(default=64, ge=1)
     """Words of a text that the network sees: the first ones; a checkpoint's special tokens count."""
     tokenizer: Annotated[Words | CheckpointTokens, Field(discriminator="kind"), UNFOLD] = Words()
@@ -267,7 +267,7 @@ class TextConfig(FamilyConfig):
         network, tokens = self.model.architecture, self.data.tokenizer
         if isinstance(network, Pretrained) and getattr(tokens, "path", None) != network.path:
             raise ValueError(
-                "model.architecture: pretrained needs the tokens of its own checkpoint: "
+                "model.architecture: pretrained needs the tokens of its checkpoint: "
                 f"data.tokenizer: {{pretrained: {{path: {network.path}}}}}"
             )
         if isinstance(network, CNN) and network.vectors and not isinstance(tokens, Words):

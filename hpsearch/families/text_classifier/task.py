@@ -58,7 +58,7 @@ class TextTask(Task):
         """Return the smoothed, class-weighted cross-entropy of a training batch in nats, a mean over its examples.
 
         With two tasks it is the weighted sum of theirs; with a teacher, alpha times the distillation's loss and
-        (1 - alpha) times that. The parts stand beside it.
+        (1 - alpha) times that. The parts are returned with it.
         """
         logits = self._logits(forward, batch)
         parts = {
@@ -164,7 +164,7 @@ def curriculum_fraction(settings: Curriculum, epoch: int, epochs: int) -> float:
 
 
 def easiest(difficulty: NDArray[np.float64], fraction: float) -> Indices:
-    """Return the indices of the easiest examples, one at least; of equals those that stand first."""
+    """Return the indices of the easiest examples, one at least; of equals those that come first."""
     count = max(1, round(fraction * len(difficulty)))
     return np.sort(np.argsort(difficulty, kind="stable")[:count])
 

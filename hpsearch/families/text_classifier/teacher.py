@@ -42,7 +42,7 @@ def build_teacher(folder: str, data: TextData) -> tuple[TextClassifier, TextConf
         content = json.loads((place / "config.json").read_text(encoding="utf-8"))
         config = TextConfig.model_validate(content["config"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"the teacher {place} is no folder of a text_classifier's trial: {error}") from None
+        raise DataError(f"the teacher {place} is not a folder of a text_classifier's trial: {error}") from None
     teacher = TextClassifier(
         config.model,
         vocabulary=data.vocabulary,

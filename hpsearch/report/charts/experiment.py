@@ -157,7 +157,7 @@ def prepare_replicates(record: ExperimentRecord) -> tuple[ReplicateScores, ...]:
 
 
 def draw_replicates(groups: Sequence[ReplicateScores]) -> Figure:
-    """Draw a panel for each metric: points for the trainings, mean and deviation beside, lines for the baselines."""
+    """Draw a panel for each metric: points for the trainings, their mean and deviation, lines for the baselines."""
     figure = new_figure(max(4.5, PANEL[0] * 1.4 * len(groups)), 3.6)
     if not groups:
         axes = figure.add_subplot()

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from hpsearch.comparing.comparison import Comparison
 from hpsearch.report.charts import numbers, page, paper
 from hpsearch.report.charts.style import Palette
 from hpsearch.report.comparison.contents import ReportContents
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Picture:
     name: str
     title: str
     says: str
-    draw: Callable[[], Figure]
+    draw: "Callable[[], Figure]"
     plot: Callable[[], page.Plot] | None
 
 

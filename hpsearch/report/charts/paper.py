@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import log10, nan
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING
 
 from hpsearch.report.charts.numbers import (
     Axis,
@@ -21,13 +18,17 @@ from hpsearch.report.charts.numbers import (
 from hpsearch.report.charts.style import GREY, LONGEST_LABEL, Palette, label, new_figure, tidy
 from hpsearch.report.wording import number
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 _DIFFERENCE = "#555555"
 """A difference belongs to two experiments: it has the colour of neither."""
 _ROW = 0.42
 """Inches for one line of a picture with a line for each experiment."""
 
 
-def draw_scores(scores: Scores, palette: Palette) -> Figure:
+def draw_scores(scores: Scores, palette: Palette) -> "Figure":
     """Draw a row of points for each experiment, with its mean and 95% interval."""
     figure, axes = _rows([label(line.name) for line in scores.lines], x=scores.metric)
     for place, line in enumerate(scores.lines):
@@ -37,7 +38,7 @@ def draw_scores(scores: Scores, palette: Palette) -> Figure:
     return figure
 
 
-def draw_differences(differences: Differences) -> Figure:
+def draw_differences(differences: Differences) -> "Figure":
     """Draw a row of paired differences for each pair, with the mean and its interval; the margin is a grey band."""
     names = [_pair_label(line) for line in differences.lines]
     figure, axes = _rows(names, x=f"difference in {differences.metric}")
@@ -57,7 +58,7 @@ def _pair_label(line: DifferenceLine) -> str:
     return f"{label(line.a)}\n− {label(line.b)}"
 
 
-def _rows(labels: Sequence[str], *, x: str) -> tuple[Figure, Axes]:
+def _rows(labels: Sequence[str], *, x: str) -> "tuple[Figure, Axes]":
     figure = new_figure(height=1.0 + _ROW * max(1, len(labels)))
     axes = figure.add_subplot()
     tidy(axes, x=x, y="")
@@ -66,14 +67,14 @@ def _rows(labels: Sequence[str], *, x: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _interval(axes: Axes, place: int, mean: float | None, interval: tuple[float, float] | None) -> None:
+def _interval(axes: "Axes", place: int, mean: float | None, interval: tuple[float, float] | None) -> None:
     if interval is not None:
         axes.plot(interval, [place, place], color="black", linewidth=1.5)
     if mean is not None:
         axes.plot([mean], [place], "|", color="black", markersize=14, markeredgewidth=2)
 
 
-def draw_curves(curves: Curves, palette: Palette) -> Figure:
+def draw_curves(curves: Curves, palette: Palette) -> "Figure":
     """Draw lines with bands around them; a ring marks a line's best step."""
     figure = new_figure()
     axes = figure.add_subplot()
@@ -89,8 +90,10 @@ def draw_curves(curves: Curves, palette: Palette) -> Figure:
     return figure
 
 
-def draw_searches(searches: Searches, palette: Palette) -> Figure:
+def draw_searches(searches: Searches, palette: Palette) -> "Figure":
     """Draw points for the complete trials, a step line for the best so far."""
+    from matplotlib.ticker import MaxNLocator
+
     figure = new_figure()
     axes = figure.add_subplot()
     tidy(axes, x="complete trials", y=searches.metric)
@@ -103,7 +106,7 @@ def draw_searches(searches: Searches, palette: Palette) -> Figure:
     return figure
 
 
-def draw_critical_difference(picture: CriticalDifference, palette: Palette) -> Figure:
+def draw_critical_difference(picture: CriticalDifference, palette: Palette) -> "Figure":
     """Draw the average ranks on a line; a bar joins methods that Nemenyi's test does not tell apart (Demsar 2006)."""
     names = len(picture.ranks)
     figure = new_figure(height=1.4 + 0.22 * (names + len(picture.groups)))
@@ -128,7 +131,7 @@ def draw_critical_difference(picture: CriticalDifference, palette: Palette) -> F
     return figure
 
 
-def draw_parallel(parallel: Parallel) -> Figure:
+def draw_parallel(parallel: Parallel) -> "Figure":
     """Draw a line for each trial over its parameters, the best ones darkest; a gap is a parameter it does not have."""
     figure = new_figure(width=max(6.4, 1.2 * len(parallel.axes)))
     axes = figure.add_subplot()
@@ -164,14 +167,14 @@ def _ends(axis: Axis) -> list[tuple[float, str]]:
     return [(0.0, number(min(known))), (1.0, number(max(known)))]
 
 
-def draw_importance(shares: Mapping[str, float], ink: str) -> Figure:
+def draw_importance(shares: Mapping[str, float], ink: str) -> "Figure":
     """Draw a bar for each parameter's share, in the colour of its experiment."""
     figure, axes = _rows([label(name) for name in shares], x="importance")
     axes.barh(range(len(shares)), list(shares.values()), color=ink)
     return figure
 
 
-def draw_costs(costs: Sequence[Cost], palette: Palette) -> Figure:
+def draw_costs(costs: Sequence[Cost], palette: Palette) -> "Figure":
     """Draw a bar for each experiment's training time."""
     figure, axes = _rows([label(f"{cost.name} ({cost.runs} runs)") for cost in costs], x="training time in minutes")
     inks = [palette.colour(cost.name) for cost in costs]

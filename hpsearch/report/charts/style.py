@@ -6,13 +6,14 @@ Colours are those that colour-blind readers tell apart (Okabe and Ito 2008).
 import io
 from collections.abc import Iterable
 from pathlib import Path
-
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.report.wording import one_line, shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 BLUE, ORANGE, GREEN, GREY = *COLOURS[:3], "#999999"
@@ -42,8 +43,10 @@ class Palette:
         return MARKERS[self.place(name) % len(MARKERS)]
 
 
-def new_figure(width: float = 6.4, height: float = 4.0) -> Figure:
+def new_figure(width: float = 6.4, height: float = 4.0) -> "Figure":
     """Return an empty figure that belongs to no window and to no global state."""
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -52,7 +55,7 @@ def label(text: str, *, longest: int = LONGEST_LABEL) -> str:
     return shorten(one_line(text), longest).replace("$", r"\$")
 
 
-def tidy(axes: Axes, *, x: str, y: str) -> None:
+def tidy(axes: "Axes", *, x: str, y: str) -> None:
     """Name the axes and take away what says nothing."""
     axes.set_xlabel(label(x, longest=LONGEST_TITLE))
     axes.set_ylabel(label(y, longest=LONGEST_TITLE))
@@ -60,7 +63,7 @@ def tidy(axes: Axes, *, x: str, y: str) -> None:
     axes.grid(alpha=0.25)
 
 
-def say(axes: Axes, text: str) -> None:
+def say(axes: "Axes", text: str) -> None:
     """Write into an empty panel why it is empty."""
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color=GREY)
 
@@ -68,8 +71,10 @@ def say(axes: Axes, text: str) -> None:
 PICTURE_FORMATS = ("pdf", "png", "svg")
 
 
-def svg_of(figure: Figure) -> str:
+def svg_of(figure: "Figure") -> str:
     """Return a figure as the text of an <svg> element; the same figure gives the same text."""
+    from matplotlib import rc_context
+
     text = io.StringIO()
     with rc_context({"svg.hashsalt": "hpsearch", "svg.fonttype": "none"}):
         figure.savefig(text, format="svg", metadata={"Date": None})
@@ -77,15 +82,17 @@ def svg_of(figure: Figure) -> str:
     return content[content.index("<svg") :]
 
 
-def png_of(figure: Figure) -> bytes:
+def png_of(figure: "Figure") -> bytes:
     """Return a figure as the content of a PNG file."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120)
     return content.getvalue()
 
 
-def write_for_paper(figure: Figure, folder: Path, name: str) -> list[Path]:
+def write_for_paper(figure: "Figure", folder: Path, name: str) -> list[Path]:
     """Write a figure as SVG and as PDF, the same bytes for the same figure."""
+    from matplotlib import rc_context
+
     svg, pdf = folder / f"{name}.svg", folder / f"{name}.pdf"
     svg.write_text(svg_of(figure), encoding="utf-8")
     with rc_context({"pdf.fonttype": 42}):  # fonts that a publisher takes
@@ -93,11 +100,11 @@ def write_for_paper(figure: Figure, folder: Path, name: str) -> list[Path]:
     return [svg, pdf]
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def save_figure(figure: "Figure", path: Path) -> None:
     """Write a figure in the format that the file's name ends in.
 
     Raises:
-        UnknownNameError: If the ending is no picture format.
+        UnknownNameError: If the ending is not a picture format.
         HpsearchError: If the file cannot be written.
 
     """

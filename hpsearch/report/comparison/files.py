@@ -27,7 +27,7 @@ Written = dict[str, str]
 def _as_csv(comparison: Comparison) -> dict[str, str]:
     """Return `experiments.csv` and `pairs.csv`: the entries of compare.json, nested ones with dotted names.
 
-    What must be known before them stands in `warnings.csv`, as a line above a table's head would be taken for the head.
+    Warnings about them are in `warnings.csv`, as a line above a table's head would be taken for the head.
     """
     experiments, pairs = _entries(comparison)
     return {

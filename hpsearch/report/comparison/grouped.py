@@ -17,7 +17,7 @@ from hpsearch.report.comparison.rows import SCORE_TITLES, score_rows
 
 VERSION = 1
 SPANS = (
-    "Each group answers a question of its own: its p-values are adjusted for the tests of the group and for no others. "
+    "Each group answers its own question: its p-values are adjusted for the tests of the group and for no others. "
     "Whoever picks the most striking result of several groups has looked at the tests of all of them."
 )
 """What the error rates of several groups are about."""

@@ -53,7 +53,7 @@ def as_grouped_markdown(report: GroupedReport, groups: Sequence[str]) -> str:
     parts = [f"# {escaped(report.title)}", *map(_section, report.before)]
     for group, text in zip(report.groups, groups, strict=True):
         said = f"*{escaped(group.why)}. {escaped(adjustment(group.comparison))}*"
-        body = text.partition("\n\n")[2]  # its title is the metric, which stands in the group's name
+        body = text.partition("\n\n")[2]  # its title is the metric, which the group's name has too
         parts += [f"## {escaped(group.name)}", said, re.sub("^## ", "### ", body.rstrip(), flags=re.MULTILINE)]
     return "\n\n".join([*parts, *map(_section, report.after)]) + "\n"
 

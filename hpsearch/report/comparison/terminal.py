@@ -81,7 +81,7 @@ _MOST_LINES = 20
 
 
 def show_grouped(report: GroupedReport) -> RenderableType:
-    """Return the overview, each group with its tests, what stands alone, what is not compared and what was not read."""
+    """Return the overview, each group with its tests, what is in no group, not compared, or was not read."""
     parts: list[RenderableType] = [Text(one_line(report.title), "bold"), Text()]
     parts += _overview(report)
     parts += [Text(f"warning: {one_line(warning)}", "yellow") for warning in report.warnings]

@@ -24,7 +24,7 @@ _VERSIONS_TAG = "mlflow.modelVersions"
 
 @dataclass(frozen=True)
 class Registration:
-    """What stands in the registry: under which name, with which description (Markdown), tags and parameters."""
+    """An entry of the registry: its name, its description (Markdown), tags and parameters."""
 
     name: str
     description: str

@@ -245,7 +245,7 @@ REPORT = Path("report")
 
 
 class StudyMirror:
-    """The mirror of a study's own run; its arms have mirrors of their own."""
+    """The mirror of a study's own run; its arms have their own mirrors."""
 
     name = "mlflow"
 
@@ -258,9 +258,9 @@ class StudyMirror:
 
         Raises:
             TrackingError: MLflow cannot be written.
-            ExperimentError: the folder is no study, or is damaged.
+            ExperimentError: the folder is not a study, or is damaged.
         """
-        read_study_file(self.folder)  # says so when the folder is no study
+        read_study_file(self.folder)  # says so when the folder is not a study
         with guarded(self.uri):
             mirror_study(Store.open(self.uri, self.folder), self.folder, uri=self.uri)
 

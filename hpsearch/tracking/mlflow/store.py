@@ -270,7 +270,7 @@ _LOCATIONS = (
 
 
 def follow_move(root: Path) -> None:
-    """Let the store beside the experiments of `root` look for artifacts there, after the folder was moved or copied.
+    """Let the store of the experiments of `root` look for artifacts there, after the folder was moved or copied.
 
     MLflow keeps absolute places and has no call that changes them: new runs would be written to the old place.
     """

@@ -111,7 +111,7 @@ def _free_port(host: str, port: int) -> int:
 
 @contextmanager
 def _running(command: list[str], output: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the server in a process group of its own, and end the whole group on the way out."""
+    """Run the server in its own process group, and end the whole group on the way out."""
     before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("_MLFLOW_")} | _ENVIRONMENT
     server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, env=environment)

@@ -5,7 +5,6 @@ cannot draw so; the masks are drawn before and handed in. Their shapes are found
 for each shape of batch.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +16,10 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
+from hpsearch.training.packs.layers import forward_by_hand
 from hpsearch.training.packs.stack import Stack
 from hpsearch.training.state import TrainingState
-from hpsearch.training.task import Batch, Task
+from hpsearch.training.task import Batch
 
 
 @dataclass(frozen=True)
@@ -70,24 +70,51 @@ def drops_of(training: TrainingState, batch: Batch) -> list[Drop]:
 
 
 class PackedLosses:
-    """The loss of a task, whose lanes have other weights, batches and scalars."""
+    """The loss of a task, whose lanes have other weights, batches and scalars.
 
-    def __init__(self, task: Task, training: TrainingState) -> None:
-        self._task = task
+    A simple network goes forward by hand, where the loss calls it once with a tensor of the batch as it is.
+    """
+
+    def __init__(self, training: TrainingState) -> None:
+        self._task = training.task
         self._model = training.model
         self._masks: Iterator[Tensor] = iter(())
         self._mapped = vmap(self._one, randomness="error")
+        self._by_hand = forward_by_hand(training.model)
+        self._mapped_loss = vmap(self._loss_of_output, randomness="error")
+        self._inputs: str | None = None
+        """The name of the batch's tensor that the network is called with."""
+
+    def look(self, batch: Batch) -> None:
+        """See on a batch of a single lane with what the loss calls the network."""
+        calls: list[tuple[Any, ...]] = []
+
+        def forward(*inputs: Any, **named: Any) -> Tensor:
+            calls.append((*inputs, *named.values()))
+            answer: Tensor = self._model(*inputs, **named)
+            return answer
+
+        with torch.no_grad(), _DropoutMode(lambda inputs, _: inputs):
+            self._task.loss(forward, batch, self._task.scalars)
+        first = calls[0] if len(calls) == 1 else ()
+        names = [name for name, tensor in batch.items() if len(first) == 1 and first[0] is tensor]
+        self._inputs = names[0] if names else None
 
     def __call__(
         self, stack: Stack, batch: Batch, scalars: Mapping[str, Tensor], masks: Sequence[Tensor]
     ) -> dict[str, Tensor]:
         """Return the parts of each lane's loss, (lanes,) each, of a batch (lanes, examples, ...)."""
-        dropout = _DropoutMode(self._drop) if masks else contextlib.nullcontext()
-        with dropout, sdpa_kernel(SDPBackend.MATH):  # the others cannot be mapped, and go lane by lane
-            parts: dict[str, Tensor] = self._mapped(
-                stack.named(stack.leaves), stack.constants, dict(batch), dict(scalars), list(masks)
-            )
-        return parts
+        weights = stack.named(stack.leaves)
+        if self._by_hand is not None and self._inputs is not None:
+            output = self._by_hand({**weights, **stack.constants}, masks, batch[self._inputs])
+            return self._mapped_loss(output, dict(batch), dict(scalars))
+        with _DropoutMode(self._drop), sdpa_kernel(SDPBackend.MATH):  # the other kernels go lane by lane
+            return self._mapped(weights, stack.constants, dict(batch), dict(scalars), list(masks))
+
+    def _loss_of_output(
+        self, output: Tensor, batch: dict[str, Tensor], scalars: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        return dict(self._task.loss(lambda *_, **__: output, batch, scalars))
 
     def _one(
         self,
@@ -106,4 +133,5 @@ class PackedLosses:
         return dict(self._task.loss(forward, batch, scalars))
 
     def _drop(self, inputs: Tensor, _: float) -> Tensor:
-        return inputs * next(self._masks)
+        mask = next(self._masks, None)
+        return inputs if mask is None else inputs * mask

@@ -3,45 +3,19 @@
 import contextlib
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
-from hpsearch.records import Decision, Monitor
-from hpsearch.seeds import Seeds
+from hpsearch.records import Decision
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.loop import ask, evaluate_and_save, fit, go_on, result_of
-from hpsearch.training.packs.pack import Lane, NotPackedError, Pack, lane_of
+from hpsearch.training.packs.candidate import Candidate, Ended
+from hpsearch.training.packs.lane import Lane, lane_of
+from hpsearch.training.packs.pack import Pack
 from hpsearch.training.packs.shape import objection, shape_of
-from hpsearch.training.progress import FitResult, Report
+from hpsearch.training.packs.windows import NotPackedError
+from hpsearch.training.progress import FitResult
 from hpsearch.training.random_state import isolated, kept_random_state
-from hpsearch.training.settings import TrainSettings
-from hpsearch.training.state import build_training
-from hpsearch.training.task import Splits, Task
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A training as `fit` would get it. `kind`: equal for tasks that compute one loss, apart from their `scalars`."""
-
-    task: Task
-    splits: Splits
-    settings: TrainSettings
-    seeds: Seeds
-    monitor: Monitor
-    report: Report
-    folder: Path | None = None
-    kind: Hashable = ""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a training ended: its result, or the exception that ended it. `alone`: why it was not packed."""
-
-    candidate: Candidate
-    result: FitResult | Exception
-    alone: str | None = None
 
 
 class Packs:
@@ -78,15 +52,7 @@ class Packs:
 
     def _lane(self, candidate: Candidate) -> "Lane | Ended":
         with kept_random_state(self._device):
-            training = build_training(
-                candidate.task,
-                candidate.splits,
-                candidate.settings,
-                seeds=candidate.seeds,
-                monitor=candidate.monitor,
-                device=self._device,
-                clock=self._clock,
-            )
+            training = candidate.build(self._device, self._clock)
             why = objection(training)
             if why is None:
                 decision = go_on(training, candidate.folder, candidate.report, None)

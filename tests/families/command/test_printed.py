@@ -164,7 +164,7 @@ class TestTail:
         assert list(tail.lines()) == ["1"]
         path.write_text("2\n" * 20)  # longer than before, but another
         assert list(tail.lines()) == ["2"] * 20
-        assert tail.anew
+        assert tail.restarted
 
     def test_a_file_that_takes_its_place_is_read_after_the_rest_of_the_old_one(self, tmp_path):
         path = tmp_path / "m"

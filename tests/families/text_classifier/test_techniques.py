@@ -115,7 +115,7 @@ def teacher_folder(folder, settings, splits, family):
     model = family.task(settings, splits).build_model().eval()
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"config": settings.model_dump(mode="json")}))
-    save_best(folder, model, step=1, metric="val/loss", value=0.0)
+    save_best(folder, model.state_dict(), step=1, metric="val/loss", value=0.0)
     return model
 
 
@@ -141,7 +141,7 @@ def test_a_teacher_of_other_data_is_refused(tmp_path, path):
     with pytest.raises(DataError, match="was trained with another vocabulary or other classes"):
         family.task(other, opened(other)[0])
     none = config(path, distillation={"teacher": str(tmp_path / "none")})
-    with pytest.raises(DataError, match="is no folder of a text_classifier's trial"):
+    with pytest.raises(DataError, match="is not a folder of a text_classifier's trial"):
         family.task(none, splits)
 
 

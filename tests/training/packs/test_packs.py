@@ -102,8 +102,9 @@ def test_steps_are_shared(monkeypatch):
     loss = Net.loss
     monkeypatch.setattr(Net, "loss", lambda self, *args: calls.append(1) or loss(self, *args))
     together([candidate(number) for number in range(6)])
-    shapes, lanes, steps = 2, 6, 18
-    assert len(calls) == 2 * steps + shapes * lanes  # each lane looks once at the dropout of each shape of batch
+    shapes, lanes, steps, fillings = 2, 6, 18, 2
+    # of every shape of batch each lane looks for its dropout, and a pack that has new lanes for how the loss goes
+    assert len(calls) == 2 * steps + shapes * lanes + fillings
 
 
 def test_a_lane_that_diverges_ends_as_alone_and_harms_no_other():
