@@ -16,7 +16,7 @@ from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
 from hpsearch.jobs import Job, JobKind, JobSource
 from hpsearch.records import ExperimentRecord
-from hpsearch.running.confirmation import jobs_of
+from hpsearch.running.confirmation import distinct_winners, jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
 from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
@@ -210,20 +210,24 @@ class Session:
 
     def confirm(self, confirm: Confirm, *, otherwise: StopReason) -> StopReason:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
-        jobs = self._confirming(confirm)
+        jobs, passed_over = self._confirming(confirm)
+        for sentence in passed_over:
+            self.note(sentence)
         if self._ahead is not None:
             self._ahead.decide(jobs, self._log.state.runs)
         return self.train(jobs, otherwise)
 
-    def _confirming(self, confirm: Confirm) -> list[Job]:
-        """Return the jobs that confirm those who lead now."""
-        return jobs_of(
+    def _confirming(self, confirm: Confirm) -> tuple[list[Job], list[str]]:
+        """Return the jobs that confirm those who lead now, and what has to be said of others."""
+        winners, passed_over = distinct_winners(self._record().ranked, confirm.top, folder=self._folder)
+        jobs = jobs_of(
             confirm,
-            self._record().ranked[: confirm.top],
+            winners,
             folder=self._folder,
             experiment_seed=self._space.search.seed,
             state=self._log.state,
         )
+        return jobs, passed_over
 
     def _replicates_ahead(self, confirm: Confirm | None) -> Ahead | None:
         """Return what idle workers may begin with: replicates on seeds, which this machine trains in its own loop."""
@@ -232,7 +236,7 @@ class Session:
             return None
         if self._space.family == "command":
             return None
-        replicates = lambda: [job for job in self._confirming(confirm) if job.kind is JobKind.REPLICATE]  # noqa: E731
+        replicates = lambda: [job for job in self._confirming(confirm)[0] if job.kind is JobKind.REPLICATE]  # noqa: E731
         return Ahead(self._folder, self._workers, replicates)
 
     def train(self, jobs: Sequence[Job], otherwise: StopReason) -> StopReason:
