@@ -65,6 +65,8 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._workers.close()
+        if self._ahead is not None:
+            self._ahead.close()
 
     def begin(self, notes: Sequence[str]) -> None:
         """Open the session in the log, and say what has changed since the last one."""
