@@ -217,7 +217,12 @@ class Session:
             return None
         if self._space.family == "command":
             return None
-        replicates = lambda: [job for job in self._confirming(confirm) if job.kind is JobKind.REPLICATE]  # noqa: E731
+
+        def replicates() -> list[Job]:
+            """Return those of the leaders that nobody has begun: what the log knows must not come to nothing."""
+            jobs = self._confirming(confirm)
+            return [job for job in jobs if job.kind is JobKind.REPLICATE and job.run not in self._log.state.runs]
+
         return Ahead(self._folder, self._workers, replicates)
 
     def train(self, jobs: Sequence[Job], otherwise: StopReason) -> StopReason:
