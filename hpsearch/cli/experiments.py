@@ -25,8 +25,7 @@ def show(
     from hpsearch.console.watching import digested, examined
     from hpsearch.experiment.layout import is_study
     from hpsearch.experiment.reading import read_experiment, read_resolved
-    from hpsearch.report.experiment_json import show_json
-    from hpsearch.report.experiment_view import show_experiment
+    from hpsearch.report.experiment_view import show_experiment, show_json
 
     folder = find_experiment(experiment)
     if is_study(folder):

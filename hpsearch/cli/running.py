@@ -82,8 +82,7 @@ def print_result(experiment: "OpenedExperiment", *, as_json: bool) -> None:
     from rich.console import Console
 
     from hpsearch.console.watching import digested
-    from hpsearch.report.experiment_json import show_json
-    from hpsearch.report.experiment_view import show_experiment
+    from hpsearch.report.experiment_view import show_experiment, show_json
     from hpsearch.workers.coordinator import StopReason
 
     record, session = experiment.record, experiment.session

@@ -19,8 +19,7 @@ from typing import Any
 from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged, as_number
-from hpsearch.readers.naming import home_of, unit_keys
-from hpsearch.readers.searching import as_trial, planned
+from hpsearch.readers.naming import as_trial, home_of, planned, unit_keys
 from hpsearch.readers.text_files import parse_json
 from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
 

@@ -12,8 +12,7 @@ from hpsearch.experiment.layout import baseline_of
 from hpsearch.readers import Reading, Wanted, last_word
 from hpsearch.readers.hpsearch_experiment import fold_keys
 from hpsearch.readers.identity import Told, agreed
-from hpsearch.readers.naming import unit_keys
-from hpsearch.readers.searching import planned, settings
+from hpsearch.readers.naming import planned, settings, unit_keys
 from hpsearch.records import FinishedRun, Fold, Goal, Key, Measurement, Outcome, SearchOrigin, Series
 
 _OUTCOMES = {"FINISHED": Outcome.COMPLETE, "FAILED": Outcome.FAILED, "KILLED": Outcome.PRUNED}

@@ -8,8 +8,7 @@ from typing import Any
 
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged, as_step
-from hpsearch.readers.naming import flatten, place_of, unit_keys
-from hpsearch.readers.searching import as_trial, planned, several_settings
+from hpsearch.readers.naming import as_trial, flatten, place_of, planned, several_settings, unit_keys
 from hpsearch.readers.text_files import json_lines, parse_json
 from hpsearch.records import FinishedRun, Outcome, SearchOrigin
 

@@ -26,8 +26,7 @@ from hpsearch.readers.columns import (
     seconds_in,
 )
 from hpsearch.readers.measurements import Logged, as_step
-from hpsearch.readers.naming import UNIT_WORDS, folders_above, parse_folder_name
-from hpsearch.readers.searching import as_trial, planned, several_settings
+from hpsearch.readers.naming import UNIT_WORDS, as_trial, folders_above, parse_folder_name, planned, several_settings
 from hpsearch.readers.table_file import Table
 from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
 

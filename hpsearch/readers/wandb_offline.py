@@ -16,8 +16,7 @@ from typing import Any
 from hpsearch.errors import HpsearchError
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged
-from hpsearch.readers.naming import flatten, parse_folder_name, place_of, unit_keys
-from hpsearch.readers.searching import as_trial, planned
+from hpsearch.readers.naming import as_trial, flatten, parse_folder_name, place_of, planned, unit_keys
 from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
 
 _FILE = "run-*.wandb"

@@ -14,16 +14,17 @@ from hpsearch.experiment.files import collector_resting
 from hpsearch.experiment.layout import RunKind, trial_run
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
-from hpsearch.jobs import Job, JobSource
+from hpsearch.jobs import Job, JobKind, JobSource
 from hpsearch.records import ExperimentRecord
-from hpsearch.running.confirmation import jobs_of
+from hpsearch.running.confirmation import distinct_winners, jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
 from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import JobList, TrialSource
 from hpsearch.seeds import Seeds
 from hpsearch.space import Confirm, objective_value
-from hpsearch.space.pruner_options import PB2, PBT, Halving
+from hpsearch.space.pruner_options import PB2, PBT, Pausing
+from hpsearch.workers.ahead import Ahead
 from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
 from hpsearch.workers.ledger import Ledger, stored_job
@@ -55,6 +56,7 @@ class Session:
         self._log = context.log
         self._why = StopReason.FAILED
         self._exhausted = self._worked = False
+        self._ahead: Ahead | None = None
         self.mirrored = True
         """Whether the trackers have caught up; whoever closes them says so."""
 
@@ -64,6 +66,8 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._workers.close()
+        if self._ahead is not None:
+            self._ahead.close()
 
     def begin(self, notes: Sequence[str]) -> None:
         """Open the session in the log, and say what has changed since the last one."""
@@ -81,15 +85,17 @@ class Session:
         for observer in self._context.observers:
             observer.observe(event)
 
-    def search(self) -> StopReason:
+    def search(self, confirm: Confirm | None = None) -> StopReason:
         """Search up to the budget; earlier trials that fit the space are kept, the others are left out from now on.
+
+        Workers that are idle at the end begin with what `confirm` asks for.
 
         Raises:
             SearchFailedError: The trials fail in a way in which all would.
         """
         settings = self._space.search
         with collector_resting():
-            taken_up = self._take_up()
+            taken_up = self._take_up(confirm)
         if taken_up is None:
             return StopReason.FINISHED
         trials, source = taken_up
@@ -98,7 +104,7 @@ class Session:
         self._exhausted = trials.exhausted
         return why
 
-    def _take_up(self) -> tuple[TrialSource, TrialSource | Population | Promotion] | None:
+    def _take_up(self, confirm: Confirm | None) -> tuple[TrialSource, TrialSource | Population | Promotion] | None:
         """Return the trials, and who says which of them is next, as earlier sessions left them; None if none is left.
 
         The events of those sessions are gone afterwards: a search of thousands of trials must not hold them to its end.
@@ -115,16 +121,17 @@ class Session:
         brain = OptunaSearch(self._space, longest=self._longest())
         brain.replay(events, runs=earlier.numbers)
         trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=asked)
-        if isinstance(settings.pruner, PBT | PB2 | Halving):
+        if isinstance(settings.pruner, PBT | PB2 | Pausing):
             source = self._staged(trials, settings.pruner)
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)
             return trials, source
         trials.resume(unfinished)
+        self._ahead = self._replicates_ahead(confirm)
         return trials, trials
 
-    def _staged(self, trials: TrialSource, pruner: PBT | PB2 | Halving) -> Population | Promotion:
+    def _staged(self, trials: TrialSource, pruner: PBT | PB2 | Pausing) -> Population | Promotion:
         """Return a source whose trials are paused and go on by turns."""
-        if isinstance(pruner, Halving):
+        if isinstance(pruner, Pausing):
             return Promotion(trials, self._space, pruner)
         return Population(trials, self._space, pruner)
 
@@ -147,7 +154,7 @@ class Session:
             observers=self._context.observers,
         )
         self._worked = True
-        return Coordinator(ledger, self._workers, limits).run(source)
+        return Coordinator(ledger, self._workers, limits, self._ahead).run(source)
 
     def _earlier(self) -> Earlier:
         """Return the earlier trials; from now on, in the log, those that do not fit are dropped.
@@ -187,6 +194,10 @@ class Session:
         if pruner.earliest is not None and longest is not None and pruner.earliest >= longest > 1:
             ends = f"a training has {longest} evaluations"
             self.note(f"search.pruner: {pruner.kind} acts at evaluation {pruner.earliest} at the earliest, but {ends}")
+        command = getattr(self._space.config(self._space.example), "command", None)
+        if isinstance(pruner, Pausing) and command is not None and "{checkpoint}" not in str(command):
+            anew = "a program that is not given its {checkpoint} begins anew when it goes on"
+            self.note(f"search.pruner: {pruner.kind} pauses trials, and {anew}; asha stops them instead")
 
     def _record(self) -> ExperimentRecord:
         return experiment_of(self._folder, self._log.state)
@@ -201,14 +212,39 @@ class Session:
 
     def confirm(self, confirm: Confirm, *, otherwise: StopReason) -> StopReason:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
+        jobs, passed_over = self._confirming(confirm)
+        for sentence in passed_over:
+            self.note(sentence)
+        if self._ahead is not None:
+            self._ahead.decide(jobs, self._log.state.runs)
+        return self.train(jobs, otherwise)
+
+    def _confirming(self, confirm: Confirm) -> tuple[list[Job], list[str]]:
+        """Return the jobs that confirm those who lead now, and what has to be said of others."""
+        winners, passed_over = distinct_winners(self._record().ranked, confirm.top, folder=self._folder)
         jobs = jobs_of(
             confirm,
-            self._record().ranked[: confirm.top],
+            winners,
             folder=self._folder,
             experiment_seed=self._space.search.seed,
             state=self._log.state,
         )
-        return self.train(jobs, otherwise)
+        return jobs, passed_over
+
+    def _replicates_ahead(self, confirm: Confirm | None) -> Ahead | None:
+        """Return what idle workers may begin with: replicates on seeds, which this machine trains in its own loop."""
+        search = self._space.search
+        if confirm is None or confirm.folds is not None or search.engine != "local" or self._context.in_process:
+            return None
+        if self._space.family == "command":
+            return None
+
+        def replicates() -> list[Job]:
+            """Return those of the leaders that nobody has begun: what the log knows must not come to nothing."""
+            jobs, _ = self._confirming(confirm)
+            return [job for job in jobs if job.kind is JobKind.REPLICATE and job.run not in self._log.state.runs]
+
+        return Ahead(self._folder, self._workers, replicates)
 
     def train(self, jobs: Sequence[Job], otherwise: StopReason) -> StopReason:
         """Train jobs that were decided on to their ends; no budget of the search applies to them."""

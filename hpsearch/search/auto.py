@@ -1,40 +1,26 @@
-"""`sampler: auto`: quasi-random starts, then a Gaussian process while it is cheap, then TPE; the ends of both are local.
+"""`sampler: auto`: evenly spread starts, then a Gaussian process while that is cheap; later trials are left to TPE.
 
 Everything follows from the trials that it is shown, in the order in which they ended, and from the seed of the ask.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import qmc
 
-from hpsearch.records import Params
 from hpsearch.search.coding import Coding
+from hpsearch.search.history import Ask
 from hpsearch.search.surrogate import Array, Process, fit_kernel, log_expected_improvement
 from hpsearch.space import Space
 
-MODELLED = 150
-"""The most observations that the Gaussian process gets: beyond, an ask would take too long, and TPE goes on."""
+MODELLED = 100
+"""The most observations that the Gaussian process gets: with more an ask would take longer than 30 ms."""
 GLOBAL, AROUND, ROUNDS = 512, 256, 4
 """How many configurations are looked at: anywhere, around the best, and in each of the rounds that refine them."""
 SCALES = (0.3, 0.1, 0.03, 0.01)
 """How far from the best they are looked for, in units of the ranges."""
-SEQUENCE = 7
-"""The quasi-random sequence has 2 to this power of points."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What is asked: trial `number`, with the values of `entry`, and nothing that is `refused`."""
-
-    number: int
-    seed: int
-    entry: Params
-    refused: Callable[[Params], bool]
 
 
 class AutoProposer:
@@ -43,7 +29,6 @@ class AutoProposer:
     def __init__(self, space: Space, *, startup: int, seed: int) -> None:
         self._coding = Coding(space)
         self._goal = space.objective.goal
-        self._budget = space.search.trials
         self._startup = startup
         self._seed = seed
         self._encoded: dict[int, Array] = {}
@@ -60,40 +45,40 @@ class AutoProposer:
             return self._first(self._starts(ask, rng), ask)
         if len(ended) > MODELLED:
             return None
-        return self._by_model(ask, ended, values, trials, rng)
+        running = [trial for trial in trials if trial.state is TrialState.RUNNING]
+        return self._by_model(ask, ended, values, running, rng)
 
     def _starts(self, ask: Ask, rng: np.random.Generator) -> Array:
-        """Return the point of the quasi-random sequence for this trial, and others for the case that it is refused."""
+        """Return a point for an early trial, and others for the case that it is refused.
+
+        The first is the middle of all ranges, the next are a Latin hypercube (McKay et al. 1979).
+        """
         count = len(self._coding.parameters)
-        points = qmc.Sobol(count, rng=self._seed).random_base2(SEQUENCE)
-        if ask.number == 0:
-            points[0] = 0.5
-        mine = ask.number % len(points)
-        return np.concatenate([points[mine : mine + 1], rng.random((50, count))])
+        spread = np.random.default_rng(self._seed)
+        rows = np.column_stack([spread.permutation(self._startup) for _ in range(count)])
+        points = (rows + spread.random(rows.shape)) / self._startup
+        points[0] = 0.5
+        return np.concatenate([points[ask.number : ask.number + 1], rng.random((50, count))])
 
     def _by_model(
         self,
         ask: Ask,
         ended: Sequence[FrozenTrial],
         values: Array,
-        trials: Sequence[FrozenTrial],
+        running: Sequence[FrozenTrial],
         rng: np.random.Generator,
     ) -> dict[str, Any] | None:
         positions = np.array([self._position(trial) for trial in ended])
         targets = standardized(values)
-        process = self._process(positions, targets)
-        running = [self._position(trial) for trial in trials if trial.state is TrialState.RUNNING]
+        known, owner = self._coding.features(positions), self._coding.owner
+        kernel = fit_kernel(known, targets, owner)
+        process = Process(kernel, known, targets, owner)
+        best = float(process.mean(known).min())
         if running:  # they are believed to come out as expected, so that the same is not asked for again
-            beside = np.array(running)
-            believed = process.mean(self._coding.features(beside))
-            process = self._process(np.concatenate([positions, beside]), np.append(targets, believed))
-        best = float(process.mean(self._coding.features(positions)).min())
+            beside = self._coding.features(np.array([self._position(trial) for trial in running]))
+            believed = np.append(targets, process.mean(beside))
+            process = Process(kernel, np.concatenate([known, beside]), believed, owner)
         return self._first(self._search(process, best, positions, targets, ask, rng), ask)
-
-    def _process(self, positions: Array, targets: Array) -> Process:
-        features = self._coding.features(positions)
-        kernel = fit_kernel(features, targets, self._coding.owner)
-        return Process(kernel, features, targets, self._coding.owner)
 
     def _position(self, trial: FrozenTrial) -> Array:
         found = self._encoded.get(trial.number)
@@ -125,7 +110,7 @@ class AutoProposer:
     def _first(self, points: Array, ask: Ask) -> dict[str, Any] | None:
         """Return the first configuration that is not refused."""
         for point in points:
-            params = {**self._coding.decode(point), **ask.entry}
+            params = self._coding.decode(point, ask.entry)
             if not ask.refused(params):
                 return params
         return None
@@ -147,19 +132,11 @@ def losses(trials: Sequence[FrozenTrial], *, sign: float) -> Array:
 
     A pruned trial counts with its last value, but not for better than the best that was trained to its end.
     """
-    found = np.full(len(trials), math.inf)
-    for index, trial in enumerate(trials):
-        infeasible = any(value > 0 for value in trial.constraints.values())
-        value = trial.values[0] if trial.values else math.nan
-        if not infeasible and math.isfinite(value):
-            found[index] = sign * value
-    complete = [
-        found[i] for i, trial in enumerate(trials) if trial.state is TrialState.COMPLETE and math.isfinite(found[i])
-    ]
-    if complete:
-        pruned = np.array([trial.state is TrialState.PRUNED for trial in trials])
-        found = np.where(pruned, np.maximum(found, min(complete)), found)
-    return found
+    found = np.array([math.inf if trial.value is None else sign * trial.value for trial in trials])
+    found[[any(value > 0 for value in trial.constraints.values()) for trial in trials]] = math.inf
+    complete = np.array([trial.state is TrialState.COMPLETE for trial in trials], dtype=bool)
+    best = min(found[complete], default=-math.inf)
+    return np.where(complete, found, np.maximum(found, best))
 
 
 def standardized(values: Array) -> Array:

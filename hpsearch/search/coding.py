@@ -1,13 +1,14 @@
-"""Configurations as numbers: a position in [0, 1] for each parameter, and the features by which a model compares them."""
+"""Configurations as numbers: a position in [0, 1] for each parameter, and the features that a model compares."""
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.records import is_number
+from hpsearch.records import is_number, label
 from hpsearch.space import Choice, Float, Int, Parameter, Space
 from hpsearch.space.ranges import same
 
@@ -18,7 +19,7 @@ _ABSENT = 0.5
 
 
 class Coding:
-    """The parameters of a space in its order, as the columns of arrays of positions, shape (configurations, parameters).
+    """The parameters of a space, in its order, as the columns of arrays of positions: (configurations, parameters).
 
     Numbers have their place on their scale, numbers to choose from their place among the others, and the options of
     other choices equal parts of [0, 1]. A position stands for the nearest value of its range: see `snapped`.
@@ -45,12 +46,13 @@ class Coding:
             ]
         )
 
-    def decode(self, positions: Array) -> dict[str, Any]:
-        """Return the configuration at some positions, shape (parameters,)."""
+    def decode(self, positions: Array, given: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+        """Return the configuration at some positions, shape (parameters,), but for the values that are given."""
         params: dict[str, Any] = {}
         for parameter, column, position in zip(self.parameters, self._columns, positions, strict=True):
             if parameter.exists(params):
-                params[parameter.path] = column.value(float(position))
+                known = parameter.path in given
+                params[parameter.path] = given[parameter.path] if known else column.value(float(position))
         return params
 
     def snapped(self, positions: Array) -> Array:
@@ -123,7 +125,10 @@ class _Option:
         self.width = 1 if self._ordered else len(options)
 
     def place(self, value: Any) -> float:
-        index = next(index for index, option in enumerate(self._options) if same(option, value))
+        """Return the position of an option, which a library may know by its label."""
+        index = next((index for index, option in enumerate(self._options) if same(option, value)), None)
+        if index is None:
+            index = next(index for index, option in enumerate(self._options) if label(option) == value)
         return (index + 0.5) / len(self._options)
 
     position = place

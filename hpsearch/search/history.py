@@ -6,16 +6,17 @@ trial, the best, the latest and those that run: so the cost of an ask stays the 
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from hpsearch.records import Goal
+from hpsearch.records import Goal, Params
 from hpsearch.space import Space, suggest, suggested
 
 BEST = 60
@@ -24,6 +25,24 @@ LATEST = 240
 """How many of the latest. Up to 300 trials in all it sees every one, as Optuna's samplers would."""
 
 _Rank = tuple[bool, bool, float, float]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked: trial `number`, with the values of `entry`, and nothing that is `refused`."""
+
+    number: int
+    seed: int
+    entry: Params
+    refused: Callable[[Params], bool]
+
+
+class Proposer(Protocol):
+    """What proposes configurations and knows the whole space, where Optuna's samplers see one value at a time."""
+
+    def propose(self, ask: Ask, trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
+        """Return a configuration, by these trials in the order of their numbers; None leaves it to the sampler."""
+        ...
 
 
 class History(InMemoryStorage):

@@ -20,7 +20,7 @@ from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.jobs import AskInfo
 from hpsearch.records import Outcome, Params
-from hpsearch.search.history import History
+from hpsearch.search.history import Ask, History
 from hpsearch.search.own import blamed_on, make_own_pruner, make_own_sampler
 from hpsearch.search.pruners import NeverStop, Rule, make_pruner
 from hpsearch.search.samplers import AskSeeds, SamplerRow, own_row, sampler_row
@@ -78,6 +78,7 @@ class OptunaSearch:
         """The trials that are paused or were promoted, which the sampler knows as pruned until they end."""
         self._tried: set[str] = set()
         self._starts = StartList(space)
+        self._proposer = self._row.proposes(space.search.sampler, space) if self._row.proposes else None
         self._valued = False
         self._grid = self._shuffled_grid() if self._row.enumerates else None
         self._rejected = 0
@@ -153,11 +154,14 @@ class OptunaSearch:
     def _try(self, number: int, attempt: int, entry: Params = NOTHING) -> dict[str, Any] | None:
         """Return the sampler's answer, or None when it is forbidden or known."""
         params, trial = self._suggest(number, attempt, entry)
-        once = bool(entry) or self._space.size is not None
-        if self._space.violation(params) is None and not (once and key_of(params) in self._tried):
+        if not self._refused(params):
             return self._accept(number, params, trial)
         self._reject(trial)
         return None
+
+    def _refused(self, params: Params) -> bool:
+        """Whether a configuration is forbidden or was tried; a genetic algorithm proposes its parents again, too."""
+        return key_of(params) in self._tried or self._space.violation(params) is not None
 
     def _reject(self, trial: optuna.trial.Trial) -> None:
         self._tell(trial, state=FAIL)
@@ -165,6 +169,12 @@ class OptunaSearch:
 
     def _suggest(self, number: int, attempt: int, entry: Params) -> tuple[dict[str, Any], optuna.trial.Trial]:
         seeds = AskSeeds(derive_seed(self._seed, "ask", number, attempt), derive_seed(self._seed, "sampler"))
+        if self._proposer is not None:
+            with self._view():
+                trials = self._study.get_trials(deepcopy=False)
+            params = self._proposer.propose(Ask(number, seeds.ask, entry, self._refused), trials)
+            if params is not None:
+                return params, self._entered(params)
         if self._row.needs_value and not self._valued:
             self._study.sampler = optuna.samplers.RandomSampler(seed=seeds.ask)
         else:
@@ -196,7 +206,6 @@ class OptunaSearch:
     def _by_chance(self, number: int, entry: Params = NOTHING) -> dict[str, Any] | None:
         """Draw an allowed, untried configuration at random when the sampler keeps to others."""
         generator = random.Random(derive_seed(self._seed, "chance", number))  # noqa: S311 -- not a secret
-        once = bool(entry) or self._space.size is not None
         walkable = self._space.size is not None and self._space.size <= WALKED
         for _ in range(DRAWS // 10 if walkable else DRAWS):
             params = self._space.sample_feasible(generator, entry)
@@ -204,7 +213,7 @@ class OptunaSearch:
                 return None
             if params is None:
                 raise SearchFailedError(f"no configuration of {self._space.path} fulfils its requirements")
-            if not once or key_of(params) not in self._tried:
+            if key_of(params) not in self._tried:
                 return self._fixed(number, params)
         left = (params for params in (self._space.grid() if walkable else ()) if self._is_left(params, entry))
         found = next((params for params in left if self._space.violation(params) is None), None)

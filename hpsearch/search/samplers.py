@@ -12,7 +12,9 @@ from typing import Any, Literal
 import optuna
 
 from hpsearch.errors import UnknownNameError
-from hpsearch.search.history import BEST, LATEST
+from hpsearch.search.history import BEST, LATEST, Proposer
+from hpsearch.seeds import derive_seed
+from hpsearch.space import Space
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class SamplerRow:
     needs_value: bool = False
     sees: Callable[[Any], tuple[int, int]] = lambda _: (BEST, LATEST)
     """How many of the best and of the latest trials it is shown, by its options, if the search has more."""
+    proposes: Callable[[Any, Space], Proposer] | None = None
+    """What is asked before the sampler, and may leave the proposal to it."""
 
 
 def _random(_: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
@@ -53,6 +57,12 @@ def _random(_: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
 def _tpe(options: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
     # group: settings of a branch are modelled together with those they share trials with, instead of one by one
     return optuna.samplers.TPESampler(n_startup_trials=options.startup, group=True, multivariate=True, seed=seeds.ask)
+
+
+def _auto(options: Any, space: Space) -> Proposer:
+    from hpsearch.search.auto import AutoProposer  # SciPy is loaded where it is used
+
+    return AutoProposer(space, startup=options.startup, seed=derive_seed(space.search.seed, "sampler"))
 
 
 def _gp(options: Any, seeds: AskSeeds) -> optuna.samplers.BaseSampler:
@@ -93,15 +103,14 @@ def _generations(options: Any) -> tuple[int, int]:
 
 SAMPLERS: Mapping[str, SamplerRow] = MappingProxyType(
     {
+        "auto": SamplerRow(_tpe, needs_value=True, proposes=_auto),
         "tpe": SamplerRow(_tpe, needs_value=True),
         "random": SamplerRow(_random),
         "grid": SamplerRow(_random, enumerates=True),
         "gp": SamplerRow(_gp, marks="all"),
         "cmaes": SamplerRow(_cmaes, replayed=True, marks="none"),
         "qmc": SamplerRow(_qmc, replayed=True),
-        "nsga2": SamplerRow(
-            _nsga2, replayed=True, sees=lambda options: (2 * options.population, 4 * options.population)
-        ),
+        "nsga2": SamplerRow(_nsga2, replayed=True, sees=_generations),
     }
 )
 

@@ -13,7 +13,7 @@ from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.experiment.studies import read_result, read_study_file
 from hpsearch.records import BaselineRecord, RunRecord
-from hpsearch.report.experiment_json import finite
+from hpsearch.report.experiment_view import finite
 from hpsearch.report.fitted_table import Column, FittedTable
 from hpsearch.report.wording import UNKNOWN, duration, number, one_line
 from hpsearch.running.confirmation import seeds_of

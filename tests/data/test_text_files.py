@@ -71,7 +71,7 @@ def test_leaked_texts_are_found_letter_by_letter_and_nearly():
 
 def test_leaked_texts_are_told_and_left_out_if_asked():
     part = LabelledTexts(("A b", "c", "d"), ("0", "1", "1"))
-    with pytest.warns(UserWarning, match=r"1 of 3 test texts also stand .* for example 'A b'; data.leaked: drop"):
+    with pytest.warns(UserWarning, match=r"1 of 3 test texts are also .* for example 'A b'; data.leaked: drop"):
         assert without_leakage(part, ["a  B"], name="test", drop=False) == part
     with pytest.warns(UserWarning, match="they are left out"):
         assert without_leakage(part, ["a  B"], name="test", drop=True) == part.part([1, 2])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hpsearch.readers.mlflow_runs import MlflowRun, as_finished
-from hpsearch.readers.searching import planned, settings
+from hpsearch.readers.naming import planned, settings
 from hpsearch.readers.shelf import read_sources
 from hpsearch.records import FinishedRun, Measurement
 

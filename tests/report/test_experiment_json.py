@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hpsearch.records import ExperimentRecord
-from hpsearch.report.experiment_json import show_json
+from hpsearch.report.experiment_view import show_json
 
 
 def test_its_fields_are_exactly_these(record: ExperimentRecord) -> None:

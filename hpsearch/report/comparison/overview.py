@@ -10,7 +10,7 @@ from typing import Any
 
 from hpsearch.comparing.candidates import family_label
 from hpsearch.records import ExperimentRecord, Goal, Outcome
-from hpsearch.report.experiment_json import finite
+from hpsearch.report.experiment_view import finite
 from hpsearch.report.replicates import group_of
 from hpsearch.report.wording import UNKNOWN, duration, number
 
