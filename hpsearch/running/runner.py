@@ -16,6 +16,7 @@ from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import EXPERIMENTS, LOG
 from hpsearch.experiment.log import Log, read_past
 from hpsearch.experiment.state import ExperimentState
+from hpsearch.families.loading import family_names
 from hpsearch.jobs import ObjectiveSpec
 from hpsearch.running.earlier import earlier_trials, prepare_experiment
 from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
@@ -23,7 +24,6 @@ from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult
 from hpsearch.space import Space
 from hpsearch.tracking import Tracker
-from hpsearch.user_code import is_reference
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster, EngineContext
 from hpsearch.workers.ledger import Observer
@@ -68,7 +68,7 @@ def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions())
     """
     folder = Path(folder)
     with explaining_full_disks(), open_session(space, folder, options, changes=True) as session:
-        why = session.search()
+        why = session.search(space.confirm if options.confirm else None)
         if why in (StopReason.FINISHED, StopReason.TIME):
             if why is StopReason.FINISHED:
                 session.require_result()
@@ -114,7 +114,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
                 folder,
                 log,
                 space,
-                objective_spec(space, folder, data.for_workers()),
+                objective_spec(space, folder, data.for_workers(), packs=not options.in_process),
                 lock,
                 jobs=max(space.search.trials, replicates),
                 in_process=options.in_process,
@@ -142,10 +142,13 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
                 session.mirrored = tracker.close(CLOSE_SECONDS)
 
 
-def objective_spec(space: Space, folder: Path, data: Mapping[str, Any] | None = None) -> ObjectiveSpec:
+def objective_spec(
+    space: Space, folder: Path, data: Mapping[str, Any] | None = None, *, packs: bool = False
+) -> ObjectiveSpec:
     """Return the recipe by which workers build the objective function of a space.
 
-    `data` is the reference that the families' workers check their data against.
+    `data` is the reference that the families' workers check their data against; `packs` lets a worker train several
+    jobs at once, if the space asks for it.
 
     Raises:
         HpsearchError: Several processes were asked for where there can be only one.
@@ -173,6 +176,12 @@ def objective_spec(space: Space, folder: Path, data: Mapping[str, Any] | None = 
             ["hpsearch.running.command_objective"],
         )
     own = {"family": space.family, "threads": 1, "share": None, "processes": processes, "data": data or {}}
+    if space.search.pack != "off" and packs:
+        if space.search.engine != "local" or processes > 1:
+            raise HpsearchError("search.pack: packs are for the engine local and trials of one process; say off")
+        arguments = {**common, **own, "lanes": space.search.pack}
+        modules = [*_modules(space.family), "hpsearch.running.packed_objective"]
+        return ObjectiveSpec("hpsearch.running.packed_objective:PackedObjective", arguments, modules)
     return ObjectiveSpec("hpsearch.running.objective:FamilyObjective", {**common, **own}, _modules(space.family))
 
 
@@ -181,5 +190,5 @@ def _modules(family: str) -> list[str]:
 
     The first optimizer would import the last one. What a user's own file imports may begin threads.
     """
-    own = [] if is_reference(family) else [f"hpsearch.families.{family}.task"]
+    own = [f"hpsearch.families.{family}.task"] if family in family_names() else []
     return ["hpsearch.running.objective", *own, "torch._dynamo"]

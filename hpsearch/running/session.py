@@ -13,7 +13,7 @@ from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, N
 from hpsearch.experiment.layout import RunKind, trial_run
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
-from hpsearch.jobs import Job, JobSource
+from hpsearch.jobs import Job, JobKind, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import distinct_winners, jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
@@ -23,6 +23,7 @@ from hpsearch.search.sources import JobList, TrialSource
 from hpsearch.seeds import Seeds
 from hpsearch.space import Confirm, objective_value
 from hpsearch.space.pruner_options import PB2, PBT, Halving
+from hpsearch.workers.ahead import Ahead
 from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
 from hpsearch.workers.ledger import Ledger, stored_job
@@ -54,6 +55,7 @@ class Session:
         self._log = context.log
         self._why = StopReason.FAILED
         self._exhausted = self._worked = False
+        self._ahead: Ahead | None = None
         self.mirrored = True
         """Whether the trackers have caught up; whoever closes them says so."""
 
@@ -80,8 +82,10 @@ class Session:
         for observer in self._context.observers:
             observer.observe(event)
 
-    def search(self) -> StopReason:
+    def search(self, confirm: Confirm | None = None) -> StopReason:
         """Search up to the budget; earlier trials that fit the space are kept, the others are left out from now on.
+
+        Workers that are idle at the end begin with what `confirm` asks for.
 
         Raises:
             SearchFailedError: The trials fail in a way in which all would.
@@ -104,6 +108,7 @@ class Session:
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)
         else:
             trials.resume(unfinished)
+            self._ahead = self._replicates_ahead(confirm)
         time = None if settings.time is None else settings.time + self._log.state.confirm_seconds
         why = self._run(source, Limits(time=time, trial_time=settings.trial_time, retries=settings.retries))
         self._exhausted = trials.exhausted
@@ -134,7 +139,7 @@ class Session:
             observers=self._context.observers,
         )
         self._worked = True
-        return Coordinator(ledger, self._workers, limits).run(source)
+        return Coordinator(ledger, self._workers, limits, self._ahead).run(source)
 
     def _earlier(self) -> Earlier:
         """Return the earlier trials; from now on, in the log, those that do not fit are dropped.
@@ -188,17 +193,33 @@ class Session:
 
     def confirm(self, confirm: Confirm, *, otherwise: StopReason) -> StopReason:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
+        jobs = self._confirming(confirm, say=self.note)
+        if self._ahead is not None:
+            self._ahead.decide(jobs, self._log.state.runs)
+        return self.train(jobs, otherwise)
+
+    def _confirming(self, confirm: Confirm, *, say: Callable[[str], None] = lambda _: None) -> list[Job]:
+        """Return the jobs that confirm those who lead now; say who is passed over."""
         winners, passed = distinct_winners(self._record().ranked, confirm.top, folder=self._folder)
         for sentence in passed:
-            self.note(sentence)
-        jobs = jobs_of(
+            say(sentence)
+        return jobs_of(
             confirm,
             winners,
             folder=self._folder,
             experiment_seed=self._space.search.seed,
             state=self._log.state,
         )
-        return self.train(jobs, otherwise)
+
+    def _replicates_ahead(self, confirm: Confirm | None) -> Ahead | None:
+        """Return what idle workers may begin with: replicates on seeds, which this machine trains in its own loop."""
+        search = self._space.search
+        if confirm is None or confirm.folds is not None or search.engine != "local" or self._context.in_process:
+            return None
+        if self._space.family == "command":
+            return None
+        replicates = lambda: [job for job in self._confirming(confirm) if job.kind is JobKind.REPLICATE]  # noqa: E731
+        return Ahead(self._folder, self._workers, replicates)
 
     def train(self, jobs: Sequence[Job], otherwise: StopReason) -> StopReason:
         """Train jobs that were decided on to their ends; no budget of the search applies to them."""

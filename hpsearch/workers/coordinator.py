@@ -34,6 +34,7 @@ from hpsearch.jobs import (
     Workers,
 )
 from hpsearch.records import Decision
+from hpsearch.workers.ahead import Ahead
 from hpsearch.workers.ledger import Ledger
 
 GRACE_SECONDS = 5.0
@@ -70,8 +71,9 @@ class _Running:
 class Coordinator:
     """Runs the jobs of a source to their outcomes."""
 
-    def __init__(self, ledger: Ledger, workers: Workers, limits: Limits) -> None:
+    def __init__(self, ledger: Ledger, workers: Workers, limits: Limits, ahead: Ahead | None = None) -> None:
         self._ledger = ledger
+        self._ahead = ahead
         self._workers = workers
         self._limits = limits
         self._running: dict[str, _Running] = {}
@@ -91,13 +93,18 @@ class Coordinator:
             while True:
                 if not self._stopping:
                     self._start_jobs(source)
-                if not self._running:
+                if not self._running and not self._waits_for_what_runs_ahead:
                     break
                 self._workers.serve(self, timeout=LOOK_SECONDS)
                 self._enforce_trial_time()
         if self._interrupts:
             return StopReason.INTERRUPTED
         return StopReason.TIME if self._out_of_time else StopReason.FINISHED
+
+    @property
+    def _waits_for_what_runs_ahead(self) -> bool:
+        """Whether it is needed now, or has to write its checkpoint."""
+        return self._ahead is not None and (self._ahead.busy if self._interrupts else self._ahead.awaited)
 
     @property
     def _out_of_time(self) -> bool:
@@ -111,13 +118,17 @@ class Coordinator:
         while self._workers.idle:
             job = self._again.popleft() if self._again else source.next_job()
             if job is None:
-                return
+                if self._ahead is None or not self._running or not self._ahead.begin_one():
+                    return
+                continue
             if isinstance(job, Exploit):
                 self._ledger.exploit(job)
                 continue
             if isinstance(job, Retire):
                 self._ledger.discard(job.job)  # first: until its end is written, all can be repeated
                 self._finish(job.job, Pruned())
+                continue
+            if self._ahead is not None and self._ahead.holds(job):
                 continue
             known = self._ledger.begin(job, source.last_ask)
             self._running[job.run] = _Running(job, known.seconds)
@@ -127,14 +138,21 @@ class Coordinator:
 
     def started(self, job: Job) -> None:
         """Count the run's time limit from now on."""
+        if self._runs_ahead(job):
+            return
         self._running[job.run].started = time.monotonic()
 
     def reported(self, job: Job, report: Report) -> Decision:
         """Log a report and answer it; a run that is asked to stop may take any time to end."""
+        if self._runs_ahead(job):
+            return Decision.PAUSE if self._interrupts else Decision.CONTINUE
         decision = self._answer(job, report)
         if decision is not Decision.CONTINUE:
             self._running[job.run].started = None
         return decision
+
+    def _runs_ahead(self, job: Job) -> bool:
+        return self._ahead is not None and self._ahead.is_ahead(job)
 
     def _answer(self, job: Job, report: Report) -> Decision:
         metric = self._ledger.report(job, report)
@@ -159,6 +177,10 @@ class Coordinator:
             SearchFailedError: For an obstacle; whatever the source raises.
 
         """
+        if self._ahead is not None and self._ahead.is_ahead(job):
+            if awaiting := self._ahead.ended(job):
+                self._again.append(awaiting)
+            return
         if isinstance(result, Lost):
             self._lose(job, result)
             return

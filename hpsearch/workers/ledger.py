@@ -1,5 +1,7 @@
 """What the coordinator writes (the log, every run's configuration and metrics) and what it knows from it."""
 
+import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -89,8 +91,7 @@ class Ledger:
         """Write down that a run is taken up, and its configuration if it is new. Baselines are not in the log yet."""
         folder, known = self._folder / job.run, self.known(job)
         if known.mistake or not known.asked:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._configure(job)
+            configure(self._folder, job, anew=job.kind is JobKind.REPLICATE and not known.asked)
             if job.kind is not JobKind.BASELINES:
                 self._ask(job, job.run, info)
         remove_leftovers(folder)
@@ -99,9 +100,6 @@ class Ledger:
             self._emit(BeginEvent(run=job.run, attempt=self.known(job).attempts + 1))
         return self.known(job)
 
-    def _configure(self, job: Job) -> None:
-        write_json(self._folder / job.run / CONFIG, {"version": FORMAT_VERSION, **job.to_json()})
-
     def exploit(self, exploit: Exploit) -> None:
         """Give a run its donor's training. The event comes last: until it is written, all can be repeated."""
         job, change = exploit.job, exploit.job.changes[-1]
@@ -109,7 +107,7 @@ class Ledger:
             copy_atomically(self._folder / exploit.donor / name, self._folder / job.run / name)
         for kept in (self._folder / job.run).glob(NUMBERED):
             kept.unlink()  # they are of the training that ends here
-        self._configure(job)
+        configure(self._folder, job)
         event = ExploitEvent(
             run=job.run, number=job.number, step=change.step, donor=exploit.donor, params=dict(change.params)
         )
@@ -222,6 +220,18 @@ class Ledger:
 def _flat(scores: Mapping[str, Metrics]) -> Metrics:
     """Return the metrics of some splits by `split/metric`, as the log names them."""
     return {f"{split}/{name}": value for split, metrics in scores.items() for name, value in metrics.items()}
+
+
+def configure(folder: Path, job: Job, *, anew: bool = False) -> None:
+    """Write down what a job of the experiment in `folder` is to do.
+
+    With `anew` what is there of a job with other settings, which was begun ahead of time, is removed.
+    """
+    own, content = folder / job.run, {"version": FORMAT_VERSION, **job.to_json()}
+    if anew and (own / CONFIG).exists() and read_json(own / CONFIG) != json.loads(json.dumps(content)):
+        shutil.rmtree(own)
+    own.mkdir(parents=True, exist_ok=True)
+    write_json(own / CONFIG, content)
 
 
 def stored_job(folder: Path, run: str) -> Job:

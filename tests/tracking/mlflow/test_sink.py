@@ -175,7 +175,13 @@ def crash_after(monkeypatch: pytest.MonkeyPatch, method: str, calls: int) -> Non
 
 @pytest.mark.parametrize(
     ("method", "calls"),
-    [("create_run", 3), pytest.param("log", 3, marks=pytest.mark.slow), ("log", 8), ("log_file", 5), ("set_status", 3)],
+    [
+        ("log", 8),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in (("create_run", 3), ("log", 3), ("log_file", 5), ("set_status", 3))
+        ),
+    ],
 )
 def test_a_crash_between_mlflow_and_the_state_doubles_nothing(
     finished: ExperimentFolder,
