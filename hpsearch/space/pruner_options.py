@@ -130,7 +130,7 @@ class Halving(Pausing):
         return self.synchronous
 
 
-class Auto(Pausing):
+class AutoPruner(Pausing):
     """Pauses trials at the rungs that did best on known learning curves (reports/benchmarks/pruners.md).
 
     Trials are paused after 3 evaluations, and whenever these have doubled. One in five goes on from the first rung (of
@@ -240,5 +240,5 @@ class OwnPruner(PrunerOption, OwnOption):
     model_config = ConfigDict(extra="allow")
 
 
-NamedPruner = NoPruner | Auto | Median | Percentile | ASHA | Halving | Hyperband | Patient | Threshold | PBT | PB2
+NamedPruner = NoPruner | AutoPruner | Median | Percentile | ASHA | Halving | Hyperband | Patient | Threshold | PBT | PB2
 Pruner = NamedPruner | OwnPruner

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema,
 from hpsearch.errors import HpsearchError, suggestion
 from hpsearch.records import Goal
 from hpsearch.settings import NAMED, OWN, UNFOLD, Option, OwnOption, Settings
-from hpsearch.space.pruner_options import Auto, NamedPruner, OwnPruner
+from hpsearch.space.pruner_options import AutoPruner, NamedPruner, OwnPruner
 from hpsearch.user_code import is_reference
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -170,7 +170,7 @@ class Search(Settings):
         Annotated[NamedPruner, Field(discriminator="kind"), Tag(NAMED)] | Annotated[OwnPruner, Tag(OWN)],
         WHOSE,
         UNFOLD,
-    ] = Auto()
+    ] = AutoPruner()
     trials: int = Field(default=50, ge=1)
     time: Duration | None = None
     """When the whole search stops asking for trials."""
