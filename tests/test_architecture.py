@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "report": "errors records comparing health",
     # where the parts meet, from the workers' end to the user's
     "running": "errors records settings data experiment jobs places reads seeds report space tracking training "
-    "families search user_code workers",
+    "families search workers",
     "console": "errors records experiment health report space workers running",
     "final": "errors records comparing data experiment places readers report tracking training families running",
     "studies": "errors records settings comparing experiment jobs seeds readers report space training families "
@@ -58,7 +58,7 @@ DOORS = {
     "accelerate": "training/team.py",
     "pytorch_optimizer": "training/optimizers.py",
     "pytest": "testing/",
-    "torch": "testing/ training/ families/ running/objective.py final/trained_model.py",
+    "torch": "testing/ training/ families/ running/objective.py running/packed_objective.py final/trained_model.py",
     "safetensors": "training/weights.py",
     "transformers": "families/text_classifier/",
     "typer": "cli/",
@@ -72,7 +72,7 @@ DOORS = {
     "orjson": "experiment/",
     "mne": "data/",
     "nilearn": "data/",
-    "scipy": "comparing/statistics/ data/ families/decode/baselines.py",
+    "scipy": "comparing/statistics/ data/ families/decode/baselines.py search/",
     "statsmodels": "comparing/statistics/",
     "baycomp": "comparing/statistics/",
     "PIL": "data/",
@@ -80,7 +80,7 @@ DOORS = {
     "yaml": "space/located_yaml.py api/arguments.py readers/text_files.py",
     "rich": "console/ report/ studies/ cli/",
     "numpy": "comparing/ data/ search/ families/ training/",
-    "pydantic": "settings.py testing/ space/ studies/study.py training/ families/ data/",
+    "pydantic": "settings.py testing/ space/ studies/study.py training/ families/ data/ running/earlier.py",
     "pydantic_core": "space/",
 }
 

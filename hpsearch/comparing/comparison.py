@@ -91,19 +91,55 @@ class Rope:
 
 
 @dataclass(frozen=True)
+class PairValues:
+    """The values behind a pair: its `units`, a's and b's values and (paired) their differences in the same order."""
+
+    units: tuple[str, ...] = ()
+    a: tuple[float, ...] = ()
+    b: tuple[float, ...] = ()
+    differences: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class VerdictBasis:
+    """From what the intervals at any level and the verdict are made.
+
+    `inversion` is that of the deciding test, `method` its name as the report says it; `student` is the t test of
+    equivalence. `holds` says for what `ci_adjusted` holds. `direction` is the difference as the deciding test sees it,
+    by its sign.
+    """
+
+    method: str | None = None
+    holds: Hold = Hold.ALONE
+    inversion: Inversion | None = None
+    student: ByStudent | None = None
+    direction: float | None = None
+
+
+@dataclass(frozen=True)
+class Further:
+    """What is shown in addition, and decides nothing.
+
+    The assumption `checks`; the Bayesian `rope`; the almost stochastic order's `aso` (violation ratio of "a is better";
+    below 0.2 a dominates); `power` of this design to see the observed difference.
+    """
+
+    checks: tuple[Check, ...] = ()
+    rope: Rope | None = None
+    aso: float | None = None
+    power: float | None = None
+
+
+@dataclass(frozen=True)
 class PairResult:
-    """Experiment a against experiment b.
+    """Experiment a against experiment b: the entry of compare.json, and three parts beyond it.
 
     `ci95` is that of the deciding test for this pair alone. `ci_adjusted` agrees with the verdict: it excludes 0 just
     if a is better or worse after the adjustment, and of equivalent ones lies within the margin; `ci_adjusted_level` is
     its own confidence. `hodges_lehmann` is the difference that intervals of signed ranks are of; others are of the
     mean.
 
-    Beyond: the `units`, a's and b's values and (paired) their differences in the same order; how `ci95` was made, and
-    at any other level (`inversion`; `student` for the t test of equivalence); for what `ci_adjusted` holds
-    (`ci_holds`); the `direction` that the deciding test sees, by its sign; the assumption `checks`; the Bayesian
-    `rope`; the almost stochastic order's `aso` (violation ratio of "a is better"; below 0.2 a dominates); `power` of
-    this design to see the observed difference.
+    Beyond: the `values` behind it, the `basis` of its intervals and verdict, and what is shown `further`.
     """
 
     a: str
@@ -130,19 +166,9 @@ class PairResult:
     verdict: Verdict = Verdict.NOT_TESTABLE
     seeds_needed: int | None = None
     notes: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
-    a_values: tuple[float, ...] = ()
-    b_values: tuple[float, ...] = ()
-    differences: tuple[float, ...] = ()
-    ci_method: str | None = None
-    ci_holds: Hold = Hold.ALONE
-    inversion: Inversion | None = None
-    student: ByStudent | None = None
-    direction: float | None = None
-    checks: tuple[Check, ...] = ()
-    rope: Rope | None = None
-    aso: float | None = None
-    power: float | None = None
+    values: PairValues = PairValues()
+    basis: VerdictBasis = VerdictBasis()
+    further: Further = Further()
 
     @property
     def shown_difference(self) -> float | None:
@@ -154,7 +180,7 @@ class PairResult:
     @property
     def identical(self) -> bool:
         """Whether a and b have the very same value in each of two or more pairs: then there is nothing to test."""
-        return len(self.differences) > 1 and not any(self.differences)
+        return len(self.values.differences) > 1 and not any(self.values.differences)
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of compare.json."""

@@ -135,7 +135,7 @@ def _interval_words(pair: PairResult, comparison: Comparison) -> str:
         Hold.TOGETHER: f"simultaneous {whole} interval",
         Hold.STEP: f"{own} interval at the level of its step",
         Hold.DECLARED: f"{whole} interval after {comparison.adjust}",
-    }[pair.ci_holds]
+    }[pair.basis.holds]
 
 
 def _sureness(pair: PairResult, comparison: Comparison) -> str:
@@ -204,7 +204,7 @@ def interval_note(comparison: Comparison) -> str:
     pairs = [pair for pair in comparison.pairs if pair.ci_adjusted is not None]
     differences = [pair for pair in pairs if pair.verdict is not Verdict.EQUIVALENT]
     whole, parts = percent(1 - comparison.alpha), []
-    for holds, pair in {pair.ci_holds: pair for pair in differences}.items():
+    for holds, pair in {pair.basis.holds: pair for pair in differences}.items():
         own = percent(pair.ci_adjusted_level or 0.0)
         parts.append(
             {

@@ -46,11 +46,14 @@ def decide_datasets(base: PairResult, question: SettledQuestion) -> PairResult:
     base = _about_differences(base, differences)
     base = replace(
         base,
-        rope=Rope("signed rank", rope, worse, within, better),
-        direction=two_samples.rank_balance(exact),
         hodges_lehmann=two_samples.hodges_lehmann(differences),
-        inversion=BySignedRanks(base.differences, _scale(base)),
-        ci_method="signed ranks",
+        basis=replace(
+            base.basis,
+            method="signed ranks",
+            inversion=BySignedRanks(base.values.differences, _scale(base)),
+            direction=two_samples.rank_balance(exact),
+        ),
+        further=replace(base.further, rope=Rope("signed rank", rope, worse, within, better)),
     )
     if question.margin is not None:
         note = "equivalence is tested by the paired t of the mean difference, in addition to the signed ranks"
@@ -74,8 +77,11 @@ def decide_folds(base: PairResult, a: Arm, b: Arm, pairing: Paired, question: Se
     base = replace(
         _by_t(base, corrected, "corrected t"),
         effect=Effect("d_z", value.value),
-        rope=Rope("correlated t", rope, *found),
-        checks=_normality(exact, "the differences are normal"),
+        further=replace(
+            base.further,
+            rope=Rope("correlated t", rope, *found),
+            checks=_normality(exact, "the differences are normal"),
+        ),
         notes=(*base.notes, why, "the interval of d_z is left out: overlapping folds give it none that holds"),
     )
     square = _five_by_two(pairing, differences)
@@ -104,12 +110,13 @@ def _by_f(base: PairResult, square: Array, question: SettledQuestion) -> PairRes
     notes = [said]
     if question.margin is not None:
         notes.append("equivalence is tested by the corrected resampled t, as the F knows no direction")
-    return replace(base, inversion=inversion, ci_method=str(Test.FIVE_BY_TWO_F), notes=(*base.notes, *notes))
+    basis = replace(base.basis, inversion=inversion, method=str(Test.FIVE_BY_TWO_F))
+    return replace(base, basis=basis, notes=(*base.notes, *notes))
 
 
 def decide_unpaired(base: PairResult, question: SettledQuestion) -> PairResult:
     """Welch's t, with Mann and Whitney's U as a secondary test."""
-    a, b = as_array(base.a_values), as_array(base.b_values)
+    a, b = as_array(base.values.a), as_array(base.values.b)
     tested = two_samples.welch(a, b)
     scale = _scale(base)
     exact_a, exact_b = snapped(a, scale=scale), snapped(b, scale=scale)
@@ -117,15 +124,16 @@ def decide_unpaired(base: PairResult, question: SettledQuestion) -> PairResult:
     g = hedges_g(a, b)
     levene = two_samples.equal_variances_p(a, b)
     says = "the variances are equal (Welch's t does not need it)"
+    checks = (
+        *_normality(a, f"the values of {base.a} are normal"),
+        *_normality(b, f"the values of {base.b} are normal"),
+        *(() if levene is None else (Check(says, "Levene", levene, _reading(levene)),)),
+    )
     base = replace(
         _by_t(base, tested, str(Test.WELCH_T)),
         effect=Effect("hedges_g", g.value, g.ci95),
         smallest_possible_p=two_samples.smallest_rank_p(len(a), len(b)),
-        checks=(
-            *_normality(a, f"the values of {base.a} are normal"),
-            *_normality(b, f"the values of {base.b} are normal"),
-            *(() if levene is None else (Check(says, "Levene", levene, _reading(levene)),)),
-        ),
+        further=replace(base.further, checks=checks),
     )
     also = (AlsoTest(Test.MANN_WHITNEY, ranks.p, ranks.statistic),)
     return _with_test(base, planned_test(question.unit, paired=False), tested, also, question, tested)
@@ -133,17 +141,18 @@ def decide_unpaired(base: PairResult, question: SettledQuestion) -> PairResult:
 
 def _differences(base: PairResult) -> tuple[Array, Array]:
     """Return the differences, and the same without rounding noise, in which ties and zeros are seen."""
-    differences = as_array(base.differences)
+    differences = as_array(base.values.differences)
     return differences, snapped(differences, scale=_scale(base))
 
 
 def _scale(base: PairResult) -> float:
-    return size_of(as_array(base.a_values), as_array(base.b_values))
+    return size_of(as_array(base.values.a), as_array(base.values.b))
 
 
 def _by_t(base: PairResult, tested: Tested, name: str) -> PairResult:
     """Enter the intervals of a t test of the mean difference."""
-    return replace(base, inversion=by_student(tested, base.mean_difference or 0.0), ci_method=name)
+    inversion = by_student(tested, base.mean_difference or 0.0)
+    return replace(base, basis=replace(base.basis, inversion=inversion, method=name))
 
 
 def _about_differences(base: PairResult, differences: Array) -> PairResult:
@@ -152,7 +161,7 @@ def _about_differences(base: PairResult, differences: Array) -> PairResult:
         base,
         effect=Effect("d_z", effect.value, effect.ci95),
         smallest_possible_p=two_samples.smallest_sign_p(len(differences)),
-        checks=_normality(differences, "the differences are normal"),
+        further=replace(base.further, checks=_normality(differences, "the differences are normal")),
     )
 
 
@@ -160,7 +169,8 @@ def _with_test(
     base: PairResult, test: Test, tested: Tested, also: tuple[AlsoTest, ...], question: SettledQuestion, t: Tested
 ) -> PairResult:
     """Enter the deciding test and, if there is a margin, the equivalence by the t test `t` of the same design."""
-    student = by_student(t, base.mean_difference or 0.0)
+    basis, student = base.basis, by_student(t, base.mean_difference or 0.0)
+    direction = base.mean_difference if basis.direction is None else basis.direction
     equivalence = None
     if question.margin is not None:
         p = equivalence_p(student.estimate, student.error, student.df, margin=question.margin)
@@ -171,11 +181,10 @@ def _with_test(
         statistic=tested.statistic,
         df=tested.df,
         p=tested.p,
-        ci95=None if base.inversion is None else base.inversion.at(LEVEL),
+        ci95=None if basis.inversion is None else basis.inversion.at(LEVEL),
         also=also,
         equivalence=equivalence,
-        student=student,
-        direction=base.mean_difference if base.direction is None else base.direction,
+        basis=replace(basis, student=student, direction=direction),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hpsearch.comparing.arms import Arm
-from hpsearch.comparing.comparison import PairResult
+from hpsearch.comparing.comparison import PairResult, PairValues
 from hpsearch.comparing.designs import decide_datasets, decide_folds, decide_paired_seeds, decide_unpaired
 from hpsearch.comparing.question import SettledQuestion, Unit
 from hpsearch.comparing.statistics.arrays import Array, as_array, is_constant, size_of, snapped, without_rounding
@@ -75,10 +75,7 @@ def _paired(a: Arm, b: Arm, paired: Paired, question: SettledQuestion) -> PairRe
         b=b.name,
         paired=True,
         n=len(differences),
-        units=paired.labels,
-        a_values=paired.a,
-        b_values=paired.b,
-        differences=tuple(differences.tolist()),
+        values=PairValues(paired.labels, paired.a, paired.b, tuple(differences.tolist())),
     )
     if not len(differences):
         return replace(base, notes=(*notes, f"no {question.unit.plural} in common, so that nothing can be paired"))
@@ -107,9 +104,9 @@ def _unpaired(a: Arm, b: Arm, paired: Paired, question: SettledQuestion) -> Pair
         b=b.name,
         paired=False,
         n=n,
-        units=tuple(label(key) for group in groups for key in group),
-        a_values=tuple(left.tolist()),
-        b_values=tuple(right.tolist()),
+        values=PairValues(
+            tuple(label(key) for group in groups for key in group), tuple(left.tolist()), tuple(right.tolist())
+        ),
     )
     superiority = (1 + question.sign * _cliffs_delta(left, right)) / 2
     base = _described(base, left, right, question, superiority=superiority)
@@ -136,13 +133,13 @@ def _described(
     if question.stochastic_order and min(len(left), len(right)) > 1:
         sign = question.sign
         aso = almost_stochastic_order(sign * left, sign * right, level=1 - question.alpha, seed=question.seed)
-    difference = as_array(base.differences).mean() if base.paired else left.mean() - right.mean()
+    difference = as_array(base.values.differences).mean() if base.paired else left.mean() - right.mean()
     return replace(
         base,
         mean_difference=without_rounding(float(difference), scale=size_of(left, right)),
         cliffs_delta=_cliffs_delta(left, right),
         p_superiority=superiority,
-        aso=aso,
+        further=replace(base.further, aso=aso),
     )
 
 

@@ -62,18 +62,19 @@ def _family(p_values: Sequence[float], question: SettledQuestion) -> list[tuple[
 
 def _with_interval(pair: PairResult, rate: float, holds: Hold) -> PairResult:
     """Add the interval that agrees with the verdict; that of two one-sided tests misses at their rate on each side."""
-    if pair.verdict is Verdict.EQUIVALENT and pair.student is not None:
+    basis = replace(pair.basis, holds=holds)
+    if pair.verdict is Verdict.EQUIVALENT and basis.student is not None:
         level = 1 - 2 * rate
-        return replace(pair, ci_adjusted=pair.student.at(level), ci_adjusted_level=level, ci_holds=holds)
-    if pair.inversion is None:
+        return replace(pair, ci_adjusted=basis.student.at(level), ci_adjusted_level=level, basis=basis)
+    if basis.inversion is None:
         return pair
     level, notes = 1 - rate, pair.notes
-    interval = pair.ci95 if level == LEVEL else pair.inversion.at(level)
+    interval = pair.ci95 if level == LEVEL else basis.inversion.at(level)
     if interval is None and pair.test is Test.WILCOXON:
         few = pair.smallest_possible_p is not None and pair.smallest_possible_p > rate
         why = f"signed ranks of {pair.n} data sets reject" + (" no difference" if few else " every single difference")
         notes = (*notes, f"no {100 * level:.4g}% interval: {why}")
-    return replace(pair, ci_adjusted=interval, ci_adjusted_level=level, ci_holds=holds, notes=notes)
+    return replace(pair, ci_adjusted=interval, ci_adjusted_level=level, basis=basis, notes=notes)
 
 
 def _judged(pair: PairResult, question: SettledQuestion, family: int) -> PairResult:
@@ -87,10 +88,10 @@ def _judged(pair: PairResult, question: SettledQuestion, family: int) -> PairRes
     smallest = pair.smallest_possible_p
     if smallest is not None and smallest > level:
         notes.append(_too_few(pair, smallest, level))
-    if not significant or not pair.direction:
+    if not significant or not pair.basis.direction:
         pair = replace(pair, verdict=Verdict.NOT_ENOUGH_EVIDENCE, notes=tuple(notes))
         return _with_seeds(pair, question, level)
-    verdict = Verdict.BETTER if pair.direction * question.sign > 0 else Verdict.WORSE
+    verdict = Verdict.BETTER if pair.basis.direction * question.sign > 0 else Verdict.WORSE
     return replace(pair, verdict=verdict, notes=tuple(notes))
 
 
@@ -119,7 +120,7 @@ def _with_seeds(pair: PairResult, question: SettledQuestion, level: float) -> Pa
         needed = pairs_needed(effect, alpha=level, power=POWER)
         power = paired_power(effect, pair.n, alpha=level)
     else:
-        a, b = as_array(pair.a_values), as_array(pair.b_values)
+        a, b = as_array(pair.values.a), as_array(pair.values.b)
         spreads = float(np.std(a, ddof=1)), float(np.std(b, ddof=1))
         needed = runs_needed(pair.mean_difference, spreads, alpha=level, power=POWER)
         power = unpaired_power(pair.mean_difference, spreads, (len(a), len(b)), alpha=level)
@@ -128,4 +129,5 @@ def _with_seeds(pair: PairResult, question: SettledQuestion, level: float) -> Pa
     else:
         wanted = f"{needed} {question.unit.plural}"
         note = f"{wanted} would show a difference of this size with power {POWER:g}, if it is the true one"
-    return replace(pair, seeds_needed=needed, power=power, notes=(*pair.notes, note))
+    further = replace(pair.further, power=power)
+    return replace(pair, seeds_needed=needed, further=further, notes=(*pair.notes, note))

@@ -73,7 +73,7 @@ def test_a_fold_that_lacks_a_seed_is_compared_by_the_seeds_that_both_have() -> N
         for seed in range(2)
     ]
     found = compare([*runs[:-1]])
-    assert found.pairs[0].differences == pytest.approx([0.0, 0.0, 0.0])
+    assert found.pairs[0].values.differences == pytest.approx([0.0, 0.0, 0.0])
     assert "a and b: only the runs that both have count on fold 2" in found.warnings
     apart = [
         run(name, 0.1 * fold, fold=fold, seed=seed + 5 * (name == "b"))
@@ -135,7 +135,7 @@ def test_a_number_and_a_text_are_one_seed_unless_an_arm_has_both() -> None:
 def test_a_repeat_that_alone_tells_runs_apart_pairs_them() -> None:
     runs = [run(name, value, repeat=at) for name, values in (("a", OLD), ("b", NEW)) for at, value in enumerate(values)]
     found = compare(runs)
-    assert (found.pairs[0].test, found.pairs[0].units[:2]) == ("paired t", ("repeat 0", "repeat 1"))
+    assert (found.pairs[0].test, found.pairs[0].values.units[:2]) == ("paired t", ("repeat 0", "repeat 1"))
     assert found.unit_reason.startswith("The unit of replication is the repeat, as no seed varies")
     noted = [run(name, value, repeat=0, fold=at) for name, values in (("a", OLD),) for at, value in enumerate(values)]
     assert compare([*noted, *(run("b", v, fold=at) for at, v in enumerate(NEW))]).pairs[0].n == 5

@@ -99,10 +99,13 @@ def _claim(pair: PairResult, names: dict[str, str], factor: float) -> tuple[str,
 
     verdict = pair.verdict if sign > 0 else TURNED.get(pair.verdict, pair.verdict)
     equivalence = pair.equivalence
-    numbers = [pair.p, pair.p_adjusted, pair.seeds_needed, pair.power, *(each.p for each in pair.also)]
+    numbers = [pair.p, pair.p_adjusted, pair.seeds_needed, pair.further.power, *(each.p for each in pair.also)]
     numbers += [equivalence.p if equivalence else None, scaled(pair.mean_difference), scaled(pair.hodges_lehmann)]
     numbers += [pair.p_superiority if sign > 0 else 1 - (pair.p_superiority or 0.0)]
-    rope = pair.rope and (pair.rope.worse, pair.rope.within, pair.rope.better)[:: int(sign)]
+    rope = (
+        pair.further.rope
+        and (pair.further.rope.worse, pair.further.rope.within, pair.further.rope.better)[:: int(sign)]
+    )
     said = {"verdict": verdict, "test": pair.test, "n": pair.n, "level": pair.ci_adjusted_level}
     said |= {"numbers": numbers, "rope": rope, "ci95": interval(pair.ci95), "adjusted": interval(pair.ci_adjusted)}
     return f"{min(a, b)} {max(a, b)}", said

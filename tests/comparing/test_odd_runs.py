@@ -135,5 +135,5 @@ def test_more_runs_are_asked_for_than_the_shorter_of_two_unpaired_sides_has(a: l
     (pair,) = compare(seeds("a", a) + seeds("b", b, start=50)).pairs
     if pair.seeds_needed is not None:
         assert pair.seeds_needed > min(len(a), len(b))
-        assert pair.power is not None
-        assert pair.power < 0.8
+        assert pair.further.power is not None
+        assert pair.further.power < 0.8

@@ -42,8 +42,8 @@ def test_groups_by_a_parameter_are_paired_over_the_other_settings() -> None:
     ]
     (pair,) = compare(runs, by="rnn").pairs
     assert (pair.a, pair.b, pair.n) == ("rnn=lstm", "rnn=gru", 3)
-    assert pair.differences == pytest.approx([0.02] * 3)
-    assert pair.a_values == pytest.approx([0.87, 0.88, 0.89])
+    assert pair.values.differences == pytest.approx([0.02] * 3)
+    assert pair.values.a == pytest.approx([0.87, 0.88, 0.89])
     alone = compare(runs)
     assert alone.experiments[0].values == pytest.approx([0.86, 0.87, 0.88])
     assert alone.experiments[0].runs_dropped == ()
@@ -63,11 +63,11 @@ def test_trainings_of_different_lengths_are_tested_with_a_warning_and_can_be_rea
     short = [run("short", v, seed=i, steps=10, histories=curve(v)) for i, v in enumerate(OLD)]
     long = [run("long", v, seed=i, steps=20, histories=curve(v - 0.1)) for i, v in enumerate(NEW)]
     found = compare([*short, *long, run("linear", 0.9, deterministic=True, steps=1)])
-    assert (found.pairs[0].test, found.pairs[0].a_values) == ("paired t", tuple(OLD))
+    assert (found.pairs[0].test, found.pairs[0].values.a) == ("paired t", tuple(OLD))
     assert "the trainings differ in length (short 10, long 20)" in found.warnings[0]
     same = compare(short + long, step=10)
-    assert same.pairs[0].a_values == pytest.approx(OLD)
-    assert same.pairs[0].b_values == pytest.approx(np.subtract(NEW, 0.1))
+    assert same.pairs[0].values.a == pytest.approx(OLD)
+    assert same.pairs[0].values.b == pytest.approx(np.subtract(NEW, 0.1))
     assert not any("length" in warning for warning in same.warnings)
 
 
@@ -179,7 +179,7 @@ def test_under_holm_the_sentence_and_the_table_have_intervals_that_hold_together
     found = compare(three(0.1, 0.004))
     ahead, _, unclear = found.pairs
     assert (ahead.verdict, unclear.verdict) == (Verdict.WORSE, Verdict.NOT_ENOUGH_EVIDENCE)
-    test = stats.ttest_rel(ahead.a_values, ahead.b_values)
+    test = stats.ttest_rel(ahead.values.a, ahead.values.b)
     assert ahead.ci95 == pytest.approx(tuple(test.confidence_interval(0.95)))
     assert ahead.ci_adjusted == pytest.approx(tuple(test.confidence_interval(1 - 0.05 / 3)))
     assert ahead.ci_adjusted_level == pytest.approx(1 - 0.05 / 3)
@@ -236,7 +236,7 @@ def test_of_data_sets_a_margin_is_tested_by_the_t_and_that_is_said() -> None:
 def test_ties_are_seen_through_rounding() -> None:
     """0.3 and 0.1 + 0.2 are a tie, and so are means of the same numbers in another order."""
     (pair,) = compare(seeds("a", [0.1 + 0.2, 0.5, 0.9]) + seeds("b", [0.3, 0.4, 0.8])).pairs
-    assert pair.differences[0] == 0.0
+    assert pair.values.differences[0] == 0.0
     assert pair.p_superiority == pytest.approx((2 + 0.5) / 3)
     (turned,) = compare(seeds("a", [0.1, 0.2]) + seeds("b", [0.2, 0.1])).pairs
     assert turned.mean_difference == 0.0

@@ -54,8 +54,8 @@ def test_rule_2_pairs_go_by_value_and_dropped_runs_by_name() -> None:
     comparison = compare(shuffled + seeds("old", OLD) + [failed, *others])
     (pair,) = comparison.pairs
     means = [*OLD[:2], (OLD[2] + 0.6) / 2, *OLD[3:]]
-    assert pair.differences == pytest.approx(np.subtract(NEW, means))
-    assert pair.units == ("0", "1", "2", "3", "4")
+    assert pair.values.differences == pytest.approx(np.subtract(NEW, means))
+    assert pair.values.units == ("0", "1", "2", "3", "4")
     assert comparison.warnings[0] == ("old: several runs of one unit count as their mean: seed 2 (again, old seed2)")
     new, old = comparison.experiments
     assert [(each.run, each.why) for each in old.runs_dropped] == [
@@ -75,7 +75,7 @@ def test_rule_3_trials_chosen_by_the_metric_are_never_tested() -> None:
     assert any("hpsearch confirm" in sentence for sentence in conclude(comparison))
     assert {point.name for point in comparison.expected_best} == {"a", "b"}
     mixed = compare(trials("a", [0.1, 0.99]) + seeds("a", OLD) + seeds("b", NEW))
-    assert mixed.pairs[0].a_values == tuple(OLD)
+    assert mixed.pairs[0].values.a == tuple(OLD)
     assert any("2 trials were chosen by a metric" in warning for warning in mixed.warnings)
 
 
@@ -86,8 +86,8 @@ def test_rule_4_folds_are_corrected() -> None:
     naive = stats.ttest_rel(a[0], b[0])
     assert (pair.test, pair.df) == ("corrected resampled t", 9)
     assert pair.statistic == pytest.approx(naive.statistic / math.sqrt(1 + 10 / 9))
-    assert pair.rope is not None
-    assert pair.rope.worse == pytest.approx((pair.p or 0) / 2)
+    assert pair.further.rope is not None
+    assert pair.further.rope.worse == pytest.approx((pair.p or 0) / 2)
     sized = [replace(each, train_size=80, test_size=20) for each in grid("a", a) + grid("b", b)]
     assert compare(sized).pairs[0].statistic == pytest.approx(naive.statistic / math.sqrt(1 + 10 * 0.25))
     halves = generator.normal(0.9, 0.02, (5, 2)), generator.normal(0.88, 0.02, (5, 2))
@@ -95,7 +95,7 @@ def test_rule_4_folds_are_corrected() -> None:
     (two,) = compare(halved).pairs
     assert (two.test, two.df) == ("5x2cv F", (10, 5))
     assert [each.test for each in two.also] == ["5x2cv t", "corrected resampled t"]
-    assert two.ci_method == "5x2cv F"  # the interval is that of the test that decides
+    assert two.basis.method == "5x2cv F"  # the interval is that of the test that decides
     assert any("equivalence is tested by the corrected" in note for note in compare(halved, margin=0.1).pairs[0].notes)
     low, high = two.ci95 or (0.0, 0.0)
     assert (low < 0 < high) == ((two.p or 0) > 0.05)
@@ -200,13 +200,13 @@ def test_rule_9_effects_and_intervals() -> None:
     assert (paired.test, unpaired.test) == ("paired t", "welch t")
     assert paired.cliffs_delta == unpaired.cliffs_delta == pytest.approx(-22 / 25)  # one pair above, one tie
     assert (paired.p_superiority, unpaired.p_superiority) == (0, pytest.approx(1.5 / 25))
-    assert paired.ci_method == "t"
+    assert paired.basis.method == "t"
     other = stats.ttest_rel(OLD, NEW).confidence_interval()
     assert paired.ci95 == pytest.approx((other.low, other.high))
     many = np.random.default_rng(0).normal(size=(2, 100))
     for n, method in ((12, "t"), (99, "t"), (100, "bca")):
         longer = compare(seeds("a", many[0][:n]) + seeds("b", many[1][:n]))
-        assert (longer.pairs[0].ci_method, longer.experiments[0].ci_method) == ("t", method)
+        assert (longer.pairs[0].basis.method, longer.experiments[0].ci_method) == ("t", method)
         test = stats.ttest_rel(many[0][:n], many[1][:n])
         assert longer.pairs[0].ci95 == pytest.approx(tuple(test.confidence_interval()))
     assert compare(seeds("a", OLD) + seeds("b", NEW)).experiments[0].ci_method == "t"
@@ -215,7 +215,7 @@ def test_rule_9_effects_and_intervals() -> None:
 def test_rule_10_a_failed_check_does_not_change_the_test() -> None:
     skewed = np.array([0.0, 0.001, 0.002, 0.001, 0.003, 0.002, 0.0015, 0.3])
     (pair,) = compare(seeds("a", 0.5 + skewed) + seeds("b", np.full(8, 0.5))).pairs
-    (check,) = pair.checks
+    (check,) = pair.further.checks
     assert check.p is not None
     assert check.p < 0.001
     assert "the test stays as it is" in check.says
@@ -289,4 +289,4 @@ def test_rule_13_the_same_input_gives_the_same_bytes_and_the_seed_is_kept() -> N
     assert json.dumps(first.to_json()) == json.dumps(second.to_json())
     assert first.seed == 4
     other = compare(runs, seed=5, stochastic_order=True, margin=0.1)
-    assert first.pairs[0].aso != other.pairs[0].aso
+    assert first.pairs[0].further.aso != other.pairs[0].further.aso

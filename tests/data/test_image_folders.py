@@ -133,7 +133,7 @@ def test_mistakes_in_splits_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has val and valid, which are the same split"):
         find_images(tmp_path / "twice")
     photos(tmp_path / "one", {"train": 1, "test": 1}, classes=("cat",))
-    with pytest.raises(DataError, match="two or more"):
+    with pytest.raises(DataError, match="two classes or more"):
         find_images(tmp_path / "one")
 
 

@@ -154,8 +154,8 @@ def test_earlier_replicates_tell_the_power(done: tuple[Study, Path]) -> None:
     found = forecast_study(study, folder=folder, probe=None)
     assert [(pair.a, pair.b, pair.n) for pair in found.power.observed] == [(pair.a, pair.b, pair.n) for pair in pairs]
     for pair, observed in zip(pairs, found.power.observed, strict=True):
-        mean = sum(pair.differences) / pair.n
-        variance = sum((each - mean) ** 2 for each in pair.differences) / (pair.n - 1)
+        mean = sum(pair.values.differences) / pair.n
+        variance = sum((each - mean) ** 2 for each in pair.values.differences) / (pair.n - 1)
         assert observed.sd == pytest.approx(variance**0.5)
 
 
@@ -249,6 +249,15 @@ def test_a_probe_measures_an_epoch(tmp_path: Path) -> None:
     assert len(probed.probes) == 2
     assert all(probe.evaluations == 1 and probe.epoch_seconds > 0.05 for probe in probed.probes)
     assert all(probe.weights > 0 and probe.checkpoint > probe.weights for probe in probed.probes)
+
+
+def test_a_training_that_was_seen_enough_is_weighed_with_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpsearch.studies.probe.SECONDS", 0.0)
+    probed = probe_arm(toy_space(tmp_path, epochs=20), Share(1), in_process=True)
+    assert probed.trouble == ()
+    assert all(probe.checkpoint > probe.weights > 0 for probe in probed.probes)
 
 
 def test_it_fits_into_a_terminal_and_into_json(tmp_path: Path) -> None:

@@ -67,7 +67,9 @@ class Differences(NamedTuple):
 def prepare_differences(comparison: Comparison) -> Differences:
     """Take every pair that has a mean difference."""
     lines = [
-        DifferenceLine(pair.a, pair.b, pair.units, pair.differences, pair.shown_difference, pair.ci_adjusted)
+        DifferenceLine(
+            pair.a, pair.b, pair.values.units, pair.values.differences, pair.shown_difference, pair.ci_adjusted
+        )
         for pair in comparison.pairs
         if pair.shown_difference is not None
     ]

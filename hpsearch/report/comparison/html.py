@@ -153,12 +153,13 @@ def _facts(pair: PairResult) -> list[tuple[str, str]]:
         facts.append(
             (f"two one-sided tests, margin {pair.equivalence.margin:g}", f"p {p_value(pair.equivalence.p)}, {said}")
         )
-    if pair.rope is not None:
-        chances = f"worse {pair.rope.worse:.3f}, within {pair.rope.within:.3f}, better {pair.rope.better:.3f}"
-        facts.append((f"{pair.rope.test}, region ±{pair.rope.rope:g}", chances))
-    if pair.aso is not None:
-        facts.append(("almost stochastic order", number(pair.aso)))
-    if pair.power is not None:
-        facts.append(("power to see this difference", f"{pair.power:.2f}"))
-    facts += [(f"check: {each.assumption}", each.says) for each in pair.checks]
+    further = pair.further
+    if further.rope is not None:
+        chances = f"worse {further.rope.worse:.3f}, within {further.rope.within:.3f}, better {further.rope.better:.3f}"
+        facts.append((f"{further.rope.test}, region ±{further.rope.rope:g}", chances))
+    if further.aso is not None:
+        facts.append(("almost stochastic order", number(further.aso)))
+    if further.power is not None:
+        facts.append(("power to see this difference", f"{further.power:.2f}"))
+    facts += [(f"check: {each.assumption}", each.says) for each in further.checks]
     return [*facts, *(("note", note) for note in pair.notes)]

@@ -103,7 +103,7 @@ def _pair_decimals(pair: PairResult) -> int:
 def _interval(pair: PairResult, digits: int) -> str:
     """Return the interval that agrees with the verdict, with its own level where that is not the table's."""
     said = _range(pair.ci_adjusted, digits)
-    own = pair.verdict is Verdict.EQUIVALENT or pair.ci_holds is Hold.STEP
+    own = pair.verdict is Verdict.EQUIVALENT or pair.basis.holds is Hold.STEP
     return f"{said} ({percent(pair.ci_adjusted_level)})" if own and pair.ci_adjusted_level else said
 
 
