@@ -66,6 +66,8 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._workers.close()
+        if self._ahead is not None:
+            self._ahead.close()
 
     def begin(self, notes: Sequence[str]) -> None:
         """Open the session in the log, and say what has changed since the last one."""
@@ -236,7 +238,12 @@ class Session:
             return None
         if self._space.family == "command":
             return None
-        replicates = lambda: [job for job in self._confirming(confirm)[0] if job.kind is JobKind.REPLICATE]  # noqa: E731
+
+        def replicates() -> list[Job]:
+            """Return those of the leaders that nobody has begun: what the log knows must not come to nothing."""
+            jobs, _ = self._confirming(confirm)
+            return [job for job in jobs if job.kind is JobKind.REPLICATE and job.run not in self._log.state.runs]
+
         return Ahead(self._folder, self._workers, replicates)
 
     def train(self, jobs: Sequence[Job], otherwise: StopReason) -> StopReason:
