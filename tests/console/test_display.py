@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.console.display import ConsoleOptions, _aim
+from hpsearch.console.display import ConsoleOptions, _target
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import ObjectiveSpec
@@ -30,4 +30,4 @@ def test_workers_are_counted_as_the_engine_counts_them(
     space = load_space(write_space(tmp_path, workers="auto", trials=6), overrides=overrides)
     context = EngineContext(tmp_path, Log(tmp_path / LOG), space, ObjectiveSpec("", {}), lock=-1, jobs=6)
     assert open_workers(context).idle == count
-    assert _aim(space, tmp_path, ConsoleOptions()).workers == count
+    assert _target(space, tmp_path, ConsoleOptions()).workers == count
