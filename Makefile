@@ -10,7 +10,9 @@ DEV := $(VENV)/installed-dev
 SPACE ?= spaces/deepsif.yaml
 # pytest-xdist fills the cores with test processes: each of them, and every worker they start, keeps to one thread
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -q -n auto --dist worksteal
+# Tests start hundreds of processes: where compiled files are not kept, each compiles hpsearch and its tests anew
+COMPILED_ONCE := PYTHONDONTWRITEBYTECODE=
+PYTEST := $(ONE_THREAD) $(COMPILED_ONCE) $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -41,8 +43,9 @@ format: $(DEV) ## let ruff rewrite the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(DEV) ## print the benchmarks in tests/benchmarks
-	@for file in tests/benchmarks/*.py; do echo "# $$file"; PYTHONPATH=. $(BIN)/python "$$file" || exit 1; done
+bench: $(DEV) ## print the benchmarks in tests/benchmarks, small ones; the published sizes: BENCH=full, some hours
+	@for file in tests/benchmarks/*.py; do echo "# $$file"; begin=$$(date +%s); \
+		PYTHONPATH=. $(BIN)/python "$$file" || exit 1; echo "# it took $$(($$(date +%s) - begin)) s"; echo; done
 
 gpu: $(DEV) ## what only a CUDA device can show
 	$(BIN)/python -m pytest -q tests/gpu/cuda_checks.py

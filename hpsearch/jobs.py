@@ -11,6 +11,7 @@ Jobs and results cross processes, and jobs are kept in a run's folder, as the pl
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, Self, get_args
@@ -254,6 +255,38 @@ class ObjectiveFunction(Protocol):
 
     def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         """Do one job: load its data, call `started`, then train, reporting as it goes."""
+        ...
+
+
+class PackHost(Protocol):
+    """Where an objective that trains several jobs at once gets them from, and whom it tells what becomes of them."""
+
+    def take(self, *, wait: bool) -> Job | None:
+        """Return the next job; None if there is none now, or with `wait` none any more."""
+        ...
+
+    def started(self, job: Job) -> None:
+        """Hear that the data of a job are loaded."""
+        ...
+
+    def report(self, job: Job, report: Report) -> Decision:
+        """Answer a report."""
+        ...
+
+    def ended(self, job: Job, result: JobResult) -> None:
+        """Hear how a job ended."""
+        ...
+
+    def lanes(self, count: int) -> None:
+        """Hear how many jobs can be taken at once."""
+        ...
+
+    def tell(self, text: str) -> None:
+        """Tell the user something."""
+        ...
+
+    def output(self, job: Job) -> AbstractContextManager[None]:
+        """Send what is printed meanwhile to the job's own file."""
         ...
 
 

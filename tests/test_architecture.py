@@ -58,7 +58,7 @@ DOORS = {
     "accelerate": "training/team.py",
     "pytorch_optimizer": "training/optimizers.py",
     "pytest": "testing/",
-    "torch": "testing/ training/ families/ running/objective.py final/trained_model.py",
+    "torch": "testing/ training/ families/ running/objective.py running/packed_objective.py final/trained_model.py",
     "safetensors": "training/weights.py",
     "transformers": "families/text_classifier/",
     "typer": "cli/",

@@ -17,11 +17,14 @@ from hpsearch.settings import Settings
 from hpsearch.training.settings import TrainSettings
 from hpsearch.training.task import Batch, Dataset, Forward, Split, Splits, Task, TensorData
 
-Trouble = Literal["none", "exception", "diverge", "memory", "hang", "kill", "kill_once", "peek"]
+Trouble = Literal["none", "exception", "diverge", "memory", "hang", "kill", "kill_once", "peek", "wait"]
 
 
 class ToyData(Settings):
-    """A noisy line; `seconds` slows every evaluation down; `marker` is a file that `kill_once` leaves behind."""
+    """A noisy line; `seconds` slows every evaluation down.
+
+    `marker` is a file that `kill_once` leaves behind, and that `wait` waits for at every evaluation.
+    """
 
     size: int = Field(default=16, ge=1)
     seconds: float = Field(default=0.0, ge=0)
@@ -75,6 +78,8 @@ class ToyTask(Task):
         if trouble == "hang":
             time.sleep(3600)
         marker = Path(self.config.data.marker)
+        while trouble == "wait" and not marker.exists():
+            time.sleep(0.01)
         if trouble == "kill" or (trouble == "kill_once" and not marker.exists()):
             if trouble == "kill_once":
                 marker.touch()

@@ -8,6 +8,7 @@ experiments/<name>/
   tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors; with another
                       tracker tracking-NAME.json and .lock; tensorboard/, wandb/: what these two have
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log  artifacts/ (see artifacts.py)
+                      one that was pruned or ran out of time needs no checkpoint.pt, and may have none
                       unread.json: searched settings that the training never read, if any
                       rate_decisions.jsonl under the schedules plateau and adaptive
                       of a program (family: command): settings.json; printed.jsonl, the metrics that it told, line by

@@ -1,6 +1,7 @@
 """Which trainings a confirmation consists of: winners on fresh seeds or on folds, and the classical methods beside."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -25,6 +26,26 @@ def seeds_of(confirm: Confirm, experiment_seed: int) -> list[Seeds]:
     if confirm.folds is None:
         return [Seeds.for_replicate(experiment_seed, index) for index in range(confirm.count)]
     return [Seeds.for_fold(experiment_seed, **asdict(fold)) for fold in folds_of(confirm)]
+
+
+def distinct_winners(ranked: Iterable[RunRecord], top: int, *, folder: Path) -> tuple[list[RunRecord], list[str]]:
+    """Return the best trials whose trainings differ, and a sentence for each that is passed over.
+
+    The replicates of equal configurations have equal seeds: they would be the same trainings a second time. Trials
+    may have one configuration under two names of its values, or since the space has changed.
+    """
+    winners: dict[str, RunRecord] = {}
+    passed: list[str] = []
+    for trial in ranked:
+        if len(winners) == top:
+            break
+        job = stored_job(folder, trial.run)
+        key = json.dumps([job.config, [asdict(change) for change in job.changes]], sort_keys=True, default=str)
+        if key in winners:
+            same = f"trial {trial.number} has the configuration of trial {winners[key].number}"
+            passed.append(f"{same}, whose replicates answer for both; the next best is confirmed in its place")
+        winners.setdefault(key, trial)
+    return list(winners.values()), passed
 
 
 def jobs_of(

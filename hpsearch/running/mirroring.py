@@ -34,7 +34,7 @@ class Notifier:
     """Lets a tracker know of every event from the first news of a training on.
 
     Until then a tracker, whose libraries take seconds to import, would take the cores from workers that start; it looks
-    by itself when that lasts.
+    by itself when that takes long.
     """
 
     def __init__(self, tracker: Tracker) -> None:

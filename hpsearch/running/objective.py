@@ -45,7 +45,7 @@ class _Stretch:
         return self._over
 
     def __call__(self, evaluation: Evaluation) -> Decision:
-        decision = self._report(_as_report(evaluation))
+        decision = self._report(as_report(evaluation))
         reached = self._end is not None and evaluation.step >= self._end and not evaluation.final
         self._over = reached and decision is Decision.CONTINUE
         return Decision.PAUSE if self._over else decision
@@ -121,17 +121,31 @@ class FamilyObjective:
                 break
             number += 1
             task = self._family.task(configs[number], splits)
+        return self._ending(job, task, splits, configs[number], result, data, leads=team.leads)
+
+    def _ending(
+        self,
+        job: Job,
+        task: Task,
+        splits: Splits,
+        config: Any,
+        result: FitResult,
+        data: Mapping[str, Any],
+        *,
+        leads: bool = True,
+    ) -> JobResult:
+        """Return how a job ended whose training ended so; a replicate is scored on the test split."""
         if result.decision is not Decision.CONTINUE:
             return stopped(result.decision, seconds=result.seconds, data=data)
         scores: Metrics = {}
         sizes: Mapping[str, int] = {}
-        if team.leads:
+        if leads:
             if self._at_best:
                 load_weights(result.model, self._folder / job.run / BEST)
             self._write_artifacts(task, job, result.model)
             if job.kind is JobKind.REPLICATE:
                 data = self._data.noted(splits, "train", "val", "test")
-                scores = self._test_scores(task, splits, configs[number], result.model)
+                scores = self._test_scores(task, splits, config, result.model)
                 sizes = sizes_of(splits)
         reason = "stopped early: no further gain" if result.stopped_early else None
         return Completed(reason, seconds=result.seconds, scores=scores, sizes=sizes, data=data)
@@ -198,6 +212,7 @@ class FamilyObjective:
         return found
 
 
-def _as_report(evaluation: Evaluation) -> Report:
+def as_report(evaluation: Evaluation) -> Report:
+    """Return an evaluation as the coordinator is told of it."""
     metrics: Mapping[str, float] = {name: float(value) for name, value in evaluation.metrics.items()}
     return Report(evaluation.step, metrics, evaluation.seconds, final=evaluation.final)

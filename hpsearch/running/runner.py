@@ -114,7 +114,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
                 folder,
                 log,
                 space,
-                objective_spec(space, folder, data.for_workers()),
+                objective_spec(space, folder, data.for_workers(), packs=not options.in_process),
                 lock,
                 jobs=max(space.search.trials, replicates),
                 in_process=options.in_process,
@@ -142,10 +142,13 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
                 session.mirrored = tracker.close(CLOSE_SECONDS)
 
 
-def objective_spec(space: Space, folder: Path, data: Mapping[str, Any] | None = None) -> ObjectiveSpec:
+def objective_spec(
+    space: Space, folder: Path, data: Mapping[str, Any] | None = None, *, packs: bool = False
+) -> ObjectiveSpec:
     """Return the recipe by which workers build the objective function of a space.
 
-    `data` is the reference that the families' workers check their data against.
+    `data` is the reference that the families' workers check their data against; `packs` lets a worker train several
+    jobs at once, if the space asks for it.
 
     Raises:
         HpsearchError: Several processes were asked for where there can be only one.
@@ -173,6 +176,12 @@ def objective_spec(space: Space, folder: Path, data: Mapping[str, Any] | None = 
             ["hpsearch.running.command_objective"],
         )
     own = {"family": space.family, "threads": 1, "share": None, "processes": processes, "data": data or {}}
+    if space.search.pack != "off" and packs:
+        if space.search.engine != "local" or processes > 1:
+            raise HpsearchError("search.pack: packs are for the engine local and trials of one process; say off")
+        arguments = {**common, **own, "lanes": space.search.pack}
+        modules = [*_modules(space.family), "hpsearch.running.packed_objective"]
+        return ObjectiveSpec("hpsearch.running.packed_objective:PackedObjective", arguments, modules)
     return ObjectiveSpec("hpsearch.running.objective:FamilyObjective", {**common, **own}, _modules(space.family))
 
 

@@ -154,15 +154,14 @@ class OptunaSearch:
     def _try(self, number: int, attempt: int, entry: Params = NOTHING) -> dict[str, Any] | None:
         """Return the sampler's answer, or None when it is forbidden or known."""
         params, trial = self._suggest(number, attempt, entry)
-        once = bool(entry) or self._space.size is not None
-        if self._space.violation(params) is None and not (once and key_of(params) in self._tried):
+        if not self._refused(params):
             return self._accept(number, params, trial)
         self._reject(trial)
         return None
 
     def _refused(self, params: Params) -> bool:
-        known = self._space.size is not None and key_of(params) in self._tried
-        return known or self._space.violation(params) is not None
+        """Whether a configuration is forbidden or was tried; a genetic algorithm proposes its parents again, too."""
+        return key_of(params) in self._tried or self._space.violation(params) is not None
 
     def _reject(self, trial: optuna.trial.Trial) -> None:
         self._tell(trial, state=FAIL)
@@ -207,7 +206,6 @@ class OptunaSearch:
     def _by_chance(self, number: int, entry: Params = NOTHING) -> dict[str, Any] | None:
         """Draw an allowed, untried configuration at random when the sampler keeps to others."""
         generator = random.Random(derive_seed(self._seed, "chance", number))  # noqa: S311 -- not a secret
-        once = bool(entry) or self._space.size is not None
         walkable = self._space.size is not None and self._space.size <= WALKED
         for _ in range(DRAWS // 10 if walkable else DRAWS):
             params = self._space.sample_feasible(generator, entry)
@@ -215,7 +213,7 @@ class OptunaSearch:
                 return None
             if params is None:
                 raise SearchFailedError(f"no configuration of {self._space.path} fulfils its requirements")
-            if not once or key_of(params) not in self._tried:
+            if key_of(params) not in self._tried:
                 return self._fixed(number, params)
         left = (params for params in (self._space.grid() if walkable else ()) if self._is_left(params, entry))
         found = next((params for params in left if self._space.violation(params) is None), None)

@@ -17,9 +17,11 @@ Array = NDArray[np.float64]
 
 _SQRT5 = math.sqrt(5.0)
 _LENGTH_SD = 1.2
-_NOISE_MEAN, _NOISE_SD = math.log(1e-3), 1.5
+_NOISE_MEAN, _NOISE_SD = math.log(1e-3), 2.5
 _LEAST_NOISE = 1e-6
 _STEPS = 25
+_FIRST_NOISE = math.log(0.1)
+"""Where the fit begins: from little noise it would not come to the better of two explanations of noisy values."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def fit_kernel(features: Array, values: Array, owner: NDArray[np.intp]) -> Kerne
         gradient += off / np.append(np.full(count, _LENGTH_SD), _NOISE_SD)
         return float(found + 0.5 * off @ off), gradient
 
-    start = np.append(np.full(count, centre), _NOISE_MEAN)
+    start = np.append(np.full(count, centre), _FIRST_NOISE)
     bounds = [(math.log(0.01), math.log(50.0))] * count + [(math.log(1e-6), math.log(1.0))]
     found: Any = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _STEPS})
     return Kernel(np.exp(-2.0 * found.x[:-1]), math.exp(found.x[-1]) + _LEAST_NOISE)

@@ -17,7 +17,7 @@ from typing import Any
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.files import json_line
 from hpsearch.experiment.layout import BEST, CHECKPOINT, trial_run
-from hpsearch.jobs import Completed, Ending, Job, JobResult, Obstacle, Pruned, Report, Workers
+from hpsearch.jobs import Completed, Ending, Job, JobResult, Obstacle, Report, Workers
 from hpsearch.records import Decision
 from hpsearch.running.runner import objective_spec
 from hpsearch.seeds import Seeds, derive_seed
@@ -53,7 +53,7 @@ class Probe:
     config: Mapping[str, Any]
 
     def run_bytes(self, epochs: int) -> int:
-        """Return the bytes that a training of `epochs` leaves; all runs keep their files, pruned ones too."""
+        """Return the bytes that a training of `epochs` leaves at most; a pruned one may have no checkpoint."""
         evaluations, keep = math.ceil(self.evaluations * epochs), self.config["train"]["keep"]
         numbered = evaluations // keep["every"] if keep else 0
         if keep and keep["last"]:
@@ -101,7 +101,7 @@ def probe_arm(
             load_seconds = max(load_seconds, listener.load_seconds)
             if isinstance(result, Obstacle):
                 trouble.append(f"stopped: {result.reason}")
-            elif isinstance(result, Ending) and not isinstance(result, Completed | Pruned):
+            elif isinstance(result, Ending) and not isinstance(result, Completed):
                 trouble.append(f"{result.outcome}: {result.reason}")
             if listener.reports:
                 config = space.config(job.params).model_dump(mode="json")
@@ -174,9 +174,9 @@ class _Listener:
         self.load_seconds = self._clock() - self._begun
 
     def reported(self, job: Job, report: Report) -> Decision:  # noqa: ARG002
-        """Keep a report; end the training when it has lasted long enough."""
+        """Keep a report; pause the training, which then writes all its files, when it has lasted long enough."""
         self.reports.append(report)
-        return Decision.PRUNE if report.seconds >= SECONDS else Decision.CONTINUE
+        return Decision.PAUSE if report.seconds >= SECONDS else Decision.CONTINUE
 
     def ended(self, job: Job, result: JobResult) -> None:  # noqa: ARG002
         """Keep how it ended."""

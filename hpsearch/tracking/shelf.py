@@ -24,6 +24,8 @@ PAUSE = 1.0
 """Seconds between two rounds, so that many events become few requests."""
 IDLE = 5.0
 """Seconds after which the metrics of running trials are looked at without being told."""
+START = 20.0
+"""Seconds that the first training may take to begin before a mirror's imports compete with it."""
 LONGEST_PAUSE = 60.0
 
 
@@ -114,9 +116,10 @@ class LiveTracker:
         return self._complete
 
     def _work(self) -> None:
-        pause = self._pause
+        pause, patience = self._pause, START
         while True:
-            self._news.wait(IDLE)
+            self._news.wait(patience)
+            patience = IDLE
             self._news.clear()
             closing = self._closing.is_set()
             caught_up = self._catch_up(final=closing)

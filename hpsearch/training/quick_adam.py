@@ -24,13 +24,15 @@ class QuickAdam:
         self._kernel: Any = torch._fused_adamw_ if isinstance(optimizer, torch.optim.AdamW) else torch._fused_adam_
         self._state: Any = None
         """The optimizer's memory for which the lists are; a resume gives it another."""
+        self._own: dict[str, Tensor] = {}
+        """That of one parameter, as it was in the lists."""
         self._calls: list[tuple[dict[str, Any], list[Tensor], list[list[Tensor]]]] = []
         self._steps: list[Tensor] = []
-        self._one: Any = 1
+        self._one: Tensor | None = None
 
     def step(self) -> bool:
         """Take a step, unless the optimizer has to do so itself: at first, and while a parameter has no gradient."""
-        if self._optimizer.state is not self._state and not self._gather():
+        if not (self._is_current() or self._gather()):
             return False
         gradients = [[parameter.grad for parameter in parameters] for _, parameters, _ in self._calls]
         for some in gradients:
@@ -38,7 +40,10 @@ class QuickAdam:
                 if gradient is None:
                     return False
         with torch.no_grad():
-            torch._foreach_add_(self._steps, self._one)
+            if self._one is None:
+                torch._foreach_add_(self._steps, 1)
+            else:
+                torch._foreach_add_(self._steps, self._one, alpha=1.0)
             for (group, parameters, memories), own in zip(self._calls, gradients, strict=True):
                 first, second, steps = memories
                 beta1, beta2 = group["betas"]
@@ -61,6 +66,12 @@ class QuickAdam:
                 )
         return True
 
+    def _is_current(self) -> bool:
+        """Check whether the optimizer still has the memory that is in the lists."""
+        return self._optimizer.state is self._state and all(
+            self._state[self._calls[0][1][0]][name] is self._own[name] for name in _MEMORIES
+        )
+
     def _gather(self) -> bool:
         """Gather the lists; say whether every parameter has a memory."""
         optimizer = self._optimizer
@@ -75,9 +86,10 @@ class QuickAdam:
                 return False
             calls.append((groups[0], parameters, [[state[name] for state in states] for name in _MEMORIES]))
         self._calls, self._state = calls, optimizer.state
+        self._own = dict(optimizer.state[calls[0][1][0]])
         self._steps = [step for _, _, (_, _, steps) in calls for step in steps]
-        if all(step.device.type == "cpu" for step in self._steps):
-            self._one = torch.ones((), dtype=self._steps[0].dtype)  # a number would become a tensor for each of them
+        on_cpu = all(step.device.type == "cpu" for step in self._steps)
+        self._one = torch.ones(()) if on_cpu else None  # a number would become a tensor for each of them
         return True
 
 

@@ -39,22 +39,25 @@ class Rates:
     def __init__(self, settings: TrainSettings, order: Order) -> None:
         self._settings = settings
         self._order = order
+        self._rate = settings.learning_rate
+        self._freeze = settings.freeze
         self._warmup_steps = (
             0 if isinstance(settings.schedule, OneCycle) else count_warmup_steps(settings.warmup, order)
         )
         self.control = rate_control(settings.schedule)
-        never_changes = self._warmup_steps == 0 and isinstance(settings.schedule, Constant)
-        self._constant = settings.learning_rate if never_changes and isinstance(settings.freeze, NoFreeze) else None
+        self._freezes = not isinstance(self._freeze, NoFreeze)
+        self._is_constant = self._warmup_steps == 0 and isinstance(settings.schedule, Constant) and not self._freezes
+        self._by_epoch = not self._is_constant and settings.rate_per == "epoch"
 
     def at(self, step: int) -> float:
         """Return the base rate of an optimizer step, counted from 0."""
-        if self._constant is not None:
-            return self._constant
-        settings, warmup_steps = self._settings, self._warmup_steps
-        epoch = math.floor(self._order.epoch_at(step) + _ROUNDING)
-        if settings.rate_per == "epoch":
-            step = self._order.step_at(epoch)
-        rate = settings.learning_rate * rate_factor(settings.freeze, epoch)
+        rate, settings, warmup_steps = self._rate, self._settings, self._warmup_steps
+        if self._is_constant:
+            return rate
+        if self._by_epoch or self._freezes:
+            epoch = math.floor(self._order.epoch_at(step) + _ROUNDING)
+            step = self._order.step_at(epoch) if self._by_epoch else step
+            rate *= rate_factor(self._freeze, epoch)
         if step < warmup_steps:
             return rate * warmup_factor(settings.warmup, step, warmup_steps=warmup_steps, rate=rate)
         if self.control:
@@ -79,17 +82,18 @@ def schedule_factor(schedule: Schedule, step: int, *, order: Order, warmup_steps
     A schedule over the whole training is at its floor where the training ends, at step `order.total_steps`, so that no
     step is wasted on a rate of 0, and stays there; one-cycle, as torch's, in the last step.
     """
-    progress = min(1.0, (step - warmup_steps) / max(1, order.total_steps - warmup_steps))
-    epochs = order.epoch_at(step) - order.epoch_at(warmup_steps)
     if isinstance(schedule, OneCycle):
         return _one_cycle(schedule, step, order.total_steps)
-    shape = _SHAPES.get(type(schedule))
-    if shape is None:
+    kind = type(schedule)
+    if kind in _FALLS:
+        progress = min(1.0, (step - warmup_steps) / max(1, order.total_steps - warmup_steps))
+        height = _FALLS[kind](progress)
+    elif kind in _TURNS:
+        height = _TURNS[kind](schedule, order.epoch_at(step) - order.epoch_at(warmup_steps))
+    else:
         return 1.0
     floor = floor_factor(schedule, rate)
-    if isinstance(schedule, Exponential | Step):
-        return max(floor, shape(schedule, progress, epochs))
-    return floor + (1.0 - floor) * shape(schedule, progress, epochs)
+    return max(floor, height) if isinstance(schedule, Exponential | Step) else floor + (1.0 - floor) * height
 
 
 def warmup_factor(warmup: Warmup, step: int, *, warmup_steps: int, rate: float) -> float:
@@ -155,12 +159,12 @@ def _triangle(schedule: Cyclical, epochs: float) -> float:
     return height
 
 
-_SHAPES: dict[type, Callable[[Any, float, float], float]] = {
-    Linear: lambda _, progress, __: 1.0 - progress,
-    Cosine: lambda _, progress, __: _cosine(progress),
-    Exponential: lambda schedule, _, epochs: schedule.factor**epochs,
-    Step: lambda schedule, _, epochs: schedule.factor ** math.floor(epochs / schedule.every + _ROUNDING),
-    WarmRestarts: lambda schedule, _, epochs: _restarts(schedule, epochs),
-    Cyclical: lambda schedule, _, epochs: _triangle(schedule, epochs),
+_FALLS: dict[type, Callable[[float], float]] = {Linear: lambda progress: 1.0 - progress, Cosine: _cosine}
+"""What those over the whole training make of the progress from 0 to 1: 1 at the top, 0 at the floor."""
+_TURNS: dict[type, Callable[[Any, float], float]] = {
+    Exponential: lambda schedule, epochs: schedule.factor**epochs,
+    Step: lambda schedule, epochs: schedule.factor ** math.floor(epochs / schedule.every + _ROUNDING),
+    WarmRestarts: _restarts,
+    Cyclical: _triangle,
 }
-"""What each makes of (settings, progress from 0 to 1, epochs since the warm-up): 1 at the top, 0 at the floor."""
+"""What the others make of (settings, epochs since the warm-up)."""

@@ -1,8 +1,9 @@
 """Steps a second of trainings in packs of 1 to 16 lanes beside one training after another, for every family.
 
-Run by `make bench`; `python tests/benchmarks/packs.py --device cuda` on a GPU. The families are those of the quick spaces,
-on small data, with one feasible configuration each; `digits` are MLPs of two hidden layers on scikit-learn's digits. On a
-CPU one thread computes, and times are of the processor, so that other loads count little; on a GPU they are on the wall.
+Run by `make bench`; `python tests/benchmarks/packs.py --device cuda` on a GPU. The families are those of the quick
+spaces, on small data, with one feasible configuration each; `digits` are MLPs of two hidden layers on scikit-learn's
+digits. On a CPU one thread computes, and times are of the processor, so that other loads count little; on a GPU they
+are on the wall.
 """
 
 import argparse

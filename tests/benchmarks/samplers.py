@@ -61,7 +61,7 @@ class Problem:
 
 
 def _moved(count: int, seed: int) -> Callable[[Values], Values]:
-    """Return a shift of the optum and a rotation."""
+    """Return a shift of the optimum and a rotation."""
     rng = np.random.default_rng(seed)
     shift, rotation = rng.uniform(-3, 3, count), np.linalg.qr(rng.normal(size=(count, count)))[0]
     return lambda x: rotation @ (x - shift)
@@ -210,13 +210,13 @@ def best_of_optuna(problem: Problem, space: Space, seed: int) -> tuple[float, fl
 
 
 def compared(
-    problems: Sequence[Problem], samplers: Sequence[str], *, seeds: int, trials: int, to: Path | None = None
+    problems: Sequence[Problem], samplers: Sequence[str], *, seeds: Sequence[int], trials: int, to: Path | None = None
 ) -> list[dict[str, Any]]:
     """Return a row for each problem, seed and sampler; Optuna's default is called `optuna`."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         spaces = [problem.space(Path(folder), trials=trials) for problem in problems]
-        for seed in range(seeds):
+        for seed in seeds:
             for problem, space in zip(problems, spaces, strict=True):
                 for sampler in (*samplers, "optuna"):
                     ours = sampler != "optuna"
@@ -263,6 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--samplers", nargs="+", default=["auto"])
     parser.add_argument("--every", type=int, default=1, help="only each n-th problem")
@@ -275,7 +276,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(
         f"{chosen.trials} evaluations, {chosen.seeds} seeds; {versions}; {platform.processor() or platform.machine()}\n"
     )
-    rows = compared(problems, chosen.samplers, seeds=chosen.seeds, trials=chosen.trials, to=chosen.to)
+    rows = compared(
+        problems,
+        chosen.samplers,
+        seeds=range(chosen.first, chosen.first + chosen.seeds),
+        trials=chosen.trials,
+        to=chosen.to,
+    )
     for sampler in chosen.samplers:
         show(rows, sampler)
 

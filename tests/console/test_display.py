@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.console.display import ConsoleOptions, _target
+from hpsearch.experiment.activity import locked
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import ObjectiveSpec
@@ -28,6 +29,9 @@ def test_workers_are_counted_as_the_engine_counts_them(
     """The time that is left follows from their number."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
     space = load_space(write_space(tmp_path, workers="auto", trials=6), overrides=overrides)
-    context = EngineContext(tmp_path, Log(tmp_path / LOG), space, ObjectiveSpec("", {}), lock=-1, jobs=6)
-    assert open_workers(context).idle == count
+    with locked(tmp_path) as lock:
+        context = EngineContext(tmp_path, Log(tmp_path / LOG), space, ObjectiveSpec("", {}), lock, jobs=6)
+        workers = open_workers(context)
+        assert workers.idle == count
+        workers.close()
     assert _target(space, tmp_path, ConsoleOptions()).workers == count

@@ -13,6 +13,7 @@ from hpsearch.training.devices import is_out_of_memory, resolve_device
 from hpsearch.training.loop import fit
 from hpsearch.training.optimizer_settings import SGD
 from hpsearch.training.settings import Evaluate, Loading, TrainSettings
+from tests.training.test_quick_adam import taken
 from tests.training.toy import MONITOR, SEEDS, LineTask, NetTask, Recorder, line_splits, numbers
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +46,11 @@ def test_paused_and_gone_on_it_is_the_unbroken_training(
     for name in (CHECKPOINT, BEST):
         first, second = load(tmp_path / "a" / name)["model"], load(tmp_path / "b" / name)["model"]
         assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam"])
+def test_a_quick_step_of_adam_is_the_optimizers_own(optimizer: str) -> None:
+    assert any(taken(TrainSettings(optimizer=optimizer, weight_decay=0.1), device="cuda"))
 
 
 def test_one_sgd_step_is_that_of_the_cpu(tmp_path: Path) -> None:

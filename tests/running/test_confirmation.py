@@ -19,6 +19,7 @@ from hpsearch.records import ExperimentRecord, FinishedRun, Fold
 from hpsearch.report.experiment_view import show_json
 from hpsearch.report.tables import replicates_frame
 from hpsearch.running.chosen import confirm
+from hpsearch.running.confirmation import distinct_winners
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
 from hpsearch.seeds import Seeds, division_seed
@@ -220,3 +221,21 @@ def test_killed_it_goes_on_to_the_same_replicates(terminal: Terminal, tmp_path: 
         again = read_experiment(tmp_path / "experiments" / f"killed-{event}")
         assert [replace(each, seconds=0, attempts=1) for each in again.replicates] == expected
         assert whole.baselines == again.baselines
+
+
+def test_equal_configurations_are_confirmed_once_and_it_is_said(tmp_path: Path) -> None:
+    """Two names of one value, as `0.1` and a step that comes to it, are one training for the same seeds."""
+    folder = tmp_path / "twice"
+    record = run(
+        toy_space(tmp_path, trials=4), folder=folder, options=RunOptions(in_process=True, confirm=False)
+    ).record
+    best, second, third, _ = record.ranked
+    (folder / second.run / "config.json").write_text((folder / best.run / "config.json").read_text())
+    winners, said = distinct_winners(record.ranked, 2, folder=folder)
+    assert [winner.number for winner in winners] == [best.number, third.number]
+    same = f"trial {second.number} has the configuration of trial {best.number}, whose replicates answer for both"
+    assert said == [f"{same}; the next best is confirmed in its place"]
+    assert {replicate.number for replicate in confirm(folder, top=2, seeds=1, options=HERE).record.replicates} == {
+        best.number,
+        third.number,
+    }

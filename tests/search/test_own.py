@@ -64,7 +64,10 @@ def test_the_options_have_their_effect_and_infeasible_trials_are_marked(folder: 
         ("{sampler: {./mine.py:Walk: {warm: 0}}}", "3:20: .*Walk cannot be made: ValueError: warm must be at least 1"),
         ("{sampler: {./mine.py:Walk: 3}}", "search.sampler: ./mine.py:Walk: 3 is not a mapping of options"),
         ("{sampler: {./mine.py:anything: {kind: 3}}}", "search.sampler: .* an option cannot be called 'kind'"),
-        ("{sampler: walk}", "unknown option 'walk' of search.sampler; known: tpe, .*, or a class of your own: ./m"),
+        (
+            "{sampler: walk}",
+            "unknown option 'walk' of search.sampler; known: auto, tpe, .*, or a class of your own: ./m",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_where_it_stands(search: str, message: str, folder: Path) -> None:

@@ -253,3 +253,11 @@ def test_a_line_that_nothing_completes_is_passed_over(tmp_path: Path) -> None:
     found = tried(OptunaSearch(program_space(tmp_path, MODEL, more=more)), range(2))
     assert found[0]["model.x"] == 8.0
     assert found[0]["model.width"] == 4  # one of four completions
+
+
+def test_nothing_is_tried_twice_where_a_sampler_would_repeat_itself(tmp_path: Path) -> None:
+    """Optuna's genetic algorithm has children that equal a parent, with continuous ranges, too."""
+    space = program_space(tmp_path, "{x: {float: [0, 10]}, y: {float: [0, 10]}}", sampler="{nsga2: {population: 4}}")
+    search = OptunaSearch(space)
+    keys = [json.dumps(params) for params in tried(search, range(60))]
+    assert len(set(keys)) == 60

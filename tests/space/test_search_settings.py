@@ -22,7 +22,7 @@ def test_what_is_no_duration(wrong):
 
 @pytest.mark.parametrize(
     ("sampler", "pruner"),
-    [(each, "asha") for each in ("tpe", "random", "grid", "gp", "cmaes", "qmc", "nsga2")]
+    [(each, "asha") for each in ("auto", "tpe", "random", "grid", "gp", "cmaes", "qmc", "nsga2")]
     + [("tpe", each) for each in ("none", "median", "percentile", "asha", "hyperband", "patient")],
 )
 def test_every_sampler_and_pruner_has_a_name(sampler, pruner):

@@ -251,6 +251,15 @@ def test_a_probe_measures_an_epoch(tmp_path: Path) -> None:
     assert all(probe.weights > 0 and probe.checkpoint > probe.weights for probe in probed.probes)
 
 
+def test_a_training_that_was_seen_enough_is_weighed_with_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpsearch.studies.probe.SECONDS", 0.0)
+    probed = probe_arm(toy_space(tmp_path, epochs=20), Share(1), in_process=True)
+    assert probed.trouble == ()
+    assert all(probe.checkpoint > probe.weights > 0 for probe in probed.probes)
+
+
 def test_it_fits_into_a_terminal_and_into_json(tmp_path: Path) -> None:
     found = plan(toy_study(tmp_path), tmp_path, made_up(10.0), made_up(20.0))
     assert max(map(len, shown(found).splitlines())) <= 80

@@ -69,6 +69,18 @@ def drops_of(training: TrainingState, batch: Batch) -> list[Drop]:
     return found
 
 
+def loss_alone(training: TrainingState, batch: Batch, masks: Sequence[Tensor]) -> Tensor:
+    """Return the loss of a training's own task and model, with masks in dropout's place."""
+    rest = iter(masks)
+
+    def masked(inputs: Tensor, _: float) -> Tensor:
+        mask = next(rest, None)
+        return inputs if mask is None else inputs * mask
+
+    with torch.no_grad(), _DropoutMode(masked):
+        return training.task.loss(training.model, batch, training.task.scalars)["loss"]
+
+
 class PackedLosses:
     """The loss of a task, whose lanes have other weights, batches and scalars.
 

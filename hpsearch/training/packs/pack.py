@@ -5,6 +5,7 @@ epochs, so that their batches have one shape; a training that joins waits for it
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from hpsearch.errors import DivergedError
 from hpsearch.training.loop import advance, begin_epoch, evaluation_is_due, look_is_due
 from hpsearch.training.measurements import look_at
 from hpsearch.training.packs.lane import NORM, Lane, Tally, global_states, measured
-from hpsearch.training.packs.losses import PackedLosses, drops_of
+from hpsearch.training.packs.losses import PackedLosses, drops_of, loss_alone
 from hpsearch.training.packs.stack import Stack
 from hpsearch.training.packs.windows import NotPackedError, Window, next_windows
 from hpsearch.training.task import Batch
@@ -94,6 +95,8 @@ class Pack:
                 own = torch.autograd.grad(parts["loss"].sum(), self._stack.leaves)
             except (RuntimeError, ValueError, NotImplementedError, LookupError) as error:
                 raise NotPackedError(f"{type(error).__name__}: {error}") from error
+            if looking:
+                self._compare(batch, masks, parts["loss"].detach())
             piece = self._stack.flat(own)
             if len(window.batches) > 1:
                 weight = (counts / window.totals).to(piece.device, piece.dtype)
@@ -102,10 +105,20 @@ class Pack:
             gradients = piece if gradients is None else gradients + piece
             for name, part in parts.items():
                 whole[name] = whole[name] + part.detach() if name in whole else part.detach()
-        for lane in self.lanes if looking else ():
-            lane.looked_at = True
         assert gradients is not None  # noqa: S101 -- ours: a window has a batch
         return whole, gradients
+
+    def _compare(self, batch: Batch, masks: Sequence[Tensor], losses: Tensor) -> None:
+        """Hold the first loss of new lanes against what the training's own task and model give."""
+        for row, lane in enumerate(self.lanes):
+            if lane.looked_at:
+                continue
+            lane.looked_at = True
+            own = {name: tensor[row] for name, tensor in batch.items()}
+            alone = loss_alone(lane.training, own, [mask[row] for mask in masks])
+            if not torch.allclose(losses[row], alone, rtol=1e-3, atol=1e-5, equal_nan=True):
+                reason = "its loss in a pack is another: a number enters it that is not one of its task's scalars"
+                lane.error = NotPackedError(reason)
 
     def _masks(self, batch: Batch) -> list[Tensor]:
         """Draw each lane's dropout; an empty list where no lane has any."""
@@ -133,7 +146,8 @@ class Pack:
 
     def _advance(self, values: Tensor, loss: int, gradients: Tensor, *, batches: int) -> list[Lane]:
         """Count the step; return the lanes that need a look."""
-        due = self._diverged(values, loss, gradients)
+        self._find_diverged(values, loss, gradients)
+        due = [lane for lane in self.lanes if lane.error is not None]
         for row, lane in enumerate(self.lanes):
             training = lane.training
             advance(training, batches=batches)
@@ -146,10 +160,10 @@ class Pack:
                     training.optimizer.zero_grad(set_to_none=True)
         return due
 
-    def _diverged(self, values: Tensor, loss: int, gradients: Tensor) -> list[Lane]:
-        """Give those lanes an error whose loss or gradient is not finite, and return them."""
+    def _find_diverged(self, values: Tensor, loss: int, gradients: Tensor) -> None:
+        """Give those lanes an error whose loss or gradient is not finite."""
         if math.isfinite(values.sum(dtype=torch.float64).item()):
-            return []
+            return
         for row, lane in enumerate(self.lanes):
             self._stack.gradients_to(row, gradients, lane.training)
             try:
@@ -158,7 +172,6 @@ class Pack:
             except DivergedError as error:
                 lane.error = error
             lane.training.optimizer.zero_grad(set_to_none=True)
-        return [lane for lane in self.lanes if lane.error is not None]
 
     def _clipped(self, gradients: Tensor, norms: Tensor) -> Tensor:
         limits = [lane.training.settings.clip_norm for lane in self.lanes]

@@ -100,6 +100,10 @@ class Packs:
         """Evaluate, save and report; let go those that have ended."""
         for lane in due:
             outcome: FitResult | Exception | None = lane.error
+            if isinstance(outcome, NotPackedError):
+                pack.leave(lane)
+                self._ended.append(self._alone(self._candidates.pop(lane), str(outcome)))
+                continue
             if outcome is None:
                 outcome = self._evaluated(pack, lane)
             if outcome is not None:

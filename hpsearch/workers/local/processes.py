@@ -58,14 +58,16 @@ class Launcher:
 class WorkerProcess:
     """One process and the wire to it."""
 
-    def __init__(self, folder: Path, spec: ObjectiveSpec, share: Share, launcher: Launcher) -> None:
+    def __init__(
+        self, folder: Path, spec: ObjectiveSpec, share: Share, launcher: Launcher, *, packs: bool = False
+    ) -> None:
         ours, theirs = socket.socketpair()
         placed = {"threads": share.threads}
         arguments = {name: placed.get(name, value) for name, value in spec.arguments.items()}
         self.process = launcher.launch(theirs.fileno(), share)
         theirs.close()
         self.connection = Connection(ours.detach())
-        hello = {"folder": str(folder), "objective": {"target": spec.target, "arguments": arguments}}
+        hello = {"folder": str(folder), "packs": packs, "objective": {"target": spec.target, "arguments": arguments}}
         self.send(**hello)
 
     def send(self, **message: Any) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from hpsearch.jobs import Job, ObjectiveSpec, Report, result_to_json
 from hpsearch.records import Decision
 from hpsearch.workers.job_runner import JobRunner
+from hpsearch.workers.local.pack_worker import serve_packs
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 """The signals that ask a search to stop; blocked while a worker starts, ignored by it afterwards."""
@@ -70,6 +71,9 @@ class _Channel:
         message: dict[str, Any] = json.loads(self._connection.recv_bytes())
         return message
 
+    def waits(self) -> bool:
+        return self._connection.poll()
+
     def started(self) -> None:
         self.send("started")
 
@@ -93,7 +97,11 @@ def main(descriptor: int, parent: int, *inherited: int) -> None:
     channel = _Channel(descriptor)
     with contextlib.suppress(EOFError, ConnectionError):
         hello = channel.receive()
-        runner = JobRunner(Path(hello["folder"]), ObjectiveSpec(**hello["objective"]))
+        folder, spec = Path(hello["folder"]), ObjectiveSpec(**hello["objective"])
+        if hello.get("packs"):
+            serve_packs(channel, folder, spec)
+            return
+        runner = JobRunner(folder, spec)
         while (message := channel.receive())["kind"] == "job":
             os.environ.update(message["place"])
             result = runner.run(Job.from_json(message["job"]), channel.report, channel.started)

@@ -5,6 +5,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment.events import TextNotice
 from hpsearch.jobs import (
     Job,
     JobListener,
@@ -18,6 +19,7 @@ from hpsearch.jobs import (
 from hpsearch.space.search_settings import Resources, Search
 from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.local.in_process import InProcessWorkers
+from hpsearch.workers.local.packed import PackedWorkers
 from hpsearch.workers.local.processes import Launcher, WorkerGroup, WorkerProcess
 from hpsearch.workers.machine import Share, shares
 
@@ -42,10 +44,18 @@ def open_workers(context: EngineContext) -> Workers:
         if resources.processes > 1:
             raise HpsearchError("search.resources.processes: --in-process is a single process; leave one of them out")
         return InProcessWorkers(context.objective)
+    placed = worker_shares(context.space.search, jobs=context.jobs)
+    if "lanes" in context.objective.arguments:
+
+        def tell(text: str) -> None:
+            for observer in context.observers:
+                observer.observe(TextNotice(text))
+
+        return PackedWorkers(context.folder, context.objective, placed, inherited=[context.lock], tell=tell)
     return ProcessWorkers(
         context.folder,
         context.objective,
-        worker_shares(context.space.search, jobs=context.jobs),
+        placed,
         processes=resources.processes,
         inherited=[context.lock],
     )

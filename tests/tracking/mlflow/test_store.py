@@ -38,7 +38,9 @@ def test_the_default_store_moves_with_the_folders(folder: ExperimentFolder, root
     assert not root.exists()
 
 
-@pytest.mark.parametrize("name", ["a?b", "50% of it", "a#b", "a%20b?c=d#e"])
+@pytest.mark.parametrize(
+    "name", ["a%20b?c=d#e", *(pytest.param(each, marks=pytest.mark.slow) for each in ("a?b", "50% of it", "a#b"))]
+)
 def test_a_folder_whose_name_means_something_else_in_a_url(tmp_path: Path, empty_database: Path, name: str) -> None:
     root = tmp_path / name
     root.mkdir()

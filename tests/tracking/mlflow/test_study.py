@@ -85,7 +85,13 @@ def test_an_arm_mirrored_alone_has_its_study_above_it(study: StudyFolder, read: 
     assert "hpsearch.answer" not in read().runs["duel"].data.tags
 
 
-@pytest.mark.parametrize(("why", "status"), [("interrupted", "KILLED"), ("failed", "FAILED"), ("time", "FAILED")])
+@pytest.mark.parametrize(
+    ("why", "status"),
+    [
+        ("interrupted", "KILLED"),
+        *(pytest.param(why, "FAILED", marks=pytest.mark.slow) for why in ("failed", "time")),
+    ],
+)
 def test_the_status_is_that_of_its_arms(study: StudyFolder, read: Read, why: str, status: str) -> None:
     """Without a complete trial a search whose time is up has failed its study."""
     sync(study.finish("a").path)
@@ -154,8 +160,10 @@ def test_twice_is_once_and_lost_states_are_found_again(study: StudyFolder, read:
     ("method", "calls"),
     [
         ("create_run", 1),
-        ("log_file", 2),
-        *(pytest.param(*each, marks=pytest.mark.slow) for each in (("create_run", 2), ("log", 1), ("set_status", 1))),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in (("create_run", 2), ("log", 1), ("log_file", 2), ("set_status", 1))
+        ),
     ],
 )
 def test_a_crash_between_mlflow_and_the_states_doubles_nothing(

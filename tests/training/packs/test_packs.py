@@ -103,8 +103,8 @@ def test_steps_are_shared(monkeypatch):
     monkeypatch.setattr(Net, "loss", lambda self, *args: calls.append(1) or loss(self, *args))
     together([candidate(number) for number in range(6)])
     shapes, lanes, steps, fillings = 2, 6, 18, 2
-    # of every shape of batch each lane looks for its dropout, and a pack that has new lanes for how the loss goes
-    assert len(calls) == 2 * steps + shapes * lanes + fillings
+    # each lane looks for its dropout in every shape of batch, and at its own loss; a pack with new lanes at its network
+    assert len(calls) == 2 * steps + shapes * lanes + lanes + fillings
 
 
 def test_a_lane_that_diverges_ends_as_alone_and_harms_no_other():
@@ -189,6 +189,25 @@ def test_shapes_are_trained_side_by_side():
 class Wide(Net):
     def build_model(self):
         return nn.Sequential(nn.Linear(1, 11), nn.Tanh(), nn.Linear(11, 1))
+
+
+class Smoothed(Net):
+    """Has a number in its loss that is not among its scalars, against the contract."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def loss(self, forward, batch, scalars):
+        return {name: self.factor * part for name, part in super().loss(forward, batch, scalars).items()}
+
+
+def test_a_lane_whose_loss_is_not_that_of_the_pack_is_trained_alone():
+    candidates = [candidate(number, task=Smoothed(factor)) for number, factor in enumerate((1.0, 1.0, 1.1))]
+    ended = together(candidates)
+    assert [each.alone is None for each in ended] == [True, True, False]
+    for each in ended:
+        assert_equal(each.result.evaluations, alone(each.candidate, report=Recorder()).evaluations)
 
 
 class Branching(Net):
