@@ -17,7 +17,7 @@ from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
 from tests.test_docs import ROOT, blocks
 
-FEW = ["search.trials=2", "confirm.seeds=1", "data={examples: 60}"]
+FEW = ["search.trials=2", "search.pruner=none", "confirm.seeds=1", "data={examples: 60}"]
 
 
 @pytest.fixture
