@@ -44,7 +44,8 @@ format: $(DEV) ## let ruff rewrite the code
 	$(BIN)/ruff check --fix .
 
 bench: $(DEV) ## print the benchmarks in tests/benchmarks, small ones; the published sizes: BENCH=full, some hours
-	@for file in tests/benchmarks/*.py; do echo "# $$file"; PYTHONPATH=. $(BIN)/python "$$file" || exit 1; done
+	@for file in tests/benchmarks/*.py; do echo "# $$file"; begin=$$(date +%s); \
+		PYTHONPATH=. $(BIN)/python "$$file" || exit 1; echo "# it took $$(($$(date +%s) - begin)) s"; echo; done
 
 gpu: $(DEV) ## what only a CUDA device can show
 	$(BIN)/python -m pytest -q tests/gpu/cuda_checks.py

@@ -17,7 +17,7 @@ Matrix = tuple[tuple[float, ...], ...]
 
 def is_number(value: Any) -> bool:
     """Check whether the value is a finite number, of a size that floats have; a boolean is not."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     try:
         return math.isfinite(value)

@@ -19,7 +19,8 @@ def test_show_and_mlflow_agree_on_every_trial(
 ) -> None:
     data = "data: {trouble: {choice: [none, exception, diverge]}}"
     start = "start: [{data.trouble: none}, {data.trouble: exception}, {data.trouble: diverge}]"
-    space = toy_space(tmp_path, trials=8, pruner="asha", epochs=9, data=data, more=f"{start}\nconfirm: {{seeds: 2}}")
+    more = f"{start}\nconfirm: {{seeds: 2}}"
+    space = toy_space(tmp_path, trials=8, pruner="{asha: {minimum: 1}}", epochs=9, data=data, more=more)
     folder = tmp_path / "experiments" / "toy"
     folder.parent.mkdir()
     shutil.copy(empty_database, folder.parent)

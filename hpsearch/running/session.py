@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, Notice, SessionEvent, TextNotice
+from hpsearch.experiment.files import collector_resting
 from hpsearch.experiment.layout import RunKind, trial_run
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
@@ -22,7 +23,7 @@ from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import JobList, TrialSource
 from hpsearch.seeds import Seeds
 from hpsearch.space import Confirm, objective_value
-from hpsearch.space.pruner_options import PB2, PBT, Halving
+from hpsearch.space.pruner_options import PB2, PBT, Pausing
 from hpsearch.workers.ahead import Ahead
 from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
@@ -65,6 +66,8 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._workers.close()
+        if self._ahead is not None:
+            self._ahead.close()
 
     def begin(self, notes: Sequence[str]) -> None:
         """Open the session in the log, and say what has changed since the last one."""
@@ -90,11 +93,27 @@ class Session:
         Raises:
             SearchFailedError: The trials fail in a way in which all would.
         """
+        settings = self._space.search
+        with collector_resting():
+            taken_up = self._take_up(confirm)
+        if taken_up is None:
+            return StopReason.FINISHED
+        trials, source = taken_up
+        time = None if settings.time is None else settings.time + self._log.state.confirm_seconds
+        why = self._run(source, Limits(time=time, trial_time=settings.trial_time, retries=settings.retries))
+        self._exhausted = trials.exhausted
+        return why
+
+    def _take_up(self, confirm: Confirm | None) -> tuple[TrialSource, TrialSource | Population | Promotion] | None:
+        """Return the trials, and who says which of them is next, as earlier sessions left them; None if none is left.
+
+        The events of those sessions are gone afterwards: a search of thousands of trials must not hold them to its end.
+        """
         earlier, settings = self._earlier(), self._space.search
         asked = sum(1 for _ in self._log.state.of_kind(RunKind.TRIAL))
         unfinished = self._unfinished(earlier)
         if asked >= settings.trials and not unfinished:
-            return StopReason.FINISHED
+            return None
         self._warn_of_idle_pruner()
         from hpsearch.search.optuna_search import OptunaSearch  # while the workers' own imports run
 
@@ -102,21 +121,17 @@ class Session:
         brain = OptunaSearch(self._space, longest=self._longest())
         brain.replay(events, runs=earlier.numbers)
         trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=asked)
-        source: TrialSource | Population | Promotion = trials
-        if isinstance(settings.pruner, PBT | PB2 | Halving):
+        if isinstance(settings.pruner, PBT | PB2 | Pausing):
             source = self._staged(trials, settings.pruner)
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)
-        else:
-            trials.resume(unfinished)
-            self._ahead = self._replicates_ahead(confirm)
-        time = None if settings.time is None else settings.time + self._log.state.confirm_seconds
-        why = self._run(source, Limits(time=time, trial_time=settings.trial_time, retries=settings.retries))
-        self._exhausted = trials.exhausted
-        return why
+            return trials, source
+        trials.resume(unfinished)
+        self._ahead = self._replicates_ahead(confirm)
+        return trials, trials
 
-    def _staged(self, trials: TrialSource, pruner: PBT | PB2 | Halving) -> Population | Promotion:
+    def _staged(self, trials: TrialSource, pruner: PBT | PB2 | Pausing) -> Population | Promotion:
         """Return a source whose trials are paused and go on by turns."""
-        if isinstance(pruner, Halving):
+        if isinstance(pruner, Pausing):
             return Promotion(trials, self._space, pruner)
         return Population(trials, self._space, pruner)
 
@@ -179,6 +194,10 @@ class Session:
         if pruner.earliest is not None and longest is not None and pruner.earliest >= longest > 1:
             ends = f"a training has {longest} evaluations"
             self.note(f"search.pruner: {pruner.kind} acts at evaluation {pruner.earliest} at the earliest, but {ends}")
+        command = getattr(self._space.config(self._space.example), "command", None)
+        if isinstance(pruner, Pausing) and command is not None and "{checkpoint}" not in str(command):
+            anew = "a program that is not given its {checkpoint} begins anew when it goes on"
+            self.note(f"search.pruner: {pruner.kind} pauses trials, and {anew}; asha stops them instead")
 
     def _record(self) -> ExperimentRecord:
         return experiment_of(self._folder, self._log.state)
@@ -193,23 +212,24 @@ class Session:
 
     def confirm(self, confirm: Confirm, *, otherwise: StopReason) -> StopReason:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
-        jobs = self._confirming(confirm, say=self.note)
+        jobs, passed_over = self._confirming(confirm)
+        for sentence in passed_over:
+            self.note(sentence)
         if self._ahead is not None:
             self._ahead.decide(jobs, self._log.state.runs)
         return self.train(jobs, otherwise)
 
-    def _confirming(self, confirm: Confirm, *, say: Callable[[str], None] = lambda _: None) -> list[Job]:
-        """Return the jobs that confirm those who lead now; say who is passed over."""
-        winners, passed = distinct_winners(self._record().ranked, confirm.top, folder=self._folder)
-        for sentence in passed:
-            say(sentence)
-        return jobs_of(
+    def _confirming(self, confirm: Confirm) -> tuple[list[Job], list[str]]:
+        """Return the jobs that confirm those who lead now, and what has to be said of others."""
+        winners, passed_over = distinct_winners(self._record().ranked, confirm.top, folder=self._folder)
+        jobs = jobs_of(
             confirm,
             winners,
             folder=self._folder,
             experiment_seed=self._space.search.seed,
             state=self._log.state,
         )
+        return jobs, passed_over
 
     def _replicates_ahead(self, confirm: Confirm | None) -> Ahead | None:
         """Return what idle workers may begin with: replicates on seeds, which this machine trains in its own loop."""
@@ -218,7 +238,12 @@ class Session:
             return None
         if self._space.family == "command":
             return None
-        replicates = lambda: [job for job in self._confirming(confirm) if job.kind is JobKind.REPLICATE]  # noqa: E731
+
+        def replicates() -> list[Job]:
+            """Return those of the leaders that nobody has begun: what the log knows must not come to nothing."""
+            jobs, _ = self._confirming(confirm)
+            return [job for job in jobs if job.kind is JobKind.REPLICATE and job.run not in self._log.state.runs]
+
         return Ahead(self._folder, self._workers, replicates)
 
     def train(self, jobs: Sequence[Job], otherwise: StopReason) -> StopReason:

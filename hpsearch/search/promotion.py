@@ -1,7 +1,7 @@
 """Successive halving that pauses: a trial stops at each rung with its checkpoint, and the best of a rung go on from it.
 
 Asynchronous successive halving proper (Li et al. 2020, algorithm 2). A worker that is free takes the best trial that
-is among the best 1/`reduction` of its rung and has not gone on yet, from the highest rung that has one; else a new
+is among the best of its rung, one in so many, and has not gone on yet, from the highest rung that has one; else a new
 trial. So nothing is trained twice, a trial that was paused among few can still go on when more have come, and one that
 begins late can win. `synchronous`, a rung is decided on when all have come to it (Jamieson & Talwalkar 2016): the
 choice is better, but nobody comes to the end before all have begun.
@@ -21,10 +21,9 @@ from dataclasses import dataclass, field
 from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.jobs import AskInfo, Job, Retire
 from hpsearch.records import Decision, Outcome
-from hpsearch.search.pruners import rung_at
 from hpsearch.search.sources import TrialSource
 from hpsearch.space import Space
-from hpsearch.space.pruner_options import Halving
+from hpsearch.space.pruner_options import Pausing
 
 SPARE = 3
 """So many more trials of a rung are kept than can go on, in case that those before them fail."""
@@ -63,7 +62,7 @@ class _Rung:
 class Promotion:
     """The trials of a search, paused and promoted. `trials` asks for new ones and hears of everything."""
 
-    def __init__(self, trials: TrialSource, space: Space, option: Halving) -> None:
+    def __init__(self, trials: TrialSource, space: Space, option: Pausing) -> None:
         self._trials = trials
         self._sign = space.objective.goal.sign
         self._most = space.search.trials
@@ -106,11 +105,11 @@ class Promotion:
     def _promoted(self, reporting: _Trial | None = None) -> _Trial | None:
         """Return the trial that may go on from the highest rung, or None; `reporting` has just come to one."""
         for place in reversed(range(len(self._rungs))):
-            if self._option.synchronous and not self._is_full(place):
+            if self._option.waits_for_all and not self._is_full(place):
                 continue
             rung = self._rungs[place]
             for entry in rung.waiting:
-                if bisect.bisect_left(rung.ranked, entry) >= rung.arrived // self._option.reduction:
+                if not self._may_go_on(place, entry):
                     break
                 trial = self._going[entry[1]]
                 if not trial.running or trial is reporting:
@@ -121,12 +120,15 @@ class Promotion:
         """Whether nobody else will come to a rung."""
         if not self._trials.closed or any(not each.waits and each.rungs <= place for each in self._going.values()):
             return False
-        return all(self._is_decided(self._rungs[below]) for below in range(place))
+        return not any(
+            rung.waiting and self._may_go_on(below, rung.waiting[0]) for below, rung in enumerate(self._rungs[:place])
+        )
 
-    def _is_decided(self, rung: _Rung) -> bool:
-        """Whether all who may go on from a full rung have done so."""
-        best = rung.waiting[0] if rung.waiting else None
-        return best is None or bisect.bisect_left(rung.ranked, best) >= rung.arrived // self._option.reduction
+    def _may_go_on(self, place: int, entry: tuple[float, int]) -> bool:
+        """Whether an entry is among the best of a rung; where most go on, the first to come does so at once."""
+        rung, reduction = self._rungs[place], self._option.reduction_at(place, self._most)
+        places = int(rung.arrived / reduction)
+        return bisect.bisect_left(rung.ranked, entry) < (max(places, 1) if reduction < 2 else places)
 
     def _rest(self) -> Job | Retire | None:
         """Decide on the paused trials when no other is to come and nobody can be promoted."""
@@ -188,7 +190,7 @@ class Promotion:
         self._go_on(trial)
         trial.evaluation += 1
         trial.step = step
-        if final or trial.evaluation != rung_at(trial.rungs, self._option):
+        if final or trial.evaluation != self._option.rung(trial.rungs):
             return
         if trial.rungs == len(self._rungs):
             self._rungs.append(_Rung())
@@ -211,7 +213,8 @@ class Promotion:
     def _let_go(self, newest: _Trial) -> None:
         """Retire whoever was overtaken at a rung by so many, with the newest there, that it cannot go on."""
         rung = self._rungs[newest.rungs - 1]
-        places = self._most // self._option.reduction**newest.rungs + SPARE
+        left = math.prod(self._option.reduction_at(place, self._most) for place in range(newest.rungs))
+        places = SPARE + int(self._most / left)
         if len(rung.ranked) <= places:
             return
         out = max(rung.ranked[places], newest.entry)[1]

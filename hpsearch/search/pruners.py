@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from hpsearch.errors import UnknownNameError
 from hpsearch.records import Goal
+from hpsearch.space.pruner_options import Pausing
 
 
 class Rule(Protocol):
@@ -229,14 +230,14 @@ class StopAtRungs:
 
     pauses = True
 
-    def __init__(self, option: Any) -> None:
+    def __init__(self, option: Pausing) -> None:
         self._option = option
         self._next: defaultdict[int, int] = defaultdict(int)
 
     def judge(self, trial: int, evaluation: int, metric: float) -> bool:
         """Say whether this is the next rung of the trial."""
         del metric
-        if evaluation < rung_at(self._next[trial], self._option):
+        if evaluation < self._option.rung(self._next[trial]):
             return False
         self._next[trial] += 1
         return True
@@ -244,11 +245,6 @@ class StopAtRungs:
     def ended(self, trial: int) -> None:
         """Forget where the trial is."""
         self._next.pop(trial, None)
-
-
-def rung_at(place: int, option: Any) -> int:
-    """Return the evaluation of a rung, which are counted from 0."""
-    return int(option.minimum * option.reduction**place)
 
 
 class Bounds:
@@ -296,7 +292,7 @@ def _hyperband(options: Any, goal: Goal, longest: int | None) -> Rule:
     return NeverStop() if longest is None else BracketedHalving(options, goal=goal, longest=longest)
 
 
-def _halving(options: Any, _: Goal, __: int | None) -> Rule:
+def _pausing(options: Any, _: Goal, __: int | None) -> Rule:
     return StopAtRungs(options)
 
 
@@ -314,7 +310,8 @@ PRUNERS: Mapping[str, MakeRule] = MappingProxyType(
         "median": _median,
         "percentile": _percentile,
         "asha": _asha,
-        "halving": _halving,
+        "auto": _pausing,
+        "halving": _pausing,
         "hyperband": _hyperband,
         "patient": _patient,
         "threshold": _threshold,

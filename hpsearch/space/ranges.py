@@ -150,6 +150,8 @@ def _flags(values: Range) -> dict[str, Any]:
 
 def same(left: Any, right: Any) -> bool:
     """Check whether two values mean the same: 1 and 1.0 do; 1 and true, or 1 and '1', do not."""
+    if type(left) is str and type(right) is str:  # names of options: most values of most trials
+        return left == right
     if is_number(left) and is_number(right):
         return bool(left == right)
     return label(left) == label(right)

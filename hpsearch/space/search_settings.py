@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema,
 from hpsearch.errors import HpsearchError, suggestion
 from hpsearch.records import Goal
 from hpsearch.settings import NAMED, OWN, UNFOLD, Option, OwnOption, Settings
-from hpsearch.space.pruner_options import ASHA, NamedPruner, OwnPruner
+from hpsearch.space.pruner_options import AutoPruner, NamedPruner, OwnPruner
 from hpsearch.user_code import is_reference
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -63,7 +63,7 @@ class TPE(Option):
     startup: int = Field(default=10, ge=0)
 
 
-class Auto(Option):
+class AutoSampler(Option):
     """A Gaussian process after `startup` quasi-random trials, and TPE once there are many."""
 
     kind: Literal["auto"] = "auto"
@@ -113,7 +113,7 @@ class OwnSampler(OwnOption):
     """A sampler of the user's: a class derived from optuna.samplers.BaseSampler, or a function that makes one."""
 
 
-NamedSampler = Auto | TPE | RandomSampler | Grid | GaussianProcess | CMAES | QuasiMonteCarlo | NSGA2
+NamedSampler = AutoSampler | TPE | RandomSampler | Grid | GaussianProcess | CMAES | QuasiMonteCarlo | NSGA2
 Sampler = NamedSampler | OwnSampler
 
 
@@ -170,7 +170,7 @@ class Search(Settings):
         Annotated[NamedPruner, Field(discriminator="kind"), Tag(NAMED)] | Annotated[OwnPruner, Tag(OWN)],
         WHOSE,
         UNFOLD,
-    ] = ASHA()
+    ] = AutoPruner()
     trials: int = Field(default=50, ge=1)
     time: Duration | None = None
     """When the whole search stops asking for trials."""

@@ -6,6 +6,7 @@ then found again by their tags.
 """
 
 import json
+import math
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,7 +30,7 @@ from hpsearch.experiment.events import (
     RunEvent,
     SessionEvent,
 )
-from hpsearch.experiment.files import decode_number, encode_number, read_lines, write_atomically
+from hpsearch.experiment.files import decode_number, encode_number, read_lines, write_compact_json
 from hpsearch.experiment.layout import BASELINES_RUN, RunKind, baseline_title, run_kind
 from hpsearch.experiment.log import read_events
 from hpsearch.records import Fold, Outcome
@@ -106,11 +107,14 @@ def save_state(path: Path, state: MirrorState) -> None:
     runs = {name: _entry(run) for name, run in state.runs.items()}
     parent = _entry(state.parent) if state.parent else None
     document = {"version": STATE_VERSION, **vars(state), "parent": parent, "runs": runs}
-    write_atomically(path, json.dumps(document, allow_nan=False) + "\n")
+    write_compact_json(path, document)
 
 
-def _entry(run: MirroredRun) -> dict[str, Any]:
-    return {**vars(run), "value": None if run.value is None else encode_number(run.value)}
+def _entry(run: MirroredRun) -> MirroredRun | dict[str, Any]:
+    """Return what is written of a run: itself, but for a number that JSON has no word for."""
+    if run.value is None or math.isfinite(run.value):
+        return run
+    return {**vars(run), "value": encode_number(run.value)}
 
 
 def _run_state(entry: dict[str, Any]) -> MirroredRun:
@@ -120,7 +124,7 @@ def _run_state(entry: dict[str, Any]) -> MirroredRun:
 KEY_LENGTH = 250
 """MLflow's limit, the strictest; the names are the same in all tools."""
 EVENTS_AT_ONCE = 200
-"""How much of the log is mirrored before the state is written."""
+"""How much of the log is mirrored at least before the state is written."""
 
 OBJECTIVE = "objective"
 SECONDS = "seconds"
@@ -200,9 +204,13 @@ def milliseconds(seconds: float) -> int:
     return round(float(seconds) * 1000)
 
 
-def read_stretch(path: Path, *, offset: int) -> Stretch | None:
-    """Read the next events of a log; None at its end."""
-    found = list(islice(read_events(path, offset=offset), EVENTS_AT_ONCE))
+def read_stretch(path: Path, *, offset: int, known: int = 0) -> Stretch | None:
+    """Read the next events of a log; None at its end.
+
+    `known` runs are in the state, which is written behind each stretch: the more they are, the longer it is, so that
+    writing it takes no larger part of the time.
+    """
+    found = list(islice(read_events(path, offset=offset), max(EVENTS_AT_ONCE, known)))
     if not found:
         return None
     events = [event for event, _ in found]

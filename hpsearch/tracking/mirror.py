@@ -139,7 +139,7 @@ class ExperimentMirror:
         self._state = self._sink.open(self._state)
 
     def _catch_up(self, *, final: bool) -> None:
-        while stretch := read_stretch(self.folder / LOG, offset=self._state.log):
+        while stretch := read_stretch(self.folder / LOG, offset=self._state.log, known=len(self._state.runs)):
             self._sink.mirror_session(self._state, stretch.start, stretch.session)
             for path, events in stretch.runs.items():
                 self._mirror_run(path, events)

@@ -27,9 +27,11 @@ class Ahead:
         self._folder = folder
         self._workers = workers
         self._plan: Plan | None = plan
+        self._planned: Sequence[Job] | None = None
         self._begun: set[str] = set()
         self._running: dict[str, Job] = {}
         self._waiting: dict[str, Job] = {}
+        self._unwanted: set[str] = set()
 
     @property
     def busy(self) -> bool:
@@ -45,9 +47,10 @@ class Ahead:
         """Begin the next training that is planned now, on an idle worker; say whether there was one."""
         if self._plan is None:
             return False
-        planned = self._plan()
-        self._keep([job.run for job in planned])
-        job = next((job for job in planned if job.run not in self._begun), None)
+        if self._planned is None:
+            self._planned = self._plan()
+            self._keep([job.run for job in self._planned])
+        job = next((job for job in self._planned if job.run not in {*self._begun, *self._running}), None)
         if job is None:
             return False
         configure(self._folder, job)
@@ -56,21 +59,35 @@ class Ahead:
         self._workers.start(ahead)
         return True
 
+    def think_again(self) -> None:
+        """Plan anew when asked next: a trial has ended, and may lead."""
+        self._planned = None
+
     def decide(self, jobs: Sequence[Job], known: Collection[str]) -> None:
-        """Begin nothing more, end what is not among the jobs of the confirmation, and remove what nobody knows."""
+        """Begin nothing more; end what is not among the jobs of the confirmation, and remove what nobody knows."""
         self._plan = None
         runs = {job.run for job in jobs}
         self._keep(runs)
         for folder in self._folder.glob(_ON_SEEDS):  # by a session that was killed
-            if folder.relative_to(self._folder).as_posix() not in {*runs, *known}:
-                shutil.rmtree(folder, ignore_errors=True)
+            run = folder.relative_to(self._folder).as_posix()
+            if run not in {*runs, *known, *self._running}:
+                self._forget(run)
 
     def _keep(self, runs: Collection[str]) -> None:
+        """Let the others come to their ends, which may share a process with trials, and leave nothing of them."""
         for run in self._begun - set(runs):
-            if run in self._running:
-                self._workers.kill(self._running.pop(run))
             self._begun.discard(run)
-            shutil.rmtree(self._folder / run, ignore_errors=True)
+            if run in self._running:
+                self._unwanted.add(run)
+            else:
+                self._forget(run)
+
+    def _forget(self, run: str) -> None:
+        shutil.rmtree(self._folder / run, ignore_errors=True)
+
+    def is_wanted(self, job: Job) -> bool:
+        """Check whether a training that runs ahead should go on."""
+        return job.run not in self._unwanted
 
     def is_ahead(self, job: Job) -> bool:
         """Check whether a job is a training that runs ahead."""
@@ -85,4 +102,14 @@ class Ahead:
     def ended(self, job: Job) -> Job | None:
         """Take note that a training is over, however that was; return the job that has waited for it."""
         self._running.pop(job.run)
-        return self._waiting.pop(job.run, None)
+        awaiting = self._waiting.pop(job.run, None)
+        if job.run in self._unwanted:
+            self._unwanted.discard(job.run)
+            if awaiting is None:
+                self._forget(job.run)
+        return awaiting
+
+    def close(self) -> None:
+        """Remove what is left of those that nobody wants, now that no worker writes any more."""
+        for run in self._unwanted - set(self._waiting):
+            self._forget(run)

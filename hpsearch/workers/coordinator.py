@@ -138,21 +138,19 @@ class Coordinator:
 
     def started(self, job: Job) -> None:
         """Count the run's time limit from now on."""
-        if self._runs_ahead(job):
+        if self._ahead is not None and self._ahead.is_ahead(job):
             return
         self._running[job.run].started = time.monotonic()
 
     def reported(self, job: Job, report: Report) -> Decision:
         """Log a report and answer it; a run that is asked to stop may take any time to end."""
-        if self._runs_ahead(job):
-            return Decision.PAUSE if self._interrupts else Decision.CONTINUE
+        if self._ahead is not None and self._ahead.is_ahead(job):
+            goes_on = self._ahead.is_wanted(job) and not self._interrupts
+            return Decision.CONTINUE if goes_on else Decision.PAUSE
         decision = self._answer(job, report)
         if decision is not Decision.CONTINUE:
             self._running[job.run].started = None
         return decision
-
-    def _runs_ahead(self, job: Job) -> bool:
-        return self._ahead is not None and self._ahead.is_ahead(job)
 
     def _answer(self, job: Job, report: Report) -> Decision:
         metric = self._ledger.report(job, report)
@@ -214,6 +212,8 @@ class Coordinator:
         self._ledger.outcome(
             job, result.outcome, result.reason, seconds=result.seconds, scores=scores, notes=self._noted(job, result)
         )
+        if self._ahead is not None:
+            self._ahead.think_again()
         self._current_source.ended(job, result.outcome, self._ledger.known(job).value, result.reason)
 
     def _lose(self, job: Job, result: Lost) -> None:

@@ -1,6 +1,7 @@
-"""The wall time of 64 short trials: hpsearch on its local engine, hpsearch on Ray, and plain Ray Tune as it comes.
+"""The wall time of short trials: hpsearch on its local engine, hpsearch on Ray, and plain Ray Tune as it comes.
 
-Run by `make bench`, or alone with a number of trials: `python tests/benchmarks/engines_compared.py 64`. Every trial
+Run by `make bench` with 6 trials (about two minutes), by `make bench BENCH=full` with 64 (a quarter of an hour), or
+alone with a number of trials: `python tests/benchmarks/engines_compared.py 64`. Every trial
 trains the toy family for three epochs, which takes milliseconds, at two workers; every side proposes at random and
 prunes nothing. Each side is a fresh process, so its imports, and Ray's start, count. hpsearch also writes its log, its
 metrics and its checkpoints, as ever; plain Tune keeps the results that it keeps by default.
@@ -25,7 +26,7 @@ from hpsearch.space import Space
 from tests.toy_spaces import write_space
 
 REPOSITORY = Path(__file__).parents[2]
-TRIALS = 64
+TRIALS = 64 if os.environ.get("BENCH") == "full" else 6
 WORKERS = 2
 
 

@@ -1,6 +1,6 @@
 """Pruners at work on learning curves that are known: what they save, what they miss, and how soon they are good.
 
-    python -m tests.benchmarks.pruners [seeds] [trials] [report.md]
+    python -m tests.benchmarks.pruners [seeds] [trials] [report.md] [sampler]
 
 Run by `make bench` with few seeds. Searches go through hpsearch's own sampler, pruner and source; only the training is
 looked up (curves/problems.py). Each of some workers that are equally fast trains an epoch at a time.
@@ -19,6 +19,7 @@ import optuna
 
 import hpsearch
 from hpsearch.experiment.layout import trial_run
+from hpsearch.experiment.provenance import versions
 from hpsearch.jobs import Exploit, Job, JobSource, Retire
 from hpsearch.records import Decision, Outcome, Params
 from hpsearch.running.loading import load_space
@@ -26,7 +27,7 @@ from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import TrialSource
 from hpsearch.space import Space
-from hpsearch.space.pruner_options import Halving
+from hpsearch.space.pruner_options import Pausing
 from tests.benchmarks.curves.problems import EPOCHS, Problem, recorded, simulated
 
 WORKERS = 4
@@ -35,13 +36,13 @@ PRUNERS = {
     "median": "median",
     "asha, from 1": "{asha: {minimum: 1}}",
     "asha, from 3": "{asha: {minimum: 3}}",
-    "asha, from 4, 1/2": "{asha: {minimum: 4, reduction: 2}}",
     "hyperband": "hyperband",
-    "halving, from 2": "{halving: {minimum: 2}}",
+    "auto": "auto",
     "halving, from 3": "{halving: {minimum: 3}}",
-    "halving, from 4": "{halving: {minimum: 4}}",
     "halving, from 3, synchronous": "{halving: {minimum: 3, synchronous: true}}",
 }
+WITH_TPE = ("none", "median", "asha, from 1", "asha, from 3", "auto")
+"""The pruners that are played with TPE, too, whose asks take most of the time."""
 SPACE = """\
 family: command
 objective: {{metric: cost, goal: minimize, at: best}}
@@ -89,7 +90,7 @@ def source_of(space: Space, *, longest: int) -> TrialSource | Promotion:
     search = OptunaSearch(space, longest=longest)
     trials = TrialSource(search, make_job, budget=space.search.trials, asked=0)
     pruner = space.search.pruner
-    return Promotion(trials, space, pruner) if isinstance(pruner, Halving) else trials
+    return Promotion(trials, space, pruner) if isinstance(pruner, Pausing) else trials
 
 
 def play(source: JobSource, problem: Problem, *, workers: int, budget: int | None = None) -> Played:
@@ -213,7 +214,7 @@ def _line(problem: str, sampler: str, name: str, some: Sequence[Result], trials:
 
 def verdicts(results: Mapping[tuple[str, str, str], Sequence[Result]], *, baseline: str) -> list[str]:
     """Compare the regrets of all pruners with those of one, by `hpsearch.compare`: problems are its data sets."""
-    lines = ["| sampler | pruner | beside | mean difference | p, adjusted | verdict |", "|---|---|---|---|---|---|"]
+    lines = ["| sampler | pruner | beside | mean difference | p, adjusted | verdict |", f"|{'---|' * 6}"]
     for sampler in dict.fromkeys(sampler for _, sampler, _ in results):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "regrets.csv"
@@ -224,10 +225,16 @@ def verdicts(results: Mapping[tuple[str, str, str], Sequence[Result]], *, baseli
                         file.write(f'"{name}","{problem}",{seed},{result.regret!r}\n')
             compared = hpsearch.compare(path, metric="regret", goal="minimize", baseline=baseline, unit="dataset")
         lines += [
-            f"| {sampler} | {pair.a} | {pair.b} | {pair.mean_difference:+.3f} | {pair.p_adjusted:.3f} | {pair.verdict} |"
-            for pair in compared.pairs
+            f"| {sampler} | {a.a} | {a.b} | {a.mean_difference:+.3f} | {a.p_adjusted:.3f} | {a.verdict} |"
+            for a in compared.pairs
         ]
     return lines
+
+
+def _where(seconds: float) -> str:
+    software = f"hpsearch {versions()['hpsearch']}, Optuna {optuna.__version__}, Python {platform.python_version()}"
+    machine = f"{platform.machine()}, {seconds:.0f} s of CPU on one core"
+    return f"{software}; {machine}. Epochs are looked up: only these seconds depend on the machine."
 
 
 def main() -> None:
@@ -235,7 +242,11 @@ def main() -> None:
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     trials = int(sys.argv[2]) if len(sys.argv) > 2 else 64
     began = time.process_time()
-    results = rows([*recorded(), *simulated()], samplers=("random", "tpe"), pruners=PRUNERS, trials=trials, seeds=seeds)
+    problems = [*recorded(), *simulated()]
+    results = {}
+    for sampler in sys.argv[4:5] or ("random", "tpe"):
+        pruners = {name: PRUNERS[name] for name in (PRUNERS if sampler == "random" else WITH_TPE)}
+        results |= rows(problems, samplers=(sampler,), pruners=pruners, trials=trials, seeds=seeds)
     lines = [
         "# Pruners on known learning curves",
         "",
@@ -248,9 +259,7 @@ def main() -> None:
         *verdicts(results, baseline="median"),
         *verdicts(results, baseline="none")[2:],
         "",
-        f"hpsearch {hpsearch.__version__}, Optuna {optuna.__version__}, Python {platform.python_version()}, "
-        f"{platform.machine()}; {time.process_time() - began:.0f} s of CPU on one core. Epochs are looked up: "
-        "only these seconds depend on the machine.",
+        _where(time.process_time() - began),
     ]
     if len(sys.argv) > 3:
         Path(sys.argv[3]).write_text("\n".join(lines) + "\n", encoding="utf-8")

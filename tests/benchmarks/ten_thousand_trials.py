@@ -23,16 +23,17 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from hpsearch.console.display import ConsoleOptions, watched
 from hpsearch.experiment.activity import locked
 from hpsearch.experiment.events import AskEvent, Event, Notice, ReportEvent
 from hpsearch.experiment.layout import LOG, trial_run
-from hpsearch.experiment.log import Log
+from hpsearch.experiment.log import Log, read_past
 from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec, Report, Reporter, stopped
 from hpsearch.records import Decision
-from hpsearch.running.earlier import prepare_experiment
+from hpsearch.running.earlier import earlier_trials, prepare_experiment
 from hpsearch.running.loading import load_space
 from hpsearch.running.session import Session
 from hpsearch.space import Space
@@ -96,12 +97,15 @@ def search(space: Space, folder: Path, watch: Stopwatch) -> None:
     shown = ConsoleOptions(in_process=True, mlflow=False)
     folder.mkdir(parents=True, exist_ok=True)
     with watched(space, folder, shown) as options, locked(folder) as lock:
-        prepare_experiment(space, folder)
-        log = Log(folder / LOG)
+        past = read_past(folder / LOG)
+        find_earlier = cache(lambda: earlier_trials(space, folder, past.state))
+        prepare_experiment(space, folder, find_earlier)
+        log = Log(folder / LOG, past)
+        options.opened(log.state)
         spec = ObjectiveSpec(f"{__name__}:{MadeUp.__name__}", {})
         observers = (watch, *options.observers)
         context = EngineContext(folder, log, space, spec, lock, in_process=True, observers=observers)
-        with Session(context) as session:
+        with Session(context, find_earlier) as session:
             session.begin([])
             session.end(session.search())
         log.close()

@@ -60,7 +60,7 @@ def told(trials: tuple[RunRecord, ...]) -> list[tuple[Any, ...]]:
 
 def test_the_trials_are_those_of_a_search_in_one_process(tmp_path: Path, engine: str) -> None:
     """Same configurations (branches included), seeds, values, pruned at the same steps."""
-    settings = {"pruner": "asha", "trials": 8, "epochs": 9, "more": "require: ['model.width != 3']"}
+    settings = {"pruner": "{asha: {minimum: 1}}", "trials": 8, "epochs": 9, "more": "require: ['model.width != 3']"}
     here = search(tmp_path / "here", "local", options=HERE, **settings)
     there = search(tmp_path / "there", engine, **settings)
     assert told(there.record.trials) == told(here.record.trials)
@@ -156,7 +156,7 @@ class Strike:
 
 
 def test_interrupted_and_gone_on_is_the_unbroken_search(tmp_path: Path, engine: str) -> None:
-    settings = {"pruner": "asha", "trials": 5, "epochs": 4}
+    settings = {"pruner": "{asha: {minimum: 1}}", "trials": 5, "epochs": 4}
     unbroken = search(tmp_path / "unbroken", "optuna", options=HERE, **settings)
     first = search(tmp_path, engine, options=RunOptions(observers=[Strike(6)]), **settings)
     assert first.why is StopReason.INTERRUPTED
@@ -221,6 +221,7 @@ def test_a_population_is_the_same_on_every_engine(tmp_path: Path, engine: str) -
     assert any(changes)
 
 
+@pytest.mark.slow
 def test_halving_is_the_same_on_every_engine(tmp_path: Path, engine: str) -> None:
     """Trials are paused at rungs; the best go on from their checkpoints, wherever a worker is free."""
     settings = {"pruner": "{halving: {minimum: 1, reduction: 2}}", "trials": 5, "epochs": 4}

@@ -17,7 +17,7 @@ class TestSamplers(SamplerSuite):
 
 
 class TestPruners(PrunerSuite):
-    @pytest.fixture(autouse=True, params=sorted(set(PRUNERS) - {"halving", "pbt", "pb2"}))  # these pause
+    @pytest.fixture(autouse=True, params=sorted(set(PRUNERS) - {"auto", "halving", "pbt", "pb2"}))  # these pause
     def _each(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(type(self), "pruner", request.param, raising=False)
         monkeypatch.setattr(type(self), "options", OPTIONS.get(request.param, {}))

@@ -101,7 +101,7 @@ def test_the_same_failure_three_times_at_the_start_ends_the_search(tmp_path: Pat
 
 
 def test_a_pruned_trial_keeps_its_step(tmp_path: Path) -> None:
-    space = toy_space(tmp_path, trials=12, epochs=9, pruner="asha")
+    space = toy_space(tmp_path, trials=12, epochs=9, pruner="{asha: {minimum: 1}}")
     record = run(space, folder=tmp_path / "experiments" / "toy", options=HERE).record
     pruned = [trial for trial in record.trials if trial.outcome is Outcome.PRUNED]
     assert pruned

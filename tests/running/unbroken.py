@@ -11,7 +11,13 @@ from tests.logs import Line
 from tests.running.sessions import Terminal, essence, open_terminal
 from tests.toy_spaces import write_space
 
-SEARCH = {"sampler": "tpe", "pruner": "asha", "trials": 7, "epochs": 4, "more": "confirm: {top: 1, seeds: 2}"}
+SEARCH = {
+    "sampler": "tpe",
+    "pruner": "{asha: {minimum: 1}}",
+    "trials": 7,
+    "epochs": 4,
+    "more": "confirm: {top: 1, seeds: 2}",
+}
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def test_a_resumed_walk_through_the_grid_goes_on(tmp_path: Path) -> None:
     assert first_half + drive(resumed, 14, 24)[1] == unbroken
 
 
-@pytest.mark.parametrize("pruner", ["median", "percentile", "asha", "hyperband"])
+@pytest.mark.parametrize("pruner", ["median", "percentile", "{asha: {minimum: 1}}", "hyperband"])
 def test_pruners_prune(pruner: str, tmp_path: Path) -> None:
     space = space_for(tmp_path, "random", pruner)
     decisions = drive(OptunaSearch(space, longest=9), 0, 40)[1]

@@ -69,7 +69,7 @@ STRIDES = pytest.mark.parametrize("stride", [1, 7, 100])
 
 
 @STRIDES
-@pytest.mark.parametrize("pruner", ["asha", "hyperband", "median", "{percentile: {percent: 10}}"])
+@pytest.mark.parametrize("pruner", ["{asha: {minimum: 1}}", "hyperband", "median", "{percentile: {percent: 10}}"])
 def test_a_pruner_decides_the_same_whatever_the_steps_count(pruner: str, stride: int, tmp_path: Path) -> None:
     curves = [[math.sin(7 * number + evaluation) + 2 for evaluation in range(9)] for number in range(30)]
     counted = Race(tmp_path, pruner)
@@ -81,7 +81,7 @@ def test_a_pruner_decides_the_same_whatever_the_steps_count(pruner: str, stride:
 
 @STRIDES
 def test_asha_keeps_one_in_three_at_evaluations_1_3_and_9(stride: int, tmp_path: Path) -> None:
-    race = Race(tmp_path, "asha", stride=stride)
+    race = Race(tmp_path, "{asha: {minimum: 1}}", stride=stride)
     ends = [race.run(*[float(level)] * 9) for level in range(60)]  # each is worse than all before
     assert ends[0] is None
     assert set(ends[1:]) == {1}

@@ -25,7 +25,7 @@ from tests.tracking.servers import assert_no_process_names, free_port, mlflow_se
 def test_a_tracker_may_be_told_and_closed(kind: str, folder: ExperimentFolder) -> None:
     tracker: Tracker = NoTracker() if kind == "none" else LiveTracker(mlflow_mirror(folder.path), warn=pytest.fail)
     tracker.notify()
-    assert tracker.close(timeout=60)
+    assert tracker.close(timeout=240)
 
 
 def test_the_folder_is_mirrored_while_it_grows(folder: ExperimentFolder, read: Callable[[], Reading]) -> None:
@@ -35,7 +35,7 @@ def test_the_folder_is_mirrored_while_it_grows(folder: ExperimentFolder, read: C
         tracker.notify()
     folder.log.append(EndEvent(why="interrupted"))
     tracker.notify()
-    assert tracker.close(timeout=60)
+    assert tracker.close(timeout=240)
     assert read().names == ["line", "trial-0000", "trial-0001", "trial-0002"]
     assert read().parent.info.status == "KILLED"
     assert read().parent.data.metrics["best_objective"] == 0.3
@@ -58,7 +58,7 @@ def test_all_work_is_done_on_the_thread(folder: ExperimentFolder, monkeypatch: p
     monkeypatch.setattr(ExperimentMirror, "catch_up", seen)
     tracker = LiveTracker(mlflow_mirror(folder.path), warn=pytest.fail)
     tracker.notify()
-    assert tracker.close(timeout=60)
+    assert tracker.close(timeout=240)
     assert threads == {"mlflow mirror"}
 
 
@@ -78,8 +78,8 @@ def test_a_server_that_is_away_is_warned_of_once(folder: ExperimentFolder, monke
     for number in range(3):
         folder.trial(number, Outcome.COMPLETE, (0.5,))
         tracker.notify()
-        assert rounds.acquire(timeout=60)
-    assert not tracker.close(timeout=60)
+        assert rounds.acquire(timeout=240)
+    assert not tracker.close(timeout=240)
     assert len(warnings) == 1
     assert "the search goes on, and `hpsearch sync" in warnings[0]
     assert "Connection refused" in warnings[0]
@@ -100,7 +100,7 @@ def test_a_server_that_never_answers_does_not_hold_the_search(
             tracker.notify()
         assert not tracker.close(timeout=0)
         accepted.close()
-        tracker._thread.join(60)
+        tracker._thread.join(240)
         assert not tracker._thread.is_alive()
 
 
@@ -109,7 +109,7 @@ def test_an_error_of_ours_does_not_end_the_search(folder: ExperimentFolder) -> N
     (folder.path / "trials/0000/config.json").write_text("{")
     warnings: list[str] = []
     tracker = LiveTracker(mlflow_mirror(folder.path), warn=warnings.append)
-    assert not tracker.close(timeout=60)
+    assert not tracker.close(timeout=240)
     assert len(warnings) == 1
 
 
@@ -129,7 +129,7 @@ def test_a_server_that_comes_back_gets_everything(
     database.write_bytes(empty_database.read_bytes())
     with mlflow_server(database, tmp_path / "kept by the server", port):
         tracker.notify()
-        assert tracker.close(timeout=120)
+        assert tracker.close(timeout=240)
         assert chosen_uri(folder.path, None) == uri
         client = MlflowClient(tracking_uri=uri)
         experiment = client.get_experiment_by_name("line")

@@ -29,9 +29,9 @@ class Workers:
 
     def __init__(self, *acts: Act, count: int) -> None:
         self.started: list[Job] = []
-        self.killed: list[str] = []
+        self.decisions: list[Decision] = []
         self.running: dict[str, Job] = {}
-        self._acts = list(acts)
+        self.acts = list(acts)
         self._count = count
 
     @property
@@ -43,12 +43,11 @@ class Workers:
         self.running[job.run] = job
 
     def serve(self, listener: JobListener, *, timeout: float) -> None:
-        assert self._acts, f"nothing is written down for {list(self.running)}"
-        self._acts.pop(0)(self, listener)
+        assert self.acts, f"nothing is written down for {list(self.running)}"
+        self.acts.pop(0)(self, listener)
 
     def kill(self, job: Job) -> None:
-        self.killed.append(job.run)
-        del self.running[job.run]
+        raise AssertionError(f"{job.run} may share its process with trials")
 
     def close(self) -> None:
         self.running.clear()
@@ -59,6 +58,7 @@ def ends(run: str, value: float = 1.0) -> Act:
         job = workers.running[run]
         listener.started(job)
         decision = listener.reported(job, Report(1, {"val/loss": value}, 1.0, final=True))
+        workers.decisions.append(decision)
         del workers.running[run]
         listener.ended(job, Paused() if decision is Decision.PAUSE else Completed(scores={"test/loss": value}))
 
@@ -72,16 +72,18 @@ class Experiment:
         self.folder = folder
         self.log = Log(folder / "log.jsonl")
         self.workers = Workers(*acts, count=workers)
+        self.ledger = Ledger(folder, self.log, metric="val/loss", value_of=lambda history: (history[-1][1], 1))
+        self.plans = 0
         self.ahead = Ahead(folder, self.workers, self.plan)
 
     def plan(self) -> Sequence[Job]:
+        self.plans += 1
         ended = [run for run in self.log.state.runs.values() if run.run.startswith("trials/") and run.value is not None]
         best = min(ended, key=lambda run: run.value or 0.0, default=None)
         return [replicate(best.number, seed) for seed in range(2)] if best else []
 
     def run(self, jobs: Sequence[Job]) -> StopReason:
-        ledger = Ledger(self.folder, self.log, metric="val/loss", value_of=lambda history: (history[-1][1], 1))
-        return Coordinator(ledger, self.workers, Limits(), self.ahead).run(JobList(jobs))
+        return Coordinator(self.ledger, self.workers, Limits(), self.ahead).run(JobList(jobs))
 
     def search(self) -> None:
         assert self.run([TRIAL, LAST]) is StopReason.FINISHED
@@ -107,6 +109,7 @@ def test_replicates_are_trained_ahead_with_the_test_split_sealed_and_unknown_to_
     assert {job.kind for job in ahead} == {JobKind.TRIAL}
     assert [job.seeds for job in ahead] == [FIRST.seeds, SECOND.seeds]
     assert made.told("ask") == made.told("outcome") == [TRIAL.run, LAST.run]
+    assert made.plans == 1  # it changes with the end of a trial only
 
 
 def test_those_of_the_winner_are_scored_when_their_training_has_ended(tmp_path: Path) -> None:
@@ -121,7 +124,6 @@ def test_those_of_the_winner_are_scored_when_their_training_has_ended(tmp_path: 
         *(replace(SECOND, kind=JobKind.TRIAL, replicate=None), FIRST, SECOND),
     ]
     assert made.told("outcome") == [TRIAL.run, LAST.run, FIRST.run, SECOND.run]
-    assert not made.workers.killed
 
 
 def test_those_of_a_trial_that_the_last_one_has_overtaken_leave_nothing_behind(tmp_path: Path) -> None:
@@ -129,18 +131,41 @@ def test_those_of_a_trial_that_the_last_one_has_overtaken_leave_nothing_behind(t
     made.search()
     assert list(made.workers.running) == [SECOND.run]
     made.ahead.decide(made.plan(), made.log.state.runs)
-    assert made.workers.killed == [SECOND.run]
+    assert not (tmp_path / FIRST.run).exists()
+    ends(SECOND.run)(made.workers, Coordinator(made.ledger, made.workers, Limits(), made.ahead))
+    assert made.workers.decisions[-1] is Decision.PAUSE
     assert not list(tmp_path.glob("confirm/*/*"))
     assert made.told("ask") == [TRIAL.run, LAST.run]
 
 
+def test_a_session_that_ends_leaves_nothing_of_them_either(tmp_path: Path) -> None:
+    made = Experiment(tmp_path, ends(TRIAL.run, 1.0), ends(LAST.run, 0.5))
+    made.search()
+    made.ahead.decide(made.plan(), made.log.state.runs)
+    made.workers.close()
+    made.ahead.close()
+    assert not list(tmp_path.glob("confirm/*/*"))
+
+
 def test_a_new_leader_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     third = replace(LAST, run="trials/0002", number=2)
-    made = Experiment(tmp_path, ends(TRIAL.run, 1.0), ends(LAST.run, 0.5), ends(third.run, 2.0), workers=3)
+    acts = [ends(TRIAL.run, 1.0), ends(LAST.run, 0.5), ends(FIRST.run), ends(third.run, 2.0)]
+    made = Experiment(tmp_path, *acts, workers=3)
     assert made.run([TRIAL, LAST, third]) is StopReason.FINISHED
-    assert made.workers.killed == [FIRST.run]
+    assert made.workers.decisions[2] is Decision.PAUSE
     assert list(made.workers.running) == [replicate(1, 0).run, replicate(1, 1).run]
     assert not (tmp_path / FIRST.run).exists()
+
+
+def test_a_leader_that_comes_back_waits_for_what_was_no_longer_wanted(tmp_path: Path) -> None:
+    """The winner is the first after all: an overtaken replicate that still runs is taken up where it pauses."""
+    made = Experiment(tmp_path, ends(TRIAL.run, 1.0), ends(LAST.run, 2.0))
+    made.search()
+    made.ahead.decide([replicate(1, 0)], made.log.state.runs)
+    made.workers.acts += [ends(FIRST.run), ends(FIRST.run)]
+    assert made.run([FIRST]) is StopReason.FINISHED
+    assert (tmp_path / FIRST.run).exists()
+    assert made.told("outcome") == [TRIAL.run, LAST.run, FIRST.run]
 
 
 @pytest.mark.parametrize("same", [True, False])

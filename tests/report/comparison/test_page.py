@@ -102,7 +102,7 @@ def test_a_page_of_groups_draws_what_is_seen_and_fits_the_screen(
     assert len(costly) > 5
     for place in (costly[-1], costly[0]):
         browser.execute_script("arguments[0].scrollIntoView()", place)
-        WebDriverWait(browser, 60).until(lambda _, here=place: here.find_elements("css selector", ".main-svg"))
-    WebDriverWait(browser, 60).until(lambda _: not costly[-1].find_elements("css selector", ".main-svg"))
+        WebDriverWait(browser, 240).until(lambda _, here=place: here.find_elements("css selector", ".main-svg"))
+    WebDriverWait(browser, 240).until(lambda _: not costly[-1].find_elements("css selector", ".main-svg"))
     messages = [entry["message"] for entry in browser.get_log("browser")]
     assert [each for each in messages if "SEVERE" in each or "Too many active WebGL contexts" in each] == []

@@ -335,8 +335,8 @@ def test_a_run_deleted_in_mlflow_is_left_alone(folder: ExperimentFolder, read: R
 
 def test_an_emptied_store_is_filled_again(finished: ExperimentFolder, other: Path) -> None:
     sync(finished.path)
-    state = (finished.path / TRACKING).read_text()
-    (finished.path / TRACKING).write_text(state.replace('"uri": null', f'"uri": "sqlite:///{other}"'))
+    state = json.loads((finished.path / TRACKING).read_text())
+    (finished.path / TRACKING).write_text(json.dumps(state | {"uri": f"sqlite:///{other}"}))
     sync(finished.path)
     assert len(Reading(f"sqlite:///{other}", "line").names) == len(RUNS_OF_FINISHED)
 

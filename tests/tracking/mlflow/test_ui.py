@@ -110,7 +110,7 @@ def serving(root: Path, ending: signal.Signals) -> Iterator[str]:
         yield process.stdout.readline().strip()
     finally:
         process.send_signal(ending)
-        code = process.wait(60)
+        code = process.wait(240)
         process.stdout.close()
         assert_no_process_names(str(root))
         assert code == 0
@@ -154,7 +154,7 @@ def _patience(driver: "WebDriver", *, every: float = 0.5) -> "WebDriverWait":
     from selenium.common.exceptions import WebDriverException
     from selenium.webdriver.support.ui import WebDriverWait
 
-    return WebDriverWait(driver, 120, poll_frequency=every, ignored_exceptions=[WebDriverException])
+    return WebDriverWait(driver, 240, poll_frequency=every, ignored_exceptions=[WebDriverException])
 
 
 def _wait_for(driver: "WebDriver", text: str) -> None:

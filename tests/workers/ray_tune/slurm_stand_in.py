@@ -32,7 +32,7 @@ wait
 SCONTROL = 'echo "scontrol $*" >>"$SLURM_CALLS"'
 
 LONGEST_SECONDS = 300.0
-STRAY_SECONDS = 30.0
+STRAY_SECONDS = 120.0
 """How long Ray's helpers may take to see that their raylet has gone."""
 
 

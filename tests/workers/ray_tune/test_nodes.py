@@ -54,7 +54,7 @@ class NodeDeath:
 
 
 def test_a_search_outlives_a_node(tmp_path: Path, nodes: "Nodes") -> None:
-    path = write_space(tmp_path, trials=4, workers="auto", epochs=6, data="data: {seconds: 0.3}")
+    path = write_space(tmp_path, trials=4, workers="auto", epochs=6, data="data: {seconds: 1}")
     space = load_space(path, overrides=["search.engine=ray"])
     death = NodeDeath(nodes)
     options = RunOptions(cluster=Cluster(nodes.address), observers=[death])

@@ -63,7 +63,7 @@ def test_it_is_quiet_and_keeps_to_loopback(terminal: Terminal) -> None:
 
 def test_killed_and_run_again_it_is_the_search_that_was_never_broken(terminal: Terminal) -> None:
     """The driver dies: so does its cluster; the next start goes on by the log, and unpickles nothing of Tune's."""
-    settings = {"pruner": "asha", "trials": 4, "epochs": 4, "data": "data: {seconds: 0.2}"}
+    settings = {"pruner": "{asha: {minimum: 1}}", "trials": 4, "epochs": 4, "data": "data: {seconds: 0.2}"}
     write_space(terminal.folder, **settings)
     terminal.run("--name", "unbroken")
     command = terminal.start("--engine", "ray", in_process=False)
