@@ -5,7 +5,7 @@ What is tried, pruned, retried and written is the same for every engine: an engi
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from hpsearch.errors import SearchFailedError
@@ -22,8 +22,8 @@ from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import JobList, TrialSource
 from hpsearch.seeds import Seeds
-from hpsearch.space import Confirm, objective_value
-from hpsearch.space.pruner_options import PB2, PBT, Pausing
+from hpsearch.space import Confirm, Space, objective_value
+from hpsearch.space.pruner_options import ASHA, PB2, PBT, AutoPruner, Pausing
 from hpsearch.workers.ahead import Ahead
 from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
@@ -45,13 +45,26 @@ class SessionResult:
     worked: bool = True
 
 
+def _can_go_on(space: Space) -> bool:
+    """Check whether a paused training goes on where it was: a program must be given its checkpoint for that."""
+    command = getattr(space.config(space.example), "command", None)
+    return command is None or "{checkpoint}" in str(command)
+
+
+def _with_suitable_pruner(space: Space) -> Space:
+    """Return the space with asha for the pruner `auto` where trials cannot be paused."""
+    if not isinstance(space.search.pruner, AutoPruner) or _can_go_on(space):
+        return space
+    return replace(space, search=space.search.model_copy(update={"pruner": ASHA()}))
+
+
 class Session:
     """One session of an experiment: the search and the confirmation, on workers that are open for both."""
 
     def __init__(self, context: EngineContext, find_earlier: Callable[[], Earlier] | None = None) -> None:
         self._context = context
         self._find_earlier = find_earlier or (lambda: earlier_trials(context.space, context.folder, context.log.state))
-        self._space = context.space
+        self._space = _with_suitable_pruner(context.space)
         self._folder = context.folder
         self._log = context.log
         self._why = StopReason.FAILED
@@ -194,10 +207,9 @@ class Session:
         if pruner.earliest is not None and longest is not None and pruner.earliest >= longest > 1:
             ends = f"a training has {longest} evaluations"
             self.note(f"search.pruner: {pruner.kind} acts at evaluation {pruner.earliest} at the earliest, but {ends}")
-        command = getattr(self._space.config(self._space.example), "command", None)
-        if isinstance(pruner, Pausing) and command is not None and "{checkpoint}" not in str(command):
-            anew = "a program that is not given its {checkpoint} begins anew when it goes on"
-            self.note(f"search.pruner: {pruner.kind} pauses trials, and {anew}; asha stops them instead")
+        if isinstance(pruner, Pausing) and not _can_go_on(self._space):
+            again = "a program that is not given its {checkpoint} begins again when it goes on"
+            self.note(f"search.pruner: {pruner.kind} pauses trials, and {again}; asha stops them instead")
 
     def _record(self) -> ExperimentRecord:
         return experiment_of(self._folder, self._log.state)

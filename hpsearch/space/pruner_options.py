@@ -136,6 +136,7 @@ class AutoPruner(Pausing):
     Trials are paused after 3 evaluations, and whenever these have doubled. One in five goes on from the first rung (of
     less than 60 trials a dozen, but at most half), and one in 1.4 from each further one. So more come to the end than
     with `halving`, at the same cost: who is best in the end is soon among the best fifth, but seldom the first of them.
+    A program that is not given its {checkpoint} cannot go on: then it is `asha`.
     """
 
     kind: Literal["auto"] = "auto"

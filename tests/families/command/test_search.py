@@ -51,6 +51,17 @@ def test_a_program_with_no_change_at_all(tmp_path):
     assert (record.trials[0].value, record.trials[0].step) == (record.trials[0].history[3][1], 4)
 
 
+def test_auto_stops_a_program_that_could_not_go_on_from_a_pause(tmp_path):
+    def outcomes(pruner):
+        (tmp_path / pruner).mkdir()
+        record = search(
+            python_space(tmp_path / pruner, "search.trials=8", f"search.pruner={pruner}"), tmp_path / pruner
+        )
+        return [(trial.outcome, len(trial.history)) for trial in record.trials]
+
+    assert outcomes("auto") == outcomes("asha") != outcomes("halving")
+
+
 def test_a_shell_program_with_workers_and_a_confirmation(tmp_path):
     space = shell_space(tmp_path, confirm="{top: 1, seeds: 2}")
     record = search(space, tmp_path, RunOptions())
