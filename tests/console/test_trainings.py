@@ -60,6 +60,7 @@ def test_an_event_and_the_state_cost_the_same_among_many() -> None:
             for event in events_of(number):
                 standing.follow(event)
             assert standing.counts
+            assert standing.finished <= standing.goal_count
             assert standing.best
             assert standing.remaining
 
