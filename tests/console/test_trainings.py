@@ -60,7 +60,7 @@ def test_an_event_and_the_state_cost_the_same_among_many() -> None:
             for event in events_of(number):
                 search.follow(event)
             assert search.counts
-            assert search.finished <= search.target
+            assert search.finished <= search.goal_count
             assert search.best
             assert search.remaining
 
