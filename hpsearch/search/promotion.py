@@ -125,9 +125,10 @@ class Promotion:
         )
 
     def _may_go_on(self, place: int, entry: tuple[float, int]) -> bool:
-        """Whether an entry is among the best of a rung."""
-        rung = self._rungs[place]
-        return bisect.bisect_left(rung.ranked, entry) < int(rung.arrived / self._option.reduction_at(place, self._most))
+        """Whether an entry is among the best of a rung; where most go on, the first to come does so at once."""
+        rung, reduction = self._rungs[place], self._option.reduction_at(place, self._most)
+        places = int(rung.arrived / reduction)
+        return bisect.bisect_left(rung.ranked, entry) < (max(places, 1) if reduction < 2 else places)
 
     def _rest(self) -> Job | Retire | None:
         """Decide on the paused trials when no other is to come and nobody can be promoted."""

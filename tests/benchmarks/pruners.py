@@ -1,6 +1,6 @@
 """Pruners at work on learning curves that are known: what they save, what they miss, and how soon they are good.
 
-    python -m tests.benchmarks.pruners [seeds] [trials] [report.md]
+    python -m tests.benchmarks.pruners [seeds] [trials] [report.md] [sampler]
 
 Run by `make bench` with few seeds. Searches go through hpsearch's own sampler, pruner and source; only the training is
 looked up (curves/problems.py). Each of some workers that are equally fast trains an epoch at a time.
@@ -36,12 +36,9 @@ PRUNERS = {
     "median": "median",
     "asha, from 1": "{asha: {minimum: 1}}",
     "asha, from 3": "{asha: {minimum: 3}}",
-    "asha, from 4, 1/2": "{asha: {minimum: 4, reduction: 2}}",
     "hyperband": "hyperband",
     "auto": "auto",
-    "halving, from 2": "{halving: {minimum: 2}}",
     "halving, from 3": "{halving: {minimum: 3}}",
-    "halving, from 4": "{halving: {minimum: 4}}",
     "halving, from 3, synchronous": "{halving: {minimum: 3, synchronous: true}}",
 }
 WITH_TPE = ("none", "median", "asha, from 1", "asha, from 3", "auto")
@@ -246,9 +243,10 @@ def main() -> None:
     trials = int(sys.argv[2]) if len(sys.argv) > 2 else 64
     began = time.process_time()
     problems = [*recorded(), *simulated()]
-    results = rows(problems, samplers=("random",), pruners=PRUNERS, trials=trials, seeds=seeds)
-    few = {name: PRUNERS[name] for name in WITH_TPE}
-    results |= rows(problems, samplers=("tpe",), pruners=few, trials=trials, seeds=seeds)
+    results = {}
+    for sampler in sys.argv[4:5] or ("random", "tpe"):
+        pruners = {name: PRUNERS[name] for name in (PRUNERS if sampler == "random" else WITH_TPE)}
+        results |= rows(problems, samplers=(sampler,), pruners=pruners, trials=trials, seeds=seeds)
     lines = [
         "# Pruners on known learning curves",
         "",

@@ -96,6 +96,17 @@ def test_few_trials_still_come_to_a_result(tmp_path: Path) -> None:
         assert played.outcomes == {0: Outcome.COMPLETE, 1: Outcome.PRUNED}
 
 
+def test_auto_has_a_result_soon(tmp_path: Path) -> None:
+    """The first to leave the first rung goes to the end at once; the others have to be among the best."""
+    problem = levels(float, trials=30, epochs=40)
+    space = space_of(problem, tmp_path, sampler="random", pruner="auto", trials=30, seed=1)
+    played = play(source_of(space, longest=40), problem, workers=1)
+    assert [number for number, _, _ in played.epochs][:46] == [0] * 3 + [1] * 3 + [2] * 3 + [0] * 37
+    lengths = Counter(number for number, _, _ in played.epochs)
+    assert [lengths[number] > 3 for number in range(30)] == [number < 12 for number in range(30)]
+    assert set(lengths.values()) == {3, 6, 12, 24, 40}
+
+
 def test_when_the_best_fail_others_take_their_places(tmp_path: Path) -> None:
     curves = np.array([[[float(number)] * 9] for number in range(12)])
     curves[:3, :, 5:] = math.nan  # the three best come apart at the sixth epoch
