@@ -69,7 +69,7 @@ DOORS = {
     "jinja2": "report/comparison/html.py",
     "markupsafe": "report/comparison/html.py",
     "plotly": "report/comparison/html.py",
-    "orjson": "experiment/",
+    "orjson": "experiment/ tracking/entries.py",
     "mne": "data/",
     "nilearn": "data/",
     "scipy": "comparing/statistics/ data/ families/decode/baselines.py search/",

@@ -50,9 +50,9 @@ def _show_study(folder: Path, *, as_json: bool) -> None:
 
     from rich.console import Console
 
-    from hpsearch.studies.standing import show_study, standing_of
+    from hpsearch.studies.progress import progress_of, show_study
 
-    study = standing_of(folder)
+    study = progress_of(folder)
     if as_json:
         typer.echo(dumps(study.to_json(), indent=2, allow_nan=False))
     else:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from hpsearch.console.progress import make_progress
-from hpsearch.console.standing import Aim
+from hpsearch.console.search_state import SearchTarget
 from hpsearch.console.watching import HealthMonitor
 from hpsearch.experiment.events import HealthNotice, TextNotice
 from hpsearch.running.earlier import step_unit
@@ -52,7 +52,7 @@ def watched(space: Space, folder: Path, shown: ConsoleOptions) -> Iterator[RunOp
         they cannot write.
     """
     console = Console(stderr=True)
-    with make_progress(_aim(space, folder, shown), console=console, quiet=shown.quiet) as progress:
+    with make_progress(_target(space, folder, shown), console=console, quiet=shown.quiet) as progress:
 
         def warn(text: str) -> None:
             if shown.quiet:
@@ -71,7 +71,7 @@ def watched(space: Space, folder: Path, shown: ConsoleOptions) -> Iterator[RunOp
             cluster=shown.cluster,
             confirm=shown.confirm,
             make_tracker=trackers(shown.trackers, shown.tracking_uri, warn),
-            opened=progress.take_up,
+            opened=progress.resume,
             observers=(progress, monitor),
         )
 
@@ -83,13 +83,13 @@ def show_next_steps(result: SessionResult, space: Space, shown: ConsoleOptions, 
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _aim(space: Space, folder: Path, shown: ConsoleOptions) -> Aim:
+def _target(space: Space, folder: Path, shown: ConsoleOptions) -> SearchTarget:
     confirm = space.confirm if shown.confirm else None
     unit = step_unit(space)
     replicates = confirm.top * confirm.count if confirm else None
     jobs = max(space.search.trials, replicates or 1)
     workers = len(worker_shares(space.search, jobs=jobs)) if space.search.engine == "local" else None
-    return Aim(
+    return SearchTarget(
         metric=space.objective.metric,
         goal=space.objective.goal,
         budget=space.search.trials,

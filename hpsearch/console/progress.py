@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpsearch.console.standing import Aim, Clock, Standing
+from hpsearch.console.search_state import Clock, SearchState, SearchTarget
 from hpsearch.console.trainings import Training
 from hpsearch.experiment.events import Event, HealthNotice, InterruptNotice, Notice, OutcomeEvent
 from hpsearch.experiment.state import ExperimentState
@@ -33,7 +33,7 @@ REFRESHES = 4
 class Progress(Protocol):
     """An observer that is shown for as long as it is entered."""
 
-    def take_up(self, state: ExperimentState) -> None:
+    def resume(self, state: ExperimentState) -> None:
         """Begin where the experiment stands."""
         ...
 
@@ -51,7 +51,7 @@ class Progress(Protocol):
 class NoProgress:
     """Shows nothing."""
 
-    def take_up(self, state: ExperimentState) -> None:
+    def resume(self, state: ExperimentState) -> None:
         """Pass over it."""
 
     def observe(self, event: Event | Notice) -> None:
@@ -71,28 +71,28 @@ class LiveProgress:
     `observe` only takes note, also when it is called from a signal handler: a thread of rich draws.
     """
 
-    def __init__(self, aim: Aim, *, console: Console, clock: Clock = time.monotonic) -> None:
-        self._standing = Standing(aim, clock=clock)
+    def __init__(self, target: SearchTarget, *, console: Console, clock: Clock = time.monotonic) -> None:
+        self._search = SearchState(target, clock=clock)
         self._console = console
         self._closed = False
         self._lock = threading.RLock()  # re-entrant: a signal's handler observes while its own thread is observing
         self._live = Live(console=console, get_renderable=self.frame, refresh_per_second=REFRESHES)
 
-    def take_up(self, state: ExperimentState) -> None:
+    def resume(self, state: ExperimentState) -> None:
         """Begin where the experiment stands."""
         with self._lock:
-            self._standing.take_up(state)
+            self._search.resume(state)
 
     def observe(self, event: Event | Notice) -> None:
         """Take note of an event."""
         with self._lock:
-            self._standing.follow(event)
+            self._search.follow(event)
 
     def frame(self) -> RenderableType:
         """Return the current view."""
         with self._lock:
             width, height = self._console.size
-            return draw(self._standing, width=width, height=height, closed=self._closed)
+            return draw(self._search, width=width, height=height, closed=self._closed)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -108,8 +108,8 @@ class LiveProgress:
 class PlainProgress:
     """Observes a search and prints a line for every outcome and every note. A stream that breaks is left alone."""
 
-    def __init__(self, aim: Aim, *, stream: IO[str], clock: Clock = time.monotonic) -> None:
-        self._standing = Standing(aim, clock=clock)
+    def __init__(self, target: SearchTarget, *, stream: IO[str], clock: Clock = time.monotonic) -> None:
+        self._search = SearchState(target, clock=clock)
         self._stream = stream
         self._lines: deque[str] = deque()
         self._writing = False
@@ -123,12 +123,12 @@ class PlainProgress:
     ) -> None:
         self._say()
 
-    def take_up(self, state: ExperimentState) -> None:
+    def resume(self, state: ExperimentState) -> None:
         """Begin where the experiment stands, and say so if anything was done."""
         with self._lock:
-            self._standing.take_up(state)
-            if self._standing.trainings:
-                self._say(f"{self._standing.finished} of {self._standing.goal_count} are done; {self._best()}")
+            self._search.resume(state)
+            if self._search.trainings:
+                self._say(f"{self._search.finished} of {self._search.goal_count} are done; {self._best()}")
 
     def observe(self, event: Event | Notice) -> None:
         """Take note of an event, and print what it is worth. Any thread may call this, a signal's handler too."""
@@ -136,38 +136,38 @@ class PlainProgress:
             self._observe(event)
 
     def _observe(self, event: Event | Notice) -> None:
-        self._standing.notes.clear()
-        training = self._standing.follow(event)
+        self._search.notes.clear()
+        training = self._search.follow(event)
         if isinstance(event, OutcomeEvent) and training is not None:
             self._say(self._outcome(training))
-        elif isinstance(event, OutcomeEvent) and self._standing.baselines:
-            name, scores = list(self._standing.baselines.items())[-1]
+        elif isinstance(event, OutcomeEvent) and self._search.baselines:
+            name, scores = list(self._search.baselines.items())[-1]
             self._say(f"baseline {one_line(name)}: {score_list(scores)}")
         elif isinstance(event, InterruptNotice):
             self._say(*INTERRUPTED)
         elif isinstance(event, HealthNotice):
-            self._say(self._standing.alarm)
+            self._say(self._search.alarm)
         else:
-            self._say(*self._standing.notes)
+            self._say(*self._search.notes)
 
     def _outcome(self, training: Training) -> str:
-        standing = self._standing
+        search = self._search
         assert training.outcome is not None  # noqa: S101 -- ours: asked for at outcomes only
         reached = []
         if training.score is not None:
-            value = f"{one_line(standing.aim.metric)} {number(training.score)}"
-            reached.append(value + ("" if training.step is None else f" at {standing.aim.unit} {training.step}"))
+            value = f"{one_line(search.target.metric)} {number(training.score)}"
+            reached.append(value + ("" if training.step is None else f" at {search.target.unit} {training.step}"))
         reached += [shorten(training.reason, LONGEST_REASON)] if training.reason else []
         reached += [score_list(training.scores)] if training.scores else []
         said = f"{training.title} {training.outcome.replace('_', ' ')}" + (": " + "; ".join(reached) if reached else "")
         given = {} if training.replicate is not None else training.params
-        parameters = f" {assignments(given, standing.names)}" if given else ""
-        counter = f"[{standing.finished}/{standing.goal_count}]"
+        parameters = f" {assignments(given, search.names)}" if given else ""
+        counter = f"[{search.finished}/{search.goal_count}]"
         best = "" if training.replicate is not None else f"  {self._best()}"
         return f"{said} ({duration(training.seconds)}){parameters}{best}  {counter}"
 
     def _best(self) -> str:
-        best = self._standing.best
+        best = self._search.best
         return "best —" if best is None else f"best {number(best.score)} #{best.number}"
 
     def _say(self, *lines: str) -> None:
@@ -185,7 +185,7 @@ class PlainProgress:
             self._writing = False
 
 
-def make_progress(aim: Aim, *, console: Console | None = None, quiet: bool = False) -> Progress:
+def make_progress(target: SearchTarget, *, console: Console | None = None, quiet: bool = False) -> Progress:
     """Return a live display for a console that is a terminal, lines for any other, and nothing when `quiet`.
 
     The console is standard error unless given: standard output is for results.
@@ -194,8 +194,8 @@ def make_progress(aim: Aim, *, console: Console | None = None, quiet: bool = Fal
         return NoProgress()
     console = console or Console(stderr=True)
     if console.is_terminal and not console.is_dumb_terminal:
-        return LiveProgress(aim, console=console)
-    return PlainProgress(aim, stream=console.file)
+        return LiveProgress(target, console=console)
+    return PlainProgress(target, stream=console.file)
 
 
 MOST_ROWS = 8
@@ -212,48 +212,48 @@ INTERRUPTED = (
 )
 
 
-def draw(standing: Standing, *, width: int, height: int, closed: bool = False) -> RenderableType:
+def draw(search: SearchState, *, width: int, height: int, closed: bool = False) -> RenderableType:
     """Return a frame of at most `height` lines; the last one (`closed`) has all the notes and no running trials."""
-    head = [_title(standing), _bar(standing, width, closed), _counts(standing, closed), *_best(standing, width)]
+    head = [_title(search), _bar(search, width, closed), _counts(search, closed), *_best(search, width)]
     # The terminal echoes ^C behind the last line, which therefore is a short one: a full one would break.
-    tail = [_line(text, "bold yellow") for text in INTERRUPTED] if standing.interrupted else [_line(HINT, "dim")]
+    tail = [_line(text, "bold yellow") for text in INTERRUPTED] if search.interrupted else [_line(HINT, "dim")]
     if closed:
-        found = _replicates(standing, len(standing.trainings) + len(standing.baselines))
-        return Group(*head, *found, *(_line(note, "red") for note in standing.notes))
-    tail = [*(_line(note, "red") for note in list(standing.notes)[-(SHOWN_NOTES if height >= 20 else 1) :]), *tail]
-    if standing.alarm:
-        tail = [_line(standing.alarm, "yellow"), *tail]
+        found = _replicates(search, len(search.trainings) + len(search.baselines))
+        return Group(*head, *found, *(_line(note, "red") for note in search.notes))
+    tail = [*(_line(note, "red") for note in list(search.notes)[-(SHOWN_NOTES if height >= 20 else 1) :]), *tail]
+    if search.alarm:
+        tail = [_line(search.alarm, "yellow"), *tail]
     room = height - 1 - len(head) - len(tail)
-    running = _running(standing, width, room)
-    room -= min(len(standing.running), MOST_ROWS + 1) + 1
-    return Group(*head, *_replicates(standing, min(room, MOST_ROWS)), *running, *tail)
+    running = _running(search, width, room)
+    room -= min(len(search.running), MOST_ROWS + 1) + 1
+    return Group(*head, *_replicates(search, min(room, MOST_ROWS)), *running, *tail)
 
 
 def _line(text: str, style: str = "") -> Text:
     return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
-def _title(standing: Standing) -> Text:
-    aim = standing.aim
+def _title(search: SearchState) -> Text:
+    target = search.target
     line = _line("")
-    if aim.title:
-        line.append(one_line(aim.title), "bold")
+    if target.title:
+        line.append(one_line(target.title), "bold")
         line.append(SEPARATOR)
-    line.append(f"{one_line(aim.metric)} ({aim.goal})")
-    if standing.confirming:
+    line.append(f"{one_line(target.metric)} ({target.goal})")
+    if search.confirming:
         line.append(f"{SEPARATOR}confirming", "bold")
     return line
 
 
-def _bar(standing: Standing, width: int, closed: bool) -> RenderableType:
-    done, count = standing.finished, standing.goal_count
-    remaining = standing.remaining
+def _bar(search: SearchState, width: int, closed: bool) -> RenderableType:
+    done, count = search.finished, search.goal_count
+    remaining = search.remaining
     left = UNKNOWN if remaining is None else f"about {duration(remaining)}"
     counter = f" {done}/{count}  "
     times = (
-        f"{duration(standing.elapsed)} gone, {left} left"
+        f"{duration(search.elapsed)} gone, {left} left"
         if not closed and (done < count or remaining)
-        else f"{duration(standing.elapsed)} gone"
+        else f"{duration(search.elapsed)} gone"
     )
     length = max(4, min(30, width - len(counter) - len(times)))
     grid = Table.grid()
@@ -263,12 +263,12 @@ def _bar(standing: Standing, width: int, closed: bool) -> RenderableType:
     return grid
 
 
-def _counts(standing: Standing, closed: bool) -> Text:
+def _counts(search: SearchState, closed: bool) -> Text:
     line = _line("")
-    parts = [("nothing has ended yet", "")] if closed and not standing.counts else []
+    parts = [("nothing has ended yet", "")] if closed and not search.counts else []
     if not closed:
-        parts.append((f"{len(standing.running)} running", ""))
-    for outcome, count in standing.counts.items():
+        parts.append((f"{len(search.running)} running", ""))
+    for outcome, count in search.counts.items():
         parts.append((f"{count} {outcome.replace('_', ' ')}", STYLES.get(outcome, "red")))
     for index, (text, style) in enumerate(parts):
         line.append(SEPARATOR if index else "")
@@ -276,14 +276,14 @@ def _counts(standing: Standing, closed: bool) -> Text:
     return line
 
 
-def _best(standing: Standing, width: int) -> list[Text]:
-    best = standing.best
+def _best(search: SearchState, width: int) -> list[Text]:
+    best = search.best
     if best is None:
         return [_line(f"best: {UNKNOWN}")]
     line = _line("best: ")
     line.append(number(best.score), "bold green")
-    line.append(f", trial {best.number} at {standing.aim.unit} {best.step}")
-    return [line, *_parameters(assignments(best.params, standing.names), width)]
+    line.append(f", trial {best.number} at {search.target.unit} {best.step}")
+    return [line, *_parameters(assignments(best.params, search.names), width)]
 
 
 def _parameters(text: str, width: int) -> list[Text]:
@@ -299,23 +299,23 @@ def _parameters(text: str, width: int) -> list[Text]:
     return [_line(f"  {line}", "dim") for line in lines[:2] if line]
 
 
-def _running(standing: Standing, width: int, room: int) -> list[RenderableType]:
+def _running(search: SearchState, width: int, room: int) -> list[RenderableType]:
     """Return the table of what is running in at most `room` lines, and how many more there are."""
-    running = sorted(standing.running.values(), key=lambda each: (each.number, each.replicate or 0))
+    running = sorted(search.running.values(), key=lambda each: (each.number, each.replicate or 0))
     if not running or room < 2:
         return []
     count = min(len(running), MOST_ROWS, room - 1)
     if count < len(running) and count == room - 1:
         count -= 1
     more = len(running) - count
-    table: list[RenderableType] = [_table(standing, running[:count], width)] if count else []
+    table: list[RenderableType] = [_table(search, running[:count], width)] if count else []
     return [*table, _line(f"… and {more} more")] if more else table
 
 
-def _table(standing: Standing, running: Sequence[Training], width: int) -> Table:
-    rows = [_row(standing, each) for each in running]
-    titles = ["trial", standing.aim.unit, one_line(standing.aim.metric), "time"]
-    if standing.confirming:
+def _table(search: SearchState, running: Sequence[Training], width: int) -> Table:
+    rows = [_row(search, each) for each in running]
+    titles = ["trial", search.target.unit, one_line(search.target.metric), "time"]
+    if search.confirming:
         titles[0] = "replicate"
     titles[2] = shorten(titles[2], max(12, width - 45))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True, header_style="dim")
@@ -324,28 +324,28 @@ def _table(standing: Standing, running: Sequence[Training], width: int) -> Table
         cells = max(len(title), *(len(row[index]) for row in rows))
         table.add_column(title, justify="right", no_wrap=True, width=cells)
         used += cells + 2
-    shown = width - used >= LEAST_PARAMETERS and not standing.confirming
+    shown = width - used >= LEAST_PARAMETERS and not search.confirming
     table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
     for each, row in zip(running, rows, strict=True):
-        parameters = Text(assignments(each.params, standing.names), "dim") if shown else Text("")
+        parameters = Text(assignments(each.params, search.names), "dim") if shown else Text("")
         table.add_row(*map(Text, row), parameters)
     return table
 
 
-def _row(standing: Standing, training: Training) -> list[str]:
-    length = standing.aim.length(training.params)
+def _row(search: SearchState, training: Training) -> list[str]:
+    length = search.target.length(training.params)
     name = str(training.number) if training.replicate is None else f"{training.replicate} of {training.number}"
     step = str(training.step or 0) + (f"/{length}" if length else "")
-    return [name, step, number(training.score), duration(standing.seconds_of(training))]
+    return [name, step, number(training.score), duration(search.seconds_of(training))]
 
 
-def _replicates(standing: Standing, room: int) -> list[Text]:
+def _replicates(search: SearchState, room: int) -> list[Text]:
     """Return the results of the confirmation so far, in at most `room` lines."""
-    if not standing.confirming or room <= 0:
+    if not search.confirming or room <= 0:
         return []
-    ended = [each for each in standing.replicates if each.outcome is not None]
+    ended = [each for each in search.replicates if each.outcome is not None]
     lines = [f"{each.title}: {score_list(each.scores) or each.outcome}" for each in ended]
-    lines += [f"baseline {one_line(name)}: {score_list(scores)}" for name, scores in standing.baselines.items()]
+    lines += [f"baseline {one_line(name)}: {score_list(scores)}" for name, scores in search.baselines.items()]
     if len(lines) > room:
         kept = max(room - 1, 0)
         lines = [f"{len(lines) - kept} earlier ones …", *lines[len(lines) - kept :]]

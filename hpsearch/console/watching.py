@@ -111,6 +111,9 @@ class HealthMonitor:
         """Take note of an event."""
         if not isinstance(event, ReportEvent | OutcomeEvent) or run_kind(event.run) is not RunKind.TRIAL:
             return
+        if isinstance(event, OutcomeEvent):
+            self._read.pop(event.run, None)
+            self._norms.pop(event.run, None)
         run = RunRecord(event.run, trial_number(event.run), {}, 0)
         with contextlib.suppress(OSError, ValueError):
             if isinstance(event, ReportEvent):

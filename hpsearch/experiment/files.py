@@ -66,6 +66,11 @@ def read_json(path: Path) -> Any:
     return orjson.loads(path.read_bytes())
 
 
+def write_compact_json(path: Path, value: Any) -> None:
+    """Write a JSON document atomically, for programs; dataclasses are objects in it, non-finite numbers null."""
+    write_atomically(path, orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+
+
 def printable(text: str) -> str:
     """Return a text that can be written as UTF-8: a lone surrogate, as in a name of other bytes, becomes its escape."""
     try:

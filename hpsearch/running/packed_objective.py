@@ -112,6 +112,7 @@ class PackedObjective(FamilyObjective):
         job, config, data = self._packed.pop(ended.candidate)
         if ended.alone:
             self._tell(ended.alone, host)
+        host.lanes(1 if ended.alone else self._lanes or 1)  # what is trained alone should not wait in a row here
 
         def ending(job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:  # noqa: ARG001 - it is over
             if isinstance(ended.result, Exception):

@@ -13,12 +13,12 @@ from shlex import join
 from hpsearch.errors import SearchFailedError, UnknownNameError
 from hpsearch.running.session import SessionResult
 from hpsearch.studies.history import fix_plan, note_look
+from hpsearch.studies.progress import is_done
 from hpsearch.studies.reading import load_study
 from hpsearch.studies.replicates import options_of
 from hpsearch.studies.report import StudyReport, note_report, write_result, write_study_report
 from hpsearch.studies.result import report_of
 from hpsearch.studies.side_by_side import run_side_by_side
-from hpsearch.studies.standing import is_done
 from hpsearch.studies.study import SpaceArm, Study
 from hpsearch.workers.coordinator import StopReason
 

@@ -16,8 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
 from hpsearch.experiment.events import (
     AdoptEvent,
     AskEvent,
@@ -32,7 +30,7 @@ from hpsearch.experiment.events import (
     RunEvent,
     SessionEvent,
 )
-from hpsearch.experiment.files import decode_number, encode_number, read_lines, write_atomically
+from hpsearch.experiment.files import decode_number, encode_number, read_lines, write_compact_json
 from hpsearch.experiment.layout import BASELINES_RUN, RunKind, baseline_title, run_kind
 from hpsearch.experiment.log import read_events
 from hpsearch.records import Fold, Outcome
@@ -109,11 +107,11 @@ def save_state(path: Path, state: MirrorState) -> None:
     runs = {name: _entry(run) for name, run in state.runs.items()}
     parent = _entry(state.parent) if state.parent else None
     document = {"version": STATE_VERSION, **vars(state), "parent": parent, "runs": runs}
-    write_atomically(path, orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
+    write_compact_json(path, document)
 
 
 def _entry(run: MirroredRun) -> MirroredRun | dict[str, Any]:
-    """Return what orjson writes for a run: it knows dataclasses, but non-finite numbers would be null."""
+    """Return what is written of a run: itself, but for a number that JSON has no word for."""
     if run.value is None or math.isfinite(run.value):
         return run
     return {**vars(run), "value": encode_number(run.value)}

@@ -56,7 +56,8 @@ class TensorData:
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """Return the rows at these indices."""
-        index = torch.from_numpy(np.array(indices, dtype=np.int64))  # three times as fast as torch.as_tensor of a list
+        # numpy is three times as fast with a list as torch.as_tensor
+        index = indices if isinstance(indices, Tensor) else torch.from_numpy(np.array(indices, dtype=np.int64))
         return {name: tensor.index_select(0, index) for name, tensor in self.tensors.items()}
 
 

@@ -27,6 +27,7 @@ class Ahead:
         self._folder = folder
         self._workers = workers
         self._plan: Plan | None = plan
+        self._planned: Sequence[Job] | None = None
         self._begun: set[str] = set()
         self._running: dict[str, Job] = {}
         self._waiting: dict[str, Job] = {}
@@ -46,9 +47,10 @@ class Ahead:
         """Begin the next training that is planned now, on an idle worker; say whether there was one."""
         if self._plan is None:
             return False
-        planned = self._plan()
-        self._keep([job.run for job in planned])
-        job = next((job for job in planned if job.run not in {*self._begun, *self._running}), None)
+        if self._planned is None:
+            self._planned = self._plan()
+            self._keep([job.run for job in self._planned])
+        job = next((job for job in self._planned if job.run not in {*self._begun, *self._running}), None)
         if job is None:
             return False
         configure(self._folder, job)
@@ -56,6 +58,10 @@ class Ahead:
         self._begun.add(job.run)
         self._workers.start(ahead)
         return True
+
+    def think_again(self) -> None:
+        """Plan anew when asked next: a trial has ended, and may lead."""
+        self._planned = None
 
     def decide(self, jobs: Sequence[Job], known: Collection[str]) -> None:
         """Begin nothing more; end what is not among the jobs of the confirmation, and remove what nobody knows."""

@@ -212,6 +212,8 @@ class Coordinator:
         self._ledger.outcome(
             job, result.outcome, result.reason, seconds=result.seconds, scores=scores, notes=self._noted(job, result)
         )
+        if self._ahead is not None:
+            self._ahead.think_again()
         self._current_source.ended(job, result.outcome, self._ledger.known(job).value, result.reason)
 
     def _lose(self, job: Job, result: Lost) -> None:

@@ -135,7 +135,7 @@ class Ledger:
     def report(self, job: Job, report: Report) -> float:
         """Return the metric, once the evaluation is written down if its step is not known, as after a resume."""
         seconds = round(report.seconds, 3)
-        if report.again or report.step not in self._written[job.run]:
+        if report.again or report.step not in self._written.get(job.run, ()):
             row = {"step": report.step, "seconds": seconds, **report.metrics}
             append_json_line(self._folder / job.run / METRICS, row)
         metric = float(report.metrics.get(self.metric, float("nan")))
@@ -215,6 +215,7 @@ class Ledger:
             **notes,
         )
         self._emit(event, durable=True)
+        self._written.pop(run, None)
 
 
 def _flat(scores: Mapping[str, Metrics]) -> Metrics:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.console.display import ConsoleOptions, _aim
+from hpsearch.console.display import ConsoleOptions, _target
 from hpsearch.experiment.activity import locked
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import Log
@@ -34,4 +34,4 @@ def test_workers_are_counted_as_the_engine_counts_them(
         workers = open_workers(context)
         assert workers.idle == count
         workers.close()
-    assert _aim(space, tmp_path, ConsoleOptions()).workers == count
+    assert _target(space, tmp_path, ConsoleOptions()).workers == count

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from hpsearch.console.progress import LiveProgress, NoProgress, PlainProgress, make_progress
-from hpsearch.console.standing import Aim
+from hpsearch.console.search_state import SearchTarget
 from hpsearch.experiment.events import (
     BeginEvent,
     DropEvent,
@@ -25,7 +25,7 @@ from hpsearch.experiment.log import read_events
 from hpsearch.records import Goal, Outcome
 from tests.experiment_factory import GrowingExperiment
 
-AIM = Aim(metric="val/auc", goal=Goal.MAXIMIZE, budget=60, title="line", length=lambda _: 20, replicates=5)
+AIM = SearchTarget(metric="val/auc", goal=Goal.MAXIMIZE, budget=60, title="line", length=lambda _: 20, replicates=5)
 
 
 class HandClock:
@@ -58,9 +58,9 @@ Grow = Callable[..., tuple[GrowingExperiment, LiveProgress]]
 @pytest.fixture
 def live(tmp_path: Path) -> Grow:
     def make(
-        *, width: int = 80, height: int = 24, aim: Aim = AIM, **fields: Any
+        *, width: int = 80, height: int = 24, target: SearchTarget = AIM, **fields: Any
     ) -> tuple[GrowingExperiment, LiveProgress]:
-        progress = LiveProgress(aim, console=terminal(width, height), **fields)
+        progress = LiveProgress(target, console=terminal(width, height), **fields)
         return GrowingExperiment(tmp_path / "line", observers=[progress]), progress
 
     return make
@@ -80,7 +80,7 @@ def test_the_best_trial_the_counts_and_the_budget(live: Grow) -> None:
 
 
 def test_a_minimized_metric_has_its_lowest_value_as_best(live: Grow) -> None:
-    experiment, progress = live(aim=Aim(metric="val/loss", goal=Goal.MINIMIZE, budget=3))
+    experiment, progress = live(target=SearchTarget(metric="val/loss", goal=Goal.MINIMIZE, budget=3))
     experiment.trial(0, (0.5,))
     experiment.trial(1, (0.25,))
     experiment.trial(2, (float("nan"),))
@@ -122,8 +122,8 @@ def test_values_are_no_markup_and_no_control_sequences(live: Grow) -> None:
 
 def test_the_end_is_estimated_from_finished_trials_and_workers(live: Grow) -> None:
     clock = HandClock()
-    aim = Aim(metric="val/auc", goal=Goal.MAXIMIZE, budget=10, workers=2)
-    experiment, progress = live(aim=aim, clock=clock)
+    target = SearchTarget(metric="val/auc", goal=Goal.MAXIMIZE, budget=10, workers=2)
+    experiment, progress = live(target=target, clock=clock)
     experiment.ask(trial_run(0), 0, {})
     assert "— left" in shown(progress)[1]
     experiment.end(trial_run(0), Outcome.COMPLETE, (0.5,), seconds=30.0)
@@ -135,8 +135,8 @@ def test_the_end_is_estimated_from_finished_trials_and_workers(live: Grow) -> No
 
 
 def test_time_left_counts_running_paused_and_confirming_work(live: Grow) -> None:
-    aim = Aim(metric="val/auc", goal=Goal.MAXIMIZE, budget=3, workers=2, length=lambda _: 10, replicates=3)
-    experiment, progress = live(aim=aim, clock=HandClock())
+    target = SearchTarget(metric="val/auc", goal=Goal.MAXIMIZE, budget=3, workers=2, length=lambda _: 10, replicates=3)
+    experiment, progress = live(target=target, clock=HandClock())
     experiment.trial(0, (0.5,), seconds=40.0)
     experiment.trial(1, (0.5,), outcome=Outcome.PRUNED, seconds=2.0)
     assert "about 1 min 41 s left" in shown(progress)[1]  # a trial of 21 s; 3 replicates of 40 s in two rounds
@@ -150,16 +150,16 @@ def test_time_left_counts_running_paused_and_confirming_work(live: Grow) -> None
 
 
 def test_before_anything_has_ended_the_running_trials_tell_the_time(live: Grow) -> None:
-    aim = Aim(metric="val/auc", goal=Goal.MAXIMIZE, budget=4, workers=2, length=lambda _: 10)
-    experiment, progress = live(aim=aim, clock=HandClock())
+    target = SearchTarget(metric="val/auc", goal=Goal.MAXIMIZE, budget=4, workers=2, length=lambda _: 10)
+    experiment, progress = live(target=target, clock=HandClock())
     experiment.ask(trial_run(0), 0, {})
     experiment.train(trial_run(0), (0.4,), seconds=3.0)
     assert "about 58.5 s left" in shown(progress)[1]  # 27 s of this one and 3 x 30 s, on two workers
 
 
 def test_the_end_is_not_later_than_the_time_limit(live: Grow) -> None:
-    aim = Aim(metric="val/auc", goal=Goal.MAXIMIZE, budget=1000, time=30.0)
-    experiment, progress = live(aim=aim, clock=HandClock())
+    target = SearchTarget(metric="val/auc", goal=Goal.MAXIMIZE, budget=1000, time=30.0)
+    experiment, progress = live(target=target, clock=HandClock())
     experiment.trial(0, (0.5,), seconds=100.0)
     assert any(f"about {seconds} s left" in shown(progress)[1] for seconds in ("29.9", "30.0"))
 
@@ -223,7 +223,7 @@ def test_a_resumed_experiment_begins_with_its_counts(tmp_path: Path) -> None:
     experiment.trial(3, (0.7,), outcome=None)
     experiment.emit(DropEvent(run=trial_run(2), reason="a fixed setting has changed"))
     progress = LiveProgress(AIM, console=terminal(80, 24))
-    progress.take_up(experiment.log.state)
+    progress.resume(experiment.log.state)
     lines = shown(progress)
     assert " 2/60 " in lines[1]
     assert lines[2] == "0 running · 1 complete · 1 pruned"
@@ -328,7 +328,7 @@ def test_a_resumed_pipe_says_where_it_goes_on(tmp_path: Path) -> None:
     experiment.trial(0, (0.5,))
     stream = io.StringIO()
     with PlainProgress(AIM, stream=stream) as progress:
-        progress.take_up(experiment.log.state)
+        progress.resume(experiment.log.state)
         assert stream.getvalue() == "1 of 60 are done; best 0.5 #0\n"
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from hpsearch.console.standing import Aim, Standing
+from hpsearch.console.search_state import SearchState, SearchTarget
 from hpsearch.console.trainings import Tally, Training
 from hpsearch.experiment.events import AskEvent, BeginEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.experiment.layout import RunKind, trial_run
@@ -53,15 +53,15 @@ def events_of(number: int) -> list[Event]:
 
 
 def test_an_event_and_the_state_cost_the_same_among_many() -> None:
-    standing, costs = Standing(Aim("loss", Goal.MINIMIZE, budget=1000)), []
+    search, costs = SearchState(SearchTarget("loss", Goal.MINIMIZE, budget=1000)), []
     for number in range(400):
 
         def follow(number: int = number) -> None:
             for event in events_of(number):
-                standing.follow(event)
-            assert standing.counts
-            assert standing.best
-            assert standing.remaining
+                search.follow(event)
+            assert search.counts
+            assert search.best
+            assert search.remaining
 
         costs.append(instructions(follow) if number in (20, 399) else follow() or 0)
     assert costs[399] == costs[20]

@@ -138,6 +138,7 @@ def test_baselines_are_scored_and_what_cannot_be_packed_is_told_once(tmp_path: P
     host = Host([*averaged, baselines])
     PackedObjective(lanes=4, **arguments(space, tmp_path)).serve(host)
     assert {ending.outcome for ending in host.endings.values()} == {Outcome.COMPLETE}  # type: ignore[union-attr]
+    assert host.count == 1
     assert host.texts == ["trained alone, not in packs: it averages its weights (train.ema)"]
 
 

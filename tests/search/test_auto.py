@@ -20,6 +20,7 @@ from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.surrogate import Kernel, Process, fit_kernel, log_expected_improvement
 from hpsearch.space import Space
 from hpsearch.testing.searching import made_up_space
+from tests.benchmarks.samplers import classical, compared
 from tests.search.test_searched_values import program_space
 
 EVERY_KIND = (
@@ -228,3 +229,10 @@ def test_running_trials_are_not_asked_for_again(tmp_path: Path) -> None:
         search.tell(number, Outcome.COMPLETE, (params["model.a"] - 0.7) ** 2)
     beside = [search.ask(number) for number in range(12, 16)]
     assert len({round(params["model.a"], 4) for params in beside if params}) == 4
+
+
+def test_the_benchmark_pairs_its_samplers() -> None:
+    rows = compared([classical()[0], classical()[-1]], ["auto"], seeds=range(2), trials=4)
+    pairs = [(seed, arm) for seed in (0, 0, 1, 1) for arm in ("auto", "optuna")]
+    assert [(row["seed"], row["arm"]) for row in rows] == pairs
+    assert all(math.isfinite(row["loss"]) for row in rows)

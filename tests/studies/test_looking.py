@@ -23,9 +23,9 @@ from hpsearch.report.comparison.files import compare_json
 from hpsearch.running.runner import RunOptions
 from hpsearch.studies.forecast import forecast_study
 from hpsearch.studies.plan import StudyPlan
+from hpsearch.studies.progress import progress_of, state_of
 from hpsearch.studies.report import StudyReport
 from hpsearch.studies.run import run_study
-from hpsearch.studies.standing import standing_of, state_of
 from tests.folded_spaces import folded_study
 from tests.toy_studies import toy_study, with_options
 from tests.tracking.folders import BEST_TRIAL, StudyFolder
@@ -103,7 +103,7 @@ def test_a_score_that_is_no_number_is_null_in_json(tmp_path: Path) -> None:
 def test_a_study_is_shown_with_its_arms(done: Done) -> None:
     folder, report = done
     assert report.answer in " ".join(shown(folder).split())
-    sgd, adamw, mean = standing_of(folder).arms
+    sgd, adamw, mean = progress_of(folder).arms
     assert (sgd.state, sgd.trials, sgd.begun, sgd.replicates) == ("finished", 2, 2, 2)
     means = {each.name: each.mean for each in report.evidence.comparison.experiments}
     assert {arm.name: arm.mean for arm in (sgd, adamw, mean)} == means
@@ -138,9 +138,9 @@ def test_the_scores_shown_are_those_of_the_report_whatever_else_was_trained(tmp_
         assert end.report is not None
         run_study(study, folder=folder, run_arm=HERE, only="sgd", seeds=4, command="")
         means = {each.name: each.mean for each in end.report.evidence.comparison.experiments}
-        standing = standing_of(folder)
-        assert {arm.name: arm.mean for arm in standing.arms} == means
-        assert standing.arms[0].replicates == 4
+        progress = progress_of(folder)
+        assert {arm.name: arm.mean for arm in progress.arms} == means
+        assert progress.arms[0].replicates == 4
     assert len({run.number for run in read_experiment(folder / "sgd").replicates}) == 2
 
 
@@ -180,13 +180,13 @@ def replicates_of(plan: StudyPlan) -> set[int]:
 
 def test_an_arm_is_said_to_be_where_it_is(tmp_path: Path) -> None:
     study = StudyFolder(tmp_path / "duel")
-    assert [arm.state for arm in standing_of(study.path).arms] == ["not begun"] * 3
+    assert [arm.state for arm in progress_of(study.path).arms] == ["not begun"] * 3
     a = study.begin("a")
     assert state_of(a.path) == "killed"
     with locked(a.path):
         assert state_of(a.path) == "running"
     a.log.append(EndEvent(why="interrupted"))
-    assert [arm.state for arm in standing_of(study.path).arms] == ["interrupted", "not begun", "not scored"]
+    assert [arm.state for arm in progress_of(study.path).arms] == ["interrupted", "not begun", "not scored"]
 
 
 def test_what_takes_an_experiment_names_the_arms_of_a_study(done: Done) -> None:

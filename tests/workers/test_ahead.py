@@ -73,9 +73,11 @@ class Experiment:
         self.log = Log(folder / "log.jsonl")
         self.workers = Workers(*acts, count=workers)
         self.ledger = Ledger(folder, self.log, metric="val/loss", value_of=lambda history: (history[-1][1], 1))
+        self.plans = 0
         self.ahead = Ahead(folder, self.workers, self.plan)
 
     def plan(self) -> Sequence[Job]:
+        self.plans += 1
         ended = [run for run in self.log.state.runs.values() if run.run.startswith("trials/") and run.value is not None]
         best = min(ended, key=lambda run: run.value or 0.0, default=None)
         return [replicate(best.number, seed) for seed in range(2)] if best else []
@@ -107,6 +109,7 @@ def test_replicates_are_trained_ahead_with_the_test_split_sealed_and_unknown_to_
     assert {job.kind for job in ahead} == {JobKind.TRIAL}
     assert [job.seeds for job in ahead] == [FIRST.seeds, SECOND.seeds]
     assert made.told("ask") == made.told("outcome") == [TRIAL.run, LAST.run]
+    assert made.plans == 1  # it changes with the end of a trial only
 
 
 def test_those_of_the_winner_are_scored_when_their_training_has_ended(tmp_path: Path) -> None:

@@ -279,7 +279,7 @@ def mirror_study(store: Store, folder: Path, *, uri: str) -> str:
             state.parent, state.concluded = run, -1
         if not run.deleted:
             store.log(run.id, tags=study_tags(study, folder))
-            status, end = standing(folder)
+            status, end = status_of(folder)
             store.set_status(run.id, status, end=end)
             state.concluded = _log_answer(store, run.id, folder, concluded=state.concluded)
         save_state(folder / TRACKING, state)
@@ -318,7 +318,7 @@ def study_tags(study: Mapping[str, Any], folder: Path) -> dict[str, str]:
     return tags
 
 
-def standing(folder: Path) -> tuple[Status, int]:
+def status_of(folder: Path) -> tuple[Status, int]:
     """Return the status of a study, and the time in milliseconds at which it was reached, as its arms have it.
 
     It is running until it has its answer, unless an arm failed or was interrupted and none goes on.

@@ -103,16 +103,17 @@ class StackedAdam:
         weights, gradients = rows.weights, rows.gradients
         beta1, beta2, eps = self._columns.get(len(weights))
         first, second = 1 - beta1**rows.steps, (1 - beta2**rows.steps).sqrt()
-        columns = (rows.rates, rows.rates / first, 1 - beta1, beta2, 1 - beta2, second, eps)
-        rates, reach, new, old_square, new_square, second, eps = _sent(columns, weights)
+        columns = (-rows.rates, -rows.rates / first * second, 1 - beta1, beta2, 1 - beta2, eps * second)
+        rates, reach, new, old_square, new_square, eps = _sent(columns, weights)
         if rows.decays is not None and self._decoupled:
-            weights.mul_(1 - rows.scaled(rates) * rows.decays)
+            weights.addcmul_(weights * rows.decays, rows.scaled(rates))
         elif rows.decays is not None:
             gradients = gradients + weights * rows.decays
         mean, square = rows.memory["exp_avg"], rows.memory["exp_avg_sq"]
         mean.lerp_(gradients, new)
         square.mul_(old_square).addcmul_(gradients * new_square, gradients)
-        weights.addcdiv_(mean * rows.scaled(-reach), square.sqrt().div_(second).add_(eps))
+        # as in the paper's note on efficiency: sqrt(1 - beta2^t) / (1 - beta1^t) in the rate, epsilon scaled to match
+        weights.addcdiv_(mean * rows.scaled(reach), square.sqrt().add_(eps))
 
 
 class StackedSGD:

@@ -166,7 +166,9 @@ for epoch in range(done + 1, 7):
         os.kill(worker, signal.SIGKILL)
         time.sleep(60)  # until it is killed with its worker
     if epoch == 4:
-        coordinator = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+        coordinator = worker
+        while b"program.yaml" not in Path(f"/proc/{coordinator}/cmdline").read_bytes():
+            coordinator = int(Path(f"/proc/{coordinator}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(coordinator, signal.SIGKILL)
         time.sleep(60)
 """

@@ -35,7 +35,7 @@ def _unknown_length(_: Params) -> int | None:
 
 
 @dataclass(frozen=True)
-class Aim:
+class SearchTarget:
     """What a search wants: the objective, and how much it may spend.
 
     `budget` counts trials, `replicates` the expected replicates of the confirmation. `unit` is what a step counts, and
@@ -54,14 +54,14 @@ class Aim:
     time: float | None = None
 
 
-class Standing:
+class SearchState:
     """The state of a search; `follow` takes one more event. Cheap, and free of input and output."""
 
-    def __init__(self, aim: Aim, *, clock: Clock = time.monotonic) -> None:
-        self.aim = aim
+    def __init__(self, target: SearchTarget, *, clock: Clock = time.monotonic) -> None:
+        self.target = target
         self.clock = clock
         self.trainings: dict[str, Training] = {}
-        self._trials, self.replicates = Tally(aim.goal), Tally(aim.goal)
+        self._trials, self.replicates = Tally(target.goal), Tally(target.goal)
         self.running: dict[str, Training] = {}
         self.baselines: dict[str, Metrics] = {}
         self.notes: deque[str] = deque(maxlen=KEPT_NOTES)
@@ -74,8 +74,8 @@ class Standing:
         self._state = ExperimentState()
         self._heard = clock()
 
-    def take_up(self, state: ExperimentState) -> None:
-        """Begin where the log stands. The state stays as it is: its runs are copied."""
+    def resume(self, state: ExperimentState) -> None:
+        """Begin at the end of the log. The given state does not change: its runs are copied."""
         self._state = state.summary()
         for run in self._state.runs.values():
             if run.kind is RunKind.BASELINE:
@@ -178,7 +178,7 @@ class Standing:
     @property
     def goal_count(self) -> int:
         """How many of them there will be."""
-        least = self.aim.replicates or 0 if self.confirming else self.aim.budget
+        least = self.target.replicates or 0 if self.confirming else self.target.budget
         return max(least, len(self._shown))
 
     @property
@@ -203,9 +203,9 @@ class Standing:
         search = self._work_left(new=self._mean_seconds)
         if search is None:
             return None
-        if self.aim.time is not None:
-            search = min(search, max(0.0, self.aim.time - self.elapsed))
-        count = self.aim.replicates or 0
+        if self.target.time is not None:
+            search = min(search, max(0.0, self.target.time - self.elapsed))
+        count = self.target.replicates or 0
         full = self._full_seconds or self._mean_seconds
         if not count or full is None:
             return search
@@ -213,7 +213,7 @@ class Standing:
 
     @property
     def _workers(self) -> int:
-        return self.aim.workers or self.most_running or 1
+        return self.target.workers or self.most_running or 1
 
     @property
     def _mean_seconds(self) -> float | None:
@@ -231,7 +231,7 @@ class Standing:
 
     def _whole(self, training: Training) -> float | None:
         """Seconds of a whole running training by its own pace, where its length is known."""
-        length = self.aim.length(training.params)
+        length = self.target.length(training.params)
         if not training.step or not length:
             return None
         return training.seconds * length / training.step

@@ -21,7 +21,7 @@ from hpsearch.space import Confirm
 
 
 @dataclass(frozen=True)
-class ArmStanding:
+class ArmProgress:
     """How far an arm has come: trials that have ended of those begun, and replicates of the winner that have.
 
     `mean` is its test score in the study's result; None before there is one.
@@ -38,14 +38,14 @@ class ArmStanding:
 
 
 @dataclass(frozen=True)
-class StudyStanding:
+class StudyProgress:
     """A study as its folder has it; `answer` is None before there is one. `metric` is the result's, if there is one."""
 
     name: str
     question: str
     metric: str
     answer: str | None
-    arms: Sequence[ArmStanding]
+    arms: Sequence[ArmProgress]
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of `hpsearch show STUDY --json`; non-finite numbers become None."""
@@ -53,7 +53,7 @@ class StudyStanding:
         return shown
 
 
-def standing_of(folder: Path) -> StudyStanding:
+def progress_of(folder: Path) -> StudyProgress:
     """Return the progress of a study; its test scores are those of its result.
 
     Without a result there are none: to see them is to look at the result, and that is noted before it is shown.
@@ -67,7 +67,7 @@ def standing_of(folder: Path) -> StudyStanding:
     comparison = result["comparison"] if result else {"metric": plan["metric"]["name"], "experiments": []}
     means = {each["name"]: each["mean"] for each in comparison["experiments"]}
     arms = [_arm(folder, name, arm, folds) for name, arm in plan["arms"].items()]
-    return StudyStanding(
+    return StudyProgress(
         name=folder.name,
         question=plan["question"],
         metric=comparison["metric"],
@@ -76,17 +76,17 @@ def standing_of(folder: Path) -> StudyStanding:
     )
 
 
-def _arm(folder: Path, name: str, arm: Mapping[str, Any], folds: int | None) -> ArmStanding:
+def _arm(folder: Path, name: str, arm: Mapping[str, Any], folds: int | None) -> ArmProgress:
     home = folder / arm.get("beside", name)
     if not is_experiment(home):
-        return ArmStanding(name, "not begun")
+        return ArmProgress(name, "not begun")
     record = read_experiment(home)
     if "baseline" in arm:
         scored = any(each.name == arm["baseline"] and _folds(each) == folds for each in record.baselines)
-        return ArmStanding(name, "scored" if scored else "not scored")
+        return ArmProgress(name, "scored" if scored else "not scored")
     winner = record.best.number if record.best else None
     replicates = [run for run in record.replicates if run.number == winner and _folds(run) == folds]
-    return ArmStanding(
+    return ArmProgress(
         name=name,
         state=state_of(home),
         trials=sum(trial.outcome is not None for trial in record.trials),
@@ -111,7 +111,7 @@ def is_done(folder: Path, wanted: Confirm, *, experiment_seed: int) -> bool:
     return {seeds.initialisation for seeds in seeds_of(wanted, experiment_seed)} <= ended
 
 
-def show_study(study: StudyStanding) -> RenderableType:
+def show_study(study: StudyProgress) -> RenderableType:
     """Return the question, the answer if there is one, and the arms, with their test scores if there is one."""
     arms, metric, question = study.arms, one_line(study.metric), Text(one_line(study.question))
     columns = [
