@@ -253,7 +253,7 @@ def main() -> None:
         f"`python -m tests.benchmarks.pruners {' '.join(sys.argv[1:])}`",
         "",
         f"Saved: how many times fewer epochs than {trials} trials at full length have, {EPOCHS} each. Regret: 0 is",
-        "the best of all configurations, 1 the median. To a regret: the median epochs until a metric of that regret was",
+        "the best of all configurations, 1 the median. To a regret: the median epochs until a metric of it was",
         f"seen. {seeds} seeds. The rungs of `auto` were chosen on these problems, so its figures flatter it.",
         "",
         *table(results, trials=trials),
