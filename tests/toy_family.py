@@ -17,7 +17,7 @@ from hpsearch.settings import Settings
 from hpsearch.training.settings import TrainSettings
 from hpsearch.training.task import Batch, Dataset, Forward, Split, Splits, Task, TensorData
 
-Trouble = Literal["none", "exception", "diverge", "memory", "hang", "kill", "kill_once", "peek", "wait"]
+Trouble = Literal["none", "exception", "diverge", "memory", "hang", "kill", "kill_once", "peek", "wait", "stop"]
 
 
 class ToyData(Settings):
@@ -45,6 +45,15 @@ class ToyConfig(FamilyConfig):
     train: TrainSettings = TrainSettings(epochs=3, batch_size=8, learning_rate=0.1)
 
 
+def _be_stopped_while_importing() -> None:
+    """Press Ctrl-C twice, and make an ImportError of it, as some compiled modules do."""
+    try:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        raise ImportError("it could not be imported") from None
+
+
 class ToyTask(Task):
     def __init__(self, config: ToyConfig) -> None:
         self.config = config
@@ -54,6 +63,8 @@ class ToyTask(Task):
             raise ValueError(f"no model of width {self.config.model.width}")
         if self.config.data.trouble == "memory":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80.00 GiB")
+        if self.config.data.trouble == "stop":
+            _be_stopped_while_importing()
         width = self.config.model.width
         model = nn.Sequential(nn.Linear(1, width), nn.Dropout(0.1), nn.Linear(width, 1))
         with torch.no_grad():

@@ -173,8 +173,12 @@ class Coordinator:
 
         Raises:
             SearchFailedError: For an obstacle; whatever the source raises.
+            KeyboardInterrupt: It was told twice to stop, and a training in this process made something else of that,
+                such as a module that could not be imported.
 
         """
+        if self._interrupts > 1:
+            raise KeyboardInterrupt
         if self._ahead is not None and self._ahead.is_ahead(job):
             if awaiting := self._ahead.ended(job):
                 self._again.append(awaiting)

@@ -65,4 +65,4 @@ def test_an_event_and_the_state_cost_the_same_among_many() -> None:
             assert search.remaining
 
         costs.append(instructions(follow) if number in (20, 399) else follow() or 0)
-    assert costs[399] == costs[20]
+    assert costs[399] < 1.2 * costs[20]  # a cache that fills once may be in either

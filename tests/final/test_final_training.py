@@ -86,7 +86,7 @@ def test_a_studys_first_arm_is_trained_with_its_own_settings(
         ("train --params best", "name a space file, or with --from"),
         ("train --params best --from x --quick", "--quick lays a space file's quick section"),
         ("train --params best --from x --arm a", "is not a study"),
-        ("train toy.yaml --params best --arm a", "--arm a needs --from"),
+        ("train toy.yaml --params best --arm a", "--arm=a needs --from"),
         ("train toy.yaml --params p.yaml --from x", "but the values come from p.yaml and the space from toy.yaml"),
         ("train toy.yaml --params best --from s", "is a study, whose arms have their own spaces: leave toy.yaml out"),
         ("train --params best --from s", "has no result yet"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hpsearch.errors import HpsearchError, SearchFailedError
-from hpsearch.experiment.layout import OUTPUT
+from hpsearch.experiment.layout import LOG, OUTPUT
 from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.records import Outcome, RunRecord
 from hpsearch.running.loading import load_space
@@ -50,6 +50,12 @@ def test_exhausted_memory_is_out_of_memory_and_not_retried(tmp_path: Path) -> No
     trial, _ = troubled(tmp_path, "memory")
     assert trial.outcome is Outcome.OUT_OF_MEMORY
     assert trial.attempts == 1
+
+
+def test_told_twice_to_stop_nothing_is_an_outcome_any_more(tmp_path: Path) -> None:
+    trial, folder = troubled(tmp_path, "stop")
+    assert (trial.outcome, trial.reason) == (None, None)
+    assert [*read_log(folder / LOG)][-1]["why"] == StopReason.INTERRUPTED
 
 
 @pytest.mark.slow
