@@ -10,7 +10,7 @@ from hpsearch.errors import DivergedError
 from hpsearch.experiment.files import append_json_line, decode_number, read_lines
 from hpsearch.experiment.layout import METRICS, OUTPUT, PRINTED
 from hpsearch.families.command.heard import Heard
-from hpsearch.families.command.printed import Measured, ReadSoFar, Tail, read_line, read_row, tells_of, visible
+from hpsearch.families.command.printed import Lines, Measured, ReadSoFar, Tail, read_line, read_row, tells_of, visible
 from hpsearch.families.command.program import Capture, Program, write_all
 from hpsearch.families.command.settings import CommandConfig
 from hpsearch.jobs import Report, Reporter
@@ -30,10 +30,10 @@ _SILENT_GRACE_SECONDS = 4.0
 class Notes:
     """The file with what a program told, line by line over all attempts: whoever takes the run up knows it from there.
 
-    {"attempt": true, "resuming": bool}                     an attempt begins
+    {"attempt": true, "resuming": bool, "output": 300}      an attempt begins; the size of output.log then
     {"number": 2 or null, "metrics": {...}, "seconds": 3.4, "read": 120 or [inode, offset]}
                                                             a measured line, and how far the output was read then
-    {"read": 0}                                             captured output was forgotten, it begins anew
+    {"read": 0, "output": 300}                              captured output was forgotten, it begins again
     {"ended": true, "seconds": 5.6}                         the attempt's output was read to its end
     """
 
@@ -42,6 +42,29 @@ class Notes:
         self._path = folder / PRINTED
         self._metric = monitor.metric
         self._tests = tests
+
+    @property
+    def output(self) -> int:
+        """The size of what was printed by now, in bytes."""
+        path = self.folder / OUTPUT
+        return path.stat().st_size if path.exists() else 0
+
+    def passed_on(self, capture: Capture, output: int | None) -> int:
+        """Return how many bytes of captured output are in output.log already, whose size was `output` before them.
+
+        Other lines may stand between those, such as the program's error output.
+        """
+        if output is None or not (self.folder / OUTPUT).exists():
+            return 0
+        passed_on, lines = 0, Lines()
+        with (self.folder / OUTPUT).open("rb") as file:
+            file.seek(output)
+            printed = iter(list(lines.feed(file.read())))
+        for line, behind in capture.left(0):
+            if line not in printed:  # which goes on behind the one that was found
+                break
+            passed_on = behind
+        return passed_on
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
         """Yield what is there."""
@@ -98,23 +121,23 @@ class Hearing:
     def resume(self, capture: Capture) -> None:
         """Hear what earlier attempts told, and what the last of them had printed when its worker was ended."""
         printed = list(self._printed_before())
-        ended, read = True, None
+        ended, read, output = True, None, None
         for row in self._notes.rows():
             if "attempt" in row:
                 self.heard.begin(resuming=row["resuming"])
-                ended, read = False, row.get("read")
+                ended, read, output = False, row.get("read"), row.get("output")
             elif "metrics" in row:
                 metrics = {name: decode_number(value) for name, value in row["metrics"].items()}
                 self._before, read = row["seconds"], row["read"]
                 self._tell(Measured(row["number"], metrics))
             elif "read" in row:
-                read = row["read"]
+                read, output = row["read"], row.get("output")
             else:
                 ended, self._before = True, row.get("seconds", self._before)
         for measured in printed:
             self._hear(measured, None, "")
         if not ended:
-            self._hear_rest(capture, read)
+            self._hear_rest(capture, read, output)
             self.end()
         capture.clear()
 
@@ -125,10 +148,12 @@ class Hearing:
             if measured is not None and measured.step is not None:
                 yield measured
 
-    def _hear_rest(self, capture: Capture, read: Any) -> None:
+    def _hear_rest(self, capture: Capture, read: Any, output: int | None) -> None:
         if self._config.metrics.file is None:
+            passed_on = self._notes.passed_on(capture, output)
             for line, behind in capture.left(read or 0):
-                write_all(1, f"{line}\n".encode())  # to the run's output, where its worker had no time to bring it
+                if behind > passed_on:  # its worker had no time for that
+                    write_all(1, f"{line}\n".encode())
                 self._hear(read_line(line, self._config.metrics), behind, line)
         else:
             place = None if read is None else ReadSoFar(*read)
@@ -142,7 +167,9 @@ class Hearing:
             self._tail = Tail(self._path)
             self._tail.skip()
         self.heard.begin(resuming=resuming)
-        self._notes.add(attempt=True, resuming=resuming, read=self._tail and self._tail.place)
+        self._notes.add(
+            attempt=True, resuming=resuming, read=self._tail and self._tail.place, output=self._notes.output
+        )
         self._begun = time.monotonic()
 
     def end(self) -> None:
@@ -167,7 +194,7 @@ class Hearing:
             elif line is not None:
                 self._hear(read_line(line, self._config.metrics), program.read, line)
             if line is None and program.has_much:
-                self._notes.add(read=0)
+                self._notes.add(read=0, output=self._notes.output)
                 program.forget()
             if program.stopping:
                 continue

@@ -65,6 +65,7 @@ class FamilyObjective:
         at_best: bool,
         threads: int,
         share: str | None,
+        pauses_unheard: bool = False,
         processes: int = 1,
         data: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
@@ -74,6 +75,7 @@ class FamilyObjective:
         self._family = load_family(family, self._home)
         self._monitor = Monitor(metric, Goal(goal))
         self._at_best = at_best
+        self._pauses_unheard = pauses_unheard
         self._processes = processes
         self._data = JobData(
             self._family,
@@ -87,13 +89,18 @@ class FamilyObjective:
 
         Of a training's several processes rank 0 speaks for all; the others only train.
         """
-        configs = [located(self._family.Config.model_validate(config), self._home) for _, config in job.stretches]
+        configs = [self._settings(config) for _, config in job.stretches]
         with counted_reads(configs) as reads, self._team(configs[0]) as team:
             result = self._run(job, configs, team, report, started)
         unread = reads.unread(job.params)
         if unread and isinstance(result, Completed) and team.leads:
             write_json(self._folder / job.run / UNREAD, {"unread": unread})
         return result
+
+    def _settings(self, config: Mapping[str, Any]) -> Any:
+        if self._pauses_unheard:
+            config = {**config, "train": {**config.get("train", {}), "checkpoint_seconds": 0.0}}
+        return located(self._family.Config.model_validate(config), self._home)
 
     def _team(self, config: Any) -> contextlib.AbstractContextManager[Team]:
         return joined(config.train.device) if self._processes > 1 else contextlib.nullcontext(ALONE)

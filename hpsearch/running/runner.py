@@ -175,7 +175,14 @@ def objective_spec(
             {**common, "trial_time": space.search.trial_time},
             ["hpsearch.running.command_objective"],
         )
-    own = {"family": space.family, "threads": 1, "share": None, "processes": processes, "data": data or {}}
+    own = {
+        "family": space.family,
+        "threads": 1,
+        "share": None,
+        "pauses_unheard": False,
+        "processes": processes,
+        "data": data or {},
+    }
     if space.search.pack != "off" and packs:
         if space.search.engine != "local" or processes > 1:
             raise HpsearchError("search.pack: packs are for the engine local and trials of one process; say off")

@@ -141,6 +141,6 @@ def test_a_study_is_the_function_whatever_was_imported() -> None:
         "for each in pkgutil.walk_packages(hpsearch.__path__, 'hpsearch.'):\n"
         "    if '__main__' not in each.name: importlib.import_module(each.name)\n"
         "from hpsearch.api.study import study\n"
-        "assert hpsearch.study is study, hpsearch.study\n"
+        "assert hpsearch.study.__wrapped__ is study, hpsearch.study\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

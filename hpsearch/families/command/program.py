@@ -217,13 +217,13 @@ class Program:
                 chunk = os.read(key.fd, _CHUNK)
             except BlockingIOError:
                 continue
-            key.data.write(chunk)
             if not chunk:
                 self._selector.unregister(key.fileobj)
             if key.data.descriptor == 2:
                 self._errors = (self._errors + chunk)[-4 * _KEPT :]
             elif self._capture is not None:
-                self._capture.write(chunk)
+                self._capture.write(chunk)  # first: what was captured and not passed on can be passed on later
+            key.data.write(chunk)
             yield key.data.descriptor, chunk
 
     def _is_over(self, silent_since: float) -> bool:

@@ -117,7 +117,7 @@ class TuneWorkers:
             folder = Path(tempfile.gettempdir()) / f"hpsearch-{_identity(self._context)}"
         spec = self._context.objective
         share = _SHARE if self._slots > self._nodes else None  # a node's only worker has nobody to share with
-        placed = {"folder": str(folder), "threads": self._demand.threads, "share": share}
+        placed = {"folder": str(folder), "threads": self._demand.threads, "share": share, "pauses_unheard": True}
         arguments = {name: placed.get(name, value) for name, value in spec.arguments.items()}
         return {
             "ticket": self._tickets,
