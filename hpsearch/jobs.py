@@ -296,8 +296,8 @@ class ObjectiveSpec:
 
     Workers put in what depends on where they run, when the arguments have it: `threads` to compute with; the
     experiment's `folder` as their machine sees it; `share`, the import path of a function that loads data once for all
-    processes of a machine; `pauses_unheard`, whether a job counts as paused before its training has returned, so that its
-    checkpoint must be there with each report. `modules` are those that every worker will need, for who can import
+    processes of a machine; `pauses_unheard`, whether a job counts as paused before its training has returned, so that
+    its checkpoint must be there with each report. `modules` are those that every worker will need, for who can import
     them ahead of time.
     """
 
