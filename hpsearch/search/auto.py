@@ -35,7 +35,7 @@ class AutoProposer:
         """The positions of the trials by their numbers in Optuna's study."""
 
     def propose(self, ask: Ask, trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
-        """Return a configuration, or None where TPE should propose one."""
+        """Return a configuration, or None if TPE should propose it: there are too many trials for the model."""
         if not self._coding.parameters:
             return None
         rng = np.random.default_rng(ask.seed)

@@ -38,7 +38,7 @@ class Coding:
         """The parameter that each feature belongs to."""
 
     def encode(self, params: Mapping[str, Any]) -> Array:
-        """Return the positions of a configuration; what does not exist stands in the middle."""
+        """Return the positions of a configuration; a parameter that it does not have gets 0.5."""
         return np.array(
             [
                 column.position(params[parameter.path]) if parameter.path in params else _ABSENT

@@ -60,7 +60,7 @@ class History(InMemoryStorage):
 
     @contextmanager
     def bounded(self, best: int = BEST, latest: int = LATEST) -> Iterator[None]:
-        """Show only the first trial, so many of the best and of the latest, and those that run."""
+        """Limit what is shown to the first trial, the `best` best, the `latest` latest and those that run."""
         self._best, self._latest, self._is_bounded = max(best, BEST), max(latest, LATEST), True
         try:
             yield

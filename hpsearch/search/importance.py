@@ -20,7 +20,7 @@ TOP_TRIALS = 5
 LOG_RATIO = 30.0
 """Positive floats that span a larger ratio are taken to be searched on a log scale, where the space is not known."""
 GRID = 50
-"""Into so many parts the range of a number is divided at most."""
+"""The most parts that a numeric range is divided into."""
 FEWEST_THERE = 2
 """A parameter that exists in fewer trials says nothing."""
 

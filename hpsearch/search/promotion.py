@@ -1,14 +1,14 @@
 """Successive halving that pauses: a trial stops at each rung with its checkpoint, and the best of a rung go on from it.
 
-Asynchronous successive halving proper (Li et al. 2020, algorithm 2). A worker that is free takes the best trial that
-is among the best of its rung, one in so many, and has not gone on yet, from the highest rung that has one; else a new
-trial. So nothing is trained twice, a trial that was paused among few can still go on when more have come, and one that
-begins late can win. `synchronous`, a rung is decided on when all have come to it (Jamieson & Talwalkar 2016): the
-choice is better, but nobody comes to the end before all have begun.
+Asynchronous successive halving proper (Li et al. 2020, algorithm 2). A trial may go on when it is among the best
+1/`reduction` of its rung. A free worker takes the best of the trials that may, from the highest rung that has one; if
+there is none, it begins a new trial. So nothing is trained twice, a trial that was paused among few can still go on when
+more have come, and one that begins late can win. `synchronous`, a rung is decided on when all trials have come to it
+(Jamieson & Talwalkar 2016): the choice is better, but no trial is complete before all have begun.
 
-A paused trial that cannot go on any more, whatever comes, ends as pruned, and its checkpoint is removed: what is kept
-is bounded by the places that are left. When no trial is to come, the others end, too; if none has come to its end, the
-best is trained to it first.
+A paused trial that can no longer go on, whatever comes, ends as pruned, and its checkpoint is removed: the disk space is
+bounded by the places that are left. When no new trial is to come, the other paused trials end, too; if none is complete
+by then, the best of them is trained to its end first.
 
 All of it follows from the log: `replay` brings the rungs to where its events left them.
 """
@@ -26,7 +26,7 @@ from hpsearch.space import Space
 from hpsearch.space.pruner_options import Pausing
 
 SPARE = 3
-"""So many more trials of a rung are kept than can go on, in case that those before them fail."""
+"""How many trials of a rung are kept beyond those that can go on, in case some of those fail."""
 
 
 @dataclass
@@ -211,7 +211,7 @@ class Promotion:
         self._retired.pop(trial.number, None)  # it may have been promoted before the log could tell so
 
     def _let_go(self, newest: _Trial) -> None:
-        """Retire whoever was overtaken at a rung by so many, with the newest there, that it cannot go on."""
+        """Retire the trial that, since `newest` has come to its rung, is too far behind ever to go on."""
         rung = self._rungs[newest.rungs - 1]
         left = math.prod(self._option.reduction_at(place, self._most) for place in range(newest.rungs))
         places = SPARE + int(self._most / left)

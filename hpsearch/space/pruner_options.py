@@ -58,7 +58,7 @@ class _Halving(PrunerOption):
     minimum: int = Field(default=1, ge=1)
     """The evaluation of the first rung; each further rung is `reduction` times as far."""
     reduction: int = Field(default=3, ge=2)
-    """One in so many goes on from each rung."""
+    """Of this many trials at a rung, one goes on."""
 
     @property
     def earliest(self) -> int:
@@ -86,7 +86,7 @@ class Pausing(PrunerOption):
         raise NotImplementedError
 
     def reduction_at(self, place: int, trials: int) -> float:
-        """Return one in how many goes on from a rung, in a search of so many trials."""
+        """Return how many trials at a rung there are for each that goes on; `trials` are those of the whole search."""
         raise NotImplementedError
 
     @property
@@ -112,7 +112,7 @@ class Halving(Pausing):
     minimum: int = Field(default=3, ge=1)
     """The evaluation of the first rung; each further rung is `reduction` times as far."""
     reduction: int = Field(default=3, ge=2)
-    """One in so many goes on from each rung."""
+    """Of this many trials at a rung, one goes on."""
     synchronous: bool = False
 
     def rung(self, place: int) -> int:

@@ -35,7 +35,7 @@ Duration = Annotated[float, Field(gt=0), BeforeValidator(parse_duration), WithJs
 
 
 class MeanOfLast(Settings):
-    """The mean of the last so many reported values."""
+    """The mean of the last k reported values."""
 
     mean_of_last: int = Field(ge=1)
 

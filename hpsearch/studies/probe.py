@@ -72,7 +72,12 @@ class Probed:
 
 
 def probe_arm(
-    space: Space, share: Share, *, in_process: bool = False, clock: Callable[[], float] = time.monotonic
+    space: Space,
+    share: Share,
+    *,
+    in_process: bool = False,
+    enough: float = SECONDS,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Probed:
     """Train some configurations of a space for a moment, in a folder that is gone afterwards.
 
@@ -82,6 +87,7 @@ def probe_arm(
         space: The arm's space.
         share: What a worker of the study gets of the machine.
         in_process: Train in this process.
+        enough: Seconds of training after which a configuration has been seen long enough.
         clock: Seconds.
 
     Raises:
@@ -96,7 +102,7 @@ def probe_arm(
         _workers(space, Path(place), share, in_process) as workers,
     ):
         for job in _jobs(space):
-            listener = _Listener(clock)
+            listener = _Listener(clock, enough)
             result = listener.train(job, workers)
             load_seconds = max(load_seconds, listener.load_seconds)
             if isinstance(result, Obstacle):
@@ -155,8 +161,9 @@ def _jobs(space: Space) -> Iterator[Job]:
 class _Listener:
     """Hears what a worker says of one job, and ends it when enough was seen (the JobListener contract)."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], enough: float) -> None:
         self._clock = clock
+        self._enough = enough
         self._begun = clock()
         self.load_seconds = 0.0
         self.reports: list[Report] = []
@@ -176,7 +183,7 @@ class _Listener:
     def reported(self, job: Job, report: Report) -> Decision:  # noqa: ARG002
         """Keep a report; pause the training, which then writes all its files, when it has lasted long enough."""
         self.reports.append(report)
-        return Decision.PAUSE if report.seconds >= SECONDS else Decision.CONTINUE
+        return Decision.PAUSE if report.seconds >= self._enough else Decision.CONTINUE
 
     def ended(self, job: Job, result: JobResult) -> None:  # noqa: ARG002
         """Keep how it ended."""

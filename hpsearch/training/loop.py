@@ -149,7 +149,7 @@ def next_window(training: TrainingState) -> list[Batch]:
 
 
 def advance(training: TrainingState, *, batches: int) -> None:
-    """Count a step of so many batches."""
+    """Count an optimizer step, and the batches that went into it."""
     progress = training.progress
     progress.step += 1
     progress.batch += batches

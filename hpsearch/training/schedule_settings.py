@@ -140,7 +140,7 @@ Schedule = Annotated[
 
 
 class Warmup(Settings):
-    """A linear rise of the rate at the start: so many optimizer steps, epochs, or a fraction of the whole training.
+    """A linear rise of the rate at the start, over a number of steps or epochs, or a fraction of the training.
 
     It starts one step above 0, or at `start_factor` times the learning rate, or at the rate `start`.
     """

@@ -125,7 +125,7 @@ class EarlyStopping(Settings):
 
 
 class Evaluate(Settings):
-    """How often the validation split is scored: every so many epochs, or every so many optimizer steps."""
+    """How often the validation split is scored: every n epochs, or every n optimizer steps."""
 
     epochs: int | None = Field(default=None, ge=1)
     steps: int | None = Field(default=None, ge=1)

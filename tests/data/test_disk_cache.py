@@ -87,7 +87,7 @@ READER = """
 import hashlib, sys
 import numpy as np
 from hpsearch.data.disk_cache import cached_arrays
-arrays = cached_arrays("kind", {}, lambda: sys.exit("it was made anew"))
+arrays = cached_arrays("kind", {}, lambda: sys.exit("it was made again"))
 print(hashlib.sha256(arrays["numbers"].tobytes()).hexdigest())
 _, _, pages = open("/proc/self/smaps").read().partition(sys.argv[1])
 numbers = {name: int(size) for name, size, _ in (line.split() for line in pages.splitlines()[1:20])}

@@ -251,11 +251,8 @@ def test_a_probe_measures_an_epoch(tmp_path: Path) -> None:
     assert all(probe.weights > 0 and probe.checkpoint > probe.weights for probe in probed.probes)
 
 
-def test_a_training_that_was_seen_enough_is_weighed_with_its_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hpsearch.studies.probe.SECONDS", 0.0)
-    probed = probe_arm(toy_space(tmp_path, epochs=20), Share(1), in_process=True)
+def test_a_training_that_was_seen_enough_is_weighed_with_its_checkpoint(tmp_path: Path) -> None:
+    probed = probe_arm(toy_space(tmp_path, epochs=20), Share(1), in_process=True, enough=0.0)
     assert probed.trouble == ()
     assert all(probe.checkpoint > probe.weights > 0 for probe in probed.probes)
 

@@ -104,7 +104,7 @@ class Tally:
         self._steps = 0
 
     def add(self, names: list[str], values: Tensor, items: Tensor) -> None:
-        """Add a step: (names, lanes) numbers, each but the last, the norm, a mean over so many items (lanes,)."""
+        """Add a step: `values` (names, lanes) are means over `items` (lanes,); the last row is the gradient norm."""
         weighted = values.double()
         weighted[:-1] *= items.to(values.device)
         if self._sums is None or self._largest is None or self._items is None:

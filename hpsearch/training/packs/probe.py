@@ -23,7 +23,7 @@ _WARM, _STEPS, _SECONDS = 2, 12, 0.5
 
 @dataclass(frozen=True)
 class LaneSpeed:
-    """The seconds of a step of so many lanes, and the bytes in use at most, where the device counts them."""
+    """The seconds of a step of a pack with `lanes` lanes; the most bytes in use, where the device counts them."""
 
     lanes: int
     seconds: float
@@ -61,7 +61,7 @@ def probe_lanes(
     lanes: Sequence[int] = LANES,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Probe:
-    """Measure steps of a training alone and in packs of so many lanes; memory that does not suffice ends the list.
+    """Measure steps of a training alone and in packs of each size in `lanes`, until memory does not suffice.
 
     The process is afterwards as before, and nothing is written or reported.
     """
