@@ -3,12 +3,12 @@
 Asynchronous successive halving proper (Li et al. 2020, algorithm 2). A trial may go on when it is among the best
 1/`reduction` of its rung. A free worker takes the best of the trials that may, from the highest rung that has one; if
 there is none, it begins a new trial. So nothing is trained twice, a trial that was paused among few can still go on
-when more have come, and one that begins late can win. `synchronous`, a rung is decided on when all trials have come to it
-(Jamieson & Talwalkar 2016): the choice is better, but no trial is complete before all have begun.
+when more have come, and one that begins late can win. `synchronous`, a rung is decided on when all trials have come to
+it (Jamieson & Talwalkar 2016): the choice is better, but no trial is complete before all have begun.
 
 A paused trial that can no longer go on, whatever comes, ends as pruned, and its checkpoint is removed: the disk space
-is bounded by the places that are left. When no new trial is to come, the other paused trials end, too; if none is complete
-by then, the best of them is trained to its end first.
+is bounded by the places that are left. When no new trial is to come, the other paused trials end, too; if none is
+complete by then, the best of them is trained to its end first.
 
 All of it follows from the log: `replay` brings the rungs to where its events left them.
 """
