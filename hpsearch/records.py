@@ -173,7 +173,9 @@ class ExperimentRecord:
     """A whole experiment, read back from its folder. `unit` is what its steps count: `epoch` or `step`.
 
     `elapsed` is how many seconds the search has run, over all sessions; confirmations are not in it. `budget` is the
-    number of trials that the search may have, `dropped` how many of them did not fit a changed space.
+    number of trials that the search may have, `dropped` how many of them did not fit a changed space. `started` and
+    `last` are the Unix times of the first and last event of its log, `closing` how its last session ended (see
+    `ExperimentState.closing`).
     """
 
     name: str
@@ -189,6 +191,9 @@ class ExperimentRecord:
     warnings: tuple[str, ...] = ()
     budget: int | None = None
     dropped: int = 0
+    started: float | None = None
+    last: float | None = None
+    closing: str | None = None
 
     @cached_property
     def ranked(self) -> tuple[RunRecord, ...]:

@@ -10,9 +10,10 @@ from typing import Any
 from hpsearch.comparing.candidates import Candidate, CandidateKind, named
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric
 from hpsearch.errors import HpsearchError
-from hpsearch.experiment.activity import KILLED, NOT_BEGUN, RUNNING, TIME_IS_UP, Activity, read_activity
+from hpsearch.experiment.activity import NOT_BEGUN, RUNNING, activity
 from hpsearch.experiment.provenance import data_described, data_settings
 from hpsearch.experiment.reading import read_resolved
+from hpsearch.experiment.state import KILLED, TIME_IS_UP
 from hpsearch.experiment.studies import read_result, read_study_file
 from hpsearch.readers import Reading
 from hpsearch.readers.identity import Part
@@ -79,7 +80,7 @@ def _distinct(place: str, parts: Sequence[Part]) -> str:
 
 def _experiment(name: str, reading: Reading) -> Surveyed:
     (record,) = reading.records
-    space, activity = read_resolved(Path(record.folder))["space"], read_activity(Path(record.folder))
+    space, state = read_resolved(Path(record.folder))["space"], activity(record)
     tested = reading.main if reading.main and _replicates(reading, reading.main) else None
     candidate = Candidate(
         name,
@@ -94,18 +95,15 @@ def _experiment(name: str, reading: Reading) -> Surveyed:
         complete=len(record.ranked),
         length=_length(record, space),
         unit=record.unit,
-        running=activity.state == RUNNING,
-        lacks="" if tested or record.ranked else _lacks(record, activity),
+        running=state == RUNNING,
+        lacks="" if tested or record.ranked else _lacks(record, state),
     )
-    return Surveyed(candidate, (_entry(record, activity, tested, name=name),), reading)
+    return Surveyed(candidate, (_entry(record, state, tested, name=name),), reading)
 
 
-def _entry(
-    record: ExperimentRecord, activity: Activity, tested: str | None, *, name: str, study: str | None = None
-) -> Entry:
-    state = _STATES.get(activity.state, activity.state)
-    times = {"started": activity.started, "last": activity.last}
-    return experiment_entry(record, name=name, study=study, tested=tested, state=state, **times)
+def _entry(record: ExperimentRecord, state: str, tested: str | None, *, name: str, study: str | None = None) -> Entry:
+    times = {"started": record.started, "last": record.last}
+    return experiment_entry(record, name=name, study=study, tested=tested, state=_STATES.get(state, state), **times)
 
 
 def _counting(runs: Iterable[FinishedRun], metric: str | None) -> list[FinishedRun]:
@@ -136,8 +134,8 @@ def _length(record: ExperimentRecord, space: Mapping[str, Any]) -> int | None:
     return lengths.pop() if len(lengths) == 1 else None
 
 
-def _lacks(record: ExperimentRecord, activity: Activity) -> str:
-    if activity.state == RUNNING:
+def _lacks(record: ExperimentRecord, state: str) -> str:
+    if state == RUNNING:
         return "it is still running, and no trial is complete yet"
     if not record.trials:
         return "no trial of it has begun"
@@ -147,13 +145,13 @@ def _lacks(record: ExperimentRecord, activity: Activity) -> str:
 def _study(name: str, folder: Path, reading: Reading) -> Surveyed:
     latest, result = read_study_file(folder)["latest"], _result(folder)
     metric, goal = latest["metric"]["name"], reading.goals[latest["metric"]["name"]]
-    activities = [read_activity(Path(record.folder)) for record in reading.records]
+    states = [activity(record) for record in reading.records]
     scored = _counting(reading.runs, metric)
     arms = tuple(
-        _entry(record, activity, metric, name=record.name, study=name)
-        for record, activity in zip(reading.records, activities, strict=True)
+        _entry(record, state, metric, name=record.name, study=name)
+        for record, state in zip(reading.records, states, strict=True)
     )
-    running = any(activity.state == RUNNING for activity in activities)
+    running = RUNNING in states
     decided = latest.get("decide", {})
     plan = {rule: decided[rule] for rule in ("margin", "alpha", "adjust") if rule in decided}
     if result is not None:  # of several families of tests each has a part of the plan's error rate

@@ -5,14 +5,13 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.errors import ExperimentBusyError
-from hpsearch.experiment.events import SessionEvent
 from hpsearch.experiment.layout import LOCK, LOG
 from hpsearch.experiment.log import read_state
-from hpsearch.experiment.studies import last_session
+from hpsearch.experiment.state import KILLED
+from hpsearch.records import ExperimentRecord
 
 WAIT_SECONDS = 5.0
 """How long a start waits for the workers of a coordinator that was just killed to go away."""
@@ -64,32 +63,19 @@ def _take(descriptor: int, folder: Path, patience: float) -> None:
             return
 
 
-RUNNING, NOT_BEGUN, KILLED = "running", "not begun", "killed"
-TIME_IS_UP = "finished: time is up"
-
-
-@dataclass(frozen=True)
-class Activity:
-    """The state of an experiment (see `state_of`), and the Unix times of its first and last event."""
-
-    state: str
-    started: float | None = None
-    last: float | None = None
+RUNNING, NOT_BEGUN = "running", "not begun"
 
 
 def state_of(folder: Path) -> str:
-    """Return `running`, or how the last session ended: finished, interrupted, failed; `killed` if it could not say."""
+    """Return `running`, or how the last session ended, see `ExperimentState.closing`; `not begun` before the first."""
     if in_use(folder):
         return RUNNING
-    last = last_session(folder)
-    if last is None:
-        return NOT_BEGUN
-    if isinstance(last, SessionEvent):
-        return KILLED
-    return TIME_IS_UP if last.why == "time" else last.why
+    return read_state(folder / LOG).closing or NOT_BEGUN
 
 
-def read_activity(folder: Path) -> Activity:
-    """Return the state of an experiment, and since when it holds."""
-    state = read_state(folder / LOG)
-    return Activity(state_of(folder), state.started, state.latest)
+def activity(record: ExperimentRecord) -> str:
+    """Return what `state_of` does, of an experiment that was read a moment ago: its log is not read again."""
+    folder = Path(record.folder)
+    if record.closing == KILLED or in_use(folder):  # it may have ended since it was read
+        return state_of(folder)
+    return record.closing or NOT_BEGUN

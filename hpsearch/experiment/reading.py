@@ -121,6 +121,9 @@ def _experiment(
         budget=space.get("search", {}).get("trials"),
         dropped=len(dropped),
         warnings=(*_left_out(len(dropped)), *damage),
+        started=state.started,
+        last=state.latest,
+        closing=state.closing,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from hpsearch.experiment.events import (
@@ -22,6 +22,9 @@ from hpsearch.experiment.events import (
 )
 from hpsearch.experiment.layout import RunKind, run_kind
 from hpsearch.records import Change, Fold, Metrics, Outcome, Params
+
+KILLED, TIME_IS_UP = "killed", "finished: time is up"
+"""How a session ended that could not say so, and one that found something in all of its time."""
 
 
 @dataclass(slots=True)
@@ -130,6 +133,28 @@ class ExperimentState:
     def of_kind(self, kind: RunKind) -> Iterator[RunState]:
         """Yield the runs of a kind that were asked for."""
         return (run for run in self.runs.values() if run.kind is kind and run.asked)
+
+    @property
+    def last_session(self) -> SessionEvent | EndEvent | None:
+        """The last beginning or end of a session; None before the first.
+
+        A search that used its time up without a result reads as one that failed.
+        """
+        last = self.session
+        if isinstance(last, EndEvent) and last.why == "time":
+            result = any(trial.outcome is Outcome.COMPLETE for trial in self.of_kind(RunKind.TRIAL))
+            return last if result else replace(last, why="failed")
+        return last
+
+    @property
+    def closing(self) -> str | None:
+        """How the last session ended: finished, interrupted, failed; `killed` if it did not say; None before any."""
+        last = self.last_session
+        if last is None:
+            return None
+        if isinstance(last, SessionEvent):
+            return KILLED
+        return TIME_IS_UP if last.why == "time" else last.why
 
     def _run(self, name: str) -> RunState:
         run = self.runs.get(name)

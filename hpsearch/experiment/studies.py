@@ -1,15 +1,13 @@
 """A study as its folder shows it: its plan, its arms with their outcomes, its result. See layout.py."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.events import EndEvent, SessionEvent
-from hpsearch.experiment.layout import LOG, RESULT, STUDY, RunKind, is_experiment, is_study
+from hpsearch.experiment.layout import LOG, RESULT, STUDY, is_experiment, is_study
 from hpsearch.experiment.log import read_state
-from hpsearch.records import Outcome
 
 STUDY_VERSION = 1
 RESULT_VERSION = 1
@@ -59,13 +57,5 @@ def arm_folders(folder: Path) -> list[Path]:
 
 
 def last_session(folder: Path) -> SessionEvent | EndEvent | None:
-    """Return the last beginning or end of a session of an experiment; None before its first session.
-
-    A search that used its time up without a result reads as one that failed.
-    """
-    state = read_state(folder / LOG)
-    last = state.session
-    if isinstance(last, EndEvent) and last.why == "time":
-        result = any(trial.outcome is Outcome.COMPLETE for trial in state.of_kind(RunKind.TRIAL))
-        return last if result else replace(last, why="failed")
-    return last
+    """Return the last beginning or end of a session of an experiment, see `ExperimentState.last_session`."""
+    return read_state(folder / LOG).last_session

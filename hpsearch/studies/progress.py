@@ -8,9 +8,10 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hpsearch.experiment.activity import TIME_IS_UP, state_of
+from hpsearch.experiment.activity import activity
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment
+from hpsearch.experiment.state import TIME_IS_UP
 from hpsearch.experiment.studies import read_result, read_study_file
 from hpsearch.records import BaselineRecord, RunRecord
 from hpsearch.report.experiment_view import finite
@@ -88,7 +89,7 @@ def _arm(folder: Path, name: str, arm: Mapping[str, Any], folds: int | None) -> 
     replicates = [run for run in record.replicates if run.number == winner and _folds(run) == folds]
     return ArmProgress(
         name=name,
-        state=state_of(home),
+        state=activity(record),
         trials=sum(trial.outcome is not None for trial in record.trials),
         begun=len(record.trials),
         best=record.best.value if record.best else None,
@@ -103,9 +104,11 @@ def _folds(run: RunRecord | BaselineRecord) -> int | None:
 
 def is_done(folder: Path, wanted: Confirm, *, experiment_seed: int) -> bool:
     """Check whether an arm's search is finished and its winner has the wanted replicates."""
-    if not is_experiment(folder) or state_of(folder) not in ("finished", TIME_IS_UP):
+    if not is_experiment(folder):
         return False
     record = read_experiment(folder)
+    if activity(record) not in ("finished", TIME_IS_UP):
+        return False
     winner = record.best.number if record.best else None
     ended = {run.seed for run in record.replicates if run.number == winner and run.outcome is not None}
     return {seeds.initialisation for seeds in seeds_of(wanted, experiment_seed)} <= ended

@@ -1,4 +1,4 @@
-"""What the start of a session reads: its log once, and each earlier trial once, whoever wants to know of them."""
+"""What a session and a comparison read: each log once, and each earlier trial once, whoever wants to know of them."""
 
 import sys
 from pathlib import Path
@@ -34,3 +34,10 @@ def test_a_log_and_its_trials_are_read_once(pruner: str, tmp_path: Path) -> None
     run("none", 4)
     lines = (tmp_path / "e" / LOG).read_bytes().count(b"\n")
     assert calls(lambda: run(pruner, 5), events.decode, ledger.stored_job) == [lines, 4]
+
+
+def test_a_comparison_reads_each_log_once() -> None:
+    kept = Path(__file__).parents[1] / "kept"
+    logs = [kept / name for name in ("search", "population")]
+    lines = sum((log / LOG).read_bytes().count(b"\n") for log in logs)
+    assert calls(lambda: hpsearch.compare(logs), events.decode) == [lines]

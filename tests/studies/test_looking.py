@@ -13,7 +13,7 @@ from hpsearch.cli.main import app
 from hpsearch.comparing import Question
 from hpsearch.console.watching import look
 from hpsearch.errors import ExperimentError
-from hpsearch.experiment.activity import locked
+from hpsearch.experiment.activity import activity, locked, state_of
 from hpsearch.experiment.events import EndEvent
 from hpsearch.experiment.layout import baselines_run, replicate_run
 from hpsearch.experiment.reading import read_experiment
@@ -23,7 +23,7 @@ from hpsearch.report.comparison.files import compare_json
 from hpsearch.running.runner import RunOptions
 from hpsearch.studies.forecast import forecast_study
 from hpsearch.studies.plan import StudyPlan
-from hpsearch.studies.progress import progress_of, state_of
+from hpsearch.studies.progress import progress_of
 from hpsearch.studies.report import StudyReport
 from hpsearch.studies.run import run_study
 from tests.folded_spaces import folded_study
@@ -150,8 +150,11 @@ def test_the_scores_shown_are_those_of_the_report_whatever_else_was_trained(tmp_
 def test_how_a_session_ended_is_said(why: str, state: str, tmp_path: Path) -> None:
     a = StudyFolder(tmp_path / "duel").begin("a")
     a.trial(0, Outcome.COMPLETE, (0.5,))
+    record = read_experiment(a.path)
     a.log.append(EndEvent(why=why))
     assert state_of(a.path) == state
+    assert activity(read_experiment(a.path)) == state
+    assert activity(record) == state  # it has ended since it was read
 
 
 @pytest.mark.slow
@@ -184,7 +187,7 @@ def test_an_arm_is_said_to_be_where_it_is(tmp_path: Path) -> None:
     a = study.begin("a")
     assert state_of(a.path) == "killed"
     with locked(a.path):
-        assert state_of(a.path) == "running"
+        assert state_of(a.path) == activity(read_experiment(a.path)) == "running"
     a.log.append(EndEvent(why="interrupted"))
     assert [arm.state for arm in progress_of(study.path).arms] == ["interrupted", "not begun", "not scored"]
 
