@@ -80,7 +80,7 @@ def folder_called(name: str, root: Path) -> Path:
     fits = name.isprintable() and not set(name) & set("/\\") and len(name.encode("utf-8", "replace")) <= _LONGEST
     if not fits or name != name.strip() or name.startswith((".", "-")) or not name:
         raise ExperimentError(
-            f"{refused}: it is that of one folder, without / and \\, control characters, blanks at its ends, or a dot or "
+            f"{refused}: it is that of one folder, without /, \\ or control characters, blanks at its ends, a dot or "
             f"hyphen at its beginning, and of at most {_LONGEST} bytes; other places are chosen with --root"
         )
     return root / name
