@@ -9,7 +9,7 @@ from typing import Any
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.artifacts import gradient_norms, read_histograms
-from hpsearch.experiment.files import collector_resting, decode_number, read_json, read_lines
+from hpsearch.experiment.files import decode_number, read_json, read_lines
 from hpsearch.experiment.layout import (
     CONFIG,
     FORMAT_VERSION,
@@ -23,7 +23,7 @@ from hpsearch.experiment.layout import (
     is_experiment,
     is_study,
 )
-from hpsearch.experiment.log import read_events
+from hpsearch.experiment.log import damage, read_past
 from hpsearch.experiment.state import ExperimentState, RunState
 from hpsearch.records import BaselineRecord, Evidence, ExperimentRecord, Fold, Goal, Monitor, RunRecord
 
@@ -87,13 +87,10 @@ def _neighbours(folder: Path) -> str:
 
 
 def read_experiment(folder: Path) -> ExperimentRecord:
-    """Return the record of an experiment; a torn end of its log is left out and named in the warnings."""
+    """Return the record of an experiment; what is damaged in its log is left out and named in the warnings."""
     resolved = read_resolved(folder)  # says so when the folder is no experiment
-    state, behind = ExperimentState(), 0
-    with collector_resting():
-        for event, behind in read_events(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
-            state.follow(event)
-    return _experiment(folder, resolved, state, _damage(folder / LOG, state.count, behind))
+    past = read_past(folder / LOG, keep=False)
+    return _experiment(folder, resolved, past.state, damage(folder / LOG, past))
 
 
 def experiment_of(folder: Path, state: ExperimentState) -> ExperimentRecord:
@@ -161,22 +158,6 @@ def _sorted(records: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
 
 def _left_out(dropped: int) -> list[str]:
     return [f"{dropped} earlier trials do not fit the changed space and are left out"] if dropped else []
-
-
-def _damage(log: Path, lines: int, behind: int) -> list[str]:
-    """Describe the damaged end of a log: `lines` whole lines were read, up to byte `behind`."""
-    rest = _rest(log, behind)
-    if b"\n" in rest[:-1]:
-        return [f"{log}: line {lines + 1} is damaged; it and all behind it were left out"]
-    return [f"{log}: the last line is torn and was left out"] if rest else []
-
-
-def _rest(log: Path, behind: int) -> bytes:
-    if not log.exists():
-        return b""
-    with log.open("rb") as file:
-        file.seek(behind)
-        return file.read()
 
 
 def read_metrics(folder: Path, run: str) -> list[dict[str, Any]]:
