@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,56 @@ def read_resolved(folder: Path) -> dict[str, Any]:
         resolved: dict[str, Any] = json.loads((folder / RESOLVED).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ExperimentError(f"{folder / RESOLVED} is not valid JSON: {error}") from error
-    if isinstance(resolved, dict) and resolved.get("version", 0) > FORMAT_VERSION:
-        raise ExperimentError(f"{folder} was written by a newer hpsearch (format {resolved['version']})")
+    except OSError as error:
+        raise ExperimentError(f"{folder / RESOLVED} cannot be read: {error.strerror or error}") from error
     if not isinstance(resolved, dict) or "space" not in resolved:
         raise ExperimentError(f"{folder / RESOLVED} does not describe an experiment")
+    version = resolved.get("version", 0)
+    if type(version) is int and version > FORMAT_VERSION:
+        raise ExperimentError(f"{folder} was written by a newer hpsearch (format {version})")
+    for path, fits, expected in _SHAPE:
+        value = _within(resolved, path)
+        if not fits(value):
+            shown = "missing" if value is _ABSENT else json.dumps(value, default=str)[:60]
+            raise ExperimentError(f"{folder / RESOLVED} is damaged: {path} is {shown}, not {expected}")
     return resolved
+
+
+_ABSENT = object()
+
+
+def _within(content: Any, path: str) -> Any:
+    """Return the value at a dotted path, or _ABSENT."""
+    for name in path.split("."):
+        if not isinstance(content, dict) or name not in content:
+            return _ABSENT
+        content = content[name]
+    return content
+
+
+def _is(*kinds: type, optional: bool = False) -> Callable[[Any], bool]:
+    return lambda value: type(value) in kinds or (optional and (value is None or value is _ABSENT))
+
+
+_SHAPE: Sequence[tuple[str, Callable[[Any], bool], str]] = (
+    ("version", _is(int, optional=True), "a whole number"),
+    ("space", _is(dict), "an object"),
+    ("space.family", _is(str), "a text"),
+    ("space.objective.metric", _is(str), "a text"),
+    ("space.objective.goal", lambda value: value in [*Goal], f"one of {', '.join(Goal)}"),
+    ("space.objective.at", lambda value: value is not _ABSENT, "given"),
+    ("space.search", _is(dict, optional=True), "an object"),
+    ("space.search.trials", _is(int, optional=True), "a whole number"),
+    ("space_folder", _is(str), "a text"),
+    ("space_from_here", _is(str, optional=True), "a text"),
+    ("space_file", _is(str, optional=True), "a text"),
+    ("id", _is(str, optional=True), "a text"),
+    ("created", _is(int, float, optional=True), "a number"),
+    ("unit", _is(str, optional=True), "a text"),
+    ("versions", _is(dict, optional=True), "an object"),
+    ("git", _is(dict, optional=True), "an object"),
+)
+"""What the parts of resolved.json must be that are used without the space's own checks."""
 
 
 def place_of_space(path: Path, folder: Path) -> dict[str, Any]:
@@ -71,7 +116,7 @@ def space_home(folder: Path) -> Path:
     if "space_from_here" not in resolved:
         return kept
     beside = Path(os.path.normpath(folder.resolve() / resolved["space_from_here"]))
-    name = resolved["space_file"]
+    name = resolved.get("space_file")
     if name is not None:
         return next((home for home in (beside, kept) if (home / name).is_file()), kept)
     return kept if kept.is_dir() or not beside.is_dir() else beside
@@ -162,7 +207,8 @@ def _left_out(dropped: int) -> list[str]:
 
 def read_metrics(folder: Path, run: str) -> list[dict[str, Any]]:
     """Return the rows of a run's metrics file: `step`, `seconds` and flat metric names; the last one of each step."""
-    rows = {row["step"]: row for row, _ in read_lines(folder.joinpath(run, METRICS))}
+    lines = (row for row, _ in read_lines(folder.joinpath(run, METRICS)))
+    rows = {row["step"]: row for row in lines if type(row.get("step")) is int}
     for row in rows.values():
         for name, value in row.items():
             if type(value) is str:
