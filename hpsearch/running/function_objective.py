@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from hpsearch.errors import DataError, DivergedError
 from hpsearch.experiment.layout import CHECKPOINT
 from hpsearch.families.command.heard import Heard
@@ -62,7 +60,7 @@ class FunctionObjective:
             return Diverged(str(error), seconds=attempts.seconds)
         return _ending(attempts, tested=tested)
 
-    def _call(self, job: Job, config: BaseModel, attempts: Attempts, started: Callable[[], None]) -> Any:
+    def _call(self, job: Job, config: Any, attempts: Attempts, started: Callable[[], None]) -> Any:
         """Call the function; return what it returned, or None if it was told to stop.
 
         Raises:
@@ -107,7 +105,7 @@ class FunctionObjective:
             raise report.trouble
         return returned
 
-    def _explain(self, config: BaseModel, error: BaseException) -> None:
+    def _explain(self, config: Any, error: BaseException) -> None:
         """Raise DataError for a file that the configuration names and that is not there."""
         if isinstance(error, FileNotFoundError) and self._function.missing_file(config, error):
             raise DataError(f"there is no file {error.filename}") from error

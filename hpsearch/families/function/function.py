@@ -1,5 +1,6 @@
 """A user's function in the place of a family. What calls it is `hpsearch/running/function_objective.py`."""
 
+import hashlib
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +51,11 @@ class Function:
     def goes_on(self) -> bool:
         """Whether its file mentions a checkpoint: without one, a training that was paused begins again."""
         return _GOES_ON.search(self._file.read_text(encoding="utf-8", errors="replace")) is not None
+
+    @cached_property
+    def code(self) -> str:
+        """The hash of the file with the function."""
+        return hashlib.sha256(self._file.read_bytes()).hexdigest()[:16]
 
     def source_of(self, config: BaseModel, home: Path) -> Source | None:
         """Return the files that the configuration names: in `data`, by a name such as `train_path`, or by a mark.

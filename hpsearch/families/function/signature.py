@@ -12,7 +12,6 @@ from typing import Annotated, Any, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.errors import PydanticUserError
-from pydantic_core import PydanticUndefined
 
 from hpsearch.errors import HpsearchError
 from hpsearch.settings import FIXED, Settings
@@ -180,7 +179,7 @@ def _of_dataclass(kind: Any, name: str) -> type[BaseModel]:
     for each in dataclasses.fields(kind):
         if not each.init:
             continue
-        default: Any = PydanticUndefined if each.default is dataclasses.MISSING else each.default
+        default: Any = ... if each.default is dataclasses.MISSING else each.default
         made = None if each.default_factory is dataclasses.MISSING else each.default_factory
         fields[each.name] = _described(_setting(hints[each.name], name), default, made, texts.get(each.name))
     doc = None if (kind.__doc__ or "").startswith(f"{kind.__name__}(") else kind.__doc__
@@ -189,7 +188,7 @@ def _of_dataclass(kind: Any, name: str) -> type[BaseModel]:
 
 def _field(parameter: inspect.Parameter, types: Mapping[str, Any], text: str | None, name: str) -> Any:
     """Return annotation and default of a setting; of a parameter without annotation its default tells the type."""
-    default = PydanticUndefined if parameter.default is _KINDS.empty else parameter.default
+    default = ... if parameter.default is _KINDS.empty else parameter.default
     annotation = types.get(parameter.name, Any)
     if annotation is Any and type(default) in _GUESSED:
         annotation = type(default)
@@ -266,9 +265,9 @@ def _as(annotation: Any, checked: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(checked, BaseModel):
         hints = typing.get_type_hints(kind, include_extras=True)
         values = _values(checked)
-        made: Callable[..., Any] = kind
-        return made(**{each: _as(hints[each], inner, inner) for each, inner in values.items()})
-    if isinstance(checked, BaseModel) and isinstance(annotation, type) and isinstance(checked, annotation):
+        make: Any = kind
+        return make(**{each: _as(hints[each], inner, inner) for each, inner in values.items()})
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and isinstance(checked, annotation):
         return checked
     if annotation is dict or get_origin(annotation) is dict:
         return dict(value)
