@@ -1,6 +1,10 @@
 """A function is searched as any family is: its endings, its checkpoints, the sealed test split, going on."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.running.runner import RunOptions, run
 from hpsearch.space import Space
 from tests.logs import read_log
+from tests.ray_cluster import own_cluster
 from tests.running.functions import SIMPLE, function_space
 
 HERE = RunOptions(in_process=True)
@@ -242,3 +247,54 @@ def test_changed_code_is_said(tmp_path: Path) -> None:
     options = RunOptions(in_process=True, observers=[Hearing()])
     search(function_space(tmp_path, trials=2, code=f"# new\n{SIMPLE}"), tmp_path, options)
     assert any("the code of ./train.py:train has changed" in each for each in told)
+
+
+def everything(record: ExperimentRecord, folder: Path) -> list[object]:
+    """Return what a broken search and an unbroken one have in common."""
+    runs = (*record.trials, *record.replicates)
+    rows = [[{**row, "seconds": 0} for row in read_metrics(folder / "e", run.run)] for run in runs]
+    return [[(run.run, run.params, run.outcome, run.value, run.history, run.scores) for run in runs], rows]
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_it_is_the_unbroken_search(tmp_path: Path) -> None:
+    settings = {"trials": 6, "confirm": "{seeds: 2}", "pruner": "auto"}
+    (tmp_path / "whole").mkdir()
+    space = function_space(tmp_path / "whole", "epochs=9", **settings)
+    whole = search(space, tmp_path / "whole", RunOptions())
+    assert any(trial.outcome is Outcome.PRUNED for trial in whole.trials)
+    function_space(tmp_path, "trouble=sleep", "epochs=9", **settings)
+    words = ["run", "space.yaml", "--name", "e", "--root", ".", "--no-mlflow", "--set", "trouble=sleep"]
+    command = [sys.executable, "-m", "hpsearch", *words, "--set", "epochs=9"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for seconds in (3.0, 4.5, 3.7, 4.2):
+        killed = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        killed.kill()
+        killed.wait()
+    resumed = search(function_space(tmp_path, "trouble=sleep", "epochs=9", **settings), tmp_path, RunOptions())
+    assert max(run.attempts for run in resumed.trials) > 1
+    assert everything(resumed, tmp_path) == everything(whole, tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_on_ray_with_pauses(tmp_path: Path) -> None:
+    with own_cluster(cpus=2):
+        space = function_space(
+            tmp_path, "epochs=9", "search.engine=ray", pruner="auto", trials=8, code=WITH, confirm="{seeds: 1}"
+        )
+        record = search(space, tmp_path, RunOptions())
+    assert {trial.outcome for trial in record.trials} == {Outcome.COMPLETE, Outcome.PRUNED}
+    assert max(trial.attempts for trial in record.trials) > 1
+    assert len(record.replicates) == 1
+    for trial in record.trials:
+        trained = (tmp_path / "e" / trial.run / "trained").read_text().split()
+        assert trained == [str(epoch) for epoch in range(1, len(trial.history) + 1)]
+
+
+@pytest.mark.slow
+def test_a_function_that_is_silent_is_ended_at_its_time_limit(tmp_path: Path) -> None:
+    code = "import time\n\ndef train(lr: float, *, report):\n    time.sleep(600)\n"
+    space = function_space(tmp_path, "search.trial_time=1s", code=code, trials=1)
+    with pytest.raises(SearchFailedError, match="timed_out: no report within the trial's time of 1 s"):
+        search(space, tmp_path, RunOptions())
