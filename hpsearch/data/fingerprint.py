@@ -21,6 +21,9 @@ PACKAGE = "package:"
 _TEXT = frozenset({".csv", ".json", ".jsonl", ".ndjson", ".tsv", ".txt"})
 """Of files with these endings the lines are told."""
 _BLOCK = 1 << 20
+_ROLES = {"data.train": "data.path", "data.val": "data.val_path", "data.test": "data.test_path"}
+_IMAGE_ROLES = {**_ROLES, "data.train": "data.source.images.path"}
+"""Settings that name the same data by the name that they had first: equal files have equal digests."""
 _MEMBERS = 1000
 """A folder with at most this many files is recorded file by file, a larger one by its subfolders."""
 _NAMED = 3
@@ -47,7 +50,12 @@ class Source:
     @property
     def key(self) -> str:
         """The same for equal settings, whatever the files hold."""
-        return json.dumps([self.kind, dict(self.files), self.settings], sort_keys=True, default=str)
+        files = {_role(self.kind, setting): path for setting, path in self.files.items()}
+        return json.dumps([self.kind, files, self.settings], sort_keys=True, default=str)
+
+
+def _role(kind: str, setting: str) -> str:
+    return (_IMAGE_ROLES if kind == "images" else _ROLES).get(setting, setting)
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class Fingerprint:
     @property
     def digest(self) -> str:
         """Equal for equal data: neither the place nor the name of a file has a say, those within a folder do."""
-        parts = [[each.setting, each.bytes, each.sha256] for each in self.contents]
+        parts = [[_role(self.kind, each.setting), each.bytes, each.sha256] for each in self.contents]
         text = json.dumps([self.kind, sorted(parts), self.settings], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -135,19 +143,20 @@ def differences(then: Fingerprint, now: Fingerprint) -> list[str]:
     for name in sorted({*then.settings, *now.settings}):
         before, after = then.settings.get(name), now.settings.get(name)
         found += [] if before == after else [f"{name} was {json.dumps(before)}, and is {json.dumps(after)}"]
-    before, after = ({each.setting: each for each in side.contents} for side in (then, now))
-    for setting in sorted({*before, *after}):
-        found += _content_differences(setting, before.get(setting), after.get(setting))
+    before, after = ({_role(side.kind, each.setting): each for each in side.contents} for side in (then, now))
+    for role in sorted({*before, *after}):
+        found += _content_differences(before.get(role), after.get(role))
     return found
 
 
-def _content_differences(setting: str, before: Content | None, after: Content | None) -> Iterator[str]:
+def _content_differences(before: Content | None, after: Content | None) -> Iterator[str]:
     if before is None or after is None:
         known = before or after
-        assert known is not None  # noqa: S101 -- ours: one of the two has the setting
-        yield f"{setting} ({known.path}) {'is new' if before is None else 'is no longer read'}"
+        assert known is not None  # noqa: S101 -- ours: one of the two is there
+        yield f"{known.setting} ({known.path}) {'is new' if before is None else 'is no longer read'}"
     elif (before.bytes, before.sha256) != (after.bytes, after.sha256):
-        yield f"{setting} ({after.path}) had {before.describe()}, and has {after.describe()}{_members(before, after)}"
+        now = f"{after.describe()}{_members(before, after)}"
+        yield f"{after.setting} ({after.path}) had {before.describe()}, and has {now}"
 
 
 def _members(before: Content, after: Content) -> str:

@@ -1,6 +1,7 @@
 """Dividing labelled examples into training, validation and test parts with equal proportions of the classes."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from hpsearch.errors import DataError
 from hpsearch.settings import Settings
 
 Indices = NDArray[np.int64]
+Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 
 class Folds(Settings):
@@ -26,6 +29,25 @@ class Folds(Settings):
         if self.index >= self.count:
             raise ValueError(f"index {self.index} is not a fold: {self.count} folds are numbered 0 to {self.count - 1}")
         return self
+
+
+def check_splits(files: Mapping[Part, str], *, older: Mapping[str, Any], val_fraction: float) -> None:
+    """Check the files of the splits against each other. `older` has a truth for each older name that is given twice.
+
+    Raises:
+        ValueError: They do not go together.
+    """
+    now = {"path": "train", "val_path": "val", "test_path": "test"}
+    for name in (name for name, twice in older.items() if twice):
+        raise ValueError(f"{name} and {now[name]} are two names of the same setting; leave one of them out")
+    if files and "train" not in files:
+        raise ValueError(f"{' and '.join(files)} need a train")
+    pairs: tuple[tuple[Part, Part], ...] = (("train", "val"), ("train", "test"), ("val", "test"))
+    for first, second in pairs:
+        if first in files and files.get(second) == files[first]:
+            raise ValueError(f"{first} and {second} name the same file: {files[first]}")
+    if not val_fraction and "val" not in files:
+        raise ValueError("val_fraction is 0 and there is no val: validation is what configurations are chosen by")
 
 
 def stratified_parts(

@@ -140,17 +140,19 @@ def _conversion(encoding: str) -> str:
 def divide(length: int, *, val_fraction: float, test_fraction: float, shortest: int) -> dict[str, range]:
     """Return the positions of the parts `train`, `val` and `test` of a text, in this order and without gaps.
 
-    `shortest` is the number of characters that each part needs at least.
+    `shortest` is the number of characters that each part needs at least. A part of fraction 0 is left out.
 
     Raises:
         DataError: a part would be shorter.
     """
+    fractions = {"train": 1.0, "val": val_fraction, "test": test_fraction}
     val, test = round(length * val_fraction), round(length * test_fraction)
     bounds = {
         "train": (0, length - val - test),
         "val": (length - val - test, length - test),
         "test": (length - test, length),
     }
+    bounds = {part: place for part, place in bounds.items() if fractions[part]}
     for part, (first, end) in bounds.items():
         if end - first < shortest:
             raise DataError(
