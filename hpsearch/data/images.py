@@ -18,29 +18,20 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from hpsearch.data.fingerprint import PACKAGE, Source
-from hpsearch.data.folds import Folds, stratified_parts
+from hpsearch.data.folds import PART_NAMES, PARTS, Folds, Part, part_called, stratified_parts
 from hpsearch.errors import DataError
 from hpsearch.settings import FOLDER, UNFOLD, Option, Settings
 
-Part = Literal["train", "val", "test"]
 Layout = Literal["auto", "classes", "splits"]
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-_FILLERS = frozenset({"set", "split", "data", "images", "image", "imgs", "img", "photos"})
-"""Words that may accompany a split's name: training_set, val-images."""
-_PART_NAMES: Mapping[str, Part] = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-_LIKE_SPLITS = _PART_NAMES.keys() | {"eval", "evaluation", "holdout", "trainval", "fold", "part"}
+_LIKE_SPLITS = PART_NAMES.keys() | {"eval", "evaluation", "holdout", "trainval", "fold", "part"}
 """Words in the names of subfolders that may be divisions of the data."""
 _SAY = "say with layout, next to the path, which it is: splits, or classes"
 Size = tuple[int, int]
 """Height and width in pixels."""
 _NAMED = 5
 """The most unreadable files that are named."""
-_PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -97,9 +88,9 @@ def _splits(folder: Path, subfolders: Sequence[Path], layout: Layout) -> dict[Pa
     """Return the subfolders of the splits, or none where the subfolders are classes."""
     if layout == "classes":
         return {}
-    named = [(part, each) for each in subfolders if (part := _part_called(each.name))]
+    named = [(part, each) for each in subfolders if (part := part_called(each.name))]
     splits = dict(named)
-    others = [each for each in subfolders if not _part_called(each.name)]
+    others = [each for each in subfolders if not part_called(each.name)]
     if layout == "auto" and (not splits or _is_a_class(splits, others)):
         return {}
     if layout == "auto" and others:
@@ -128,16 +119,10 @@ def _is_a_class(splits: Mapping[Part, Path], others: Sequence[Path]) -> bool:
     return alone and (not _subfolders(splits["train"]) or any(map(_subfolders, others)))
 
 
-def _part_called(name: str) -> Part | None:
-    """Return the split that a subfolder is called after, such as Train, valid, training_set or test2017; else None."""
-    words = [word for word in re.split(r"[^a-z]+", name.casefold()) if word and word not in _FILLERS]
-    return _PART_NAMES.get(words[0].removesuffix("set")) if len(words) == 1 else None
-
-
 def _refuse_splits_below(folder: Path, classes: Sequence[Path]) -> None:
     """Refuse to mix the splits of classes that are divided themselves: photos/cat/train, photos/cat/test."""
     for each in classes:
-        inside = {part: below.name for below in _subfolders(each) if (part := _part_called(below.name))}
+        inside = {part: below.name for below in _subfolders(each) if (part := part_called(below.name))}
         if len(inside) > 1:
             raise DataError(
                 f"{each.absolute()} has subfolders called like splits ({', '.join(inside.values())}), which would be "
@@ -287,7 +272,7 @@ def _given(settings: ImageSettings, found: ImageFiles, part: Part, seed: int) ->
     if part != "train" and len(own):
         return own
     train = found.of("train")
-    drawn = {each: not len(found.of(each)) for each in _PARTS}
+    drawn = {each: not len(found.of(each)) for each in PARTS}
     parts = stratified_parts(
         found.labels[train],
         val_fraction=settings.val_fraction if drawn["val"] else 0,
@@ -319,7 +304,7 @@ def _digits() -> LabelledImages:
 def _noise(settings: ImageSettings, source: Synthetic, part: Part, seed: int) -> LabelledImages:
     """Return random pixels and labels; the labels cannot be divided by class, as most classes have hardly any image."""
     count = len(_divide(settings, np.zeros(source.examples, dtype=np.int64), seed)[part])
-    generator = np.random.default_rng([seed, _PARTS.index(part)])
+    generator = np.random.default_rng([seed, PARTS.index(part)])
     images = generator.integers(0, 256, (count, source.channels, *source.size), dtype=np.uint8)
     classes = tuple(f"class {number}" for number in range(source.classes))
     return LabelledImages(images, generator.integers(0, source.classes, count), classes)

@@ -144,7 +144,9 @@ def no_test_split(space: Space) -> str | None:
     """
     ask = getattr(space.interface, "lacks_test", None)  # programs have none
     data = getattr(space.config(space.example), "data", None)
-    reason = ask(data) if ask is not None and isinstance(data, Settings) else None
+    reason = None
+    if ask is not None and isinstance(data, Settings):
+        reason = ask(located(data, space.path.parent, by_name=True))
     if reason is None:
         return None
     return (

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hpsearch.data.folds import Part, check_splits
+from hpsearch.data.folds import Named, Part, check_splits, named_splits
 from hpsearch.families import FamilyConfig
 from hpsearch.settings import FILE, FIXED, NEWER, UNFOLD, Growing, Option, Settings
 from hpsearch.training.settings import AdamW, Cosine, Optimizer, Schedule, TrainSettings, Warmup
@@ -42,8 +42,11 @@ class DataSettings(Growing):
     @property
     def files(self) -> Mapping[Part, str]:
         """The files of the splits that have one."""
-        named: dict[Part, str | None] = {"train": self.train or self.path, "val": self.val, "test": self.test}
-        return {part: path for part, path in named.items() if path}
+        return named_splits(*self._named)
+
+    @property
+    def _named(self) -> tuple[Named, Named]:
+        return {"train": self.train, "val": self.val, "test": self.test}, {"train": self.path}
 
     def fraction(self, part: Part) -> float:
         """Return the fraction of the training text that a part gets: 0 for one with a file."""
@@ -53,7 +56,7 @@ class DataSettings(Growing):
     def _splits_are_what_they_should_be(self) -> "DataSettings":
         if self.fraction("val") + self.fraction("test") >= 1:
             raise ValueError("val_fraction + test_fraction must be below 1, so that something is left for training")
-        check_splits(self.files, older={"path": self.path and self.train}, val_fraction=self.val_fraction)
+        check_splits(*self._named, val_fraction=self.val_fraction)
         return self
 
 
