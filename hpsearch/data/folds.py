@@ -1,7 +1,7 @@
 """Dividing labelled examples into training, validation and test parts with equal proportions of the classes."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -46,6 +46,15 @@ class Folds(Settings):
         if self.index >= self.count:
             raise ValueError(f"index {self.index} is not a fold: {self.count} folds are numbered 0 to {self.count - 1}")
         return self
+
+
+def classes_in(labels: Iterable[str | None], order: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the classes in this order, or in that of their numbers, or of the alphabet where one is not a number."""
+    names = {label for label in labels if label is not None}
+    if order:
+        return tuple(name for name in order if name in names)
+    whole = all(name.removeprefix("-").isdecimal() for name in names)
+    return tuple(sorted(names, key=lambda name: (int(name), name) if whole else (0, name)))
 
 
 Named = Mapping[Part, str | None]

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hpsearch.data.folds import classes_in
 from hpsearch.data.labelled_text import LabelledTexts, text_hashes, without_leakage
 from hpsearch.data.words import PAD, WordVocabulary, augmented_copies, read_synonyms, split_words
 from hpsearch.errors import DataError, NoSplitError
@@ -140,10 +141,10 @@ def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
         learned = {*train.texts, *(read_part(settings, "val", seed).texts if split == "test" else ())}
         part = without_leakage(part, learned, name=split, drop=settings.leaked == "drop")
     encoded = encode(settings, part.texts, train=train.texts)
-    classes = {"label": class_names(train.labels, named_classes(settings))}
+    classes = {"label": classes_in(train.labels, named_classes(settings))}
     columns = [encode_labels(part.labels, classes["label"], split)]
     if train.auxiliary is not None and part.auxiliary is not None:
-        classes["auxiliary"] = class_names(train.auxiliary)
+        classes["auxiliary"] = classes_in(train.auxiliary)
         columns.append(encode_labels(part.auxiliary, classes["auxiliary"], split))
     return TextData(
         texts=part.texts,
@@ -201,15 +202,6 @@ def _back_translated(texts: Sequence[str], chosen: Augmentation) -> Sequence[str
     from hpsearch.families.text_classifier.pretrained import local_back_translator
 
     return local_back_translator(chosen.back_translation.there, chosen.back_translation.back)(texts)
-
-
-def class_names(labels: Sequence[str | None], order: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the classes in this order, or in that of their numbers, or of the alphabet where one is not a number."""
-    names = {label for label in labels if label is not None}
-    if order:
-        return tuple(name for name in order if name in names)
-    whole = all(name.removeprefix("-").isdecimal() for name in names)
-    return tuple(sorted(names, key=lambda name: (int(name), name) if whole else (0, name)))
 
 
 def encode_labels(labels: Sequence[str | None], classes: Sequence[str], split: Split) -> NDArray[np.int64]:

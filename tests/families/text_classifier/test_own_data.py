@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from hpsearch.data.fingerprint import fingerprint_of
+from hpsearch.data.folds import classes_in
 from hpsearch.errors import DataError, NoSplitError, SpaceError
 from hpsearch.families.text_classifier.family import TextClassification
-from hpsearch.families.text_classifier.loading import class_names
 from hpsearch.families.text_classifier.reading import read_part
 from hpsearch.families.text_classifier.settings import DataSettings
 from hpsearch.running.loading import load_space
@@ -193,7 +193,7 @@ def test_older_names_are_the_same_data(home: Path) -> None:
 
 
 def test_classes_have_the_order_of_their_names() -> None:
-    assert class_names(("b", "a", "b"), ("c", "b", "a")) == ("b", "a")
+    assert classes_in(("b", "a", "b"), ("c", "b", "a")) == ("b", "a")
 
 
 @pytest.mark.parametrize("kind", ["saved", "parquet"])
