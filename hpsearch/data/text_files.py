@@ -34,6 +34,8 @@ _ENDINGS: Mapping[str, Format] = {
     ".csv": "csv",
     ".tsv": "tsv",
 }
+TEXT_FILES = frozenset({".txt", *_ENDINGS})
+"""The endings of files of texts, see `read_texts`."""
 _SEPARATORS = {"csv": ",", "tsv": "\t"}
 _FASTTEXT = "__label__"
 _QUESTION = re.compile(r"[A-Z]+:[A-Za-z]+ ")
@@ -96,6 +98,28 @@ def labelled_from(rows: Rows, writing: Writing, origin: str) -> LabelledTexts:
     if not texts:
         raise DataError(f"{origin} holds no examples")
     return LabelledTexts(tuple(texts), tuple(labels), tuple(auxiliary) if second is not None else None)
+
+
+def read_texts(path: str | Path, writing: Writing) -> Iterator[str]:
+    """Yield the texts of a file without their labels, if it has any: the formats of `read_labelled`, or .txt.
+
+    A `.txt` file has a text on each line; empty lines are none.
+
+    Raises:
+        DataError: the file cannot be read as texts; it says where.
+    """
+    place, empty = Path(path), True
+    rows = _rows(place, writing)
+    if place.suffix.lower() == ".txt":
+        lines = read_text(place, encoding=writing.encoding).split("\n")
+        rows = (("", {writing.text_column: line.removesuffix("\r")}) for line in lines if line.strip())
+    for where, row in rows:
+        text, empty = _field(row, writing.text_column, where), False
+        if not isinstance(text, str):
+            raise DataError(f"{where}: '{writing.text_column}' must be text, not {json.dumps(text)[:40]}")
+        yield text
+    if empty:
+        raise DataError(f"{path} holds no texts")
 
 
 def _named(label: str | None, writing: Writing, place: str) -> str | None:
