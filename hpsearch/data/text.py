@@ -290,19 +290,21 @@ def _is_control(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cf") and character not in "\n\r\t"
 
 
-def split_lines(text: str, *, head: int, tail: int) -> tuple[str, str]:
-    """Return the first `head` and the last `tail` lines of a text.
+def split_lines(text: str, *, head: int, tail: int, last: int = 0) -> tuple[str, str, str]:
+    """Return train, val and test: the first `head` lines, the last `last` ones, and the `tail` lines before those.
 
     Raises:
-        DataError: the two overlap: what is validated on would have been trained on.
+        DataError: the parts overlap: what is validated or tested on would have been trained on.
     """
     lines: Sequence[str] = text.splitlines(keepends=True)
-    if head < 1 or tail < 1:
-        raise DataError(f"both parts need a line at least, not {head} and {tail}")
-    if head + tail > len(lines):
+    if head < 1 or tail < 1 or last < 0:
+        raise DataError(f"each part needs a line at least, not {head}, {tail} and {last}")
+    if (over := head + tail + last - len(lines)) > 0:
+        part = len(lines) // 10
+        spared = part if last else 0
         raise DataError(
-            f"the first {head} and the last {tail} lines of a text of {len(lines)} lines overlap by "
-            f"{head + tail - len(lines)}: validation would read what was trained on; "
-            f"take for example {len(lines) - len(lines) // 10} and {len(lines) // 10}"
+            f"the first {head} and the last {tail + last} lines of a text of {len(lines)} lines overlap by {over}: "
+            f"validation would read what was trained on; take for example {len(lines) - part - spared} and {part}"
         )
-    return "".join(lines[:head]), "".join(lines[-tail:])
+    begin = len(lines) - last
+    return "".join(lines[:head]), "".join(lines[begin - tail : begin]), "".join(lines[begin:])
