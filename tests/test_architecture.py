@@ -76,6 +76,7 @@ DOORS = {
     "statsmodels": "comparing/statistics/",
     "baycomp": "comparing/statistics/",
     "PIL": "data/",
+    "datasets": "data/",
     "sklearn": "data/ families/",
     "yaml": "space/located_yaml.py api/arguments.py readers/text_files.py",
     "rich": "console/ report/ studies/ cli/",

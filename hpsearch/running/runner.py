@@ -25,6 +25,7 @@ from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
 from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult
 from hpsearch.space import Space
+from hpsearch.space.checks import no_test_split
 from hpsearch.tracking import Tracker
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster, EngineContext
@@ -74,12 +75,16 @@ def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions())
     """
     folder = Path(folder)
     with explaining_full_disks(), open_session(space, folder, options, changes=True) as session:
-        why = session.search(space.confirm if options.confirm else None)
+        confirm = space.confirm if options.confirm else None
+        refusal = None if confirm is None or confirm.folds else no_test_split(space)
+        why = session.search(None if refusal else confirm)
         if why in (StopReason.FINISHED, StopReason.TIME):
             if why is StopReason.FINISHED:
                 session.require_result()
-            if space.confirm is not None and options.confirm:
-                why = session.confirm(space.confirm, otherwise=why)
+            if refusal:
+                session.note(refusal)
+            elif confirm is not None:
+                why = session.confirm(confirm, otherwise=why)
         session.end(why)
     return session.result()
 
