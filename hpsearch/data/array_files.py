@@ -35,9 +35,9 @@ def read_arrays(path: str | Path) -> dict[str, Any]:
         return _read_npz(place) if place.suffix.lower() == ".npz" else _read_matlab(place)
     except DataError:
         raise
-    except OSError as error:
-        raise DataError(f"{place} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # noqa: BLE001 -- scipy raises many kinds for a file that is cut short
+        if isinstance(error, OSError) and error.errno is not None:
+            raise DataError(f"{place} cannot be read: {error.strerror}") from None
         kind = "a MATLAB file" if place.suffix.lower() == ".mat" else "an .npz file"
         raise DataError(f"{place} is damaged, or not {kind}: {error or type(error).__name__}") from None
 

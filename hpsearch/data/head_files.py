@@ -127,7 +127,7 @@ def _assemble(
         centres, normals = _middles(centres, region, sources), _mean_normals(normals, region, sources)
         edges = None if edges is None else _between(region[edges])
     listed = find_by_name(known, _NEIGHBOURS)
-    if listed is not None and len(listed) == sources:
+    if listed is not None and np.shape(listed)[:1] == (sources,):
         edges = _listed_edges(listed, sources, padding)
     empty = np.empty((0, 3), dtype=np.int64)
     return Sources(gain, centres, normals, edges, names, empty, notes)

@@ -40,6 +40,8 @@ _SAME_ORDER = 0.7
 0.6, in the right one above 0.9, for heads from 16 electrodes on."""
 _ENOUGH_ELECTRODES = 12
 """With fewer, a wrong order may look right."""
+_NEAR = 0.75
+"""The most that neighbours may be apart on average, over the mean distance of any two sources."""
 _NAMED = 5
 
 
@@ -140,19 +142,14 @@ def read_head(settings: LeadFieldSettings, *, electrodes: int | None, regions: i
     _check_order(sources, placed)
     if sources.edges is None or settings.neighbours == "nearest":
         sources = replace(sources, edges=_nearest(sources.centres, settings.nearest))
+    _check_neighbours(sources)
     sources = _divided(sources, regions)
-    count = sources.gain.shape[1]
-    neighbours = np.zeros((count, count), dtype=bool)
-    if sources.edges is not None:
-        neighbours[sources.edges[:, 0], sources.edges[:, 1]] = True
-    neighbours |= neighbours.T
-    _check_neighbours(sources.centres, neighbours)
     return LeadField(
         gain=average_reference(sources.gain),
         electrodes=placed.positions,
         centres=sources.centres,
         normals=np.zeros_like(sources.centres) if sources.normals is None else sources.normals,
-        neighbours=neighbours,
+        neighbours=_touching(sources),
         names=np.array(placed.names),
         surface=sources.surface,
         notes=np.array([*sources.notes, *notes], dtype=np.str_),
@@ -307,14 +304,27 @@ def _divided(sources: Sources, regions: int | None) -> Sources:
     return merge(sources, divide(sources.centres, sources.edges, regions)[1])
 
 
-def _check_neighbours(centres: Floats, neighbours: NDArray[np.bool_]) -> None:
+def _check_neighbours(sources: Sources) -> None:
     """Refuse neighbours that are as far apart as any two sources: a list of other sources, or counted otherwise."""
-    if not neighbours.any():
+    from scipy.spatial.distance import pdist
+
+    edges = sources.edges
+    if edges is None or not len(edges):
         raise DataError("no two sources touch; set data.lead_field.neighbours to nearest")
-    between = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
-    near, any_two = float(between[neighbours].mean()), float(between.mean())
-    if near > any_two / 2:
+    near = float(np.linalg.norm(sources.centres[edges[:, 0]] - sources.centres[edges[:, 1]], axis=1).mean())
+    some = sources.centres[:: max(1, len(sources.centres) // MOST_REGIONS)]
+    any_two = float(pdist(some).mean())
+    if near > _NEAR * any_two:
         raise DataError(
             f"the neighbours do not fit the positions: they are {near:.0f} mm apart on average, any two sources "
             f"{any_two:.0f}; set data.lead_field.neighbours to nearest to go without the list"
         )
+
+
+def _touching(sources: Sources) -> NDArray[np.bool_]:
+    """Return which sources touch, as a matrix (S, S)."""
+    count = sources.gain.shape[1]
+    found = np.zeros((count, count), dtype=bool)
+    if sources.edges is not None:
+        found[sources.edges[:, 0], sources.edges[:, 1]] = True
+    return found | found.T
