@@ -81,7 +81,7 @@ def pick_array(
 ) -> tuple[str, NDArray[Any]]:
     """Return the name and the array of numbers that is meant: by its name, a usual name, or as the only one that fits.
 
-    `what` says in words what is looked for, `setting` is the one that names the variable.
+    `what` says in words what is looked for, with its article, `setting` is the one that names the variable.
 
     Raises:
         DataError: There is no such array, or there are several.
@@ -92,7 +92,7 @@ def pick_array(
             raise DataError(f"there is no variable '{variable}'{near}; the file has {describe(arrays)}")
         found = as_numbers(arrays[variable])
         if found is None or not fits(found.shape):
-            raise DataError(f"{describe({variable: arrays[variable]})} is no {what}")
+            raise DataError(f"{describe({variable: arrays[variable]})} is not {what}")
         return variable, found
     numbers = {name: array for name in arrays if (array := as_numbers(arrays[name])) is not None and fits(array.shape)}
     named = [name for name in usual if name in numbers]
@@ -100,8 +100,8 @@ def pick_array(
     if len(chosen) == 1:
         return chosen[0], numbers[chosen[0]]
     if chosen:
-        raise DataError(f"several variables may be the {what}: {describe(numbers)}; name one in {setting}")
-    raise DataError(f"none of its variables is a {what}: it has {describe(arrays)}")
+        raise DataError(f"several variables may be {what}: {describe(numbers)}; name one in {setting}")
+    raise DataError(f"none of its variables is {what}: it has {describe(arrays)}")
 
 
 def as_numbers(value: Any) -> NDArray[Any] | None:

@@ -131,7 +131,12 @@ def _examples(
         return len(shape) == 3 and width in shape[1:]
 
     found = pick_array(
-        arrays, variable=variable, usual=usual, fits=fits, what=f"{what} (examples, time, {width})", setting=setting
+        arrays,
+        variable=variable,
+        usual=usual,
+        fits=fits,
+        what=f"an array of the {what} (examples, time, {width})",
+        setting=setting,
     )[1]
     return found if found.shape[2] == width else found.transpose(0, 2, 1)
 

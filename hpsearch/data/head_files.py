@@ -83,7 +83,7 @@ def _matrix(arrays: Mapping[str, Any], variable: str | None, electrodes: int | N
     def fits(shape: tuple[int, ...]) -> bool:
         return len(shape) == 2 and min(shape) >= 8 and (electrodes is None or electrodes in shape)
 
-    what = "lead field" if electrodes is None else f"lead field of {electrodes} electrodes"
+    what = "a lead field" if electrodes is None else f"a lead field of {electrodes} electrodes"
     name, found = pick_array(
         arrays, variable=variable, usual=_MATRICES, fits=fits, what=what, setting="data.lead_field.variable"
     )

@@ -176,7 +176,7 @@ def _from_arrays(place: Path, variable: str | None, channels: int) -> Recording:
         return len(shape) in (2, 3) and count in shape
 
     _, array = pick_array(
-        arrays, variable=variable, usual=_USUAL, fits=fits, what=f"recording of {count} channels", setting="variable"
+        arrays, variable=variable, usual=_USUAL, fits=fits, what=f"a recording of {count} channels", setting="variable"
     )
     rate = as_numbers(find_by_name(arrays, RATES))
     pieces = tuple(np.asarray(piece, dtype=np.float64) for piece in _pieces(array, count))
