@@ -101,6 +101,8 @@ def read_recording(
     """
     place = Path(path)
     suffix = place.suffix.lower()
+    if not place.is_file():
+        raise DataError(f"there is no recording {place}")
     if suffix in ENDINGS:
         found = _from_arrays(place, variable, channels)
     elif suffix in MNE_ENDINGS:

@@ -16,6 +16,7 @@ from hpsearch.records import Goal
 if TYPE_CHECKING:
     from torch import nn
 
+    from hpsearch.families.deepsif.prediction import SourcePredictor
     from hpsearch.training.task import Dataset, Split, Splits, Task
 
 
@@ -81,6 +82,12 @@ class DeepSIF(Family[DeepSIFConfig]):
         if not electrodes:
             electrodes, regions = head_of(config.data).gain.shape
         return build_network(config.model, electrodes=electrodes, regions=regions)
+
+    def predictor(self, config: DeepSIFConfig, facts: Mapping[str, Any], model: "nn.Module") -> "SourcePredictor":
+        """Return what estimates the sources of a recording over time."""
+        from hpsearch.families.deepsif.prediction import SourcePredictor
+
+        return SourcePredictor(config, facts, model)
 
     def baselines(self, config: DeepSIFConfig, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:
         """Return the scores of the minimum norm estimate and of sLORETA, by the network's own metrics."""
