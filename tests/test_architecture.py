@@ -62,7 +62,7 @@ DOORS = {
     "safetensors": "training/weights.py",
     "transformers": "families/text_classifier/",
     "typer": "cli/",
-    "matplotlib": "report/charts/ api/open.py api/probe.py",
+    "matplotlib": "report/charts/ api/open.py api/probe.py families/deepsif/picture.py",
     "pandas": "report/tables.py api/open.py api/compared.py search/pb2.py readers/table_file.py",
     "tensorboard": "readers/tensorboard.py tracking/tensorboard.py",
     "wandb": "readers/wandb_offline.py tracking/wandb.py",
