@@ -70,6 +70,7 @@ DOORS = {
     "markupsafe": "report/comparison/html.py",
     "plotly": "report/comparison/html.py",
     "orjson": "experiment/ tracking/entries.py",
+    "tifffile": "data/movies.py",
     "mne": "data/",
     "nilearn": "data/",
     "scipy": "comparing/statistics/ data/ families/decode/baselines.py search/",
