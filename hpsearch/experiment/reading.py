@@ -40,7 +40,7 @@ def read_resolved(folder: Path) -> dict[str, Any]:
         what = "a study; its arms are experiments" if is_study(folder) else f"not an experiment: it has no {RESOLVED}"
         raise ExperimentError(f"{folder} is {what}{_neighbours(folder)}")
     try:
-        resolved: dict[str, Any] = json.loads((folder / RESOLVED).read_text(encoding="utf-8"))
+        resolved: dict[str, Any] = read_json(folder / RESOLVED)
     except ValueError as error:
         raise ExperimentError(f"{folder / RESOLVED} is not valid JSON: {error}") from error
     except OSError as error:
@@ -83,7 +83,7 @@ _SHAPE: Sequence[tuple[str, Callable[[Any], bool], str]] = (
     ("space.objective.at", lambda value: value is not _ABSENT, "given"),
     ("space.search", _is(dict, optional=True), "an object"),
     ("space.search.trials", _is(int, optional=True), "a whole number"),
-    ("space_folder", _is(str), "a text"),
+    ("space_folder", _is(str, optional=True), "a text"),
     ("space_from_here", _is(str, optional=True), "a text"),
     ("space_file", _is(str, optional=True), "a text"),
     ("id", _is(str, optional=True), "a text"),
@@ -112,6 +112,8 @@ def space_home(folder: Path) -> Path:
         ExperimentError: the folder cannot be used.
     """
     resolved = read_resolved(folder)
+    if "space_folder" not in resolved:
+        raise ExperimentError(f"{folder / RESOLVED} does not say where the experiment's space file is")
     kept = Path(resolved["space_folder"])
     if "space_from_here" not in resolved:
         return kept

@@ -246,6 +246,9 @@ def stored_job(folder: Path, run: str) -> Job:
     try:
         content = read_json(folder / run / CONFIG)
         del content["version"]
-        return Job.from_json(content)
+        job = Job.from_json(content)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise ExperimentError(f"{folder / run / CONFIG} is damaged: {type(error).__name__}: {error}") from error
+    if not all(isinstance(each, Mapping) for stretch in job.stretches for each in stretch):
+        raise ExperimentError(f"{folder / run / CONFIG} is damaged: its values are no objects")
+    return job
