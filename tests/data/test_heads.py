@@ -219,3 +219,45 @@ def test_an_unknown_montage_is_said(tmp_path):
         read(**parts, montage="biosemi66")
     with pytest.raises(DataError, match=r"name them in data\.lead_field\.names"):
         read(**parts, montage="biosemi64")
+
+
+def test_a_cortex_of_freesurfer_keeps_its_vertices(tmp_path):
+    """A surface source space, as people compute it, and its vertices put together into regions."""
+    from nibabel.freesurfer import write_geometry
+    from nilearn.datasets import load_fsaverage
+
+    from hpsearch.data import lead_field
+
+    folder = tmp_path / "me" / "surf"
+    folder.mkdir(parents=True)
+    meshes = load_fsaverage("fsaverage5")
+    for side, name in (("left", "lh"), ("right", "rh")):
+        for mesh, file in (("white_matter", "white"), ("sphere", "sphere")):
+            part = meshes[mesh].parts[side]
+            write_geometry(folder / f"{name}.{file}", part.coordinates, part.faces)
+    options = {"spacing": "ico2", "surface": "white", "subjects_dir": tmp_path, "add_dist": False, "verbose": False}
+    sources = mne.setup_source_space("me", **options)
+    montage = mne.channels.make_standard_montage(lead_field._MONTAGE)
+    info = mne.create_info(HEAD.names.tolist(), 1000.0, "eeg").set_montage(montage)
+    to_head = mne.Transform("mri", "head", mne.channels.compute_native_head_t(montage)["trans"])
+    sphere = mne.make_sphere_model("auto", "auto", info, verbose=False)
+    forward = mne.make_forward_solution(info, to_head, sources, sphere, meg=False, mindist=5.0, verbose=False)
+    place = tmp_path / "surface-fwd.fif"
+    mne.write_forward_solution(place, forward, verbose=False)
+
+    found = read(path=str(place))
+    fixed = mne.convert_forward_solution(forward, force_fixed=True, surf_ori=True, verbose=False)
+    expected = fixed["sol"]["data"] / 1e3
+    np.testing.assert_allclose(found.gain, expected - expected.mean(axis=0), rtol=1e-4, atol=1e-7)
+    kept = [(side, number) for side, part in enumerate(forward["src"]) for number in part["vertno"]]
+    assert found.surface.tolist() == [[*vertex, region] for region, vertex in enumerate(kept)]
+    neighbours = mne.spatial_src_adjacency(forward["src"], verbose="error").toarray() > 0
+    np.testing.assert_array_equal(found.neighbours, neighbours & ~np.eye(len(kept), dtype=bool))
+
+    fewer = read(path=str(place), regions=60)
+    assert fewer.gain.shape == (16, 60)
+    np.testing.assert_array_equal(fewer.surface[:, :2], found.surface[:, :2])
+    member = np.eye(60)[fewer.surface[:, 2]]
+    np.testing.assert_allclose(fewer.gain, found.gain @ member, atol=1e-9)
+    with pytest.raises(DataError, match="2 pieces that do not touch"):
+        read(path=str(place), regions=1)
