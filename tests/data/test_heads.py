@@ -203,7 +203,8 @@ def test_broken_and_foreign_files_are_said(tmp_path, forward):
     for name, content, message in [
         ("lead_field.mat", whole[:900], "damaged, or not a MATLAB file"),
         ("lead_field.mat", b"MATLAB 7.3 MAT-file" + bytes(500) + b"\x89HDF", "version 7.3.*'-v7'"),
-        ("lead_field.txt", whole, "neither a .mat, a .npz nor a -fwd.fif"),
+        ("lead_field.set", whole, r"the ending .\.set. is not one of"),
+        ("lead_field.txt", b"1 2 three", "damaged, or not a table of numbers"),
         ("cut-fwd.fif", (forward[0] / "free-fwd.fif").read_bytes()[:5000], "damaged, or not a forward solution"),
         ("lead_field.npz", b"nothing", "damaged, or not an .npz file"),
     ]:
@@ -261,3 +262,15 @@ def test_a_cortex_of_freesurfer_keeps_its_vertices(tmp_path):
     np.testing.assert_allclose(fewer.gain, found.gain @ member, atol=1e-9)
     with pytest.raises(DataError, match="2 pieces that do not touch"):
         read(path=str(place), regions=1)
+
+
+def test_a_matrix_and_a_map_alone_in_their_files(tmp_path):
+    """As The Virtual Brain's packages have them: the map of regions is a text, and matrices are .npy files."""
+    fine = load_lead_field(16, 128)
+    region = divide(fine.centres, np.argwhere(np.triu(fine.neighbours)), 64)[1]
+    np.save(tmp_path / "gain.npy", fine.gain)
+    np.savetxt(tmp_path / "pos.csv", fine.centres, delimiter=",")
+    np.savetxt(tmp_path / "map.txt", region, fmt="%d")
+    files = {"path": "gain.npy", "cortex": "pos.csv", "parcellation": "map.txt"}
+    found = read(**{name: str(tmp_path / file) for name, file in files.items()})
+    np.testing.assert_allclose(found.gain, fine.gain @ np.eye(64)[region], atol=1e-9)
