@@ -67,8 +67,10 @@ def read_matrix(
     Raises:
         DataError: The files do not hold a lead field with its geometry, or do not fit each other.
     """
-    own = read_arrays(path)
-    beside = {name: value for file in geometry.values() for name, value in read_arrays(file).items()}
+    own = read_arrays(path, alone=_MATRICES[0])
+    beside: dict[str, Any] = {}
+    for setting, file in geometry.items():
+        beside |= read_arrays(file, alone=_POSITIONS[0] if setting == "cortex" else _REGIONS[0])
     names = find_labels(own)
     count = electrodes or (len(names) if names else otherwise)
     gain, notes = _matrix(own, variable, count)
