@@ -1,5 +1,6 @@
 """Searching a space and confirming its winner: `hpsearch.run`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.api.arguments import Overrides, StrPath, settings_of
@@ -11,6 +12,7 @@ from hpsearch.running.loading import load_space
 from hpsearch.running.session import SessionResult
 from hpsearch.space import Space
 from hpsearch.workers.engines import Cluster
+from hpsearch.workers.local.processes import EarlyServer
 
 
 def run(
@@ -70,11 +72,17 @@ def run(
     """
     budget = {"trials": trials, "time": time, "workers": workers, "seed": seed, "engine": engine}
     settings = [f"search.{option}={value}" for option, value in budget.items() if value is not None]
-    loaded = load_space(Path(space), quick=quick, overrides=[*settings_of(set), *settings])
-    folder = runner.default_folder(loaded, name=name, root=Path(root), quick=quick)
     shown = ConsoleOptions(in_process, Cluster(address, verbose), confirm, mlflow, tracking_uri, quiet, track)
-    with watched(loaded, folder, shown) as options:
-        result = runner.run(loaded, folder=folder, options=options)
+    with EarlyServer() as early:
+        loaded = load_space(
+            Path(space),
+            quick=quick,
+            overrides=[*settings_of(set), *settings],
+            named=lambda family: None if in_process or engine == "ray" else early.start(runner.modules_of(family)),
+        )
+        folder = runner.default_folder(loaded, name=name, root=Path(root), quick=quick)
+        with watched(loaded, folder, shown) as options:
+            result = runner.run(loaded, folder=folder, options=replace(options, early=early))
     return opened(result, loaded, shown)
 
 

@@ -35,6 +35,9 @@ def main() -> None:
     """Run the program; turn the user's mistakes into a message and an exit status."""
     try:
         app()
+    except SystemExit as end:
+        _leave(end.code)
+        raise
     except SearchFailedError as error:
         sys.exit(_complain(error, FAILED))
     except HpsearchError as error:
@@ -43,6 +46,14 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output went away (`hpsearch show x | head`): not an error
         sys.stderr.close()
+
+
+def _leave(status: object) -> None:
+    """End quickly where much would have to be taken apart."""
+    if "torch" in sys.modules and (status is None or isinstance(status, int)):
+        from hpsearch.workers.local.worker import leave
+
+        leave(int(status or 0))
 
 
 def _complain(error: HpsearchError, status: int) -> int:
