@@ -35,9 +35,6 @@ def main() -> None:
     """Run the program; turn the user's mistakes into a message and an exit status."""
     try:
         app()
-    except SystemExit as end:
-        _leave(end.code)
-        raise
     except SearchFailedError as error:
         sys.exit(_complain(error, FAILED))
     except HpsearchError as error:
@@ -48,12 +45,16 @@ def main() -> None:
         sys.stderr.close()
 
 
-def _leave(status: object) -> None:
-    """End quickly where much would have to be taken apart."""
-    if "torch" in sys.modules and (status is None or isinstance(status, int)):
-        from hpsearch.workers.local.worker import leave
+def program() -> None:
+    """Be the process of the command: run it, and end quickly where much would have to be taken apart."""
+    try:
+        main()
+    except SystemExit as end:
+        if "torch" in sys.modules and (end.code is None or isinstance(end.code, int)):
+            from hpsearch.workers.local.worker import leave
 
-        leave(int(status or 0))
+            leave(end.code or 0)
+        raise
 
 
 def _complain(error: HpsearchError, status: int) -> int:

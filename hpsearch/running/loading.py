@@ -8,9 +8,10 @@ from hpsearch.experiment.layout import SPACE
 from hpsearch.experiment.reading import read_resolved, space_home
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
+from hpsearch.families.function.function import Function
 from hpsearch.families.loading import family_names, load_interface
 from hpsearch.settings import OwnOption
-from hpsearch.space import Search, Space, read_space, space_from_resolved
+from hpsearch.space import Node, Search, Space, read_space, space_from_resolved
 from hpsearch.space.checks import divides
 from hpsearch.workers.engines import ENGINES
 
@@ -20,15 +21,18 @@ def load_space(
     *,
     quick: bool = False,
     overrides: Sequence[str] = (),
+    content: tuple[str, Node] | None = None,
     named: Callable[[str], None] = lambda _: None,
 ) -> Space:
-    """Read and check a space file; `named` is told the family's name before that is imported.
+    """Read and check a space file, or its text and root from elsewhere as if they stood there.
+
+    `named` is told the family's name before that is imported.
 
     Raises:
         SpaceError: with every mistake.
     """
 
-    def resolve(family: str, file: Path) -> Family[Any] | Command:
+    def resolve(family: str, file: Path) -> Family[Any] | Command | Function:
         named(family)
         return load_interface(family, file.parent)
 
@@ -41,6 +45,7 @@ def load_space(
         own_code=check_own_code,
         engines=ENGINES,
         look=True,
+        content=content,
     )
 
 

@@ -76,7 +76,7 @@ def test_workers_are_forked_from_a_server_that_was_started_early(
     with EarlyServer() as early:
         early.start(["tests.workers.imported"])
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")  # as a user's own file may, which is imported meanwhile
-        with crew_with("no.such.module", early=early, threads=threads) as crew:
+        with crew_with("tests.workers.imported", "no.such.module", early=early, threads=threads) as crew:
             environment = crew.folder / crew.run("environment").run / "environment"
             assert "CUDA_VISIBLE_DEVICES=7\n" in environment.read_text(encoding="utf-8")
             go_on(crew, *two_at_work(crew))
@@ -84,14 +84,15 @@ def test_workers_are_forked_from_a_server_that_was_started_early(
             assert {parent(pid) for pid in pids(crew)} == {int(importer)}
 
 
-def test_a_server_that_was_started_early_with_other_threads_is_of_no_use(crew_with: Crews) -> None:
+def test_a_server_that_was_started_early_and_does_not_fit_is_ended_at_once(crew_with: Crews) -> None:
+    slow = "tests.workers.imported_slowly"  # nobody could be forked from it
+    threads = shares("auto", jobs=core_count())[0].threads
     with EarlyServer() as early:
-        early.start(["tests.workers.imported"])
-    with EarlyServer() as early:
-        early.start(["tests.workers.imported_slowly"])
-        assert early.take(Share(threads=99)) is None
-    with crew_with(early=early) as crew:
-        assert isinstance(crew.hearing.endings[crew.run().run], Completed)
+        early.start([slow])
+        assert early.take([slow], Share(threads=99)) is None
+        early.start([slow])
+        with crew_with("numpy", early=early, threads=threads) as crew:  # at its end no process is left
+            assert isinstance(crew.hearing.endings[crew.run().run], Completed)
 
 
 def test_numbers_that_nobody_seeded_differ_between_workers(crew_with: Crews) -> None:

@@ -46,6 +46,10 @@ class ForkServer:
         self._codes: dict[int, int | None] = {}
         self._start()
 
+    def fits(self, modules: Sequence[str], environment: Mapping[str, str]) -> bool:
+        """Check whether it imports nothing besides these modules, and was started with these variables."""
+        return set(self._modules) <= set(modules) and environment.items() <= self.environment.items()
+
     def _start(self) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = [str(theirs.fileno()), str(os.getpid()), ",".join(self._modules)]

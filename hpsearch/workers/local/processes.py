@@ -37,9 +37,7 @@ class EarlyServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        self._close()
 
     def start(self, modules: Sequence[str]) -> None:
         """Import what trainings need, for as many threads as a worker has where nobody says how many there are."""
@@ -47,12 +45,22 @@ class EarlyServer:
             (first, *_) = shares("auto", jobs=core_count())
             self._server = ForkServer(modules, _environment(Share(first.threads)))
 
-    def take(self, share: Share) -> ForkServer | None:
-        """Return the server if it has so many threads: libraries look for that when they are imported."""
-        if self._server is None or not _variables(share).items() <= self._server.environment.items():
+    def take(self, modules: Sequence[str], share: Share) -> ForkServer | None:
+        """Return the server, unless it has modules besides these or other threads; then it is ended.
+
+        Libraries look for the number of threads when they are imported.
+        """
+        server = self._server
+        if server is None or not server.fits(modules, _variables(share)):
+            self._close()
             return None
-        server, self._server = self._server, None
+        self._server = None
         return server
+
+    def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
 
 class Launcher:
@@ -78,7 +86,7 @@ class Launcher:
         self._server: ForkServer | None = None
         if can_fork():
             least = Share(min(share.threads for share in shares))
-            self._server = (early and early.take(least)) or ForkServer(spec.modules, _environment(least))
+            self._server = (early and early.take(spec.modules, least)) or ForkServer(spec.modules, _environment(least))
 
     def launch(self, wire: int, share: Share) -> subprocess.Popen[bytes] | ForkedProcess:
         """Start a worker at one end of the wire."""
