@@ -7,13 +7,15 @@ from hpsearch.experiment.layout import SPACE
 from hpsearch.experiment.reading import read_resolved, space_home
 from hpsearch.families.loading import family_names, load_interface
 from hpsearch.settings import OwnOption
-from hpsearch.space import Search, Space, read_space, space_from_resolved
+from hpsearch.space import Node, Search, Space, read_space, space_from_resolved
 from hpsearch.space.checks import divides
 from hpsearch.workers.engines import ENGINES
 
 
-def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()) -> Space:
-    """Read and check a space file.
+def load_space(
+    path: Path, *, quick: bool = False, overrides: Sequence[str] = (), content: tuple[str, Node] | None = None
+) -> Space:
+    """Read and check a space file, or its text and root from elsewhere as if they stood there.
 
     Raises:
         SpaceError: with every mistake.
@@ -27,6 +29,7 @@ def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()
         own_code=check_own_code,
         engines=ENGINES,
         look=True,
+        content=content,
     )
 
 

@@ -3,6 +3,7 @@
 The one place where space, workers, family, experiment and tracker meet. `hpsearch.run` ends here.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +14,11 @@ from typing import Any
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
 from hpsearch.experiment.files import no_room
-from hpsearch.experiment.layout import EXPERIMENTS, LOG, folder_called
+from hpsearch.experiment.layout import EXPERIMENTS, LOG, folder_called, is_experiment
 from hpsearch.experiment.log import Log, read_past
+from hpsearch.experiment.reading import read_resolved
 from hpsearch.experiment.state import ExperimentState
+from hpsearch.families.function.function import Function
 from hpsearch.families.loading import family_names
 from hpsearch.jobs import ObjectiveSpec
 from hpsearch.running.earlier import earlier_trials, prepare_experiment
@@ -110,6 +113,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
     """Hold the experiment, its log, its tracker and its workers for one session."""
     _make(folder)
     with locked(folder) as lock:
+        space = space.going_on_from(read_resolved(folder)["space"]) if is_experiment(folder) else space
         past = read_past(folder / LOG)
         data = same_data(space, folder, past.state.runs.values())
         find_earlier = cache(lambda: earlier_trials(space, folder, past.state))
@@ -176,14 +180,8 @@ def objective_spec(
         "goal": space.objective.goal.value,
         "at_best": space.objective.at == "best",
     }
-    if space.family == _COMMAND:
-        if processes > 1:
-            raise HpsearchError("search.resources.processes: a program starts its own processes; leave it at 1")
-        return ObjectiveSpec(
-            "hpsearch.running.command_objective:CommandObjective",
-            {**common, "trial_time": space.search.trial_time},
-            ["hpsearch.running.command_objective"],
-        )
+    if space.family == _COMMAND or isinstance(space.interface, Function):
+        return _of_the_users(space, common)
     own = {
         "family": space.family,
         "threads": 1,
@@ -199,6 +197,20 @@ def objective_spec(
         modules = [*_modules(space.family), "hpsearch.running.packed_objective"]
         return ObjectiveSpec("hpsearch.running.packed_objective:PackedObjective", arguments, modules)
     return ObjectiveSpec("hpsearch.running.objective:FamilyObjective", {**common, **own}, _modules(space.family))
+
+
+def _of_the_users(space: Space, common: Mapping[str, Any]) -> ObjectiveSpec:
+    """Return the recipe for a program or a function, which train by themselves."""
+    kind = "function" if isinstance(space.interface, Function) else "program"
+    if space.search.resources.processes > 1:
+        raise HpsearchError(f"search.resources.processes: a {kind} starts its own processes; leave it at 1")
+    if kind == "program":
+        module = "hpsearch.running.command_objective"
+        return ObjectiveSpec(f"{module}:CommandObjective", {**common, "trial_time": space.search.trial_time}, [module])
+    module = "hpsearch.running.function_objective"
+    used = sorted({"numpy", "torch"} & sys.modules.keys())
+    arguments = {**common, "family": space.family, "threads": 1}
+    return ObjectiveSpec(f"{module}:FunctionObjective", arguments, [module, *used])
 
 
 def _modules(family: str) -> list[str]:

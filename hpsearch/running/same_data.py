@@ -19,6 +19,7 @@ from hpsearch.experiment.log import Log
 from hpsearch.experiment.state import RunState
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
+from hpsearch.families.function.function import Function
 from hpsearch.places import borrowed, find_place, named_places
 from hpsearch.records import Outcome
 from hpsearch.settings import Settings
@@ -93,7 +94,8 @@ def _sources(space: Space) -> Iterable[tuple[str, Source]]:
     """Yield the sources that a space can name, by their keys."""
     for config, _ in configurations(space):
         interface = space.interface
-        source = interface.source_of(config, space.path.parent) if isinstance(interface, Family | Command) else None
+        known = interface if isinstance(interface, Family | Command | Function) else None
+        source = known.source_of(config, space.path.parent) if known else None
         if source is not None:
             yield source.key, source
 
