@@ -13,6 +13,7 @@ experiments/<name>/
                       rate_decisions.jsonl under the schedules plateau and adaptive
                       of a program (family: command): settings.json; printed.jsonl, the metrics that it told, line by
                       line; printed.part, output that was not read yet
+  code/train.py       the user's function, where it came from a notebook or a script
   origin.json         only of a final training: whose winner it trains, how that was chosen, the command
   confirm/0007/seed-002/      the same for a replicate on a fresh seed
   confirm/0007/repeat-0-fold-3-of-5/      and for one that is tested on fold 3 (of 0 to 4) of the first division in five
@@ -30,6 +31,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import unquote
 
+from hpsearch.errors import ExperimentError
 from hpsearch.records import Fold
 
 EXPERIMENTS = Path("experiments")
@@ -59,8 +61,32 @@ STUDY = "study.json"
 STUDY_LOCK = "study.lock"
 RESULT = "result.json"
 ORIGIN = "origin.json"
+CODE = "code"
+"""Functions of a notebook or a script, written as modules."""
 DATA = "data.json"
 """The fingerprints of the data, see same_data.py."""
+_TAKEN = ("mlflow.db", "mlflow.lock", "mlartifacts")
+"""Next to the experiments lie MLflow's store and the lock of its making."""
+_LONGEST = 200
+"""Bytes of a name: file systems take 255, and temporary names are a little longer."""
+
+
+def folder_called(name: str, root: Path) -> Path:
+    """Return the folder of an experiment or a study with this name.
+
+    Raises:
+        ExperimentError: The name is not that of one visible folder, or belongs to MLflow's store.
+    """
+    refused = f"{name!r} cannot be the name of an experiment or a study"
+    if name.casefold() in _TAKEN:
+        raise ExperimentError(f"{refused}: MLflow's own files are called so")
+    fits = name.isprintable() and not set(name) & set("/\\") and len(name.encode("utf-8", "replace")) <= _LONGEST
+    if not fits or name != name.strip() or name.startswith((".", "-")) or not name:
+        raise ExperimentError(
+            f"{refused}: it is that of one folder, without /, \\ or control characters, blanks at its ends, a dot or "
+            f"hyphen at its beginning, and of at most {_LONGEST} bytes; other places are chosen with --root"
+        )
+    return root / name
 
 
 class RunKind(StrEnum):

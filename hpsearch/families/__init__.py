@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from hpsearch.families.prediction import Predictor
     from hpsearch.training.task import Dataset, Split, Splits, Task
 
 
@@ -81,6 +82,19 @@ class Family(ABC, Generic[ConfigT]):
         del data
         return {}
 
+    def data_notes(self, data: Any) -> Sequence[str]:
+        """Return what is taken for granted of the files of a `data` section, or done to them; its paths are absolute.
+
+        It is shown when a session begins. By default nothing.
+        """
+        del data
+        return ()
+
+    def lacks_test(self, data: Any) -> str | None:
+        """Return why a `data` section has no test split, or None if it has one. Then nothing can be confirmed."""
+        del data
+        return None
+
     def source_of(self, config: Any, home: "Path") -> Source | None:
         """Return the source of a configuration, if only by the names of its settings, see `places.found_places`.
 
@@ -108,6 +122,13 @@ class Family(ABC, Generic[ConfigT]):
         None, the default: `task` and its `build_model` are used, which may load the data.
         """
         del config, facts
+        return None
+
+    def predictor(
+        self, config: ConfigT, facts: Mapping[str, Any], model: "nn.Module"
+    ) -> "Predictor[Any, Any, Any] | None":
+        """Return what makes predictions with a trained model, see `families/prediction.py`; None: nothing does."""
+        del config, facts, model
         return None
 
     def baselines(self, config: ConfigT, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:

@@ -14,6 +14,8 @@ from hpsearch.experiment.files import collector_resting
 from hpsearch.experiment.layout import RunKind, trial_run
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
+from hpsearch.families import Family
+from hpsearch.families.function.function import Function
 from hpsearch.jobs import Job, JobKind, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import distinct_winners, jobs_of
@@ -46,7 +48,12 @@ class SessionResult:
 
 
 def _can_go_on(space: Space) -> bool:
-    """Check whether a paused training goes on where it was: a program must be given its checkpoint for that."""
+    """Check whether a paused training goes on where it was.
+
+    A program must be given its checkpoint for that, a function must name it.
+    """
+    if isinstance(space.interface, Function):
+        return space.interface.goes_on
     command = getattr(space.config(space.example), "command", None)
     return command is None or "{checkpoint}" in str(command)
 
@@ -89,6 +96,8 @@ class Session:
             self.note("the space has changed since this experiment was begun:\n  " + "\n  ".join(notes))
         if self._log.torn:
             self.note("the last line of the log was torn by a crash and has been dropped")
+        for sentence in self._log.damage:
+            self.note(sentence)
 
     def note(self, text: str) -> None:
         """Tell the observers something that the log does not hold."""
@@ -191,15 +200,19 @@ class Session:
     def _longest(self) -> int | None:
         """Return the evaluations of the longest training, Hyperband's largest budget, or None if unknown.
 
-        That is where optimizer steps are counted, and under a program, which reports when it likes.
+        That is where its length has another unit than its evaluations, or a program reports when it likes.
         """
         ranges = {parameter.path: parameter.range for parameter in self._space.parameters}
         train = any_training(self._space)
-        if train is None or train.evaluate.epochs is None or "train.evaluate" in ranges:
+        unit = "epochs" if train is None or train.steps is None else "steps"
+        every = None if train is None else getattr(train.evaluate, unit)
+        if every is None or "train.evaluate" in ranges:
             return None
-        epochs = ranges["train.epochs"].grid() if "train.epochs" in ranges else [train.epochs]
-        every = ranges["train.evaluate.epochs"].grid() if "train.evaluate.epochs" in ranges else [train.evaluate.epochs]
-        return math.ceil(max(epochs or ()) / min(every or ()))
+        lengths, gaps = (
+            ranges[path].grid() if path in ranges else [value]
+            for path, value in ((f"train.{unit}", getattr(train, unit)), (f"train.evaluate.{unit}", every))
+        )
+        return math.ceil(max(lengths or ()) / min(gaps or ()))
 
     def _warn_of_idle_pruner(self) -> None:
         """Warn if all trainings end before the pruner can act; its settings may be in the wrong unit."""
@@ -208,7 +221,9 @@ class Session:
             ends = f"a training has {longest} evaluations"
             self.note(f"search.pruner: {pruner.kind} acts at evaluation {pruner.earliest} at the earliest, but {ends}")
         if isinstance(pruner, Pausing) and not _can_go_on(self._space):
-            again = "a program that is not given its {checkpoint} begins again when it goes on"
+            function = isinstance(self._space.interface, Function)
+            who = "a function without report.checkpoint" if function else "a program that is not given its {checkpoint}"
+            again = f"{who} begins again when it goes on"
             self.note(f"search.pruner: {pruner.kind} pauses trials, and {again}; asha stops them instead")
 
     def _record(self) -> ExperimentRecord:
@@ -248,7 +263,7 @@ class Session:
         search = self._space.search
         if confirm is None or confirm.folds is not None or search.engine != "local" or self._context.in_process:
             return None
-        if self._space.family == "command":
+        if not isinstance(self._space.interface, Family):
             return None
 
         def replicates() -> list[Job]:
