@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from hpsearch.settings import Option, PathMark, Settings
+from hpsearch.settings import Option, PathMark, PlaceKind, Settings
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 _BY_NAME = re.compile(r"(^|_)(path|file|folder|dir|directory|root)$")
@@ -24,7 +24,7 @@ class NamedPlace:
 
     setting: str
     path: str
-    kind: Literal["file", "folder"]
+    kind: PlaceKind
 
 
 def named_places(settings: Settings, prefix: str = "") -> Iterator[NamedPlace]:
@@ -74,17 +74,20 @@ def find_place(path: str, home: Path) -> Path:
 def obstacle(place: NamedPlace, home: Path) -> str | None:
     """Return why a setting's file cannot be read, or None if it can."""
     there = find_place(place.path, home)
+    if place.kind == "code":
+        return None  # whoever imports it says what is wrong
     if not there.exists():
         other = Path(place.path).expanduser().absolute()
         also = "" if other == there else f", and no {other}"
         return f"there is no {place.kind} {there}{also}{_nearby(there)}"
-    if there.is_dir() != (place.kind == "folder"):
-        return f"{there} is a {'folder' if there.is_dir() else 'file'}, not a {place.kind}"
+    kind = "folder" if there.is_dir() else "file"
+    if place.kind not in (kind, "file or folder"):
+        return f"{there} is a {kind}, not a {place.kind}"
     try:
         empty = not any(there.iterdir()) if there.is_dir() else not _first_byte(there)
     except OSError as error:
-        return f"the {place.kind} {there} cannot be read: {error.strerror or error}"
-    return f"the {place.kind} {there} is empty" if empty else None
+        return f"the {kind} {there} cannot be read: {error.strerror or error}"
+    return f"the {kind} {there} is empty" if empty else None
 
 
 def borrowed(place: NamedPlace, home: Path) -> Path | None:
