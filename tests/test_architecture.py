@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "health": "records",
     "space": "errors records settings places user_code",
     "experiment": "errors records",
-    "data": "errors settings",
+    "data": "errors settings user_code",
     "training": "errors records settings experiment reads seeds",
     "families": "errors records settings data places user_code training",
     "search": "errors records settings experiment jobs seeds user_code space",

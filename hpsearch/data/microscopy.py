@@ -10,17 +10,20 @@ In an EMCCD photoelectrons are Poisson, the amplifying register makes a gamma di
 noise, and the converter rounds down.
 """
 
+import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from hpsearch.data.disk_cache import Arrays, cached_arrays
 from hpsearch.data.labelled_movie import MovieSettings
 from hpsearch.data.point_spread import Astigmatic, Round
+from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.settings import UNFOLD, Option, Settings
 
 Floats = NDArray[np.float64]
@@ -116,6 +119,17 @@ class ReadOut(Option):
     def amplification(self) -> float:
         """Electrons that are read for each photoelectron, on average."""
 
+    @property
+    @abstractmethod
+    def excess(self) -> float:
+        """The factor by which amplifying raises the variance of the photoelectrons."""
+
+    def deviation(self, photons: float) -> float:
+        """Return the standard deviation of a pixel with so many photons on average, in photons."""
+        electrons = photons * self.quantum_efficiency + self.spurious
+        read, steps = self.read_noise / self.amplification, self.electrons_per_count / self.amplification
+        return math.sqrt(self.excess * electrons + read**2 + steps**2 / 12) / self.quantum_efficiency
+
     @abstractmethod
     def amplify(self, electrons: Floats, generator: np.random.Generator) -> Floats:
         """Return the electrons that are read for these photoelectrons."""
@@ -149,6 +163,11 @@ class EMCCD(ReadOut):
         """The gain of the register."""
         return self.gain
 
+    @property
+    def excess(self) -> float:
+        """Two: each photoelectron's share of the gain is exponential."""
+        return 2.0
+
     def amplify(self, electrons: Floats, generator: np.random.Generator) -> Floats:
         """Return draws from a gamma distribution whose shape is the number of electrons; none stay none."""
         return generator.gamma(electrons, self.gain)
@@ -166,9 +185,35 @@ class SCMOS(ReadOut):
         """One: what is read are the photoelectrons."""
         return 1.0
 
+    @property
+    def excess(self) -> float:
+        """One: there is no register."""
+        return 1.0
+
     def amplify(self, electrons: Floats, generator: np.random.Generator) -> Floats:  # noqa: ARG002 - no chance here
         """Return the photoelectrons as they are."""
         return electrons
+
+
+def camera_of(kind: str, settings: Sequence[str]) -> ReadOut:
+    """Return a camera by its name with settings that are written as `name=number`.
+
+    Raises:
+        UnknownNameError: there is no such camera or setting.
+        HpsearchError: a number does not suit the setting.
+    """
+    known: dict[str, type[ReadOut]] = {"emccd": EMCCD, "scmos": SCMOS}
+    if kind not in known:
+        raise UnknownNameError("camera", kind, known)
+    chosen = dict(each.partition("=")[::2] for each in settings)
+    names = [name for name in known[kind].model_fields if name != "kind"]
+    if unknown := [name for name in chosen if name not in names]:
+        raise UnknownNameError(f"setting of {kind}", unknown[0], names)
+    try:
+        return known[kind].model_validate(chosen)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise HpsearchError(f"{first['loc'][0]}: {first['msg']}, not {first['input']!r}") from None
 
 
 class FrameCounts(Settings):

@@ -18,6 +18,7 @@ from hpsearch.records import Goal
 if TYPE_CHECKING:
     from torch import nn
 
+    from hpsearch.families.decode.prediction import MoviePredictor
     from hpsearch.training.task import Dataset, Split, Splits, Task
 
 
@@ -78,6 +79,12 @@ class Decode(Family[DecodeConfig]):
 
         del facts
         return Localiser(config.model, deviations=isinstance(config.loss, Mixture))
+
+    def predictor(self, config: DecodeConfig, facts: Mapping[str, Any], model: "nn.Module") -> "MoviePredictor":
+        """Return what finds the molecules of a movie."""
+        from hpsearch.families.decode.prediction import MoviePredictor
+
+        return MoviePredictor(config, facts, model)
 
     def baselines(self, config: DecodeConfig, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:
         """Return the scores of least-squares fits, by the network's own metrics; their threshold is chosen on `val`."""
