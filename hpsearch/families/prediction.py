@@ -34,6 +34,7 @@ computed, put the model on its device in eval mode without gradients, and have t
 then neither all inputs nor, for a movie, all frames of one are in memory at once.
 """
 
+import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -119,10 +120,11 @@ class Prediction(ABC):
     """What a model says of its inputs: a frozen dataclass of arrays, whose docstring tells their shapes and units.
 
     `endings` tells what a file with each ending holds, such as `{".csv": "a row for each molecule"}`. The order is that
-    of messages; what is printed without a file is `summary`.
+    of messages; what is printed without a file is `summary`, unless the watcher was told all of it (`streamed`).
     """
 
     endings: ClassVar[Mapping[str, str]]
+    streamed: ClassVar[bool] = False
 
     @abstractmethod
     def summary(self) -> str:
@@ -210,7 +212,7 @@ class Predictor(ABC, Generic[ItemT, OptionsT, PredictionT]):
         """Return the prediction for all items."""
 
     def given(self, options: Mapping[str, Any]) -> OptionsT:
-        """Return the options by name as settings.
+        """Return the options by name as settings; a text, as `--set` has it, is read as the option's type needs.
 
         Raises:
             HpsearchError: There is no such option, or a value does not suit it.
@@ -225,11 +227,22 @@ class Predictor(ABC, Generic[ItemT, OptionsT, PredictionT]):
                 raise HpsearchError(f"unknown option '{unknown[0]}'; this model's predictions have no options")
             raise UnknownNameError("option", unknown[0], known)
         try:
-            return self.Options.model_validate(dict(options))  # type: ignore[return-value] # Options is OptionsT's class
+            read = {name: _read(value, known[name].annotation) for name, value in options.items()}
+            return self.Options.model_validate(read)  # type: ignore[return-value] # Options is OptionsT's class
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(map(str, first["loc"]))
             raise HpsearchError(f"{name}: {first['msg']}, not {first['input']!r}") from None
+
+
+def _read(value: Any, kind: Any) -> Any:
+    """Return lists, objects and null in a text for JSON, unless the option is a text itself."""
+    if not isinstance(value, str) or kind in (str, str | None):
+        return value
+    try:
+        return json.loads(value) if value[:1] in "[{" or value == "null" else value
+    except ValueError:
+        return value
 
 
 def files_of(inputs: Sequence[Input], kinds: frozenset[str], *, what: str) -> list[Path]:

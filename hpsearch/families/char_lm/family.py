@@ -13,6 +13,7 @@ from hpsearch.records import Goal
 if TYPE_CHECKING:
     from torch import nn
 
+    from hpsearch.families.char_lm.prediction import TextGenerator
     from hpsearch.families.char_lm.task import CharLMTask, TextWindows
     from hpsearch.training.task import Split, Splits
 
@@ -78,6 +79,12 @@ class CharLM(Family[CharLMConfig]):
 
         size = Vocabulary(facts["characters"]).size
         return CharTransformer(config.model, vocabulary=size, context=config.data.context)
+
+    def predictor(self, config: CharLMConfig, facts: Mapping[str, Any], model: "nn.Module") -> "TextGenerator":
+        """Return what goes on with prompts."""
+        from hpsearch.families.char_lm.prediction import TextGenerator
+
+        return TextGenerator(config, facts, model)
 
     def baselines(
         self,

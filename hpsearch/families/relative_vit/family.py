@@ -14,6 +14,7 @@ from hpsearch.records import Goal
 if TYPE_CHECKING:
     from torch import nn
 
+    from hpsearch.families.relative_vit.prediction import ImagePredictor
     from hpsearch.families.relative_vit.task import ImageClassification, ImageData
     from hpsearch.training.task import Split, Splits
 
@@ -72,6 +73,12 @@ class RelativeVit(Family[RelativeVitConfig]):
         from hpsearch.families.relative_vit.task import build_network
 
         return build_network(config, classes=len(facts["classes"]))
+
+    def predictor(self, config: RelativeVitConfig, facts: Mapping[str, Any], model: "nn.Module") -> "ImagePredictor":
+        """Return what tells the class of each image."""
+        from hpsearch.families.relative_vit.prediction import ImagePredictor
+
+        return ImagePredictor(config, facts, model)
 
     def baselines(
         self,

@@ -1,0 +1,72 @@
+"""Commands that use a trained model: predict, evaluate."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hpsearch.cli.options import HomeOption, ModelArgument, RunOption
+
+STDIN = "-"
+
+
+def predict(
+    model: ModelArgument,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files or folders of texts or images, movies, recordings, prompts; - reads lines."),
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file in the format of its ending; repeat it for several. {name}: the input's name."),
+    ] = None,
+    run: RunOption = None,
+    home: HomeOption = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Inputs at once; halved where the memory does not suffice.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; by default that of the training.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="An option of the family's own: temperature=0.8, prompt=Once.")
+    ] = None,
+) -> None:
+    """Use a model: classes of texts and images, molecules of a movie, sources of a recording, text after a prompt.
+
+    Without inputs it says what the model takes.
+    """
+    from hpsearch.api.predict import predict as api
+    from hpsearch.console.predicting import TerminalWatcher
+
+    watcher = TerminalWatcher(None if out else _write)
+    try:
+        found = api(
+            model,
+            _given(inputs or []),
+            out=out,
+            run=run,
+            home=home,
+            batch_size=batch_size,
+            device=device,
+            set=set_,
+            watcher=watcher,
+        )
+    finally:
+        watcher.close()
+    for each in [] if out else found if isinstance(found, list) else [found]:
+        typer.echo("" if each.streamed else each.summary())
+    for path in out or ():
+        typer.echo(f"wrote {path}")
+
+
+def _given(inputs: list[str]) -> list[Any]:
+    """Return the inputs: files as paths, and for - each line of the standard input."""
+    given: list[Any] = []
+    for each in inputs:
+        given += [line.rstrip("\r\n") for line in sys.stdin] if each == STDIN else [Path(each)]
+    return given
+
+
+def _write(piece: str) -> None:
+    sys.stdout.write(piece)
+    sys.stdout.flush()
