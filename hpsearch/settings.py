@@ -18,7 +18,7 @@ A setting that must stay as it is while a training runs is marked: `epochs: Anno
 a file or a folder is, too: `path: Annotated[str, FILE]`.
 """
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
@@ -61,6 +61,9 @@ class Settings(BaseModel):
     """Frozen settings that refuse unknown names; the base class of every family's configuration."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+    one_of: ClassVar[tuple[str, ...]] = ()
+    """Settings of which one is given instead of another: where a space is overridden, it takes the place of that."""
 
     @model_validator(mode="before")
     @classmethod

@@ -127,9 +127,9 @@ def _replicates(reading: Reading, metric: str) -> bool:
 
 def _length(record: ExperimentRecord, space: Mapping[str, Any]) -> int | None:
     """Return the number of steps of each trial, or None if it is searched or differs."""
-    epochs = (space.get("train") or {}).get("epochs")
-    if isinstance(epochs, int) and record.unit == "epoch":
-        return epochs
+    told = (space.get("train") or {}).get(f"{record.unit}s")
+    if isinstance(told, int):
+        return told
     lengths = {trial.history[-1][0] for trial in record.ranked if trial.history}
     return lengths.pop() if len(lengths) == 1 else None
 

@@ -1,10 +1,9 @@
 """A session as somebody at a terminal sees it: its progress while it runs, and at its end what to do next."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -12,7 +11,7 @@ from hpsearch.console.progress import make_progress
 from hpsearch.console.search_state import SearchTarget
 from hpsearch.console.watching import HealthMonitor
 from hpsearch.experiment.events import HealthNotice, TextNotice
-from hpsearch.running.earlier import step_unit
+from hpsearch.running.earlier import step_unit, training_length
 from hpsearch.running.mirroring import trackers
 from hpsearch.running.runner import RunOptions
 from hpsearch.running.session import SessionResult
@@ -95,17 +94,11 @@ def _target(space: Space, folder: Path, shown: ConsoleOptions) -> SearchTarget:
         budget=space.search.trials,
         title=folder.name,
         unit=unit,
-        length=lambda params: _length(space, params, unit),
+        length=lambda params: training_length(space, params, unit),
         replicates=replicates,
         workers=1 if shown.in_process else workers,
         time=space.search.time,
     )
-
-
-def _length(space: Space, params: Mapping[str, Any], unit: str) -> int | None:
-    """Return the epochs of a configuration's training; steps are not known before the data are loaded."""
-    train = getattr(space.config(params), "train", None) if unit == "epoch" else None
-    return getattr(train, "epochs", None)
 
 
 def _next_steps(result: SessionResult, space: Space, *, single: bool, trackers: str) -> list[str]:

@@ -197,6 +197,12 @@ def _halved_width(value: Any, path: str, leaves: Leaves) -> Any:
     return value // 2
 
 
+def _twice_as_long(value: Any, path: str, _: Leaves) -> Any:
+    """Double a training; what else counts epochs or steps, such as `train.evaluate`, is no training's length."""
+    own = path.split(".")[-2] not in ("evaluate", "freeze", "warmup") and isinstance(value, int)
+    return 2 * value if own else None
+
+
 def _on_cuda(leaves: Leaves) -> bool:
     return str(leaves.get("train.device", "")).startswith("cuda")
 
@@ -219,7 +225,7 @@ _LARGER_BATCH = Remedy(_BATCH, _times(2.0))
 _WARM_UP = Remedy(("warmup.steps",), _instead(0, "{fraction: 0.05}"), above=True)
 _FALLING_RATE = Remedy(("schedule.kind",), _instead("constant", "cosine"), above=True)
 _ADAPTIVE_RATE = Remedy(("schedule.kind",), _instead("constant", "adaptive"), above=True)
-_MORE_EPOCHS = Remedy(("epochs",), _times(2.0))
+_LONGER = Remedy(("epochs", "steps"), _twice_as_long)
 _STOP_EARLY = Remedy(("early_stopping",), _instead(None, "{patience: 10}"))
 
 RECIPES: Mapping[Kind, tuple[Remedy, ...]] = {
@@ -254,14 +260,14 @@ RECIPES: Mapping[Kind, tuple[Remedy, ...]] = {
         _WIDER,
         _MORE_LAYERS,
         _HIGHER_RATE,
-        _MORE_EPOCHS,
+        _LONGER,
         Remedy(_DROPOUT, _times(0.5)),
         Remedy(_DECAY, _times(0.1)),
     ),
     Kind.OSCILLATION: (_LOWER_RATE, _LARGER_BATCH, _WARM_UP, _FALLING_RATE),
     Kind.STAGNATION: (_MUCH_HIGHER_RATE, _WARM_UP, _ADAPTIVE_RATE),
     Kind.PLATEAU: (_STOP_EARLY,),
-    Kind.SLOW_CONVERGENCE: (_HIGHER_RATE, _MORE_EPOCHS, _LARGER_BATCH, _FEWER_LAYERS),
+    Kind.SLOW_CONVERGENCE: (_HIGHER_RATE, _LONGER, _LARGER_BATCH, _FEWER_LAYERS),
 }
 """Explosion, over-fitting, slowness and exhausted memory as in guide 000 (GUIDES.md); a stall as in guide 003's, which
 raised the rate fivefold behind a warm-up, or by a schedule that watches the loss; under-fitting and divergence as in

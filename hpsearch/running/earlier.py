@@ -200,7 +200,15 @@ def step_unit(space: Space) -> str:
     return "step" if train is not None and train.evaluate.steps is not None else "epoch"
 
 
-def any_training(space: Space) -> TrainSettings | None:
-    """Return the settings of one of the trainings of a space; None when the shared loop does not train them."""
-    train = getattr(space.config(space.example), "train", None)
+def any_training(space: Space, params: Mapping[str, Any] | None = None) -> TrainSettings | None:
+    """Return the settings of a training of a space, of some `params` or any; None if the shared loop does not train."""
+    train = getattr(space.config(space.example if params is None else params), "train", None)
     return train if isinstance(train, TrainSettings) else None
+
+
+def training_length(space: Space, params: Mapping[str, Any], unit: str) -> int | None:
+    """Return how many steps in a `unit` a training has; None where only its data tell, as for epochs of n steps."""
+    train = any_training(space, params)
+    if train is None or (unit == "step") != (train.steps is not None):
+        return None
+    return train.steps or train.epochs

@@ -191,15 +191,19 @@ class Session:
     def _longest(self) -> int | None:
         """Return the evaluations of the longest training, Hyperband's largest budget, or None if unknown.
 
-        That is where optimizer steps are counted, and under a program, which reports when it likes.
+        That is where its length has another unit than its evaluations, or a program reports when it likes.
         """
         ranges = {parameter.path: parameter.range for parameter in self._space.parameters}
         train = any_training(self._space)
-        if train is None or train.evaluate.epochs is None or "train.evaluate" in ranges:
+        unit = "epochs" if train is None or train.steps is None else "steps"
+        every = None if train is None else getattr(train.evaluate, unit)
+        if every is None or "train.evaluate" in ranges:
             return None
-        epochs = ranges["train.epochs"].grid() if "train.epochs" in ranges else [train.epochs]
-        every = ranges["train.evaluate.epochs"].grid() if "train.evaluate.epochs" in ranges else [train.evaluate.epochs]
-        return math.ceil(max(epochs or ()) / min(every or ()))
+        lengths, gaps = (
+            ranges[path].grid() if path in ranges else [value]
+            for path, value in ((f"train.{unit}", getattr(train, unit)), (f"train.evaluate.{unit}", every))
+        )
+        return math.ceil(max(lengths or ()) / min(gaps or ()))
 
     def _warn_of_idle_pruner(self) -> None:
         """Warn if all trainings end before the pruner can act; its settings may be in the wrong unit."""

@@ -20,10 +20,11 @@ _NOUNS: dict[Any, str] = {float: "a number", int: "a whole number", bool: "true 
 
 @dataclass(frozen=True)
 class SettingsSection:
-    """A group of settings by name; the `fixed` ones cannot change while a training runs."""
+    """A group of settings by name; the `fixed` ones cannot change while a training runs; see Settings."""
 
     fields: Mapping[str, FieldInfo]
     fixed: frozenset[str] = frozenset()
+    one_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def section_of(model: type[BaseModel]) -> SettingsSection:
     """Return the fields of a settings class, without the name of an option."""
     hidden = "kind" if issubclass(model, Option) else ""
     fields = {name: field for name, field in model.model_fields.items() if name != hidden}
-    return SettingsSection(fields, fixed_settings(model))
+    return SettingsSection(fields, fixed_settings(model), getattr(model, "one_of", ()))
 
 
 def shape_of(annotation: Any) -> Shape:

@@ -87,6 +87,9 @@ def _in_section(node: Node | None, shape: SettingsSection, steps: Sequence[str],
     # what is not yet a section, or a choice between whole sections, gives way to one
     section = node if node is not None and any(key in shape.fields for key in node.mapping) else _empty(value, node)
     shape_below = field_shape(shape.fields[name])
+    if name in shape.one_of:
+        kept = {key: child for key, child in section.mapping.items() if key == name or key not in shape.one_of}
+        section = replace(section, value=kept)
     return section.with_child(name, _replaced(section.child(name), shape_below, steps[1:], _join(done, name), value))
 
 

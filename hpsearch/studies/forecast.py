@@ -98,7 +98,7 @@ def probing(*, in_process: bool = False, tell: Callable[[str], None]) -> ProbeAr
 
 def _arm_plan(arm: SpaceArm, home: Path, replicates: int, probe: ProbeArm | None, *, in_process: bool) -> ArmPlan:
     """Estimate the upper bound of an arm's cost (no pruning, no early stopping)."""
-    space, search, epochs = arm.space, arm.space.search, _epochs(arm)
+    space, search, lengths = arm.space, arm.space.search, _lengths(arm)
     trials = search.trials if space.size is None else min(search.trials, space.size)
     shares = worker_shares(search, jobs=max(trials, replicates))
     plan = ArmPlan(
@@ -111,26 +111,28 @@ def _arm_plan(arm: SpaceArm, home: Path, replicates: int, probe: ProbeArm | None
         trials=trials,
         replicates=replicates,
         workers=1 if in_process else len(shares),
-        epochs=epochs,
+        epochs=lengths.get("epochs"),
+        steps=lengths.get("steps"),
         done=_done(home),
     )
-    if epochs is None:
+    if not lengths:
         return replace(plan, trouble=(FOREIGN,))
     if probe is None:
         return plan
     probed = probe(arm, shares[0])
     plan = replace(plan, trouble=probed.trouble)
-    return _costed(plan, arm, probed, epochs) if probed.probes else plan
+    return _costed(plan, arm, probed) if probed.probes else plan
 
 
-def _epochs(arm: SpaceArm) -> tuple[int, int] | None:
-    """Return the fewest and the most epochs of a training, or None if hpsearch's own loop does not train."""
+def _lengths(arm: SpaceArm) -> dict[str, tuple[int, int]]:
+    """Return the fewest and the most `epochs` or `steps` of a training; nothing of a program's."""
     train = getattr(arm.space.config(arm.space.example), "train", None)
     if not isinstance(train, TrainSettings):
-        return None
-    searched = [parameter.range.grid() for parameter in arm.space.parameters if parameter.path == "train.epochs"]
-    values = [int(value) for grid in searched for value in grid or ()] or [train.epochs]
-    return min(values), max(values)
+        return {}
+    unit = "epochs" if train.steps is None else "steps"
+    searched = [parameter.range.grid() for parameter in arm.space.parameters if parameter.path == f"train.{unit}"]
+    values = [int(value) for grid in searched for value in grid or ()] or [getattr(train, unit)]
+    return {unit: (min(values), max(values))}
 
 
 def _done(home: Path) -> int:
@@ -141,10 +143,13 @@ def _done(home: Path) -> int:
     return sum(run.outcome is not None for run in (*record.trials, *record.replicates))
 
 
-def _costed(plan: ArmPlan, arm: SpaceArm, probed: Probed, epochs: tuple[int, int]) -> ArmPlan:
+def _costed(plan: ArmPlan, arm: SpaceArm, probed: Probed) -> ArmPlan:
     """Return the plan with time and disk: the cheapest probe over the fewest epochs, the dearest over the most."""
-    rates = [probe.epoch_seconds for probe in probed.probes]
-    training = min(rates) * epochs[0], max(rates) * epochs[1]
+    spans = [(probe, *probe.epochs_of(plan.epochs, plan.steps)) for probe in probed.probes]
+    training = (
+        min(probe.epoch_seconds * fewest for probe, fewest, _ in spans),
+        max(probe.epoch_seconds * most for probe, _, most in spans),
+    )
     rounds = math.ceil(plan.trials / plan.workers)
     loads = rounds if any(parameter.path.startswith("data.") for parameter in arm.space.parameters) else 1
     search = [loads * probed.load_seconds + rounds * seconds for seconds in training]
@@ -154,9 +159,10 @@ def _costed(plan: ArmPlan, arm: SpaceArm, probed: Probed, epochs: tuple[int, int
         search = [min(seconds, limit) for seconds in search]
     loading = probed.load_seconds if arm.space.confirm and arm.space.confirm.folds else 0.0  # each fold loads its data
     confirm = [math.ceil(plan.replicates / plan.workers) * (loading + seconds) for seconds in training]
-    runs = [probe.run_bytes(count) for probe in probed.probes for count in epochs]
+    runs = [probe.run_bytes(count) for probe, *counts in spans for count in counts]
     return replace(
         plan,
+        epochs=(min(fewest for _, fewest, _ in spans), max(most for *_, most in spans)),
         seconds=(search[0] + confirm[0], search[1] + confirm[1]),
         capped=capped,
         bytes=(plan.trainings * min(runs), plan.trainings * max(runs)),

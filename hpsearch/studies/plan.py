@@ -17,7 +17,9 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """One arm that is searched. `epochs` are those of one training; what nobody knows is None, `trouble` says why.
+    """One arm that is searched. `epochs` are those of one training, `steps` its optimizer steps where it has so many.
+
+    What nobody knows is None, `trouble` says why.
 
     Its space is as in `ArmReport`. `seconds` are those of the whole arm on this machine with `workers` at a time;
     `capped` says that the budget's time ends its search. `bytes` stay on the disk. `done` trainings have ended already.
@@ -32,7 +34,8 @@ class ArmPlan:
     trials: int
     replicates: int
     workers: int
-    epochs: tuple[int, int] | None = None
+    epochs: Span | None = None
+    steps: tuple[int, int] | None = None
     seconds: Span | None = None
     capped: bool = False
     bytes: Span | None = None
@@ -53,6 +56,11 @@ class ArmPlan:
     def all_epochs(self) -> Span | None:
         """The epochs of all trainings together."""
         return None if self.epochs is None else (self.trainings * self.epochs[0], self.trainings * self.epochs[1])
+
+    @property
+    def all_steps(self) -> Span | None:
+        """The optimizer steps of all trainings together, where their number is set."""
+        return None if self.steps is None else (self.trainings * self.steps[0], self.trainings * self.steps[1])
 
 
 @dataclass(frozen=True)
@@ -168,12 +176,14 @@ def _spaces(plan: StudyPlan) -> FittedTable:
 
 def _costs(plan: StudyPlan) -> FittedTable:
     trials, replicates = ([getattr(arm, what) for arm in plan.arms] for what in ("trials", "replicates"))
+    steps = [Column("steps", _spans([arm.all_steps for arm in plan.arms], lambda count: f"{count:,.0f}"))]
     return FittedTable(
         [
             Column("arm", [*(arm.name for arm in plan.arms), "all"], justify="left"),
             Column("trials", [*map(str, trials), str(sum(trials))]),
             Column("replicates", [*map(str, replicates), str(sum(replicates))]),
             Column("epochs", _spans([arm.all_epochs for arm in plan.arms], lambda count: f"{count:,.0f}")),
+            *(steps if any(arm.steps for arm in plan.arms) else ()),
             Column("time", _spans([arm.seconds for arm in plan.arms], rough_duration)),
             Column("disk", _spans([arm.bytes for arm in plan.arms], rough_size)),
         ]

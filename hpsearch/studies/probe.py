@@ -40,19 +40,28 @@ LOG_LINE, LOG_RUN = 200, 900
 class Probe:
     """What a short training of one configuration measured.
 
-    `epoch_seconds` counts its share of the `evaluations`, of which there may be less or more than one in an epoch.
+    `epoch_seconds` counts its share of the `evaluations`, of which there may be less or more than one in an epoch of
+    `epoch_steps` optimizer steps.
     `weights` and `checkpoint` are bytes of the run's two files, `row` those of an evaluation in its metrics; `config`
     is the whole configuration.
     """
 
     epoch_seconds: float
     evaluations: float
+    epoch_steps: float
     weights: int
     checkpoint: int
     row: int
     config: Mapping[str, Any]
 
-    def run_bytes(self, epochs: int) -> int:
+    def epochs_of(self, epochs: tuple[float, float] | None, steps: tuple[int, int] | None) -> tuple[float, float]:
+        """Return the fewest and the most epochs of a training whose length is set in one of the two units."""
+        if epochs is not None:
+            return epochs
+        assert steps is not None  # noqa: S101 -- ours: one of them is set
+        return steps[0] / self.epoch_steps, steps[1] / self.epoch_steps
+
+    def run_bytes(self, epochs: float) -> int:
         """Return the bytes that a training of `epochs` leaves at most; a pruned one may have no checkpoint."""
         evaluations, keep = math.ceil(self.evaluations * epochs), self.config["train"]["keep"]
         numbered = evaluations // keep["every"] if keep else 0
@@ -209,6 +218,7 @@ def _measured(reports: Sequence[Report], config: Mapping[str, Any], run: Path) -
     return Probe(
         epoch_seconds=stepping / epochs + (spent - stepping) / len(laps) * evaluations,
         evaluations=evaluations,
+        epoch_steps=steps / epochs,
         weights=_size(run / BEST),
         checkpoint=_size(run / CHECKPOINT),
         row=len(json_line({"step": last.step, "seconds": last.seconds, **last.metrics})),

@@ -92,7 +92,7 @@ def try_batch_sizes(
     free = available_memory() if device.type == "cpu" else None
     with isolated(device, deterministic=settings.deterministic), bounded_memory(free):
         training = _built(task, splits, settings, seeds, device)
-        task.begin_epoch(training.model, 0, settings.epochs)
+        task.begin_epoch(training.model, 0, training.order.epochs)
         set_rates(training.optimizer, 0.0)
         order = torch.randperm(examples, generator=torch.Generator().manual_seed(seeds.order)).tolist()
         for size in _doubled(bound):

@@ -36,11 +36,19 @@ class Order:
     """The batches of every epoch, each epoch a fresh permutation of its examples: all, or those that `choose` names.
 
     The last batch may be short, but never a single example, on which batch normalisation cannot train: that one joins
-    the batch before it.
+    the batch before it. After `steps` optimizer steps the training ends, wherever in its epochs that is.
     """
 
     def __init__(
-        self, *, examples: int, epochs: int, batch_size: int, accumulate: int, seed: int, choose: Choose = _all
+        self,
+        *,
+        examples: int,
+        epochs: int,
+        batch_size: int,
+        accumulate: int,
+        seed: int,
+        choose: Choose = _all,
+        steps: int | None = None,
     ) -> None:
         self.examples = examples
         self.batch_size = batch_size
@@ -50,11 +58,13 @@ class Order:
         self._sizes = [examples if chosen is None else len(chosen) for chosen in map(self._chosen, range(epochs))]
         self._ends = [0, *running_sums(self.steps(epoch) for epoch in range(epochs))]
         self._permutation: tuple[int, list[int]] = (-1, [])
+        self.total_steps = self._ends[-1] if steps is None else min(steps, self._ends[-1])
+        """The optimizer steps of the whole training."""
 
     @property
-    def total_steps(self) -> int:
-        """The optimizer steps of the whole training."""
-        return self._ends[-1]
+    def epochs(self) -> int:
+        """The epochs of the whole training; the last one may be cut off."""
+        return len(self._sizes)
 
     def batches(self, epoch: int) -> int:
         """Return the number of batches of an epoch."""

@@ -133,7 +133,7 @@ def single_step(training: TrainingState) -> None:
 
 def begin_epoch(training: TrainingState) -> None:
     """Tell model and task that an epoch begins."""
-    epoch, epochs = training.progress.epoch, training.settings.epochs
+    epoch, epochs = training.progress.epoch, training.order.epochs
     training.freezing.begin_epoch(epoch)
     training.task.begin_epoch(training.model, epoch, epochs)
     if training.average:

@@ -55,7 +55,7 @@ def overfit_batch(
             raise DataError("the split 'train' has no examples")
         batch = data.batch(list(range(min(settings.batch_size, len(data)))))
         training = fresh(task, splits, settings, seeds=seeds, device=device)
-        task.begin_epoch(training.model, 0, settings.epochs)
+        task.begin_epoch(training.model, 0, training.order.epochs)
         _drop_nothing(training.model)
         first = loss = math.nan
         for step in range(steps + 1):

@@ -97,7 +97,7 @@ def windows(data: Dataset, settings: TrainSettings, seed: int) -> Iterator[list[
 def _losses(training: TrainingState, rates: Sequence[float], data: Iterator[list[Batch]]) -> Iterator[float]:
     """Yield the loss before each step; end where it diverges."""
     average, best = 0.0, math.inf
-    training.task.begin_epoch(training.model, 0, training.settings.epochs)
+    training.task.begin_epoch(training.model, 0, training.order.epochs)
     for step, rate in enumerate(rates, start=1):
         window = [training.task.augment(batch, training.generator) for batch in next(data)]
         set_rates(training.optimizer, rate)

@@ -145,6 +145,8 @@ class Warmup(Settings):
     It starts one step above 0, or at `start_factor` times the learning rate, or at the rate `start`.
     """
 
+    one_of = ("steps", "epochs", "fraction")
+
     steps: int | None = Field(default=None, ge=0)
     epochs: float | None = Field(default=None, ge=0)
     fraction: float | None = Field(default=None, ge=0, le=1)

@@ -1,9 +1,9 @@
 """The `train:` section of every space: what the shared loop does. Free of torch, so that `hpsearch check` is quick."""
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from hpsearch.settings import FIXED, UNFOLD, Option, Settings
 from hpsearch.training.optimizer_settings import SGD, Adam, AdamW, Lookahead, Optimizer
@@ -127,6 +127,8 @@ class EarlyStopping(Settings):
 class Evaluate(Settings):
     """How often the validation split is scored: every n epochs, or every n optimizer steps."""
 
+    one_of = ("epochs", "steps")
+
     epochs: int | None = Field(default=None, ge=1)
     steps: int | None = Field(default=None, ge=1)
 
@@ -143,7 +145,12 @@ class TrainSettings(Settings):
     FIXED settings stay as they are while a training runs; the others can be `mutable` in a space.
     """
 
+    one_of = ("epochs", "steps")
+
     epochs: Annotated[int, FIXED] = Field(default=20, ge=1)
+    """Passes over the training examples; they do not count where `steps` are given."""
+    steps: Annotated[int | None, FIXED] = Field(default=None, ge=1)
+    """Optimizer steps, instead of epochs: how long the training lasts. It may end in the middle of an epoch."""
     batch_size: Annotated[int, FIXED] = Field(default=32, ge=1)
     accumulate: Annotated[int, FIXED] = Field(default=1, ge=1)
     """Batches per optimizer step; k batches act as one batch k times as large."""
@@ -177,6 +184,22 @@ class TrainSettings(Settings):
     """Whether torch.compile turns the model into machine code at its first step, which takes up to half a minute."""
     activation_checkpointing: Annotated[bool, FIXED] = False
     """Whether blocks compute their activations again in the backward pass: less memory, a third more time."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_length(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("steps") is None:
+            return values
+        if values.get("epochs") is not None:
+            raise ValueError("give epochs or steps, not both")
+        return {name: value for name, value in values.items() if name != "epochs"}
+
+    @model_serializer(mode="wrap")
+    def _given_length(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write down only the one that counts, so that it can be read again, and is what earlier versions wrote."""
+        found: dict[str, Any] = dump(self)
+        found.pop("steps" if self.steps is None else "epochs", None)
+        return found
 
 
 EXECUTION = frozenset(

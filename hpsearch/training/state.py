@@ -111,8 +111,9 @@ class TrainingState:
 
     @property
     def reported_step(self) -> int:
-        """The step in the unit of the settings' `evaluate`."""
-        return self.progress.epoch if self.every.steps is None else self.progress.step
+        """The step in the unit of the settings' `evaluate`; an epoch that is cut off at the end counts."""
+        progress = self.progress
+        return progress.step if self.every.steps is not None else progress.epoch + (progress.batch > 0)
 
 
 def build_training(
@@ -169,14 +170,25 @@ def _order_of(task: Task, splits: Splits, settings: TrainSettings, *, seed: int)
     examples = len(splits["train"])
     if examples == 0:
         raise DataError("the split 'train' has no examples")
-    return Order(
-        examples=examples,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        accumulate=settings.accumulate,
-        seed=seed,
-        choose=lambda epoch: task.examples(epoch, settings.epochs),
-    )
+
+    def order(epochs: int) -> Order:
+        return Order(
+            examples=examples,
+            epochs=epochs,
+            batch_size=settings.batch_size,
+            accumulate=settings.accumulate,
+            seed=seed,
+            choose=lambda epoch: task.examples(epoch, epochs),
+            steps=settings.steps,
+        )
+
+    if settings.steps is None:
+        return order(settings.epochs)
+    found = order(1)
+    while (missing := settings.steps - found.total_steps) > 0:  # the epochs decide what is chosen, and so their length
+        largest = max(map(found.steps, range(found.epochs)))
+        found = order(found.epochs + -(-missing // largest))
+    return found
 
 
 def _initial_model(task: Task, seeds: Seeds, device: torch.device, team: Team) -> nn.Module:

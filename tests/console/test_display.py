@@ -35,3 +35,20 @@ def test_workers_are_counted_as_the_engine_counts_them(
         assert workers.idle == count
         workers.close()
     assert _target(space, tmp_path, ConsoleOptions()).workers == count
+
+
+@pytest.mark.parametrize(
+    ("overrides", "unit", "length"),
+    [
+        ([], "epoch", 3),
+        (["train.evaluate.steps=5"], "step", None),
+        (["train.steps=20", "train.evaluate.steps=5"], "step", 20),
+        (["train.steps=20"], "epoch", None),
+    ],
+)
+def test_the_length_of_a_training_is_in_the_unit_of_its_evaluations(
+    overrides: list[str], unit: str, length: int | None, tmp_path: Path
+) -> None:
+    space = load_space(write_space(tmp_path), overrides=overrides)
+    target = _target(space, tmp_path, ConsoleOptions())
+    assert (target.unit, target.length(space.example)) == (unit, length)

@@ -75,3 +75,10 @@ def test_advice_stays_within_reason() -> None:
     assert advise(Kind.OUT_OF_MEMORY, {"train": {"batch_size": 1}}) == ()
     assert advise(Kind.SLOW_CONVERGENCE, {"model": {"layers": 1}}) == ()
     assert advise(Kind.OVER_FITTING, {"model": {"dropout": 0.8}, "train": {"weight_decay": 0.1}}) == ()
+
+
+def test_a_longer_training_is_proposed_in_its_own_unit() -> None:
+    config = {"train": {"steps": 2000, "evaluate": {"epochs": None, "steps": 250}, "warmup": {"steps": 100}}}
+    assert advise(Kind.SLOW_CONVERGENCE, config) == ("train.steps 2000 -> 4000",)
+    config = {"train": {"epochs": 20, "evaluate": {"epochs": 1, "steps": None}}}
+    assert advise(Kind.SLOW_CONVERGENCE, config) == ("train.epochs 20 -> 40",)

@@ -159,6 +159,9 @@ def test_hyperband_learns_its_length_from_the_first_complete_trial(tmp_path: Pat
         ("{choice: [9, 27, 3]}", "{epochs: 2}", 14),
         ("12", "{epochs: {choice: [2, 4]}}", 6),
         ("12", "{choice: [{epochs: 1}, {steps: 5}]}", None),
+        ("null\n  steps: 20", "{steps: 3}", 7),
+        ("null\n  steps: {int: [20, 40]}", "{steps: {int: [5, 10]}}", 8),
+        ("null\n  steps: 20", "{epochs: 1}", None),
     ],
 )
 def test_the_longest_training_is_counted_in_evaluations(

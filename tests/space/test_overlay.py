@@ -3,6 +3,7 @@
 import pytest
 
 from hpsearch.errors import SpaceError
+from hpsearch.running.loading import load_space
 from hpsearch.space import Float, Int, differences
 from tests.space.toy import DATA, HEAD, read
 
@@ -130,3 +131,32 @@ def test_a_start_in_quick_must_fit_quick(tmp_path):
     text = TEXT + "quick:\n  start: [{model.layers: 6}]\n  model.layers: {int: [1, 2]}\n"
     with pytest.raises(SpaceError, match=r"x\.yaml:12:26: start: model.layers 6 is not in \{int: \[1, 2\]\}"):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("train", "override", "expected"),
+    [
+        ("{epochs: 20}", "train.steps=2000", {"steps": 2000}),
+        ("{steps: 2000}", "train.epochs=3", {"epochs": 3}),
+        ("{steps: {int: [10, 20]}}", "train.epochs={int: [1, 2]}", {"epochs": {"int": [1, 2]}}),
+        ("{evaluate: {epochs: 1}}", "train.evaluate.steps=250", {"evaluate": {"steps": 250}}),
+        ("{warmup: {fraction: 0.1}}", "train.warmup.steps=100", {"warmup": {"steps": 100}}),
+    ],
+)
+def test_of_two_lengths_the_override_takes_the_place_of_the_other(tmp_path, train, override, expected):
+    file = tmp_path / "space.yaml"
+    file.write_text(f"family: char_lm\nobjective: {{metric: val/loss}}\ntrain: {train}\n")
+    train = load_space(file, overrides=[override]).resolved()["train"]
+    assert {name: train[name] for name in expected} == expected
+    assert ("steps" in train) + ("epochs" in train) <= 1
+
+
+def test_nanogpts_two_thousand_iterations_can_be_written_down(tmp_path):
+    file = tmp_path / "nano.yaml"
+    text = "family: char_lm\nobjective: {metric: val/loss}\ntrain: {steps: 2000, evaluate: {steps: 250}}\n"
+    file.write_text(text)
+    train = load_space(file).config({}).train
+    assert (train.steps, train.evaluate.steps) == (2000, 250)
+    file.write_text(text.replace("steps: 2000", "steps: 2000, epochs: 3"))
+    with pytest.raises(SpaceError, match=r"nano.yaml:3:.*train: give epochs or steps, not both"):
+        load_space(file)

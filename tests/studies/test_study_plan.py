@@ -33,7 +33,7 @@ CONFIG = {"train": {"keep": None}}
 
 
 def made_up(seconds: float, *, weights: int = 0) -> Probe:
-    return Probe(seconds, evaluations=1.0, weights=weights, checkpoint=0, row=0, config=CONFIG)
+    return Probe(seconds, evaluations=1.0, epoch_steps=4.0, weights=weights, checkpoint=0, row=0, config=CONFIG)
 
 
 def plan(study: Study, folder: Path, *probes: Probe, load: float = 0.0, seeds: int | None = None) -> StudyPlan:
@@ -80,6 +80,18 @@ def test_searched_epochs_give_a_range_and_a_finite_space_fewer_trials(tmp_path: 
     assert adamw.all_epochs == (2 * 9, 6 * 9)
     assert adamw.seconds == (2 * 9, 6 * 9)
     assert (sgd.continuous, sgd.combinations, sgd.trials) == (1, 6, 30)
+
+
+def test_a_length_in_steps_is_counted_and_priced_by_the_probes_epochs(tmp_path: Path) -> None:
+    """20 steps are 5 epochs of 4 steps: 6 trainings of 5 epochs of 10 s."""
+    path = write_study(tmp_path)
+    altered(tmp_path / "toy.yaml", ("epochs: 3", "steps: 20"))
+    study = load_study(path)
+    unpriced = plan(study, tmp_path).arms[0]
+    assert (unpriced.epochs, unpriced.steps, unpriced.trouble) == (None, (20, 20), ())
+    found = plan(study, tmp_path, made_up(10.0))
+    assert (found.arms[0].epochs, found.arms[0].seconds) == ((5, 5), (6 * 5 * 10,) * 2)
+    assert "steps" in shown(found)
 
 
 def test_time_is_rounds_of_trainings_over_the_workers(tmp_path: Path) -> None:

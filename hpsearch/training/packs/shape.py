@@ -62,7 +62,7 @@ def objection(training: TrainingState) -> str | None:
 
 def _own_epochs(training: TrainingState) -> bool:
     """Check whether the task changes the model, or chooses its examples, from epoch to epoch."""
-    kind, epochs = type(training.task), training.settings.epochs
+    kind, epochs = type(training.task), training.order.epochs
     if kind.begin_epoch is not Task.begin_epoch:
         before = list(_layers(training.model)), _probabilities(training.model)
         for epoch in (0, epochs - 1):
