@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
+    from hpsearch.api.evaluate import evaluate
     from hpsearch.api.export import export
     from hpsearch.api.open import OpenedExperiment
     from hpsearch.api.open import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
@@ -59,6 +60,7 @@ _HOME = {
     "check": "hpsearch.api.check",
     "compare": "hpsearch.api.compare",
     "confirm": "hpsearch.api.train",
+    "evaluate": "hpsearch.api.evaluate",
     "export": "hpsearch.api.export",
     "load_model": "hpsearch.final.opening",
     "lr_find": "hpsearch.api.probe",
@@ -92,6 +94,7 @@ __all__ = [
     "check",
     "compare",
     "confirm",
+    "evaluate",
     "export",
     "load_model",
     "lr_find",

@@ -9,6 +9,7 @@ import typer
 from hpsearch.cli.options import HomeOption, ModelArgument, RunOption
 
 STDIN = "-"
+REPORTS = Path("reports")
 
 
 def predict(
@@ -57,6 +58,61 @@ def predict(
         typer.echo("" if each.streamed else each.summary())
     for path in out or ():
         typer.echo(f"wrote {path}")
+
+
+def evaluate(
+    model: ModelArgument,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="A labelled file or folder in the form of the training data; repeat it for several."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of data: data.label_column=stars, data.movie=a.tif.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The report's folder; by default reports/<model>-evaluation.")
+    ] = None,
+    run: RunOption = None,
+    home: HomeOption = None,
+    baselines: Annotated[bool, typer.Option(help="Score the classical methods beside it.")] = True,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Examples at once; halved where the memory does not suffice.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; by default that of the training.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
+) -> None:
+    """Score a model on new labelled data: the family's metrics with intervals, beside its classical methods."""
+    from json import dumps
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from hpsearch.api.evaluate import PAGE, save_evaluation
+    from hpsearch.api.evaluate import evaluate as api
+
+    found = api(
+        model,
+        data,
+        set=set_,
+        run=run,
+        home=home,
+        baselines=baselines,
+        batch_size=batch_size,
+        device=device,
+    )
+    folder = out or REPORTS / f"{found.model}-evaluation"
+    save_evaluation(found, folder)
+    if json:
+        typer.echo(dumps(found.to_json(), indent=2, allow_nan=False))
+        return
+    titles, rows = found.rows()
+    table = Table(*titles, title=f"{found.model} on {found.examples:,} new examples")
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    console.print(table)
+    for line in [*found.explained(), f"wrote {folder / PAGE}"]:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _given(inputs: list[str]) -> list[Any]:

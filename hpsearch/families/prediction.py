@@ -1,4 +1,4 @@
-"""What a trained model is used for: from inputs to a prediction, and from a prediction to files. Free of torch.
+"""What a trained model is used for: from inputs to a prediction and its files, or to scores. Free of torch.
 
 A family that makes predictions returns a `Predictor` from `Family.predictor`. `hpsearch predict` and
 `TrainedModel.predict` do the rest: they check the options and the endings of the files to write before anything is
@@ -50,8 +50,11 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from hpsearch.training.task import Dataset, Task
+
 ItemT = TypeVar("ItemT")
 OutT = TypeVar("OutT")
+SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 class NoOptions(Settings):
@@ -217,8 +220,6 @@ class Predictor(ABC, Generic[ItemT, OptionsT, PredictionT]):
         Raises:
             HpsearchError: There is no such option, or a value does not suit it.
         """
-        from pydantic import ValidationError
-
         known = self.Options.model_fields
         if unknown := [name for name in options if name not in known]:
             from hpsearch.errors import UnknownNameError
@@ -226,13 +227,24 @@ class Predictor(ABC, Generic[ItemT, OptionsT, PredictionT]):
             if not known:
                 raise HpsearchError(f"unknown option '{unknown[0]}'; this model's predictions have no options")
             raise UnknownNameError("option", unknown[0], known)
-        try:
-            read = {name: _read(value, known[name].annotation) for name, value in options.items()}
-            return self.Options.model_validate(read)  # type: ignore[return-value] # Options is OptionsT's class
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(map(str, first["loc"]))
-            raise HpsearchError(f"{name}: {first['msg']}, not {first['input']!r}") from None
+        read = {name: _read(value, known[name].annotation) for name, value in options.items()}
+        return validated(self.Options, read)  # type: ignore[return-value] # Options is OptionsT's class
+
+
+def validated(kind: type[SettingsT], content: Mapping[str, Any], place: str = "") -> SettingsT:
+    """Return content as settings.
+
+    Raises:
+        HpsearchError: It is wrong; the message names the first setting that is, behind `place`.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate(dict(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise HpsearchError(f"{place}{name}: {first['msg']}, not {first['input']!r}") from None
 
 
 def _read(value: Any, kind: Any) -> Any:
@@ -243,6 +255,15 @@ def _read(value: Any, kind: Any) -> Any:
         return json.loads(value) if value[:1] in "[{" or value == "null" else value
     except ValueError:
         return value
+
+
+@dataclass(frozen=True)
+class Examination:
+    """New labelled data to score a trained model on: the task that scores them, the data, and what is to be said."""
+
+    task: "Task"
+    data: "Dataset"
+    notes: tuple[str, ...] = ()
 
 
 def files_of(inputs: Sequence[Input], kinds: frozenset[str], *, what: str) -> list[Path]:

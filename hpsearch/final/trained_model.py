@@ -126,7 +126,7 @@ class TrainedModel:
             DataError: if the data cannot be read, or are not those that the model was exported with.
         """
         splits, train = self.splits(), self.config.train
-        self._check_data(splits, split)
+        self.check_data(splits, split)
         device = resolve_device(train.device)
         try:
             return evaluate_split(
@@ -141,7 +141,7 @@ class TrainedModel:
         finally:
             self.model.cpu()
 
-    def _check_data(self, splits: Splits, split: Split) -> None:
+    def check_data(self, splits: Splits, split: Split) -> None:
         """Refuse data that differ from those of the card. A simulation is held against its settings alone.
 
         Its last bits may differ between kinds of processors.

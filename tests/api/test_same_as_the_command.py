@@ -34,6 +34,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": comparing.compare,
     "export": experiments.export,
     "predict": using.predict,
+    "evaluate": using.evaluate,
 }
 PRINTED = {"json", "plot", "out", "format"}
 """Options that say what becomes of a result, which Python has as an object: `plot()`, `save(folder, format=...)`."""
@@ -77,7 +78,7 @@ def test_a_function_has_the_options_of_its_command(name: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_only_what_a_function_is_about_is_given_by_place(name: str) -> None:
     kinds = [parameter.kind for parameter in inspect.signature(getattr(hpsearch, name)).parameters.values()]
-    places = 2 if name in ("export", "predict") else 1
+    places = 2 if name in ("export", "predict", "evaluate") else 1
     assert kinds == [inspect.Parameter.POSITIONAL_OR_KEYWORD] * places + [inspect.Parameter.KEYWORD_ONLY] * (
         len(kinds) - places
     )

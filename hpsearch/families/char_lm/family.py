@@ -1,6 +1,7 @@
 """The family `char_lm`: predicting the next character of a text. Free of torch until data or a task is asked for."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import PACKAGE, Source
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from hpsearch.families.char_lm.prediction import TextGenerator
     from hpsearch.families.char_lm.task import CharLMTask, TextWindows
+    from hpsearch.families.prediction import Examination
     from hpsearch.training.task import Split, Splits
 
 
@@ -85,6 +87,18 @@ class CharLM(Family[CharLMConfig]):
         from hpsearch.families.char_lm.prediction import TextGenerator
 
         return TextGenerator(config, facts, model)
+
+    def examination(
+        self, config: CharLMConfig, facts: Mapping[str, Any], paths: Sequence[Path], model: "nn.Module"
+    ) -> "Examination":
+        """Return the labelled examples of these paths.
+
+        Raises:
+            DataError: They cannot be read, or do not fit the model.
+        """
+        from hpsearch.families.char_lm.prediction import examine
+
+        return examine(config, facts, paths, model)
 
     def baselines(
         self,

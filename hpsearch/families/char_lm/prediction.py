@@ -1,10 +1,10 @@
-"""Text that a character model makes, one character after another."""
+"""Text that a character model makes, one character after another; and new text to score it on."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,7 +13,9 @@ from pydantic import Field
 
 from hpsearch.data.text import UNKNOWN, Vocabulary, read_text
 from hpsearch.errors import DataError
-from hpsearch.families.prediction import Computing, Input, Prediction, Predictor, Watcher
+from hpsearch.families.char_lm.settings import CharLMConfig
+from hpsearch.families.char_lm.task import CharLMTask, TextWindows
+from hpsearch.families.prediction import Computing, Examination, Input, Prediction, Predictor, Watcher
 from hpsearch.settings import Settings
 
 _SHOWN = 5
@@ -164,3 +166,26 @@ def draw(probabilities: NDArray[np.float64], uniform: float) -> int:
     sums = np.cumsum(probabilities)
     last = int(np.flatnonzero(probabilities)[-1])
     return min(int(np.searchsorted(sums, uniform * sums[-1], side="right")), last)
+
+
+def examine(
+    config: CharLMConfig, facts: Mapping[str, Any], paths: Sequence[Path], model: torch.nn.Module
+) -> Examination:
+    """Return the windows of text files, one text behind the other.
+
+    Raises:
+        DataError: A file cannot be read, or all of them together are too short.
+    """
+    del model
+    vocabulary, context = Vocabulary(facts["characters"]), config.data.context
+    text = "".join(read_text(path) for path in paths)
+    if len(text) < 2:
+        raise DataError("the text is too short: a character is predicted from those before it")
+    data = TextWindows(vocabulary.encode(text), vocabulary.size, context=context, characters=vocabulary.characters)
+    strange = sorted(set(text) - set(vocabulary.characters))
+    named = ", ".join(map(repr, strange[:_SHOWN]))
+    note = (
+        f"{len(strange)} characters of the text were not in training ({named}); each occurrence is charged as the one "
+        "unknown character, see unknown_fraction"
+    )
+    return Examination(CharLMTask(config, data), data, (note,) if strange else ())

@@ -14,6 +14,7 @@ from hpsearch.records import Goal
 if TYPE_CHECKING:
     from torch import nn
 
+    from hpsearch.families.prediction import Examination
     from hpsearch.families.relative_vit.prediction import ImagePredictor
     from hpsearch.families.relative_vit.task import ImageClassification, ImageData
     from hpsearch.training.task import Split, Splits
@@ -79,6 +80,18 @@ class RelativeVit(Family[RelativeVitConfig]):
         from hpsearch.families.relative_vit.prediction import ImagePredictor
 
         return ImagePredictor(config, facts, model)
+
+    def examination(
+        self, config: RelativeVitConfig, facts: Mapping[str, Any], paths: Sequence[Path], model: "nn.Module"
+    ) -> "Examination":
+        """Return the labelled examples of these paths.
+
+        Raises:
+            DataError: They cannot be read, or do not fit the model.
+        """
+        from hpsearch.families.relative_vit.prediction import examine
+
+        return examine(config, facts, paths, model)
 
     def baselines(
         self,

@@ -1,6 +1,6 @@
-"""The classes of new images."""
+"""The classes of new images, and new labelled images to score a classifier on."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hpsearch.data.images import SUFFIXES, Folder, read_images
+from hpsearch.data.images import SUFFIXES, Folder, LabelledImages, find_images, read_images
 from hpsearch.errors import DataError
 from hpsearch.families.class_prediction import ClassPrediction
-from hpsearch.families.prediction import Computing, Input, NoOptions, Predictor, files_of
+from hpsearch.families.prediction import Computing, Examination, Input, NoOptions, Predictor, files_of
+from hpsearch.families.relative_vit.settings import RelativeVitConfig
+from hpsearch.families.relative_vit.task import ImageClassification, ImageData
 
 Item = Path | tuple[str, NDArray[Any]]
 """A file, or an array with a name."""
@@ -60,10 +62,8 @@ class ImagePredictor(Predictor[Item, NoOptions, ClassPrediction]):
 
     def _pixels(self, items: Sequence[Item]) -> NDArray[np.float32]:
         """Return images (N, C, H, W) from 0 to 1."""
-        source = self.config.data.source
-        read = Folder(path=".", size=source.size, channels=source.channels)
         files = [each for each in items if isinstance(each, Path)]
-        opened = iter(read_images(files, read).astype(np.float32) / np.float32(255))
+        opened = iter(read_images(files, _reading(self.config)).astype(np.float32) / np.float32(255))
         return np.stack([next(opened) if isinstance(each, Path) else each[1] for each in items])
 
     def _fitting(self, image: Any, name: str) -> NDArray[np.float32]:
@@ -83,3 +83,38 @@ class ImagePredictor(Predictor[Item, NoOptions, ClassPrediction]):
             raise DataError(f"{name} goes from {array.min():g} to {array.max():g}; floats must be from 0 to 1")
         pixels: NDArray[np.float32] = array.reshape(*source.size, source.channels).transpose(2, 0, 1).astype(np.float32)
         return pixels
+
+
+def _reading(config: RelativeVitConfig) -> Folder:
+    """Return how files are read: with the size and the colours of the training images."""
+    source = config.data.source
+    return Folder(path=".", size=source.size, channels=1 if source.channels == 1 else 3)
+
+
+def examine(
+    config: RelativeVitConfig, facts: Mapping[str, Any], paths: Sequence[Path], model: torch.nn.Module
+) -> Examination:
+    """Return the images of folders with a subfolder for each class.
+
+    Raises:
+        DataError: A folder is not as it should be, or has a class that the model does not know.
+    """
+    del model
+    classes, source = tuple(facts["classes"]), config.data.source
+    layout = source.layout if isinstance(source, Folder) else "auto"
+    files: list[Path] = []
+    labels: list[int] = []
+    for path in paths:
+        found = find_images(Path(path).expanduser(), layout)
+        if unknown := sorted(set(found.classes) - set(classes)):
+            raise DataError(
+                f"{path} has the class '{unknown[0]}', which the model does not know; it knows: {', '.join(classes)}"
+            )
+        chosen = found.of("test") if found.parts else range(len(found.files))
+        if not len(chosen):
+            raise DataError(f"{path} has folders for splits, but none for the test; name the folder to score on")
+        files += [found.files[number] for number in chosen]
+        labels += [classes.index(found.classes[found.labels[number]]) for number in chosen]
+    images = LabelledImages(read_images(files, _reading(config)), np.array(labels, dtype=np.int64), classes)
+    data = ImageData(images)
+    return Examination(ImageClassification(config, data), data)
