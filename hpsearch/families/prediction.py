@@ -199,6 +199,11 @@ class Predictor(ABC, Generic[ItemT, OptionsT, PredictionT]):
         self.facts = facts
         self.model = model
 
+    @property
+    def example(self) -> str | None:
+        """Arguments for `model.predict` as Python code that runs with this model; numpy is `np`. For its card."""
+        return None
+
     @abstractmethod
     def read(self, inputs: Sequence[Input], options: OptionsT) -> Iterable[ItemT]:
         """Return the items of these inputs in their order, opened or loaded when they are asked for.

@@ -13,8 +13,11 @@ from pathlib import Path
 from shlex import join
 from typing import Any
 
+from torch import nn
+
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.files import no_room, write_json
+from hpsearch.experiment.layout import is_experiment
 from hpsearch.final.opening import describe, place_of, weights_of
 from hpsearch.final.run import SPLITS, TrainedRun, open_run
 from hpsearch.final.selection import Origin, Selection, WinnerSource, find_source, of_test, read_origin, selection_of
@@ -22,6 +25,7 @@ from hpsearch.final.trained_model import CARD, CARD_PAGE, CONFIG, FORMAT_VERSION
 from hpsearch.records import Goal, RunRecord
 from hpsearch.report.model_card import ModelCard, card_markdown, card_summary, main_metric
 from hpsearch.report.wording import number, rule
+from hpsearch.running.loading import search_command
 from hpsearch.tracking.mlflow.registry import Registration, register_model
 from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.task import Splits
@@ -66,6 +70,7 @@ def export_model(path: Path, target: Path, *, run: str | None = None, again: boo
         parameters=count_parameters(model),
         step=step,
         commands=_commands(path, target, run, origin, winner),
+        use=_use(trained, facts, model),
     )
     with _new_folder(target) as folder:
         write_weights(folder / WEIGHTS, model)
@@ -103,9 +108,21 @@ def _commands(path: Path, target: Path, run: str | None, origin: Origin | None, 
     """Return the commands that make the model again, as far as they are known."""
     study = origin.selection.study if origin else None
     result = source.result or study or {}
-    known = [result.get("command"), origin.command if origin else None]
+    search = Path(origin.selection.folder) if origin else source.folder
+    searched = None if result or not is_experiment(search) else join(search_command(search))
+    known = [result.get("command"), searched, origin.command if origin else None]
     export = join(["hpsearch", "export", str(path), str(target), "--to", "model", *(["--run", run] if run else [])])
     return [*filter(None, known), export]
+
+
+def _use(trained: TrainedRun, facts: Mapping[str, Any], model: nn.Module) -> dict[str, Any]:
+    """Return what the card says of the model's use: inputs, a call, what its files hold, and the classes it knows."""
+    classes = facts.get("classes") or {}
+    use: dict[str, Any] = {"classes": dict(classes) if isinstance(classes, Mapping) else {"label": list(classes)}}
+    predictor = trained.family.predictor(trained.config, facts, model)
+    if predictor is not None:
+        use |= {"takes": predictor.takes, "call": predictor.example, "files": dict(predictor.Result.endings)}
+    return use
 
 
 @contextmanager
@@ -200,6 +217,7 @@ def card_of(
     parameters: int,
     step: int,
     commands: list[str],
+    use: Mapping[str, Any],
 ) -> ModelCard:
     """Return the card; `step` is that of the weights."""
     own = _own_scores(trained)
@@ -215,6 +233,7 @@ def card_of(
         limits=list(_limits(trained, selection, data, own)),
         commands=commands,
         own_code=":" in trained.experiment.family,
+        use=use,
     )
 
 

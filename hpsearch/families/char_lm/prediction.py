@@ -80,6 +80,12 @@ class TextGenerator(Predictor[str, GenerationOptions, GeneratedText]):
     Result = GeneratedText
     optional = True
 
+    @property
+    def example(self) -> str:
+        """A prompt of characters that the model knows."""
+        first = next((each for each in self.facts["characters"] if each.isalpha()), self.facts["characters"][-1])
+        return f"{first!r}, length=100, temperature=0.8"
+
     def read(self, inputs: Sequence[Input], options: GenerationOptions) -> list[str]:
         """Return the prompts: the text of a file that is given as a Path; a str is a prompt itself.
 

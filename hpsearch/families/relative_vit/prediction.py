@@ -28,6 +28,13 @@ class ImagePredictor(Predictor[Item, NoOptions, ClassPrediction]):
     )
     Result = ClassPrediction
 
+    @property
+    def example(self) -> str:
+        """A black image of the model's size."""
+        source = self.config.data.source
+        shape = tuple(source.size) if source.channels == 1 else (*source.size, source.channels)
+        return f"np.zeros({shape}, dtype=np.uint8)"
+
     def read(self, inputs: Sequence[Input], options: NoOptions) -> Iterator[Item]:
         """Return the files in their order, those of a folder sorted; arrays are checked.
 

@@ -37,6 +37,11 @@ class TextPredictor(Predictor[str, TextOptions, ClassPrediction]):
     Options = TextOptions
     Result = ClassPrediction
 
+    @property
+    def example(self) -> str:
+        """Two texts."""
+        return '["a text", "and another one"]'
+
     def read(self, inputs: Sequence[Input], options: TextOptions) -> Iterator[str]:
         """Return the texts: those of files that are given as a Path; a str is a text itself.
 
