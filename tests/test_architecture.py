@@ -59,6 +59,8 @@ DOORS = {
     "pytorch_optimizer": "training/optimizers.py",
     "pytest": "testing/",
     "torch": "testing/ training/ families/ running/objective.py running/packed_objective.py final/",
+    "onnxruntime": "final/networks.py",
+    "onnxscript": "final/networks.py",
     "safetensors": "training/weights.py",
     "transformers": "families/text_classifier/",
     "typer": "cli/",
