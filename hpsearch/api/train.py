@@ -15,7 +15,7 @@ from hpsearch.api.open import OpenedExperiment
 from hpsearch.api.run import opened
 from hpsearch.console.display import ConsoleOptions, watched
 from hpsearch.errors import HpsearchError
-from hpsearch.experiment.layout import EXPERIMENTS, is_study
+from hpsearch.experiment.layout import EXPERIMENTS, folder_called, is_study
 from hpsearch.final.selection import Origin, WinnerSource, find_source, selection_of
 from hpsearch.running import chosen
 from hpsearch.running.loading import load_space, open_space
@@ -88,7 +88,7 @@ def train(
             _say(f"the winner of {planned.source.folder} was chosen on other data: {'; '.join(changed)}")
         if planned.source.study:
             _say(f"arm {planned.source.arm} of {planned.source.study}. {planned.source.grounds}")
-    folder, alone = Path(root) / (name or planned.name), only(planned.space, planned.params)
+    folder, alone = folder_called(name or planned.name, Path(root)), only(planned.space, planned.params)
     shown = ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet)
     with watched(alone, folder, shown) as options:
         result = chosen.train(planned.space, planned.params, folder=folder, test=test, origin=origin, options=options)

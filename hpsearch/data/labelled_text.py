@@ -189,6 +189,8 @@ def without_repeats(texts: LabelledTexts) -> LabelledTexts:
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _LINES = (".jsonl", ".ndjson")
+TEXT_FILES = frozenset({".txt", ".json", *_LINES, *_SEPARATORS})
+"""The endings of files of texts, see `read_texts`."""
 
 
 Quoting = Literal["auto", "csv", "none"]
@@ -218,6 +220,30 @@ def read_labelled(
     if not texts:
         raise DataError(f"{path} holds no examples")
     return LabelledTexts(tuple(texts), tuple(labels), tuple(auxiliary) if auxiliary_column is not None else None)
+
+
+def read_texts(path: str | Path, *, text_column: str, quoting: Quoting = "auto") -> Iterator[str]:
+    """Yield the texts of a file without their labels, if it has any: the formats of `read_labelled`, or .txt.
+
+    A `.txt` file has a text on each line; empty lines are none.
+
+    Raises:
+        DataError: the file cannot be read as texts; it says where.
+    """
+    place, empty = Path(path), True
+    if place.suffix.lower() == ".txt":
+        rows: Iterable[tuple[str, Mapping[str, Any]]] = (
+            ("", {text_column: line.removesuffix("\r")}) for line in read_text(place).split("\n") if line.strip()
+        )
+    else:
+        rows = _rows(place, quoting)
+    for where, row in rows:
+        text, empty = _field(row, text_column, where), False
+        if not isinstance(text, str):
+            raise DataError(f"{where}: '{text_column}' must be text, not {json.dumps(text)[:40]}")
+        yield text
+    if empty:
+        raise DataError(f"{path} holds no texts")
 
 
 def _rows(path: Path, quoting: Quoting) -> Iterator[tuple[str, Mapping[str, Any]]]:

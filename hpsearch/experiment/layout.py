@@ -30,6 +30,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import unquote
 
+from hpsearch.errors import ExperimentError
 from hpsearch.records import Fold
 
 EXPERIMENTS = Path("experiments")
@@ -61,6 +62,28 @@ RESULT = "result.json"
 ORIGIN = "origin.json"
 DATA = "data.json"
 """The fingerprints of the data, see same_data.py."""
+_TAKEN = ("mlflow.db", "mlflow.lock", "mlartifacts")
+"""Next to the experiments lie MLflow's store and the lock of its making."""
+_LONGEST = 200
+"""Bytes of a name: file systems take 255, and temporary names are a little longer."""
+
+
+def folder_called(name: str, root: Path) -> Path:
+    """Return the folder of an experiment or a study with this name.
+
+    Raises:
+        ExperimentError: The name is not that of one visible folder, or belongs to MLflow's store.
+    """
+    refused = f"{name!r} cannot be the name of an experiment or a study"
+    if name.casefold() in _TAKEN:
+        raise ExperimentError(f"{refused}: MLflow's own files are called so")
+    fits = name.isprintable() and not set(name) & set("/\\") and len(name.encode("utf-8", "replace")) <= _LONGEST
+    if not fits or name != name.strip() or name.startswith((".", "-")) or not name:
+        raise ExperimentError(
+            f"{refused}: it is that of one folder, without /, \\ or control characters, blanks at its ends, a dot or "
+            f"hyphen at its beginning, and of at most {_LONGEST} bytes; other places are chosen with --root"
+        )
+    return root / name
 
 
 class RunKind(StrEnum):

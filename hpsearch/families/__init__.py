@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from hpsearch.families.prediction import Predictor
     from hpsearch.training.task import Dataset, Split, Splits, Task
 
 
@@ -108,6 +109,13 @@ class Family(ABC, Generic[ConfigT]):
         None, the default: `task` and its `build_model` are used, which may load the data.
         """
         del config, facts
+        return None
+
+    def predictor(
+        self, config: ConfigT, facts: Mapping[str, Any], model: "nn.Module"
+    ) -> "Predictor[Any, Any, Any] | None":
+        """Return what makes predictions with a trained model, see `families/prediction.py`; None: nothing does."""
+        del config, facts, model
         return None
 
     def baselines(self, config: ConfigT, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:

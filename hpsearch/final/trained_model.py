@@ -1,7 +1,9 @@
 """An exported model, back in Python: the network with its weights, its configuration, and how it scores.
 
-trained = hpsearch.load_model("models/deepsif")
-estimate = trained.model(eeg)
+model = hpsearch.load_model("models/texts")
+model.predict(["a good film"]).answers      # what is predicted, and of which inputs, the family says
+model.predict(Path("films.csv")).write("classes.csv")
+model.model                                 # the network itself
 
 models/<name>/
   model.safetensors   the weights: tensors only
@@ -15,17 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from hpsearch.data.fingerprint import Fingerprint, differences, fingerprint_of
 from hpsearch.errors import DataError, HpsearchError
 from hpsearch.families import Family
 from hpsearch.families.loading import load_family
+from hpsearch.families.prediction import Computing, Prediction, Predictor, Watcher
 from hpsearch.final.run import open_splits
 from hpsearch.places import find_place, located
+from hpsearch.training.acceleration import autocast
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.fingerprint import fingerprint
-from hpsearch.training.scoring import evaluate_split
+from hpsearch.training.scoring import eval_mode, evaluate_split
 from hpsearch.training.task import Split, Splits
 from hpsearch.training.weights import read_weights
 
@@ -34,6 +39,7 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 CARD = "card.json"
 CARD_PAGE = "card.md"
+_SILENT = Watcher()
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,63 @@ class TrainedModel:
     description: Mapping[str, Any]
     card: Mapping[str, Any]
     home: Path = Path()
+
+    @property
+    def predictor(self) -> Predictor[Any, Any, Any]:
+        """What makes predictions with it.
+
+        Raises:
+            HpsearchError: The family makes none.
+        """
+        found = self.family.predictor(self.config, self.facts, self.model)
+        if found is None:
+            raise HpsearchError(
+                f"the family {self.description['family']} does not say how its models are used: it has no `predictor` "
+                "(see hpsearch/families/prediction.py). In Python, hpsearch.load_model(...).model is the network"
+            )
+        return found
+
+    def predict(
+        self,
+        inputs: Any = (),
+        *,
+        batch_size: int | None = None,
+        device: str | None = None,
+        watcher: Watcher = _SILENT,
+        **options: Any,
+    ) -> Prediction:
+        """Return what the model says of inputs.
+
+        Args:
+            inputs: One, or a list of them: files and folders as `Path`, or the content itself. The family says what it
+                takes, as `hpsearch predict --help MODEL` does: `model.predictor.takes`.
+            batch_size: How many inputs are computed at once, by default as many as in training; fewer where the memory
+                does not suffice.
+            device: As `train.device`, which is the default.
+            watcher: Is told how it goes on.
+            options: The family's own: `model.predictor.Options`.
+
+        Raises:
+            HpsearchError: There are no inputs, an option is wrong, or the family makes no predictions.
+            DataError: An input cannot be read, or does not fit the model.
+        """
+        predictor = self.predictor
+        given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+        if not given and not predictor.optional:
+            raise HpsearchError(f"there is nothing to predict: give {predictor.takes}")
+        if predictor.alone and len(given) > 1:
+            raise HpsearchError("each input has a prediction of its own here: call predict once for each")
+        chosen, train = predictor.given(options), self.config.train
+        items = predictor.read(given, chosen)
+        place = resolve_device(device or train.device)
+        computing = Computing(place, batch_size or train.batch_size, watcher)
+        try:
+            self.model.to(place)
+            with eval_mode(self.model), torch.no_grad(), autocast(place, train.precision):
+                found: Prediction = predictor.predict(items, chosen, computing)
+                return found
+        finally:
+            self.model.cpu()
 
     def splits(self) -> Splits:
         """Return the data that it was trained and scored on; each split is loaded, or simulated, when first used."""

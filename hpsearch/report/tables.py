@@ -8,6 +8,7 @@ import pandas as pd
 
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.records import ExperimentRecord, RunRecord
+from hpsearch.report.cleaning import csv_cell
 from hpsearch.report.replicates import fold_fields
 from hpsearch.report.wording import plain
 
@@ -65,7 +66,8 @@ def export_table(record: ExperimentRecord, path: str | Path, to: str | None = No
         raise HpsearchError(f"the folder {path.parent} does not exist")
     frame = trials_frame(record)
     if to == "csv":
-        frame.to_csv(path, index=False)
+        texts = {name: frame[name].map(csv_cell) for name in frame.select_dtypes(["object", "str"]).columns}
+        frame.assign(**texts).to_csv(path, index=False)
         return
     mixed: list[str] = list(frame.select_dtypes("object", exclude="str").columns)
     for name in mixed:

@@ -13,7 +13,7 @@ from typing import Any
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
 from hpsearch.experiment.files import no_room
-from hpsearch.experiment.layout import EXPERIMENTS, LOG
+from hpsearch.experiment.layout import EXPERIMENTS, LOG, folder_called
 from hpsearch.experiment.log import Log, read_past
 from hpsearch.experiment.state import ExperimentState
 from hpsearch.families.loading import family_names
@@ -54,8 +54,12 @@ class RunOptions:
 
 
 def default_folder(space: Space, *, name: str | None, root: str | Path = EXPERIMENTS, quick: bool = False) -> Path:
-    """Return the folder of an experiment: called after the space, with `-quick` behind a quick one, unless named."""
-    return Path(root) / (name or space.path.stem + ("-quick" if quick else ""))
+    """Return the folder of an experiment: called after the space, with `-quick` behind a quick one, unless named.
+
+    Raises:
+        ExperimentError: The name cannot be that of a folder.
+    """
+    return folder_called(name or space.path.stem + ("-quick" if quick else ""), Path(root))
 
 
 def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions()) -> SessionResult:

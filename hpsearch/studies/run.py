@@ -11,6 +11,7 @@ from pathlib import Path
 from shlex import join
 
 from hpsearch.errors import SearchFailedError, UnknownNameError
+from hpsearch.experiment.layout import folder_called
 from hpsearch.running.session import SessionResult
 from hpsearch.studies.history import fix_plan, note_look
 from hpsearch.studies.progress import is_done
@@ -45,7 +46,7 @@ class StudyRequest:
     @property
     def folder(self) -> Path:
         """The study's folder: named after its file, with `-quick` behind a quick one, unless it has a name."""
-        return self.root / (self.name or self.file.stem + ("-quick" if self.quick else ""))
+        return folder_called(self.name or self.file.stem + ("-quick" if self.quick else ""), self.root)
 
     @property
     def command(self) -> str:

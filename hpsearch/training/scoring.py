@@ -30,7 +30,7 @@ def evaluate_split(
     if len(data) == 0:
         raise DataError(f"the split '{split}' has no examples")
     # not inference_mode: a tensor that the model caches meanwhile (rotary angles) could not be trained with afterwards
-    with _eval_mode(model), torch.no_grad(), autocast(device, precision):
+    with eval_mode(model), torch.no_grad(), autocast(device, precision):
         scores = task.evaluate(model, _batches(data, batch_size, device))
         return {name: float(value) for name, value in scores.items()}
 
@@ -41,7 +41,8 @@ def _batches(data: Dataset, batch_size: int, device: torch.device) -> Iterator[B
 
 
 @contextlib.contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode, and each of its parts afterwards into the mode that it was in before."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

@@ -1,13 +1,21 @@
 """The names of runs: whatever a classical method is called, its run is a folder of its own and gives the name back."""
 
 import string
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.experiment.layout import BASELINES_RUN, baseline_of, baseline_run, baseline_title, baselines_run
+from hpsearch.errors import ExperimentError
+from hpsearch.experiment.layout import (
+    BASELINES_RUN,
+    baseline_of,
+    baseline_run,
+    baseline_title,
+    baselines_run,
+    folder_called,
+)
 from hpsearch.records import Fold
 from hpsearch.tracking.entries import run_title
 
@@ -63,3 +71,22 @@ def test_methods_are_shown_by_their_names() -> None:
     assert baseline_title(baseline_run(FOLDED, "knn:3")) == "repeat-0-fold-3-of-5/knn:3"
     assert run_title(baseline_run(BASELINES_RUN, "knn:3")) == "baseline-knn:3"
     assert run_title(baseline_run(FOLDED, "sloreta")) == "baseline-repeat-0-fold-3-of-5-sloreta"
+
+
+@pytest.mark.parametrize("name", ["deepsif-quick", "a b", "käse", "v1.2+x", "run_(3)"])
+def test_a_name_is_the_folder_below_the_root(name: str, tmp_path: Path) -> None:
+    assert folder_called(name, tmp_path) == tmp_path / name
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "a/b", "/etc", "..", ".", ".git", "a\\b", "a\x00", "a\nb", "\u202ea", "-x", " a", "", "x" * 201]
+)
+def test_a_name_that_is_not_that_of_one_visible_folder_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match="cannot be the name of an experiment or a study: it is that of one fol"):
+        folder_called(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mlflow.db", "mlartifacts", "MLflow.db", "mlflow.lock"])
+def test_the_files_of_mlflow_are_taken(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match="MLflow's own files are called so"):
+        folder_called(name, tmp_path)

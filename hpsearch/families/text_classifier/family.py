@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hpsearch.families.text_classifier.loading import TextData
+    from hpsearch.families.text_classifier.prediction import TextPredictor
     from hpsearch.families.text_classifier.task import TextTask
     from hpsearch.training.task import Split, Splits
 
@@ -120,6 +121,12 @@ class TextClassification(Family[TextConfig]):
             classes=[len(names) for names in facts["classes"].values()],
             pretrained_weights=False,
         )
+
+    def predictor(self, config: TextConfig, facts: Mapping[str, Any], model: "nn.Module") -> "TextPredictor":
+        """Return what tells the class of each text."""
+        from hpsearch.families.text_classifier.prediction import TextPredictor
+
+        return TextPredictor(config, facts, model)
 
     def baselines(
         self,

@@ -122,6 +122,20 @@ def _by_words(words: Words, texts: Sequence[str], train: Sequence[str], *, max_l
     return Encoded(rows, vocabulary.size, vocabulary.words)
 
 
+def encode_known(settings: DataSettings, texts: Sequence[str], words: Sequence[str]) -> list[list[int]]:
+    """Return texts as numbers for a trained network; `words` are those of its vocabulary, from number 2 on.
+
+    Raises:
+        DataError: The tokenizer cannot be read or used.
+    """
+    chosen = settings.tokenizer
+    if isinstance(chosen, CheckpointTokens):
+        return _by_checkpoint(chosen.path, texts, max_length=settings.max_length).rows
+    vocabulary = WordVocabulary(tuple(words))
+    split = (split_words(text, lowercase=chosen.lowercase) for text in texts)
+    return [vocabulary.encode(each[: settings.max_length]) for each in split]
+
+
 def _by_checkpoint(path: str, texts: Sequence[str], *, max_length: int) -> Encoded:
     from hpsearch.families.text_classifier.pretrained import read_tokenizer
 

@@ -187,15 +187,6 @@ def plot_costs(costs: Sequence[Cost], palette: Palette) -> Plot:
     return {"data": [{**bar, **look}], "layout": _rows(len(costs), x="training time in minutes")}
 
 
-def escaped(value: Any) -> Any:
-    """Return a plot in which no text of the runs is taken for markup; plotly.js reads some HTML in every text."""
-    if isinstance(value, str):
-        return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    if isinstance(value, dict):
-        return {name: item if name == "hovertemplate" else escaped(item) for name, item in value.items()}
-    return [escaped(item) for item in value] if isinstance(value, list) else value
-
-
 def _faint(ink: str) -> str:
     red, green, blue = (int(ink[place : place + 2], 16) for place in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.18)"

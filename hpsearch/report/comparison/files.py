@@ -12,6 +12,7 @@ from hpsearch.comparing import Comparison
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.report.charts.gallery import Picture, gallery
 from hpsearch.report.charts.style import write_for_paper
+from hpsearch.report.cleaning import csv_cell
 from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.grouped import GroupedReport, pictures_of, prefix_of
 from hpsearch.report.comparison.html import as_grouped_html, as_html
@@ -76,7 +77,7 @@ def _csv_text(entries: Sequence[Mapping[str, Any]], *, titles: Sequence[str] = (
     text = io.StringIO()
     writer = csv.DictWriter(text, titles, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 

@@ -1,9 +1,9 @@
 """The comparison for a paper: tables in LaTeX with booktabs."""
 
-import unicodedata
 from collections.abc import Sequence
 
 from hpsearch.comparing.comparison import Comparison
+from hpsearch.report.cleaning import latex as escaped
 from hpsearch.report.comparison.grouped import GroupedReport
 from hpsearch.report.comparison.overview import OVERVIEW_TITLES, overview_rows
 from hpsearch.report.comparison.rows import (
@@ -17,23 +17,6 @@ from hpsearch.report.comparison.rows import (
 )
 from hpsearch.report.wording import one_line
 
-_SPECIAL = {
-    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": "$<$",
-    ">": "$>$",
-    "|": "$|$",
-    '"': "''",
-    "±": r"$\pm$",
-    "−": r"$-$",
-    "°": r"$^\circ$",
-    "—": "---",
-    "–": "--",
-    "…": r"\dots{}",
-    "²": r"$^2$",
-}
 _OVERVIEWED = 7
 """Columns of the overview that a paper has room for."""
 HEAD = "% needs \\usepackage{booktabs,graphicx}\n"
@@ -107,14 +90,3 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, align: str, 
         *(r"\bottomrule", r"\end{tabular}}", r"\end{table}"),
     ]
     return "\n".join(lines) + "\n"
-
-
-def escaped(text: str) -> str:
-    """Return a text in which nothing is a command, and that pdflatex can set; other letters become `?`."""
-    return "".join(_SPECIAL.get(letter) or _plain(letter) for letter in one_line(text))
-
-
-def _plain(letter: str) -> str:
-    if ord(letter) < 0x250:  # Latin with its accents
-        return letter
-    return unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode() or "?"

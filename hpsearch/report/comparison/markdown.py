@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from hpsearch.comparing.comparison import Comparison
 from hpsearch.comparing.conclusion import conclude, details
+from hpsearch.report.cleaning import markdown as escaped
 from hpsearch.report.comparison.contents import Cover, Section
 from hpsearch.report.comparison.grouped import GroupedReport, adjustment
 from hpsearch.report.comparison.rows import (
@@ -17,7 +18,6 @@ from hpsearch.report.comparison.rows import (
     score_rows,
 )
 from hpsearch.report.health import HEALTH_TITLES
-from hpsearch.report.wording import one_line
 
 
 def as_markdown(
@@ -97,8 +97,3 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _markup(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [titles, ["---"] * len(titles), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def escaped(text: str) -> str:
-    """Return a text in which nothing is markup; an underscore within a word never is."""
-    return re.sub(r"([\\`*{}\[\]<>#|~]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", one_line(text))

@@ -14,9 +14,9 @@ import pytest
 from rich.console import Console
 
 from hpsearch.errors import UnknownNameError
+from hpsearch.report.cleaning import markdown as escaped
 from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.files import FORMATS, write_report
-from hpsearch.report.comparison.markdown import escaped
 from hpsearch.report.comparison.terminal import show_comparison
 from tests.report.comparison.evidence import WICKED, datasets_evidence, search_evidence, seeds_evidence
 
@@ -91,7 +91,7 @@ def test_markdown_marks_the_best_and_escapes_the_rest(tmp_path: Path) -> None:
     write_report(seeds_evidence(), tmp_path, ["md"])
     text = (tmp_path / "report.md").read_text()
     assert "| **ours** | 10 |" in text
-    assert r"cnn_small & \<b\>x\</b\>\|$50%" in text
+    assert r"cnn_small & \<b\>x\</b\>\|\$50%" in text
     shown = re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
     assert shown
     assert all((tmp_path / path).is_file() for path in shown)

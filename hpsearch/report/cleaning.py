@@ -1,0 +1,80 @@
+"""Texts that others wrote (names, values, reasons, units) on their way into a file: the one place that makes them safe.
+
+A text of a run must stay a text: no formula in a spreadsheet, no command in LaTeX, no markup, link or mention in
+Markdown, no tag in a page, no escape sequence on a terminal, nothing that turns the direction of writing.
+"""
+
+import re
+import unicodedata
+from typing import Any
+
+from hpsearch.report.wording import one_line
+
+_LATEX = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+    '"': "''",
+    "`": r"\textasciigrave{}",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "°": r"$^\circ$",
+    "—": "---",
+    "–": "--",
+    "…": r"\dots{}",
+    "²": r"$^2$",
+}
+_MARKUP = re.compile(r"([\\`*{}\[\]<>#|~$]|(?<![^\W_])_|_(?![^\W_]))")
+_LINK = re.compile(r"(?i)\b(https?|ftp|mailto|xmpp|www)([:.])")
+_MENTION = re.compile(r"(?<=\w)@(?=\w)|(?<!\w)@(?=\w)")
+_FORMULA = re.compile(r"\s*[=+\-@|%＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
+
+
+def csv_cell(value: Any) -> Any:
+    """Return a value for a cell of a table that a spreadsheet may open; other values than text stay what they are.
+
+    A text that a spreadsheet would compute begins with an apostrophe, which spreadsheets do not show (OWASP, "CSV
+    injection"); numbers written as text, such as -0.5, are no formulas.
+    """
+    if not isinstance(value, str):
+        return value
+    plain = one_line(value)
+    return f"'{plain}" if _FORMULA.match(plain) and not _NUMBER.fullmatch(plain) else plain
+
+
+def latex(text: str) -> str:
+    r"""Return a text in which nothing is a command, and that pdflatex can set; other letters become `?`.
+
+    `[` and `*` at its beginning would be arguments of the `\\` before them.
+    """
+    plain = "".join(_LATEX.get(letter) or _latin(letter) for letter in one_line(text))
+    return f"{{}}{plain}" if plain.startswith(("[", "*")) else plain
+
+
+def _latin(letter: str) -> str:
+    if ord(letter) < 0x250:  # Latin with its accents
+        return letter
+    return unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode() or "?"
+
+
+def markdown(text: str) -> str:
+    """Return a text in which nothing is markup, mathematics, a link or a mention; an underscore within a word never is.
+
+    An empty comment separates what GitHub would join to an address or a mention: no escape can.
+    """
+    plain = _MARKUP.sub(r"\\\1", one_line(text))
+    return _MENTION.sub("@<!-- -->", _LINK.sub(r"\1\\\2", plain))
+
+
+def plotly(value: Any) -> Any:
+    """Return a plot in which no text of the runs is taken for markup; plotly.js reads some HTML in every text."""
+    if isinstance(value, str):
+        return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    if isinstance(value, dict):
+        return {name: item if name == "hovertemplate" else plotly(item) for name, item in value.items()}
+    return [plotly(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,74 @@
+"""A text of a run stays a text in every format."""
+
+import csv
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hpsearch.comparing import Question, compare_runs
+from hpsearch.records import Goal
+from hpsearch.report.cleaning import csv_cell, latex, markdown, plotly
+from hpsearch.report.comparison.contents import ReportContents
+from hpsearch.report.comparison.files import write_report
+from tests.report.comparison.evidence import replicates
+
+FORMULAS = ["=cmd|' /C calc'!A0", "@SUM(1+1)", "+1+cmd|x", "-2+3", " =1+1", "\t=1+1", "\u202e=1+1", "＝1+1", "%0A=1"]
+PLAIN = ["-0.5", "+1e-3", "-inf", "adam", "a=b", "1-2", ""]
+
+
+def named_evidence(name: str) -> ReportContents:
+    runs = [*replicates(name, 0.92), *replicates("other", 0.9)]
+    return ReportContents(compare_runs(runs, Question("test/accuracy", Goal.MAXIMIZE)), runs, {})
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_spreadsheet_computes_nothing(text: str) -> None:
+    assert str(csv_cell(text)).startswith("'")
+
+
+@pytest.mark.parametrize("value", [*PLAIN, -0.5, 3, None, True])
+def test_what_is_no_formula_stays_what_it_is(value: object) -> None:
+    assert csv_cell(value) == value
+
+
+@pytest.mark.parametrize("clean", [csv_cell, latex, markdown])
+def test_no_escape_sequence_and_no_mark_of_direction_gets_through(clean: Callable[[str], str]) -> None:
+    text = clean("a\x1b[31mb\u202ec\u2066d\x00e\u200fg\x9bh")
+    assert all(letter.isprintable() for letter in text)
+
+
+def test_markdown_has_no_formula_link_or_mention() -> None:
+    assert markdown("$x$") == r"\$x\$"
+    assert markdown("see https://a.b or WWW.a.b") == r"see https\://a.b or WWW\.a.b"
+    assert markdown("@somebody and me@a.b") == "@<!-- -->somebody and me@<!-- -->a.b"
+    assert markdown("lr=1e-3 at 5, a @ b") == "lr=1e-3 at 5, a @ b"
+
+
+def test_plotly_shows_tags_as_text() -> None:
+    assert plotly({"text": ["<b>x</b>"], "hovertemplate": "<br>"}) == {
+        "text": ["&lt;b&gt;x&lt;/b&gt;"],
+        "hovertemplate": "<br>",
+    }
+
+
+@pytest.mark.parametrize("name", ["[2em] x", "* x", "=1+1", "@me $x$", r"\input{/etc/passwd}", "`x'", "x\u202ey"])
+def test_an_experiment_may_have_any_name_in_every_format(tmp_path: Path, name: str) -> None:
+    write_report(named_evidence(name), tmp_path, ["md", "tex", "csv"])
+    with (tmp_path / "experiments.csv").open(newline="") as file:
+        assert next(row["name"] for row in csv.DictReader(file)) == csv_cell(name)
+    rows = (tmp_path / "report.tex").read_text().splitlines()
+    assert [row for row in rows if row.startswith(("[", "*"))] == []
+    assert any(latex(name) in row for row in rows)
+    assert "$x$" not in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_name_that_begins_with_a_bracket_can_be_set(tmp_path: Path) -> None:
+    write_report(named_evidence("[2em] `x` *y"), tmp_path, ["tex"])
+    document = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}\input{report}\end{document}"
+    (tmp_path / "paper.tex").write_text(document)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
