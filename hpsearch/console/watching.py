@@ -13,13 +13,14 @@ from rich.live import Live
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.events import Event, Notice, OutcomeEvent, ReportEvent
-from hpsearch.experiment.files import collector_resting, read_lines
-from hpsearch.experiment.layout import METRICS, RunKind, run_kind, trial_number
+from hpsearch.experiment.files import collector_resting, read_json, read_lines
+from hpsearch.experiment.layout import METRICS, PROGRESS, RunKind, run_kind, trial_number
 from hpsearch.experiment.reading import read_evidence, read_experiment, read_rate_decisions
 from hpsearch.health import Digest, Finding, Kind, Severity, Thresholds, digest, examine, examine_trial, exploded
-from hpsearch.records import ExperimentRecord, Goal, Monitor, Outcome, RunRecord
+from hpsearch.records import ExperimentRecord, Goal, Moment, Monitor, Outcome, RunRecord
 from hpsearch.report.health import alarm
 from hpsearch.report.training_view import TrainingView, prepare_training, show_training
+from hpsearch.report.wording import progress_line
 
 
 def examined(record: ExperimentRecord) -> list[Finding]:
@@ -46,7 +47,16 @@ def look(folder: Path, trial: int | None = None) -> tuple[TrainingView, list[Fin
     view = prepare_training(
         evidence, record.objective, unit=record.unit, decisions=read_rate_decisions(folder, run.run)
     )
+    if run.outcome is None and in_use(folder):
+        view = replace(view, now=_told_now(folder / run.run))
     return view, examine_trial(evidence, record.objective, unit=record.unit)
+
+
+def _told_now(run: Path) -> str:
+    """Return how far a run is between two reports, by what its worker wrote last; empty if it wrote nothing."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return progress_line(Moment(**read_json(run / PROGRESS)))
+    return ""
 
 
 def chosen(record: ExperimentRecord, trial: int | None) -> RunRecord:

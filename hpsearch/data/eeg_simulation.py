@@ -16,6 +16,7 @@ from hpsearch.data.disk_cache import Arrays, cached_arrays
 from hpsearch.data.fingerprint import Source
 from hpsearch.data.jansen_rit import JansenRit, find_spikes, simulate_potential
 from hpsearch.data.lead_field import LeadField, average_reference, load_lead_field
+from hpsearch.data.preparation import counted
 from hpsearch.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -198,7 +199,7 @@ def simulate_eeg(settings: EEGSettings, field: LeadField, split: str, seed: int)
     eeg = np.empty((examples, settings.samples, settings.electrodes), dtype=np.float32)
     magnitudes = np.zeros((examples, most, settings.regions), dtype=np.float32)
     waveforms = np.zeros((examples, most, settings.samples), dtype=np.float32)
-    for index in range(examples):
+    for index in counted(range(examples), "examples simulated", examples):
         patch, wave = draw_sources(settings, field, spikes, generator)
         magnitudes[index, : len(patch)], waveforms[index, : len(wave)] = patch, wave
         measured = measure(settings, field, patch.T @ wave, background, generator)

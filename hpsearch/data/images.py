@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 
 from hpsearch.data.fingerprint import PACKAGE, Source
 from hpsearch.data.folds import Folds, stratified_parts
+from hpsearch.data.preparation import counted
 from hpsearch.errors import DataError
 from hpsearch.settings import FOLDER, UNFOLD, Option, Settings
 
@@ -333,7 +334,7 @@ def read_images(files: Sequence[Path], source: Folder) -> NDArray[np.uint8]:
     """
     images = np.empty((len(files), source.channels, *source.size), dtype=np.uint8)
     broken: list[str] = []
-    for index, path in enumerate(files):
+    for index, path in counted(enumerate(files), "files read", len(files)):
         try:
             images[index] = _read_image(path, source)
         except (OSError, ValueError, SyntaxError) as error:  # SyntaxError: Pillow's word for a broken PNG

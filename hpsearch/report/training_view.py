@@ -56,6 +56,8 @@ class TrainingView:
     speed: Trace
     """How much the moving average changed in a step."""
     decisions: tuple[RateChange, ...] = ()
+    now: str = ""
+    """How far it is between two reports, if that is known."""
 
 
 def prepare_training(
@@ -145,12 +147,21 @@ def show_training(view: TrainingView, findings: Sequence[Finding] = (), *, width
 def _said(view: TrainingView) -> Iterator[Text]:
     if not view.metric:
         yield Text("nothing has been reported yet", "dim")
+    if view.now:
+        yield Text(one_line(view.now))
     gain = improvement(view.average)
     if gain is not None:
         verb = "improves" if gain >= 0 else "worsens"
-        yield Text(f"{one_line(view.average.name)} {verb} by {abs(gain):.2%} per {view.unit}")
+        apart = _apart(view.average) if view.unit == "step" else 1
+        per = view.unit if apart == 1 else f"{apart:,} {view.unit}s"
+        yield Text(f"{one_line(view.average.name)} {verb} by {abs(gain) * apart:.2%} per {per}")
     for decision in view.decisions[-SHOWN_DECISIONS:]:
         yield Text(f"rate, {view.unit} {number(decision.step)}: {one_line(decision.text)}", "magenta")
+
+
+def _apart(series: Trace) -> int:
+    """Return the steps from one evaluation to the next: of optimizer steps, one alone changes next to nothing."""
+    return max(1, round(statistics.median(after - before for before, after in pairwise(series.steps))))
 
 
 def sparkline(values: Sequence[float], width: int) -> str:

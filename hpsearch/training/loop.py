@@ -54,9 +54,9 @@ def fit(
     """Train a task's model, going on from the checkpoint in `folder` if there is one, and report every evaluation.
 
     `checkpoint.pt`, with `best.pt` if the monitored metric has improved, is written at the end, at a pause, where
-    `settings.keep` wants a numbered one, and else `settings.checkpoint_seconds` or a little more after the last, between
-    evaluations too. `tell` hears about once a second between evaluations how far the training is, and may pause it at
-    that step. After a resume the checkpoint's evaluations are reported once more, and those that came between it
+    `settings.keep` wants a numbered one, and else `settings.checkpoint_seconds` or a little more after the last, even
+    between evaluations. `tell` hears about once a second between evaluations how far the training is, and may pause it
+    at that step. After a resume the checkpoint's evaluations are reported once more, and those that came between it
     and a crash are trained and reported again: whoever receives reports ignores steps it knows. The answer to the last
     report of a training is not acted on, as nothing is left to stop. One that is pruned or out of time has `best.pt`
     only. Without a folder nothing is saved, and a paused training cannot go on. A `device` other

@@ -89,13 +89,6 @@ class Measurements:
         named = {"sums": dict(self._sums), "counts": dict(self._counts)}
         return {**named, "norms": norms, "steps": self._steps, "largest": self._largest}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        self._forget()
-        self._sums.update(state["sums"])
-        self._counts.update(state["counts"])
-        self._norms, self._steps, self._largest = state["norms"].tolist(), state["steps"], state["largest"]
-
     def _forget(self) -> None:
         self._sums: dict[str, float] = defaultdict(float)
         self._counts: dict[str, int] = defaultdict(int)
@@ -104,6 +97,13 @@ class Measurements:
         self._steps = 0
         """How many norms there were."""
         self._largest = 0.0
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self._forget()
+        self._sums.update(state["sums"])
+        self._counts.update(state["counts"])
+        self._norms, self._steps, self._largest = state["norms"].tolist(), state["steps"], state["largest"]
 
     def _read(self) -> None:
         pending, self._pending = self._pending, []

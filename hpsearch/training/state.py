@@ -26,7 +26,6 @@ from hpsearch.training.task import Splits, Task
 from hpsearch.training.team import ALONE, Team, smallest_slice
 from hpsearch.training.weights import WeightAverage
 
-
 FIRST_LOOK, NEXT_LOOK = 0.5, 1.0
 """Seconds of training from its start, and from one look, to the next between two evaluations."""
 
@@ -173,6 +172,7 @@ def build_training(
         stopwatch=stopwatch,
         team=team,
         seed=seeds.initialisation,
+        next_look=FIRST_LOOK,
     )
 
 

@@ -135,7 +135,7 @@ def test_checkpoints_take_a_small_part_of_the_time(tmp_path, monkeypatch):
 def test_what_is_told_is_what_the_next_evaluation_says():
     """The mean loss so far, the step of all, the rate, the pace and what is left of it."""
     told = Teller()
-    result, report = train(None, tell=told, kind=NetTask, evaluate=Evaluate(steps=12), schedule="linear")
+    train(None, tell=told, kind=NetTask, evaluate=Evaluate(steps=12), schedule="linear")
     assert [moment.done for moment in told.heard] == [*range(1, 12), *range(13, 24)]
     moment = told.heard[-1]
     assert (moment.total, moment.epoch, moment.seconds_left) == (24, pytest.approx(23 / 6), pytest.approx(1.0))

@@ -114,7 +114,7 @@ class Packs:
                 self._ended.append(Ended(self._candidates.pop(lane), outcome))
 
     def _look_between(self, pack: Pack) -> None:
-        """Once a second tell how far each lane is; write out and save one that is to pause, or whose checkpoint is due."""
+        """Once a second tell how far each lane is; save one that is to pause, or whose checkpoint is due."""
         for lane in [lane for lane in pack.lanes if lane.training.stopwatch.seconds >= lane.training.next_look]:
             training = lane.training
             pack.count()
