@@ -81,6 +81,35 @@ def prepare_training(
     )
 
 
+@dataclass(frozen=True)
+class GradientFlow:
+    """The gradient of each weight at a step, in the model's order: the mean and the largest of its absolute values.
+
+    Both are NaN where the gradient holds a NaN, and infinite where it holds an infinity.
+    """
+
+    title: str
+    names: Sequence[str]
+    means: Sequence[float]
+    largest: Sequence[float]
+
+
+def prepare_flow(look: Mapping[str, Any], *, number: int, unit: str) -> GradientFlow:
+    """Return the flow from a line of a trial's histograms; biases, whose gradients are others, are left out."""
+    found = {
+        name: numbers["gradient"]
+        for name, numbers in look["parameters"].items()
+        if numbers.get("gradient") and "bias" not in name.rpartition(".")[2]
+    }
+
+    def shown(name: str) -> list[float]:
+        bad = (math.nan if each["nan"] else math.inf if each["inf"] else None for each in found.values())
+        return [float(each[name]) if odd is None else odd for odd, each in zip(bad, found.values(), strict=True)]
+
+    title = f"trial {number}, gradients at {unit} {look['step']}"
+    return GradientFlow(title, tuple(found), shown("mean"), shown("max"))
+
+
 def _series(rows: Sequence[Mapping[str, Any]], name: str) -> Trace:
     points = [(row["step"], float(row[name])) for row in rows if isinstance(row.get(name), int | float)]
     finite = [(step, value) for step, value in points if math.isfinite(value)]

@@ -125,8 +125,9 @@ def saves_between(training: TrainingState, decision: Decision) -> bool:
 
 def moment_of(training: TrainingState) -> Moment:
     """Return how far the training is, by the numbers that are there: none is waited for."""
-    progress, seconds = training.progress, training.stopwatch.seconds
-    total = training.order.total_steps
+    progress, total = training.progress, training.order.total_steps
+    training.paced = training.paced or (training.stopwatch.seconds, progress.step)
+    seconds, steps = training.stopwatch.seconds - training.paced[0], progress.step - training.paced[1]
     return Moment(
         progress.step,
         total,
@@ -134,7 +135,7 @@ def moment_of(training: TrainingState) -> Moment:
         loss=training.measurements.mean_loss,
         learning_rate=training.rates.at(progress.step - 1),
         examples_per_second=training.examples / max(training.stopwatch.lap, 1e-9),
-        seconds_left=seconds / progress.step * (total - progress.step),
+        seconds_left=seconds / steps * (total - progress.step) if steps else None,
     )
 
 

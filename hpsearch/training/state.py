@@ -104,6 +104,8 @@ class TrainingState:
     unwritten: Unwritten = field(default_factory=Unwritten)
     tell: Tell | None = None
     """Who hears of the training between evaluations."""
+    paced: tuple[float, int] | None = None
+    """Seconds and steps at the first look, from which on the pace is measured: what comes first is slow."""
     next_look: float = FIRST_LOOK
     """Seconds of training after which it is looked at again between two evaluations."""
 
