@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ from hpsearch.experiment.layout import METRICS, OUTPUT, PRINTED
 from hpsearch.families.command.heard import Heard
 from hpsearch.families.command.printed import Lines, Measured, ReadSoFar, Tail, read_line, read_row, tells_of, visible
 from hpsearch.families.command.program import Capture, Program, write_all
+from hpsearch.families.command.recognised import advice
 from hpsearch.families.command.settings import CommandConfig
 from hpsearch.jobs import Report, Reporter
 from hpsearch.records import Decision, Monitor
 
 _LOOK_SECONDS = 0.2
+_UNREAD, _LONGEST = 400, 1000
+"""The most lines that told nothing which are kept, and characters of each: they may say why."""
 _EXAMPLE = 80
 """Characters of a line that is shown as an example."""
 _SETTLE_SECONDS = 2.0
@@ -110,6 +114,8 @@ class Hearing:
         self._names: set[str] = set()
         self._alike = 0
         self._example: tuple[str, bool] | None = None
+        self._unread: deque[str] = deque(maxlen=_UNREAD)
+        """Its last lines that told nothing."""
 
     @property
     def seconds(self) -> float:
@@ -244,6 +250,8 @@ class Hearing:
             self._names |= measured.metrics.keys()
             self._notes.measured(measured, seconds=self.seconds, read=read)
             self._tell(measured)
+        if measured is None:
+            self._unread.append(line[:_LONGEST])
         if (measured is None or self._metric not in measured.metrics) and tells_of(line, self._metric):
             self._alike += 1
             self._example = self._example or (visible(line).strip()[:_EXAMPLE], measured is not None)
@@ -270,8 +278,15 @@ class Hearing:
             kind = f"in which {self._metric} is no number" if measured else missing
             look = "1 line looks" if self._alike == 1 else f"{self._alike} lines look"
             parts.append(f"{look} like {line!r}, {kind}")
+            parts += [advice(self._unread)] if not measured else []
         elif any(tells_of(line, self._metric) for line in errors.splitlines()) and not self._config.metrics.stderr:
             parts.append("its error output has the name; metrics: {stderr: true} reads that too")
         elif self._names:
             parts.append(f"it told {', '.join(sorted(self._names)[:20])}")
-        return "; ".join(parts)
+        else:
+            parts.append(advice(self._unread) or self._last_line())
+        return "; ".join(part for part in parts if part)
+
+    def _last_line(self) -> str:
+        seen = [text for line in self._unread if (text := visible(line).strip())]
+        return f"the last line that it printed is {seen[-1][:_EXAMPLE]!r}" if seen else ""
