@@ -92,8 +92,8 @@ def propose(setting: Setting) -> Proposal:
     """Return the range that a setting may be searched in, or its default with the reason why it stays."""
     setting, assumed = _with_default(setting)
     if assumed:
-        found = propose(setting)
-        return replace(found, why=f"ASSUMED, it has no default: {found.why}", keeps_default=False)
+        usual = propose(setting)
+        return replace(usual, why=f"ASSUMED, it has no default: {usual.why}", keeps_default=False)
     reason = stays(setting)
     if reason:
         return _fixed(setting, reason)

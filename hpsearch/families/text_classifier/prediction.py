@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hpsearch.data.labelled_text import TEXT_FILES, read_texts
+from hpsearch.data.text_files import TEXT_FILES, Writing, read_texts
 from hpsearch.errors import DataError
 from hpsearch.families.class_prediction import ClassPrediction
 from hpsearch.families.prediction import Computing, Input, Predictor, files_of
@@ -51,13 +51,14 @@ class TextPredictor(Predictor[str, TextOptions, ClassPrediction]):
         self, inputs: Sequence[str | Path], files: dict[Path, list[Path]], options: TextOptions
     ) -> Iterator[str]:
         data = self.config.data
-        column = options.text_column or data.text_column
+        column, header = options.text_column or data.text_column, data.header or options.text_column is not None
+        writing = Writing(text_column=column, header=header, quoting=data.quoting, encoding=data.encoding)
         for each in inputs:
             if isinstance(each, str):
                 yield each
                 continue
             for file in files[each]:
-                yield from read_texts(file, text_column=column, quoting=data.quoting)
+                yield from read_texts(file, writing)
 
     def predict(self, items: Iterable[str], options: TextOptions, computing: Computing) -> ClassPrediction:
         """Return the classes of the texts, of the main task where there are two."""
