@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
+    from hpsearch.api.draft import init
     from hpsearch.api.export import export
     from hpsearch.api.open import OpenedExperiment
     from hpsearch.api.open import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should

@@ -9,11 +9,12 @@ from hpsearch.drafting.drafts import draft_family, draft_function, draft_program
 from hpsearch.drafting.program import read_program
 from hpsearch.drafting.space_file import Draft, measure
 from hpsearch.errors import HpsearchError, SpaceError
-from hpsearch.families import Family
+from hpsearch.families.command.family import Command
 from hpsearch.families.command.recognised import recognised
+from hpsearch.families.function.function import Function
 from hpsearch.families.loading import family_names, load_interface
 from hpsearch.running.loading import load_space
-from hpsearch.user_code import find_code, is_reference
+from hpsearch.user_code import is_reference
 
 _SPACES = Path(__file__).parents[2] / "spaces"
 """The spaces that come with the families, where hpsearch is used from its repository."""
@@ -45,7 +46,7 @@ class DraftedSpace:
 def init(
     what: str,
     *,
-    out: StrPath | None = None,
+    file: StrPath | None = None,
     log: StrPath | None = None,
     config: StrPath | None = None,
     subcommand: str | None = None,
@@ -59,7 +60,7 @@ def init(
 
     Args:
         what: A program `train.py`, a function or a family of yours `./train.py:train`, or a family of hpsearch.
-        out: The file to write; by default of the same name, with the ending `.yaml`. It must not exist.
+        file: The file to write; by default of the same name, with the ending `.yaml`. It must not exist.
         log: What an earlier run of a program printed: it tells the metrics.
         config: The YAML file with the values of a program that reads one.
         subcommand: Which subcommand of a program.
@@ -67,19 +68,19 @@ def init(
     Raises:
         HpsearchError: The file is there already, or nothing can be drafted.
     """
-    file = _file_for(what, out)
-    if file.exists():
-        raise HpsearchError(f"{file} is there already, and is not overwritten; --out names another file")
+    target = _file_for(what, file)
+    if target.exists():
+        raise HpsearchError(f"{target} is there already, and is not overwritten; --file names another file")
     typed = f"hpsearch init {what}" + (f" --log {log}" if log is not None else "")
     committed = _SPACES / f"{what}.yaml"
     if what in family_names() and what != "command" and committed.is_file():
-        return _written(file, _copied(committed, typed), [])
+        return _written(target, _copied(committed, typed), [])
     if what.endswith(".py"):
-        draft, notes = _program(Path(what), file, typed, log=log, config=config, subcommand=subcommand)
+        draft, notes = _program(Path(what), target, typed, log=log, config=config, subcommand=subcommand)
     else:
-        draft, notes = _code_or_family(what, file.parent, typed)
+        draft, notes = _code_or_family(what, target.parent, typed)
     notes += [f"{path} has to be given: write its value in place of TODO" for path in draft.missing]
-    return _written(file, draft.text, notes)
+    return _written(target, draft.text, notes)
 
 
 def _copied(committed: Path, typed: str) -> str:
@@ -102,9 +103,9 @@ def _written(file: Path, text: str, notes: list[str]) -> DraftedSpace:
     return DraftedSpace(file, tuple(notes), ranges)
 
 
-def _file_for(what: str, out: StrPath | None) -> Path:
-    if out is not None:
-        return Path(out)
+def _file_for(what: str, file: StrPath | None) -> Path:
+    if file is not None:
+        return Path(file)
     code = what.partition(":")[0]
     return Path(code).with_suffix(".yaml") if code.endswith(".py") else Path(f"{what}.yaml")
 
@@ -137,16 +138,13 @@ def _read(log: Path) -> list[str]:
 
 def _code_or_family(what: str, folder: Path, typed: str) -> tuple[Draft, list[str]]:
     """Return the draft of a family, or of what a reference names."""
-    if not is_reference(what):
-        found = load_interface(what, Path())
-        if not isinstance(found, Family):
-            raise HpsearchError("give the program itself instead of the family command: hpsearch init train.py")
-        return draft_family(found, what, typed=typed), []
-    file, _, name = what.partition(":")
-    code = find_code(file + ":" + name, Path(), kind="function")
-    reference = f"./{os.path.relpath(code.path, folder.resolve())}:{name}"
-    if isinstance(code.found, type) and issubclass(code.found, Family):
-        return draft_family(code.found(), reference, typed=typed), []
-    if not callable(code.found):
-        raise HpsearchError(f"{code.path} has no function or family {name}{code.near}")
-    return draft_function(code.found, reference, typed=typed), []
+    reference = what
+    if is_reference(what):
+        code, _, name = what.partition(":")
+        reference = f"./{os.path.relpath(Path(code).resolve(), folder.resolve())}:{name}"
+    found = load_interface(reference, folder)
+    if isinstance(found, Command):
+        raise HpsearchError("give the program itself instead of the family command: hpsearch init train.py")
+    if isinstance(found, Function):
+        return draft_function(found, reference, typed=typed), []
+    return draft_family(found, reference, typed=typed), []

@@ -33,7 +33,7 @@ def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:
 
 def init(
     what: Annotated[str, typer.Argument(help="A program FILE.py, FILE.py:FUNCTION, FILE.py:CLASS, or a family.")],
-    out: Annotated[Path | None, typer.Option(help="The file to write; by default what is searched, as .yaml.")] = None,
+    file: Annotated[Path | None, typer.Option(help="The file to write; by default what is searched, as .yaml.")] = None,
     log: Annotated[Path | None, typer.Option(help="What the program printed in a run: it tells the metrics.")] = None,
     config: Annotated[Path | None, typer.Option(help="The YAML file with the values of the program.")] = None,
     subcommand: Annotated[str | None, typer.Option(help="Which subcommand of the program.")] = None,
@@ -44,7 +44,7 @@ def init(
     """
     from hpsearch.api.draft import init as draft
 
-    drafted = draft(what, out=out, log=log, config=config, subcommand=subcommand)
+    drafted = draft(what, file=file, log=log, config=config, subcommand=subcommand)
     typer.echo(f"wrote {drafted.path} with {drafted.ranges} ranges; look through it, then:")
     for line in drafted.next_commands:
         typer.echo(f"  {line}")

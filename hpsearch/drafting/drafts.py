@@ -1,12 +1,11 @@
 """Drafts of the spaces of a program, of a family and of a function."""
 
 import enum
-import inspect
 import shutil
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -20,6 +19,7 @@ from hpsearch.drafting.ranges import Kind, Proposal, Setting, propose, words_of,
 from hpsearch.drafting.space_file import TRAIN, Draft, Line, counted, line_of, section_of
 from hpsearch.errors import HpsearchError
 from hpsearch.families import Family
+from hpsearch.families.function.function import Function
 from hpsearch.settings import Option as Branch
 from hpsearch.space.schema import field_texts
 
@@ -83,7 +83,7 @@ def _close(draft: Draft) -> None:
     told = {name for word, _ in draft.command for name in _GIVEN if f"{{{name}}}" in word}
     if "checkpoint" not in told:
         draft.pruner = "pruner: asha, "
-        draft.left.append("search.pruner: asha stops trials; auto and halving pause them, which needs a {checkpoint}")
+        draft.left.append("search.pruner: asha stops trials; others pause them, which needs a {checkpoint}")
     if "seed" not in told:
         draft.confirm = "confirm: null   # no option takes a {seed}, so that replicates would all be the same"
     if any(line.path == "train.epochs" for line in draft.lines):
@@ -247,31 +247,22 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[Any, ...]]:
     return _KINDS.get(annotation, Kind.OTHER), ()
 
 
-def draft_function(function: Callable[..., Any], reference: str, *, typed: str) -> Draft:
+def draft_function(function: Function, reference: str, *, typed: str) -> Draft:
     """Return the space of a function from its signature.
 
     Raises:
-        HpsearchError: Its signature does not tell its settings.
+        HpsearchError: Its signature does not name its settings.
     """
     draft = Draft(reference, [f"A search over {reference}, drafted from its signature by `{typed}`.", _OPENING])
     draft.objective = "metric: val/loss, goal: minimize"
     draft.objective_why = 'ASSUMED: it calls report(step, {"val/loss": ...})'
-    types_ = inspect.get_annotations(function, eval_str=True)
-    parameters = [each for each in inspect.signature(function).parameters.values() if each.name != "report"]
-    if not parameters or any(each.name == "config" for each in parameters):
+    draft.lines = list(_of_model(function.Config, ""))
+    if not function.Config.model_fields:
         raise HpsearchError(
-            f"the signature of {reference} does not name its settings one by one: nothing can be drafted"
+            f"the signature of {reference} does not name its settings: nothing can be drafted from it; write them as "
+            "parameters, or annotate config with a dataclass"
         )
-    for each in parameters:
-        if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
-            continue
-        default = None if each.default is each.empty else each.default
-        kind, choices = _kind(types_[each.name]) if each.name in types_ else (_KINDS.get(type(default), Kind.OTHER), ())
-        required = each.default is each.empty
-        setting = Setting(each.name, kind, getattr(default, "value", default), choices, required=required)
-        proposal = propose(setting)
-        if proposal.searched or proposal.text == "TODO":
-            draft.lines.append(line_of(each.name, setting, proposal))
-        else:
-            draft.left.append(f"{each.name} {yaml_of(setting.default)}: {proposal.why}")
+    if not function.goes_on:
+        draft.pruner = "pruner: asha, "
+        draft.left.append("search.pruner: asha stops trials; others pause them, which needs report.checkpoint")
     return draft

@@ -195,9 +195,9 @@ def test_a_log_that_tells_nothing_is_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("family", ["char_lm", "deepsif", "decode", "relative_vit", "text_classifier"])
 def test_a_family(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert init(family, out=tmp_path / "committed.yaml").ranges > 2
+    assert init(family, file=tmp_path / "committed.yaml").ranges > 2
     monkeypatch.setattr("hpsearch.api.draft._SPACES", tmp_path / "nowhere")
-    drafted = init(family, out=tmp_path / "drafted.yaml")
+    drafted = init(family, file=tmp_path / "drafted.yaml")
     assert drafted.ranges > 5
     assert {"train.learning_rate", "train.batch_size"} <= {each.path for each in load_space(drafted.path).parameters}
 
@@ -218,7 +218,7 @@ def test_the_command_says_what_to_type_next_and_overwrites_nothing(tmp_path: Pat
 def test_a_space_elsewhere_runs_the_program_in_its_folder(tmp_path: Path) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "spaces").mkdir()
-    drafted = init(str(written(tmp_path / "code", "typer")), out=tmp_path / "spaces" / "mine.yaml")
+    drafted = init(str(written(tmp_path / "code", "typer")), file=tmp_path / "spaces" / "mine.yaml")
     config = load_space(drafted.path).config(load_space(drafted.path).example)
     assert config.directory == "../code"  # type: ignore[attr-defined]
 
@@ -246,3 +246,25 @@ def test_what_tells_nothing_is_said(text: str, message: str, tmp_path: Path) -> 
     with pytest.raises(HpsearchError, match=message):
         init(str(tmp_path / "train.py"))
     assert not (tmp_path / "train.yaml").exists()
+
+
+FUNCTION = """
+from typing import Any, Literal
+
+def train(lr: float, width: int = 64, act: Literal["relu", "gelu"] = "relu", *, dropout=0.1, data="x", report: Any):
+    report(1, {"val/loss": lr})
+
+def anything(config, report):
+    report(1, {"val/loss": config["lr"]})
+"""
+
+
+def test_a_function_by_its_signature(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FUNCTION)
+    drafted = init(f"{tmp_path}/mine.py:train")
+    space = load_space(drafted.path)
+    assert space.family == "./mine.py:train"
+    assert {each.path for each in space.parameters} == {"lr", "width", "act", "dropout"}
+    assert "# ASSUMED, it has no default: ten times smaller to ten times larger (0.001)" in drafted.path.read_text()
+    with pytest.raises(HpsearchError, match=r"the signature of ./mine.py:anything does not name its settings"):
+        init(f"{tmp_path}/mine.py:anything", file=tmp_path / "other.yaml")
