@@ -5,6 +5,7 @@ import sys
 import typer
 
 from hpsearch.cli.comparing import compare, study
+from hpsearch.cli.data import data
 from hpsearch.cli.experiments import export, show, sync, ui, watch
 from hpsearch.cli.options import FAILED, INTERRUPTED, MISTAKE
 from hpsearch.cli.preparing import check, cluster, families, schema, texts
@@ -29,6 +30,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(texts, name="text")
+app.add_typer(data, name="data")
 
 
 def main() -> None:

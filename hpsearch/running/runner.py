@@ -14,8 +14,9 @@ from typing import Any
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
 from hpsearch.experiment.files import no_room
-from hpsearch.experiment.layout import EXPERIMENTS, LOG, folder_called
+from hpsearch.experiment.layout import EXPERIMENTS, LOG, folder_called, is_experiment
 from hpsearch.experiment.log import Log, read_past
+from hpsearch.experiment.reading import read_resolved
 from hpsearch.experiment.state import ExperimentState
 from hpsearch.families.function.function import Function
 from hpsearch.families.loading import family_names
@@ -115,6 +116,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
     """Hold the experiment, its log, its tracker and its workers for one session."""
     _make(folder)
     with locked(folder) as lock:
+        space = space.going_on_from(read_resolved(folder)["space"]) if is_experiment(folder) else space
         past = read_past(folder / LOG)
         data = same_data(space, folder, past.state.runs.values())
         find_earlier = cache(lambda: earlier_trials(space, folder, past.state))
