@@ -67,7 +67,7 @@ class History(InMemoryStorage):
         self._curves: dict[int, array[float]] = {}
         """The costs of each trial at its evaluations, the best so far if that counts."""
         self._shown_as: dict[int, FrozenTrial | None] | None = None
-        """The forecasts within `bounded`: None for a trial that is hidden."""
+        """The forecasts, while nothing changes: None for a trial that is hidden."""
         self._running: set[int] = set()
         self._ranked: list[tuple[_Rank, int]] = []
         """Rank and id of the trials that came to something, the best first."""
@@ -79,7 +79,6 @@ class History(InMemoryStorage):
     def bounded(self, best: int = BEST, latest: int = LATEST) -> Iterator[None]:
         """Limit what is shown to the first trial, the `best` best, the `latest` latest and those that run."""
         self._best, self._latest, self._is_bounded = max(best, BEST), max(latest, LATEST), True
-        self._shown_as = None
         try:
             yield
         finally:
@@ -105,6 +104,7 @@ class History(InMemoryStorage):
         """Enter the metric at a trial's next evaluation."""
         if not self._forecasts:
             return
+        self._shown_as = None
         curve = self._curves.setdefault(trial_id, array("d"))
         cost = _last_if_nan(-self._sign * metric)
         curve.append(min(cost, curve[-1]) if self._at_best and curve else cost)
@@ -188,6 +188,7 @@ class History(InMemoryStorage):
         self._note_end(trial_id, state)
 
     def _note_end(self, trial_id: int, state: TrialState) -> None:
+        self._shown_as = None
         if state is not TrialState.FAIL:
             self._ended.append(trial_id)
             insort(self._ranked, (self._rank(self.get_trial(trial_id)), trial_id))
