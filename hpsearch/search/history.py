@@ -66,8 +66,8 @@ class History(InMemoryStorage):
         self._at_best = at_best
         self._curves: dict[int, array[float]] = {}
         """The costs of each trial at its evaluations, the best so far if that counts."""
-        self._shown_as: dict[int, FrozenTrial | None] | None = None
-        """The forecasts, while nothing changes: None for a trial that is hidden."""
+        self._shown_as: dict[int, FrozenTrial] | None = None
+        """The forecasts, while nothing changes."""
         self._running: set[int] = set()
         self._ranked: list[tuple[_Rank, int]] = []
         """Rank and id of the trials that came to something, the best first."""
@@ -110,29 +110,26 @@ class History(InMemoryStorage):
         curve.append(min(cost, curve[-1]) if self._at_best and curve else cost)
 
     def _with_forecasts(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        """Return the trials with the pruned ones as complete ones of the forecast value, or left out."""
+        """Return the trials with the pruned ones as complete ones of the forecast value, or else as running."""
         if self._shown_as is None:
             self._shown_as = self._forecast(trials)
-        shown_as = self._shown_as
-        found = (shown_as.get(trial._trial_id, trial) for trial in trials)
-        return [trial for trial in found if trial is not None]
+        return [self._shown_as.get(trial._trial_id, trial) for trial in trials]
 
-    def _forecast(self, trials: Sequence[FrozenTrial]) -> dict[int, FrozenTrial | None]:
+    def _forecast(self, trials: Sequence[FrozenTrial]) -> dict[int, FrozenTrial]:
         if all(trial.state is not TrialState.PRUNED for trial in trials):
             return {}
         known = [each for each in trials if each.state is TrialState.PRUNED or _has_come_to_its_end(each)]
         finals = [math.nan if each.state is TrialState.PRUNED else -self._sign * each.values[0] for each in known]
         curves = [np.frombuffer(self._curves.get(each._trial_id) or array("d")) for each in known]
-        shown_as: dict[int, FrozenTrial | None] = {}
+        shown_as: dict[int, FrozenTrial] = {}
         for trial, mean, variance in zip(known, *outlook(curves, np.array(finals)), strict=True):
             if trial.state is not TrialState.PRUNED:
                 continue
-            if not math.isfinite(variance):
-                shown_as[trial._trial_id] = None
-                continue
             shown = shown_as[trial._trial_id] = copy(trial)
-            shown.state, shown.value = TrialState.COMPLETE, -self._sign * float(mean)
-            shown.user_attrs = {**trial.user_attrs, VARIANCE: float(variance)}
+            shown.state, shown.value = TrialState.RUNNING, None
+            if math.isfinite(variance):
+                shown.state, shown.value = TrialState.COMPLETE, -self._sign * float(mean)
+                shown.user_attrs = {**trial.user_attrs, VARIANCE: float(variance)}
         return shown_as
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:

@@ -6,9 +6,11 @@ complete trials as they are, and of any other a forecast, by a chain of linear r
 to 2e, 4e, ..., and from there to the end, each over all trials that came as far. That these were the better ones at e
 does not bias a regression by the value at e. Its slope is expected to be 1 (weight of an observation or less, `PRIOR`),
 and the variance of the forecasts adds up along the chain (Bayesian linear regression; Gelman et al. 2013, section
-14.2). Where early values say nothing about the end, it is large. A trial with a variance of more than `HOPELESS` times
-the spread of all is not shown, nor is one from where fewer than `LEAST` went on; `auto` gives the others that much
-noise. All of it follows from the trials that the log tells of, so that a resumed search sees the same.
+14.2). Where early values say nothing about the end, it is large. Of a trial with a variance of more than `HOPELESS`
+times the spread of all, or from where fewer than `LEAST` went on, no value is shown: it counts as one that still runs,
+which `tpe` passes over, and `auto` does not ask for again. To the values of the others `auto` gives so much noise.
+
+All of it follows from the trials that the log tells of, so that a resumed search sees the same.
 """
 
 from collections.abc import Sequence
@@ -25,12 +27,13 @@ PRIOR = 0.2
 DOUBT = 0.1
 """The variance that is expected around a regression, in units of the spread; it counts as one observation."""
 HOPELESS = 3.0
+"""The variance from which on nothing is shown, in units of the spread."""
 FAR = 4.0
 """A forecast is not worse than the median by more than this many times the distance of the best from it."""
 
 
 def outlook(curves: Sequence[Array], finals: Array) -> tuple[Array, Array]:
-    """Return what trials come to, and the variance of that: 0 for those that have ended, infinite where it is hidden.
+    """Return what trials come to, and the variance of that: 0 for those that have ended, infinite if unknown.
 
     Args:
         curves: The costs of each trial at its evaluations, from the first.

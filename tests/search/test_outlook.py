@@ -14,6 +14,7 @@ from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.outlook import DOUBT, PRIOR, outlook
 from hpsearch.testing.searching import made_up_space
 from tests.benchmarks.curves.problems import Problem, recorded, simulated
+from tests.search.test_searched_values import program_space
 
 PROBLEMS = {problem.name: problem for problem in [*recorded(), *simulated()]}
 
@@ -124,3 +125,23 @@ def test_what_a_sampler_sees_of_stopped_trials_is_no_early_value(sampler: str, t
         assert trial.value == pytest.approx(last[trial.number] - 6, abs=0.1)  # it would have had six steps more
     raw = search._study.get_trials(deepcopy=False)
     assert sum(trial.state is TrialState.PRUNED for trial in raw) == 32
+
+
+def test_of_whom_nothing_is_known_counts_as_running_and_is_not_asked_for_again(tmp_path: Path) -> None:
+    """Early costs of random size, so that no forecast is any good, and equal ends: auto can only spread its trials."""
+    space = program_space(tmp_path, "{a: {float: [0, 1]}, b: {float: [0, 1]}}", sampler="auto")
+    search, rng = OptunaSearch(space), np.random.default_rng(0)
+    asked = []
+    for number in range(40):
+        params = search.ask(number)
+        assert params is not None
+        asked.append([params["model.a"], params["model.b"]])
+        length = 4 if number < 10 else 2
+        for step in range(1, length + 1):
+            search.report(number, step, rng.normal(0, 100), final=step == 4)
+        search.tell(number, Outcome.COMPLETE if length == 4 else Outcome.PRUNED, 1.0)
+    with search._history.bounded():
+        seen = search._study.get_trials(deepcopy=False)
+    assert [trial.state for trial in seen] == [TrialState.COMPLETE] * 10 + [TrialState.RUNNING] * 30
+    cells = {(int(10 * a), int(10 * b)) for a, b in asked[10:]}
+    assert len(cells) > 7
