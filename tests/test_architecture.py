@@ -36,13 +36,15 @@ MAY_IMPORT = {
     # where the parts meet, from the workers' end to the user's
     "running": "errors records settings data experiment jobs places reads seeds report space tracking training "
     "families search workers",
-    "console": "errors records experiment health report space workers running",
+    "console": "errors records experiment health report space families workers running",
     "final": "errors records comparing data experiment places readers report tracking training families running",
     "studies": "errors records settings comparing experiment jobs seeds readers report space training families "
     "search workers running",
     "api": "errors records comparing experiment health places seeds readers report space training families "
     "search workers running console final studies",
     "cli": "errors data experiment report space tracking families search workers running console studies api",
+    "lightning": "families training",
+    "transformers": "families",
     "testing": "errors records settings jobs experiment seeds space tracking training families search running",
     "__init__": "errors records settings training families final api",
     "__main__": "cli",
@@ -58,9 +60,12 @@ DOORS = {
     "accelerate": "training/team.py",
     "pytorch_optimizer": "training/optimizers.py",
     "pytest": "testing/",
-    "torch": "testing/ training/ families/ running/objective.py running/packed_objective.py final/trained_model.py",
+    "torch": "testing/ training/ families/ running/objective.py running/packed_objective.py final/",
+    "onnxruntime": "final/networks.py",
+    "onnxscript": "final/networks.py",
     "safetensors": "training/weights.py",
-    "transformers": "families/text_classifier/",
+    "lightning": "lightning.py",
+    "transformers": "families/text_classifier/ transformers.py",
     "typer": "cli/",
     "matplotlib": "report/charts/ api/open.py api/probe.py families/deepsif/picture.py",
     "pandas": "report/tables.py api/open.py api/compared.py search/pb2.py readers/table_file.py",
