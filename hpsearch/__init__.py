@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hpsearch.api.train import confirm, train
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
+    from hpsearch.families.function.report import Report
     from hpsearch.final.trained_model import TrainedModel, load_model
     from hpsearch.records import Goal
     from hpsearch.settings import FILE, FOLDER, UNFOLD, Option, Settings
@@ -45,6 +46,7 @@ _HOME = {
     "HpsearchError": "hpsearch.errors",
     "OpenedExperiment": "hpsearch.api.open",
     "Option": "hpsearch.settings",
+    "Report": "hpsearch.families.function.report",
     "Settings": "hpsearch.settings",
     "Splits": "hpsearch.training.task",
     "StudyResult": "hpsearch.api.study",
@@ -78,6 +80,7 @@ __all__ = [
     "HpsearchError",
     "OpenedExperiment",
     "Option",
+    "Report",
     "Settings",
     "Splits",
     "StudyResult",

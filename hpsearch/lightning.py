@@ -17,12 +17,16 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer, seed_everything
-from lightning.pytorch import callbacks as lightning_callbacks
-from lightning.pytorch.trainer.states import TrainerFn
-
+from hpsearch.errors import HpsearchError
 from hpsearch.families.function.report import OUTSIDE, Report, given_report
 from hpsearch.training.random_state import capture_random_state, restore_random_state
+
+try:
+    from lightning.pytorch import LightningModule, Trainer, seed_everything
+    from lightning.pytorch import callbacks as lightning_callbacks
+    from lightning.pytorch.trainer.states import TrainerFn
+except ModuleNotFoundError as missing:
+    raise HpsearchError("hpsearch.lightning needs Lightning: pip install lightning") from missing
 
 _SPLIT = re.compile(r"(val(?:id(?:ation)?)?|test)[_/.-](.+)")
 """What metrics of a split are called: `val_loss`, `valid/acc`, `test_loss`."""

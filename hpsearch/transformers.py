@@ -18,10 +18,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
-from transformers.trainer_utils import IntervalStrategy, SaveStrategy, get_last_checkpoint
-
+from hpsearch.errors import HpsearchError
 from hpsearch.families.function.report import OUTSIDE, Report, given_report
+
+try:
+    from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
+    from transformers.trainer_utils import IntervalStrategy, SaveStrategy, get_last_checkpoint
+except ImportError as missing:
+    raise HpsearchError('hpsearch.transformers needs the Trainer: pip install "transformers[torch]"') from missing
 
 _SPEED = ("runtime", "samples_per_second", "steps_per_second", "jit_compilation_time", "model_preparation_time")
 """What the Trainer measures besides scores."""
