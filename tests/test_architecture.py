@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "tracking": "errors records experiment",
     "readers": "errors records titles experiment",
     "comparing": "errors records titles",
-    "report": "errors records comparing health",
+    "report": "errors records experiment comparing health",
     # where the parts meet, from the workers' end to the user's
     "running": "errors records settings data experiment jobs places reads seeds report space tracking training "
     "families search workers",
