@@ -89,6 +89,22 @@ def test_what_is_returned_counts_where_nothing_was_reported(
     assert dict(record.replicates[0].scores) == scores
 
 
+PARTS = """
+def train(lr: float, *, report):
+    for step in (1, 2):
+        report(step, {"train/loss": 2.0 * step})
+        report(step, {"val/loss": lr + step})
+        report(step, {"val/accuracy": 0.5 * step})
+"""
+
+
+def test_the_metrics_of_a_step_may_be_told_one_by_one(tmp_path: Path) -> None:
+    [trial] = search(function_space(tmp_path, code=PARTS, trials=1), tmp_path).trials
+    rows = [{**row, "seconds": 0} for row in read_metrics(tmp_path / "e", trial.run)]
+    told = [{"train/loss": 2.0 * n, "val/loss": trial.params["lr"] + n, "val/accuracy": 0.5 * n} for n in (1, 2)]
+    assert rows == [{"step": n, "seconds": 0, **each} for n, each in zip((1, 2), told, strict=True)]
+
+
 def test_without_any_report_it_fails(tmp_path: Path) -> None:
     space = function_space(tmp_path, code=RETURNS, trials=1, body="lr: {float: [0, 1]}\nhow: quiet\n")
     with pytest.raises(SearchFailedError, match="the training ended without reporting val/loss"):
@@ -111,12 +127,19 @@ def train(lr: float, way: str, *, report):
     (report.folder / "told").write_text(str(told))
     if way == "falls":
         raise ValueError("on the way out")
+    if way == "exits":
+        raise SystemExit(3)
 """
 
 
 @pytest.mark.parametrize(
     ("way", "told"),
-    [("returns", "[False]"), ("swallows", "[None, None, None, None]"), ("falls", "[None, None, None, None]")],
+    [
+        ("returns", "[False]"),
+        ("swallows", "[None, None, None, None]"),
+        ("falls", "[None, None, None, None]"),
+        ("exits", "[None, None, None, None]"),
+    ],
 )
 def test_whatever_a_pruned_function_makes_of_it_it_is_pruned(way: str, told: str, tmp_path: Path) -> None:
     pruned = "{threshold: {upper: 0}}"
