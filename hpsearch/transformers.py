@@ -149,7 +149,8 @@ class Callback(TrainerCallback):
         others = {name: value for name, value in waiting.items() if name not in tests}
         if self._report is None or not state.is_world_process_zero:
             return
-        if others and not self._report(_step(args, state), others, raises=False):
+        is_last = 0 < state.max_steps <= state.global_step
+        if others and not self._report(_step(args, state), others, final=is_last, raises=False):
             control.should_training_stop = True
         if tests and not self._report.stopped:
             self._report(None, tests, raises=False)

@@ -70,12 +70,12 @@ class FunctionObjective:
         files = _Checkpoint((self._folder / job.run).resolve())
         dropped = _TestScores(wanted=job.kind is JobKind.REPLICATE)
 
-        def tell(step: float | None, metrics: Mapping[str, float]) -> bool:
+        def tell(step: float | None, metrics: Mapping[str, float], final: bool) -> bool:
             measured = Measured(step, _completed(dropped.without(metrics), step, attempts))
-            attempts.note(measured)  # first: a checkpoint that is kept must not be ahead of what is known
+            attempts.note(measured, final=final)  # first: a checkpoint that is kept must not be ahead of what is known
             if attempts.metric in metrics:
                 files.take_over()
-            attempts.tell(measured)
+            attempts.tell(measured, final=final)
             return attempts.decision is Decision.CONTINUE
 
         report = Report(

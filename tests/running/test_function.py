@@ -211,6 +211,23 @@ def test_a_paused_function_trains_no_epoch_twice(tmp_path: Path) -> None:
         assert trained == [str(epoch) for epoch in range(1, len(trial.history) + 1)]
 
 
+LAST = """
+def train(lr: float, says: bool, *, report):
+    for step in (1, 2, 3):
+        report.checkpoint.write_text("")
+        report(step, {"val/loss": lr}, final=says and step == 3)
+"""
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_one_that_says_that_it_ends_is_not_pruned_for_that(says: bool, tmp_path: Path) -> None:
+    body = f"lr: {{float: [0, 1]}}\nsays: {str(says).lower()}\n"
+    halving = "{halving: {minimum: 3, reduction: 4}}"
+    record = search(function_space(tmp_path, code=LAST, trials=4, pruner=halving, body=body), tmp_path)
+    complete = [trial.outcome is Outcome.COMPLETE for trial in record.trials]
+    assert complete == [True] * 4 if says else sum(complete) == 1
+
+
 def test_killed_in_the_middle_of_a_checkpoint_it_goes_on_from_the_one_before(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     whole = search(function_space(tmp_path / "whole", trials=1), tmp_path / "whole")
