@@ -32,8 +32,13 @@ if TYPE_CHECKING:
     from hpsearch.api.train import confirm, train
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
+<<<<<<< HEAD
+    from hpsearch.families.function.report import Report
+    from hpsearch.final.trained_model import TrainedModel, load_model
+=======
     from hpsearch.final.opening import load_model
     from hpsearch.final.trained_model import TrainedModel
+>>>>>>> main
     from hpsearch.records import Goal
     from hpsearch.settings import FILE, FOLDER, UNFOLD, Option, Settings
     from hpsearch.training.settings import TrainSettings
@@ -49,6 +54,7 @@ _HOME = {
     "HpsearchError": "hpsearch.errors",
     "OpenedExperiment": "hpsearch.api.open",
     "Option": "hpsearch.settings",
+    "Report": "hpsearch.families.function.report",
     "Settings": "hpsearch.settings",
     "Splits": "hpsearch.training.task",
     "StudyResult": "hpsearch.api.study",
@@ -85,6 +91,7 @@ __all__ = [
     "HpsearchError",
     "OpenedExperiment",
     "Option",
+    "Report",
     "Settings",
     "Splits",
     "StudyResult",
