@@ -63,8 +63,8 @@ def _inside(place: Path, writing: Writing) -> dict[Part, ReadTexts]:
     if is_dataset(place):
         splits = dataset_splits(place).items()
         return {part: partial(_of_dataset, read, writing, f"{place}, {part}") for part, read in splits}
-    named = [(part, each) for each in sorted(place.iterdir()) if each.is_file() and (part := part_called(each.stem))]
-    files = dict(named)
+    named = [(part_called(each.stem), each) for each in files_in(place)]
+    files = {part: each for part, each in named if part}
     if "train" not in files:
         held = ", ".join(sorted(each.name for each in place.iterdir())[:5]) or "nothing"
         raise DataError(
@@ -75,6 +75,15 @@ def _inside(place: Path, writing: Writing) -> dict[Part, ReadTexts]:
         names = ", ".join(each.name for _, each in named)
         raise DataError(f"{place} has several files for one split ({names}); name the files: train, val and test")
     return {part: partial(read_labelled, path, writing) for part, path in files.items()}
+
+
+def files_in(place: Path) -> list[Path]:
+    """Return the files of texts of a folder that are called after splits; a file is its own; none of a dataset."""
+    if not place.is_dir():
+        return [place]
+    if is_dataset(place):
+        return []
+    return [each for each in sorted(place.iterdir()) if each.is_file() and part_called(each.stem)]
 
 
 def _of_dataset(read: Callable[[], Any], writing: Writing, origin: str) -> LabelledTexts:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+import hpsearch
 from hpsearch.data.fingerprint import fingerprint_of
 from hpsearch.data.folds import classes_in
 from hpsearch.errors import DataError, NoSplitError, SpaceError
@@ -171,6 +172,22 @@ def test_check_finds_it_before_a_trial_is_burnt(home: Path, written: str, words:
         warnings.simplefilter("ignore")
         with pytest.raises(SpaceError, match=rf"space.yaml:4:\d+: .*{words}"):
             load_space(home / "space.yaml")
+
+
+def test_a_guess_is_said_by_check_and_not_as_a_warning(home: Path) -> None:
+    (home / "space.yaml").write_text(SPACE.format(data="{train: train_5500.label, coarse_labels: true}"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (found,) = hpsearch.check(home / "space.yaml")
+    (note,) = found.notes
+    assert (
+        "train_5500.label is not UTF-8 (byte 0xe9 in line 3); it is read as ISO-8859-1 (Latin-1); set data.enc" in note
+    )
+    (home / "space.yaml").write_text(
+        SPACE.format(data="{train: train_5500.label, encoding: latin-1, coarse_labels: true, test_fraction: 0}")
+    )
+    (found,) = hpsearch.check(home / "space.yaml")
+    assert ["no test split" in note for note in found.notes] == [True]
 
 
 def test_the_spaces_of_trec_and_sst2_are_checked(home: Path) -> None:
