@@ -14,7 +14,7 @@ import numpy as np
 from hpsearch.data.folds import PARTS, Part, part_called
 from hpsearch.data.image_pixels import labels_of
 from hpsearch.data.labelled_text import LabelledTexts
-from hpsearch.data.local_datasets import dataset_splits, is_dataset, names_of, rows_of
+from hpsearch.data.local_datasets import dataset_files, dataset_splits, is_dataset, names_of, rows_of
 from hpsearch.data.own_data import array_of
 from hpsearch.data.text_files import Writing, labelled_from, read_labelled
 from hpsearch.errors import DataError
@@ -78,11 +78,11 @@ def _inside(place: Path, writing: Writing) -> dict[Part, ReadTexts]:
 
 
 def files_in(place: Path) -> list[Path]:
-    """Return the files of texts of a folder that are called after splits; a file is its own; none of a dataset."""
+    """Return the files that a file or folder stands for: those that are called after splits, or a dataset's."""
     if not place.is_dir():
         return [place]
     if is_dataset(place):
-        return []
+        return dataset_files(place)
     return [each for each in sorted(place.iterdir()) if each.is_file() and part_called(each.stem)]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
 from hpsearch.data.own_data import own_source
+from hpsearch.data.text_splits import files_in
 from hpsearch.families import Family
 from hpsearch.families.text_classifier.reading import encoding_notes, has_test, objections_to
 from hpsearch.families.text_classifier.settings import Augmentation, DataSettings, TextConfig
@@ -70,7 +71,7 @@ class TextClassification(Family[TextConfig]):
         written = {name: getattr(data, name) for name in _HOW_WRITTEN}
         other = {name: value for name, value in written.items() if value != type(data).model_fields[name].default}
         named = {name: path for name, path in files.items() if path}
-        return Source("texts", named, {**columns, **chosen, **other})
+        return Source("texts", named, {**columns, **chosen, **other}, members=files_in)
 
     def data_notes(self, data: DataSettings) -> Sequence[str]:
         """Return which encodings were guessed."""

@@ -145,6 +145,8 @@ def encoding_notes(settings: DataSettings) -> tuple[str, ...]:
     """Return in which encodings files are read that are not UTF-8."""
     notes: list[str] = []
     for path in (each for place in settings.files.values() for each in files_in(Path(place))):
+        if path.suffix in (".arrow", ".parquet"):
+            continue
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always", GuessedEncoding)
             with contextlib.suppress(DataError):  # told elsewhere

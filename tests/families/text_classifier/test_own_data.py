@@ -209,6 +209,15 @@ def test_older_names_are_the_same_data(home: Path) -> None:
     assert family.source(data(home, train="SST-2/train.tsv", first_label=1)).key != sources[1].key
 
 
+def test_of_a_folder_only_the_splits_count(home: Path) -> None:
+    settings = data(home, train="SST-2", text_column="sentence")
+    before = fingerprint_of(TextClassification().source(settings), Path).digest
+    (home / "SST-2" / "notes.md").write_text("no data")
+    assert fingerprint_of(TextClassification().source(settings), Path).digest == before
+    (home / "SST-2" / "dev.tsv").write_text("sentence\tlabel\nother\t0\n")
+    assert fingerprint_of(TextClassification().source(settings), Path).digest != before
+
+
 def test_classes_have_the_order_of_their_names() -> None:
     assert classes_in(("b", "a", "b"), ("c", "b", "a")) == ("b", "a")
 
