@@ -10,17 +10,24 @@ In an EMCCD photoelectrons are Poisson, the amplifying register makes a gamma di
 noise, and the converter rounds down.
 """
 
+import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
+from hpsearch.data.beads import Calibration
 from hpsearch.data.disk_cache import Arrays, cached_arrays
+from hpsearch.data.fingerprint import hash_file
 from hpsearch.data.labelled_movie import MovieSettings
 from hpsearch.data.point_spread import Astigmatic, Round
+from hpsearch.data.spline import Spline
+from hpsearch.errors import DataError, HpsearchError, UnknownNameError
 from hpsearch.settings import UNFOLD, Option, Settings
 
 Floats = NDArray[np.float64]
@@ -116,6 +123,17 @@ class ReadOut(Option):
     def amplification(self) -> float:
         """Electrons that are read for each photoelectron, on average."""
 
+    @property
+    @abstractmethod
+    def excess(self) -> float:
+        """The factor by which amplifying raises the variance of the photoelectrons."""
+
+    def deviation(self, photons: float) -> float:
+        """Return the standard deviation of a pixel with so many photons on average, in photons."""
+        electrons = photons * self.quantum_efficiency + self.spurious
+        read, steps = self.read_noise / self.amplification, self.electrons_per_count / self.amplification
+        return math.sqrt(self.excess * electrons + read**2 + steps**2 / 12) / self.quantum_efficiency
+
     @abstractmethod
     def amplify(self, electrons: Floats, generator: np.random.Generator) -> Floats:
         """Return the electrons that are read for these photoelectrons."""
@@ -149,6 +167,11 @@ class EMCCD(ReadOut):
         """The gain of the register."""
         return self.gain
 
+    @property
+    def excess(self) -> float:
+        """Two: each photoelectron's share of the gain is exponential."""
+        return 2.0
+
     def amplify(self, electrons: Floats, generator: np.random.Generator) -> Floats:
         """Return draws from a gamma distribution whose shape is the number of electrons; none stay none."""
         return generator.gamma(electrons, self.gain)
@@ -166,9 +189,35 @@ class SCMOS(ReadOut):
         """One: what is read are the photoelectrons."""
         return 1.0
 
+    @property
+    def excess(self) -> float:
+        """One: there is no register."""
+        return 1.0
+
     def amplify(self, electrons: Floats, generator: np.random.Generator) -> Floats:  # noqa: ARG002 - no chance here
         """Return the photoelectrons as they are."""
         return electrons
+
+
+def camera_of(kind: str, settings: Sequence[str]) -> ReadOut:
+    """Return a camera by its name with settings that are written as `name=number`.
+
+    Raises:
+        UnknownNameError: there is no such camera or setting.
+        HpsearchError: a number does not suit the setting.
+    """
+    known: dict[str, type[ReadOut]] = {"emccd": EMCCD, "scmos": SCMOS}
+    if kind not in known:
+        raise UnknownNameError("camera", kind, known)
+    chosen = dict(each.partition("=")[::2] for each in settings)
+    names = [name for name in known[kind].model_fields if name != "kind"]
+    if unknown := [name for name in chosen if name not in names]:
+        raise UnknownNameError(f"setting of {kind}", unknown[0], names)
+    try:
+        return known[kind].model_validate(chosen)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise HpsearchError(f"{first['loc'][0]}: {first['msg']}, not {first['input']!r}") from None
 
 
 class FrameCounts(Settings):
@@ -192,7 +241,9 @@ class MicroscopySettings(Settings):
     """Photons per pixel that come from no molecule: for each frame one number, uniform between these two."""
     labelled_photons: float = Field(default=100.0, ge=0)
     """What gives fewer photons to a frame is in the frame, but neither taught nor looked for there."""
-    point_spread: Annotated[Astigmatic | Round, Field(discriminator="kind"), UNFOLD] = Astigmatic()
+    point_spread: Annotated[Astigmatic | Round | Calibration | Spline, Field(discriminator="kind"), UNFOLD] = (
+        Astigmatic()
+    )
     camera: Annotated[EMCCD | SCMOS, Field(discriminator="kind"), UNFOLD] = EMCCD()
     movie: MovieSettings | None = None
     """A recorded movie with a table of its molecules, to validate and test on, or to learn from; none by default."""
@@ -212,7 +263,23 @@ class MicroscopySettings(Settings):
 
 def simulation_settings(settings: MicroscopySettings) -> dict[str, Any]:
     """Return the fields that identify the simulated data; the size of the training split is not one."""
-    return {"version": _VERSION, **settings.model_dump(mode="json", exclude={"frames": {"train"}, "movie": True})}
+    left_out: dict[str, Any] = {"frames": {"train"}, "movie": True, "point_spread": {"path"}}
+    return {"version": _VERSION, **settings.model_dump(mode="json", exclude=left_out)}
+
+
+def point_spread_objection(settings: MicroscopySettings) -> str | None:
+    """Return what is wrong with the file of the point spread function, or None."""
+    chosen, (lowest, highest) = settings.point_spread, settings.emitters.depth
+    if not isinstance(chosen, Calibration | Spline):
+        return None
+    try:
+        begin, end = chosen.range
+    except DataError as error:
+        return str(error)
+    if lowest < begin or highest > end:
+        known = f"{begin:.0f} to {end:.0f} nm"
+        return f"{chosen.path} covers depths from {known}, and data.emitters.depth is {lowest:g} to {highest:g} nm"
+    return None
 
 
 def load_frames(settings: MicroscopySettings, split: Literal["train", "val", "test"], seed: int) -> Arrays:
@@ -224,7 +291,9 @@ def load_frames(settings: MicroscopySettings, split: Literal["train", "val", "te
 
     Splits are drawn from separate streams of the seed and share no molecule.
     """
-    key = settings.model_dump(mode="json", exclude={"movie"})
+    key = settings.model_dump(mode="json", exclude={"movie": True, "point_spread": {"path"}})
+    if isinstance(settings.point_spread, Calibration | Spline):
+        key["point_spread"]["sha256"] = hash_file(Path(settings.point_spread.path))[1]
     key["frames"] = getattr(settings.frames, split)
     return cached_arrays(
         "microscopy",

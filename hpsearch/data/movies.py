@@ -182,3 +182,28 @@ def _check_length(path: Path, file: Any) -> None:
             end = max(begin + count for begin, count in zip(last.dataoffsets, last.databytecounts, strict=True))
         if end > size:
             raise DataError(f"{path} is truncated: its frames end at byte {end:,}, the file at byte {size:,}")
+
+
+def pixel_size(path: Path) -> float | None:
+    """Return the side of a pixel in nm if ImageJ wrote it into the file, or None."""
+    with _opened(path) as file:
+        page, kind = file.pages[0], file.imagej_metadata or {}
+        unit = str(kind.get("unit", "")).replace("\\u00B5", "u").replace("\u00b5", "u").replace("\u03bc", "u")
+        scale = {"nm": 1.0, "um": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6}.get(unit)
+        resolution = page.tags.get("XResolution")
+        if scale is None or resolution is None or not resolution.value[0]:
+            return None
+        pixels, length = resolution.value
+        return float(scale * length / pixels)
+
+
+def write_image(path: Path, image: NDArray[np.float32], *, pixel: float) -> None:
+    """Write a grey image as an ImageJ TIFF with the side of its pixels in nm.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    import tifffile
+
+    per_micrometre = 1000.0 / pixel
+    tifffile.imwrite(path, image, imagej=True, resolution=(per_micrometre,) * 2, metadata={"unit": "um"})

@@ -83,9 +83,9 @@ class Family(ABC, Generic[ConfigT]):
         return {}
 
     def data_notes(self, data: Any) -> Sequence[str]:
-        """Return what the user should know of a `data` section's files, such as a guess; its paths are absolute.
+        """Return what is taken for granted of the files of a `data` section, or done to them; its paths are absolute.
 
-        By default nothing.
+        It is shown when a session begins, and by `check`. By default nothing.
         """
         del data
         return ()
