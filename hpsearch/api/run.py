@@ -1,6 +1,7 @@
 """Searching a space and confirming its winner: `hpsearch.run`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hpsearch.running.loading import load_space
 from hpsearch.running.session import SessionResult
 from hpsearch.space import Space
 from hpsearch.workers.engines import Cluster
+from hpsearch.workers.local.processes import EarlyServer
 
 
 def run(
@@ -100,18 +102,27 @@ def run(
     budget = {"trials": trials, "time": time, "workers": workers, "seed": seed, "engine": engine}
     settings = [f"search.{option}={value}" for option, value in budget.items() if value is not None]
     overrides = [*settings_of(set), *settings]
-    if callable(searched):
-        if space is None:
-            raise HpsearchError("space= is missing: the ranges of the function's settings by their names")
-        loaded = function_space(searched, space, wanted, name=name, root=Path(root), quick=quick, overrides=overrides)
-    else:
-        loaded = load_space(_file(searched, space), quick=quick, overrides=[*settings_of(wanted.given), *overrides])
-    folder = runner.default_folder(loaded, name=name, root=Path(root), quick=quick)
     shown = ConsoleOptions(
         in_process, Cluster(address, verbose), confirm is not False, mlflow, tracking_uri, quiet, track
     )
-    with watched(loaded, folder, shown) as options:
-        result = runner.run(loaded, folder=folder, options=options)
+
+    with EarlyServer() as early:
+
+        def named(family: str) -> None:
+            if not in_process and engine != "ray" and family != runner.COMMAND:
+                early.start(runner.modules_of(family))
+
+        if callable(searched):
+            if space is None:
+                raise HpsearchError("space= is missing: the ranges of the function's settings by their names")
+            found = Path(root)
+            loaded = function_space(searched, space, wanted, name=name, root=found, quick=quick, overrides=overrides)
+        else:
+            overrides = [*settings_of(wanted.given), *overrides]
+            loaded = load_space(_file(searched, space), quick=quick, overrides=overrides, named=named)
+        folder = runner.default_folder(loaded, name=name, root=Path(root), quick=quick)
+        with watched(loaded, folder, shown) as options:
+            result = runner.run(loaded, folder=folder, options=replace(options, early=early))
     return opened(result, loaded, shown)
 
 

@@ -47,6 +47,18 @@ def main() -> None:
         sys.stderr.close()
 
 
+def program() -> None:
+    """Be the process of the command: run it, and end quickly where much would have to be taken apart."""
+    try:
+        main()
+    except SystemExit as end:
+        if "torch" in sys.modules and (end.code is None or isinstance(end.code, int)):
+            from hpsearch.workers.local.worker import leave
+
+            leave(end.code or 0)
+        raise
+
+
 def _complain(error: HpsearchError, status: int) -> int:
     typer.echo(str(error) if isinstance(error, SpaceError) else f"hpsearch: {error}", err=True)
     return status

@@ -1,5 +1,7 @@
 """Arrays by name from the files that people keep them in: MATLAB's `.mat` (up to version 7) and numpy's `.npz`.
 
+Files of a single array (`.npy`; numbers in `.txt` and `.csv`) give it the name that the reader wants.
+
 What a variable is called differs from laboratory to laboratory. A setting names it; without one it is taken by a name
 that is usual, or as the only one of a fitting shape.
 """
@@ -15,6 +17,8 @@ from numpy.typing import NDArray
 from hpsearch.errors import DataError, suggestion
 
 ENDINGS = (".mat", ".npz")
+SINGLE = (".npy", ".txt", ".csv")
+"""Files that hold one array without a name."""
 _LABELS = ("labels", "label", "Name", "name", "names", "ch_names", "channels", "electrodes", "chanlocs", "Channel")
 """What the names of electrodes are called, by themselves or in the structures of EEGLAB, FieldTrip and Brainstorm."""
 _HDF5 = b"\x89HDF"
@@ -22,24 +26,39 @@ _SHOWN = 12
 """The most variables that a message lists."""
 
 
-def read_arrays(path: str | Path) -> dict[str, Any]:
+def read_arrays(path: str | Path, *, alone: str | None = None) -> dict[str, Any]:
     """Return what a file holds, by name. MATLAB's cells and structures become object arrays, lists and dicts.
+
+    `alone` is the name of the array of a file that holds only one; without it such files are not read.
 
     Raises:
         DataError: It cannot be read, or is of another format.
     """
     place = Path(path)
-    if place.suffix.lower() not in ENDINGS:
-        raise DataError(f"{place} is neither a .mat nor a .npz file")
+    suffix = place.suffix.lower()
+    known = ENDINGS if alone is None else (*ENDINGS, *SINGLE)
+    if suffix not in known:
+        raise DataError(f"{place}: the ending '{place.suffix}' is not one of {', '.join(known)}")
     try:
-        return _read_npz(place) if place.suffix.lower() == ".npz" else _read_matlab(place)
+        if suffix in SINGLE:
+            return {str(alone): _read_single(place)}
+        return _read_npz(place) if suffix == ".npz" else _read_matlab(place)
     except DataError:
         raise
     except Exception as error:  # noqa: BLE001 -- scipy raises many kinds for a file that is cut short
         if isinstance(error, OSError) and error.errno is not None:
             raise DataError(f"{place} cannot be read: {error.strerror}") from None
-        kind = "a MATLAB file" if place.suffix.lower() == ".mat" else "an .npz file"
+        kind = {".mat": "a MATLAB file", ".npz": "an .npz file", ".npy": "an .npy file"}.get(
+            suffix, "a table of numbers"
+        )
         raise DataError(f"{place} is damaged, or not {kind}: {error or type(error).__name__}") from None
+
+
+def _read_single(place: Path) -> NDArray[Any]:
+    if place.suffix.lower() == ".npy":
+        found: NDArray[Any] = np.load(place, allow_pickle=False)
+        return found
+    return np.loadtxt(place, delimiter="," if place.suffix.lower() == ".csv" else None)
 
 
 def _read_npz(place: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from hpsearch.data.eeg_pairs import PairSettings, load_pairs
 from hpsearch.data.fingerprint import Source, hash_file
 from hpsearch.data.heads import LeadFieldSettings, load_head
 from hpsearch.data.lead_field import LeadField
-from hpsearch.data.recordings import NoiseSettings, read_noise, stretch
+from hpsearch.data.recordings import NoiseSettings, read_noise, read_noise_as_is, stretch
 from hpsearch.errors import DataError, HpsearchError
 from hpsearch.settings import Settings
 
@@ -179,6 +179,23 @@ def recorded_noise(settings: EEGSettings, field: LeadField, split: Split) -> tup
     return stretch(recording, split, settings.samples)
 
 
+def eeg_notes(settings: EEGSettings) -> list[str]:
+    """Return what is taken for granted of the files of the data, and done to them."""
+    found: list[str] = []
+    head = head_of(settings) if settings.files else None
+    if head is not None and settings.lead_field is not None:
+        electrodes, regions = head.gain.shape
+        found.append(f"data.lead_field: {electrodes} electrodes against their average, {regions} regions")
+        found += [f"data.lead_field: {note}" for note in head.notes.tolist()]
+    if head is not None and settings.noise is not None:
+        own, used = read_noise_as_is(settings.noise, head.names.tolist()), f"{settings.rate:g} Hz"
+        done = f"; resampled from {own.rate:g} to {used}" if own.rate != settings.rate else ""
+        left_out = f"; left out: {', '.join(own.dropped)}" if own.dropped else ""
+        order = "" if own.named else "; its channels have no names and are taken in the order of the electrodes"
+        found.append(f"data.noise: {own.seconds:.3g} s of {len(head.names)} electrodes{done}{left_out}{order}")
+    return found
+
+
 def eeg_objections(settings: EEGSettings) -> dict[str, str]:
     """Return what is wrong with the files of the data, by the setting that names them."""
     if settings.lead_field is None and settings.noise is None and settings.pairs is None:
@@ -188,8 +205,9 @@ def eeg_objections(settings: EEGSettings) -> dict[str, str]:
         head = head_of(settings)
         if settings.noise is not None:
             place = "noise"
+            recording = read_noise(settings.noise, head.names.tolist(), settings.rate)
             for split in _SPLITS:
-                recorded_noise(settings, head, split)
+                stretch(recording, split, settings.samples)
         if settings.pairs is not None:
             place = "pairs"
             for split in _SPLITS:

@@ -40,7 +40,8 @@ class Source:
     `files` maps settings to the files and folders that are read, as they are written in the space; of folders only the
     files with these `suffixes` count, if there are any. `settings` are those that decide which examples there are.
     Examples of a `simulated` source follow from the settings and a seed. `members`, where it is given, says of a file
-    or folder which files it stands for: the images that a table lists, for instance.
+    or folder which files it stands for: the images that a table lists, for instance. `arrays` tells what code in a file
+    returns: names, bytes and hashes.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Source:
     suffixes: frozenset[str] = frozenset()
     simulated: bool = False
     members: Callable[[Path], Sequence[Path]] | None = None
+    arrays: Callable[[Path], Iterable[tuple[str, int, str]]] | None = None
 
     @property
     def key(self) -> str:
@@ -188,6 +190,8 @@ def _content(setting: str, path: str, place: Path, source: Source) -> Content:
         members = None if source.members is None else source.members(place)
         if members is not None and list(members) != [place]:
             return _together_of(setting, path, place if place.is_dir() else place.parent, members)
+        if source.arrays is not None and place.suffix == ".py":
+            return _together_of(setting, path, place.parent, [place], list(source.arrays(place)))
         if not place.is_dir():
             size, digest = hash_file(place)
             lines = _known(place)[1] if place.suffix.lower() in _TEXT else 0
@@ -200,10 +204,12 @@ def _content(setting: str, path: str, place: Path, source: Source) -> Content:
         raise DataError(f"{setting}: {place} cannot be read: {error.strerror or error}") from None
 
 
-def _together_of(setting: str, path: str, home: Path, paths: Iterable[Path]) -> Content:
-    """Return the content of several files, by their names in the folder `home`."""
+def _together_of(
+    setting: str, path: str, home: Path, paths: Iterable[Path], more: Sequence[tuple[str, int, str]] = ()
+) -> Content:
+    """Return the content of several files, by their names in the folder `home`, and `more` that is like files."""
     files = sorted((Path(os.path.relpath(each, home)).as_posix(), each) for each in set(paths))
-    rows: list[tuple[str, int, str]] = [(name, *hash_file(file)) for name, file in files]
+    rows: list[tuple[str, int, str]] = [(name, *hash_file(file)) for name, file in files] + [*more]
     members = {name: (1, size, digest) for name, size, digest in rows}
     if len(rows) > _MEMBERS:
         groups: dict[str, list[tuple[str, int, str]]] = {}

@@ -67,8 +67,10 @@ def named_splits(newer: Named, older: Named) -> dict[Part, str]:
     return {part: path for part, path in named.items() if path}
 
 
-def check_splits(newer: Named, older: Named, *, val_fraction: float) -> None:
+def check_splits(newer: Named, older: Named, *, val_fraction: float, source: str | None = None) -> None:
     """Check the files of the splits against each other; `older` are those that were given by older names.
+
+    `source` is code in place of them.
 
     Raises:
         ValueError: They do not go together.
@@ -77,6 +79,9 @@ def check_splits(newer: Named, older: Named, *, val_fraction: float) -> None:
         if newer.get(part) and older.get(part):
             raise ValueError(f"{name} and {part} are two names of the same setting; leave one of them out")
     files = named_splits(newer, older)
+    if source is not None and (files or not source.partition(":")[2]):
+        wanted = "give files or a source" if files else "write ./mydata.py:load"
+        raise ValueError(f"source is a function in a file of Python that stands for the files: {wanted}")
     if files and "train" not in files:
         raise ValueError(f"{' and '.join(files)} need a train")
     pairs: tuple[tuple[Part, Part], ...] = (("train", "val"), ("train", "test"), ("val", "test"))

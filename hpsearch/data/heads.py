@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from hpsearch.data.array_files import ENDINGS
 from hpsearch.data.disk_cache import cached_arrays
 from hpsearch.data.electrodes import Electrodes, read_montage, standard_montage
 from hpsearch.data.fingerprint import hash_file
@@ -49,8 +48,8 @@ class LeadFieldSettings(Settings):
     """A lead field from files, with its electrodes and the geometry of its sources."""
 
     path: Annotated[str, FILE]
-    """The lead field: a matrix in a `.mat` or `.npz` file, or MNE's forward solution (`-fwd.fif`), which brings its
-    geometry and electrodes along."""
+    """The lead field: a matrix in a `.mat` or `.npz` file (or alone in `.npy`, `.csv` or `.txt`), or MNE's forward
+    solution (`-fwd.fif`), which brings its geometry and electrodes along."""
     variable: str | None = None
     """The name of the matrix in the file, if several may be meant: electrodes by sources, or by three times them."""
     cortex: Annotated[str | None, FILE] = None
@@ -58,7 +57,8 @@ class LeadFieldSettings(Settings):
     triangles `tri` (F, 3); without it they are looked for beside the matrix."""
     parcellation: Annotated[str | None, FILE] = None
     """A file with the region of each position `rm` (N,), where the columns are those of regions or are to become so, or
-    with the neighbours of each source or region `nbs`: lists, filled up or not, or a matrix."""
+    with the neighbours of each source or region `nbs`: lists, filled up or not, or a matrix. A `.txt`, `.csv` or `.npy`
+    file has the regions alone."""
     unit: Literal["mm", "cm", "m"] = "mm"
     """Of the positions in a `.mat` or `.npz` file."""
     electrodes: Annotated[str | None, FILE] = None
@@ -157,11 +157,8 @@ def read_head(settings: LeadFieldSettings, *, electrodes: int | None, regions: i
 
 
 def _read(settings: LeadFieldSettings, electrodes: int | None, measured: Electrodes | None) -> Sources:
-    suffix = Path(settings.path).suffix.lower()
-    if suffix == ".fif":
+    if Path(settings.path).suffix.lower() == ".fif":
         return read_forward(settings.path)
-    if suffix not in ENDINGS:
-        raise DataError(f"{settings.path} is neither a .mat, a .npz nor a -fwd.fif file")
     beside = {name: path for name in ("cortex", "parcellation") if (path := getattr(settings, name)) is not None}
     return read_matrix(
         settings.path,

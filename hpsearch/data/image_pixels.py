@@ -182,8 +182,8 @@ def _factor(images: NDArray[Any], origin: str) -> float:
     return 255.0 if images.dtype.kind == "f" and high <= 1 else 1.0
 
 
-def labels_of(labels: NDArray[Any], count: int, origin: str) -> tuple[str, ...]:
-    """Return the labels of `count` images: whole numbers or names, one for each.
+def labels_of(labels: NDArray[Any], count: int, origin: str, *, what: str = "images") -> tuple[str, ...]:
+    """Return the labels of `count` images, or what else they are of: whole numbers or names, one for each.
 
     Raises:
         DataError: they are something else.
@@ -191,9 +191,11 @@ def labels_of(labels: NDArray[Any], count: int, origin: str) -> tuple[str, ...]:
     flat = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if flat.ndim != 1:
         hot = "; of one-hot rows take the argmax" if flat.ndim == 2 else ""
-        raise DataError(f"{origin}: labels are (N,), one for each image, not {'x'.join(map(str, labels.shape))}{hot}")
+        raise DataError(
+            f"{origin}: labels are (N,), one for each of the {what}, not {'x'.join(map(str, labels.shape))}{hot}"
+        )
     if len(flat) != count:
-        raise DataError(f"{origin}: there are {count} images and {len(flat)} labels")
+        raise DataError(f"{origin}: there are {count} {what} and {len(flat)} labels")
     if flat.dtype.kind == "f" and np.all(flat == np.round(flat)):
         flat = flat.astype(np.int64)
     if flat.dtype.kind not in "iuUbS":

@@ -21,8 +21,9 @@ import numpy as np
 
 from hpsearch.data.folds import PARTS, Part, part_called
 from hpsearch.data.image_folders import SUFFIXES, ImageFiles, Layout, find_images
-from hpsearch.data.image_pixels import Bytes, Indices, Shape, StoredImages, decoded, of_files
+from hpsearch.data.image_pixels import Bytes, Indices, Shape, StoredImages, decoded, labels_of, of_array, of_files
 from hpsearch.data.local_datasets import dataset_splits, is_dataset, names_of, rows_of
+from hpsearch.data.own_data import array_of
 from hpsearch.data.raw_images import (
     Reads,
     cifar_splits,
@@ -153,6 +154,22 @@ def _file(cell: Mapping[str, Any] | None) -> Any:
     if cell and cell.get("bytes") is not None:
         return io.BytesIO(cell["bytes"])
     return Path((cell or {}).get("path") or "")
+
+
+def own_images(found: Mapping[str, Any], origin: str) -> StoredImages:
+    """Return the images that a function of the user's returned.
+
+    It returns the arrays `images` (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3, bytes or other numbers from
+    0 to 255 or fractions from 0 to 1; and `labels` (N,), whole numbers or names. Images of another size than data.size
+    are cut and scaled.
+
+    Raises:
+        DataError: it returned something else.
+    """
+    images = np.asarray(array_of(found, "images", "(N, H, W), (N, H, W, C) or (N, C, H, W)", origin))
+    labels = np.asarray(array_of(found, "labels", "(N,), the class of each image", origin))
+    pixels = of_array(images, f"{origin}, images")
+    return StoredImages(labels_of(labels, len(images), f"{origin}, labels"), pixels)
 
 
 def members_of(place: Path, writing: ImageWriting) -> Sequence[Path]:

@@ -8,8 +8,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import (
+    ConfigDict,
+    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
+    Tag,
     ValidationInfo,
     field_validator,
     model_serializer,
@@ -20,10 +23,12 @@ from hpsearch.data.fingerprint import PACKAGE, Source
 from hpsearch.data.folds import PARTS, Folds, Named, Part, check_splits, classes_in, named_splits, stratified_parts
 from hpsearch.data.image_folders import SUFFIXES, Layout
 from hpsearch.data.image_pixels import Shape, Size, StoredImages
-from hpsearch.data.image_splits import ImageWriting, everything, image_splits, members_of
+from hpsearch.data.image_splits import ImageWriting, everything, image_splits, members_of, own_images
+from hpsearch.data.own_data import own_source, own_splits
 from hpsearch.data.raw_images import Reads
 from hpsearch.errors import DataError, NoSplitError
-from hpsearch.settings import FOLDER, NEWER, PLACE, UNFOLD, Growing, Option
+from hpsearch.settings import CODE, FOLDER, NAMED, NEWER, OWN, PLACE, UNFOLD, Growing, Option, OwnOption
+from hpsearch.user_code import is_reference
 
 
 class Digits(Option):
@@ -57,6 +62,16 @@ class Folder(Option):
     """3: colour, 1: grey."""
 
 
+class OwnImages(OwnOption):
+    """Images that a function of the user's returns, with the size and the channels that stand beside it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Annotated[str, CODE]
+    size: Size = (1, 1)
+    channels: Literal[1, 3] = 1
+
+
 class Synthetic(Option):
     """Noise with labels that mean nothing: to try out sizes and speed. There is nothing to learn in it."""
 
@@ -67,6 +82,16 @@ class Synthetic(Option):
     """Height and width in pixels."""
     channels: Literal[1, 3] = 3
     classes: int = Field(default=1000, ge=2)
+
+
+def _whose(value: Any) -> str:
+    """Say whether a source is code of the user's, for pydantic."""
+    kind = value.get("kind", "") if isinstance(value, Mapping) else getattr(value, "kind", "")
+    return OWN if isinstance(kind, str) and is_reference(kind) else NAMED
+
+
+NamedImages = Digits | Folder | Synthetic
+ImagesOf = NamedImages | OwnImages
 
 
 class ImageSettings(Growing):
@@ -96,7 +121,13 @@ class ImageSettings(Growing):
     """Names of the classes whose labels are the numbers from 0 on."""
     coarse_labels: Annotated[bool, NEWER] = False
     """The 20 groups of CIFAR-100's classes; of labels in a table, what stands before the first colon."""
-    source: Annotated[Digits | Folder | Synthetic, Field(discriminator="kind"), UNFOLD] = Digits()
+    source: Annotated[
+        Annotated[NamedImages, Field(discriminator="kind"), Tag(NAMED)] | Annotated[OwnImages, Tag(OWN)],
+        Discriminator(_whose),
+        UNFOLD,
+    ] = Digits()
+    """In place of `train`: digits, noise, a folder, or a function of yours, `./mydata.py:load`, which returns
+    {"images": ..., "labels": ...}; see `hpsearch.data.own_data`. `size` and `channels` go with it, too."""
     val_fraction: float = Field(default=0.15, ge=0, lt=1)
     """Fraction of the images that are for validation."""
     test_fraction: float = Field(default=0.2, ge=0, lt=1)
@@ -107,14 +138,16 @@ class ImageSettings(Growing):
 
     @field_validator("source")
     @classmethod
-    def _train_takes_its_place(
-        cls, source: Digits | Folder | Synthetic, info: ValidationInfo
-    ) -> Digits | Folder | Synthetic:
-        train = info.data.get("train")
-        if train is None or not {"size", "channels", "layout"} <= info.data.keys():
+    def _train_takes_its_place(cls, source: ImagesOf, info: ValidationInfo) -> ImagesOf:
+        train: str | None = info.data.get("train")
+        code = isinstance(source, OwnImages)
+        if (train is None and not code) or not {"size", "channels", "layout"} <= info.data.keys():
             return source
         if info.data["size"] is None or info.data["channels"] is None:
-            raise ValueError("train needs size and channels beside it: for MNIST, size: [28, 28] and channels: 1")
+            name = "source" if code else "train"
+            raise ValueError(f"{name} needs size and channels beside it: for MNIST, size: [28, 28] and channels: 1")
+        if isinstance(source, OwnImages) or train is None:
+            return OwnImages(kind=source.kind, size=info.data["size"], channels=info.data["channels"])
         own = Folder(path=train, size=info.data["size"], channels=info.data["channels"], layout=info.data["layout"])
         if source not in (own, Digits()):
             raise ValueError("train and source are two ways to name the images; leave one of them out")
@@ -124,10 +157,11 @@ class ImageSettings(Growing):
     def _something_is_left_for_training(self) -> "ImageSettings":
         if self.val_fraction + (1 / self.folds.count if self.folds else self.test_fraction) >= 1:
             raise ValueError("nothing is left for training: val_fraction and the test split take all images")
-        check_splits(*self._named, val_fraction=self.val_fraction)
+        own = isinstance(self.source, OwnImages)
+        check_splits(*self._named, val_fraction=self.val_fraction, source=self.source.kind if own else None)
         if self.folds and self.test:
             raise ValueError("with folds the test part is a fold of all images: leave test out")
-        if self.train is None and (self.size or self.channels):
+        if self.train is None and not own and (self.size or self.channels):
             raise ValueError("size and channels go with train; those of source stand within it")
         return self
 
@@ -150,6 +184,8 @@ class ImageSettings(Growing):
 
     def setting(self, part: Part) -> str:
         """Return the dotted name of the setting that names a part's images."""
+        if isinstance(self.source, OwnImages):
+            return "data.source"
         return "data.source.images.path" if part == "train" and self.train is None else f"data.{part}"
 
     @property
@@ -181,6 +217,8 @@ _HOW_WRITTEN = ("image_column", "label_column", "header", "class_names", "coarse
 def image_source(settings: ImageSettings) -> Source:
     """Return the origin of the images; size and colours do not count, as the images stay the same."""
     source = settings.source
+    if isinstance(source, OwnImages):
+        return own_source(source.kind)
     if isinstance(source, Folder):
         files = {settings.setting(part): path for part, path in settings.files.items()}
         if settings.train is None:
@@ -227,6 +265,8 @@ def given_splits(settings: ImageSettings) -> Reads:
     Raises:
         DataError: a file or folder does not hold what it should.
     """
+    if isinstance(settings.source, OwnImages):
+        return own_splits(settings.source.kind, own_images, test=bool(settings.test_fraction))
     return image_splits(settings.files, settings.writing)
 
 
@@ -270,7 +310,8 @@ def numbers_of(stored: StoredImages, classes: tuple[str, ...], part: Part) -> ND
 
 def has_test(settings: ImageSettings) -> bool:
     """Check whether there is a test split; a folder that cannot be read is taken to have none."""
-    if settings.test_fraction or settings.folds or not settings.files:
+    own = isinstance(settings.source, OwnImages)
+    if settings.test_fraction or settings.folds or not (settings.files or own):
         return bool(settings.test_fraction or settings.folds)
     try:
         return "test" in given_splits(settings)

@@ -49,13 +49,20 @@ class NoiseSettings(Settings):
 class Recording:
     """Pieces (C, T) of EEG without gaps, all of the same channels.
 
-    rate in Hz. names (C,) is None, and so is the rate, where the file does not tell. `dropped` are channels left out.
+    rate in Hz. names (C,) is None, and so is the rate, where the file does not tell. `dropped` are channels left out;
+    `named` says whether the file has names.
     """
 
     segments: tuple[Floats, ...]
     rate: float | None
     names: tuple[str, ...] | None
     dropped: tuple[str, ...] = ()
+    named: bool = True
+
+    @property
+    def seconds(self) -> float:
+        """How long the pieces are in all."""
+        return float(sum(piece.shape[1] for piece in self.segments)) / (self.rate or 1.0)
 
     def at(self, electrodes: Sequence[str], *, where: str) -> "Recording":
         """Return the channels of these electrodes, in their order, against their own average.
@@ -73,7 +80,7 @@ class Recording:
             )
         dropped = tuple(name for index, name in enumerate(self.names or ()) if index not in set(order.tolist()))
         pieces = tuple(average_reference(piece[order]) for piece in self.segments)
-        return Recording(pieces, self.rate, tuple(electrodes), dropped)
+        return Recording(pieces, self.rate, tuple(electrodes), dropped, named=self.names is not None)
 
     def resampled(self, rate: float) -> "Recording":
         """Return the recording at another rate; what the new one cannot hold is filtered out before (polyphase)."""
@@ -198,8 +205,8 @@ def _pieces(array: NDArray[Any], channels: int) -> list[NDArray[Any]]:
     return list(array) if array.shape[1] == channels else list(array.transpose(2, 0, 1))
 
 
-def read_noise(settings: NoiseSettings, electrodes: Sequence[str], rate: float) -> Recording:
-    """Return the recorded noise of a head's electrodes at the rate of the data, in Hz.
+def read_noise_as_is(settings: NoiseSettings, electrodes: Sequence[str]) -> Recording:
+    """Return the recorded noise of a head's electrodes at its own rate.
 
     Raises:
         DataError: It cannot be used; the message says why.
@@ -211,10 +218,15 @@ def read_noise(settings: NoiseSettings, electrodes: Sequence[str], rate: float) 
         )
     if (own := found.rate or settings.rate) is None:
         raise DataError(f"{settings.path} does not tell its sampling rate: set data.noise.rate")
-    chosen = replace(found, rate=own).at(electrodes, where=settings.path).resampled(rate)
+    chosen = replace(found, rate=own).at(electrodes, where=settings.path)
     if not any(np.ptp(piece, axis=1).any() for piece in chosen.segments):
         raise DataError(f"{settings.path} is constant")
     return chosen
+
+
+def read_noise(settings: NoiseSettings, electrodes: Sequence[str], rate: float) -> Recording:
+    """Return the recorded noise of a head's electrodes at the rate of the data, in Hz, see `read_noise_as_is`."""
+    return read_noise_as_is(settings, electrodes).resampled(rate)
 
 
 def stretch(recording: Recording, split: Literal["train", "val", "test"], samples: int) -> tuple[Floats, ...]:

@@ -9,9 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hpsearch.data.folds import PARTS, Part, part_called
+from hpsearch.data.image_pixels import labels_of
 from hpsearch.data.labelled_text import LabelledTexts
 from hpsearch.data.local_datasets import dataset_splits, is_dataset, names_of, rows_of
+from hpsearch.data.own_data import array_of
 from hpsearch.data.text_files import Writing, labelled_from, read_labelled
 from hpsearch.errors import DataError
 
@@ -33,6 +37,23 @@ def text_splits(files: Mapping[Part, str], writing: Writing) -> dict[Part, ReadT
             else:
                 found[part] = inside[part] if part in inside else inside["train"]
     return found
+
+
+def own_texts(found: Mapping[str, Any], origin: str) -> LabelledTexts:
+    """Return the texts that a function of the user's returned.
+
+    It returns `texts`, a list of str, and `labels`, as many: str or whole numbers, as a list or an array.
+
+    Raises:
+        DataError: it returned something else.
+    """
+    texts = list(array_of(found, "texts", "a list of texts", origin))
+    labels = np.asarray(array_of(found, "labels", "a label for each text", origin))
+    if wrong := next((text for text in texts if not isinstance(text, str)), None):
+        raise DataError(f"{origin}: texts are str, not {type(wrong).__name__}")
+    if not texts:
+        raise DataError(f"{origin} returned no texts")
+    return LabelledTexts(tuple(map(str, texts)), labels_of(labels, len(texts), f"{origin}, labels", what="texts"))
 
 
 def _inside(place: Path, writing: Writing) -> dict[Part, ReadTexts]:

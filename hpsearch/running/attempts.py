@@ -67,8 +67,8 @@ class Notes:
             return
         for row, _ in read_lines(self.folder / METRICS):
             metrics = {name: value for name, value in row.items() if name not in ("step", "seconds")}
-            if self._metric in metrics:
-                self.add(number=row["step"], metrics=metrics, seconds=row["seconds"], read=None)
+            if self._metric in metrics and isinstance(row.get("step"), int):
+                self.add(number=row["step"], metrics=metrics, seconds=row.get("seconds", 0.0), read=None)
         if (self.folder / OUTPUT).exists():
             yield from Tail(self.folder / OUTPUT).lines()
 

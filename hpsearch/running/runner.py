@@ -31,8 +31,9 @@ from hpsearch.tracking import Tracker
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster, EngineContext
 from hpsearch.workers.ledger import Observer
+from hpsearch.workers.local.processes import EarlyServer
 
-_COMMAND = "command"
+COMMAND = "command"
 """The family whose programs train themselves."""
 
 
@@ -45,12 +46,14 @@ class RunOptions:
     """How to run, apart from what the space says.
 
     `cluster`: where the engine `ray` finds its machines. `in_process`: one trial at a time in this very process, for a
-    debugger. `make_tracker` gets the experiment's folder; see `trackers`. `opened` is told where the experiment stands
-    before the session; `observers` hear every event from then on.
+    debugger. `early`: what local workers may be forked from. `make_tracker` gets the experiment's folder; see
+    `trackers`. `opened` is told where the experiment stands before the session; `observers` hear every event from then
+    on.
     """
 
     in_process: bool = False
     cluster: Cluster = field(default_factory=Cluster)
+    early: EarlyServer | None = None
     confirm: bool = True
     make_tracker: Callable[[Path], Tracker] = no_tracker
     opened: Callable[[ExperimentState], None] = _unheard
@@ -132,6 +135,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
                 jobs=max(space.search.trials, replicates),
                 in_process=options.in_process,
                 cluster=options.cluster,
+                early=options.early,
                 observers=[*options.observers, Notifier(tracker)],
             ),
             find_earlier,
@@ -180,7 +184,7 @@ def objective_spec(
         "goal": space.objective.goal.value,
         "at_best": space.objective.at == "best",
     }
-    if space.family == _COMMAND or isinstance(space.interface, Function):
+    if space.family == COMMAND or isinstance(space.interface, Function):
         return _of_the_users(space, common)
     own = {
         "family": space.family,
@@ -194,9 +198,9 @@ def objective_spec(
         if space.search.engine != "local" or processes > 1:
             raise HpsearchError("search.pack: packs are for the engine local and trials of one process; say off")
         arguments = {**common, **own, "lanes": space.search.pack}
-        modules = [*_modules(space.family), "hpsearch.running.packed_objective"]
+        modules = [*modules_of(space.family), "hpsearch.running.packed_objective"]
         return ObjectiveSpec("hpsearch.running.packed_objective:PackedObjective", arguments, modules)
-    return ObjectiveSpec("hpsearch.running.objective:FamilyObjective", {**common, **own}, _modules(space.family))
+    return ObjectiveSpec("hpsearch.running.objective:FamilyObjective", {**common, **own}, modules_of(space.family))
 
 
 def _of_the_users(space: Space, common: Mapping[str, Any]) -> ObjectiveSpec:
@@ -213,10 +217,7 @@ def _of_the_users(space: Space, common: Mapping[str, Any]) -> ObjectiveSpec:
     return ObjectiveSpec(f"{module}:FunctionObjective", arguments, [module, *used])
 
 
-def _modules(family: str) -> list[str]:
-    """Return the modules that every training of a family needs.
-
-    The first optimizer would import the last one. What a user's own file imports may begin threads.
-    """
+def modules_of(family: str) -> list[str]:
+    """Return the modules that every training of a family needs; what a user's own file imports may begin threads."""
     own = [f"hpsearch.families.{family}.task"] if family in family_names() else []
-    return ["hpsearch.running.objective", *own, "torch._dynamo"]
+    return ["hpsearch.running.objective", *own]

@@ -96,6 +96,8 @@ class Session:
             self.note("the space has changed since this experiment was begun:\n  " + "\n  ".join(notes))
         if self._log.torn:
             self.note("the last line of the log was torn by a crash and has been dropped")
+        for sentence in self._log.damage:
+            self.note(sentence)
 
     def note(self, text: str) -> None:
         """Tell the observers something that the log does not hold."""

@@ -203,7 +203,8 @@ def test_broken_and_foreign_files_are_said(tmp_path, forward):
     for name, content, message in [
         ("lead_field.mat", whole[:900], "damaged, or not a MATLAB file"),
         ("lead_field.mat", b"MATLAB 7.3 MAT-file" + bytes(500) + b"\x89HDF", "version 7.3.*'-v7'"),
-        ("lead_field.txt", whole, "neither a .mat, a .npz nor a -fwd.fif"),
+        ("lead_field.set", whole, r"the ending .\.set. is not one of"),
+        ("lead_field.txt", b"1 2 three", "damaged, or not a table of numbers"),
         ("cut-fwd.fif", (forward[0] / "free-fwd.fif").read_bytes()[:5000], "damaged, or not a forward solution"),
         ("lead_field.npz", b"nothing", "damaged, or not an .npz file"),
     ]:
@@ -219,3 +220,69 @@ def test_an_unknown_montage_is_said(tmp_path):
         read(**parts, montage="biosemi66")
     with pytest.raises(DataError, match=r"name them in data\.lead_field\.names"):
         read(**parts, montage="biosemi64")
+
+
+def test_a_cortex_of_freesurfer_keeps_its_vertices(tmp_path):
+    """A surface source space, as people compute it, and its vertices put together into regions."""
+    from nibabel.freesurfer import write_geometry
+    from nilearn.datasets import load_fsaverage
+
+    from hpsearch.data import lead_field
+
+    folder = tmp_path / "me" / "surf"
+    folder.mkdir(parents=True)
+    meshes = load_fsaverage("fsaverage5")
+    for side, name in (("left", "lh"), ("right", "rh")):
+        for mesh, file in (("white_matter", "white"), ("sphere", "sphere")):
+            part = meshes[mesh].parts[side]
+            write_geometry(folder / f"{name}.{file}", part.coordinates, part.faces)
+    options = {"spacing": "ico2", "surface": "white", "subjects_dir": tmp_path, "add_dist": False, "verbose": False}
+    sources = mne.setup_source_space("me", **options)
+    montage = mne.channels.make_standard_montage(lead_field._MONTAGE)
+    info = mne.create_info(HEAD.names.tolist(), 1000.0, "eeg").set_montage(montage)
+    to_head = mne.Transform("mri", "head", mne.channels.compute_native_head_t(montage)["trans"])
+    sphere = mne.make_sphere_model("auto", "auto", info, verbose=False)
+    forward = mne.make_forward_solution(info, to_head, sources, sphere, meg=False, mindist=5.0, verbose=False)
+    place = tmp_path / "surface-fwd.fif"
+    mne.write_forward_solution(place, forward, verbose=False)
+
+    found = read(path=str(place))
+    fixed = mne.convert_forward_solution(forward, force_fixed=True, surf_ori=True, verbose=False)
+    expected = fixed["sol"]["data"] / 1e3
+    np.testing.assert_allclose(found.gain, expected - expected.mean(axis=0), rtol=1e-4, atol=1e-7)
+    kept = [(side, number) for side, part in enumerate(forward["src"]) for number in part["vertno"]]
+    assert found.surface.tolist() == [[*vertex, region] for region, vertex in enumerate(kept)]
+    neighbours = mne.spatial_src_adjacency(forward["src"], verbose="error").toarray() > 0
+    np.testing.assert_array_equal(found.neighbours, neighbours & ~np.eye(len(kept), dtype=bool))
+
+    fewer = read(path=str(place), regions=60)
+    assert fewer.gain.shape == (16, 60)
+    np.testing.assert_array_equal(fewer.surface[:, :2], found.surface[:, :2])
+    member = np.eye(60)[fewer.surface[:, 2]]
+    np.testing.assert_allclose(fewer.gain, found.gain @ member, atol=1e-9)
+    with pytest.raises(DataError, match="2 pieces that do not touch"):
+        read(path=str(place), regions=1)
+
+
+def test_a_matrix_and_a_map_alone_in_their_files(tmp_path):
+    """As The Virtual Brain's packages have them: the map of regions is a text, and matrices are .npy files."""
+    fine = load_lead_field(16, 128)
+    region = divide(fine.centres, np.argwhere(np.triu(fine.neighbours)), 64)[1]
+    np.save(tmp_path / "gain.npy", fine.gain)
+    np.savetxt(tmp_path / "pos.csv", fine.centres, delimiter=",")
+    np.savetxt(tmp_path / "map.txt", region, fmt="%d")
+    files = {"path": "gain.npy", "cortex": "pos.csv", "parcellation": "map.txt"}
+    found = read(**{name: str(tmp_path / file) for name, file in files.items()})
+    np.testing.assert_allclose(found.gain, fine.gain @ np.eye(64)[region], atol=1e-9)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_names_of_regions_are_not_those_of_electrodes(turned, tmp_path):
+    parts = write_head(tmp_path)
+    regions = np.array([f"parcel {number}" for number in range(REGIONS)], dtype=object)
+    gain = HEAD.gain.T if turned else HEAD.gain
+    savemat(tmp_path / "lead_field.mat", {"fwd": gain, "labels": regions, "pos": HEAD.centres})
+    same(read(**parts))
+    del parts["electrodes"]
+    savemat(tmp_path / "lead_field.mat", {"fwd": gain, "elec": {"label": HEAD.names.astype(object)}})
+    same(read(**parts))

@@ -8,7 +8,7 @@ import pytest
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import write_json
-from hpsearch.experiment.layout import LOG, RESOLVED
+from hpsearch.experiment.layout import CONFIG, LOG, RESOLVED
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.chosen import train
@@ -185,3 +185,12 @@ def test_a_search_keeps_what_it_began_with_when_the_defaults_change(searched: Se
         run(load_space(searched.path), folder=searched.folder, options=QUIET)
         search = read_resolved(searched.folder)["space"]["search"]
         assert (search["sampler"], search["pruner"]) == (sampler, begun[1])
+
+
+@pytest.mark.parametrize("content", ["", '{"version": 1, "run": "tri', '{"version": 1}', "[]"])
+def test_a_damaged_configuration_costs_its_trial_alone(searched: Searched, content: str) -> None:
+    before = searched.run("rate: {float: [0, 1]}", trials=4)
+    (searched.folder / before.trials[1].run / CONFIG).write_text(content)
+    after = searched.run("rate: {float: [0, 1]}", trials=5)
+    assert [trial.number for trial in after.trials] == [0, 2, 3, 4]
+    assert [trial.value for trial in after.trials][:3] == [before.trials[number].value for number in (0, 2, 3)]

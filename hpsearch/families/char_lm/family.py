@@ -5,7 +5,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import PACKAGE, Source
-from hpsearch.data.folds import PARTS, Part
+from hpsearch.data.folds import Part
+from hpsearch.data.own_data import own_source, own_splits, own_text
 from hpsearch.data.text import Vocabulary, divide, read_corpus, read_text
 from hpsearch.errors import DataError, NoSplitError
 from hpsearch.families import Family
@@ -50,6 +51,8 @@ class CharLM(Family[CharLMConfig]):
 
     def source(self, data: DataSettings) -> Source:
         """Return the text's file: the user's, or the module that a corpus is in."""
+        if data.source is not None:
+            return own_source(data.source)
         if not data.files:
             return Source(f"the corpus {data.corpus}", {"corpus": f"{PACKAGE}pydoc_data/topics.py"})
         return Source("a text", {_setting(data, part): path for part, path in data.files.items()})
@@ -61,10 +64,15 @@ class CharLM(Family[CharLMConfig]):
     def data_objections(self, data: DataSettings) -> Mapping[str, str]:
         """Return that a file holds no text, or too short a one."""
         found: dict[str, str] = {}
-        for part in data.files or PARTS[:1]:
-            setting = _setting(data, part) if data.files else "data"
+        try:
+            parts = _divided(data)
+        except DataError as error:
+            setting = "data.source" if data.source else _setting(data, "train") if data.files else "data"
+            return {setting: f"{setting}: {error}"}
+        for part, read in parts.items():
+            setting = "data.source" if data.source else f"data.{part}"
             try:
-                _own_parts(data, part)
+                read()
             except DataError as error:
                 found[setting] = f"{setting}: {error}"
         return found
@@ -108,33 +116,36 @@ def _setting(data: DataSettings, part: Part) -> str:
     return "data.path" if part == "train" and data.path else f"data.{part}"
 
 
+def _given(data: DataSettings) -> dict[Part, Callable[[], str]]:
+    """Return what reads the text of each part that is not cut from the training text."""
+    if data.source is not None:
+        return own_splits(data.source, own_text, test=bool(data.test_fraction))
+    if not data.files:
+        return {"train": partial(read_corpus, data.corpus)}
+    return {part: partial(read_text, path) for part, path in data.files.items()}
+
+
 def _divided(data: DataSettings) -> Mapping[str, Callable[[], str]]:
     """Return what gives the text of each part that there is; other parts' own files stay closed.
 
     Raises:
         DataError: The data are missing or malformed.
     """
+    given = _given(data)
+    text = given["train"]()
+    val, test = (0.0 if "val" in given else data.val_fraction, 0.0 if "test" in given else data.test_fraction)
+    places = divide(len(text), val_fraction=val, test_fraction=test, shortest=data.context + 1)
     others: dict[str, Callable[[], str]] = {
-        part: partial(_of_file, data, part) for part in PARTS[1:] if part in data.files
+        part: partial(_whole, read, data.context + 1) for part, read in given.items() if part != "train"
     }
-    return {**_own_parts(data, "train"), **others}
+    return others | {name: partial(_cut, text, place) for name, place in places.items()}
 
 
-def _of_file(data: DataSettings, part: Part) -> str:
-    return _own_parts(data, part)[part]()
-
-
-def _own_parts(data: DataSettings, part: Part) -> dict[str, Callable[[], str]]:
-    """Return the parts of a file: of that of `train` those that have no file of their own."""
-    text = read_text(data.files[part]) if data.files else read_corpus(data.corpus)
-    shortest = data.context + 1
-    if part != "train":
-        if len(text) < shortest:
-            raise DataError(f"the text is too short: it has {len(text)} characters, and needs {shortest} (context + 1)")
-        return {part: partial(_cut, text, range(len(text)))}
-    fractions = {f"{name}_fraction": data.fraction(name) for name in PARTS[1:]}
-    places = divide(len(text), **fractions, shortest=shortest)
-    return {name: partial(_cut, text, place) for name, place in places.items()}
+def _whole(read: Callable[[], str], shortest: int) -> str:
+    text = read()
+    if len(text) < shortest:
+        raise DataError(f"the text is too short: it has {len(text)} characters, and needs {shortest} (context + 1)")
+    return text
 
 
 def _cut(text: str, place: range) -> str:

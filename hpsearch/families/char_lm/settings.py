@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from hpsearch.data.folds import Named, Part, check_splits, named_splits
 from hpsearch.families import FamilyConfig
-from hpsearch.settings import FILE, FIXED, NEWER, UNFOLD, Growing, Option, Settings
+from hpsearch.settings import CODE, FILE, FIXED, NEWER, UNFOLD, Growing, Option, Settings
 from hpsearch.training.settings import AdamW, Cosine, Optimizer, Schedule, TrainSettings, Warmup
 
 
@@ -28,6 +28,9 @@ class DataSettings(Growing):
     val: Annotated[str | None, FILE, NEWER] = None
     test: Annotated[str | None, FILE, NEWER] = None
     """Files for validation and test; with them the fractions have no effect."""
+    source: Annotated[str | None, CODE, NEWER] = None
+    """A function of yours in place of files, `./mydata.py:load`: `load(split)` or `load()` returns {"text": "..."}; see
+    `hpsearch.data.own_data`."""
     context: int = Field(default=128, ge=1)
     """Characters in a window: how far the model can look back. The windows of a part do not overlap."""
     val_fraction: float = Field(default=0.1, ge=0, lt=1)
@@ -48,15 +51,12 @@ class DataSettings(Growing):
     def _named(self) -> tuple[Named, Named]:
         return {"train": self.train, "val": self.val, "test": self.test}, {"train": self.path}
 
-    def fraction(self, part: Part) -> float:
-        """Return the fraction of the training text that a part gets: 0 for one with a file."""
-        return 0.0 if part in self.files else {"val": self.val_fraction, "test": self.test_fraction}[part]
-
     @model_validator(mode="after")
     def _splits_are_what_they_should_be(self) -> "DataSettings":
-        if self.fraction("val") + self.fraction("test") >= 1:
+        val, test = ("val" in self.files, "test" in self.files)
+        if (0 if val else self.val_fraction) + (0 if test else self.test_fraction) >= 1:
             raise ValueError("val_fraction + test_fraction must be below 1, so that something is left for training")
-        check_splits(*self._named, val_fraction=self.val_fraction)
+        check_splits(*self._named, val_fraction=self.val_fraction, source=self.source)
         return self
 
 

@@ -7,7 +7,7 @@ source imaging of spatiotemporal brain dynamics", PNAS 119(31) e2201128119, 2022
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hpsearch.data.eeg_settings import EEGSettings, eeg_objections, eeg_source, head_of
+from hpsearch.data.eeg_settings import EEGSettings, eeg_notes, eeg_objections, eeg_source, head_of
 from hpsearch.data.fingerprint import Source
 from hpsearch.families import Family, FamilyConfig
 from hpsearch.families.deepsif.settings import DeepSIFConfig
@@ -55,6 +55,10 @@ class DeepSIF(Family[DeepSIFConfig]):
     def data_objections(self, data: EEGSettings) -> Mapping[str, str]:
         """Return what is wrong with the lead field, the recorded noise or the pairs, and what does not fit together."""
         return eeg_objections(data)
+
+    def data_notes(self, data: EEGSettings) -> Sequence[str]:
+        """Return which electrodes and regions the files give, what they do not tell, and what is resampled."""
+        return eeg_notes(data)
 
     def task(self, config: DeepSIFConfig, splits: "Splits") -> "Task":  # noqa: ARG002 - the geometry is all it needs
         """Return the training task; it needs the geometry of the data, not the examples."""

@@ -1,7 +1,10 @@
 """What a user's function is given beside its settings: `report(step, {"val/loss": ...})`."""
 
+import json
 import math
 import operator
+import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, SupportsFloat
@@ -35,6 +38,7 @@ class Report:
         self, tell: Tell, *, checkpoint: Path, folder: Path, seed: int, split_seed: int, device: str, tests: bool
     ) -> None:
         self._tell = tell
+        self._process = os.getpid()
         self.checkpoint = checkpoint
         self.folder = folder
         self.seed = seed
@@ -45,11 +49,14 @@ class Report:
         self.trouble: BaseException | None = None
         """What telling has failed with, if it has."""
 
-    def __call__(self, step: SupportsFloat, metrics: Mapping[str, SupportsFloat], *, raises: bool = True) -> bool:
+    def __call__(
+        self, step: SupportsFloat | None, metrics: Mapping[str, SupportsFloat], *, raises: bool = True
+    ) -> bool:
         """Report the metrics of a step: numbers by name, such as {"val/loss": 0.2}.
 
         Args:
-            step: How far the training is: an epoch, or any count that grows.
+            step: How far the training is: an epoch, or any count that grows. None for test scores of the model that
+                the training chose at its end.
             metrics: Whatever float() takes, but no text.
             raises: Whether the training is left by an exception when it is to end. Without, it must return by itself.
 
@@ -60,8 +67,14 @@ class Report:
             Stopped: The training is to end. It is no Exception; let it pass.
             TypeError: A metric is not a number.
             ValueError: The step is negative or not finite.
+            RuntimeError: This is another process than the one that hpsearch has called.
         """
-        told = _step(step), numbers(metrics)
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                "report works only in the process that hpsearch has called; a training of several processes is a "
+                "program: family: command"
+            )
+        told = None if step is None else _step(step), numbers(metrics)
         if not self.stopped:
             try:
                 self.stopped = not self._tell(*told)
@@ -107,3 +120,34 @@ def _step(step: Any) -> float:
     if not 0 <= found < math.inf:
         raise ValueError(f"the step is {step!r}; steps begin at 0 and are finite")
     return found
+
+
+def given_report(report: Report | None) -> Report | None:
+    """Return the report of a function, or one that prints for hpsearch in a program of `family: command`, or None.
+
+    Of a program with several processes only that of rank 0 prints.
+    """
+    folder = os.environ.get("HPSEARCH_TRIAL_DIR")
+    if report is not None or folder is None:
+        return report
+    speaks = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+
+    def tell(step: float | None, metrics: Mapping[str, float]) -> bool:
+        if speaks:
+            sys.stdout.write(json.dumps({**({} if step is None else {"step": step}), **metrics}) + "\n")
+            sys.stdout.flush()
+        return True
+
+    seed = int(os.environ["HPSEARCH_SEED"])
+    return Report(
+        tell,
+        checkpoint=Path(os.environ["HPSEARCH_CHECKPOINT"]),
+        folder=Path(folder),
+        seed=seed,
+        split_seed=seed,
+        device=os.environ["HPSEARCH_DEVICE"],
+        tests=True,
+    )
+
+
+OUTSIDE = "hpsearch: nobody searches here, so the callback does nothing\n"

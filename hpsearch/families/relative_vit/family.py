@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
-from hpsearch.data.images import ImageSettings, has_test, image_source, load_images, objections_to
+from hpsearch.data.images import ImageSettings, OwnImages, has_test, image_source, load_images, objections_to
 from hpsearch.families import Family
 from hpsearch.families.relative_vit.settings import RelativeVitConfig
 from hpsearch.records import Goal
@@ -44,7 +44,7 @@ class RelativeVit(Family[RelativeVitConfig]):
 
     def data_objections(self, data: ImageSettings) -> Mapping[str, str]:
         """Return which files and folders hold no images with labels."""
-        return objections_to(data) if data.files else {}
+        return objections_to(data) if data.files or isinstance(data.source, OwnImages) else {}
 
     def lacks_test(self, data: ImageSettings) -> str | None:
         """Return that the test is neither given nor drawn."""

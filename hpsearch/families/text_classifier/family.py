@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
+from hpsearch.data.own_data import own_source
 from hpsearch.families import Family
 from hpsearch.families.text_classifier.reading import has_test, objections_to
 from hpsearch.families.text_classifier.settings import Augmentation, DataSettings, TextConfig
@@ -52,6 +53,8 @@ class TextClassification(Family[TextConfig]):
     def source(self, data: DataSettings) -> Source:
         """Return the texts' files, or the Python release whose docstrings they are; and which columns and classes."""
         chosen = {"classes": sorted(data.classes)} if data.classes else {}
+        if data.source is not None:
+            return own_source(data.source, chosen)
         if not data.files:
             release = {"python": platform.python_version()}
             return Source(f"the corpus {data.corpus}", settings={**chosen, **release})
@@ -75,7 +78,7 @@ class TextClassification(Family[TextConfig]):
 
     def data_objections(self, data: DataSettings) -> Mapping[str, str]:
         """Return which files hold no labelled texts, or classes that the training texts lack."""
-        return objections_to(data) if data.files else {}
+        return objections_to(data) if data.files or data.source else {}
 
     def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
         """Return that there is no WordNet where synonyms are wanted."""

@@ -7,9 +7,10 @@ import numpy as np
 
 from hpsearch.data.folds import Part, stratified_parts
 from hpsearch.data.labelled_text import CORPORA, LabelledTexts, without_repeats
+from hpsearch.data.own_data import own_splits
 from hpsearch.data.text import read_text
 from hpsearch.data.text_files import Column, Writing, read_labelled
-from hpsearch.data.text_splits import ReadTexts, text_splits
+from hpsearch.data.text_splits import ReadTexts, own_texts, text_splits
 from hpsearch.errors import DataError, NoSplitError, UnknownNameError
 from hpsearch.families.text_classifier.settings import DataSettings
 
@@ -55,6 +56,8 @@ def given_splits(settings: DataSettings) -> dict[Part, ReadTexts]:
     Raises:
         DataError: a folder does not hold what it should.
     """
+    if settings.source is not None:
+        return own_splits(settings.source, own_texts, test=bool(settings.test_fraction))
     if not settings.files:
         corpus = CORPORA[settings.corpus]
         return {"train": lambda: corpus(settings.classes) if settings.classes else corpus()}
@@ -81,7 +84,7 @@ def read_part(settings: DataSettings, split: Part, seed: int) -> LabelledTexts:
             raise DataError("with folds the test part is a fold of all texts, but these data have their own test part")
         part = _of_classes(given[split](), settings.classes, whole=False)
     else:
-        whole = _of_classes(given["train"](), settings.classes, whole=bool(settings.files))
+        whole = _of_classes(given["train"](), settings.classes, whole=bool(settings.files or settings.source))
         part = _drawn(settings, whole, split, seed, given)
     if second is None or second.path is None:
         return part
@@ -144,9 +147,10 @@ def objections_to(settings: DataSettings) -> dict[str, str]:
         given = given_splits(settings)
     except DataError as error:
         setting = "data.class_names_file" if settings.class_names_file else settings.setting("train")
+        setting = "data.source" if settings.source else setting
         return {setting: f"{setting}: {error}"}
     for part, read in given.items():
-        setting = settings.setting(part if part in settings.files else "train")
+        setting = "data.source" if settings.source else settings.setting(part if part in settings.files else "train")
         try:
             labels = {label for label in read().labels if label in (settings.classes or (label,))}
             if part == "train":

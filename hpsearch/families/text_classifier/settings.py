@@ -9,7 +9,7 @@ from hpsearch.data.folds import Folds, Named, Part, check_splits, named_splits
 from hpsearch.data.text_files import Format, Quoting
 from hpsearch.data.words import TECHNIQUES, Technique
 from hpsearch.families import FamilyConfig
-from hpsearch.settings import FILE, FIXED, FOLDER, NEWER, PLACE, UNFOLD, Growing, Option, Settings
+from hpsearch.settings import CODE, FILE, FIXED, FOLDER, NEWER, PLACE, UNFOLD, Growing, Option, Settings
 from hpsearch.training.settings import TrainSettings
 
 Width = Annotated[int, Field(ge=1)]
@@ -195,6 +195,9 @@ class DataSettings(Growing):
     val: Annotated[str | None, PLACE, NEWER] = None
     test: Annotated[str | None, PLACE, NEWER] = None
     """Separate files for validation and test; a part that has none is drawn from `train`."""
+    source: Annotated[str | None, CODE, NEWER] = None
+    """A function of yours in place of files, `./mydata.py:load`: `load(split)` or `load()` returns {"texts": [...],
+    "labels": [...]}; see `hpsearch.data.own_data`."""
     format: Annotated[Format, NEWER] = "auto"
     """Of files. `json`: a list of objects; `jsonl`: one on each line; `csv`, `tsv`: a table; `fasttext`: lines of
     `__label__x text`; `label_first`: lines of a label, a blank and a text, as the TREC questions are. `auto`: what the
@@ -242,7 +245,7 @@ class DataSettings(Growing):
     def _something_is_left_for_training(self) -> "DataSettings":
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError("val_fraction + test_fraction must be below 1, so that something is left for training")
-        check_splits(*self._named, val_fraction=self.val_fraction)
+        check_splits(*self._named, val_fraction=self.val_fraction, source=self.source)
         files = self.files
         if "train" not in files and self.auxiliary:
             raise ValueError("auxiliary needs a train")

@@ -164,3 +164,17 @@ def forward_of(head, info):
     sphere = mne.make_sphere_model("auto", "auto", info, verbose=False)
     free = mne.make_forward_solution(info, trans=None, src=sources, bem=sphere, meg=False, verbose=False)
     return mne.convert_forward_solution(free, force_fixed=True, verbose=False)
+
+
+def test_what_is_taken_for_granted_is_said(space):
+    """The rows of the matrix have no names of their own, the noise has another rate and a channel too many."""
+    names = np.array([*small_head().names, "ECG"], dtype=object)
+    data = np.random.default_rng(0).standard_normal((5000, 17))
+    write_noise(space.parent / "head", rate=250.0, data=data, labels=names)
+    notes = FAMILY().data_notes(located_config(space).data)
+    assert notes == [
+        "data.lead_field: 16 electrodes against their average, 64 regions",
+        "data.lead_field: the rows of the lead field are taken in the order of electrodes.mat",
+        "data.noise: 20 s of 16 electrodes; resampled from 250 to 100 Hz; left out: ECG",
+    ]
+    assert FAMILY().data_notes(DeepSIFConfig().data) == []
