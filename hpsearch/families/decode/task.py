@@ -7,7 +7,7 @@ photons and the statistics of the camera. So there are only the eight symmetries
 There are two losses: a likelihood of the molecules under a mixture of normal distributions, and one for each pixel by
 itself. Both are means over frames. `emitters` are (B, K, 4: photons, x, y, z) in the network's units, x and y in pixels
 of the frame; `present` (B, K) says which of the K places hold a molecule. Of molecules in recorded movies `known`
-(B, K, 4) says which of their numbers are known; the others are not taught, and neither is a background of NaN.
+(B, K, 4) says which of their numbers are known; the others are not taught, and neither is a background below 0.
 """
 
 import math
@@ -190,7 +190,7 @@ def mixture_loss(
 def _background_errors(channels: Channels, background: Tensor) -> Tensor:
     """Return the squared error of each pixel, 0 where the background is not known."""
     true = background[:, None, None]
-    return (channels.background - torch.where(true.isnan(), channels.background, true)).square()
+    return (channels.background - torch.where(true < 0, channels.background, true)).square()
 
 
 def count_log_density(logit: Tensor, count: Tensor) -> Tensor:
