@@ -159,12 +159,15 @@ def read_head(settings: LeadFieldSettings, *, electrodes: int | None, regions: i
 def _read(settings: LeadFieldSettings, electrodes: int | None, measured: Electrodes | None) -> Sources:
     if Path(settings.path).suffix.lower() == ".fif":
         return read_forward(settings.path)
+    counted = None if electrodes is None else (electrodes, "data.electrodes; null leaves it to the file")
+    if settings.names is not None:
+        counted = len(settings.names), "data.lead_field.names"
     beside = {name: path for name in ("cortex", "parcellation") if (path := getattr(settings, name)) is not None}
     return read_matrix(
         settings.path,
         variable=settings.variable,
         geometry=beside,
-        electrodes=len(settings.names) if settings.names else electrodes,
+        electrodes=counted,
         otherwise=len(measured.names) if measured else None,
         millimetres=_MILLIMETRES[settings.unit],
         padding=settings.padding,
@@ -221,7 +224,9 @@ def _listed(values: Any) -> str:
 
 def _check_counts(rows: int, electrodes: int | None) -> None:
     if electrodes is not None and rows != electrodes:
-        raise DataError(f"the lead field has {rows} electrodes, and data.electrodes is {electrodes}; leave it out")
+        raise DataError(
+            f"the lead field has {rows} electrodes, and data.electrodes is {electrodes}; null leaves it to the file"
+        )
     if rows > _MOST_ELECTRODES:
         raise DataError(f"the lead field has {rows} electrodes; at most {_MOST_ELECTRODES} are taken")
 
