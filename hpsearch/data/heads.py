@@ -35,9 +35,9 @@ _EXTENT = (60.0, 300.0)
 """mm, between which the longest side of a box around a cortex lies."""
 _FILES = ("path", "cortex", "parcellation", "electrodes")
 _SAME_ORDER = 0.65
-"""The least correlation of the electrodes' positions with those that the lead field tells. In the right order it is above
-0.85, for half a cap above 0.75; in a wrong one below 0.6 with 16 electrodes, and below 0.3 with 32 (seen with MNE's
-sphere models of six montages)."""
+"""The least correlation of the electrodes' positions with those that the lead field tells. In the right order it is
+above 0.85, for half a cap above 0.75; in a wrong one below 0.6 with 16 electrodes, and below 0.3 with 32 (seen with
+MNE's sphere models of six montages)."""
 _ENOUGH_ELECTRODES = 12
 """With fewer, a wrong order may look right."""
 _NEAR = 0.75
