@@ -32,13 +32,9 @@ if TYPE_CHECKING:
     from hpsearch.api.train import confirm, train
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
-<<<<<<< HEAD
     from hpsearch.families.function.report import Report
-    from hpsearch.final.trained_model import TrainedModel, load_model
-=======
     from hpsearch.final.opening import load_model
     from hpsearch.final.trained_model import TrainedModel
->>>>>>> main
     from hpsearch.records import Goal
     from hpsearch.settings import FILE, FOLDER, UNFOLD, Option, Settings
     from hpsearch.training.settings import TrainSettings
