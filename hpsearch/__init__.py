@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
+    from hpsearch.api.evaluate import evaluate
     from hpsearch.api.export import export
     from hpsearch.api.open import OpenedExperiment
     from hpsearch.api.open import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
+    from hpsearch.api.predict import predict
     from hpsearch.api.probe import batch_size, lr_find, overfit
     from hpsearch.api.run import run
     from hpsearch.api.study import StudyResult, plan_study, study
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
     from hpsearch.families.function.report import Report
-    from hpsearch.final.trained_model import TrainedModel, load_model
+    from hpsearch.final.opening import load_model
+    from hpsearch.final.trained_model import TrainedModel
     from hpsearch.records import Goal
     from hpsearch.settings import FILE, FOLDER, UNFOLD, Option, Settings
     from hpsearch.training.settings import TrainSettings
@@ -59,12 +62,14 @@ _HOME = {
     "check": "hpsearch.api.check",
     "compare": "hpsearch.api.compare",
     "confirm": "hpsearch.api.train",
+    "evaluate": "hpsearch.api.evaluate",
     "export": "hpsearch.api.export",
-    "load_model": "hpsearch.final.trained_model",
+    "load_model": "hpsearch.final.opening",
     "lr_find": "hpsearch.api.probe",
     "open": "hpsearch.api.open:open_experiment",
     "overfit": "hpsearch.api.probe",
     "plan_study": "hpsearch.api.study",
+    "predict": "hpsearch.api.predict",
     "run": "hpsearch.api.run",
     "study": "hpsearch.api.study",
     "train": "hpsearch.api.train",
@@ -92,12 +97,14 @@ __all__ = [
     "check",
     "compare",
     "confirm",
+    "evaluate",
     "export",
     "load_model",
     "lr_find",
     "open",
     "overfit",
     "plan_study",
+    "predict",
     "run",
     "study",
     "train",
