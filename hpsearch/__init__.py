@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
+    from hpsearch.api.draft import init
     from hpsearch.api.evaluate import evaluate
     from hpsearch.api.export import export
     from hpsearch.api.open import OpenedExperiment
@@ -64,6 +65,7 @@ _HOME = {
     "confirm": "hpsearch.api.train",
     "evaluate": "hpsearch.api.evaluate",
     "export": "hpsearch.api.export",
+    "init": "hpsearch.api.draft",
     "load_model": "hpsearch.final.opening",
     "lr_find": "hpsearch.api.probe",
     "open": "hpsearch.api.open:open_experiment",
@@ -99,6 +101,7 @@ __all__ = [
     "confirm",
     "evaluate",
     "export",
+    "init",
     "load_model",
     "lr_find",
     "open",
