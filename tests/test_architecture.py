@@ -37,7 +37,7 @@ MAY_IMPORT = {
     # where the parts meet, from the workers' end to the user's
     "running": "errors records settings data experiment jobs places reads seeds report space tracking training "
     "families search workers",
-    "console": "errors records experiment health report space workers running",
+    "console": "errors records experiment health report space families workers running",
     "final": "errors records comparing data experiment places readers report tracking training families running",
     "studies": "errors records settings comparing experiment jobs seeds readers report space training families "
     "search workers running",
@@ -61,7 +61,9 @@ DOORS = {
     "accelerate": "training/team.py",
     "pytorch_optimizer": "training/optimizers.py",
     "pytest": "testing/",
-    "torch": "testing/ training/ families/ running/objective.py running/packed_objective.py final/trained_model.py",
+    "torch": "testing/ training/ families/ running/objective.py running/packed_objective.py final/",
+    "onnxruntime": "final/networks.py",
+    "onnxscript": "final/networks.py",
     "safetensors": "training/weights.py",
     "lightning": "lightning.py",
     "transformers": "families/text_classifier/ transformers.py",

@@ -142,7 +142,8 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            help="optuna (a storage that optuna-dashboard opens), csv or parquet; model: the winner's weights."
+            help="optuna (a storage that optuna-dashboard opens), csv or parquet; model: the winner's weights and "
+            "card; onnx or torchscript: its network."
         ),
     ],
     run: Annotated[
@@ -159,5 +160,7 @@ def export(
     exported = api.export(experiment, file, to=to, run=run, register=register, tracking_uri=tracking_uri)
     card = "" if exported.card is None else f"; its card is {exported.card}"
     typer.echo(f"{'wrote' if exported.written else 'found'} {file}{card}")
+    if exported.note:
+        typer.echo(exported.note)
     if exported.version is not None:
         typer.echo(f"registered as version {exported.version} of {register}; `hpsearch ui` shows it")

@@ -11,6 +11,7 @@ from hpsearch.cli.options import FAILED, INTERRUPTED, MISTAKE
 from hpsearch.cli.preparing import check, cluster, families, init, schema, texts
 from hpsearch.cli.probing import batch_size, lr_find, overfit
 from hpsearch.cli.running import confirm, run, train
+from hpsearch.cli.using import evaluate, predict
 from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ for command in (
     *(lr_find, overfit, batch_size),
     *(show, watch, export, sync, ui),
     *(compare, study),
+    *(predict, evaluate),
     cluster,
 ):
     app.command()(command)
