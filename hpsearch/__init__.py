@@ -20,16 +20,21 @@ if TYPE_CHECKING:
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
+    from hpsearch.api.draft import init
+    from hpsearch.api.evaluate import evaluate
     from hpsearch.api.export import export
     from hpsearch.api.open import OpenedExperiment
     from hpsearch.api.open import open_experiment as open  # noqa: A004 -- hpsearch.open reads as it should
+    from hpsearch.api.predict import predict
     from hpsearch.api.probe import batch_size, lr_find, overfit
     from hpsearch.api.run import run
     from hpsearch.api.study import StudyResult, plan_study, study
     from hpsearch.api.train import confirm, train
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
-    from hpsearch.final.trained_model import TrainedModel, load_model
+    from hpsearch.families.function.report import Report
+    from hpsearch.final.opening import load_model
+    from hpsearch.final.trained_model import TrainedModel
     from hpsearch.records import Goal
     from hpsearch.settings import FILE, FOLDER, UNFOLD, Option, Settings
     from hpsearch.training.settings import TrainSettings
@@ -45,6 +50,7 @@ _HOME = {
     "HpsearchError": "hpsearch.errors",
     "OpenedExperiment": "hpsearch.api.open",
     "Option": "hpsearch.settings",
+    "Report": "hpsearch.families.function.report",
     "Settings": "hpsearch.settings",
     "Splits": "hpsearch.training.task",
     "StudyResult": "hpsearch.api.study",
@@ -57,12 +63,15 @@ _HOME = {
     "check": "hpsearch.api.check",
     "compare": "hpsearch.api.compare",
     "confirm": "hpsearch.api.train",
+    "evaluate": "hpsearch.api.evaluate",
     "export": "hpsearch.api.export",
-    "load_model": "hpsearch.final.trained_model",
+    "init": "hpsearch.api.draft",
+    "load_model": "hpsearch.final.opening",
     "lr_find": "hpsearch.api.probe",
     "open": "hpsearch.api.open:open_experiment",
     "overfit": "hpsearch.api.probe",
     "plan_study": "hpsearch.api.study",
+    "predict": "hpsearch.api.predict",
     "run": "hpsearch.api.run",
     "study": "hpsearch.api.study",
     "train": "hpsearch.api.train",
@@ -78,6 +87,7 @@ __all__ = [
     "HpsearchError",
     "OpenedExperiment",
     "Option",
+    "Report",
     "Settings",
     "Splits",
     "StudyResult",
@@ -89,12 +99,15 @@ __all__ = [
     "check",
     "compare",
     "confirm",
+    "evaluate",
     "export",
+    "init",
     "load_model",
     "lr_find",
     "open",
     "overfit",
     "plan_study",
+    "predict",
     "run",
     "study",
     "train",

@@ -38,6 +38,26 @@ def settings_of(overrides: Overrides | None) -> list[str]:
     return [overrides] if isinstance(overrides, str) else [*(overrides or ())]
 
 
+def parsed_settings(overrides: Overrides | None) -> dict[str, Any]:
+    """Return overrides as values by dotted path.
+
+    Raises:
+        HpsearchError: One is not of the form a.b.c=VALUE, or its value is not YAML.
+    """
+    import yaml
+
+    found = {}
+    for each in settings_of(overrides):
+        path, sign, value = each.partition("=")
+        if not sign or not path.strip():
+            raise HpsearchError(f"--set {each}: expected a.b.c=VALUE")
+        try:
+            found[path.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise HpsearchError(f"--set {each}: the value is not YAML: {error}") from None
+    return found
+
+
 def _as_yaml(path: str, value: Any) -> str:
     """Write a value in one line of YAML."""
     import yaml

@@ -7,7 +7,7 @@ from hpsearch.api.arguments import StrPath, find_experiment
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.experiment.reading import read_experiment
 
-FORMATS = ("optuna", "csv", "parquet", "model")
+FORMATS = ("optuna", "csv", "parquet", "model", "onnx", "torchscript")
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,14 @@ class Exported:
         to: Its format.
         written: False for a model that was there already.
         version: The version that was registered in MLflow, if that was asked for.
+        note: Of a network: its inputs and output, and how far it differs from the original.
     """
 
     path: Path
     to: str
     written: bool = True
     version: int | None = None
+    note: str = ""
 
     @property
     def card(self) -> Path | None:
@@ -52,7 +54,8 @@ def export(
     Args:
         experiment: The experiment's folder, or its name below experiments/.
         file: The file to write; a model's folder.
-        to: optuna (a storage that optuna-dashboard opens), csv, parquet, or model (the winner's weights and card).
+        to: optuna (a storage that optuna-dashboard opens), csv, parquet; model (the winner's weights and card), or onnx
+            or torchscript, its network alone, which is checked against the original on test inputs.
         run: A replicate of the winner instead of its trial, such as "confirm/0003/seed-001".
         register: Make a model a version of this name in MLflow's model registry.
         tracking_uri: The MLflow server or store to register it in.
@@ -65,9 +68,14 @@ def export(
     folder, target = find_experiment(experiment), Path(file)
     if to == "model":
         return _model(folder, target, run=run, name=register, tracking_uri=tracking_uri)
+    if to in ("onnx", "torchscript") and register is None:
+        from hpsearch.final.networks import export_network
+
+        return Exported(target, to, note=export_network(folder, target, to=to, run=run).described())
     for option, value in (("--run", run), ("--register", register)):
         if value is not None:
-            raise HpsearchError(f"{option}={value} is about a model; --to={to} writes the trials")
+            what = "the network alone" if to in ("onnx", "torchscript") else "the trials"
+            raise HpsearchError(f"{option}={value} is about a model; --to={to} writes {what}")
     record = read_experiment(folder)
     if to == "optuna":
         from hpsearch.running.loading import open_space

@@ -66,6 +66,10 @@ def watch(
     interval: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 30.0,
     once: Annotated[bool, typer.Option("--once", help="Look once and return.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Write a picture (.png, .svg or .pdf) instead.")] = None,
+    gradients: Annotated[
+        Path | None, typer.Option(help="Write a picture of the gradients by layer instead (needs train.histograms).")
+    ] = None,
+    step: Annotated[int | None, typer.Option(min=0, help="With --gradients: the step; by default the last.")] = None,
 ) -> None:
     """Watch a training: its curves, rate, improvement and what is wrong with it, until the experiment ends."""
     from rich.console import Console
@@ -75,12 +79,15 @@ def watch(
     from hpsearch.report.training_view import show_training
 
     folder, console = find_experiment(experiment), Console()
-    if plot is not None:
+    if plot is not None or gradients is not None:
         from hpsearch.report.charts.style import save_figure
-        from hpsearch.report.charts.training import draw_training
+        from hpsearch.report.charts.training import draw_flow, draw_training
 
-        save_figure(draw_training(watching.look(folder, trial)[0]), plot)
-        typer.echo(f"wrote {plot}")
+        if plot is not None:
+            save_figure(draw_training(watching.look(folder, trial)[0]), plot)
+        if gradients is not None:
+            save_figure(draw_flow(watching.gradient_flow(folder, trial, step)), gradients)
+        typer.echo(f"wrote {' and '.join(str(path) for path in (plot, gradients) if path is not None)}")
     elif once:
         console.print(show_training(*watching.look(folder, trial), width=console.width))
     else:
@@ -135,7 +142,8 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            help="optuna (a storage that optuna-dashboard opens), csv or parquet; model: the winner's weights."
+            help="optuna (a storage that optuna-dashboard opens), csv or parquet; model: the winner's weights and "
+            "card; onnx or torchscript: its network."
         ),
     ],
     run: Annotated[
@@ -152,5 +160,7 @@ def export(
     exported = api.export(experiment, file, to=to, run=run, register=register, tracking_uri=tracking_uri)
     card = "" if exported.card is None else f"; its card is {exported.card}"
     typer.echo(f"{'wrote' if exported.written else 'found'} {file}{card}")
+    if exported.note:
+        typer.echo(exported.note)
     if exported.version is not None:
         typer.echo(f"registered as version {exported.version} of {register}; `hpsearch ui` shows it")

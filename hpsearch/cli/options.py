@@ -11,6 +11,13 @@ ROOT = EXPERIMENTS
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 """Exit statuses."""
 ExperimentArgument = Annotated[Path, typer.Argument(help="The experiment's folder, or its name below experiments/.")]
+ModelArgument = Annotated[
+    Path, typer.Argument(help="An exported model, or an experiment or study, whose winner is used.")
+]
+RunOption = Annotated[
+    str | None, typer.Option(help="Of an experiment, a replicate of the winner: confirm/0003/seed-001.")
+]
+HomeOption = Annotated[Path | None, typer.Option(help="The folder with the file of a family of your own.")]
 UriOption = Annotated[
     str | None, typer.Option(help="MLflow server or store; by default mlflow.db in the experiment's parent folder.")
 ]

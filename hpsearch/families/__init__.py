@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from hpsearch.families.prediction import Predictor
+    from hpsearch.families.prediction import Examination, Predictor
     from hpsearch.training.task import Dataset, Split, Splits, Task
 
 
@@ -129,6 +129,20 @@ class Family(ABC, Generic[ConfigT]):
     ) -> "Predictor[Any, Any, Any] | None":
         """Return what makes predictions with a trained model, see `families/prediction.py`; None: nothing does."""
         del config, facts, model
+        return None
+
+    def examination(
+        self, config: ConfigT, facts: Mapping[str, Any], paths: "Sequence[Path]", model: "nn.Module"
+    ) -> "Examination | None":
+        """Return all examples of labelled files or folders, coded as a trained model needs them, and their task.
+
+        `config.data` says how they are read (columns, sizes); the training data need not be there. None, the default:
+        new data are told by settings of `data` alone, and are the test split of these.
+
+        Raises:
+            DataError: They cannot be read, or do not fit the model; a class that it does not know, for instance.
+        """
+        del config, facts, paths, model
         return None
 
     def baselines(self, config: ConfigT, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:

@@ -1,4 +1,4 @@
-"""What a trained model is used for: from inputs to a prediction, and from a prediction to files. Free of torch.
+"""What a trained model is used for: from inputs to a prediction and its files, or to scores. Free of torch.
 
 A family that makes predictions returns a `Predictor` from `Family.predictor`. `hpsearch predict` and
 `TrainedModel.predict` do the rest: they check the options and the endings of the files to write before anything is
@@ -34,6 +34,7 @@ computed, put the model on its device in eval mode without gradients, and have t
 then neither all inputs nor, for a movie, all frames of one are in memory at once.
 """
 
+import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -49,8 +50,11 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from hpsearch.training.task import Dataset, Task
+
 ItemT = TypeVar("ItemT")
 OutT = TypeVar("OutT")
+SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 class NoOptions(Settings):
@@ -119,10 +123,11 @@ class Prediction(ABC):
     """What a model says of its inputs: a frozen dataclass of arrays, whose docstring tells their shapes and units.
 
     `endings` tells what a file with each ending holds, such as `{".csv": "a row for each molecule"}`. The order is that
-    of messages; what is printed without a file is `summary`.
+    of messages; what is printed without a file is `summary`, unless the watcher was told all of it (`streamed`).
     """
 
     endings: ClassVar[Mapping[str, str]]
+    streamed: ClassVar[bool] = False
 
     @abstractmethod
     def summary(self) -> str:
@@ -194,6 +199,11 @@ class Predictor(ABC, Generic[ItemT, OptionsT, PredictionT]):
         self.facts = facts
         self.model = model
 
+    @property
+    def example(self) -> str | None:
+        """Arguments for `model.predict` as Python code that runs with this model; numpy is `np`. For its card."""
+        return None
+
     @abstractmethod
     def read(self, inputs: Sequence[Input], options: OptionsT) -> Iterable[ItemT]:
         """Return the items of these inputs in their order, opened or loaded when they are asked for.
@@ -210,13 +220,11 @@ class Predictor(ABC, Generic[ItemT, OptionsT, PredictionT]):
         """Return the prediction for all items."""
 
     def given(self, options: Mapping[str, Any]) -> OptionsT:
-        """Return the options by name as settings.
+        """Return the options by name as settings; a text, as `--set` has it, is read as the option's type needs.
 
         Raises:
             HpsearchError: There is no such option, or a value does not suit it.
         """
-        from pydantic import ValidationError
-
         known = self.Options.model_fields
         if unknown := [name for name in options if name not in known]:
             from hpsearch.errors import UnknownNameError
@@ -224,12 +232,43 @@ class Predictor(ABC, Generic[ItemT, OptionsT, PredictionT]):
             if not known:
                 raise HpsearchError(f"unknown option '{unknown[0]}'; this model's predictions have no options")
             raise UnknownNameError("option", unknown[0], known)
-        try:
-            return self.Options.model_validate(dict(options))  # type: ignore[return-value] # Options is OptionsT's class
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(map(str, first["loc"]))
-            raise HpsearchError(f"{name}: {first['msg']}, not {first['input']!r}") from None
+        read = {name: _read(value, known[name].annotation) for name, value in options.items()}
+        return validated(self.Options, read)  # type: ignore[return-value] # Options is OptionsT's class
+
+
+def validated(kind: type[SettingsT], content: Mapping[str, Any], place: str = "") -> SettingsT:
+    """Return content as settings.
+
+    Raises:
+        HpsearchError: It is wrong; the message names the first setting that is, behind `place`.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate(dict(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise HpsearchError(f"{place}{name}: {first['msg']}, not {first['input']!r}") from None
+
+
+def _read(value: Any, kind: Any) -> Any:
+    """Return lists, objects and null in a text for JSON, unless the option is a text itself."""
+    if not isinstance(value, str) or kind in (str, str | None):
+        return value
+    try:
+        return json.loads(value) if value[:1] in "[{" or value == "null" else value
+    except ValueError:
+        return value
+
+
+@dataclass(frozen=True)
+class Examination:
+    """New labelled data to score a trained model on: the task that scores them, the data, and what is to be said."""
+
+    task: "Task"
+    data: "Dataset"
+    notes: tuple[str, ...] = ()
 
 
 def files_of(inputs: Sequence[Input], kinds: frozenset[str], *, what: str) -> list[Path]:

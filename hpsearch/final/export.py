@@ -13,20 +13,23 @@ from pathlib import Path
 from shlex import join
 from typing import Any
 
-from hpsearch.data.fingerprint import Fingerprint
+from torch import nn
+
 from hpsearch.errors import HpsearchError, NoSplitError
 from hpsearch.experiment.files import no_room, write_json
-from hpsearch.experiment.provenance import versions
-from hpsearch.final.run import TrainedRun, open_run
+from hpsearch.experiment.layout import is_experiment
+from hpsearch.final.opening import describe, place_of, weights_of
+from hpsearch.final.run import SPLITS, TrainedRun, open_run
 from hpsearch.final.selection import Origin, Selection, WinnerSource, find_source, of_test, read_origin, selection_of
-from hpsearch.final.trained_model import CARD, CARD_PAGE, CONFIG, FORMAT_VERSION, WEIGHTS, build_model, read_document
+from hpsearch.final.trained_model import CARD, CARD_PAGE, CONFIG, FORMAT_VERSION, WEIGHTS, read_document
 from hpsearch.records import Goal, RunRecord
 from hpsearch.report.model_card import ModelCard, card_markdown, card_summary, main_metric
 from hpsearch.report.wording import number, rule
+from hpsearch.running.loading import search_command
 from hpsearch.tracking.mlflow.registry import Registration, register_model
 from hpsearch.training.fingerprint import fingerprint
-from hpsearch.training.task import Split, Splits
-from hpsearch.training.weights import count_parameters, load_trained, write_weights
+from hpsearch.training.task import Splits
+from hpsearch.training.weights import count_parameters, write_weights
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,7 @@ def export_model(path: Path, target: Path, *, run: str | None = None, again: boo
         raise HpsearchError(f"{target} exists; hpsearch does not write over a model")
     source, splits = trained.fingerprint(), trained.splits()
     trained.check_examples(splits)
-    facts = trained.family.facts(trained.config, splits)
-    model = build_model(trained.family, trained.config, facts, seed=trained.seeds["split"])
-    step = load_trained(model, trained.folder, at_best=trained.at_best)
+    model, facts, step = weights_of(trained, splits)
     origin = read_origin(winner.folder)
     selection = _selection(winner, origin, trained)
     card = card_of(
@@ -69,10 +70,11 @@ def export_model(path: Path, target: Path, *, run: str | None = None, again: boo
         parameters=count_parameters(model),
         step=step,
         commands=_commands(path, target, run, origin, winner),
+        use=_use(trained, facts, model),
     )
     with _new_folder(target) as folder:
         write_weights(folder / WEIGHTS, model)
-        write_json(folder / CONFIG, _description(trained, facts, step, source))
+        write_json(folder / CONFIG, describe(trained, facts, step, source))
         write_json(folder / CARD, {"version": FORMAT_VERSION, **asdict(card)})
         (folder / CARD_PAGE).write_text(card_markdown(card), encoding="utf-8")
     return ExportedModel(target, card, winner.folder, trained.record.run)
@@ -84,7 +86,7 @@ def _holds(target: Path, trained: TrainedRun) -> bool:
         weights: dict[str, Any] = read_document(target / CONFIG)["weights"]
     except (HpsearchError, KeyError):
         return False
-    return _place(trained).items() <= weights.items()
+    return place_of(trained).items() <= weights.items()
 
 
 def _read_card(target: Path) -> ModelCard:
@@ -106,35 +108,21 @@ def _commands(path: Path, target: Path, run: str | None, origin: Origin | None, 
     """Return the commands that make the model again, as far as they are known."""
     study = origin.selection.study if origin else None
     result = source.result or study or {}
-    known = [result.get("command"), origin.command if origin else None]
+    search = Path(origin.selection.folder) if origin else source.folder
+    searched = None if result or not is_experiment(search) else join(search_command(search))
+    known = [result.get("command"), searched, origin.command if origin else None]
     export = join(["hpsearch", "export", str(path), str(target), "--to", "model", *(["--run", run] if run else [])])
     return [*filter(None, known), export]
 
 
-def _place(trained: TrainedRun) -> dict[str, str]:
-    """Return which training the weights are from."""
-    experiment = trained.experiment
-    return {"experiment": experiment.name, "id": trained.resolved["id"], "run": trained.record.run}
-
-
-def _description(
-    trained: TrainedRun, facts: Mapping[str, Any], step: int, source: Fingerprint | None
-) -> dict[str, Any]:
-    """Return the contents of config.json."""
-    experiment = trained.experiment
-    return {
-        "version": FORMAT_VERSION,
-        "family": experiment.family,
-        "config": trained.written.model_dump(mode="json"),
-        "home": str(trained.home),
-        "source": source.to_json() if source else None,
-        "facts": dict(facts),
-        "seeds": trained.seeds,
-        "weights": {**_place(trained), experiment.unit: step},
-        "objective": trained.resolved["space"]["objective"],
-        "trained_with": {"versions": trained.resolved["versions"], "git": trained.resolved.get("git")},
-        "exported_with": versions(),
-    }
+def _use(trained: TrainedRun, facts: Mapping[str, Any], model: nn.Module) -> dict[str, Any]:
+    """Return what the card says of the model's use: inputs, a call, what its files hold, and the classes it knows."""
+    classes = facts.get("classes") or {}
+    use: dict[str, Any] = {"classes": dict(classes) if isinstance(classes, Mapping) else {"label": list(classes)}}
+    predictor = trained.family.predictor(trained.config, facts, model)
+    if predictor is not None:
+        use |= {"takes": predictor.takes, "call": predictor.example, "files": dict(predictor.Result.endings)}
+    return use
 
 
 @contextlib.contextmanager
@@ -208,7 +196,6 @@ ONE_SEARCH = (
     "The search was run once. The intervals hold for this configuration on {further}; that another search would have "
     "found another one is not in them."
 )
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 def describe_data(splits: Splits) -> dict[str, dict[str, Any]]:
@@ -236,6 +223,7 @@ def card_of(
     parameters: int,
     step: int,
     commands: list[str],
+    use: Mapping[str, Any],
 ) -> ModelCard:
     """Return the card; `step` is that of the weights."""
     own = _own_scores(trained)
@@ -251,6 +239,7 @@ def card_of(
         limits=list(_limits(trained, selection, data, own)),
         commands=commands,
         own_code=":" in trained.experiment.family,
+        use=use,
     )
 
 

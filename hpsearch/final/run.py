@@ -7,16 +7,19 @@ from typing import Any
 
 from hpsearch.data.fingerprint import Fingerprint, differences, fingerprint_of
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
+from hpsearch.experiment import layout
 from hpsearch.experiment.layout import CONFIG, DATA, LOG
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.reading import read_experiment, read_resolved, space_home
 from hpsearch.families import Family
 from hpsearch.families.data_watch import DataWatch
-from hpsearch.families.loading import load_family
+from hpsearch.families.loading import load_interface
 from hpsearch.final.selection import WinnerSource
 from hpsearch.places import find_place, located
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
-from hpsearch.training.task import Splits
+from hpsearch.training.task import Split, Splits
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,8 @@ class TrainedRun:
         content = json.loads(path.read_text(encoding="utf-8"))
         return [Fingerprint.from_json(each) for each in content["sources"].values()]
 
-    def check_examples(self, splits: Splits) -> None:
-        """Hold its splits against what was noted of them when it was trained; old runs have no notes.
+    def check_examples(self, splits: Splits, *parts: Split) -> None:
+        """Hold its splits, or only these, against what was noted when it was trained; old runs have no notes.
 
         Raises:
             DataError: for other examples.
@@ -90,7 +93,7 @@ class TrainedRun:
             return
         watch = DataWatch(self.family, self.home, {"splits": {note["division"]: note}})
         now = watch.begin(self.written, self.seeds["split"])
-        for split in ("train", "val", "test"):
+        for split in parts or SPLITS:
             if split in note:
                 watch.add(now, split, splits[split])
 
@@ -112,11 +115,34 @@ def open_run(source: WinnerSource, *, run: str | None = None) -> TrainedRun:
     if record.outcome is not Outcome.COMPLETE:
         raise ExperimentError(f"{record.run} of {source.folder} is not complete, so its weights are not the final ones")
     home = space_home(source.folder)
-    family = load_family(experiment.family, home)
+    family = load_interface(experiment.family, home)
+    if not isinstance(family, Family):
+        raise HpsearchError(_own_model(experiment.family, source.folder / record.run))
     job = json.loads((source.folder / record.run / CONFIG).read_text(encoding="utf-8"))
     changes = job.get("changes") or ()
     written = family.Config.model_validate(changes[-1]["config"] if changes else job["config"])
     return TrainedRun(experiment, record, resolved, family, located(written, home), written, job["seeds"])
+
+
+_OURS = frozenset(
+    {layout.METRICS, layout.OUTPUT, layout.PRINTED, layout.CAPTURED, layout.UNREAD, CONFIG, "settings.json"}
+)
+_NAMED = 5
+
+
+def _own_model(family: str, folder: Path) -> str:
+    """Say where the model of a program or function is: hpsearch has no network and no data of it to use it with."""
+    own = [
+        path for path in sorted(folder.rglob("*")) if path.is_file() and path.relative_to(folder).parts[0] not in _OURS
+    ]
+    there = ", ".join(str(path) for path in own[:_NAMED]) + (
+        f" and {len(own) - _NAMED} more" if len(own) > _NAMED else ""
+    )
+    where = f"What it wrote in {folder}: {there}" if own else f"It wrote no file into {folder}"
+    return (
+        f"the family {family} trains with code of its own, so its model is where that code saved it; hpsearch has no "
+        f"network and no weights of it. {where}. Use it with the code that trained it"
+    )
 
 
 def _named(experiment: ExperimentRecord, run: str, *, winner: int) -> RunRecord:

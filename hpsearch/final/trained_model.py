@@ -23,16 +23,14 @@ from torch import nn
 from hpsearch.data.fingerprint import Fingerprint, differences, fingerprint_of
 from hpsearch.errors import DataError, HpsearchError
 from hpsearch.families import Family
-from hpsearch.families.loading import load_family
 from hpsearch.families.prediction import Computing, Prediction, Predictor, Watcher
 from hpsearch.final.run import open_splits
-from hpsearch.places import find_place, located
+from hpsearch.places import find_place
 from hpsearch.training.acceleration import autocast
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.scoring import eval_mode, evaluate_split
 from hpsearch.training.task import Split, Splits
-from hpsearch.training.weights import read_weights
 
 FORMAT_VERSION = 1
 WEIGHTS = "model.safetensors"
@@ -44,11 +42,11 @@ _SILENT = Watcher()
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model as it was exported.
+    """A trained model: one that was exported, or the weights of an experiment's run.
 
     `model` is on the CPU and in eval mode; `config` is the complete configuration in the family's own settings, `facts`
     what the family keeps of its data (a vocabulary, the names of classes), `description` all of config.json, and `card`
-    card.json. Relative paths of its data start at `home`.
+    card.json, which an experiment has not. Relative paths of its data start at `home`.
     """
 
     model: nn.Module
@@ -101,7 +99,8 @@ class TrainedModel:
         predictor = self.predictor
         given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
         if not given and not predictor.optional:
-            raise HpsearchError(f"there is nothing to predict: give {predictor.takes}")
+            known = ", ".join(predictor.Options.model_fields) or "none"
+            raise HpsearchError(f"there is nothing to predict: give {predictor.takes}. Options (--set): {known}")
         if predictor.alone and len(given) > 1:
             raise HpsearchError("each input has a prediction of its own here: call predict once for each")
         chosen, train = predictor.given(options), self.config.train
@@ -127,7 +126,7 @@ class TrainedModel:
             DataError: if the data cannot be read, or are not those that the model was exported with.
         """
         splits, train = self.splits(), self.config.train
-        self._check_data(splits, split)
+        self.check_data(splits, split)
         device = resolve_device(train.device)
         try:
             return evaluate_split(
@@ -142,7 +141,7 @@ class TrainedModel:
         finally:
             self.model.cpu()
 
-    def _check_data(self, splits: Splits, split: Split) -> None:
+    def check_data(self, splits: Splits, split: Split) -> None:
         """Refuse data that differ from those of the card. A simulation is held against its settings alone.
 
         Its last bits may differ between kinds of processors.
@@ -153,41 +152,13 @@ class TrainedModel:
             now = fingerprint_of(source, lambda path: find_place(path, self.home))
             if changed := differences(Fingerprint.from_json(then), now):
                 raise DataError(f"the data have changed since the model was exported: {'; '.join(changed)}")
-        known = self.card["data"][split]
-        if (source is None or not source.simulated) and fingerprint(splits[split]) != known["sha256"]:
+        known = self.card.get("data", {}).get(split)
+        steady = source is None or not source.simulated
+        if known is not None and steady and fingerprint(splits[split]) != known["sha256"]:
             raise DataError(
                 f"the {split} examples are not those that the model was exported with: there were "
                 f"{known['examples']:,}, and are {len(splits[split]):,}"
             )
-
-
-def load_model(path: str | Path, *, home: str | Path | None = None) -> TrainedModel:
-    """Return a model that `hpsearch export --to model` wrote; no data are loaded, and no code of its folder is run.
-
-    A family in a file of yours is code of its own: `home` is the folder that has `./mine.py:MyFamily`, and where
-    relative paths of data start; these start at the folder of the space file without it. Such a family may have to load
-    its data to make the model.
-
-    Raises:
-        HpsearchError: it cannot be done; the message says why.
-    """
-    folder = Path(path).expanduser()
-    description = read_document(folder / CONFIG)
-    if description.get("version") != FORMAT_VERSION:
-        raise HpsearchError(f"{folder} has format {description.get('version')}; this hpsearch reads {FORMAT_VERSION}")
-    reference = description["family"]
-    if ":" in reference and home is None:
-        raise HpsearchError(
-            f"{folder} is a model of the family {reference}, which is code of its own: say which folder it is in "
-            "with load_model(..., home=FOLDER)"
-        )
-    family = load_family(reference, Path(home or ""))
-    start = Path(description.get("home", "") if home is None else home)
-    config = located(family.Config.model_validate(description["config"]), start)
-    model = build_model(family, config, description["facts"], seed=description["seeds"]["split"])
-    read_weights(folder / WEIGHTS, model)
-    card = read_document(folder / CARD)
-    return TrainedModel(model.eval(), family, config, description["facts"], description, card, start)
 
 
 def build_model(family: Family[Any], config: Any, facts: Mapping[str, Any], *, seed: int) -> nn.Module:

@@ -27,6 +27,7 @@ class ModelCard:
     `about` are rows of name and value, `selection` is that of `final.selection` as plain data (None: the configuration
     was given), `scores` the exported weights' own test scores, `data` for each split its examples and fingerprint.
     `limits` are sentences. `commands` make the model again. With `own_code` the family is in a file of the user's.
+    `use` tells what a prediction `takes`, the arguments of a `call`, what its `files` hold, and the names of `classes`.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ModelCard:
     limits: Sequence[str] = ()
     commands: Sequence[str] = ()
     own_code: bool = False
+    use: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def question(self) -> str | None:
@@ -77,13 +79,23 @@ def card_summary(card: ModelCard) -> str:
 
 def _use(card: ModelCard) -> str:
     asked = f"The study that chose it asked: {escaped(card.question)}\n\n" if card.question else ""
-    home = ", home=FOLDER" if card.own_code else ""
-    return (
-        f"{asked}```python\nimport hpsearch\n\n"
-        f'trained = hpsearch.load_model("{card.name}"{home})  # the path of this folder\n'
-        "trained.model  # in eval mode, on the CPU\n"
-        'trained.scores("test")  # as above, after loading the data\n```'
-    )
+    home, use = (", home=FOLDER" if card.own_code else ""), card.use
+    call = use.get("call")
+    lines = ["import hpsearch", *(["import numpy as np"] if call and "np." in call else []), ""]
+    lines += [f'model = hpsearch.load_model("{card.name}"{home})  # the path of this folder']
+    lines += [f"found = model.predict({call})", "print(found.summary())"] if call else []
+    lines += ["model.model  # the network, in eval mode, on the CPU"]
+    lines += ['model.scores("test")  # as below, after loading the data']
+    parts = [asked.strip(), "```python\n" + "\n".join(lines) + "\n```"]
+    if use.get("takes"):
+        home = " --home FOLDER" if card.own_code else ""
+        parts += [f"It takes {escaped(use['takes'])}."]
+        parts += [f"```sh\nhpsearch predict {card.name}{home} INPUT --out FILE\n```"]
+        parts += ["\n".join(f"- `{ending}`: {escaped(what)}" for ending, what in use["files"].items())]
+    for task, names in use.get("classes", {}).items():
+        shown = ", ".join(map(escaped, names[:_MOST_CLASSES])) + (", ..." if len(names) > _MOST_CLASSES else "")
+        parts += [f"It knows {len(names)} classes{'' if task == 'label' else f' of {escaped(task)}'}: {shown}."]
+    return "\n\n".join(filter(None, parts))
 
 
 def _metrics(card: ModelCard) -> str:
@@ -105,6 +117,8 @@ def _data(card: ModelCard, splits: Sequence[str]) -> str:
     return table(("split", "examples", "fingerprint"), rows)
 
 
+_MOST_CLASSES = 100
+"""More are in config.json."""
 _METHODS = {"t": "t", "bca": "BCa bootstrap"}
 
 

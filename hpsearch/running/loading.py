@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import SPACE
 from hpsearch.experiment.reading import read_resolved, space_home
 from hpsearch.families import Family
@@ -13,6 +14,7 @@ from hpsearch.families.loading import family_names, load_interface
 from hpsearch.settings import OwnOption
 from hpsearch.space import Node, Search, Space, read_space, space_from_resolved
 from hpsearch.space.checks import divides
+from hpsearch.space.space import overrides_between
 from hpsearch.workers.engines import ENGINES
 
 
@@ -47,6 +49,24 @@ def load_space(
         look=True,
         content=content,
     )
+
+
+def search_command(folder: Path) -> list[str]:
+    """Return the words of the command that searches an experiment again, with `--set` for what its file does not say.
+
+    Where that file is no longer there, or says other things, it is the experiment's copy, which belongs into its place.
+    """
+    resolved = read_resolved(folder)
+    file = space_home(folder) / resolved.get("space_file", SPACE)
+    words, copy = ["--name", folder.resolve().name], folder / SPACE
+    try:
+        given = load_space(file)
+        changes = overrides_between(given.resolved(), resolved["space"])
+        if load_space(file, overrides=changes).resolved() == resolved["space"]:
+            return ["hpsearch", "run", str(file), *words, *(word for each in changes for word in ("--set", each))]
+    except HpsearchError:
+        pass  # the file has gone, or is another one now
+    return ["hpsearch", "run", str(copy), *words]
 
 
 def check_own_code(search: Search, folder: Path) -> list[tuple[str, str | None, str]]:

@@ -262,6 +262,12 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def overrides_between(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return what `--set` needs to make one resolved space of another, as `train.epochs=30`; nothing is taken away."""
+    before = dict(_flat(old, ""))
+    return [f"{path}={text}" for path, text in _flat(new, "") if before.get(path) != text]
+
+
 def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if not isinstance(value, Mapping) or not value:
         yield path, flow(value)

@@ -1,7 +1,8 @@
 """Scoring a model on a split, in the loop and afterwards."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -9,7 +10,9 @@ from torch import nn
 from hpsearch.errors import DataError
 from hpsearch.training.acceleration import Precision, autocast
 from hpsearch.training.devices import move
-from hpsearch.training.task import Batch, Dataset, Split, Splits, Task
+from hpsearch.training.task import Batch, Dataset, Forward, Split, Splits, Task
+
+FoundT = TypeVar("FoundT")
 
 
 def evaluate_split(
@@ -29,10 +32,23 @@ def evaluate_split(
     data = splits[split]
     if len(data) == 0:
         raise DataError(f"the split '{split}' has no examples")
+    scores = examine_split(task.evaluate, data, model, batch_size=batch_size, device=device, precision=precision)
+    return {name: float(value) for name, value in scores.items()}
+
+
+def examine_split(
+    examine: Callable[[Forward, Iterator[Batch]], FoundT],
+    data: Dataset,
+    model: nn.Module,
+    *,
+    batch_size: int,
+    device: torch.device,
+    precision: Precision = "fp32",
+) -> FoundT:
+    """Return what a function such as `Task.evaluate` finds of a model that is on `device`, in eval mode."""
     # not inference_mode: a tensor that the model caches meanwhile (rotary angles) could not be trained with afterwards
     with eval_mode(model), torch.no_grad(), autocast(device, precision):
-        scores = task.evaluate(model, _batches(data, batch_size, device))
-        return {name: float(value) for name, value in scores.items()}
+        return examine(model, _batches(data, batch_size, device))
 
 
 def _batches(data: Dataset, batch_size: int, device: torch.device) -> Iterator[Batch]:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from hpsearch.errors import SealedSplitError
 from hpsearch.records import HeatMap
+from hpsearch.training.by_example import ByExample
 
 Batch = Mapping[str, Tensor]
 """Named tensors whose first dimension counts the examples of the batch."""
@@ -111,6 +112,14 @@ class Task(ABC):
 
         Means are over items, not over batches: the last batch may be short.
         """
+
+    def by_example(self, forward: Forward, batches: Iterable[Batch]) -> ByExample | None:  # noqa: ARG002 - see below
+        """Return the scores of `evaluate` as a function of how often each example counts; called as `evaluate` is.
+
+        With it new data are scored with an interval over their examples. None, the default: only scores that are the
+        mean of those of single examples get one.
+        """
+        return None
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:  # noqa: ARG002 - the default needs none
         """Return an augmented training batch; inputs and targets move together. Batch and generator are on the CPU."""

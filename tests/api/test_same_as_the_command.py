@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import hpsearch
-from hpsearch.cli import app, comparing, experiments, preparing, probing, running
+from hpsearch.cli import app, comparing, experiments, preparing, probing, running, using
 from hpsearch.records import ExperimentRecord
 from tests.logs import read_log
 from tests.toy_spaces import write_space
@@ -31,12 +31,15 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "overfit": probing.overfit,
     "batch_size": probing.batch_size,
     "check": preparing.check,
+    "init": preparing.init,
     "compare": comparing.compare,
     "export": experiments.export,
+    "predict": using.predict,
+    "evaluate": using.evaluate,
 }
 PRINTED = {"json", "plot", "out", "format"}
 """Options that say what becomes of a result, which Python has as an object: `plot()`, `save(folder, format=...)`."""
-HEARD = {"announce", "tell"}
+HEARD = {"announce", "tell", "watcher"}
 """How a result comes about, which the command prints."""
 OF_FUNCTIONS = {"searched", "space", "metric", "goal", "sampler", "pruner", "search", "start"}
 """What `hpsearch.run` takes for a function of the user's, which no command can be given; `searched` may be a file."""
@@ -71,7 +74,7 @@ def test_a_function_has_the_options_of_its_command(name: str) -> None:
         function = {each: option for each, option in function.items() if each not in OF_FUNCTIONS}
         del typed["space"]
     options = {NAMED.get(each, each): option.default for each, option in typed.items()}
-    assert options.keys() - PRINTED == function.keys() - HEARD
+    assert options.keys() - PRINTED == function.keys() - HEARD - PRINTED
     given = {each: parameter.default for each, parameter in function.items()}
     assert {each: options[each] for each in given if each not in HEARD} == {
         each: default for each, default in given.items() if each not in HEARD
@@ -81,7 +84,7 @@ def test_a_function_has_the_options_of_its_command(name: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_only_what_a_function_is_about_is_given_by_place(name: str) -> None:
     kinds = [parameter.kind for parameter in inspect.signature(getattr(hpsearch, name)).parameters.values()]
-    places = 2 if name == "export" else 1
+    places = 2 if name in ("export", "predict", "evaluate") else 1
     assert kinds == [inspect.Parameter.POSITIONAL_OR_KEYWORD] * places + [inspect.Parameter.KEYWORD_ONLY] * (
         len(kinds) - places
     )
@@ -97,7 +100,9 @@ def test_the_example_of_a_docstring_is_python(name: str) -> None:
 
 def test_the_functions_stay_functions_when_every_module_is_imported() -> None:
     for module in pkgutil.walk_packages(hpsearch.__path__, "hpsearch."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith(
+            ("__main__", ".lightning", ".transformers")
+        ):  # these two load much, and name nothing
             importlib.import_module(module.name)
     for name in (*COMMANDS, "open", "load_model"):
         assert isinstance(getattr(hpsearch, name), FunctionType), name

@@ -185,7 +185,7 @@ def test_what_cannot_be_exported_or_loaded_is_told(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="is not an experiment"):
         export_model(tmp_path / "y", tmp_path / "m")
     with pytest.raises(HpsearchError, match="is not an exported model"):
-        hpsearch.load_model(tmp_path / "x")
+        hpsearch.load_model(tmp_path / "there")
     export_model(tmp_path / "x", tmp_path / "m")
     with pytest.raises(HpsearchError, match=r"code of its own.*home=FOLDER"):
         hpsearch.load_model(tmp_path / "m")

@@ -1,5 +1,7 @@
 """Intervals: of a mean, and those that belong to a test, at any level: the differences that it does not reject."""
 
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +13,8 @@ from hpsearch.comparing.statistics.two_samples import five_by_two_interval, sign
 
 FEWEST_FOR_BCA, MOST_FOR_BCA = 100, 500
 """Below, BCa intervals are too short: of ten normal values they hold 90%; above, they and t's have the same digits."""
+_EXAMPLE_RESAMPLES = 2_000
+"""Of a bootstrap over examples."""
 RESAMPLES, DRAWS = 9_999, 1_000_000
 """Resamples of a bootstrap: fewer of longer samples, for at most `DRAWS` numbers, but never less than 2,000."""
 
@@ -42,6 +46,34 @@ def bca_interval(values: Array, *, seed: int) -> tuple[float, float]:
     moved = special.ndtr(bias + (bias + ends) / (1 - acceleration * (bias + ends)))
     low, high = np.quantile(means, moved)
     return float(low), float(high)
+
+
+def wilson_interval(share: float, n: int, *, level: float = LEVEL) -> tuple[float, float]:
+    """Return the interval of a proportion of n independent examples (Wilson 1927)."""
+    z = float(special.ndtri(0.5 + level / 2))
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def resampled_intervals(
+    scores: Callable[[Array], Mapping[str, float]], n: int, *, seed: int, level: float = LEVEL
+) -> dict[str, tuple[float, float]]:
+    """Return the percentile bootstrap interval of each score of n examples (Efron 1979).
+
+    `scores` takes how often each example was drawn, (n,). Resamples in which a score is not a number are left out.
+    """
+    draws, found = np.random.default_rng(seed), defaultdict[str, list[float]](list)
+    for _ in range(_EXAMPLE_RESAMPLES):
+        for name, value in scores(draws.multinomial(n, np.full(n, 1 / n)).astype(np.float64)).items():
+            found[name].append(value)
+    ends = ((1 - level) / 2, (1 + level) / 2)
+    finite = {name: as_array(values)[np.isfinite(values)] for name, values in found.items()}
+    return {
+        name: (float(np.quantile(values, ends[0])), float(np.quantile(values, ends[1])))
+        for name, values in finite.items()
+        if len(values)
+    }
 
 
 @lru_cache(maxsize=4)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import PACKAGE, Source
@@ -16,7 +17,9 @@ from hpsearch.records import Goal
 if TYPE_CHECKING:
     from torch import nn
 
+    from hpsearch.families.char_lm.prediction import TextGenerator
     from hpsearch.families.char_lm.task import CharLMTask, TextWindows
+    from hpsearch.families.prediction import Examination
     from hpsearch.training.task import Split, Splits
 
 
@@ -96,6 +99,24 @@ class CharLM(Family[CharLMConfig]):
 
         size = Vocabulary(facts["characters"]).size
         return CharTransformer(config.model, vocabulary=size, context=config.data.context)
+
+    def predictor(self, config: CharLMConfig, facts: Mapping[str, Any], model: "nn.Module") -> "TextGenerator":
+        """Return what goes on with prompts."""
+        from hpsearch.families.char_lm.prediction import TextGenerator
+
+        return TextGenerator(config, facts, model)
+
+    def examination(
+        self, config: CharLMConfig, facts: Mapping[str, Any], paths: Sequence[Path], model: "nn.Module"
+    ) -> "Examination":
+        """Return the labelled examples of these paths.
+
+        Raises:
+            DataError: They cannot be read, or do not fit the model.
+        """
+        from hpsearch.families.char_lm.prediction import examine
+
+        return examine(config, facts, paths, model)
 
     def baselines(
         self,

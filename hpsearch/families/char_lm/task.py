@@ -12,6 +12,7 @@ from torch.nn import functional
 from hpsearch.data.text import UNKNOWN
 from hpsearch.families.char_lm.network import CharTransformer
 from hpsearch.families.char_lm.settings import CharLMConfig
+from hpsearch.training.by_example import ByExample
 from hpsearch.training.task import Batch, Forward, Split, Splits, Task
 
 IGNORED = -100
@@ -142,6 +143,28 @@ class CharLMTask(Task):
             "accuracy": right / characters,
             "unknown_fraction": unknown / characters,
         }
+
+    def by_example(self, forward: Forward, batches: Iterable[Batch]) -> ByExample:
+        """Return the scores by window; every mean is over characters."""
+        counts = []
+        for batch in batches:
+            logits, target = forward(batch["input"]).float(), batch["target"]
+            losses = functional.cross_entropy(logits.transpose(1, 2), target, ignore_index=IGNORED, reduction="none")
+            right, unknown, known = logits.argmax(dim=-1) == target, target == UNKNOWN, target != IGNORED
+            counts.append(torch.stack([each.double().sum(dim=1).cpu() for each in (losses, right, unknown, known)]))
+        nats, right, unknown, characters = torch.cat(counts, dim=1).numpy()
+
+        def scores(weights: NDArray[np.float64]) -> dict[str, float]:
+            total = float(weights @ characters)
+            if not total:
+                return {}
+            fractions = {
+                "accuracy": float(weights @ right) / total,
+                "unknown_fraction": float(weights @ unknown) / total,
+            }
+            return {**loss_scores(float(weights @ nats) / total), **fractions}
+
+        return ByExample(len(characters), scores)
 
     def rate_scale(self, parameter: str) -> float:
         """Return the factor on a parameter's rate: `embedding_rate`, or `layer_decay` once for each block above."""

@@ -1,6 +1,7 @@
 """The family `relative_vit`: vision transformers with and without relative position bias; free of torch at import."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
@@ -12,6 +13,8 @@ from hpsearch.records import Goal
 if TYPE_CHECKING:
     from torch import nn
 
+    from hpsearch.families.prediction import Examination
+    from hpsearch.families.relative_vit.prediction import ImagePredictor
     from hpsearch.families.relative_vit.task import ImageClassification, ImageData
     from hpsearch.training.task import Split, Splits
 
@@ -68,6 +71,24 @@ class RelativeVit(Family[RelativeVitConfig]):
         from hpsearch.families.relative_vit.task import build_network
 
         return build_network(config, classes=len(facts["classes"]))
+
+    def predictor(self, config: RelativeVitConfig, facts: Mapping[str, Any], model: "nn.Module") -> "ImagePredictor":
+        """Return what tells the class of each image."""
+        from hpsearch.families.relative_vit.prediction import ImagePredictor
+
+        return ImagePredictor(config, facts, model)
+
+    def examination(
+        self, config: RelativeVitConfig, facts: Mapping[str, Any], paths: Sequence[Path], model: "nn.Module"
+    ) -> "Examination":
+        """Return the labelled examples of these paths.
+
+        Raises:
+            DataError: They cannot be read, or do not fit the model.
+        """
+        from hpsearch.families.relative_vit.prediction import examine
+
+        return examine(config, facts, paths, model)
 
     def baselines(
         self,

@@ -14,6 +14,7 @@ from hpsearch.data.images import LabelledImages
 from hpsearch.families.relative_vit.network import VisionTransformer, bias_maps
 from hpsearch.families.relative_vit.settings import Augmentation, RelativeVitConfig
 from hpsearch.records import HeatMap
+from hpsearch.training.by_example import ByExample, classification_by_example
 from hpsearch.training.task import Batch, Forward, Split, Splits, Task
 
 TOP = 5
@@ -113,6 +114,14 @@ class ImageClassification(Task):
         for batch in batches:
             tally.add(forward(batch["image"]), batch["label"])
         return tally.scores()
+
+    def by_example(self, forward: Forward, batches: Iterable[Batch]) -> ByExample:
+        """Return the same scores by image."""
+        outputs, labels = [], []
+        for batch in batches:
+            outputs.append(forward(batch["image"]).detach().double().log_softmax(dim=1).cpu())
+            labels.append(batch["label"].cpu())
+        return classification_by_example(torch.cat(outputs).numpy(), torch.cat(labels).numpy(), top=TOP)
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the batch with its images varied as the settings say."""

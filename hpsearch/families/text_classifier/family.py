@@ -16,6 +16,7 @@ from hpsearch.records import Goal
 if TYPE_CHECKING:
     from torch import nn
 
+    from hpsearch.families.prediction import Examination
     from hpsearch.families.text_classifier.loading import TextData
     from hpsearch.families.text_classifier.prediction import TextPredictor
     from hpsearch.families.text_classifier.task import TextTask
@@ -128,6 +129,18 @@ class TextClassification(Family[TextConfig]):
         from hpsearch.families.text_classifier.prediction import TextPredictor
 
         return TextPredictor(config, facts, model)
+
+    def examination(
+        self, config: TextConfig, facts: Mapping[str, Any], paths: Sequence[Path], model: "nn.Module"
+    ) -> "Examination":
+        """Return the labelled examples of these paths.
+
+        Raises:
+            DataError: They cannot be read, or do not fit the model.
+        """
+        from hpsearch.families.text_classifier.prediction import examine
+
+        return examine(config, facts, paths, model)
 
     def baselines(
         self,

@@ -1,19 +1,23 @@
-"""The classes of new texts."""
+"""The classes of new texts, and new labelled texts to score a classifier on."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hpsearch.data.text_files import TEXT_FILES, Writing, read_texts
+from hpsearch.data.labelled_text import text_hashes
+from hpsearch.data.text_files import TEXT_FILES, Writing, read_labelled, read_texts
 from hpsearch.errors import DataError
 from hpsearch.families.class_prediction import ClassPrediction
-from hpsearch.families.prediction import Computing, Input, Predictor, files_of
-from hpsearch.families.text_classifier.loading import TextData, encode_known
+from hpsearch.families.prediction import Computing, Examination, Input, Predictor, files_of
+from hpsearch.families.text_classifier.loading import TextData, encode_known, encode_labels
+from hpsearch.families.text_classifier.reading import writing_of
+from hpsearch.families.text_classifier.settings import LossSettings, TextConfig
+from hpsearch.families.text_classifier.task import TextTask
 from hpsearch.settings import Settings
 from hpsearch.training.devices import move
 
@@ -34,6 +38,11 @@ class TextPredictor(Predictor[str, TextOptions, ClassPrediction]):
     )
     Options = TextOptions
     Result = ClassPrediction
+
+    @property
+    def example(self) -> str:
+        """Two texts."""
+        return '["a text", "and another one"]'
 
     def read(self, inputs: Sequence[Input], options: TextOptions) -> Iterator[str]:
         """Return the texts: those of files that are given as a Path; a str is a text itself.
@@ -85,3 +94,52 @@ class TextPredictor(Predictor[str, TextOptions, ClassPrediction]):
         logits = self.model(batch["tokens"], batch["length"])[:, :classes]
         found: NDArray[np.float64] = logits.float().double().softmax(dim=-1).cpu().numpy()
         return found
+
+
+def examine(config: TextConfig, facts: Mapping[str, Any], paths: Sequence[Path], model: torch.nn.Module) -> Examination:
+    """Return labelled texts for a trained classifier, and which of them it learned from.
+
+    Raises:
+        DataError: A file cannot be read, or has a class that the model does not know.
+    """
+    data, classes = config.data, facts["classes"]
+    second = data.auxiliary.label_column if data.auxiliary and data.auxiliary.path is None else None
+    if data.format == "auto":
+        paths = files_of(paths, TEXT_FILES - {".txt"}, what="file of labelled texts")
+    parts = [read_labelled(path, writing_of(data, auxiliary=second)) for path in paths]
+    texts = [text for part in parts for text in part.texts]
+    labels = [label for part in parts for label in part.labels]
+    columns = [_numbers(labels, classes["label"])]
+    if "auxiliary" in classes:
+        others = [label for part in parts for label in part.auxiliary or (None,) * len(part)]
+        columns.append(_numbers(others, classes["auxiliary"]))
+    found = TextData(
+        texts=texts,
+        tokens=encode_known(data, texts, facts["words"]),
+        labels=np.stack(columns, axis=1),
+        classes={task: tuple(names) for task, names in classes.items()},
+        vocabulary=facts["vocabulary"],
+        words=facts["words"],
+    )
+    alone = config.model_copy(update={"distillation": None, "curriculum": None, "loss": LossSettings()})
+    return Examination(TextTask(alone, found), found, tuple(_learned(texts, model)))
+
+
+def _numbers(labels: Sequence[str | None], classes: Sequence[str]) -> NDArray[np.int64]:
+    unknown = sorted({label for label in labels if label is not None} - set(classes))
+    if unknown:
+        raise DataError(
+            f"the data have the class '{unknown[0]}', which the model does not know; it knows: {', '.join(classes)}"
+        )
+    return encode_labels(labels, classes, "test")
+
+
+def _learned(texts: Sequence[str], model: torch.nn.Module) -> Iterator[str]:
+    """Say how many of the texts the model has learned from; the weights know their hashes."""
+    seen = model.get_buffer("fingerprint").cpu().numpy()[1:]
+    count = int(np.isin([text_hashes([text])[0] for text in texts], seen).sum())
+    if count:
+        yield (
+            f"{count} of the {len(texts)} texts are among those that the model was trained on (case and white space "
+            "apart), so that its scores are too good; leave them out"
+        )

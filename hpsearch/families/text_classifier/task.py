@@ -13,6 +13,7 @@ from hpsearch.families.text_classifier.loading import NO_LABEL, TextData
 from hpsearch.families.text_classifier.network import TextClassifier, layer_of
 from hpsearch.families.text_classifier.settings import CNN, Curriculum, Pretrained, TextConfig, Transformer
 from hpsearch.families.text_classifier.teacher import ask_teacher, distillation_loss
+from hpsearch.training.by_example import ByExample, classification_by_example
 from hpsearch.training.task import Batch, Forward, Task
 
 Indices = NDArray[np.int64]
@@ -77,20 +78,45 @@ class TextTask(Task):
 
     def evaluate(self, forward: Forward, batches: Iterable[Batch]) -> Mapping[str, float]:
         """Return the plain cross-entropy, accuracy and macro F1, and those of a second task as `auxiliary_...`."""
+        outputs, truth = self._outputs(forward, batches)
+        scores: dict[str, float] = {}
+        for task, prefix in enumerate(("", "auxiliary_")[: len(outputs)]):
+            known = truth[:, task] != NO_LABEL
+            if known.any():
+                found = classification_scores(outputs[task][known], truth[known, task])
+                scores |= {prefix + name: value for name, value in found.items()}
+        return scores
+
+    def by_example(self, forward: Forward, batches: Iterable[Batch]) -> ByExample:
+        """Return the scores of both tasks, of the texts that have a label for them."""
+        outputs, truth = self._outputs(forward, batches)
+        found: list[tuple[str, NDArray[np.bool_], ByExample]] = []
+        for task, prefix in enumerate(("", "auxiliary_")[: len(outputs)]):
+            known = truth[:, task] != NO_LABEL
+            if known.any():
+                found.append((prefix, known, classification_by_example(outputs[task][known], truth[known, task])))
+
+        def scores(weights: NDArray[np.float64]) -> dict[str, float]:
+            return {
+                prefix + name: value
+                for prefix, known, task in found
+                for name, value in task.scores(weights[known]).items()
+            }
+
+        proportions = {prefix + name: count for prefix, _, task in found for name, count in task.proportions.items()}
+        return ByExample(len(truth), scores, proportions)
+
+    def _outputs(
+        self, forward: Forward, batches: Iterable[Batch]
+    ) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
+        """Return the log probabilities of each task, (examples, classes), and the labels, (examples, tasks)."""
         outputs: list[list[Tensor]] = [[] for _ in self._classes]
         labels = []
         for batch in batches:
             for rows, logits in zip(outputs, self._logits(forward, batch), strict=True):
                 rows.append(logits.double().log_softmax(dim=-1).cpu())
             labels.append(batch["labels"].cpu())
-        truth = torch.cat(labels).numpy().astype(np.int64)
-        scores: dict[str, float] = {}
-        for task, (prefix, rows) in enumerate(zip(("", "auxiliary_"), outputs, strict=False)):
-            known = truth[:, task] != NO_LABEL
-            if known.any():
-                found = classification_scores(torch.cat(rows).numpy()[known], truth[known, task])
-                scores |= {prefix + name: value for name, value in found.items()}
-        return scores
+        return [torch.cat(rows).numpy() for rows in outputs], torch.cat(labels).numpy().astype(np.int64)
 
     def examples(self, epoch: int, epochs: int) -> Sequence[int] | None:
         """Return the examples of an epoch: the curriculum's, and both tasks equally often; None for all."""

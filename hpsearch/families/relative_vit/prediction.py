@@ -1,0 +1,129 @@
+"""The classes of new images, and new labelled images to score a classifier on."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hpsearch.data.image_folders import SUFFIXES, find_images
+from hpsearch.data.image_pixels import Shape, read_images
+from hpsearch.data.images import Folder, LabelledImages
+from hpsearch.errors import DataError
+from hpsearch.families.class_prediction import ClassPrediction
+from hpsearch.families.prediction import Computing, Examination, Input, NoOptions, Predictor, files_of
+from hpsearch.families.relative_vit.settings import RelativeVitConfig
+from hpsearch.families.relative_vit.task import ImageClassification, ImageData
+
+Item = Path | tuple[str, NDArray[Any]]
+"""A file, or an array with a name."""
+
+
+class ImagePredictor(Predictor[Item, NoOptions, ClassPrediction]):
+    """Tells the class of each image; files are cut and scaled to the model's size as those of a training folder are."""
+
+    takes: ClassVar = (
+        "images: files or folders of them; in Python also arrays (height, width) or (height, width, 3) of the model's "
+        "size, uint8 from 0 to 255 or floats from 0 to 1"
+    )
+    Result = ClassPrediction
+
+    @property
+    def example(self) -> str:
+        """A black image of the model's size."""
+        source = self.config.data.source
+        shape = tuple(source.size) if source.channels == 1 else (*source.size, source.channels)
+        return f"np.zeros({shape}, dtype=np.uint8)"
+
+    def read(self, inputs: Sequence[Input], options: NoOptions) -> Iterator[Item]:
+        """Return the files in their order, those of a folder sorted; arrays are checked.
+
+        Raises:
+            DataError: There is no such file, or an array does not fit the model.
+        """
+        del options
+        items: list[Item] = []
+        for number, each in enumerate(inputs):
+            if isinstance(each, str | Path):
+                items += files_of([each], SUFFIXES, what="image")
+            else:
+                name = f"array {number}"
+                items.append((name, self._fitting(each, name)))
+        return iter(items)
+
+    def predict(self, items: Iterable[Item], options: NoOptions, computing: Computing) -> ClassPrediction:
+        """Return the classes of the images."""
+        del options
+        classes = tuple(self.facts["classes"])
+        names: list[str] = []
+        rows = [np.zeros((0, len(classes)))]
+
+        def compute(batch: Sequence[Item]) -> NDArray[np.float64]:
+            images = torch.from_numpy(self._pixels(batch)).to(computing.device)
+            found: NDArray[np.float64] = self.model(images).float().double().softmax(dim=-1).cpu().numpy()
+            names.extend(str(each) if isinstance(each, Path) else each[0] for each in batch)
+            return found
+
+        rows += computing.over(items, compute, unit="images")
+        return ClassPrediction(tuple(names), classes, np.concatenate(rows))
+
+    def _pixels(self, items: Sequence[Item]) -> NDArray[np.float32]:
+        """Return images (N, C, H, W) from 0 to 1."""
+        files = [each for each in items if isinstance(each, Path)]
+        opened = iter(read_images(files, _shape(self.config)).astype(np.float32) / np.float32(255))
+        return np.stack([next(opened) if isinstance(each, Path) else each[1] for each in items])
+
+    def _fitting(self, image: Any, name: str) -> NDArray[np.float32]:
+        """Return an array as (C, H, W) from 0 to 1."""
+        source, array = self.config.data.source, np.asarray(image)
+        wanted = tuple(source.size) if source.channels == 1 else (*source.size, 3)
+        if array.shape != wanted and array.shape != (*source.size, source.channels):
+            raise DataError(
+                f"{name} has the shape {array.shape}; this model takes images of {source.size[0]} x {source.size[1]} "
+                f"pixels and {source.channels} channel{'s' if source.channels > 1 else ''}, so arrays {wanted}"
+            )
+        if array.dtype == np.uint8:
+            array = array.astype(np.float32) / np.float32(255)
+        elif not np.issubdtype(array.dtype, np.floating):
+            raise DataError(f"{name} holds {array.dtype}; an image is uint8 from 0 to 255, or floats from 0 to 1")
+        elif not (array.min() >= 0 and array.max() <= 1):
+            raise DataError(f"{name} goes from {array.min():g} to {array.max():g}; floats must be from 0 to 1")
+        pixels: NDArray[np.float32] = array.reshape(*source.size, source.channels).transpose(2, 0, 1).astype(np.float32)
+        return pixels
+
+
+def _shape(config: RelativeVitConfig) -> Shape:
+    """Return the size and the channels of the training images."""
+    source = config.data.source
+    return Shape(source.size, 1 if source.channels == 1 else 3)
+
+
+def examine(
+    config: RelativeVitConfig, facts: Mapping[str, Any], paths: Sequence[Path], model: torch.nn.Module
+) -> Examination:
+    """Return the images of folders with a subfolder for each class.
+
+    Raises:
+        DataError: A folder is not as it should be, or has a class that the model does not know.
+    """
+    del model
+    classes, source = tuple(facts["classes"]), config.data.source
+    layout = source.layout if isinstance(source, Folder) else "auto"
+    files: list[Path] = []
+    labels: list[int] = []
+    for path in paths:
+        found = find_images(Path(path).expanduser(), layout)
+        if unknown := sorted(set(found.classes) - set(classes)):
+            raise DataError(
+                f"{path} has the class '{unknown[0]}', which the model does not know; it knows: {', '.join(classes)}"
+            )
+        chosen = found.of("test") if found.parts else range(len(found.files))
+        if not len(chosen):
+            raise DataError(f"{path} has folders for splits, but none for the test; name the folder to score on")
+        files += [found.files[number] for number in chosen]
+        labels += [classes.index(found.classes[found.labels[number]]) for number in chosen]
+    images = LabelledImages(read_images(files, _shape(config)), np.array(labels, dtype=np.int64), classes)
+    data = ImageData(images)
+    return Examination(ImageClassification(config, data), data)
