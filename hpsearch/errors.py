@@ -7,6 +7,7 @@ HpsearchError                  the user can act on it: the message says what and
 │   └── ExperimentBusyError    another process is running this experiment
 ├── SealedSplitError           a family asked for the test split during the search
 ├── DataError                  the data named in the space cannot be used
+│   └── NoSplitError           they have no such split
 ├── ProgramError               the program named in the space cannot be started
 ├── DivergedError              a loss or a metric is not finite
 ├── PeerLostError              another process of the same training is gone
@@ -67,6 +68,10 @@ class SealedSplitError(HpsearchError):
 
 class DataError(HpsearchError):
     """The data that a space names are missing or malformed."""
+
+
+class NoSplitError(DataError):
+    """Data that have no test split."""
 
 
 class ProgramError(HpsearchError):

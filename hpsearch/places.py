@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from hpsearch.settings import Option, PathMark, Settings
+from hpsearch.settings import Option, PathMark, PlaceKind, Settings
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 _BY_NAME = re.compile(r"(^|_)(path|file|folder|dir|directory|root)$")
@@ -24,7 +24,7 @@ class NamedPlace:
 
     setting: str
     path: str
-    kind: Literal["file", "folder"]
+    kind: PlaceKind
 
 
 def named_places(settings: Settings, prefix: str = "") -> Iterator[NamedPlace]:
@@ -74,17 +74,20 @@ def find_place(path: str, home: Path) -> Path:
 def obstacle(place: NamedPlace, home: Path) -> str | None:
     """Return why a setting's file cannot be read, or None if it can."""
     there = find_place(place.path, home)
+    if place.kind == "code":
+        return None  # whoever imports it says what is wrong
     if not there.exists():
         other = Path(place.path).expanduser().absolute()
         also = "" if other == there else f", and no {other}"
         return f"there is no {place.kind} {there}{also}{_nearby(there)}"
-    if there.is_dir() != (place.kind == "folder"):
-        return f"{there} is a {'folder' if there.is_dir() else 'file'}, not a {place.kind}"
+    kind = "folder" if there.is_dir() else "file"
+    if place.kind not in (kind, "file or folder"):
+        return f"{there} is a {kind}, not a {place.kind}"
     try:
         empty = not any(there.iterdir()) if there.is_dir() else not _first_byte(there)
     except OSError as error:
-        return f"the {place.kind} {there} cannot be read: {error.strerror or error}"
-    return f"the {place.kind} {there} is empty" if empty else None
+        return f"the {kind} {there} cannot be read: {error.strerror or error}"
+    return f"the {kind} {there} is empty" if empty else None
 
 
 def borrowed(place: NamedPlace, home: Path) -> Path | None:
@@ -139,3 +142,39 @@ def texts_in(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from ((f"{name}.{inner}", text) for inner, text in texts_in(value))
         elif isinstance(value, str):
             yield name, value
+
+
+def named_texts(settings: Mapping[str, Any], home: Path) -> Iterator[NamedPlace]:
+    """Yield the files and folders that plain nested settings name and that are there, see `find_place`.
+
+    They are those whose setting is called so, such as `train_path`, and the files that the section `data` names.
+    """
+    for setting, text in texts_in(settings):
+        there = _place_or_none(text, home) if text else None
+        called, inside = _BY_NAME.search(setting.rpartition(".")[2]), setting.split(".")[0] == "data"
+        if there is not None and (called or (inside and there.is_file())):
+            yield NamedPlace(setting, text, "folder" if there.is_dir() else "file")
+
+
+def located_texts(settings: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """Return plain nested settings with absolute paths in the places that `named_texts` yields."""
+    found = {place.setting: str(find_place(place.path, home)) for place in named_texts(settings, home)}
+    return _replaced(settings, found, "") if found else dict(settings)
+
+
+def _replaced(settings: Mapping[str, Any], found: Mapping[str, str], path: str) -> dict[str, Any]:
+    return {
+        name: _replaced(value, found, f"{path}{name}.")
+        if isinstance(value, Mapping)
+        else found.get(f"{path}{name}", value)
+        for name, value in settings.items()
+    }
+
+
+def _place_or_none(path: str, home: Path) -> Path | None:
+    """Return the file or folder that a text names, or None if it names none, or is no path."""
+    try:
+        there = find_place(path, home)
+        return there if there.exists() else None
+    except (OSError, ValueError):
+        return None

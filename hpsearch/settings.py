@@ -20,7 +20,14 @@ a file or a folder is, too: `path: Annotated[str, FILE]`.
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 _NUMBERS = (int, float, int | None, float | None)
@@ -34,16 +41,29 @@ FIXED = Fixed()
 """Annotates such a setting; a subclass that only changes the default keeps the mark."""
 
 
+PlaceKind = Literal["file", "folder", "file or folder", "code"]
+
+
 class PathMark:
     """The mark of a setting that names a file or a folder to be read, see `places.py`."""
 
-    def __init__(self, kind: Literal["file", "folder"]) -> None:
-        self.kind: Literal["file", "folder"] = kind
+    def __init__(self, kind: PlaceKind) -> None:
+        self.kind: PlaceKind = kind
 
 
 FILE = PathMark("file")
 FOLDER = PathMark("folder")
-"""Annotate such a setting: `path: Annotated[str, FILE]`. A relative one starts at the folder of the space file."""
+PLACE = PathMark("file or folder")
+CODE = PathMark("code")
+"""Annotate such a setting: `path: Annotated[str, FILE]`. A relative one starts at the folder of the space file. CODE is
+a name in a file of Python: `./mydata.py:load`."""
+
+
+class Newer:
+    """The mark of a setting that older configurations lack, see `Growing`."""
+
+
+NEWER = Newer()
 
 
 def fixed_settings(model: type[BaseModel]) -> frozenset[str]:
@@ -73,6 +93,21 @@ class Settings(BaseModel):
             return values
         known = cls.model_fields
         return {name: _prepared(known[name], value) if name in known else value for name, value in values.items()}
+
+
+class Growing(Settings):
+    """Settings to which some were added later: those that are marked NEWER.
+
+    Where one has its default it is left out of what is written, which then equals what was written before there was it.
+    """
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = dump(self)
+        for name, field in type(self).model_fields.items():
+            if NEWER in field.metadata and getattr(self, name) == field.default:
+                found.pop(name, None)
+        return found
 
 
 def _prepared(field: FieldInfo, value: Any) -> Any:

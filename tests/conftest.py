@@ -37,12 +37,12 @@ def one_thread():
 @pytest.fixture(scope="session")
 def empty_database(run_folder):
     """MLflow's store with its tables. Making them takes seconds: the first process makes them, the others wait."""
-    from hpsearch.tracking.mlflow.store import DATABASE, Store, default_uri, guarded
+    from hpsearch.tracking.mlflow.store import DATABASE, default_uri, guarded, open_store
 
     root = run_folder / "mlflow"
     root.mkdir(exist_ok=True)
     with guarded(default_uri(root)):
-        Store.open(default_uri(root), root / "template")
+        open_store(default_uri(root), root / "template").close()
     return root / DATABASE
 
 

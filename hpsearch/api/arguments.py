@@ -63,18 +63,34 @@ def _as_yaml(path: str, value: Any) -> str:
     import yaml
 
     try:
-        text = yaml.safe_dump(_plain(value), default_flow_style=True, width=sys.maxsize)
+        text = yaml.safe_dump(_with_lists(plain(value)), default_flow_style=True, width=sys.maxsize)
     except yaml.YAMLError:
         raise HpsearchError(f"{path}: {value!r} is nothing that a space file can hold") from None
     return text.strip().removesuffix("\n...").strip()
 
 
-def _plain(value: Any) -> Any:
+def as_yaml(content: Mapping[str, Any]) -> str:
+    """Write a space as a YAML file has it."""
+    import yaml
+
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def _with_lists(value: Any) -> Any:
+    """Return plain nested values with lists in place of tuples, which YAML writes otherwise."""
+    if isinstance(value, Mapping):
+        return {name: _with_lists(each) for name, each in value.items()}
+    return [_with_lists(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def plain(value: Any) -> Any:
     """Return a value with Python's numbers, lists and texts in place of NumPy's numbers and arrays, and of paths."""
     if isinstance(value, Mapping):
-        return {_plain(name): _plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return {plain(name): plain(each) for name, each in value.items()}
+    if isinstance(value, tuple):
+        return tuple(plain(each) for each in value)
+    if isinstance(value, list | range):
+        return [plain(each) for each in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     return value.tolist() if hasattr(value, "tolist") else value
@@ -98,7 +114,7 @@ def given_params(params: Params, space: "Space") -> dict[str, Any]:
         from hpsearch.space import read_params
 
         return read_params(Path(params), space)
-    given: dict[str, Any] = _plain(params)
+    given: dict[str, Any] = plain(params)
     if wrong := space.check_params(given):
         raise HpsearchError(f"the configuration does not fit {space.path}: {'; '.join(wrong)}")
     return dict(space.canonical(given))

@@ -1,5 +1,5 @@
 """The command line: parse, call one function, print. Each kind of command has a file; functions do heavy imports."""
 
-from hpsearch.cli.main import app, main
+from hpsearch.cli.main import app, main, program
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "program"]

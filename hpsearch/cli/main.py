@@ -5,6 +5,7 @@ import sys
 import typer
 
 from hpsearch.cli.comparing import compare, study
+from hpsearch.cli.data import data
 from hpsearch.cli.experiments import export, show, sync, ui, watch
 from hpsearch.cli.options import FAILED, INTERRUPTED, MISTAKE
 from hpsearch.cli.preparing import check, cluster, families, schema, texts
@@ -31,6 +32,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(texts, name="text")
+app.add_typer(data, name="data")
 
 
 def main() -> None:
@@ -45,6 +47,18 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output went away (`hpsearch show x | head`): not an error
         sys.stderr.close()
+
+
+def program() -> None:
+    """Be the process of the command: run it, and end quickly where much would have to be taken apart."""
+    try:
+        main()
+    except SystemExit as end:
+        if "torch" in sys.modules and (end.code is None or isinstance(end.code, int)):
+            from hpsearch.workers.local.worker import leave
+
+            leave(end.code or 0)
+        raise
 
 
 def _complain(error: HpsearchError, status: int) -> int:

@@ -102,14 +102,26 @@ def split(
     validation: Annotated[Path, typer.Argument(help="The new file for the last lines.")],
     head: Annotated[int, typer.Option(help="Lines for training.")],
     tail: Annotated[int, typer.Option(help="Lines for validation.")],
+    test: Annotated[Path | None, typer.Option(help="A new file for the lines behind those for validation.")] = None,
+    last: Annotated[int, typer.Option(help="Lines for the test, at the end of the text.")] = 0,
 ) -> None:
-    """Write the first and the last lines of a text into two files; refuse to if they overlap."""
+    """Write the first and the last lines of a text into two or three files; refuse to if they overlap."""
     from hpsearch.data.text import read_text, split_lines
+    from hpsearch.errors import HpsearchError
 
-    first, last = split_lines(read_text(file), head=head, tail=tail)
-    _write(training, first)
-    _write(validation, last)
-    typer.echo(f"{training}: {len(first)} characters; {validation}: {len(last)} characters")
+    if (test is None) != (last == 0):
+        raise HpsearchError("--test FILE and --last LINES go together")
+    parts = split_lines(read_text(file), head=head, tail=tail, last=last)
+    files = {"train": training, "val": validation, **({} if test is None else {"test": test})}
+    for place, text in zip(files.values(), parts, strict=False):
+        _write(place, text)
+    typer.echo(
+        "; ".join(f"{place}: {len(text)} characters" for place, text in zip(files.values(), parts, strict=False))
+    )
+    lines = [*(f"{part}: {place}" for part, place in files.items()), *([] if test else ["test_fraction: 0"])]
+    typer.echo(f"for the space file of char_lm, if it lies here:\n\ndata: {{{', '.join(lines)}}}")
+    if test is None:
+        typer.echo("\nwithout a test file nothing is confirmed; --test and --last write one")
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,31 +1,29 @@
 """Simulated EEG with known sources: epileptic spikes in patches of cortex, while the rest of the cortex hums along.
 
 After Sun et al., PNAS 119(31) e2201128119, 2022: Jansen-Rit masses, patches on a real cortex (neighbouring regions
-whose activity fades with the distance from the centre), a model of the head and sensor noise. It differs from theirs in
-three ways: masses do not influence one another, the head is a sphere, and no recorded noise is mixed in.
+whose activity fades with the distance from the centre), a model of the head and sensor noise. Masses do not influence
+one another, as theirs do. Without files of the user's the head is a sphere, and the sensor noise white.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
 from hpsearch.data.disk_cache import Arrays, cached_arrays
-from hpsearch.data.fingerprint import Source
+from hpsearch.data.eeg_pairs import load_pairs
+from hpsearch.data.eeg_settings import VERSION, EEGSettings, Split, hashes_of, head_of, plain_settings, recorded_noise
 from hpsearch.data.jansen_rit import JansenRit, find_spikes, simulate_potential
-from hpsearch.data.lead_field import LeadField, average_reference, load_lead_field
-from hpsearch.settings import Settings
+from hpsearch.data.lead_field import LeadField, average_reference
+from hpsearch.data.recordings import draw_stretch
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 HALF_WIDTH = 0.8493
 """The standard deviation of a Gaussian that has fallen to one half at distance 1: 1 / sqrt(2 ln 2)."""
-_VERSION = 1
-"""Raised when a change here or in the neural mass changes the data."""
-_STREAMS = {"train": 0, "val": 1, "test": 2}
+_STREAMS: Mapping[Split, int] = {"train": 0, "val": 1, "test": 2}
 _MEAN_INPUTS = (0.087, 0.08, 0.083)
 """1/ms; each with the noise factor at the same place, as Sun et al. (2022) drew them."""
 _NOISE_FACTORS = (1.0, 1.7, 1.5)
@@ -108,100 +106,48 @@ def scale_to_ratio(signal: Floats, background: Floats, *, decibels: float) -> fl
     return float(np.sqrt(np.mean(signal**2) / np.mean(background**2) / 10.0 ** (decibels / 10.0)))
 
 
-class Examples(Settings):
-    """How many examples each split holds."""
-
-    train: int = Field(default=2000, ge=1)
-    val: int = Field(default=200, ge=1)
-    test: int = Field(default=200, ge=1)
-
-
-class PatchSettings(Settings):
-    """How large and how many the sources are."""
-
-    most: int = Field(default=2, ge=1, le=4)
-    """The largest number of sources at a time; from 1 to this many are drawn."""
-    smallest: int = Field(default=7, ge=1)
-    """Regions of the smallest source; 7 are a centre and its neighbours."""
-    largest: int = Field(default=40, ge=1)
-    """Regions of the largest source."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "PatchSettings":
-        if self.smallest > self.largest:
-            raise ValueError(
-                f"the smallest source ({self.smallest} regions) is larger than the largest ({self.largest})"
-            )
-        return self
-
-
-class EEGSettings(Settings):
-    """What the simulated data look like; the defaults are those of Sun et al. (2022)."""
-
-    electrodes: int = Field(default=75, ge=8, le=256)
-    regions: int = Field(default=994, ge=32, le=2000)
-    samples: int = Field(default=500, ge=16)
-    """The length of a clip in samples."""
-    rate: float = Field(default=500.0, ge=50, le=2000)
-    """Samples per second, in Hz."""
-    examples: Examples = Examples()
-    snr: tuple[float, ...] = Field(default=(5.0, 10.0, 15.0, 20.0), min_length=1)
-    """Power of the EEG over that of the sensor noise, in each channel, in dB; one is drawn for each example."""
-    background_snr: tuple[float, float] = (10.0, 20.0)
-    """Power at the sensors of the spikes over that of the rest of the cortex, in dB; drawn between these two."""
-    patches: PatchSettings = PatchSettings()
-    clips: int = Field(default=200, ge=8)
-    """How many different spikes are simulated for each split, at least; sources draw theirs among them."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> "EEGSettings":
-        if 2 * self.patches.largest * self.patches.most > self.regions:
-            many = f"{self.patches.most} sources of up to {self.patches.largest} regions"
-            raise ValueError(f"{many} are too many for {self.regions} regions: at most half of them may be active")
-        if self.background_snr[0] > self.background_snr[1]:
-            raise ValueError("background_snr is given as [lowest, highest]")
-        return self
-
-
-def eeg_source(settings: EEGSettings) -> Source:
-    """Return the fields that identify the simulated data; the size of the training split is not one."""
-    chosen = settings.model_dump(mode="json", exclude={"examples": {"train"}})
-    return Source("simulated EEG", settings={"version": _VERSION, **chosen}, simulated=True)
-
-
-def load_eeg(settings: EEGSettings, split: Literal["train", "val", "test"], seed: int) -> Arrays:
+def load_eeg(settings: EEGSettings, split: Split, seed: int) -> Arrays:
     """Return one split of the data, from the cache when it is there; N examples, T samples, C electrodes, R regions.
 
     eeg (N, T, C) float32: average reference, mean 0 in time, largest magnitude 1.
     magnitudes (N, S, R) and waveforms (N, S, T) float32: the sources' activity is the sum over S of their products
     (T, R); it is exactly 0 outside the patches and its largest magnitude is 1. Unused sources are 0.
 
-    Splits are drawn from separate streams of the seed and share no spike, no background and no patch draw.
+    Splits are drawn from separate streams of the seed and share no spike, no background, no recorded noise and no patch
+    draw. Pairs from files have sources (N, T, R) instead of magnitudes and waveforms, see `eeg_pairs.load_pairs`.
+
+    Raises:
+        DataError: Files cannot be used.
     """
-    key = settings.model_dump(mode="json")
+    if settings.pairs is not None:
+        head, samples, rate = head_of(settings), settings.samples, settings.rate
+        return load_pairs(settings.pairs, head, samples=samples, rate=rate, split=split, seed=seed)
+    key = plain_settings(settings)
     key["examples"] = getattr(settings.examples, split)
     return cached_arrays(
         "eeg",
-        {"version": _VERSION, "settings": key, "split": split, "seed": seed},
-        lambda: simulate_eeg(settings, load_lead_field(settings.electrodes, settings.regions), split, seed),
+        {"version": VERSION, "settings": key, "split": split, "seed": seed, **hashes_of(settings)},
+        lambda: simulate_eeg(settings, head_of(settings), split, seed),
         libraries=("mne", "nilearn", "scipy"),
     )
 
 
-def simulate_eeg(settings: EEGSettings, field: LeadField, split: str, seed: int) -> Arrays:
+def simulate_eeg(settings: EEGSettings, field: LeadField, split: Split, seed: int) -> Arrays:
     """Simulate one split; see load_eeg."""
     generator = np.random.default_rng([seed, _STREAMS[split]])
+    recorded = recorded_noise(settings, field, split)
+    electrodes, regions = field.gain.shape
     spikes = simulate_spikes(settings, generator)
     background = simulate_background(settings, generator)
     examples: int = getattr(settings.examples, split)
     most = settings.patches.most
-    eeg = np.empty((examples, settings.samples, settings.electrodes), dtype=np.float32)
-    magnitudes = np.zeros((examples, most, settings.regions), dtype=np.float32)
+    eeg = np.empty((examples, settings.samples, electrodes), dtype=np.float32)
+    magnitudes = np.zeros((examples, most, regions), dtype=np.float32)
     waveforms = np.zeros((examples, most, settings.samples), dtype=np.float32)
     for index in range(examples):
         patch, wave = draw_sources(settings, field, spikes, generator)
         magnitudes[index, : len(patch)], waveforms[index, : len(wave)] = patch, wave
-        measured = measure(settings, field, patch.T @ wave, background, generator)
+        measured = measure(settings, field, patch.T @ wave, background, generator, recorded=recorded)
         eeg[index] = measured.T
     return {"eeg": eeg, "magnitudes": magnitudes, "waveforms": waveforms}
 
@@ -255,7 +201,7 @@ def draw_sources(
         sizes=(settings.patches.smallest, settings.patches.largest),
         generator=generator,
     )
-    magnitudes = np.zeros((len(patches), settings.regions))
+    magnitudes = np.zeros((len(patches), len(field.centres)))
     for row, patch in zip(magnitudes, patches, strict=True):
         row[patch.regions] = patch.magnitudes
     waveforms = spikes[generator.choice(len(spikes), size=len(patches), replace=False)]
@@ -263,15 +209,29 @@ def draw_sources(
 
 
 def measure(
-    settings: EEGSettings, field: LeadField, sources: Floats, background: Floats, generator: np.random.Generator
+    settings: EEGSettings,
+    field: LeadField,
+    sources: Floats,
+    background: Floats,
+    generator: np.random.Generator,
+    *,
+    recorded: Sequence[Floats] = (),
 ) -> Floats:
-    """Return the EEG (C, T) of sources (R, T): with the rest of the cortex, sensor noise, and normalised."""
+    """Return the EEG (C, T) of sources (R, T): with the rest of the cortex, sensor noise, and normalised.
+
+    `recorded` are pieces (C, T) of noise; without any, it is white.
+    """
     spikes = centre_in_time(field.gain @ sources)
     silent = ~sources.any(axis=1)
     rest = centre_in_time(field.gain[:, silent] @ cut_clips(background, int(silent.sum()), settings.samples, generator))
     ratio = generator.uniform(*settings.background_snr)
     clean = spikes + scale_to_ratio(spikes, rest, decibels=ratio) * rest
-    noisy = add_sensor_noise(clean, decibels=float(generator.choice(settings.snr)), generator=generator)
+    decibels = float(generator.choice(settings.snr))
+    if settings.noise is not None:
+        noise = centre_in_time(draw_stretch(recorded, settings.samples, generator))
+        noisy = add_recorded_noise(clean, noise, decibels=decibels, share=settings.noise.share, generator=generator)
+    else:
+        noisy = add_sensor_noise(clean, decibels=decibels, generator=generator)
     normal = centre_in_time(average_reference(noisy))
     scaled: Floats = normal / np.abs(normal).max()
     return scaled
@@ -296,3 +256,19 @@ def add_sensor_noise(clean: Floats, *, decibels: float, generator: np.random.Gen
     power = np.mean(clean**2, axis=1, keepdims=True) / 10.0 ** (decibels / 10.0)
     noisy: Floats = clean + np.sqrt(power) * generator.standard_normal(clean.shape)
     return noisy
+
+
+def add_recorded_noise(
+    clean: Floats, noise: Floats, *, decibels: float, share: float, generator: np.random.Generator
+) -> Floats:
+    """Add recorded noise (C, T) to channels (C, T), `decibels` below their power over all channels.
+
+    One factor scales all channels, so that the noise keeps its pattern over the head. Only `share` of the power is the
+    recording's; the rest is white, see `add_sensor_noise`.
+    """
+    noisy: Floats = clean + np.sqrt(share) * scale_to_ratio(clean, noise, decibels=decibels) * noise
+    if share == 1.0:
+        return noisy
+    white = add_sensor_noise(clean, decibels=decibels, generator=generator) - clean
+    mixed: Floats = noisy + np.sqrt(1.0 - share) * white
+    return mixed

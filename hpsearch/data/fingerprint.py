@@ -8,7 +8,8 @@ import functools
 import hashlib
 import importlib.util
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ PACKAGE = "package:"
 _TEXT = frozenset({".csv", ".json", ".jsonl", ".ndjson", ".tsv", ".txt"})
 """Of files with these endings the lines are told."""
 _BLOCK = 1 << 20
+_ROLES = {"data.train": "data.path", "data.val": "data.val_path", "data.test": "data.test_path"}
+_IMAGE_ROLES = {**_ROLES, "data.train": "data.source.images.path"}
+"""Settings that name the same data by the name that they had first: equal files have equal digests."""
 _MEMBERS = 1000
 """A folder with at most this many files is recorded file by file, a larger one by its subfolders."""
 _NAMED = 3
@@ -35,7 +39,9 @@ class Source:
 
     `files` maps settings to the files and folders that are read, as they are written in the space; of folders only the
     files with these `suffixes` count, if there are any. `settings` are those that decide which examples there are.
-    Examples of a `simulated` source follow from the settings and a seed.
+    Examples of a `simulated` source follow from the settings and a seed. `members`, where it is given, says of a file
+    or folder which files it stands for: the images that a table lists, for instance. `arrays` tells what code in a file
+    returns: names, bytes and hashes.
     """
 
     kind: str
@@ -43,11 +49,18 @@ class Source:
     settings: Mapping[str, Any] = field(default_factory=dict)
     suffixes: frozenset[str] = frozenset()
     simulated: bool = False
+    members: Callable[[Path], Sequence[Path]] | None = None
+    arrays: Callable[[Path], Iterable[tuple[str, int, str]]] | None = None
 
     @property
     def key(self) -> str:
         """The same for equal settings, whatever the files hold."""
-        return json.dumps([self.kind, dict(self.files), self.settings], sort_keys=True, default=str)
+        files = {_role(self.kind, setting): path for setting, path in self.files.items()}
+        return json.dumps([self.kind, files, self.settings], sort_keys=True, default=str)
+
+
+def _role(kind: str, setting: str) -> str:
+    return (_IMAGE_ROLES if kind == "images" else _ROLES).get(setting, setting)
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,7 @@ class Fingerprint:
     @property
     def digest(self) -> str:
         """Equal for equal data: neither the place nor the name of a file has a say, those within a folder do."""
-        parts = [[each.setting, each.bytes, each.sha256] for each in self.contents]
+        parts = [[_role(self.kind, each.setting), each.bytes, each.sha256] for each in self.contents]
         text = json.dumps([self.kind, sorted(parts), self.settings], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -112,7 +125,7 @@ def fingerprint_of(source: Source, find: Callable[[str], Path]) -> Fingerprint:
         DataError: a file cannot be read.
     """
     contents = tuple(
-        _content(setting, path, _packaged(path) if path.startswith(PACKAGE) else find(path), source.suffixes)
+        _content(setting, path, _packaged(path) if path.startswith(PACKAGE) else find(path), source)
         for setting, path in sorted(source.files.items())
     )
     plain: dict[str, Any] = json.loads(json.dumps(dict(source.settings), default=str))
@@ -135,19 +148,20 @@ def differences(then: Fingerprint, now: Fingerprint) -> list[str]:
     for name in sorted({*then.settings, *now.settings}):
         before, after = then.settings.get(name), now.settings.get(name)
         found += [] if before == after else [f"{name} was {json.dumps(before)}, and is {json.dumps(after)}"]
-    before, after = ({each.setting: each for each in side.contents} for side in (then, now))
-    for setting in sorted({*before, *after}):
-        found += _content_differences(setting, before.get(setting), after.get(setting))
+    before, after = ({_role(side.kind, each.setting): each for each in side.contents} for side in (then, now))
+    for role in sorted({*before, *after}):
+        found += _content_differences(before.get(role), after.get(role))
     return found
 
 
-def _content_differences(setting: str, before: Content | None, after: Content | None) -> Iterator[str]:
+def _content_differences(before: Content | None, after: Content | None) -> Iterator[str]:
     if before is None or after is None:
         known = before or after
-        assert known is not None  # noqa: S101 -- ours: one of the two has the setting
-        yield f"{setting} ({known.path}) {'is new' if before is None else 'is no longer read'}"
+        assert known is not None  # noqa: S101 -- ours: one of the two is there
+        yield f"{known.setting} ({known.path}) {'is new' if before is None else 'is no longer read'}"
     elif (before.bytes, before.sha256) != (after.bytes, after.sha256):
-        yield f"{setting} ({after.path}) had {before.describe()}, and has {after.describe()}{_members(before, after)}"
+        now = f"{after.describe()}{_members(before, after)}"
+        yield f"{after.setting} ({after.path}) had {before.describe()}, and has {now}"
 
 
 def _members(before: Content, after: Content) -> str:
@@ -171,25 +185,31 @@ def _plain(member: Sequence[Any] | None) -> list[Any] | None:
     return None if member is None else list(member)
 
 
-def _content(setting: str, path: str, place: Path, suffixes: frozenset[str]) -> Content:
+def _content(setting: str, path: str, place: Path, source: Source) -> Content:
     try:
+        members = None if source.members is None else source.members(place)
+        if members is not None and list(members) != [place]:
+            return _together_of(setting, path, place if place.is_dir() else place.parent, members)
+        if source.arrays is not None and place.suffix == ".py":
+            return _together_of(setting, path, place.parent, [place], list(source.arrays(place)))
         if not place.is_dir():
             size, digest = hash_file(place)
             lines = _known(place)[1] if place.suffix.lower() in _TEXT else 0
             return Content(setting, path, 1, size, digest, lines=lines)
-        return _folder(setting, path, place, suffixes)
+        counted = (
+            each for each in place.rglob("[!.]*") if not source.suffixes or each.suffix.lower() in source.suffixes
+        )
+        return _together_of(setting, path, place, [each for each in counted if each.is_file()])
     except OSError as error:
         raise DataError(f"{setting}: {place} cannot be read: {error.strerror or error}") from None
 
 
-def _folder(setting: str, path: str, place: Path, suffixes: frozenset[str]) -> Content:
-    """Return the content of a folder; hidden files do not count."""
-    files = sorted(
-        (each.relative_to(place).as_posix(), each)
-        for each in place.rglob("[!.]*")
-        if (not suffixes or each.suffix.lower() in suffixes) and each.is_file()
-    )
-    rows = [(name, *hash_file(file)) for name, file in files]
+def _together_of(
+    setting: str, path: str, home: Path, paths: Iterable[Path], more: Sequence[tuple[str, int, str]] = ()
+) -> Content:
+    """Return the content of several files, by their names in the folder `home`, and `more` that is like files."""
+    files = sorted((Path(os.path.relpath(each, home)).as_posix(), each) for each in set(paths))
+    rows: list[tuple[str, int, str]] = [(name, *hash_file(file)) for name, file in files] + [*more]
     members = {name: (1, size, digest) for name, size, digest in rows}
     if len(rows) > _MEMBERS:
         groups: dict[str, list[tuple[str, int, str]]] = {}
@@ -204,6 +224,11 @@ def _together(rows: Sequence[tuple[str, int, str]]) -> str:
     for name, size, own in rows:
         digest.update(f"{name!r} {size} {own}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def hash_of(parts: Iterable[str]) -> str:
+    """Return a hash of several texts in their order."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def hash_file(path: Path) -> tuple[int, str]:

@@ -1,6 +1,8 @@
 """Dividing labelled examples into training, validation and test parts with equal proportions of the classes."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,24 @@ from hpsearch.errors import DataError
 from hpsearch.settings import Settings
 
 Indices = NDArray[np.int64]
+Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+
+
+_FILLERS = frozenset({"set", "split", "data", "images", "image", "imgs", "img", "photos"})
+"""Words that may accompany a split's name: training_set, val-images."""
+PART_NAMES: Mapping[str, Part] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""What splits are called."""
+
+
+def part_called(name: str) -> Part | None:
+    """Return the split that something is called after, such as Train, valid, training_set or test2017; else None."""
+    words = [word for word in re.split(r"[^a-z]+", name.casefold()) if word and word not in _FILLERS]
+    return PART_NAMES.get(words[0].removesuffix("set")) if len(words) == 1 else None
 
 
 class Folds(Settings):
@@ -26,6 +46,50 @@ class Folds(Settings):
         if self.index >= self.count:
             raise ValueError(f"index {self.index} is not a fold: {self.count} folds are numbered 0 to {self.count - 1}")
         return self
+
+
+def classes_in(labels: Iterable[str | None], order: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the classes in this order, or in that of their numbers, or of the alphabet where one is not a number."""
+    names = {label for label in labels if label is not None}
+    if order:
+        return tuple(name for name in order if name in names)
+    whole = all(name.removeprefix("-").isdecimal() for name in names)
+    return tuple(sorted(names, key=lambda name: (int(name), name) if whole else (0, name)))
+
+
+Named = Mapping[Part, str | None]
+"""What settings name for each split."""
+
+
+def named_splits(newer: Named, older: Named) -> dict[Part, str]:
+    """Return the file or folder of each split that has one, by its setting or by that setting's older name."""
+    named = {part: newer.get(part) or older.get(part) for part in PARTS}
+    return {part: path for part, path in named.items() if path}
+
+
+def check_splits(newer: Named, older: Named, *, val_fraction: float, source: str | None = None) -> None:
+    """Check the files of the splits against each other; `older` are those that were given by older names.
+
+    `source` is code in place of them.
+
+    Raises:
+        ValueError: They do not go together.
+    """
+    for part, name in zip(PARTS, ("path", "val_path", "test_path"), strict=True):
+        if newer.get(part) and older.get(part):
+            raise ValueError(f"{name} and {part} are two names of the same setting; leave one of them out")
+    files = named_splits(newer, older)
+    if source is not None and (files or not source.partition(":")[2]):
+        wanted = "give files or a source" if files else "write ./mydata.py:load"
+        raise ValueError(f"source is a function in a file of Python that stands for the files: {wanted}")
+    if files and "train" not in files:
+        raise ValueError(f"{' and '.join(files)} need a train")
+    pairs: tuple[tuple[Part, Part], ...] = (("train", "val"), ("train", "test"), ("val", "test"))
+    for first, second in pairs:
+        if files.get(first, "") == files.get(second) and (newer.get(first) or newer.get(second)):
+            raise ValueError(f"{first} and {second} name the same file: {files[first]}")
+    if not val_fraction and "val" not in files:
+        raise ValueError("val_fraction is 0 and there is no val: validation is what configurations are chosen by")
 
 
 def stratified_parts(

@@ -27,17 +27,21 @@ _ROUNDS = 4
 _MONTAGE = "fsaverage_1005"
 _NOT_ON_THE_CAP = ("T3", "T4", "T5", "T6", "M1", "M2", "A1", "A2")
 """Old names of other positions, mastoids and ears."""
-_VERSION = 1
+_VERSION = 2
 """Raised when a change here changes the lead field, so that no old file is taken from the cache."""
 
 
 @dataclass(frozen=True)
 class CorticalRegions:
-    """R regions: centres (R, 3) in mm, in fsaverage's surface coordinates, unit normals (R, 3), neighbours (R, R)."""
+    """R regions: centres (R, 3) in mm, in fsaverage's surface coordinates, unit normals (R, 3), neighbours (R, R).
+
+    surface (V, 3): the hemisphere (0 left, 1 right), number in fsaverage and region of each vertex of the cortex.
+    """
 
     centres: Floats
     normals: Floats
     neighbours: NDArray[np.bool_]
+    surface: Integers
 
 
 def parcel_cortex(count: int) -> CorticalRegions:
@@ -56,34 +60,49 @@ def parcel_cortex(count: int) -> CorticalRegions:
     neighbours[:split, :split] = left.neighbours
     neighbours[split:, split:] = right.neighbours
     return CorticalRegions(
-        np.concatenate([left.centres, right.centres]), np.concatenate([left.normals, right.normals]), neighbours
+        np.concatenate([left.centres, right.centres]),
+        np.concatenate([left.normals, right.normals]),
+        neighbours,
+        np.concatenate([left.surface, right.surface + np.array([1, 0, split])]),
     )
 
 
 def _parcel_hemisphere(side: str, count: int) -> CorticalRegions:
-    from scipy.sparse import csr_array
-
-    points, faces = _load_cortex(side)
+    points, faces, numbers = _load_cortex(side)
     if count > len(points) // 4:
         raise DataError(
             f"{count} regions on one hemisphere are too many: fsaverage5 has {len(points)} cortical vertices"
         )
     edges = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1), axis=0)
+    centres, regions = divide(points, edges, count)
+    neighbours = np.zeros((count, count), dtype=bool)
+    neighbours[regions[edges[:, 0]], regions[edges[:, 1]]] = True
+    neighbours |= neighbours.T
+    np.fill_diagonal(neighbours, val=False)
+    surface = np.stack([np.zeros_like(numbers), numbers, regions], axis=1)
+    return CorticalRegions(points[centres], _vertex_normals(points, faces)[centres], neighbours, surface)
+
+
+def divide(points: Floats, edges: Integers, count: int) -> tuple[Integers, Integers]:
+    """Divide points (V, 3) that edges (E, 2) join into `count` parts: return the middle one of each and the parts (V,).
+
+    Every piece of the graph must get a part.
+    """
+    from scipy.sparse import csr_array
+
     lengths = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
     mesh = csr_array((lengths, (edges[:, 0], edges[:, 1])), shape=(len(points), len(points)))
     centres = _spread(mesh, points, count)
     for _ in range(_ROUNDS):
         centres = _recentre(points, _nearest_centre(mesh, centres), centres)
-    regions = _nearest_centre(mesh, centres)
-    neighbours = np.zeros((count, count), dtype=bool)
-    neighbours[regions[edges[:, 0]], regions[edges[:, 1]]] = True
-    neighbours |= neighbours.T
-    np.fill_diagonal(neighbours, val=False)
-    return CorticalRegions(points[centres], _vertex_normals(points, faces)[centres], neighbours)
+    return centres, _nearest_centre(mesh, centres)
 
 
-def _load_cortex(side: str) -> tuple[Floats, Integers]:
-    """Return the vertices (V, 3) in mm and triangles (F, 3) of one hemisphere without its medial wall."""
+def _load_cortex(side: str) -> tuple[Floats, Integers, Integers]:
+    """Return the vertices (V, 3) in mm, triangles (F, 3) and vertex numbers (V,) of one hemisphere's cortex.
+
+    The medial wall is left out.
+    """
     from nilearn.datasets import load_fsaverage, load_fsaverage_data
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
@@ -100,7 +119,8 @@ def _load_cortex(side: str) -> tuple[Floats, Integers]:
     largest = np.bincount(piece).argmax()
     faces = faces[piece[faces[:, 0]] == largest]
     used, compact = np.unique(faces, return_inverse=True)
-    return np.asarray(part.coordinates, dtype=np.float64)[used], compact.reshape(faces.shape).astype(np.int64)
+    compact = compact.reshape(faces.shape).astype(np.int64)
+    return np.asarray(part.coordinates, dtype=np.float64)[used], compact, used.astype(np.int64)
 
 
 def _spread(mesh: "csr_array", points: Floats, count: int) -> Integers:
@@ -152,10 +172,13 @@ def _vertex_normals(points: Floats, faces: Integers) -> Floats:
 
 @dataclass(frozen=True)
 class LeadField:
-    """C electrodes and R regions; coordinates are fsaverage's surface coordinates.
+    """C electrodes and R regions; coordinates are fsaverage's surface coordinates, or those of the file it is from.
 
-    gain (C, R): microvolts per nanoampere metre, against the average reference. electrodes (C, 3), centres (R, 3): mm.
-    normals (R, 3): unit vectors out of the cortex. neighbours (R, R): whether two regions touch.
+    gain (C, R): microvolts per nanoampere metre (a matrix from a file: its own unit), against the average reference.
+    electrodes (C, 3), centres (R, 3): mm, NaN where they are not known. normals (R, 3): unit vectors out of the cortex,
+    0 where they are not known. neighbours (R, R): whether two regions touch. names (C,): of the electrodes. surface
+    (V, 3): the hemisphere (0 left, 1 right), number and region of each vertex of a FreeSurfer surface, empty where that
+    is not known. notes: what was taken for granted or changed, in words.
     """
 
     gain: Floats
@@ -163,6 +186,9 @@ class LeadField:
     centres: Floats
     normals: Floats
     neighbours: NDArray[np.bool_]
+    names: NDArray[np.str_]
+    surface: Integers
+    notes: NDArray[np.str_]
 
     def distances(self) -> Floats:
         """Return the Euclidean distances (R, R) between the centres in mm."""
@@ -208,6 +234,9 @@ def make_lead_field(electrodes: int, regions: int) -> LeadField:
         centres=cortex.centres,
         normals=cortex.normals,
         neighbours=cortex.neighbours,
+        names=np.array(list(positions)),
+        surface=cortex.surface,
+        notes=np.array([], dtype=np.str_),
     )
 
 

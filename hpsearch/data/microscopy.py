@@ -5,104 +5,28 @@ After Speiser, Mueller et al., Nature Methods 18:1082-1090, 2021.
 Emitters are blinking molecules. Coordinates x and y count pixels: pixel (row, column) is the square of side 1 around
 y = row, x = column. z is in nm. Time counts frames: frame f lasts from f to f + 1.
 
-The light of one molecule falls on the pixels as a Gaussian whose widths depend on the depth, integrated over each
-pixel. A further point spread function is one more class with these methods, as an option of
-`MicroscopySettings.point_spread`.
-
 A camera leads from the photons that reach a pixel on average to the number that is read out, and back to an estimate.
 In an EMCCD photoelectrons are Poisson, the amplifying register makes a gamma distribution of them, reading adds normal
 noise, and the converter rounds down.
 """
 
+import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from hpsearch.data.disk_cache import Arrays, cached_arrays
-from hpsearch.data.fingerprint import Source
+from hpsearch.data.labelled_movie import MovieSettings
+from hpsearch.data.point_spread import Astigmatic, Round
+from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.settings import UNFOLD, Option, Settings
 
 Floats = NDArray[np.float64]
-
-
-class GaussianSpread(Option):
-    """What the functions below share: widths in pixels for each depth, and back."""
-
-    width: float = Field(default=1.3, gt=0)
-    """Standard deviation in focus, in pixels."""
-    focal_depth: float = Field(default=280.0, gt=0)
-    """Distance from the focus in nm at which the spot is wider by a factor of sqrt(2)."""
-
-    @abstractmethod
-    def widths(self, z: Floats) -> tuple[Floats, Floats]:
-        """Return the standard deviations along x and y, in pixels, at depths in nm."""
-
-    @abstractmethod
-    def depth(self, width_x: Floats, width_y: Floats) -> Floats:
-        """Return the depth in nm that spots of these widths have."""
-
-    def image(self, x: Floats, y: Floats, z: Floats, photons: Floats, *, size: int) -> Floats:
-        """Return the photons per pixel (size, size), rows along y, of molecules (E,) together."""
-        width_x, width_y = self.widths(z)
-        columns = integrate_gaussian(x, width_x, size)
-        rows = integrate_gaussian(y, width_y, size)
-        together: Floats = (photons[:, None] * rows).T @ columns
-        return together
-
-    def _defocused(self, distance: Floats) -> Floats:
-        widened: Floats = self.width * np.sqrt(1.0 + (distance / self.focal_depth) ** 2)
-        return widened
-
-
-class Astigmatic(GaussianSpread):
-    """A cylindrical lens puts the foci of x and y at different depths, so that the shape of a spot tells its depth."""
-
-    kind: Literal["astigmatic"] = "astigmatic"
-    offset: float = Field(default=250.0, gt=0)
-    """Half the distance between the foci, in nm: x is in focus at z = -offset and y at z = +offset."""
-
-    def widths(self, z: Floats) -> tuple[Floats, Floats]:
-        """Return the widths; at z = 0 they are equal."""
-        return self._defocused(z + self.offset), self._defocused(z - self.offset)
-
-    def depth(self, width_x: Floats, width_y: Floats) -> Floats:
-        """Return the depth: the difference of the squared widths is proportional to it."""
-        slope = 4.0 * self.offset * (self.width / self.focal_depth) ** 2
-        found: Floats = (width_x**2 - width_y**2) / slope
-        return found
-
-
-class Round(GaussianSpread):
-    """An objective without a cylindrical lens: the spot is round, and depths above and below the focus look alike."""
-
-    kind: Literal["round"] = "round"
-
-    def widths(self, z: Floats) -> tuple[Floats, Floats]:
-        """Return the widths, which are equal."""
-        width = self._defocused(z)
-        return width, width
-
-    def depth(self, width_x: Floats, width_y: Floats) -> Floats:
-        """Return the depth above the focus; 0 where the spot is narrower than in focus."""
-        mean_square = (width_x**2 + width_y**2) / 2.0
-        found: Floats = self.focal_depth * np.sqrt(np.maximum(mean_square / self.width**2 - 1.0, 0.0))
-        return found
-
-
-def integrate_gaussian(centre: Floats, width: Floats, size: int) -> Floats:
-    """Return the share (E, size) of normal distributions (E,) within each pixel from k - 1/2 to k + 1/2."""
-    from scipy.special import erf  # scipy is slow to load, and settings must not wait for it
-
-    edges = np.arange(size + 1) - 0.5
-    cumulative = erf((edges - centre[:, None]) / (np.sqrt(2.0) * width[:, None]))
-    share: Floats = np.diff(cumulative, axis=1) / 2.0
-    return share
-
-
 Integers = NDArray[np.int64]
 
 _MARGIN = 5.0
@@ -124,11 +48,11 @@ class EmitterSettings(Settings):
     lifetime: float = Field(default=2.0, gt=0)
     """Mean time for which a molecule is on, in frames; the times are exponential."""
     depth: tuple[float, float] = (-750.0, 750.0)
-    """Range of z in nm, in which it is uniform."""
+    """Range of z in nm, in which it is uniform; [0, 0] keeps all molecules in focus."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "EmitterSettings":
-        if self.depth[0] >= self.depth[1]:
+        if self.depth[0] > self.depth[1]:
             raise ValueError("depth is given as [lowest, highest]")
         return self
 
@@ -195,6 +119,17 @@ class ReadOut(Option):
     def amplification(self) -> float:
         """Electrons that are read for each photoelectron, on average."""
 
+    @property
+    @abstractmethod
+    def excess(self) -> float:
+        """The factor by which amplifying raises the variance of the photoelectrons."""
+
+    def deviation(self, photons: float) -> float:
+        """Return the standard deviation of a pixel with so many photons on average, in photons."""
+        electrons = photons * self.quantum_efficiency + self.spurious
+        read, steps = self.read_noise / self.amplification, self.electrons_per_count / self.amplification
+        return math.sqrt(self.excess * electrons + read**2 + steps**2 / 12) / self.quantum_efficiency
+
     @abstractmethod
     def amplify(self, electrons: Floats, generator: np.random.Generator) -> Floats:
         """Return the electrons that are read for these photoelectrons."""
@@ -228,6 +163,11 @@ class EMCCD(ReadOut):
         """The gain of the register."""
         return self.gain
 
+    @property
+    def excess(self) -> float:
+        """Two: each photoelectron's share of the gain is exponential."""
+        return 2.0
+
     def amplify(self, electrons: Floats, generator: np.random.Generator) -> Floats:
         """Return draws from a gamma distribution whose shape is the number of electrons; none stay none."""
         return generator.gamma(electrons, self.gain)
@@ -245,9 +185,35 @@ class SCMOS(ReadOut):
         """One: what is read are the photoelectrons."""
         return 1.0
 
+    @property
+    def excess(self) -> float:
+        """One: there is no register."""
+        return 1.0
+
     def amplify(self, electrons: Floats, generator: np.random.Generator) -> Floats:  # noqa: ARG002 - no chance here
         """Return the photoelectrons as they are."""
         return electrons
+
+
+def camera_of(kind: str, settings: Sequence[str]) -> ReadOut:
+    """Return a camera by its name with settings that are written as `name=number`.
+
+    Raises:
+        UnknownNameError: there is no such camera or setting.
+        HpsearchError: a number does not suit the setting.
+    """
+    known: dict[str, type[ReadOut]] = {"emccd": EMCCD, "scmos": SCMOS}
+    if kind not in known:
+        raise UnknownNameError("camera", kind, known)
+    chosen = dict(each.partition("=")[::2] for each in settings)
+    names = [name for name in known[kind].model_fields if name != "kind"]
+    if unknown := [name for name in chosen if name not in names]:
+        raise UnknownNameError(f"setting of {kind}", unknown[0], names)
+    try:
+        return known[kind].model_validate(chosen)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise HpsearchError(f"{first['loc'][0]}: {first['msg']}, not {first['input']!r}") from None
 
 
 class FrameCounts(Settings):
@@ -273,6 +239,14 @@ class MicroscopySettings(Settings):
     """What gives fewer photons to a frame is in the frame, but neither taught nor looked for there."""
     point_spread: Annotated[Astigmatic | Round, Field(discriminator="kind"), UNFOLD] = Astigmatic()
     camera: Annotated[EMCCD | SCMOS, Field(discriminator="kind"), UNFOLD] = EMCCD()
+    movie: MovieSettings | None = None
+    """A recorded movie with a table of its molecules, to validate and test on, or to learn from; none by default."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `movie` where there is none: trials of earlier versions have no such setting, and still fit."""
+        found: dict[str, Any] = dump(self)
+        return {name: value for name, value in found.items() if name != "movie" or value is not None}
 
     @model_validator(mode="after")
     def _background_is_a_range(self) -> "MicroscopySettings":
@@ -281,10 +255,9 @@ class MicroscopySettings(Settings):
         return self
 
 
-def movie_source(settings: MicroscopySettings) -> Source:
+def simulation_settings(settings: MicroscopySettings) -> dict[str, Any]:
     """Return the fields that identify the simulated data; the size of the training split is not one."""
-    chosen = settings.model_dump(mode="json", exclude={"frames": {"train"}})
-    return Source("simulated movies", settings={"version": _VERSION, **chosen}, simulated=True)
+    return {"version": _VERSION, **settings.model_dump(mode="json", exclude={"frames": {"train"}, "movie": True})}
 
 
 def load_frames(settings: MicroscopySettings, split: Literal["train", "val", "test"], seed: int) -> Arrays:
@@ -296,7 +269,7 @@ def load_frames(settings: MicroscopySettings, split: Literal["train", "val", "te
 
     Splits are drawn from separate streams of the seed and share no molecule.
     """
-    key = settings.model_dump(mode="json")
+    key = settings.model_dump(mode="json", exclude={"movie"})
     key["frames"] = getattr(settings.frames, split)
     return cached_arrays(
         "microscopy",

@@ -7,6 +7,7 @@ What `hpsearch text` does before that, looking at a text, cleaning it and dividi
 
 import re
 import unicodedata
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ Tokens = NDArray[np.int64]
 UNKNOWN = 0
 """The token of every character that does not occur in the training part."""
 
+_NOT_IN_1252 = frozenset((0x81, 0x8D, 0x8F, 0x90, 0x9D))
 _UTF8_MARK = b"\xef\xbb\xbf"
 _MARKS: Mapping[bytes, str] = {
     b"\xff\xfe\x00\x00": "UTF-32-LE",
@@ -64,12 +66,15 @@ def read_corpus(name: str) -> str:
     return CORPORA[name]()
 
 
-def read_text(path: str | Path) -> str:
-    """Return the text of a UTF-8 file; a relative path starts at the current directory, `~` at the home directory.
+def read_text(path: str | Path, *, encoding: str = "utf-8") -> str:
+    """Return the text of a file; a relative path starts at the current directory, `~` at the home directory.
+
+    `encoding` is a name that Python knows, or `auto`: UTF-8, or else Windows-1252 or ISO-8859-1, if it looks like that,
+    with a warning that says so.
 
     Raises:
-        DataError: the file is missing, empty, not a file or not UTF-8; it names the offset of the first bad byte
-            and what the file seems to be.
+        DataError: the file is missing, empty, not a file or not in this encoding; it names the offset of the first bad
+            byte and what the file seems to be.
     """
     place = Path(path).expanduser()
     try:
@@ -81,10 +86,20 @@ def read_text(path: str | Path) -> str:
     start = len(_UTF8_MARK) if content.startswith(_UTF8_MARK) else 0
     if len(content) == start:
         raise DataError(f"the text file {place.absolute()} is empty")
-    return _decoded(content, start, place)
+    if encoding not in ("auto", "utf-8"):
+        return _in_encoding(content, encoding, place)
+    return _decoded(content, start, place, guess=encoding == "auto")
 
 
-def _decoded(content: bytes, start: int, place: Path) -> str:
+def _in_encoding(content: bytes, encoding: str, place: Path) -> str:
+    try:
+        return content.decode(encoding)
+    except UnicodeError as error:
+        at = f" at offset {error.start}" if isinstance(error, UnicodeDecodeError) else ""
+        raise DataError(f"{place.absolute()} is not {encoding} text{at}: {error}") from None
+
+
+def _decoded(content: bytes, start: int, place: Path, *, guess: bool) -> str:
     bad = content.find(0)
     try:
         text = content[start:].decode("utf-8")
@@ -94,6 +109,14 @@ def _decoded(content: bytes, start: int, place: Path) -> str:
     if bad < 0:
         return text
     line = content.count(b"\n", 0, bad) + 1
+    if guess and not _signature(content) and content[bad] and not _ends_within_character(content, bad):
+        name, codec = _eight_bits(content)
+        warnings.warn(
+            f"{place.absolute()} is not UTF-8 (byte 0x{content[bad]:02x} in line {line}); it is read as {name}; "
+            "data.encoding says otherwise",
+            stacklevel=3,
+        )
+        return content.decode(codec)
     raise DataError(
         f"{place.absolute()} is not UTF-8 text: byte 0x{content[bad]:02x} at offset {bad} (line {line}); "
         f"{_appearance(content, bad)}"
@@ -102,18 +125,33 @@ def _decoded(content: bytes, start: int, place: Path) -> str:
 
 def _appearance(content: bytes, bad: int) -> str:
     """Guess the encoding of a file that is not UTF-8, and explain how to convert it."""
+    if told := _signature(content):
+        return told
+    if content[bad] == 0:
+        return _appearance_with_zeros(content)
+    if _ends_within_character(content, bad):
+        return "the file ends in the middle of a character: it was cut off"
+    encoding, _ = _eight_bits(content)
+    return f"it looks like {encoding}; {_conversion(encoding.split()[0])}"
+
+
+def _signature(content: bytes) -> str | None:
+    """Return what the first bytes say of a file that is not UTF-8, or None."""
     for signature, what in _SIGNATURES.items():
         if content.startswith(signature):
             return f"it is {what}; give the text itself"
     for mark, encoding in _MARKS.items():
         if content.startswith(mark):
             return f"it begins with the byte order mark of {encoding}; {_conversion(encoding)}"
-    if content[bad] == 0:
-        return _appearance_with_zeros(content)
-    if _ends_within_character(content, bad):
-        return "the file ends in the middle of a character: it was cut off"
-    encoding = "Windows-1252" if any(0x80 <= byte < 0xA0 for byte in content) else "ISO-8859-1 (Latin-1)"
-    return f"it looks like {encoding}; {_conversion(encoding.split()[0])}"
+    return None
+
+
+def _eight_bits(content: bytes) -> tuple[str, str]:
+    """Return the likely encoding of Western text with one byte a character, and Python's name for it."""
+    used = {byte for byte in content if 0x80 <= byte < 0xA0}
+    if used and not used & _NOT_IN_1252:
+        return "Windows-1252", "cp1252"
+    return "ISO-8859-1 (Latin-1)", "latin-1"
 
 
 def _appearance_with_zeros(content: bytes) -> str:
@@ -140,17 +178,19 @@ def _conversion(encoding: str) -> str:
 def divide(length: int, *, val_fraction: float, test_fraction: float, shortest: int) -> dict[str, range]:
     """Return the positions of the parts `train`, `val` and `test` of a text, in this order and without gaps.
 
-    `shortest` is the number of characters that each part needs at least.
+    `shortest` is the number of characters that each part needs at least. A part of fraction 0 is left out.
 
     Raises:
         DataError: a part would be shorter.
     """
+    fractions = {"train": 1.0, "val": val_fraction, "test": test_fraction}
     val, test = round(length * val_fraction), round(length * test_fraction)
     bounds = {
         "train": (0, length - val - test),
         "val": (length - val - test, length - test),
         "test": (length - test, length),
     }
+    bounds = {part: place for part, place in bounds.items() if fractions[part]}
     for part, (first, end) in bounds.items():
         if end - first < shortest:
             raise DataError(
@@ -250,19 +290,21 @@ def _is_control(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cf") and character not in "\n\r\t"
 
 
-def split_lines(text: str, *, head: int, tail: int) -> tuple[str, str]:
-    """Return the first `head` and the last `tail` lines of a text.
+def split_lines(text: str, *, head: int, tail: int, last: int = 0) -> tuple[str, str, str]:
+    """Return train, val and test: the first `head` lines, the last `last` ones, and the `tail` lines before those.
 
     Raises:
-        DataError: the two overlap: what is validated on would have been trained on.
+        DataError: the parts overlap: what is validated or tested on would have been trained on.
     """
     lines: Sequence[str] = text.splitlines(keepends=True)
-    if head < 1 or tail < 1:
-        raise DataError(f"both parts need a line at least, not {head} and {tail}")
-    if head + tail > len(lines):
+    if head < 1 or tail < 1 or last < 0:
+        raise DataError(f"each part needs a line at least, not {head}, {tail} and {last}")
+    if (over := head + tail + last - len(lines)) > 0:
+        part = len(lines) // 10
+        spared = part if last else 0
         raise DataError(
-            f"the first {head} and the last {tail} lines of a text of {len(lines)} lines overlap by "
-            f"{head + tail - len(lines)}: validation would read what was trained on; "
-            f"take for example {len(lines) - len(lines) // 10} and {len(lines) // 10}"
+            f"the first {head} and the last {tail + last} lines of a text of {len(lines)} lines overlap by {over}: "
+            f"validation would read what was trained on; take for example {len(lines) - part - spared} and {part}"
         )
-    return "".join(lines[:head]), "".join(lines[-tail:])
+    begin = len(lines) - last
+    return "".join(lines[:head]), "".join(lines[begin - tail : begin]), "".join(lines[begin:])

@@ -1,18 +1,48 @@
-"""Writing files so that a crash leaves the old one or the new one, and JSON that keeps non-finite numbers legal."""
+"""Writing files so that a crash leaves the old one or the new one, and JSON that keeps non-finite numbers legal.
+
+Each line of a JSON-lines file ends with the CRC-32 of what stands before: `..., "crc":"1c291ca3"}`. A damaged line is
+left out, with its number; what stands behind it is read. Lines of earlier versions have none.
+"""
 
 import errno
 import gc
 import json
 import math
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+_SEAL = b',"crc":"'
+_SEALED = len(_SEAL) + 8 + len(b'"}\n')
+"""Bytes at the end of a line from its checksum on."""
+
+
+@dataclass(frozen=True)
+class DamagedLine:
+    """A line that was left out: its number, and what is wrong with it."""
+
+    number: int
+    why: str
+
+
+@dataclass
+class LinesRead:
+    """How far a file of lines has been read.
+
+    `number` is that of the last line that was given out, the first one where reading began being 1; `end` is the offset
+    behind all whole lines; of the `damaged` ones others follow.
+    """
+
+    number: int = 0
+    end: int = 0
+    damaged: list[DamagedLine] = field(default_factory=list)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -101,8 +131,9 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def json_line(value: dict[str, Any]) -> bytes:
-    """Return one line of a JSON-lines file; floats in it may be non-finite, texts any, nested ones too."""
-    return json.dumps(_encode(value), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    """Return one line of a JSON-lines file with its checksum; floats may be non-finite, texts any, nested ones too."""
+    line = json.dumps(_encode(value), separators=(",", ":"), allow_nan=False).encode()
+    return b'%s%s%08x"}\n' % (line[:-1], _SEAL, zlib.crc32(line[:-1])) if value else line + b"\n"
 
 
 def append_json_line(path: Path, value: dict[str, Any]) -> None:
@@ -146,25 +177,46 @@ def collector_resting() -> Iterator[None]:
             gc.enable()
 
 
-def read_lines(path: Path, *, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield each complete line of a JSON-lines file as (object, offset behind it), from a byte offset on.
+def read_lines(path: Path, *, offset: int = 0, read: LinesRead | None = None) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield each whole line of a JSON-lines file as (object, offset behind it), from a byte offset on.
 
-    A last line without its newline, or one that is not a JSON object, was torn by a crash: reading stops before it.
+    A last line without its newline, or one that is damaged, was torn by a crash: reading stops before it. A damaged
+    line in the middle is left out, and noted in `read`.
     """
+    read = read or LinesRead()
+    read.end = offset
     try:
         file = path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
         return
     with file:
         file.seek(offset)
-        for line in file:
+        doubtful: DamagedLine | None = None
+        for number, line in enumerate(file, start=1):
+            if doubtful is not None:
+                read.damaged.append(doubtful)
             if not line.endswith(b"\n"):
                 return
-            try:
-                value = orjson.loads(line)
-            except ValueError:
-                return
-            if not isinstance(value, dict):
-                return
             offset += len(line)
+            value, why = _read(line)
+            if value is None:
+                doubtful = DamagedLine(number, why)
+                continue
+            doubtful, read.number, read.end = None, number, offset
             yield value, offset
+
+
+def _read(line: bytes) -> tuple[dict[str, Any] | None, str]:
+    """Return the object of a line without its checksum; or None and what is wrong."""
+    sealed = line.startswith(_SEAL, max(len(line) - _SEALED, 0))
+    if sealed and line[-11:] != b'%08x"}\n' % zlib.crc32(line[:-_SEALED]):
+        return None, "its checksum does not fit"
+    try:
+        value = orjson.loads(line)
+    except ValueError:
+        return None, "it is not JSON"
+    if not isinstance(value, dict):
+        return None, "it is no JSON object"
+    if sealed:
+        del value["crc"]
+    return value, ""

@@ -13,6 +13,7 @@ experiments/<name>/
                       rate_decisions.jsonl under the schedules plateau and adaptive
                       of a program (family: command): settings.json; printed.jsonl, the metrics that it told, line by
                       line; printed.part, output that was not read yet
+  code/train.py       the user's function, where it came from a notebook or a script
   origin.json         only of a final training: whose winner it trains, how that was chosen, the command
   confirm/0007/seed-002/      the same for a replicate on a fresh seed
   confirm/0007/repeat-0-fold-3-of-5/      and for one that is tested on fold 3 (of 0 to 4) of the first division in five
@@ -60,6 +61,8 @@ STUDY = "study.json"
 STUDY_LOCK = "study.lock"
 RESULT = "result.json"
 ORIGIN = "origin.json"
+CODE = "code"
+"""Functions of a notebook or a script, written as modules."""
 DATA = "data.json"
 """The fingerprints of the data, see same_data.py."""
 _TAKEN = ("mlflow.db", "mlflow.lock", "mlartifacts")

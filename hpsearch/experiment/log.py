@@ -7,31 +7,40 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from hpsearch.errors import ExperimentError
 from hpsearch.experiment.events import Event, MalformedEventError, decode, encode
-from hpsearch.experiment.files import collector_resting, json_line, read_lines
+from hpsearch.experiment.files import DamagedLine, LinesRead, collector_resting, json_line, read_lines
 from hpsearch.experiment.state import ExperimentState
 
 Written = TypeVar("Written", bound=Event)
+_NAMED = 5
+"""The most damaged lines that are named."""
 
 
 @dataclass
 class Past:
-    """What a log holds when a session takes it up: its events, what they come to, and the offset behind them."""
+    """What a log holds when a session takes it up: its events, what they come to, and the offset behind them.
+
+    `damaged` lines were left out, as were those that do not fit to what stands before.
+    """
 
     events: list[Event] = field(default_factory=list)
     state: ExperimentState = field(default_factory=ExperimentState)
     end: int = 0
+    damaged: list[DamagedLine] = field(default_factory=list)
 
 
-def read_past(path: Path) -> Past:
-    """Read a log once for all that a session wants to know of it; see `read_events`."""
-    past = Past()
+def read_past(path: Path, *, keep: bool = True) -> Past:
+    """Read a log once for all that somebody wants to know of it; the events only if they are to be kept."""
+    past, read = Past(), LinesRead()
     with collector_resting():
-        for event, behind in read_events(path):
-            past.events.append(event)
+        for event, _ in read_events(path, read=read):
+            if why := past.state.misfit(event):
+                read.damaged.append(DamagedLine(read.number, why))
+                continue
+            if keep:
+                past.events.append(event)
             past.state.follow(event)
-            past.end = behind
+    past.end, past.damaged = read.end, read.damaged
     return past
 
 
@@ -39,10 +48,7 @@ class Log:
     """The log opened by its one writer. Opening drops a torn last line.
 
     `past` is what was read of it, if that was read before; `state` is what all events until now come to, also those of
-    this session.
-
-    Raises:
-        ExperimentError: The log is damaged.
+    this session. `damage` tells which lines were left out.
     """
 
     def __init__(self, path: Path, past: Past | None = None) -> None:
@@ -51,22 +57,12 @@ class Log:
         self._past = past
         self.state = past.state
         self.torn = path.exists() and path.stat().st_size > past.end
+        self.damage = damaged_lines(path, past)
         if self.torn:
-            self._cut_off(past.end)
+            os.truncate(path, past.end)
         self._before = self.state.elapsed
         self._opened = time.monotonic()
         self._file = path.open("ab")
-
-    def _cut_off(self, end: int) -> None:
-        """Drop the torn last line. A damaged line in the middle is not the work of a crash, so it is an error."""
-        with self.path.open("rb") as file:
-            file.seek(end)
-            file.readline()
-            more = file.read(1)
-        if more:
-            place = f"{self.path}, line {len(self._past.events) + 1}"
-            raise ExperimentError(f"{place} is damaged, and more stands behind it; mend that line or remove it")
-        os.truncate(self.path, end)
 
     def take_events(self) -> list[Event]:
         """Return the events of earlier sessions, once: afterwards they take no memory here."""
@@ -95,24 +91,34 @@ class Log:
             self._file.close()
 
 
-def read_events(path: Path, *, offset: int = 0) -> Iterator[tuple[Event, int]]:
+def read_events(path: Path, *, offset: int = 0, read: LinesRead | None = None) -> Iterator[tuple[Event, int]]:
     """Yield each event of a log and the offset behind it, from a byte offset on, also while another process writes it.
 
-    Raises:
-        ExperimentError: A line is JSON, but no event.
+    Damaged lines, and objects that are no events, are left out and noted in `read`.
     """
-    for content, behind in read_lines(path, offset=offset):
+    read = read or LinesRead()
+    for content, behind in read_lines(path, offset=offset, read=read):
         try:
-            yield decode(content), behind
+            event = decode(content)
         except MalformedEventError as error:
-            with path.open("rb") as file:
-                line = file.read(behind).count(b"\n")
-            raise ExperimentError(f"{path}, line {line} is no event of a log: {error}") from error
+            read.damaged.append(DamagedLine(read.number, f"it is no event of a log: {error}"))
+        else:
+            yield event, behind
 
 
 def read_state(path: Path) -> ExperimentState:
     """Read what a log comes to, up to its last whole line; see `read_events`."""
-    state = ExperimentState()
-    for event, _ in read_events(path):
-        state.follow(event)
-    return state
+    return read_past(path, keep=False).state
+
+
+def damaged_lines(path: Path, past: Past) -> list[str]:
+    """Describe the lines of a log that were left out, in their order."""
+    lines = sorted({each.number: each.why for each in past.damaged}.items())
+    told = [f"{path}: line {number} was left out: {why}" for number, why in lines[:_NAMED]]
+    return [*told, f"{path}: {len(lines) - _NAMED} more lines were left out"] if len(lines) > _NAMED else told
+
+
+def damage(path: Path, past: Past) -> list[str]:
+    """Describe what is damaged in a log that was read, its torn end included; empty if nothing is."""
+    torn = path.exists() and path.stat().st_size > past.end
+    return [*damaged_lines(path, past), *([f"{path}: the last line is torn and was left out"] if torn else [])]

@@ -2,14 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.artifacts import gradient_norms, read_histograms
-from hpsearch.experiment.files import collector_resting, decode_number, read_json, read_lines
+from hpsearch.experiment.files import decode_number, read_json, read_lines
 from hpsearch.experiment.layout import (
     CONFIG,
     FORMAT_VERSION,
@@ -23,7 +23,7 @@ from hpsearch.experiment.layout import (
     is_experiment,
     is_study,
 )
-from hpsearch.experiment.log import read_events
+from hpsearch.experiment.log import damage, read_past
 from hpsearch.experiment.state import ExperimentState, RunState
 from hpsearch.records import BaselineRecord, Evidence, ExperimentRecord, Fold, Goal, Monitor, RunRecord
 
@@ -40,14 +40,59 @@ def read_resolved(folder: Path) -> dict[str, Any]:
         what = "a study; its arms are experiments" if is_study(folder) else f"not an experiment: it has no {RESOLVED}"
         raise ExperimentError(f"{folder} is {what}{_neighbours(folder)}")
     try:
-        resolved: dict[str, Any] = json.loads((folder / RESOLVED).read_text(encoding="utf-8"))
+        resolved: dict[str, Any] = read_json(folder / RESOLVED)
     except ValueError as error:
         raise ExperimentError(f"{folder / RESOLVED} is not valid JSON: {error}") from error
-    if isinstance(resolved, dict) and resolved.get("version", 0) > FORMAT_VERSION:
-        raise ExperimentError(f"{folder} was written by a newer hpsearch (format {resolved['version']})")
+    except OSError as error:
+        raise ExperimentError(f"{folder / RESOLVED} cannot be read: {error.strerror or error}") from error
     if not isinstance(resolved, dict) or "space" not in resolved:
         raise ExperimentError(f"{folder / RESOLVED} does not describe an experiment")
+    version = resolved.get("version", 0)
+    if type(version) is int and version > FORMAT_VERSION:
+        raise ExperimentError(f"{folder} was written by a newer hpsearch (format {version})")
+    for path, fits, expected in _SHAPE:
+        value = _within(resolved, path)
+        if not fits(value):
+            shown = "missing" if value is _ABSENT else json.dumps(value, default=str)[:60]
+            raise ExperimentError(f"{folder / RESOLVED} is damaged: {path} is {shown}, not {expected}")
     return resolved
+
+
+_ABSENT = object()
+
+
+def _within(content: Any, path: str) -> Any:
+    """Return the value at a dotted path, or _ABSENT."""
+    for name in path.split("."):
+        if not isinstance(content, dict) or name not in content:
+            return _ABSENT
+        content = content[name]
+    return content
+
+
+def _is(*kinds: type, optional: bool = False) -> Callable[[Any], bool]:
+    return lambda value: type(value) in kinds or (optional and (value is None or value is _ABSENT))
+
+
+_SHAPE: Sequence[tuple[str, Callable[[Any], bool], str]] = (
+    ("version", _is(int, optional=True), "a whole number"),
+    ("space", _is(dict), "an object"),
+    ("space.family", _is(str), "a text"),
+    ("space.objective.metric", _is(str), "a text"),
+    ("space.objective.goal", lambda value: value in [*Goal], f"one of {', '.join(Goal)}"),
+    ("space.objective.at", lambda value: value is not _ABSENT, "given"),
+    ("space.search", _is(dict, optional=True), "an object"),
+    ("space.search.trials", _is(int, optional=True), "a whole number"),
+    ("space_folder", _is(str, optional=True), "a text"),
+    ("space_from_here", _is(str, optional=True), "a text"),
+    ("space_file", _is(str, optional=True), "a text"),
+    ("id", _is(str, optional=True), "a text"),
+    ("created", _is(int, float, optional=True), "a number"),
+    ("unit", _is(str, optional=True), "a text"),
+    ("versions", _is(dict, optional=True), "an object"),
+    ("git", _is(dict, optional=True), "an object"),
+)
+"""What the parts of resolved.json must be that are used without the space's own checks."""
 
 
 def place_of_space(path: Path, folder: Path) -> dict[str, Any]:
@@ -67,11 +112,13 @@ def space_home(folder: Path) -> Path:
         ExperimentError: the folder cannot be used.
     """
     resolved = read_resolved(folder)
+    if "space_folder" not in resolved:
+        raise ExperimentError(f"{folder / RESOLVED} does not say where the experiment's space file is")
     kept = Path(resolved["space_folder"])
     if "space_from_here" not in resolved:
         return kept
     beside = Path(os.path.normpath(folder.resolve() / resolved["space_from_here"]))
-    name = resolved["space_file"]
+    name = resolved.get("space_file")
     if name is not None:
         return next((home for home in (beside, kept) if (home / name).is_file()), kept)
     return kept if kept.is_dir() or not beside.is_dir() else beside
@@ -87,13 +134,10 @@ def _neighbours(folder: Path) -> str:
 
 
 def read_experiment(folder: Path) -> ExperimentRecord:
-    """Return the record of an experiment; a torn end of its log is left out and named in the warnings."""
+    """Return the record of an experiment; what is damaged in its log is left out and named in the warnings."""
     resolved = read_resolved(folder)  # says so when the folder is no experiment
-    state, behind = ExperimentState(), 0
-    with collector_resting():
-        for event, behind in read_events(folder / LOG):  # noqa: B007 - the end of the last line is looked at below
-            state.follow(event)
-    return _experiment(folder, resolved, state, _damage(folder / LOG, state.count, behind))
+    past = read_past(folder / LOG, keep=False)
+    return _experiment(folder, resolved, past.state, damage(folder / LOG, past))
 
 
 def experiment_of(folder: Path, state: ExperimentState) -> ExperimentRecord:
@@ -163,25 +207,10 @@ def _left_out(dropped: int) -> list[str]:
     return [f"{dropped} earlier trials do not fit the changed space and are left out"] if dropped else []
 
 
-def _damage(log: Path, lines: int, behind: int) -> list[str]:
-    """Describe the damaged end of a log: `lines` whole lines were read, up to byte `behind`."""
-    rest = _rest(log, behind)
-    if b"\n" in rest[:-1]:
-        return [f"{log}: line {lines + 1} is damaged; it and all behind it were left out"]
-    return [f"{log}: the last line is torn and was left out"] if rest else []
-
-
-def _rest(log: Path, behind: int) -> bytes:
-    if not log.exists():
-        return b""
-    with log.open("rb") as file:
-        file.seek(behind)
-        return file.read()
-
-
 def read_metrics(folder: Path, run: str) -> list[dict[str, Any]]:
     """Return the rows of a run's metrics file: `step`, `seconds` and flat metric names; the last one of each step."""
-    rows = {row["step"]: row for row, _ in read_lines(folder.joinpath(run, METRICS))}
+    lines = (row for row, _ in read_lines(folder.joinpath(run, METRICS)))
+    rows = {row["step"]: row for row in lines if type(row.get("step")) is int}
     for row in rows.values():
         for name, value in row.items():
             if type(value) is str:

@@ -20,7 +20,7 @@ from hpsearch.experiment.events import (
     SessionEvent,
     UnknownEvent,
 )
-from hpsearch.experiment.layout import RunKind, run_kind
+from hpsearch.experiment.layout import RunKind, replicate_run, run_kind, trial_run
 from hpsearch.records import Change, Fold, Metrics, Outcome, Params
 
 KILLED, TIME_IS_UP = "killed", "finished: time is up"
@@ -107,8 +107,21 @@ class ExperimentState:
         self.count = 0
         """How many events there were."""
 
+    def misfit(self, event: Event) -> str | None:
+        """Return why an event cannot follow those before it, as after a damaged line; None if it can.
+
+        Classical methods need not be asked for.
+        """
+        if isinstance(event, AskEvent):
+            return _misnamed(event)
+        for run in _runs_of(event):
+            known = self.runs.get(run)
+            if (known is None or not known.asked) and run_kind(run) is not RunKind.BASELINE:
+                return f"no line before it asks for the run {run!r}"
+        return None
+
     def follow(self, event: Event) -> RunState | None:
-        """Take in an event; return the run that it concerns, if any."""
+        """Take in an event that fits; return the run that it concerns, if any."""
         self.count += 1
         self.latest = event.time
         if self.started is None:
@@ -221,6 +234,28 @@ class ExperimentState:
 
     def _pass_over(self, event: UnknownEvent) -> RunState | None:
         return self.runs.get(str(event.content.get("run")))
+
+
+def _runs_of(event: Event) -> tuple[str, ...]:
+    """Return the runs that must be known before an event."""
+    if isinstance(event, ExploitEvent):
+        return event.run, event.donor
+    if isinstance(event, BeginEvent | ReportEvent | LostEvent | OutcomeEvent | DropEvent | AdoptEvent):
+        return (event.run,)
+    return ()
+
+
+def _misnamed(event: AskEvent) -> str | None:
+    """Return what is wrong with the name of a run that is asked for: its folder follows from its numbers."""
+    kind = run_kind(event.run)
+    if kind is RunKind.BASELINE:
+        return None
+    if kind is RunKind.TRIAL:
+        name = trial_run(event.number)
+    else:
+        replicate = event.replicate if event.fold is None else event.fold
+        name = "" if replicate is None else replicate_run(event.number, replicate)
+    return None if event.run == name and event.number >= 0 else f"{event.run!r} is not what this run is called"
 
 
 _FOLLOW: Final[Mapping[type[Event], Callable[[ExperimentState, Any], RunState | None]]] = {

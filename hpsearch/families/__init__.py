@@ -82,6 +82,19 @@ class Family(ABC, Generic[ConfigT]):
         del data
         return {}
 
+    def data_notes(self, data: Any) -> Sequence[str]:
+        """Return what is taken for granted of the files of a `data` section, or done to them; its paths are absolute.
+
+        It is shown when a session begins. By default nothing.
+        """
+        del data
+        return ()
+
+    def lacks_test(self, data: Any) -> str | None:
+        """Return why a `data` section has no test split, or None if it has one. Then nothing can be confirmed."""
+        del data
+        return None
+
     def source_of(self, config: Any, home: "Path") -> Source | None:
         """Return the source of a configuration, if only by the names of its settings, see `places.found_places`.
 

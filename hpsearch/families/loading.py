@@ -1,4 +1,4 @@
-"""From the `family:` of a space file to a Family: one of the shelf, or a class in the user's own file."""
+"""From the `family:` of a space file to a Family: one of the shelf, or a class or a function in the user's own file."""
 
 import importlib
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from typing import Any
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
+from hpsearch.families.function.function import Function, as_function
 from hpsearch.user_code import find_code, is_reference
 
 
@@ -21,16 +22,17 @@ def load_family(reference: str, folder: Path) -> Family[Any]:
 
     Raises:
         UnknownNameError: The name is not on the shelf.
-        HpsearchError: The file cannot be used, or the family is `command`.
+        HpsearchError: The file cannot be used, or the family is `command` or a function.
     """
     found = load_interface(reference, folder)
     if not isinstance(found, Family):
-        raise HpsearchError(f"the family {reference} runs programs; it has no model, data or loss")
+        kind = "is a function" if isinstance(found, Function) else "runs programs"
+        raise HpsearchError(f"the family {reference} {kind}; it has no model, data or loss")
     return found
 
 
-def load_interface(reference: str, folder: Path) -> Family[Any] | Command:
-    """Return the family that a space file in `folder` names: `char_lm`, or `./mine.py:MyFamily` in that folder.
+def load_interface(reference: str, folder: Path) -> Family[Any] | Command | Function:
+    """Return what a space file in `folder` names: `char_lm`, or `./mine.py:MyFamily` or `:train` in that folder.
 
     Raises:
         UnknownNameError: The name is not on the shelf.
@@ -45,12 +47,28 @@ def load_interface(reference: str, folder: Path) -> Family[Any] | Command:
     return family
 
 
-def _from_file(reference: str, folder: Path) -> Family[Any]:
+def load_function(reference: str, folder: Path) -> Function:
+    """Return the user's function that a space file in `folder` names.
+
+    Raises:
+        HpsearchError: The file cannot be used, or holds no such function.
+    """
+    found = load_interface(reference, folder)
+    if not isinstance(found, Function):
+        raise HpsearchError(f"{reference} is no function any more")
+    return found
+
+
+def _from_file(reference: str, folder: Path) -> Family[Any] | Function:
     code = find_code(reference, folder, kind="family")
     found = code.found
-    if not (isinstance(found, type) and issubclass(found, Family)):
-        raise HpsearchError(f"{code.path} has no class {code.name} derived from hpsearch.Family")
-    return _checked(found, reference)
+    if isinstance(found, type) and issubclass(found, Family):
+        return _checked(found, reference)
+    if found is None:
+        raise HpsearchError(
+            f"{code.path} has no class {code.name} derived from hpsearch.Family and no function of that name{code.near}"
+        )
+    return as_function(found, name=reference, file=code.path)
 
 
 def _checked(family: type[Family[Any]], reference: str) -> Family[Any]:

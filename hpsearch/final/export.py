@@ -3,10 +3,10 @@
 The card says what the model's run, its selection and its data tell.
 """
 
+import contextlib
 import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import nn
 
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, NoSplitError
 from hpsearch.experiment.files import no_room, write_json
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.final.opening import describe, place_of, weights_of
@@ -125,7 +125,7 @@ def _use(trained: TrainedRun, facts: Mapping[str, Any], model: nn.Module) -> dic
     return use
 
 
-@contextmanager
+@contextlib.contextmanager
 def _new_folder(target: Path) -> Iterator[Path]:
     """Give a folder to write into, which becomes `target` when everything is there.
 
@@ -199,13 +199,19 @@ ONE_SEARCH = (
 
 
 def describe_data(splits: Splits) -> dict[str, dict[str, Any]]:
-    """Return the number of examples and the fingerprint of each split; all of them are read."""
-    return {split: {"examples": len(splits[split]), "sha256": fingerprint(splits[split])} for split in SPLITS}
+    """Return the number of examples and the fingerprint of each split that there is; all of them are read."""
+    found: dict[str, dict[str, Any]] = {}
+    for split in SPLITS:
+        with contextlib.suppress(NoSplitError):
+            found[split] = {"examples": len(splits[split]), "sha256": fingerprint(splits[split])}
+    return found
 
 
 def combined_fingerprint(data: Mapping[str, Mapping[str, Any]]) -> str:
     """Return one fingerprint for all splits."""
-    return hashlib.sha256("\n".join(f"{split} {data[split]['sha256']}" for split in SPLITS).encode()).hexdigest()
+    return hashlib.sha256(
+        "\n".join(f"{split} {data[split]['sha256']}" for split in SPLITS if split in data).encode()
+    ).hexdigest()
 
 
 def card_of(
@@ -272,15 +278,15 @@ def _limits(
     data: Mapping[str, Mapping[str, Any]],
     own: Mapping[str, float],
 ) -> Iterator[str]:
-    sizes = {split: number(data[split]["examples"]) for split in SPLITS}
+    sizes = {split: number(data[split]["examples"]) for split in SPLITS if split in data}
+    tested = _tested(trained, selection, sizes["test"], own) if "test" in sizes else "there is no test split"
     yield (
-        f"It has learnt from {sizes['train']} examples and was chosen on {sizes['val']}; "
-        f"{_tested(trained, selection, sizes['test'], own)}. All these data are of one "
-        "origin: nothing is said about data of another one."
+        f"It has learnt from {sizes['train']} examples and was chosen on {sizes['val']}; {tested}. All these data "
+        "are of one origin: nothing is said about data of another one."
     )
     if trained.record.replicate is not None:
         yield f"These are the weights of {trained.record.run}, which was named, not chosen by a rule."
-    if not own:
+    if not own and "test" in sizes:
         yield "Just these weights were not scored on the test split; the scores are those of other trainings."
     yield from _doubts(selection) if selection else ()
 

@@ -110,7 +110,10 @@ def _metrics(card: ModelCard) -> str:
 
 
 def _data(card: ModelCard, splits: Sequence[str]) -> str:
-    rows = [(split, number(card.data[split]["examples"]), card.data[split]["sha256"]) for split in splits]
+    known = [(split, card.data[split]) for split in splits if split in card.data]
+    if not known:
+        return "There is none: the data have no such split."
+    rows = [(split, number(data["examples"]), data["sha256"]) for split, data in known]
     return table(("split", "examples", "fingerprint"), rows)
 
 

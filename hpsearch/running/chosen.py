@@ -16,7 +16,7 @@ from hpsearch.running.loading import families_with_folds, open_space
 from hpsearch.running.runner import RunOptions, explaining_full_disks, open_session
 from hpsearch.running.session import SessionResult
 from hpsearch.space import Space, confirmation, only
-from hpsearch.space.checks import fold_refusal
+from hpsearch.space.checks import fold_refusal, no_test_split
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.ledger import stored_job
 
@@ -42,7 +42,7 @@ def confirm(
     """
     folder, wanted = Path(folder), confirmation(top=top, seeds=seeds, folds=folds, repeats=repeats)
     space = replace(open_space(folder), confirm=wanted)
-    if refusal := fold_refusal(space, families_with_folds):
+    if refusal := fold_refusal(space, families_with_folds) or (None if wanted.folds else no_test_split(space)):
         raise HpsearchError(refusal)
     with explaining_full_disks(), open_session(space, folder, options, changes=False) as session:
         session.require_result()
@@ -70,6 +70,8 @@ def train(
         ExperimentError: The folder holds the training of another configuration.
     """
     folder, alone = Path(folder), only(space, params)
+    if test and (refusal := no_test_split(space)):
+        raise HpsearchError(refusal)
     trials = read_experiment(folder).trials if is_experiment(folder) else ()
     if trials and [alone.canonical(trial.params) for trial in trials] != [*alone.start]:
         raise ExperimentError(f"{folder} holds the training of another configuration; choose another --name")

@@ -29,7 +29,8 @@ from hpsearch.jobs import (
     stopped,
 )
 from hpsearch.records import Decision, Goal, Monitor
-from hpsearch.running.hearing import Hearing, Notes
+from hpsearch.running.attempts import Notes
+from hpsearch.running.hearing import Hearing
 
 _SETTINGS = "settings.json"
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

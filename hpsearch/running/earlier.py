@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.events import AdoptEvent, AskEvent, Event, ExploitEvent, OutcomeEvent
 from hpsearch.experiment.files import remove_leftovers, write_atomically, write_json
-from hpsearch.experiment.layout import CONFIG, FORMAT_VERSION, LOCK, LOG, RESOLVED, SPACE, RunKind, is_experiment
+from hpsearch.experiment.layout import CODE, CONFIG, FORMAT_VERSION, LOCK, LOG, RESOLVED, SPACE, RunKind, is_experiment
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_resolved
@@ -156,6 +156,7 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
     `find_earlier` returns the earlier trials; without it the log is read for them.
     """
     resolved = space.resolved()
+    code = getattr(space.interface, "code", None)
     changed: list[str] = []
     identity = uuid.uuid4().hex
     created = time.time()
@@ -163,6 +164,8 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
         old = read_resolved(folder)
         identity, created = old["id"], old["created"]
         changed = [line for line in differences(old["space"], resolved) if not line.startswith(_BUDGET)]
+        if code is not None and old.get("code", code) != code:
+            changed.append(f"the code of {space.family} has changed")
         if alien := [line for line in changed if line.startswith(("family", "objective"))]:
             raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
         if changed:
@@ -172,7 +175,7 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
                 find_earlier()
             kept = len(list(folder.glob("resolved-*.json"))) + 1
             write_json(folder / f"resolved-{kept}.json", old)
-    elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK}:
+    elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK, CODE}:
         raise ExperimentError(f"{folder} exists and is no experiment; choose another --name")
     remove_leftovers(folder, SPACE, RESOLVED)
     write_json(
@@ -187,6 +190,7 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
             "seed": space.search.seed,
             "versions": versions(),
             "git": git_state(space.path.parent),
+            **({} if code is None else {"code": code}),
             "machine": machine(),
         },
     )

@@ -1,34 +1,53 @@
 """From a space file, or from an experiment's folder, to a Space with its family. Loads no torch of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import SPACE
 from hpsearch.experiment.reading import read_resolved, space_home
+from hpsearch.families import Family
+from hpsearch.families.command.family import Command
+from hpsearch.families.function.function import Function
 from hpsearch.families.loading import family_names, load_interface
 from hpsearch.settings import OwnOption
-from hpsearch.space import Search, Space, read_space, space_from_resolved
+from hpsearch.space import Node, Search, Space, read_space, space_from_resolved
 from hpsearch.space.checks import divides
 from hpsearch.space.space import overrides_between
 from hpsearch.workers.engines import ENGINES
 
 
-def load_space(path: Path, *, quick: bool = False, overrides: Sequence[str] = ()) -> Space:
-    """Read and check a space file.
+def load_space(
+    path: Path,
+    *,
+    quick: bool = False,
+    overrides: Sequence[str] = (),
+    content: tuple[str, Node] | None = None,
+    named: Callable[[str], None] = lambda _: None,
+) -> Space:
+    """Read and check a space file, or its text and root from elsewhere as if they stood there.
+
+    `named` is told the family's name before that is imported.
 
     Raises:
         SpaceError: with every mistake.
     """
+
+    def resolve(family: str, file: Path) -> Family[Any] | Command | Function:
+        named(family)
+        return load_interface(family, file.parent)
+
     return read_space(
         path,
-        lambda family, file: load_interface(family, file.parent),
+        resolve,
         overrides=overrides,
         quick=quick,
         with_folds=families_with_folds,
         own_code=check_own_code,
         engines=ENGINES,
         look=True,
+        content=content,
     )
 
 

@@ -3,6 +3,7 @@
 The one place where space, workers, family, experiment and tracker meet. `hpsearch.run` ends here.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +14,11 @@ from typing import Any
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
 from hpsearch.experiment.files import no_room
-from hpsearch.experiment.layout import EXPERIMENTS, LOG, folder_called
+from hpsearch.experiment.layout import EXPERIMENTS, LOG, folder_called, is_experiment
 from hpsearch.experiment.log import Log, read_past
+from hpsearch.experiment.reading import read_resolved
 from hpsearch.experiment.state import ExperimentState
+from hpsearch.families.function.function import Function
 from hpsearch.families.loading import family_names
 from hpsearch.jobs import ObjectiveSpec
 from hpsearch.running.earlier import earlier_trials, prepare_experiment
@@ -23,12 +26,14 @@ from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
 from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult
 from hpsearch.space import Space
+from hpsearch.space.checks import no_test_split
 from hpsearch.tracking import Tracker
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster, EngineContext
 from hpsearch.workers.ledger import Observer
+from hpsearch.workers.local.processes import EarlyServer
 
-_COMMAND = "command"
+COMMAND = "command"
 """The family whose programs train themselves."""
 
 
@@ -41,12 +46,14 @@ class RunOptions:
     """How to run, apart from what the space says.
 
     `cluster`: where the engine `ray` finds its machines. `in_process`: one trial at a time in this very process, for a
-    debugger. `make_tracker` gets the experiment's folder; see `trackers`. `opened` is told where the experiment stands
-    before the session; `observers` hear every event from then on.
+    debugger. `early`: what local workers may be forked from. `make_tracker` gets the experiment's folder; see
+    `trackers`. `opened` is told where the experiment stands before the session; `observers` hear every event from then
+    on.
     """
 
     in_process: bool = False
     cluster: Cluster = field(default_factory=Cluster)
+    early: EarlyServer | None = None
     confirm: bool = True
     make_tracker: Callable[[Path], Tracker] = no_tracker
     opened: Callable[[ExperimentState], None] = _unheard
@@ -72,12 +79,16 @@ def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions())
     """
     folder = Path(folder)
     with explaining_full_disks(), open_session(space, folder, options, changes=True) as session:
-        why = session.search(space.confirm if options.confirm else None)
+        confirm = space.confirm if options.confirm else None
+        refusal = None if confirm is None or confirm.folds else no_test_split(space)
+        why = session.search(None if refusal else confirm)
         if why in (StopReason.FINISHED, StopReason.TIME):
             if why is StopReason.FINISHED:
                 session.require_result()
-            if space.confirm is not None and options.confirm:
-                why = session.confirm(space.confirm, otherwise=why)
+            if refusal:
+                session.note(refusal)
+            elif confirm is not None:
+                why = session.confirm(confirm, otherwise=why)
         session.end(why)
     return session.result()
 
@@ -105,6 +116,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
     """Hold the experiment, its log, its tracker and its workers for one session."""
     _make(folder)
     with locked(folder) as lock:
+        space = space.going_on_from(read_resolved(folder)["space"]) if is_experiment(folder) else space
         past = read_past(folder / LOG)
         data = same_data(space, folder, past.state.runs.values())
         find_earlier = cache(lambda: earlier_trials(space, folder, past.state))
@@ -123,6 +135,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
                 jobs=max(space.search.trials, replicates),
                 in_process=options.in_process,
                 cluster=options.cluster,
+                early=options.early,
                 observers=[*options.observers, Notifier(tracker)],
             ),
             find_earlier,
@@ -171,14 +184,8 @@ def objective_spec(
         "goal": space.objective.goal.value,
         "at_best": space.objective.at == "best",
     }
-    if space.family == _COMMAND:
-        if processes > 1:
-            raise HpsearchError("search.resources.processes: a program starts its own processes; leave it at 1")
-        return ObjectiveSpec(
-            "hpsearch.running.command_objective:CommandObjective",
-            {**common, "trial_time": space.search.trial_time},
-            ["hpsearch.running.command_objective"],
-        )
+    if space.family == COMMAND or isinstance(space.interface, Function):
+        return _of_the_users(space, common)
     own = {
         "family": space.family,
         "threads": 1,
@@ -191,12 +198,26 @@ def objective_spec(
         if space.search.engine != "local" or processes > 1:
             raise HpsearchError("search.pack: packs are for the engine local and trials of one process; say off")
         arguments = {**common, **own, "lanes": space.search.pack}
-        modules = [*_modules(space.family), "hpsearch.running.packed_objective"]
+        modules = [*modules_of(space.family), "hpsearch.running.packed_objective"]
         return ObjectiveSpec("hpsearch.running.packed_objective:PackedObjective", arguments, modules)
-    return ObjectiveSpec("hpsearch.running.objective:FamilyObjective", {**common, **own}, _modules(space.family))
+    return ObjectiveSpec("hpsearch.running.objective:FamilyObjective", {**common, **own}, modules_of(space.family))
 
 
-def _modules(family: str) -> list[str]:
+def _of_the_users(space: Space, common: Mapping[str, Any]) -> ObjectiveSpec:
+    """Return the recipe for a program or a function, which train by themselves."""
+    kind = "function" if isinstance(space.interface, Function) else "program"
+    if space.search.resources.processes > 1:
+        raise HpsearchError(f"search.resources.processes: a {kind} starts its own processes; leave it at 1")
+    if kind == "program":
+        module = "hpsearch.running.command_objective"
+        return ObjectiveSpec(f"{module}:CommandObjective", {**common, "trial_time": space.search.trial_time}, [module])
+    module = "hpsearch.running.function_objective"
+    used = sorted({"numpy", "torch"} & sys.modules.keys())
+    arguments = {**common, "family": space.family, "threads": 1}
+    return ObjectiveSpec(f"{module}:FunctionObjective", arguments, [module, *used])
+
+
+def modules_of(family: str) -> list[str]:
     """Return the modules that every training of a family needs.
 
     The first optimizer would import the last one. What a user's own file imports may begin threads.

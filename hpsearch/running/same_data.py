@@ -19,7 +19,8 @@ from hpsearch.experiment.log import Log
 from hpsearch.experiment.state import RunState
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
-from hpsearch.places import borrowed, find_place, named_places
+from hpsearch.families.function.function import Function
+from hpsearch.places import borrowed, find_place, located, named_places
 from hpsearch.records import Outcome
 from hpsearch.settings import Settings
 from hpsearch.space import Space, configurations
@@ -93,7 +94,8 @@ def _sources(space: Space) -> Iterable[tuple[str, Source]]:
     """Yield the sources that a space can name, by their keys."""
     for config, _ in configurations(space):
         interface = space.interface
-        source = interface.source_of(config, space.path.parent) if isinstance(interface, Family | Command) else None
+        known = interface if isinstance(interface, Family | Command | Function) else None
+        source = known.source_of(config, space.path.parent) if known else None
         if source is not None:
             yield source.key, source
 
@@ -115,7 +117,12 @@ def _splits(runs: Iterable[RunState]) -> dict[str, dict[str, Any]]:
 
 
 def _notices(space: Space) -> Iterable[str]:
+    seen: set[str] = set()
     for config, _ in configurations(space):
+        data = getattr(config, "data", None)
+        if isinstance(space.interface, Family) and isinstance(data, Settings) and data.model_dump_json() not in seen:
+            seen.add(data.model_dump_json())
+            yield from space.interface.data_notes(located(data, space.path.parent, by_name=True))
         for place in named_places(config) if isinstance(config, Settings) else ():
             if (there := borrowed(place, space.path.parent)) is not None:
                 yield (

@@ -14,6 +14,8 @@ from hpsearch.experiment.files import collector_resting
 from hpsearch.experiment.layout import RunKind, trial_run
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
+from hpsearch.families import Family
+from hpsearch.families.function.function import Function
 from hpsearch.jobs import Job, JobKind, JobSource
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.confirmation import distinct_winners, jobs_of
@@ -46,7 +48,12 @@ class SessionResult:
 
 
 def _can_go_on(space: Space) -> bool:
-    """Check whether a paused training goes on where it was: a program must be given its checkpoint for that."""
+    """Check whether a paused training goes on where it was.
+
+    A program must be given its checkpoint for that, a function must name it.
+    """
+    if isinstance(space.interface, Function):
+        return space.interface.goes_on
     command = getattr(space.config(space.example), "command", None)
     return command is None or "{checkpoint}" in str(command)
 
@@ -89,6 +96,8 @@ class Session:
             self.note("the space has changed since this experiment was begun:\n  " + "\n  ".join(notes))
         if self._log.torn:
             self.note("the last line of the log was torn by a crash and has been dropped")
+        for sentence in self._log.damage:
+            self.note(sentence)
 
     def note(self, text: str) -> None:
         """Tell the observers something that the log does not hold."""
@@ -212,7 +221,9 @@ class Session:
             ends = f"a training has {longest} evaluations"
             self.note(f"search.pruner: {pruner.kind} acts at evaluation {pruner.earliest} at the earliest, but {ends}")
         if isinstance(pruner, Pausing) and not _can_go_on(self._space):
-            again = "a program that is not given its {checkpoint} begins again when it goes on"
+            function = isinstance(self._space.interface, Function)
+            who = "a function without report.checkpoint" if function else "a program that is not given its {checkpoint}"
+            again = f"{who} begins again when it goes on"
             self.note(f"search.pruner: {pruner.kind} pauses trials, and {again}; asha stops them instead")
 
     def _record(self) -> ExperimentRecord:
@@ -252,7 +263,7 @@ class Session:
         search = self._space.search
         if confirm is None or confirm.folds is not None or search.engine != "local" or self._context.in_process:
             return None
-        if self._space.family == "command":
+        if not isinstance(self._space.interface, Family):
             return None
 
         def replicates() -> list[Job]:

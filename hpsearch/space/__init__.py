@@ -1,6 +1,7 @@
 """YAML to a typed Space: every name, value, bound and option is checked before the first trial."""
 
 from hpsearch.space.checks import configurations
+from hpsearch.space.located_yaml import Node, Place, node_from_plain
 from hpsearch.space.params import only, read_params
 from hpsearch.space.ranges import Choice, Float, Int, Range
 from hpsearch.space.reading import read_space, space_from_resolved
@@ -18,8 +19,10 @@ __all__ = [
     "Float",
     "Int",
     "MeanOfLast",
+    "Node",
     "Objective",
     "Parameter",
+    "Place",
     "Range",
     "Requirement",
     "Search",
@@ -29,6 +32,7 @@ __all__ = [
     "confirmation",
     "differences",
     "json_schema",
+    "node_from_plain",
     "objective_value",
     "only",
     "read_params",

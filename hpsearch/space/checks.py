@@ -137,6 +137,24 @@ def fold_refusal(space: Space, families: Families) -> str | None:
     return None
 
 
+def no_test_split(space: Space) -> str | None:
+    """Explain why winners cannot be scored on a test split, or None if the data have one.
+
+    Validation does not take its place: it is what winners were chosen by.
+    """
+    ask = getattr(space.interface, "lacks_test", None)  # programs have none
+    data = getattr(space.config(space.example), "data", None)
+    reason = None
+    if ask is not None and isinstance(data, Settings):
+        reason = ask(located(data, space.path.parent, by_name=True))
+    if reason is None:
+        return None
+    return (
+        f"the data have no test split ({reason}), so that winners are not confirmed: validation scores, by which they "
+        "are chosen, are no test. Give data.test or a data.test_fraction above 0 to a search with another --name"
+    )
+
+
 def check_places(space: Space, root: Node, problems: Problems) -> None:
     """Report each file and folder that the space names, but that is not there or cannot be read.
 

@@ -41,6 +41,7 @@ def read_space(
     own_code: OwnCode | None = None,
     engines: Collection[str] = (),
     look: bool = False,
+    content: tuple[str, Node] | None = None,
 ) -> Space:
     """Read and check a space file. The quick section is checked even if it is not asked for.
 
@@ -55,12 +56,13 @@ def read_space(
         own_code: Looks at a sampler and a pruner of the user's own.
         engines: The engines that there are; without any, the engine's name is not checked.
         look: Whether the files and folders that the space names are checked too.
+        content: The text and the root of a space that comes from elsewhere; nothing is read from the file then.
 
     Raises:
         SpaceError: With every mistake of the file.
     """
     problems = Problems()
-    text, root = read_file(path, problems)
+    text, root = content or read_file(path, problems)
     family, interface = _resolve_family(root, path, resolve, problems)
     settings = _settings(interface, root)
     reading = _SpaceReader(path, text, family, interface, settings, problems, with_folds, own_code, engines)

@@ -165,7 +165,7 @@ class Search(Settings):
         Annotated[NamedSampler, Field(discriminator="kind"), Tag(NAMED)] | Annotated[OwnSampler, Tag(OWN)],
         WHOSE,
         UNFOLD,
-    ] = TPE()
+    ] = AutoSampler()
     pruner: Annotated[
         Annotated[NamedPruner, Field(discriminator="kind"), Tag(NAMED)] | Annotated[OwnPruner, Tag(OWN)],
         WHOSE,

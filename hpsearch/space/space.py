@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +18,9 @@ from hpsearch.space.ranges import HEADS, KEYS, canonical, flow, show
 from hpsearch.space.requirements import Requirement
 from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search
 from hpsearch.space.template import Parameter, Template, join
+
+BRANCHES = ("sampler", "pruner")
+"""The settings of a search that are a name with options of its own."""
 
 
 class FamilyInterface(Protocol):
@@ -194,10 +197,23 @@ class Space:
         """
         return self.template.grid()
 
+    def going_on_from(self, earlier: Mapping[str, Any]) -> "Space":
+        """Return the space with the sampler and pruner that it was searched with `earlier`, where it names none.
+
+        A search keeps what it began with when the defaults change. `earlier` is what `resolved` returned then.
+        """
+        search = earlier.get("search", {})
+        names = [name for name in BRANCHES if name in search and name not in self.search.model_fields_set]
+        try:
+            kept = Search.model_validate({name: search[name] for name in names})
+        except ValidationError:
+            return self
+        return replace(self, search=self.search.model_copy(update={name: getattr(kept, name) for name in names}))
+
     def resolved(self) -> dict[str, Any]:
         """Return the whole space as plain data, a valid space file again; see `space_from_resolved`."""
         search = self.search.model_dump(mode="json")
-        for branch in ("sampler", "pruner"):
+        for branch in BRANCHES:
             kind = search[branch].pop("kind")
             search[branch] = {kind: search[branch]}
         return {

@@ -278,7 +278,7 @@ def _val_fraction(space: Space) -> float | None:
     if any(parameter.path == "data.val_fraction" for parameter in space.parameters):
         return None
     data = getattr(space.config(space.example), "data", None)
-    if getattr(data, "val_path", None):
+    if "val" in getattr(data, "files", ()):
         return 0.0  # it has a file of its own
     fraction = getattr(data, "val_fraction", None)
     return fraction if isinstance(fraction, float) else None

@@ -103,6 +103,7 @@ def fix_plan(
         else:
             plan = plan_of(study, study.settings.confirm)
             known = _written(folder, StudyHistory(plan, plan, file=str(study.path.resolve())))
+        study = _going_on_from(study, known.latest)
         here = replace(known, latest=plan_of(study, study.settings.confirm))
         wanted = replication_of(study, seeds=seeds, repeats=repeats, looks=here.comparable_looks)
         plan = plan_of(study, wanted)
@@ -112,6 +113,16 @@ def fix_plan(
         changes = (*known.changes, PlanChange(lines, seen=_could_be_seen(folder, known)))
         file = str(study.path.resolve())
         return _written(folder, replace(known, latest=plan, changes=changes, file=file)), wanted
+
+
+def _going_on_from(study: Study, plan: Mapping[str, Any]) -> Study:
+    """Return the study with the samplers and pruners of an earlier plan where its spaces name none."""
+    planned = plan["arms"]
+    arms = (
+        replace(arm, space=arm.space.going_on_from(planned.get(arm.name, {}))) if isinstance(arm, SpaceArm) else arm
+        for arm in study.arms
+    )
+    return replace(study, arms=tuple(arms))
 
 
 def _could_be_seen(folder: Path, history: StudyHistory) -> bool:

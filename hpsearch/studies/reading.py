@@ -15,6 +15,7 @@ from typing import Any
 from hpsearch.errors import HpsearchError, SpaceError, suggestion
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
+from hpsearch.families.function.function import Function
 from hpsearch.families.loading import load_interface
 from hpsearch.records import Goal
 from hpsearch.running.loading import check_own_code, families_with_folds
@@ -75,7 +76,7 @@ def load_study(path: Path, *, quick: bool = False) -> Study:
     return problems.checked(study)
 
 
-def _family(name: str, file: Path) -> Family[Any] | Command:
+def _family(name: str, file: Path) -> Family[Any] | Command | Function:
     """Return the family that a space file names."""
     return load_interface(name, file.parent)
 

@@ -154,6 +154,7 @@ class ExperimentMirror:
             self._sink.conclude(self._state)
             self._state.concluded = self._state.log
             self._save()
+        self._sink.flush()
 
     def _save(self) -> None:
         self._sink.flush()

@@ -8,12 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from hpsearch.errors import UnknownNameError
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import ObjectiveSpec, Workers
 from hpsearch.space import Space
 from hpsearch.workers.ledger import Observer
+
+if TYPE_CHECKING:
+    from hpsearch.workers.local.processes import EarlyServer
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class EngineContext:
     """The experiment's folder and log, how workers make the objective, and who watches.
 
     `lock` is the descriptor of the folder's lock, which local worker processes keep open as long as they live; `jobs`
-    is the most that there will ever be to do at once; `in_process` and `cluster` say where workers run.
+    is the most that there will ever be to do at once; `in_process` and `cluster` say where workers run; `early` is what
+    local workers may be forked from.
     """
 
     folder: Path
@@ -43,6 +48,7 @@ class EngineContext:
     jobs: int = 1
     in_process: bool = False
     cluster: Cluster = Cluster()
+    early: "EarlyServer | None" = None
     observers: Sequence[Observer] = ()
 
 

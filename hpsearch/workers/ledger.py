@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from hpsearch.errors import ExperimentError
 from hpsearch.experiment.events import (
     AskEvent,
     BeginEvent,
@@ -63,7 +64,7 @@ class Ledger:
         self._log = log
         self._value_of = value_of
         self._observers = observers
-        self._written: dict[str, set[int]] = {}
+        self._written: dict[str, set[Any]] = {}
         """The steps in a run's metrics file: at most one more than in the log, when a crash fell between the two."""
         self.metric = metric
 
@@ -95,7 +96,7 @@ class Ledger:
             if job.kind is not JobKind.BASELINES:
                 self._ask(job, job.run, info)
         remove_leftovers(folder)
-        self._written[job.run] = {row["step"] for row, _ in read_lines(folder / METRICS)}
+        self._written[job.run] = {row.get("step") for row, _ in read_lines(folder / METRICS)}
         if job.kind is not JobKind.BASELINES:
             self._emit(BeginEvent(run=job.run, attempt=self.known(job).attempts + 1))
         return self.known(job)
@@ -236,7 +237,18 @@ def configure(folder: Path, job: Job, *, anew: bool = False) -> None:
 
 
 def stored_job(folder: Path, run: str) -> Job:
-    """Return the job of a run of the experiment in `folder`, as it was written down."""
-    content = read_json(folder / run / CONFIG)
-    content.pop("version")
-    return Job.from_json(content)
+    """Return the job of a run of the experiment in `folder`, as it was written down.
+
+    Raises:
+        FileNotFoundError: It was not.
+        ExperimentError: Its file is damaged.
+    """
+    try:
+        content = read_json(folder / run / CONFIG)
+        del content["version"]
+        job = Job.from_json(content)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ExperimentError(f"{folder / run / CONFIG} is damaged: {type(error).__name__}: {error}") from error
+    if not all(isinstance(each, Mapping) for stretch in job.stretches for each in stretch):
+        raise ExperimentError(f"{folder / run / CONFIG} is damaged: its values are no objects")
+    return job

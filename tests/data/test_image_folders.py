@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from hpsearch.data.folds import Folds
-from hpsearch.data.images import ImageSettings, find_images, image_source, load_images
+from hpsearch.data.image_folders import find_images
+from hpsearch.data.images import ImageSettings, image_source, load_images
 from hpsearch.errors import DataError
 
 PARTS = ("train", "val", "test")
@@ -139,7 +140,7 @@ def test_mistakes_in_splits_are_told(tmp_path: Path) -> None:
 
 def test_folds_divide_what_has_no_test_part_of_its_own(tmp_path: Path) -> None:
     photos(tmp_path / "given", {"train": 6, "test": 3})
-    with pytest.raises(DataError, match="has its own test part"):
+    with pytest.raises(DataError, match="have their own test part"):
         load_images(settings(tmp_path / "given", folds=Folds(count=3)), "train", seed=0)
     photos(tmp_path / "open", {"train": 6, "val": 2})
     folds = [settings(tmp_path / "open", folds=Folds(count=3, index=index)) for index in range(3)]

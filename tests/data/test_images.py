@@ -8,7 +8,8 @@ from PIL import Image
 from pydantic import ValidationError
 from sklearn.datasets import load_digits
 
-from hpsearch.data.images import Folder, ImageSettings, load_images, read_images
+from hpsearch.data.image_pixels import Shape, read_images
+from hpsearch.data.images import ImageSettings, load_images
 from hpsearch.errors import DataError
 
 PARTS = ("train", "val", "test")
@@ -64,11 +65,11 @@ def test_images_are_scaled_cut_and_turned_upright(folder: Path) -> None:
     exif = tall.getexif()
     exif[0x0112] = 6  # the camera was turned
     tall.save(path, exif=exif)
-    assert read_images([path], Folder(path="", size=(4, 6), channels=1)).shape == (1, 1, 4, 6)
+    assert read_images([path], Shape((4, 6), 1)).shape == (1, 1, 4, 6)
     wide = Image.new("L", (40, 10), 0)
     wide.paste(255, (15, 0, 25, 10))
     wide.save(folder / "wide.png")
-    (cut,) = read_images([folder / "wide.png"], Folder(path="", size=(10, 10), channels=3))
+    (cut,) = read_images([folder / "wide.png"], Shape((10, 10), 3))
     assert cut.min() == 255  # the middle of it
 
 
@@ -81,7 +82,7 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path, content: bytes | str)
     else:
         path.write_bytes(content if isinstance(content, bytes) else good[: len(good) // 2])
     with pytest.raises(DataError, match=r"1 images cannot be read: .*bad\.png"):
-        read_images([path], Folder(path="", size=(4, 4)))
+        read_images([path], Shape((4, 4), 3))
 
 
 def test_folders_that_are_none(folder: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import pytest
 from scipy.integrate import dblquad
 from scipy.stats import norm
 
-from hpsearch.data.microscopy import Astigmatic, Round, integrate_gaussian
+from hpsearch.data.point_spread import Astigmatic, Round, integrate_gaussian
 
 
 def one(psf, *, x=20.0, y=20.0, z=0.0, photons=1.0, size=41):

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.data.labelled_text import LabelledTexts, find_leakage, read_labelled, without_leakage, without_repeats
+from hpsearch.data.labelled_text import LabelledTexts, find_leakage, without_leakage, without_repeats
+from hpsearch.data.text_files import Writing, read_labelled
 from hpsearch.errors import DataError
 
 TEXTS = ('good, "very" good', "next\x85line\u2028of text", "three")
@@ -21,7 +22,7 @@ def written(tmp_path, name, content):
 
 
 def read(path, **columns):
-    return read_labelled(path, **{"text_column": "text", "label_column": "label", **columns})
+    return read_labelled(path, Writing(**columns))
 
 
 @pytest.mark.parametrize("labels", [(1, 0, 1), ("yes", "no", "yes")])
@@ -54,7 +55,7 @@ def test_columns_have_other_names_and_a_second_label_may_be_missing(tmp_path):
         ("a.json", "[]", "holds no examples"),
         ("a.csv", 'text,label\n"two\nlines",1\nb\n', r"a.csv:4: the row does not have as many fields"),
         ("a.csv", "text,label\na,\n", r"a.csv:2: the label"),
-        ("a.txt", "a", r"the ending '.txt' says nothing"),
+        ("a.txt", "a", r"neither the ending '.txt' nor the lines say"),
         ("a.csv", "text,label,text\na,1,b\n", r"a.csv:1: the column 'text' occurs twice"),
         ("a.tsv", "text\tlabel\ttext\na\t1\tb\n", r"a.tsv:1: the column 'text' occurs twice"),
     ],

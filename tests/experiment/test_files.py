@@ -6,6 +6,7 @@ import math
 import os
 import resource
 import signal
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,7 +119,8 @@ def test_any_text_stays_on_one_line(text: str, tmp_path: Path) -> None:
 def test_any_text_is_written_so_that_every_reader_can_read_it(text: str, name: str) -> None:
     line = json_line({name: [text, {name: text}]})
     line.decode("utf-8")
-    [(found, values)] = orjson.loads(line).items()
+    (found, values), (_, checksum) = orjson.loads(line).items()
+    assert checksum == f"{zlib.crc32(line[: line.rindex(b',')]):08x}"
     assert values == json.loads(line)[found]
     assert all(each == text for each in (values[0], values[1][found])) or any(
         "\ud800" <= letter <= "\udfff" for letter in text
@@ -126,9 +128,8 @@ def test_any_text_is_written_so_that_every_reader_can_read_it(text: str, name: s
 
 
 def test_what_is_no_letter_is_written_as_its_escape() -> None:
-    assert orjson.loads(json_line({"reason": "no /data/\udcff.png, \ud83d\ude00"})) == {
-        "reason": "no /data/\\udcff.png, \\ud83d\\ude00"
-    }
+    line = json_line({"reason": "no /data/\udcff.png, \ud83d\ude00"})
+    assert orjson.loads(line)["reason"] == "no /data/\\udcff.png, \\ud83d\\ude00"
 
 
 ROWS: list[dict[str, Any]] = [{"step": 1, "loss": 0.5}, {"step": 2, "loss": math.nan}, {"step": 3, "note": "ä}\n{"}]

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import threading
 import time
 from collections.abc import Iterable
@@ -10,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.errors import ExperimentError
-from hpsearch.experiment.events import EndEvent, Event, OutcomeEvent, ReportEvent, SessionEvent
-from hpsearch.experiment.log import Log, read_events, read_state
+from hpsearch.experiment.events import AskEvent, EndEvent, Event, ExploitEvent, OutcomeEvent, ReportEvent, SessionEvent
+from hpsearch.experiment.log import Log, read_events, read_past, read_state
 from hpsearch.records import Outcome
 
 
@@ -33,8 +33,13 @@ def steps_in(path: Path) -> list[int]:
     return steps_of(event for event, _ in read_events(path))
 
 
+def asked(number: int = 0) -> AskEvent:
+    return AskEvent(run=f"trials/{number:04d}", number=number, params={}, seed=1)
+
+
 def written(path: Path, events: int = 3) -> bytes:
     log = Log(path)
+    log.append(asked())
     for number in range(events):
         log.append(report(number))
     log.close()
@@ -108,13 +113,75 @@ def test_a_tail_of_zeros_is_a_torn_line(path: Path) -> None:
     assert path.read_bytes() == whole
 
 
-@pytest.mark.parametrize("damage", [b"\0" * 30 + b"\n", b'{"event": "rep\n', b"\xff\xfe\n"])
-def test_a_damaged_line_with_others_behind_it_is_not_ours_to_drop(damage: bytes, path: Path) -> None:
-    first, second, third = written(path).splitlines(keepends=True)
-    path.write_bytes(first + damage + second + third)
-    with pytest.raises(ExperimentError, match=r"log.jsonl, line 2 is damaged"):
-        Log(path)
-    assert path.read_bytes() == first + damage + second + third
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (b"\0" * 30 + b"\n", "it is not JSON"),
+        (b'{"event": "rep\n', "it is not JSON"),
+        (b"\xff\xfe\n", "it is not JSON"),
+        (b"7\n", "it is no JSON object"),
+        (b'{"event":"begin","attempt":1}\n', "it is no event of a log: begin: run is missing"),
+        (
+            b'{"event":"lost","run":"trials/0001","attempt":1,"reason":"","time":0,"elapsed":1}\n',
+            "no line before it asks",
+        ),
+    ],
+)
+def test_a_damaged_line_costs_that_line_and_hides_nothing_behind_it(damage: bytes, why: str, path: Path) -> None:
+    ask, first, second, third = written(path).splitlines(keepends=True)
+    path.write_bytes(ask + first + damage + second + third)
+    log = Log(path)
+    assert (log.torn, log.damage) == (False, [log.damage[0]])
+    assert log.damage[0].startswith(f"{path}: line 3 was left out: {why}")
+    assert list(log.state.runs["trials/0000"].history) == [0, 1, 2]
+    log.append(report(3))
+    log.close()
+    assert path.read_bytes().startswith(ask + first + damage + second + third)
+    assert list(read_state(path).runs["trials/0000"].history) == [0, 1, 2, 3]
+
+
+def test_each_flipped_bit_is_found(path: Path) -> None:
+    """Except where it makes the line an older one, which has no checksum: then nothing else of it has changed."""
+    written(path)
+    whole = path.read_bytes()
+    unharmed, start = read_past(path).events, whole.index(b'{"event":"report"')
+    length = whole.index(b"\n", start) - start
+    for place in range(start, start + length):
+        for bit in range(8):
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << bit
+            path.write_bytes(damaged)
+            past = read_past(path)
+            assert past.events == unharmed or (past.damaged and past.events == [unharmed[0], *unharmed[-2:]])
+
+
+def test_lines_without_checksums_are_those_of_earlier_versions(path: Path) -> None:
+    whole = written(path)
+    path.write_bytes(re.sub(rb',"crc":"[0-9a-f]{8}"\}', b"}", whole))
+    assert b"crc" not in path.read_bytes()
+    assert steps_in(path) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        AskEvent(run="../x", number=0, params={}, seed=1),
+        AskEvent(run="trials/0001", number=2, params={}, seed=1),
+        AskEvent(run="trials/-001", number=-1, params={}, seed=1),
+        AskEvent(run="confirm/0000/seed-000", number=0, params={}, seed=1),
+        AskEvent(run="confirm/0000/seed-001", number=0, replicate=0, params={}, seed=1),
+        ExploitEvent(run="trials/0000", number=0, step=1, donor="trials/0007", params={}),
+    ],
+)
+def test_an_event_that_does_not_fit_to_those_before_it_is_left_out(event: Event, path: Path) -> None:
+    log = Log(path)
+    log.append(asked())
+    log.append(event)
+    log.append(EndEvent(why="finished"))
+    log.close()
+    past = read_past(path)
+    assert [type(each) for each in past.events] == [AskEvent, EndEvent]
+    assert [each.number for each in past.damaged] == [2]
 
 
 @pytest.mark.parametrize("line", [b"[]\n", b"3\n", b"null\n"])

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -173,3 +174,37 @@ def test_the_evidence_has_rows_configuration_and_gradients_of_single_parameters(
     assert evidence.gradients == ((4, "a", 3.0), (4, "b", math.inf))
     assert evidence.config == {"width": 2}
     assert evidence.rows == ({"step": 1, "train/loss": 0.5},)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("space", [], "space is [], not an object"),
+        ("space.family", None, "space.family is null, not a text"),
+        ("space.objective.goal", "biggest", 'space.objective.goal is "biggest", not one of minimize, maximize'),
+        ("space.objective", {}, "space.objective.metric is missing, not a text"),
+        ("space.search.trials", "many", 'space.search.trials is "many", not a whole number'),
+        ("space_folder", 3, "space_folder is 3, not a text"),
+        ("version", [1], "version is [1], not a whole number"),
+        ("created", "today", 'created is "today", not a number'),
+    ],
+)
+def test_a_damaged_description_is_named_with_what_it_should_be(
+    folder: Path, path: str, value: object, told: str
+) -> None:
+    content = json.loads((folder / RESOLVED).read_text())
+    *above, last = path.split(".")
+    place = content
+    for name in above:
+        place = place[name]
+    place[last] = value
+    (folder / RESOLVED).write_text(json.dumps(content))
+    with pytest.raises(ExperimentError, match=re.escape(f"{RESOLVED} is damaged: {told}")):
+        read_experiment(folder)
+
+
+def test_a_row_of_metrics_without_its_step_costs_that_row(folder: Path) -> None:
+    path = folder / "trials/0000" / METRICS
+    rows = read_metrics(folder, "trials/0000")
+    path.write_bytes(b'{"seconds":1.0}\n{"step":"x"}\n' + path.read_bytes())
+    assert read_metrics(folder, "trials/0000") == rows

@@ -8,7 +8,7 @@ import pytest
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.files import write_json
-from hpsearch.experiment.layout import LOG, RESOLVED
+from hpsearch.experiment.layout import CONFIG, LOG, RESOLVED
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.chosen import train
@@ -171,3 +171,26 @@ def test_the_old_name_of_the_local_engine_is_no_change(searched: Searched) -> No
     assert not list(searched.folder.glob("resolved-*.json"))
     old = load_space(searched.path, overrides=["search.engine=optuna"])
     assert prepare_experiment(old, searched.folder) == []
+
+
+def test_a_search_keeps_what_it_began_with_when_the_defaults_change(searched: Searched) -> None:
+    begun = {"tpe": {"startup": 7}}, {"median": {"startup": 2, "warmup": 0, "every": 1}}
+    searched.run("width: {float: [0, 1]}", trials=1)
+    text = searched.path.read_text(encoding="utf-8").replace("sampler: random, pruner: none, ", "")
+    resolved = read_resolved(searched.folder)
+    resolved["space"]["search"]["sampler"], resolved["space"]["search"]["pruner"] = begun
+    write_json(searched.folder / RESOLVED, resolved)
+    for written, sampler in (("", begun[0]), ("sampler: random, ", {"random": {}}), ("", {"random": {}})):
+        searched.path.write_text(text.replace("{trials: 1", f"{{{written}trials: 2"), encoding="utf-8")
+        run(load_space(searched.path), folder=searched.folder, options=QUIET)
+        search = read_resolved(searched.folder)["space"]["search"]
+        assert (search["sampler"], search["pruner"]) == (sampler, begun[1])
+
+
+@pytest.mark.parametrize("content", ["", '{"version": 1, "run": "tri', '{"version": 1}', "[]"])
+def test_a_damaged_configuration_costs_its_trial_alone(searched: Searched, content: str) -> None:
+    before = searched.run("rate: {float: [0, 1]}", trials=4)
+    (searched.folder / before.trials[1].run / CONFIG).write_text(content)
+    after = searched.run("rate: {float: [0, 1]}", trials=5)
+    assert [trial.number for trial in after.trials] == [0, 2, 3, 4]
+    assert [trial.value for trial in after.trials][:3] == [before.trials[number].value for number in (0, 2, 3)]

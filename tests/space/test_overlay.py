@@ -29,7 +29,7 @@ def changes(folder, *overrides, text=TEXT):
     [
         ("search.trials=7", "search.trials: 50 -> 7"),
         ("search.sampler=gp", "search.sampler.gp.startup: (not set) -> 10"),
-        ("search.sampler.tpe.startup=3", "search.sampler.tpe.startup: 10 -> 3"),
+        ("search.sampler.auto.startup=4", "search.sampler.auto.startup: 10 -> 4"),
         ("confirm.seeds=3", "confirm.seeds: (not set) -> 3"),
         ("model.layers=2", "model.layers: {int: [2, 6]} -> 2"),
         ("model.layers={int: [1, 3]}", "model.layers: {int: [2, 6]} -> {int: [1, 3]}"),

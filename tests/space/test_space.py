@@ -94,7 +94,7 @@ def test_the_envelope(space):
 
 def test_defaults(small):
     assert small.confirm is None
-    assert (small.search.sampler.kind, small.search.pruner.kind) == ("tpe", "auto")
+    assert (small.search.sampler.kind, small.search.pruner.kind) == ("auto", "auto")
     assert (small.search.trials, small.search.workers, small.search.retries) == (50, "auto", 2)
 
 

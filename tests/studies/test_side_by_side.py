@@ -17,12 +17,13 @@ from hpsearch.experiment.layout import LOG, STUDY
 from hpsearch.running.runner import RunOptions
 from hpsearch.space import Confirm
 from hpsearch.studies.history import fix_plan, note_look, read_history
+from hpsearch.studies.reading import load_study
 from hpsearch.studies.run import run_study
 from hpsearch.studies.side_by_side import run_side_by_side
 from tests.logs import read_log
 from tests.running.sessions import Terminal, open_terminal
 from tests.studies.test_run import REPORT
-from tests.toy_studies import toy_study, with_options, write_study
+from tests.toy_studies import altered, toy_study, with_options, write_study
 
 SAYING = (
     "import sys; print('hello', file=sys.stderr); print('hpsearch: arm a: no result', file=sys.stderr); sys.exit({})"
@@ -166,6 +167,16 @@ def test_a_plan_taken_up_by_many_at_once_is_one_plan(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: note_look(tmp_path / "x", Confirm(seeds=number + 1)), range(8)))
     assert sorted(look.replicates for look in read_history(tmp_path / "x").looks) == list(range(1, 9))
+
+
+def test_a_changed_default_of_the_search_is_no_change_of_the_plan(tmp_path: Path) -> None:
+    plan, _ = fix_plan(tmp_path / "x", toy_study(tmp_path))
+    space = altered(tmp_path / "toy.yaml", ("sampler: random, pruner: none, ", ""))
+    history, _ = fix_plan(tmp_path / "x", load_study(tmp_path / "study.yaml"))
+    assert history == plan
+    altered(space, ("search: {", "search: {sampler: tpe, "))
+    history, _ = fix_plan(tmp_path / "x", load_study(tmp_path / "study.yaml"))
+    assert all("search.sampler" in line for line in history.changes[0].lines)
 
 
 def test_looks_count_by_the_kind_of_replicates(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hpsearch.tracking.entries import (
     read_rows,
     run_title,
 )
-from hpsearch.tracking.mlflow.store import param_text
+from hpsearch.tracking.mlflow.writing import param_text
 
 
 @pytest.mark.parametrize(

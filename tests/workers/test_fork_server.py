@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from hpsearch.jobs import Completed, Job, ObjectiveSpec
+from hpsearch.workers.local.processes import EarlyServer
 from hpsearch.workers.local.workers import ProcessWorkers
-from hpsearch.workers.machine import Share
+from hpsearch.workers.machine import Share, core_count, shares
 from tests.running.sessions import MARK, REPOSITORY, Terminal
 from tests.workers.test_local_workers import Crew
 
@@ -25,10 +26,10 @@ def crew_with(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Crews:
     monkeypatch.setenv("IMPORTED", str(terminal.folder / "imported"))
 
     @contextmanager
-    def made(*modules: str) -> Iterator[Crew]:
+    def made(*modules: str, early: EarlyServer | None = None, threads: int = 1) -> Iterator[Crew]:
         arguments = {"folder": str(terminal.folder), "threads": 1}
         spec = ObjectiveSpec("tests.running.objectives:make_deeds", arguments, modules)
-        workers = ProcessWorkers(terminal.folder, spec, [Share(threads=1)] * 2)
+        workers = ProcessWorkers(terminal.folder, spec, [Share(threads)] * 2, early=early)
         try:
             yield Crew(workers, terminal.folder)
         finally:
@@ -66,6 +67,32 @@ def test_what_workers_need_is_imported_once_by_what_they_are_forked_from(crew_wi
         [importer] = (crew.folder / "imported").read_text(encoding="utf-8").split()
         assert len(set(workers)) == 2
         assert {parent(pid) for pid in workers} == {int(importer)}
+
+
+def test_workers_are_forked_from_a_server_that_was_started_early(
+    crew_with: Crews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = shares("auto", jobs=core_count())[0].threads
+    with EarlyServer() as early:
+        early.start(["tests.workers.imported"])
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")  # as a user's own file may, which is imported meanwhile
+        with crew_with("tests.workers.imported", "no.such.module", early=early, threads=threads) as crew:
+            environment = crew.folder / crew.run("environment").run / "environment"
+            assert "CUDA_VISIBLE_DEVICES=7\n" in environment.read_text(encoding="utf-8")
+            go_on(crew, *two_at_work(crew))
+            [importer] = (crew.folder / "imported").read_text(encoding="utf-8").split()
+            assert {parent(pid) for pid in pids(crew)} == {int(importer)}
+
+
+def test_a_server_that_was_started_early_and_does_not_fit_is_ended_at_once(crew_with: Crews) -> None:
+    slow = "tests.workers.imported_slowly"  # nobody could be forked from it
+    threads = shares("auto", jobs=core_count())[0].threads
+    with EarlyServer() as early:
+        early.start([slow])
+        assert early.take([slow], Share(threads=99)) is None
+        early.start([slow])
+        with crew_with("numpy", early=early, threads=threads) as crew:  # at its end no process is left
+            assert isinstance(crew.hearing.endings[crew.run().run], Completed)
 
 
 def test_numbers_that_nobody_seeded_differ_between_workers(crew_with: Crews) -> None:

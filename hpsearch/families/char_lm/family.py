@@ -1,12 +1,15 @@
 """The family `char_lm`: predicting the next character of a text. Free of torch until data or a task is asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import PACKAGE, Source
+from hpsearch.data.folds import Part
+from hpsearch.data.own_data import own_source, own_splits, own_text
 from hpsearch.data.text import Vocabulary, divide, read_corpus, read_text
-from hpsearch.errors import DataError
+from hpsearch.errors import DataError, NoSplitError
 from hpsearch.families import Family
 from hpsearch.families.char_lm.settings import CharLMConfig, DataSettings
 from hpsearch.records import Goal
@@ -42,25 +45,40 @@ class CharLM(Family[CharLMConfig]):
         from hpsearch.families.char_lm.task import TextWindows
 
         del seed  # the text is divided by position
-        text, parts = _divided(data)
-        vocabulary = Vocabulary.of(text[: parts["train"].stop])
-        part = parts[split]
-        tokens = vocabulary.encode(text[part.start : part.stop])
+        parts = _divided(data)
+        vocabulary = Vocabulary.of(parts["train"]())
+        if split not in parts:
+            raise NoSplitError(f"there is no test split: {self.lacks_test(data)}")
+        tokens = vocabulary.encode(parts[split]())
         return TextWindows(tokens, vocabulary.size, context=data.context, characters=vocabulary.characters)
 
     def source(self, data: DataSettings) -> Source:
         """Return the text's file: the user's, or the module that a corpus is in."""
-        if data.path is None:
+        if data.source is not None:
+            return own_source(data.source)
+        if not data.files:
             return Source(f"the corpus {data.corpus}", {"corpus": f"{PACKAGE}pydoc_data/topics.py"})
-        return Source("a text", {"data.path": data.path})
+        return Source("a text", {_setting(data, part): path for part, path in data.files.items()})
+
+    def lacks_test(self, data: DataSettings) -> str | None:
+        """Return that the test has neither a file nor a part of the text."""
+        return None if "test" in data.files or data.test_fraction else "data.test_fraction is 0"
 
     def data_objections(self, data: DataSettings) -> Mapping[str, str]:
         """Return that a file holds no text, or too short a one."""
+        found: dict[str, str] = {}
         try:
-            _divided(data)
+            parts = _divided(data)
         except DataError as error:
-            return {"data.path": f"data.path: {error}"} if data.path else {"data": f"data: {error}"}
-        return {}
+            setting = "data.source" if data.source else _setting(data, "train") if data.files else "data"
+            return {setting: f"{setting}: {error}"}
+        for part, read in parts.items():
+            setting = "data.source" if data.source else f"data.{part}"
+            try:
+                read()
+            except DataError as error:
+                found[setting] = f"{setting}: {error}"
+        return found
 
     def task(self, config: CharLMConfig, splits: "Splits") -> "CharLMTask":
         """Return the training task; the size of the vocabulary is read from the training part."""
@@ -114,16 +132,45 @@ class CharLM(Family[CharLMConfig]):
         return ngram_scores(train, val, scored, vocabulary=windows_of(splits, "train").vocabulary)
 
 
-def _divided(data: DataSettings) -> tuple[str, Mapping[str, range]]:
-    """Return the text and the positions of its parts.
+def _setting(data: DataSettings, part: Part) -> str:
+    """Return the setting that names a part's file."""
+    return "data.path" if part == "train" and data.path else f"data.{part}"
+
+
+def _given(data: DataSettings) -> dict[Part, Callable[[], str]]:
+    """Return what reads the text of each part that is not cut from the training text."""
+    if data.source is not None:
+        return own_splits(data.source, own_text, test=bool(data.test_fraction))
+    if not data.files:
+        return {"train": partial(read_corpus, data.corpus)}
+    return {part: partial(read_text, path) for part, path in data.files.items()}
+
+
+def _divided(data: DataSettings) -> Mapping[str, Callable[[], str]]:
+    """Return what gives the text of each part that there is; other parts' own files stay closed.
 
     Raises:
         DataError: The data are missing or malformed.
     """
-    text = read_corpus(data.corpus) if data.path is None else read_text(data.path)
-    return text, divide(
-        len(text), val_fraction=data.val_fraction, test_fraction=data.test_fraction, shortest=data.context + 1
-    )
+    given = _given(data)
+    text = given["train"]()
+    val, test = (0.0 if "val" in given else data.val_fraction, 0.0 if "test" in given else data.test_fraction)
+    places = divide(len(text), val_fraction=val, test_fraction=test, shortest=data.context + 1)
+    others: dict[str, Callable[[], str]] = {
+        part: partial(_whole, read, data.context + 1) for part, read in given.items() if part != "train"
+    }
+    return others | {name: partial(_cut, text, place) for name, place in places.items()}
+
+
+def _whole(read: Callable[[], str], shortest: int) -> str:
+    text = read()
+    if len(text) < shortest:
+        raise DataError(f"the text is too short: it has {len(text)} characters, and needs {shortest} (context + 1)")
+    return text
+
+
+def _cut(text: str, place: range) -> str:
+    return text[place.start : place.stop]
 
 
 FAMILY = CharLM

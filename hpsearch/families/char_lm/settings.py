@@ -4,36 +4,59 @@ The defaults follow nanoGPT's Shakespeare configurations and FundamentaLLM's gui
 weights, AdamW with beta2 .99, decay .1, clipping at norm 1, a cosine down to a tenth of the rate after a warm-up.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from hpsearch.data.folds import Named, Part, check_splits, named_splits
 from hpsearch.families import FamilyConfig
-from hpsearch.settings import FILE, FIXED, UNFOLD, Option, Settings
+from hpsearch.settings import CODE, FILE, FIXED, NEWER, UNFOLD, Growing, Option, Settings
 from hpsearch.training.settings import AdamW, Cosine, Optimizer, Schedule, TrainSettings, Warmup
 
 
-class DataSettings(Settings):
+class DataSettings(Growing):
     """The text, and how it is cut."""
 
     corpus: Literal["pydoc"] = "pydoc"
     """A text that needs no file. `pydoc`: the help topics of the running Python, 465 thousand characters."""
     path: Annotated[str | None, FILE] = None
-    """A UTF-8 text file, used in place of `corpus`; a relative path starts at the folder of the space file."""
+    """Another name of `train`."""
+    train: Annotated[str | None, FILE, NEWER] = None
+    """A UTF-8 text file, used in place of `corpus`; a relative path starts at the folder of the space file. Validation
+    and test are cut from its end, unless they have files of their own."""
+    val: Annotated[str | None, FILE, NEWER] = None
+    test: Annotated[str | None, FILE, NEWER] = None
+    """Files for validation and test; with them the fractions have no effect."""
+    source: Annotated[str | None, CODE, NEWER] = None
+    """A function of yours in place of files, `./mydata.py:load`: `load(split)` or `load()` returns {"text": "..."}; see
+    `hpsearch.data.own_data`."""
     context: int = Field(default=128, ge=1)
     """Characters in a window: how far the model can look back. The windows of a part do not overlap."""
-    val_fraction: float = Field(default=0.1, gt=0, lt=1)
+    val_fraction: float = Field(default=0.1, ge=0, lt=1)
     """Fraction of the characters that are for validation; they follow those for training, which come first."""
-    test_fraction: float = Field(default=0.1, gt=0, lt=1)
-    """Fraction of the characters that are for the test: the end of the text."""
+    test_fraction: float = Field(default=0.1, ge=0, lt=1)
+    """Fraction of the characters that are for the test: the end of the text. 0: there is no test split, and nothing is
+    confirmed."""
     offset: Literal["fixed", "random"] = "fixed"
     """Where training windows start: `fixed` at multiples of `context`, or `random`: each is moved forward by 0 to
     context - 1 characters, drawn in every epoch. Validation and test windows are always fixed."""
 
+    @property
+    def files(self) -> Mapping[Part, str]:
+        """The files of the splits that have one."""
+        return named_splits(*self._named)
+
+    @property
+    def _named(self) -> tuple[Named, Named]:
+        return {"train": self.train, "val": self.val, "test": self.test}, {"train": self.path}
+
     @model_validator(mode="after")
-    def _something_is_left_for_training(self) -> "DataSettings":
-        if self.val_fraction + self.test_fraction >= 1:
+    def _splits_are_what_they_should_be(self) -> "DataSettings":
+        val, test = ("val" in self.files, "test" in self.files)
+        if (0 if val else self.val_fraction) + (0 if test else self.test_fraction) >= 1:
             raise ValueError("val_fraction + test_fraction must be below 1, so that something is left for training")
+        check_splits(*self._named, val_fraction=self.val_fraction, source=self.source)
         return self
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.optimize import least_squares
 
-from hpsearch.data.microscopy import integrate_gaussian
+from hpsearch.data.point_spread import integrate_gaussian
 from hpsearch.families.decode.localisation import Tally
 from hpsearch.families.decode.settings import DecodeConfig
 from hpsearch.families.decode.task import Localisation, true_positions
@@ -74,7 +74,7 @@ def _batches(data: Dataset, count: int) -> Iterator[Batch]:
 
 
 def fit_frame(frame: Floats, config: DecodeConfig) -> Floats:
-    """Return x and y in pixels, z in nm and photons (N, 4) of the spots in a frame (size, size) of photons."""
+    """Return x and y in pixels, z in nm and photons (N, 4) of the spots in a frame (height, width) of photons."""
     psf, (lowest, highest) = config.data.point_spread, config.data.emitters.depth
     fitted = [fit_spot(frame, row, column, width=psf.width) for row, column in candidates(frame, width=psf.width)]
     spots = np.array([spot for spot in fitted if spot is not None]).reshape(-1, 5)
@@ -97,17 +97,17 @@ def fit_spot(frame: Floats, row: int, column: int, *, width: float) -> Floats | 
 
     A fit fails when it leaves its window, finds no light, or a spot much wider than the window.
     """
-    size = len(frame)
-    rows = slice(max(0, row - _RADIUS), min(size, row + _RADIUS + 1))
-    columns = slice(max(0, column - _RADIUS), min(size, column + _RADIUS + 1))
+    height, width_of_frame = frame.shape
+    rows = slice(max(0, row - _RADIUS), min(height, row + _RADIUS + 1))
+    columns = slice(max(0, column - _RADIUS), min(width_of_frame, column + _RADIUS + 1))
     window = frame[rows, columns]
     level = float(np.quantile(window, 0.2))
     light = max(float((window - level).sum()), 1.0)
 
     def residual(parameters: Floats) -> Floats:
         x, y, photons, background, log_x, log_y = parameters
-        across = integrate_gaussian(np.array([x]), np.exp([log_x]).clip(1e-3, 1e3), size)[0, columns]
-        along = integrate_gaussian(np.array([y]), np.exp([log_y]).clip(1e-3, 1e3), size)[0, rows]
+        across = integrate_gaussian(np.array([x]), np.exp([log_x]).clip(1e-3, 1e3), width_of_frame)[0, columns]
+        along = integrate_gaussian(np.array([y]), np.exp([log_y]).clip(1e-3, 1e3), height)[0, rows]
         misfit: Floats = (photons * np.outer(along, across) + background - window / light).ravel()
         return misfit
 

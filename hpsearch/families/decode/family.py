@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
-from hpsearch.data.microscopy import MicroscopySettings, movie_source
+from hpsearch.data.labelled_movie import movie_objections
+from hpsearch.data.microscopy import MicroscopySettings, simulation_settings
 from hpsearch.families import Family, FamilyConfig
 from hpsearch.families.decode.settings import DecodeConfig, Mixture
+from hpsearch.places import named_places
 from hpsearch.records import Goal
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from hpsearch.families.decode.prediction import MoviePredictor
     from hpsearch.training.task import Dataset, Split, Splits, Task
 
 
@@ -39,15 +42,30 @@ class Decode(Family[DecodeConfig]):
     methods: ClassVar[Sequence[str]] = ("gaussian_fit",)
 
     def load(self, data: MicroscopySettings, split: "Split", seed: int) -> "Dataset":
-        """Return one split of the simulated movies, see `hpsearch.data.microscopy.load_frames`."""
-        from hpsearch.data.microscopy import load_frames
-        from hpsearch.families.decode.task import FrameData
+        """Return one split: simulated frames, frames of the recorded movie, or both of them.
 
-        return FrameData(load_frames(data, split, seed))
+        Raises:
+            DataError: The movie or its table is missing or malformed.
+        """
+        from hpsearch.families.decode.frames import load_split
+
+        return load_split(data, split, seed)
 
     def source(self, data: MicroscopySettings) -> Source:
-        """Return the settings of the simulation; the number of frames to learn from is not part of it."""
-        return movie_source(data)
+        """Return the settings of the simulation, and the files; how many are learned from is not part of it."""
+        files = {place.setting: place.path for place in named_places(data, "data.")}
+        settings = simulation_settings(data)
+        if data.movie is None:
+            return Source("simulated movies", files, settings, simulated=True)
+        read = {"data.movie": data.movie.model_dump(mode="json", include={"origin", "first_frame"})}
+        return Source("a recorded movie and simulated ones", files, {**settings, **read})
+
+    def data_objections(self, data: MicroscopySettings) -> Mapping[str, str]:
+        """Return what is wrong with the movie and its table."""
+        if data.movie is None:
+            return {}
+        found = movie_objections(data.movie, pixel=data.pixel, tile=data.size)
+        return {f"data.movie.{name}": f"data.movie.{name}: {message}" for name, message in found.items()}
 
     def task(self, config: DecodeConfig, splits: "Splits") -> "Task":  # noqa: ARG002 - the settings are all it needs
         """Return the training task."""
@@ -61,6 +79,12 @@ class Decode(Family[DecodeConfig]):
 
         del facts
         return Localiser(config.model, deviations=isinstance(config.loss, Mixture))
+
+    def predictor(self, config: DecodeConfig, facts: Mapping[str, Any], model: "nn.Module") -> "MoviePredictor":
+        """Return what finds the molecules of a movie."""
+        from hpsearch.families.decode.prediction import MoviePredictor
+
+        return MoviePredictor(config, facts, model)
 
     def baselines(self, config: DecodeConfig, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:
         """Return the scores of least-squares fits, by the network's own metrics; their threshold is chosen on `val`."""

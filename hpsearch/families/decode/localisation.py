@@ -55,7 +55,7 @@ class Units:
         emitters = data.emitters
         return cls(
             photons=emitters.photons + 8 * emitters.photons_sd,
-            depth=1.2 * max(abs(emitters.depth[0]), abs(emitters.depth[1])),
+            depth=1.2 * (max(abs(emitters.depth[0]), abs(emitters.depth[1])) or 1.0),
             background=1.2 * max(data.background[1], 1.0),
             dark=sum(data.background) / 2,
             bright=emitters.photons / 50,
@@ -136,10 +136,11 @@ _AXIAL_ALPHA = 0.5
 def match(found: Floats, true: Floats) -> tuple[Integers, Integers]:
     """Return indices of pairs of positions (N, 3) and (M, 3) in nm of one frame: the nearest first, each at most once.
 
-    Only pairs within LATERAL_GATE in the plane and AXIAL_GATE in depth are made.
+    Only pairs within LATERAL_GATE in the plane and AXIAL_GATE in depth are made. A depth of NaN is not known, and
+    agrees with all.
     """
     difference = found[:, None] - true[None]
-    lateral, axial = np.hypot(difference[..., 0], difference[..., 1]), np.abs(difference[..., 2])
+    lateral, axial = np.hypot(difference[..., 0], difference[..., 1]), np.abs(np.nan_to_num(difference[..., 2]))
     ours, theirs = np.nonzero((lateral <= LATERAL_GATE) & (axial <= AXIAL_GATE))
     order = np.argsort(np.hypot(lateral, axial)[ours, theirs], kind="stable")
     pairs: list[tuple[int, int]] = []
@@ -163,6 +164,8 @@ class Tally:
     lateral: float = 0.0
     """Sum of the squared errors in the plane, over matches."""
     axial: float = 0.0
+    deep: int = 0
+    """Matches whose true depth is known."""
 
     def add(self, found: Floats, true: Floats) -> None:
         """Add the positions (N, 3) and (M, 3) in nm of one frame."""
@@ -172,13 +175,14 @@ class Tally:
         self.found += len(found)
         self.true += len(true)
         self.lateral += float(squared[:, :2].sum())
-        self.axial += float(squared[:, 2].sum())
+        self.axial += float(np.nansum(squared[:, 2]))
+        self.deep += int(np.isfinite(squared[:, 2]).sum())
 
     def scores(self) -> dict[str, float]:
-        """Return every score; ratios without anything to count are 0."""
+        """Return every score; ratios without anything to count are 0, and so are errors of depths that none knows."""
         jaccard = _ratio(self.matched, self.found + self.true - self.matched)
         lateral = math.sqrt(self.lateral / self.matched) if self.matched else LATERAL_GATE
-        axial = math.sqrt(self.axial / self.matched) if self.matched else AXIAL_GATE
+        axial = math.sqrt(self.axial / max(self.deep, 1)) if self.matched else AXIAL_GATE
         efficiencies = efficiency(jaccard, _LATERAL_ALPHA * lateral), efficiency(jaccard, _AXIAL_ALPHA * axial)
         return {
             "precision": _ratio(self.matched, self.found),

@@ -102,6 +102,7 @@ class Localiser(nn.Module):
     def __init__(self, settings: ModelSettings, *, deviations: bool) -> None:
         super().__init__()
         features = settings.features
+        self.multiple = 2 ** max(settings.frame_depth, settings.union_depth)
         self.frame_net = UNet(1, settings.frame_depth, settings)
         self.union_net = UNet(FRAMES * features, settings.union_depth, settings)
         self.activate = _activation(settings)
@@ -114,7 +115,18 @@ class Localiser(nn.Module):
         nn.init.constant_(self.detect[-1].bias, _FIRST_LOGIT)  # type: ignore[arg-type] # the last layer has one
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Return the channels (B, 6 or 10, H, W) of frames (B, 3, H, W) in the network's units."""
+        """Return the channels (B, 6 or 10, H, W) of frames (B, 3, H, W) in the network's units.
+
+        Frames whose sides cannot be halved often enough are continued at their right and lower edges meanwhile.
+        """
+        height, width = frames.shape[2:]
+        down, right = -height % self.multiple, -width % self.multiple
+        if down or right:
+            frames = functional.pad(frames, (0, right, 0, down), mode="replicate")
+            return self._channels(frames)[..., :height, :width]
+        return self._channels(frames)
+
+    def _channels(self, frames: Tensor) -> Tensor:
         alone = self.activate(self.frame_net(frames.flatten(0, 1)[:, None]))
         together = self.activate(self.union_net(alone.unflatten(0, (-1, FRAMES)).flatten(1, 2)))
         located = self.locate(together)

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hpsearch.data.microscopy import Astigmatic, MicroscopySettings
+from hpsearch.data.microscopy import MicroscopySettings
+from hpsearch.data.point_spread import Astigmatic
 from hpsearch.families import FamilyConfig
 from hpsearch.settings import FIXED, UNFOLD, Option, Settings
 from hpsearch.training.schedule_settings import Adaptive, Schedule, Warmup

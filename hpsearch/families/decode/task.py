@@ -6,52 +6,24 @@ photons and the statistics of the camera. So there are only the eight symmetries
 
 There are two losses: a likelihood of the molecules under a mixture of normal distributions, and one for each pixel by
 itself. Both are means over frames. `emitters` are (B, K, 4: photons, x, y, z) in the network's units, x and y in pixels
-of the frame; `present` (B, K) says which of the K places hold a molecule.
+of the frame; `present` (B, K) says which of the K places hold a molecule. Of molecules in recorded movies `known`
+(B, K, 4) says which of their numbers are known; the others are not taught, and neither is a background of NaN.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hpsearch.data.disk_cache import Arrays
-from hpsearch.data.microscopy import Astigmatic, MicroscopySettings
+from hpsearch.data.microscopy import MicroscopySettings
+from hpsearch.data.point_spread import Astigmatic
 from hpsearch.families.decode.localisation import Channels, Tally, Units, localise
-from hpsearch.families.decode.network import FRAMES, Localiser
+from hpsearch.families.decode.network import Localiser
 from hpsearch.families.decode.settings import Augmentation, DecodeConfig, Mixture, PerPixel
 from hpsearch.training.task import Batch, Forward, Task
-
-
-class FrameData:
-    """A simulated movie; an example is a frame with the one before and the one after, and the molecules in it."""
-
-    def __init__(self, arrays: Arrays) -> None:
-        self.frames = torch.from_numpy(arrays["frames"])
-        self.background = torch.from_numpy(arrays["background"])
-        self.emitters = torch.from_numpy(arrays["emitters"])
-        bounds = np.searchsorted(arrays["emitter_frame"], np.arange(len(self.frames) + 1))
-        self.first = torch.from_numpy(bounds[:-1])
-        self.count = torch.from_numpy(np.diff(bounds))
-        self.places = max(1, int(self.count.max()))
-
-    def __len__(self) -> int:
-        return len(self.frames) - 2
-
-    def batch(self, indices: Sequence[int]) -> Batch:
-        """Return frames (B, 3, H, W), the middle one's background (B,) and molecules (B, K, 4), present (B, K).
-
-        In photons, pixels and nm. K is the same for all batches; places without a molecule are 0.
-        """
-        middle = torch.as_tensor(indices, dtype=torch.long) + 1
-        frames = self.frames[middle[:, None] + torch.arange(-1, FRAMES - 1)]
-        place = torch.arange(self.places)
-        present = place < self.count[middle][:, None]
-        entry = (self.first[middle][:, None] + place).masked_fill(~present, 0)
-        emitters = self.emitters[entry] * present[..., None] if len(self.emitters) else torch.zeros(*entry.shape, 4)
-        return {"frames": frames, "background": self.background[middle], "emitters": emitters, "present": present}
 
 
 class Localisation(Task):
@@ -73,7 +45,7 @@ class Localisation(Task):
     def evaluate(self, forward: Forward, batches: Iterable[Batch]) -> Mapping[str, float]:
         """Return the loss, a mean over frames, and the scores over all molecules."""
         loss, frames, tally = 0.0, 0, Tally()
-        for batch in batches:
+        for batch in (part for whole in batches for part in in_memory(whole)):
             channels = self._channels(forward, batch)
             size = len(batch["frames"])
             loss += float(self._loss(channels, batch, self.scalars)["loss"]) * size
@@ -96,11 +68,11 @@ class Localisation(Task):
 
     def _loss(self, channels: Channels, batch: Batch, scalars: Mapping[str, float | Tensor]) -> dict[str, Tensor]:
         emitters, present = self.units.scale_emitters(batch["emitters"]), batch["present"]
-        background = batch["background"] / self.units.background
+        background, known = batch["background"] / self.units.background, batch.get("known")
         if isinstance(self.config.loss, Mixture):
-            return mixture_loss(channels, emitters, present, background, scalars)
+            return mixture_loss(channels, emitters, present, background, scalars, known=known)
         expected = self.config.data.emitters.per_frame
-        return per_pixel_loss(channels, emitters, present, background, scalars, expected=expected)
+        return per_pixel_loss(channels, emitters, present, background, scalars, expected=expected, known=known)
 
 
 def loss_scalars(settings: PerPixel | Mixture) -> dict[str, float]:
@@ -114,9 +86,27 @@ def loss_scalars(settings: PerPixel | Mixture) -> dict[str, float]:
     }
 
 
+def in_memory(batch: Batch) -> Iterator[Batch]:
+    """Yield a batch of large frames in parts, so that what is computed of them has its place in memory."""
+    frames, _, height, width = batch["frames"].shape
+    size = max(1, _MOST_PIXELS // (height * width))
+    for start in range(0, frames, size):
+        yield batch if size >= frames else {name: tensor[start : start + size] for name, tensor in batch.items()}
+
+
+_MOST_PIXELS = 1 << 20
+"""Of the frames that are scored at once."""
+
+
 def true_positions(batch: Batch) -> list[np.ndarray]:
-    """Return for each frame of a batch the positions (M, 3) of its molecules, x and y in pixels, z in nm."""
-    emitters, present = batch["emitters"].cpu().double().numpy(), batch["present"].cpu().numpy()
+    """Return for each frame of a batch the positions (M, 3) of its molecules, x and y in pixels, z in nm.
+
+    A depth that is not known is NaN.
+    """
+    found, present = batch["emitters"].cpu().double(), batch["present"].cpu().numpy()
+    if "known" in batch:
+        found = found.masked_fill(~batch["known"].cpu(), torch.nan)
+    emitters = found.numpy()
     return [here[there, 1:] for here, there in zip(emitters, present, strict=True)]
 
 
@@ -163,7 +153,13 @@ _SMALLEST_VARIANCE = 1e-3
 
 
 def mixture_loss(
-    channels: Channels, emitters: Tensor, present: Tensor, background: Tensor, scalars: Scalars
+    channels: Channels,
+    emitters: Tensor,
+    present: Tensor,
+    background: Tensor,
+    scalars: Scalars,
+    *,
+    known: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Return the weighted sum `loss` and its parts (Speiser, Mueller et al. 2021, equations 3 to 7).
 
@@ -172,11 +168,17 @@ def mixture_loss(
     summed over pixels.
     """
     parts = {
-        "emitters": -(mixture_log_density(channels, emitters) * present).sum(dim=1).mean(),
+        "emitters": -(mixture_log_density(channels, emitters, known) * present).sum(dim=1).mean(),
         "count": -count_log_density(channels.logit, present.sum(dim=1)).mean(),
-        "background": (channels.background - background[:, None, None]).square().sum(dim=(1, 2)).mean(),
+        "background": _background_errors(channels, background).sum(dim=(1, 2)).mean(),
     }
     return {"loss": _weighted(parts, scalars), **parts}
+
+
+def _background_errors(channels: Channels, background: Tensor) -> Tensor:
+    """Return the squared error of each pixel, 0 where the background is not known."""
+    true = background[:, None, None]
+    return (channels.background - torch.where(true.isnan(), channels.background, true)).square()
 
 
 def count_log_density(logit: Tensor, count: Tensor) -> Tensor:
@@ -187,8 +189,11 @@ def count_log_density(logit: Tensor, count: Tensor) -> Tensor:
     return -((count - mean).square() / variance + variance.log() + math.log(2 * math.pi)) / 2
 
 
-def mixture_log_density(channels: Channels, emitters: Tensor) -> Tensor:
-    """Return log sum_k p_k / sum(p) N(emitter; mean_k, deviation_k), (B, K), over the pixels k."""
+def mixture_log_density(channels: Channels, emitters: Tensor, known: Tensor | None = None) -> Tensor:
+    """Return log sum_k p_k / sum(p) N(emitter; mean_k, deviation_k), (B, K), over the pixels k.
+
+    Of an emitter with numbers that are not `known` it is the marginal density of the others.
+    """
     if channels.deviations is None:
         raise ValueError("the mixture loss needs the deviations of the positions")
     weights = functional.logsigmoid(channels.logit).flatten(1)
@@ -199,8 +204,12 @@ def mixture_log_density(channels: Channels, emitters: Tensor) -> Tensor:
     for number in range(4):
         mean, deviation = means[:, None, number], deviations[:, None, number]
         distance = (emitters[:, :, None, number] - mean) / deviation
-        exponent = exponent - distance.square() / 2 - deviation.log()
-    return exponent.logsumexp(dim=2) - 2 * math.log(2 * math.pi)
+        if known is None:
+            exponent = exponent - distance.square() / 2 - deviation.log()
+        else:
+            exponent = exponent - known[:, :, None, number] * (distance.square() / 2 + deviation.log())
+    numbers = 4 if known is None else known.sum(dim=2)
+    return exponent.logsumexp(dim=2) - numbers * math.log(2 * math.pi) / 2
 
 
 def _on_the_frame(means: Tensor) -> Tensor:
@@ -213,7 +222,14 @@ def _on_the_frame(means: Tensor) -> Tensor:
 
 
 def per_pixel_loss(
-    channels: Channels, emitters: Tensor, present: Tensor, background: Tensor, scalars: Scalars, *, expected: float
+    channels: Channels,
+    emitters: Tensor,
+    present: Tensor,
+    background: Tensor,
+    scalars: Scalars,
+    *,
+    expected: float,
+    known: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Return the weighted sum `loss` and its parts: what the pixels lose together, over `expected` molecules a frame.
 
@@ -221,11 +237,13 @@ def per_pixel_loss(
     others have none to be learned. background: squared error of every pixel. Dividing by a constant, rather than by the
     molecules that happen to be there, keeps the loss of a large batch the mean of those of its parts.
     """
-    target, occupied = rasterise(emitters, present, size=channels.logit.shape[-1])
-    errors = (channels.means - target).square() * occupied[:, None]
+    size = channels.logit.shape[1:]
+    target, occupied = rasterise(emitters, present, size=size)
+    taught = occupied[:, None] if known is None else rasterise(emitters, present, known=known, size=size)[0]
+    errors = (channels.means - target).square() * taught
     detection = _focal(channels.logit, occupied.to(channels.logit.dtype), scalars)
     maps = {"probability": detection, **dict(zip(("photons", "x", "y", "z"), errors.unbind(dim=1), strict=True))}
-    maps["background"] = (channels.background - background[:, None, None]).square()
+    maps["background"] = _background_errors(channels, background)
     parts = {name: values.sum(dim=(1, 2)).mean() / expected for name, values in maps.items()}
     return {"loss": _weighted(parts, scalars), **parts}
 
@@ -238,24 +256,31 @@ def _focal(logit: Tensor, target: Tensor, scalars: Scalars) -> Tensor:
     return weight * missed.clamp(min=1e-6) ** scalars["focus"] * entropy
 
 
-def rasterise(emitters: Tensor, present: Tensor, *, size: int) -> tuple[Tensor, Tensor]:
-    """Return the targets (B, 4, size, size) of pixels and which of them (B, size, size) hold a molecule.
+def rasterise(
+    emitters: Tensor, present: Tensor, *, size: Sequence[int], known: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the targets (B, 4, *size) of pixels and which of them (B, *size) hold a molecule; size: height, width.
 
-    x and y of a target count from the pixel's centre. Of several molecules in a pixel the brightest is taken.
+    x and y of a target count from the pixel's centre. Of several molecules in a pixel the brightest is taken. With
+    `known` (B, K, 4), this is what is drawn instead of the numbers: 1 where they are known.
     """
+    height, width = size
     order = emitters[..., 0].masked_fill(~present, -1).argsort(dim=1, descending=True, stable=True)
     emitters = emitters.gather(1, order[..., None].expand_as(emitters))
     present = present.gather(1, order)
-    place = emitters[..., 1:3].round().clamp(0, size - 1)
-    flat = (place[..., 1] * size + place[..., 0]).long()
+    largest = torch.tensor([width - 1, height - 1], device=emitters.device)
+    place = emitters[..., 1:3].round().clamp(min=0).minimum(largest)
+    flat = (place[..., 1] * width + place[..., 0]).long()
     beaten = (flat[:, :, None] == flat[:, None, :]).tril(diagonal=-1).any(dim=2)
     frame, number = (present & ~beaten).nonzero(as_tuple=True)
     values = torch.cat((emitters[..., :1], emitters[..., 1:3] - place, emitters[..., 3:]), dim=2)
-    target = emitters.new_zeros(len(emitters), size * size, 4)
-    occupied = torch.zeros(len(emitters), size * size, dtype=torch.bool, device=emitters.device)
+    if known is not None:
+        values = known.gather(1, order[..., None].expand_as(emitters)).to(values.dtype)
+    target = emitters.new_zeros(len(emitters), height * width, 4)
+    occupied = torch.zeros(len(emitters), height * width, dtype=torch.bool, device=emitters.device)
     target[frame, flat[frame, number]] = values[frame, number]
     occupied[frame, flat[frame, number]] = True
-    return target.movedim(2, 1).reshape(-1, 4, size, size), occupied.reshape(-1, size, size)
+    return target.movedim(2, 1).reshape(-1, 4, height, width), occupied.reshape(-1, height, width)
 
 
 def _weighted(parts: Mapping[str, Tensor], scalars: Scalars) -> Tensor:

@@ -1,7 +1,8 @@
 """The classical inverse solutions, as floors for the network: the minimum norm estimate and sLORETA.
 
 Hamalainen and Ilmoniemi, Med. Biol. Eng. Comput. 32:35-42, 1994; Pascual-Marqui, Methods Find. Exp. Clin. Pharmacol.
-24D:5-12, 2002. Both are linear: they know the lead field and the level of the noise, and nothing about the sources.
+24D:5-12, 2002. Both are linear: they know the lead field, the level of the noise and, where it is recorded, how it is
+spread over the electrodes, and nothing about the sources.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hpsearch.data.lead_field import load_lead_field
+from hpsearch.data.eeg_settings import EEGSettings, head_of, recorded_noise
+from hpsearch.data.lead_field import LeadField
+from hpsearch.data.recordings import covariance
 from hpsearch.families.deepsif.settings import DeepSIFConfig
 from hpsearch.families.deepsif.task import SourceImaging
 from hpsearch.training.task import Batch, Dataset
@@ -27,28 +30,45 @@ def regularisation(gain: Floats, *, decibels: float) -> float:
     return float(np.trace(gain @ gain.T) / len(gain) / 10.0 ** (decibels / 10.0))
 
 
-def minimum_norm(gain: Floats, *, decibels: float) -> Floats:
-    """Return the operator (R, C) of the minimum norm estimate G^T (G G^T + lambda H)^+ for a lead field G (C, R).
+def minimum_norm(gain: Floats, *, decibels: float, noise: Floats | None = None) -> Floats:
+    """Return the operator (R, C) of the minimum norm estimate G^T (G G^T + lambda N)^+ for a lead field G (C, R).
 
-    H is the average reference; the EEG and the lead field must have it too.
+    N is the covariance (C, C) of the noise, of any scale: it is given the trace of the average reference H, which takes
+    its place when the noise is white. The EEG, the lead field and the noise must have that reference.
     """
     electrodes = len(gain)
-    reference = np.eye(electrodes) - 1.0 / electrodes
-    noise = regularisation(gain, decibels=decibels) * reference
-    operator: Floats = gain.T @ np.linalg.pinv(gain @ gain.T + noise, rcond=1e-10, hermitian=True)
+    spread = np.eye(electrodes) - 1.0 / electrodes
+    if noise is not None:
+        spread = noise * (np.trace(spread) / np.trace(noise))
+    penalty = regularisation(gain, decibels=decibels) * spread
+    operator: Floats = gain.T @ np.linalg.pinv(gain @ gain.T + penalty, rcond=1e-10, hermitian=True)
     return operator
 
 
-def sloreta(gain: Floats, *, decibels: float) -> Floats:
+def sloreta(gain: Floats, *, decibels: float, noise: Floats | None = None) -> Floats:
     """Return the operator (R, C) of sLORETA: the minimum norm estimate over its own standard deviation.
 
     The variance of region i is the i-th diagonal element of the resolution matrix. One dipole without noise is found
     without error, whatever the regularisation (Pascual-Marqui 2002).
     """
-    operator = minimum_norm(gain, decibels=decibels)
+    operator = minimum_norm(gain, decibels=decibels, noise=noise)
     variance = np.einsum("rc,cr->r", operator, gain)
     standardised: Floats = operator / np.sqrt(variance)[:, None]
     return standardised
+
+
+def noise_covariance(settings: EEGSettings, head: LeadField) -> Floats | None:
+    """Return the covariance (C, C) of the noise of the training data, or None where it is white.
+
+    The white part of a mixture is as strong as the recording at the electrodes on average.
+    """
+    if settings.noise is None:
+        return None
+    recorded = covariance(recorded_noise(settings, head, "train"))
+    electrodes, share = len(recorded), settings.noise.share
+    white = np.eye(electrodes) - 1.0 / electrodes
+    mixed: Floats = share * recorded / np.trace(recorded) + (1.0 - share) * white / np.trace(white)
+    return mixed
 
 
 METHODS = {"minimum_norm": minimum_norm, "sloreta": sloreta}
@@ -60,11 +80,12 @@ def score_baselines(config: DeepSIFConfig, data: Dataset) -> dict[str, Mapping[s
     The methods are told the mean of the data's signal-to-noise ratios. Each estimate is scaled to a largest magnitude
     of 1, as the targets are; that matters to `mse` and `loss` only.
     """
-    gain = load_lead_field(config.data.electrodes, config.data.regions).gain
+    head = head_of(config.data)
+    decibels, noise = float(np.mean(config.data.snr)), noise_covariance(config.data, head)
     task = SourceImaging(config)
     scores: dict[str, Mapping[str, float]] = {}
     for name, method in METHODS.items():
-        operator = torch.from_numpy(method(gain, decibels=float(np.mean(config.data.snr)))).float()
+        operator = torch.from_numpy(method(head.gain, decibels=decibels, noise=noise)).float()
         scores[name] = task.evaluate(partial(estimate_sources, operator), _batches(data))
     return scores
 

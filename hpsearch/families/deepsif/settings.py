@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hpsearch.data.eeg_simulation import EEGSettings
+from hpsearch.data.eeg_settings import EEGSettings
 from hpsearch.families import FamilyConfig
 from hpsearch.settings import FIXED, UNFOLD, Option, Settings
 from hpsearch.training.settings import AdamW, Cosine, EarlyStopping, Optimizer, Schedule, TrainSettings, Warmup

@@ -19,19 +19,18 @@ import torch
 from torch import Tensor, nn
 
 from hpsearch.data.disk_cache import Arrays
-from hpsearch.data.lead_field import load_lead_field
+from hpsearch.data.eeg_settings import head_of
 from hpsearch.families.deepsif.network import build_network
 from hpsearch.families.deepsif.settings import DeepSIFConfig
 from hpsearch.training.task import Batch, Forward, Task
 
 
 class SourceData:
-    """Simulated EEG and the activity behind it, which is multiplied out batch by batch: it is large and mostly 0."""
+    """EEG and the activity behind it. Simulated activity is large and mostly 0: it is multiplied out batch by batch."""
 
     def __init__(self, arrays: Arrays) -> None:
         self.eeg = torch.from_numpy(arrays["eeg"])
-        self.magnitudes = torch.from_numpy(arrays["magnitudes"])
-        self.waveforms = torch.from_numpy(arrays["waveforms"])
+        self.parts = {name: torch.from_numpy(array) for name, array in arrays.items() if name != "eeg"}
 
     def __len__(self) -> int:
         return len(self.eeg)
@@ -39,8 +38,10 @@ class SourceData:
     def batch(self, indices: Sequence[int]) -> Batch:
         """Return eeg (B, T, C) and sources (B, T, R), both with a largest magnitude of 1."""
         index = torch.as_tensor(indices, dtype=torch.long)
-        sources = torch.einsum("bst,bsr->btr", self.waveforms[index], self.magnitudes[index])
-        return {"eeg": self.eeg[index], "sources": sources}
+        parts = {name: part[index] for name, part in self.parts.items()}
+        if "sources" not in parts:
+            parts["sources"] = torch.einsum("bst,bsr->btr", parts["waveforms"], parts["magnitudes"])
+        return {"eeg": self.eeg[index], "sources": parts["sources"]}
 
 
 class SourceImaging(Task):
@@ -49,13 +50,13 @@ class SourceImaging(Task):
     def __init__(self, config: DeepSIFConfig) -> None:
         self.config = config
         self.scalars: Mapping[str, float] = config.loss.model_dump()
-        field = load_lead_field(config.data.electrodes, config.data.regions)
-        self.scores = SourceScores(torch.from_numpy(field.distances()).float(), config.data.rate)
+        head = head_of(config.data)
+        self.electrodes, self.regions = head.gain.shape
+        self.scores = SourceScores(torch.from_numpy(head.distances()).float(), config.data.rate)
 
     def build_model(self) -> nn.Module:
-        """Return a new network for the electrodes and regions of the data."""
-        data = self.config.data
-        return build_network(self.config.model, electrodes=data.electrodes, regions=data.regions)
+        """Return a new network for the electrodes and regions of the head."""
+        return build_network(self.config.model, electrodes=self.electrodes, regions=self.regions)
 
     def loss(self, forward: Forward, batch: Batch, scalars: Mapping[str, float | Tensor]) -> Mapping[str, Tensor]:
         """Return the weighted sum `loss` and its parts before weighting: means over examples, times and regions."""

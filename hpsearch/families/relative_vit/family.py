@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
-from hpsearch.data.images import Folder, ImageSettings, find_images, image_source, load_images
-from hpsearch.errors import DataError
+from hpsearch.data.images import ImageSettings, OwnImages, has_test, image_source, load_images, objections_to
 from hpsearch.families import Family
 from hpsearch.families.relative_vit.settings import RelativeVitConfig
 from hpsearch.records import Goal
@@ -47,14 +46,12 @@ class RelativeVit(Family[RelativeVitConfig]):
         return image_source(data)
 
     def data_objections(self, data: ImageSettings) -> Mapping[str, str]:
-        """Return that a folder does not hold images in classes."""
-        if not isinstance(data.source, Folder):
-            return {}
-        try:
-            find_images(Path(data.source.path).expanduser(), data.source.layout)
-        except DataError as error:
-            return {"data.source.images.path": f"data.source.images.path: {error}"}
-        return {}
+        """Return which files and folders hold no images with labels."""
+        return objections_to(data) if data.files or isinstance(data.source, OwnImages) else {}
+
+    def lacks_test(self, data: ImageSettings) -> str | None:
+        """Return that the test is neither given nor drawn."""
+        return None if has_test(data) else "data.test_fraction is 0"
 
     def task(self, config: RelativeVitConfig, splits: "Splits") -> "ImageClassification":
         """Return the training task; classes and statistics are those of the training split."""

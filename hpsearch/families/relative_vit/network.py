@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hpsearch.data.images import Size
+from hpsearch.data.image_pixels import Size
 from hpsearch.families.relative_vit.settings import Absolute, ModelSettings, Relative
 from hpsearch.records import HeatMap, Matrix
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from hpsearch.data.images import ImageSettings, Size
+from hpsearch.data.image_pixels import Size
+from hpsearch.data.images import ImageSettings
 from hpsearch.families import FamilyConfig
 from hpsearch.settings import FIXED, UNFOLD, Option, Settings
 from hpsearch.training.settings import Cosine, EarlyStopping, Schedule, TrainSettings, Warmup

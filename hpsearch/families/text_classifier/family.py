@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
-from hpsearch.data.labelled_text import read_labelled
-from hpsearch.errors import DataError
+from hpsearch.data.own_data import own_source
 from hpsearch.families import Family
+from hpsearch.families.text_classifier.reading import has_test, objections_to
 from hpsearch.families.text_classifier.settings import Augmentation, DataSettings, TextConfig
 from hpsearch.records import Goal
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from hpsearch.families.text_classifier.prediction import TextPredictor
     from hpsearch.families.text_classifier.task import TextTask
     from hpsearch.training.task import Split, Splits
+
+
+_HOW_WRITTEN = ("format", "header", "encoding", "class_names", "first_label", "coarse_labels")
+"""Settings that decide what is read from equal files."""
 
 
 class TextClassification(Family[TextConfig]):
@@ -50,40 +54,32 @@ class TextClassification(Family[TextConfig]):
     def source(self, data: DataSettings) -> Source:
         """Return the texts' files, or the Python release whose docstrings they are; and which columns and classes."""
         chosen = {"classes": sorted(data.classes)} if data.classes else {}
-        if data.path is None:
+        if data.source is not None:
+            return own_source(data.source, chosen)
+        if not data.files:
             release = {"python": platform.python_version()}
             return Source(f"the corpus {data.corpus}", settings={**chosen, **release})
         second = data.auxiliary
-        named = {"data.path": data.path, "data.val_path": data.val_path, "data.test_path": data.test_path}
-        files = {**named, "data.auxiliary.path": second.path if second else None}
+        files: dict[str, str | None] = {data.setting(part): path for part, path in data.files.items()}
+        files |= {
+            "data.auxiliary.path": second.path if second else None,
+            "data.class_names_file": data.class_names_file,
+        }
         columns = {"text_column": data.text_column, "label_column": data.label_column}
         if second is not None:
             columns["data.auxiliary.label_column"] = second.label_column
-        return Source("texts", {name: path for name, path in files.items() if path}, {**columns, **chosen})
+        written = {name: getattr(data, name) for name in _HOW_WRITTEN}
+        other = {name: value for name, value in written.items() if value != type(data).model_fields[name].default}
+        named = {name: path for name, path in files.items() if path}
+        return Source("texts", named, {**columns, **chosen, **other})
+
+    def lacks_test(self, data: DataSettings) -> str | None:
+        """Return that the test has neither a file nor a part of the texts."""
+        return None if has_test(data) else "data.test_fraction is 0"
 
     def data_objections(self, data: DataSettings) -> Mapping[str, str]:
-        """Return which files hold no labelled texts."""
-        second, labels = data.auxiliary, data.label_column
-        other = second.label_column if second and second.path is None else None
-        named = [("data.path", data.path, labels), ("data.val_path", data.val_path, labels)]
-        named.append(("data.test_path", data.test_path, labels))
-        if second is not None:
-            named.append(("data.auxiliary.path", second.path, second.label_column))
-        found: dict[str, str] = {}
-        for setting, path, column in named:
-            optional = None if setting == "data.auxiliary.path" else other
-            try:
-                if path is not None:
-                    read_labelled(
-                        path,
-                        text_column=data.text_column,
-                        label_column=column,
-                        auxiliary_column=optional,
-                        quoting=data.quoting,
-                    )
-            except DataError as error:
-                found[setting] = f"{setting}: {error}"
-        return found
+        """Return which files hold no labelled texts, or classes that the training texts lack."""
+        return objections_to(data) if data.files or data.source else {}
 
     def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
         """Return that there is no WordNet where synonyms are wanted."""

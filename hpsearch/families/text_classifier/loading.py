@@ -3,6 +3,7 @@
 Texts become numbers by the words of the training part, or by a checkpoint's own tokenizer.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,17 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hpsearch.data.folds import stratified_parts
-from hpsearch.data.labelled_text import (
-    CORPORA,
-    LabelledTexts,
-    read_labelled,
-    text_hashes,
-    without_leakage,
-    without_repeats,
-)
+from hpsearch.data.folds import classes_in
+from hpsearch.data.labelled_text import LabelledTexts, text_hashes, without_leakage
 from hpsearch.data.words import PAD, WordVocabulary, augmented_copies, read_synonyms, split_words
-from hpsearch.errors import DataError, UnknownNameError
+from hpsearch.errors import DataError, NoSplitError
+from hpsearch.families.text_classifier.reading import named_classes, read_part
 from hpsearch.families.text_classifier.settings import Augmentation, CheckpointTokens, DataSettings, Words
 from hpsearch.training.task import Batch, Split, Splits
 
@@ -160,10 +155,10 @@ def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
         learned = {*train.texts, *(read_part(settings, "val", seed).texts if split == "test" else ())}
         part = without_leakage(part, learned, name=split, drop=settings.leaked == "drop")
     encoded = encode(settings, part.texts, train=train.texts)
-    classes = {"label": class_names(train.labels)}
+    classes = {"label": classes_in(train.labels, named_classes(settings))}
     columns = [encode_labels(part.labels, classes["label"], split)]
     if train.auxiliary is not None and part.auxiliary is not None:
-        classes["auxiliary"] = class_names(train.auxiliary)
+        classes["auxiliary"] = classes_in(train.auxiliary)
         columns.append(encode_labels(part.auxiliary, classes["auxiliary"], split))
     return TextData(
         texts=part.texts,
@@ -180,78 +175,10 @@ def load_split(settings: DataSettings, split: Split, seed: int) -> TextData:
 
 def held_out_hashes(settings: DataSettings, seed: int) -> dict[Split, NDArray[np.int64]]:
     """Return the hashes of the validation and test texts. They tell who has seen them; nothing is scored by it."""
-    parts: tuple[Split, ...] = ("val", "test")
-    return {split: text_hashes(read_part(settings, split, seed).texts) for split in parts}
-
-
-def read_part(settings: DataSettings, split: Split, seed: int) -> LabelledTexts:
-    """Return the texts of one part, those of the second task behind the others; other parts' own files stay closed."""
-    own = {"val": settings.val_path, "test": settings.test_path}
-    path, second = own.get(split), settings.auxiliary
-    column = None if second is None else second.label_column
-    part = (
-        _read(settings, path, column) if path else _drawn(settings, _read(settings, settings.path, column), split, seed)
-    )
-    if second is None or second.path is None:
-        return part
-    other = read_labelled(
-        second.path,
-        text_column=settings.text_column,
-        label_column=second.label_column,
-        quoting=settings.quoting,
-    )
-    other = _drawn(settings, other, split, seed, whole=False)
-    return LabelledTexts(
-        part.texts + other.texts,
-        part.labels + (None,) * len(other),
-        (None,) * len(part) + other.labels,
-    )
-
-
-def _read(settings: DataSettings, path: str | None, auxiliary: str | None) -> LabelledTexts:
-    if path is None:
-        corpus = CORPORA[settings.corpus]
-        return corpus(settings.classes) if settings.classes else corpus()
-    separate = settings.auxiliary is not None and settings.auxiliary.path is not None
-    texts = read_labelled(
-        path,
-        text_column=settings.text_column,
-        label_column=settings.label_column,
-        auxiliary_column=None if separate else auxiliary,
-        quoting=settings.quoting,
-    )
-    return texts if settings.classes is None else _of_classes(texts, settings.classes, whole=path == settings.path)
-
-
-def _of_classes(texts: LabelledTexts, classes: Sequence[str], *, whole: bool) -> LabelledTexts:
-    """Return the examples of these classes, and those without a label; a part may lack one, the `whole` must not."""
-    found = {label for label in texts.labels if label is not None}
-    for name in classes:
-        if whole and name not in found:
-            raise UnknownNameError("class in data.classes", name, found)
-    return texts.part(index for index, label in enumerate(texts.labels) if label is None or label in classes)
-
-
-def _drawn(
-    settings: DataSettings, texts: LabelledTexts, split: Split, seed: int, *, whole: bool = True
-) -> LabelledTexts:
-    """Return a part of texts that are divided; `whole` says that parts with files of their own take nothing."""
-    if settings.leaked == "drop":
-        texts = without_repeats(texts)
-    if whole and settings.val_path and settings.test_path:
-        return texts
-    parts = stratified_parts(
-        [label or "" for label in texts.labels],
-        val_fraction=settings.val_fraction,
-        test_fraction=settings.test_fraction,
-        seed=seed,
-        folds=settings.folds,
-    )
-    indices = parts[split]
-    if whole and split == "train":
-        for name, path in (("val", settings.val_path), ("test", settings.test_path)):
-            indices = np.union1d(indices, parts[name]) if path else indices
-    return texts.part(indices)
+    found: dict[Split, NDArray[np.int64]] = {"val": text_hashes(read_part(settings, "val", seed).texts)}
+    with contextlib.suppress(NoSplitError):
+        found["test"] = text_hashes(read_part(settings, "test", seed).texts)
+    return found
 
 
 def _augmented(train: LabelledTexts, settings: DataSettings, seed: int) -> LabelledTexts:
@@ -289,13 +216,6 @@ def _back_translated(texts: Sequence[str], chosen: Augmentation) -> Sequence[str
     from hpsearch.families.text_classifier.pretrained import local_back_translator
 
     return local_back_translator(chosen.back_translation.there, chosen.back_translation.back)(texts)
-
-
-def class_names(labels: Sequence[str | None]) -> tuple[str, ...]:
-    """Return the classes in the order of their numbers, or of the alphabet where one is not a number."""
-    names = {label for label in labels if label is not None}
-    whole = all(name.removeprefix("-").isdecimal() for name in names)
-    return tuple(sorted(names, key=lambda name: (int(name), name) if whole else (0, name)))
 
 
 def encode_labels(labels: Sequence[str | None], classes: Sequence[str], split: Split) -> NDArray[np.int64]:

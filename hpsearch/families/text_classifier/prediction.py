@@ -9,11 +9,13 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hpsearch.data.labelled_text import TEXT_FILES, read_labelled, read_texts, text_hashes
+from hpsearch.data.labelled_text import text_hashes
+from hpsearch.data.text_files import TEXT_FILES, Writing, read_labelled, read_texts
 from hpsearch.errors import DataError
 from hpsearch.families.class_prediction import ClassPrediction
 from hpsearch.families.prediction import Computing, Examination, Input, Predictor, files_of
 from hpsearch.families.text_classifier.loading import TextData, encode_known, encode_labels
+from hpsearch.families.text_classifier.reading import writing_of
 from hpsearch.families.text_classifier.settings import LossSettings, TextConfig
 from hpsearch.families.text_classifier.task import TextTask
 from hpsearch.settings import Settings
@@ -58,13 +60,14 @@ class TextPredictor(Predictor[str, TextOptions, ClassPrediction]):
         self, inputs: Sequence[str | Path], files: dict[Path, list[Path]], options: TextOptions
     ) -> Iterator[str]:
         data = self.config.data
-        column = options.text_column or data.text_column
+        column, header = options.text_column or data.text_column, data.header or options.text_column is not None
+        writing = Writing(text_column=column, header=header, quoting=data.quoting, encoding=data.encoding)
         for each in inputs:
             if isinstance(each, str):
                 yield each
                 continue
             for file in files[each]:
-                yield from read_texts(file, text_column=column, quoting=data.quoting)
+                yield from read_texts(file, writing)
 
     def predict(self, items: Iterable[str], options: TextOptions, computing: Computing) -> ClassPrediction:
         """Return the classes of the texts, of the main task where there are two."""
@@ -101,16 +104,9 @@ def examine(config: TextConfig, facts: Mapping[str, Any], paths: Sequence[Path],
     """
     data, classes = config.data, facts["classes"]
     second = data.auxiliary.label_column if data.auxiliary and data.auxiliary.path is None else None
-    parts = [
-        read_labelled(
-            str(path),
-            text_column=data.text_column,
-            label_column=data.label_column,
-            auxiliary_column=second,
-            quoting=data.quoting,
-        )
-        for path in files_of(paths, TEXT_FILES - {".txt"}, what="file of labelled texts")
-    ]
+    writing = writing_of(data, auxiliary=second)
+    files = files_of(paths, TEXT_FILES, what="file of labelled texts")
+    parts = [read_labelled(path, writing) for path in files]
     texts = [text for part in parts for text in part.texts]
     labels = [label for part in parts for label in part.labels]
     columns = [_numbers(labels, classes["label"])]

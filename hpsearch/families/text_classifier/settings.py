@@ -1,14 +1,15 @@
 """The settings of the text classifier. Free of torch."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hpsearch.data.folds import Folds
-from hpsearch.data.labelled_text import Quoting
+from hpsearch.data.folds import Folds, Named, Part, check_splits, named_splits
+from hpsearch.data.text_files import Format, Quoting
 from hpsearch.data.words import TECHNIQUES, Technique
 from hpsearch.families import FamilyConfig
-from hpsearch.settings import FILE, FIXED, FOLDER, UNFOLD, Option, Settings
+from hpsearch.settings import CODE, FILE, FIXED, FOLDER, NEWER, PLACE, UNFOLD, Growing, Option, Settings
 from hpsearch.training.settings import TrainSettings
 
 Width = Annotated[int, Field(ge=1)]
@@ -180,20 +181,45 @@ class Curriculum(Settings):
     """The words of a text, or the cross-entropy of the distillation's teacher on it."""
 
 
-class DataSettings(Settings):
+class DataSettings(Growing):
     """The labelled texts, and how they are divided and cut."""
 
-    path: Annotated[str | None, FILE] = None
-    """A file of labelled texts in place of `corpus`: .json, .jsonl, .csv or .tsv. Divided, unless there is `val_path`
-    or `test_path`. A relative path starts at the folder of the space file."""
-    val_path: Annotated[str | None, FILE] = None
-    test_path: Annotated[str | None, FILE] = None
-    """Separate files for validation and test; a part without one is drawn from `path`."""
+    path: Annotated[str | None, PLACE] = None
+    val_path: Annotated[str | None, PLACE] = None
+    test_path: Annotated[str | None, PLACE] = None
+    """Other names of `train`, `val` and `test`."""
+    train: Annotated[str | None, PLACE, NEWER] = None
+    """A file of labelled texts in place of `corpus`, see `format`; or a folder with files called train, val (dev) and
+    test, or of Hugging Face's `datasets` (`save_to_disk`, or parquet files). A relative path starts at the folder of
+    the space file."""
+    val: Annotated[str | None, PLACE, NEWER] = None
+    test: Annotated[str | None, PLACE, NEWER] = None
+    """Separate files for validation and test; a part that has none is drawn from `train`."""
+    source: Annotated[str | None, CODE, NEWER] = None
+    """A function of yours in place of files, `./mydata.py:load`: `load(split)` or `load()` returns {"texts": [...],
+    "labels": [...]}; see `hpsearch.data.own_data`."""
+    format: Annotated[Format, NEWER] = "auto"
+    """Of files. `json`: a list of objects; `jsonl`: one on each line; `csv`, `tsv`: a table; `fasttext`: lines of
+    `__label__x text`; `label_first`: lines of a label, a blank and a text, as the TREC questions are. `auto`: what the
+    ending or, of the last two, every line says."""
+    header: Annotated[bool, NEWER] = True
+    """Whether the first row of a table names its columns; if not, they are given by number."""
+    encoding: Annotated[str, NEWER] = "auto"
+    """Of files: `utf-8`, `latin-1` or another one that Python knows; `auto`: UTF-8, else a Western
+    one, which is said."""
     quoting: Quoting = "auto"
     """Of .csv and .tsv files. `csv`: quotation marks may enclose fields; `none`: they are characters like others;
     `auto`: csv for .csv, none for .tsv that no CSV writer has quoted; where both are possible, it asks."""
-    text_column: str = "text"
-    label_column: str = "label"
+    text_column: str | int = "text"
+    label_column: str | int = "label"
+    """Columns by name, or by number from 1 on."""
+    class_names: Annotated[tuple[str, ...] | None, NEWER] = None
+    """Names of classes whose labels are the numbers from `first_label` on."""
+    class_names_file: Annotated[str | None, FILE, NEWER] = None
+    """A file with such a name on each line."""
+    first_label: Annotated[int, NEWER] = 0
+    coarse_labels: Annotated[bool, NEWER] = False
+    """Only what stands before the first colon of a label counts: TREC's 6 classes instead of its 50."""
     classes: tuple[str, ...] | None = Field(default=None, min_length=2)
     """Only the examples of these classes; None for all."""
     auxiliary: Auxiliary | None = None
@@ -205,9 +231,10 @@ class DataSettings(Settings):
     """Changed copies of the training texts, in addition to them."""
     corpus: Literal["docstrings"] = "docstrings"
     """Texts that need no file. `docstrings`: which of 16 topics of Python's standard library a docstring belongs to."""
-    val_fraction: float = Field(default=0.1, gt=0, lt=1)
-    test_fraction: float = Field(default=0.2, gt=0, lt=1)
-    """Fractions of all texts; both parts are drawn with the classes in equal proportions."""
+    val_fraction: float = Field(default=0.1, ge=0, lt=1)
+    test_fraction: float = Field(default=0.2, ge=0, lt=1)
+    """Fractions of the texts of `train`; both parts are drawn with the classes in equal proportions. Those of a part
+    that is given have no effect. With a `test_fraction` of 0 there is no test split, and nothing is confirmed."""
     folds: Folds | None = None
     """With it the test part is one of the folds, and `test_fraction` does not matter."""
     max_length: int = Field(default=64, ge=1)
@@ -218,11 +245,41 @@ class DataSettings(Settings):
     def _something_is_left_for_training(self) -> "DataSettings":
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError("val_fraction + test_fraction must be below 1, so that something is left for training")
-        if self.path is None and (self.val_path or self.test_path or self.auxiliary):
-            raise ValueError("val_path, test_path and auxiliary need a path")
-        if self.folds and self.test_path:
-            raise ValueError("with folds the test part is a fold of the path: leave test_path out")
+        check_splits(*self._named, val_fraction=self.val_fraction, source=self.source)
+        files = self.files
+        if "train" not in files and self.auxiliary:
+            raise ValueError("auxiliary needs a train")
+        if self.folds and "test" in files:
+            raise ValueError(f"with folds the test part is a fold of all texts: leave {self.setting('test')[5:]} out")
         return self
+
+    @model_validator(mode="after")
+    def _files_can_be_read_so(self) -> "DataSettings":
+        if not self.header and not (isinstance(self.text_column, int) and isinstance(self.label_column, int)):
+            raise ValueError("without a header columns are given by number: text_column: 2, label_column: 1")
+        if self.class_names and self.class_names_file:
+            raise ValueError("class_names and class_names_file are two ways to say the same; leave one of them out")
+        try:
+            "".encode("utf-8" if self.encoding == "auto" else self.encoding)
+        except LookupError:
+            raise ValueError(
+                f"unknown encoding '{self.encoding}'; known are auto, utf-8, latin-1, cp1252 ..."
+            ) from None
+        return self
+
+    @property
+    def files(self) -> Mapping[Part, str]:
+        """The files and folders of the splits that have one."""
+        return named_splits(*self._named)
+
+    @property
+    def _named(self) -> tuple[Named, Named]:
+        newer: Named = {"train": self.train, "val": self.val, "test": self.test}
+        return newer, {"train": self.path, "val": self.val_path, "test": self.test_path}
+
+    def setting(self, part: Part) -> str:
+        """Return the dotted name of the setting that names a part's file."""
+        return f"data.{'path' if part == 'train' else f'{part}_path'}" if self._named[1][part] else f"data.{part}"
 
 
 class LossSettings(Settings):

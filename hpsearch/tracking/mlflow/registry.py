@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from hpsearch.errors import TrackingError
 from hpsearch.tracking.mirror import ExperimentMirror
+from hpsearch.tracking.mlflow.client_store import mlflow_client
 from hpsearch.tracking.mlflow.sink import MlflowSink
-from hpsearch.tracking.mlflow.store import cut, guarded, param_text, state_in
+from hpsearch.tracking.mlflow.store import guarded, state_in
+from hpsearch.tracking.mlflow.writing import cut, param_text
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,9 +52,7 @@ def register_model(
     finally:
         mirror.close()
     with guarded(sink.uri):
-        from mlflow import MlflowClient
-
-        client = MlflowClient(tracking_uri=sink.uri, registry_uri=sink.uri)
+        client = mlflow_client(sink.uri)
         state = state_in(sink.uri, mirror.folder)
         trained = state.runs.get(run)
         if trained is None or state.experiment is None:

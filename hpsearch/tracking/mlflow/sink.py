@@ -10,7 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ from hpsearch.tracking.entries import (
     save_state,
 )
 from hpsearch.tracking.mirror import ExperimentMirror, RunNews, Sink
-from hpsearch.tracking.mlflow.store import FoundRun, Store, chosen_uri, guarded, param_text, remembered_uri, state_in
+from hpsearch.tracking.mlflow.store import chosen_uri, guarded, open_store, remembered_uri, state_in
+from hpsearch.tracking.mlflow.writing import FoundRun, Store, param_text
 
 EXPERIMENT_TAG = "hpsearch.experiment_id"
 RUN_TAG = "hpsearch.run"
@@ -74,7 +75,12 @@ class MlflowSink(Sink):
         self.uri = chosen_uri(self.folder, tracking_uri)
         """The URI of the store."""
         self.remembered_uri = remembered_uri(self.uri, self.folder)
-        self._store: Store  # since `open`
+        self._opened: Store | None = None
+
+    @property
+    def _store(self) -> Store:
+        assert self._opened is not None  # noqa: S101 -- ours: `open` comes first
+        return self._opened
 
     def guarded(self) -> AbstractContextManager[None]:
         """Turn what goes wrong in MLflow into a TrackingError."""
@@ -82,7 +88,7 @@ class MlflowSink(Sink):
 
     def open(self, state: MirrorState) -> MirrorState:
         """Open the store, and return the state that agrees with what it holds."""
-        self._store = Store.open(self.uri, self.folder)
+        self._opened = open_store(self.uri, self.folder)
         state = self._reconciled(state)
         state.experiment = self._store.experiment
         if state.parent and not state.parent.deleted and (tags := self._above()):
@@ -187,6 +193,17 @@ class MlflowSink(Sink):
         if not state.parent.deleted:
             self._store.log(state.parent.id, rows=[row], tags=tags)
 
+    def flush(self) -> None:
+        """Make sure that what was written stays."""
+        if self._opened is not None:
+            self._opened.flush()
+
+    def close(self) -> None:
+        """Let go of the store; what was not flushed is lost."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
 
 def parent_tags(resolved: dict[str, Any], folder: Path) -> dict[str, str]:
     """Return the experiment's objective and provenance: versions, commit, machine, seed and space."""
@@ -261,8 +278,8 @@ class StudyMirror:
             ExperimentError: the folder is not a study, or is damaged.
         """
         read_study_file(self.folder)  # says so when the folder is not a study
-        with guarded(self.uri):
-            mirror_study(Store.open(self.uri, self.folder), self.folder, uri=self.uri)
+        with guarded(self.uri), closing(open_store(self.uri, self.folder)) as store:
+            mirror_study(store, self.folder, uri=self.uri)
 
     def close(self) -> None:
         """Do nothing: no lock is held between two calls."""
@@ -270,6 +287,7 @@ class StudyMirror:
 
 def mirror_study(store: Store, folder: Path, *, uri: str) -> str:
     """Make a study's run what its folders say, creating it where it is missing; return its id. In `guarded`."""
+    store.flush()  # whoever waits for the lock must hold nothing that others wait for
     with (folder / LOCK).open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         study, state = read_study_file(folder), state_in(uri, folder)
@@ -282,6 +300,7 @@ def mirror_study(store: Store, folder: Path, *, uri: str) -> str:
             status, end = status_of(folder)
             store.set_status(run.id, status, end=end)
             state.concluded = _log_answer(store, run.id, folder, concluded=state.concluded)
+        store.flush()
         save_state(folder / TRACKING, state)
         return run.id
 

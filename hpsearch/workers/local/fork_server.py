@@ -1,8 +1,9 @@
 """A process that has imported what workers need, and forks one whenever it is asked to: then a worker starts at once.
 
-It is started as `python -m hpsearch.workers.local.fork_server DESCRIPTOR PARENT MODULES LOCK...` and runs nothing of a
-training itself: no threads, no GPU. The coordinator asks over a socket and hears there how each worker ended. When the
-coordinator is gone, so is this process, and with it, by the kernel, all that it has forked.
+It is started as `python -m hpsearch.workers.local.fork_server DESCRIPTOR PARENT MODULES` and runs nothing of a training
+itself: no threads, no GPU. The coordinator asks over a socket, hands over what a worker holds (its wire, the
+experiment's lock), and hears there how each worker ended. When the coordinator is gone, so is this process, and with
+it, by the kernel, all that it has forked.
 """
 
 import contextlib
@@ -25,6 +26,8 @@ from hpsearch.workers.local.worker import main as be_worker
 
 _LONGEST = 1 << 16
 """Bytes of a message: some environment variables."""
+_MOST_DESCRIPTORS = 16
+"""That come with a message."""
 
 
 def can_fork() -> bool:
@@ -35,29 +38,36 @@ def can_fork() -> bool:
 class ForkServer:
     """The server, seen from the coordinator; started at once, and again when it is gone and a worker is asked for."""
 
-    def __init__(self, modules: Sequence[str], environment: Mapping[str, str], *, inherited: Sequence[int]) -> None:
+    def __init__(self, modules: Sequence[str], environment: Mapping[str, str]) -> None:
         self._modules = modules
-        self._environment = environment
-        self._inherited = inherited
+        self.environment = dict(environment)
+        """What it was started with, and each worker begins with."""
         self._asked = 0
         self._codes: dict[int, int | None] = {}
         self._start()
 
+    def fits(self, modules: Sequence[str], environment: Mapping[str, str]) -> bool:
+        """Check whether it imports nothing besides these modules, and was started with these variables."""
+        return set(self._modules) <= set(modules) and environment.items() <= self.environment.items()
+
     def _start(self) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        words = [str(theirs.fileno()), str(os.getpid()), ",".join(self._modules), *map(str, self._inherited)]
+        words = [str(theirs.fileno()), str(os.getpid()), ",".join(self._modules)]
         with blocked_signals():  # the child inherits that
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "hpsearch.workers.local.fork_server", *words],
-                pass_fds=(theirs.fileno(), *self._inherited),
+                pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
-                env=dict(self._environment),
+                env=self.environment,
             )
         theirs.close()
         self._ready = False
 
-    def fork(self, wire: int, environment: Mapping[str, str]) -> "ForkedProcess":
-        """Ask for a worker at the other end of `wire`, with these environment variables besides the server's."""
+    def fork(self, wire: int, environment: Mapping[str, str], *, inherited: Sequence[int] = ()) -> "ForkedProcess":
+        """Ask for a worker at the other end of `wire`, with these environment variables besides the server's.
+
+        It keeps the file descriptors that it has `inherited` open as long as it lives.
+        """
         if self._process.poll() is not None:
             self._let_go()
             self._start()
@@ -65,7 +75,7 @@ class ForkServer:
         self._codes[self._asked] = None
         message = json.dumps({"fork": self._asked, "environment": dict(environment)}).encode()
         with contextlib.suppress(ConnectionError):  # whoever reads from the wire notices
-            socket.send_fds(self._control, [message], [wire])
+            socket.send_fds(self._control, [message], [wire, *inherited])
         return ForkedProcess(self, self._asked)
 
     def kill(self, number: int) -> None:
@@ -152,8 +162,8 @@ class _Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
 
-    def serve(self) -> int | None:
-        """Serve until the coordinator is gone, and return None; in a worker return its end of the wire."""
+    def serve(self) -> list[int]:
+        """Serve until the coordinator is gone, and return nothing; in a worker return its wire and what it inherits."""
         self._control.send(b"{}")
         while True:
             ready = wait([self._control, self._awake])
@@ -161,16 +171,17 @@ class _Server:
                 os.read(self._awake, _LONGEST)
                 self._reap()
             if self._control in ready:
-                message, descriptors, *_ = socket.recv_fds(self._control, _LONGEST, 1)
+                message, descriptors, *_ = socket.recv_fds(self._control, _LONGEST, _MOST_DESCRIPTORS)
                 if not message:
-                    return None
+                    return []
                 request = json.loads(message)
                 if "kill" in request:
                     self._kill(request["kill"])
                 elif self._fork(request):
-                    return descriptors[0]
+                    return descriptors
                 else:
-                    os.close(descriptors[0])
+                    for descriptor in descriptors:
+                        os.close(descriptor)
 
     def _fork(self, request: Mapping[str, Any]) -> bool:
         """Fork; say whether this is the child."""
@@ -229,7 +240,7 @@ def _reseed() -> None:
         numpy.random.seed()
 
 
-def main(descriptor: int, parent: int, modules: Sequence[str], *inherited: int) -> None:
+def main(descriptor: int, parent: int, modules: Sequence[str]) -> None:
     """Be the server, or, after a fork, a worker."""
     ignore_stopping()
     ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
@@ -240,19 +251,19 @@ def main(descriptor: int, parent: int, modules: Sequence[str], *inherited: int) 
     _import(modules)
     alone = threading.active_count() == 1
     own = os.getpid()
-    wire = _Server(control).serve()
-    if wire is None:
+    held = _Server(control).serve()
+    if not held:
         return
     # neither threads nor a GPU live on in a fork: then a fresh process takes its place
     if alone and not _has_lost_a_gpu():
         _reseed()
-        be_worker(wire, own, *inherited)
+        be_worker(held[0], own, *held[1:])
     else:
-        for each in (wire, *inherited):
+        for each in held:
             os.set_inheritable(each, True)
-        words = map(str, (wire, own, *inherited))
+        words = map(str, (held[0], own, *held[1:]))
         os.execv(sys.executable, [sys.executable, "-m", "hpsearch.workers.local.worker", *words])  # noqa: S606 -- ours
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",") if sys.argv[3] else [], *map(int, sys.argv[4:]))
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",") if sys.argv[3] else [])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.jobs import Job, JobListener, Lost, ObjectiveSpec, Report, result_from_json
-from hpsearch.workers.local.processes import Launcher, WorkerProcess
+from hpsearch.workers.local.processes import EarlyServer, Launcher, WorkerProcess
 from hpsearch.workers.machine import Share
 
 
@@ -41,11 +41,12 @@ class PackedWorkers:
         shares: Sequence[Share],
         *,
         inherited: Sequence[int] = (),
+        early: EarlyServer | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._folder = folder
         self._spec = spec
-        self._launcher = Launcher(spec, shares, inherited=inherited)
+        self._launcher = Launcher(spec, shares, inherited=inherited, early=early)
         self._free_shares = list(reversed(shares))
         self._processes: list[_PackProcess] = []
         self._careful: set[str] = set()
@@ -162,7 +163,10 @@ class PackedWorkers:
         self._end(each, f"its process was ended with {job.run}", but=job)
 
     def close(self) -> None:
-        """End all processes: idle ones by themselves, busy ones at once."""
+        """End all processes: idle ones by themselves, all at a time, busy ones at once."""
+        for each in self._processes:
+            if not each.jobs:
+                each.process.dismiss()
         for each in self._processes:
             if each.jobs:
                 each.process.kill()

@@ -8,17 +8,59 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from hpsearch.jobs import Diverged, Failed, Job, JobResult, Lost, ObjectiveSpec, Obstacle, OutOfMemory
 from hpsearch.workers.local.fork_server import ForkedProcess, ForkServer, blocked_signals, can_fork
-from hpsearch.workers.machine import Share
+from hpsearch.workers.machine import Share, core_count, shares
 
 _RETURN_SECONDS = 10.0
 """How long processes may take to return from a job that another has left."""
+
+
+class EarlyServer:
+    """A server of workers that is started before it is known what they are to do: its imports take seconds.
+
+        with EarlyServer() as early:
+            space = load_space(path, named=lambda family: early.start(modules_of(family)))
+
+    What nobody takes is ended at the end of the block.
+    """
+
+    def __init__(self) -> None:
+        self._server: ForkServer | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def start(self, modules: Sequence[str]) -> None:
+        """Import what trainings need, for as many threads as a worker has where nobody says how many there are."""
+        if self._server is None and can_fork():
+            (first, *_) = shares("auto", jobs=core_count())
+            self._server = ForkServer(modules, _environment(Share(first.threads)))
+
+    def take(self, modules: Sequence[str], share: Share) -> ForkServer | None:
+        """Return the server, unless it has modules besides these or other threads; then it is ended.
+
+        Libraries look for the number of threads when they are imported.
+        """
+        server = self._server
+        if server is None or not server.fits(modules, _variables(share)):
+            self._close()
+            return None
+        self._server = None
+        return server
+
+    def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
 
 class Launcher:
@@ -28,25 +70,37 @@ class Launcher:
         spec: Its `modules` are imported ahead of time.
         shares: Those of the workers to come.
         inherited: File descriptors that workers keep open as long as they live.
+        early: A server that may have been started.
 
     """
 
-    def __init__(self, spec: ObjectiveSpec, shares: Sequence[Share], *, inherited: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        spec: ObjectiveSpec,
+        shares: Sequence[Share],
+        *,
+        inherited: Sequence[int] = (),
+        early: EarlyServer | None = None,
+    ) -> None:
         self._inherited = inherited
-        environment = os.environ | _variables(Share(min(share.threads for share in shares)))
-        self._server = ForkServer(spec.modules, _without_runs(environment), inherited=inherited) if can_fork() else None
+        self._server: ForkServer | None = None
+        if can_fork():
+            least = Share(min(share.threads for share in shares))
+            self._server = (early and early.take(spec.modules, least)) or ForkServer(spec.modules, _environment(least))
 
     def launch(self, wire: int, share: Share) -> subprocess.Popen[bytes] | ForkedProcess:
         """Start a worker at one end of the wire."""
         if self._server is not None:
-            return self._server.fork(wire, _variables(share))
+            known = self._server.environment.items()
+            new = {name: value for name, value in _environment(share).items() if (name, value) not in known}
+            return self._server.fork(wire, new, inherited=self._inherited)
         numbers = map(str, (wire, os.getpid(), *self._inherited))
         with blocked_signals():  # the child inherits that
             return subprocess.Popen(
                 [sys.executable, "-m", "hpsearch.workers.local.worker", *numbers],
                 pass_fds=(wire, *self._inherited),
                 stdin=subprocess.DEVNULL,
-                env=_without_runs(os.environ | _variables(share)),
+                env=_environment(share),
             )
 
     def close(self) -> None:
@@ -90,9 +144,12 @@ class WorkerProcess:
         self.connection.close()
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
-    def close(self) -> None:
-        """Let an idle process end by itself; kill one that does not."""
+    def dismiss(self) -> None:
+        """Let an idle process end by itself."""
         self.send(kind="exit")
+
+    def close(self) -> None:
+        """Wait for a process that was dismissed; kill one that does not end."""
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -109,8 +166,9 @@ def _variables(share: Share) -> dict[str, str]:
     return {**variables, "PYTHONUNBUFFERED": "1", **gpu}
 
 
-def _without_runs(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without an MLflow run of somebody else's."""
+def _environment(share: Share) -> dict[str, str]:
+    """Return the whole environment of a worker, without an MLflow run of somebody else's."""
+    environment = os.environ | _variables(share)
     return {name: value for name, value in environment.items() if name != "MLFLOW_RUN_ID"}
 
 
@@ -178,8 +236,13 @@ class WorkerGroup:
                 said = f"{which} ended ({how})"
         return said
 
-    def close(self) -> None:
+    def dismiss(self) -> None:
         """Let idle processes end by themselves."""
+        for process in self.processes:
+            process.dismiss()
+
+    def close(self) -> None:
+        """Wait for processes that were dismissed."""
         for process in self.processes:
             process.close()
 

@@ -20,7 +20,7 @@ from hpsearch.space.search_settings import Resources, Search
 from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.local.in_process import InProcessWorkers
 from hpsearch.workers.local.packed import PackedWorkers
-from hpsearch.workers.local.processes import Launcher, WorkerGroup, WorkerProcess
+from hpsearch.workers.local.processes import EarlyServer, Launcher, WorkerGroup, WorkerProcess
 from hpsearch.workers.machine import Share, shares
 
 
@@ -51,13 +51,16 @@ def open_workers(context: EngineContext) -> Workers:
             for observer in context.observers:
                 observer.observe(TextNotice(text))
 
-        return PackedWorkers(context.folder, context.objective, placed, inherited=[context.lock], tell=tell)
+        return PackedWorkers(
+            context.folder, context.objective, placed, inherited=[context.lock], early=context.early, tell=tell
+        )
     return ProcessWorkers(
         context.folder,
         context.objective,
         placed,
         processes=resources.processes,
         inherited=[context.lock],
+        early=context.early,
     )
 
 
@@ -86,11 +89,12 @@ class ProcessWorkers:
         *,
         processes: int = 1,
         inherited: Sequence[int] = (),
+        early: EarlyServer | None = None,
     ) -> None:
         self._folder = folder
         self._spec = spec
         self._processes = processes
-        self._launcher = Launcher(spec, shares, inherited=inherited)
+        self._launcher = Launcher(spec, shares, inherited=inherited, early=early)
         self._free_shares = list(reversed(shares))
         self._share_of: dict[WorkerGroup, Share] = {}
 
@@ -160,7 +164,10 @@ class ProcessWorkers:
         group.kill()
 
     def close(self) -> None:
-        """End all processes: idle ones by themselves, busy ones at once."""
+        """End all processes: idle ones by themselves, all at a time, busy ones at once."""
+        for group in self._share_of:
+            if group.job is None:
+                group.dismiss()
         for group in self._share_of:
             if group.job is None:
                 group.close()

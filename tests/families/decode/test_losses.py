@@ -99,7 +99,7 @@ def test_the_mixture_stays_finite_for_the_surest_network():
 def test_targets_stand_at_the_nearest_pixel_and_the_brightest_wins():
     here, present = emitters((0.2, 1.4, 2.7, 0.1), (0.8, 1.3, 3.2, -0.2), (0.5, 0.0, 0.0, 0.3), (0.9, 2.0, 2.0, 0.9))
     present[0, 3] = False
-    target, occupied = rasterise(here, present, size=4)
+    target, occupied = rasterise(here, present, size=(4, 4))
     assert occupied[0].nonzero().tolist() == [[0, 0], [3, 1]]
     assert target[0, :, 3, 1].tolist() == pytest.approx([0.8, 0.3, 0.2, -0.2])
     assert target[0, :, 0, 0].tolist() == pytest.approx([0.5, 0.0, 0.0, 0.3])
@@ -107,7 +107,7 @@ def test_targets_stand_at_the_nearest_pixel_and_the_brightest_wins():
 
 
 def test_molecules_on_the_rim_stay_in_the_frame():
-    _, occupied = rasterise(*emitters((1.0, -0.5, 3.5, 0.0), (1.0, 3.5, -0.49999, 0.0)), size=4)
+    _, occupied = rasterise(*emitters((1.0, -0.5, 3.5, 0.0), (1.0, 3.5, -0.49999, 0.0)), size=(4, 4))
     assert occupied[0].nonzero().tolist() == [[0, 3], [3, 0]]
 
 

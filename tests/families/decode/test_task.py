@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from hpsearch.families.decode.family import Decode
+from hpsearch.families.decode.frames import FrameData
 from hpsearch.families.decode.settings import DecodeConfig
-from hpsearch.families.decode.task import FrameData, Localisation
+from hpsearch.families.decode.task import Localisation
 from tests.small_movies import SMALL_MOVIES
 
 MODEL = {"frame_depth": 1, "union_depth": 1, "features": 4}

@@ -11,11 +11,12 @@ from sklearn.metrics import f1_score, log_loss
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
+from hpsearch.data.folds import classes_in
 from hpsearch.data.labelled_text import LabelledTexts, docstrings, normalised
 from hpsearch.data.words import UNKNOWN_WORD, WordVocabulary, split_words
 from hpsearch.families.text_classifier.baselines import baseline_scores
 from hpsearch.families.text_classifier.family import FAMILY, TextClassification
-from hpsearch.families.text_classifier.loading import NO_LABEL, TextData, class_names
+from hpsearch.families.text_classifier.loading import NO_LABEL, TextData
 from hpsearch.families.text_classifier.settings import TextConfig
 from hpsearch.families.text_classifier.task import TextTask, classification_scores, cross_entropy
 from hpsearch.records import Goal, Monitor
@@ -79,8 +80,8 @@ def test_words_are_split_at_punctuation():
 
 
 def test_classes_that_are_numbers_stand_in_their_order():
-    assert class_names(["10", "9", "-1", None]) == ("-1", "9", "10")
-    assert class_names(["b", "10", "9"]) == ("10", "9", "b")
+    assert classes_in(["10", "9", "-1", None]) == ("-1", "9", "10")
+    assert classes_in(["b", "10", "9"]) == ("10", "9", "b")
 
 
 def test_scores_are_scikit_learns():

@@ -15,7 +15,8 @@ from hpsearch.experiment.layout import CONFIG, LOG, METRICS, RESOLVED, SPACE, TR
 from hpsearch.experiment.log import Log
 from hpsearch.records import HeatMap, Outcome
 from hpsearch.tracking.mlflow.sink import mlflow_mirror
-from hpsearch.tracking.mlflow.store import ARTIFACTS, DATABASE, Store, chosen_uri, default_uri
+from hpsearch.tracking.mlflow.store import ARTIFACTS, DATABASE, chosen_uri, default_uri
+from hpsearch.tracking.mlflow.table_store import TableStore
 from tests.logs import read_log
 from tests.tracking.folders import BEST_TRIAL, UNFINISHED_TRIAL, ExperimentFolder, grow_shortly, sync
 from tests.tracking.reading import Reading
@@ -161,25 +162,25 @@ def test_growing_line_by_line_gives_the_same(folder: ExperimentFolder, root: Pat
 
 def crash_after(monkeypatch: pytest.MonkeyPatch, method: str, calls: int) -> None:
     """Let the store's method do its work, and the process die right after it, at the given call."""
-    real, left = getattr(Store, method), [calls]
+    real, left = getattr(TableStore, method), [calls]
 
-    def dying(self: Store, *arguments: object, **named: object) -> object:
+    def dying(self: TableStore, *arguments: object, **named: object) -> object:
         result = real(self, *arguments, **named)
         left[0] -= 1
         if left[0] == 0:
             raise KeyboardInterrupt
         return result
 
-    monkeypatch.setattr(Store, method, dying)
+    monkeypatch.setattr(TableStore, method, dying)
 
 
 @pytest.mark.parametrize(
     ("method", "calls"),
     [
-        ("log", 8),
+        ("flush", 1),
         *(
             pytest.param(*each, marks=pytest.mark.slow)
-            for each in (("create_run", 3), ("log", 3), ("log_file", 5), ("set_status", 3))
+            for each in (("create_run", 3), ("log", 8), ("log_file", 5), ("set_status", 3), ("flush", 2))
         ),
     ],
 )

@@ -8,20 +8,17 @@ from hpsearch.experiment.addresses import sqlite_url
 from hpsearch.experiment.layout import TRACKING
 from hpsearch.readers.shelf import read_sources
 from hpsearch.tracking.entries import Point
-from hpsearch.tracking.mlflow.store import (
-    ARTIFACTS,
+from hpsearch.tracking.mlflow.store import ARTIFACTS, DATABASE, chosen_uri, default_uri
+from hpsearch.tracking.mlflow.ui import ui_command
+from hpsearch.tracking.mlflow.writing import (
     BYTES_IN_BATCH,
-    DATABASE,
     METRICS_IN_BATCH,
     PARAM_LENGTH,
     TEXTS_IN_BATCH,
-    chosen_uri,
-    default_uri,
     metric_batches,
     param_text,
     text_batches,
 )
-from hpsearch.tracking.mlflow.ui import ui_command
 from tests.tracking.folders import ExperimentFolder, grow_shortly, sync
 from tests.tracking.reading import Reading
 

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from hpsearch.experiment.layout import TRACKING
 from hpsearch.readers import Wanted, mlflow_store
 from hpsearch.records import Outcome
 from hpsearch.tracking.mlflow.sink import StudyMirror
-from hpsearch.tracking.mlflow.store import DATABASE, Store, default_uri
+from hpsearch.tracking.mlflow.store import DATABASE, default_uri, open_store
 from hpsearch.tracking.mlflow.ui import ui_command
 from tests.toy_studies import write_study
 from tests.tracking.folders import StudyFolder, sync, sync_study
@@ -159,10 +161,10 @@ def test_twice_is_once_and_lost_states_are_found_again(study: StudyFolder, read:
 @pytest.mark.parametrize(
     ("method", "calls"),
     [
-        ("create_run", 1),
+        ("flush", 1),
         *(
             pytest.param(*each, marks=pytest.mark.slow)
-            for each in (("create_run", 2), ("log", 1), ("log_file", 2), ("set_status", 1))
+            for each in (("create_run", 2), ("log", 1), ("log_file", 2), ("set_status", 1), ("flush", 2))
         ),
     ],
 )
@@ -180,11 +182,13 @@ def test_a_crash_between_mlflow_and_the_states_doubles_nothing(
     assert read().everything() == Reading(f"sqlite:///{other}", "duel", nested=True).everything()
 
 
-def test_an_emptied_store_is_filled_again(study: StudyFolder, read: Read, root: Path, empty_database: Path) -> None:
+def test_an_emptied_store_is_filled_again(study: StudyFolder, read: Read, root: Path) -> None:
     finished(study)
     sync_study(study.path)
     before = read().everything()
-    shutil.copy(empty_database, root / DATABASE)
+    with closing(sqlite3.connect(root / DATABASE)) as connection, connection:
+        for table in ("metrics", "latest_metrics", "params", "tags", "runs", "experiment_tags", "experiments"):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 -- ours
     sync_study(study.path)
     assert read().everything() == before
 
@@ -253,7 +257,7 @@ def test_read_from_the_store_a_study_is_its_arms(answered: StudyFolder) -> None:
 def test_a_store_of_ones_own_is_remembered_for_the_study_too(study: StudyFolder, other: Path) -> None:
     sync(study.finish("a").path, f"sqlite:///{other}")
     assert StudyMirror(study.path).uri == f"sqlite:///{other}"
-    assert Store.open(f"sqlite:///{other}", study.path.parent / "duel").experiment != "0"
+    assert open_store(f"sqlite:///{other}", study.path.parent / "duel").experiment != "0"
 
 
 @pytest.mark.slow

@@ -1,0 +1,103 @@
+"""Labelled texts in their official splits: a file for each, or a folder that holds all of them.
+
+A folder holds files that are called after the splits (train.tsv, dev.tsv, test.tsv), or a dataset of Hugging Face's
+`datasets`. Needs no torch.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpsearch.data.folds import PARTS, Part, part_called
+from hpsearch.data.image_pixels import labels_of
+from hpsearch.data.labelled_text import LabelledTexts
+from hpsearch.data.local_datasets import dataset_splits, is_dataset, names_of, rows_of
+from hpsearch.data.own_data import array_of
+from hpsearch.data.text_files import Writing, labelled_from, read_labelled
+from hpsearch.errors import DataError
+
+ReadTexts = Callable[[], LabelledTexts]
+
+
+def text_splits(files: Mapping[Part, str], writing: Writing) -> dict[Part, ReadTexts]:
+    """Return what reads each of the splits that `files`, or the folder of `train`, holds; nothing is read yet.
+
+    Raises:
+        DataError: a folder does not hold what it should.
+    """
+    found: dict[Part, ReadTexts] = {}
+    for part in PARTS:
+        if part in files:
+            inside = _inside(Path(files[part]).expanduser(), writing)
+            if part == "train":
+                found |= inside
+            else:
+                found[part] = inside[part] if part in inside else inside["train"]
+    return found
+
+
+def own_texts(found: Mapping[str, Any], origin: str) -> LabelledTexts:
+    """Return the texts that a function of the user's returned.
+
+    It returns `texts`, a list of str, and `labels`, as many: str or whole numbers, as a list or an array.
+
+    Raises:
+        DataError: it returned something else.
+    """
+    texts = list(array_of(found, "texts", "a list of texts", origin))
+    labels = np.asarray(array_of(found, "labels", "a label for each text", origin))
+    if wrong := next((text for text in texts if not isinstance(text, str)), None):
+        raise DataError(f"{origin}: texts are str, not {type(wrong).__name__}")
+    if not texts:
+        raise DataError(f"{origin} returned no texts")
+    return LabelledTexts(tuple(map(str, texts)), labels_of(labels, len(texts), f"{origin}, labels", what="texts"))
+
+
+def _inside(place: Path, writing: Writing) -> dict[Part, ReadTexts]:
+    """Return the splits of a file or folder; one that is not divided is `train`."""
+    if not place.is_dir():
+        return {"train": partial(read_labelled, place, writing)}
+    if is_dataset(place):
+        splits = dataset_splits(place).items()
+        return {part: partial(_of_dataset, read, writing, f"{place}, {part}") for part, read in splits}
+    named = [(part, each) for each in sorted(place.iterdir()) if each.is_file() and (part := part_called(each.stem))]
+    files = dict(named)
+    if "train" not in files:
+        held = ", ".join(sorted(each.name for each in place.iterdir())[:5]) or "nothing"
+        raise DataError(
+            f"{place} holds neither a file called train, such as train.tsv, nor a dataset of Hugging Face's datasets; "
+            f"it has: {held}"
+        )
+    if len(files) < len(named):
+        names = ", ".join(each.name for _, each in named)
+        raise DataError(f"{place} has several files for one split ({names}); name the files: train, val and test")
+    return {part: partial(read_labelled, path, writing) for part, path in files.items()}
+
+
+def _of_dataset(read: Callable[[], Any], writing: Writing, origin: str) -> LabelledTexts:
+    rows = read()
+    columns = [writing.text_column, writing.label_column]
+    if writing.auxiliary_column is not None:
+        columns.append(writing.auxiliary_column)
+    texts = [column for column in columns if isinstance(column, str)]
+    if len(texts) < len(columns):
+        raise DataError(f"{origin}: columns of a dataset have names, not numbers: {', '.join(rows.features)}")
+    values = dict(rows_of(rows, texts))
+    for column in texts[1:]:
+        if names := names_of(rows, column):
+            values[column] = [_class_name(number, names, origin) for number in values[column]]
+
+    def examples() -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for number, row in enumerate(zip(*values.values(), strict=True), start=1):
+            yield f"{origin}, row {number}", dict(zip(values, row, strict=True))
+
+    return labelled_from(examples(), writing, origin)
+
+
+def _class_name(number: int | None, names: tuple[str, ...], origin: str) -> str | None:
+    if number is None or number < 0:
+        raise DataError(f"{origin} has rows without a label, as the Hub's test splits have; name another test")
+    return names[number]

@@ -1,0 +1,153 @@
+"""What a user's function is given beside its settings: `report(step, {"val/loss": ...})`."""
+
+import json
+import math
+import operator
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, SupportsFloat
+
+Tell = Callable[[float | None, Mapping[str, float]], bool]
+"""Takes a step and its metrics; says whether the training goes on."""
+_LONGEST = 200
+"""Characters of a message about a value."""
+
+
+class Stopped(BaseException):
+    """Ends a training that was pruned, paused or out of time: no `except Exception` catches it."""
+
+
+class Report:
+    """Tells hpsearch how a training goes, and the training what it needs to know.
+
+    Attributes:
+        checkpoint: A file to go on from, if it is there when the training starts, and to write before a report. The
+            report takes the file over: it is there again when the training is resumed.
+        folder: The training's own folder, for whatever else it writes.
+        seed: A seed of the training's own. Random numbers of Python, numpy and torch are seeded with it already.
+        split_seed: A seed for dividing the data, the same for all trainings of an experiment.
+        device: `cuda`, `mps` or `cpu`.
+        tests: Whether scores of the test split are wanted, under names such as `test/accuracy`: only when a winner is
+            trained again. Those of the search's own trials are dropped.
+        stopped: Whether the training is asked to end.
+    """
+
+    def __init__(
+        self, tell: Tell, *, checkpoint: Path, folder: Path, seed: int, split_seed: int, device: str, tests: bool
+    ) -> None:
+        self._tell = tell
+        self._process = os.getpid()
+        self.checkpoint = checkpoint
+        self.folder = folder
+        self.seed = seed
+        self.split_seed = split_seed
+        self.device = device
+        self.tests = tests
+        self.stopped = False
+        self.trouble: BaseException | None = None
+        """What telling has failed with, if it has."""
+
+    def __call__(
+        self, step: SupportsFloat | None, metrics: Mapping[str, SupportsFloat], *, raises: bool = True
+    ) -> bool:
+        """Report the metrics of a step: numbers by name, such as {"val/loss": 0.2}.
+
+        Args:
+            step: How far the training is: an epoch, or any count that grows. None for test scores of the model that
+                the training chose at its end.
+            metrics: Whatever float() takes, but no text.
+            raises: Whether the training is left by an exception when it is to end. Without, it must return by itself.
+
+        Returns:
+            Whether to go on.
+
+        Raises:
+            Stopped: The training is to end. It is no Exception; let it pass.
+            TypeError: A metric is not a number.
+            ValueError: The step is negative or not finite.
+            RuntimeError: This is another process than the one that hpsearch has called.
+        """
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                "report works only in the process that hpsearch has called; a training of several processes is a "
+                "program: family: command"
+            )
+        told = None if step is None else _step(step), numbers(metrics)
+        if not self.stopped:
+            try:
+                self.stopped = not self._tell(*told)
+            except BaseException as error:  # noqa: BLE001 -- raised again where no code of the user's can swallow it
+                self.trouble = error
+                self.stopped = True
+        if self.stopped and raises:
+            raise Stopped
+        return not self.stopped
+
+
+def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return metrics as floats: Python's numbers, and numpy's and torch's of one element.
+
+    Raises:
+        TypeError: One of them is not a number, or there is no mapping.
+    """
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"report takes metrics by name, such as {{'val/loss': 0.2}}, and not {metrics!r}")
+    return {str(name): number(value, str(name)) for name, value in metrics.items()}
+
+
+def number(value: Any, name: str) -> float:
+    """Return a metric as a float.
+
+    Raises:
+        TypeError: It is not a number.
+    """
+    wrong = f"the metric {name} is not a number but a {type(value).__name__}: {value!r}"[:_LONGEST]
+    if isinstance(value, str | bytes):
+        raise TypeError(wrong)
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(wrong) from error
+
+
+def _step(step: Any) -> float:
+    try:
+        found: float = operator.index(step)
+    except TypeError:
+        found = number(step, "step")
+    if not 0 <= found < math.inf:
+        raise ValueError(f"the step is {step!r}; steps begin at 0 and are finite")
+    return found
+
+
+def given_report(report: Report | None) -> Report | None:
+    """Return the report of a function, or one that prints for hpsearch in a program of `family: command`, or None.
+
+    Of a program with several processes only that of rank 0 prints.
+    """
+    folder = os.environ.get("HPSEARCH_TRIAL_DIR")
+    if report is not None or folder is None:
+        return report
+    speaks = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+
+    def tell(step: float | None, metrics: Mapping[str, float]) -> bool:
+        if speaks:
+            sys.stdout.write(json.dumps({**({} if step is None else {"step": step}), **metrics}) + "\n")
+            sys.stdout.flush()
+        return True
+
+    seed = int(os.environ["HPSEARCH_SEED"])
+    return Report(
+        tell,
+        checkpoint=Path(os.environ["HPSEARCH_CHECKPOINT"]),
+        folder=Path(folder),
+        seed=seed,
+        split_seed=seed,
+        device=os.environ["HPSEARCH_DEVICE"],
+        tests=True,
+    )
+
+
+OUTSIDE = "hpsearch: nobody searches here, so the callback does nothing\n"

@@ -1,0 +1,300 @@
+"""A function is searched as any family is: its endings, its checkpoints, the sealed test split, going on."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hpsearch.errors import SearchFailedError
+from hpsearch.experiment.reading import read_metrics
+from hpsearch.records import ExperimentRecord, Outcome
+from hpsearch.running.runner import RunOptions, run
+from hpsearch.space import Space
+from tests.logs import read_log
+from tests.ray_cluster import own_cluster
+from tests.running.functions import SIMPLE, function_space
+
+HERE = RunOptions(in_process=True)
+
+
+def search(space: Space, folder: Path, options: RunOptions = HERE) -> ExperimentRecord:
+    return run(space, folder=folder / "e", options=options).record
+
+
+def test_trials_and_replicates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = search(function_space(tmp_path, confirm="{top: 1, seeds: 2}"), tmp_path)
+    assert [trial.outcome for trial in record.trials] == [Outcome.COMPLETE] * 3
+    for trial in record.trials:
+        told = [(epoch, (trial.params["lr"] - 0.3) ** 2 + 1 / epoch) for epoch in range(1, 5)]
+        assert list(trial.history) == [(epoch, pytest.approx(loss, rel=1e-6)) for epoch, loss in told]
+        rows = read_metrics(tmp_path / "e", trial.run)
+        assert [row["train/total"] for row in rows] == pytest.approx(
+            [trial.params["lr"] * epoch for epoch in range(1, 5)]
+        )
+        assert not any("test/loss" in row for row in rows)
+        assert "test" not in (tmp_path / "e" / trial.run / "printed.jsonl").read_text()
+    assert capsys.readouterr().out.count("test/loss is dropped, as a search must not see the test split") == 3
+    best = min(record.trials, key=lambda trial: trial.value)
+    assert [each.scores["test/loss"] for each in record.replicates] == [pytest.approx(10 * best.value + 4)] * 2
+    assert len({each.seed for each in (*record.trials, *record.replicates)}) == 5
+
+
+@pytest.mark.parametrize(
+    ("trouble", "outcome", "words"),
+    [
+        ("nan", Outcome.DIVERGED, "val/loss became nan at step 2"),
+        ("memory", Outcome.OUT_OF_MEMORY, "no room for the weights"),
+        ("fail", Outcome.FAILED, "ValueError: no such layer"),
+        ("text", Outcome.FAILED, "the metric val/loss is not a number but a str: '0.5'"),
+    ],
+)
+def test_every_ending_is_an_outcome(trouble: str, outcome: Outcome, words: str, tmp_path: Path) -> None:
+    with pytest.raises(SearchFailedError, match=words):
+        search(function_space(tmp_path, f"trouble={trouble}", trials=1), tmp_path)
+    ends = [event for event in read_log(tmp_path / "e" / "log.jsonl") if event["event"] == "outcome"]
+    assert [event["outcome"] for event in ends] == [outcome]
+
+
+RETURNS = """
+def train(lr: float, how: str, *, report):
+    if how == "late":
+        report(3, {"val/loss": lr, "test/loss": 1})
+        return {"val/loss": 0.0, "test/accuracy": 0.5}
+    if how == "quiet":
+        return None
+    return lr if how == "number" else {"val/loss": lr, "test/loss": 7}
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "history", "scores"),
+    [
+        ("number", [1], {}),
+        ("mapping", [1], {"test/loss": 7}),
+        ("late", [3], {"test/loss": 1, "test/accuracy": 0.5}),
+    ],
+)
+def test_what_is_returned_counts_where_nothing_was_reported(
+    how: str, history: list[int], scores: dict[str, float], tmp_path: Path
+) -> None:
+    space = function_space(
+        tmp_path, code=RETURNS, trials=1, confirm="{seeds: 1}", body=f"lr: {{float: [0, 1]}}\nhow: {how}\n"
+    )
+    record = search(space, tmp_path)
+    assert record.trials[0].history == tuple((step, record.trials[0].params["lr"]) for step in history)
+    assert dict(record.replicates[0].scores) == scores
+
+
+def test_without_any_report_it_fails(tmp_path: Path) -> None:
+    space = function_space(tmp_path, code=RETURNS, trials=1, body="lr: {float: [0, 1]}\nhow: quiet\n")
+    with pytest.raises(SearchFailedError, match="the training ended without reporting val/loss"):
+        search(space, tmp_path)
+
+
+STUBBORN = """
+def train(lr: float, way: str, *, report):
+    told = []
+    for step in range(1, 5):
+        if way == "returns":
+            told.append(report(step, {"val/loss": 1.0}, raises=False))
+            if report.stopped:
+                break
+        else:
+            try:
+                told.append(report(step, {"val/loss": 1.0}))
+            except BaseException:
+                told.append(None)
+    (report.folder / "told").write_text(str(told))
+    if way == "falls":
+        raise ValueError("on the way out")
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "told"),
+    [("returns", "[False]"), ("swallows", "[None, None, None, None]"), ("falls", "[None, None, None, None]")],
+)
+def test_whatever_a_pruned_function_makes_of_it_it_is_pruned(way: str, told: str, tmp_path: Path) -> None:
+    pruned = "{threshold: {upper: 0}}"
+    space = function_space(
+        tmp_path, code=STUBBORN, pruner=pruned, trials=1, body=f"lr: {{float: [0, 1]}}\nway: {way}\n"
+    )
+    with pytest.raises(SearchFailedError, match="no trial came to a result; pruned"):
+        search(space, tmp_path)
+    assert (tmp_path / "e" / "trials" / "0000" / "told").read_text() == told
+
+
+DRAWS = """
+import random
+import numpy as np
+import torch
+
+def train(lr: float, *, report):
+    drawn = random.random() + np.random.random() + float(torch.rand(()))
+    report(1, {"val/loss": drawn, "seed": report.seed, "split": report.split_seed, "device": report.device == "cpu"})
+"""
+
+
+def test_random_numbers_follow_from_the_seed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one, other = (search(function_space(tmp_path / each, code=DRAWS), tmp_path / each) for each in "ab")
+    assert [trial.value for trial in one.trials] == [trial.value for trial in other.trials]
+    assert len({trial.value for trial in one.trials}) == 3
+    rows = [read_metrics(tmp_path / "a" / "e", trial.run)[0] for trial in one.trials]
+    assert [row["seed"] for row in rows] == [trial.seed for trial in one.trials]
+    assert len({row["split"] for row in rows}) == 1
+
+
+def test_auto_stops_a_function_without_a_checkpoint_and_pauses_one_with(tmp_path: Path) -> None:
+    def endings(pruner: str, code: str) -> list[tuple[Outcome | None, int, int]]:
+        place = tmp_path / f"{pruner}{len(list(tmp_path.iterdir()))}"
+        place.mkdir()
+        record = search(function_space(place, "epochs=9", pruner=pruner, trials=8, code=code), place)
+        return [(trial.outcome, len(trial.history), trial.attempts) for trial in record.trials]
+
+    without = SIMPLE_WITHOUT
+    assert endings("auto", without) == endings("asha", without)
+    paused = endings("auto", WITH)
+    assert paused == endings("auto", WITH)
+    assert max(attempts for _, _, attempts in paused) > 1
+
+
+SIMPLE_WITHOUT = """
+def train(lr: float, epochs: int, *, report):
+    for epoch in range(1, epochs + 1):
+        report(epoch, {"val/loss": (lr - 0.3) ** 2 + 1 / epoch})
+"""
+WITH = """
+def train(lr: float, epochs: int, *, report):
+    done = int(report.checkpoint.read_text()) if report.checkpoint.exists() else 0
+    with (report.folder / "trained").open("a") as file:
+        for epoch in range(done + 1, epochs + 1):
+            file.write(f"{epoch} ")
+            file.flush()
+            report.checkpoint.write_text(str(epoch))
+            report(epoch, {"val/loss": (lr - 0.3) ** 2 + 1 / epoch})
+"""
+
+
+def test_a_paused_function_trains_no_epoch_twice(tmp_path: Path) -> None:
+    record = search(function_space(tmp_path, "epochs=9", pruner="auto", trials=8, code=WITH), tmp_path)
+    for trial in record.trials:
+        trained = (tmp_path / "e" / trial.run / "trained").read_text().split()
+        assert trained == [str(epoch) for epoch in range(1, len(trial.history) + 1)]
+
+
+def test_killed_in_the_middle_of_a_checkpoint_it_goes_on_from_the_one_before(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = search(function_space(tmp_path / "whole", trials=1), tmp_path / "whole")
+    broken = search(function_space(tmp_path, "trouble=torn", trials=1), tmp_path, RunOptions())
+    assert [trial.attempts for trial in broken.trials] == [2]
+    for one, other in zip(whole.trials, broken.trials, strict=True):
+        assert (one.history, one.value) == (other.history, other.value)
+        totals = [
+            [row["train/total"] for row in read_metrics(place / "e", one.run)]
+            for place in (tmp_path / "whole", tmp_path)
+        ]
+        assert totals[0] == totals[1]
+
+
+@pytest.mark.slow
+def test_killed_at_every_attempt_it_is_lost(tmp_path: Path) -> None:
+    space = function_space(tmp_path, "trouble=kill", trials=1)
+    with pytest.raises(SearchFailedError, match="SIGKILL"):
+        search(space, tmp_path, RunOptions())
+
+
+DATA = """
+def train(lr: float, data, *, report):
+    report(1, {"val/loss": lr + len(open(data.corpus).read())})
+"""
+
+
+def test_files_are_found_beside_the_space_and_watched(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("hello")
+    body = "lr: {float: [0, 1]}\ndata: {corpus: corpus.txt, name: nothing}\n"
+    search(function_space(tmp_path, code=DATA, body=body, trials=1), tmp_path)
+    kept = json.loads((tmp_path / "e" / "data.json").read_text())
+    [source] = kept["sources"].values()
+    assert [each["setting"] for each in source["contents"]] == ["data.corpus"]
+    (tmp_path / "corpus.txt").write_text("other")
+    with pytest.raises(Exception, match="the data have changed since"):
+        search(function_space(tmp_path, code=DATA, body=body, trials=2), tmp_path)
+
+
+def test_a_file_that_is_missing_is_a_mistake_that_is_tried_again(tmp_path: Path) -> None:
+    body = "lr: {float: [0, 1]}\ndata: {corpus: corpus.txt}\n"
+    space = function_space(tmp_path, code=DATA, body=body, trials=1)
+    with pytest.raises(SearchFailedError, match=r"there is no file corpus\.txt"):
+        search(space, tmp_path)
+    (tmp_path / "corpus.txt").write_text("hello")
+    assert search(space, tmp_path).trials[0].outcome is Outcome.COMPLETE
+
+
+def test_changed_code_is_said(tmp_path: Path) -> None:
+    search(function_space(tmp_path, trials=1), tmp_path)
+    told: list[str] = []
+
+    class Hearing:
+        def observe(self, event: object) -> None:
+            told.append(str(event))
+
+    options = RunOptions(in_process=True, observers=[Hearing()])
+    search(function_space(tmp_path, trials=2, code=f"# new\n{SIMPLE}"), tmp_path, options)
+    assert any("the code of ./train.py:train has changed" in each for each in told)
+
+
+def everything(record: ExperimentRecord, folder: Path) -> list[object]:
+    """Return what a broken search and an unbroken one have in common."""
+    runs = (*record.trials, *record.replicates)
+    rows = [[{**row, "seconds": 0} for row in read_metrics(folder / "e", run.run)] for run in runs]
+    return [[(run.run, run.params, run.outcome, run.value, run.history, run.scores) for run in runs], rows]
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_it_is_the_unbroken_search(tmp_path: Path) -> None:
+    settings = {"trials": 6, "confirm": "{seeds: 2}", "pruner": "auto"}
+    (tmp_path / "whole").mkdir()
+    space = function_space(tmp_path / "whole", "epochs=9", **settings)
+    whole = search(space, tmp_path / "whole", RunOptions())
+    assert any(trial.outcome is Outcome.PRUNED for trial in whole.trials)
+    function_space(tmp_path, "trouble=sleep", "epochs=9", **settings)
+    words = ["run", "space.yaml", "--name", "e", "--root", ".", "--no-mlflow", "--set", "trouble=sleep"]
+    command = [sys.executable, "-m", "hpsearch", *words, "--set", "epochs=9"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for seconds in (3.0, 4.5, 3.7, 4.2):
+        killed = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        killed.kill()
+        killed.wait()
+    resumed = search(function_space(tmp_path, "trouble=sleep", "epochs=9", **settings), tmp_path, RunOptions())
+    assert max(run.attempts for run in resumed.trials) > 1
+    assert everything(resumed, tmp_path) == everything(whole, tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_on_ray_with_pauses(tmp_path: Path) -> None:
+    with own_cluster(cpus=2):
+        space = function_space(
+            tmp_path, "epochs=9", "search.engine=ray", pruner="auto", trials=8, code=WITH, confirm="{seeds: 1}"
+        )
+        record = search(space, tmp_path, RunOptions())
+    assert {trial.outcome for trial in record.trials} == {Outcome.COMPLETE, Outcome.PRUNED}
+    assert max(trial.attempts for trial in record.trials) > 1
+    assert len(record.replicates) == 1
+    for trial in record.trials:
+        trained = (tmp_path / "e" / trial.run / "trained").read_text().split()
+        assert trained == [str(epoch) for epoch in range(1, len(trial.history) + 1)]
+
+
+@pytest.mark.slow
+def test_a_function_that_is_silent_is_ended_at_its_time_limit(tmp_path: Path) -> None:
+    code = "import time\n\ndef train(lr: float, *, report):\n    time.sleep(600)\n"
+    space = function_space(tmp_path, "search.trial_time=1s", code=code, trials=1)
+    with pytest.raises(SearchFailedError, match="timed_out: no report within the trial's time of 1 s"):
+        search(space, tmp_path, RunOptions())
