@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "tracking": "errors records experiment",
     "readers": "errors records titles experiment",
     "comparing": "errors records titles",
-    "report": "errors records comparing health",
+    "report": "errors records experiment comparing health",
     # where the parts meet, from the workers' end to the user's
     "running": "errors records settings data experiment jobs places reads seeds report space tracking training "
     "families search workers",
@@ -43,6 +43,8 @@ MAY_IMPORT = {
     "api": "errors records comparing experiment health places seeds readers report space training families "
     "search workers running console final studies",
     "cli": "errors data experiment report space tracking families search workers running console studies api",
+    "lightning": "families training",
+    "transformers": "families",
     "testing": "errors records settings jobs experiment seeds space tracking training families search running",
     "__init__": "errors records settings training families final api",
     "__main__": "cli",
@@ -62,7 +64,8 @@ DOORS = {
     "onnxruntime": "final/networks.py",
     "onnxscript": "final/networks.py",
     "safetensors": "training/weights.py",
-    "transformers": "families/text_classifier/",
+    "lightning": "lightning.py",
+    "transformers": "families/text_classifier/ transformers.py",
     "typer": "cli/",
     "matplotlib": "report/charts/ api/open.py api/probe.py families/deepsif/picture.py",
     "pandas": "report/tables.py api/open.py api/compared.py search/pb2.py readers/table_file.py",

@@ -27,6 +27,8 @@ _POSITIONS = ("pos", "positions", "centres", "centre", "centers", "GridLoc", "Ve
 _NORMALS = ("ori", "normals", "orientations", "GridOrient", "VertNormals", "nn")
 _TRIANGLES = ("tri", "triangles", "faces", "Faces", "tris")
 _REGIONS = ("rm", "region_map", "region_mapping", "parcels", "regions")
+_FEWEST = 8
+"""The smallest dimension of a lead field."""
 _NEIGHBOURS = ("nbs", "neighbours", "neighbors", "adjacency", "VertConn")
 
 
@@ -72,18 +74,28 @@ def read_matrix(
     for setting, file in geometry.items():
         beside |= read_arrays(file, alone=_POSITIONS[0] if setting == "cortex" else _REGIONS[0])
     names = find_labels(own)
-    count = electrodes or (len(names) if names else otherwise)
-    gain, notes = _matrix(own, variable, count)
+    gain, notes = _matrix(own, variable, electrodes, otherwise, named=len(names) if names else None)
     names = names if names and len(names) == len(gain) else None
     known = {**_without_matrix(own, gain.shape), **beside}
     return _assemble(gain, known, names=names, notes=notes, millimetres=millimetres, padding=padding)
 
 
-def _matrix(arrays: Mapping[str, Any], variable: str | None, electrodes: int | None) -> tuple[Floats, tuple[str, ...]]:
-    """Return the lead field with the electrodes as rows, and a note if they were columns."""
+def _matrix(
+    arrays: Mapping[str, Any], variable: str | None, electrodes: int | None, otherwise: int | None, *, named: int | None
+) -> tuple[Floats, tuple[str, ...]]:
+    """Return the lead field with the electrodes as rows, and a note if they were columns.
+
+    The `named` ones are the electrodes of the file unless there are more of them than in the other dimension, where
+    they are taken for the sources.
+    """
+    shapes = [array.shape for value in arrays.values() if (array := as_numbers(value)) is not None]
+    shapes = [shape for shape in shapes if _may_be(shape)]
+    if electrodes is None and not any(otherwise in shape for shape in shapes):
+        electrodes = named if any(named in (shape[0], min(shape)) for shape in shapes) else None
+    electrodes = electrodes or otherwise
 
     def fits(shape: tuple[int, ...]) -> bool:
-        return len(shape) == 2 and min(shape) >= 8 and (electrodes is None or electrodes in shape)
+        return _may_be(shape) and (electrodes is None or electrodes in shape)
 
     what = "a lead field" if electrodes is None else f"a lead field of {electrodes} electrodes"
     name, found = pick_array(
@@ -96,6 +108,11 @@ def _matrix(arrays: Mapping[str, Any], variable: str | None, electrodes: int | N
     notes = (f"{name} is {rows}x{columns}: its columns are taken as the electrodes",) if turned else ()
     gain = np.asarray(found.T if turned else found, dtype=np.float64)
     return gain, notes
+
+
+def _may_be(shape: tuple[int, ...]) -> bool:
+    """Return whether an array of this shape may be a lead field, and not positions or a list of numbers."""
+    return len(shape) == 2 and min(shape) >= _FEWEST
 
 
 def _without_matrix(arrays: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:

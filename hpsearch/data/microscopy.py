@@ -14,16 +14,20 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
+from hpsearch.data.beads import Calibration
 from hpsearch.data.disk_cache import Arrays, cached_arrays
+from hpsearch.data.fingerprint import hash_file
 from hpsearch.data.labelled_movie import MovieSettings
 from hpsearch.data.point_spread import Astigmatic, Round
-from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.data.spline import Spline
+from hpsearch.errors import DataError, HpsearchError, UnknownNameError
 from hpsearch.settings import UNFOLD, Option, Settings
 
 Floats = NDArray[np.float64]
@@ -237,7 +241,9 @@ class MicroscopySettings(Settings):
     """Photons per pixel that come from no molecule: for each frame one number, uniform between these two."""
     labelled_photons: float = Field(default=100.0, ge=0)
     """What gives fewer photons to a frame is in the frame, but neither taught nor looked for there."""
-    point_spread: Annotated[Astigmatic | Round, Field(discriminator="kind"), UNFOLD] = Astigmatic()
+    point_spread: Annotated[Astigmatic | Round | Calibration | Spline, Field(discriminator="kind"), UNFOLD] = (
+        Astigmatic()
+    )
     camera: Annotated[EMCCD | SCMOS, Field(discriminator="kind"), UNFOLD] = EMCCD()
     movie: MovieSettings | None = None
     """A recorded movie with a table of its molecules, to validate and test on, or to learn from; none by default."""
@@ -257,7 +263,23 @@ class MicroscopySettings(Settings):
 
 def simulation_settings(settings: MicroscopySettings) -> dict[str, Any]:
     """Return the fields that identify the simulated data; the size of the training split is not one."""
-    return {"version": _VERSION, **settings.model_dump(mode="json", exclude={"frames": {"train"}, "movie": True})}
+    left_out: dict[str, Any] = {"frames": {"train"}, "movie": True, "point_spread": {"path"}}
+    return {"version": _VERSION, **settings.model_dump(mode="json", exclude=left_out)}
+
+
+def point_spread_objection(settings: MicroscopySettings) -> str | None:
+    """Return what is wrong with the file of the point spread function, or None."""
+    chosen, (lowest, highest) = settings.point_spread, settings.emitters.depth
+    if not isinstance(chosen, Calibration | Spline):
+        return None
+    try:
+        begin, end = chosen.range
+    except DataError as error:
+        return str(error)
+    if lowest < begin or highest > end:
+        known = f"{begin:.0f} to {end:.0f} nm"
+        return f"{chosen.path} covers depths from {known}, and data.emitters.depth is {lowest:g} to {highest:g} nm"
+    return None
 
 
 def load_frames(settings: MicroscopySettings, split: Literal["train", "val", "test"], seed: int) -> Arrays:
@@ -269,7 +291,9 @@ def load_frames(settings: MicroscopySettings, split: Literal["train", "val", "te
 
     Splits are drawn from separate streams of the seed and share no molecule.
     """
-    key = settings.model_dump(mode="json", exclude={"movie"})
+    key = settings.model_dump(mode="json", exclude={"movie": True, "point_spread": {"path"}})
+    if isinstance(settings.point_spread, Calibration | Spline):
+        key["point_spread"]["sha256"] = hash_file(Path(settings.point_spread.path))[1]
     key["frames"] = getattr(settings.frames, split)
     return cached_arrays(
         "microscopy",

@@ -1,7 +1,7 @@
 """Point spread functions: how the light of one molecule falls on the pixels, depending on its depth.
 
 Coordinates x and y count pixels: pixel (row, column) is the square of side 1 around y = row, x = column. z is in nm.
-One more is one more class with the methods of `PointSpread`, as an option of `MicroscopySettings.point_spread`.
+One more is one more class with the methods of `Round`, as an option of `MicroscopySettings.point_spread`.
 """
 
 from abc import abstractmethod
@@ -16,13 +16,8 @@ from hpsearch.settings import Option
 Floats = NDArray[np.float64]
 
 
-class GaussianSpread(Option):
-    """What the functions below share: widths in pixels for each depth, and back."""
-
-    width: float = Field(default=1.3, gt=0)
-    """Standard deviation in focus, in pixels."""
-    focal_depth: float = Field(default=280.0, gt=0)
-    """Distance from the focus in nm at which the spot is wider by a factor of sqrt(2)."""
+class GaussianShape(Option):
+    """A spot is a Gaussian along x and y, whose widths depend on the depth, integrated over each pixel."""
 
     @abstractmethod
     def widths(self, z: Floats) -> tuple[Floats, Floats]:
@@ -39,6 +34,15 @@ class GaussianSpread(Option):
         rows = integrate_gaussian(y, width_y, size)
         together: Floats = (photons[:, None] * rows).T @ columns
         return together
+
+
+class GaussianSpread(GaussianShape):
+    """What the functions below share: how a Gaussian beam widens with the distance from its focus."""
+
+    width: float = Field(default=1.3, gt=0)
+    """Standard deviation in focus, in pixels."""
+    focal_depth: float = Field(default=280.0, gt=0)
+    """Distance from the focus in nm at which the spot is wider by a factor of sqrt(2)."""
 
     def _defocused(self, distance: Floats) -> Floats:
         widened: Floats = self.width * np.sqrt(1.0 + (distance / self.focal_depth) ** 2)

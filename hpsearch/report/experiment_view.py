@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from hpsearch.experiment.pruning import pruning_of
 from hpsearch.health import Digest, Finding
 from hpsearch.records import Change, ExperimentRecord, Outcome, RunRecord
 from hpsearch.report.fitted_table import Column, FittedTable
@@ -59,7 +60,7 @@ def show_experiment(
     parts: list[RenderableType] = [*_header(record, unit), Text()]
     if record.trials:
         parts += [_trials(record, limit, importance or {}, unit), *_more(record, limit)]
-        parts += [*_changes(record, limit, unit), Text(), *_best(record, unit)]
+        parts += [*_changes(record, limit, unit), Text(), *_best(record, unit), *_pruning(record, unit)]
     if importance:
         names = short_names(importance)
         shares = (f"{names[path]} {share:.0%}" for path, share in importance.items())
@@ -158,6 +159,29 @@ def _best(record: ExperimentRecord, unit: str) -> Iterator[RenderableType]:
     yield Padding(Text(assignments(best.params)), (0, 0, 0, 2))
 
 
+def _pruning(record: ExperimentRecord, unit: str) -> Iterator[Text]:
+    """Yield what pruning saved, and what it risked."""
+    found = pruning_of(record)
+    if found is None:
+        return
+    every = found.trained + found.saved
+    yield Text(
+        f"pruning saved {found.saved} of {every} {unit}s ({found.factor:.1f}x): "
+        f"{found.pruned} of {len(record.trials)} trials were stopped"
+    )
+    told = [each for each in found.agreements if each.correlation is not None]
+    if not told:
+        yield Text(f"  what it risked cannot be told from {_complete(found.complete)}", "dim")
+        return
+    agreed = ", ".join(f"{each.correlation:.2f} at {unit} {each.step} ({each.stopped} stopped)" for each in told)
+    trials = _complete(max(each.trials for each in told))
+    yield Text(f"  rank correlation with the end: {agreed}, over {trials}")
+
+
+def _complete(count: int) -> str:
+    return "1 complete trial" if count == 1 else f"{count} complete trials"
+
+
 def _confirmation(record: ExperimentRecord) -> Iterator[RenderableType]:
     """Yield a table with a row for each test metric, which fits where a column for each would not."""
     record, metrics = scored(record)
@@ -207,7 +231,7 @@ def _mean(summary: Summary | None) -> str:
 
 
 def show_json(record: ExperimentRecord, *, health: Sequence[Finding] | None = None) -> dict[str, Any]:
-    """Return `experiment`, `trials`, `best`, `confirm` and, if examined, `health`.
+    """Return `experiment`, `trials`, `best`, `pruning`, `confirm` and, if examined, `health`.
 
     Numbers that are not finite become None.
     """
@@ -217,6 +241,7 @@ def show_json(record: ExperimentRecord, *, health: Sequence[Finding] | None = No
             "experiment": record.name,
             "trials": [_trial(trial) for trial in record.trials],
             "best": None if best is None else _fields(best, "number", "value", "step", "params"),
+            "pruning": _pruning_json(record),
             "confirm": _confirm(record),
             **({} if health is None else {"health": [finding_json(finding) for finding in health]}),
         }
@@ -232,6 +257,11 @@ def _trial(trial: RunRecord) -> dict[str, Any]:
     shown = _fields(trial, "number", "outcome", "reason", "value", "step", "params", "seed", "seconds")
     changes = [{"step": change.step, "donor": change.donor, "params": change.params} for change in trial.changes]
     return {**shown, "changes": changes}
+
+
+def _pruning_json(record: ExperimentRecord) -> dict[str, Any] | None:
+    found = pruning_of(record)
+    return None if found is None else {**asdict(found), "factor": found.factor}
 
 
 def _confirm(record: ExperimentRecord) -> dict[str, Any] | None:

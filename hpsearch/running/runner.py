@@ -218,9 +218,6 @@ def _of_the_users(space: Space, common: Mapping[str, Any]) -> ObjectiveSpec:
 
 
 def modules_of(family: str) -> list[str]:
-    """Return the modules that every training of a family needs.
-
-    The first optimizer would import the last one. What a user's own file imports may begin threads.
-    """
+    """Return the modules that every training of a family needs; what a user's own file imports may begin threads."""
     own = [f"hpsearch.families.{family}.task"] if family in family_names() else []
-    return ["hpsearch.running.objective", *own, "torch._dynamo"]
+    return ["hpsearch.running.objective", *own]

@@ -11,12 +11,14 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from hpsearch.search.coding import Coding
-from hpsearch.search.history import Ask
+from hpsearch.search.history import VARIANCE, Ask
 from hpsearch.search.surrogate import Array, Process, fit_kernel, log_expected_improvement
 from hpsearch.space import Space
 
 MODELLED = 100
 """The most observations that the Gaussian process gets: with more an ask would take longer than 30 ms."""
+LEAST = 8
+"""The fewest values that it is fitted to, or those of all starts if these are fewer."""
 GLOBAL, AROUND, ROUNDS = 512, 256, 4
 """How many configurations are looked at: anywhere, around the best, and in each of the rounds that refine them."""
 SCALES = (0.3, 0.1, 0.03, 0.01)
@@ -39,9 +41,9 @@ class AutoProposer:
         if not self._coding.parameters:
             return None
         rng = np.random.default_rng(ask.seed)
-        ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+        ended = [trial for trial in trials if trial.state is TrialState.COMPLETE]
         values = losses(ended, sign=-self._goal.sign)
-        if ask.number < self._startup or np.isfinite(values).sum() < 3:
+        if ask.number < self._startup or np.isfinite(values).sum() < min(LEAST, self._startup):
             return self._first(self._starts(ask, rng), ask)
         if len(ended) > MODELLED:
             return None
@@ -69,15 +71,17 @@ class AutoProposer:
         rng: np.random.Generator,
     ) -> dict[str, Any] | None:
         positions = np.array([self._position(trial) for trial in ended])
-        targets = standardized(values)
+        targets, unit = standardized(values)
+        unsure = np.array([trial.user_attrs.get(VARIANCE, 0.0) for trial in ended]) / unit**2
         known, owner = self._coding.features(positions), self._coding.owner
-        kernel = fit_kernel(known, targets, owner)
-        process = Process(kernel, known, targets, owner)
+        kernel = fit_kernel(known, targets, owner, unsure)
+        process = Process(kernel, known, targets, owner, unsure)
         best = float(process.mean(known).min())
         if running:  # they are believed to come out as expected, so that the same is not asked for again
             beside = self._coding.features(np.array([self._position(trial) for trial in running]))
             believed = np.append(targets, process.mean(beside))
-            process = Process(kernel, np.concatenate([known, beside]), believed, owner)
+            unsure = np.append(unsure, np.zeros(len(running)))
+            process = Process(kernel, np.concatenate([known, beside]), believed, owner, unsure)
         return self._first(self._search(process, best, positions, targets, ask, rng), ask)
 
     def _position(self, trial: FrozenTrial) -> Array:
@@ -128,20 +132,15 @@ def varied(points: Array, count: int, scales: Sequence[float], rng: np.random.Ge
 
 
 def losses(trials: Sequence[FrozenTrial], *, sign: float) -> Array:
-    """Return what the trials came to, the smaller the better; infinity for those that are infeasible.
-
-    A pruned trial counts with its last value, but not for better than the best that was trained to its end.
-    """
+    """Return what the trials came to, the smaller the better; infinity for those that are infeasible."""
     found = np.array([math.inf if trial.value is None else sign * trial.value for trial in trials])
     found[[any(value > 0 for value in trial.constraints.values()) for trial in trials]] = math.inf
-    complete = np.array([trial.state is TrialState.COMPLETE for trial in trials], dtype=bool)
-    best = min(found[complete], default=-math.inf)
-    return np.where(complete, found, np.maximum(found, best))
+    return found
 
 
-def standardized(values: Array) -> Array:
-    """Return the values with mean 0 and variance 1; infinite ones become the worst of the others."""
+def standardized(values: Array) -> tuple[Array, float]:
+    """Return the values with mean 0 and variance 1, and their unit; infinite ones become the worst of the others."""
     finite = np.isfinite(values)
     values = np.where(finite, values, values[finite].max())
-    sd = values.std()
-    return np.asarray((values - values.mean()) / (sd if sd > 0 else 1.0))
+    unit = float(values.std()) or 1.0
+    return np.asarray((values - values.mean()) / unit), unit

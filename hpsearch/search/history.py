@@ -5,24 +5,31 @@ trial, the best, the latest and those that run: so the cost of an ask stays the 
 """
 
 import math
+from array import array
 from bisect import bisect_left, insort
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
+import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from hpsearch.records import Goal, Params
+from hpsearch.search.outlook import outlook
 from hpsearch.space import Space, suggest, suggested
 
 BEST = 60
 """How many of the best trials a sampler is shown: more than the 25 that TPE takes for good ones."""
 LATEST = 240
 """How many of the latest. Up to 300 trials in all it sees every one, as Optuna's samplers would."""
+
+VARIANCE = "hpsearch:variance"
+"""The user attribute of a forecast that holds its variance."""
 
 _Rank = tuple[bool, bool, float, float]
 
@@ -46,11 +53,21 @@ class Proposer(Protocol):
 
 
 class History(InMemoryStorage):
-    """Optuna's storage in memory. Within `bounded` it holds only what is worth a sampler's time."""
+    """Optuna's storage in memory. Within `bounded` it holds only what is worth a sampler's time.
 
-    def __init__(self, goal: Goal) -> None:
+    `forecasts`: pruned trials are shown there as outlook.py has it; `at_best`: a trial's best value is the one that
+    counts.
+    """
+
+    def __init__(self, goal: Goal, *, forecasts: bool = False, at_best: bool = False) -> None:
         super().__init__()
         self._sign = goal.sign
+        self._forecasts = forecasts
+        self._at_best = at_best
+        self._curves: dict[int, array[float]] = {}
+        """The costs of each trial at its evaluations, the best so far if that counts."""
+        self._shown_as: dict[int, FrozenTrial | None] | None = None
+        """The forecasts within `bounded`: None for a trial that is hidden."""
         self._running: set[int] = set()
         self._ranked: list[tuple[_Rank, int]] = []
         """Rank and id of the trials that came to something, the best first."""
@@ -62,6 +79,7 @@ class History(InMemoryStorage):
     def bounded(self, best: int = BEST, latest: int = LATEST) -> Iterator[None]:
         """Limit what is shown to the first trial, the `best` best, the `latest` latest and those that run."""
         self._best, self._latest, self._is_bounded = max(best, BEST), max(latest, LATEST), True
+        self._shown_as = None
         try:
             yield
         finally:
@@ -71,12 +89,51 @@ class History(InMemoryStorage):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """Return the trials by their numbers, as Optuna's storages do."""
-        if not self._is_bounded or len(self._ended) <= self._best + self._latest or states == (TrialState.WAITING,):
+        if not self._is_bounded or states == (TrialState.WAITING,):
             return super().get_all_trials(study_id, deepcopy, states)
-        shown = {self._ended[0], *self._ended[-self._latest :], *self._running}
-        shown.update(trial_id for _, trial_id in self._ranked[: self._best])
-        trials = [self.get_trial(trial_id) for trial_id in sorted(shown)]
+        if len(self._ended) <= self._best + self._latest:
+            trials = super().get_all_trials(study_id, deepcopy)
+        else:
+            shown = {self._ended[0], *self._ended[-self._latest :], *self._running}
+            shown.update(trial_id for _, trial_id in self._ranked[: self._best])
+            trials = [self.get_trial(trial_id) for trial_id in sorted(shown)]
+        if self._forecasts:
+            trials = self._with_forecasts(trials)
         return [trial for trial in trials if states is None or trial.state in states]
+
+    def note(self, trial_id: int, metric: float) -> None:
+        """Enter the metric at a trial's next evaluation."""
+        if not self._forecasts:
+            return
+        curve = self._curves.setdefault(trial_id, array("d"))
+        cost = _last_if_nan(-self._sign * metric)
+        curve.append(min(cost, curve[-1]) if self._at_best and curve else cost)
+
+    def _with_forecasts(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Return the trials with the pruned ones as complete ones of the forecast value, or left out."""
+        if self._shown_as is None:
+            self._shown_as = self._forecast(trials)
+        shown_as = self._shown_as
+        found = (shown_as.get(trial._trial_id, trial) for trial in trials)
+        return [trial for trial in found if trial is not None]
+
+    def _forecast(self, trials: Sequence[FrozenTrial]) -> dict[int, FrozenTrial | None]:
+        if all(trial.state is not TrialState.PRUNED for trial in trials):
+            return {}
+        known = [each for each in trials if each.state is TrialState.PRUNED or _has_come_to_its_end(each)]
+        finals = [math.nan if each.state is TrialState.PRUNED else -self._sign * each.values[0] for each in known]
+        curves = [np.frombuffer(self._curves.get(each._trial_id) or array("d")) for each in known]
+        shown_as: dict[int, FrozenTrial | None] = {}
+        for trial, mean, variance in zip(known, *outlook(curves, np.array(finals)), strict=True):
+            if trial.state is not TrialState.PRUNED:
+                continue
+            if not math.isfinite(variance):
+                shown_as[trial._trial_id] = None
+                continue
+            shown = shown_as[trial._trial_id] = copy(trial)
+            shown.state, shown.value = TrialState.COMPLETE, -self._sign * float(mean)
+            shown.user_attrs = {**trial.user_attrs, VARIANCE: float(variance)}
+        return shown_as
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Make a trial; one that runs is shown from now on."""
@@ -142,6 +199,10 @@ class History(InMemoryStorage):
             return infeasible, False, 0.0, _last_if_nan(-self._sign * (trial.values or [math.nan])[0])
         step, metric = max(trial.intermediate_values.items(), default=(0, math.nan))
         return infeasible, True, -float(step), _last_if_nan(-self._sign * metric)
+
+
+def _has_come_to_its_end(trial: FrozenTrial) -> bool:
+    return trial.state is TrialState.COMPLETE and math.isfinite(trial.values[0])
 
 
 def _last_if_nan(value: float) -> float:

@@ -56,7 +56,7 @@ class OptunaSearch:
         self._home = space.path.parent
         self._row = self._make_row()
         self._longest = longest
-        self._history = History(space.objective.goal)
+        self._history = History(space.objective.goal, forecasts=self._row.models, at_best=space.objective.at == "best")
         self._study = optuna.create_study(
             study_name="hpsearch", direction=space.objective.goal.value, storage=self._history
         )
@@ -175,7 +175,7 @@ class OptunaSearch:
             params = self._proposer.propose(Ask(number, seeds.ask, entry, self._refused), trials)
             if params is not None:
                 return params, self._entered(params)
-        if self._row.needs_value and not self._valued:
+        if self._row.models and not self._valued:
             self._study.sampler = optuna.samplers.RandomSampler(seed=seeds.ask)
         else:
             self._study.sampler = self._row.make(self._space.search.sampler, seeds)
@@ -278,6 +278,7 @@ class OptunaSearch:
         trial = self._trials[number]
         if self._watched and number not in self._shown:
             trial.report(metric, evaluation)
+        self._history.note(trial._trial_id, metric)
         if self._own_pruner:
             with blamed_on(self._space.search.pruner, self._home):
                 return bool(trial.should_prune())
@@ -285,7 +286,7 @@ class OptunaSearch:
         return self._rule.judge(trial.number, evaluation, metric)
 
     def _show_so_far(self, number: int, evaluation: int, metric: float) -> None:
-        """Let the sampler learn from a trial that is paused, as if it were pruned here; it may go on later."""
+        """Enter a trial that is paused as if it were pruned here; it may go on later."""
         trial = self._trials[number]
         if number not in self._shown:
             self._shown.add(number)
@@ -294,7 +295,6 @@ class OptunaSearch:
             if self._row.marks == "all":
                 trial.set_constraint("trainable", 0.0)
             self._tell(trial, state=PRUNED)
-            self._valued = True
         else:
             value = metric if math.isfinite(metric) else None
             self._history.retell(trial._trial_id, PRUNED, value, reported={evaluation: metric})
@@ -314,6 +314,7 @@ class OptunaSearch:
         """Enter an ending. Infeasible outcomes count as infinitely bad, marked as violating a constraint."""
         trial, evaluations = self._trials.pop(number), len(self._evaluations.pop(number))
         self._rule.ended(trial.number)
+        self._valued = self._valued or outcome is Outcome.COMPLETE
         last = self._last.pop(number, None)
         if number in self._shown:
             self._tell_shown(number, trial, outcome, value)
@@ -331,7 +332,6 @@ class OptunaSearch:
             self._tell(trial, state=PRUNED)
         else:
             self._tell(trial, state=FAIL)
-        self._valued = self._valued or outcome in (Outcome.COMPLETE, Outcome.PRUNED)
 
     def _tell(self, trial: optuna.trial.Trial, value: float | None = None, state: TrialState | None = None) -> None:
         if not self._row.replayed:  # the sampler takes no notes, and the answer of Study.tell is a costly copy

@@ -34,8 +34,8 @@ class SamplerRow:
     infeasible trial is only one with an infinitely bad value.
     `enumerates`: it has no form of its own here; the engine walks the space's grid.
     `kept`: it is one object for the whole search, that sees every trial.
-    `needs_value`: it is asked for random configurations as long as no trial has come to a value, since it would take
-    some of the infeasible trials for good ones.
+    `models`: it models values. So it is shown forecasts of those that were stopped (outlook.py), and until a trial is
+    complete it is asked for random configurations, since it would take some of the infeasible trials for good ones.
     """
 
     make: Callable[[Any, AskSeeds], optuna.samplers.BaseSampler]
@@ -43,7 +43,7 @@ class SamplerRow:
     marks: Literal["infeasible", "all", "none"] = "infeasible"
     enumerates: bool = False
     kept: bool = False
-    needs_value: bool = False
+    models: bool = False
     sees: Callable[[Any], tuple[int, int]] = lambda _: (BEST, LATEST)
     """How many of the best and of the latest trials it is shown, by its options, if the search has more."""
     proposes: Callable[[Any, Space], Proposer] | None = None
@@ -103,8 +103,8 @@ def _generations(options: Any) -> tuple[int, int]:
 
 SAMPLERS: Mapping[str, SamplerRow] = MappingProxyType(
     {
-        "auto": SamplerRow(_tpe, needs_value=True, proposes=_auto),
-        "tpe": SamplerRow(_tpe, needs_value=True),
+        "auto": SamplerRow(_tpe, models=True, proposes=_auto),
+        "tpe": SamplerRow(_tpe, models=True),
         "random": SamplerRow(_random),
         "grid": SamplerRow(_random, enumerates=True),
         "gp": SamplerRow(_gp, marks="all"),

@@ -54,7 +54,7 @@ def _squared_distances(left: Array, right: Array) -> Array:
     return np.maximum(cross, 0.0, out=cross)
 
 
-def fit_kernel(features: Array, values: Array, owner: NDArray[np.intp]) -> Kernel:
+def fit_kernel(features: Array, values: Array, owner: NDArray[np.intp], unsure: Array | float = 0.0) -> Kernel:
     """Return the kernel of the largest posterior density, given values of mean 0 and variance 1.
 
     The lengths have a log-normal prior that grows with the square root of the number of parameters, so that many
@@ -64,6 +64,7 @@ def fit_kernel(features: Array, values: Array, owner: NDArray[np.intp]) -> Kerne
         features: Shape (observations, columns).
         values: Shape (observations,).
         owner: The number of the parameter that each column belongs to.
+        unsure: Known variances of the values beside the noise, shape (observations,).
 
     """
     count = int(owner.max()) + 1
@@ -73,7 +74,7 @@ def fit_kernel(features: Array, values: Array, owner: NDArray[np.intp]) -> Kerne
     flat = parts.reshape(count, -1)
     size = len(values)
     centre = math.log(0.5) + 0.5 * math.log(count)
-    eye = np.eye(size)
+    eye, known = np.eye(size), np.diag(np.broadcast_to(unsure, size))
 
     def loss(theta: Array) -> tuple[float, Array]:
         """Return the negative log posterior density (equation 5.8) and its gradient by log lengths and log noise."""
@@ -82,7 +83,7 @@ def fit_kernel(features: Array, values: Array, owner: NDArray[np.intp]) -> Kerne
         covariance, slope = _matern((weights @ flat).reshape(size, size))
         variance = math.exp(noise) + _LEAST_NOISE
         try:
-            factor = cho_factor(covariance + variance * eye, lower=True, check_finite=False)
+            factor = cho_factor(covariance + variance * eye + known, lower=True, check_finite=False)
         except np.linalg.LinAlgError:
             return 1e10, np.zeros_like(theta)
         inverse = cho_solve(factor, eye, check_finite=False)
@@ -102,13 +103,20 @@ def fit_kernel(features: Array, values: Array, owner: NDArray[np.intp]) -> Kerne
 
 
 class Process:
-    """A Gaussian process given observations: values of mean 0 and variance 1."""
+    """A Gaussian process given observations: values of mean 0 and variance 1, some `unsure`; see `fit_kernel`."""
 
-    def __init__(self, kernel: Kernel, features: Array, values: Array, owner: NDArray[np.intp]) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        features: Array,
+        values: Array,
+        owner: NDArray[np.intp],
+        unsure: Array | float = 0.0,
+    ) -> None:
         self._kernel, self._owner = kernel, owner
         self._points = kernel.scaled(features, owner)
         covariance = _matern(_squared_distances(self._points, self._points))[0]
-        covariance[np.diag_indices_from(covariance)] += kernel.noise
+        covariance[np.diag_indices_from(covariance)] += kernel.noise + unsure
         self._factor = np.linalg.cholesky(covariance)
         half = solve_triangular(self._factor, values, lower=True, check_finite=False)
         self._alpha = solve_triangular(self._factor.T, half, lower=False, check_finite=False)

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hpsearch.training import compiler
+
 _CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
 
 
@@ -87,7 +89,7 @@ def deterministic_algorithms(*, enabled: bool) -> Iterator[None]:
     flags = (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark)
     fill, workspace = deterministic.fill_uninitialized_memory, os.environ.get(_CUBLAS)
     try:
-        torch.use_deterministic_algorithms(enabled, warn_only=True)
+        compiler.use_deterministic_algorithms(enabled, warn_only=True)
         torch.backends.cudnn.deterministic = enabled
         torch.backends.cudnn.benchmark = flags[1] and not enabled
         deterministic.fill_uninitialized_memory = False
@@ -95,7 +97,7 @@ def deterministic_algorithms(*, enabled: bool) -> Iterator[None]:
             os.environ[_CUBLAS] = ":4096:8"
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        compiler.use_deterministic_algorithms(before[0], warn_only=before[1])
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = flags
         deterministic.fill_uninitialized_memory = fill
         if workspace is None:

@@ -11,6 +11,7 @@ from torch import nn
 from hpsearch.errors import DataError, HpsearchError
 from hpsearch.records import Monitor
 from hpsearch.seeds import Seeds
+from hpsearch.training import compiler
 from hpsearch.training.acceleration import check_precision, forward_of, gradient_scaler
 from hpsearch.training.batches import Feed, Order
 from hpsearch.training.checkpoint import check_identity, identity_of
@@ -137,9 +138,11 @@ def build_training(
     order = _order_of(task, splits, settings, seed=seeds.order)
     rates = Rates(settings, order)
     model = _initial_model(task, seeds, device, team)
+    compiler.leave_optimizers_alone()
     optimizer = build_optimizer(task, model, settings)
     freezing = Freezing(settings.freeze, model)  # after the optimizer, which has to know what trains only later
     stepper = _stepper_of(task, model, optimizer, settings, device=device, team=team)
+    compiler.settle()
     return TrainingState(
         task=task,
         splits=splits,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from hpsearch.errors import HpsearchError
+from hpsearch.training import compiler
 from hpsearch.training.acceleration import Precision, autocast
 from hpsearch.training.devices import move
 from hpsearch.training.quick_adam import quick_adam
@@ -104,6 +105,6 @@ class Stepper:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         elif self._quick is None or not self._quick.step():
-            self.optimizer.step()
+            compiler.step(self.optimizer)
         for parameter in self._parameters:
             parameter.grad = None

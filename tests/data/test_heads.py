@@ -274,3 +274,15 @@ def test_a_matrix_and_a_map_alone_in_their_files(tmp_path):
     files = {"path": "gain.npy", "cortex": "pos.csv", "parcellation": "map.txt"}
     found = read(**{name: str(tmp_path / file) for name, file in files.items()})
     np.testing.assert_allclose(found.gain, fine.gain @ np.eye(64)[region], atol=1e-9)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_names_of_regions_are_not_those_of_electrodes(turned, tmp_path):
+    parts = write_head(tmp_path)
+    regions = np.array([f"parcel {number}" for number in range(REGIONS)], dtype=object)
+    gain = HEAD.gain.T if turned else HEAD.gain
+    savemat(tmp_path / "lead_field.mat", {"fwd": gain, "labels": regions, "pos": HEAD.centres})
+    same(read(**parts))
+    del parts["electrodes"]
+    savemat(tmp_path / "lead_field.mat", {"fwd": gain, "elec": {"label": HEAD.names.astype(object)}})
+    same(read(**parts))

@@ -100,7 +100,7 @@ def test_numbers_to_choose_from_are_in_their_order_and_other_options_equally_far
 def observations(count: int, width: int = 3) -> tuple[Any, Any]:
     rng = np.random.default_rng(1)
     points = rng.random((count, width))
-    return points, standardized(np.sin(6 * points[:, 0]) + 0.1 * points[:, 1] + 0.01 * rng.normal(size=count))
+    return points, standardized(np.sin(6 * points[:, 0]) + 0.1 * points[:, 1] + 0.01 * rng.normal(size=count))[0]
 
 
 def test_the_process_is_that_of_another_library() -> None:
@@ -116,6 +116,23 @@ def test_the_process_is_that_of_another_library() -> None:
     assert spread**2 + noise == pytest.approx(sd**2, rel=1e-5)
 
 
+def test_an_unsure_value_counts_as_that_of_a_process_with_as_much_noise() -> None:
+    rng = np.random.default_rng(0)
+    features, values, owner = rng.random((8, 2)), rng.normal(size=8), np.arange(2)
+    unsure = np.array([0.0] * 7 + [0.3])
+    kernel = Kernel(np.array([4.0, 1.0]), 0.01)
+    ours = Process(kernel, features, values, owner, unsure)
+    theirs = GaussianProcessRegressor(Matern(length_scale=[0.5, 1.0], nu=2.5), alpha=0.01 + unsure, optimizer=None)
+    theirs.fit(features, values)
+    at = rng.random((20, 2))
+    for mine, other in zip(ours.predict(at), theirs.predict(at, return_std=True), strict=True):
+        assert mine == pytest.approx(other, rel=1e-6)
+    hopeless = fit_kernel(features, values, owner, np.array([0.0] * 7 + [1e9]))
+    without = fit_kernel(features[:7], values[:7], owner)
+    assert hopeless.weights == pytest.approx(without.weights, rel=1e-3)
+    assert hopeless.noise == pytest.approx(without.noise, rel=1e-3)
+
+
 def test_the_fit_finds_which_parameters_matter_and_how_noisy_values_are() -> None:
     points, values = observations(60)
     fitted = fit_kernel(points, values, np.arange(3))
@@ -123,7 +140,7 @@ def test_the_fit_finds_which_parameters_matter_and_how_noisy_values_are() -> Non
     assert lengths[0] < 0.5 < 1 < lengths[2]
     assert fitted.noise < 0.01
     noisy = np.sin(6 * points[:, 0]) + 0.5 * np.random.default_rng(3).normal(size=60)
-    assert 0.1 < fit_kernel(points, standardized(noisy), np.arange(3)).noise < 0.7
+    assert 0.1 < fit_kernel(points, standardized(noisy)[0], np.arange(3)).noise < 0.7
 
 
 @pytest.mark.parametrize(("mean", "sd", "best"), [(0.0, 1.0, 0.5), (1.0, 0.3, 0.2), (2.0, 0.5, 0.0), (-1.0, 2.0, 0.0)])
@@ -144,24 +161,24 @@ def test_the_expected_gain_has_an_order_where_it_vanishes() -> None:
 
 def trial(state: TrialState, value: float | None, *, infeasible: bool = False) -> FrozenTrial:
     made = create_trial(state=state, value=value)
-    made.system_attrs = {"constraint:trainable": 1.0} if infeasible else {}
+    made.system_attrs = {"constraints:trainable": 1.0} if infeasible else {}
     return made
 
 
-def test_pruned_trials_are_no_better_than_the_best_and_infeasible_ones_the_worst() -> None:
+def test_infeasible_trials_are_the_worst() -> None:
     told = [
         trial(TrialState.COMPLETE, 2.0),
-        trial(TrialState.PRUNED, 1.0),
-        trial(TrialState.PRUNED, 7.0),
+        trial(TrialState.COMPLETE, 7.0),
+        trial(TrialState.COMPLETE, 1.0, infeasible=True),
         trial(TrialState.COMPLETE, math.inf),
-        trial(TrialState.PRUNED, None),
     ]
-    assert list(losses(told, sign=1.0)) == [2.0, 2.0, 7.0, math.inf, math.inf]
-    assert losses(told[:2], sign=-1.0) == pytest.approx([-2.0, -1.0])
-    found = standardized(np.array([1.0, 3.0, math.inf]))
+    assert list(losses(told, sign=1.0)) == [2.0, 7.0, math.inf, math.inf]
+    assert list(losses(told[:2], sign=-1.0)) == [-2.0, -7.0]
+    found, unit = standardized(np.array([1.0, 3.0, math.inf]))
     assert found[1] == found[2] > found[0]
     assert (found.mean(), found.std()) == (pytest.approx(0), pytest.approx(1))
-    assert list(standardized(np.ones(3))) == [0, 0, 0]
+    assert unit == pytest.approx(np.std([1.0, 3.0, 3.0]))
+    assert list(standardized(np.ones(3))[0]) == [0, 0, 0]
 
 
 def test_varied_points_stay_in_the_ranges_and_move() -> None:

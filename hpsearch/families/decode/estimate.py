@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from hpsearch.data.microscopy import ReadOut
 from hpsearch.data.movies import Movie
+from hpsearch.data.spots import candidates, fit_spot
 from hpsearch.errors import DataError
-from hpsearch.families.decode.baselines import candidates, fit_spot
 
 Floats = NDArray[np.float64]
 

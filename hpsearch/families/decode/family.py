@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
 from hpsearch.data.labelled_movie import movie_objections
-from hpsearch.data.microscopy import MicroscopySettings, simulation_settings
+from hpsearch.data.microscopy import MicroscopySettings, point_spread_objection, simulation_settings
 from hpsearch.families import Family, FamilyConfig
 from hpsearch.families.decode.settings import DecodeConfig, Mixture
 from hpsearch.places import named_places
@@ -61,11 +61,14 @@ class Decode(Family[DecodeConfig]):
         return Source("a recorded movie and simulated ones", files, {**settings, **read})
 
     def data_objections(self, data: MicroscopySettings) -> Mapping[str, str]:
-        """Return what is wrong with the movie and its table."""
-        if data.movie is None:
-            return {}
-        found = movie_objections(data.movie, pixel=data.pixel, tile=data.size)
-        return {f"data.movie.{name}": f"data.movie.{name}: {message}" for name, message in found.items()}
+        """Return what is wrong with the movie, its table and the file of the point spread function."""
+        found = {}
+        if told := point_spread_objection(data):
+            found[f"data.point_spread.{data.point_spread.kind}.path"] = told
+        if data.movie is not None:
+            of_movie = movie_objections(data.movie, pixel=data.pixel, tile=data.size)
+            found |= {f"data.movie.{name}": message for name, message in of_movie.items()}
+        return {name: f"{name}: {message}" for name, message in found.items()}
 
     def task(self, config: DecodeConfig, splits: "Splits") -> "Task":  # noqa: ARG002 - the settings are all it needs
         """Return the training task."""

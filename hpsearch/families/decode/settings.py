@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from hpsearch.data.beads import Calibration
 from hpsearch.data.microscopy import MicroscopySettings
 from hpsearch.data.point_spread import Astigmatic
+from hpsearch.data.spline import Spline
 from hpsearch.families import FamilyConfig
 from hpsearch.settings import FIXED, UNFOLD, Option, Settings
 from hpsearch.training.schedule_settings import Adaptive, Schedule, Warmup
@@ -121,6 +123,17 @@ class DecodeConfig(FamilyConfig):
         depth = max(self.model.frame_depth, self.model.union_depth)
         if self.data.size % 2**depth:
             raise ValueError(f"frames of {self.data.size} pixels cannot be halved {depth} times")
+        return self
+
+    @model_validator(mode="after")
+    def _the_point_spread_has_these_symmetries(self) -> "DecodeConfig":
+        chosen = self.data.point_spread
+        if self.augmentation.flips and isinstance(chosen, Spline):
+            raise ValueError("flips would mirror a point spread function that need not be its own mirror image: spline")
+        if self.augmentation.turns and isinstance(chosen, Spline | Calibration):
+            raise ValueError(
+                f"turns need a point spread function with that symmetry: astigmatic or round, not {chosen.kind}"
+            )
         return self
 
     @model_validator(mode="after")

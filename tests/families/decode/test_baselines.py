@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from hpsearch.families.decode.baselines import candidates, fit_frame, fit_split, score_fits
+from hpsearch.data.spots import candidates
+from hpsearch.families.decode.baselines import fit_frame, fit_split, score_fits
 from hpsearch.families.decode.family import Decode
 from hpsearch.families.decode.settings import DecodeConfig
 

@@ -1,0 +1,120 @@
+"""What samplers are shown of trials that were stopped or paused: the values that these would have come to.
+
+A value at an early evaluation is no final one. Taken for one it makes everything that went further look better than it
+is, and where curves cross it draws the search to what begins well. So `tpe` and `auto`, which model values, are shown
+complete trials as they are, and of any other a forecast, by a chain of linear regressions: from its last evaluation e
+to 2e, 4e, ..., and from there to the end, each over all trials that came as far. That these were the better ones at e
+does not bias a regression by the value at e. Its slope is expected to be 1 (weight of an observation or less, `PRIOR`),
+and the variance of the forecasts adds up along the chain (Bayesian linear regression; Gelman et al. 2013, section
+14.2). Where early values say nothing about the end, it is large. A trial with a variance of more than `HOPELESS` times
+the spread of all is not shown, nor is one from where fewer than `LEAST` went on; `auto` gives the others that much
+noise. All of it follows from the trials that the log tells of, so that a resumed search sees the same.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+LEAST = 3
+"""How many trials a regression needs."""
+PRIOR = 0.2
+"""The weight of a slope of 1, in observations that are as far from the mean as those of all trials are."""
+DOUBT = 0.1
+"""The variance that is expected around a regression, in units of the spread; it counts as one observation."""
+HOPELESS = 3.0
+FAR = 4.0
+"""A forecast is not worse than the median by more than this many times the distance of the best from it."""
+
+
+def outlook(curves: Sequence[Array], finals: Array) -> tuple[Array, Array]:
+    """Return what trials come to, and the variance of that: 0 for those that have ended, infinite where it is hidden.
+
+    Args:
+        curves: The costs of each trial at its evaluations, from the first.
+        finals: What they came to, shape (trials,); NaN for those that were stopped.
+
+    """
+    means, variances = finals.copy(), np.where(np.isnan(finals), np.inf, 0.0)
+    ended = np.isfinite(finals)
+    if ended.sum() < LEAST:
+        return means, variances
+    lengths = np.array([len(curve) for curve in curves])
+    ladder = _Ladder(curves, finals, whole=int(np.median(lengths[ended])), firsts=lengths[np.isnan(finals)])
+    for index in map(int, np.flatnonzero(np.isnan(finals) & (lengths > 0))):
+        means[index], variances[index] = ladder.climb(int(lengths[index]), float(curves[index][-1]))
+    known = np.isfinite(means) & np.isfinite(variances)
+    stopped = known & ~ended
+    best, median = means[known].min(), float(np.median(means[known]))
+    means[stopped] = np.minimum(means[stopped], median + FAR * (median - best))
+    hidden = stopped & (variances > HOPELESS * _spread(means[known]))
+    variances[hidden] = np.inf
+    return means, variances
+
+
+class _Ladder:
+    """Regressions from evaluation to evaluation, each made when it is first asked for."""
+
+    def __init__(self, curves: Sequence[Array], finals: Array, *, whole: int, firsts: NDArray[np.intp]) -> None:
+        self._whole = whole
+        self._rungs = np.unique([rung for first in np.unique(firsts) for rung in self._chain(int(first))])
+        self._costs = np.full((len(curves), len(self._rungs) + 1), np.nan)
+        for row, curve in zip(self._costs, curves, strict=True):
+            count = int(np.searchsorted(self._rungs, len(curve), side="right"))
+            row[:count] = curve[self._rungs[:count] - 1]
+        self._costs[:, -1] = finals
+        self._steps: dict[int, _Regression] = {}
+
+    def _chain(self, first: int) -> list[int]:
+        """Return the evaluations of a chain, without the end."""
+        chain = [first] if first else []
+        while chain and 2 * chain[-1] < self._whole:
+            chain.append(2 * chain[-1])
+        return chain
+
+    def climb(self, evaluation: int, cost: float) -> tuple[float, float]:
+        """Return the forecast of a cost at an evaluation and its variance."""
+        variance, chain = 0.0, self._chain(evaluation)
+        for rung, following in zip(chain, [*chain[1:], None], strict=True):
+            if rung not in self._steps:
+                here, there = int(np.searchsorted(self._rungs, rung)), -1
+                if following is not None:
+                    there = int(np.searchsorted(self._rungs, following))
+                self._steps[rung] = _Regression(self._costs[:, here], self._costs[:, there])
+            cost, variance = self._steps[rung].predict(cost, variance)
+            if not np.isfinite(variance):
+                break
+        return cost, variance
+
+
+class _Regression:
+    """Of costs on earlier costs, over the trials that have both; the prior of the slope is 1."""
+
+    def __init__(self, earlier: Array, later: Array) -> None:
+        both = np.isfinite(earlier) & np.isfinite(later)
+        x, y = earlier[both], later[both]
+        self._count = len(x)
+        if self._count < LEAST:
+            return
+        spread = _spread(earlier[np.isfinite(earlier)])
+        self._x, self._y = x.mean(), y.mean()
+        self._weight = float(((x - self._x) ** 2).sum()) + PRIOR * spread or 1.0
+        self._slope = (float(((x - self._x) * (y - self._y)).sum()) + PRIOR * spread) / self._weight
+        residuals = y - self._y - self._slope * (x - self._x)
+        self._noise = (float((residuals**2).sum()) + DOUBT * spread) / (self._count + 1)
+
+    def predict(self, cost: float, variance: float) -> tuple[float, float]:
+        """Return the later cost, and its variance given that of the earlier one; infinite if nothing is known."""
+        if self._count < LEAST or not np.isfinite(cost):
+            return cost, np.inf
+        off = cost - self._x
+        own = self._noise * (1 + 1 / self._count + off**2 / self._weight)
+        return float(self._y + self._slope * off), float(self._slope**2 * variance + own)
+
+
+def _spread(costs: Array) -> float:
+    """Return the square of how much better the best tenth is than the median: what is bad has no bound."""
+    tenth, median = np.quantile(costs, [0.1, 0.5])
+    return float((median - tenth) ** 2)

@@ -1,0 +1,126 @@
+"""Forecasts of what stopped trials would have come to, against least squares, theory, and the curves as they go on."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from optuna.trial import TrialState
+from scipy.stats import spearmanr
+
+from hpsearch.records import Outcome
+from hpsearch.search.history import VARIANCE
+from hpsearch.search.optuna_search import OptunaSearch
+from hpsearch.search.outlook import DOUBT, PRIOR, outlook
+from hpsearch.testing.searching import made_up_space
+from tests.benchmarks.curves.problems import Problem, recorded, simulated
+
+PROBLEMS = {problem.name: problem for problem in [*recorded(), *simulated()]}
+
+
+def test_one_step_is_least_squares_with_the_prior_as_an_observation() -> None:
+    x, finals = np.array([1.0, 2.0, 4.0, 5.0, 2.5, 6.0]), np.array([0.9, 1.2, 1.4, 2.2, np.nan, np.nan])
+    means, variances = outlook([np.array([each, 0.0][: 1 + (row < 4)]) for row, each in enumerate(x)], finals)
+    spread = (np.median(x) - np.quantile(x, 0.1)) ** 2
+    off = x[:4] - x[:4].mean()
+    rows = np.array([*([1.0, each] for each in off), [0.0, math.sqrt(PRIOR * spread)]])
+    seen = np.array([*finals[:4], math.sqrt(PRIOR * spread)])  # a slope of 1
+    found, *_ = np.linalg.lstsq(rows, seen, rcond=None)
+    noise = (((seen - rows @ found)[:4] ** 2).sum() + DOUBT * spread) / 5
+    for place in (4, 5):
+        row = np.array([1.0, x[place] - x[:4].mean()])
+        assert means[place] == pytest.approx(row @ found)
+        variance = noise * (1 + row @ np.linalg.inv(rows.T @ rows) @ row)
+        assert variances[place] == pytest.approx(variance) or math.isinf(variances[place])
+    assert list(means[:4]) == list(finals[:4])
+    assert list(variances[:4]) == [0] * 4
+
+
+def test_selection_at_a_rung_does_not_bias_the_forecast_and_variances_add_up() -> None:
+    """y2 = y1 / 2 + 1 + e, sd .1; the end = 2 y2 + e, sd .05. Only the better half ever goes on from evaluation 1."""
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=20_000)
+    second = first / 2 + 1 + rng.normal(0, 0.1, 20_000)
+    finals = 2 * second + rng.normal(0, 0.05, 20_000)
+    better = first < np.median(first)
+    curves = [
+        np.array([a, b, c]) if goes else np.array([a])
+        for a, b, c, goes in zip(first, second, finals, better, strict=True)
+    ]
+    means, variances = outlook(curves, np.where(better, finals, np.nan))
+    assert means[~better] == pytest.approx(first[~better] + 2, abs=0.05)
+    assert np.sqrt(variances[~better]) == pytest.approx(math.sqrt(4 * 0.1**2 + 0.05**2), rel=0.05)
+
+
+def stopped_at(problem: Problem, rung: int, *, trials: int = 60, go_on: int = 12) -> tuple[np.ndarray, ...]:
+    """Stop all but the best at a rung; return the forecasts, their variances and the truth of the others."""
+    costs = np.minimum.accumulate(problem.curves[0, :trials], axis=1)
+    finals = np.where(np.argsort(np.argsort(costs[:, rung - 1])) < go_on, costs[:, -1], np.nan)
+    curves = [each if np.isfinite(end) else each[:rung] for each, end in zip(costs, finals, strict=True)]
+    means, variances = outlook(curves, finals)
+    left = np.isnan(finals)
+    return means[left], variances[left], costs[left, -1]
+
+
+@pytest.mark.parametrize("name", ["parallel", "teacher/loss", "digits/loss"])
+def test_where_early_values_tell_the_order_of_the_end_the_forecasts_do(name: str) -> None:
+    means, variances, truth = stopped_at(PROBLEMS[name], 6)
+    shown = np.isfinite(variances)
+    assert shown.mean() > 0.8
+    assert spearmanr(means[shown], truth[shown]).statistic > 0.7
+
+
+def test_where_curves_cross_late_the_forecasts_hardly_differ_beside_their_errors() -> None:
+    doubts = {}
+    for name in ("teacher/loss", "crossing late"):
+        means, variances, _ = stopped_at(PROBLEMS[name], 6)
+        doubts[name] = np.median(variances) / (np.median(means) - np.quantile(means, 0.1)) ** 2
+    assert doubts["teacher/loss"] < 0.5
+    assert doubts["crossing late"] > 2
+
+
+def test_forecasts_that_say_nothing_are_hidden() -> None:
+    rng = np.random.default_rng(1)
+    curves = [np.array([each, 0.0][: 1 + (row < 8)]) for row, each in enumerate(rng.normal(0, 100, 30))]
+    _, variances = outlook(curves, np.array([*rng.normal(size=8), *[np.nan] * 22]))
+    assert np.isinf(variances[8:]).all()
+
+
+def test_nothing_is_said_before_three_have_come_to_the_end() -> None:
+    curves = [np.array([1.0, 0.5]), np.array([2.0, 1.5]), np.array([3.0]), np.array([])]
+    _, variances = outlook(curves, np.array([0.5, 1.5, np.nan, np.nan]))
+    assert list(variances) == [0, 0, np.inf, np.inf]
+    _, variances = outlook([*curves, curves[0]], np.array([0.5, 1.5, np.nan, np.nan, 0.5]))
+    assert math.isfinite(variances[2])
+    assert math.isinf(variances[3])
+
+
+def test_a_value_that_is_no_number_is_no_forecast() -> None:
+    curves = [np.array([each, each - 1]) for each in (1.0, 2.0, 3.0)]
+    means, variances = outlook([*curves, np.array([np.inf])], np.array([0.0, 1.0, 2.0, np.nan]))
+    assert math.isinf(variances[3])
+    assert list(means[:3]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "auto"])
+def test_what_a_sampler_sees_of_stopped_trials_is_no_early_value(sampler: str, tmp_path: Path) -> None:
+    space = made_up_space(tmp_path, sampler=sampler, pruner={"asha": {"minimum": 2}})
+    object.__setattr__(space.objective, "at", "best")
+    search, last = OptunaSearch(space), {}
+    for number in range(40):
+        assert search.ask(number) is not None
+        level, length = (number * 7 % 40) / 40, 8 if number % 5 == 0 else 2
+        for step in range(1, length + 1):
+            search.report(number, step, 10 + level - step, final=step == 8)
+            last[number] = 10 + level - step
+        search.tell(number, Outcome.COMPLETE if length == 8 else Outcome.PRUNED, last[number])
+    with search._history.bounded():
+        seen = search._study.get_trials(deepcopy=False)
+    assert {trial.state for trial in seen} == {TrialState.COMPLETE}
+    forecasts = [trial for trial in seen if VARIANCE in trial.user_attrs]
+    assert len(seen) == 40
+    assert len(forecasts) == 32
+    for trial in forecasts:
+        assert trial.value == pytest.approx(last[trial.number] - 6, abs=0.1)  # it would have had six steps more
+    raw = search._study.get_trials(deepcopy=False)
+    assert sum(trial.state is TrialState.PRUNED for trial in raw) == 32
