@@ -144,6 +144,9 @@ def _new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+_SERVING = "hpsearch.final.serving"
+
+
 def register(exported: ExportedModel, name: str, *, tracking_uri: str | None = None) -> int:
     """Register an exported model under a name, and return the number of its version.
 
@@ -156,6 +159,7 @@ def register(exported: ExportedModel, name: str, *, tracking_uri: str | None = N
         description=card_summary(card),
         tags={f"hpsearch.{key}": value for key, value in _tags(card, exported)},
         params=dict((card.selection or {}).get("params", {})),
+        loader="" if card.own_code or "call" not in card.use else _SERVING,
     )
     return register_model(
         exported.folder,

@@ -38,6 +38,7 @@ class TextPredictor(Predictor[str, TextOptions, ClassPrediction]):
     )
     Options = TextOptions
     Result = ClassPrediction
+    literal = True
 
     @property
     def example(self) -> str:
