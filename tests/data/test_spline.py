@@ -39,7 +39,7 @@ def test_the_polynomials_are_scipy_s_cubic_spline():
         cell = place.astype(int)
         row, column, depth = (place - cell)[:, None] ** np.arange(4)
         found = cells[tuple(cell)] @ (depth[:, None, None] * column[:, None] * row).ravel()
-        assert found == pytest.approx(float(truth(place)[0]), abs=1e-4)  # scipy solves for its coefficients by iteration
+        assert found == pytest.approx(float(truth(place)[0]), abs=1e-4)  # scipy iterates
 
 
 @pytest.mark.parametrize("place", [(14.0, 12.0, 0.0), (13.3, 15.8, 130.0), (14.6, 11.2, -310.0)])

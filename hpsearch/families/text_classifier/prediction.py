@@ -105,9 +105,9 @@ def examine(config: TextConfig, facts: Mapping[str, Any], paths: Sequence[Path],
     """
     data, classes = config.data, facts["classes"]
     second = data.auxiliary.label_column if data.auxiliary and data.auxiliary.path is None else None
-    writing = writing_of(data, auxiliary=second)
-    files = files_of(paths, TEXT_FILES, what="file of labelled texts")
-    parts = [read_labelled(path, writing) for path in files]
+    if data.format == "auto":
+        paths = files_of(paths, TEXT_FILES - {".txt"}, what="file of labelled texts")
+    parts = [read_labelled(path, writing_of(data, auxiliary=second)) for path in paths]
     texts = [text for part in parts for text in part.texts]
     labels = [label for part in parts for label in part.labels]
     columns = [_numbers(labels, classes["label"])]
@@ -137,7 +137,7 @@ def _numbers(labels: Sequence[str | None], classes: Sequence[str]) -> NDArray[np
 
 def _learned(texts: Sequence[str], model: torch.nn.Module) -> Iterator[str]:
     """Say how many of the texts the model has learned from; the weights know their hashes."""
-    seen = model.get_buffer("fingerprint").cpu().numpy()[1:]
+    seen = next(each for name, each in model.named_buffers() if name.endswith("fingerprint")).cpu().numpy()[1:]
     count = int(np.isin([text_hashes([text])[0] for text in texts], seen).sum())
     if count:
         yield (
