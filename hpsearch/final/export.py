@@ -170,7 +170,7 @@ def register(exported: ExportedModel, name: str, *, tracking_uri: str | None = N
         description=card_summary(card),
         tags={f"hpsearch.{key}": value for key, value in _tags(card, exported)},
         params=dict((card.selection or {}).get("params", {})),
-        loader="" if card.own_code or "call" not in card.use else _SERVING,
+        loader="" if card.own_code or not card.use.get("call") else _SERVING,
     )
     return register_model(
         exported.folder,
