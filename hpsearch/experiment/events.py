@@ -186,7 +186,7 @@ class PauseNotice:
 
 @dataclass(frozen=True, slots=True)
 class InterruptNotice:
-    """Somebody pressed Ctrl-C: running trials end at their next report."""
+    """Somebody pressed Ctrl-C: running trials end at their next step, or at their next report."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,3 +115,18 @@ def test_the_file_is_written_seldom_and_goes_with_the_job(tmp_path: Path) -> Non
     assert (tmp_path / PROGRESS).read_text().count('"done": 6') == 1
     teller.close()
     assert not (tmp_path / PROGRESS).exists()
+
+
+@pytest.mark.parametrize("pruner", ["none", "{halving: {minimum: 1, reduction: 2}}"])
+def test_a_search_whose_trainings_are_counted_in_steps(pruner: str, tmp_path: Path) -> None:
+    """Rungs count evaluations: those of 16 steps, evaluated every 4, are at the steps 4, 8 and 16."""
+    length = "null\n  steps: 16\n  evaluate: {steps: 4}"
+    space = toy_space(tmp_path, trials=6, pruner=pruner, epochs=length)  # type: ignore[arg-type]
+    result = run(space, folder=tmp_path / "found", options=RunOptions(in_process=True))
+    assert result.record.unit == "step"
+    reached = {tuple(step for step, _ in trial.history) for trial in result.record.trials}
+    assert (4, 8, 12, 16) in reached
+    assert reached <= {(4,), (4, 8), (4, 8, 12, 16)}
+    assert (len(reached) > 1) == (pruner != "none")
+    view, _ = look(tmp_path / "found")
+    assert (view.unit, view.metric.steps[-1]) == ("step", 16)
