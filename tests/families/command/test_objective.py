@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from hpsearch.experiment.files import read_lines
 from hpsearch.jobs import Job, JobKind, Paused
 from hpsearch.records import Decision, Outcome
 from hpsearch.running import hearing
@@ -67,7 +68,7 @@ for epoch in range(done + 1, 5):
 def test_an_interrupted_replicate_keeps_the_test_score_of_its_best_step_and_its_seconds(bench):
     paused = bench.run(TRAINING + "    time.sleep(600 if epoch == 2 else 0)", answers={2: Decision.PAUSE})
     assert isinstance(paused, Paused)
-    notes = [json.loads(line) for line in (bench.folder / "run" / "printed.jsonl").read_text().splitlines()]
+    notes = [row for row, _ in read_lines(bench.folder / "run" / "printed.jsonl")]
     assert notes[-1] == {"ended": True, "seconds": paused.seconds}
     ended = bench.run(TRAINING)
     assert (ended.outcome, ended.reason, ended.scores) == (Outcome.COMPLETE, None, {"test/acc": 0.2})
