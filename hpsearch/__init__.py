@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hpsearch.api.train import confirm, train
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
+    from hpsearch.families.function.report import Report
     from hpsearch.final.opening import load_model
     from hpsearch.final.trained_model import TrainedModel
     from hpsearch.records import Goal
@@ -49,6 +50,7 @@ _HOME = {
     "HpsearchError": "hpsearch.errors",
     "OpenedExperiment": "hpsearch.api.open",
     "Option": "hpsearch.settings",
+    "Report": "hpsearch.families.function.report",
     "Settings": "hpsearch.settings",
     "Splits": "hpsearch.training.task",
     "StudyResult": "hpsearch.api.study",
@@ -85,6 +87,7 @@ __all__ = [
     "HpsearchError",
     "OpenedExperiment",
     "Option",
+    "Report",
     "Settings",
     "Splits",
     "StudyResult",

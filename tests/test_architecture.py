@@ -44,8 +44,8 @@ MAY_IMPORT = {
     "api": "errors user_code records comparing experiment health places seeds readers report drafting space training "
     "families search workers running console final studies",
     "cli": "errors data experiment report space tracking families search workers running console studies api",
-    "lightning": "families training",
-    "transformers": "families",
+    "lightning": "errors families training",
+    "transformers": "errors families",
     "testing": "errors records settings jobs experiment seeds space tracking training families search running",
     "__init__": "errors records settings training families final api",
     "__main__": "cli",

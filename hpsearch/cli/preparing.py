@@ -16,7 +16,12 @@ def check(
     """Check space and study files: every name, type, range and requirement, without training anything."""
     from hpsearch.api import check as api
 
-    api.check(paths, quick=quick, set=set_, announce=lambda found: typer.echo(f"{found.path}: fine ({found})"))
+    def announce(found: api.CheckedFile) -> None:
+        typer.echo(f"{found.path}: fine ({found})")
+        for note in found.notes:
+            typer.echo(f"  {note}")
+
+    api.check(paths, quick=quick, set=set_, announce=announce)
 
 
 def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")]) -> None:

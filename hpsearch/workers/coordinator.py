@@ -89,10 +89,11 @@ class Coordinator:
 
         """
         self._source = source
-        with self._interruptible():
+        with self._interruptible(), self._settled():
             while True:
                 if not self._stopping:
                     self._start_jobs(source)
+                self._ledger.settle()
                 if not self._running and not self._waits_for_what_runs_ahead:
                     break
                 self._workers.serve(self, timeout=LOOK_SECONDS)
@@ -241,6 +242,14 @@ class Coordinator:
         else:
             self._ledger.lost(job, result.reason)
             self._again.append(job)
+
+    @contextlib.contextmanager
+    def _settled(self) -> Iterator[None]:
+        """Leave nothing that is not on the disk, whatever ends the search."""
+        try:
+            yield
+        finally:
+            self._ledger.settle()
 
     # Time limits and Ctrl-C
 

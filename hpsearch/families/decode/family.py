@@ -81,7 +81,7 @@ class Decode(Family[DecodeConfig]):
         from hpsearch.families.decode.network import Localiser
 
         del facts
-        return Localiser(config.model, deviations=isinstance(config.loss, Mixture))
+        return Localiser(config.model, deviations=isinstance(config.loss, Mixture), critic=config.has_critic)
 
     def predictor(self, config: DecodeConfig, facts: Mapping[str, Any], model: "nn.Module") -> "MoviePredictor":
         """Return what finds the molecules of a movie."""

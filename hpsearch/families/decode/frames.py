@@ -2,7 +2,7 @@
 
 Both kinds give batches of the same form: frames (B, 3, H, W), background (B,), molecules (B, K, 4: photons, x, y, z)
 and which of the K places hold one, present (B, K), in photons, pixels and nm. Of a recorded movie not everything is
-known: its background is NaN, and `known` (B, K, 4) says which numbers the table has; the others are 0.
+known: its background is -1, and `known` (B, K, 4) says which numbers the table has; the others are 0.
 """
 
 from collections.abc import Sequence
@@ -104,7 +104,7 @@ class RecordedFrames:
         frames, emitters, present = (torch.stack(column) for column in zip(*examples, strict=True))
         return {
             "frames": frames,
-            "background": torch.full((len(frames),), torch.nan),
+            "background": torch.full((len(frames),), -1.0),
             "emitters": emitters,
             "present": present,
             "known": self.known.expand(emitters.shape).clone(),

@@ -96,10 +96,41 @@ class UNet(nn.Module):
         return output
 
 
-class Localiser(nn.Module):
-    """Sees three frames and says for each pixel of the middle one what `Channels` names."""
+class Critic(nn.Module):
+    """Judges at each pixel, by the 7 x 7 around it, whether a map of molecules is the true one or the network's.
 
-    def __init__(self, settings: ModelSettings, *, deviations: bool) -> None:
+    Isola et al. 2017: a generator is judged patch by patch, given what it saw.
+    """
+
+    def __init__(self, channels: int = 16) -> None:
+        super().__init__()
+        self.judge = nn.Sequential(
+            nn.Conv2d(FRAMES + 1, channels, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(channels, channels, 3, padding=2, dilation=2),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(channels, 1, 1),
+        )
+
+    def forward(self, frames: Tensor, probability: Tensor) -> Tensor:
+        """Return the logits (B, 1, H, W) of a map (B, 1, H, W) being true, for frames (B, 3, H, W)."""
+        logits: Tensor = self.judge(torch.cat((frames, probability), dim=1))
+        return logits
+
+
+def reverse_gradient(values: Tensor, factor: float | Tensor) -> Tensor:
+    """Return the values; their gradient is that of the result times -factor (Ganin and Lempitsky 2015)."""
+    return values.detach() * (1 + factor) - values * factor
+
+
+class Localiser(nn.Module):
+    """Sees three frames and says for each pixel of the middle one what `Channels` names.
+
+    With a critic, training learns both at once: the critic to tell true maps from the network's, and by a reversed
+    gradient the network to make maps that it cannot tell.
+    """
+
+    def __init__(self, settings: ModelSettings, *, deviations: bool, critic: bool = False) -> None:
         super().__init__()
         features = settings.features
         self.multiple = 2 ** max(settings.frame_depth, settings.union_depth)
@@ -113,18 +144,27 @@ class Localiser(nn.Module):
         if settings.initialisation == "kaiming":
             _initialise(self)
         nn.init.constant_(self.detect[-1].bias, _FIRST_LOGIT)  # type: ignore[arg-type] # the last layer has one
+        self.critic = Critic() if critic else None
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, true: Tensor | None = None, strength: float | Tensor = 1.0) -> Tensor:
         """Return the channels (B, 6 or 10, H, W) of frames (B, 3, H, W) in the network's units.
 
-        Frames whose sides cannot be halved often enough are continued at their right and lower edges meanwhile.
+        Frames whose sides cannot be halved often enough are continued at their right and lower edges meanwhile. With a
+        true map of molecules (B, H, W), two more channels follow: the critic's logits for the network's map, whose
+        gradient is reversed with this strength, and for the true one.
         """
         height, width = frames.shape[2:]
         down, right = -height % self.multiple, -width % self.multiple
         if down or right:
-            frames = functional.pad(frames, (0, right, 0, down), mode="replicate")
-            return self._channels(frames)[..., :height, :width]
-        return self._channels(frames)
+            padded = functional.pad(frames, (0, right, 0, down), mode="replicate")
+            channels = self._channels(padded)[..., :height, :width]
+        else:
+            channels = self._channels(frames)
+        if self.critic is None or true is None:
+            return channels
+        own = reverse_gradient(torch.sigmoid(channels[:, :1]), strength)
+        judged = [self.critic(frames, each) for each in (own, true[:, None].to(frames.dtype))]
+        return torch.cat((channels, *judged), dim=1)
 
     def _channels(self, frames: Tensor) -> Tensor:
         alone = self.activate(self.frame_net(frames.flatten(0, 1)[:, None]))

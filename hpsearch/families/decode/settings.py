@@ -3,9 +3,9 @@
 The data and the network are by default those of Speiser, Mueller et al. (2021), the training is that of guide 003.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from hpsearch.data.beads import Calibration
 from hpsearch.data.microscopy import MicroscopySettings
@@ -62,6 +62,18 @@ class PerPixel(Option):
     """Factor on the cross-entropy of pixels with a molecule."""
     focus: float = Field(default=0.0, ge=0)
     """The exponent of the focal loss (Lin et al. 2017), which plays down pixels that are clear; 0 is cross-entropy."""
+    scales: Annotated[int, FIXED] = Field(default=1, ge=1, le=4)
+    """At how many resolutions it is judged where molecules are: 1 is each pixel, 2 also squares of 2 x 2 pixels, 3 also
+    of 4 x 4, and so on; each counts alike."""
+    adversarial: float = Field(default=0.0, ge=0)
+    """Strength with which the map of probabilities is drawn to what a second network takes for a true map of such
+    frames (a generative adversarial loss); with 0 there is no second network."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out newer settings at their defaults: trials of earlier versions have none, and still fit."""
+        newer = {"scales": 1, "adversarial": 0.0}
+        return {name: value for name, value in dump(self).items() if newer.get(name) != value or name not in newer}
 
 
 class Mixture(Option):
@@ -117,6 +129,11 @@ class DecodeConfig(FamilyConfig):
     detection: Detection = Detection()
     augmentation: Augmentation = Augmentation()
     train: DecodeTrain = DecodeTrain()
+
+    @property
+    def has_critic(self) -> bool:
+        """Whether a second network judges the first one's maps in training."""
+        return isinstance(self.loss, PerPixel) and self.loss.adversarial > 0
 
     @model_validator(mode="after")
     def _the_frame_can_be_halved(self) -> "DecodeConfig":

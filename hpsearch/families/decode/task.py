@@ -7,7 +7,7 @@ photons and the statistics of the camera. So there are only the eight symmetries
 There are two losses: a likelihood of the molecules under a mixture of normal distributions, and one for each pixel by
 itself. Both are means over frames. `emitters` are (B, K, 4: photons, x, y, z) in the network's units, x and y in pixels
 of the frame; `present` (B, K) says which of the K places hold a molecule. Of molecules in recorded movies `known`
-(B, K, 4) says which of their numbers are known; the others are not taught, and neither is a background of NaN.
+(B, K, 4) says which of their numbers are known; the others are not taught, and neither is a background below 0.
 """
 
 import math
@@ -36,11 +36,19 @@ class Localisation(Task):
 
     def build_model(self) -> nn.Module:
         """Return a new network."""
-        return Localiser(self.config.model, deviations=isinstance(self.config.loss, Mixture))
+        deviations = isinstance(self.config.loss, Mixture)
+        return Localiser(self.config.model, deviations=deviations, critic=self.config.has_critic)
 
     def loss(self, forward: Forward, batch: Batch, scalars: Mapping[str, float | Tensor]) -> Mapping[str, Tensor]:
         """Return the weighted sum `loss` and its parts before weighting: means over frames."""
-        return self._loss(self._channels(forward, batch), batch, scalars)
+        if not self.config.has_critic:
+            return self._loss(self._channels(forward, batch), batch, scalars)
+        frames = self.units.scale_frames(batch["frames"])
+        _, occupied = rasterise(batch["emitters"], batch["present"], size=frames.shape[2:])
+        output = forward(frames, occupied, scalars["adversarial"])
+        parts = self._loss(Channels.of(output[:, :-2]), batch, scalars)
+        critic = critic_loss(output[:, -2], output[:, -1])
+        return {**parts, "loss": parts["loss"] + critic, "critic": critic}
 
     def evaluate(self, forward: Forward, batches: Iterable[Batch]) -> Mapping[str, float]:
         """Return the loss, a mean over frames, and the scores over all molecules."""
@@ -72,7 +80,10 @@ class Localisation(Task):
         if isinstance(self.config.loss, Mixture):
             return mixture_loss(channels, emitters, present, background, scalars, known=known)
         expected = self.config.data.emitters.per_frame
-        return per_pixel_loss(channels, emitters, present, background, scalars, expected=expected, known=known)
+        scales = self.config.loss.scales
+        return per_pixel_loss(
+            channels, emitters, present, background, scalars, expected=expected, known=known, scales=scales
+        )
 
 
 def loss_scalars(settings: PerPixel | Mixture) -> dict[str, float]:
@@ -83,6 +94,7 @@ def loss_scalars(settings: PerPixel | Mixture) -> dict[str, float]:
         **settings.weights.model_dump(),
         "positive_weight": settings.positive_weight,
         "focus": settings.focus,
+        **({"adversarial": settings.adversarial} if settings.adversarial else {}),
     }
 
 
@@ -178,7 +190,7 @@ def mixture_loss(
 def _background_errors(channels: Channels, background: Tensor) -> Tensor:
     """Return the squared error of each pixel, 0 where the background is not known."""
     true = background[:, None, None]
-    return (channels.background - torch.where(true.isnan(), channels.background, true)).square()
+    return (channels.background - torch.where(true < 0, channels.background, true)).square()
 
 
 def count_log_density(logit: Tensor, count: Tensor) -> Tensor:
@@ -230,10 +242,12 @@ def per_pixel_loss(
     *,
     expected: float,
     known: Tensor | None = None,
+    scales: int = 1,
 ) -> dict[str, Tensor]:
     """Return the weighted sum `loss` and its parts: what the pixels lose together, over `expected` molecules a frame.
 
-    probability: cross-entropy of every pixel. photons, x, y, z: squared errors of the pixels with a molecule, as the
+    probability: cross-entropy of every pixel, and with more `scales` its mean with that of larger squares, see
+    `coarse_entropies`. photons, x, y, z: squared errors of the pixels with a molecule, as the
     others have none to be learned. background: squared error of every pixel. Dividing by a constant, rather than by the
     molecules that happen to be there, keeps the loss of a large batch the mean of those of its parts.
     """
@@ -242,16 +256,52 @@ def per_pixel_loss(
     taught = occupied[:, None] if known is None else rasterise(emitters, present, known=known, size=size)[0]
     errors = (channels.means - target).square() * taught
     detection = _focal(channels.logit, occupied.to(channels.logit.dtype), scalars)
-    maps = {"probability": detection, **dict(zip(("photons", "x", "y", "z"), errors.unbind(dim=1), strict=True))}
+    maps = dict(zip(("photons", "x", "y", "z"), errors.unbind(dim=1), strict=True))
     maps["background"] = _background_errors(channels, background)
-    parts = {name: values.sum(dim=(1, 2)).mean() / expected for name, values in maps.items()}
+    parts = {"probability": detection.sum(dim=(1, 2)).mean() / expected}
+    if scales > 1:
+        coarser = coarse_entropies(channels.logit, occupied, scalars, scales=scales)
+        losses = [parts["probability"], *(each.sum(dim=(1, 2)).mean() / expected for each in coarser)]
+        parts["probability"] = torch.stack(losses).mean()
+    parts |= {name: values.sum(dim=(1, 2)).mean() / expected for name, values in maps.items()}
     return {"loss": _weighted(parts, scalars), **parts}
+
+
+def coarse_entropies(logit: Tensor, occupied: Tensor, scalars: Scalars, *, scales: int) -> list[Tensor]:
+    """Return the focal losses (B, H / s, W / s) of squares of s = 2, 4, 8 ... pixels, for `scales` - 1 of them.
+
+    A square holds a molecule with the probability that not all of its pixels are empty. So a molecule that is reported
+    one pixel from its place loses less than one that is not reported.
+    """
+    found = []
+    for side in (2**level for level in range(1, scales)):
+        down, right = -logit.shape[1] % side, -logit.shape[2] % side
+        none = functional.pad(functional.logsigmoid(-logit), (0, right, 0, down))
+        empty = functional.avg_pool2d(none[:, None], side)[:, 0] * side**2
+        there = functional.pad(occupied.to(logit.dtype), (0, right, 0, down))
+        target = functional.max_pool2d(there[:, None], side)[:, 0]
+        some = torch.log(-torch.expm1(empty.clamp(max=-_LEAST)))
+        found.append(_focused(-(target * some + (1 - target) * empty), target, scalars))
+    return found
+
+
+_LEAST = 1e-6
+"""A probability for which the logarithm is computed at least."""
+
+
+def critic_loss(own: Tensor, true: Tensor) -> Tensor:
+    """Return the cross-entropy of a critic's logits for the network's maps and for true ones, a mean over pixels."""
+    return (functional.softplus(own) + functional.softplus(-true)).mean()
 
 
 def _focal(logit: Tensor, target: Tensor, scalars: Scalars) -> Tensor:
     """Return the focal loss of each pixel; its exponent 0 leaves the cross-entropy."""
-    weight = 1 + (scalars["positive_weight"] - 1) * target
     entropy = functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
+    return _focused(entropy, target, scalars)
+
+
+def _focused(entropy: Tensor, target: Tensor, scalars: Scalars) -> Tensor:
+    weight = 1 + (scalars["positive_weight"] - 1) * target
     missed = 1 - torch.exp(-entropy)
     return weight * missed.clamp(min=1e-6) ** scalars["focus"] * entropy
 

@@ -7,13 +7,18 @@ from scipy.stats import multivariate_normal, norm
 from torch.nn import functional
 
 from hpsearch.families.decode.localisation import Channels
+from hpsearch.families.decode.settings import DecodeConfig
 from hpsearch.families.decode.task import (
+    Localisation,
+    coarse_entropies,
     count_log_density,
+    critic_loss,
     mixture_log_density,
     mixture_loss,
     per_pixel_loss,
     rasterise,
 )
+from tests.small_movies import SMALL_MOVIES
 
 WEIGHTS = {"probability": 1.0, "photons": 1.0, "x": 1.0, "y": 1.0, "z": 1.0, "background": 1.0}
 PIXELWISE = {**WEIGHTS, "positive_weight": 1.0, "focus": 0.0}
@@ -158,3 +163,91 @@ def test_a_weight_falls_on_the_channel_of_its_name(name):
     moved = {"probability": maps.logit.grad, "background": maps.background.grad}
     moved |= dict(zip(("photons", "x", "y", "z"), maps.means.grad.unbind(1), strict=True))
     assert [channel for channel, slope in moved.items() if slope.any()] == [name]
+
+
+@pytest.mark.parametrize(("side", "size"), [(2, (4, 4)), (2, (5, 3)), (4, (8, 6))])
+def test_a_square_holds_a_molecule_unless_all_its_pixels_are_empty(side, size):
+    """By hand, pixel after pixel; squares at the edge are as much of the frame as there is."""
+    generator = torch.Generator().manual_seed(1)
+    logit = 4 * torch.rand(1, *size, generator=generator, dtype=torch.double) - 3
+    occupied = torch.rand(1, *size, generator=generator) < 0.2
+    found = coarse_entropies(logit, occupied, PIXELWISE, scales={2: 2, 4: 3}[side])[-1][0]
+    probability = torch.sigmoid(logit[0])
+    for row in range(found.shape[0]):
+        for column in range(found.shape[1]):
+            here = slice(side * row, side * (row + 1)), slice(side * column, side * (column + 1))
+            some = 1 - float((1 - probability[here]).prod())
+            expected = -math.log(some if occupied[0][here].any() else 1 - some)
+            assert float(found[row, column]) == pytest.approx(expected)
+
+
+def test_at_several_scales_the_probability_s_loss_is_their_mean():
+    maps = channels()
+    there = emitters((1.0, 1.2, 2.4, 0.1))
+    options = {"expected": 2.0}
+    one, three = (
+        per_pixel_loss(maps, *there, torch.tensor([0.3]), PIXELWISE, scales=scales, **options) for scales in (1, 3)
+    )
+    _, occupied = rasterise(*there, size=(4, 4))
+    coarser = [float(each.sum() / 2) for each in coarse_entropies(maps.logit, occupied, PIXELWISE, scales=3)]
+    assert float(three["probability"]) == pytest.approx((float(one["probability"]) + sum(coarser)) / 3)
+    assert all(float(three[name]) == float(one[name]) for name in ("photons", "x", "y", "z", "background"))
+
+
+def test_a_near_miss_loses_less_at_several_scales_than_a_molecule_that_is_not_reported():
+    def lost(*pixels, scales):
+        maps = channels(size=8)
+        maps.logit[:] = -6
+        for row, column in pixels:
+            maps.logit[0, row, column] = 6
+        there = emitters((1.0, 4.0, 4.0, 0.1))
+        return float(
+            per_pixel_loss(maps, *there, torch.tensor([0.3]), PIXELWISE, expected=1.0, scales=scales)["probability"]
+        )
+
+    assert lost((5, 4), scales=3) < lost(scales=3)
+    assert lost((5, 4), scales=1) > lost(scales=1)
+
+
+def test_a_sure_empty_frame_has_finite_gradients_at_all_scales():
+    logit = torch.full((1, 4, 4), -200.0, requires_grad=True)
+    occupied = torch.zeros(1, 4, 4, dtype=torch.bool)
+    occupied[0, 0, 0] = True
+    sum(each.sum() for each in coarse_entropies(logit, occupied, PIXELWISE, scales=3)).backward()
+    assert logit.grad.isfinite().all()
+
+
+def test_the_critic_s_gradient_is_its_own_and_reversed_for_the_network():
+    config = DecodeConfig.model_validate(
+        {"data": SMALL_MOVIES, "model": {"frame_depth": 1, "union_depth": 1, "features": 4}}
+        | {"loss": {"per_pixel": {"adversarial": 0.5}}}
+    )
+    torch.manual_seed(0)
+    network = Localisation(config).build_model().double()
+    frames, true = torch.randn(2, 3, 8, 8, dtype=torch.double), (torch.rand(2, 8, 8) < 0.1)
+
+    def gradients(strength):
+        network.zero_grad()
+        output = network(frames, true, strength)
+        critic_loss(output[:, -2], output[:, -1]).backward()
+        return network.detect[-1].bias.grad.clone(), network.critic.judge[0].weight.grad.clone()
+
+    plain = network(frames)
+    assert torch.allclose(network(frames, true, 0.5)[:, :-2], plain)
+    (one, critic), (double, same) = gradients(0.5), gradients(1.0)
+    assert torch.allclose(2 * one, double)
+    assert torch.allclose(critic, same)
+    probability = torch.sigmoid(plain[:, :1]).detach().requires_grad_()
+    judged = network.critic(frames, probability)
+    torch.nn.functional.softplus(judged).mean().backward()
+    expected = -0.5 * (probability.grad * probability.detach() * (1 - probability.detach())).sum()
+    assert float(one) == pytest.approx(float(expected))
+
+
+def test_without_the_setting_there_is_no_critic_and_no_new_number():
+    plain = DecodeConfig.model_validate({"loss": "per_pixel"})
+    assert plain.loss.model_dump().keys() == {"kind", "weights", "positive_weight", "focus"}
+    assert not plain.has_critic
+    other = DecodeConfig.model_validate({"loss": {"per_pixel": {"adversarial": 0.1, "scales": 3}}})
+    assert (other.loss.model_dump()["scales"], other.has_critic) == (3, True)
+    assert Localisation(other).scalars["adversarial"] == 0.1

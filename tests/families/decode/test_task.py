@@ -95,7 +95,7 @@ def test_scores_are_over_all_molecules_whatever_the_batches(data):
     assert whole == pytest.approx(parts, rel=1e-5)
 
 
-@pytest.mark.parametrize("loss", ["mixture", "per_pixel"])
+@pytest.mark.parametrize("loss", ["mixture", "per_pixel", {"per_pixel": {"scales": 3, "adversarial": 0.1}}])
 def test_a_batch_loses_what_its_halves_lose_on_average(data, loss):
     """So that accumulated batches act as one (the seed's masked mean over the molecules at hand would not)."""
     task = Localisation(make_config(loss=loss))
@@ -108,7 +108,7 @@ def test_a_batch_loses_what_its_halves_lose_on_average(data, loss):
     assert whole == pytest.approx((first + second) / 2, rel=1e-5)
 
 
-@pytest.mark.parametrize("loss", ["mixture", "per_pixel"])
+@pytest.mark.parametrize("loss", ["mixture", "per_pixel", {"per_pixel": {"scales": 3, "adversarial": 0.1}}])
 def test_an_over_fitted_batch_loses_its_loss(data, loss):
     task = Localisation(make_config(loss=loss))
     torch.manual_seed(0)
