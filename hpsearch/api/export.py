@@ -19,7 +19,7 @@ class Exported:
         to: Its format.
         written: False for a model that was there already.
         version: The version that was registered in MLflow, if that was asked for.
-        note: Of a network: its inputs and output, and how far it differs from the original.
+        note: Of a network: its inputs and output, and how far it differs from the original; of an ensemble: its gain.
     """
 
     path: Path
@@ -43,6 +43,7 @@ def export(
     to: str,
     run: str | None = None,
     register: str | None = None,
+    ensemble: bool = False,
     tracking_uri: str | None = None,
 ) -> Exported:
     """Write an experiment's trials for other tools, or its winner as a model; `hpsearch export` in Python.
@@ -58,6 +59,7 @@ def export(
             or torchscript, its network alone, which is checked against the original on test inputs.
         run: A replicate of the winner instead of its trial, such as "confirm/0003/seed-001".
         register: Make a model a version of this name in MLflow's model registry.
+        ensemble: Of a model, all replicates of the winner on seeds as one: the mean of their probabilities.
         tracking_uri: The MLflow server or store to register it in.
 
     Raises:
@@ -67,7 +69,13 @@ def export(
     """
     folder, target = find_experiment(experiment), Path(file)
     if to == "model":
-        return _model(folder, target, run=run, name=register, tracking_uri=tracking_uri)
+        if ensemble and run is not None:
+            raise HpsearchError(
+                f"--run={run} is one replicate, and --ensemble takes all of them; leave one of them out"
+            )
+        return _model(folder, target, run=run, name=register, ensemble=ensemble, tracking_uri=tracking_uri)
+    if ensemble:
+        raise HpsearchError(f"--ensemble is about a model; use it with --to=model, not --to={to}")
     if to in ("onnx", "torchscript") and register is None:
         from hpsearch.final.networks import export_network
 
@@ -91,10 +99,12 @@ def export(
     return Exported(target, to)
 
 
-def _model(folder: Path, target: Path, *, run: str | None, name: str | None, tracking_uri: str | None) -> Exported:
+def _model(
+    folder: Path, target: Path, *, run: str | None, name: str | None, ensemble: bool, tracking_uri: str | None
+) -> Exported:
     from hpsearch.final.export import export_model, register
 
     there = target.exists()
-    exported = export_model(folder, target, run=run, again=name is not None)
+    exported = export_model(folder, target, run=run, again=name is not None, ensemble=ensemble)
     version = None if name is None else register(exported, name, tracking_uri=tracking_uri)
-    return Exported(target, "model", not there, version)
+    return Exported(target, "model", not there, version, exported.gain)

@@ -152,12 +152,17 @@ def export(
     register: Annotated[
         str | None, typer.Option(help="With --to model: make it a version of this name in MLflow's model registry.")
     ] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="With --to model: the mean probabilities of all replicates on seeds.")
+    ] = False,
     tracking_uri: UriOption = None,
 ) -> None:
     """Write an experiment's trials for other tools, or its winner as a model with its card."""
     from hpsearch.api import export as api
 
-    exported = api.export(experiment, file, to=to, run=run, register=register, tracking_uri=tracking_uri)
+    exported = api.export(
+        experiment, file, to=to, run=run, register=register, ensemble=ensemble, tracking_uri=tracking_uri
+    )
     card = "" if exported.card is None else f"; its card is {exported.card}"
     typer.echo(f"{'wrote' if exported.written else 'found'} {file}{card}")
     if exported.note:

@@ -71,7 +71,7 @@ def image_splits(files: Mapping[Part, str], writing: ImageWriting) -> Reads:
 
 def _inside(place: Path, writing: ImageWriting) -> Reads:
     """Return the splits of a file or folder; one that is not divided is `train`."""
-    if place.is_dir():
+    if place.is_dir() or is_dataset(place):
         return _in_folder(place, writing)
     suffix = place.suffix.lower()
     if not place.exists():

@@ -16,7 +16,9 @@ _NEEDED = 'reading {folder} needs the package datasets: pip install "hpsearch[da
 
 
 def is_dataset(folder: Path) -> bool:
-    """Check whether `datasets` can read a folder."""
+    """Check whether `datasets` can read a folder, or a file: one of parquet."""
+    if folder.is_file():
+        return folder.suffix.lower() == ".parquet"
     return any((folder / name).is_file() for name in _SAVED) or bool(_parquet_files(folder))
 
 
@@ -28,11 +30,13 @@ def dataset_files(folder: Path) -> list[Path]:
 
 
 def dataset_splits(folder: Path) -> dict[Part, Callable[[], Any]]:
-    """Return what reads each of the splits that a folder holds; one that is not divided is `train`.
+    """Return what reads each of the splits that a folder or file holds; one that is not divided is `train`.
 
     Raises:
         DataError: the folder holds none of them, or some twice, or the package is missing.
     """
+    if folder.is_file():
+        return {"train": _parquet_reader([folder])}
     if (folder / "dataset_dict.json").is_file():
         names = [each.name for each in sorted(folder.iterdir()) if (each / "dataset_info.json").is_file()]
         return {part: _reader(folder / name) for part, name in _by_part(names, folder).items()}

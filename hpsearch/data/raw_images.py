@@ -46,8 +46,8 @@ def idx_splits(folder: Path) -> Reads:
         if part is None or not is_idx(path):
             continue
         other = found.get(part)
-        if other is not None and other.name.removesuffix(".gz") != path.name.removesuffix(".gz"):
-            raise DataError(f"{folder} holds several sets of images, {other.name} and {path.name}; name train and test")
+        if other is not None and str(other).removesuffix(".gz") != str(path).removesuffix(".gz"):
+            raise DataError(f"{folder} holds several sets of images, {other} and {path}; name train and test")
         found.setdefault(part, path)
     if found and "train" not in found:
         raise DataError(f"{folder} has no train-images-idx3-ubyte, but {found['test'].name}")

@@ -58,11 +58,11 @@ def own_texts(found: Mapping[str, Any], origin: str) -> LabelledTexts:
 
 def _inside(place: Path, writing: Writing) -> dict[Part, ReadTexts]:
     """Return the splits of a file or folder; one that is not divided is `train`."""
-    if not place.is_dir():
-        return {"train": partial(read_labelled, place, writing)}
     if is_dataset(place):
         splits = dataset_splits(place).items()
         return {part: partial(_of_dataset, read, writing, f"{place}, {part}") for part, read in splits}
+    if not place.is_dir():
+        return {"train": partial(read_labelled, place, writing)}
     named = [(part_called(each.stem), each) for each in files_in(place)]
     files = {part: each for part, each in named if part}
     if "train" not in files:

@@ -124,6 +124,14 @@ class Family(ABC, Generic[ConfigT]):
         del config, facts
         return None
 
+    def logit_groups(self, facts: Mapping[str, Any]) -> Sequence[int] | None:
+        """Return how many logits of the model's output, along its last dimension, belong to each set of classes.
+
+        Then the probabilities of several models can be averaged. None, the default: the output is something else.
+        """
+        del facts
+        return None
+
     def predictor(
         self, config: ConfigT, facts: Mapping[str, Any], model: "nn.Module"
     ) -> "Predictor[Any, Any, Any] | None":

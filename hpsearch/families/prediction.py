@@ -184,7 +184,8 @@ class Predictor(ABC, Generic[ItemT, OptionsT, PredictionT]):
     `takes` says in a few words which inputs; it stands in help and in refusals. `Options` are the options of the
     family's own: `hpsearch predict ... --set temperature=0.8`, `model.predict(inputs, temperature=0.8)`; each has a
     docstring with its unit. `Result` is the class of its predictions. With `alone` each input has a prediction of its
-    own (a movie, a recording): several are predicted one by one. With `optional` there need be no input.
+    own (a movie, a recording): several are predicted one by one. With `optional` there need be no input. With
+    `literal` a str is the content itself (a text), not the path of a file.
     """
 
     takes: ClassVar[str]
@@ -192,6 +193,7 @@ class Predictor(ABC, Generic[ItemT, OptionsT, PredictionT]):
     Result: ClassVar[type[Prediction]]
     alone: ClassVar[bool] = False
     optional: ClassVar[bool] = False
+    literal: ClassVar[bool] = False
 
     def __init__(self, config: Any, facts: Mapping[str, Any], model: "nn.Module") -> None:
         """Take the model, which `predict` finds on its device, in eval mode and without gradients."""

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import join
@@ -18,6 +18,7 @@ from torch import nn
 from hpsearch.errors import HpsearchError, NoSplitError
 from hpsearch.experiment.files import no_room, write_json
 from hpsearch.experiment.layout import is_experiment
+from hpsearch.final.ensemble import combine_replicates
 from hpsearch.final.opening import describe, place_of, weights_of
 from hpsearch.final.run import SPLITS, TrainedRun, open_run
 from hpsearch.final.selection import Origin, Selection, WinnerSource, find_source, of_test, read_origin, selection_of
@@ -40,13 +41,17 @@ class ExportedModel:
     card: ModelCard
     experiment: Path
     run: str
+    gain: str = ""
 
 
-def export_model(path: Path, target: Path, *, run: str | None = None, again: bool = False) -> ExportedModel:
+def export_model(
+    path: Path, target: Path, *, run: str | None = None, again: bool = False, ensemble: bool = False
+) -> ExportedModel:
     """Write a model into the folder `target`, which must not exist; or, with `again`, may hold just this model.
 
     `path` is an experiment or a study (its first arm); the weights are those of its best trial, or of the named `run`.
-    The data are loaded, all splits, for their fingerprint.
+    With `ensemble` they are those of all its replicates on seeds, whose probabilities are averaged. All splits of the
+    data are loaded, for their fingerprint.
 
     Raises:
         HpsearchError: if there is nothing to export, or the data have changed.
@@ -54,12 +59,14 @@ def export_model(path: Path, target: Path, *, run: str | None = None, again: boo
     winner = find_source(path)
     trained = open_run(winner, run=run)
     if target.exists():
-        if again and _holds(target, trained):
+        if again and not ensemble and _holds(target, trained):
             return ExportedModel(target, _read_card(target), winner.folder, trained.record.run)
         raise HpsearchError(f"{target} exists; hpsearch does not write over a model")
     source, splits = trained.fingerprint(), trained.splits()
     trained.check_examples(splits)
     model, facts, step = weights_of(trained, splits)
+    combined = combine_replicates(winner, trained, splits) if ensemble else None
+    model = model if combined is None else combined.model
     origin = read_origin(winner.folder)
     selection = _selection(winner, origin, trained)
     card = card_of(
@@ -72,12 +79,16 @@ def export_model(path: Path, target: Path, *, run: str | None = None, again: boo
         commands=_commands(path, target, run, origin, winner),
         use=_use(trained, facts, model),
     )
+    if combined is not None:
+        about = [row for row in card.about if row[0] != "weights"] + [("weights", ", ".join(combined.runs))]
+        card = replace(card, about=about, limits=[f"{combined.gain}.", *card.limits], scores={})
     with _new_folder(target) as folder:
         write_weights(folder / WEIGHTS, model)
-        write_json(folder / CONFIG, describe(trained, facts, step, source))
+        members = {"ensemble": list(combined.runs)} if combined else {}
+        write_json(folder / CONFIG, {**describe(trained, facts, step, source), **members})
         write_json(folder / CARD, {"version": FORMAT_VERSION, **asdict(card)})
         (folder / CARD_PAGE).write_text(card_markdown(card), encoding="utf-8")
-    return ExportedModel(target, card, winner.folder, trained.record.run)
+    return ExportedModel(target, card, winner.folder, trained.record.run, combined.gain if combined else "")
 
 
 def _holds(target: Path, trained: TrainedRun) -> bool:
@@ -144,6 +155,9 @@ def _new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+_SERVING = "hpsearch.final.serving"
+
+
 def register(exported: ExportedModel, name: str, *, tracking_uri: str | None = None) -> int:
     """Register an exported model under a name, and return the number of its version.
 
@@ -156,6 +170,7 @@ def register(exported: ExportedModel, name: str, *, tracking_uri: str | None = N
         description=card_summary(card),
         tags={f"hpsearch.{key}": value for key, value in _tags(card, exported)},
         params=dict((card.selection or {}).get("params", {})),
+        loader="" if card.own_code or not card.use.get("call") else _SERVING,
     )
     return register_model(
         exported.folder,

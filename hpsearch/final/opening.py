@@ -1,15 +1,19 @@
 """A trained model from what a path names: a model that was exported, or an experiment or study, whose winner it is."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from hpsearch.data.fingerprint import Fingerprint
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import is_experiment, is_study
 from hpsearch.experiment.provenance import versions
+from hpsearch.families import Family
 from hpsearch.families.loading import load_family
 from hpsearch.final.run import TrainedRun, open_run
 from hpsearch.final.selection import find_source
@@ -18,6 +22,7 @@ from hpsearch.final.trained_model import (
     CONFIG,
     FORMAT_VERSION,
     WEIGHTS,
+    Ensemble,
     TrainedModel,
     build_model,
     read_document,
@@ -67,7 +72,9 @@ def _exported(folder: Path, home: str | Path | None) -> TrainedModel:
     family = load_family(reference, Path(home or ""))
     start = Path(description.get("home", "") if home is None else home)
     config = located(family.Config.model_validate(description["config"]), start)
-    model = build_model(family, config, description["facts"], seed=description["seeds"]["split"])
+    facts, seed = description["facts"], description["seeds"]["split"]
+    members = [build_model(family, config, facts, seed=seed) for _ in description.get("ensemble") or ("",)]
+    model = Ensemble(members, combination(family, facts)) if len(members) > 1 else members[0]
     read_weights(folder / WEIGHTS, model)
     card = read_document(folder / CARD)
     return TrainedModel(model.eval(), family, config, description["facts"], description, card, start)
@@ -80,6 +87,27 @@ def _of_experiment(folder: Path, run: str | None) -> TrainedModel:
     model, facts, step = weights_of(trained, splits)
     description = describe(trained, facts, step, source)
     return TrainedModel(model.eval(), trained.family, trained.config, facts, description, {}, trained.home)
+
+
+def combination(family: Family[Any], facts: Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
+    """Return what makes one output of those of an ensemble's members, (members, ...): the mean of probabilities.
+
+    Raises:
+        HpsearchError: The family's outputs are no logits of classes.
+    """
+    groups = family.logit_groups(facts)
+    if groups is None:
+        raise HpsearchError(
+            "an ensemble is the mean of its members' probabilities, and the outputs of this family are no logits of "
+            "classes"
+        )
+    return partial(mean_of_probabilities, groups=list(groups))
+
+
+def mean_of_probabilities(outputs: Tensor, *, groups: list[int]) -> Tensor:
+    """Return the logarithms of the mean probabilities for logits (members, ..., classes of all groups)."""
+    parts = torch.split(outputs.float(), groups, dim=-1)
+    return torch.cat([part.log_softmax(dim=-1).logsumexp(dim=0) - math.log(len(part)) for part in parts], dim=-1)
 
 
 def weights_of(trained: TrainedRun, splits: Splits) -> tuple[nn.Module, Mapping[str, Any], int]:

@@ -12,13 +12,13 @@ models/<name>/
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hpsearch.data.fingerprint import Fingerprint, differences, fingerprint_of
 from hpsearch.errors import DataError, HpsearchError
@@ -38,6 +38,19 @@ CONFIG = "config.json"
 CARD = "card.json"
 CARD_PAGE = "card.md"
 _SILENT = Watcher()
+
+
+class Ensemble(nn.Module):
+    """Several models of one kind whose outputs are combined: `combine` makes one output of (members, ...)."""
+
+    def __init__(self, members: Sequence[nn.Module], combine: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self._combine = combine
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the combined output of all members."""
+        return self._combine(torch.stack([member(*inputs) for member in self.members]))
 
 
 @dataclass(frozen=True)

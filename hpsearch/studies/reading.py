@@ -20,7 +20,7 @@ from hpsearch.families.loading import load_interface
 from hpsearch.records import Goal
 from hpsearch.running.loading import check_own_code, families_with_folds
 from hpsearch.space import Space, read_space
-from hpsearch.space.checks import fold_refusal
+from hpsearch.space.checks import fold_refusal, no_test_split
 from hpsearch.space.fields import section_of
 from hpsearch.space.located_yaml import Node, Problems, read_file
 from hpsearch.space.overlay import Overrides, lay_over
@@ -179,6 +179,8 @@ class _StudyReader:
         if refusal := fold_refusal(space, families_with_folds):
             folds = self.root.nearest(["replicates", "folds"])
             self.refuse(folds, f"replicates.folds: {title}: {refusal}; or write {{seeds: 10}}")
+        elif self.look and not (space.confirm and space.confirm.folds) and (refusal := no_test_split(space)):
+            self.refuse(written, f"{title}: {refusal}")
         plain = {path: child.plain() for path, child in fixed.items()}
         return SpaceArm(name, space, plain, {path: plain[path] for path in levels})
 

@@ -131,6 +131,21 @@ def test_every_format_holds_the_same_images_and_its_own_test_split(tmp_path: Pat
     assert sorted(map(bytes, learned)) == sorted(map(bytes, TRAIN))
 
 
+def test_parquet_files_are_named_one_by_one(tmp_path: Path) -> None:
+    write_parquet(tmp_path)
+    train, test = (f"d/data/{part}-00000-of-00001.parquet" for part in ("train", "test"))
+    chosen = settings(tmp_path, train=train, val=test, test_fraction=0.3)
+    assert np.array_equal(load_images(chosen, "val", 0).labels, TEST_LABELS)
+    assert len(load_images(chosen, "test", 0).labels) == 6  # drawn from train
+
+
+def test_two_sets_below_one_folder_are_not_mixed(tmp_path: Path) -> None:
+    for name in ("MNIST", "FashionMNIST"):
+        mnist(tmp_path / "data" / name / "raw", ".gz")
+    with pytest.raises(DataError, match=r"holds several sets of images, .*FashionMNIST.* and .*MNIST"):
+        load_images(settings(tmp_path, train="data"), "train", 0)
+
+
 def test_an_array_that_is_not_divided_is(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=TRAIN[..., None], y=TRAIN_LABELS.astype("U1"))
     chosen = settings(tmp_path, train="a.npz", class_names=["a", "b", "c"])

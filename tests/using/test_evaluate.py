@@ -150,7 +150,7 @@ def test_means_of_single_examples_get_an_interval_without_the_familys_help(tmp_p
         (("{texts}", "--set", "data.path=films.csv"), "would be others than those that it has learned"),
         (("{texts}", "--set", "data.val_fraction=2"), "data.val_fraction: Input should be less than"),
         (("{images}", "--data", "photos"), "the class 'grey', which the model does not know; it knows: bright, dark"),
-        (("{images}", "--data", "other.csv"), "there is no folder of images"),
+        (("{images}", "--data", "gone"), "there is no folder of images, and no file"),
         (("{characters}", "--data", "gone.txt"), "there is no text file"),
         (("toy", "--data", "other.csv"), "takes no files of labelled data"),
     ],

@@ -100,6 +100,10 @@ class CharLM(Family[CharLMConfig]):
         size = Vocabulary(facts["characters"]).size
         return CharTransformer(config.model, vocabulary=size, context=config.data.context)
 
+    def logit_groups(self, facts: Mapping[str, Any]) -> Sequence[int]:
+        """Return the number of tokens."""
+        return [Vocabulary(facts["characters"]).size]
+
     def predictor(self, config: CharLMConfig, facts: Mapping[str, Any], model: "nn.Module") -> "TextGenerator":
         """Return what goes on with prompts."""
         from hpsearch.families.char_lm.prediction import TextGenerator

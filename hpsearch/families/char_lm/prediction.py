@@ -79,6 +79,7 @@ class TextGenerator(Predictor[str, GenerationOptions, GeneratedText]):
     Options = GenerationOptions
     Result = GeneratedText
     optional = True
+    literal = True
 
     @property
     def example(self) -> str:

@@ -72,6 +72,10 @@ class RelativeVit(Family[RelativeVitConfig]):
 
         return build_network(config, classes=len(facts["classes"]))
 
+    def logit_groups(self, facts: Mapping[str, Any]) -> Sequence[int]:
+        """Return the number of classes."""
+        return [len(facts["classes"])]
+
     def predictor(self, config: RelativeVitConfig, facts: Mapping[str, Any], model: "nn.Module") -> "ImagePredictor":
         """Return what tells the class of each image."""
         from hpsearch.families.relative_vit.prediction import ImagePredictor

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hpsearch.data.image_folders import SUFFIXES, find_images
-from hpsearch.data.image_pixels import Shape, read_images
-from hpsearch.data.images import Folder, LabelledImages
+from hpsearch.data.image_folders import SUFFIXES
+from hpsearch.data.image_pixels import Shape, StoredImages, read_images
+from hpsearch.data.image_splits import image_splits
+from hpsearch.data.images import LabelledImages, named_classes
 from hpsearch.errors import DataError
 from hpsearch.families.class_prediction import ClassPrediction
 from hpsearch.families.prediction import Computing, Examination, Input, NoOptions, Predictor, files_of
@@ -95,35 +96,41 @@ class ImagePredictor(Predictor[Item, NoOptions, ClassPrediction]):
 
 
 def _shape(config: RelativeVitConfig) -> Shape:
-    """Return the size and the channels of the training images."""
-    source = config.data.source
-    return Shape(source.size, 1 if source.channels == 1 else 3)
+    """Return the size and the channels of the training images, to which files are cut and scaled."""
+    return Shape(config.data.source.size, config.data.source.channels)
 
 
 def examine(
     config: RelativeVitConfig, facts: Mapping[str, Any], paths: Sequence[Path], model: torch.nn.Module
 ) -> Examination:
-    """Return the images of folders with a subfolder for each class.
+    """Return the labelled images of files and folders of any format that `data.train` has.
 
     Raises:
         DataError: A folder is not as it should be, or has a class that the model does not know.
     """
     del model
-    classes, source = tuple(facts["classes"]), config.data.source
-    layout = source.layout if isinstance(source, Folder) else "auto"
-    files: list[Path] = []
+    classes = tuple(facts["classes"])
+    pixels: list[NDArray[np.uint8]] = []
     labels: list[int] = []
     for path in paths:
-        found = find_images(Path(path).expanduser(), layout)
-        if unknown := sorted(set(found.classes) - set(classes)):
+        stored = _stored(path, config)
+        named = named_classes(tuple(stored.labels), config.data)
+        if unknown := sorted(set(named) - set(classes)):
             raise DataError(
                 f"{path} has the class '{unknown[0]}', which the model does not know; it knows: {', '.join(classes)}"
             )
-        chosen = found.of("test") if found.parts else range(len(found.files))
-        if not len(chosen):
-            raise DataError(f"{path} has folders for splits, but none for the test; name the folder to score on")
-        files += [found.files[number] for number in chosen]
-        labels += [classes.index(found.classes[found.labels[number]]) for number in chosen]
-    images = LabelledImages(read_images(files, _shape(config)), np.array(labels, dtype=np.int64), classes)
+        labels += [classes.index(name) for name in named]
+        pixels.append(stored.pixels(np.arange(len(named)), _shape(config)))
+    images = LabelledImages(np.concatenate(pixels), np.array(labels, dtype=np.int64), classes)
     data = ImageData(images)
     return Examination(ImageClassification(config, data), data)
+
+
+def _stored(path: Path, config: RelativeVitConfig) -> StoredImages:
+    """Return the images of a path: those of its test split, where it holds splits."""
+    splits = image_splits({"train": str(path)}, config.data.writing)
+    if len(splits) > 1 and "test" not in splits:
+        raise DataError(
+            f"{path} holds splits ({', '.join(splits)}), but none for the test; name what is to be scored on"
+        )
+    return splits["test" if "test" in splits else "train"]()

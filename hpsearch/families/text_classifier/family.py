@@ -124,6 +124,10 @@ class TextClassification(Family[TextConfig]):
             pretrained_weights=False,
         )
 
+    def logit_groups(self, facts: Mapping[str, Any]) -> Sequence[int]:
+        """Return the number of classes of each task."""
+        return [len(names) for names in facts["classes"].values()]
+
     def predictor(self, config: TextConfig, facts: Mapping[str, Any], model: "nn.Module") -> "TextPredictor":
         """Return what tells the class of each text."""
         from hpsearch.families.text_classifier.prediction import TextPredictor

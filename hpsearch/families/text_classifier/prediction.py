@@ -38,6 +38,7 @@ class TextPredictor(Predictor[str, TextOptions, ClassPrediction]):
     )
     Options = TextOptions
     Result = ClassPrediction
+    literal = True
 
     @property
     def example(self) -> str:
@@ -136,7 +137,7 @@ def _numbers(labels: Sequence[str | None], classes: Sequence[str]) -> NDArray[np
 
 def _learned(texts: Sequence[str], model: torch.nn.Module) -> Iterator[str]:
     """Say how many of the texts the model has learned from; the weights know their hashes."""
-    seen = model.get_buffer("fingerprint").cpu().numpy()[1:]
+    seen = next(each for name, each in model.named_buffers() if name.endswith("fingerprint")).cpu().numpy()[1:]
     count = int(np.isin([text_hashes([text])[0] for text in texts], seen).sum())
     if count:
         yield (

@@ -1,9 +1,12 @@
 """An exported model in MLflow: a logged model of the run that trained it, and a version in the model registry."""
 
 import json
+import platform
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,18 +23,24 @@ if TYPE_CHECKING:
 
 DESCRIPTION_LENGTH = 5000
 """The longest description that MLflow's databases hold."""
+_ENVIRONMENT = "python_env.yaml"
 _VERSIONS_TAG = "mlflow.modelVersions"
 """By it the page of a logged model links to the versions that are made of it."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """An entry of the registry: its name, its description (Markdown), tags and parameters."""
+    """An entry of the registry: its name, its description (Markdown), tags and parameters.
+
+    `loader` is the module whose `_load_pyfunc` MLflow calls with the folder to serve the model; "" for one that it
+    cannot serve.
+    """
 
     name: str
     description: str
     tags: Mapping[str, str]
     params: Mapping[str, str]
+    loader: str = ""
 
 
 def register_model(
@@ -60,6 +69,8 @@ def register_model(
         _make_name(client, registration)
         with _logged_model(client, state.experiment, trained.id, registration) as logged:
             client.log_model_artifacts(logged.model_id, str(model))
+            if registration.loader:
+                _log_flavour(client, logged, registration)
         return _make_version(client, trained.id, logged, registration)
 
 
@@ -96,6 +107,22 @@ def _logged_model(
         raise
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
+
+
+def _log_flavour(client: "MlflowClient", logged: "LoggedModel", registration: Registration) -> None:
+    """Add the files by which `mlflow models serve` and `mlflow.pyfunc.load_model` know what to import."""
+    from mlflow import pyfunc
+    from mlflow.models import Model
+
+    with tempfile.TemporaryDirectory() as folder:
+        described = Model(run_id=logged.source_run_id, model_id=logged.model_id)
+        pyfunc.add_to_model(described, loader_module=registration.loader, python_env=_ENVIRONMENT)
+        described.save(str(Path(folder) / "MLmodel"))
+        requirements = [f"{name}=={version(name)}" for name in ("hpsearch", "mlflow", "torch")]
+        (Path(folder) / "requirements.txt").write_text("\n".join(requirements) + "\n")
+        environment = f"python: {platform.python_version()}\ndependencies:\n- -r requirements.txt\n"
+        (Path(folder) / _ENVIRONMENT).write_text(environment)
+        client.log_model_artifacts(logged.model_id, folder)
 
 
 def _make_version(client: "MlflowClient", run: str, logged: "LoggedModel", registration: Registration) -> int:

@@ -15,6 +15,7 @@ from hpsearch.final.export import export_model
 from hpsearch.running.chosen import confirm, train
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
+from hpsearch.studies.reading import load_study
 
 TEXTS = {"train.txt": "abcdefghij" * 20, "val.txt": "abcde" * 10, "test.txt": "fghij?" * 5}
 
@@ -135,3 +136,14 @@ def test_check_finds_a_part_that_is_missing_or_too_short(home: Path) -> None:
         load_space(space_of(home, "{train: train.txt, val: va.txt, context: 8}"))
     with pytest.raises(SpaceError, match=r"data.test: the text is too short: it has 30 characters, and needs 41"):
         load_space(space_of(home, "{train: train.txt, val: val.txt, test: test.txt, context: 40}"))
+
+
+def test_a_study_needs_a_test_split(home: Path) -> None:
+    space_of(home, "{train: train.txt, context: 8, test_fraction: 0}")
+    (home / "study.yaml").write_text(
+        "question: Which rate?\nmetric: {name: test/bits_per_char}\n"
+        "arms: {a: {space: space.yaml}, b: {space: space.yaml, set: {model.layers: 2}}}\n"
+        "budget: {trials: 1}\nreplicates: {seeds: 3}\n"
+    )
+    with pytest.raises(SpaceError, match=r"study.yaml:3:\d+: arms.a: the data have no test split"):
+        load_study(home / "study.yaml")
