@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
+    from hpsearch.api.draft import init
     from hpsearch.api.evaluate import evaluate
     from hpsearch.api.export import export
     from hpsearch.api.open import OpenedExperiment
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from hpsearch.api.train import confirm, train
     from hpsearch.errors import HpsearchError
     from hpsearch.families import Family, FamilyConfig
+    from hpsearch.families.function.report import Report
     from hpsearch.final.opening import load_model
     from hpsearch.final.trained_model import TrainedModel
     from hpsearch.records import Goal
@@ -48,6 +50,7 @@ _HOME = {
     "HpsearchError": "hpsearch.errors",
     "OpenedExperiment": "hpsearch.api.open",
     "Option": "hpsearch.settings",
+    "Report": "hpsearch.families.function.report",
     "Settings": "hpsearch.settings",
     "Splits": "hpsearch.training.task",
     "StudyResult": "hpsearch.api.study",
@@ -62,6 +65,7 @@ _HOME = {
     "confirm": "hpsearch.api.train",
     "evaluate": "hpsearch.api.evaluate",
     "export": "hpsearch.api.export",
+    "init": "hpsearch.api.draft",
     "load_model": "hpsearch.final.opening",
     "lr_find": "hpsearch.api.probe",
     "open": "hpsearch.api.open:open_experiment",
@@ -83,6 +87,7 @@ __all__ = [
     "HpsearchError",
     "OpenedExperiment",
     "Option",
+    "Report",
     "Settings",
     "Splits",
     "StudyResult",
@@ -96,6 +101,7 @@ __all__ = [
     "confirm",
     "evaluate",
     "export",
+    "init",
     "load_model",
     "lr_find",
     "open",

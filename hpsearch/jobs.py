@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, Self, get_args
 
-from hpsearch.records import Decision, Fold, Metrics, Outcome
+from hpsearch.records import Decision, Fold, Metrics, Moment, Outcome
 
 
 class JobKind(StrEnum):
@@ -247,7 +247,8 @@ def stopped(decision: Decision, *, seconds: float, data: Mapping[str, Any] | Non
 
 # The contracts
 
-Reporter = Callable[[Report], Decision]
+Reporter = Callable[[Report | Moment], Decision]
+"""Answers a report; told of a moment between two of them, it says whether the job goes on or is to pause there."""
 
 
 class ObjectiveFunction(Protocol):
@@ -269,8 +270,8 @@ class PackHost(Protocol):
         """Hear that the data of a job are loaded."""
         ...
 
-    def report(self, job: Job, report: Report) -> Decision:
-        """Answer a report."""
+    def report(self, job: Job, report: Report | Moment) -> Decision:
+        """Answer a report, or what is told between two of them."""
         ...
 
     def ended(self, job: Job, result: JobResult) -> None:
@@ -355,6 +356,10 @@ class JobListener(Protocol):
 
     def reported(self, job: Job, report: Report) -> Decision:
         """Answer one report."""
+        ...
+
+    def moment(self, job: Job, moment: Moment) -> Decision:
+        """Hear how far the job is between two reports; say whether it goes on or is to pause there."""
         ...
 
     def ended(self, job: Job, result: JobResult) -> None:

@@ -17,12 +17,16 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer, seed_everything
-from lightning.pytorch import callbacks as lightning_callbacks
-from lightning.pytorch.trainer.states import TrainerFn
-
+from hpsearch.errors import HpsearchError
 from hpsearch.families.function.report import OUTSIDE, Report, given_report
 from hpsearch.training.random_state import capture_random_state, restore_random_state
+
+try:
+    from lightning.pytorch import LightningModule, Trainer, seed_everything
+    from lightning.pytorch import callbacks as lightning_callbacks
+    from lightning.pytorch.trainer.states import TrainerFn
+except ModuleNotFoundError as missing:
+    raise HpsearchError("hpsearch.lightning needs Lightning: pip install lightning") from missing
 
 _SPLIT = re.compile(r"(val(?:id(?:ation)?)?|test)[_/.-](.+)")
 """What metrics of a split are called: `val_loss`, `valid/acc`, `test_loss`."""
@@ -67,7 +71,7 @@ class Callback(lightning_callbacks.Callback):
         goes_on = True
         if trainer.is_global_zero:
             beside.replace(self._report.checkpoint)
-            goes_on = self._report(_step(trainer), metrics, raises=False)
+            goes_on = self._report(_step(trainer), metrics, final=_is_last(trainer), raises=False)
         if not trainer.strategy.reduce_boolean_decision(goes_on, all=True):
             trainer.should_stop = True
 
@@ -101,8 +105,18 @@ def _of_split(metrics: Mapping[str, Any], split: str) -> dict[str, float]:
     return {f"{split}/{found[2]}": float(value) for found, value in named if found and found[1].startswith(split)}
 
 
+def _is_last(trainer: Trainer) -> bool:
+    """Check whether no validation follows."""
+    by_steps = trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps
+    in_last_epoch = trainer.current_epoch + 1 == trainer.max_epochs
+    return by_steps or (in_last_epoch and (_is_at_end(trainer) or trainer.is_last_batch))
+
+
+def _is_at_end(trainer: Trainer) -> bool:
+    """Check whether validations come at the ends of epochs only."""
+    return trainer.val_check_batch is None or trainer.val_check_batch >= trainer.num_training_batches
+
+
 def _step(trainer: Trainer) -> int:
     """Return the epoch that is about to end, or the optimizer steps so far of a validation within one."""
-    batches = trainer.num_training_batches
-    at_end = trainer.val_check_batch is None or trainer.val_check_batch >= batches
-    return trainer.current_epoch + 1 if at_end else trainer.global_step
+    return trainer.current_epoch + 1 if _is_at_end(trainer) else trainer.global_step

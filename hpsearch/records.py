@@ -74,6 +74,25 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True)
+class Moment:
+    """How far a job is between two reports, for whoever watches; no record of an experiment.
+
+    While its data are prepared, `preparing` says what of them, and `done` counts of a `total`, which is 0 where nobody
+    counts. While it trains these are optimizer steps; `loss` is the mean since the last evaluation, `seconds_left` how
+    long the training takes at most if it goes on at the pace so far. None is what is not known yet.
+    """
+
+    done: int
+    total: int
+    preparing: str = ""
+    epoch: float = 0.0
+    loss: float | None = None
+    learning_rate: float | None = None
+    examples_per_second: float | None = None
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
 class Monitor:
     """The metric that decides which step of a training is the best one."""
 

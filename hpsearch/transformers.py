@@ -18,10 +18,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
-from transformers.trainer_utils import IntervalStrategy, SaveStrategy, get_last_checkpoint
-
+from hpsearch.errors import HpsearchError
 from hpsearch.families.function.report import OUTSIDE, Report, given_report
+
+try:
+    from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
+    from transformers.trainer_utils import IntervalStrategy, SaveStrategy, get_last_checkpoint
+except ImportError as missing:
+    raise HpsearchError('hpsearch.transformers needs the Trainer: pip install "transformers[torch]"') from missing
 
 _SPEED = ("runtime", "samples_per_second", "steps_per_second", "jit_compilation_time", "model_preparation_time")
 """What the Trainer measures besides scores."""
@@ -145,7 +149,8 @@ class Callback(TrainerCallback):
         others = {name: value for name, value in waiting.items() if name not in tests}
         if self._report is None or not state.is_world_process_zero:
             return
-        if others and not self._report(_step(args, state), others, raises=False):
+        is_last = 0 < state.max_steps <= state.global_step
+        if others and not self._report(_step(args, state), others, final=is_last, raises=False):
             control.should_training_stop = True
         if tests and not self._report.stopped:
             self._report(None, tests, raises=False)

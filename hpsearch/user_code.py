@@ -58,14 +58,21 @@ def find_code(reference: str, folder: Path, *, kind: str) -> UserCode:
 
 
 def _import_file(path: Path) -> Any:
-    """Import a Python file under a name of its own, with its folder on the path, for the modules in it."""
+    """Import a Python file under a name of its own, with its folder on the path, for the modules in it.
+
+    A file of a package may import its neighbours by `from . import`: the folder above the package is on the path, too.
+    """
     name = f"hpsearch_user_{path.stem}"
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
+    root = next(folder for folder in path.parents if not (folder / "__init__.py").is_file())
+    for folder in (root, path.parent):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise HpsearchError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
+    if root != path.parent:
+        module.__package__ = ".".join(path.parent.relative_to(root).parts)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

@@ -1,5 +1,6 @@
 """What must answer at once loads nothing heavy (design.md 2: heavy imports stand inside the commands)."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,7 @@ NEEDLESS = {
     "show tests/kept/search": HEAVY | {"numpy", "sklearn", "pyarrow", "yaml", "hpsearch.space", "hpsearch.families"},
     "show tests/kept/search --json": HEAVY | {"numpy", "sklearn", "pyarrow", "yaml", "hpsearch.space"},
     "watch tests/kept/search --once": HEAVY | {"numpy", "sklearn", "pyarrow", "yaml", "hpsearch.space"},
+    "sync {kept}": HEAVY | {"numpy", "sklearn", "pyarrow"},
     "compare {table} --json": (HEAVY - {"scipy"}) | {"sklearn", "pyarrow", "statsmodels"},
     "compare {single} --json": (HEAVY - {"scipy"}) | {"sklearn", "pyarrow", "statsmodels", "scipy.optimize"},
 }
@@ -75,7 +77,10 @@ def test_a_command_loads_what_it_uses(command: str, tmp_path: Path) -> None:
     """Each in a process of its own, with what makes it work."""
     (tmp_path / "table.csv").write_text(TABLE, encoding="utf-8")
     (tmp_path / "single.csv").write_text("".join(TABLE.splitlines(keepends=True)[:5]), encoding="utf-8")
-    words = command.format(table=tmp_path / "table.csv", single=tmp_path / "single.csv")
+    kept = tmp_path / "kept"
+    if "{kept}" in command:
+        shutil.copytree(ROOT / "tests" / "kept" / "search", kept)
+    words = command.format(table=tmp_path / "table.csv", single=tmp_path / "single.csv", kept=kept)
     program = COMMANDS.format(commands=[words]).replace("sys.argv[1].split()", repr(sorted(NEEDLESS[command])))
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
     assert ended.returncode == 0, ended.stderr

@@ -23,7 +23,8 @@ Trouble = Literal["none", "exception", "diverge", "memory", "hang", "kill", "kil
 class ToyData(Settings):
     """A noisy line; `seconds` slows every evaluation down.
 
-    `marker` is a file that `kill_once` leaves behind, and that `wait` waits for at every evaluation.
+    `marker` is a file that `kill_once` leaves behind, that `wait` waits for at every evaluation, and that is there once
+    a slow one has begun.
     """
 
     size: int = Field(default=16, ge=1)
@@ -76,6 +77,8 @@ class ToyTask(Task):
         return {"loss": loss * float("nan") if self.config.data.trouble == "diverge" else loss}
 
     def evaluate(self, forward: Forward, batches: Iterable[Batch]) -> Mapping[str, float]:
+        if self.config.data.seconds and self.config.data.marker:
+            Path(self.config.data.marker).touch()
         time.sleep(self.config.data.seconds)
         self._misbehave()
         total, count = 0.0, 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from hpsearch.api.arguments import Overrides, StrPath, settings_of
 from hpsearch.errors import HpsearchError, Problem, SpaceError
 from hpsearch.running.loading import load_space
+from hpsearch.space.checks import data_notes, no_test_split
 from hpsearch.studies.reading import is_study, load_study
 
 
@@ -20,12 +21,14 @@ class CheckedFile:
         arms: How many arms a study has, or None for a space.
         ranges: How many settings of a space are ranges.
         configurations: How many configurations they make, or None for a continuum.
+        notes: What is worth knowing of its data: encodings that were guessed, a test split that is missing.
     """
 
     path: Path
     arms: int | None = None
     ranges: int = 0
     configurations: int | None = None
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.arms is not None:
@@ -85,4 +88,6 @@ def _held(path: Path, *, quick: bool, overrides: list[str]) -> CheckedFile:
     if is_study(path):
         return CheckedFile(path, arms=len(load_study(path, quick=quick).arms))
     space = load_space(path, quick=quick, overrides=overrides)
-    return CheckedFile(path, ranges=len(space.parameters), configurations=space.size)
+    missing = no_test_split(space)
+    notes = (*data_notes(space), *([missing] if missing else []))
+    return CheckedFile(path, ranges=len(space.parameters), configurations=space.size, notes=notes)

@@ -66,6 +66,10 @@ def watch(
     interval: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 30.0,
     once: Annotated[bool, typer.Option("--once", help="Look once and return.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Write a picture (.png, .svg or .pdf) instead.")] = None,
+    gradients: Annotated[
+        Path | None, typer.Option(help="Write a picture of the gradients by layer instead (needs train.histograms).")
+    ] = None,
+    step: Annotated[int | None, typer.Option(min=0, help="With --gradients: the step; by default the last.")] = None,
 ) -> None:
     """Watch a training: its curves, rate, improvement and what is wrong with it, until the experiment ends."""
     from rich.console import Console
@@ -75,12 +79,15 @@ def watch(
     from hpsearch.report.training_view import show_training
 
     folder, console = find_experiment(experiment), Console()
-    if plot is not None:
+    if plot is not None or gradients is not None:
         from hpsearch.report.charts.style import save_figure
-        from hpsearch.report.charts.training import draw_training
+        from hpsearch.report.charts.training import draw_flow, draw_training
 
-        save_figure(draw_training(watching.look(folder, trial)[0]), plot)
-        typer.echo(f"wrote {plot}")
+        if plot is not None:
+            save_figure(draw_training(watching.look(folder, trial)[0]), plot)
+        if gradients is not None:
+            save_figure(draw_flow(watching.gradient_flow(folder, trial, step)), gradients)
+        typer.echo(f"wrote {' and '.join(str(path) for path in (plot, gradients) if path is not None)}")
     elif once:
         console.print(show_training(*watching.look(folder, trial), width=console.width))
     else:

@@ -8,7 +8,7 @@ from hpsearch.cli.comparing import compare, study
 from hpsearch.cli.data import data
 from hpsearch.cli.experiments import export, show, sync, ui, watch
 from hpsearch.cli.options import FAILED, INTERRUPTED, MISTAKE
-from hpsearch.cli.preparing import check, cluster, families, schema, texts
+from hpsearch.cli.preparing import check, cluster, families, init, schema, texts
 from hpsearch.cli.probing import batch_size, lr_find, overfit
 from hpsearch.cli.running import confirm, run, train
 from hpsearch.cli.using import evaluate, predict
@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 for command in (
     *(run, train, confirm),
-    *(check, families, schema),
+    *(init, check, families, schema),
     *(lr_find, overfit, batch_size),
     *(show, watch, export, sync, ui),
     *(compare, study),

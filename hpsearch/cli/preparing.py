@@ -16,7 +16,12 @@ def check(
     """Check space and study files: every name, type, range and requirement, without training anything."""
     from hpsearch.api import check as api
 
-    api.check(paths, quick=quick, set=set_, announce=lambda found: typer.echo(f"{found.path}: fine ({found})"))
+    def announce(found: api.CheckedFile) -> None:
+        typer.echo(f"{found.path}: fine ({found})")
+        for note in found.notes:
+            typer.echo(f"  {note}")
+
+    api.check(paths, quick=quick, set=set_, announce=announce)
 
 
 def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")]) -> None:
@@ -29,6 +34,27 @@ def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:
 
     found = study_schema() if family == "study" else json_schema(load_interface(family, Path()), family)
     typer.echo(json.dumps(found, indent=2))
+
+
+def init(
+    what: Annotated[str, typer.Argument(help="A program FILE.py, FILE.py:FUNCTION, FILE.py:CLASS, or a family.")],
+    file: Annotated[Path | None, typer.Option(help="The file to write; by default what is searched, as .yaml.")] = None,
+    log: Annotated[Path | None, typer.Option(help="What the program printed in a run: it tells the metrics.")] = None,
+    config: Annotated[Path | None, typer.Option(help="The YAML file with the values of the program.")] = None,
+    subcommand: Annotated[str | None, typer.Option(help="Which subcommand of the program.")] = None,
+) -> None:
+    """Write a commented space file to begin with: its ranges follow from names, types and defaults.
+
+    A program is run up to where it reads its command line, as by --help.
+    """
+    from hpsearch.api.draft import init as draft
+
+    drafted = draft(what, file=file, log=log, config=config, subcommand=subcommand)
+    typer.echo(f"wrote {drafted.path} with {drafted.ranges} ranges; look through it, then:")
+    for line in drafted.next_commands:
+        typer.echo(f"  {line}")
+    for note in drafted.notes:
+        typer.echo(note, err=True)
 
 
 def families() -> None:

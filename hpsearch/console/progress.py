@@ -19,13 +19,25 @@ from rich.text import Text
 
 from hpsearch.console.search_state import Clock, SearchState, SearchTarget
 from hpsearch.console.trainings import Training
-from hpsearch.experiment.events import Event, HealthNotice, InterruptNotice, Notice, OutcomeEvent
+from hpsearch.experiment.events import Event, HealthNotice, InterruptNotice, MomentNotice, Notice, OutcomeEvent
 from hpsearch.experiment.state import ExperimentState
 from hpsearch.records import Outcome
-from hpsearch.report.wording import SEPARATOR, UNKNOWN, assignments, duration, number, one_line, score_list, shorten
+from hpsearch.report.wording import (
+    SEPARATOR,
+    UNKNOWN,
+    assignments,
+    duration,
+    number,
+    one_line,
+    progress_line,
+    score_list,
+    shorten,
+)
 
 LONGEST_REASON = 200
 """At most this many characters of a reason are printed; the run's output.log has the whole of it."""
+SAID_EVERY = 15.0
+"""Seconds from one line about a training that runs to the next, where lines are printed."""
 REFRESHES = 4
 """How often a second rich's own thread draws the frame again."""
 
@@ -112,6 +124,8 @@ class PlainProgress:
         self._search = SearchState(target, clock=clock)
         self._stream = stream
         self._lines: deque[str] = deque()
+        self._said: dict[str, float] = {}
+        """When each training was last heard of between its reports, if it was."""
         self._writing = False
         self._lock = threading.RLock()
 
@@ -147,8 +161,18 @@ class PlainProgress:
             self._say(*INTERRUPTED)
         elif isinstance(event, HealthNotice):
             self._say(self._search.alarm)
+        elif isinstance(event, MomentNotice) and training is not None:
+            self._say_between(training)
         else:
             self._say(*self._search.notes)
+
+    def _say_between(self, training: Training) -> None:
+        """Print how far a training is, now and then: all that run share the lines that there are."""
+        now = self._search.clock()
+        apart = SAID_EVERY * max(1, len(self._search.running))
+        if now - self._said.setdefault(training.run, now) >= apart:
+            self._said[training.run] = now
+            self._say(_between(self._search, training))
 
     def _outcome(self, training: Training) -> str:
         search = self._search
@@ -200,6 +224,8 @@ def make_progress(target: SearchTarget, *, console: Console | None = None, quiet
 
 MOST_ROWS = 8
 """The most running trials that are shown, if the terminal is high enough."""
+MOST_BETWEEN = 4
+"""The most of them that tell how far they are between two reports."""
 SHOWN_NOTES = 3
 LEAST_PARAMETERS = 12
 """Parameters are shown next to a running trial if there is room for this many characters."""
@@ -225,7 +251,7 @@ def draw(search: SearchState, *, width: int, height: int, closed: bool = False) 
         tail = [_line(search.alarm, "yellow"), *tail]
     room = height - 1 - len(head) - len(tail)
     running = _running(search, width, room)
-    room -= min(len(search.running), MOST_ROWS + 1) + 1
+    room -= min(len(search.running), MOST_ROWS) + len(running)
     return Group(*head, *_replicates(search, min(room, MOST_ROWS)), *running, *tail)
 
 
@@ -309,7 +335,13 @@ def _running(search: SearchState, width: int, room: int) -> list[RenderableType]
         count -= 1
     more = len(running) - count
     table: list[RenderableType] = [_table(search, running[:count], width)] if count else []
-    return [*table, _line(f"… and {more} more")] if more else table
+    between = [_line(_between(search, each), "dim") for each in running[:count] if each.run in search.moments]
+    between = between[: min(MOST_BETWEEN, room - 1 - count - (more > 0))]
+    return [*table, *between, *([_line(f"… and {more} more")] if more else [])]
+
+
+def _between(search: SearchState, training: Training) -> str:
+    return f"{training.title}: {progress_line(search.moments[training.run])}"
 
 
 def _table(search: SearchState, running: Sequence[Training], width: int) -> Table:

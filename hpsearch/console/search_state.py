@@ -17,12 +17,13 @@ from hpsearch.experiment.events import (
     LostEvent,
     Notice,
     OutcomeEvent,
+    PauseNotice,
     SessionEvent,
     TextNotice,
 )
 from hpsearch.experiment.layout import RunKind, baseline_title
 from hpsearch.experiment.state import ExperimentState, RunState
-from hpsearch.records import Goal, Metrics, Outcome, Params
+from hpsearch.records import Goal, Metrics, Moment, Outcome, Params
 from hpsearch.report.wording import one_line, short_names
 
 Clock = Callable[[], float]
@@ -63,6 +64,8 @@ class SearchState:
         self.trainings: dict[str, Training] = {}
         self._trials, self.replicates = Tally(target.goal), Tally(target.goal)
         self.running: dict[str, Training] = {}
+        self.moments: dict[str, Moment] = {}
+        """How far those of them are that have told it since their last report."""
         self.baselines: dict[str, Metrics] = {}
         self.notes: deque[str] = deque(maxlen=KEPT_NOTES)
         self.alarm = ""
@@ -88,6 +91,7 @@ class SearchState:
     def _begin_session(self) -> None:
         """Forget what ran in a session before, and its notes: they were shown there."""
         self.running.clear()
+        self.moments.clear()
         self.notes.clear()
         self.alarm = ""
         self.interrupted = False
@@ -118,8 +122,12 @@ class SearchState:
             self.alarm = one_line(notice.text)
         elif isinstance(notice, TextNotice):
             self.notes.extend(line for line in map(one_line, notice.text.splitlines()) if line)
-        else:
+        elif isinstance(notice, PauseNotice):
+            self.moments.pop(notice.run, None)
             return self.running.pop(notice.run, None)
+        elif notice.run in self.running:
+            self.moments[notice.run] = notice.moment
+            return self.running[notice.run]
         return None
 
     def _end_baseline(self, run: RunState) -> None:
@@ -134,6 +142,7 @@ class SearchState:
 
     def _continue(self, training: Training, event: Event) -> Training:
         training.heard = self.clock()
+        self.moments.pop(training.run, None)
         if isinstance(event, BeginEvent):
             self.confirming = training.replicate is not None
             self.running[training.run] = training
@@ -231,6 +240,9 @@ class SearchState:
 
     def _whole(self, training: Training) -> float | None:
         """Seconds of a whole running training by its own pace, where its length is known."""
+        moment = self.moments.get(training.run)
+        if moment is not None and moment.seconds_left is not None:
+            return self.seconds_of(training) + moment.seconds_left
         length = self.target.length(training.params)
         if not training.step or not length:
             return None

@@ -12,14 +12,16 @@ from rich.live import Live
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.activity import in_use
+from hpsearch.experiment.artifacts import read_histograms
 from hpsearch.experiment.events import Event, Notice, OutcomeEvent, ReportEvent
-from hpsearch.experiment.files import collector_resting, read_lines
-from hpsearch.experiment.layout import METRICS, RunKind, run_kind, trial_number
+from hpsearch.experiment.files import collector_resting, read_json, read_lines
+from hpsearch.experiment.layout import HISTOGRAMS, METRICS, PROGRESS, RunKind, run_kind, trial_number
 from hpsearch.experiment.reading import read_evidence, read_experiment, read_rate_decisions
 from hpsearch.health import Digest, Finding, Kind, Severity, Thresholds, digest, examine, examine_trial, exploded
-from hpsearch.records import ExperimentRecord, Goal, Monitor, Outcome, RunRecord
+from hpsearch.records import ExperimentRecord, Goal, Moment, Monitor, Outcome, RunRecord
 from hpsearch.report.health import alarm
-from hpsearch.report.training_view import TrainingView, prepare_training, show_training
+from hpsearch.report.training_view import GradientFlow, TrainingView, prepare_flow, prepare_training, show_training
+from hpsearch.report.wording import progress_line
 
 
 def examined(record: ExperimentRecord) -> list[Finding]:
@@ -46,7 +48,34 @@ def look(folder: Path, trial: int | None = None) -> tuple[TrainingView, list[Fin
     view = prepare_training(
         evidence, record.objective, unit=record.unit, decisions=read_rate_decisions(folder, run.run)
     )
+    if run.outcome is None and in_use(folder):
+        view = replace(view, now=_told_now(folder / run.run))
     return view, examine_trial(evidence, record.objective, unit=record.unit)
+
+
+def gradient_flow(folder: Path, trial: int | None = None, step: int | None = None) -> GradientFlow:
+    """Return the gradients of a trial, see `chosen`, at a step that was looked at; without one, at the last.
+
+    Raises:
+        ExperimentError: The folder cannot be used, or nobody looked at the trial's gradients then.
+    """
+    record = read_experiment(folder)
+    run = chosen(record, trial)
+    looks = {look["step"]: look for look in read_histograms(folder / run.run)}
+    if not looks:
+        told = "trained with `--set train.histograms={}`, it has"
+        raise ExperimentError(f"trial {run.number} of {record.name} has no {HISTOGRAMS}; {told}")
+    if step is not None and step not in looks:
+        known = ", ".join(map(str, looks))
+        raise ExperimentError(f"trial {run.number} has no gradients of {record.unit} {step}; it has those of {known}")
+    return prepare_flow(looks[max(looks) if step is None else step], number=run.number, unit=record.unit)
+
+
+def _told_now(run: Path) -> str:
+    """Return how far a run is between two reports, by what its worker wrote last; empty if it wrote nothing."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return progress_line(Moment(**read_json(run / PROGRESS)))
+    return ""
 
 
 def chosen(record: ExperimentRecord, trial: int | None) -> RunRecord:

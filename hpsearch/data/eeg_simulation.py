@@ -16,6 +16,7 @@ from hpsearch.data.eeg_pairs import load_pairs
 from hpsearch.data.eeg_settings import VERSION, EEGSettings, Split, hashes_of, head_of, plain_settings, recorded_noise
 from hpsearch.data.jansen_rit import JansenRit, find_spikes, simulate_potential
 from hpsearch.data.lead_field import LeadField, average_reference
+from hpsearch.data.preparation import counted
 from hpsearch.data.recordings import draw_stretch
 
 Floats = NDArray[np.float64]
@@ -144,7 +145,7 @@ def simulate_eeg(settings: EEGSettings, field: LeadField, split: Split, seed: in
     eeg = np.empty((examples, settings.samples, electrodes), dtype=np.float32)
     magnitudes = np.zeros((examples, most, regions), dtype=np.float32)
     waveforms = np.zeros((examples, most, settings.samples), dtype=np.float32)
-    for index in range(examples):
+    for index in counted(range(examples), "examples simulated", examples):
         patch, wave = draw_sources(settings, field, spikes, generator)
         magnitudes[index, : len(patch)], waveforms[index, : len(wave)] = patch, wave
         measured = measure(settings, field, patch.T @ wave, background, generator, recorded=recorded)

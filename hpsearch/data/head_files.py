@@ -56,15 +56,15 @@ def read_matrix(
     *,
     variable: str | None,
     geometry: Mapping[str, str],
-    electrodes: int | None,
+    electrodes: tuple[int, str] | None,
     otherwise: int | None,
     millimetres: float,
     padding: float | None,
 ) -> Sources:
     """Return the lead field of a `.mat` or `.npz` file. `geometry` maps settings to the files that also belong to it.
 
-    `electrodes` is their number where it is known, `otherwise` where the file names none either; `millimetres` is one
-    unit of the positions; `padding` fills up rows of a list of neighbours.
+    `electrodes` is their number and the setting that has it, `otherwise` theirs where there is none; `millimetres` is
+    one unit of the positions; `padding` fills up rows of a list of neighbours.
 
     Raises:
         DataError: The files do not hold a lead field with its geometry, or do not fit each other.
@@ -81,7 +81,12 @@ def read_matrix(
 
 
 def _matrix(
-    arrays: Mapping[str, Any], variable: str | None, electrodes: int | None, otherwise: int | None, *, named: int | None
+    arrays: Mapping[str, Any],
+    variable: str | None,
+    given: tuple[int, str] | None,
+    otherwise: int | None,
+    *,
+    named: int | None,
 ) -> tuple[Floats, tuple[str, ...]]:
     """Return the lead field with the electrodes as rows, and a note if they were columns.
 
@@ -90,6 +95,7 @@ def _matrix(
     """
     shapes = [array.shape for value in arrays.values() if (array := as_numbers(value)) is not None]
     shapes = [shape for shape in shapes if _may_be(shape)]
+    electrodes = given[0] if given is not None else None
     if electrodes is None and not any(otherwise in shape for shape in shapes):
         electrodes = named if any(named in (shape[0], min(shape)) for shape in shapes) else None
     electrodes = electrodes or otherwise
@@ -97,7 +103,10 @@ def _matrix(
     def fits(shape: tuple[int, ...]) -> bool:
         return _may_be(shape) and (electrodes is None or electrodes in shape)
 
-    what = "a lead field" if electrodes is None else f"a lead field of {electrodes} electrodes"
+    what = "a lead field"
+    if electrodes is not None:
+        said = given[1] if given is not None else "its names or data.lead_field.electrodes"
+        what += f" of {electrodes} electrodes (so many by {said})"
     name, found = pick_array(
         arrays, variable=variable, usual=_MATRICES, fits=fits, what=what, setting="data.lead_field.variable"
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hpsearch.data.disk_cache import cached_arrays
 from hpsearch.data.fingerprint import hash_file, hash_of
+from hpsearch.data.preparation import counted
 from hpsearch.errors import DataError
 
 Bytes = NDArray[np.uint8]
@@ -87,7 +88,7 @@ def decoded(images: Sequence[tuple[str, Path | IO[bytes]]], shape: Shape) -> Byt
     """
     found = np.empty((len(images), shape.channels, *shape.size), dtype=np.uint8)
     broken: list[str] = []
-    for index, (name, file) in enumerate(images):
+    for index, (name, file) in counted(enumerate(images), "images read", len(images)):
         try:
             found[index] = _read_image(file, shape)
         except (OSError, ValueError, SyntaxError) as error:  # SyntaxError: Pillow's word for a broken PNG

@@ -22,7 +22,7 @@ import numpy as np
 from hpsearch.data.folds import PARTS, Part, part_called
 from hpsearch.data.image_folders import SUFFIXES, ImageFiles, Layout, find_images
 from hpsearch.data.image_pixels import Bytes, Indices, Shape, StoredImages, decoded, labels_of, of_array, of_files
-from hpsearch.data.local_datasets import dataset_splits, is_dataset, names_of, rows_of
+from hpsearch.data.local_datasets import dataset_files, dataset_splits, is_dataset, names_of, rows_of
 from hpsearch.data.own_data import array_of
 from hpsearch.data.raw_images import (
     Reads,
@@ -174,10 +174,12 @@ def own_images(found: Mapping[str, Any], origin: str) -> StoredImages:
 
 def members_of(place: Path, writing: ImageWriting) -> Sequence[Path]:
     """Return the files that count as the data of a file or folder: the images that a table lists, the labels beside."""
+    if place.is_dir() and is_dataset(place):
+        return dataset_files(place)
     if place.is_dir():
         files = [each for each in place.rglob("[!.]*") if each.is_file()]
         images = [each for each in files if each.suffix.lower() in SUFFIXES]
-        raw = any(each.suffix.lower() in (".npy", ".parquet", ".arrow", *_TABLES) or is_idx(each) for each in files)
+        raw = any(each.suffix.lower() in (".npy", *_TABLES) or is_idx(each) for each in files)
         return images if images and not raw else files
     if place.suffix.lower() in _TABLES:
         return [place, *_unique(_table(place, writing)[0])]

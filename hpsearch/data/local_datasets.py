@@ -20,6 +20,13 @@ def is_dataset(folder: Path) -> bool:
     return any((folder / name).is_file() for name in _SAVED) or bool(_parquet_files(folder))
 
 
+def dataset_files(folder: Path) -> list[Path]:
+    """Return the files that such a folder's data are in, without what `datasets` has cached beside them."""
+    kinds = (".arrow", ".parquet", ".json")
+    files = (path for path in sorted(folder.rglob("[!.]*")) if path.is_file() and path.suffix in kinds)
+    return [path for path in files if not path.name.startswith("cache-")]
+
+
 def dataset_splits(folder: Path) -> dict[Part, Callable[[], Any]]:
     """Return what reads each of the splits that a folder holds; one that is not divided is `train`.
 

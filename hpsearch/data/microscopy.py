@@ -26,6 +26,7 @@ from hpsearch.data.disk_cache import Arrays, cached_arrays
 from hpsearch.data.fingerprint import hash_file
 from hpsearch.data.labelled_movie import MovieSettings
 from hpsearch.data.point_spread import Astigmatic, Round
+from hpsearch.data.preparation import counted
 from hpsearch.data.spline import Spline
 from hpsearch.errors import DataError, HpsearchError, UnknownNameError
 from hpsearch.settings import UNFOLD, Option, Settings
@@ -311,7 +312,7 @@ def simulate_frames(settings: MicroscopySettings, split: str, seed: int) -> Arra
     background = generator.uniform(*settings.background, count)
     starts = np.searchsorted(emitters.frame, np.arange(count + 1))
     frames = np.empty((count, settings.size, settings.size), dtype=np.float32)
-    for frame in range(count):
+    for frame in counted(range(count), "frames simulated", count):
         here = slice(starts[frame], starts[frame + 1])
         light = settings.point_spread.image(
             emitters.x[here], emitters.y[here], emitters.z[here], emitters.photons[here], size=settings.size

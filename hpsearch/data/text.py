@@ -41,6 +41,10 @@ _SIGNATURES: Mapping[bytes, str] = {
 }
 
 
+class GuessedEncoding(UserWarning):
+    """A file is read in an encoding that was guessed."""
+
+
 def _pydoc_topics() -> str:
     """Return the help topics of this Python's `pydoc`, one after the other in the order of the module.
 
@@ -111,11 +115,8 @@ def _decoded(content: bytes, start: int, place: Path, *, guess: bool) -> str:
     line = content.count(b"\n", 0, bad) + 1
     if guess and not _signature(content) and content[bad] and not _ends_within_character(content, bad):
         name, codec = _eight_bits(content)
-        warnings.warn(
-            f"{place.absolute()} is not UTF-8 (byte 0x{content[bad]:02x} in line {line}); it is read as {name}; "
-            "data.encoding says otherwise",
-            stacklevel=3,
-        )
+        told = f"(byte 0x{content[bad]:02x} in line {line})"
+        warnings.warn(GuessedEncoding(f"{place.absolute()} is not UTF-8 {told}; it is read as {name}"), stacklevel=3)
         return content.decode(codec)
     raise DataError(
         f"{place.absolute()} is not UTF-8 text: byte 0x{content[bad]:02x} at offset {bad} (line {line}); "

@@ -14,7 +14,7 @@ import numpy as np
 from hpsearch.data.folds import PARTS, Part, part_called
 from hpsearch.data.image_pixels import labels_of
 from hpsearch.data.labelled_text import LabelledTexts
-from hpsearch.data.local_datasets import dataset_splits, is_dataset, names_of, rows_of
+from hpsearch.data.local_datasets import dataset_files, dataset_splits, is_dataset, names_of, rows_of
 from hpsearch.data.own_data import array_of
 from hpsearch.data.text_files import Writing, labelled_from, read_labelled
 from hpsearch.errors import DataError
@@ -63,8 +63,8 @@ def _inside(place: Path, writing: Writing) -> dict[Part, ReadTexts]:
     if is_dataset(place):
         splits = dataset_splits(place).items()
         return {part: partial(_of_dataset, read, writing, f"{place}, {part}") for part, read in splits}
-    named = [(part, each) for each in sorted(place.iterdir()) if each.is_file() and (part := part_called(each.stem))]
-    files = dict(named)
+    named = [(part_called(each.stem), each) for each in files_in(place)]
+    files = {part: each for part, each in named if part}
     if "train" not in files:
         held = ", ".join(sorted(each.name for each in place.iterdir())[:5]) or "nothing"
         raise DataError(
@@ -75,6 +75,15 @@ def _inside(place: Path, writing: Writing) -> dict[Part, ReadTexts]:
         names = ", ".join(each.name for _, each in named)
         raise DataError(f"{place} has several files for one split ({names}); name the files: train, val and test")
     return {part: partial(read_labelled, path, writing) for part, path in files.items()}
+
+
+def files_in(place: Path) -> list[Path]:
+    """Return the files that a file or folder stands for: those that are called after splits, or a dataset's."""
+    if not place.is_dir():
+        return [place]
+    if is_dataset(place):
+        return dataset_files(place)
+    return [each for each in sorted(place.iterdir()) if each.is_file() and part_called(each.stem)]
 
 
 def _of_dataset(read: Callable[[], Any], writing: Writing, origin: str) -> LabelledTexts:

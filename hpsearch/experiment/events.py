@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Final, get_type_hints
 
 from hpsearch.experiment.files import decode_number
-from hpsearch.records import Fold, Metrics, Outcome, Params
+from hpsearch.records import Fold, Metrics, Moment, Outcome, Params
 
 OMITTED: Final = "omitted"
 """Marks a field that is left out of the file while it has this value."""
@@ -186,7 +186,7 @@ class PauseNotice:
 
 @dataclass(frozen=True, slots=True)
 class InterruptNotice:
-    """Somebody pressed Ctrl-C: running trials end at their next report."""
+    """Somebody pressed Ctrl-C: running trials end at their next step, or at their next report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,15 @@ class HealthNotice:
     text: str
 
 
-Notice = PauseNotice | InterruptNotice | TextNotice | HealthNotice
+@dataclass(frozen=True, slots=True)
+class MomentNotice:
+    """How far a run is between two reports."""
+
+    run: str
+    moment: Moment
+
+
+Notice = PauseNotice | InterruptNotice | TextNotice | HealthNotice | MomentNotice
 """What observers are shown besides the events of the log."""
 
 

@@ -11,7 +11,7 @@ import math
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,14 +45,15 @@ class LinesRead:
     damaged: list[DamagedLine] = field(default_factory=list)
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a temporary file and rename it to `path`; the content is on the disk before the rename."""
+def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
+    """Write a temporary file and rename it to `path`; if `durable`, the content is on the disk before the rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -81,9 +82,15 @@ def remove_leftovers(folder: Path, *names: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Write a JSON document atomically, indented for people."""
-    write_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n", durable=durable)
+
+
+def bring_to_disk(path: Path) -> None:
+    """Wait until what was written to a file is on the disk; one that is gone needs no disk."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def read_json(path: Path) -> Any:

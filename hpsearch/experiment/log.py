@@ -80,14 +80,18 @@ class Log:
         self._file.write(json_line(encode(event)))
         self._file.flush()
         if durable:
-            os.fsync(self._file.fileno())
+            self.sync()
         self.state.follow(event)
         return event
+
+    def sync(self) -> None:
+        """Wait until all events are on the disk."""
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Flush to the disk and close."""
         if not self._file.closed:
-            os.fsync(self._file.fileno())
+            self.sync()
             self._file.close()
 
 

@@ -85,7 +85,7 @@ class Family(ABC, Generic[ConfigT]):
     def data_notes(self, data: Any) -> Sequence[str]:
         """Return what is taken for granted of the files of a `data` section, or done to them; its paths are absolute.
 
-        It is shown when a session begins. By default nothing.
+        It is shown when a session begins, and by `check`. By default nothing.
         """
         del data
         return ()

@@ -56,6 +56,8 @@ class TrainingView:
     speed: Trace
     """How much the moving average changed in a step."""
     decisions: tuple[RateChange, ...] = ()
+    now: str = ""
+    """How far it is between two reports, if that is known."""
 
 
 def prepare_training(
@@ -77,6 +79,35 @@ def prepare_training(
         speed=speed(average),
         decisions=tuple(_decision(row, unit) for row in decisions),
     )
+
+
+@dataclass(frozen=True)
+class GradientFlow:
+    """The gradient of each weight at a step, in the model's order: the mean and the largest of its absolute values.
+
+    Both are NaN where the gradient holds a NaN, and infinite where it holds an infinity.
+    """
+
+    title: str
+    names: Sequence[str]
+    means: Sequence[float]
+    largest: Sequence[float]
+
+
+def prepare_flow(look: Mapping[str, Any], *, number: int, unit: str) -> GradientFlow:
+    """Return the flow from a line of a trial's histograms; biases, whose gradients are others, are left out."""
+    found = {
+        name: numbers["gradient"]
+        for name, numbers in look["parameters"].items()
+        if numbers.get("gradient") and "bias" not in name.rpartition(".")[2]
+    }
+
+    def shown(name: str) -> list[float]:
+        bad = (math.nan if each["nan"] else math.inf if each["inf"] else None for each in found.values())
+        return [float(each[name]) if odd is None else odd for odd, each in zip(bad, found.values(), strict=True)]
+
+    title = f"trial {number}, gradients at {unit} {look['step']}"
+    return GradientFlow(title, tuple(found), shown("mean"), shown("max"))
 
 
 def _series(rows: Sequence[Mapping[str, Any]], name: str) -> Trace:
@@ -145,12 +176,21 @@ def show_training(view: TrainingView, findings: Sequence[Finding] = (), *, width
 def _said(view: TrainingView) -> Iterator[Text]:
     if not view.metric:
         yield Text("nothing has been reported yet", "dim")
+    if view.now:
+        yield Text(one_line(view.now))
     gain = improvement(view.average)
     if gain is not None:
         verb = "improves" if gain >= 0 else "worsens"
-        yield Text(f"{one_line(view.average.name)} {verb} by {abs(gain):.2%} per {view.unit}")
+        apart = _apart(view.average) if view.unit == "step" else 1
+        per = view.unit if apart == 1 else f"{apart:,} {view.unit}s"
+        yield Text(f"{one_line(view.average.name)} {verb} by {abs(gain) * apart:.2%} per {per}")
     for decision in view.decisions[-SHOWN_DECISIONS:]:
         yield Text(f"rate, {view.unit} {number(decision.step)}: {one_line(decision.text)}", "magenta")
+
+
+def _apart(series: Trace) -> int:
+    """Return the steps from one evaluation to the next: of optimizer steps, one alone changes next to nothing."""
+    return max(1, round(statistics.median(after - before for before, after in pairwise(series.steps))))
 
 
 def sparkline(values: Sequence[float], width: int) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hpsearch.records import Fold
+from hpsearch.records import Fold, Moment
 
 UNKNOWN = "—"
 SEPARATOR = " · "
@@ -97,6 +97,23 @@ def score_list(scores: Mapping[str, float]) -> str:
 def replicate_title(number: int, replicate: int | None, fold: Fold | None) -> str:
     """Return the title of a replicate of trial `number` for a sentence."""
     return f"{fold or f'replicate {replicate}'} of trial {number}"
+
+
+def progress_line(moment: Moment) -> str:
+    """Return how far a job is between two reports: `step 1,200/4,000, 3 min left, loss 0.53, rate 0.001, 832 ...`.
+
+    What is most worth knowing comes first: a narrow terminal cuts the rest off.
+    """
+    if moment.preparing:
+        counted = f": {moment.done:,} of {moment.total:,}" if moment.total else ""
+        return f"preparing {one_line(moment.preparing)}{counted}"
+    parts = [f"step {moment.done:,}/{moment.total:,}"]
+    parts += [f"{rough_duration(moment.seconds_left)} left"] if moment.seconds_left is not None else []
+    parts += [f"loss {number(moment.loss)}"] if moment.loss is not None else []
+    parts += [f"rate {number(moment.learning_rate)}"] if moment.learning_rate is not None else []
+    pace = moment.examples_per_second
+    parts += [f"{pace:,.0f} examples/s" if pace >= 10 else f"{pace:.2g} examples/s"] if pace is not None else []
+    return ", ".join(parts)
 
 
 def rule(at: Any, unit: str) -> str:

@@ -23,7 +23,8 @@ class Notes:
 
     {"attempt": true, "resuming": bool, "output": 300}      an attempt begins; the size of output.log then
     {"number": 2 or null, "metrics": {...}, "seconds": 3.4, "read": 120 or [inode, offset]}
-                                                            a measured line, and how far the output was read then
+                                                            a measured line, and how far the output was read then;
+                                                            "final": true if the function said so
     {"read": 0, "output": 300}                              captured output was forgotten, it begins again
     {"ended": true, "seconds": 5.6}                         the attempt's output was read to its end
     """
@@ -76,11 +77,12 @@ class Notes:
         """Add a row."""
         append_json_line(self._path, row)
 
-    def measured(self, measured: Measured, *, seconds: float, read: Any) -> None:
+    def measured(self, measured: Measured, *, seconds: float, read: Any, final: bool = False) -> None:
         """Add a row for a line with the objective or a test score; a trial's test scores are left out."""
+        last = {"final": True} if final else {}
         metrics = {n: value for n, value in measured.metrics.items() if self._tests or not n.startswith("test/")}
         if self._metric in metrics or any(name.startswith("test/") for name in metrics):
-            self.add(number=measured.step, metrics=metrics, seconds=seconds, read=read)
+            self.add(number=measured.step, metrics=metrics, seconds=seconds, read=read, **last)
 
 
 class Attempts:
@@ -114,7 +116,7 @@ class Attempts:
                 metrics = {name: decode_number(value) for name, value in row["metrics"].items()}
                 self._before = row["seconds"]
                 last = None if last is None else {**last, "read": row["read"]}
-                self.tell(Measured(row["number"], metrics))
+                self.tell(Measured(row["number"], metrics), final=row.get("final", False))
             elif "read" in row:
                 last = None if last is None else {"read": row["read"], "output": row.get("output")}
             else:
@@ -132,13 +134,13 @@ class Attempts:
         self._before, self._begun = self.seconds, None
         self._notes.add(ended=True, seconds=self._before)
 
-    def note(self, measured: Measured, *, read: Any = None) -> None:
+    def note(self, measured: Measured, *, read: Any = None, final: bool = False) -> None:
         """Write down what was measured, before it is told."""
         self._names |= measured.metrics.keys()
-        self._notes.measured(measured, seconds=self.seconds, read=read)
+        self._notes.measured(measured, seconds=self.seconds, read=read, final=final)
 
-    def tell(self, measured: Measured) -> None:
-        """Report what was measured, if it completes an evaluation.
+    def tell(self, measured: Measured, *, final: bool = False) -> None:
+        """Report what was measured, if it completes an evaluation; `final` if the training has said that it ends there.
 
         Raises:
             DivergedError: The objective is not finite.
@@ -148,7 +150,8 @@ class Attempts:
             return
         if not math.isfinite(told.value):
             raise DivergedError(f"{self.metric} became {told.value} at step {told.step}")
-        answer = self._report(Report(told.step, told.metrics, self.seconds, final=told.final, again=told.again))
+        is_last = final or told.final
+        answer = self._report(Report(told.step, told.metrics, self.seconds, final=is_last, again=told.again))
         if self.decision is Decision.CONTINUE:
             self.decision, self._answered = answer, time.monotonic()
 

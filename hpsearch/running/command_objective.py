@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.errors import DivergedError
-from hpsearch.experiment.files import write_json
+from hpsearch.experiment.files import write_atomically
 from hpsearch.experiment.layout import CAPTURED
 from hpsearch.families.command.family import missing_data
 from hpsearch.families.command.heard import Heard
 from hpsearch.families.command.program import Capture, Program
-from hpsearch.families.command.settings import CommandConfig, arguments, environment
+from hpsearch.families.command.settings import CommandConfig, arguments, environment, settings_text
 from hpsearch.jobs import (
     BaselinesScored,
     Completed,
@@ -88,7 +88,7 @@ class CommandObjective:
         """Run the program to its end; return it, and whether it was silent at its time limit."""
         place = (self._folder / job.run).resolve()
         given = _given(config, job, place)
-        write_json(place / _SETTINGS, dict(config.model_extra or {}))
+        write_atomically(place / _SETTINGS, settings_text(config.model_extra or {}).encode())
         resuming = (place / config.checkpoint).is_file()
         hearing.begin(resuming=resuming)
         started()

@@ -1,7 +1,7 @@
 """Which trainings a confirmation consists of: winners on fresh seeds or on folds, and the classical methods beside."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -28,24 +28,37 @@ def seeds_of(confirm: Confirm, experiment_seed: int) -> list[Seeds]:
     return [Seeds.for_fold(experiment_seed, **asdict(fold)) for fold in folds_of(confirm)]
 
 
-def distinct_winners(ranked: Iterable[RunRecord], top: int, *, folder: Path) -> tuple[list[RunRecord], list[str]]:
-    """Return the best trials whose trainings differ, and a sentence for each that is passed over.
+def distinct_winners(
+    ranked: Sequence[RunRecord], top: int, *, folder: Path, confirmed: Container[int] = ()
+) -> tuple[list[RunRecord], list[str]]:
+    """Return the best trials whose trainings differ, and a sentence for each that another one answers for.
 
     The replicates of equal configurations have equal seeds: they would be the same trainings a second time. Trials
-    may have one configuration under two names of its values, or since the space has changed.
+    may have one configuration under two names of its values, or since the space has changed. Of those, one whose number
+    is `confirmed`, since it has replicates, answers for better ones, too.
     """
+    known: dict[str, RunRecord] = {}
+    for trial in ranked:
+        if trial.number in confirmed:
+            known.setdefault(_training_of(folder, trial), trial)
     winners: dict[str, RunRecord] = {}
-    passed: list[str] = []
+    said: list[str] = []
     for trial in ranked:
         if len(winners) == top:
             break
-        job = stored_job(folder, trial.run)
-        key = json.dumps([job.config, [asdict(change) for change in job.changes]], sort_keys=True, default=str)
-        if key in winners:
-            same = f"trial {trial.number} has the configuration of trial {winners[key].number}"
-            passed.append(f"{same}, whose replicates answer for both; the next best is confirmed in its place")
-        winners.setdefault(key, trial)
-    return list(winners.values()), passed
+        key = _training_of(folder, trial)
+        place = "; the next best is confirmed in its place" if key in winners else ""
+        answering = winners.setdefault(key, known.get(key, trial))
+        if answering is not trial:
+            same = f"trial {trial.number} has the configuration of trial {answering.number}"
+            said.append(f"{same}, whose replicates answer for both{place}")
+    return list(winners.values()), said
+
+
+def _training_of(folder: Path, trial: RunRecord) -> str:
+    """Return a text by which trials are known that would be one training for the same seeds."""
+    job = stored_job(folder, trial.run)
+    return json.dumps([job.config, [asdict(change) for change in job.changes]], sort_keys=True, default=str)
 
 
 def jobs_of(

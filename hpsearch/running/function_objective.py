@@ -13,7 +13,7 @@ from hpsearch.experiment.layout import CHECKPOINT
 from hpsearch.families.command.heard import Heard
 from hpsearch.families.command.printed import Measured
 from hpsearch.families.command.settings import flat
-from hpsearch.families.function.report import Report, Stopped, number, numbers
+from hpsearch.families.function.report import Report, number, numbers
 from hpsearch.families.loading import load_function
 from hpsearch.jobs import BaselinesScored, Completed, Diverged, Failed, Job, JobKind, JobResult, Reporter, stopped
 from hpsearch.records import Decision, Goal, Monitor
@@ -70,12 +70,12 @@ class FunctionObjective:
         files = _Checkpoint((self._folder / job.run).resolve())
         dropped = _TestScores(wanted=job.kind is JobKind.REPLICATE)
 
-        def tell(step: float | None, metrics: Mapping[str, float]) -> bool:
-            measured = Measured(step, dropped.without(metrics))
-            attempts.note(measured)  # first: a checkpoint that is kept must not be ahead of what is known
+        def tell(step: float | None, metrics: Mapping[str, float], final: bool) -> bool:
+            measured = Measured(step, _completed(dropped.without(metrics), step, attempts))
+            attempts.note(measured, final=final)  # first: a checkpoint that is kept must not be ahead of what is known
             if attempts.metric in metrics:
                 files.take_over()
-            attempts.tell(measured)
+            attempts.tell(measured, final=final)
             return attempts.decision is Decision.CONTINUE
 
         report = Report(
@@ -94,8 +94,8 @@ class FunctionObjective:
         try:
             places, named = self._function.signature.arguments(config, report)
             returned = self._function.function(*places, **named)
-        except (Stopped, Exception) as error:
-            if not report.stopped:
+        except BaseException as error:
+            if not report.stopped or isinstance(error, KeyboardInterrupt):
                 self._explain(config, error)
                 raise
             # it was told to stop: what it makes of that is no failure
@@ -125,6 +125,12 @@ class FunctionObjective:
         if kept:
             attempts.note(Measured(None, kept))
             attempts.tell(Measured(None, kept))
+
+
+def _completed(metrics: dict[str, float], step: float | None, attempts: Attempts) -> dict[str, float]:
+    """Return the metrics of a step, with the objective where that was told before them: then they are told again."""
+    known = None if step is None or attempts.metric in metrics else attempts.heard.values.get(int(step))
+    return metrics if known is None or not metrics else {**metrics, attempts.metric: known}
 
 
 def _ending(attempts: Attempts, *, tested: bool) -> JobResult:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 from hpsearch.families.command.heard import Heard
 from hpsearch.families.command.printed import Measured, ReadSoFar, Tail, read_line, read_row, tells_of, visible
 from hpsearch.families.command.program import Capture, Program, write_all
+from hpsearch.families.command.recognised import advice
 from hpsearch.families.command.settings import CommandConfig
 from hpsearch.jobs import Reporter
 from hpsearch.records import Decision
 from hpsearch.running.attempts import Attempts, Notes
 
 _LOOK_SECONDS = 0.2
+_UNREAD, _LONGEST = 400, 1000
+"""The most lines that told nothing which are kept, and characters of each: they may say why."""
 _EXAMPLE = 80
 """Characters of a line that is shown as an example."""
 _SETTLE_SECONDS = 2.0
@@ -34,6 +38,8 @@ class Hearing(Attempts):
         self._tail: Tail | None = None
         self._alike = 0
         self._example: tuple[str, bool] | None = None
+        self._unread: deque[str] = deque(maxlen=_UNREAD)
+        """Its last lines that told nothing."""
 
     # Earlier attempts
 
@@ -141,6 +147,8 @@ class Hearing(Attempts):
         if measured is not None:
             self.note(measured, read=read)
             self.tell(measured)
+        else:
+            self._unread.append(line[:_LONGEST])
         if (measured is None or self.metric not in measured.metrics) and tells_of(line, self.metric):
             self._alike += 1
             self._example = self._example or (visible(line).strip()[:_EXAMPLE], measured is not None)
@@ -157,8 +165,13 @@ class Hearing(Attempts):
             kind = f"in which {self.metric} is no number" if measured else missing
             look = "1 line looks" if self._alike == 1 else f"{self._alike} lines look"
             parts.append(f"{look} like {line!r}, {kind}")
+            parts += [advice(self._unread)] if not measured else []
         elif any(tells_of(line, self.metric) for line in errors.splitlines()) and not self._config.metrics.stderr:
             parts.append("its error output has the name; metrics: {stderr: true} reads that too")
-        elif self.names:
-            parts.append(self.names)
-        return "; ".join(parts)
+        else:
+            parts.append(self.names or advice(self._unread) or self._last_line())
+        return "; ".join(part for part in parts if part)
+
+    def _last_line(self) -> str:
+        seen = [text for line in self._unread if (text := visible(line).strip())]
+        return f"the last line that it printed is {seen[-1][:_EXAMPLE]!r}" if seen else ""

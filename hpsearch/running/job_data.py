@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from hpsearch.data.preparation import preparing
 from hpsearch.errors import DataError, HpsearchError, SealedSplitError
 from hpsearch.experiment.files import no_room
 from hpsearch.families import Family
@@ -42,9 +43,11 @@ class JobData:
             self._note = self._watch.begin(self._family.Config.model_validate(job.config), seed)
 
             def load(split: Split) -> Dataset:
-                return self._share(
-                    f"{self._name} {key} {split}", lambda: _loaded(lambda: self._family.load(config.data, split, seed))
-                )
+                with preparing(f"{split} data"):
+                    return self._share(
+                        f"{self._name} {key} {split}",
+                        lambda: _loaded(lambda: self._family.load(config.data, split, seed)),
+                    )
 
             self._splits, self._key = Splits(load, sealed=True), key
         return self._splits

@@ -16,16 +16,17 @@ from hpsearch.experiment.files import no_room, write_json
 from hpsearch.experiment.layout import BEST, UNREAD
 from hpsearch.families.data_watch import DataWatch
 from hpsearch.families.loading import load_family
-from hpsearch.jobs import BaselinesScored, Completed, Job, JobKind, JobResult, Report, Reporter, stopped
+from hpsearch.jobs import BaselinesScored, Completed, Job, JobKind, JobResult, Paused, Report, Reporter, stopped
 from hpsearch.places import located
 from hpsearch.reads import counted_reads
 from hpsearch.records import Decision, Goal, Metrics, Monitor
 from hpsearch.running.job_data import JobData, load_alone, sizes_of
+from hpsearch.running.telling import PreparationStoppedError, Teller
 from hpsearch.seeds import Seeds
 from hpsearch.training.checkpoint import load_weights, reached_step
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.loop import fit
-from hpsearch.training.progress import Evaluation, FitResult
+from hpsearch.training.progress import Evaluation, FitResult, Tell
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.task import Splits, Task
 from hpsearch.training.team import ALONE, Team, joined
@@ -35,8 +36,9 @@ from hpsearch.workers.job_runner import resolve
 class _Stretch:
     """Reports what a training tells, and pauses it at the step where its settings change."""
 
-    def __init__(self, report: Reporter, end: int | None) -> None:
+    def __init__(self, report: Reporter, tell: Tell, end: int | None) -> None:
         self._report = report
+        self.tell = tell
         self._end = end
         self._over = False
 
@@ -90,8 +92,12 @@ class FamilyObjective:
         Of a training's several processes rank 0 speaks for all; the others only train.
         """
         configs = [self._settings(config) for _, config in job.stretches]
-        with counted_reads(configs) as reads, self._team(configs[0]) as team:
-            result = self._run(job, configs, team, report, started)
+        teller = Teller(report, self._folder / job.run)
+        with counted_reads(configs) as reads, self._team(configs[0]) as team, contextlib.closing(teller):
+            try:
+                result = self._run(job, configs, team, report, started, teller)
+            except PreparationStoppedError:
+                return Paused()
         unread = reads.unread(job.params)
         if unread and isinstance(result, Completed) and team.leads:
             write_json(self._folder / job.run / UNREAD, {"unread": unread})
@@ -106,23 +112,29 @@ class FamilyObjective:
         return joined(config.train.device) if self._processes > 1 else contextlib.nullcontext(ALONE)
 
     def _run(
-        self, job: Job, configs: Sequence[Any], team: Team, report: Reporter, started: Callable[[], None]
+        self,
+        job: Job,
+        configs: Sequence[Any],
+        team: Team,
+        report: Reporter,
+        started: Callable[[], None],
+        teller: Teller,
     ) -> JobResult:
         splits = self._data.of(configs[0], job).view(sealed=job.kind is JobKind.TRIAL)
         if job.kind is JobKind.BASELINES:
             if not team.leads:
                 return BaselinesScored()
-            found, data = self._baselines(configs[0], splits), self._data.noted(splits, "train", "val", "test")
+            with teller.preparing(stops=False):
+                found, data = self._baselines(configs[0], splits), self._data.noted(splits, "train", "val", "test")
             return BaselinesScored(scores=found, sizes=sizes_of(splits), data=data)
         ends = [change.step for change in job.changes]
         number = team.led(lambda: bisect_right(ends, reached_step(self._folder / job.run) if ends else 0))
-        task = self._family.task(configs[number], splits)
-        data = self._data.noted(
-            splits, "train", "val"
-        )  # loading is not training: it is done before the run's time counts
-        started()
+        with teller.preparing(stops=True) if team.size == 1 else contextlib.nullcontext():
+            task = self._family.task(configs[number], splits)
+            data = self._data.noted(splits, "train", "val")
+        started()  # loading is not training: it is done before the run's time counts
         while True:
-            stretch = _Stretch(report, ends[number] if number < len(ends) else None)
+            stretch = _Stretch(report, teller, ends[number] if number < len(ends) else None)
             result = self._fit(job, task, splits, configs[max(number - 1, 0) : number + 1], stretch, team)
             if not team.led(stretch.is_over):
                 break
@@ -173,6 +185,7 @@ class FamilyObjective:
             device=config.train.device,
             before=configs[0].train if len(configs) > 1 else None,
             team=team,
+            tell=stretch.tell,
         )
 
     def _write_artifacts(self, task: Task, job: Job, model: nn.Module) -> None:

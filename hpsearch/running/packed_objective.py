@@ -1,5 +1,6 @@
 """What a worker does with several jobs at once: those of one shape are trained as one, the others each alone."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -7,9 +8,11 @@ from typing import Any
 
 import torch
 
-from hpsearch.jobs import Job, JobKind, JobResult, PackHost, Reporter
+from hpsearch.jobs import Job, JobKind, JobResult, PackHost, Paused, Reporter
 from hpsearch.places import located
+from hpsearch.records import Decision, Moment
 from hpsearch.running.objective import FamilyObjective, as_report
+from hpsearch.running.telling import TOLD_EVERY, PreparationStoppedError, Teller
 from hpsearch.seeds import Seeds
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.packs.candidate import Candidate, Ended
@@ -29,6 +32,8 @@ class PackedObjective(FamilyObjective):
         self._lanes: int | None = None if lanes == "auto" else int(lanes)
         self._told: set[str] = set()
         self._packed: dict[Candidate, tuple[Job, Any, Mapping[str, Any]]] = {}
+        self._told_at = float("-inf")
+        self._pausing = False
 
     def serve(self, host: PackHost) -> None:
         """Take jobs from the host until there are no more."""
@@ -60,7 +65,10 @@ class PackedObjective(FamilyObjective):
         made: list[Candidate] = []
 
         def make(job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
-            made.append(self._made(job, report, started))
+            try:
+                made.append(self._made(job, report, started))
+            except PreparationStoppedError:
+                return Paused()
             raise _PackedError
 
         with host.output(job):
@@ -77,8 +85,9 @@ class PackedObjective(FamilyObjective):
     def _made(self, job: Job, report: Reporter, started: Callable[[], None]) -> Candidate:
         config: Any = located(self._family.Config.model_validate(job.config), self._home)
         splits = self._data.of(config, job).view(sealed=job.kind is JobKind.TRIAL)
-        task = self._family.task(config, splits)
-        data = self._data.noted(splits, "train", "val")
+        with contextlib.closing(Teller(report, self._folder / job.run)) as teller, teller.preparing(stops=True):
+            task = self._family.task(config, splits)
+            data = self._data.noted(splits, "train", "val")
         started()
         candidate = Candidate(
             task,
@@ -89,9 +98,20 @@ class PackedObjective(FamilyObjective):
             lambda evaluation: report(as_report(evaluation)),
             self._folder / job.run,
             _kind(job.config),
+            tell=lambda moment: self._tell_of(moment, report),
         )
         self._packed[candidate] = (job, config, data)
         return candidate
+
+    def _tell_of(self, moment: Moment, report: Reporter) -> Decision:
+        """Tell of one of the lanes in a second; as soon as one is to pause, ask for each of them."""
+        now = time.monotonic()
+        if not self._pausing and now - self._told_at < TOLD_EVERY:
+            return Decision.CONTINUE
+        self._told_at = now
+        decision = report(moment)
+        self._pausing = decision is not Decision.CONTINUE
+        return decision
 
     def _do_alone(self, job: Job, host: PackHost) -> None:
         with host.output(job):

@@ -208,6 +208,8 @@ def _of_the_users(space: Space, common: Mapping[str, Any]) -> ObjectiveSpec:
     kind = "function" if isinstance(space.interface, Function) else "program"
     if space.search.resources.processes > 1:
         raise HpsearchError(f"search.resources.processes: a {kind} starts its own processes; leave it at 1")
+    if space.search.pack != "off":
+        raise HpsearchError(f"search.pack: a {kind} trains one configuration at a time; say off")
     if kind == "program":
         module = "hpsearch.running.command_objective"
         return ObjectiveSpec(f"{module}:CommandObjective", {**common, "trial_time": space.search.trial_time}, [module])

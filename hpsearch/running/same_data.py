@@ -20,10 +20,11 @@ from hpsearch.experiment.state import RunState
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
 from hpsearch.families.function.function import Function
-from hpsearch.places import borrowed, find_place, located, named_places
+from hpsearch.places import borrowed, find_place, named_places
 from hpsearch.records import Outcome
 from hpsearch.settings import Settings
 from hpsearch.space import Space, configurations
+from hpsearch.space.checks import data_notes
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,8 @@ def _splits(runs: Iterable[RunState]) -> dict[str, dict[str, Any]]:
 
 
 def _notices(space: Space) -> Iterable[str]:
-    seen: set[str] = set()
+    yield from data_notes(space)
     for config, _ in configurations(space):
-        data = getattr(config, "data", None)
-        if isinstance(space.interface, Family) and isinstance(data, Settings) and data.model_dump_json() not in seen:
-            seen.add(data.model_dump_json())
-            yield from space.interface.data_notes(located(data, space.path.parent, by_name=True))
         for place in named_places(config) if isinstance(config, Settings) else ():
             if (there := borrowed(place, space.path.parent)) is not None:
                 yield (

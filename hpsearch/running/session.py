@@ -17,7 +17,7 @@ from hpsearch.experiment.reading import experiment_of
 from hpsearch.families import Family
 from hpsearch.families.function.function import Function
 from hpsearch.jobs import Job, JobKind, JobSource
-from hpsearch.records import ExperimentRecord
+from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.running.confirmation import distinct_winners, jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
 from hpsearch.search.population import Population
@@ -248,7 +248,10 @@ class Session:
 
     def _confirming(self, confirm: Confirm) -> tuple[list[Job], list[str]]:
         """Return the jobs that confirm those who lead now, and what has to be said of others."""
-        winners, passed_over = distinct_winners(self._record().ranked, confirm.top, folder=self._folder)
+        replicates = self._log.state.of_kind(RunKind.REPLICATE)
+        confirmed = {each.number for each in replicates if each.outcome is Outcome.COMPLETE}
+        ranked = self._record().ranked
+        winners, passed_over = distinct_winners(ranked, confirm.top, folder=self._folder, confirmed=confirmed)
         jobs = jobs_of(
             confirm,
             winners,

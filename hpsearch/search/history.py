@@ -66,8 +66,8 @@ class History(InMemoryStorage):
         self._at_best = at_best
         self._curves: dict[int, array[float]] = {}
         """The costs of each trial at its evaluations, the best so far if that counts."""
-        self._shown_as: dict[int, FrozenTrial | None] | None = None
-        """The forecasts within `bounded`: None for a trial that is hidden."""
+        self._shown_as: dict[int, FrozenTrial] | None = None
+        """The forecasts, while nothing changes."""
         self._running: set[int] = set()
         self._ranked: list[tuple[_Rank, int]] = []
         """Rank and id of the trials that came to something, the best first."""
@@ -79,7 +79,6 @@ class History(InMemoryStorage):
     def bounded(self, best: int = BEST, latest: int = LATEST) -> Iterator[None]:
         """Limit what is shown to the first trial, the `best` best, the `latest` latest and those that run."""
         self._best, self._latest, self._is_bounded = max(best, BEST), max(latest, LATEST), True
-        self._shown_as = None
         try:
             yield
         finally:
@@ -105,34 +104,32 @@ class History(InMemoryStorage):
         """Enter the metric at a trial's next evaluation."""
         if not self._forecasts:
             return
+        self._shown_as = None
         curve = self._curves.setdefault(trial_id, array("d"))
         cost = _last_if_nan(-self._sign * metric)
         curve.append(min(cost, curve[-1]) if self._at_best and curve else cost)
 
     def _with_forecasts(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        """Return the trials with the pruned ones as complete ones of the forecast value, or left out."""
+        """Return the trials with the pruned ones as complete ones of the forecast value, or else as running."""
         if self._shown_as is None:
             self._shown_as = self._forecast(trials)
-        shown_as = self._shown_as
-        found = (shown_as.get(trial._trial_id, trial) for trial in trials)
-        return [trial for trial in found if trial is not None]
+        return [self._shown_as.get(trial._trial_id, trial) for trial in trials]
 
-    def _forecast(self, trials: Sequence[FrozenTrial]) -> dict[int, FrozenTrial | None]:
+    def _forecast(self, trials: Sequence[FrozenTrial]) -> dict[int, FrozenTrial]:
         if all(trial.state is not TrialState.PRUNED for trial in trials):
             return {}
         known = [each for each in trials if each.state is TrialState.PRUNED or _has_come_to_its_end(each)]
         finals = [math.nan if each.state is TrialState.PRUNED else -self._sign * each.values[0] for each in known]
         curves = [np.frombuffer(self._curves.get(each._trial_id) or array("d")) for each in known]
-        shown_as: dict[int, FrozenTrial | None] = {}
+        shown_as: dict[int, FrozenTrial] = {}
         for trial, mean, variance in zip(known, *outlook(curves, np.array(finals)), strict=True):
             if trial.state is not TrialState.PRUNED:
                 continue
-            if not math.isfinite(variance):
-                shown_as[trial._trial_id] = None
-                continue
             shown = shown_as[trial._trial_id] = copy(trial)
-            shown.state, shown.value = TrialState.COMPLETE, -self._sign * float(mean)
-            shown.user_attrs = {**trial.user_attrs, VARIANCE: float(variance)}
+            shown.state, shown.value = TrialState.RUNNING, None
+            if math.isfinite(variance):
+                shown.state, shown.value = TrialState.COMPLETE, -self._sign * float(mean)
+                shown.user_attrs = {**trial.user_attrs, VARIANCE: float(variance)}
         return shown_as
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
@@ -188,6 +185,7 @@ class History(InMemoryStorage):
         self._note_end(trial_id, state)
 
     def _note_end(self, trial_id: int, state: TrialState) -> None:
+        self._shown_as = None
         if state is not TrialState.FAIL:
             self._ended.append(trial_id)
             insort(self._ranked, (self._rank(self.get_trial(trial_id)), trial_id))

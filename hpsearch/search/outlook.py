@@ -6,9 +6,11 @@ complete trials as they are, and of any other a forecast, by a chain of linear r
 to 2e, 4e, ..., and from there to the end, each over all trials that came as far. That these were the better ones at e
 does not bias a regression by the value at e. Its slope is expected to be 1 (weight of an observation or less, `PRIOR`),
 and the variance of the forecasts adds up along the chain (Bayesian linear regression; Gelman et al. 2013, section
-14.2). Where early values say nothing about the end, it is large. A trial with a variance of more than `HOPELESS` times
-the spread of all is not shown, nor is one from where fewer than `LEAST` went on; `auto` gives the others that much
-noise. All of it follows from the trials that the log tells of, so that a resumed search sees the same.
+14.2). Where early values say nothing about the end, it is large. Of a trial with a variance of more than `HOPELESS`
+times the spread of all, or from where fewer than `LEAST` went on, no value is shown: it counts as one that still runs,
+which `tpe` passes over, and `auto` does not ask for again. To the values of the others `auto` gives so much noise.
+
+All of it follows from the trials that the log tells of, so that a resumed search sees the same.
 """
 
 from collections.abc import Sequence
@@ -25,12 +27,13 @@ PRIOR = 0.2
 DOUBT = 0.1
 """The variance that is expected around a regression, in units of the spread; it counts as one observation."""
 HOPELESS = 3.0
+"""The variance from which on nothing is shown, in units of the spread."""
 FAR = 4.0
 """A forecast is not worse than the median by more than this many times the distance of the best from it."""
 
 
 def outlook(curves: Sequence[Array], finals: Array) -> tuple[Array, Array]:
-    """Return what trials come to, and the variance of that: 0 for those that have ended, infinite where it is hidden.
+    """Return what trials come to, and the variance of that: 0 for those that have ended, infinite if unknown.
 
     Args:
         curves: The costs of each trial at its evaluations, from the first.
@@ -42,9 +45,12 @@ def outlook(curves: Sequence[Array], finals: Array) -> tuple[Array, Array]:
     if ended.sum() < LEAST:
         return means, variances
     lengths = np.array([len(curve) for curve in curves])
-    ladder = _Ladder(curves, finals, whole=int(np.median(lengths[ended])), firsts=lengths[np.isnan(finals)])
-    for index in map(int, np.flatnonzero(np.isnan(finals) & (lengths > 0))):
-        means[index], variances[index] = ladder.climb(int(lengths[index]), float(curves[index][-1]))
+    lasts = np.array([curve[-1] if len(curve) else np.nan for curve in curves])
+    firsts = np.unique(lengths[np.isnan(finals) & (lengths > 0)])
+    ladder = _Ladder(curves, finals, whole=int(np.median(lengths[ended])), firsts=firsts)
+    for first in firsts:
+        here = np.isnan(finals) & (lengths == first)
+        means[here], variances[here] = ladder.climb(int(first), lasts[here])
     known = np.isfinite(means) & np.isfinite(variances)
     stopped = known & ~ended
     best, median = means[known].min(), float(np.median(means[known]))
@@ -59,7 +65,7 @@ class _Ladder:
 
     def __init__(self, curves: Sequence[Array], finals: Array, *, whole: int, firsts: NDArray[np.intp]) -> None:
         self._whole = whole
-        self._rungs = np.unique([rung for first in np.unique(firsts) for rung in self._chain(int(first))])
+        self._rungs = np.unique([rung for first in firsts for rung in self._chain(int(first))])
         self._costs = np.full((len(curves), len(self._rungs) + 1), np.nan)
         for row, curve in zip(self._costs, curves, strict=True):
             count = int(np.searchsorted(self._rungs, len(curve), side="right"))
@@ -69,24 +75,22 @@ class _Ladder:
 
     def _chain(self, first: int) -> list[int]:
         """Return the evaluations of a chain, without the end."""
-        chain = [first] if first else []
-        while chain and 2 * chain[-1] < self._whole:
+        chain = [first]
+        while 2 * chain[-1] < self._whole:
             chain.append(2 * chain[-1])
         return chain
 
-    def climb(self, evaluation: int, cost: float) -> tuple[float, float]:
-        """Return the forecast of a cost at an evaluation and its variance."""
-        variance, chain = 0.0, self._chain(evaluation)
+    def climb(self, evaluation: int, costs: Array) -> tuple[Array, Array]:
+        """Return the forecasts of costs at an evaluation and their variances, two arrays as long."""
+        variances, chain = np.zeros(len(costs)), self._chain(evaluation)
         for rung, following in zip(chain, [*chain[1:], None], strict=True):
             if rung not in self._steps:
                 here, there = int(np.searchsorted(self._rungs, rung)), -1
                 if following is not None:
                     there = int(np.searchsorted(self._rungs, following))
                 self._steps[rung] = _Regression(self._costs[:, here], self._costs[:, there])
-            cost, variance = self._steps[rung].predict(cost, variance)
-            if not np.isfinite(variance):
-                break
-        return cost, variance
+            costs, variances = self._steps[rung].predict(costs, variances)
+        return costs, variances
 
 
 class _Regression:
@@ -105,13 +109,14 @@ class _Regression:
         residuals = y - self._y - self._slope * (x - self._x)
         self._noise = (float((residuals**2).sum()) + DOUBT * spread) / (self._count + 1)
 
-    def predict(self, cost: float, variance: float) -> tuple[float, float]:
-        """Return the later cost, and its variance given that of the earlier one; infinite if nothing is known."""
-        if self._count < LEAST or not np.isfinite(cost):
-            return cost, np.inf
-        off = cost - self._x
+    def predict(self, costs: Array, variances: Array) -> tuple[Array, Array]:
+        """Return the later costs, and their variances given those of the earlier ones; infinite if nothing is known."""
+        if self._count < LEAST:
+            return costs, np.full(len(costs), np.inf)
+        off = np.where(np.isfinite(costs), costs - self._x, np.nan)
         own = self._noise * (1 + 1 / self._count + off**2 / self._weight)
-        return float(self._y + self._slope * off), float(self._slope**2 * variance + own)
+        found = self._slope**2 * variances + own
+        return self._y + self._slope * off, np.where(np.isfinite(found), found, np.inf)
 
 
 def _spread(costs: Array) -> float:

@@ -1,6 +1,7 @@
 """The checks of a whole space: what grid and pruner ask of its ranges, feasibility, folds, the files that it names."""
 
 import random
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -155,6 +156,16 @@ def no_test_split(space: Space) -> str | None:
     )
 
 
+def data_notes(space: Space) -> list[str]:
+    """Return what the user should know of the files of a space; each note once."""
+    ask = getattr(space.interface, "data_notes", None)  # programs have none
+    sections = {data.model_dump_json(): data for config, _ in configurations(space)
+                if isinstance(data := getattr(config, "data", None), Settings)}  # fmt: skip
+    found = [] if ask is None else [note for data in sections.values()
+                                    for note in ask(located(data, space.path.parent, by_name=True))]  # fmt: skip
+    return list(dict.fromkeys(found))
+
+
 def check_places(space: Space, root: Node, problems: Problems) -> None:
     """Report each file and folder that the space names, but that is not there or cannot be read.
 
@@ -185,7 +196,10 @@ def _look_inside(space: Space, root: Node, problems: Problems) -> None:
         if look is None or not isinstance(data, Settings) or data.model_dump_json() in seen:
             continue
         seen.add(data.model_dump_json())
-        for path, message in look(located(data, space.path.parent, by_name=True)).items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is worth a word is in the family's data_notes
+            found = look(located(data, space.path.parent, by_name=True))
+        for path, message in found.items():
             place = written_at(root, path).place
             if place.problem(message) not in problems:
                 problems.add(place, message)

@@ -70,7 +70,7 @@ def section_schema(model: type[BaseModel]) -> Schema:
 
 def _model(model: type[BaseModel], *, ranges: bool, hidden: Sequence[str] = ()) -> Schema:
     """Return the schema of a section; nothing is required, because quick and --set may add what is missing."""
-    texts = _field_texts(model)
+    texts = field_texts(model)
     fields = {name: field for name, field in model.model_fields.items() if name not in hidden}
     schema: Schema = {
         "type": "object",
@@ -177,7 +177,7 @@ def _branch_forms(branch: Branch, *, ranges: bool) -> list[Schema]:
     return [names, one, _closed({"choice": {"anyOf": [several, listed]}}, ["choice"])]
 
 
-def _field_texts(model: type[BaseModel]) -> dict[str, str]:
+def field_texts(model: type[BaseModel]) -> dict[str, str]:
     """Return the docstrings of the fields of a class and its parents; empty without source code."""
     texts: dict[str, str] = {}
     for each in reversed(model.__mro__):

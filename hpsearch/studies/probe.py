@@ -18,7 +18,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.experiment.files import json_line
 from hpsearch.experiment.layout import BEST, CHECKPOINT, trial_run
 from hpsearch.jobs import Completed, Ending, Job, JobResult, Obstacle, Report, Workers
-from hpsearch.records import Decision
+from hpsearch.records import Decision, Moment
 from hpsearch.running.runner import objective_spec
 from hpsearch.seeds import Seeds, derive_seed
 from hpsearch.space import Space
@@ -193,6 +193,10 @@ class _Listener:
         """Keep a report; pause the training, which then writes all its files, when it has lasted long enough."""
         self.reports.append(report)
         return Decision.PAUSE if report.seconds >= self._enough else Decision.CONTINUE
+
+    def moment(self, job: Job, moment: Moment) -> Decision:  # noqa: ARG002
+        """Let it go on: reports come soon."""
+        return Decision.CONTINUE
 
     def ended(self, job: Job, result: JobResult) -> None:  # noqa: ARG002
         """Keep how it ended."""

@@ -29,7 +29,7 @@ from hpsearch.jobs import (
     Workers,
     stopped,
 )
-from hpsearch.records import Decision
+from hpsearch.records import Decision, Moment
 
 PATIENCE = 120.0
 """Seconds after which workers on a busy machine are taken to have failed."""
@@ -53,6 +53,8 @@ def _do(job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
     if deed == "hang":
         time.sleep(3600)
     for step in range(1, STEPS + 1):
+        if report(Moment(step, STEPS)) is not Decision.CONTINUE:
+            return stopped(Decision.PAUSE, seconds=float(step))
         decision = report(Report(step, {"val/loss": 1 / step}, float(step), final=step == STEPS))
         if decision is not Decision.CONTINUE:
             return stopped(decision, seconds=float(step))
@@ -75,13 +77,19 @@ class Listener:
         self.notes.append((job.run, "reported", report.step))
         return Decision.PRUNE if report.step == self.prune_at else Decision.CONTINUE
 
+    def moment(self, job: Job, moment: Moment) -> Decision:
+        """Note how far a job is between two reports."""
+        self.notes.append((job.run, "moment", moment.done))
+        return Decision.CONTINUE
+
     def ended(self, job: Job, result: JobResult) -> None:
         """Note the result of a job."""
         self.notes.append((job.run, "ended", result))
 
     def about(self, job: Job) -> list[str]:
-        """Return what was heard of a job: started, reported 1, reported 2, ended ..."""
-        return [f"{what} {step}" if what == "reported" else what for run, what, step in self.notes if run == job.run]
+        """Return what was heard of a job: started, reported 1, reported 2, ended ..., without what came in between."""
+        own = [(what, step) for run, what, step in self.notes if run == job.run and what != "moment"]
+        return [f"{what} {step}" if what == "reported" else what for what, step in own]
 
     def result(self, job: Job) -> JobResult | None:
         """Return the result of a job, or None before its end."""

@@ -72,9 +72,10 @@ def load_checkpoint(folder: Path | None) -> dict[str, Any] | None:
 
 
 def reached_step(folder: Path) -> int:
-    """Return the reported step at which the checkpoint of a folder was taken; 0 when there is none that can be read."""
+    """Return the last reported step before the checkpoint of a folder; 0 when there is none, or nothing to read."""
     content = load_checkpoint(folder)
-    return 0 if content is None else int(content["progress"]["evaluations"][-1]["step"])
+    evaluations = content["progress"]["evaluations"] if content else []
+    return int(evaluations[-1]["step"]) if evaluations else 0
 
 
 def numbered(step: int) -> str:

@@ -2,6 +2,7 @@
 
     the end, a pause        the checkpoint, and the weights of the best step if they are not written yet
     an evaluation           the same once `checkpoint_seconds` of training have passed, and where `keep` wants a number
+    between evaluations     the same once these seconds have passed since the last one too, for little of the time
     pruned, out of time     the weights of the best step: nothing goes on from there
 
 In between the best weights wait in memory. What a crash takes with it is trained again, bit for bit the same on a CPU.
@@ -21,6 +22,9 @@ from hpsearch.records import Decision
 from hpsearch.training.checkpoint import CHECKPOINT, numbered, remove_old, save, save_best
 from hpsearch.training.rate_control import write_decisions
 from hpsearch.training.state import TrainingState, Unwritten, capture
+
+_SHARE = 0.05
+"""The most of the time that goes into checkpoints between two evaluations."""
 
 
 def note_resumed(training: TrainingState, folder: Path) -> None:
@@ -62,13 +66,29 @@ def _save(training: TrainingState, folder: Path, *, is_kept: bool) -> None:
     """Write the checkpoint; before it what belongs to it, so that a kill in between loses neither."""
     progress, keep = training.progress, training.settings.keep
     _save_best(training, folder)
-    content = capture(training)
+    content = capture(training, seconds=progress.evaluations[-1].seconds)
     if is_kept:
         save(folder / numbered(training.reported_step), content)
     if keep:
         remove_old(folder, step=training.reported_step, last=keep.last, best=progress.best_step)
     save(folder / CHECKPOINT, content)
     training.unwritten.folder, training.unwritten.since = None, training.stopwatch.seconds
+
+
+def is_due_between(training: TrainingState) -> bool:
+    """Check whether a checkpoint is worth its time now: evaluations come too seldom to wait for the next."""
+    gap, unwritten, stopwatch = training.settings.checkpoint_seconds, training.unwritten, training.stopwatch
+    waited = min(stopwatch.seconds - unwritten.since, stopwatch.lap)
+    return gap > 0 and waited >= max(gap, unwritten.cost / _SHARE)
+
+
+def save_between(training: TrainingState, folder: Path) -> None:
+    """Write the checkpoint of a training between two evaluations."""
+    begun = training.stopwatch.seconds
+    _save_best(training, folder)
+    save(folder / CHECKPOINT, capture(training, seconds=begun))
+    training.unwritten.since = training.stopwatch.seconds
+    training.unwritten.cost = training.unwritten.since - begun
 
 
 def _save_best(training: TrainingState, folder: Path) -> None:

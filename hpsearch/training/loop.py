@@ -3,6 +3,7 @@
     fit:  build, go on from the checkpoint if there is one
           a step: one window of batches, one update of the weights
           once in a while: evaluate, judge, save, report, and act on the answer
+          once a second between two evaluations: tell how far it is, save what is due
 
 It knows no family, engine or tracker.
 """
@@ -17,18 +18,18 @@ from pathlib import Path
 import torch
 
 from hpsearch.errors import DivergedError, UnknownNameError
-from hpsearch.records import Decision, Monitor
+from hpsearch.records import Decision, Moment, Monitor
 from hpsearch.seeds import Seeds
 from hpsearch.training.checkpoint import load_checkpoint
 from hpsearch.training.devices import resolve_device
-from hpsearch.training.files import note_resumed, save_answered, save_evaluated
+from hpsearch.training.files import is_due_between, note_resumed, save_answered, save_between, save_evaluated
 from hpsearch.training.measurements import look_at
 from hpsearch.training.optimizers import set_rates
-from hpsearch.training.progress import Evaluation, FitResult, Report
+from hpsearch.training.progress import Evaluation, FitResult, Report, Tell
 from hpsearch.training.random_state import isolated, kept_random_state
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.settings import TrainSettings
-from hpsearch.training.state import TrainingState, build_training, restore
+from hpsearch.training.state import NEXT_LOOK, TrainingState, build_training, restore
 from hpsearch.training.task import Batch, Splits, Task
 from hpsearch.training.team import ALONE, Team
 
@@ -47,19 +48,23 @@ def fit(
     device: torch.device | str = "auto",
     before: TrainSettings | None = None,
     team: Team = ALONE,
+    tell: Tell | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> FitResult:
     """Train a task's model, going on from the checkpoint in `folder` if there is one, and report every evaluation.
 
     `checkpoint.pt`, with `best.pt` if the monitored metric has improved, is written at the end, at a pause, where
-    `settings.keep` wants a numbered one, and else at an evaluation that comes `settings.checkpoint_seconds` or more
-    after the last. After a resume the checkpoint's evaluations are reported once more, and those that came between it
+    `settings.keep` wants a numbered one, and else `settings.checkpoint_seconds` or a little more after the last, even
+    between evaluations. `tell` hears about once a second between evaluations how far the training is, and may pause it
+    at that step. After a resume the checkpoint's evaluations are reported once more, and those that came between it
     and a crash are trained and reported again: whoever receives reports ignores steps it knows. The answer to the last
     report of a training is not acted on, as nothing is left to stop. One that is pruned or out of time has `best.pt`
     only. Without a folder nothing is saved, and a paused training cannot go on. A `device` other
     than `auto` goes before `settings.device`. `before` are the settings under which the checkpoint may have been
     written, if they change there; only what is not FIXED may. Of a `team` of several processes, all of which call this,
     only rank 0 reports, and writes to `folder`.
+
+    A team saves and is paused only at evaluations, where its processes are at one step.
 
     Killed and resumed is bit for bit the unbroken run on the CPU. The process's global state is afterwards as before.
 
@@ -75,6 +80,7 @@ def fit(
             training = build_training(
                 task, splits, settings, seeds=seeds, monitor=monitor, device=place, clock=clock, team=team
             )
+            training.tell = tell if team.leads else None
             with contextlib.closing(training.feed):
                 return _train(training, folder if team.leads else None, report, before)
     finally:
@@ -95,7 +101,42 @@ def train_on(
         if evaluation_is_due(training):
             evaluate_and_save(training, folder)
             decision = ask(training, report)
+        elif training.stopwatch.seconds >= training.next_look:
+            decision = tell_between(training)
+            if folder is not None and saves_between(training, decision):
+                save_between(training, folder)
     return result_of(training, decision)
+
+
+def tell_between(training: TrainingState) -> Decision:
+    """Tell how far the training is between two evaluations; a team, whose processes count each for itself, goes on."""
+    training.next_look = training.stopwatch.seconds + NEXT_LOOK
+    if training.tell is None:
+        return Decision.CONTINUE
+    with training.stopwatch.stopped():
+        decision = training.tell(moment_of(training))
+    return Decision.CONTINUE if training.team.size > 1 else decision
+
+
+def saves_between(training: TrainingState, decision: Decision) -> bool:
+    """Check whether a checkpoint is written now, between two evaluations."""
+    return training.team.size == 1 and (decision is Decision.PAUSE or is_due_between(training))
+
+
+def moment_of(training: TrainingState) -> Moment:
+    """Return how far the training is, by the numbers that are there: none is waited for."""
+    progress, total = training.progress, training.order.total_steps
+    training.paced = training.paced or (training.stopwatch.seconds, progress.step)
+    seconds, steps = training.stopwatch.seconds - training.paced[0], progress.step - training.paced[1]
+    return Moment(
+        progress.step,
+        total,
+        epoch=training.epochs,
+        loss=training.measurements.mean_loss,
+        learning_rate=training.rates.at(progress.step - 1),
+        examples_per_second=training.examples / max(training.stopwatch.lap, 1e-9),
+        seconds_left=seconds / steps * (total - progress.step) if steps else None,
+    )
 
 
 def go_on(training: TrainingState, folder: Path | None, report: Report, before: TrainSettings | None) -> Decision:
@@ -110,7 +151,8 @@ def go_on(training: TrainingState, folder: Path | None, report: Report, before: 
         with training.stopwatch.stopped():
             for evaluation in training.progress.evaluations[:-1]:
                 report(evaluation)
-    return ask(training, report)
+    training.stopwatch.begin_lap()
+    return ask(training, report) if training.progress.evaluations else Decision.CONTINUE
 
 
 def single_step(training: TrainingState) -> None:
@@ -240,7 +282,7 @@ def result_of(training: TrainingState, decision: Decision) -> FitResult:
     progress = training.progress
     return FitResult(
         decision=decision,
-        step=training.reported_step,
+        step=progress.evaluations[-1].step if progress.evaluations else 0,
         epochs=training.epochs,
         stopped_early=progress.stopped_early,
         best_step=progress.best_step,

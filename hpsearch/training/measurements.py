@@ -67,16 +67,43 @@ class Measurements:
         """
         self._read()
         means = {f"train/{name}": total / self._counts[name] for name, total in self._sums.items()}
-        if self._norms:
-            means["gradient_norm"] = math.fsum(self._norms) / len(self._norms)
-            means["gradient_norm_max"] = max(self._norms)
+        if self._steps:
+            means["gradient_norm"] = math.fsum(self._norms) / self._steps
+            means["gradient_norm_max"] = self._largest
         self._forget()
         return means
+
+    @property
+    def mean_loss(self) -> float | None:
+        """The mean loss of the steps that were read since the last evaluation; None when none was."""
+        return self._sums["loss"] / self._counts["loss"] if self._counts.get("loss") else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what there is since the last evaluation, for a resume: plain values and a tensor of doubles.
+
+        Raises:
+            DivergedError: A loss or a gradient is not finite.
+        """
+        self._read()
+        norms = torch.tensor(self._norms, dtype=torch.float64)
+        named = {"sums": dict(self._sums), "counts": dict(self._counts)}
+        return {**named, "norms": norms, "steps": self._steps, "largest": self._largest}
 
     def _forget(self) -> None:
         self._sums: dict[str, float] = defaultdict(float)
         self._counts: dict[str, int] = defaultdict(int)
         self._norms: list[float] = []
+        """Whose sum is that of all norms."""
+        self._steps = 0
+        """How many norms there were."""
+        self._largest = 0.0
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self._forget()
+        self._sums.update(state["sums"])
+        self._counts.update(state["counts"])
+        self._norms, self._steps, self._largest = state["norms"].tolist(), state["steps"], state["largest"]
 
     def _read(self) -> None:
         pending, self._pending = self._pending, []
@@ -89,6 +116,9 @@ class Measurements:
 
     def _take_in(self, step: int, norm: float, parts: Mapping[str, float], count: int, *, is_latest: bool) -> None:
         self._check(step, parts["loss"], norm, is_latest=is_latest)
+        if math.isfinite(norm):
+            self._norms.append(norm)
+            self._steps, self._largest = self._steps + 1, max(self._largest, norm)
         for name, value in parts.items():
             self._sums[name] += value * count
             self._counts[name] += count
@@ -98,7 +128,6 @@ class Measurements:
             raise DivergedError(f"the loss became {loss} at optimizer step {step}")
         if math.isfinite(norm):
             self.skipped = 0
-            self._norms.append(norm)
             return
         self.skipped += 1
         if self.skipped >= self._most_skipped:

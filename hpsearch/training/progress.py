@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hpsearch.records import Decision, Goal
+from hpsearch.records import Decision, Goal, Moment
 from hpsearch.training.settings import EarlyStopping
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class FitResult:
 
 Report = Callable[[Evaluation], Decision]
 """Receives each evaluation, after a resume one that it may have seen already, and decides how the training goes on."""
+
+Tell = Callable[[Moment], Decision]
+"""Hears of a training between its evaluations, at most once a second; PAUSE ends it there, with a checkpoint."""
 
 
 @dataclass
@@ -103,7 +106,9 @@ class Stopwatch:
         try:
             yield
         finally:
-            self._zero += self._clock() - begin
+            waited = self._clock() - begin
+            self._zero += waited
+            self._lap += waited
 
 
 class Patience:

@@ -174,8 +174,9 @@ class TrainSettings(Settings):
     deterministic: Annotated[bool, FIXED] = True
     device: Annotated[str, FIXED] = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     checkpoint_seconds: Annotated[float, FIXED] = Field(default=5.0, ge=0)
-    """Training time from one checkpoint to the next, at an evaluation; a crash costs no more than that and the time to
-    an evaluation. With 0 every evaluation is followed by one. A pause and the end always are."""
+    """Training time from one checkpoint to the next: at an evaluation, or between two that are further apart, where at
+    most a twentieth of the time goes into them. A crash costs no more than twice that. With 0 every evaluation is
+    followed by one, and there are none in between. A pause and the end always are."""
     keep: Annotated[Keep | None, FIXED] = None
     """Numbered checkpoints besides the latest and the best."""
     loading: Annotated[Loading, FIXED] = Loading()

@@ -18,7 +18,7 @@ from hpsearch.training.checkpoint import check_identity, identity_of
 from hpsearch.training.freezing import Freezing
 from hpsearch.training.measurements import Measurements
 from hpsearch.training.optimizers import build_optimizer
-from hpsearch.training.progress import Evaluation, Patience, Stopwatch, TrainingProgress
+from hpsearch.training.progress import Evaluation, Patience, Stopwatch, Tell, TrainingProgress
 from hpsearch.training.random_state import capture_random_state, restore_random_state, seed_everything
 from hpsearch.training.rates import Rates
 from hpsearch.training.settings import TrainSettings
@@ -26,6 +26,9 @@ from hpsearch.training.step import Stepper
 from hpsearch.training.task import Splits, Task
 from hpsearch.training.team import ALONE, Team, smallest_slice
 from hpsearch.training.weights import WeightAverage
+
+FIRST_LOOK, NEXT_LOOK = 0.5, 1.0
+"""Seconds of training from its start, and from one look, to the next between two evaluations."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Unwritten:
     """Whether the model has the best weights of all, which are neither written nor copied."""
     best: Mapping[str, Any] | None = None
     """A copy of the best weights, which are not written."""
+    cost: float = 0.0
+    """Seconds that the last checkpoint took."""
     decisions: int | None = None
     """How many decisions on the rate are written, if they are."""
 
@@ -98,6 +103,12 @@ class TrainingState:
     examples: int = 0
     """Examples trained on since the last evaluation."""
     unwritten: Unwritten = field(default_factory=Unwritten)
+    tell: Tell | None = None
+    """Who hears of the training between evaluations."""
+    paced: tuple[float, int] | None = None
+    """Seconds and steps at the first look, from which on the pace is measured: what comes first is slow."""
+    next_look: float = FIRST_LOOK
+    """Seconds of training after which it is looked at again between two evaluations."""
 
     @property
     def evaluated_model(self) -> nn.Module:
@@ -166,6 +177,7 @@ def build_training(
         stopwatch=stopwatch,
         team=team,
         seed=seeds.initialisation,
+        next_look=FIRST_LOOK,
     )
 
 
@@ -224,17 +236,19 @@ def _stepper_of(
     )
 
 
-def capture(training: TrainingState) -> dict[str, Any]:
-    """Return the contents of a checkpoint: tensors and plain values.
+def capture(training: TrainingState, *, seconds: float) -> dict[str, Any]:
+    """Return the contents of a checkpoint after `seconds` of training: tensors and plain values.
 
-    A checkpoint is taken right after an evaluation, which empties the measurements: they need no place in it. Nor does
-    the order of the batches, a function of the seed and the position.
+    The order of the batches needs no place in it: it is a function of the seed and the position.
+
+    Raises:
+        DivergedError: A loss or a gradient since the last evaluation is not finite.
     """
-    last = training.progress.evaluations[-1]
     return {
         "identity": dict(training.identity),
         "progress": asdict(training.progress),
-        "seconds": last.seconds,
+        "seconds": seconds,
+        "measurements": training.measurements.state_dict(),
         "model": training.model.state_dict(),
         "optimizer": training.optimizer.state_dict(),
         "scaler": training.scaler.state_dict() if training.scaler else None,
@@ -273,12 +287,15 @@ def restore(training: TrainingState, content: Mapping[str, Any], *, before: Trai
         training.patience.load_state_dict(content["patience"])
     if training.rates.control:
         training.rates.control.load_state_dict(content["rates"])
+    if "measurements" in content:  # earlier versions saved at evaluations only, where there is nothing to restore
+        training.measurements.load_state_dict(content["measurements"])
     training.measurements.skipped = content["skipped"]
     training.generator.set_state(content["augmentation"])
     restore_random_state(content["random"], training.device)
     evaluations = [Evaluation(**evaluation) for evaluation in content["progress"]["evaluations"]]
     training.progress = TrainingProgress(**{**content["progress"], "evaluations": evaluations})
     training.stopwatch.set(content["seconds"])
+    training.next_look = content["seconds"] + FIRST_LOOK
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.events import InterruptNotice, PauseNotice
+from hpsearch.experiment.events import InterruptNotice, MomentNotice, PauseNotice
 from hpsearch.jobs import (
     BaselinesScored,
     Completed,
@@ -33,7 +33,7 @@ from hpsearch.jobs import (
     TimedOut,
     Workers,
 )
-from hpsearch.records import Decision
+from hpsearch.records import Decision, Moment
 from hpsearch.workers.ahead import Ahead
 from hpsearch.workers.ledger import Ledger
 
@@ -89,10 +89,11 @@ class Coordinator:
 
         """
         self._source = source
-        with self._interruptible():
+        with self._interruptible(), self._settled():
             while True:
                 if not self._stopping:
                     self._start_jobs(source)
+                self._ledger.settle()
                 if not self._running and not self._waits_for_what_runs_ahead:
                     break
                 self._workers.serve(self, timeout=LOOK_SECONDS)
@@ -145,12 +146,24 @@ class Coordinator:
     def reported(self, job: Job, report: Report) -> Decision:
         """Log a report and answer it; a run that is asked to stop may take any time to end."""
         if self._ahead is not None and self._ahead.is_ahead(job):
-            goes_on = self._ahead.is_wanted(job) and not self._interrupts
-            return Decision.CONTINUE if goes_on else Decision.PAUSE
+            return self._answer_ahead(self._ahead, job)
         decision = self._answer(job, report)
         if decision is not Decision.CONTINUE:
             self._running[job.run].started = None
         return decision
+
+    def moment(self, job: Job, moment: Moment) -> Decision:
+        """Show how far a run is between two reports; one that has to stop need not come to the next."""
+        if self._ahead is not None and self._ahead.is_ahead(job):
+            return self._answer_ahead(self._ahead, job)
+        self._ledger.show(MomentNotice(job.run, moment))
+        if not self._stopping:
+            return Decision.CONTINUE
+        self._running[job.run].started = None
+        return Decision.PAUSE
+
+    def _answer_ahead(self, ahead: Ahead, job: Job) -> Decision:
+        return Decision.CONTINUE if ahead.is_wanted(job) and not self._interrupts else Decision.PAUSE
 
     def _answer(self, job: Job, report: Report) -> Decision:
         metric = self._ledger.report(job, report)
@@ -230,6 +243,14 @@ class Coordinator:
             self._ledger.lost(job, result.reason)
             self._again.append(job)
 
+    @contextlib.contextmanager
+    def _settled(self) -> Iterator[None]:
+        """Leave nothing that is not on the disk, whatever ends the search."""
+        try:
+            yield
+        finally:
+            self._ledger.settle()
+
     # Time limits and Ctrl-C
 
     def _enforce_trial_time(self) -> None:
@@ -248,7 +269,7 @@ class Coordinator:
                 self._finish(running.job, TimedOut(reason, seconds=seconds))
 
     def _interrupt(self, _: int, __: FrameType | None) -> None:
-        """Once: let running trials checkpoint at their next report. Twice: stop now."""
+        """Once: let running trials checkpoint at their next step. Twice: stop now."""
         self._interrupts += 1
         if self._interrupts > 1:
             raise KeyboardInterrupt

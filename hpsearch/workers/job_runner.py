@@ -5,7 +5,8 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ from hpsearch.jobs import (
     Diverged,
     Failed,
     Job,
+    JobListener,
     JobResult,
     Lost,
     ObjectiveFunction,
     ObjectiveSpec,
     Obstacle,
     OutOfMemory,
+    Report,
     Reporter,
 )
+from hpsearch.records import Decision, Moment
 from hpsearch.workers.failures import current_traceback, message_of, out_of_memory, reason_of
 
 
@@ -37,6 +41,16 @@ def make_objective(spec: ObjectiveSpec) -> ObjectiveFunction:
     """Import the objective's factory and call it."""
     objective: ObjectiveFunction = resolve(spec.target)(**spec.arguments)
     return objective
+
+
+def wire_message(told: Report | Moment) -> dict[str, Any]:
+    """Return what a worker sends of a report or a moment, as plain data with its kind."""
+    return {"kind": "moment" if isinstance(told, Moment) else "report", **asdict(told)}
+
+
+def answer_of(listener: JobListener, job: Job, kind: str, fields: Mapping[str, Any]) -> Decision:
+    """Return a listener's answer to what `wire_message` made."""
+    return listener.moment(job, Moment(**fields)) if kind == "moment" else listener.reported(job, Report(**fields))
 
 
 def run_job(objective: ObjectiveFunction, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:

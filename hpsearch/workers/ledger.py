@@ -19,6 +19,7 @@ from hpsearch.experiment.events import (
 )
 from hpsearch.experiment.files import (
     append_json_line,
+    bring_to_disk,
     copy_atomically,
     printable,
     read_json,
@@ -66,6 +67,9 @@ class Ledger:
         self._observers = observers
         self._written: dict[str, set[Any]] = {}
         """The steps in a run's metrics file: at most one more than in the log, when a crash fell between the two."""
+        self._owed: list[Path] = []
+        """Configurations that are not on the disk yet, as their runs' events in the log."""
+        self._owes = False
         self.metric = metric
 
     @property
@@ -86,13 +90,27 @@ class Ledger:
             observer.observe(event)
 
     def _emit(self, event: Event, *, durable: bool = False) -> None:
-        self.show(self._log.append(event, durable=durable))
+        self.show(self._log.append(event))
+        self._owes = self._owes or durable
+
+    def settle(self) -> None:
+        """Wait until what was written down is on the disk: while workers train, a disk's time is nobody's.
+
+        Until then a kill loses nothing, but a machine that loses its power loses what it has not on the disk.
+        """
+        if not self._owes:
+            return
+        for path in self._owed:
+            bring_to_disk(path)
+        self._log.sync()
+        self._owed, self._owes = [], False
 
     def begin(self, job: Job, info: AskInfo) -> RunState:
         """Write down that a run is taken up, and its configuration if it is new. Baselines are not in the log yet."""
         folder, known = self._folder / job.run, self.known(job)
         if known.mistake or not known.asked:
-            configure(self._folder, job, anew=job.kind is JobKind.REPLICATE and not known.asked)
+            anew = job.kind is JobKind.REPLICATE and not known.asked
+            self._owed.append(configure(self._folder, job, anew=anew, durable=False))
             if job.kind is not JobKind.BASELINES:
                 self._ask(job, job.run, info)
         remove_leftovers(folder)
@@ -113,6 +131,7 @@ class Ledger:
             run=job.run, number=job.number, step=change.step, donor=exploit.donor, params=dict(change.params)
         )
         self._emit(event, durable=True)
+        self.settle()
 
     def discard(self, job: Job) -> None:
         """Remove what a run that has ended could have gone on from."""
@@ -224,8 +243,8 @@ def _flat(scores: Mapping[str, Metrics]) -> Metrics:
     return {f"{split}/{name}": value for split, metrics in scores.items() for name, value in metrics.items()}
 
 
-def configure(folder: Path, job: Job, *, anew: bool = False) -> None:
-    """Write down what a job of the experiment in `folder` is to do.
+def configure(folder: Path, job: Job, *, anew: bool = False, durable: bool = True) -> Path:
+    """Write down what a job of the experiment in `folder` is to do, and return where.
 
     With `anew` what is there of a job with other settings, which was begun ahead of time, is removed.
     """
@@ -233,7 +252,8 @@ def configure(folder: Path, job: Job, *, anew: bool = False) -> None:
     if anew and (own / CONFIG).exists() and read_json(own / CONFIG) != json.loads(json.dumps(content)):
         shutil.rmtree(own)
     own.mkdir(parents=True, exist_ok=True)
-    write_json(own / CONFIG, content)
+    write_json(own / CONFIG, content, durable=durable)
+    return own / CONFIG
 
 
 def stored_job(folder: Path, run: str) -> Job:

@@ -22,7 +22,7 @@ from typing import Any
 
 from hpsearch.families.char_lm.family import CharLM
 from hpsearch.jobs import Job, JobListener, JobResult, Report
-from hpsearch.records import Decision
+from hpsearch.records import Decision, Moment
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import objective_spec
 from hpsearch.seeds import Seeds
@@ -123,6 +123,10 @@ class Listener(JobListener):
 
     def reported(self, job: Job, report: Report) -> Decision:
         """Answer a report."""
+        return Decision.CONTINUE
+
+    def moment(self, job: Job, moment: Moment) -> Decision:
+        """Answer what is told between two reports."""
         return Decision.CONTINUE
 
     def ended(self, job: Job, result: JobResult) -> None:

@@ -1,6 +1,7 @@
 import io
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from hpsearch.experiment.events import (
     HealthNotice,
     InterruptNotice,
     LostEvent,
+    MomentNotice,
     PauseNotice,
     TextNotice,
 )
 from hpsearch.experiment.layout import replicate_run, trial_run
 from hpsearch.experiment.log import read_events
-from hpsearch.records import Goal, Outcome
+from hpsearch.records import Goal, Moment, Outcome
 from tests.experiment_factory import GrowingExperiment
 
 AIM = SearchTarget(metric="val/auc", goal=Goal.MAXIMIZE, budget=60, title="line", length=lambda _: 20, replicates=5)
@@ -368,3 +370,66 @@ def test_the_console_decides_the_kind() -> None:
     assert isinstance(make_progress(AIM, console=terminal(80, 24)), LiveProgress)
     assert isinstance(make_progress(AIM, console=Console(file=io.StringIO())), PlainProgress)
     assert isinstance(make_progress(AIM, console=terminal(80, 24), quiet=True), NoProgress)
+
+
+AT = Moment(1200, 4000, epoch=0.3, loss=0.53219, learning_rate=1e-3, examples_per_second=832.4, seconds_left=130.0)
+LOADING = Moment(3200, 10000, preparing="train data, frames simulated")
+STEP_LINE = "step 1,200/4,000, 2 min left, loss 0.5322, rate 0.001, 832 examples/s"
+
+
+def test_between_reports_a_line_says_how_far_each_training_is(live: Grow) -> None:
+    experiment, progress = live()
+    experiment.trial(0, (0.5,), outcome=None)
+    experiment.trial(1, (), outcome=None)
+    for number, moment in ((0, AT), (1, LOADING), (9, AT)):
+        progress.observe(MomentNotice(trial_run(number), moment))
+    lines = shown(progress)
+    assert f"trial 0: {STEP_LINE}" in lines
+    assert "trial 1: preparing train data, frames simulated: 3,200 of 10,000" in lines
+    assert not any("trial 9" in line for line in lines)
+    experiment.report(trial_run(0), 2, 0.6, value=0.6, at=2, seconds=2.0)
+    assert not any(line.startswith("trial 0:") for line in shown(progress))
+    progress.observe(PauseNotice(trial_run(1)))
+    assert not any(line.startswith("trial 1:") for line in shown(progress))
+
+
+@pytest.mark.parametrize("height", [9, 10, 12, 14, 20])
+def test_these_lines_never_push_the_frame_over_the_terminal(live: Grow, height: int) -> None:
+    experiment, progress = live(height=height)
+    for number in range(6):
+        experiment.trial(number, (0.5,), outcome=None)
+        progress.observe(MomentNotice(trial_run(number), AT))
+    lines = shown(progress, height=height)
+    assert len(lines) < height
+    assert lines[-1] == "Ctrl-C: save checkpoints and stop."
+
+
+def test_the_time_left_is_known_before_the_first_report(live: Grow) -> None:
+    experiment, progress = live(target=replace(AIM, budget=1, workers=1, replicates=None))
+    experiment.trial(0, (), outcome=None)
+    assert "— left" in shown(progress)[1]
+    progress.observe(MomentNotice(trial_run(0), AT))
+    assert "about 2 min 10 s left" in shown(progress)[1]
+
+
+def test_a_pipe_gets_such_a_line_now_and_then(tmp_path: Path) -> None:
+    """Of one training each 15 seconds, of two each 30; never while they are short."""
+    clock, stream = HandClock(), io.StringIO()
+    progress = PlainProgress(AIM, stream=stream, clock=clock)
+    experiment = GrowingExperiment(tmp_path / "line", observers=[progress])
+    experiment.trial(0, (), outcome=None)
+
+    def told(seconds: int, *numbers: int) -> int:
+        before = stream.getvalue().count("\n")
+        for _ in range(seconds):
+            clock.now += 1.0
+            for number in numbers:
+                progress.observe(MomentNotice(trial_run(number), AT))
+        return stream.getvalue().count("\n") - before
+
+    assert told(15, 0) == 0
+    assert told(1, 0) == 1
+    assert stream.getvalue() == f"trial 0: {STEP_LINE}\n"
+    assert told(45, 0) == 3
+    experiment.trial(1, (), outcome=None)
+    assert told(61, 0, 1) == 4

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from hpsearch.jobs import Job, JobResult, Lost, Report
-from hpsearch.records import Decision
+from hpsearch.records import Decision, Moment
 
 
 @dataclass
@@ -21,6 +21,9 @@ class Hearing:
     def reported(self, job: Job, report: Report) -> Decision:
         self.reports.append((job.run, report.step))
         return self.decision
+
+    def moment(self, job: Job, moment: Moment) -> Decision:
+        return Decision.CONTINUE
 
     def ended(self, job: Job, result: JobResult) -> None:
         if isinstance(result, Lost):

@@ -239,3 +239,17 @@ def test_equal_configurations_are_confirmed_once_and_it_is_said(tmp_path: Path) 
         best.number,
         third.number,
     }
+
+
+def test_a_trial_that_is_confirmed_answers_for_a_better_one_of_its_configuration(tmp_path: Path) -> None:
+    folder = tmp_path / "again"
+    record = run(
+        toy_space(tmp_path, trials=4), folder=folder, options=RunOptions(in_process=True, confirm=False)
+    ).record
+    best, second, third, _ = record.ranked
+    (folder / second.run / "config.json").write_text((folder / best.run / "config.json").read_text())
+    winners, said = distinct_winners(record.ranked, 2, folder=folder, confirmed={second.number})
+    assert [winner.number for winner in winners] == [second.number, third.number]
+    assert said == [
+        f"trial {best.number} has the configuration of trial {second.number}, whose replicates answer for both"
+    ]

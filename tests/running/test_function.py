@@ -89,6 +89,22 @@ def test_what_is_returned_counts_where_nothing_was_reported(
     assert dict(record.replicates[0].scores) == scores
 
 
+PARTS = """
+def train(lr: float, *, report):
+    for step in (1, 2):
+        report(step, {"train/loss": 2.0 * step})
+        report(step, {"val/loss": lr + step})
+        report(step, {"val/accuracy": 0.5 * step})
+"""
+
+
+def test_the_metrics_of_a_step_may_be_told_one_by_one(tmp_path: Path) -> None:
+    [trial] = search(function_space(tmp_path, code=PARTS, trials=1), tmp_path).trials
+    rows = [{**row, "seconds": 0} for row in read_metrics(tmp_path / "e", trial.run)]
+    told = [{"train/loss": 2.0 * n, "val/loss": trial.params["lr"] + n, "val/accuracy": 0.5 * n} for n in (1, 2)]
+    assert rows == [{"step": n, "seconds": 0, **each} for n, each in zip((1, 2), told, strict=True)]
+
+
 def test_without_any_report_it_fails(tmp_path: Path) -> None:
     space = function_space(tmp_path, code=RETURNS, trials=1, body="lr: {float: [0, 1]}\nhow: quiet\n")
     with pytest.raises(SearchFailedError, match="the training ended without reporting val/loss"):
@@ -111,12 +127,19 @@ def train(lr: float, way: str, *, report):
     (report.folder / "told").write_text(str(told))
     if way == "falls":
         raise ValueError("on the way out")
+    if way == "exits":
+        raise SystemExit(3)
 """
 
 
 @pytest.mark.parametrize(
     ("way", "told"),
-    [("returns", "[False]"), ("swallows", "[None, None, None, None]"), ("falls", "[None, None, None, None]")],
+    [
+        ("returns", "[False]"),
+        ("swallows", "[None, None, None, None]"),
+        ("falls", "[None, None, None, None]"),
+        ("exits", "[None, None, None, None]"),
+    ],
 )
 def test_whatever_a_pruned_function_makes_of_it_it_is_pruned(way: str, told: str, tmp_path: Path) -> None:
     pruned = "{threshold: {upper: 0}}"
@@ -186,6 +209,23 @@ def test_a_paused_function_trains_no_epoch_twice(tmp_path: Path) -> None:
     for trial in record.trials:
         trained = (tmp_path / "e" / trial.run / "trained").read_text().split()
         assert trained == [str(epoch) for epoch in range(1, len(trial.history) + 1)]
+
+
+LAST = """
+def train(lr: float, says: bool, *, report):
+    for step in (1, 2, 3):
+        report.checkpoint.write_text("")
+        report(step, {"val/loss": lr}, final=says and step == 3)
+"""
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_one_that_says_that_it_ends_is_not_pruned_for_that(says: bool, tmp_path: Path) -> None:
+    body = f"lr: {{float: [0, 1]}}\nsays: {str(says).lower()}\n"
+    halving = "{halving: {minimum: 3, reduction: 4}}"
+    record = search(function_space(tmp_path, code=LAST, trials=4, pruner=halving, body=body), tmp_path)
+    complete = [trial.outcome is Outcome.COMPLETE for trial in record.trials]
+    assert complete == [True] * 4 if says else sum(complete) == 1
 
 
 def test_killed_in_the_middle_of_a_checkpoint_it_goes_on_from_the_one_before(tmp_path: Path) -> None:

@@ -67,9 +67,10 @@ def test_once_in_the_confirmation(terminal: Terminal, whole: Whole) -> None:
 @SIGNALS
 @WAYS
 def test_twice_stops_now(number: int, in_process: bool, terminal: Terminal) -> None:
-    write_space(terminal.folder, data=HANGING, **SEARCH)
+    hangs = terminal.folder / "hangs"
+    write_space(terminal.folder, data=HANGING.replace("}", f", marker: {hangs}}}"), **SEARCH)
     command = terminal.start(in_process=in_process)
-    terminal.wait_for(count("begin", 1), command)
+    terminal.until(hangs.exists, command)
     command.signal(number)
     terminal.until(lambda: HEARD in command.output, command)  # the training hangs and does not answer
     command.signal(number)

@@ -11,7 +11,7 @@ import pytest
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import BEST, CHECKPOINT
 from hpsearch.jobs import Completed, Diverged, Failed, Job, JobKind, JobResult, OutOfMemory, Pruned, Report
-from hpsearch.records import Decision, Outcome, RunRecord
+from hpsearch.records import Decision, Moment, Outcome, RunRecord
 from hpsearch.running.loading import load_space
 from hpsearch.running.objective import FamilyObjective
 from hpsearch.running.packed_objective import PackedObjective
@@ -45,7 +45,9 @@ class Host:
     def started(self, job: Job) -> None:
         self.begun.append(job.run)
 
-    def report(self, job: Job, report: Report) -> Decision:
+    def report(self, job: Job, report: Report | Moment) -> Decision:
+        if isinstance(report, Moment):
+            return Decision.CONTINUE
         self.reports.setdefault(job.run, []).append(report)
         return Decision.PRUNE if job.run in self._prune else Decision.CONTINUE
 
@@ -89,8 +91,8 @@ def numbers(reports: list[Report]) -> list[tuple[int, dict[str, float]]]:
 def alone(space: Space, folder: Path, job: Job) -> tuple[JobResult, list[Report]]:
     seen: list[Report] = []
 
-    def report(each: Report) -> Decision:
-        seen.append(each)
+    def report(each: Report | Moment) -> Decision:
+        seen.extend([each] if isinstance(each, Report) else ())
         return Decision.CONTINUE
 
     return FamilyObjective(**arguments(space, folder))(job, report, lambda: None), seen

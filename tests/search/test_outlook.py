@@ -8,12 +8,15 @@ import pytest
 from optuna.trial import TrialState
 from scipy.stats import spearmanr
 
+from hpsearch.experiment.events import AskEvent, OutcomeEvent, ReportEvent
+from hpsearch.experiment.layout import trial_run
 from hpsearch.records import Outcome
 from hpsearch.search.history import VARIANCE
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.outlook import DOUBT, PRIOR, outlook
 from hpsearch.testing.searching import made_up_space
 from tests.benchmarks.curves.problems import Problem, recorded, simulated
+from tests.search.test_searched_values import program_space
 
 PROBLEMS = {problem.name: problem for problem in [*recorded(), *simulated()]}
 
@@ -124,3 +127,51 @@ def test_what_a_sampler_sees_of_stopped_trials_is_no_early_value(sampler: str, t
         assert trial.value == pytest.approx(last[trial.number] - 6, abs=0.1)  # it would have had six steps more
     raw = search._study.get_trials(deepcopy=False)
     assert sum(trial.state is TrialState.PRUNED for trial in raw) == 32
+
+
+def test_of_whom_nothing_is_known_counts_as_running_and_is_not_asked_for_again(tmp_path: Path) -> None:
+    """Early costs of random size, so that no forecast is any good, and equal ends: auto can only spread its trials."""
+    space = program_space(tmp_path, "{a: {float: [0, 1]}, b: {float: [0, 1]}}", sampler="auto")
+    search, rng = OptunaSearch(space), np.random.default_rng(0)
+    asked = []
+    for number in range(40):
+        params = search.ask(number)
+        assert params is not None
+        asked.append([params["model.a"], params["model.b"]])
+        length = 4 if number < 10 else 2
+        for step in range(1, length + 1):
+            search.report(number, step, rng.normal(0, 100), final=step == 4)
+        search.tell(number, Outcome.COMPLETE if length == 4 else Outcome.PRUNED, 1.0)
+    with search._history.bounded():
+        seen = search._study.get_trials(deepcopy=False)
+    assert [trial.state for trial in seen] == [TrialState.COMPLETE] * 10 + [TrialState.RUNNING] * 30
+    cells = {(int(10 * a), int(10 * b)) for a, b in asked[10:]}
+    assert len(cells) > 7
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "auto"])
+def test_trials_that_are_paused_promoted_and_retired_are_seen_alike_after_a_resume(
+    sampler: str, tmp_path: Path
+) -> None:
+    space = program_space(tmp_path, "{a: {float: [0, 1]}, b: {float: [0, 1]}}", sampler=sampler, pruner="auto")
+    search, events = OptunaSearch(space), []
+    for number in range(24):
+        params = search.ask(number)
+        assert params is not None
+        events.append(AskEvent(run=trial_run(number), number=number, params=params, seed=0))
+        goes_on = number % 2 == 0
+        for step in range(1, 9 if goes_on else 4):
+            cost = (params["model.a"] - 0.3) ** 2 + params["model.b"] + 1 / step
+            told = {"metric": cost, "value": cost, "at": step, "seconds": 1.0, "final": step == 8}
+            events.append(ReportEvent(run=trial_run(number), step=step, **told))
+            search.report(number, step, cost, final=step == 8)
+        if number % 4 != 1:  # the others are still paused
+            outcome = Outcome.COMPLETE if goes_on else Outcome.PRUNED
+            events.append(OutcomeEvent(run=trial_run(number), outcome=outcome, seconds=1.0, value=cost))
+            search.tell(number, outcome, cost)
+    again = OptunaSearch(space)
+    again.replay(events, runs={trial_run(number): number for number in range(24)})
+    with search._history.bounded():
+        seen = search._study.get_trials(deepcopy=False)
+    assert sum(VARIANCE in trial.user_attrs for trial in seen) == 12
+    assert [search.ask(number) for number in range(24, 28)] == [again.ask(number) for number in range(24, 28)]

@@ -28,14 +28,14 @@ STEPPED = {
 
 
 def program_space(
-    folder: Path, model: str, *, sampler: str = "random", goal: str = "minimize", more: str = ""
+    folder: Path, model: str, *, sampler: str = "random", goal: str = "minimize", pruner: str = "none", more: str = ""
 ) -> Space:
     path = folder / "space.yaml"
     path.write_text(
         f"""\
 family: command
 objective: {{metric: loss, goal: {goal}}}
-search: {{sampler: {sampler}, pruner: none, trials: 100}}
+search: {{sampler: {sampler}, pruner: {pruner}, trials: 100}}
 command: python3 train.py {{config}}
 model: {model}
 {more}

@@ -7,7 +7,7 @@ from hpsearch.training.acceleration import check_precision, gradient_scaler
 from hpsearch.training.loop import fit
 from hpsearch.training.optimizers import build_optimizer
 from hpsearch.training.settings import SGD, TrainSettings
-from hpsearch.training.step import Stepper
+from hpsearch.training.step import Stepper, go_back
 from hpsearch.training.task import TensorData
 from tests.training.toy import MONITOR, SEEDS, LineTask, NetTask, Recorder, line_splits
 
@@ -185,3 +185,30 @@ def test_the_norm_is_torchs_own(double):
     model[2].bias.grad = None
     expected = torch.nn.utils.get_total_norm([each.grad for each in model.parameters() if each.grad is not None])
     assert torch.equal(stepper.gradient_norm(), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_going_back_is_torchs_backward(dtype):
+    """Twice, so that gradients add up, and through a loss that is itself a parameter's neighbour."""
+
+    def gradients_by(backward):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1)).to(dtype)
+        bias = nn.Parameter(torch.zeros((), dtype=dtype))
+        for _ in range(2):
+            loss = model(torch.linspace(-1, 1, 12, dtype=dtype).reshape(4, 3)).square().mean() + bias
+            backward(loss)
+            backward(bias * 2 + bias)
+        return [parameter.grad for parameter in (*model.parameters(), bias)]
+
+    pairs = zip(gradients_by(torch.Tensor.backward), gradients_by(go_back), strict=True)
+    assert all(torch.equal(expected, found) for expected, found in pairs)
+
+
+@pytest.mark.parametrize("loss", [torch.ones(2, requires_grad=True) * 2, torch.ones(())])
+def test_going_back_from_what_is_no_loss_is_torchs_error(loss):
+    with pytest.raises(RuntimeError) as expected:
+        loss.backward()
+    with pytest.raises(RuntimeError) as found:
+        go_back(loss)
+    assert str(found.value) == str(expected.value)

@@ -203,17 +203,32 @@ def written(value: Any) -> str:
 def arguments(config: CommandConfig, given: Mapping[str, str], *, resuming: bool) -> list[str]:
     """Return the program and its arguments. What names the checkpoint is left out when there is none.
 
-    `--resume {checkpoint}` are two arguments: the option before the checkpoint goes with it.
+    `--resume {checkpoint}` are two arguments: the option before the checkpoint goes with it. A setting that is empty
+    text is left out where it is an argument by itself, and no option's value: `{choice: ["", "--augment"]}` is a
+    switch.
     """
     values = _values(config, given)
     found: list[str] = []
+    before = ""
     for word in split(config.command):
-        if "checkpoint" in names_in(word) and not resuming:
-            if word == "{checkpoint}" and found and found[-1].startswith("-") and "=" not in found[-1]:
+        names = names_in(word)
+        alone, valued = names == [word[1:-1]], before.startswith("-") and "=" not in before
+        before = word
+        if "checkpoint" in names and not resuming:
+            if alone and valued:
                 found.pop()
-            continue
-        found.append(fill(word, values))
+        elif not (alone and not valued and values[names[0]] == ""):
+            found.append(fill(word, values))
     return found
+
+
+_EXPONENT = re.compile(r'("(?:[^"\\]|\\.)*")|(?<![\d.])(\d+)(e[-+]?\d+)')
+
+
+def settings_text(own: Mapping[str, Any]) -> str:
+    """Return the settings as JSON that readers of YAML 1.1 take as well: to them 1e-05 is a text, and 1.0e-05 none."""
+    text = json.dumps(own, indent=2)
+    return _EXPONENT.sub(lambda match: match[1] or f"{match[2]}.0{match[3]}", text) + "\n"
 
 
 def environment(config: CommandConfig, given: Mapping[str, str]) -> dict[str, str]:

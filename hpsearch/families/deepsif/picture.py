@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-_VIEWS = (("from the left", 1, 2), ("from behind", 0, 2), ("from above", 0, 1))
+_VIEWS = (("from the right", 1, 2), ("from behind", 0, 2), ("from above", 0, 1))
 """Which coordinates are shown to the right and upwards, in mm; heads in MNE's and FreeSurfer's coordinates stand so."""
 _TRACES = 5
 _DPI = 150

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, SupportsFloat
 
-Tell = Callable[[float | None, Mapping[str, float]], bool]
-"""Takes a step and its metrics; says whether the training goes on."""
+Tell = Callable[[float | None, Mapping[str, float], bool], bool]
+"""Takes a step, its metrics and whether it is the last; says whether the training goes on."""
 _LONGEST = 200
 """Characters of a message about a value."""
 
@@ -50,7 +50,12 @@ class Report:
         """What telling has failed with, if it has."""
 
     def __call__(
-        self, step: SupportsFloat | None, metrics: Mapping[str, SupportsFloat], *, raises: bool = True
+        self,
+        step: SupportsFloat | None,
+        metrics: Mapping[str, SupportsFloat],
+        *,
+        final: bool = False,
+        raises: bool = True,
     ) -> bool:
         """Report the metrics of a step: numbers by name, such as {"val/loss": 0.2}.
 
@@ -58,6 +63,8 @@ class Report:
             step: How far the training is: an epoch, or any count that grows. None for test scores of the model that
                 the training chose at its end.
             metrics: Whatever float() takes, but no text.
+            final: Whether the training ends with this step: then it is neither pruned nor paused any more. A setting
+                `epochs` says that too, where steps are epochs.
             raises: Whether the training is left by an exception when it is to end. Without, it must return by itself.
 
         Returns:
@@ -74,10 +81,10 @@ class Report:
                 "report works only in the process that hpsearch has called; a training of several processes is a "
                 "program: family: command"
             )
-        told = None if step is None else _step(step), numbers(metrics)
+        found, values = None if step is None else _step(step), numbers(metrics)
         if not self.stopped:
             try:
-                self.stopped = not self._tell(*told)
+                self.stopped = not self._tell(found, values, final)
             except BaseException as error:  # noqa: BLE001 -- raised again where no code of the user's can swallow it
                 self.trouble = error
                 self.stopped = True
@@ -132,7 +139,7 @@ def given_report(report: Report | None) -> Report | None:
         return report
     speaks = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
-    def tell(step: float | None, metrics: Mapping[str, float]) -> bool:
+    def tell(step: float | None, metrics: Mapping[str, float], _: bool) -> bool:
         if speaks:
             sys.stdout.write(json.dumps({**({} if step is None else {"step": step}), **metrics}) + "\n")
             sys.stdout.flush()

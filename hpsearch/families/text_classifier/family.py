@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.fingerprint import Source
 from hpsearch.data.own_data import own_source
+from hpsearch.data.text_splits import files_in
 from hpsearch.families import Family
-from hpsearch.families.text_classifier.reading import has_test, objections_to
+from hpsearch.families.text_classifier.reading import encoding_notes, has_test, objections_to
 from hpsearch.families.text_classifier.settings import Augmentation, DataSettings, TextConfig
 from hpsearch.records import Goal
 
@@ -71,7 +72,11 @@ class TextClassification(Family[TextConfig]):
         written = {name: getattr(data, name) for name in _HOW_WRITTEN}
         other = {name: value for name, value in written.items() if value != type(data).model_fields[name].default}
         named = {name: path for name, path in files.items() if path}
-        return Source("texts", named, {**columns, **chosen, **other})
+        return Source("texts", named, {**columns, **chosen, **other}, members=files_in)
+
+    def data_notes(self, data: DataSettings) -> Sequence[str]:
+        """Return which encodings were guessed."""
+        return encoding_notes(data) if data.encoding == "auto" else ()
 
     def lacks_test(self, data: DataSettings) -> str | None:
         """Return that the test has neither a file nor a part of the texts."""

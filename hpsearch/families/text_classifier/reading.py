@@ -1,5 +1,7 @@
 """From the data settings to the texts of one part, as they are written. Free of torch."""
 
+import contextlib
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,9 +10,9 @@ import numpy as np
 from hpsearch.data.folds import Part, stratified_parts
 from hpsearch.data.labelled_text import CORPORA, LabelledTexts, without_repeats
 from hpsearch.data.own_data import own_splits
-from hpsearch.data.text import read_text
+from hpsearch.data.text import GuessedEncoding, read_text
 from hpsearch.data.text_files import Column, Writing, read_labelled
-from hpsearch.data.text_splits import ReadTexts, own_texts, text_splits
+from hpsearch.data.text_splits import ReadTexts, files_in, own_texts, text_splits
 from hpsearch.errors import DataError, NoSplitError, UnknownNameError
 from hpsearch.families.text_classifier.settings import DataSettings
 
@@ -137,6 +139,20 @@ def _drawn(
     if split == "train" and "test" in given:
         indices = np.union1d(indices, parts["test"])
     return texts.part(indices)
+
+
+def encoding_notes(settings: DataSettings) -> tuple[str, ...]:
+    """Return in which encodings files are read that are not UTF-8."""
+    notes: list[str] = []
+    for path in (each for place in settings.files.values() for each in files_in(Path(place))):
+        if path.suffix in (".arrow", ".parquet"):
+            continue
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always", GuessedEncoding)
+            with contextlib.suppress(DataError):  # told elsewhere
+                read_text(path, encoding="auto")
+        notes += [f"{each.message}; set data.encoding if it is another one" for each in heard]
+    return tuple(notes)
 
 
 def objections_to(settings: DataSettings) -> dict[str, str]:

@@ -23,7 +23,7 @@ from hpsearch.report.charts.style import (
     say,
     tidy,
 )
-from hpsearch.report.training_view import Trace, TrainingView
+from hpsearch.report.training_view import GradientFlow, Trace, TrainingView
 
 
 def draw_training(view: TrainingView) -> Figure:
@@ -50,6 +50,28 @@ def draw_training(view: TrainingView) -> Figure:
     speed.axhline(0.0, color=GREY, lw=1)
     _line(speed, view.speed, ORANGE, "")
     _end(speed, legend=False)
+    return figure
+
+
+def draw_flow(flow: GradientFlow) -> Figure:
+    """Draw the mean and the largest gradient of each weight on a logarithmic scale, the first layer on the left."""
+    figure = new_figure(min(_WIDEST, max(6.4, 2.0 + 0.22 * len(flow.names))), 5.2)
+    axes = figure.add_subplot()
+    tidy(axes, x="", y="absolute gradient")
+    axes.set_title(label(flow.title, longest=LONGEST_TITLE), fontsize="medium")
+    places = range(len(flow.names))
+    for name, values, colour in (("largest", flow.largest, ORANGE), ("mean", flow.means, BLUE)):
+        shown = [value if math.isfinite(value) and value > 0 else math.nan for value in values]
+        axes.bar(places, shown, width=0.8 if name == "largest" else 0.5, color=colour, label=name)
+    axes.set_yscale("log")
+    axes.set_axisbelow(True)
+    odd = [place for place in places if not math.isfinite(flow.largest[place]) or flow.largest[place] == 0]
+    if odd:
+        axes.plot(odd, [0.02] * len(odd), "kx", transform=axes.get_xaxis_transform(), label="0, NaN or infinite")
+    named = [label(name.removesuffix(".weight"), longest=LONGEST_TITLE) for name in flow.names]
+    axes.set_xticks(list(places), named, rotation=90, fontsize="small")
+    axes.set_xlim(-0.7, len(flow.names) - 0.3)
+    axes.legend(frameon=False)
     return figure
 
 
@@ -96,6 +118,8 @@ def _end(axes: Axes, *, legend: bool = True) -> None:
         axes.legend(frameon=False)
 
 
+_WIDEST = 24.0
+"""Inches of a picture of the gradients, however many layers there are."""
 _COLUMNS = 4
 """Panels in a row of the figure."""
 _CELL = 0.32

@@ -8,7 +8,7 @@ import torch
 
 from hpsearch.records import Monitor
 from hpsearch.seeds import Seeds
-from hpsearch.training.progress import FitResult, Report
+from hpsearch.training.progress import FitResult, Report, Tell
 from hpsearch.training.settings import TrainSettings
 from hpsearch.training.state import TrainingState, build_training
 from hpsearch.training.task import Splits, Task
@@ -26,10 +26,11 @@ class Candidate:
     report: Report
     folder: Path | None = None
     kind: Hashable = ""
+    tell: Tell | None = None
 
     def build(self, device: torch.device, clock: Callable[[], float]) -> TrainingState:
         """Return the training at its start."""
-        return build_training(
+        training = build_training(
             self.task,
             self.splits,
             self.settings,
@@ -38,6 +39,8 @@ class Candidate:
             device=device,
             clock=clock,
         )
+        training.tell = self.tell
+        return training
 
 
 @dataclass(frozen=True)

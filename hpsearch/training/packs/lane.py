@@ -1,5 +1,6 @@
 """A lane: a training in a pack, with what it would find around it alone, and its numbers between evaluations."""
 
+import math
 import random
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +27,6 @@ class LaneMeasurements(Measurements):
         super().__init__(training.model, device=training.device, scaled=False)
         self._totals: dict[str, float] = {}
         self._items = 0.0
-        self._steps = 0
-        self._largest = 0.0
 
     def put(self, totals: Mapping[str, float], items: float, largest: float, steps: int) -> None:
         """Add sums over some steps: of parts times items, and as `gradient_norm` of norms, of which one is largest."""
@@ -43,6 +42,24 @@ class LaneMeasurements(Measurements):
             DivergedError: One is not.
         """
         self._check(step, loss, norm, is_latest=True)
+
+    @property
+    def mean_loss(self) -> float | None:
+        """The mean loss since the last evaluation, as far as it was read."""
+        return self._totals["loss"] / self._items if self._items else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums as a training alone keeps them; of the norms, one number is their sum."""
+        sums = {name: total for name, total in self._totals.items() if name != NORM}
+        norms = torch.tensor([self._totals[NORM]] if self._steps else [], dtype=torch.float64)
+        counts = dict.fromkeys(sums, self._items)
+        return {"sums": sums, "counts": counts, "norms": norms, "steps": self._steps, "largest": self._largest}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned here, or of a training alone."""
+        self._totals = {**state["sums"], NORM: math.fsum(state["norms"].tolist())} if state["steps"] else {}
+        self._items = float(state["counts"].get("loss", 0.0))
+        self._steps, self._largest = state["steps"], state["largest"]
 
     def take(self) -> dict[str, float]:
         """Return the means and begin anew."""
@@ -82,7 +99,8 @@ def lane_of(training: TrainingState, report: Report, folder: Path | None, kind: 
     shared = capture_random_state(training.device)
     generator = torch.Generator()
     generator.set_state(shared["torch"])
-    training.measurements = LaneMeasurements(training)
+    alone, training.measurements = training.measurements, LaneMeasurements(training)
+    training.measurements.load_state_dict(alone.state_dict())
     return Lane(training, report, folder, kind, shared, generator)
 
 

@@ -53,6 +53,10 @@ class Pack:
             self.lanes[row] = last
         self._scalars = {}
 
+    def count(self) -> None:
+        """Read the numbers of the steps so far into the lanes."""
+        self._tally.read(self.lanes)
+
     def write_out(self, lane: Lane) -> None:
         """Copy a lane's weights, its measurements and what its optimizer remembers into its training."""
         self._tally.read(self.lanes)

@@ -8,7 +8,8 @@ import torch
 
 from hpsearch.records import Decision
 from hpsearch.training.devices import resolve_device
-from hpsearch.training.loop import ask, evaluate_and_save, fit, go_on, result_of
+from hpsearch.training.files import save_between
+from hpsearch.training.loop import ask, evaluate_and_save, fit, go_on, result_of, saves_between, tell_between
 from hpsearch.training.packs.candidate import Candidate, Ended
 from hpsearch.training.packs.lane import Lane, lane_of
 from hpsearch.training.packs.pack import Pack
@@ -72,6 +73,7 @@ class Packs:
                 report=candidate.report,
                 folder=candidate.folder,
                 device=self._device,
+                tell=candidate.tell,
                 clock=self._clock,
             )
         except Exception as error:  # noqa: BLE001 - the caller says what it means
@@ -91,6 +93,7 @@ class Packs:
                 ]
                 continue
             self._look(pack, due)
+            self._look_between(pack)
             if not pack.lanes and not pack.waiting:
                 del self._packs[shape]
         ended, self._ended = self._ended, []
@@ -109,6 +112,21 @@ class Packs:
             if outcome is not None:
                 pack.leave(lane)
                 self._ended.append(Ended(self._candidates.pop(lane), outcome))
+
+    def _look_between(self, pack: Pack) -> None:
+        """Once a second tell how far each lane is; save one that is to pause, or whose checkpoint is due."""
+        for lane in [lane for lane in pack.lanes if lane.training.stopwatch.seconds >= lane.training.next_look]:
+            training = lane.training
+            pack.count()
+            decision = tell_between(training)
+            if lane.folder is not None and saves_between(training, decision):
+                pack.write_out(lane)
+                with kept_random_state(training.device):
+                    lane.to_process()
+                    save_between(training, lane.folder)
+            if decision is not Decision.CONTINUE:
+                pack.leave(lane)
+                self._ended.append(Ended(self._candidates.pop(lane), result_of(training, decision)))
 
     def _evaluated(self, pack: Pack, lane: Lane) -> FitResult | Exception | None:
         training = lane.training

@@ -1,6 +1,7 @@
 """Workers in this very process, for a debugger: the same interface without processes."""
 
-from hpsearch.jobs import Job, JobListener, ObjectiveFunction, ObjectiveSpec
+from hpsearch.jobs import Job, JobListener, ObjectiveFunction, ObjectiveSpec, Report
+from hpsearch.records import Decision, Moment
 from hpsearch.workers.job_runner import make_objective, run_job
 
 
@@ -28,9 +29,11 @@ class InProcessWorkers:
         if job is None:
             return
         self._objective = self._objective or make_objective(self._spec)
-        result = run_job(
-            self._objective, job, lambda report: listener.reported(job, report), lambda: listener.started(job)
-        )
+
+        def report(told: Report | Moment) -> Decision:
+            return listener.moment(job, told) if isinstance(told, Moment) else listener.reported(job, told)
+
+        result = run_job(self._objective, job, report, lambda: listener.started(job))
         self._job = None
         listener.ended(job, result)
 

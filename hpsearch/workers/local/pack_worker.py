@@ -4,16 +4,15 @@ import contextlib
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 from hpsearch.experiment.files import no_room, printable
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Obstacle, Report, result_to_json
-from hpsearch.records import Decision
+from hpsearch.records import Decision, Moment
 from hpsearch.workers.failures import current_traceback, reason_of
-from hpsearch.workers.job_runner import output_to, resolve
+from hpsearch.workers.job_runner import output_to, resolve, wire_message
 
 
 class Wire(Protocol):
@@ -64,9 +63,9 @@ class WireHost:
         """Say that a job's data are loaded."""
         self._wire.send("started", run=job.run)
 
-    def report(self, job: Job, report: Report) -> Decision:
-        """Send a report and wait for its answer; jobs that come meanwhile are kept."""
-        self._wire.send("report", run=job.run, **asdict(report))
+    def report(self, job: Job, report: Report | Moment) -> Decision:
+        """Send a report, or a moment, and wait for its answer; jobs that come meanwhile are kept."""
+        self._wire.send(run=job.run, **wire_message(report))
         while (message := self._wire.receive())["kind"] != "decision":
             self._keep(message)
         return Decision(message["decision"])

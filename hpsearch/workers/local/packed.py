@@ -7,7 +7,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from hpsearch.jobs import Job, JobListener, Lost, ObjectiveSpec, Report, result_from_json
+from hpsearch.jobs import Job, JobListener, Lost, ObjectiveSpec, result_from_json
+from hpsearch.workers.job_runner import answer_of
 from hpsearch.workers.local.processes import EarlyServer, Launcher, WorkerProcess
 from hpsearch.workers.machine import Share
 
@@ -130,8 +131,8 @@ class PackedWorkers:
     def _hear_of(
         self, each: _PackProcess, job: Job, kind: str, message: Mapping[str, Any], listener: JobListener
     ) -> None:
-        if kind == "report":
-            each.process.send(kind="decision", decision=listener.reported(job, Report(**message)))
+        if kind in ("report", "moment"):
+            each.process.send(kind="decision", decision=answer_of(listener, job, kind, message))
         elif kind == "started":
             listener.started(job)
         else:

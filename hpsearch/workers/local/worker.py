@@ -14,14 +14,13 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from hpsearch.jobs import Job, ObjectiveSpec, Report, result_to_json
-from hpsearch.records import Decision
-from hpsearch.workers.job_runner import JobRunner
+from hpsearch.records import Decision, Moment
+from hpsearch.workers.job_runner import JobRunner, wire_message
 from hpsearch.workers.local.pack_worker import serve_packs
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -78,8 +77,8 @@ class _Channel:
     def started(self) -> None:
         self.send("started")
 
-    def report(self, report: Report) -> Decision:
-        self.send("report", **asdict(report))
+    def report(self, report: Report | Moment) -> Decision:
+        self.send(**wire_message(report))
         return Decision(self.receive()["decision"])
 
 

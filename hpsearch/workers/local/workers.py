@@ -12,12 +12,12 @@ from hpsearch.jobs import (
     JobResult,
     Lost,
     ObjectiveSpec,
-    Report,
     Workers,
     result_from_json,
 )
 from hpsearch.space.search_settings import Resources, Search
 from hpsearch.workers.engines import EngineContext
+from hpsearch.workers.job_runner import answer_of
 from hpsearch.workers.local.in_process import InProcessWorkers
 from hpsearch.workers.local.packed import PackedWorkers
 from hpsearch.workers.local.processes import EarlyServer, Launcher, WorkerGroup, WorkerProcess
@@ -133,8 +133,8 @@ class ProcessWorkers:
         if job is None:
             raise AssertionError(f"a message from a worker without a job: {message}")
         kind = message.pop("kind")
-        if kind == "report":
-            process.send(decision=listener.reported(job, Report(**message)))
+        if kind in ("report", "moment"):
+            process.send(decision=answer_of(listener, job, kind, message))
         elif kind == "started":
             if process is group.first:
                 listener.started(job)

@@ -23,7 +23,7 @@ from ray import tune
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Report, result_to_json
-from hpsearch.records import Decision
+from hpsearch.records import Decision, Moment
 from hpsearch.workers.job_runner import JobRunner
 from hpsearch.workers.ray_tune.storage import Storage
 
@@ -55,7 +55,7 @@ class Companion:
         """Take rank 0's decision about the report that all ranks make."""
         self._decisions.put(Decision(decision))
 
-    def _report(self, _: Report) -> Decision:
+    def _report(self, _: Report | Moment) -> Decision:
         return self._decisions.get()
 
 
@@ -155,9 +155,12 @@ class JobThread:
     def _say(self, kind: str, **fields: Any) -> None:
         self._messages.put({"kind": kind, **fields})
 
-    def _report(self, report: Report) -> Decision:
+    def _report(self, report: Report | Moment) -> Decision:
+        """Answer a report; what is told in between stays here, where each message would be a step of Tune's."""
         if self._stopped:
             return Decision.PAUSE
+        if isinstance(report, Moment):
+            return Decision.CONTINUE
         self._storage.keep(self._job.run)
         self._say("report", **asdict(report))
         decision = self._decisions.get()

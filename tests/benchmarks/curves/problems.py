@@ -101,3 +101,54 @@ SIMULATORS = {
     "noisy": _noisy,
     "diverging": _diverging,
 }
+
+
+def held_back() -> list[Problem]:
+    """Return simulated problems of other forms, by which nothing in hpsearch was chosen."""
+    return [Problem(name, *make(np.random.default_rng(11))) for name, make in HELD_BACK.items()]
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    return (values - values.min()) / np.ptp(values)
+
+
+def _power_laws(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Curves fall by powers of the epoch, whose exponents have nothing to do with where they end."""
+    points = rng.uniform(size=(CONFIGURATIONS, 4))
+    level, exponent = _unit(_smooth(points, rng)), 0.3 + 0.9 * _unit(_smooth(points, rng))
+    curves = 0.4 * level[:, None] + np.arange(1, EPOCHS + 1) ** -exponent[:, None]
+    return points, curves + rng.normal(0, 0.01, (SEEDS, CONFIGURATIONS, EPOCHS))
+
+
+def _late_drop(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """After a plateau curves drop at an epoch of their own, from 5 to 25."""
+    points = rng.uniform(size=(CONFIGURATIONS, 4))
+    level, when = _unit(_smooth(points, rng)), 5 + 20 * _unit(_smooth(points, rng))
+    drop = 1 / (1 + np.exp(np.arange(1, EPOCHS + 1) - when[:, None]))
+    curves = 0.4 * level[:, None] + 0.3 * drop
+    return points, curves + rng.normal(0, 0.01, (SEEDS, CONFIGURATIONS, EPOCHS))
+
+
+def _decayed_rate(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A large rate, the first coordinate, is worse until all rates decay at epoch 30, and better after."""
+    points = rng.uniform(size=(CONFIGURATIONS, 5))
+    level, epochs = _unit(_smooth(points, rng)), np.arange(1, EPOCHS + 1)
+    rate = np.where(epochs < 30, 0.1, -0.1) * points[:, :1]
+    curves = 0.4 * level[:, None] + np.exp(-epochs / 4) + rate
+    return points, curves + rng.normal(0, 0.01, (SEEDS, CONFIGURATIONS, EPOCHS))
+
+
+def _heavy_tail(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Most configurations are hopeless; the noise is in proportion to the cost."""
+    points = rng.uniform(size=(CONFIGURATIONS, 6))
+    level = np.exp(4 * _unit(_smooth(points, rng))) / 10
+    curves = level[:, None] * (1 + 2 * np.exp(-np.arange(1, EPOCHS + 1) / 5))
+    return points, curves * np.exp(rng.normal(0, 0.05, (SEEDS, CONFIGURATIONS, EPOCHS)))
+
+
+HELD_BACK = {
+    "power laws": _power_laws,
+    "late drop": _late_drop,
+    "decayed rate": _decayed_rate,
+    "heavy tail": _heavy_tail,
+}

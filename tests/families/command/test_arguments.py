@@ -1,8 +1,11 @@
 """From a command and a configuration to arguments and environment variables."""
 
-import pytest
+import json
 
-from hpsearch.families.command.settings import CommandConfig, arguments, environment
+import pytest
+import yaml
+
+from hpsearch.families.command.settings import CommandConfig, arguments, environment, settings_text
 
 GIVEN = {"trial_dir": "/t", "seed": "7", "checkpoint": "/t/last", "device": "cpu", "config": "/t/settings.json"}
 
@@ -53,3 +56,15 @@ def test_the_environment_tells_the_program_where_it_is():
     config = CommandConfig.model_validate({"command": "p", "environment": {"RATE": "x{lr}"}, "train": {"lr": 2}})
     found = environment(config, GIVEN)
     assert (found["HPSEARCH_SEED"], found["HPSEARCH_TRIAL_DIR"], found["RATE"]) == ("7", "/t", "x2")
+
+
+def test_empty_text_is_left_out_where_it_is_an_argument_by_itself():
+    """A switch that is on or not; an option keeps the empty text that is its value."""
+    command = ["p", "{switch}", "{other}", "--name", "{name}", "--tag={name}"]
+    assert made(command, m={"switch": "", "other": "--on", "name": ""}) == ["p", "--on", "--name", "", "--tag="]
+
+
+def test_the_file_of_settings_is_yaml_too():
+    """YAML 1.1, which PyYAML reads, takes 1e-05 for text."""
+    own = {"train": {"lr": 1e-05, "big": 1e22, "note": '1e-05 and 2e3"', "n": 3}, "list": [1e-7, 0.5]}
+    assert yaml.safe_load(settings_text(own)) == json.loads(settings_text(own)) == own

@@ -281,6 +281,12 @@ def test_a_table_is_read_to_its_last_row(bench):
         ("print('acc 1', file=sys.stderr)", {}, "metrics: {stderr: true} reads that too"),
         ("say(epoch=1, accuracy=.5)", {}, "it told accuracy, epoch"),
         ("pass", {}, "the training ended without reporting acc"),
+        (
+            "for epoch in (1, 2): print(f'epoch {epoch}: val loss 0.{epoch}')",
+            {},
+            r"val/loss; metrics: {pattern: 'epoch\s+(?P<epoch>\S+):\s+val\s+loss\s+(?P<val__loss>\S+)'} reads val/loss",
+        ),
+        ("print('all is well')", {}, "the last line that it printed is 'all is well'"),
     ],
 )
 def test_why_nothing_was_reported(bench, program, config, words):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import hpsearch
-from hpsearch.errors import SpaceError
+from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.families.deepsif.baselines import METHODS, noise_covariance
 from hpsearch.families.deepsif.family import FAMILY
 from hpsearch.families.deepsif.settings import DeepSIFConfig
@@ -178,3 +178,26 @@ def test_what_is_taken_for_granted_is_said(space):
         "data.noise: 20 s of 16 electrodes; resampled from 250 to 100 Hz; left out: ECG",
     ]
     assert FAMILY().data_notes(DeepSIFConfig().data) == []
+
+
+@pytest.mark.slow
+def test_your_head_in_and_the_winner_out(space):
+    """From the files of a laboratory to the sources of a recording of its patient, and other noise is refused."""
+    folder = space.parent
+    experiment = hpsearch.run(space, root=folder, in_process=True, mlflow=False, quiet=True)
+    hpsearch.export(experiment.folder, folder / "model", to="model")
+    head = small_head()
+    names = head.names.tolist()[::-1]
+    raw = mne.io.RawArray(np.random.default_rng(0).standard_normal((16, 600)), mne.create_info(names, 200.0, "eeg"))
+    raw.save(folder / "patient_raw.fif", verbose=False)
+    model = hpsearch.load_model(folder / "model")
+    found = model.predict(folder / "patient_raw.fif")
+    assert found.activity.shape == (300, 64)
+    assert found.write(folder / "sources.npz").is_file()
+    scores = model.scores("val")
+    write_noise(folder / "head", seconds=25)
+    with pytest.raises(HpsearchError, match=r"data\.noise\.path .*had .* bytes"):
+        model.scores("val")
+    with pytest.raises(HpsearchError, match="data have changed since"):
+        hpsearch.run(space, root=folder, in_process=True, mlflow=False, quiet=True, trials=3)
+    assert scores["dice"] == pytest.approx(experiment.best.value)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+import hpsearch
 from hpsearch.data.fingerprint import fingerprint_of
 from hpsearch.data.folds import classes_in
 from hpsearch.errors import DataError, NoSplitError, SpaceError
@@ -173,6 +174,22 @@ def test_check_finds_it_before_a_trial_is_burnt(home: Path, written: str, words:
             load_space(home / "space.yaml")
 
 
+def test_a_guess_is_said_by_check_and_not_as_a_warning(home: Path) -> None:
+    (home / "space.yaml").write_text(SPACE.format(data="{train: train_5500.label, coarse_labels: true}"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (found,) = hpsearch.check(home / "space.yaml")
+    (note,) = found.notes
+    assert (
+        "train_5500.label is not UTF-8 (byte 0xe9 in line 3); it is read as ISO-8859-1 (Latin-1); set data.enc" in note
+    )
+    (home / "space.yaml").write_text(
+        SPACE.format(data="{train: train_5500.label, encoding: latin-1, coarse_labels: true, test_fraction: 0}")
+    )
+    (found,) = hpsearch.check(home / "space.yaml")
+    assert ["no test split" in note for note in found.notes] == [True]
+
+
 def test_the_spaces_of_trec_and_sst2_are_checked(home: Path) -> None:
     written = ("{train: train_5500.label, encoding: latin-1, coarse_labels: true}",
                "{train: SST-2/train.tsv, test: SST-2/dev.tsv, text_column: sentence}")  # fmt: skip
@@ -190,6 +207,15 @@ def test_older_names_are_the_same_data(home: Path) -> None:
     assert len({fingerprint_of(source, Path).digest for source in sources}) == 1
     assert not {"train", "val", "test", "format", "header", "encoding"} & older.model_dump().keys()
     assert family.source(data(home, train="SST-2/train.tsv", first_label=1)).key != sources[1].key
+
+
+def test_of_a_folder_only_the_splits_count(home: Path) -> None:
+    settings = data(home, train="SST-2", text_column="sentence")
+    before = fingerprint_of(TextClassification().source(settings), Path).digest
+    (home / "SST-2" / "notes.md").write_text("no data")
+    assert fingerprint_of(TextClassification().source(settings), Path).digest == before
+    (home / "SST-2" / "dev.tsv").write_text("sentence\tlabel\nother\t0\n")
+    assert fingerprint_of(TextClassification().source(settings), Path).digest != before
 
 
 def test_classes_have_the_order_of_their_names() -> None:

@@ -72,6 +72,7 @@ CASES = {
     "sgd": [PLAIN.model_copy(update={"optimizer": SGD(momentum=m), "weight_decay": 0.1}) for m in (0, 0.5, 0.9)],
     "nesterov": [PLAIN.model_copy(update={"optimizer": SGD(momentum=m, nesterov=True)}) for m in (0.5, 0.9)],
     "clipped": [PLAIN.model_copy(update={"clip_norm": norm}) for norm in (None, 0.1, 1.0)],
+    "lengths in steps": [PLAIN.model_copy(update={"steps": steps, "schedule": Linear()}) for steps in (4, 9, 15)],
     "schedules": [PLAIN.model_copy(update={"schedule": schedule}) for schedule in (Cosine(), Linear())],
     "lengths": [PLAIN.model_copy(update={"epochs": n, "optimizer": AdamW(beta1=0.2 * n)}) for n in (1, 2, 4)],
     "windows": [PLAIN.model_copy(update={"accumulate": 2})],
