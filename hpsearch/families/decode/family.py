@@ -16,9 +16,12 @@ from hpsearch.places import named_places
 from hpsearch.records import Goal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
     from hpsearch.families.decode.prediction import MoviePredictor
+    from hpsearch.families.prediction import Examination
     from hpsearch.training.task import Dataset, Split, Splits, Task
 
 
@@ -88,6 +91,21 @@ class Decode(Family[DecodeConfig]):
         from hpsearch.families.decode.prediction import MoviePredictor
 
         return MoviePredictor(config, facts, model)
+
+    def examination(
+        self, config: DecodeConfig, facts: Mapping[str, Any], paths: "Sequence[Path]", model: "nn.Module"
+    ) -> "Examination":
+        """Return the frames of a movie and their molecules: a TIFF stack and a table, as in `data.movie`.
+
+        Raises:
+            DataError: They cannot be read, or do not fit together.
+        """
+        from hpsearch.families.decode.frames import examine
+        from hpsearch.families.decode.task import Localisation
+        from hpsearch.families.prediction import Examination
+
+        del facts, model
+        return Examination(Localisation(config), examine(config.data, paths))
 
     def baselines(self, config: DecodeConfig, splits: "Splits", split: "Split") -> Mapping[str, Mapping[str, float]]:
         """Return the scores of least-squares fits, by the network's own metrics; their threshold is chosen on `val`."""

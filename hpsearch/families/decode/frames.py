@@ -6,6 +6,7 @@ known: its background is -1, and `known` (B, K, 4) says which numbers the table 
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from torch import Tensor
 
 from hpsearch.data.disk_cache import Arrays
 from hpsearch.data.emitter_tables import EmitterTable
-from hpsearch.data.labelled_movie import LabelledFrames, load_block
+from hpsearch.data.labelled_movie import SIMULATED, LabelledFrames, MovieSettings, load_block
 from hpsearch.data.microscopy import MicroscopySettings, ReadOut, load_frames
+from hpsearch.data.movies import open_movie
+from hpsearch.errors import DataError
 from hpsearch.families.decode.network import FRAMES
 from hpsearch.training.task import Batch, Dataset, Split
 
@@ -66,6 +69,26 @@ class FrameData:
         entry = (self.first[middle][:, None] + place).masked_fill(~present, 0)
         emitters = self.emitters[entry] * present[..., None] if len(self.emitters) else torch.zeros(*entry.shape, 4)
         return {"frames": frames, "background": self.background[middle], "emitters": emitters, "present": present}
+
+
+def examine(data: MicroscopySettings, paths: Sequence[Path]) -> "RecordedFrames":
+    """Return all frames of a movie with its table of molecules: two files in any order.
+
+    Raises:
+        DataError: they are not a movie and its table.
+    """
+    movies = [path for path in paths if path.suffix.lower() in (".tif", ".tiff")]
+    tables = [path for path in paths if path not in movies]
+    if len(movies) != 1 or len(tables) != 1:
+        told = ", ".join(path.name for path in paths)
+        raise DataError(f"expected a movie (.tif) and a table of its molecules (.csv), not {told}")
+    frames = open_movie(movies[0]).frames
+    block = {"val": (1, frames), "test": SIMULATED}
+    read = data.movie.model_dump(include={"origin", "first_frame"}) if data.movie else {}
+    settings = MovieSettings.model_validate({"path": str(movies[0]), "emitters": str(tables[0]), **block, **read})
+    recorded = load_block(settings, "val", pixel=data.pixel)
+    assert recorded is not None  # noqa: S101 -- ours: the block is named
+    return RecordedFrames(recorded, data)
 
 
 def _labels(table: EmitterTable, least: float) -> tuple[EmitterTable, Tensor, Tensor]:

@@ -6,7 +6,7 @@ largest that a match may have, so that a network which reports nothing does not 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -35,6 +35,12 @@ class Channels:
         """Name the channels of an output of 6 or, with deviations, 10 channels."""
         deviations = output[:, 5:9] if output.shape[1] == 10 else None
         return cls(output[:, 0], output[:, 1:5], deviations, output[:, -1])
+
+    def of_frame(self, frame: int) -> "Channels":
+        """Return those of one frame, with B = 1."""
+        here = slice(frame, frame + 1)
+        deviations = None if self.deviations is None else self.deviations[here]
+        return Channels(self.logit[here], self.means[here], deviations, self.background[here])
 
 
 @dataclass(frozen=True)
@@ -158,13 +164,13 @@ def match(found: Floats, true: Floats) -> tuple[Integers, Integers]:
 class Tally:
     """Counts and squared errors over frames, from which all scores follow."""
 
-    matched: int = 0
-    found: int = 0
-    true: int = 0
+    matched: float = 0
+    found: float = 0
+    true: float = 0
     lateral: float = 0.0
     """Sum of the squared errors in the plane, over matches."""
     axial: float = 0.0
-    deep: int = 0
+    deep: float = 0
     """Matches whose true depth is known."""
 
     def add(self, found: Floats, true: Floats) -> None:
@@ -178,11 +184,16 @@ class Tally:
         self.axial += float(np.nansum(squared[:, 2]))
         self.deep += int(np.isfinite(squared[:, 2]).sum())
 
+    def merge(self, other: "Tally") -> None:
+        """Add what another one has counted."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
     def scores(self) -> dict[str, float]:
         """Return every score; ratios without anything to count are 0, and so are errors of depths that none knows."""
         jaccard = _ratio(self.matched, self.found + self.true - self.matched)
         lateral = math.sqrt(self.lateral / self.matched) if self.matched else LATERAL_GATE
-        axial = math.sqrt(self.axial / max(self.deep, 1)) if self.matched else AXIAL_GATE
+        axial = math.sqrt(self.axial / (self.deep or 1)) if self.matched else AXIAL_GATE
         efficiencies = efficiency(jaccard, _LATERAL_ALPHA * lateral), efficiency(jaccard, _AXIAL_ALPHA * axial)
         return {
             "precision": _ratio(self.matched, self.found),

@@ -12,6 +12,7 @@ of the frame; `present` (B, K) says which of the K places hold a molecule. Of mo
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from hpsearch.data.point_spread import Astigmatic
 from hpsearch.families.decode.localisation import Channels, Tally, Units, localise
 from hpsearch.families.decode.network import Localiser
 from hpsearch.families.decode.settings import Augmentation, DecodeConfig, Mixture, PerPixel
+from hpsearch.training.by_example import ByExample, Weights
 from hpsearch.training.task import Batch, Forward, Task
 
 
@@ -58,10 +60,34 @@ class Localisation(Task):
             size = len(batch["frames"])
             loss += float(self._loss(channels, batch, self.scalars)["loss"]) * size
             frames += size
-            found = localise(channels, self.config.detection, self.units)
-            for frame, true in enumerate(true_positions(batch)):
-                tally.add(self.in_nm(found.in_frame(frame)), self.in_nm(true))
+            for each in self._tallies(channels, batch):
+                tally.merge(each)
         return {"loss": loss / frames, **tally.scores()}
+
+    def by_example(self, forward: Forward, batches: Iterable[Batch]) -> ByExample:
+        """Return the scores as a function of how often each frame counts."""
+        losses: list[float] = []
+        tallies: list[Tally] = []
+        for batch in (part for whole in batches for part in in_memory(whole)):
+            channels = self._channels(forward, batch)
+            for frame in range(len(batch["frames"])):
+                one = {name: tensor[frame : frame + 1] for name, tensor in batch.items()}
+                losses.append(float(self._loss(channels.of_frame(frame), one, self.scalars)["loss"]))
+            tallies += self._tallies(channels, batch)
+        counted, lost = np.array([astuple(each) for each in tallies], dtype=np.float64), np.array(losses)
+
+        def scores(weights: Weights) -> dict[str, float]:
+            return {"loss": float(weights @ lost / weights.sum()), **Tally(*(weights @ counted)).scores()}
+
+        return ByExample(len(lost), scores)
+
+    def _tallies(self, channels: Channels, batch: Batch) -> list[Tally]:
+        """Return what is found and missed in each frame."""
+        found = localise(channels, self.config.detection, self.units)
+        tallies = [Tally() for _ in batch["frames"]]
+        for frame, (tally, true) in enumerate(zip(tallies, true_positions(batch), strict=True)):
+            tally.add(self.in_nm(found.in_frame(frame)), self.in_nm(true))
+        return tallies
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Mirror and turn frames and molecules together, each example by its own chance."""

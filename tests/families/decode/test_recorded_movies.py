@@ -6,7 +6,7 @@ import tifffile
 import torch
 from pydantic import ValidationError
 
-from hpsearch.errors import SpaceError
+from hpsearch.errors import DataError, SpaceError
 from hpsearch.families.decode.family import Decode
 from hpsearch.families.decode.localisation import Channels, Tally
 from hpsearch.families.decode.network import Localiser
@@ -236,3 +236,20 @@ def test_the_movie_is_part_of_the_source_and_its_absence_changes_nothing(recorde
     assert "movie" not in plain.model_dump()["data"]
     assert Decode().source(plain.data).kind == "simulated movies"
     assert Decode().source(real.data).files.keys() == {"data.movie.path", "data.movie.emitters"}
+
+
+def test_new_frames_are_scored_with_intervals_over_frames(recorded):
+    chosen = config(recorded, detection={"threshold": 0.05, "candidate": 0.01})
+    torch.manual_seed(0)
+    network = Localisation(chosen).build_model().eval()
+    torch.nn.init.constant_(network.detect[-1].bias, -2.0)
+    plain = DecodeConfig.model_validate({**chosen.model_dump(), "data": SMALL_MOVIES})  # trained without the movie
+    found = Decode().examination(plain, {}, [recorded / "emitters.csv", recorded / "movie.tif"], network)
+    batches = [found.data.batch(range(5)), found.data.batch(range(5, 12))]
+    with torch.no_grad():
+        whole, by = found.task.evaluate(network, batches), found.task.by_example(network, batches)
+        half = found.task.evaluate(network, [found.data.batch(range(6))])
+    assert by.scores(np.ones(12)) == pytest.approx(whole, rel=1e-4)
+    assert by.scores(np.repeat([1.0, 0.0], 6)) == pytest.approx(half, rel=1e-4)
+    with pytest.raises(DataError, match=r"expected a movie .* not movie\.tif"):
+        Decode().examination(plain, {}, [recorded / "movie.tif"], network)
