@@ -371,7 +371,7 @@ def test_wrong_input_gets_a_sentence(call: Call, tmp_path: Path, words: str, sen
 def test_export_refuses_what_it_cannot_do(call: Call, searched: Path, tmp_path: Path) -> None:
     (tmp_path / "taken.csv").touch()
     for words, sentence in [
-        (("--to", "xlsx", "x.xlsx"), "unknown format 'xlsx'; known: csv, model, optuna, parquet"),
+        (("--to", "xlsx", "x.xlsx"), "unknown format 'xlsx'; known: csv, model, onnx, optuna, parquet, torchscript"),
         (("--to", "csv", "taken.csv"), "taken.csv exists"),
         (("--to", "csv", "nowhere/x.csv"), "nowhere does not exist"),
         (("--to", "optuna", "nowhere/x.db"), "nowhere does not exist"),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from hpsearch.experiment.layout import CHECKPOINT, LOG, METRICS
+from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
 from tests.logs import Line, read_log
 from tests.running.sessions import MARK, REPOSITORY, Terminal, check_files, count, essence
@@ -225,11 +226,15 @@ def test_a_checkpoint_that_cannot_be_read_starts_its_trial_over(size: int, termi
 
 
 def test_a_damaged_line_in_the_middle_of_the_log_destroys_nothing(terminal: Terminal, whole: Whole) -> None:
-    """Only a torn end may be cut off: what stands behind a damaged line is somebody's finished trials."""
+    """It costs itself: what stands behind it are finished trials, and it is left where it is."""
     broken(terminal, whole.behind(MOMENTS["before the confirmation"]))
-    log = terminal.experiment / LOG
+    log, before = terminal.experiment / LOG, read_experiment(terminal.experiment).trials
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join([*lines[:9], b"\0" * 20 + b"\n", *lines[10:]]))
-    command = terminal.run(status=2)
-    assert f"{LOG}, line 10" in command.output
-    assert len(log.read_bytes().splitlines()) == len(lines)
+    command = terminal.run()
+    assert f"{LOG}: line 10 was left out: it is not JSON" in command.output
+    assert log.read_bytes().splitlines(keepends=True)[: len(lines)] == [*lines[:9], b"\0" * 20 + b"\n", *lines[10:]]
+    after = read_experiment(terminal.experiment).trials
+    assert [(each.number, each.outcome, each.value) for each in after] == [
+        (each.number, each.outcome, each.value) for each in before
+    ]

@@ -10,7 +10,7 @@ from hpsearch.experiment.events import Event, ExploitEvent, Notice
 from hpsearch.experiment.layout import BEST, CHECKPOINT, CONFIG
 from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.jobs import ConfigChange, Ending, Job, Report
-from hpsearch.records import Decision, Outcome, RunRecord
+from hpsearch.records import Decision, Moment, Outcome, RunRecord
 from hpsearch.running.loading import load_space
 from hpsearch.running.objective import FamilyObjective
 from hpsearch.running.runner import RunOptions, run
@@ -49,7 +49,9 @@ class Heard:
         self._step = step
         self._decision = decision
 
-    def __call__(self, report: Report) -> Decision:
+    def __call__(self, report: Report | Moment) -> Decision:
+        if isinstance(report, Moment):
+            return Decision.CONTINUE
         self.reports.append(report)
         return self._decision if report.step == self._step else Decision.CONTINUE
 

@@ -27,7 +27,8 @@ class Nowhere(Sink):
 def mirrored(folder: Path, trials: int) -> int:
     """Mirror an experiment; return how often the state was written."""
     folder.mkdir()
-    write_json(folder / RESOLVED, {"version": 1, "space": {}})
+    objective = {"metric": "m", "goal": "minimize", "at": "best"}
+    write_json(folder / RESOLVED, {"version": 1, "space": {"family": "f", "objective": objective}})
     log, sink = Log(folder / LOG), Nowhere()
     log.append(SessionEvent())
     for number in range(trials):
