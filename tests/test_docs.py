@@ -76,7 +76,9 @@ def test_the_python_names_exist() -> None:
         }
         model = {*dir(hpsearch.TrainedModel), *hpsearch.TrainedModel.__dataclass_fields__}
         results = {*dir(hpsearch.OpenedExperiment), *dir(hpsearch.ComparedRuns)}
-        assert used <= {*hpsearch.__all__, *results, *model}
+        place, report = Path(), hpsearch.Report
+        of_report = vars(report(bool, checkpoint=place, folder=place, seed=0, split_seed=0, device="cpu", tests=True))
+        assert used <= {*hpsearch.__all__, *results, *model, *of_report}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
