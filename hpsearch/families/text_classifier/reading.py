@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hpsearch.data.folds import Part, stratified_parts
+from hpsearch.data.folds import PARTS, Part, stratified_parts
 from hpsearch.data.labelled_text import CORPORA, LabelledTexts, without_repeats
 from hpsearch.data.own_data import own_splits
 from hpsearch.data.text import GuessedEncoding, read_text
@@ -165,7 +165,8 @@ def objections_to(settings: DataSettings) -> dict[str, str]:
         setting = "data.class_names_file" if settings.class_names_file else settings.setting("train")
         setting = "data.source" if settings.source else setting
         return {setting: f"{setting}: {error}"}
-    for part, read in given.items():
+    for part in (each for each in PARTS if each in given):
+        read = given[part]
         setting = "data.source" if settings.source else settings.setting(part if part in settings.files else "train")
         try:
             labels = {label for label in read().labels if label in (settings.classes or (label,))}

@@ -12,7 +12,7 @@ from hpsearch.data.fingerprint import fingerprint_of
 from hpsearch.data.folds import classes_in
 from hpsearch.errors import DataError, NoSplitError, SpaceError
 from hpsearch.families.text_classifier.family import TextClassification
-from hpsearch.families.text_classifier.reading import read_part
+from hpsearch.families.text_classifier.reading import objections_to, read_part
 from hpsearch.families.text_classifier.settings import DataSettings
 from hpsearch.running.loading import load_space
 
@@ -250,6 +250,18 @@ def test_a_folder_of_datasets_is_its_splits(tmp_path: Path, kind: str) -> None:
     broken.write_bytes(broken.read_bytes()[:100])
     with pytest.raises(DataError, match="cannot be read by datasets"):
         read(settings, "train", "val")
+
+
+def test_a_folder_whose_first_file_is_not_that_of_training_is_fine(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    for name, labels in (("train", "xy" * 20), ("dev", "xy"), ("test", "yx")):
+        rows = "".join(f"{name} {number}\t{label}\n" for number, label in enumerate(labels))
+        (tmp_path / "d" / f"{name}.tsv").write_text(f"text\tlabel\n{rows}")
+    assert objections_to(data(tmp_path, train="d")) == {}
+    (tmp_path / "d" / "dev.tsv").write_text("text\tlabel\nnew\tz\n")
+    assert "the val part has the class 'z', of which training has no example; it has: x, y" in str(
+        objections_to(data(tmp_path, train="d"))
+    )
 
 
 def test_rows_of_datasets_without_labels_are_told(tmp_path: Path) -> None:
