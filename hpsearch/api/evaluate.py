@@ -108,21 +108,25 @@ def _config(model: "TrainedModel", changes: Mapping[str, Any]) -> Any:
         section, *steps = path.split(".")
         if section != "data" or not steps:
             raise HpsearchError(f"--set {path}: only settings of data can be changed, such as data.path")
-        _put(content["data"], steps, value, path)
+        _put(content["data"], steps, value, path, model.config.data)
     return located(validated(model.family.Config, content, "--set "), Path.cwd())
 
 
-def _put(content: dict[str, Any], steps: Sequence[str], value: Any, path: str) -> None:
-    """Replace a setting; the name of the option that a branch has may stand before those of the option's settings."""
+def _put(content: dict[str, Any], steps: Sequence[str], value: Any, path: str, settings: Any) -> None:
+    """Replace a setting; the name of the option that a branch has may stand before those of the option's settings.
+
+    `content` is the dump of `settings`, which leaves some out that have their defaults.
+    """
     name, *rest = steps
     if content.get("kind") == name and rest:
-        _put(content, rest, value, path)
+        _put(content, rest, value, path, settings)
     elif not rest:
-        if name not in content:
+        known = {**content, **getattr(type(settings), "model_fields", {})}
+        if name not in known:
             before = path.removesuffix(name)
-            raise UnknownNameError("setting", path, [f"{before}{each}" for each in content])
+            raise UnknownNameError("setting", path, [f"{before}{each}" for each in known])
         content[name] = value
     elif isinstance(content.get(name), dict):
-        _put(content[name], rest, value, path)
+        _put(content[name], rest, value, path, getattr(settings, name, None))
     else:
         raise HpsearchError(f"--set {path}: the model's configuration has no section {name} there")

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.folds import Part, part_called
-from hpsearch.data.image_pixels import Bytes, StoredImages, labels_of, of_array
+from hpsearch.data.image_pixels import Bytes, Pixels, StoredImages, labels_of, of_array
 from hpsearch.errors import DataError
 
 Reads = dict[Part, Callable[[], StoredImages]]
@@ -277,6 +277,42 @@ def _npz_array(path: Path, name: str) -> NDArray[Any]:
     except Exception as error:  # noqa: BLE001 -- what a damaged archive raises is not documented
         raise DataError(f"{path}, {name} cannot be read: {error}") from None
     return found
+
+
+def images_alone(path: Path) -> tuple[Pixels, int] | None:
+    """Return the images of an idx, .npy or .npz file and how many they are, with labels or without.
+
+    Of an .npz file they are its only array of images, or that of the test. Other files give None.
+
+    Raises:
+        DataError: the file holds no images, or several arrays of them.
+    """
+    suffix, origin = path.suffix.lower(), str(path)
+    if is_idx(path):
+        images: NDArray[Any] = read_idx(path)
+    elif suffix == ".npy":
+        images = _npy_array(path)
+    elif suffix == ".npz":
+        name = _images_in(path)
+        images, origin = _npz_array(path, name), f"{path}, {name}"
+    else:
+        return None
+    return of_array(images, origin), len(images)
+
+
+def _images_in(path: Path) -> str:
+    """Return the name of the array of images in an .npz file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = list(file.files)
+    except Exception as error:  # noqa: BLE001 -- what a damaged archive raises is not documented
+        raise DataError(f"{path} is no .npz file: {error}") from None
+    words = {name: [word.casefold() for word in re.split(r"[_\-. ]+", name) if word] for name in names}
+    found = [name for name, own in words.items() if any(word in _IMAGES for word in own)] or names
+    found = found if len(found) == 1 else [name for name in found if any(part_called(w) == "test" for w in words[name])]
+    if len(found) != 1:
+        raise DataError(f"{path} has to hold one array of images, or x_test; it has: {', '.join(names) or 'nothing'}")
+    return found[0]
 
 
 def npy_splits(folder: Path) -> Reads:

@@ -8,13 +8,14 @@ import csv
 import io
 import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from hpsearch.data.labelled_text import LabelledTexts
-from hpsearch.data.text import read_text
+from hpsearch.data.text import GuessedEncoding, read_text
 from hpsearch.errors import DataError
 
 Column = str | int
@@ -103,16 +104,19 @@ def labelled_from(rows: Rows, writing: Writing, origin: str) -> LabelledTexts:
 def read_texts(path: str | Path, writing: Writing) -> Iterator[str]:
     """Yield the texts of a file without their labels, if it has any: the formats of `read_labelled`, or .txt.
 
-    A `.txt` file has a text on each line; empty lines are none.
+    A `.txt` file has a text on each line; empty lines are none. Labels before the texts are left out where all lines
+    have them as in fastText's or TREC's files.
 
     Raises:
         DataError: the file cannot be read as texts; it says where.
     """
     place, empty = Path(path), True
     rows = _rows(place, writing)
-    if place.suffix.lower() == ".txt":
-        lines = read_text(place, encoding=writing.encoding).split("\n")
+    if place.suffix.lower() == ".txt" and _format_of(content := read_text(place, encoding=writing.encoding)) is None:
+        lines = content.split("\n")
         rows = (("", {writing.text_column: line.removesuffix("\r")}) for line in lines if line.strip())
+    elif place.suffix.lower() == ".txt":
+        rows = _rows(place, replace(writing, format="auto"))
     for where, row in rows:
         text, empty = _field(row, writing.text_column, where), False
         if not isinstance(text, str):
@@ -174,9 +178,21 @@ def _lines(content: str) -> Iterator[tuple[int, str]]:
     return ((number, line) for number, line in enumerate(content.split("\n"), start=1) if line.strip())
 
 
+def tells_labels(path: Path, encoding: str) -> bool:
+    """Check whether all lines of a file begin with a label, as in fastText's and TREC's files."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GuessedEncoding)  # told where the texts are read
+        try:
+            return _format_of(read_text(path, encoding=encoding)) is not None
+        except DataError:
+            return False
+
+
 def _format_of(content: str) -> Format | None:
     """Return the format of a file whose lines all tell it, or None."""
     lines = [line for _, line in _lines(content)]
+    if not lines:
+        return None
     if all(line.startswith(_FASTTEXT) for line in lines):
         return "fasttext"
     return "label_first" if all(_QUESTION.match(line) for line in lines) else None

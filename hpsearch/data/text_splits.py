@@ -7,7 +7,7 @@ A folder holds files that are called after the splits (train.tsv, dev.tsv, test.
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,10 +16,11 @@ from hpsearch.data.image_pixels import labels_of
 from hpsearch.data.labelled_text import LabelledTexts
 from hpsearch.data.local_datasets import dataset_files, dataset_splits, is_dataset, names_of, rows_of
 from hpsearch.data.own_data import array_of
-from hpsearch.data.text_files import Writing, labelled_from, read_labelled
+from hpsearch.data.text_files import Column, Writing, labelled_from, read_labelled
 from hpsearch.errors import DataError
 
 ReadTexts = Callable[[], LabelledTexts]
+ReadT = TypeVar("ReadT")
 
 
 def text_splits(files: Mapping[Part, str], writing: Writing) -> dict[Part, ReadTexts]:
@@ -75,6 +76,37 @@ def _inside(place: Path, writing: Writing) -> dict[Part, ReadTexts]:
         names = ", ".join(each.name for _, each in named)
         raise DataError(f"{place} has several files for one split ({names}); name the files: train, val and test")
     return {part: partial(read_labelled, path, writing) for part, path in files.items()}
+
+
+def labelled_for_test(place: Path, writing: Writing) -> LabelledTexts:
+    """Return the labelled texts of a file, or those of a folder that are for the test, to score a model on.
+
+    Raises:
+        DataError: there are none, or a folder holds splits of which none is for the test.
+    """
+    if not place.exists():
+        raise DataError(f"there is no file of labelled texts {place.absolute()}")
+    return _for_test(_inside(place, writing), place)()
+
+
+def texts_of_dataset(place: Path, column: Column) -> Iterator[str]:
+    """Yield the texts of a dataset of Hugging Face's `datasets`: of its test split, where it has splits.
+
+    Raises:
+        DataError: there is no such column, or it holds something else.
+    """
+    if not isinstance(column, str):
+        raise DataError(f"{place}: columns of a dataset have names, not numbers: give text_column")
+    for number, text in enumerate(rows_of(_for_test(dataset_splits(place), place)(), [column])[column], start=1):
+        if not isinstance(text, str):
+            raise DataError(f"{place}, row {number}: '{column}' must be text, not {type(text).__name__}")
+        yield text
+
+
+def _for_test(splits: Mapping[Part, Callable[[], ReadT]], place: Path) -> Callable[[], ReadT]:
+    if len(splits) > 1 and "test" not in splits:
+        raise DataError(f"{place} holds splits ({', '.join(splits)}), but none for the test; name one of them")
+    return splits["test" if "test" in splits else "train"]
 
 
 def files_in(place: Path) -> list[Path]:

@@ -1,13 +1,16 @@
 """A winner is used as it stands: its predictions score as its record says; whatever does not fit is told, status 2."""
 
 import csv
+import gzip
 import io
 import json
+import struct
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import hpsearch
 from hpsearch.errors import HpsearchError
@@ -69,6 +72,65 @@ def test_the_command_reads_files_folders_and_lines_and_writes_files(
     said = call("predict", images, photos)
     assert said.status == 0
     assert said.out.splitlines()[-1] == "and 44 more; --out FILE writes all"
+
+
+def test_images_in_arrays_are_predicted_and_scored_as_those_in_files(call: Call, images: Path, tmp_path: Path) -> None:
+    labels = np.arange(12, dtype=np.uint8) % 2
+    pixels = np.random.default_rng(0).integers(20, 200, (12, 8, 8), dtype=np.uint8)
+    (tmp_path / "png").mkdir()
+    for number, each in enumerate(pixels):
+        Image.fromarray(each).save(tmp_path / "png" / f"{number:02d}.png")
+    np.save("x.npy", pixels)
+    np.savez("xy.npz", x_train=pixels[:3], y_train=labels[:3], x_test=pixels, y_test=labels)
+    for name, array in (("t10k-images-idx3-ubyte.gz", pixels), ("t10k-labels-idx1-ubyte.gz", labels)):
+        sizes = struct.pack(f">{array.ndim}I", *array.shape)
+        Path(name).write_bytes(gzip.compress(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()))
+    tables = []
+    for place in ("png", "x.npy", "xy.npz", "t10k-images-idx3-ubyte.gz"):
+        assert call("predict", images, place, "--out", "p.csv").status == 0
+        with Path("p.csv").open(encoding="utf-8", newline="") as file:
+            tables.append([list(row.values())[1:] for row in csv.DictReader(file)])
+    assert len(tables[0]) == 12
+    assert all(table == tables[0] for table in tables)
+    expected = np.mean([("bright", "dark")[label] == row[0] for label, row in zip(labels, tables[0], strict=True)])
+    for place in ("xy.npz", "t10k-images-idx3-ubyte.gz"):
+        names = ("--set", 'data.class_names=["bright", "dark"]')
+        said = call("evaluate", images, "--data", place, *names, "--json", "--no-baselines")
+        assert json.loads(said.out)["scores"]["accuracy"]["value"] == expected
+    np.savez("two.npz", x_train=pixels, x_val=pixels)
+    assert (
+        "two.npz has to hold one array of images, or x_test; it has: x_train, x_val"
+        in call("predict", images, "two.npz").err
+    )
+
+
+def test_texts_are_predicted_and_scored_from_the_files_that_training_reads(
+    call: Call, texts: Path, tmp_path: Path
+) -> None:
+    """A label before a text is no word of it."""
+    rows = [("blame", "a dull film"), ("praise", "the good scene"), ("praise", "a weak but splendid actor")] * 4
+    Path("plain.txt").write_text("".join(f"{text}\n" for _, text in rows))
+    Path("fast.txt").write_text("".join(f"__label__{label} {text}\n" for label, text in rows))
+    Path("fast.test").write_text(Path("fast.txt").read_text())
+    (tmp_path / "folder").mkdir()
+    for name, own in (("train", rows[:1]), ("test", rows)):
+        table = "".join(f"{label}\t{text}\n" for label, text in own)
+        (tmp_path / "folder" / f"{name}.tsv").write_text(f"label\treview\n{table}")
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    table = datasets.Dataset.from_dict({"review": [text for _, text in rows], "label": [label for label, _ in rows]})
+    datasets.DatasetDict({"train": table.select([0]), "test": table}).save_to_disk("saved")
+    found = []
+    for place in ("plain.txt", "fast.txt", "fast.test", "saved"):
+        assert call("predict", texts, place, "--out", "p.csv").status == 0
+        found.append(Path("p.csv").read_text())
+    assert found == [found[0]] * 4
+    scored = []
+    for place in ("fast.txt", "fast.test", "folder", "saved"):
+        said = call("evaluate", texts, "--data", place, "--json", "--no-baselines")
+        scored.append(json.loads(said.out)["scores"])
+        assert json.loads(said.out)["examples"] == 12
+    assert scored == [scored[0]] * 4
 
 
 def test_generated_text_is_printed_while_it_is_made(call: Call, characters: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The classes of new images, and new labelled images to score a classifier on."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from hpsearch.data.image_folders import SUFFIXES
-from hpsearch.data.image_pixels import Shape, StoredImages, read_images
+from hpsearch.data.image_pixels import Pixels, Shape, StoredImages, read_images
 from hpsearch.data.image_splits import image_splits
 from hpsearch.data.images import LabelledImages, named_classes
+from hpsearch.data.raw_images import images_alone
 from hpsearch.errors import DataError
 from hpsearch.families.class_prediction import ClassPrediction
 from hpsearch.families.prediction import Computing, Examination, Input, NoOptions, Predictor, files_of
@@ -26,8 +28,8 @@ class ImagePredictor(Predictor[Item, NoOptions, ClassPrediction]):
     """Tells the class of each image; files are cut and scaled to the model's size as those of a training folder are."""
 
     takes: ClassVar = (
-        "images: files or folders of them; in Python also arrays (height, width) or (height, width, 3) of the model's "
-        "size, uint8 from 0 to 255 or floats from 0 to 1"
+        "images: files or folders of them, or MNIST's idx files, .npy and .npz; in Python also arrays "
+        "(height, width) or (height, width, 3) of the model's size, uint8 from 0 to 255 or floats from 0 to 1"
     )
     Result = ClassPrediction
 
@@ -45,14 +47,21 @@ class ImagePredictor(Predictor[Item, NoOptions, ClassPrediction]):
             DataError: There is no such file, or an array does not fit the model.
         """
         del options
-        items: list[Item] = []
+        parts: list[Iterable[Item]] = []
         for number, each in enumerate(inputs):
-            if isinstance(each, str | Path):
-                items += files_of([each], SUFFIXES, what="image")
-            else:
-                name = f"array {number}"
-                items.append((name, self._fitting(each, name)))
-        return iter(items)
+            if not isinstance(each, str | Path):
+                parts.append([(f"array {number}", self._fitting(each, f"array {number}"))])
+                continue
+            place = Path(each).expanduser()
+            alone = images_alone(place) if place.is_file() else None
+            parts.append(files_of([place], SUFFIXES, what="image") if alone is None else self._stored(place, *alone))
+        return chain.from_iterable(parts)
+
+    def _stored(self, place: Path, pixels: Pixels, count: int) -> Iterator[Item]:
+        """Yield the images of a file of many, each with its number from 0 on."""
+        for number in range(count):
+            image = pixels(np.array([number]), _shape(self.config))[0]
+            yield f"{place}, image {number}", image.astype(np.float32) / np.float32(255)
 
     def predict(self, items: Iterable[Item], options: NoOptions, computing: Computing) -> ClassPrediction:
         """Return the classes of the images."""

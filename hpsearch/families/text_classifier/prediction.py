@@ -9,8 +9,11 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hpsearch.data.labelled_text import text_hashes
-from hpsearch.data.text_files import TEXT_FILES, Writing, read_labelled, read_texts
+from hpsearch.data.folds import part_called
+from hpsearch.data.labelled_text import LabelledTexts, text_hashes
+from hpsearch.data.local_datasets import is_dataset
+from hpsearch.data.text_files import TEXT_FILES, Writing, read_labelled, read_texts, tells_labels
+from hpsearch.data.text_splits import files_in, labelled_for_test, texts_of_dataset
 from hpsearch.errors import DataError
 from hpsearch.families.class_prediction import ClassPrediction
 from hpsearch.families.prediction import Computing, Examination, Input, Predictor, files_of
@@ -34,7 +37,8 @@ class TextPredictor(Predictor[str, TextOptions, ClassPrediction]):
 
     takes: ClassVar = (
         "texts: files of the kinds .txt (a text on each line), .csv, .tsv, .json and .jsonl (with a column for the "
-        "text), folders of them, or - for a text on each line of the standard input"
+        "text), lines as fastText and TREC have them, datasets of Hugging Face's, folders, or - for a text on each "
+        "line of the standard input"
     )
     Options = TextOptions
     Result = ClassPrediction
@@ -54,8 +58,18 @@ class TextPredictor(Predictor[str, TextOptions, ClassPrediction]):
         wrong = next((each for each in inputs if not isinstance(each, str | Path)), None)
         if wrong is not None:
             raise DataError(f"a text is a str, and a file of texts a Path; not {type(wrong).__name__}")
-        files = {each: files_of([each], TEXT_FILES, what="file of texts") for each in inputs if isinstance(each, Path)}
+        files = {each: self._files(each.expanduser()) for each in inputs if isinstance(each, Path)}
         return self._texts(inputs, files, options)
+
+    def _files(self, place: Path) -> list[Path]:
+        """Return the files that a path stands for; a dataset is itself."""
+        if is_dataset(place) or (
+            place.is_file()
+            and place.suffix.lower() not in TEXT_FILES
+            and tells_labels(place, self.config.data.encoding)
+        ):
+            return [place]
+        return files_of([place], TEXT_FILES, what="file of texts")
 
     def _texts(
         self, inputs: Sequence[str | Path], files: dict[Path, list[Path]], options: TextOptions
@@ -68,7 +82,7 @@ class TextPredictor(Predictor[str, TextOptions, ClassPrediction]):
                 yield each
                 continue
             for file in files[each]:
-                yield from read_texts(file, writing)
+                yield from texts_of_dataset(file, column) if is_dataset(file) else read_texts(file, writing)
 
     def predict(self, items: Iterable[str], options: TextOptions, computing: Computing) -> ClassPrediction:
         """Return the classes of the texts, of the main task where there are two."""
@@ -105,9 +119,8 @@ def examine(config: TextConfig, facts: Mapping[str, Any], paths: Sequence[Path],
     """
     data, classes = config.data, facts["classes"]
     second = data.auxiliary.label_column if data.auxiliary and data.auxiliary.path is None else None
-    if data.format == "auto":
-        paths = files_of(paths, TEXT_FILES - {".txt"}, what="file of labelled texts")
-    parts = [read_labelled(path, writing_of(data, auxiliary=second)) for path in paths]
+    writing = writing_of(data, auxiliary=second)
+    parts = [part for path in paths for part in _parts(path.expanduser(), writing)]
     texts = [text for part in parts for text in part.texts]
     labels = [label for part in parts for label in part.labels]
     columns = [_numbers(labels, classes["label"])]
@@ -124,6 +137,19 @@ def examine(config: TextConfig, facts: Mapping[str, Any], paths: Sequence[Path],
     )
     alone = config.model_copy(update={"distillation": None, "curriculum": None, "loss": LossSettings()})
     return Examination(TextTask(alone, found), found, tuple(_learned(texts, model)))
+
+
+def _parts(place: Path, writing: Writing) -> Iterator[LabelledTexts]:
+    """Yield the labelled texts of a file, of a folder of splits or a dataset (those for the test), or of any files."""
+    if (
+        place.is_dir()
+        and not is_dataset(place)
+        and not any(part_called(each.stem) == "train" for each in files_in(place))
+    ):
+        for file in files_of([place], TEXT_FILES - {".txt"}, what="file of labelled texts"):
+            yield read_labelled(file, writing)
+    else:
+        yield labelled_for_test(place, writing)
 
 
 def _numbers(labels: Sequence[str | None], classes: Sequence[str]) -> NDArray[np.int64]:
