@@ -1,8 +1,10 @@
 """How a trained model scores on new labelled data, with intervals over their examples. It never trains."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,11 @@ from hpsearch.training.devices import is_out_of_memory, resolve_device
 from hpsearch.training.scoring import examine_split
 from hpsearch.training.task import Batch, Dataset, Forward, Split, Splits
 
+_PACKAGE = Path(__file__).parents[1]
 _SEED = 0
 """Of the bootstrap: the same data have the same intervals."""
+_DIVISION = frozenset({"val_fraction", "test_fraction", "folds"})
+"""Settings of data that say which of the examples are for the test."""
 _SAME = 1e-6
 """Relative difference up to which a score is the mean of those of its examples."""
 
@@ -39,6 +44,26 @@ def evaluate_model(
     Raises:
         HpsearchError: The family takes no files, or the data do not fit the model.
     """
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        found = _evaluated(model, name, paths, config, baselines=baselines, batch_size=batch_size, device=device)
+    ours = [each for each in heard if Path(each.filename).is_relative_to(_PACKAGE)]
+    for other in (each for each in heard if each not in ours):
+        warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+    said = dict.fromkeys(str(each.message) for each in ours)
+    return replace(found, notes=[*found.notes, *(each for each in said if each not in found.notes)])
+
+
+def _evaluated(
+    model: TrainedModel,
+    name: str,
+    paths: Sequence[Path],
+    config: Any,
+    *,
+    baselines: bool,
+    batch_size: int | None,
+    device: str | None,
+) -> Evaluation:
     config = model.config if config is None else config
     found = _of_paths(model, config, paths) if paths else _of_settings(model, config)
     if not len(found.data):
@@ -90,6 +115,7 @@ def _of_settings(model: TrainedModel, config: Any) -> Examination:
     Raises:
         HpsearchError: The family would code them in another way than the model has learned.
     """
+    _refuse_other_division(model.config.data, config.data)
     seed = model.description["seeds"]["split"]
     splits = Splits(lambda split: model.family.load(config.data, split, seed), sealed=False)
     facts, known = dict(model.family.facts(config, splits)), dict(model.facts)
@@ -100,6 +126,17 @@ def _of_settings(model: TrainedModel, config: Any) -> Examination:
             "data as files with --data, or change only settings of what is tested"
         )
     return Examination(model.family.task(config, splits), splits["test"])
+
+
+def _refuse_other_division(own: Any, other: Any) -> None:
+    """Refuse to divide the same data in another way: what the model has learned from would be in their test split."""
+    names = (*type(own).model_fields, *type(other).model_fields)
+    changed = {name for name in names if getattr(own, name, None) != getattr(other, name, None)}
+    if changed and changed <= _DIVISION:
+        raise HpsearchError(
+            f"data.{min(changed)}: divided in another way, the test split of the same data would hold examples that the "
+            "model has learned from, or was chosen by; give new data as files with --data, or by the settings of data"
+        )
 
 
 def _in_memory(compute: Callable[[int], Any], size: int) -> tuple[Any, int]:

@@ -105,6 +105,14 @@ def test_the_report_says_scores_intervals_and_what_the_model_has_seen(call: Call
     assert "40 of the 130 texts" in page
 
 
+def test_a_test_file_by_settings_that_holds_training_texts_is_told_with_the_scores(call: Call, texts: Path) -> None:
+    films = texts.parents[1] / "films.csv"
+    said = call("evaluate", texts, "--set", f"data.test={films}", "--json", "--no-baselines")
+    found = json.loads(said.out)
+    assert found["examples"] == 80
+    assert any("test texts are also in the data before them" in note for note in found["notes"])
+
+
 def test_an_exported_model_is_scored_without_its_training_data(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +156,7 @@ def test_means_of_single_examples_get_an_interval_without_the_familys_help(tmp_p
         (("{texts}", "--data", "text.csv", "--set", "data.text_colum=text"), "did you mean 'data.text_column'?"),
         (("{texts}", "--set", "model.width=3"), "only settings of data can be changed"),
         (("{texts}", "--set", "data.path=films.csv"), "would be others than those that it has learned"),
+        (("{images}", "--set", "data.val_fraction=0.5"), "data.val_fraction: divided in another way"),
         (("{texts}", "--set", "data.val_fraction=2"), "data.val_fraction: Input should be less than"),
         (("{images}", "--data", "photos"), "the class 'grey', which the model does not know; it knows: bright, dark"),
         (("{images}", "--data", "gone"), "there is no folder of images, and no file"),
