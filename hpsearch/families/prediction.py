@@ -251,7 +251,9 @@ def validated(kind: type[SettingsT], content: Mapping[str, Any], place: str = ""
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
-        raise HpsearchError(f"{place}{name}: {first['msg']}, not {first['input']!r}") from None
+        told = first["msg"].removeprefix("Value error, ")
+        found = "" if isinstance(first["input"], Mapping) else f", not {first['input']!r}"
+        raise HpsearchError(f"{place}{name}: {told}{found}") from None
 
 
 def _read(value: Any, kind: Any) -> Any:

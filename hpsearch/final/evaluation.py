@@ -134,8 +134,8 @@ def _refuse_other_division(own: Any, other: Any) -> None:
     changed = {name for name in names if getattr(own, name, None) != getattr(other, name, None)}
     if changed and changed <= _DIVISION:
         raise HpsearchError(
-            f"data.{min(changed)}: divided in another way, the test split of the same data would hold examples that the "
-            "model has learned from, or was chosen by; give new data as files with --data, or by the settings of data"
+            f"data.{min(changed)}: divided in another way, the test split of the same data would hold examples that "
+            "the model has learned from, or was chosen by; give new data as files with --data, or by settings of data"
         )
 
 

@@ -105,12 +105,12 @@ def test_the_report_says_scores_intervals_and_what_the_model_has_seen(call: Call
     assert "40 of the 130 texts" in page
 
 
-def test_a_test_file_by_settings_that_holds_training_texts_is_told_with_the_scores(call: Call, texts: Path) -> None:
-    films = texts.parents[1] / "films.csv"
-    said = call("evaluate", texts, "--set", f"data.test={films}", "--json", "--no-baselines")
-    found = json.loads(said.out)
-    assert found["examples"] == 80
-    assert any("test texts are also in the data before them" in note for note in found["notes"])
+def test_a_guessed_encoding_is_told_with_the_scores(call: Call, texts: Path) -> None:
+    Path("western.csv").write_text("label,review\npraise,a good caf\xe9\nblame,dull\n", encoding="latin-1")
+    said = call("evaluate", texts, "--data", "western.csv", "--json", "--no-baselines")
+    assert (said.status, said.err) == (0, "")
+    (note,) = json.loads(said.out)["notes"]
+    assert "western.csv is not UTF-8 (byte 0xe9 in line 2); it is read as" in note
 
 
 def test_an_exported_model_is_scored_without_its_training_data(
@@ -157,6 +157,7 @@ def test_means_of_single_examples_get_an_interval_without_the_familys_help(tmp_p
         (("{texts}", "--set", "model.width=3"), "only settings of data can be changed"),
         (("{texts}", "--set", "data.path=films.csv"), "would be others than those that it has learned"),
         (("{images}", "--set", "data.val_fraction=0.5"), "data.val_fraction: divided in another way"),
+        (("{texts}", "--set", "data.val_fraction=0.9"), "--set data: val_fraction + test_fraction must be below 1"),
         (("{texts}", "--set", "data.val_fraction=2"), "data.val_fraction: Input should be less than"),
         (("{images}", "--data", "photos"), "the class 'grey', which the model does not know; it knows: bright, dark"),
         (("{images}", "--data", "gone"), "there is no folder of images, and no file"),
