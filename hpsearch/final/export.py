@@ -156,6 +156,8 @@ def _new_folder(target: Path) -> Iterator[Path]:
 
 
 _SERVING = "hpsearch.final.serving"
+_ROWS = ".jsonl"
+"""The ending of predictions that are rows, which a server can answer with."""
 
 
 def register(exported: ExportedModel, name: str, *, tracking_uri: str | None = None) -> int:
@@ -170,7 +172,7 @@ def register(exported: ExportedModel, name: str, *, tracking_uri: str | None = N
         description=card_summary(card),
         tags={f"hpsearch.{key}": value for key, value in _tags(card, exported)},
         params=dict((card.selection or {}).get("params", {})),
-        loader="" if card.own_code or not card.use.get("call") else _SERVING,
+        loader=_SERVING if card.use.get("call") and _ROWS in card.use["files"] and not card.own_code else "",
     )
     return register_model(
         exported.folder,

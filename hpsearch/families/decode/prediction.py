@@ -181,6 +181,12 @@ class MoviePredictor(Predictor[OpenedMovie, MovieOptions, Molecules]):
     alone: ClassVar = True
     config: DecodeConfig
 
+    @property
+    def example(self) -> str:
+        """Frames without light, as the camera counts them."""
+        data = self.config.data
+        return f"np.full(({_BLOCK}, {data.size}, {data.size}), {data.camera.baseline})"
+
     def read(self, inputs: Sequence[Input], options: MovieOptions) -> list[OpenedMovie]:
         """Return the movie.
 

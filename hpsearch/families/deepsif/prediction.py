@@ -153,6 +153,11 @@ class SourcePredictor(Predictor[_Opened, SourceOptions, SourcePrediction]):
         self.centres = np.asarray(known["centres"], dtype=np.float64)
         self.surface = np.asarray(known["surface"], dtype=np.int64).T.reshape(-1, 3)
 
+    @property
+    def example(self) -> str:
+        """Noise at every electrode, as long as a window."""
+        return f"np.random.default_rng(0).normal(size=({self.config.data.samples}, {len(self.electrodes)}))"
+
     def read(self, inputs: Sequence[Input], options: SourceOptions) -> Iterable[_Opened]:
         """Return the recording at the electrodes and the rate of the model.
 

@@ -42,6 +42,11 @@ def rows(found):
     return np.column_stack(columns)
 
 
+def test_the_call_of_a_card_gives_molecules():
+    made = predictor()
+    assert predict(made, eval(made.example, {"np": np})).frames == 64  # noqa: S307 -- our own text
+
+
 @pytest.mark.parametrize("model", [{}, {"union_depth": 2}])
 def test_windows_give_the_molecules_of_whole_frames(model):
     made = predictor(**model)

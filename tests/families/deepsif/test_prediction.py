@@ -64,6 +64,11 @@ def write_raw(place, eeg, names, rate=100.0):
     return place
 
 
+def test_the_call_of_a_card_gives_sources(model):
+    found = model.predict(eval(model.predictor.example, {"np": np}))  # noqa: S307 -- our own text
+    assert found.activity.shape == (48, 64)
+
+
 def test_one_window_is_what_the_network_says(model):
     found = model.predict(recording(48))
     np.testing.assert_allclose(found.activity, scaled(by_hand(model, recording(48))), atol=1e-5)
