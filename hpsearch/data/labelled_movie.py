@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from hpsearch.data.emitter_tables import EmitterTable, Origin, misfits, read_emitters
-from hpsearch.data.movies import CONTEXT, Movie, open_movie
+from hpsearch.data.movies import CONTEXT, Movie, check_pixel, open_movie
 from hpsearch.errors import DataError
 from hpsearch.settings import FILE, Settings
 
@@ -102,6 +102,7 @@ def load_block(settings: MovieSettings, part: Part, *, pixel: float) -> Labelled
     if not settings.is_read(part):
         return None
     movie = open_movie(Path(settings.path))
+    check_pixel(Path(settings.path), pixel)
     block = settings.block(part, movie.frames)
     assert block is not None  # noqa: S101 -- ours: the split is read
     table = _table(settings, movie, pixel=pixel)
@@ -130,6 +131,7 @@ def movie_objections(settings: MovieSettings, *, pixel: float, tile: int) -> dic
     """Return what is wrong with the files, by the setting's name; what is learned from is cut into `tile`s."""
     try:
         movie = open_movie(Path(settings.path))
+        check_pixel(Path(settings.path), pixel)
     except DataError as error:
         return {"path": str(error)}
     found: dict[str, str] = {}

@@ -6,6 +6,7 @@ grey; rows are y, columns are x. Frame numbers count from 1, as in tables of mol
 
 import logging
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def _opened(path: Path) -> Iterator[Any]:
             if not file.series:
                 raise DataError(f"{path} is a TIFF file without an image")
             if heard.errors:
-                raise DataError(f"{path} is truncated or damaged: {heard.errors[0]}")
+                raise DataError(f"{path} is truncated or damaged: {re.sub(r'^<[^>]*> ', '', heard.errors[0])}")
             yield file
     except tifffile.TiffFileError as error:
         raise DataError(f"{path} is not a TIFF file that can be read: {error}") from None
@@ -185,16 +186,40 @@ def _check_length(path: Path, file: Any) -> None:
 
 
 def pixel_size(path: Path) -> float | None:
-    """Return the side of a pixel in nm if ImageJ wrote it into the file, or None."""
+    """Return the side of a pixel in nm if ImageJ or an OME-TIFF says it, or None."""
     with _opened(path) as file:
+        if file.ome_metadata:
+            told = dict(re.findall(r'\b(PhysicalSizeX(?:Unit)?)="([^"]+)"', file.ome_metadata))
+            scale = _NM.get(_unit(told.get("PhysicalSizeXUnit", "um")))
+            return float(told["PhysicalSizeX"]) * scale if scale and "PhysicalSizeX" in told else None
         page, kind = file.pages[0], file.imagej_metadata or {}
-        unit = str(kind.get("unit", "")).replace("\\u00B5", "u").replace("\u00b5", "u").replace("\u03bc", "u")
-        scale = {"nm": 1.0, "um": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6}.get(unit)
-        resolution = page.tags.get("XResolution")
+        scale, resolution = _NM.get(_unit(str(kind.get("unit", "")))), page.tags.get("XResolution")
         if scale is None or resolution is None or not resolution.value[0]:
             return None
         pixels, length = resolution.value
         return float(scale * length / pixels)
+
+
+def check_pixel(path: Path, pixel: float) -> None:
+    """Hold what a movie's file says of its pixels against their side in nm.
+
+    Raises:
+        DataError: it says something else.
+    """
+    told = pixel_size(path)
+    if told is not None and abs(told / pixel - 1) > ALIKE:
+        raise DataError(f"{path} has pixels of {told:.4g} nm, as the file says, and data.pixel is {pixel:g}")
+
+
+ALIKE = 0.05
+"""By which part two sizes of pixels may differ."""
+_NM = {"nm": 1.0, "um": 1e3, "micron": 1e3, "microns": 1e3, "mm": 1e6}
+
+
+def _unit(written: str) -> str:
+    for micro in ("\\u00B5", "\u00b5", "\u03bc", "&#181;", "&#956;"):
+        written = written.replace(micro, "u")
+    return written
 
 
 def write_image(path: Path, image: NDArray[np.float32], *, pixel: float) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from hpsearch.data.movies import CONTEXT, open_movie, pixel_size, write_image
+from hpsearch.data.movies import ALIKE, CONTEXT, open_movie, pixel_size, write_image
 from hpsearch.data.rendering import Rendering, render, write_png
 from hpsearch.errors import DataError
 from hpsearch.families.decode.localisation import Channels, Units, detect
@@ -36,8 +36,6 @@ _AROUND_A_PEAK = 4
 """Pixels that decide whether a pixel is a molecule, see `localisation.detect`."""
 _LARGEST_IMAGE = 1 << 28
 """Pixels of a rendered image."""
-_ALIKE = 0.05
-"""By which part two sizes of pixels may differ."""
 _DARK = 3.0
 """Standard deviations of reading by which the middle pixel may lie below the camera's baseline."""
 
@@ -197,7 +195,7 @@ class MoviePredictor(Predictor[OpenedMovie, MovieOptions, Molecules]):
         opened, name = self._opened(given)
         data = self.config.data
         told = options.pixel or (None if isinstance(given, np.ndarray) else pixel_size(Path(given)))
-        if told is not None and abs(told / data.pixel - 1) > _ALIKE:
+        if told is not None and abs(told / data.pixel - 1) > ALIKE:
             raise DataError(f"{name} has pixels of {told:.4g} nm; the model was trained for {data.pixel:g} nm")
         least = min(data.size, 2 * reach(self.config.model) + 1)
         if min(opened.height, opened.width) < least:

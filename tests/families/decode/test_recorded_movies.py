@@ -231,6 +231,23 @@ def test_a_space_is_checked_against_its_files(line, message, recorded):
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"imagej": True, "resolution": (6.25, 6.25), "metadata": {"unit": "um"}},
+        {"ome": True, "metadata": {"axes": "TYX", "PhysicalSizeX": 0.16, "PhysicalSizeXUnit": "µm"}},
+        {"ome": True, "metadata": {"axes": "TYX", "PhysicalSizeX": 160, "PhysicalSizeXUnit": "nm"}},
+    ],
+)
+def test_pixels_of_another_size_are_refused(written, recorded):
+    tifffile.imwrite(recorded / "movie.tif", counts(12, 18, 23), **written)
+    chosen = config(recorded)
+    told = "movie.tif has pixels of 160 nm, as the file says, and data.pixel is 100"
+    assert told in Decode().data_objections(chosen.data)["data.movie.path"]
+    with pytest.raises(DataError, match=told):
+        load(chosen, "val")
+
+
 def test_the_movie_is_part_of_the_source_and_its_absence_changes_nothing(recorded):
     plain, real = DecodeConfig.model_validate({"data": SMALL_MOVIES}), config(recorded)
     assert "movie" not in plain.model_dump()["data"]
