@@ -140,12 +140,15 @@ def _from_mne(place: Path, *, skip_bad: bool) -> Recording:
         raise DataError(f"{place} has no EEG channels")
     if bad := [name for name in names if name in opened.info["bads"]]:
         raise DataError(f"{place} marks channels as bad: {', '.join(bad)}; interpolate them, or unmark them")
-    if isinstance(opened, mne.io.BaseRaw):
-        data = opened.get_data(picks=chosen, reject_by_annotation="NaN" if skip_bad else None, verbose="error")
-        pieces = _without_gaps(data) if skip_bad else (data,)
-    else:
-        data = opened.get_data(picks=chosen)
-        pieces = tuple(data) if data.ndim == 3 else (data,)
+    try:
+        if isinstance(opened, mne.io.BaseRaw):
+            data = opened.get_data(picks=chosen, reject_by_annotation="NaN" if skip_bad else None, verbose="error")
+            pieces = _without_gaps(data) if skip_bad else (data,)
+        else:
+            data = opened.get_data(picks=chosen)
+            pieces = tuple(data) if data.ndim == 3 else (data,)
+    except Exception as error:  # noqa: BLE001 -- the samples are read here, and may be cut off
+        raise DataError(f"{place} is cut off or damaged: {error or type(error).__name__}") from None
     return Recording(tuple(np.asarray(piece, dtype=np.float64) for piece in pieces), float(opened.info["sfreq"]), names)
 
 
@@ -184,11 +187,13 @@ def _from_arrays(place: Path, variable: str | None, channels: int) -> Recording:
     def fits(shape: tuple[int, ...]) -> bool:
         return len(shape) in (2, 3) and count in shape
 
-    _, array = pick_array(
-        arrays, variable=variable, usual=_USUAL, fits=fits, what=f"a recording of {count} channels", setting="variable"
-    )
+    what = f"a recording of {count} channels"
+    try:
+        _, array = pick_array(arrays, variable=variable, usual=_USUAL, fits=fits, what=what, setting="variable")
+        pieces = tuple(np.asarray(piece, dtype=np.float64) for piece in _pieces(array, count))
+    except DataError as error:
+        raise DataError(f"{place}: {error}") from None
     rate = as_numbers(find_by_name(arrays, RATES))
-    pieces = tuple(np.asarray(piece, dtype=np.float64) for piece in _pieces(array, count))
     return Recording(
         pieces, None if rate is None or rate.size != 1 else float(rate.item()), tuple(names) if names else None
     )

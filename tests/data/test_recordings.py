@@ -200,6 +200,14 @@ def test_files_that_hold_no_recording_are_said(tmp_path):
         with pytest.raises(DataError, match=message):
             read_recording(tmp_path / name, channels=16)
     raw = mne.io.RawArray(signal(), mne.create_info(NAMES, RATE, "eeg"), verbose=False)
+    raw.save(tmp_path / "whole_raw.fif", verbose=False)
+    whole = (tmp_path / "whole_raw.fif").read_bytes()
+    (tmp_path / "cut_raw.fif").write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(DataError, match=r"cut_raw\.fif is cut off or damaged"):
+        read_recording(tmp_path / "cut_raw.fif", channels=16)
+    np.savez(tmp_path / "few.npz", eeg=signal()[:15])
+    with pytest.raises(DataError, match=r"few\.npz: none of its variables is a recording of 16 channels"):
+        read_recording(tmp_path / "few.npz", channels=16)
     raw.info["bads"] = [NAMES[3]]
     raw.save(tmp_path / "bad_raw.fif", verbose=False)
     with pytest.raises(DataError, match=f"marks channels as bad: {NAMES[3]}"):
