@@ -304,7 +304,7 @@ def _images_in(path: Path) -> str:
     """Return the name of the array of images in an .npz file."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            names = list(file.files)
+            names = [str(each) for each in file.files]
     except Exception as error:  # noqa: BLE001 -- what a damaged archive raises is not documented
         raise DataError(f"{path} is no .npz file: {error}") from None
     words = {name: [word.casefold() for word in re.split(r"[_\-. ]+", name) if word] for name in names}
