@@ -238,3 +238,19 @@ def test_a_damaged_line_in_the_middle_of_the_log_destroys_nothing(terminal: Term
     assert [(each.number, each.outcome, each.value) for each in after] == [
         (each.number, each.outcome, each.value) for each in before
     ]
+
+
+def test_the_number_of_a_trial_whose_asking_was_lost_is_not_given_out_again(terminal: Terminal, whole: Whole) -> None:
+    """Its folder stays as it is, and so do those of the others; another trial takes its place in the budget."""
+    whole.lay(terminal)
+    log, trials = terminal.experiment / LOG, terminal.experiment / "trials"
+    for lost in (2, 6):
+        lines = log.read_bytes().splitlines(keepends=True)
+        ask = next(place for place, line in enumerate(lines) if b'"ask","run":"trials/%04d"' % lost in line)
+        lines[ask] = lines[ask].replace(b'"params"', b'"qarams"')
+        log.write_bytes(b"".join(lines))
+    before = {path: path.read_bytes() for path in trials.rglob("*") if path.is_file()}
+    terminal.run()
+    assert {path: path.read_bytes() for path in before} == before
+    assert [trial.number for trial in read_experiment(terminal.experiment).trials] == [0, 1, 3, 4, 5, 7, 8]
+    assert len(list(trials.iterdir())) == 9
