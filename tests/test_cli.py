@@ -271,6 +271,16 @@ def test_export_writes_a_table_of_trials(call: Call, searched: Path, tmp_path: P
     assert "params.model.width" in frame
 
 
+def test_what_is_damaged_is_said_by_whoever_writes_the_rest(call: Call, searched: Path, tmp_path: Path) -> None:
+    log = searched / "log.jsonl"
+    first, second, *rest = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([first, second.replace(b'"params"', b'"qarams"'), *rest]))
+    for words in (("export", searched, "--to", "csv", tmp_path / "a.csv"), ("sync", searched)):
+        said = call(*words)
+        assert said.status == 0
+        assert f"warning: {log}: line 2 was left out: its checksum does not fit\n" in said.err
+
+
 def test_export_writes_an_optuna_storage(call: Call, searched: Path, tmp_path: Path) -> None:
     file = tmp_path / "study.db"
     assert call("export", searched, "--to", "optuna", file).status == 0

@@ -20,6 +20,7 @@ class Exported:
         written: False for a model that was there already.
         version: The version that was registered in MLflow, if that was asked for.
         note: Of a network: its inputs and output, and how far it differs from the original; of an ensemble: its gain.
+        warnings: Of trials: what is damaged in the experiment's log, and was left out.
     """
 
     path: Path
@@ -27,6 +28,7 @@ class Exported:
     written: bool = True
     version: int | None = None
     note: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def card(self) -> Path | None:
@@ -96,7 +98,7 @@ def export(
         export_table(record, target, to)
     else:
         raise UnknownNameError("format", to, FORMATS)
-    return Exported(target, to)
+    return Exported(target, to, warnings=tuple(record.warnings))
 
 
 def _model(

@@ -106,12 +106,13 @@ def sync(
     """
     from hpsearch.api.arguments import find_experiment
     from hpsearch.experiment.layout import is_study
-    from hpsearch.experiment.reading import read_resolved
+    from hpsearch.experiment.reading import read_experiment
     from hpsearch.tracking.shelf import mirror_names, mirrors_of
 
     folder = find_experiment(experiment)
     if not is_study(folder):
-        read_resolved(folder)  # says so when it is no experiment either
+        for warning in read_experiment(folder).warnings:  # says so when it is no experiment either
+            _say(f"warning: {warning}")
     for name in mirror_names(to):
         for mirror in mirrors_of(name, folder, tracking_uri):
             try:
@@ -163,6 +164,8 @@ def export(
     exported = api.export(
         experiment, file, to=to, run=run, register=register, ensemble=ensemble, tracking_uri=tracking_uri
     )
+    for warning in exported.warnings:
+        _say(f"warning: {warning}")
     card = "" if exported.card is None else f"; its card is {exported.card}"
     typer.echo(f"{'wrote' if exported.written else 'found'} {file}{card}")
     if exported.note:

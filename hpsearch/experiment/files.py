@@ -9,6 +9,7 @@ import gc
 import json
 import math
 import os
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from typing import Any, BinaryIO
 import orjson
 
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+_LONE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SEAL = b',"crc":"'
 _SEALED = len(_SEAL) + 8 + len(b'"}\n')
 """Bytes at the end of a line from its checksum on."""
@@ -100,7 +102,9 @@ def read_json(path: Path) -> Any:
         ValueError: It is not JSON.
         OSError: It cannot be read.
     """
-    return orjson.loads(path.read_bytes())
+    content = path.read_bytes()
+    # orjson refuses half a surrogate pair, as in a path of other bytes than UTF-8
+    return json.loads(content) if _LONE.search(content) else orjson.loads(content)
 
 
 def write_compact_json(path: Path, value: Any) -> None:

@@ -93,6 +93,8 @@ class ExperimentState:
     def __init__(self) -> None:
         self.runs: dict[str, RunState] = {}
         """By their names, in the order in which they were asked for."""
+        self.orphans: set[str] = set()
+        """Runs that lines tell of although none asks for them, as after a damaged line: their folders are theirs."""
         self.source: str | None = None
         """The digest of the data on which trainings begin now."""
         self.session: SessionEvent | EndEvent | None = None
@@ -110,13 +112,14 @@ class ExperimentState:
     def misfit(self, event: Event) -> str | None:
         """Return why an event cannot follow those before it, as after a damaged line; None if it can.
 
-        Classical methods need not be asked for.
+        Classical methods need not be asked for. A run that must be, and was not, is an orphan from now on.
         """
         if isinstance(event, AskEvent):
             return _misnamed(event)
         for run in _runs_of(event):
             known = self.runs.get(run)
             if (known is None or not known.asked) and run_kind(run) is not RunKind.BASELINE:
+                self.orphans.add(run)
                 return f"no line before it asks for the run {run!r}"
         return None
 
@@ -146,6 +149,13 @@ class ExperimentState:
     def of_kind(self, kind: RunKind) -> Iterator[RunState]:
         """Yield the runs of a kind that were asked for."""
         return (run for run in self.runs.values() if run.kind is kind and run.asked)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next new trial: that of an orphan is not given out again."""
+        numbers = [trial.number for trial in self.of_kind(RunKind.TRIAL)]
+        lost = [int(name) for run in self.orphans if (name := run.removeprefix("trials/")).isdecimal()]
+        return max([-1, *numbers, *lost]) + 1
 
     @property
     def last_session(self) -> SessionEvent | EndEvent | None:

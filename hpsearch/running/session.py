@@ -142,7 +142,8 @@ class Session:
         events = to_replay(self._space, self._log.take_events(), earlier.params)
         brain = OptunaSearch(self._space, longest=self._longest())
         brain.replay(events, runs=earlier.numbers)
-        trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=asked)
+        following = self._log.state.next_number
+        trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=asked, following=following)
         if isinstance(settings.pruner, PBT | PB2 | Pausing):
             source = self._staged(trials, settings.pruner)
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)

@@ -32,6 +32,7 @@ FAR = 4.0
 """A forecast is not worse than the median by more than this many times the distance of the best from it."""
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of what diverged the squares are infinite, and nothing is shown
 def outlook(curves: Sequence[Array], finals: Array) -> tuple[Array, Array]:
     """Return what trials come to, and the variance of that: 0 for those that have ended, infinite if unknown.
 
@@ -47,10 +48,13 @@ def outlook(curves: Sequence[Array], finals: Array) -> tuple[Array, Array]:
     lengths = np.array([len(curve) for curve in curves])
     lasts = np.array([curve[-1] if len(curve) else np.nan for curve in curves])
     firsts = np.unique(lengths[np.isnan(finals) & (lengths > 0)])
+    if not len(firsts):
+        return means, variances
     ladder = _Ladder(curves, finals, whole=int(np.median(lengths[ended])), firsts=firsts)
     for first in firsts:
         here = np.isnan(finals) & (lengths == first)
         means[here], variances[here] = ladder.climb(int(first), lasts[here])
+    variances[np.isnan(finals) & ~np.isfinite(means)] = np.inf
     known = np.isfinite(means) & np.isfinite(variances)
     stopped = known & ~ended
     best, median = means[known].min(), float(np.median(means[known]))
@@ -115,7 +119,7 @@ class _Regression:
             return costs, np.full(len(costs), np.inf)
         off = np.where(np.isfinite(costs), costs - self._x, np.nan)
         own = self._noise * (1 + 1 / self._count + off**2 / self._weight)
-        found = self._slope**2 * variances + own
+        found = np.square(self._slope) * variances + own
         return self._y + self._slope * off, np.where(np.isfinite(found), found, np.inf)
 
 

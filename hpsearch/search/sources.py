@@ -39,13 +39,16 @@ MakeJob = Callable[[int, Mapping[str, Any]], Job]
 
 
 class TrialSource:
-    """The trials of a search: first those that an earlier session left unfinished, then new ones up to the budget."""
+    """The trials of a search: first those that an earlier session left unfinished, then new ones up to the budget.
 
-    def __init__(self, search: Searcher, make_job: MakeJob, *, budget: int, asked: int) -> None:
+    `asked` were asked for before; the next has the number `following`.
+    """
+
+    def __init__(self, search: Searcher, make_job: MakeJob, *, budget: int, asked: int, following: int) -> None:
         self._search = search
         self._make_job = make_job
-        self._budget = budget
-        self._next = asked
+        self._left = budget - asked
+        self._next = following
         self._unfinished: deque[Job] = deque()
         self._first_failures: list[str] | None = []
         self.exhausted = False
@@ -63,7 +66,7 @@ class TrialSource:
     @property
     def closed(self) -> bool:
         """Whether no new trial will come."""
-        return self._next >= self._budget or self.exhausted
+        return self._left <= 0 or self.exhausted
 
     def next_job(self) -> Job | None:
         """Return an unfinished trial, a new one, or None when the budget is used up or the space exhausted."""
@@ -76,6 +79,7 @@ class TrialSource:
             self.exhausted = True
             return None
         self._next += 1
+        self._left -= 1
         return self._make_job(self._next - 1, params)
 
     def report(self, job: Job, step: int, metric: float, *, final: bool) -> Decision:

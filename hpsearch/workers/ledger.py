@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -109,7 +110,7 @@ class Ledger:
         """Write down that a run is taken up, and its configuration if it is new. Baselines are not in the log yet."""
         folder, known = self._folder / job.run, self.known(job)
         if known.mistake or not known.asked:
-            anew = job.kind is JobKind.REPLICATE and not known.asked
+            anew = job.kind is not JobKind.BASELINES and not known.asked
             self._owed.append(configure(self._folder, job, anew=anew, durable=False))
             if job.kind is not JobKind.BASELINES:
                 self._ask(job, job.run, info)
@@ -246,14 +247,33 @@ def _flat(scores: Mapping[str, Metrics]) -> Metrics:
 def configure(folder: Path, job: Job, *, anew: bool = False, durable: bool = True) -> Path:
     """Write down what a job of the experiment in `folder` is to do, and return where.
 
-    With `anew` what is there of a job with other settings, which was begun ahead of time, is removed.
+    With `anew` what is there of a job with other settings is none of this one's. A replicate was begun ahead of time
+    and is removed; a trial's asking never reached the disk, and its training is kept beside.
     """
     own, content = folder / job.run, {"version": FORMAT_VERSION, **job.to_json()}
-    if anew and (own / CONFIG).exists() and read_json(own / CONFIG) != json.loads(json.dumps(content)):
-        shutil.rmtree(own)
+    if anew and (own / CONFIG).exists() and _read(own / CONFIG) != json.loads(json.dumps(content)):
+        if job.kind is JobKind.REPLICATE:
+            shutil.rmtree(own)
+        else:
+            _set_aside(own)
     own.mkdir(parents=True, exist_ok=True)
     write_json(own / CONFIG, content, durable=durable)
     return own / CONFIG
+
+
+def _read(config: Path) -> Any:
+    """Return what a configuration's file holds; None if a machine that lost its power left it empty or torn."""
+    try:
+        return read_json(config)
+    except ValueError:
+        return None
+
+
+def _set_aside(own: Path) -> None:
+    """Give a trial's folder another name, if there is more in it than a configuration."""
+    if any(path.name != CONFIG for path in own.iterdir()):
+        names = (own.with_name(f"{own.name}-lost-{number}") for number in count(1))
+        own.rename(next(name for name in names if not name.exists()))
 
 
 def stored_job(folder: Path, run: str) -> Job:

@@ -22,6 +22,7 @@ from hpsearch.experiment.files import (
     decode_number,
     json_line,
     no_room,
+    read_json,
     read_lines,
     remove_leftovers,
     write_atomically,
@@ -175,3 +176,9 @@ def test_a_line_that_did_not_fit_is_cut_off_by_the_next_one(tmp_path: Path) -> N
     assert [row["step"] for row, _ in read_lines(path)] == [1]
     append_json_line(path, ROWS[1])
     assert path.read_bytes() == json_line(ROWS[0]) + json_line(ROWS[1])
+
+
+def test_a_path_that_is_no_utf8_comes_back(tmp_path: Path) -> None:
+    """As in resolved.json below a folder whose name has other bytes."""
+    write_json(tmp_path / "a.json", {"path": "b\udcff", "emoji": "\U0001f600"})
+    assert read_json(tmp_path / "a.json") == {"path": "b\udcff", "emoji": "\U0001f600"}

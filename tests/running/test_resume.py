@@ -1,6 +1,7 @@
 """Killed at any moment and run again, an experiment is the one that was never broken (design.md 6.2, 6.3)."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hpsearch.experiment.layout import CHECKPOINT, LOG, METRICS
+from hpsearch.experiment.layout import CHECKPOINT, CONFIG, LOG, METRICS
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
 from tests.logs import Line, read_log
@@ -238,3 +239,42 @@ def test_a_damaged_line_in_the_middle_of_the_log_destroys_nothing(terminal: Term
     assert [(each.number, each.outcome, each.value) for each in after] == [
         (each.number, each.outcome, each.value) for each in before
     ]
+
+
+def test_the_number_of_a_trial_whose_asking_was_lost_is_not_given_out_again(terminal: Terminal, whole: Whole) -> None:
+    """Its folder stays as it is, and so do those of the others; another trial takes its place in the budget."""
+    whole.lay(terminal)
+    log, trials = terminal.experiment / LOG, terminal.experiment / "trials"
+    for lost in (2, 6):
+        lines = log.read_bytes().splitlines(keepends=True)
+        ask = next(place for place, line in enumerate(lines) if b'"ask","run":"trials/%04d"' % lost in line)
+        lines[ask] = lines[ask].replace(b'"params"', b'"qarams"')
+        log.write_bytes(b"".join(lines))
+    before = {path: path.read_bytes() for path in trials.rglob("*") if path.is_file()}
+    terminal.run()
+    assert {path: path.read_bytes() for path in before} == before
+    assert [trial.number for trial in read_experiment(terminal.experiment).trials] == [0, 1, 3, 4, 5, 7, 8]
+    assert len(list(trials.iterdir())) == 9
+
+
+@pytest.mark.parametrize("torn", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_training_that_the_log_knows_nothing_of_is_not_taken_for_another(
+    torn: bool, terminal: Terminal, whole: Whole
+) -> None:
+    """The log lost its end with its disk's power; then the user added an entry to `start`, which is tried next."""
+    broken(terminal, whole.behind(MOMENTS["at the end of a trial, before its outcome"]))
+    log, trial = terminal.experiment / LOG, terminal.experiment / "trials/0000"
+    log.write_bytes(log.read_bytes().splitlines(keepends=True)[0])
+    if torn:
+        (trial / CONFIG).write_bytes(b"")
+    before = {path.name: path.read_bytes() for path in trial.iterdir()}
+    changed = SEARCH | {"more": "start: [{model.start: 0.123}]", "trials": 1}
+    write_space(terminal.folder, **changed)
+    terminal.run()
+    other = read_experiment(terminal.experiment).trials[0]
+    shutil.rmtree(trial)
+    aside = trial.with_name("0000-lost-1")
+    assert {path.name: path.read_bytes() for path in aside.iterdir()} == before
+    shutil.rmtree(terminal.experiment)
+    terminal.run()
+    assert read_experiment(terminal.experiment).trials[0].history == other.history

@@ -175,3 +175,21 @@ def test_trials_that_are_paused_promoted_and_retired_are_seen_alike_after_a_resu
         seen = search._study.get_trials(deepcopy=False)
     assert sum(VARIANCE in trial.user_attrs for trial in seen) == 12
     assert [search.ask(number) for number in range(24, 28)] == [again.ask(number) for number in range(24, 28)]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e-310, 1.0, 1e160, 1e300, math.inf])
+def test_what_diverges_is_no_error_and_no_forecast_without_a_value(size: float) -> None:
+    """Squares of such costs have no number."""
+    draw = np.random.default_rng(0)
+    curves = [draw.normal(size=length) * draw.choice([1.0, size], length) for length in draw.integers(0, 12, 40)]
+    finals = np.where(draw.random(40) < 0.5, math.nan, draw.normal(size=40))
+    means, variances = outlook(curves, finals)
+    assert np.isfinite(means[np.isfinite(variances)]).all()
+    assert not np.isnan(variances).any()
+
+
+def test_a_trial_that_was_stopped_before_its_first_report_has_no_forecast() -> None:
+    means, variances = outlook([np.ones(2)] * 3 + [np.ones(0)], np.array([1.0, 2.0, 3.0, math.nan]))
+    assert math.isnan(means[3])
+    assert list(variances) == [0, 0, 0, math.inf]

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _PAGE = 1000
+_ERRORS = (
+    ("mlflow.exceptions", "MlflowException"),
+    ("sqlalchemy.exc", "SQLAlchemyError"),
+    ("alembic.util.exc", "CommandError"),
+)
 
 
 def mlflow_client(uri: str) -> "MlflowClient":
@@ -46,9 +51,8 @@ def quiet(*, on: bool) -> bool:
 
 
 def of_mlflow(error: Exception) -> bool:
-    """Check whether MLflow raised an error to say that something went wrong."""
-    exceptions: Any = sys.modules.get("mlflow.exceptions")
-    return exceptions is not None and isinstance(error, exceptions.MlflowException)
+    """Check whether MLflow raised an error to say that something went wrong, or let one of its database's through."""
+    return any(isinstance(error, getattr(sys.modules.get(module), name, ())) for module, name in _ERRORS)
 
 
 class ClientStore:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from hpsearch.errors import TrackingError
 from hpsearch.tracking.entries import Point, Row, Status
@@ -156,7 +156,7 @@ class TableStore:
         """Copy a file to the run's artifacts once what was written so far stays: nobody waits for a large one."""
         self._require_active(run)
         uri = self._connection.execute("SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run,)).fetchone()[0]
-        self._files.append((path, Path(unquote(urlsplit(uri).path)) / (folder or "") / path.name))
+        self._files.append((path, Path(os.fsdecode(unquote_to_bytes(urlsplit(uri).path))) / (folder or "") / path.name))
 
     def set_status(self, run: str, status: Status, *, end: int) -> None:
         """Set a run's status; one that is not RUNNING comes with the time at which it was reached."""

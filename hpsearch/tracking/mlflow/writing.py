@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from hpsearch.experiment.files import printable
 from hpsearch.tracking.entries import Point, Row, Status
 
 PARAM_LENGTH = 6000
@@ -89,12 +90,13 @@ class Store(Protocol):
 
 def param_text(value: Any) -> str:
     """Return a parameter's value as text, cut at MLflow's limit."""
-    return cut(json.dumps(value) if isinstance(value, (list, dict)) else str(value), PARAM_LENGTH)
+    text = json.dumps(value) if isinstance(value, (list, dict)) else str(value)
+    return cut(printable(text), PARAM_LENGTH)
 
 
 def cut_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return tags with their texts cut at MLflow's limit."""
-    return {key: cut(text, TAG_LENGTH) for key, text in tags.items()}
+    return {key: cut(printable(text), TAG_LENGTH) for key, text in tags.items()}
 
 
 def cut(text: str, length: int) -> str:
