@@ -63,7 +63,7 @@ RETURNS = """
 def train(lr: float, how: str, *, report):
     if how == "late":
         report(3, {"val/loss": lr, "test/loss": 1})
-        return {"val/loss": 0.0, "test/accuracy": 0.5}
+        return {"val/loss": 0.0, "test/accuracy": 0.5, "notes": "whatever it has", "model": object()}
     if how == "quiet":
         return None
     return lr if how == "number" else {"val/loss": lr, "test/loss": 7}
@@ -90,19 +90,24 @@ def test_what_is_returned_counts_where_nothing_was_reported(
 
 
 PARTS = """
-def train(lr: float, *, report):
-    for step in (1, 2):
+def train(lr: float, unit: float, *, report):
+    for number in (1, 2, 3):
+        step = number * unit
         report(step, {"train/loss": 2.0 * step})
         report(step, {"val/loss": lr + step})
         report(step, {"val/accuracy": 0.5 * step})
 """
 
 
-def test_the_metrics_of_a_step_may_be_told_one_by_one(tmp_path: Path) -> None:
-    [trial] = search(function_space(tmp_path, code=PARTS, trials=1), tmp_path).trials
+@pytest.mark.parametrize("unit", [1.0, 0.5])
+def test_the_metrics_of_a_step_may_be_told_one_by_one(unit: float, tmp_path: Path) -> None:
+    body = f"lr: {{float: [0, 1]}}\nunit: {unit}\n"
+    [trial] = search(function_space(tmp_path, code=PARTS, trials=1, body=body), tmp_path).trials
     rows = [{**row, "seconds": 0} for row in read_metrics(tmp_path / "e", trial.run)]
-    told = [{"train/loss": 2.0 * n, "val/loss": trial.params["lr"] + n, "val/accuracy": 0.5 * n} for n in (1, 2)]
-    assert rows == [{"step": n, "seconds": 0, **each} for n, each in zip((1, 2), told, strict=True)]
+    steps, lr = [unit * number for number in (1, 2, 3)], trial.params["lr"]
+    told = [{"train/loss": 2.0 * step, "val/loss": lr + step, "val/accuracy": 0.5 * step} for step in steps]
+    assert rows == [{"step": n, "seconds": 0, **each} for n, each in zip((1, 2, 3), told, strict=True)]
+    assert trial.history == tuple((n, lr + step) for n, step in zip((1, 2, 3), steps, strict=True))
 
 
 def test_without_any_report_it_fails(tmp_path: Path) -> None:
