@@ -126,6 +126,11 @@ def _line(option: Option, program: Program) -> Line | None:
     path = setting.name if option.in_file else _path(setting, program)
     if option.in_file and path.split(".")[0] in _TAKEN:
         return None
+    if option.truth and option.flag.startswith("--"):  # a word of its own would be left out
+        told = f"type=bool takes any text for true but the empty one{_help(option)}"
+        return Line(path, '{choice: ["", "true"]}', told, yaml_of("true" if setting.default else ""))
+    if option.truth:
+        return None
     if setting.kind is Kind.SWITCH and not option.valued:
         proposal = _switch(option)
         own = (option.flag if setting.default else option.off) if option.off else ""

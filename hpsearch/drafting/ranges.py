@@ -41,8 +41,9 @@ class Setting:
 
     @property
     def words(self) -> list[str]:
-        """The words of its name, in lower case."""
-        return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", self.name)]
+        """The words of its name, in lower case; `fp16` is two, and one too."""
+        words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", self.name)
+        return [word.lower() for word in [*words, *re.findall(r"[A-Za-z]+\d+", self.name)]]
 
 
 @dataclass(frozen=True)
