@@ -12,6 +12,7 @@ import pytest
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.reading import read_metrics
 from hpsearch.records import ExperimentRecord, Outcome
+from hpsearch.running.chosen import confirm
 from hpsearch.running.runner import RunOptions, run
 from hpsearch.space import Space
 from tests.logs import read_log
@@ -281,7 +282,8 @@ def test_a_file_that_is_missing_is_a_mistake_that_is_tried_again(tmp_path: Path)
     assert search(space, tmp_path).trials[0].outcome is Outcome.COMPLETE
 
 
-def test_changed_code_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["run", "confirm"])
+def test_changed_code_is_said(command: str, tmp_path: Path) -> None:
     search(function_space(tmp_path, trials=1), tmp_path)
     told: list[str] = []
 
@@ -290,7 +292,11 @@ def test_changed_code_is_said(tmp_path: Path) -> None:
             told.append(str(event))
 
     options = RunOptions(in_process=True, observers=[Hearing()])
-    search(function_space(tmp_path, trials=2, code=f"# new\n{SIMPLE}"), tmp_path, options)
+    space = function_space(tmp_path, trials=2, confirm="{seeds: 1}", code=f"# new\n{SIMPLE}")
+    if command == "run":
+        search(space, tmp_path, options)
+    else:
+        confirm(tmp_path / "e", seeds=1, options=options)
     assert any("the code of ./train.py:train has changed" in each for each in told)
 
 
