@@ -73,6 +73,8 @@ def _of_command(command: Any) -> dict[str, Any]:
     for parameter in command.params:
         kind, choices = _type_of(parameter)
         flag, off = bool(getattr(parameter, "is_flag", False)), getattr(parameter, "secondary_opts", [])
+        if flag and getattr(parameter, "is_eager", False):
+            continue  # such as --version, which ends the program
         sets = getattr(parameter, "flag_value", None) if flag and not off else None
         sets = True if getattr(sets, "name", None) == "UNSET" else sets
         options.append(

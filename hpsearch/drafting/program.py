@@ -34,7 +34,8 @@ class Option:
     """A setting with the words that set it. `flag` is empty for one that is told by its place.
 
     A switch is set by the word `flag` alone, and unset by `off`, if there is one; with `valued`, by `flag=true`, and
-    with `truth` by any text but the empty one. One `in_file` has no word: the file with all values has it.
+    with `truth` by any text but the empty one. One `in_file` has no word: the file with all values has it. `depth`
+    counts the subcommands that stand before it.
     """
 
     setting: Setting
@@ -42,12 +43,13 @@ class Option:
     off: str = ""
     valued: bool = False
     truth: bool = False
+    depth: int = 0
     in_file: bool = False
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program's options. `words` come before them: the chosen subcommand. `dialect` is how it reads them.
+    """A program's options. `words` are the chosen subcommands. `dialect` is how it reads them.
 
     `file` is the YAML file that has the values, where that is how it is configured, and `told` the words that name it.
     """
@@ -92,13 +94,15 @@ def read_program(path: Path, *, subcommand: str | None = None, config: Path | No
     if found["dialect"] == "hydra":
         return Program(path, "Hydra", _of_values(_composed(path)), told=["hydra.run.dir={trial_dir}"])
     words: list[str] = []
-    options = list(found["options"])
+    options = [_option(each) for each in _paired(found["options"])]
     while found["commands"]:
         name = _chosen(path, found["commands"], subcommand if not words else None)
         words.append(name)
         found = {**found, **found["commands"][name]}
-        options += found["options"]
-    program = Program(path, found["dialect"], [_option(each) for each in _paired(options)], words)
+        own = [replace(_option(each), depth=len(words)) for each in _paired(found["options"])]
+        hidden = {option.setting.name for option in own if found["dialect"] == "argparse"}  # whose values hold there
+        options = [*(option for option in options if option.setting.name not in hidden), *own]
+    program = Program(path, found["dialect"], options, words)
     return _with_file(program, config)
 
 

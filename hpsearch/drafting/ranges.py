@@ -145,7 +145,10 @@ def stays(setting: Setting) -> str:
     if setting.kind is Kind.CHOICE and len(setting.choices) < 2:
         return "a single choice"
     numeric = setting.kind in (Kind.INTEGER, Kind.NUMBER)
-    return "it has no default" if numeric and setting.default is None else ""
+    if numeric and setting.default is None:
+        return "it has no default"
+    endless = isinstance(setting.default, float) and not math.isfinite(setting.default)
+    return "its default tells no range" if numeric and endless else ""
 
 
 def _fixed(setting: Setting, reason: str) -> Proposal:

@@ -61,6 +61,7 @@ import json, click
 @click.option("--mixup/--no-mixup", default=False)
 @click.option("--fast", is_flag=True)
 @click.option("--random-seed", default=1)
+@click.version_option("1.0")
 def main(**given):
     print(json.dumps(given))
 main()
@@ -173,7 +174,15 @@ p.add_argument("--lr", type=float, default=0.001)
 rest = first.parse_known_args()[1]
 """,
 }
+QUIRKS["subcommand"] = """
+p.add_argument("--width", type=int, default=64)
+p.add_argument("--lr", type=float, default=0.1)
+sub = p.add_subparsers(dest="what", required=True).add_parser("train")
+sub.add_argument("--lr", type=float, default=0.001)
+sub.add_argument("--drop", type=float, default=float("nan"))
+"""
 QUIRKY = {
+    "subcommand": {"model.width": 64, "train.lr": 0.001},
     "types": {"train.lr": 0.001, "model.width": 64, "model.bn": "true", "model.l1": 0.0001},
     "pairs": {"train.lr": 0.001, "model.bn": "--bn", "model.aug": "--aug"},
     "two parsers": {"train.lr": 0.001},
@@ -191,7 +200,8 @@ def test_dialects_of_argparse(quirk: str, tmp_path: Path) -> None:
         program.write_text(declared + "import json\nprint(json.dumps(vars(p.parse_args(rest))))\n")
     space = load_space(init(str(program)).path)
     assert space.start == (QUIRKY[quirk],)
-    own = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True).stdout
+    bare = [sys.executable, program, *(["train"] if quirk == "subcommand" else [])]
+    own = subprocess.run(bare, capture_output=True, text=True, check=True).stdout
     words = arguments(space.config(space.start[0]), {**GIVEN, "seed": "1"}, resuming=False)
     told = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert json.loads(told) == json.loads(own)
