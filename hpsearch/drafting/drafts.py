@@ -6,6 +6,7 @@ import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from textwrap import shorten
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -53,12 +54,13 @@ def draft_program(program: Program, *, typed: str) -> Draft:
     """Return the space of a program; `typed` is the command that asked for it."""
     reads = f"from its options ({program.dialect})" if program.file is None else f"from {program.file.name}"
     draft = Draft("command", [f"A search over {program.path.name}, drafted {reads} by `{typed}`.", _OPENING])
-    flags: list[tuple[str, str]] = []
-    words: list[tuple[str, str]] = []
+    heads = [program.path.name, *program.words]
+    flags: list[list[tuple[str, str]]] = [[] for _ in heads]
+    words: list[list[tuple[str, str]]] = [[] for _ in heads]
     for option in program.options:
         given = _given(option)
         if given is not None:
-            words += _words(option, given, _GIVEN_WHY[given])
+            words[option.depth] += _words(option, given, _GIVEN_WHY[given])
         elif (line := _line(option, program)) is None:
             draft.left.append(_left(option))
         elif any(line.path == other.path for other in draft.lines):
@@ -66,13 +68,10 @@ def draft_program(program: Program, *, typed: str) -> Draft:
         else:
             draft.lines.append(line)
             if not option.in_file:
-                (flags if _is_flag(option) else words).extend(_words(option, line.path))
-    before = [program.path.name, *program.words]
+                (flags if _is_flag(option) else words)[option.depth].extend(_words(option, line.path))
     draft.command = [
         _python(),
-        *((word, "") for word in before),
-        *flags,
-        *words,
+        *chain.from_iterable([(heads[depth], ""), *flags[depth], *words[depth]] for depth in range(len(heads))),
         *((word, _GIVEN_WHY[word.rpartition("{")[2].rstrip("}")]) for word in program.told),
     ]
     _close(draft)
@@ -125,6 +124,11 @@ def _line(option: Option, program: Program) -> Line | None:
         return None
     path = setting.name if option.in_file else _path(setting, program)
     if option.in_file and path.split(".")[0] in _TAKEN:
+        return None
+    if option.truth and option.flag.startswith("--"):  # a word of its own would be left out
+        told = f"type=bool takes any text for true but the empty one{_help(option)}"
+        return Line(path, '{choice: ["", "true"]}', told, yaml_of("true" if setting.default else ""))
+    if option.truth:
         return None
     if setting.kind is Kind.SWITCH and not option.valued:
         proposal = _switch(option)

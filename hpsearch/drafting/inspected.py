@@ -13,6 +13,7 @@ import json
 import os
 import runpy
 import sys
+import typing
 from typing import Any, NoReturn
 
 _PLAIN = (bool, int, float, str, type(None))
@@ -39,22 +40,31 @@ def _of_parser(parser: argparse.ArgumentParser) -> dict[str, Any]:
             commands = {name: _of_parser(each) for name, each in action.choices.items()}
         elif type(action).__name__ not in ("_HelpAction", "_VersionAction"):
             flags = list(action.option_strings)
-            switch = action.nargs == 0 and isinstance(action.const if action.const is not None else True, bool)
+            word = action.nargs == 0
+            switch = word and isinstance(action.const if action.const is not None else True, bool)
             options.append(
                 {
                     "flags": flags,
                     "name": action.dest,
-                    "type": "bool"
-                    if switch
-                    else getattr(action.type, "__name__", None if action.type is None else "?"),
+                    "type": _type(action, word=word, switch=switch),
+                    "word": word,
+                    "sets": action.const if switch else None,
                     "default": None if action.default is argparse.SUPPRESS else _plain(action.default),
                     "choices": None if action.choices is None else _plain(list(action.choices)),
                     "required": action.required if flags else action.nargs not in ("?", "*"),
-                    "several": action.nargs not in (None, 0, "?"),
+                    "several": action.nargs not in (None, 0, "?") or isinstance(action, argparse._AppendAction),
                     "help": action.help if action.help is not argparse.SUPPRESS else "",
                 }
             )
     return {"options": options, "commands": commands}
+
+
+def _type(action: argparse.Action, *, word: bool, switch: bool) -> str | None:
+    if word:
+        return "bool" if switch else "constant"
+    if action.type is bool:
+        return "truth"  # of a text: all but the empty one are true
+    return getattr(action.type, "__name__", None if action.type is None else "?")
 
 
 def _of_command(command: Any) -> dict[str, Any]:
@@ -62,12 +72,19 @@ def _of_command(command: Any) -> dict[str, Any]:
     options = []
     for parameter in command.params:
         kind, choices = _type_of(parameter)
+        flag, off = bool(getattr(parameter, "is_flag", False)), getattr(parameter, "secondary_opts", [])
+        if flag and getattr(parameter, "is_eager", False):
+            continue  # such as --version, which ends the program
+        sets = getattr(parameter, "flag_value", None) if flag and not off else None
+        sets = True if getattr(sets, "name", None) == "UNSET" else sets
         options.append(
             {
                 "flags": [flag for flag in parameter.opts if flag.startswith("-")],
-                "off": [flag for flag in getattr(parameter, "secondary_opts", []) if flag.startswith("-")],
+                "off": [flag for flag in off if flag.startswith("-")],
                 "name": parameter.name,
-                "type": "bool" if getattr(parameter, "is_flag", False) else kind,
+                "type": ("bool" if isinstance(sets, bool | None) else "constant") if flag else kind,
+                "word": flag,
+                "sets": sets if isinstance(sets, bool) else None,
                 "default": _plain(parameter.default),
                 "choices": choices,
                 "low": _bound(parameter, "min"),
@@ -90,6 +107,8 @@ def _type_of(parameter: Any) -> tuple[str, Any]:
     inside = [each for each in getattr(found, "__args__", ()) if each is not type(None)]
     found = inside[0] if len(inside) == 1 else found
     choices = [each.value for each in found] if isinstance(found, type) and issubclass(found, enum.Enum) else None
+    if typing.get_origin(found) is typing.Literal:
+        choices = list(typing.get_args(found))
     return str(getattr(found, "__name__", "?")), choices
 
 
@@ -101,13 +120,26 @@ def _commands(command: Any) -> dict[str, Any]:
     return dict(getattr(command, "commands", {}) or {})
 
 
-def _catch(out: str) -> None:
+def _catch(out: str, text: str) -> None:
+    several = text.count("ArgumentParser(") > 1
+    known = argparse.ArgumentParser.parse_known_args
+    before: list[dict[str, Any]] = []
+
     def parse(parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
         hydra = any("--config-name" in action.option_strings for action in parser._actions)
-        _end(out, {"dialect": "hydra" if hydra else "argparse", **_of_parser(parser)})
+        found = _of_parser(parser)
+        flags = {flag for each in found["options"] for flag in each["flags"]}
+        found["options"] = [*(each for each in before if not flags & {*each["flags"]}), *found["options"]]
+        _end(out, {"dialect": "hydra" if hydra else "argparse", **found})
+
+    def parse_first(parser: argparse.ArgumentParser, *given: Any, **named: Any) -> Any:
+        if not several or parser.add_help:
+            parse(parser)
+        before.extend(_of_parser(parser)["options"])  # such as --config, of which the defaults of the others come
+        return known(parser, *given, **named)
 
     for name in ("parse_args", "parse_known_args", "parse_intermixed_args", "parse_known_intermixed_args"):
-        setattr(argparse.ArgumentParser, name, parse)
+        setattr(argparse.ArgumentParser, name, parse_first if name == "parse_known_args" else parse)
     for module, dialect, kinds in (
         ("click", "click", ("Command", "Group", "MultiCommand", "BaseCommand")),
         ("typer.core", "typer", ("TyperCommand", "TyperGroup")),
@@ -131,5 +163,6 @@ if __name__ == "__main__":
     target, script = sys.argv[1], sys.argv[2]
     sys.argv = [script, "--help"]
     sys.path[0] = os.path.dirname(os.path.abspath(script))  # noqa: PTH100, PTH120
-    _catch(target)
+    with open(script, encoding="utf-8", errors="replace") as source:  # noqa: PTH123
+        _catch(target, source.read())
     runpy.run_path(script, run_name="__main__")

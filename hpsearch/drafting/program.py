@@ -18,32 +18,38 @@ from hpsearch.space.located_yaml import Place, parse
 TIMEOUT = 120.0
 """Seconds that a program may take to import what it needs."""
 _READERS = re.compile(r"\b(argparse|click|typer|hydra|HfArgumentParser|tyro|simple_parsing|configargparse)\b")
+_IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([\w.]+)(?:[ \t]+import[ \t]+\(?([\w, \t]+))?", re.MULTILINE)
 _CONFIG_NAME = re.compile(r"[\"']([\w./-]+\.ya?ml)[\"']")
+_MISSING = "???"
+"""What stands in a configuration of Hydra and OmegaConf for a value that has to be given."""
 _CONFIGS = ("config", "cfg", "config_file", "config_path", "conf")
 _TRAINS = ("train", "fit", "run", "main", "training")
 """The subcommands that are taken where there are several."""
 _TYPES = {"int": Kind.INTEGER, "integer": Kind.INTEGER, "integer range": Kind.INTEGER, "float": Kind.NUMBER}
-_TYPES |= {"float range": Kind.NUMBER, "bool": Kind.SWITCH, "boolean": Kind.SWITCH}
+_TYPES |= {"float range": Kind.NUMBER, "bool": Kind.SWITCH, "boolean": Kind.SWITCH, "truth": Kind.SWITCH}
 
 
 @dataclass(frozen=True)
 class Option:
     """A setting with the words that set it. `flag` is empty for one that is told by its place.
 
-    A switch is set by the word `flag` alone, and unset by `off`, if there is one; with `valued`, by `flag=true`. One
-    `in_file` has no word: the file with all values has it.
+    A switch is set by the word `flag` alone, and unset by `off`, if there is one; with `valued`, by `flag=true`, and
+    with `truth` by any text but the empty one. One `in_file` has no word: the file with all values has it. `depth`
+    counts the subcommands that stand before it.
     """
 
     setting: Setting
     flag: str
     off: str = ""
     valued: bool = False
+    truth: bool = False
+    depth: int = 0
     in_file: bool = False
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program's options. `words` come before them: the chosen subcommand. `dialect` is how it reads them.
+    """A program's options. `words` are the chosen subcommands. `dialect` is how it reads them.
 
     `file` is the YAML file that has the values, where that is how it is configured, and `told` the words that name it.
     """
@@ -70,9 +76,15 @@ def read_program(path: Path, *, subcommand: str | None = None, config: Path | No
     """
     if not path.is_file():
         raise HpsearchError(f"{path} does not exist")
-    found = _inspected(path) if _reads_options(path) else None
+    reads = _reads_options(path)
+    found = _inspected(path) if reads else None
     if found is None:
         config = config or _file_beside(path)
+        if config is None and reads:
+            raise HpsearchError(
+                f"{path} came to its end without reading its command line; name the file that is run as a program, "
+                "one that calls what reads the options"
+            )
         if config is None:
             raise HpsearchError(
                 f"{path} declares no options with argparse, click, typer or Hydra, and names no YAML file that is "
@@ -82,13 +94,15 @@ def read_program(path: Path, *, subcommand: str | None = None, config: Path | No
     if found["dialect"] == "hydra":
         return Program(path, "Hydra", _of_values(_composed(path)), told=["hydra.run.dir={trial_dir}"])
     words: list[str] = []
-    options = list(found["options"])
+    options = [_option(each) for each in _paired(found["options"])]
     while found["commands"]:
         name = _chosen(path, found["commands"], subcommand if not words else None)
         words.append(name)
         found = {**found, **found["commands"][name]}
-        options += found["options"]
-    program = Program(path, found["dialect"], [_option(each) for each in options], words)
+        own = [replace(_option(each), depth=len(words)) for each in _paired(found["options"])]
+        hidden = {option.setting.name for option in own if found["dialect"] == "argparse"}  # whose values hold there
+        options = [*(option for option in options if option.setting.name not in hidden), *own]
+    program = Program(path, found["dialect"], options, words)
     return _with_file(program, config)
 
 
@@ -113,15 +127,26 @@ def _with_file(program: Program, config: Path | None) -> Program:
 
 
 def _reads_options(path: Path) -> bool:
-    """Check whether the file, or one beside it, uses what is asked: a program that reads nothing would just train."""
-    files = [path, *(each for each in sorted(path.parent.glob("*.py")) if each != path)]
-    texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
-    imported = [text for file, text in zip(files, texts, strict=True) if file == path or _imports(texts[0], file.stem)]
-    return any(_READERS.search(text) for text in imported)
+    """Check whether the file, or one that it imports, uses what is asked: else running it would just train."""
+    files = [path]
+    for file in files:  # which grows
+        text = file.read_text(encoding="utf-8", errors="replace")
+        if _READERS.search(text):
+            return True
+        files += [each for each in _imported(text, path.parent, file.parent) if each not in files]
+    return False
 
 
-def _imports(text: str, module: str) -> bool:
-    return re.search(rf"^\s*(?:from|import)\s+\.?{re.escape(module)}\b", text, re.MULTILINE) is not None
+def _imported(text: str, *folders: Path) -> list[Path]:
+    """Return the files below the folders that a text imports."""
+    names = [
+        name
+        for module, own in _IMPORT.findall(text)
+        for name in [module.strip("."), *(f"{module.strip('.')}.{each}" for each in re.findall(r"\w+", own))]
+    ]
+    places = [Path(folder, *filter(None, name.split("."))) for folder in folders for name in names if name.strip(".")]
+    found = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
+    return [file for file in dict.fromkeys(found) if file.is_file()]
 
 
 def _inspected(path: Path) -> dict[str, Any] | None:
@@ -175,29 +200,60 @@ def _option(told: Mapping[str, Any]) -> Option:
     flags = sorted(told["flags"], key=lambda flag: (not flag.startswith("--"), len(flag)))
     off = told.get("off") or [flag for flag in flags if flag.startswith("--no-") and f"--{flag[5:]}" in flags]
     flags = [flag for flag in flags if flag not in off]
-    kind, default = _kind(told), told["default"]
+    kind, default = _kind(told), _default(told)
     setting = Setting(
         name=told["name"],
         kind=kind,
         default=bool(default) if kind is Kind.SWITCH else default,
-        choices=told["choices"] or (),
+        choices=(default,) if kind is Kind.CHOICE and told["word"] else told["choices"] or (),
         required=told["required"],
         help=" ".join((told["help"] or "").split()),
         low=told.get("low"),
         high=told.get("high"),
     )
     flag = max(flags, key=len) if flags else ""
-    valued = kind is Kind.SWITCH and told["type"] not in ("bool", "boolean")
-    return Option(setting, flag, off[0] if off else "", valued=valued)
+    valued = kind is Kind.SWITCH and not told["word"]
+    return Option(setting, flag, off[0] if off else "", valued=valued, truth=told["type"] == "truth")
+
+
+def _paired(options: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return options of which `--bn` and `--no-bn`, that set the same to true and to false, are one."""
+    found: list[dict[str, Any]] = []
+    for each in options:
+        same = (place for place, other in enumerate(found) if other["name"] == each["name"] and _opposite(other, each))
+        if (place := next(same, None)) is None:
+            found.append(each)
+        else:
+            sets, unsets = (each, found[place]) if each["sets"] else (found[place], each)
+            found[place] = {**sets, "off": unsets["flags"], "default": found[place]["default"]}  # the first one's holds
+    return found
+
+
+def _opposite(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return {one["sets"], other["sets"]} == {True, False} and not one.get("off") and not other.get("off")
+
+
+def _default(told: Mapping[str, Any]) -> Any:
+    """Return the default as its type reads it, if that is a text."""
+    kind, default = _TYPES.get(told["type"]), told["default"]
+    if isinstance(default, str) and kind in (Kind.INTEGER, Kind.NUMBER):
+        with contextlib.suppress(ValueError):
+            return int(default) if kind is Kind.INTEGER else float(default)
+    return default
 
 
 def _kind(told: Mapping[str, Any]) -> Kind:
-    if told["several"]:
+    default = _default(told)
+    if told["several"] or told["type"] == "constant":
         return Kind.OTHER
+    if told["word"] and told["sets"] is bool(default) and not told.get("off"):
+        return Kind.CHOICE  # a single one: it sets what is so by itself
     if told["choices"]:
         return Kind.CHOICE
     if told["type"] in _TYPES:
-        return _TYPES[told["type"]]
+        kind = _TYPES[told["type"]]
+        fits = default is None or kind is Kind.SWITCH or type(default) in (int, float)
+        return kind if fits else Kind.OTHER
     return _kind_of(told["default"], otherwise=Kind.TEXT)
 
 
@@ -249,5 +305,8 @@ def _of_values(values: Mapping[str, Any], above: str = "", *, in_file: bool = Fa
         if isinstance(value, Mapping):
             found += _of_values(value, f"{path}.", in_file=in_file)
         else:
-            found.append(Option(Setting(path, _kind_of(value), value), path, valued=True, in_file=in_file))
+            missing = value == _MISSING
+            kind, default = (Kind.TEXT, None) if missing else (_kind_of(value), value)
+            setting = Setting(path, kind, default, required=missing)
+            found.append(Option(setting, path, valued=True, in_file=in_file))
     return found

@@ -41,8 +41,9 @@ class Setting:
 
     @property
     def words(self) -> list[str]:
-        """The words of its name, in lower case."""
-        return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", self.name)]
+        """The words of its name, in lower case; `fp16` is two, and one too."""
+        words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", self.name)
+        return [word.lower() for word in [*words, *re.findall(r"[A-Za-z]+\d+", self.name)]]
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,10 @@ def stays(setting: Setting) -> str:
     if setting.kind is Kind.CHOICE and len(setting.choices) < 2:
         return "a single choice"
     numeric = setting.kind in (Kind.INTEGER, Kind.NUMBER)
-    return "it has no default" if numeric and setting.default is None else ""
+    if numeric and setting.default is None:
+        return "it has no default"
+    endless = isinstance(setting.default, float) and not math.isfinite(setting.default)
+    return "its default tells no range" if numeric and endless else ""
 
 
 def _fixed(setting: Setting, reason: str) -> Proposal:

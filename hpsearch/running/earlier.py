@@ -150,13 +150,24 @@ def _completed(space: Space, params: Params, newest: Params) -> Params:
     return kept | {path: newest[path] for path in active if path not in kept and path in newest}
 
 
+def changed_code(space: Space, resolved: Mapping[str, Any]) -> list[str]:
+    """Return a sentence if the code of a function is another than in resolved.json, else nothing."""
+    code = _code(space)
+    same = code is None or resolved.get("code", code) == code
+    return [] if same else [f"the code of {space.family} has changed"]
+
+
+def _code(space: Space) -> str | None:
+    return getattr(space.interface, "code", None)
+
+
 def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Earlier] | None = None) -> list[str]:
     """Write what the experiment is; return how it differs from what the folder held before.
 
     `find_earlier` returns the earlier trials; without it the log is read for them.
     """
     resolved = space.resolved()
-    code = getattr(space.interface, "code", None)
+    code = _code(space)
     changed: list[str] = []
     identity = uuid.uuid4().hex
     created = time.time()
@@ -164,8 +175,7 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
         old = read_resolved(folder)
         identity, created = old["id"], old["created"]
         changed = [line for line in differences(old["space"], resolved) if not line.startswith(_BUDGET)]
-        if code is not None and old.get("code", code) != code:
-            changed.append(f"the code of {space.family} has changed")
+        changed += changed_code(space, old)
         if alien := [line for line in changed if line.startswith(("family", "objective"))]:
             raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
         if changed:

@@ -114,10 +114,9 @@ class FunctionObjective:
         """Take what the function returned: its only report if it made none, and test scores."""
         metric = self._monitor.metric
         if isinstance(returned, Mapping):
-            found = _TestScores(wanted=tested).without(numbers(returned))
-            kept = {
-                name: value for name, value in found.items() if not attempts.heard.values or name.startswith("test/")
-            }
+            reported = bool(attempts.heard.values)  # then it may return whatever else, such as a model
+            counts = {name: value for name, value in returned.items() if not reported or str(name).startswith("test/")}
+            kept = _TestScores(wanted=tested).without(numbers(counts))
         elif returned is not None and not attempts.heard.values:
             kept = {metric: number(returned, metric)}
         else:
@@ -129,7 +128,7 @@ class FunctionObjective:
 
 def _completed(metrics: dict[str, float], step: float | None, attempts: Attempts) -> dict[str, float]:
     """Return the metrics of a step, with the objective where that was told before them: then they are told again."""
-    known = None if step is None or attempts.metric in metrics else attempts.heard.values.get(int(step))
+    known = None if step is None or attempts.metric in metrics else attempts.heard.value_at(step)
     return metrics if known is None or not metrics else {**metrics, attempts.metric: known}
 
 

@@ -21,7 +21,7 @@ from hpsearch.experiment.state import ExperimentState
 from hpsearch.families.function.function import Function
 from hpsearch.families.loading import family_names
 from hpsearch.jobs import ObjectiveSpec
-from hpsearch.running.earlier import earlier_trials, prepare_experiment
+from hpsearch.running.earlier import changed_code, earlier_trials, prepare_experiment
 from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
 from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult
@@ -120,7 +120,10 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
         past = read_past(folder / LOG)
         data = same_data(space, folder, past.state.runs.values())
         find_earlier = cache(lambda: earlier_trials(space, folder, past.state))
-        notes = prepare_experiment(space, folder, find_earlier) if changes else []
+        if changes:
+            notes = prepare_experiment(space, folder, find_earlier)
+        else:
+            notes = changed_code(space, read_resolved(folder))
         log = Log(folder / LOG, past)
         options.opened(log.state)
         tracker = options.make_tracker(folder)

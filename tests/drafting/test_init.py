@@ -3,6 +3,7 @@
 import json
 import random
 import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -60,6 +61,7 @@ import json, click
 @click.option("--mixup/--no-mixup", default=False)
 @click.option("--fast", is_flag=True)
 @click.option("--random-seed", default=1)
+@click.version_option("1.0")
 def main(**given):
     print(json.dumps(given))
 main()
@@ -146,6 +148,80 @@ def test_the_first_trial_has_the_programs_own_values(dialect: str, tmp_path: Pat
     assert next(value for path, value in start.items() if path.endswith(".lr")) == own
 
 
+QUIRKS = {
+    "types": """
+p.add_argument("--lr", type=float, default="1e-3")
+p.add_argument("--width", type=int, default="64")
+p.add_argument("--bn", type=bool, default=True)
+p.add_argument("--milestones", type=int, action="append", default=[30, 60])
+p.add_argument("--big", dest="width", action="store_const", const=512)
+p.add_argument("--fp16", action="store_true")
+p.add_argument("--l1", type=float, default=1e-4)
+""",
+    "pairs": """
+p.add_argument("--lr", type=float, default=0.001)
+p.add_argument("--bn", action="store_true")
+p.add_argument("--no-bn", dest="bn", action="store_false")
+p.set_defaults(bn=True)
+p.add_argument("--no_aug", dest="aug", action="store_false")
+p.add_argument("--aug", action="store_true")
+p.add_argument("--always", action="store_true", default=True)
+""",
+    "two parsers": """
+first, p = argparse.ArgumentParser(add_help=False), p
+first.add_argument("-c", "--config", default="")
+p.add_argument("--lr", type=float, default=0.001)
+rest = first.parse_known_args()[1]
+""",
+}
+QUIRKS["subcommand"] = """
+p.add_argument("--width", type=int, default=64)
+p.add_argument("--lr", type=float, default=0.1)
+sub = p.add_subparsers(dest="what", required=True).add_parser("train")
+sub.add_argument("--lr", type=float, default=0.001)
+sub.add_argument("--drop", type=float, default=float("nan"))
+"""
+QUIRKY = {
+    "subcommand": {"model.width": 64, "train.lr": 0.001},
+    "types": {"train.lr": 0.001, "model.width": 64, "model.bn": "true", "model.l1": 0.0001},
+    "pairs": {"train.lr": 0.001, "model.bn": "--bn", "model.aug": "--aug"},
+    "two parsers": {"train.lr": 0.001},
+}
+
+
+@pytest.mark.parametrize("quirk", QUIRKS)
+def test_dialects_of_argparse(quirk: str, tmp_path: Path) -> None:
+    (tmp_path / "options").mkdir()
+    declared = f"import argparse\np = argparse.ArgumentParser()\nrest = None\n{QUIRKS[quirk]}"
+    (tmp_path / "options" / "all.py").write_text(declared)
+    program = tmp_path / "train.py"
+    program.write_text("import json\nfrom options import all\nprint(json.dumps(vars(all.p.parse_args(all.rest))))\n")
+    if quirk == "two parsers":
+        program.write_text(declared + "import json\nprint(json.dumps(vars(p.parse_args(rest))))\n")
+    space = load_space(init(str(program)).path)
+    assert space.start == (QUIRKY[quirk],)
+    bare = [sys.executable, program, *(["train"] if quirk == "subcommand" else [])]
+    own = subprocess.run(bare, capture_output=True, text=True, check=True).stdout
+    words = arguments(space.config(space.start[0]), {**GIVEN, "seed": "1"}, resuming=False)
+    told = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert json.loads(told) == json.loads(own)
+    params = space.sample_feasible(random.Random(1))
+    assert params != space.start[0]
+    words = arguments(space.config(params), GIVEN, resuming=False)
+    other = json.loads(subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
+    signs = {"true": True, "": False, "--bn": True, "--no-bn": False, "--aug": True, "--no_aug": False}
+    for path, value in params.items():
+        assert other[path.rpartition(".")[2]] == (signs[value] if isinstance(value, str) else value), path
+
+
+def test_what_hydra_misses_has_to_be_written(tmp_path: Path) -> None:
+    program = written(tmp_path, "Hydra")
+    with (tmp_path / "conf" / "config.yaml").open("a") as file:
+        file.write("\nfolder: ???\n")
+    drafted = init(str(program))
+    assert any("folder has to be given" in note for note in drafted.notes)
+
+
 LOGS = {
     "words": (
         "loading data from data/\n"
@@ -227,6 +303,7 @@ def test_a_space_elsewhere_runs_the_program_in_its_folder(tmp_path: Path) -> Non
     ("text", "message"),
     [
         ("print('training')", "declares no options with argparse, click, typer or Hydra"),
+        ("import argparse\ndef main(): argparse.ArgumentParser().parse_args()", "without reading its command line"),
         ("import argparse\nimport nowhere_at_all", "ended before it read its command line .*nowhere_at_all"),
         (
             """

@@ -12,6 +12,7 @@ import pytest
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.reading import read_metrics
 from hpsearch.records import ExperimentRecord, Outcome
+from hpsearch.running.chosen import confirm
 from hpsearch.running.runner import RunOptions, run
 from hpsearch.space import Space
 from tests.logs import read_log
@@ -63,7 +64,7 @@ RETURNS = """
 def train(lr: float, how: str, *, report):
     if how == "late":
         report(3, {"val/loss": lr, "test/loss": 1})
-        return {"val/loss": 0.0, "test/accuracy": 0.5}
+        return {"val/loss": 0.0, "test/accuracy": 0.5, "notes": "whatever it has", "model": object()}
     if how == "quiet":
         return None
     return lr if how == "number" else {"val/loss": lr, "test/loss": 7}
@@ -90,19 +91,24 @@ def test_what_is_returned_counts_where_nothing_was_reported(
 
 
 PARTS = """
-def train(lr: float, *, report):
-    for step in (1, 2):
+def train(lr: float, unit: float, *, report):
+    for number in (1, 2, 3):
+        step = number * unit
         report(step, {"train/loss": 2.0 * step})
         report(step, {"val/loss": lr + step})
         report(step, {"val/accuracy": 0.5 * step})
 """
 
 
-def test_the_metrics_of_a_step_may_be_told_one_by_one(tmp_path: Path) -> None:
-    [trial] = search(function_space(tmp_path, code=PARTS, trials=1), tmp_path).trials
+@pytest.mark.parametrize("unit", [1.0, 0.5])
+def test_the_metrics_of_a_step_may_be_told_one_by_one(unit: float, tmp_path: Path) -> None:
+    body = f"lr: {{float: [0, 1]}}\nunit: {unit}\n"
+    [trial] = search(function_space(tmp_path, code=PARTS, trials=1, body=body), tmp_path).trials
     rows = [{**row, "seconds": 0} for row in read_metrics(tmp_path / "e", trial.run)]
-    told = [{"train/loss": 2.0 * n, "val/loss": trial.params["lr"] + n, "val/accuracy": 0.5 * n} for n in (1, 2)]
-    assert rows == [{"step": n, "seconds": 0, **each} for n, each in zip((1, 2), told, strict=True)]
+    steps, lr = [unit * number for number in (1, 2, 3)], trial.params["lr"]
+    told = [{"train/loss": 2.0 * step, "val/loss": lr + step, "val/accuracy": 0.5 * step} for step in steps]
+    assert rows == [{"step": n, "seconds": 0, **each} for n, each in zip((1, 2, 3), told, strict=True)]
+    assert trial.history == tuple((n, lr + step) for n, step in zip((1, 2, 3), steps, strict=True))
 
 
 def test_without_any_report_it_fails(tmp_path: Path) -> None:
@@ -276,7 +282,8 @@ def test_a_file_that_is_missing_is_a_mistake_that_is_tried_again(tmp_path: Path)
     assert search(space, tmp_path).trials[0].outcome is Outcome.COMPLETE
 
 
-def test_changed_code_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["run", "confirm"])
+def test_changed_code_is_said(command: str, tmp_path: Path) -> None:
     search(function_space(tmp_path, trials=1), tmp_path)
     told: list[str] = []
 
@@ -285,7 +292,11 @@ def test_changed_code_is_said(tmp_path: Path) -> None:
             told.append(str(event))
 
     options = RunOptions(in_process=True, observers=[Hearing()])
-    search(function_space(tmp_path, trials=2, code=f"# new\n{SIMPLE}"), tmp_path, options)
+    space = function_space(tmp_path, trials=2, confirm="{seeds: 1}", code=f"# new\n{SIMPLE}")
+    if command == "run":
+        search(space, tmp_path, options)
+    else:
+        confirm(tmp_path / "e", seeds=1, options=options)
     assert any("the code of ./train.py:train has changed" in each for each in told)
 
 

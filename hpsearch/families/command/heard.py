@@ -84,6 +84,11 @@ class Heard:
         """The objective by step."""
         return self._values
 
+    def value_at(self, number: float) -> float | None:
+        """Return the objective of the step that a number names, or None if it was not told."""
+        step = self._steps.get(number)
+        return None if step is None else self._values.get(step)
+
     def add(self, measured: Measured) -> Told | None:
         """Take note of a line; return the evaluation that it completes, if it has the objective."""
         tests = {name: value for name, value in measured.metrics.items() if name.startswith("test/")}

@@ -1,7 +1,6 @@
 """What a user's function is given beside its settings: `report(step, {"val/loss": ...})`."""
 
 import json
-import math
 import operator
 import os
 import sys
@@ -11,6 +10,8 @@ from typing import Any, SupportsFloat
 
 Tell = Callable[[float | None, Mapping[str, float], bool], bool]
 """Takes a step, its metrics and whether it is the last; says whether the training goes on."""
+_LARGEST = 2.0**53
+"""From here on floats do not hold every whole number."""
 _LONGEST = 200
 """Characters of a message about a value."""
 
@@ -73,7 +74,7 @@ class Report:
         Raises:
             Stopped: The training is to end. It is no Exception; let it pass.
             TypeError: A metric is not a number.
-            ValueError: The step is negative or not finite.
+            ValueError: The step is negative, or no number below 2**53.
             RuntimeError: This is another process than the one that hpsearch has called.
         """
         if os.getpid() != self._process:
@@ -123,9 +124,11 @@ def _step(step: Any) -> float:
     try:
         found: float = operator.index(step)
     except TypeError:
+        if isinstance(step, str | bytes):
+            raise TypeError(f"the step is no number but a {type(step).__name__}: {step!r}"[:_LONGEST]) from None
         found = number(step, "step")
-    if not 0 <= found < math.inf:
-        raise ValueError(f"the step is {step!r}; steps begin at 0 and are finite")
+    if not 0 <= found < _LARGEST:
+        raise ValueError(f"the step is {step!r}; steps begin at 0 and end below 2**53")
     return found
 
 

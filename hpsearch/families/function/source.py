@@ -254,7 +254,7 @@ def _statements(text: str) -> list[ast.stmt]:
 
 def _definition(text: str, name: str) -> str | None:
     for node in _statements(text):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
             first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
             return "\n".join(text.splitlines()[first - 1 : node.end_lineno]) + "\n"
     return None
@@ -273,6 +273,6 @@ def _imported(text: str, name: str) -> tuple[str, str] | None:
 def _defined(source: str) -> str | None:
     """Return the name of the definition that a source is."""
     for node in _statements(source):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             return node.name
     return None

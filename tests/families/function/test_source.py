@@ -20,6 +20,7 @@ from os.path import join as glue, basename
 from pathlib import Path
 from dataclasses import dataclass
 from functools import cache
+from asyncio import run
 STEPS, NAMES, PLACE, NOWHERE = 3, {"a": (1, [2.5, None])}, Path("/x"), float("inf")
 class Live:
     pass
@@ -38,13 +39,16 @@ def outer(n):
     return 1 if n > 2 else inner(n)
 def inner(n):
     return outer(n + 1) + 1
+async def later(n):
+    return n + 1
 """,
     """
 def train(config, report, *, limit=NOWHERE):
     live = 3  # a name of its own
     tag = xml.etree.ElementTree.fromstring("<a/>").tag
     lines = [glue(tag, str(PLACE)) for tag in NAMES]
-    return [STEPS, NAMES, m.floor(2.5), Net().area(), live, tag, lines, limit > 1e300, [n for n in range(STEPS)]]
+    told = [live, tag, lines, limit > 1e300, run(later(1))]
+    return [STEPS, NAMES, m.floor(2.5), Net().area(), *told, [n for n in range(STEPS)]]
 """,
     """
 def refused(config, report):
