@@ -88,7 +88,7 @@ def source_of(space: Space, *, longest: int) -> TrialSource | Promotion:
         return Job(run=trial_run(number), number=number, params=params, config={}, seeds={})
 
     search = OptunaSearch(space, longest=longest)
-    trials = TrialSource(search, make_job, budget=space.search.trials, asked=0)
+    trials = TrialSource(search, make_job, budget=space.search.trials, asked=0, following=0)
     pruner = space.search.pruner
     return Promotion(trials, space, pruner) if isinstance(pruner, Pausing) else trials
 
