@@ -176,7 +176,7 @@ def test_other_arrays_of_the_same_code_are_other_data(home: Path) -> None:
 
     before = digest()
     assert digest() == before
-    (home / "numbers_of_mine.py").write_text("SEED = 1\n")
+    (home / "numbers_of_mine.py").write_text("SEED = 111\n")  # of another length: Python compiles it anew at once
     sys.modules.pop("numbers_of_mine")
     (home / "mydata.py").touch()  # what a new process would see
     assert digest() != before
@@ -194,7 +194,7 @@ def test_a_search_is_refused_on_other_arrays(home: Path) -> None:
     here = RunOptions(in_process=True)
     result = run(load_space(path), folder=home / "e", options=here)
     assert "test/accuracy" in result.record.replicates[0].scores
-    (home / "numbers_of_mine.py").write_text("SEED = 1\n")
+    (home / "numbers_of_mine.py").write_text("SEED = 111\n")  # of another length: Python compiles it anew at once
     sys.modules.pop("numbers_of_mine")
     (home / "mydata.py").touch()
     with pytest.raises(ExperimentError, match=r"the data have changed since .*data.source \(./mydata.py\)"):
