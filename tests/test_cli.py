@@ -7,51 +7,23 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from hpsearch import cli
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
+from tests.calling import Call, Said, caller
 from tests.toy_spaces import FAMILY, write_space
 
 MORE = "confirm: {top: 1, seeds: 2}\nquick: {search.trials: 2, confirm.seeds: 1}"
 
 
-@dataclass(frozen=True)
-class Said:
-    """How a command ended, and what it printed."""
-
-    status: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Said]
-
-
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
     """Run `hpsearch WORDS` in an empty folder, in this process: `main` is what the console script calls."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def type_in(*words: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["hpsearch", *map(str, words)])
-        capfd.readouterr()
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        out, err = capfd.readouterr()
-        return Said(status, out, err)
-
-    return type_in
+    return caller(tmp_path, monkeypatch, capfd)
 
 
 def hpsearch(*words: object, folder: Path) -> Said:

@@ -45,7 +45,7 @@ def evaluate(
         out: A folder for the report: evaluation.md and evaluation.json.
         run: Of an experiment, a replicate of the winner instead of its trial, such as "confirm/0003/seed-001".
         home: The folder with the file of a family of your own.
-        baselines: Whether the family's classical methods are scored beside it.
+        baselines: Whether to score the family's classical methods on the same data.
         batch_size: How many examples are computed at once; fewer where the memory does not suffice.
         device: As `train.device`, which is the default.
 

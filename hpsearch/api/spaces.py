@@ -24,7 +24,7 @@ from hpsearch.space.located_yaml import read_file
 from hpsearch.space.ranges import HEADS
 
 _SECTIONS = ("objective", "search", "require", "start", "confirm", "quick")
-"""What a space says beside the values of the function."""
+"""The sections of a space file other than the function's own values."""
 
 GivenSpace = Mapping[str, Any] | StrPath | type | Any
 """A dictionary of ranges and values, a dataclass or pydantic model that has them as its fields, or a YAML file."""
@@ -32,7 +32,7 @@ GivenSpace = Mapping[str, Any] | StrPath | type | Any
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked of a search beside its space: sections of a space file, and settings in them."""
+    """The sections of a space file besides its ranges: objective, search, start and confirm, and settings in them."""
 
     metric: str | None = None
     goal: str | None = None

@@ -74,14 +74,14 @@ def evaluate(
     ] = None,
     run: RunOption = None,
     home: HomeOption = None,
-    baselines: Annotated[bool, typer.Option(help="Score the classical methods beside it.")] = True,
+    baselines: Annotated[bool, typer.Option(help="Score the classical methods on the same data, too.")] = True,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Examples at once; halved where the memory does not suffice.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; by default that of the training.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
-    """Score a model on new labelled data: the family's metrics with intervals, beside its classical methods."""
+    """Score a model on new labelled data: the family's metrics with intervals, compared with classical methods."""
     from json import dumps
 
     from rich.console import Console

@@ -61,9 +61,10 @@ class EEGSettings(Settings):
     lead_field: LeadFieldSettings | None = None
     """A lead field of your own. Without one, a sphere model of the head is computed."""
     electrodes: int | None = Field(default=75, ge=8, le=256)
-    """Of the sphere model; with a lead field, how many it has: leave it out, or it is checked."""
+    """The number of electrodes of the sphere model. With a lead field, leave it out, or it is checked."""
     regions: int | None = Field(default=994, ge=32, le=2000)
-    """Of the cortex; with a lead field, leave it out, or put its neighbouring sources together into so many."""
+    """The number of regions of the cortex. With a lead field, its neighbouring sources are merged into that many
+    regions; left out, each source is one."""
     samples: int = Field(default=500, ge=16)
     """The length of a clip in samples."""
     rate: float = Field(default=500.0, ge=50, le=2000)
@@ -108,7 +109,7 @@ class EEGSettings(Settings):
         return self
 
     def crowded(self, regions: int) -> str | None:
-        """Return why the patches do not fit into so many regions, or None if they do."""
+        """Return why the patches do not fit into this number of regions, or None if they do."""
         if self.pairs is not None or 2 * self.patches.largest * self.patches.most <= regions:
             return None
         many = f"{self.patches.most} sources of up to {self.patches.largest} regions"

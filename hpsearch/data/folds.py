@@ -1,8 +1,9 @@
 """Dividing labelled examples into training, validation and test parts with equal proportions of the classes."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,25 @@ def classes_in(labels: Iterable[str | None], order: Sequence[str] = ()) -> tuple
         return tuple(name for name in order if name in names)
     whole = all(name.removeprefix("-").isdecimal() for name in names)
     return tuple(sorted(names, key=lambda name: (int(name), name) if whole else (0, name)))
+
+
+ReadT = TypeVar("ReadT")
+
+
+def opened_splits(files: Mapping[Part, str], inside: Callable[[Path], Mapping[Part, ReadT]]) -> dict[Part, ReadT]:
+    """Return what reads each of the splits that `files` name; `inside` tells which splits a file or folder holds.
+
+    A place that is named for `train` may hold the other splits too; what is not divided is `train`.
+    """
+    found: dict[Part, ReadT] = {}
+    for part in PARTS:
+        if part in files:
+            held = inside(Path(files[part]).expanduser())
+            if part == "train":
+                found |= held
+            else:
+                found[part] = held[part] if part in held else held["train"]
+    return found
 
 
 Named = Mapping[Part, str | None]

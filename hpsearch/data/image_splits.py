@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data.folds import PARTS, Part, part_called
+from hpsearch.data.folds import PARTS, Part, opened_splits, part_called
 from hpsearch.data.image_folders import SUFFIXES, ImageFiles, Layout, find_images
 from hpsearch.data.image_pixels import Bytes, Indices, Shape, StoredImages, decoded, labels_of, of_array, of_files
 from hpsearch.data.local_datasets import dataset_files, dataset_splits, is_dataset, names_of, rows_of
@@ -58,15 +58,7 @@ def image_splits(files: Mapping[Part, str], writing: ImageWriting) -> Reads:
     Raises:
         DataError: one of them holds no images with labels.
     """
-    found: Reads = {}
-    for part in PARTS:
-        if part in files:
-            inside = _inside(Path(files[part]).expanduser(), writing)
-            if part == "train":
-                found |= inside
-            else:
-                found[part] = inside[part] if part in inside else inside["train"]
-    return found
+    return opened_splits(files, lambda place: _inside(place, writing))
 
 
 def _inside(place: Path, writing: ImageWriting) -> Reads:

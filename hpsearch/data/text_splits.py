@@ -7,11 +7,11 @@ A folder holds files that are called after the splits (train.tsv, dev.tsv, test.
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from hpsearch.data.folds import PARTS, Part, part_called
+from hpsearch.data.folds import Part, ReadT, opened_splits, part_called
 from hpsearch.data.image_pixels import labels_of
 from hpsearch.data.labelled_text import LabelledTexts
 from hpsearch.data.local_datasets import dataset_files, dataset_splits, is_dataset, names_of, rows_of
@@ -20,7 +20,6 @@ from hpsearch.data.text_files import Column, Writing, labelled_from, read_labell
 from hpsearch.errors import DataError
 
 ReadTexts = Callable[[], LabelledTexts]
-ReadT = TypeVar("ReadT")
 
 
 def text_splits(files: Mapping[Part, str], writing: Writing) -> dict[Part, ReadTexts]:
@@ -29,15 +28,7 @@ def text_splits(files: Mapping[Part, str], writing: Writing) -> dict[Part, ReadT
     Raises:
         DataError: a folder does not hold what it should.
     """
-    found: dict[Part, ReadTexts] = {}
-    for part in PARTS:
-        if part in files:
-            inside = _inside(Path(files[part]).expanduser(), writing)
-            if part == "train":
-                found |= inside
-            else:
-                found[part] = inside[part] if part in inside else inside["train"]
-    return found
+    return opened_splits(files, lambda place: _inside(place, writing))
 
 
 def own_texts(found: Mapping[str, Any], origin: str) -> LabelledTexts:

@@ -21,7 +21,7 @@ from hpsearch.places import located
 from hpsearch.reads import counted_reads
 from hpsearch.records import Decision, Goal, Metrics, Monitor
 from hpsearch.running.job_data import JobData, load_alone, sizes_of
-from hpsearch.running.telling import PreparationStoppedError, Teller
+from hpsearch.running.telling import TOLD_EVERY, PreparationStoppedError, Teller
 from hpsearch.seeds import Seeds
 from hpsearch.training.checkpoint import load_weights, reached_step
 from hpsearch.training.devices import resolve_device
@@ -70,6 +70,7 @@ class FamilyObjective:
         pauses_unheard: bool = False,
         processes: int = 1,
         data: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        told_every: float = TOLD_EVERY,
     ) -> None:
         torch.set_num_threads(threads)
         self._folder = Path(folder)
@@ -79,6 +80,7 @@ class FamilyObjective:
         self._at_best = at_best
         self._pauses_unheard = pauses_unheard
         self._processes = processes
+        self._told_every = told_every
         self._data = JobData(
             self._family,
             name=f"{family_folder}:{family}",
@@ -186,6 +188,7 @@ class FamilyObjective:
             before=configs[0].train if len(configs) > 1 else None,
             team=team,
             tell=stretch.tell,
+            look_every=self._told_every,
         )
 
     def _write_artifacts(self, task: Task, job: Job, model: nn.Module) -> None:

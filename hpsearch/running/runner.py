@@ -25,6 +25,7 @@ from hpsearch.running.earlier import changed_code, earlier_trials, prepare_exper
 from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
 from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult
+from hpsearch.running.telling import TOLD_EVERY
 from hpsearch.space import Space
 from hpsearch.space.checks import no_test_split
 from hpsearch.tracking import Tracker
@@ -48,7 +49,7 @@ class RunOptions:
     `cluster`: where the engine `ray` finds its machines. `in_process`: one trial at a time in this very process, for a
     debugger. `early`: what local workers may be forked from. `make_tracker` gets the experiment's folder; see
     `trackers`. `opened` is told where the experiment stands before the session; `observers` hear every event from then
-    on.
+    on. Of a training between two reports they hear every `told_every` seconds.
     """
 
     in_process: bool = False
@@ -58,6 +59,7 @@ class RunOptions:
     make_tracker: Callable[[Path], Tracker] = no_tracker
     opened: Callable[[ExperimentState], None] = _unheard
     observers: Sequence[Observer] = ()
+    told_every: float = TOLD_EVERY
 
 
 def default_folder(space: Space, *, name: str | None, root: str | Path = EXPERIMENTS, quick: bool = False) -> Path:
@@ -133,7 +135,9 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
                 folder,
                 log,
                 space,
-                objective_spec(space, folder, data.for_workers(), packs=not options.in_process),
+                objective_spec(
+                    space, folder, data.for_workers(), packs=not options.in_process, told_every=options.told_every
+                ),
                 lock,
                 jobs=max(space.search.trials, replicates),
                 in_process=options.in_process,
@@ -163,12 +167,17 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
 
 
 def objective_spec(
-    space: Space, folder: Path, data: Mapping[str, Any] | None = None, *, packs: bool = False
+    space: Space,
+    folder: Path,
+    data: Mapping[str, Any] | None = None,
+    *,
+    packs: bool = False,
+    told_every: float = TOLD_EVERY,
 ) -> ObjectiveSpec:
     """Return the recipe by which workers build the objective function of a space.
 
     `data` is the reference that the families' workers check their data against; `packs` lets a worker train several
-    jobs at once, if the space asks for it.
+    jobs at once, if the space asks for it; `told_every` is that of RunOptions.
 
     Raises:
         HpsearchError: Several processes were asked for where there can be only one.
@@ -196,6 +205,7 @@ def objective_spec(
         "pauses_unheard": False,
         "processes": processes,
         "data": data or {},
+        "told_every": told_every,
     }
     if space.search.pack != "off" and packs:
         if space.search.engine != "local" or processes > 1:

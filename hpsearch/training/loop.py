@@ -29,7 +29,7 @@ from hpsearch.training.progress import Evaluation, FitResult, Report, Tell
 from hpsearch.training.random_state import isolated, kept_random_state
 from hpsearch.training.scoring import evaluate_split
 from hpsearch.training.settings import TrainSettings
-from hpsearch.training.state import NEXT_LOOK, TrainingState, build_training, restore
+from hpsearch.training.state import LOOK_EVERY, TrainingState, build_training, restore
 from hpsearch.training.task import Batch, Splits, Task
 from hpsearch.training.team import ALONE, Team
 
@@ -49,20 +49,21 @@ def fit(
     before: TrainSettings | None = None,
     team: Team = ALONE,
     tell: Tell | None = None,
+    look_every: float = LOOK_EVERY,
     clock: Callable[[], float] = time.perf_counter,
 ) -> FitResult:
     """Train a task's model, going on from the checkpoint in `folder` if there is one, and report every evaluation.
 
     `checkpoint.pt`, with `best.pt` if the monitored metric has improved, is written at the end, at a pause, where
     `settings.keep` wants a numbered one, and else `settings.checkpoint_seconds` or a little more after the last, even
-    between evaluations. `tell` hears about once a second between evaluations how far the training is, and may pause it
-    at that step. After a resume the checkpoint's evaluations are reported once more, and those that came between it
-    and a crash are trained and reported again: whoever receives reports ignores steps it knows. The answer to the last
-    report of a training is not acted on, as nothing is left to stop. One that is pruned or out of time has `best.pt`
-    only. Without a folder nothing is saved, and a paused training cannot go on. A `device` other
-    than `auto` goes before `settings.device`. `before` are the settings under which the checkpoint may have been
-    written, if they change there; only what is not FIXED may. Of a `team` of several processes, all of which call this,
-    only rank 0 reports, and writes to `folder`.
+    between evaluations. `tell` hears every `look_every` seconds between evaluations how far the training is, and may
+    pause it at that step. After a resume the checkpoint's evaluations are reported once more, and those that came
+    between it and a crash are trained and reported again: whoever receives reports ignores steps it knows. The answer
+    to the last report of a training is not acted on, as nothing is left to stop. One that is pruned or out of time
+    has `best.pt` only. Without a folder nothing is saved, and a paused training cannot go on. A `device` other than
+    `auto` goes before `settings.device`. `before` are the settings under which the checkpoint may have been written,
+    if they change there; only what is not FIXED may. Of a `team` of several processes, all of which call this, only
+    rank 0 reports, and writes to `folder`.
 
     A team saves and is paused only at evaluations, where its processes are at one step.
 
@@ -78,7 +79,15 @@ def fit(
     try:
         with isolated(place, deterministic=settings.deterministic):
             training = build_training(
-                task, splits, settings, seeds=seeds, monitor=monitor, device=place, clock=clock, team=team
+                task,
+                splits,
+                settings,
+                seeds=seeds,
+                monitor=monitor,
+                device=place,
+                clock=clock,
+                team=team,
+                look_every=look_every,
             )
             training.tell = tell if team.leads else None
             with contextlib.closing(training.feed):
@@ -110,7 +119,7 @@ def train_on(
 
 def tell_between(training: TrainingState) -> Decision:
     """Tell how far the training is between two evaluations; a team, whose processes count each for itself, goes on."""
-    training.next_look = training.stopwatch.seconds + NEXT_LOOK
+    training.next_look = training.stopwatch.seconds + training.look_every
     if training.tell is None:
         return Decision.CONTINUE
     with training.stopwatch.stopped():

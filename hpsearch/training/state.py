@@ -27,8 +27,8 @@ from hpsearch.training.task import Splits, Task
 from hpsearch.training.team import ALONE, Team, smallest_slice
 from hpsearch.training.weights import WeightAverage
 
-FIRST_LOOK, NEXT_LOOK = 0.5, 1.0
-"""Seconds of training from its start, and from one look, to the next between two evaluations."""
+LOOK_EVERY = 1.0
+"""Seconds of training from one look at it to the next between two evaluations; the first comes after half of them."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ class TrainingState:
     """Who hears of the training between evaluations."""
     paced: tuple[float, int] | None = None
     """Seconds and steps at the first look, from which on the pace is measured: what comes first is slow."""
-    next_look: float = FIRST_LOOK
+    look_every: float = LOOK_EVERY
+    next_look: float = LOOK_EVERY / 2
     """Seconds of training after which it is looked at again between two evaluations."""
 
     @property
@@ -138,6 +139,7 @@ def build_training(
     device: torch.device,
     clock: Callable[[], float],
     team: Team = ALONE,
+    look_every: float = LOOK_EVERY,
 ) -> TrainingState:
     """Return a training at its start.
 
@@ -177,7 +179,8 @@ def build_training(
         stopwatch=stopwatch,
         team=team,
         seed=seeds.initialisation,
-        next_look=FIRST_LOOK,
+        look_every=look_every,
+        next_look=look_every / 2,
     )
 
 
@@ -295,7 +298,7 @@ def restore(training: TrainingState, content: Mapping[str, Any], *, before: Trai
     evaluations = [Evaluation(**evaluation) for evaluation in content["progress"]["evaluations"]]
     training.progress = TrainingProgress(**{**content["progress"], "evaluations": evaluations})
     training.stopwatch.set(content["seconds"])
-    training.next_look = content["seconds"] + FIRST_LOOK
+    training.next_look = content["seconds"] + training.look_every / 2
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -93,7 +93,8 @@ def write_table(folder: Path) -> dict:
 
 
 def write_dataset(folder: Path, *, parquet: bool = False) -> dict:
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     datasets.disable_progress_bars()
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["0", "1", "2"])})
 

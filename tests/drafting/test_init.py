@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 
 from hpsearch.api.draft import init
 from hpsearch.cli import app
+from hpsearch.drafting.drafts import draft_family
 from hpsearch.errors import HpsearchError
 from hpsearch.families.command.printed import read_line
 from hpsearch.families.command.settings import CommandConfig, arguments, settings_text
+from hpsearch.families.loading import load_family
 from hpsearch.running.loading import load_space
 
 ARGPARSE = """
@@ -270,12 +272,14 @@ def test_a_log_that_tells_nothing_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", ["char_lm", "deepsif", "decode", "relative_vit", "text_classifier"])
-def test_a_family(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family(family: str, tmp_path: Path) -> None:
+    """Those of hpsearch come with a space, which is copied; of any other one is drafted from its settings."""
     assert init(family, file=tmp_path / "committed.yaml").ranges > 2
-    monkeypatch.setattr("hpsearch.api.draft._SPACES", tmp_path / "nowhere")
-    drafted = init(family, file=tmp_path / "drafted.yaml")
-    assert drafted.ranges > 5
-    assert {"train.learning_rate", "train.batch_size"} <= {each.path for each in load_space(drafted.path).parameters}
+    drafted = tmp_path / "drafted.yaml"
+    drafted.write_text(draft_family(load_family(family, tmp_path), family, typed="hpsearch init").text)
+    found = {each.path for each in load_space(drafted).parameters}
+    assert len(found) > 5
+    assert {"train.learning_rate", "train.batch_size"} <= found
 
 
 def test_the_command_says_what_to_type_next_and_overwrites_nothing(tmp_path: Path) -> None:

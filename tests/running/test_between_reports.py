@@ -18,12 +18,6 @@ from hpsearch.workers.coordinator import StopReason
 from tests.toy_spaces import toy_space
 
 
-@pytest.fixture(autouse=True)
-def told_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpsearch.training.state.FIRST_LOOK", 0.0)
-    monkeypatch.setattr("hpsearch.training.loop.NEXT_LOOK", 0.0)
-
-
 class Watcher:
     """Hears of moments, and presses Ctrl-C when one comes for which `stop` holds."""
 
@@ -41,7 +35,8 @@ class Watcher:
 
 def searched(folder: Path, watcher: Watcher, **settings: object):
     space = toy_space(folder, trials=3, more="confirm: {seeds: 2}", **settings)
-    return run(space, folder=folder / "found", options=RunOptions(in_process=True, observers=(watcher,)))
+    options = RunOptions(in_process=True, observers=(watcher,), told_every=0.0)
+    return run(space, folder=folder / "found", options=options)
 
 
 def essence(folder: Path) -> dict[str, bytes]:

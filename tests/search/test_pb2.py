@@ -19,7 +19,6 @@ RATES = "{first: {float: [0, 1], mutable: true}, turns: {int: [1, 100], log: tru
 
 @pytest.fixture
 def camp(tmp_path: Path) -> Camp:
-    pytest.importorskip("ray")
     return Camp(tmp_path, pruner=PB2, rates=RATES)
 
 

@@ -13,8 +13,8 @@ from hpsearch.families.class_prediction import ClassPrediction
 from hpsearch.final.export import export_model
 from hpsearch.final.opening import mean_of_probabilities
 from hpsearch.running.runner import RunOptions, run
+from tests.calling import Call
 from tests.toy_spaces import toy_space
-from tests.using.conftest import Call
 
 TEXTS = ["a good film", "the dull actor", "and a scene"]
 

@@ -18,9 +18,9 @@ from hpsearch.final.opening import load_model
 from hpsearch.records import Goal
 from hpsearch.report.evaluation import Evaluation, Score, evaluation_markdown
 from hpsearch.running.runner import RunOptions, run
+from tests.calling import Call
 from tests.small_winners import write_films, write_photos, write_songs
 from tests.toy_spaces import toy_space
-from tests.using.conftest import Call
 
 
 @pytest.mark.parametrize("name", ["texts", "images", "characters"])

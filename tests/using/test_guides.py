@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.calling import Call
 from tests.small_winners import write_films, write_songs
-from tests.using.conftest import Call
 
 GUIDES = (Path(__file__).parents[2] / "GUIDES.md").read_text(encoding="utf-8")
 LINES = {"002.18": "texts", "004.3": "characters", "004.5": "characters", "004.24": "characters"}

@@ -11,8 +11,8 @@ from hpsearch.errors import HpsearchError
 from hpsearch.final import networks
 from hpsearch.final.opening import load_model
 from hpsearch.running.runner import RunOptions, run
+from tests.calling import Call
 from tests.toy_spaces import toy_space
-from tests.using.conftest import Call
 
 INPUTS = {
     "texts": "tokens (batch, 5) int64, lengths (batch) int64 and gives (batch, 2) float32",

@@ -21,8 +21,8 @@ from hpsearch.families.text_classifier.task import classification_scores
 from hpsearch.final.export import export_model
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
+from tests.calling import Call
 from tests.toy_spaces import toy_space
-from tests.using.conftest import Call
 
 
 def replicate_of(experiment: Path) -> str:
@@ -116,7 +116,8 @@ def test_texts_are_predicted_and_scored_from_the_files_that_training_reads(
     for name, own in (("train", rows[:1]), ("test", rows)):
         table = "".join(f"{label}\t{text}\n" for label, text in own)
         (tmp_path / "folder" / f"{name}.tsv").write_text(f"label\treview\n{table}")
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     datasets.disable_progress_bars()
     table = datasets.Dataset.from_dict({"review": [text for _, text in rows], "label": [label for label, _ in rows]})
     datasets.DatasetDict({"train": table.select([0]), "test": table}).save_to_disk("saved")

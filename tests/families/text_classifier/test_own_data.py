@@ -224,7 +224,8 @@ def test_classes_have_the_order_of_their_names() -> None:
 
 @pytest.mark.parametrize("kind", ["saved", "parquet"])
 def test_a_folder_of_datasets_is_its_splits(tmp_path: Path, kind: str) -> None:
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     datasets.disable_progress_bars()
     names = datasets.ClassLabel(names=["negative", "positive"])
     features = datasets.Features({"sentence": datasets.Value("string"), "label": names})
@@ -265,7 +266,8 @@ def test_a_folder_whose_first_file_is_not_that_of_training_is_fine(tmp_path: Pat
 
 
 def test_rows_of_datasets_without_labels_are_told(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     datasets.disable_progress_bars()
     features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["a", "b"])})
     rows = datasets.Dataset.from_dict({"text": ["x"], "label": [-1]}, features=features)
