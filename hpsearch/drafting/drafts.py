@@ -34,7 +34,7 @@ _GIVEN: Mapping[str, frozenset[str]] = {
 }
 """Options that a search gives their values, by the placeholder."""
 _GIVEN_WHY = {
-    "seed": "another one for every replicate",
+    "seed": "a different one for each training",
     "device": "cuda where the trial has a GPU, else cpu",
     "checkpoint": "left out at the first start; ASSUMED: the program writes this file while it trains",
     "trial_dir": "the trial's own folder",
@@ -47,7 +47,7 @@ _TAKEN = words_of(
 """Names at the top of a space file that are not the program's."""
 _OF_TRAINING = ("epochs", "batch_size", "learning_rate", "weight_decay")
 """The settings of the shared loop that a draft shows."""
-_OPENING = "Every value is a proposal to look through; what is fixed may be a range, and a range a value."
+_OPENING = "Every range is a proposal: look through them. A fixed value may become a range, and a range a fixed value."
 
 
 def draft_program(program: Program, *, typed: str) -> Draft:

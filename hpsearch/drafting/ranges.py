@@ -172,7 +172,7 @@ def _whole(setting: Setting) -> Proposal | None:
 def _number(setting: Setting) -> Proposal | None:
     default, words = float(setting.default), set(setting.words)
     if words & _SHARES and 0 <= default <= 1:
-        return _within(setting, "float", [0.0, max(0.5, _round(default))], "a share")
+        return _within(setting, "float", [0.0, max(0.5, _round(default))], "a fraction")
     if words & _DECAYS and not words & {"lr", "rate", "gamma"}:
         ends = [default / 100, default * 10] if default > 0 else [1e-6, 1e-2]
         return _within(

@@ -67,7 +67,7 @@ class Draft:
         yield f"family: {yaml_of(self.family)}"
         yield from ([f"# {self.objective_why}"] if self.objective_why else [])
         yield f"objective: {{{self.objective}, at: best}}"
-        yield f"search: {{sampler: tpe, {self.pruner}trials: 40, seed: 0, workers: auto}}"
+        yield f"search: {{{self.pruner}trials: 40, seed: 0, workers: auto}}"
 
     def _program(self) -> Iterator[str]:
         if self.command:
@@ -88,7 +88,7 @@ class Draft:
             yield from (f"#   {line}" for line in self.left)
         start = {line.path: line.start for line in self.lines if line.start}
         if start:
-            yield "start:   # the values that it has by itself are tried first"
+            yield "start:   # its own defaults are tried first"
             yield f"  - {{{', '.join(f'{path}: {value}' for path, value in start.items())}}}"
         yield self.confirm
         yield f"quick: {{{self.quick}}}"
@@ -156,8 +156,8 @@ def _goal(metric: str) -> tuple[Goal, str]:
     try:
         goal = choose_goal(metric, {}, None)
     except HpsearchError:
-        return Goal.MINIMIZE, f"ASSUMED: {metric} is to be small"
-    return goal, f"by its name {metric} is to be {'small' if goal is Goal.MINIMIZE else 'large'}"
+        return Goal.MINIMIZE, f"ASSUMED: {metric} is to be minimized"
+    return goal, f"judging by its name, {metric} is to be {goal.value}d"
 
 
 def counted(metrics: Mapping[str, Goal]) -> str:

@@ -50,17 +50,18 @@ class Pruning:
 
 
 def pruning_of(record: ExperimentRecord) -> Pruning | None:
-    """Return what pruning did in a search; None where no trial was pruned, or none is complete to measure it by."""
+    """Return what pruning did in a search; None where no trial was pruned, or nothing can be measured."""
     ended = [trial for trial in record.trials if trial.outcome is not None and trial.history]
     pruned = [trial for trial in ended if trial.outcome is Outcome.PRUNED]
     complete = [trial for trial in record.ranked if trial.history]
-    if not pruned or not complete:
+    trained = sum(map(_last, ended))
+    if not pruned or not complete or not trained:
         return None
     whole = round(median(_last(trial) for trial in complete))
     stops = Counter(map(_last, pruned))
     rungs = sorted(sorted(stops, key=lambda step: (-stops[step], step))[:RUNGS])
     return Pruning(
-        trained=sum(map(_last, ended)),
+        trained=trained,
         saved=sum(max(whole - _last(trial), 0) for trial in pruned),
         pruned=len(pruned),
         complete=len(complete),

@@ -57,7 +57,7 @@ def search_command(folder: Path) -> list[str]:
     Where that file is no longer there, or says other things, it is the experiment's copy, which belongs into its place.
     """
     resolved = read_resolved(folder)
-    file = space_home(folder) / resolved.get("space_file", SPACE)
+    file = space_home(folder) / (resolved.get("space_file") or SPACE)
     words, copy = ["--name", folder.resolve().name], folder / SPACE
     try:
         given = load_space(file)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,15 @@ def test_where_nothing_was_pruned_or_is_complete_nothing_is_said(tmp_path: Path)
     experiment.trial(0, WHOLE[0])
     assert pruning_of(experiment.record) is None
     assert "pruning" not in text(experiment.record)
+
+
+def test_trials_that_only_reported_step_0_have_no_length_to_measure_by(tmp_path: Path) -> None:
+    experiment = GrowingExperiment(tmp_path / "at once")
+    experiment.trial(0, (0.1,))
+    experiment.trial(1, (0.2,), outcome=Outcome.PRUNED)
+    record = experiment.record
+    at_once = [replace(trial, history=((0, 0.1),), step=0) for trial in record.trials]
+    assert pruning_of(replace(record, trials=tuple(at_once))) is None
 
 
 def test_the_rank_correlation_is_that_of_another_library() -> None:
