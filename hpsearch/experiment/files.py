@@ -47,8 +47,13 @@ class LinesRead:
     damaged: list[DamagedLine] = field(default_factory=list)
 
 
-def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
-    """Write a temporary file and rename it to `path`; if `durable`, the content is on the disk before the rename."""
+def write_atomically(
+    path: Path, content: str | bytes | memoryview, *, durable: bool = True, former: Path | None = None
+) -> None:
+    """Write a temporary file and rename it to `path`; if `durable`, the content is on the disk before the rename.
+
+    What was at `path` is `former` afterwards, if that is named. A crash in between may leave `former` alone.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -56,6 +61,8 @@ def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) 
             file.flush()
             if durable:
                 os.fsync(file.fileno())
+        if former is not None and path.exists():
+            path.replace(former)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

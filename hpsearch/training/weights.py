@@ -3,6 +3,7 @@
 The file holds tensors only, no pickle.
 """
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hpsearch.errors import HpsearchError
-from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
+from hpsearch.experiment.layout import BEST, CHECKPOINT
+from hpsearch.training.checkpoint import load
 
 _READABLE = 0o644
 """safetensors lets nobody but the owner read its files."""
@@ -93,13 +95,21 @@ def write_weights(path: Path, model: nn.Module) -> None:
     path.chmod(_READABLE)
 
 
-def read_weights(path: Path, model: nn.Module) -> None:
-    """Put what `write_weights` wrote into a model.
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file of weights."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_weights(path: Path, model: nn.Module, *, sha256: str | None = None) -> None:
+    """Put what `write_weights` wrote into a model; `sha256` is the file's checksum, where it is known.
 
     Raises:
-        HpsearchError: The file is torn, or belongs to another model.
+        HpsearchError: The file is damaged, or belongs to another model.
     """
     try:
+        if sha256 is not None and digest_of(path) != sha256:
+            raise HpsearchError(f"{path} is damaged: its checksum does not fit; export the model again")
         load_model(model, path)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise HpsearchError(f"the weights in {path} cannot be read: {error}") from error

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.events import InterruptNotice, MomentNotice, PauseNotice
+from hpsearch.experiment.events import InterruptNotice, MomentNotice, PauseNotice, TextNotice
 from hpsearch.jobs import (
     BaselinesScored,
     Completed,
@@ -154,6 +154,8 @@ class Coordinator:
 
     def moment(self, job: Job, moment: Moment) -> Decision:
         """Show how far a run is between two reports; one that has to stop need not come to the next."""
+        if moment.note:
+            self._ledger.show(TextNotice(f"{job.run}: {moment.note}"))
         if self._ahead is not None and self._ahead.is_ahead(job):
             return self._answer_ahead(self._ahead, job)
         self._ledger.show(MomentNotice(job.run, moment))

@@ -36,6 +36,8 @@ from hpsearch.experiment.layout import (
     METRICS,
     NUMBERED,
     OUTPUT,
+    PREVIOUS,
+    PREVIOUS_BEST,
     baseline_run,
     run_kind,
 )
@@ -125,8 +127,9 @@ class Ledger:
         job, change = exploit.job, exploit.job.changes[-1]
         for name in (CHECKPOINT, BEST, METRICS):
             copy_atomically(self._folder / exploit.donor / name, self._folder / job.run / name)
-        for kept in (self._folder / job.run).glob(NUMBERED):
-            kept.unlink()  # they are of the training that ends here
+        own = self._folder / job.run
+        for kept in (own / PREVIOUS, own / PREVIOUS_BEST, *own.glob(NUMBERED)):
+            kept.unlink(missing_ok=True)  # they are of the training that ends here
         configure(self._folder, job)
         event = ExploitEvent(
             run=job.run, number=job.number, step=change.step, donor=exploit.donor, params=dict(change.params)
@@ -139,6 +142,12 @@ class Ledger:
         folder = self._folder / job.run
         for path in (folder / CHECKPOINT, folder / BEST, *folder.glob(NUMBERED)):
             path.unlink(missing_ok=True)
+        self._forget_former(job.run)
+
+    def _forget_former(self, run: str) -> None:
+        """Remove the generation before the last of a run that has ended: nothing goes on from it any more."""
+        for name in (PREVIOUS, PREVIOUS_BEST):
+            (self._folder / run / name).unlink(missing_ok=True)
 
     def _ask(self, job: Job, run: str, info: AskInfo) -> None:
         event = AskEvent(
@@ -196,6 +205,7 @@ class Ledger:
         """
         spent = self.known(job).seconds if seconds is None else seconds
         self._outcome(job.run, outcome, reason=reason, seconds=spent, scores=scores, notes=notes)
+        self._forget_former(job.run)
 
     def baselines(
         self,

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 import hpsearch
 from hpsearch.comparing.statistics.intervals import t_interval
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
+from hpsearch.experiment.layout import BEST
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model, register
 from hpsearch.final.selection import Origin, find_source, read_origin, selection_of
@@ -19,7 +20,7 @@ from hpsearch.running.chosen import train
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.runner import RunOptions, run
 from hpsearch.studies.run import run_study
-from hpsearch.training.checkpoint import BEST, load
+from hpsearch.training.checkpoint import load
 from tests.toy_spaces import toy_space, write_space
 from tests.toy_studies import toy_study, with_options
 
