@@ -120,7 +120,7 @@ def weights_of(trained: TrainedRun, splits: Splits) -> tuple[nn.Module, Mapping[
     facts = trained.family.facts(trained.config, splits)
     model = build_model(trained.family, trained.config, facts, seed=trained.seeds["split"])
     try:
-        step = load_trained(model, trained.folder, at_best=trained.at_best)
+        step = load_trained(model, trained.folder, at_best=trained.at_best, seeds=trained.seeds)
     except HpsearchError as error:
         raise HpsearchError(f"{error}. {_instead(trained)}") from error
     if trained.at_best and trained.record.step not in (None, step):

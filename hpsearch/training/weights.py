@@ -63,10 +63,10 @@ def _can_be_averaged(buffer: Tensor) -> bool:
     return buffer.is_floating_point() and bool(torch.isfinite(buffer).all())
 
 
-def load_trained(model: nn.Module, folder: Path, *, at_best: bool) -> int:
+def load_trained(model: nn.Module, folder: Path, *, at_best: bool, seeds: Mapping[str, Any] | None = None) -> int:
     """Put a training's weights into a model: those of its best step, or of its end (averaged, where it averages).
 
-    Return the step that they are of.
+    Return the step that they are of. The files must be those of the training with these `seeds`, if they are given.
 
     Raises:
         HpsearchError: They are missing, or belong to another model.
@@ -75,6 +75,8 @@ def load_trained(model: nn.Module, folder: Path, *, at_best: bool) -> int:
     if not path.exists():
         raise HpsearchError(f"{path} does not exist, so there are no weights")
     content = load(path)
+    if seeds and (content.get("seeds") or content.get("identity", {}).get("seeds") or seeds) != seeds:
+        raise HpsearchError(f"{path} is another trial's: it has other seeds")
     try:
         model.load_state_dict(content["model"] if at_best else _final(content))
         return int(content["step"] if at_best else content["progress"]["evaluations"][-1]["step"])
