@@ -14,6 +14,7 @@ from typing import Any
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
 from hpsearch.experiment.files import no_room
+from hpsearch.experiment.gaps import gaps, lost_log, trained_without_log
 from hpsearch.experiment.layout import EXPERIMENTS, LOG, folder_called, is_experiment
 from hpsearch.experiment.log import Log, read_past
 from hpsearch.experiment.reading import read_resolved
@@ -22,6 +23,7 @@ from hpsearch.families.function.function import Function
 from hpsearch.families.loading import family_names
 from hpsearch.jobs import ObjectiveSpec
 from hpsearch.running.earlier import changed_code, earlier_trials, prepare_experiment
+from hpsearch.running.mending import mend_configs
 from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
 from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult
@@ -120,6 +122,10 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
     with locked(folder) as lock:
         space = space.going_on_from(read_resolved(folder)["space"]) if is_experiment(folder) else space
         past = read_past(folder / LOG)
+        if sentence := lost_log(folder, past.state):
+            raise ExperimentError(sentence)
+        past.state.orphans |= {*trained_without_log(folder, past.state)}
+        missing, mended = gaps(folder, past.state), mend_configs(folder, past.state)
         data = same_data(space, folder, past.state.runs.values())
         find_earlier = cache(lambda: earlier_trials(space, folder, past.state))
         if changes:
@@ -150,6 +156,8 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
         try:
             with session:
                 session.begin(notes)
+                for sentence in [*missing, *mended]:
+                    session.note(sentence)
                 data.write(folder, log)
                 for notice in data.notices:
                     session.note(notice)
