@@ -71,7 +71,7 @@ class Ledger:
         self._written: dict[str, set[Any]] = {}
         """The steps in a run's metrics file: at most one more than in the log, when a crash fell between the two."""
         self._owed: list[Path] = []
-        """Configurations that are not on the disk yet, as their runs' events in the log."""
+        """Configurations, and metrics of ended runs, that are not on the disk yet, as the events in the log."""
         self._owes = False
         self.metric = metric
 
@@ -204,8 +204,9 @@ class Ledger:
         `notes` are further fields of the event: what the scores rest on.
         """
         spent = self.known(job).seconds if seconds is None else seconds
+        self._forget_former(job.run)  # first: afterwards nobody would come back to do it
+        self._owed.append(self._folder / job.run / METRICS)
         self._outcome(job.run, outcome, reason=reason, seconds=spent, scores=scores, notes=notes)
-        self._forget_former(job.run)
 
     def baselines(
         self,
