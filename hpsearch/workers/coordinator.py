@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.events import InterruptNotice, MomentNotice, PauseNotice, TextNotice
+from hpsearch.experiment.events import InterruptNotice, MomentNotice, TextNotice
 from hpsearch.jobs import (
     BaselinesScored,
     Completed,
@@ -205,7 +205,7 @@ class Coordinator:
         if isinstance(result, Obstacle):
             raise SearchFailedError(result.reason)
         if isinstance(result, Paused):
-            self._ledger.show(PauseNotice(job.run))
+            self._ledger.paused(job)
             self._current_source.paused(job)
             return
         if isinstance(result, Failed | OutOfMemory) and result.details:

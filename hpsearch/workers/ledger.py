@@ -16,6 +16,7 @@ from hpsearch.experiment.events import (
     LostEvent,
     Notice,
     OutcomeEvent,
+    PauseNotice,
     ReportEvent,
 )
 from hpsearch.experiment.files import (
@@ -183,6 +184,12 @@ class Ledger:
         """Add a traceback to what the run printed."""
         with (self._folder / job.run / OUTPUT).open("a", encoding="utf-8") as file:
             file.write(printable(text))
+
+    def paused(self, job: Job) -> None:
+        """Show that a run was paused. It may never go on, so that what it has measured must not be owed for long."""
+        self._owed.append(self._folder / job.run / METRICS)
+        self._owes = True
+        self.show(PauseNotice(job.run))
 
     def lost(self, job: Job, reason: str) -> None:
         """Write down that a run's process died and that it will be resumed."""

@@ -57,7 +57,11 @@ SESSIONS: dict[str, Callable[[Path], None]] = {
         folder, pruner="{halving: {minimum: 1, reduction: 2}}", trials=4, epochs=f"4{OFTEN}"
     ),
     "population": lambda folder: _search(
-        folder, pruner="{pbt: {interval: 1, quantile: 0.4}}", trials=4, epochs=f"3{OFTEN}"
+        folder,
+        pruner="{pbt: {interval: 1, quantile: 0.4}}",
+        trials=4,
+        epochs=f"3{OFTEN}",
+        rate="{log: [1e-3, 1], mutable: true}",
     ),
     "train": _train,
 }
