@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.artifacts import read_histograms
 from hpsearch.experiment.events import RunEvent
-from hpsearch.experiment.files import flatten
+from hpsearch.experiment.files import flatten, remove_leftovers
 from hpsearch.experiment.layout import CONFIG, LOG, METRICS
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.tracking.entries import (
@@ -134,6 +134,7 @@ class ExperimentMirror:
         if self._lock:
             return
         self._lock = _locked(self._file.with_suffix(".lock"), self._sink.title)
+        remove_leftovers(self.folder, self._file.name)
         self._state = state_of(self._file, uri=self._sink.remembered_uri)
         self._save()  # the store is used again also if it is away now
         self._state = self._sink.open(self._state)

@@ -113,7 +113,7 @@ class Report:
         """Take in an episode."""
         self.episodes += 1
         self.planned.update(each.fault for each in result.plan.injections)
-        self.hit.update(each for each, _ in result.landed)
+        self.hit.update(each.fault for each, _ in result.landed)
         self.lost += sum(finding.startswith("kept") for finding in result.findings)
         if result.findings:
             self.broken.append(result)
@@ -149,7 +149,7 @@ def describe(result: Result) -> Iterator[str]:
     """Yield what an episode was, what it broke, and how to see it again."""
     yield f"episode {result.plan.number}, {result.plan.search}"
     for injection in result.plan.injections:
-        told = next((text for each, text in result.landed if each == injection.fault), "it hit nothing")
+        told = next((text for each, text in result.landed if each == injection), "it hit nothing")
         yield f"  session {injection.session}, after {injection.events} events and {injection.delay} s: {injection.fault} ({told})"
     for finding in result.findings:
         yield f"  ! {finding}"
@@ -176,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 drawn = replace(drawn, injections=tuple(each for each in drawn.injections if each.number in kept))
             result = run_episode(drawn, folder / str(number), unbroken)
             report.take(result)
-            hit = ", ".join(each for each, _ in result.landed)
+            hit = ", ".join(each.fault for each, _ in result.landed)
             print(f"{number} {result.plan.search}, {result.seconds:.0f} s: {hit}", flush=True)
             if result.findings:
                 if options.shrink and len(result.plan.injections) > 1:

@@ -280,8 +280,8 @@ def _mirrored(
         yield f"mlflow: {run} has {finite}, and {points} in MLflow"
 
 
-def check_left_behind(folder: Path, experiments: list[Path], processes: list[int]) -> Iterator[str]:
-    """Yield what an episode has left behind besides its experiments."""
+def check_left_behind(folder: Path, temporary: Path, experiments: list[Path], processes: list[int]) -> Iterator[str]:
+    """Yield what an episode has left behind besides its experiments; `temporary` is where temporary files go."""
     for pid in processes:
         line = Path(f"/proc/{pid}/cmdline")
         told = line.read_bytes().replace(b"\0", b" ").decode(errors="replace")[:200] if line.exists() else ""
@@ -292,8 +292,9 @@ def check_left_behind(folder: Path, experiments: list[Path], processes: list[int
     for experiment in experiments:
         if (experiment / "lock").exists() and not _free(experiment / "lock"):
             yield f"left: the lock of {experiment.name} is held"
-    for path in sorted((folder / "tmp").iterdir()):
-        yield f"left: tmp/{path.name}"
+    for path in sorted(temporary.iterdir()):
+        if path.name != "ray":  # the logs of its sessions
+            yield f"left: {path}"
 
 
 def _free(path: Path) -> bool:
@@ -305,13 +306,15 @@ def _free(path: Path) -> bool:
     return True
 
 
-def check_output(output: str, status: int | None, allowed: frozenset[int]) -> Iterator[str]:
+def check_output(
+    output: str, status: int | None, allowed: frozenset[int], *, traceback: bool = False
+) -> Iterator[str]:
     """Yield what is wrong with how a session ended: no traceback, and an exit status that says how it was."""
     if status is None:
         yield f"hung: a session did not end; its last words: {output.strip().splitlines()[-3:]}"
     elif status not in allowed:
         yield f"status: {status}, which is none of {sorted(allowed)}: {output.strip().splitlines()[-3:]}"
-    if "Traceback (most recent call last)" in output:
+    if "Traceback (most recent call last)" in output and not traceback:
         yield f"traceback: {output[output.index('Traceback') :].strip()[-600:]}"
 
 

@@ -52,7 +52,7 @@ class Result:
     """An episode afterwards: which faults hit, with what they say of it, and the promises that were broken."""
 
     plan: Plan
-    landed: list[tuple[str, str]] = field(default_factory=list)
+    landed: list[tuple[Injection, str]] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -78,7 +78,7 @@ class Unbroken:
                     for run, found in fold(read_log(folder / "log.jsonl")[0]).items()
                 }
             finally:
-                scene.end_all()
+                scene.close()
         return self._known[search.name]
 
 
@@ -112,10 +112,7 @@ class _Episode:
             self._calm()
             self.result.findings += self._check()
         finally:
-            scene.end_all()
-            scene.unmount()
-            if scene.server is not None:
-                scene.server.close()
+            scene.close()
         self.result.seconds = time.monotonic() - begun
         return self.result
 
@@ -123,9 +120,8 @@ class _Episode:
         needs = {FAULTS[each.fault].needs for each in self.plan.injections}
         if "disk" in needs:
             self.scene.mount()
-        if "clock" in needs and (environment := self.scene.clock) is not None:
-            self.scene.set_clock("+0")
-            self.scene.conditions.environment |= environment
+        if "clock" in needs:
+            self.scene.prepare_clock()
         if self.search.server:
             self.scene.server = Server(self.scene.folder)
 
@@ -146,15 +142,21 @@ class _Episode:
 
     def _end(self, session: Session, allowed: frozenset[int]) -> None:
         status = session.end()
+        statuses = [other.end() for other in self.scene.others]  # they may have taken the search over
         self.scene.heal()
         if self.scene.server is not None:
             self.scene.server.settle()
         self._quiet()
         self.scene.look()
-        self.result.findings += check_output(session.output, status, allowed)
-        for other in self.scene.others:
-            self.result.findings += check_output(other.output, other.end(), allowed | {2})
+        self.result.findings += check_output(session.output, status, allowed, traceback=self._may_crash)
+        for other, of_other in zip(self.scene.others, statuses, strict=True):
+            self.result.findings += check_output(other.output, of_other, allowed | {2}, traceback=self._may_crash)
         self.scene.others.clear()
+
+    @property
+    def _may_crash(self) -> bool:
+        """Whether something has hit after which an import of a library may fail anywhere."""
+        return any(FAULTS[each.fault].crashes for each, _ in self.result.landed)
 
     def _quiet(self) -> None:
         """Wait until the session's processes are gone, as the kernel ends them."""
@@ -166,7 +168,7 @@ class _Episode:
     def _processes(self) -> Iterator[str]:
         left = self.scene.processes()
         if left:
-            told = check_left_behind(self.scene.folder, [], left)
+            told = check_left_behind(self.scene.folder, self.scene.temporary, [], left)
             yield from (each for each in told if each.startswith("left: process"))
             self.scene.end_all()
 
@@ -179,7 +181,7 @@ class _Episode:
         told = fault.strike(self.scene, pick)
         if told is None:
             return frozenset()
-        self.result.landed.append((fault.name, told))
+        self.result.landed.append((injection, told))
         for run in [*open_runs, *(self._open_runs() if fault.running else [])]:
             self.running[run] = self.running.get(run, frozenset()) | fault.running
         if fault.damages:
@@ -216,6 +218,7 @@ class _Episode:
     # Afterwards
 
     def _check(self) -> Iterator[str]:
+        scene = self.scene
         outcomes = self._outcomes()
         deviates = any(outcomes.values()) or bool(self.running)
         whole = {
@@ -237,7 +240,7 @@ class _Episode:
         for name, folder in pairs:
             yield from check_experiment(name, folder, expected)
         yield from self._synced(expected)
-        yield from check_left_behind(self.scene.folder, self.scene.experiments, self.scene.processes())
+        yield from check_left_behind(scene.folder, scene.temporary, scene.experiments, scene.processes())
 
     def _outcomes(self) -> dict[str, frozenset[str]]:
         """Return what each run may have come to besides its own end."""

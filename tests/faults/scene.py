@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +29,18 @@ _ROLES = {
     "gcs": re.compile(r"/gcs_server "),
 }
 _ONES = re.compile(r"^trial (\d+) complete: \S+ (\S+) at", re.MULTILINE)
-_FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+_CLOCK = '''\
+"""Shifts what the processes of an episode take for the time by the seconds in a file."""
+import time
+_file, _time, _ns = {file!r}, time.time, time.time_ns
+
+def _offset():
+    with open(_file) as file:
+        return int(file.read())
+
+time.time = lambda: _time() + _offset()
+time.time_ns = lambda: _ns() + _offset() * 10**9
+'''
 
 
 @dataclass
@@ -92,8 +104,8 @@ class Scene:
     def __init__(self, folder: Path, search: Search) -> None:
         self.folder = folder
         self.search = search
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir(parents=True)
+        folder.mkdir(parents=True)
+        self.temporary = Path(tempfile.mkdtemp(prefix="faults-"))  # short: Ray's sockets lie below it
         search.write(folder)
         self.session: Session | None = None
         self.sessions: list[Session] = []
@@ -201,6 +213,14 @@ class Scene:
                 session.process.poll()
             time.sleep(0.05)
 
+    def close(self) -> None:
+        """Let go of everything."""
+        self.end_all()
+        self.unmount()
+        if self.server is not None:
+            self.server.close()
+        shutil.rmtree(self.temporary, ignore_errors=True)
+
     # Files
 
     def files(self, pattern: str, pick: random.Random) -> Path | None:
@@ -254,23 +274,19 @@ class Scene:
         shutil.copytree(self.folder / "copy", place, dirs_exist_ok=True, symlinks=True)
         shutil.rmtree(self.folder / "copy")
 
-    @property
-    def clock(self) -> Mapping[str, str] | None:
-        """Return the environment of a process whose clock `clock` sets, or None where the library is missing."""
-        if not _FAKETIME.exists():
-            return None
-        return {
-            "LD_PRELOAD": str(_FAKETIME),
-            "FAKETIME_TIMESTAMP_FILE": str(self.folder / "clock"),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+    def prepare_clock(self) -> None:
+        """Give the episode's processes a clock that can be set. Libraries in C keep the machine's."""
+        place = self.folder / "clock"
+        place.mkdir()
+        (place / "sitecustomize.py").write_text(_CLOCK.format(file=str(place / "offset")), encoding="utf-8")
+        self.set_clock(0)
+        self.conditions.environment["PYTHONPATH"] = f"{place}{os.pathsep}{REPOSITORY}"
 
-    def set_clock(self, offset: str) -> None:
-        """Shift the clock of the episode's processes, such as by `-2d`."""
-        new = self.folder / "clock.new"
-        new.write_text(f"{offset}\n", encoding="utf-8")
-        new.replace(self.folder / "clock")
+    def set_clock(self, offset: int) -> None:
+        """Shift the clock by seconds."""
+        new = self.folder / "clock" / "new"
+        new.write_text(str(offset), encoding="utf-8")
+        new.replace(self.folder / "clock" / "offset")
 
 
 def _lines(path: Path) -> int:

@@ -253,7 +253,7 @@ class Search:
     value: Value = summed
     who: str = "x"
     relative: float = 1e-9
-    trials: int = 8
+    trials: int = 12
     engine: str = "local"
     server: bool = False
 
@@ -268,7 +268,7 @@ class Search:
 
 
 def _space(first: str, rest: str = "", **search: Any) -> str:
-    given = {"sampler": "random", "pruner": "none", "trials": 8, "workers": 2, **search}
+    given = {"sampler": "random", "pruner": "none", "trials": 12, "workers": 2, **search}
     return first + HEAD.format(**given) + rest
 
 
@@ -276,7 +276,7 @@ def _search(name: str, interface: str, *options: str, confirm: bool = False, **s
     """Make a search of a kind of training; `settings` of the section `search`, and fields of `Search`."""
     fields = {each: settings.pop(each) for each in ("engine", "server") if each in settings}
     more = "confirm: {top: 1, seeds: 2}\n" if confirm else ""
-    trials = settings.get("trials", 8)
+    trials = settings.get("trials", 12)
     if interface == "program":
         text = _space(COMMAND.format(python="python3"), f"train: {{epochs: {EPOCHS}}}\n{OWN}{more}", **settings)
         files = {"space.yaml": text, "program.py": PROGRAM.replace("SECONDS", "0.04")}
@@ -304,11 +304,11 @@ SEARCHES = {
         _search("program-tpe", "program", sampler="tpe", workers=1, confirm=True),
         _search("program-halving", "program", sampler="tpe", pruner="auto", workers=1),
         _search("function", "function", confirm=True),
-        _search("family", "family"),
-        _search("family-packs", "family", workers="1, pack: 3"),
+        _search("family", "family", trials=8),
+        _search("family-packs", "family", workers="1, pack: 3", trials=6),
         _study(),
-        _search("program-ray", "program", "--engine", "ray", engine="ray"),
-        _search("function-ray", "function", "--engine", "ray", engine="ray"),
+        _search("program-ray", "program", "--engine", "ray", engine="ray", trials=8),
+        _search("function-ray", "function", "--engine", "ray", engine="ray", trials=8),
         _search("program-server", "program", "--tracking-uri", "SERVER", server=True),
     )
 }
