@@ -1,7 +1,7 @@
-"""`make faults`: seeded episodes of faults against real searches, what was hit, what was broken, and how to see it again.
+"""`make faults`: seeded episodes of faults against real searches: what was hit, what was broken, how to see it again.
 
-    python -m tests.faults.campaign --seed 3 --episodes 50
-    python -m tests.faults.campaign --seed 3 --episode 17
+    make faults SEED=3 EPISODES=50 MINUTES=30 FAULTS=kill,torn SEARCHES=program
+    make faults SEED=3 EPISODE=17
 
 An episode is a search over several sessions, struck at seeded moments; then it runs to its end in peace and is checked
 (checker.py). A moment is a number of events that the session has written, and a delay: so it comes again.
@@ -150,11 +150,13 @@ def describe(result: Result) -> Iterator[str]:
     yield f"episode {result.plan.number}, {result.plan.search}"
     for injection in result.plan.injections:
         told = next((text for each, text in result.landed if each == injection), "it hit nothing")
-        yield f"  session {injection.session}, after {injection.events} events and {injection.delay} s: {injection.fault} ({told})"
+        moment = f"session {injection.session}, after {injection.events} events and {injection.delay} s"
+        yield f"  {moment}: {injection.fault} ({told})"
     for finding in result.findings:
         yield f"  ! {finding}"
     only = ",".join(str(each.number) for each in result.plan.injections)
-    yield f"  again: make faults SEED={result.plan.seed} EPISODE={result.plan.number} ONLY={only}"
+    chosen = "".join(f' {name}="{words}"' for name, words in result.plan.drawn_from.items() if words)
+    yield f"  again: make faults SEED={result.plan.seed} EPISODE={result.plan.number} ONLY={only}{chosen}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -164,13 +166,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     searches = _named(SEARCHES, options.searches)
     report = Report()
     end = time.monotonic() + 60 * options.minutes if options.minutes else None
-    numbers = [options.episode] if options.episode is not None else range(options.first, options.first + options.episodes)
+    several = range(options.first, options.first + options.episodes)
+    numbers = several if options.episode is None else [options.episode]
     with tempfile.TemporaryDirectory(prefix="faults-") as place:
         folder, unbroken = Path(place), Unbroken(Path(place) / "unbroken")
         for number in numbers:
             if end is not None and time.monotonic() > end:
                 break
             drawn = plan(options.seed, number, chosen, searches)
+            drawn = replace(drawn, drawn_from={"FAULTS": options.faults, "SEARCHES": options.searches})
             if options.only:
                 kept = set(map(int, options.only.split(",")))
                 drawn = replace(drawn, injections=tuple(each for each in drawn.injections if each.number in kept))

@@ -214,9 +214,10 @@ def _unbroken(name: str, runs: Mapping[str, Run], expected: Expected) -> Iterato
     ]
     if len(other) > expected.damaged:
         run = other[0]
+        one, two = runs[run], mine[run]
         yield (
-            f"unbroken: {len(other)} runs differ, {run}: {runs[run].outcome} {runs[run].value} {dict(runs[run].params)}, "
-            f"and unbroken {mine[run].outcome} {mine[run].value} {dict(mine[run].params)}"
+            f"unbroken: {len(other)} runs differ, {run}: {one.outcome} {one.value} {dict(one.params)}, and unbroken "
+            f"{two.outcome} {two.value} {dict(two.params)}"
         )
     missing = [run for run in mine if run not in runs]
     if len(missing) > expected.damaged:
@@ -306,9 +307,7 @@ def _free(path: Path) -> bool:
     return True
 
 
-def check_output(
-    output: str, status: int | None, allowed: frozenset[int], *, traceback: bool = False
-) -> Iterator[str]:
+def check_output(output: str, status: int | None, allowed: frozenset[int], *, traceback: bool = False) -> Iterator[str]:
     """Yield what is wrong with how a session ended: no traceback, and an exit status that says how it was."""
     if status is None:
         yield f"hung: a session did not end; its last words: {output.strip().splitlines()[-3:]}"

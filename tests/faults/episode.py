@@ -39,12 +39,13 @@ class Injection:
 
 @dataclass(frozen=True)
 class Plan:
-    """An episode before it is played."""
+    """An episode before it is played; `drawn_from` has the words that chose its kinds of faults and of searches."""
 
     seed: int
     number: int
     search: str
     injections: tuple[Injection, ...]
+    drawn_from: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

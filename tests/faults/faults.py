@@ -149,6 +149,7 @@ _add("hang up", _group(signal.SIGHUP), *_STOPPING, -signal.SIGHUP, fatal=True)
 
 # Other starts
 
+
 def second_start(scene: Scene, _: random.Random) -> str | None:
     """Start the same command while it runs."""
     return _starts(scene, 1)
@@ -171,6 +172,7 @@ _add("simultaneous starts", simultaneous_starts, 2, engine="local")
 
 
 # Disk, clock and memory
+
 
 def fill_disk(scene: Scene, _: random.Random) -> str | None:
     """Fill the file system of the experiments to its last byte."""
@@ -287,9 +289,9 @@ def _damage(pattern: str, how: Callable[[bytes, random.Random], bytes]) -> Strik
 
 
 def _torn(content: bytes, pick: random.Random) -> bytes:
-    """Cut some bytes of the last line, or, in a file of one, anywhere."""
+    """Cut a file of lines somewhere in its last line, and any other anywhere."""
     last = content.rstrip(b"\n").rfind(b"\n") + 1
-    return content[: pick.randrange(last, len(content))]
+    return content[: pick.randrange(last if content[last : last + 1] == b"{" else 0, len(content))]
 
 
 def _flipped(content: bytes, pick: random.Random) -> bytes:
@@ -330,6 +332,7 @@ _add("empty log", _damage("log.jsonl", lambda _, __: b""), 1, 2, **_BETWEEN)
 
 # MLflow's store
 
+
 def _database(scene: Scene) -> Path | None:
     path = scene.folder / "experiments" / "mlflow.db"
     return path if path.exists() else None
@@ -364,7 +367,8 @@ def database_half_made(scene: Scene, pick: random.Random) -> str | None:
     if path is None:
         return None
     with contextlib.closing(sqlite3.connect(path)) as store:
-        tables = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid")]
+        found = store.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid")
+        tables = [name for (name,) in found]
         store.execute("PRAGMA foreign_keys = OFF")
         kept = pick.randrange(1, len(tables))
         for table in ["alembic_version", *tables[kept:]]:

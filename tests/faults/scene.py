@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -225,9 +225,8 @@ class Scene:
 
     def files(self, pattern: str, pick: random.Random) -> Path | None:
         """Choose one of the files of an experiment that fit a pattern and are not empty."""
-        found = sorted(
-            path for folder in self.experiments for path in folder.glob(pattern) if path.is_file() and path.stat().st_size
-        )
+        every = (path for folder in self.experiments for path in folder.glob(pattern))
+        found = sorted(path for path in every if path.is_file() and path.stat().st_size)
         return pick.choice(found) if found else None
 
     def back_up(self, path: Path) -> None:

@@ -210,7 +210,12 @@ LEARNED = """\
 family: ./mine.py:Line
 data: {{seconds: {seconds}}}
 model: {{start: {{float: [-1, 0]}}, target: {{float: [0.5, 1]}}}}
-train: {{epochs: 4, batch_size: 1, optimizer: {{sgd: {{momentum: 0}}}}, learning_rate: {{log: [0.01, 0.5]}}, schedule: constant}}
+train:
+  epochs: 4
+  batch_size: 1
+  optimizer: {{sgd: {{momentum: 0}}}}
+  learning_rate: {{log: [0.01, 0.5]}}
+  schedule: constant
 """
 STUDY = """\
 question: Which?
