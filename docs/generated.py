@@ -1,7 +1,7 @@
 """What the site shows of the code: a page of commands, a page of settings for each family, reports and benchmarks.
 
-MkDocs calls `on_files` before it builds the site (`hooks:` in mkdocs.yml). Nothing here is written into the checkout, so
-that these pages are always those of the code beside them.
+MkDocs calls `on_files` before it builds the site (`hooks:` in mkdocs.yml). Nothing is written into the checkout: these
+pages are always those of the code from which the site is built.
 """
 
 import json
@@ -23,21 +23,29 @@ SHARED = ("family", "objective", "search", "require", "start", "confirm", "quick
 """The sections that every space file has; they have a page of their own."""
 RANGES = ({"choice"}, {"int"}, {"float"}, {"log"})
 FORMATS = (".md", ".png", ".svg")
+ROOT_PAGES = ("CONTRIBUTING.md", "CHANGELOG.md")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages, and what lies in `reports/`."""
+    """Add the generated pages, and what stands outside `docs/`: reports, CONTRIBUTING, CHANGELOG."""
     for place, text in pages().items():
+        if (old := files.get_file_from_path(place)) is not None:
+            files.remove(old)
         files.append(File.generated(config, place, content=text))
-    for path in sorted((ROOT / "reports").rglob("*")):
-        if path.suffix in FORMATS:
-            files.append(File(str(path.relative_to(ROOT)), str(ROOT), config.site_dir, config.use_directory_urls))
+    reports = [path for path in sorted((ROOT / "reports").rglob("*")) if path.suffix in FORMATS]
+    for path in (*reports, *(ROOT / name for name in ROOT_PAGES)):
+        files.append(File(str(path.relative_to(ROOT)), str(ROOT), config.site_dir, config.use_directory_urls))
     return files
 
 
 def on_page_markdown(text: str, *, page: Page, **_: Any) -> str:
-    """Let links from `reports/` into `docs/` work in both places: in the checkout and on the site."""
-    return text.replace("](../docs/", "](../") if page.file.src_uri.startswith("reports/") else text
+    """Turn links that hold in the checkout into links that hold on the site, where `docs/` is the root."""
+    text = re.sub(r"\[([^]]+)\]\([./]*hpsearch/[\w/]+\.py\)", r"\1", text)
+    if page.file.src_uri.startswith("reports/"):
+        return text.replace("](../docs/", "](../")
+    if page.file.src_uri in ROOT_PAGES:
+        return text.replace("](docs/", "](")
+    return re.sub(rf"\]\(\.\./\.\./(?=reports/|{'|'.join(ROOT_PAGES)})", "](../", text)
 
 
 def pages() -> dict[str, str]:
@@ -87,7 +95,7 @@ def command_lines(title: str, command: Any) -> Iterator[str]:
     yield f"{command.help}\n"
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     options = [each for each in command.params if each.param_type_name == "option"]
-    yield f"```text\n{title} {' '.join(each.make_metavar(None) if each.metavar else each.name.upper() for each in arguments)}\n```\n"
+    yield f"```text\n{' '.join([title, *(each.name.upper() for each in arguments), '[OPTIONS]'])}\n```\n"
     if arguments:
         yield from ("| argument | |", "|---|---|")
         yield from (f"| `{each.name}` | {cell(each.help)} |" for each in arguments)

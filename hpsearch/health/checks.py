@@ -202,7 +202,8 @@ def _oscillation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str
             Kind.OSCILLATION,
             Severity.WARNING,
             evidence.run.number,
-            f"{curve.name} goes up and down by about {figure(size)} {recent.between()} from {unit} {recent.steps[0]} on",
+            f"{curve.name} goes up and down by about {figure(size)} {recent.between()} "
+            f"from {unit} {recent.steps[0]} on",
             step=recent.steps[0],
             advice=advise(Kind.OSCILLATION, evidence.config),
         )
@@ -218,7 +219,8 @@ def _stagnation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str)
         kind,
         Severity.NOTE if kind is Kind.PLATEAU else Severity.WARNING,
         evidence.run.number,
-        f"{curve.name} has stayed {recent.between()} for the last {len(recent)} evaluations, from {unit} {curve.steps[start]} on",
+        f"{curve.name} has stayed {recent.between()} for the last {len(recent)} evaluations, "
+        f"from {unit} {curve.steps[start]} on",
         step=curve.steps[start],
         advice=advise(kind, evidence.config),
     )

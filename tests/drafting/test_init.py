@@ -269,7 +269,8 @@ def test_a_test_score_that_is_printed_once_is_read(tmp_path: Path) -> None:
     config = space.config(space.example)
     assert isinstance(config, CommandConfig)
     told = read_line("test_loss=0.35", config.metrics)
-    assert told is not None and told.metrics == {"test/loss": 0.35}
+    assert told is not None
+    assert told.metrics == {"test/loss": 0.35}
 
 
 def test_a_log_that_tells_nothing_is_shown(tmp_path: Path) -> None:
