@@ -6,6 +6,7 @@ moment in its middle. The pages are what headless Chromium shows of them.
 
 import io
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -77,7 +78,7 @@ def photograph(address: str, picture: Path, *, size: tuple[int, int] = (1400, 11
     """Take a picture of a page."""
     flags = ["--headless", "--no-sandbox", "--hide-scrollbars", f"--window-size={size[0]},{size[1]}"]
     waiting = ["--virtual-time-budget=10000", f"--screenshot={picture}"]
-    subprocess.run(["chromium", *flags, *waiting, address], check=True, capture_output=True)
+    subprocess.run([shutil.which("chromium") or "chromium", *flags, *waiting, address], check=True, capture_output=True)
 
 
 if __name__ == "__main__":
