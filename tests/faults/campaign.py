@@ -11,6 +11,7 @@ import argparse
 import json
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -166,6 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     searches = _named(SEARCHES, options.searches)
     report = Report()
     end = time.monotonic() + 60 * options.minutes if options.minutes else None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what an episode has begun is ended then, too
     several = range(options.first, options.first + options.episodes)
     numbers = several if options.episode is None else [options.episode]
     with tempfile.TemporaryDirectory(prefix="faults-") as place:
