@@ -70,7 +70,7 @@ def plan(seed: int, number: int, chosen: Sequence[str], searches: Sequence[str])
     name = draw.choices(searches, [WEIGHTS[each] for each in searches])[0]
     search = SEARCHES[name]
     possible = [FAULTS[each] for each in chosen if fits(FAULTS[each], search)]
-    sessions = draw.randint(1, 4)
+    sessions = draw.randint(2, 5)
     injections: list[Injection] = []
     for session in range(sessions):
         injections += _of_session(draw, session, possible, last=session == sessions - 1)
@@ -93,8 +93,8 @@ def _of_session(draw: random.Random, session: int, possible: Sequence[Fault], *,
     if at_start and draw.random() < (0.15 if during else 1.0):
         chosen.append(Injection(draw.choice(at_start).name, session))
     events = 0
-    for fault in [*(draw.choice(during) for _ in range(draw.randint(1, 4)) if during), draw.choice(fatal)]:
-        events += draw.randint(0, 4)
+    for fault in [*(draw.choice(during) for _ in range(draw.randint(2, 5)) if during), draw.choice(fatal)]:
+        events += draw.randint(0, 3)
         if not fault.fatal or not last:
             chosen.append(Injection(fault.name, session, events, round(draw.choice(_DELAYS) * draw.random(), 3)))
     return chosen

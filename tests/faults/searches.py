@@ -258,7 +258,7 @@ class Search:
     value: Value = summed
     who: str = "x"
     relative: float = 1e-9
-    trials: int = 12
+    trials: int = 16
     engine: str = "local"
     server: bool = False
 
@@ -273,7 +273,7 @@ class Search:
 
 
 def _space(first: str, rest: str = "", **search: Any) -> str:
-    given = {"sampler": "random", "pruner": "none", "trials": 12, "workers": 2, **search}
+    given = {"sampler": "random", "pruner": "none", "trials": 16, "workers": 2, **search}
     return first + HEAD.format(**given) + rest
 
 
@@ -281,7 +281,7 @@ def _search(name: str, interface: str, *options: str, confirm: bool = False, **s
     """Make a search of a kind of training; `settings` of the section `search`, and fields of `Search`."""
     fields = {each: settings.pop(each) for each in ("engine", "server") if each in settings}
     more = "confirm: {top: 1, seeds: 2}\n" if confirm else ""
-    trials = settings.get("trials", 12)
+    trials = settings.get("trials", 16)
     if interface == "program":
         text = _space(COMMAND.format(python="python3"), f"train: {{epochs: {EPOCHS}}}\n{OWN}{more}", **settings)
         files = {"space.yaml": text, "program.py": PROGRAM.replace("SECONDS", "0.04")}
