@@ -32,9 +32,9 @@ WEIGHTS = {
     "family": 3,
     "study": 2,
     "family-packs": 1,
-    "program-server": 0.5,
-    "program-ray": 0.3,
-    "function-ray": 0.3,
+    "program-server": 0.3,
+    "program-ray": 0.15,
+    "function-ray": 0.15,
 }
 """How often each search is struck: those that start quickly more often."""
 _PLAIN_ENDS = ("kill group", "interrupt")

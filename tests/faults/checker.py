@@ -9,7 +9,7 @@ import math
 import re
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -281,8 +281,13 @@ def _mirrored(
         yield f"mlflow: {run} has {finite}, and {points} in MLflow"
 
 
-def check_left_behind(folder: Path, temporary: Path, experiments: list[Path], processes: list[int]) -> Iterator[str]:
-    """Yield what an episode has left behind besides its experiments; `temporary` is where temporary files go."""
+def check_left_behind(
+    folder: Path, temporary: Path, experiments: list[Path], processes: list[int], *, gone: Collection[int] = ()
+) -> Iterator[str]:
+    """Yield what an episode has left behind besides its experiments.
+
+    `temporary` is where temporary files go; `gone` are processes that there were, whose shared memory bears their ids.
+    """
     for pid in processes:
         line = Path(f"/proc/{pid}/cmdline")
         told = line.read_bytes().replace(b"\0", b" ").decode(errors="replace")[:200] if line.exists() else ""
@@ -295,6 +300,10 @@ def check_left_behind(folder: Path, temporary: Path, experiments: list[Path], pr
             yield f"left: the lock of {experiment.name} is held"
     for path in sorted(temporary.iterdir()):
         if path.name != "ray":  # the logs of its sessions
+            yield f"left: {path}"
+    shared = Path("/dev/shm")
+    for path in sorted(shared.iterdir()) if shared.is_dir() else []:
+        if {int(digits) for digits in re.findall(r"\d+", path.name)} & set(gone):
             yield f"left: {path}"
 
 

@@ -241,7 +241,8 @@ class _Episode:
         for name, folder in pairs:
             yield from check_experiment(name, folder, expected)
         yield from self._synced(expected)
-        yield from check_left_behind(scene.folder, scene.temporary, scene.experiments, scene.processes())
+        left = scene.processes()
+        yield from check_left_behind(scene.folder, scene.temporary, scene.experiments, left, gone=scene.pids)
 
     def _outcomes(self) -> dict[str, frozenset[str]]:
         """Return what each run may have come to besides its own end."""

@@ -119,6 +119,8 @@ class Scene:
         """What makes the world well again at the end of a session."""
         self.backups: dict[Path, bytes | None] = {}
         """What damaged files held before; None of what was not there."""
+        self.pids: set[int] = set()
+        """All processes that were seen."""
         self._before = 0
 
     # Commands
@@ -177,7 +179,8 @@ class Scene:
         return False
 
     def look(self) -> None:
-        """Note what is finished by now, in the logs and on the screen."""
+        """Note what is finished by now, in the logs and on the screen, and who is at work."""
+        self.pids |= set(self.processes())
         for name, folder in zip(self.search.experiments, self.experiments, strict=True):
             for run, value in seen_finished(read_log(folder / "log.jsonl")[0]).items():
                 self.finished.setdefault((name, run), value)

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,16 @@ def test_what_is_left_behind(tmp_path: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         found = list(check_left_behind(tmp_path, temporary, [experiment], [os.getpid()]))
     assert [each.split(":")[0] for each in found] == ["left"] * 4
+
+
+def test_shared_memory_of_a_process_that_is_gone(tmp_path: Path) -> None:
+    made = SharedMemory(f"test_checker_{os.getpid()}", create=True, size=1)
+    try:
+        found = list(check_left_behind(tmp_path, tmp_path, [], [], gone=[os.getpid()]))
+    finally:
+        made.close()
+        made.unlink()
+    assert [Path(each.split()[1]).name for each in found] == [made.name]
 
 
 @pytest.mark.parametrize(
