@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import DataError, DivergedError, PeerLostError, ProgramError, SearchFailedError
-from hpsearch.experiment.files import no_room, printable
+from hpsearch.errors import DataError, DivergedError, PeerLostError, ProgramError
+from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.jobs import (
     Diverged,
@@ -54,16 +54,10 @@ def answer_of(listener: JobListener, job: Job, kind: str, fields: Mapping[str, A
 
 
 def run_job(objective: ObjectiveFunction, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
-    """Run one job; turn what it raises into a result.
-
-    KeyboardInterrupt passes through, and SearchFailedError: in this process `report` may say that the search itself
-    has come to nothing, which is no failure of the job.
-    """
+    """Run one job; turn what it raises into a result, also KeyboardInterrupt: a worker does not hear Ctrl-C."""
     begun = time.monotonic()
     try:
         return objective(job, report, started)
-    except (KeyboardInterrupt, SearchFailedError):
-        raise
     except DivergedError as error:
         return Diverged(message_of(error), seconds=time.monotonic() - begun)
     except PeerLostError as error:
@@ -71,7 +65,7 @@ def run_job(objective: ObjectiveFunction, job: Job, report: Reporter, started: C
     except BaseException as error:  # noqa: BLE001 -- whatever the user's code raises is an outcome, no crash
         if obstacle := no_room(error):
             return Obstacle(obstacle)
-        reason, details, seconds = reason_of(error), printable(current_traceback()), time.monotonic() - begun
+        reason, details, seconds = reason_of(error), current_traceback(), time.monotonic() - begun
         if out_of_memory(error):
             return OutOfMemory(reason, details=details, seconds=seconds)
         return Failed(reason, details=details, seconds=seconds, mistake=isinstance(error, DataError | ProgramError))
@@ -111,8 +105,8 @@ class JobRunner:
             with output_to(self._folder / job.run / OUTPUT):
                 try:
                     self._objective = self._objective or make_objective(self._spec)
-                except (Exception, SystemExit) as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure
-                    return Failed(reason_of(error), details=printable(current_traceback()))
+                except BaseException as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure
+                    return Failed(reason_of(error), details=current_traceback())
                 return run_job(self._objective, job, report, started)
         except OSError as error:  # what it prints cannot be written
             if not (obstacle := no_room(error)):

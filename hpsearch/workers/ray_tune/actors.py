@@ -24,6 +24,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Report, result_to_json
 from hpsearch.records import Decision, Moment
+from hpsearch.workers.failures import current_traceback, reason_of
 from hpsearch.workers.job_runner import JobRunner
 from hpsearch.workers.ray_tune.storage import Storage
 
@@ -148,8 +149,8 @@ class JobThread:
             self._storage.fetch(self._job.run)
             result: JobResult = self._runner.run(self._job, self._report, lambda: self._say("started"))
             self._storage.leave(self._job.run)
-        except Exception as error:  # noqa: BLE001 -- nothing may end this thread without a word
-            result = Failed(f"{type(error).__name__}: {error}")
+        except BaseException as error:  # noqa: BLE001 -- nothing may end this thread without a word
+            result = Failed(reason_of(error), details=current_traceback())
         self._say("ended", **result_to_json(result))
 
     def _say(self, kind: str, **fields: Any) -> None:
