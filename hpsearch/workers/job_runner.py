@@ -1,11 +1,8 @@
 """Running one job in whatever process: the objective is made, its errors become results, its output goes to a file."""
 
-import contextlib
 import importlib
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from hpsearch.jobs import (
 )
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.failures import current_traceback, message_of, out_of_memory, reason_of
+from hpsearch.workers.output import output_to
 
 
 def resolve(target: str) -> Any:
@@ -69,26 +67,6 @@ def run_job(objective: ObjectiveFunction, job: Job, report: Reporter, started: C
         if out_of_memory(error):
             return OutOfMemory(reason, details=details, seconds=seconds)
         return Failed(reason, details=details, seconds=seconds, mistake=isinstance(error, DataError | ProgramError))
-
-
-@contextlib.contextmanager
-def output_to(path: Path) -> Iterator[None]:
-    """Send what this process and its children print (file descriptors 1 and 2) to the end of a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    with path.open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for descriptor, target in zip(kept, (1, 2), strict=True):
-            os.dup2(descriptor, target)
-            os.close(descriptor)
 
 
 class JobRunner:

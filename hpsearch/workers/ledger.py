@@ -43,6 +43,7 @@ from hpsearch.experiment.log import Log
 from hpsearch.experiment.state import RunState
 from hpsearch.jobs import AskInfo, Exploit, Job, JobKind, Report
 from hpsearch.records import Metrics, Outcome
+from hpsearch.workers.output import shorten_file
 
 ValueRule = Callable[[Sequence[tuple[int, float]]], tuple[float, int]]
 """The objective by the space's rule, and the step it was taken at, from the metric's history."""
@@ -178,6 +179,7 @@ class Ledger:
     def lost(self, job: Job, reason: str) -> None:
         """Write down that a run's process died and that it will be resumed."""
         known = self.known(job)
+        shorten_file(self._folder / job.run / OUTPUT)
         self._emit(LostEvent(run=job.run, attempt=known.attempts or known.lost + 1, reason=reason), durable=True)
 
     def outcome(
@@ -235,6 +237,7 @@ class Ledger:
             scores=dict(scores),
             **notes,
         )
+        shorten_file(self._folder / run / OUTPUT)
         self._emit(event, durable=True)
         self._written.pop(run, None)
 

@@ -220,6 +220,11 @@ class Lines:
         if not passing:
             yield held.decode(errors="replace").removesuffix("\r")
 
+    def begin_again(self) -> bytes:
+        """Count from the line that has begun, of which this is returned."""
+        self.read, self.fed = 0, len(self._held)
+        return bytes(self._held)
+
     @property
     def empty(self) -> bool:
         """Whether no line has begun."""

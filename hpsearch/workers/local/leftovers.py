@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 MARK = "HPSEARCH_WORKERS"
@@ -19,8 +19,8 @@ MARK = "HPSEARCH_WORKERS"
 _GUARD = b"HPSEARCH_GUARD=1"
 """What a program's guard has (families/command/program.py): it ends by itself, once it has saved the output."""
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
-_GUARD_SECONDS = 10.0
-"""How long guards may take to end."""
+_SECONDS = 10.0
+"""How long processes may take to end."""
 
 
 def adopt_orphans() -> None:
@@ -43,35 +43,41 @@ def _processes() -> Iterator[tuple[int, int]]:
             yield int(place.name), int(stat.rpartition(b")")[2].split()[1])
 
 
-def end_children(*, but: set[int], guards: bool = False) -> None:
-    """End all children but some, and their orphans in turn; guards only with `guards`, if they do not end in time.
+def end_children(*, but: Collection[int] = (), wait_for_guards: bool = False) -> None:
+    """End all children but some, and their orphans in turn; guards end by themselves.
 
-    Those that were ended are waited for.
+    Those that end are waited for, at most some seconds: one that hangs in a driver cannot even be killed.
     """
-    deadline = time.monotonic() + _GUARD_SECONDS
-    while left := [child for child in children() if child not in but]:
-        waiting = [child for child in left if _is_guard(child)]
-        for child in left:
-            if child not in waiting or (guards and time.monotonic() > deadline):
-                with contextlib.suppress(OSError):
-                    os.kill(child, signal.SIGKILL)
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        left = [child for child in children() if child not in but]
+        ended = [child for child in left if not _is_guard(child)]
+        if not (left if wait_for_guards else ended):
+            return
+        _kill(ended)
         gone = 0
         for child in left:
             with contextlib.suppress(OSError):
                 gone += os.waitpid(child, os.WNOHANG)[0] != 0
-        if len(waiting) == len(left) and not guards:
-            return
         if not gone:
             time.sleep(0.01)
 
 
 def end_marked(mark: str) -> None:
     """End all processes that were started with this mark, but for guards."""
-    while found := [process for process, _ in _processes() if _is_marked(process, f"{MARK}={mark}".encode())]:
-        for process in found:
-            with contextlib.suppress(OSError):
-                os.kill(process, signal.SIGKILL)
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        found = [process for process, _ in _processes() if _is_marked(process, f"{MARK}={mark}".encode())]
+        if not found:
+            return
+        _kill(found)
         time.sleep(0.01)
+
+
+def _kill(processes: list[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(OSError):
+            os.kill(process, signal.SIGKILL)
 
 
 def _is_marked(process: int, mark: bytes) -> bool:

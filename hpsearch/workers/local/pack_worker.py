@@ -12,7 +12,8 @@ from hpsearch.experiment.layout import OUTPUT
 from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Obstacle, Report, result_to_json
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.failures import current_traceback, reason_of
-from hpsearch.workers.job_runner import output_to, resolve, wire_message
+from hpsearch.workers.job_runner import resolve, wire_message
+from hpsearch.workers.output import output_to
 
 
 class Wire(Protocol):

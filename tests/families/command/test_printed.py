@@ -126,6 +126,19 @@ def test_lines_do_not_depend_on_the_pieces_they_come_in(lines, size):
     assert (made.read, made.empty) == (len(whole), True)
 
 
+@given(st.lists(st.binary(max_size=20).filter(lambda line: b"\n" not in line), min_size=1), st.integers(1, 7))
+def test_lines_may_be_counted_again_at_any_place(lines, size):
+    whole = b"".join(line + b"\n" for line in lines)
+    made, kept, found = Lines(), b"", []
+    for start in range(0, len(whole), size):
+        kept += whole[start : start + size]
+        found += made.feed(whole[start : start + size])
+        kept = kept[made.read :]
+        assert made.begin_again() == kept
+    assert found == [line.decode(errors="replace").removesuffix("\r") for line in lines]
+    assert kept == b""
+
+
 @pytest.mark.parametrize(("end", "states"), [(b"", []), (b"\rlast\r", ["last"])])
 def test_a_line_without_bounds_costs_itself_alone(end, states):
     made = Lines()
