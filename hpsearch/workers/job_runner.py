@@ -26,6 +26,7 @@ from hpsearch.jobs import (
 )
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.failures import current_traceback, message_of, out_of_memory, reason_of
+from hpsearch.workers.heartbeat import beating
 from hpsearch.workers.output import output_to
 
 
@@ -80,7 +81,7 @@ class JobRunner:
     def run(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         """Run a job with its output in its folder; whatever goes wrong is in the result."""
         try:
-            with output_to(self._folder / job.run / OUTPUT):
+            with output_to(self._folder / job.run / OUTPUT), beating(self._folder / job.run):
                 try:
                     self._objective = self._objective or make_objective(self._spec)
                 except BaseException as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure

@@ -29,6 +29,7 @@ from hpsearch.experiment.files import (
     write_json,
 )
 from hpsearch.experiment.layout import (
+    ALIVE,
     BEST,
     CHECKPOINT,
     CONFIG,
@@ -179,7 +180,7 @@ class Ledger:
     def lost(self, job: Job, reason: str) -> None:
         """Write down that a run's process died and that it will be resumed."""
         known = self.known(job)
-        shorten_file(self._folder / job.run / OUTPUT)
+        self._tidy(job.run)
         self._emit(LostEvent(run=job.run, attempt=known.attempts or known.lost + 1, reason=reason), durable=True)
 
     def outcome(
@@ -237,9 +238,14 @@ class Ledger:
             scores=dict(scores),
             **notes,
         )
-        shorten_file(self._folder / run / OUTPUT)
+        self._tidy(run)
         self._emit(event, durable=True)
         self._written.pop(run, None)
+
+    def _tidy(self, run: str) -> None:
+        """Do for a worker what it could not do any more."""
+        shorten_file(self._folder / run / OUTPUT)
+        (self._folder / run / ALIVE).unlink(missing_ok=True)
 
 
 def _flat(scores: Mapping[str, Metrics]) -> Metrics:
