@@ -1,13 +1,15 @@
 """Who works on an experiment now, and when it was worked on: the lock of its folder, and its log."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
-from hpsearch.errors import ExperimentBusyError
+from hpsearch.errors import ExperimentBusyError, ExperimentError
 from hpsearch.experiment.layout import ALIVE, LOCK, LOG
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.state import KILLED
@@ -26,14 +28,27 @@ def locked(folder: Path, *, patience: float = WAIT_SECONDS) -> Iterator[int]:
 
     Raises:
         ExperimentBusyError: if another process holds the lock.
+        ExperimentError: The folder cannot be written.
     """
-    with (folder / LOCK).open("a+") as file:
+    with _opened(folder / LOCK) as file:
         _take(file.fileno(), folder, patience)
         file.seek(0)
         file.truncate()
         file.write(str(os.getpid()))
         file.flush()
         yield file.fileno()
+
+
+def _opened(lock: Path) -> IO[str]:
+    try:
+        return lock.open("a+")
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise ExperimentError(
+            f"{lock.parent} cannot be written ({error.strerror}): nothing was trained; experiments can be elsewhere, "
+            "see --root"
+        ) from error
 
 
 def in_use(folder: Path) -> bool:

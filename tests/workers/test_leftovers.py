@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.running.sessions import MARK, PATIENCE, REPOSITORY, Terminal
-from tests.workers.test_local_workers import Crew, _runs, crew_of
+from tests.workers.test_local_workers import Crew, crew_of, runs
 
 COORDINATOR = """
 import sys, time
@@ -57,7 +57,7 @@ def test_when_a_worker_is_killed_while_another_works(terminal: Terminal) -> None
     with crew_of(terminal) as crew:
         job = crew.run("scatter", then="die")
         assert crew.hearing.losses == {job.run: "its process ended (signal SIGKILL)"}
-        assert not any(map(_runs, scattered(crew)))
+        assert not any(map(runs, scattered(crew)))
 
 
 def test_when_the_coordinator_ends_a_worker(terminal: Terminal) -> None:
@@ -65,18 +65,18 @@ def test_when_the_coordinator_ends_a_worker(terminal: Terminal) -> None:
         job = crew.start("scatter", then="sleep")
         crew.serve_until(lambda: crew.hearing.reports)
         found = scattered(crew)
-        assert all(map(_runs, found))
+        assert all(map(runs, found))
         crew.workers.kill(job)
-        assert not any(map(_runs, found))
+        assert not any(map(runs, found))
 
 
 def test_not_when_a_job_ends_but_when_its_worker_does(terminal: Terminal) -> None:
     with crew_of(terminal) as crew:
         job = crew.run("scatter")
         assert job.run in crew.hearing.endings
-        assert all(map(_runs, scattered(crew)))
+        assert all(map(runs, scattered(crew)))
         assert crew.pid(crew.run()) == crew.pid(job)
-    assert not any(map(_runs, scattered(crew)))
+    assert not any(map(runs, scattered(crew)))
 
 
 @pytest.mark.parametrize("whole_group", [False, True])
@@ -88,7 +88,7 @@ def test_when_the_coordinator_is_killed(whole_group: bool, terminal: Terminal) -
         finally:
             (os.killpg if whole_group else os.kill)(coordinator.pid, signal.SIGKILL)
     terminal.wait_until_alone()
-    wait_until(lambda: not any(map(_runs, left(terminal.folder))))
+    wait_until(lambda: not any(map(runs, left(terminal.folder))))
 
 
 def test_when_what_workers_are_forked_from_is_killed(terminal: Terminal) -> None:
@@ -101,6 +101,6 @@ def test_when_what_workers_are_forked_from_is_killed(terminal: Terminal) -> None
         os.kill(server, signal.SIGKILL)
         crew.serve_until(lambda: job.run in crew.hearing.losses)
         without_a_mark = found[1]  # the one that was started with an empty environment
-        assert [pid for pid in found if _runs(pid)] in ([], [without_a_mark])
-        if _runs(without_a_mark):
+        assert [pid for pid in found if runs(pid)] in ([], [without_a_mark])
+        if runs(without_a_mark):
             os.kill(without_a_mark, signal.SIGKILL)

@@ -170,14 +170,14 @@ def test_a_stopped_worker_is_killed_and_its_share_is_free(crew: Crew) -> None:
 def test_an_idle_worker_that_dies_is_replaced(crew: Crew) -> None:
     first = crew.run()
     os.kill(crew.pid(first), signal.SIGKILL)
-    crew.serve_until(lambda: crew.workers.idle == 1 and not _runs(crew.pid(first)))
+    crew.serve_until(lambda: crew.workers.idle == 1 and not runs(crew.pid(first)))
     second = crew.run()
     if second.run in crew.hearing.losses:  # it was given to the dead one before anybody knew; it is retried
         second = crew.run()
     assert crew.pid(second) != crew.pid(first)
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

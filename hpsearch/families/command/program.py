@@ -39,7 +39,7 @@ except OSError:
 """Waits until whoever holds the other end of its input is gone, however it went. It ends the process group then, and
 saves what was printed and not read."""
 _GUARDING = {"HPSEARCH_GUARD": "1"}
-"""By this a worker's parent knows it (workers/local/leftovers.py) and leaves it to end by itself."""
+"""By this a worker's parent knows it (workers/leftovers.py) and leaves it to end by itself."""
 _KEPT = 4000
 """Characters of the error output that are kept for the reason of a failure."""
 _CHUNK = 1 << 16

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
-from hpsearch.workers.local.leftovers import MARK, adopt_orphans, children, end_children, end_marked
+from hpsearch.workers.leftovers import MARK, adopt_orphans, children, end_children, end_marked
 from hpsearch.workers.local.worker import PARENT_DEATH_SIGNAL, STOPPING, ignore_stopping
 from hpsearch.workers.local.worker import main as be_worker
 

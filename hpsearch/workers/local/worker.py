@@ -21,7 +21,7 @@ from typing import Any
 from hpsearch.jobs import Job, ObjectiveSpec, Report, result_to_json
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.job_runner import JobRunner, wire_message
-from hpsearch.workers.local.leftovers import adopt_orphans
+from hpsearch.workers.leftovers import adopt_orphans
 from hpsearch.workers.local.pack_worker import serve_packs
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)

@@ -3,14 +3,21 @@
 On Linux an orphan becomes the child of the nearest ancestor that is a subreaper (prctl(2)), even after setsid. A worker
 is one, and so is what it was forked from: whatever that finds among its children besides workers was left by a worker
 that is gone. Where even that is gone, what it has started is known by an environment variable.
+
+`python -m hpsearch.workers.leftovers MARK` ends orphans with this mark until its input ends, and then all that has it:
+for workers that somebody else starts, as Ray does. Ray could be such a parent itself, but then its workers would hear
+nothing of how their children ended.
 """
 
 import contextlib
 import ctypes
 import os
+import select
 import signal
+import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -19,6 +26,7 @@ MARK = "HPSEARCH_WORKERS"
 _GUARD = b"HPSEARCH_GUARD=1"
 """What a program's guard has (families/command/program.py): it ends by itself, once it has saved the output."""
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
+_LOOK_SECONDS = 3.0
 _SECONDS = 10.0
 """How long processes may take to end."""
 
@@ -74,6 +82,18 @@ def end_marked(mark: str) -> None:
         time.sleep(0.01)
 
 
+@contextlib.contextmanager
+def guarded() -> Iterator[dict[str, str]]:
+    """Yield environment variables of processes that are started in the block and end with it, or with this process.
+
+    An orphan among what they start ends within seconds.
+    """
+    mark = uuid.uuid4().hex
+    line = [sys.executable, "-m", "hpsearch.workers.leftovers", mark]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, start_new_session=True):  # which waits for it at the end
+        yield {MARK: mark} if sys.platform == "linux" else {}
+
+
 def _kill(processes: list[int]) -> None:
     for process in processes:
         with contextlib.suppress(OSError):
@@ -95,3 +115,22 @@ def _environment(process: int) -> list[bytes]:
         return Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
     except OSError:
         return []
+
+
+def _guard(mark: str) -> None:
+    """End what a worker that is gone has left, until the input ends; then end all.
+
+    A worker adopts orphans, so that nobody whose parent is neither marked nor this process's own has one that lives.
+    """
+    own, words = os.getppid(), f"{MARK}={mark}".encode()
+    before: set[int] = set()
+    while not select.select([sys.stdin], [], [], _LOOK_SECONDS)[0]:
+        marked = {process: parent for process, parent in _processes() if _is_marked(process, words)}
+        orphans = {process for process, parent in marked.items() if parent not in marked and parent != own}
+        _kill(sorted(orphans & before))  # twice: a parent may have ended between two looks at the list
+        before = orphans
+    end_marked(mark)
+
+
+if __name__ == "__main__":
+    _guard(sys.argv[1])
