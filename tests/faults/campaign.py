@@ -208,8 +208,8 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--first", type=int, default=0, help="the number of the first episode")
     parser.add_argument("--episode", type=int, help="this one only")
     parser.add_argument("--only", default="", help="of its injections only these numbers: 0,3")
-    parser.add_argument("--faults", default="", help="only faults whose names contain one of these words: kill,stop")
-    parser.add_argument("--searches", default="", help="only searches whose names contain one of these words")
+    parser.add_argument("--faults", default="", help="only these faults, or those that contain a word: kill,stop")
+    parser.add_argument("--searches", default="", help="only these searches, or those that contain a word")
     parser.add_argument("--minutes", type=float, help="begin no episode after so many minutes")
     parser.add_argument("--shrink", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--keep", type=Path, help="where the folders of broken episodes are kept")
@@ -218,9 +218,10 @@ def _options() -> argparse.ArgumentParser:
 
 
 def _named(known: dict[str, object] | dict[str, Fault] | dict[str, Search], words: str) -> list[str]:
-    """Return the known names that contain one of the words; all without any."""
+    """Return the names that are one of the words, or contain one that is no name itself; all without any word."""
     wanted = [word.strip() for word in words.split(",") if word.strip()]
-    found = [name for name in known if not wanted or any(word in name for word in wanted)]
+    parts = [word for word in wanted if word not in known]
+    found = [name for name in known if not wanted or name in wanted or any(part in name for part in parts)]
     if not found:
         raise SystemExit(f"{words}: known are {', '.join(known)}")
     return found
