@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.errors import ExperimentError
+from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.events import Event, Notice, TextNotice
 from hpsearch.experiment.layout import CONFIG, LOG
 from hpsearch.experiment.reading import read_experiment
+from hpsearch.final.selection import find_source
 from hpsearch.running.chosen import confirm
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
@@ -73,6 +74,8 @@ def test_a_lost_log_is_no_new_search(damage: Callable[[Path], None], told: str, 
             command(folder)
     (warning,) = [each for each in read_experiment(folder).warnings if "Put a copy" in each]
     assert told in warning
+    with pytest.raises(HpsearchError, match=f"no complete trial yet.*log.jsonl {told}"):
+        _ = find_source(folder).winner
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert {path for path in after if before.get(path) != after[path]} <= {folder / "lock", folder.parent / "toy.yaml"}
 
