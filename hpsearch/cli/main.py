@@ -5,6 +5,7 @@ import sys
 import typer
 
 from hpsearch.cli.comparing import compare, study
+from hpsearch.cli.complaints import complain
 from hpsearch.cli.data import data
 from hpsearch.cli.experiments import export, show, sync, ui, watch
 from hpsearch.cli.options import FAILED, INTERRUPTED, MISTAKE
@@ -12,7 +13,7 @@ from hpsearch.cli.preparing import check, cluster, families, init, schema, texts
 from hpsearch.cli.probing import batch_size, lr_find, overfit
 from hpsearch.cli.running import confirm, run, train
 from hpsearch.cli.using import evaluate, predict
-from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
+from hpsearch.errors import HpsearchError, SearchFailedError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,9 +41,11 @@ def main() -> None:
     try:
         app()
     except SearchFailedError as error:
-        sys.exit(_complain(error, FAILED))
+        complain(error)
+        sys.exit(FAILED)
     except HpsearchError as error:
-        sys.exit(_complain(error, MISTAKE))
+        complain(error)
+        sys.exit(MISTAKE)
     except KeyboardInterrupt:  # before the command itself has begun; it knows what to say
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output went away (`hpsearch show x | head`): not an error
@@ -59,8 +62,3 @@ def program() -> None:
 
             leave(end.code or 0)
         raise
-
-
-def _complain(error: HpsearchError, status: int) -> int:
-    typer.echo(str(error) if isinstance(error, SpaceError) else f"hpsearch: {error}", err=True)
-    return status
