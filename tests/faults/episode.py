@@ -240,9 +240,17 @@ class _Episode:
         pairs = list(zip(self.search.experiments, self.scene.experiments, strict=True))
         for name, folder in pairs:
             yield from check_experiment(name, folder, expected)
+        yield from self._named()
         yield from self._synced(expected)
         left = scene.processes()
         yield from check_left_behind(scene.folder, scene.temporary, scene.experiments, left, gone=scene.pids)
+
+    def _named(self) -> Iterator[str]:
+        """Yield what was damaged, and no session has said so."""
+        for injection, told in self.result.landed:
+            named = FAULTS[injection.fault].named
+            if named and not any(named in session.output for session in self.scene.sessions):
+                yield f"named: nobody speaks of {named}: {told}"
 
     def _outcomes(self) -> dict[str, frozenset[str]]:
         """Return what each run may have come to besides its own end."""

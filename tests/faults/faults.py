@@ -35,7 +35,7 @@ class Fault:
 
     `statuses`: with which the session that was struck may end, besides 0. `fatal`: whether nothing more can be struck
     in that session. `outcomes`: what the training that it hits may come to, by interface; of `running` ones all may.
-    `damages`: what may cost a trial. `crashes`: whether a session may end with a traceback for it. `needs`: disk,
+    `damages`: what may cost a trial; `named` is then what some session must say. `crashes`: whether a session may end with a traceback for it. `needs`: disk,
     clock, server or mlflow.
     """
 
@@ -47,6 +47,7 @@ class Fault:
     outcomes: Mapping[str, frozenset[str]] | None = None
     running: frozenset[str] = frozenset()
     damages: bool = False
+    named: str = ""
     crashes: bool = False
     needs: str = ""
     engine: str = ""
@@ -291,7 +292,7 @@ def _damage(pattern: str, how: Callable[[bytes, random.Random], bytes]) -> Strik
 def _torn(content: bytes, pick: random.Random) -> bytes:
     """Cut a file of lines somewhere in its last line, and any other anywhere."""
     last = content.rstrip(b"\n").rfind(b"\n") + 1
-    return content[: pick.randrange(last if content[last : last + 1] == b"{" else 0, len(content))]
+    return content[: pick.randrange(last + 1 if content[last : last + 1] == b"{" else 0, len(content))]
 
 
 def _flipped(content: bytes, pick: random.Random) -> bytes:
@@ -304,6 +305,11 @@ def _zeroed(content: bytes, pick: random.Random) -> bytes:
     """Put zeros where a block was not written: what some file systems leave behind a power cut."""
     start = pick.randrange(len(content))
     return content[:start] + bytes(min(64, len(content) - start)) + content[start + 64 :]
+
+
+def _emptied(_: bytes, __: random.Random) -> bytes:
+    """Cut all of it."""
+    return b""
 
 
 def gone(pattern: str) -> Strike:
@@ -322,12 +328,14 @@ def gone(pattern: str) -> Strike:
 
 _BETWEEN = {"when": When.BETWEEN, "damages": True, "engine": "local"}
 for _kind, _pattern in FILES.items():
-    _add(f"torn {_kind}", _damage(_pattern, _torn), 1, 2, **_BETWEEN)
-    _add(f"flipped {_kind}", _damage(_pattern, _flipped), 1, 2, **_BETWEEN)
-    _add(f"zeros in {_kind}", _damage(_pattern, _zeroed), 1, 2, **_BETWEEN)
+    _named = {"named": _pattern} if _kind == "log" else {}  # a file of which nothing is needed any more is not read
+    _add(f"torn {_kind}", _damage(_pattern, _torn), 1, 2, **_BETWEEN, **_named)
+    _add(f"flipped {_kind}", _damage(_pattern, _flipped), 1, 2, **_BETWEEN, **_named)
+    _add(f"zeros in {_kind}", _damage(_pattern, _zeroed), 1, 2, **_BETWEEN, **_named)
 for _kind in ("config", "metrics", "checkpoint", "best", "tracking", "data", "log", "resolved"):
-    _add(f"no {_kind}", gone(FILES[_kind]), 1, 2, **_BETWEEN)
-_add("empty log", _damage("log.jsonl", lambda _, __: b""), 1, 2, **_BETWEEN)
+    _named = {"named": FILES[_kind]} if _kind == "log" else {}
+    _add(f"no {_kind}", gone(FILES[_kind]), 1, 2, **_BETWEEN, **_named)
+_add("empty log", _damage("log.jsonl", _emptied), 1, 2, **_BETWEEN, named="log.jsonl")
 
 
 # MLflow's store
