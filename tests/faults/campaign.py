@@ -21,7 +21,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.faults.episode import Injection, Plan, Result, Unbroken, run_episode
-from tests.faults.faults import FAULTS, Fault, When
+from tests.faults.fault import Fault, When
+from tests.faults.faults import FAULTS
 from tests.faults.searches import SEARCHES, Search
 
 WEIGHTS = {

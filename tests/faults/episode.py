@@ -17,7 +17,8 @@ from tests.faults.checker import (
     fold,
     read_log,
 )
-from tests.faults.faults import FAULTS, When
+from tests.faults.fault import When
+from tests.faults.faults import FAULTS
 from tests.faults.scene import Conditions, Scene, Session
 from tests.faults.searches import EPOCHS, SEARCHES, Search, landed
 from tests.faults.server import Server
