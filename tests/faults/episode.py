@@ -101,6 +101,8 @@ class _Episode:
         self.whole = whole
         self.running: dict[str, frozenset[str]] = {}
         """What else runs may have come to that were under way when something struck."""
+        self.named: list[tuple[str, str]] = []
+        """Files that were damaged and that somebody must speak of, with what was done to them."""
         self.damaged = 0
         self.statuses: frozenset[int] = frozenset({0})
         """With which the sessions may end, because of what was damaged before."""
@@ -179,6 +181,7 @@ class _Episode:
         fault = FAULTS[injection.fault]
         self.scene.look()
         open_runs = self._open_runs() if fault.running else []
+        has_runs = any(fold(read_log(folder / "log.jsonl")[0]) for folder in self.scene.experiments)
         pick = random.Random(f"{self.plan.seed}/{self.plan.number}/{injection.number}")
         told = fault.strike(self.scene, pick)
         if told is None:
@@ -186,6 +189,8 @@ class _Episode:
         self.result.landed.append((injection, told))
         for run in [*open_runs, *(self._open_runs() if fault.running else [])]:
             self.running[run] = self.running.get(run, frozenset()) | fault.running
+        if fault.named and has_runs:
+            self.named.append((fault.named, told))
         if fault.damages:
             self.damaged += 1
             self.statuses |= fault.statuses
@@ -248,10 +253,8 @@ class _Episode:
 
     def _named(self) -> Iterator[str]:
         """Yield what was damaged, and no session has said so."""
-        for injection, told in self.result.landed:
-            named = FAULTS[injection.fault].named
-            if named and not any(named in session.output for session in self.scene.sessions):
-                yield f"named: nobody speaks of {named}: {told}"
+        said = "".join(session.output for session in self.scene.sessions)
+        yield from (f"named: nobody speaks of {named}: {told}" for named, told in self.named if named not in said)
 
     def _outcomes(self) -> dict[str, frozenset[str]]:
         """Return what each run may have come to besides its own end."""
