@@ -166,6 +166,7 @@ def small_files(scene: Scene, pick: random.Random) -> str | None:
     """Let no file grow beyond some thousand bytes, as a quota does."""
     size = pick.choice([1500, 3000, 6000, 12000])
     scene.conditions.limits[resource.RLIMIT_FSIZE] = size
+    scene.conditions.environment["PYTHONDONTWRITEBYTECODE"] = "1"  # Python would leave half a .pyc behind, for good
     return f"files of at most {size} bytes"
 
 
