@@ -40,7 +40,7 @@ WEIGHTS = {
 """How often each search is struck: those that start quickly more often."""
 _PLAIN_ENDS = ("kill group", "interrupt")
 """What ends a session where the chosen faults do not."""
-_DELAYS = (0.0, 0.02, 0.1, 0.4)
+_DELAYS = (0.0, 0.02, 0.1, 0.3)
 """The largest delay behind the event that a moment names, in seconds."""
 _STEPS = (0, 0, 1, 2, 4, 8)
 """Events from one moment to the next."""

@@ -179,11 +179,14 @@ class _Episode:
     def _strike(self, injection: Injection) -> frozenset[int]:
         """Strike; return the exit statuses with which the session may end for it."""
         fault = FAULTS[injection.fault]
-        self.scene.look()
+        if fault.when is not When.DURING:  # else it is noted right after the blow, which must not wait
+            self.scene.look()
         open_runs = self._open_runs() if fault.running else []
-        has_runs = any(fold(read_log(folder / "log.jsonl")[0]) for folder in self.scene.experiments)
+        has_runs = fault.named and any(fold(read_log(folder / "log.jsonl")[0]) for folder in self.scene.experiments)
         pick = random.Random(f"{self.plan.seed}/{self.plan.number}/{injection.number}")
         told = fault.strike(self.scene, pick)
+        if fault.when is When.DURING:
+            self.scene.look()
         if told is None:
             return frozenset()
         self.result.landed.append((injection, told))
@@ -192,6 +195,7 @@ class _Episode:
         if fault.named and has_runs:
             self.named.append((fault.named, told))
         if fault.damages:
+            self.scene.written.clear()
             self.damaged += 1
             self.statuses |= fault.statuses
         return fault.statuses
@@ -247,6 +251,7 @@ class _Episode:
         for name, folder in pairs:
             yield from check_experiment(name, folder, expected)
         yield from self._named()
+        yield from scene.rewritten
         yield from self._synced(expected)
         left = scene.processes()
         yield from check_left_behind(scene.folder, scene.temporary, scene.experiments, left, gone=scene.pids)
