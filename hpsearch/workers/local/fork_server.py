@@ -89,6 +89,8 @@ class ForkServer:
 
     def kill(self, number: int) -> None:
         """End a worker. The server knows it: its process id cannot have become another process's."""
+        if self._codes[number] is not None:  # it went with an earlier server
+            return
         if self._imports:
             self._let_go()
             return
