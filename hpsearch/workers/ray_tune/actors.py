@@ -27,7 +27,7 @@ from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Report, result_
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.failures import current_traceback, reason_of
 from hpsearch.workers.job_runner import JobRunner
-from hpsearch.workers.leftovers import adopt_orphans
+from hpsearch.workers.leftovers import adopt_marked_orphans
 from hpsearch.workers.ray_tune.storage import Storage
 
 STOP_SECONDS = 10.0
@@ -42,7 +42,7 @@ class Companion:
     """One of the other ranks; it keeps its objective from job to job."""
 
     def __init__(self) -> None:
-        adopt_orphans()
+        adopt_marked_orphans()
         self._runner: JobRunner | None = None
         self._decisions: queue.Queue[Decision] = queue.Queue()
 
@@ -207,7 +207,7 @@ class JobTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Begin the actor's first job."""
-        adopt_orphans()
+        adopt_marked_orphans()
         order = json.loads(config["order"])
         self._runner = JobRunner(Path(order["folder"]), ObjectiveSpec(**order["objective"]))
         self._companions = Companions(order["processes"])
