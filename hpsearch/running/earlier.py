@@ -17,6 +17,7 @@ from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.events import AdoptEvent, AskEvent, Event, ExploitEvent, OutcomeEvent
 from hpsearch.experiment.files import remove_leftovers, write_atomically, write_json
 from hpsearch.experiment.layout import CODE, CONFIG, FORMAT_VERSION, LOCK, LOG, RESOLVED, SPACE, RunKind, is_experiment
+from hpsearch.experiment.lease import LEASE
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_resolved
@@ -185,7 +186,10 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
                 find_earlier()
             kept = len(list(folder.glob("resolved-*.json"))) + 1
             write_json(folder / f"resolved-{kept}.json", old)
-    elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK, CODE}:
+    elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp" and not LEASE.fullmatch(path.name)} <= {
+        LOCK,
+        CODE,
+    }:
         raise ExperimentError(f"{folder} exists and is no experiment; choose another --name")
     remove_leftovers(folder, SPACE, RESOLVED)
     write_json(

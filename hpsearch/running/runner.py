@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
+from hpsearch.experiment.events import TextNotice
 from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import EXPERIMENTS, LOG, folder_called, is_experiment
 from hpsearch.experiment.log import Log, read_past
@@ -113,11 +114,16 @@ def _make(folder: Path) -> None:
         raise ExperimentError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
 
 
+def _tell(observers: Sequence[Observer], text: str) -> None:
+    for observer in observers:
+        observer.observe(TextNotice(text))
+
+
 @contextmanager
 def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bool) -> Iterator[Session]:
     """Hold the experiment, its log, its tracker and its workers for one session."""
     _make(folder)
-    with locked(folder) as lock:
+    with locked(folder, tell=partial(_tell, options.observers)) as hold:
         space = space.going_on_from(read_resolved(folder)["space"]) if is_experiment(folder) else space
         past = read_past(folder / LOG)
         data = same_data(space, folder, past.state.runs.values())
@@ -126,7 +132,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
             notes = prepare_experiment(space, folder, find_earlier)
         else:
             notes = changed_code(space, read_resolved(folder))
-        log = Log(folder / LOG, past)
+        log = Log(folder / LOG, past, check=hold.lease.check)
         options.opened(log.state)
         tracker = options.make_tracker(folder)
         replicates = space.confirm.top * space.confirm.count if space.confirm else 1
@@ -138,7 +144,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
                 objective_spec(
                     space, folder, data.for_workers(), packs=not options.in_process, told_every=options.told_every
                 ),
-                lock,
+                hold.descriptor,
                 jobs=max(space.search.trials, replicates),
                 in_process=options.in_process,
                 cluster=options.cluster,
@@ -150,6 +156,8 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
         try:
             with session:
                 session.begin(notes)
+                if hold.taken_over:
+                    session.note(hold.taken_over)
                 data.write(folder, log)
                 for notice in data.notices:
                     session.note(notice)
