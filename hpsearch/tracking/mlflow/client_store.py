@@ -10,6 +10,7 @@ from queue import Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from hpsearch.errors import TrackingError
 from hpsearch.tracking.entries import Point, Row, Status
 from hpsearch.tracking.mlflow.writing import (
     EXPERIMENT_TAGS,
@@ -126,9 +127,18 @@ class ClientStore:
 
     @classmethod
     def open(cls, uri: str, name: str, artifacts: str | None) -> "ClientStore":
-        """Open the experiment of that name, which is made, or taken out of the bin, where that is needed."""
+        """Open the experiment of that name, which is made, or taken out of the bin, where that is needed.
+
+        Raises:
+            TrackingError: The database needs a package that is not installed.
+        """
         client = mlflow_client(uri)
-        found = client.get_experiment_by_name(name)
+        try:
+            found = client.get_experiment_by_name(name)
+        except ImportError as error:
+            raise TrackingError(
+                f"the driver {error.name} of MLflow's database is missing; pip install {error.name}"
+            ) from error
         if found is None:
             return cls(client, client.create_experiment(name, artifact_location=artifacts, tags=EXPERIMENT_TAGS))
         if found.lifecycle_stage == "deleted":
