@@ -22,7 +22,8 @@ import ray
 from ray import tune
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Report, result_to_json
+from hpsearch.errors import SearchFailedError
+from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Obstacle, Report, result_to_json
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.job_runner import JobRunner
 from hpsearch.workers.ray_tune.storage import Storage
@@ -148,6 +149,8 @@ class JobThread:
             self._storage.fetch(self._job.run)
             result: JobResult = self._runner.run(self._job, self._report, lambda: self._say("started"))
             self._storage.leave(self._job.run)
+        except SearchFailedError as error:  # the storage fails, not the training: it goes on another time
+            result = Obstacle(str(error))
         except Exception as error:  # noqa: BLE001 -- nothing may end this thread without a word
             result = Failed(f"{type(error).__name__}: {error}")
         self._say("ended", **result_to_json(result))
