@@ -90,5 +90,6 @@ def s3() -> Iterator[FaultyS3]:
         try:
             yield server
         finally:
+            server.heal()
             server.vanish()
             server.close()
