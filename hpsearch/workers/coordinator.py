@@ -249,7 +249,7 @@ class Coordinator:
         try:
             yield
         finally:
-            self._ledger.settle()
+            self._ledger.finish()
 
     # Time limits and Ctrl-C
 
