@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from hpsearch.errors import ExperimentBusyError
-from hpsearch.experiment.layout import LOCK, LOG
+from hpsearch.errors import ExperimentBusyError, ExperimentError
+from hpsearch.experiment.layout import ALIVE, LOCK, LOG
 from hpsearch.experiment.lease import USUAL, Lease, Machine, Timing, held_elsewhere, holder_of
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.state import KILLED
@@ -55,8 +56,9 @@ def locked(
 
     Raises:
         ExperimentBusyError: if another process works on the folder, here or on another machine.
+        ExperimentError: The folder cannot be written.
     """
-    with (folder / LOCK).open("a+") as file:
+    with _opened(folder / LOCK) as file:
         alone = _take(file.fileno(), folder, patience)
         lease = Lease(folder, machine=machine, timing=timing)
         taken_over = lease.take(file.fileno(), alone=alone, tell=tell)
@@ -64,6 +66,18 @@ def locked(
             yield Hold(file.fileno(), lease, taken_over)
         finally:
             lease.close()
+
+
+def _opened(lock: Path) -> IO[str]:
+    try:
+        return lock.open("a+")
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise ExperimentError(
+            f"{lock.parent} cannot be written ({error.strerror}): nothing was trained; experiments can be elsewhere, "
+            "see --root"
+        ) from error
 
 
 def in_use(folder: Path) -> bool:
@@ -99,6 +113,28 @@ def _take(descriptor: int, folder: Path, patience: float) -> bool:
             return False
         else:
             return True
+
+
+QUIET_SECONDS = 60.0
+"""After which silence of a training is worth a line."""
+
+
+def last_sign(run: Path) -> float | None:
+    """Return the Unix time at which a run that is trained now was last seen to work; None where nobody looks."""
+    try:
+        return (run / ALIVE).stat().st_mtime
+    except OSError:
+        return None
+
+
+def silent_runs(record: ExperimentRecord) -> dict[str, float]:
+    """Return those that are trained now and give no sign of life, with the seconds for which they have not."""
+    folder, now = Path(record.folder), time.time()
+    if not in_use(folder):
+        return {}
+    runs = [each.run for each in (*record.trials, *record.replicates) if each.outcome is None]
+    signs = {run: sign for run in runs if (sign := last_sign(folder / run)) is not None}
+    return {run: now - sign for run, sign in signs.items() if now - sign >= QUIET_SECONDS}
 
 
 RUNNING, NOT_BEGUN = "running", "not begun"

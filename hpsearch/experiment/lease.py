@@ -146,7 +146,7 @@ class Lease:
             elif holder is not None and heard is None:
                 heard = (holder.number, holder.touched)
                 left = self._timing.silence - silent
-                tell(f"{self._folder} was left by {holder}, or is run there: waiting for a sign of life, {left:.0f} s")
+                tell(f"{self._folder} was left by {holder}, or is run there: waiting {left:.0f} s for a sign of life")
             time.sleep(_LOOK_SECONDS)
 
     def _make(self, number: int) -> bool:

@@ -15,6 +15,7 @@ from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, LOG, OUTPUT, PRINTED, RATE_DECISIONS
+from hpsearch.workers.output import shorten_file
 
 KEPT = (OUTPUT, PRINTED, RATE_DECISIONS, BEST, CHECKPOINT)
 """In this order: a reader that finds the checkpoint finds the weights that belong to it, too."""
@@ -74,6 +75,7 @@ class Storage:
         """Copy a run's files that have changed since the last time to the storage."""
         if self._files is None:
             return
+        shorten_file(self._folder / run / OUTPUT)
         own = (*artifact_files(self._folder / run), *(self._folder / run / name for name in KEPT))
         changed = [path for path in own if path.exists() and self._seen.get(path) != path.stat().st_mtime_ns]
         with self._explained("written"):
