@@ -24,7 +24,7 @@ _S3_OPTIONS = {
     "use_listings_cache": False,  # others write there
     "config_kwargs": {
         "connect_timeout": 10,
-        "read_timeout": 60,
+        "read_timeout": 20,
         "retries": {"mode": "standard", "total_max_attempts": 6},  # half a minute of errors is waited for
     },
 }
@@ -203,4 +203,6 @@ def _open_by_fsspec(uri: str, options: dict[str, Any]) -> tuple[Any, str]:
         raise HpsearchError(f"the storage {uri} cannot be opened: a package is missing: {wanted}") from error
     except (ValueError, OSError) as error:
         raise HpsearchError(f"the storage {uri} cannot be opened: {error}") from error
+    if uri.startswith(_S3):
+        files.retries = 2  # of its own, each of which takes all of botocore's
     return PyFileSystem(FSSpecHandler(files)), root.rstrip("/")
