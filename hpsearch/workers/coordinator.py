@@ -263,7 +263,7 @@ class Coordinator:
         try:
             yield
         finally:
-            self._ledger.settle()
+            self._ledger.finish()
 
     # Time limits and Ctrl-C
 
