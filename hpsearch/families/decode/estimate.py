@@ -40,6 +40,8 @@ _ENOUGH = 20
 """Molecules that shine through a frame, from which on the others do not tell the brightness."""
 _REACH = 1.0
 """Pixels within which two spots of successive frames are one molecule."""
+_THRESHOLD = 0.4
+"""The probability from which on a molecule is reported: a network that is trained so shortly is surer than it says."""
 _SIDE = 16
 """Of simulated frames, in pixels: a spot with what is around it, and they can be halved four times."""
 _FEWEST = 2.0
@@ -138,6 +140,7 @@ def space_of(data: Mapping[str, Any], movie: Path, emitters: Path) -> dict[str, 
         },
         "model": {"frame_depth": 1, "union_depth": 1, "features": {"choice": [8, 12, 16]}},
         "loss": "mixture",
+        "detection": {"threshold": _THRESHOLD},
         "augmentation": {"flips": True, "turns": True},
         "train": {
             "epochs": 10,
