@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from hpsearch.final.evaluation import evaluate_model
 from hpsearch.final.export import export_model
 from hpsearch.final.opening import load_model
 from hpsearch.records import Goal
-from hpsearch.report.evaluation import Evaluation, Score, evaluation_markdown
+from hpsearch.report.evaluation import Evaluation, Score, evaluation_html, evaluation_markdown
 from hpsearch.running.runner import RunOptions, run
 from tests.calling import Call
 from tests.small_winners import write_films, write_photos, write_songs
@@ -199,3 +200,14 @@ def test_a_page_of_few_examples_says_so() -> None:
     assert "With 9 examples they are rough themselves" in page
     assert "Classical methods do better: floor (loss)" in page
     assert found.to_json()["scores"]["loss"]["ci95"] == [1.0, 3.0]
+
+
+def test_the_web_page_says_the_same_and_runs_nothing_of_a_name() -> None:
+    scores, goals = {"loss": Score(2.0, (1.0, 3.0), "bootstrap")}, {"loss": Goal.MINIMIZE}
+    name = "<script>alert(1)</script>{x}"
+    page = evaluation_html(Evaluation(name, "f", [name], 9, scores, goals, {name: {"loss": 1.5}}, [name]))
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;{x}") == 7  # title, heading, model, data, baseline, notes
+    assert "1 to 3 (bootstrap)" in page
+    assert "With 9 examples they are rough themselves" in page
+    assert not re.search(r"(src|href)=", page)
