@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from glob import glob
 from pathlib import Path
 
 import mne
@@ -76,7 +75,7 @@ SHORT = ("data.frames.train=40", "search.trials=1", "confirm.seeds=1", "train.ep
 SHORTER = {"movie": [word for each in SHORT for word in ("--set", each)]}
 """What is added to the README's `run`, so that it takes seconds."""
 DATA: dict[str, tuple[Callable[[Path], None], list[str]]] = {
-    "program": (lambda folder: None, ["experiments/digits/confirm"]),  # noqa: ARG005 -- it has its data
+    "program": (lambda folder: None, ["experiments/digits/confirm"]),
     "texts": (own_texts, ["classes.csv", "reports/reviews-evaluation/evaluation.html", "models/reviews/card.md"]),
     "images": (own_images, ["classes.csv", "reports/photos-evaluation/evaluation.html", "models/photos/card.md"]),
     "characters": (own_characters, ["written.txt", "reports/song-evaluation/evaluation.html"]),
@@ -91,6 +90,11 @@ def commands(name: str) -> list[str]:
     return [line for line in block.splitlines() if line]
 
 
+def expanded(folder: Path, word: str) -> list[str]:
+    """Return what a shell makes of a word of a command."""
+    return sorted(str(path.relative_to(folder)) for path in folder.glob(word)) if "*" in word else [word]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DATA)
 def test_the_commands_of_an_example_lead_from_the_data_to_a_winner_in_use(
@@ -103,7 +107,7 @@ def test_the_commands_of_an_example_lead_from_the_data_to_a_winner_in_use(
     call = caller(folder, monkeypatch, capsys)
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     for line in commands(name):
-        program, *words = [place for word in shlex.split(line) for place in sorted(glob(word)) or [word]]
+        program, *words = [place for word in shlex.split(line) for place in expanded(folder, word)]
         if program == "python":
             ended = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
             assert len(ended.stdout.split()) == 300
