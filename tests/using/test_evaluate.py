@@ -211,3 +211,20 @@ def test_the_web_page_says_the_same_and_runs_nothing_of_a_name() -> None:
     assert "1 to 3 (bootstrap)" in page
     assert "With 9 examples they are rough themselves" in page
     assert not re.search(r"(src|href)=", page)
+
+
+def test_images_and_texts_that_a_model_was_trained_on_are_counted(
+    call: Call, images: Path, characters: Path, tmp_path: Path
+) -> None:
+    told = "of the {} are among those that the model was trained on"
+    said = call("evaluate", images, "--data", images.parents[1] / "photos", "--json")
+    [note] = [each for each in json.loads(said.out)["notes"] if "trained on" in each]
+    assert note.startswith(f"32 {told.format('64 images')}")  # half of them are for validation and the test
+    assert call("evaluate", images, "--data", write_photos(tmp_path / "new", count=8, seed=9), "--json").status == 0
+    assert "trained on" not in call("evaluate", images, "--data", tmp_path / "new", "--json").out
+    text = (characters.parents[1] / "songs.txt").read_text(encoding="utf-8")
+    (tmp_path / "old.txt").write_text(text[:200], encoding="utf-8")
+    (tmp_path / "other.txt").write_text(text[:200][::-1], encoding="utf-8")
+    said = call("evaluate", characters, "--data", "old.txt", "--json")
+    assert any(note.startswith("4 of the text's 4 pieces of 50 characters") for note in json.loads(said.out)["notes"])
+    assert "trained on" not in call("evaluate", characters, "--data", "other.txt", "--json").out
