@@ -197,6 +197,6 @@ def _baselines(model: TrainedModel, config: Any, data: Dataset) -> tuple[Mapping
     try:
         found = model.family.baselines(config, splits, "test")
         shared = data.shared_with(splits["train"]) if isinstance(data, Recognising) else None
-        return found, [] if shared is None else [shared]
     except HpsearchError as error:
         return {}, [f"The classical methods are not beside it, as their training data cannot be used: {error}"]
+    return found, [] if shared is None else [shared]
