@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from hpsearch.cli.main import say_warning
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
 from tests.calling import Call, Said, caller
@@ -395,3 +396,11 @@ def test_a_closed_pipe_is_no_error(searched: Path) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert "Traceback" not in process.stderr.read()
+
+
+def test_a_warning_of_ours_is_a_sentence_and_others_are_as_they_were(capsys: pytest.CaptureFixture[str]) -> None:
+    others: list[str] = []
+    for filename in (say_warning.__code__.co_filename, "/elsewhere/torch.py"):
+        say_warning("it is read as Latin-1", UserWarning, filename, 3, other=lambda *words: others.append(words[2]))
+    assert capsys.readouterr().err == "hpsearch: it is read as Latin-1\n"
+    assert others == ["/elsewhere/torch.py"]

@@ -1,6 +1,11 @@
 """The program: its commands, and what becomes of the user's mistakes."""
 
 import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TextIO
 
 import typer
 
@@ -60,6 +65,7 @@ def main() -> None:
 
 def program() -> None:
     """Be the process of the command: run it, and end quickly where much would have to be taken apart."""
+    warnings.showwarning = partial(say_warning, other=warnings.showwarning)
     try:
         main()
     except SystemExit as end:
@@ -68,3 +74,23 @@ def program() -> None:
 
             leave(end.code or 0)
         raise
+
+
+def say_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+    *,
+    other: Callable[..., None],
+) -> None:
+    """Print a warning of ours as a sentence, without the line of code that it comes from; `other` prints others."""
+    if file is None and Path(filename).is_relative_to(_PACKAGE):
+        complain(HpsearchError(str(message)))
+    else:
+        other(message, category, filename, lineno, file, line)
+
+
+_PACKAGE = Path(__file__).parents[1]
