@@ -81,6 +81,10 @@ class Promotion:
 
     # What the coordinator asks and says (the Source contract)
 
+    def prepare(self) -> None:
+        """Begin to ask for the next new trial."""
+        self._trials.prepare()
+
     def next_job(self) -> Job | Retire | None:
         """Return the end of a trial that cannot go on, or a job: interrupted, promoted, or new."""
         for number in self._retired:
