@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import shutil
 import socket
 import sqlite3
@@ -84,7 +85,7 @@ def test_every_mistake_of_ten_malformed_spaces_gets_its_line(call: Call, tmp_pat
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
     said = call("check", ".")
     assert (said.status, said.out) == (2, "")
-    lines = iter(said.err.splitlines())
+    lines = iter(line for line in said.err.splitlines() if not re.match(r"\d* *[|=] |help: ", line))
     for name, (_, expected) in sorted(MALFORMED.items()):
         for beginning in expected:
             assert next(lines).startswith(f"{name}.yaml:{beginning}")
@@ -322,14 +323,14 @@ def test_the_schema_of_a_users_own_family(call: Call) -> None:
         ("schema chr_lm", "unknown family 'chr_lm', did you mean 'char_lm'?; known: "),
         ("schema ./mine.py:Mine", "mine.py does not exist"),
         ("schema ./wrong.py:Mine", "wrong.py cannot be imported: SyntaxError"),
-        ("show nowhere", "nowhere is not an experiment"),
+        ("show nowhere", "there is no experiment"),
         ("show empty", "empty is not an experiment"),
         ("show toy.yaml", "toy.yaml is not an experiment"),
         ("show nowhere --limit 0", "--limit"),
-        ("confirm nowhere", "nowhere is not an experiment"),
+        ("confirm nowhere", "there is no experiment"),
         ("confirm nowhere --seeds 0", "--seeds"),
-        ("sync nowhere", "nowhere is not an experiment"),
-        ("export nowhere --to csv x.csv", "nowhere is not an experiment"),
+        ("sync nowhere", "there is no experiment"),
+        ("export nowhere --to csv x.csv", "there is no experiment"),
         ("export nowhere x.csv", "--to"),
         ("ui", "there is no MLflow store for experiments"),
         ("ui --port 70000", "65535"),

@@ -9,8 +9,8 @@ from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from hpsearch.errors import HpsearchError, ProgramError, SearchFailedError
-from hpsearch.experiment.layout import EXPERIMENTS
+from hpsearch.errors import ExperimentError, HpsearchError, ProgramError, SearchFailedError, suggestion
+from hpsearch.experiment.layout import EXPERIMENTS, is_experiment, is_study
 
 if TYPE_CHECKING:
     from hpsearch.space import Space
@@ -97,10 +97,20 @@ def plain(value: Any) -> Any:
 
 
 def find_experiment(experiment: StrPath) -> Path:
-    """Return the folder of an experiment or study from its path or, if there is no such path, its name."""
+    """Return the folder of an experiment or study from its path or, if there is no such path, its name.
+
+    Raises:
+        ExperimentError: It is a name, and there is no such folder.
+    """
     path = Path(experiment).expanduser()
     named = EXPERIMENTS / path
-    return named if not path.exists() and (named.exists() or path.parent == Path()) else path
+    if path.exists() or (path.parent != Path() and not named.exists()):
+        return path
+    if not named.exists():
+        held = sorted(folder.name for folder in EXPERIMENTS.glob("*") if is_experiment(folder) or is_study(folder))
+        known = f"; there are {', '.join(held)}" if held else f", and no other: {EXPERIMENTS}/ holds none"
+        raise ExperimentError(f"there is no experiment {path.name!r}{suggestion(path.name, held)}{known}")
+    return named
 
 
 def given_params(params: Params, space: "Space") -> dict[str, Any]:
