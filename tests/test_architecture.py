@@ -41,8 +41,9 @@ MAY_IMPORT = {
     "final": "errors records comparing data experiment places readers report tracking training families running",
     "studies": "errors records settings comparing experiment jobs seeds readers report space training families "
     "search workers running",
-    "api": "errors user_code records comparing experiment health places seeds readers report drafting space training "
-    "families search workers running console final studies",
+    "diagnosis": "errors records data experiment tracking training running",
+    "api": "errors user_code records comparing diagnosis experiment health places seeds readers report drafting space "
+    "training families search workers running console final studies",
     "cli": "errors data experiment report space tracking families search workers running console studies api",
     "lightning": "errors families training",
     "transformers": "errors families",

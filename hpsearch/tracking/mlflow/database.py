@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from enum import StrEnum, auto
+from functools import cache
 from pathlib import Path
 
 from hpsearch.errors import TrackingError
@@ -162,6 +163,7 @@ def _columns(connection: sqlite3.Connection) -> dict[str, set[str]]:
     }
 
 
+@cache
 def _known_columns() -> dict[str, set[str]]:
     with closing(sqlite3.connect(":memory:")) as connection:
         for statement in statements(SCHEMA.read_text(encoding="utf-8")):

@@ -29,7 +29,7 @@ BUSY_SECONDS = 20.0
 """How long another writer is waited for, as MLflow does."""
 _MIGRATIONS = "store/db_migrations/versions"
 _BEFORE = re.compile(r"""^down_revision\b.*=\s*['"](\w+)['"]""", re.MULTILINE)
-_LARGEST = 1.7976931348623157e308
+LARGEST = 1.7976931348623157e308
 """What MLflow writes for infinity."""
 _NEWER = (
     "INSERT INTO latest_metrics (run_uuid, key, value, timestamp, step, is_nan) VALUES (?, ?, ?, ?, ?, ?) "
@@ -201,7 +201,7 @@ def _stored(point: Point) -> tuple[str, float, int, int, bool]:
     """Return a point as MLflow's tables hold it, which have no number for infinity or none at all."""
     value, missing = point.value, math.isnan(point.value)
     if math.isinf(value):
-        value = math.copysign(_LARGEST, value)
+        value = math.copysign(LARGEST, value)
     return point.key, 0.0 if missing else value, point.time, point.step, missing
 
 
