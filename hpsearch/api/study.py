@@ -106,7 +106,7 @@ def study(
     tracking_uri: str | None = None,
     root: str | Path = EXPERIMENTS,
     out: str | Path | None = None,
-    format: str = "md",  # noqa: A002 -- named after the option of `hpsearch study`
+    format: str = "html,md",  # noqa: A002 -- named after the option of `hpsearch study`
     quiet: bool = False,
 ) -> StudyResult:
     """Answer the question of a study file; the same as `hpsearch study`. Running it again goes on with it.
