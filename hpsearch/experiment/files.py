@@ -19,6 +19,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from hpsearch.plain_files import open_plain
+
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _LONE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SEAL = b',"crc":"'
@@ -197,7 +199,7 @@ def read_lines(path: Path, *, offset: int = 0, read: LinesRead | None = None) ->
     read = read or LinesRead()
     read.end = offset
     try:
-        file = path.open("rb")
+        file = open_plain(path)
     except (FileNotFoundError, NotADirectoryError):
         return
     with file:
