@@ -104,7 +104,8 @@ def read_json(path: Path) -> Any:
         ValueError: It is not JSON.
         OSError: It cannot be read.
     """
-    content = path.read_bytes()
+    with open_plain(path) as file:
+        content = file.read()
     # orjson refuses half a surrogate pair, as in a path of other bytes than UTF-8
     return json.loads(content) if _LONE.search(content) else orjson.loads(content)
 
