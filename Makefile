@@ -20,7 +20,7 @@ SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run studies test fuzz fast lint format bench gpu docs docs-serve pictures schemas clean system
+.PHONY: help run studies test fuzz fast lint format bench faults gpu docs docs-serve pictures schemas clean system
 
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,11 @@ format: $(DEV) ## let ruff rewrite the code
 bench: $(DEV) ## print the benchmarks in tests/benchmarks, small ones; the published sizes: BENCH=full, some hours
 	@for file in tests/benchmarks/*.py; do echo "# $$file"; begin=$$(date +%s); \
 		PYTHONPATH=. $(BIN)/python "$$file" || exit 1; echo "# it took $$(($$(date +%s) - begin)) s"; echo; done
+
+faults: $(DEV) ## strike real searches at seeded moments and check what is left: SEED=, EPISODES=, MINUTES=, FAULTS=kill,torn
+	@PYTHONPATH=. $(ONE_THREAD) $(BIN)/python -m tests.faults.campaign $(if $(SEED),--seed $(SEED)) \
+		$(if $(EPISODES),--episodes $(EPISODES)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULTS),--faults "$(FAULTS)") \
+		$(if $(SEARCHES),--searches "$(SEARCHES)") $(if $(EPISODE),--episode $(EPISODE)) $(if $(ONLY),--only $(ONLY))
 
 gpu: $(DEV) ## what only a CUDA device can show
 	$(BIN)/python -m pytest -q tests/gpu/cuda_checks.py
@@ -94,7 +99,8 @@ $(DEV): $(VENV)/pyvenv.cfg $(PINS)
 	@$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $(BASE) $@
 
-system: # what the tests need besides Python packages: a browser for pages, LaTeX for tables, WordNet for synonyms
+system: # what the tests need besides Python packages: a browser for pages, LaTeX for tables, WordNet for synonyms, a database
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null && command -v pdflatex >/dev/null && \
-		test -d /usr/share/wordnet || { echo "the tests need a browser, LaTeX and WordNet:" \
-		"apt-get install chromium chromium-driver texlive-latex-recommended wordnet-base" >&2; exit 1; }
+		test -d /usr/share/wordnet && test -d /usr/lib/postgresql || { \
+		echo "the tests need a browser, LaTeX, WordNet and PostgreSQL:" \
+		"apt-get install chromium chromium-driver texlive-latex-recommended wordnet-base postgresql" >&2; exit 1; }

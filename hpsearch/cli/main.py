@@ -1,18 +1,26 @@
 """The program: its commands, and what becomes of the user's mistakes."""
 
 import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TextIO
 
 import typer
 
 from hpsearch.cli.comparing import compare, study
+from hpsearch.cli.complaints import complain
 from hpsearch.cli.data import data
 from hpsearch.cli.experiments import doctor, export, show, sync, ui, watch
-from hpsearch.cli.options import FAILED, INTERRUPTED, MISTAKE
+from hpsearch.cli.options import FAILED, MISTAKE
 from hpsearch.cli.preparing import check, cluster, families, init, schema, texts
 from hpsearch.cli.probing import batch_size, lr_find, overfit
 from hpsearch.cli.running import confirm, run, train
+from hpsearch.cli.starting import interruptible
 from hpsearch.cli.using import evaluate, predict
-from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
+from hpsearch.errors import HpsearchError, SearchFailedError
+from hpsearch.experiment.files import fault_of_the_machine, no_room
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,21 +44,28 @@ app.add_typer(data, name="data")
 
 
 def main() -> None:
-    """Run the program; turn the user's mistakes into a message and an exit status."""
+    """Run the program; turn the user's mistakes and the machine's faults into a message and an exit status."""
     try:
-        app()
+        with interruptible():  # before the command itself has begun; it knows what to say
+            app()
     except SearchFailedError as error:
-        sys.exit(_complain(error, FAILED))
+        complain(error)
+        sys.exit(FAILED)
     except HpsearchError as error:
-        sys.exit(_complain(error, MISTAKE))
-    except KeyboardInterrupt:  # before the command itself has begun; it knows what to say
-        sys.exit(INTERRUPTED)
+        complain(error)
+        sys.exit(MISTAKE)
     except BrokenPipeError:  # the reader of our output went away (`hpsearch show x | head`): not an error
         sys.stderr.close()
+    except OSError as error:
+        if not (fault := fault_of_the_machine(error)):
+            raise
+        complain(HpsearchError(fault))
+        sys.exit(FAILED if no_room(error) else MISTAKE)
 
 
 def program() -> None:
     """Be the process of the command: run it, and end quickly where much would have to be taken apart."""
+    warnings.showwarning = partial(say_warning, other=warnings.showwarning)
     try:
         main()
     except SystemExit as end:
@@ -61,6 +76,21 @@ def program() -> None:
         raise
 
 
-def _complain(error: HpsearchError, status: int) -> int:
-    typer.echo(str(error) if isinstance(error, SpaceError) else f"hpsearch: {error}", err=True)
-    return status
+def say_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+    *,
+    other: Callable[..., None],
+) -> None:
+    """Print a warning of ours as a sentence, without the line of code that it comes from; `other` prints others."""
+    if file is None and Path(filename).is_relative_to(_PACKAGE):
+        complain(HpsearchError(str(message)))
+    else:
+        other(message, category, filename, lineno, file, line)
+
+
+_PACKAGE = Path(__file__).parents[1]

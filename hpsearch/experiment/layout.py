@@ -5,12 +5,14 @@ experiments/<name>/
   resolved.json       after --set/--quick, with versions, git commit, machine, seed; resolved-1.json: before a change
   data.json           the fingerprints of the data: files by size and hash, simulations by their settings
   log.jsonl           see log.py               lock            held while a process runs the experiment
+  lease-7             which machine does or did; see lease.py
   tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors; with another
                       tracker tracking-NAME.json and .lock; tensorboard/, wandb/: what these two have
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log  artifacts/ (see artifacts.py)
                       one that was pruned or ran out of time needs no checkpoint.pt, and may have none
                       unread.json: searched settings that the training never read, if any
-                      progress.json, only while it runs: how far it is between two reports
+                      progress.json, only while it runs: how far it is between two reports; alive, whose time is that
+                      of its last sign of life
                       rate_decisions.jsonl under the schedules plateau and adaptive
                       of a program (family: command): settings.json; printed.jsonl, the metrics that it told, line by
                       line; printed.part, output that was not read yet
@@ -52,6 +54,7 @@ NUMBERED = "checkpoint-*.pt"
 RATE_DECISIONS = "rate_decisions.jsonl"
 """What a schedule with a memory decided (plateau, adaptive): step, epoch, reason, factor before and after."""
 PROGRESS = "progress.json"
+ALIVE = "alive"
 """How far a run is between two reports, only while it runs; see running/telling.py."""
 OUTPUT = "output.log"
 PRINTED = "printed.jsonl"

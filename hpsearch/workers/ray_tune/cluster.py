@@ -15,11 +15,13 @@ from typing import Any
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.space.search_settings import Resources, Search
 from hpsearch.workers.engines import Cluster
+from hpsearch.workers.leftovers import guarded
 from hpsearch.workers.machine import core_count, gpu_names
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_kill_child_processes_on_worker_exit": "false",  # the programs' guards too, before they have saved anything
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer output shows boxes on stdout whatever `verbose` says
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -50,9 +52,11 @@ class Connection:
         if not ray.is_initialized():
             if not cluster.verbose:
                 self._stack.enter_context(_no_messages_on_stdout())
+            marked: Mapping[str, str] = {}
             if cluster.address is None:
                 self._stack.enter_context(loopback())
-            with _kept_signal_handlers():
+                marked = self._stack.enter_context(guarded())
+            with _kept_signal_handlers(), _variables(marked):
                 _initialize(ray, cluster, cpus=cpus)
             self._stack.callback(ray.shutdown)
 
@@ -102,6 +106,20 @@ def loopback() -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = before
+
+
+@contextlib.contextmanager
+def _variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Let processes that are started in the block have these environment variables."""
+    before = {name: os.environ.pop(name, None) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager
