@@ -1,10 +1,16 @@
 """The program: its commands, and what becomes of the user's mistakes."""
 
 import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TextIO
 
 import typer
 
 from hpsearch.cli.comparing import compare, study
+from hpsearch.cli.complaints import complain
 from hpsearch.cli.data import data
 from hpsearch.cli.experiments import export, show, sync, ui, watch
 from hpsearch.cli.options import FAILED, MISTAKE
@@ -13,7 +19,7 @@ from hpsearch.cli.probing import batch_size, lr_find, overfit
 from hpsearch.cli.running import confirm, run, train
 from hpsearch.cli.starting import interruptible
 from hpsearch.cli.using import evaluate, predict
-from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
+from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.files import fault_of_the_machine, no_room
 
 app = typer.Typer(
@@ -43,19 +49,23 @@ def main() -> None:
         with interruptible():  # before the command itself has begun; it knows what to say
             app()
     except SearchFailedError as error:
-        sys.exit(_complain(error, FAILED))
+        complain(error)
+        sys.exit(FAILED)
     except HpsearchError as error:
-        sys.exit(_complain(error, MISTAKE))
+        complain(error)
+        sys.exit(MISTAKE)
     except BrokenPipeError:  # the reader of our output went away (`hpsearch show x | head`): not an error
         sys.stderr.close()
     except OSError as error:
         if not (fault := fault_of_the_machine(error)):
             raise
-        sys.exit(_complain(HpsearchError(fault), FAILED if no_room(error) else MISTAKE))
+        complain(HpsearchError(fault))
+        sys.exit(FAILED if no_room(error) else MISTAKE)
 
 
 def program() -> None:
     """Be the process of the command: run it, and end quickly where much would have to be taken apart."""
+    warnings.showwarning = partial(say_warning, other=warnings.showwarning)
     try:
         main()
     except SystemExit as end:
@@ -66,6 +76,21 @@ def program() -> None:
         raise
 
 
-def _complain(error: HpsearchError, status: int) -> int:
-    typer.echo(str(error) if isinstance(error, SpaceError) else f"hpsearch: {error}", err=True)
-    return status
+def say_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+    *,
+    other: Callable[..., None],
+) -> None:
+    """Print a warning of ours as a sentence, without the line of code that it comes from; `other` prints others."""
+    if file is None and Path(filename).is_relative_to(_PACKAGE):
+        complain(HpsearchError(str(message)))
+    else:
+        other(message, category, filename, lineno, file, line)
+
+
+_PACKAGE = Path(__file__).parents[1]

@@ -1,20 +1,26 @@
 """Commands about what there is before a search: space files, families, machines, text files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from hpsearch.cli.options import AddressOption, SetOption
+from hpsearch.cli.options import MISTAKE, AddressOption, SetOption
 
 
 def check(
     paths: Annotated[list[Path], typer.Argument(help="Space files, study files, or folders of them.")],
     quick: Annotated[bool, typer.Option(help="Check what --quick makes of them.")] = False,
     set_: SetOption = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, for editors: every mistake with its place and help.")
+    ] = False,
 ) -> None:
     """Check space and study files: every name, type, range and requirement, without training anything."""
     from hpsearch.api import check as api
+
+    if json_:
+        _check_for_editors(paths, quick=quick, overrides=set_)
 
     def announce(found: api.CheckedFile) -> None:
         typer.echo(f"{found.path}: fine ({found})")
@@ -22,6 +28,25 @@ def check(
             typer.echo(f"  {note}")
 
     api.check(paths, quick=quick, set=set_, announce=announce)
+
+
+def _check_for_editors(paths: list[Path], *, quick: bool, overrides: list[str] | None) -> NoReturn:
+    """Print what `check` finds as JSON, and end with its exit status."""
+    import json
+    from dataclasses import asdict
+
+    from hpsearch.api import check as api
+    from hpsearch.errors import SpaceError
+
+    problems: list[dict[str, object]] = []
+    files: list[api.CheckedFile] = []
+    try:
+        api.check(paths, quick=quick, set=overrides, announce=files.append)
+    except SpaceError as error:
+        problems = [asdict(problem) for problem in error.problems]
+    fine = [{"path": str(found.path), "holds": str(found), "notes": list(found.notes)} for found in files]
+    typer.echo(json.dumps({"problems": problems, "fine": fine}))
+    raise typer.Exit(MISTAKE if problems else 0)
 
 
 def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")]) -> None:
@@ -79,13 +104,14 @@ def cluster(
 ) -> None:
     """Show the machines that the engine ray would use, and what a space would occupy on them."""
     from hpsearch.running.loading import load_space
+    from hpsearch.space.shelf import Shelf, find_file
     from hpsearch.workers.engines import Cluster
     from hpsearch.workers.ray_tune.cluster import cluster_file, describe
 
     if file is not None:
         typer.echo(cluster_file(file), nl=False)
         return
-    search = load_space(space, quick=quick, overrides=set_ or []).search if space else None
+    search = load_space(find_file(space, Shelf.SPACES), quick=quick, overrides=set_ or []).search if space else None
     typer.echo(describe(Cluster(address), search))
 
 
