@@ -21,6 +21,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from hpsearch.plain_files import open_plain
+
 _DISKS = {
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",
@@ -147,7 +149,8 @@ def read_json(path: Path) -> Any:
         ValueError: It is not JSON.
         OSError: It cannot be read.
     """
-    content = path.read_bytes()
+    with open_plain(path) as file:
+        content = file.read()
     # orjson refuses half a surrogate pair, as in a path of other bytes than UTF-8
     return json.loads(content) if _LONE.search(content) else orjson.loads(content)
 
@@ -243,7 +246,7 @@ def read_lines(path: Path, *, offset: int = 0, read: LinesRead | None = None) ->
     read = read or LinesRead()
     read.end = offset
     try:
-        file = path.open("rb")
+        file = open_plain(path)
     except (FileNotFoundError, NotADirectoryError):
         return
     with file:

@@ -220,7 +220,10 @@ def read_metrics(folder: Path, run: str) -> list[dict[str, Any]]:
 
 
 class _Config(Mapping[str, Any]):
-    """The configuration in a run's folder, read when somebody looks: of most trials nobody does."""
+    """The configuration in a run's folder, read when somebody looks: of most trials nobody does.
+
+    It is empty where its file is missing or damaged: that costs what would be said of it, and no other trial.
+    """
 
     def __init__(self, run: Path) -> None:
         self._run = run
@@ -228,9 +231,10 @@ class _Config(Mapping[str, Any]):
     @cached_property
     def _content(self) -> dict[str, Any]:
         job = _json_if_any(self._run / CONFIG)
-        changes = job.get("changes") or ()
-        content: dict[str, Any] = changes[-1]["config"] if changes else job.get("config", {})
-        return content
+        told = job.get("changes")
+        changes = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+        content = changes[-1].get("config") if changes else job.get("config")
+        return content if isinstance(content, dict) else {}
 
     def __getitem__(self, name: str) -> Any:
         return self._content[name]
