@@ -146,8 +146,9 @@ DAMAGES = {
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Return all files but for the locks, which say who held them last."""
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("lock"))
+    """Return all files but for locks and leases, which say who held them last."""
+    held = ("lock", "lease")
+    files = (path for path in folder.rglob("*") if path.is_file() and not any(word in path.name for word in held))
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
