@@ -58,6 +58,7 @@ faults: $(DEV) ## strike real searches at seeded moments and check what is left:
 	@PYTHONPATH=. $(ONE_THREAD) $(BIN)/python -m tests.faults.campaign $(if $(SEED),--seed $(SEED)) \
 		$(if $(EPISODES),--episodes $(EPISODES)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULTS),--faults "$(FAULTS)") \
 		$(if $(SEARCHES),--searches "$(SEARCHES)") $(if $(EPISODE),--episode $(EPISODE)) $(if $(ONLY),--only $(ONLY))
+	@test -n "$(EPISODE)$(ONLY)$(FAULTS)$(SEARCHES)" || PYTHONPATH=. $(ONE_THREAD) $(BIN)/python -m tests.faults.test_every_prefix
 
 gpu: $(DEV) ## what only a CUDA device can show
 	$(BIN)/python -m pytest -q tests/gpu/cuda_checks.py

@@ -10,6 +10,7 @@ from typing import Any
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.artifacts import gradient_norms, read_histograms
 from hpsearch.experiment.files import decode_number, read_json, read_lines
+from hpsearch.experiment.gaps import gaps
 from hpsearch.experiment.layout import (
     CONFIG,
     FORMAT_VERSION,
@@ -137,7 +138,7 @@ def read_experiment(folder: Path) -> ExperimentRecord:
     """Return the record of an experiment; what is damaged in its log is left out and named in the warnings."""
     resolved = read_resolved(folder)  # says so when the folder is no experiment
     past = read_past(folder / LOG, keep=False)
-    return _experiment(folder, resolved, past.state, damage(folder / LOG, past))
+    return _experiment(folder, resolved, past.state, [*damage(folder / LOG, past), *gaps(folder, past.state)])
 
 
 def experiment_of(folder: Path, state: ExperimentState) -> ExperimentRecord:

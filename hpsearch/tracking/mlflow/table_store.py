@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from hpsearch.errors import TrackingError
+from hpsearch.experiment.files import remove_leftovers
 from hpsearch.tracking.entries import Point, Row, Status
 from hpsearch.tracking.mlflow.writing import EXPERIMENT_TAGS, STATUSES, FoundRun, cut_tags
 
@@ -183,6 +184,7 @@ class TableStore:
             self._connection.execute("COMMIT")
         for source, target in self._files:
             target.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(target.parent, target.name)
             beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
             try:
                 shutil.copy2(source, beside)
