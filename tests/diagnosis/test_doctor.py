@@ -37,6 +37,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Pat
     line = ExperimentFolder(root / "line")
     for number, values in enumerate([(3.0, 2.0), (1.0, 4.0)]):
         run = line.trial(number, Outcome.COMPLETE, values)
+        (line.path / run / BEST).unlink()  # no weights
         save_best(line.path / run, {"w": torch.ones(3)}, step=2, metric="val/loss", value=1.0)
         save(line.path / run / CHECKPOINT, {"model": {"w": torch.zeros(3)}})
     line.log.close()
