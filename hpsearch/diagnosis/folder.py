@@ -19,6 +19,8 @@ from hpsearch.experiment.layout import (
     HISTOGRAMS,
     METRICS,
     NUMBERED,
+    PREVIOUS,
+    PREVIOUS_BEST,
     PRINTED,
     RATE_DECISIONS,
     RESOLVED,
@@ -121,7 +123,8 @@ def _run(folder: Path, run: RunState, *, running: bool) -> Iterator[Finding]:
         yield from damaged_file(home / name, torn=not running)
     if running and run.outcome is None:
         return  # its weights are in the making
-    for path in sorted({home / CHECKPOINT, home / BEST, *home.glob(NUMBERED)}):
+    named = (home / name for name in (CHECKPOINT, PREVIOUS, BEST, PREVIOUS_BEST))
+    for path in sorted({*named, *home.glob(NUMBERED)}):
         if path.exists():
             yield from _weights(path, run)
 

@@ -37,6 +37,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Pat
     line = ExperimentFolder(root / "line")
     for number, values in enumerate([(3.0, 2.0), (1.0, 4.0)]):
         run = line.trial(number, Outcome.COMPLETE, values)
+        (line.path / run / BEST).unlink()  # no weights
         save_best(line.path / run, {"w": torch.ones(3)}, step=2, metric="val/loss", value=1.0)
         save(line.path / run / CHECKPOINT, {"model": {"w": torch.zeros(3)}})
     line.log.close()
@@ -146,8 +147,9 @@ DAMAGES = {
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Return all files but for the locks, which say who held them last."""
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("lock"))
+    """Return all files but for locks and leases, which say who held them last."""
+    held = ("lock", "lease")
+    files = (path for path in folder.rglob("*") if path.is_file() and not any(word in path.name for word in held))
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
