@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PINS := pyproject.toml constraints.txt
 BASE := $(VENV)/installed
 DEV := $(VENV)/installed-dev
+MINUTES ?= 1
 SPACE ?= spaces/deepsif.yaml
 # pytest-xdist fills the cores with test processes: each of them, and every worker they start, keeps to one thread
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
@@ -19,7 +20,7 @@ SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run studies test fast lint format bench faults gpu docs docs-serve pictures schemas clean system
+.PHONY: help run studies test fuzz fast lint format bench faults gpu docs docs-serve pictures schemas clean system
 
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -33,6 +34,9 @@ studies: $(BASE) ## the committed studies in their quick form; their reports go 
 
 test: $(DEV) system lint ## install, then every check: ruff, mypy, pytest with the slow tests
 	$(PYTEST)
+
+fuzz: $(DEV) ## mutate spaces, studies, logs, other tools' files for MINUTES each (1); what fails goes to tests/fuzz/corpus
+	PYTHONPATH=. $(ONE_THREAD) $(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(TARGETS)
 
 fast: $(DEV) ## the tests that are not slow
 	$(PYTEST) -m "not slow"
@@ -54,6 +58,7 @@ faults: $(DEV) ## strike real searches at seeded moments and check what is left:
 	@PYTHONPATH=. $(ONE_THREAD) $(BIN)/python -m tests.faults.campaign $(if $(SEED),--seed $(SEED)) \
 		$(if $(EPISODES),--episodes $(EPISODES)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULTS),--faults "$(FAULTS)") \
 		$(if $(SEARCHES),--searches "$(SEARCHES)") $(if $(EPISODE),--episode $(EPISODE)) $(if $(ONLY),--only $(ONLY))
+	@test -n "$(EPISODE)$(ONLY)$(FAULTS)$(SEARCHES)" || PYTHONPATH=. $(ONE_THREAD) $(BIN)/python -m tests.faults.test_every_prefix
 
 gpu: $(DEV) ## what only a CUDA device can show
 	$(BIN)/python -m pytest -q tests/gpu/cuda_checks.py

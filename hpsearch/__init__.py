@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
+    from hpsearch.api.doctor import doctor
     from hpsearch.api.draft import init
     from hpsearch.api.evaluate import evaluate
     from hpsearch.api.export import export
@@ -63,6 +64,7 @@ _HOME = {
     "check": "hpsearch.api.check",
     "compare": "hpsearch.api.compare",
     "confirm": "hpsearch.api.train",
+    "doctor": "hpsearch.api.doctor",
     "evaluate": "hpsearch.api.evaluate",
     "export": "hpsearch.api.export",
     "init": "hpsearch.api.draft",
@@ -99,6 +101,7 @@ __all__ = [
     "check",
     "compare",
     "confirm",
+    "doctor",
     "evaluate",
     "export",
     "init",

@@ -136,7 +136,8 @@ class Moment:
 
     While its data are prepared, `preparing` says what of them, and `done` counts of a `total`, which is 0 where nobody
     counts. While it trains these are optimizer steps; `loss` is the mean since the last evaluation, `seconds_left` how
-    long the training takes at most if it goes on at the pace so far. None is what is not known yet.
+    long the training takes at most if it goes on at the pace so far. None is what is not known yet. `note` is something
+    to be said once, such as a damaged checkpoint.
     """
 
     done: int
@@ -147,6 +148,7 @@ class Moment:
     learning_rate: float | None = None
     examples_per_second: float | None = None
     seconds_left: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ def _lacks(record: ExperimentRecord, state: str) -> str:
     if state == RUNNING:
         return "it is still running, and no trial is complete yet"
     if not record.trials:
-        return "no trial of it has begun"
+        return "; ".join(record.warnings) or "no trial of it has begun"
     return f"none of its trials is complete: {counted(outcomes_of(record))}"
 
 

@@ -1,4 +1,4 @@
-"""Commands about experiments: show, watch, sync, ui, export."""
+"""Commands about experiments: show, watch, sync, ui, export, doctor."""
 
 import contextlib
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hpsearch.cli.options import ROOT, ExperimentArgument, UriOption
+from hpsearch.cli.options import FAILED, ROOT, ExperimentArgument, UriOption
 
 
 def show(
@@ -174,3 +174,27 @@ def export(
         typer.echo(exported.note)
     if exported.version is not None:
         typer.echo(f"registered as version {exported.version} of {register}; `hpsearch ui` shows it")
+
+
+def doctor(
+    experiments: Annotated[
+        list[Path] | None, typer.Argument(help="Experiments, studies, or folders of them; else only the machine.")
+    ] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be; what is damaged is kept aside.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
+) -> None:
+    """Examine the machine, and whether experiments are whole; with --repair, mend them.
+
+    The exit status is 0 if nothing is wrong or all is mended, else 1.
+    """
+    from hpsearch.api.doctor import doctor as api
+
+    found = api(experiments, repair=repair)
+    if json:
+        import json as json_module
+
+        typer.echo(json_module.dumps(found.to_json(), indent=2))
+    else:
+        typer.echo("\n".join(found.lines()))
+    if not found.healthy:
+        raise typer.Exit(FAILED)

@@ -12,7 +12,7 @@ import typer
 from hpsearch.cli.comparing import compare, study
 from hpsearch.cli.complaints import complain
 from hpsearch.cli.data import data
-from hpsearch.cli.experiments import export, show, sync, ui, watch
+from hpsearch.cli.experiments import doctor, export, show, sync, ui, watch
 from hpsearch.cli.options import FAILED, MISTAKE
 from hpsearch.cli.preparing import check, cluster, families, init, schema, texts
 from hpsearch.cli.probing import batch_size, lr_find, overfit
@@ -33,7 +33,7 @@ for command in (
     *(run, train, confirm),
     *(init, check, families, schema),
     *(lr_find, overfit, batch_size),
-    *(show, watch, export, sync, ui),
+    *(show, watch, export, sync, ui, doctor),
     *(compare, study),
     *(predict, evaluate),
     cluster,

@@ -267,7 +267,7 @@ def _mapping(value: Any) -> Params:
 
 
 def _scores(value: Any) -> Metrics:
-    return {name: decode_number(score) for name, score in _mapping(value).items()}
+    return {name: _number(score) for name, score in _mapping(value).items()}
 
 
 def _outcome(value: Any) -> Outcome:

@@ -11,13 +11,17 @@ import math
 import os
 import re
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
+
+from hpsearch.plain_files import open_plain
 
 _DISKS = {
     errno.ENOSPC: "make room",
@@ -42,6 +46,10 @@ _LONE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SEAL = b',"crc":"'
 _SEALED = len(_SEAL) + 8 + len(b'"}\n')
 """Bytes at the end of a line from its checksum on."""
+_SEALED_PART = re.compile(rb'.*?,"crc":"[0-9a-f]{8}"\}', re.DOTALL)
+_SUM = re.compile("[0-9a-f]{8}")
+_GLUED, _LONGEST_GLUED, _BEGINNINGS = 2 * _SEALED, 1 << 20, 100
+"""Bytes of a line that may be several which have lost their newlines, and how many beginnings are tried in each."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,13 @@ class LinesRead:
     damaged: list[DamagedLine] = field(default_factory=list)
 
 
-def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
-    """Write a temporary file and rename it to `path`; if `durable`, the content is on the disk before the rename."""
+def write_atomically(
+    path: Path, content: str | bytes | memoryview, *, durable: bool = True, former: Path | None = None
+) -> None:
+    """Write a temporary file and rename it to `path`; if `durable`, the content is on the disk before the rename.
+
+    What was at `path` is `former` afterwards, if that is named. A crash in between may leave `former` alone.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -74,6 +87,8 @@ def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) 
             file.flush()
             if durable:
                 os.fsync(file.fileno())
+        if former is not None and path.exists():
+            path.replace(former)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -134,7 +149,8 @@ def read_json(path: Path) -> Any:
         ValueError: It is not JSON.
         OSError: It cannot be read.
     """
-    content = path.read_bytes()
+    with open_plain(path) as file:
+        content = file.read()
     # orjson refuses half a surrogate pair, as in a path of other bytes than UTF-8
     return json.loads(content) if _LONE.search(content) else orjson.loads(content)
 
@@ -224,12 +240,13 @@ def read_lines(path: Path, *, offset: int = 0, read: LinesRead | None = None) ->
     """Yield each whole line of a JSON-lines file as (object, offset behind it), from a byte offset on.
 
     A last line without its newline, or one that is damaged, was torn by a crash: reading stops before it. A damaged
-    line in the middle is left out, and noted in `read`.
+    line in the middle is left out, and noted in `read`. Of two lines that have lost the newline between them, both are
+    given out; the end of a line and the mark at the beginning of a file may be those of an editor on Windows.
     """
     read = read or LinesRead()
     read.end = offset
     try:
-        file = path.open("rb")
+        file = open_plain(path)
     except (FileNotFoundError, NotADirectoryError):
         return
     with file:
@@ -240,13 +257,39 @@ def read_lines(path: Path, *, offset: int = 0, read: LinesRead | None = None) ->
                 read.damaged.append(doubtful)
             if not line.endswith(b"\n"):
                 return
+            values, why = _values(line if offset else line.removeprefix(BOM_UTF8))
             offset += len(line)
-            value, why = _read(line)
-            if value is None:
+            if not values:
                 doubtful = DamagedLine(number, why)
                 continue
+            if why:
+                read.damaged.append(DamagedLine(number, why))
             doubtful, read.number, read.end = None, number, offset
-            yield value, offset
+            for value in values:
+                yield value, offset
+
+
+def _values(line: bytes) -> tuple[list[dict[str, Any]], str]:
+    """Return the objects of a line, mostly one, and what is wrong with the rest of it, or an empty text."""
+    value, why = _read(line)
+    if value is None and line.endswith(b"\r\n"):
+        value, why = _read(line[:-2] + b"\n")
+    if value is not None:
+        return [value], ""
+    parts = _SEALED_PART.findall(line) if _GLUED <= len(line) < _LONGEST_GLUED else []
+    found = [_within(part) for part in parts]
+    whole = [value for value, _ in found if value is not None]
+    lost = not whole or sum(size for _, size in found) < len(line.rstrip(b"\r\n"))
+    return whole, why if lost else ""
+
+
+def _within(part: bytes) -> tuple[dict[str, Any] | None, int]:
+    """Return the object at the end of some bytes that end with a checksum, and how many of them it takes."""
+    for begin in islice(re.finditer(rb'\{"', part), _BEGINNINGS):
+        value, _ = _read(part[begin.start() :] + b"\n")
+        if value is not None:
+            return value, len(part) - begin.start()
+    return None, 0
 
 
 def _read(line: bytes) -> tuple[dict[str, Any] | None, str]:
@@ -262,4 +305,6 @@ def _read(line: bytes) -> tuple[dict[str, Any] | None, str]:
         return None, "it is no JSON object"
     if sealed:
         del value["crc"]
+    elif _SUM.fullmatch(str(value.get("crc"))):
+        return None, "its checksum is not at its end"
     return value, ""

@@ -10,6 +10,7 @@ experiments/<name>/
                       tracker tracking-NAME.json and .lock; tensorboard/, wandb/: what these two have
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log  artifacts/ (see artifacts.py)
                       one that was pruned or ran out of time needs no checkpoint.pt, and may have none
+                      previous.pt, previous-best.pt: the generation before of these two, until the run has ended
                       unread.json: searched settings that the training never read, if any
                       progress.json, only while it runs: how far it is between two reports; alive, whose time is that
                       of its last sign of life
@@ -49,6 +50,8 @@ CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
+PREVIOUS, PREVIOUS_BEST = "previous.pt", "previous-best.pt"
+"""The checkpoint before the latest, and the weights before the best ones, until the run ends; see generations.py."""
 NUMBERED = "checkpoint-*.pt"
 """Kept checkpoints, see `train.keep`."""
 RATE_DECISIONS = "rate_decisions.jsonl"

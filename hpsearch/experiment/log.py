@@ -31,10 +31,12 @@ class Past:
 
 def read_past(path: Path, *, keep: bool = True) -> Past:
     """Read a log once for all that somebody wants to know of it; the events only if they are to be kept."""
-    past, read = Past(), LinesRead()
+    past, read, last = Past(), LinesRead(), None
     with collector_resting():
         for event, _ in read_events(path, read=read):
-            if why := past.state.misfit(event):
+            why = "it repeats the line before it" if event == last else past.state.misfit(event)
+            last = event
+            if why:
                 read.damaged.append(DamagedLine(read.number, why))
                 continue
             if keep:

@@ -10,6 +10,7 @@ from typing import Any
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.artifacts import gradient_norms, read_histograms
 from hpsearch.experiment.files import decode_number, read_json, read_lines
+from hpsearch.experiment.gaps import gaps
 from hpsearch.experiment.layout import (
     CONFIG,
     FORMAT_VERSION,
@@ -137,7 +138,7 @@ def read_experiment(folder: Path) -> ExperimentRecord:
     """Return the record of an experiment; what is damaged in its log is left out and named in the warnings."""
     resolved = read_resolved(folder)  # says so when the folder is no experiment
     past = read_past(folder / LOG, keep=False)
-    return _experiment(folder, resolved, past.state, damage(folder / LOG, past))
+    return _experiment(folder, resolved, past.state, [*damage(folder / LOG, past), *gaps(folder, past.state)])
 
 
 def experiment_of(folder: Path, state: ExperimentState) -> ExperimentRecord:
@@ -219,7 +220,10 @@ def read_metrics(folder: Path, run: str) -> list[dict[str, Any]]:
 
 
 class _Config(Mapping[str, Any]):
-    """The configuration in a run's folder, read when somebody looks: of most trials nobody does."""
+    """The configuration in a run's folder, read when somebody looks: of most trials nobody does.
+
+    It is empty where its file is missing or damaged: that costs what would be said of it, and no other trial.
+    """
 
     def __init__(self, run: Path) -> None:
         self._run = run
@@ -227,9 +231,10 @@ class _Config(Mapping[str, Any]):
     @cached_property
     def _content(self) -> dict[str, Any]:
         job = _json_if_any(self._run / CONFIG)
-        changes = job.get("changes") or ()
-        content: dict[str, Any] = changes[-1]["config"] if changes else job.get("config", {})
-        return content
+        told = job.get("changes")
+        changes = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+        content = changes[-1].get("config") if changes else job.get("config")
+        return content if isinstance(content, dict) else {}
 
     def __getitem__(self, name: str) -> Any:
         return self._content[name]
@@ -258,7 +263,9 @@ def _json_if_any(path: Path) -> dict[str, Any]:
         content: dict[str, Any] = read_json(path)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return {}
-    return content
+    except ValueError:  # damaged: whoever goes on with the run says so
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def read_rate_decisions(folder: Path, run: str) -> list[dict[str, Any]]:

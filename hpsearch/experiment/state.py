@@ -95,6 +95,8 @@ class ExperimentState:
         """By their names, in the order in which they were asked for."""
         self.orphans: set[str] = set()
         """Runs that lines tell of although none asks for them, as after a damaged line: their folders are theirs."""
+        self.contested: set[str] = set()
+        """Runs that a second line asks for with other values: what follows it may be of another experiment."""
         self.source: str | None = None
         """The digest of the data on which trainings begin now."""
         self.session: SessionEvent | EndEvent | None = None
@@ -115,13 +117,28 @@ class ExperimentState:
         Classical methods need not be asked for. A run that must be, and was not, is an orphan from now on.
         """
         if isinstance(event, AskEvent):
-            return _misnamed(event)
+            return _misnamed(event) or self._asked_twice(event)
+        if isinstance(event, _OF_A_TRAINING):
+            known = self.runs.get(event.run)
+            if known is not None and known.asked and known.outcome is not None and not known.mistake:
+                return f"the run {event.run!r} has ended before it"
+            if event.run in self.contested:
+                return f"the run {event.run!r} is asked for with other values before it"
         for run in _runs_of(event):
             known = self.runs.get(run)
             if (known is None or not known.asked) and run_kind(run) is not RunKind.BASELINE:
                 self.orphans.add(run)
                 return f"no line before it asks for the run {run!r}"
         return None
+
+    def _asked_twice(self, event: AskEvent) -> str | None:
+        """Return a sentence if a run is asked for that is known, as where two logs were joined. Methods may be."""
+        known = self.runs.get(event.run)
+        if known is None or not known.asked or known.mistake or known.kind is RunKind.BASELINE:
+            return None
+        if (known.first_params, known.seed) != (event.params, event.seed):
+            self.contested.add(event.run)
+        return f"the run {event.run!r} has been asked for before; two logs may have been joined here"
 
     def follow(self, event: Event) -> RunState | None:
         """Take in an event that fits; return the run that it concerns, if any."""
@@ -244,6 +261,10 @@ class ExperimentState:
 
     def _pass_over(self, event: UnknownEvent) -> RunState | None:
         return self.runs.get(str(event.content.get("run")))
+
+
+_OF_A_TRAINING = BeginEvent | ReportEvent | ExploitEvent | LostEvent | OutcomeEvent
+"""What no run has once it has ended."""
 
 
 def _runs_of(event: Event) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from hpsearch.running.loading import search_command
 from hpsearch.tracking.mlflow.registry import Registration, register_model
 from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.task import Splits
-from hpsearch.training.weights import count_parameters, write_weights
+from hpsearch.training.weights import count_parameters, digest_of, write_weights
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ def export_model(
         card = replace(card, about=about, limits=[f"{combined.gain}.", *card.limits], scores={})
     with _new_folder(target) as folder:
         write_weights(folder / WEIGHTS, model)
-        members = {"ensemble": list(combined.runs)} if combined else {}
+        members: dict[str, Any] = {"ensemble": list(combined.runs)} if combined else {}
+        members |= {"sha256": digest_of(folder / WEIGHTS)}
         write_json(folder / CONFIG, {**describe(trained, facts, step, source), **members})
         write_json(folder / CARD, {"version": FORMAT_VERSION, **asdict(card)})
         (folder / CARD_PAGE).write_text(card_markdown(card), encoding="utf-8")

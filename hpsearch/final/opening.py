@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hpsearch.data.fingerprint import Fingerprint
 from hpsearch.errors import HpsearchError
-from hpsearch.experiment.layout import is_experiment, is_study
+from hpsearch.experiment.layout import BEST, is_experiment, is_study
 from hpsearch.experiment.provenance import versions
 from hpsearch.families import Family
 from hpsearch.families.loading import load_family
@@ -28,6 +28,7 @@ from hpsearch.final.trained_model import (
     read_document,
 )
 from hpsearch.places import located
+from hpsearch.records import Outcome
 from hpsearch.training.task import Splits
 from hpsearch.training.weights import load_trained, read_weights
 
@@ -75,7 +76,7 @@ def _exported(folder: Path, home: str | Path | None) -> TrainedModel:
     facts, seed = description["facts"], description["seeds"]["split"]
     members = [build_model(family, config, facts, seed=seed) for _ in description.get("ensemble") or ("",)]
     model = Ensemble(members, combination(family, facts)) if len(members) > 1 else members[0]
-    read_weights(folder / WEIGHTS, model)
+    read_weights(folder / WEIGHTS, model, sha256=description.get("sha256"))
     card = read_document(folder / CARD)
     return TrainedModel(model.eval(), family, config, description["facts"], description, card, start)
 
@@ -118,7 +119,30 @@ def weights_of(trained: TrainedRun, splits: Splits) -> tuple[nn.Module, Mapping[
     """
     facts = trained.family.facts(trained.config, splits)
     model = build_model(trained.family, trained.config, facts, seed=trained.seeds["split"])
-    return model, facts, load_trained(model, trained.folder, at_best=trained.at_best)
+    try:
+        step = load_trained(model, trained.folder, at_best=trained.at_best, seeds=trained.seeds)
+    except HpsearchError as error:
+        raise HpsearchError(f"{error}. {_instead(trained)}") from error
+    if trained.at_best and trained.record.step not in (None, step):
+        raise HpsearchError(
+            f"{trained.folder / BEST} holds the weights of {trained.experiment.unit} {step}, and the value of "
+            f"{trained.record.run} is that of {trained.record.step}. {_instead(trained)}"
+        )
+    return model, facts, step
+
+
+def _instead(trained: TrainedRun) -> str:
+    """Say what can be done about a run whose weights are gone."""
+    folder, own = trained.experiment.folder, trained.record
+    others = [
+        each.run
+        for each in trained.experiment.replicates
+        if (each.number, each.outcome) == (own.number, Outcome.COMPLETE) and each.run != own.run
+    ]
+    again = f"`hpsearch train --from {folder} --params best` trains the configuration again"
+    return f"Its values in the log are still good; {again}" + (
+        f", or take a replicate's weights with --run {others[0]}" if others else ""
+    )
 
 
 def place_of(trained: TrainedRun) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The run of an experiment whose weights are handed on, with its family, configuration and data."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from hpsearch.data.fingerprint import Fingerprint, differences, fingerprint_of
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment import layout
+from hpsearch.experiment.files import read_json
 from hpsearch.experiment.layout import CONFIG, DATA, LOG
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.reading import read_experiment, read_resolved, space_home
@@ -118,10 +120,28 @@ def open_run(source: WinnerSource, *, run: str | None = None) -> TrainedRun:
     family = load_interface(experiment.family, home)
     if not isinstance(family, Family):
         raise HpsearchError(_own_model(experiment.family, source.folder / record.run))
-    job = json.loads((source.folder / record.run / CONFIG).read_text(encoding="utf-8"))
-    changes = job.get("changes") or ()
-    written = family.Config.model_validate(changes[-1]["config"] if changes else job["config"])
-    return TrainedRun(experiment, record, resolved, family, located(written, home), written, job["seeds"])
+    config, seeds = _configuration(source.folder / record.run / CONFIG)
+    written = family.Config.model_validate(config)
+    return TrainedRun(experiment, record, resolved, family, located(written, home), written, seeds)
+
+
+def _configuration(path: Path) -> tuple[Mapping[str, Any], dict[str, int]]:
+    """Return the last configuration of a run, and its seeds.
+
+    Raises:
+        ExperimentError: The file is damaged or gone.
+    """
+    try:
+        job = read_json(path)
+        changes = job.get("changes") or ()
+        config, seeds = changes[-1]["config"] if changes else job["config"], job["seeds"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise ExperimentError(
+            f"{path} is damaged or gone ({why}), and without it nobody knows how the run was trained. `hpsearch run` "
+            "on the experiment writes that of a trial again where it follows from the log; else put back a copy"
+        ) from error
+    return config, seeds
 
 
 _OURS = frozenset(

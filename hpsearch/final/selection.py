@@ -46,9 +46,11 @@ class WinnerSource:
         Raises:
             HpsearchError: if there is none.
         """
-        best = read_experiment(self.folder).best
+        record = read_experiment(self.folder)
+        best = record.best
         if best is None:
-            raise HpsearchError(f"{self.folder} has no complete trial yet, so there is no best one")
+            damage = "".join(f"; {warning}" for warning in record.warnings)
+            raise HpsearchError(f"{self.folder} has no complete trial yet, so there is no best one{damage}")
         return best
 
     @property

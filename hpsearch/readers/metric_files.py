@@ -17,7 +17,7 @@ from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged, as_step
 from hpsearch.readers.naming import flatten, home_of, unit_keys
 from hpsearch.readers.numerals import COMMA, decimal_mark, parse_number
-from hpsearch.readers.text_files import is_cut_off, json_lines, read_parameters, read_text
+from hpsearch.readers.text_files import MOST_JSON, bounded_rows, is_cut_off, json_lines, read_parameters, read_text
 from hpsearch.records import FinishedRun
 
 FILES = ("metrics.jsonl", "metrics.json", "metrics.csv")
@@ -81,10 +81,10 @@ def _rows(file: Path, wanted: Wanted) -> tuple[Rows, tuple[str, ...]]:
     if file.suffix == ".jsonl":
         lines, warnings = json_lines(file)
         return [row for number, value in lines for row in _as_rows(value, f"{file}:{number}")], warnings
-    text = read_text(file)
+    text = read_text(file, most=MOST_JSON)
     try:
         return (_as_rows(json.loads(text), str(file)) if text.strip(" \t\r\n\0") else []), ()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{file} is not valid JSON: {error}") from error
 
 
@@ -97,7 +97,7 @@ def _table_rows(file: Path, wanted: Wanted) -> Rows:
     header = text.lstrip("\r\n").partition("\n")[0]
     separator = next((mark for mark in (COMMA, *_SEPARATORS) if mark in header), COMMA)
     try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        lines = list(bounded_rows(csv.reader(io.StringIO(text, newline=""), delimiter=separator), file))
     except csv.Error as error:
         raise DataError(f"{file} cannot be read as a table: {error}") from error
     lines = [cells for cells in lines if cells]

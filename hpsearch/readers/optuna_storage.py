@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError
+from hpsearch.plain_files import open_plain
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.identity import agreed
 from hpsearch.readers.measurements import Logged, as_number
@@ -85,11 +86,11 @@ def _read(path: Path, storage: Any, wanted: Wanted) -> Reading:
 
 
 def _is_journal(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         line = file.readline(100_000)
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(entry, dict) and entry.keys() >= _JOURNAL_FIELDS
 

@@ -124,6 +124,8 @@ def _read(source: str, wanted: Wanted, wide: str | None) -> Iterator[Part | _Fai
         yield source, "mlflow server", mlflow_server.read(source, wanted)
         return
     path = sqlite_path(source)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise DataError(f"{source} is a pipe, a socket or a device, not a file or a folder")
     if wide is not None and table.recognises(path):
         yield source, "wide table", table.read_wide(path, wide, wanted)
         return
@@ -136,10 +138,14 @@ def _read(source: str, wanted: Wanted, wide: str | None) -> Iterator[Part | _Fai
         yield _read_place(place, name, wanted, named=place == path and path.is_file())
 
 
-def _read_place(place: Path, reader: str | None, wanted: Wanted, *, named: bool) -> Part | _Failed:
+def _read_place(place: Path, reader: str | HpsearchError | None, wanted: Wanted, *, named: bool) -> Part | _Failed:
     """Read a place. Damage that its reader does not expect costs this place only."""
     if reader is None:
         return _Failed(str(place), DataError(f"{place} holds no runs that hpsearch can read"))
+    if isinstance(reader, HpsearchError):
+        if named:
+            raise reader
+        return _Failed(str(place), reader)
     try:
         return str(place), reader, READERS[reader].read(place, wanted)
     except HpsearchError as error:
@@ -153,12 +159,18 @@ def _read_place(place: Path, reader: str | None, wanted: Wanted, *, named: bool)
         return _Failed(str(place), failed)
 
 
-def _places(path: Path, depth: int) -> Iterator[tuple[Path, str | None]]:
+def _places(path: Path, depth: int) -> Iterator[tuple[Path, str | HpsearchError | None]]:
     """Yield what can be read at or below a path, and by which reader; a folder that is read is not searched further.
+
+    In place of the reader stands the error of one that failed to tell.
 
     What is in one folder with experiments of hpsearch and cannot be read is yielded, too, without a reader.
     """
-    name = next((name for name, reader in READERS.items() if reader.recognises(path)), None)
+    try:
+        name = _reader_of(path)
+    except HpsearchError as error:
+        yield path, error
+        return
     if name is not None:
         yield path, name
     elif path.is_dir() and depth > 0:
@@ -169,6 +181,23 @@ def _places(path: Path, depth: int) -> Iterator[tuple[Path, str | None]]:
                 continue
             found = list(_places(each, depth - 1))
             yield from found or ([(each, None)] if own else [])
+
+
+def _reader_of(path: Path) -> str | None:
+    """Return the first reader that takes a path for its own.
+
+    Raises:
+        HpsearchError: a reader fails at it.
+    """
+    for name, reader in READERS.items():
+        try:
+            if reader.recognises(path):
+                return name
+        except HpsearchError:
+            raise
+        except Exception as error:
+            raise DataError(f"{path} cannot be read as {name}: {type(error).__name__}: {error}") from error
+    return None
 
 
 def _is_own(path: Path) -> bool:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from hpsearch.errors import DataError
+from hpsearch.plain_files import open_plain
+
 _MAGIC = b"SQLite format 3"
 _WAL = b"\x02\x02"
 """The versions for writing and reading, bytes 18 and 19 of a database that keeps a write-ahead log."""
@@ -22,7 +25,9 @@ def has_tables(path: Path, *names: str) -> bool:
     try:
         with opened(path) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise DataError(f"{path} is locked by another process; try again when that has ended") from error
         return False
     return set(names) <= tables
 
@@ -52,7 +57,7 @@ def readable(path: Path) -> Iterator[str]:
 
 
 def _header(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return file.read(100)
 
 

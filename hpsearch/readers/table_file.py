@@ -8,6 +8,7 @@ jsonl       typed cells; nested objects become dotted names
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,15 +18,26 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError, UnknownNameError
+from hpsearch.plain_files import open_plain
 from hpsearch.readers import Wanted
 from hpsearch.readers.naming import flatten
 from hpsearch.readers.numerals import MARKS
-from hpsearch.readers.text_files import is_cut_off, json_lines, read_text
+from hpsearch.readers.text_files import (
+    MOST_CELLS,
+    MOST_COLUMNS,
+    TooLargeError,
+    bounded_rows,
+    is_cut_off,
+    json_lines,
+    read_text,
+)
 
 TEXT_ENDINGS = (".csv", ".tsv")
 ENDINGS = (*TEXT_ENDINGS, ".parquet", ".jsonl")
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " "}
 """By the names that `--separator` takes; it takes the marks themselves too."""
+_MOST_UNPACKED = 1 << 30
+"""Bytes of a parquet file when it is unpacked."""
 _SAMPLE = 200
 """Rows by which the separator is recognised."""
 _RULE = re.compile(r":?-{2,}:?")
@@ -87,6 +99,7 @@ def load_table(path: Path, wanted: Wanted) -> Table:
 def _parquet(path: Path) -> Table:
     import pandas as pd
 
+    _check_parquet(path)
     try:
         frame = pd.read_parquet(path, dtype_backend="pyarrow")  # integers stay exact next to empty cells
     except (ValueError, OSError) as error:  # Arrow's errors are of these kinds
@@ -104,6 +117,24 @@ def _parquet(path: Path) -> Table:
             raise DataError(f"{path}: '{name}' is the name of two columns or of an index and a column")
         columns[name] = cells
     return Table(path, columns)
+
+
+def _check_parquet(path: Path) -> None:
+    """Refuse a table that would take too much memory, by what it says of itself, before any of it is unpacked."""
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with open_plain(path) as file, ParquetFile(file) as parquet:
+            about = parquet.metadata
+            groups = [about.row_group(index) for index in range(about.num_row_groups)]
+            rows, columns, unpacked = about.num_rows, about.num_columns, sum(each.total_byte_size for each in groups)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
+    if columns > MOST_COLUMNS or rows * columns > MOST_CELLS or unpacked > _MOST_UNPACKED:
+        raise DataError(
+            f"{path} has {rows:,} rows of {columns:,} columns, {unpacked:,} bytes; tables of at most {MOST_CELLS:,} "
+            f"cells in {MOST_COLUMNS:,} columns and {_MOST_UNPACKED:,} bytes are read"
+        )
 
 
 def _plain(value: Any) -> Any:
@@ -133,10 +164,7 @@ def _json_lines(path: Path) -> Table:
 
 
 def _texts(path: Path, separator: str | None) -> Table:
-    try:
-        text = read_text(path)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    text = read_text(path)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(f"{path}:{line}: NUL characters are no text: save the file as UTF-8")
@@ -176,7 +204,7 @@ def _names(path: Path, header: Sequence[str]) -> list[str]:
     """
     names = [name.strip() for name in header]
     names = [name or ("" if place == 0 else f"Unnamed: {place}") for place, name in enumerate(names)]
-    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise DataError(f"{path}: two columns are called '{twice}'")
     return names
@@ -207,7 +235,8 @@ def _records(path: Path, text: str, separator: str, most: int | None = None) -> 
     else:
         rows = csv.reader(lines, delimiter=separator, skipinitialspace=separator != "\t", strict=True)
     try:
-        records = list(islice((row for row in rows if any(cell.strip() for cell in row)), most))
+        filled = (row for row in bounded_rows(rows, path) if any(cell.strip() for cell in row))
+        records = list(islice(filled, most))
     except csv.Error as error:
         raise DataError(f"{path}:{rows.line_num} cannot be read as a row of a table: {error}") from error
     if len(records) > 1 and all(not cell.strip() or _RULE.fullmatch(cell.strip()) for cell in records[1]):
@@ -230,9 +259,13 @@ def _recognised(path: Path, text: str) -> str:
         DataError: several separators fit.
     """
     fitting, in_header = [], []
+    too_large: TooLargeError | None = None
     for mark in SEPARATORS.values():
         try:
             header, *rows = _records(path, text, mark, _SAMPLE)
+        except TooLargeError as error:
+            too_large = too_large or error
+            continue
         except DataError:
             continue
         if len(header) > 1:
@@ -244,4 +277,6 @@ def _recognised(path: Path, text: str) -> str:
     if len(likely) > 1:
         known = " or by ".join(name for name, mark in SEPARATORS.items() if mark in likely)
         raise DataError(f"{path}: the columns may be separated by {known}: say which with --separator")
+    if too_large and not likely:
+        raise too_large
     return likely[0] if likely else _NOTHING

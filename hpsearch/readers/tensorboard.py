@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from hpsearch.errors import DataError
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged
 from hpsearch.readers.naming import flatten, home_of, unit_keys
@@ -72,6 +73,9 @@ def _is_split(path: Path) -> bool:
 def _accumulated(folder: Path) -> Any:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+    for file in folder.glob(EVENTS):
+        if not file.is_file():
+            raise DataError(f"{file} is no file")
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0})
     events.Reload()
     return events

@@ -6,38 +6,63 @@ They may have a byte order mark, or be cut off where the process that wrote them
 import codecs
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from hpsearch.errors import DataError
+from hpsearch.plain_files import read_plain
 from hpsearch.readers.naming import flatten
 
 _UNFINISHED = re.compile(r"[+-]?([0-9]+[.,]|[0-9]*[.,]?[0-9]+[eE][+-]?|[.,])|[+-]", re.ASCII)
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _PARAMETER_FILES = ("config", "params", "hparams", "args", "hyperparameters", "settings")
 _ENDINGS = (".json", ".yaml", ".yml")
+_MOST_BYTES = 512 << 20
+"""Of a file with rows or lines; MOST_JSON and _MOST_YAML of one that is a single value, which takes more memory."""
+MOST_JSON, _MOST_YAML = 64 << 20, 1 << 20
+MOST_COLUMNS, MOST_CELLS = 20_000, 20_000_000
+_MOST_VALUES = 100_000
+"""Of a YAML document, aliases written out."""
+_DEEPEST = 100
+"""Levels of a YAML document: its parser in C has no bound of its own."""
 _TEXTS: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 """Written in C, it is ten times as fast, where PyYAML was built with it."""
 
 
-def read_text(file: Path) -> str:
-    """Return a file's text: in the encoding that its byte order mark names, else in UTF-8.
+class TooLargeError(DataError):
+    """A table of text has more cells or columns than are read."""
+
+
+def read_text(file: Path, *, most: int = _MOST_BYTES) -> str:
+    """Return the text of a file of at most `most` bytes: in the encoding of its byte order mark, else in UTF-8.
 
     A last letter of which only some bytes were written is left out.
 
     Raises:
-        DataError: it is not text in that encoding.
+        DataError: it cannot be read, is too large, or is not text in that encoding.
     """
-    content = file.read_bytes()
+    content = read_bytes(file, most=most)
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     decoder = codecs.getincrementaldecoder(encoding)()
     try:
         return decoder.decode(content)
     except UnicodeDecodeError as error:
         raise DataError(f"{file} is not text in {encoding.upper()}: byte {error.start} cannot be read") from error
+
+
+def read_bytes(file: Path, *, most: int = _MOST_BYTES) -> bytes:
+    """Return the content of a file of at most `most` bytes.
+
+    Raises:
+        DataError: it cannot be read, is no file, or is too large.
+    """
+    try:
+        return read_plain(file, most=most)
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
 
 
 def json_lines(file: Path) -> tuple[list[tuple[int, Any]], tuple[str, ...]]:
@@ -50,17 +75,34 @@ def json_lines(file: Path) -> tuple[list[tuple[int, Any]], tuple[str, ...]]:
         DataError: the file has several lines and none can be read.
     """
     found: list[tuple[int, Any]] = []
-    wrong: list[tuple[int, ValueError]] = []
+    wrong: list[tuple[int, Exception]] = []
     for number, line in enumerate(read_text(file).split("\n"), start=1):
         if not (text := line.strip(" \t\r\0")):
             continue
         try:
             found.append((number, json.loads(text)))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             wrong.append((number, error))
     if len(wrong) > 1 and not found:
         raise DataError(f"{file}:{wrong[0][0]} is not valid JSON: {wrong[0][1]}") from wrong[0][1]
     return found, _left_out(file, [number for number, _ in wrong], len(found) and found[-1][0])
+
+
+def bounded_rows(rows: Iterable[list[str]], file: Path) -> Iterator[list[str]]:
+    """Yield the rows of a table of text as long as it is not too large.
+
+    Raises:
+        TooLargeError: it has too many columns or cells.
+    """
+    cells = 0
+    for row in rows:
+        cells += len(row)
+        if len(row) > MOST_COLUMNS or cells > MOST_CELLS:
+            found = f"a row of {len(row):,} cells" if len(row) > MOST_COLUMNS else f"more than {MOST_CELLS:,} cells"
+            raise TooLargeError(
+                f"{file} has {found}; tables of at most {MOST_CELLS:,} cells in {MOST_COLUMNS:,} columns are read"
+            )
+        yield row
 
 
 def is_cut_off(cell: str) -> bool:
@@ -107,11 +149,43 @@ def read_parameters(folder: Path) -> dict[str, Any]:
 
 def _load_yaml(text: str, loader: Any = _PlainLoader) -> Any:
     """Read the one document of a text by a loader that makes plain values only, never objects of Python's."""
+    _check_depth(text)
     opened = loader(text)
     try:
-        return opened.get_single_data()
+        node = opened.get_single_node()
+        if node is None:
+            return None
+        _check_size(node)
+        return opened.construct_document(node)
     finally:
         opened.dispose()
+
+
+def _check_depth(text: str) -> None:
+    """Refuse a text that nests too deeply, whichever way: by brackets, by dashes in a line, or by indentation."""
+    depth = 0
+    for found in _NESTING.finditer(text):
+        mark = found[0]
+        depth += 1 if mark in "[{" else -1 if mark in "]}" else 0
+        if depth > _DEEPEST or len(mark) > 2 * _DEEPEST:
+            raise ValueError("it is nested too deeply")
+
+
+_NESTING = re.compile(rf"[\[\]{{}}]|^[ \t]{{{4 * _DEEPEST},}}|(?:[-?:][ \t]+){{{_DEEPEST + 1},}}", re.MULTILINE)
+
+
+def _check_size(root: yaml.Node) -> None:
+    """Refuse a document with too many values, where each alias counts as what it stands for."""
+    count, waiting = 0, [(root, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        count += 1
+        if count > _MOST_VALUES or depth > _DEEPEST:
+            raise ValueError("too many values, nested too deeply, or an endless alias")
+        if isinstance(node, yaml.MappingNode):
+            waiting += [(each, depth + 1) for pair in node.value for each in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += [(each, depth + 1) for each in node.value]
 
 
 def parse_json(file: Path) -> Any:
@@ -120,7 +194,7 @@ def parse_json(file: Path) -> Any:
     Raises:
         DataError: it is not JSON.
     """
-    return _parse(file, json.loads)
+    return _parse(file, json.loads, most=MOST_JSON)
 
 
 def parse_texts(file: Path) -> Any:
@@ -132,8 +206,11 @@ def parse_texts(file: Path) -> Any:
     return _parse(file, lambda text: _load_yaml(text, _TEXTS))
 
 
-def _parse(file: Path, parse: Callable[[str], Any]) -> Any:
+def _parse(file: Path, parse: Callable[[str], Any], *, most: int = _MOST_YAML) -> Any:
+    text = read_text(file, most=most)
     try:
-        return parse(read_text(file))
+        return parse(text)
+    except RecursionError as error:
+        raise DataError(f"{file} cannot be read: it is nested too deeply") from error
     except (ValueError, yaml.YAMLError) as error:
         raise DataError(f"{file} cannot be read: {' '.join(str(error).split())}") from error

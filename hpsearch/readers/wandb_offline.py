@@ -17,6 +17,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged
 from hpsearch.readers.naming import as_trial, flatten, parse_folder_name, place_of, planned, unit_keys
+from hpsearch.readers.text_files import read_bytes
 from hpsearch.records import FinishedRun, Measurement, Outcome, SearchOrigin
 
 _FILE = "run-*.wandb"
@@ -158,7 +159,7 @@ def _records(file: Path) -> Iterator[Any]:
         buffers: Any = importlib.import_module("wandb.proto.wandb_internal_pb2")
     except ImportError as error:
         raise HpsearchError(f"{file} needs the package wandb: pip install 'hpsearch[wandb]'") from error
-    for payload in _payloads(file.read_bytes()):
+    for payload in _payloads(read_bytes(file)):
         record = buffers.Record()
         record.ParseFromString(payload)
         yield record

@@ -73,6 +73,7 @@ class CommandObjective:
             try:
                 hearing.resume(capture)
                 if hearing.decision is not Decision.CONTINUE:
+                    capture.remove()
                     return stopped(hearing.decision, seconds=hearing.seconds)
                 program, over = self._run(job, config, hearing, capture, started)
             except DivergedError as error:

@@ -5,7 +5,8 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from hpsearch.experiment.layout import RunKind, baseline_of, baselines_run, replicate_run
+from hpsearch.errors import ExperimentError
+from hpsearch.experiment.layout import CONFIG, RunKind, baseline_of, baselines_run, replicate_run
 from hpsearch.experiment.state import ExperimentState
 from hpsearch.jobs import Job, JobKind
 from hpsearch.records import Fold, RunRecord
@@ -57,7 +58,12 @@ def distinct_winners(
 
 def _training_of(folder: Path, trial: RunRecord) -> str:
     """Return a text by which trials are known that would be one training for the same seeds."""
-    job = stored_job(folder, trial.run)
+    try:
+        job = stored_job(folder, trial.run)
+    except OSError as error:
+        raise ExperimentError(
+            f"{trial.run} cannot be confirmed: its {CONFIG} is gone ({error.strerror or error}); put a copy back"
+        ) from error
     return json.dumps([job.config, [asdict(change) for change in job.changes]], sort_keys=True, default=str)
 
 

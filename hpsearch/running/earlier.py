@@ -95,8 +95,8 @@ def _fitted(space: Space, folder: Path, run: str, asked: Params, *, again: bool)
     """
     try:
         job = stored_job(folder, run)
-    except FileNotFoundError:
-        raise HpsearchError(f"its {CONFIG} is missing") from None
+    except OSError as error:
+        raise HpsearchError(f"its {CONFIG} is missing or cannot be read: {error.strerror or error}") from None
     checked: Any = job.config, asked
     fitted, built = _checked(space, *checked)
     for params, config in () if again else job.stretches:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hpsearch.errors import HpsearchError
 from hpsearch.experiment.artifacts import write_heat_map
 from hpsearch.experiment.files import no_room, write_json
 from hpsearch.experiment.layout import BEST, UNREAD
@@ -23,8 +24,9 @@ from hpsearch.records import Decision, Goal, Metrics, Monitor, metric_numbers
 from hpsearch.running.job_data import JobData, load_alone, sizes_of
 from hpsearch.running.telling import TOLD_EVERY, PreparationStoppedError, Teller
 from hpsearch.seeds import Seeds
-from hpsearch.training.checkpoint import load_weights, reached_step
+from hpsearch.training.checkpoint import load_weights
 from hpsearch.training.devices import resolve_device
+from hpsearch.training.generations import newest
 from hpsearch.training.loop import fit
 from hpsearch.training.progress import Evaluation, FitResult, Tell
 from hpsearch.training.scoring import evaluate_split
@@ -130,7 +132,7 @@ class FamilyObjective:
                 found, data = self._baselines(configs[0], splits), self._data.noted(splits, "train", "val", "test")
             return BaselinesScored(scores=found, sizes=sizes_of(splits), data=data)
         ends = [change.step for change in job.changes]
-        number = team.led(lambda: bisect_right(ends, reached_step(self._folder / job.run) if ends else 0))
+        number = team.led(lambda: bisect_right(ends, newest(self._folder / job.run, job.seeds).step if ends else 0))
         with teller.preparing(stops=True) if team.size == 1 else contextlib.nullcontext():
             task = self._family.task(configs[number], splits)
             data = self._data.noted(splits, "train", "val")
@@ -162,7 +164,7 @@ class FamilyObjective:
         sizes: Mapping[str, int] = {}
         if leads:
             if self._at_best:
-                load_weights(result.model, self._folder / job.run / BEST)
+                _load_best(result, self._folder / job.run / BEST)
             self._write_artifacts(task, job, result.model)
             if job.kind is JobKind.REPLICATE:
                 data = self._data.noted(splits, "train", "val", "test")
@@ -233,6 +235,20 @@ class FamilyObjective:
                 own = found.setdefault(str(method), {})
                 own[split] = metric_numbers(scores)
         return found
+
+
+def _load_best(result: FitResult, path: Path) -> None:
+    """Put the weights of its best step into the model of a training that has ended.
+
+    Raises:
+        HpsearchError: They are damaged, or of another step: the value would not be theirs.
+    """
+    found = load_weights(result.model, path)
+    if (found["step"], found["value"]) != (result.best_step, result.best_value):
+        raise HpsearchError(
+            f"{path} holds the weights of step {found['step']} with {found['metric']} {found['value']}, and the best "
+            f"step was {result.best_step} with {result.best_value}"
+        )
 
 
 def as_report(evaluation: Evaluation) -> Report:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from hpsearch.experiment.layout import OUTPUT
 from hpsearch.jobs import Job, JobKind, JobResult, PackHost, Paused, Reporter
 from hpsearch.places import located
 from hpsearch.records import Decision, Moment
@@ -98,13 +99,17 @@ class PackedObjective(FamilyObjective):
             lambda evaluation: report(as_report(evaluation)),
             self._folder / job.run,
             _kind(job.config),
-            tell=lambda moment: self._tell_of(moment, report),
+            tell=lambda moment: self._tell_of(job, moment, report),
         )
         self._packed[candidate] = (job, config, data)
         return candidate
 
-    def _tell_of(self, moment: Moment, report: Reporter) -> Decision:
+    def _tell_of(self, job: Job, moment: Moment, report: Reporter) -> Decision:
         """Tell of one of the lanes in a second; as soon as one is to pause, ask for each of them."""
+        if moment.note:  # it is heard while the lane is made, when nothing that is printed is this job's
+            with (self._folder / job.run / OUTPUT).open("a", encoding="utf-8") as output:
+                output.write(f"hpsearch: {moment.note}\n")
+            return report(moment)
         now = time.monotonic()
         if not self._pausing and now - self._told_at < TOLD_EVERY:
             return Decision.CONTINUE

@@ -16,6 +16,7 @@ from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
 from hpsearch.experiment.events import TextNotice
 from hpsearch.experiment.files import fault_of_the_machine
+from hpsearch.experiment.gaps import gaps, lost_log, trained_without_log
 from hpsearch.experiment.layout import EXPERIMENTS, LOG, folder_called, is_experiment
 from hpsearch.experiment.log import Log, read_past
 from hpsearch.experiment.reading import read_resolved
@@ -24,6 +25,7 @@ from hpsearch.families.function.function import Function
 from hpsearch.families.loading import family_names
 from hpsearch.jobs import ObjectiveSpec
 from hpsearch.running.earlier import changed_code, earlier_trials, prepare_experiment
+from hpsearch.running.mending import mend_configs
 from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
 from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult
@@ -131,6 +133,10 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
     with locked(folder, tell=partial(_tell, options.observers)) as hold:
         space = space.going_on_from(read_resolved(folder)["space"]) if is_experiment(folder) else space
         past = read_past(folder / LOG)
+        if sentence := lost_log(folder, past.state):
+            raise ExperimentError(sentence)
+        past.state.orphans |= {*trained_without_log(folder, past.state)}
+        missing, mended = gaps(folder, past.state), mend_configs(folder, past.state)
         data = same_data(space, folder, past.state.runs.values())
         find_earlier = cache(lambda: earlier_trials(space, folder, past.state))
         if changes:
@@ -161,6 +167,8 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
         try:
             with session:
                 session.begin(notes)
+                for sentence in [*missing, *mended]:
+                    session.note(sentence)
                 if hold.taken_over:
                     session.note(hold.taken_over)
                 data.write(folder, log)

@@ -4,14 +4,15 @@ What is tried, pruned, retried and written is the same for every engine: an engi
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from functools import partial
+from typing import Self
 
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, Notice, SessionEvent, TextNotice
 from hpsearch.experiment.files import collector_resting
-from hpsearch.experiment.layout import RunKind, trial_run
+from hpsearch.experiment.layout import RunKind
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
 from hpsearch.families import Family
@@ -20,10 +21,10 @@ from hpsearch.jobs import Job, JobKind, JobSource
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.running.confirmation import distinct_winners, jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
+from hpsearch.running.mending import trial_job
 from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import JobList, TrialSource
-from hpsearch.seeds import Seeds
 from hpsearch.space import Confirm, Space, objective_value
 from hpsearch.space.pruner_options import ASHA, PB2, PBT, AutoPruner, Pausing
 from hpsearch.workers.ahead import Ahead
@@ -158,7 +159,8 @@ class Session:
         brain = OptunaSearch(self._space, longest=self._longest())
         brain.replay(events, runs=earlier.numbers)
         following = self._log.state.next_number
-        trials = TrialSource(brain, self._make_job, budget=settings.trials, asked=asked, following=following)
+        make = partial(trial_job, self._space)
+        trials = TrialSource(brain, make, budget=settings.trials, asked=asked, following=following)
         if isinstance(settings.pruner, PBT | PB2 | Pausing):
             source = self._staged(trials, settings.pruner)
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)
@@ -177,7 +179,7 @@ class Session:
         """Return the jobs of earlier trials that have not ended, or have not even begun."""
         runs = self._log.state.runs
         return [
-            self._make_job(number, earlier.params[run]) if runs[run].mistake else stored_job(self._folder, run)
+            trial_job(self._space, number, earlier.params[run]) if runs[run].mistake else stored_job(self._folder, run)
             for run, number in earlier.numbers.items()
             if not runs[run].ended
         ]
@@ -207,11 +209,6 @@ class Session:
         for run, params in adopted.items():
             self._tell(self._log.append(AdoptEvent(run=run, params=dict(params)), durable=True))
         return earlier
-
-    def _make_job(self, number: int, params: Mapping[str, Any]) -> Job:
-        config = self._space.config(params).model_dump(mode="json")
-        seeds = Seeds.for_trial(self._space.search.seed, number).model_dump()
-        return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
 
     def _longest(self) -> int | None:
         """Return the evaluations of the longest training, Hyperband's largest budget, or None if unknown.

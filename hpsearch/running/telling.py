@@ -36,6 +36,8 @@ class Teller:
 
     def __call__(self, moment: Moment) -> Decision:
         """Tell how far the job is, and return whether it goes on or is to pause."""
+        if moment.note:
+            print(f"hpsearch: {moment.note}", flush=True)  # noqa: T201 - into the job's own file
         now = self._told = self._clock()
         if now - self._written >= WRITTEN_EVERY:
             self._written = now

@@ -20,6 +20,7 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from hpsearch.errors import Problem, SpaceError
+from hpsearch.plain_files import read_plain
 
 Scalar = str | int | float | bool | None
 ValueT = TypeVar("ValueT")
@@ -138,6 +139,7 @@ _UNTAGGED = "untagged"
 _QUOTED = "quoted"
 _LARGEST_INTEGER = 2**63 - 1
 _MOST_VALUES = 20_000
+_MOST_BYTES = 1 << 20
 _DEEPEST = 40
 
 
@@ -149,7 +151,7 @@ def read_file(path: Path, problems: Problems | None = None) -> tuple[str, Node]:
     """
     start = Place(str(path), 1, 1)
     try:
-        data = path.read_bytes()
+        data = read_plain(path, most=_MOST_BYTES)
     except OSError as error:
         reason = "is a folder, not a file" if path.is_dir() else f"cannot be read: {error.strerror or error}"
         raise SpaceError([Place(str(path)).problem(reason)]) from error

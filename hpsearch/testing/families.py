@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
+from hpsearch.experiment.layout import BEST, CHECKPOINT
 from hpsearch.families import Family
 from hpsearch.records import Decision, Monitor
 from hpsearch.running.loading import load_space
 from hpsearch.seeds import Seeds
 from hpsearch.space import Choice, Parameter, Space
-from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
+from hpsearch.training.checkpoint import load
 from hpsearch.training.loop import FitResult, fit
 from hpsearch.training.packs.together import Candidate, Ended, fit_together
 from hpsearch.training.progress import Evaluation

@@ -2,7 +2,8 @@
 
 With `train.keep` also numbered ones such as `checkpoint-000012.pt`: each is what `checkpoint.pt` was after that step,
 and copied over it the training goes on from there. All hold tensors and plain values only, are read with
-`weights_only=True`, and are replaced in one piece.
+`weights_only=True`, carry a checksum that is verified, and are replaced in one piece; what the first two were before
+is kept as `previous.pt` and `previous-best.pt` (generations.py).
 
 A training goes on from a checkpoint of its own only: of the same settings, seeds, objective and number of examples.
 """
@@ -10,7 +11,6 @@ A training goes on from a checkpoint of its own only: of the same settings, seed
 import io
 import pickle
 import re
-import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +20,10 @@ import torch
 from torch import nn
 
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment import layout
+from hpsearch.experiment.checksums import flaw, seal
 from hpsearch.experiment.files import write_atomically
-from hpsearch.experiment.layout import NUMBERED
+from hpsearch.experiment.layout import NUMBERED, PREVIOUS_BEST
 from hpsearch.reads import uncounted
 from hpsearch.records import Monitor
 from hpsearch.seeds import Seeds
@@ -29,53 +31,41 @@ from hpsearch.settings import fixed_settings
 from hpsearch.training.settings import EXECUTION, TrainSettings
 
 FORMAT_VERSION = 1
-CHECKPOINT = "checkpoint.pt"
-BEST = "best.pt"
+BEST = layout.BEST
 
 _UNREADABLE = (RuntimeError, EOFError, LookupError, ValueError, OSError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
-def save(path: Path, content: dict[str, Any]) -> None:
-    """Write tensors and plain values under the current format version."""
+def save(path: Path, content: dict[str, Any], *, former: str | None = None) -> None:
+    """Write tensors and plain values under the current format version; the file before is kept as `former`."""
     buffer = io.BytesIO()
     torch.save({"version": FORMAT_VERSION, **content}, buffer)
+    seal(buffer)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, buffer.getvalue())
+    with buffer.getbuffer() as written:
+        write_atomically(path, written, former=path.with_name(former) if former else None)
 
 
 def load(path: Path) -> dict[str, Any]:
     """Read what `save` wrote, onto the CPU.
 
     Raises:
-        HpsearchError: The file is torn or of another version.
+        HpsearchError: The file is damaged or of another version.
     """
-    buffer = io.BytesIO(path.read_bytes())
     try:
-        content = torch.load(buffer, map_location="cpu", weights_only=True)
+        stored = path.read_bytes()
+    except OSError as error:
+        raise HpsearchError(f"{path} cannot be read: {error.strerror or error}") from error
+    if why := flaw(stored):
+        raise HpsearchError(f"{path} is damaged: {why}")
+    try:
+        content = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         raise HpsearchError(f"{path} cannot be read: {error}") from error
     version = content.get("version") if isinstance(content, dict) else None
     if version != FORMAT_VERSION or not isinstance(content, dict):
         raise HpsearchError(f"{path} has format version {version}; this hpsearch reads version {FORMAT_VERSION}")
     return content
-
-
-def load_checkpoint(folder: Path | None) -> dict[str, Any] | None:
-    """Return the checkpoint of a folder. One that cannot be read is None, with a warning: the training starts over."""
-    if folder is None or not (folder / CHECKPOINT).exists():
-        return None
-    try:
-        return load(folder / CHECKPOINT)
-    except HpsearchError as error:
-        warnings.warn(f"{error}; the training starts over", stacklevel=2)
-        return None
-
-
-def reached_step(folder: Path) -> int:
-    """Return the last reported step before the checkpoint of a folder; 0 when there is none, or nothing to read."""
-    content = load_checkpoint(folder)
-    evaluations = content["progress"]["evaluations"] if content else []
-    return int(evaluations[-1]["step"]) if evaluations else 0
 
 
 def numbered(step: int) -> str:
@@ -102,9 +92,18 @@ def remove_old(folder: Path, *, step: int, last: int | None, best: int | None) -
             (folder / numbered(number)).unlink()
 
 
-def save_best(folder: Path, weights: Mapping[str, Any], *, step: int, metric: str, value: float) -> None:
-    """Write the weights (a model's `state_dict`) of the best step so far."""
-    save(folder / BEST, {"model": weights, "step": step, "metric": metric, "value": value})
+def save_best(
+    folder: Path,
+    weights: Mapping[str, Any],
+    *,
+    step: int,
+    metric: str,
+    value: float,
+    seeds: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the weights (a model's `state_dict`) of the best step so far; the training's `seeds` say whose they are."""
+    content = {"model": weights, "step": step, "metric": metric, "value": value, "seeds": dict(seeds or {})}
+    save(folder / BEST, content, former=PREVIOUS_BEST)
 
 
 def load_weights(model: nn.Module, path: Path) -> dict[str, Any]:

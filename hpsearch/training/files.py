@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from hpsearch.experiment.artifacts import write_histograms
+from hpsearch.experiment.layout import CHECKPOINT, PREVIOUS
 from hpsearch.records import Decision
-from hpsearch.training.checkpoint import CHECKPOINT, numbered, remove_old, save, save_best
+from hpsearch.training.checkpoint import numbered, remove_old, save, save_best
 from hpsearch.training.rate_control import write_decisions
 from hpsearch.training.state import TrainingState, Unwritten, capture
 
@@ -71,7 +72,7 @@ def _save(training: TrainingState, folder: Path, *, is_kept: bool) -> None:
         save(folder / numbered(training.reported_step), content)
     if keep:
         remove_old(folder, step=training.reported_step, last=keep.last, best=progress.best_step)
-    save(folder / CHECKPOINT, content)
+    save(folder / CHECKPOINT, content, former=PREVIOUS)
     training.unwritten.folder, training.unwritten.since = None, training.stopwatch.seconds
 
 
@@ -86,7 +87,7 @@ def save_between(training: TrainingState, folder: Path) -> None:
     """Write the checkpoint of a training between two evaluations."""
     begun = training.stopwatch.seconds
     _save_best(training, folder)
-    save(folder / CHECKPOINT, capture(training, seconds=begun))
+    save(folder / CHECKPOINT, capture(training, seconds=begun), former=PREVIOUS)
     training.unwritten.since = training.stopwatch.seconds
     training.unwritten.cost = training.unwritten.since - begun
 
@@ -96,7 +97,14 @@ def _save_best(training: TrainingState, folder: Path) -> None:
     weights = training.evaluated_model.state_dict() if unwritten.is_best else unwritten.best
     if weights is None or progress.best_step is None or progress.best_value is None:
         return
-    save_best(folder, weights, step=progress.best_step, metric=training.monitor.metric, value=progress.best_value)
+    save_best(
+        folder,
+        weights,
+        step=progress.best_step,
+        metric=training.monitor.metric,
+        value=progress.best_value,
+        seeds=training.identity["seeds"],
+    )
     unwritten.is_best, unwritten.best = False, None
 
 

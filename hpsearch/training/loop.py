@@ -11,18 +11,20 @@ It knows no family, engine or tracker.
 import contextlib
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from hpsearch.errors import DivergedError, UnknownNameError
 from hpsearch.records import Decision, Moment, Monitor
 from hpsearch.seeds import Seeds
-from hpsearch.training.checkpoint import load_checkpoint
 from hpsearch.training.devices import resolve_device
 from hpsearch.training.files import is_due_between, note_resumed, save_answered, save_between, save_evaluated
+from hpsearch.training.generations import take_up
 from hpsearch.training.measurements import look_at
 from hpsearch.training.optimizers import set_rates
 from hpsearch.training.progress import Evaluation, FitResult, Report, Tell
@@ -56,14 +58,15 @@ def fit(
 
     `checkpoint.pt`, with `best.pt` if the monitored metric has improved, is written at the end, at a pause, where
     `settings.keep` wants a numbered one, and else `settings.checkpoint_seconds` or a little more after the last, even
-    between evaluations. `tell` hears every `look_every` seconds between evaluations how far the training is, and may
-    pause it at that step. After a resume the checkpoint's evaluations are reported once more, and those that came
-    between it and a crash are trained and reported again: whoever receives reports ignores steps it knows. The answer
-    to the last report of a training is not acted on, as nothing is left to stop. One that is pruned or out of time
-    has `best.pt` only. Without a folder nothing is saved, and a paused training cannot go on. A `device` other than
-    `auto` goes before `settings.device`. `before` are the settings under which the checkpoint may have been written,
-    if they change there; only what is not FIXED may. Of a `team` of several processes, all of which call this, only
-    rank 0 reports, and writes to `folder`.
+    between evaluations. A file that is damaged is passed over for the one before it (generations.py); `tell` hears of
+    that; without it, it is a warning. `tell` hears every `look_every` seconds between evaluations how far the training
+    is, and may pause it at that step. After a resume the checkpoint's evaluations are reported once more, and those
+    that came between it and a crash are trained and reported again: whoever receives reports ignores steps it knows.
+    The answer to the last report of a training is not acted on, as nothing is left to stop. One that is pruned or out
+    of time has `best.pt` only. Without a folder nothing is saved, and a paused training cannot go on. A `device` other
+    than `auto` goes before `settings.device`. `before` are the settings under which the checkpoint may have been
+    written, if they change there; only what is not FIXED may. Of a `team` of several processes, all of which call this,
+    only rank 0 reports, and writes to `folder`.
 
     A team saves and is paused only at evaluations, where its processes are at one step.
 
@@ -150,7 +153,7 @@ def moment_of(training: TrainingState) -> Moment:
 
 def go_on(training: TrainingState, folder: Path | None, report: Report, before: TrainSettings | None) -> Decision:
     """Go on from the folder's checkpoint, if any, and report its evaluations: a crash may have lost the last one."""
-    content = training.team.led_state(lambda: load_checkpoint(folder))
+    content = training.team.led_state(lambda: _checkpoint_of(training, folder))
     training.stopwatch.begin_lap()
     if content is None:
         return Decision.CONTINUE
@@ -162,6 +165,18 @@ def go_on(training: TrainingState, folder: Path | None, report: Report, before: 
                 report(evaluation)
     training.stopwatch.begin_lap()
     return ask(training, report) if training.progress.evaluations else Decision.CONTINUE
+
+
+def _checkpoint_of(training: TrainingState, folder: Path | None) -> dict[str, Any] | None:
+    """Return the content of the checkpoint that the training goes on from, and say which files were damaged."""
+    if folder is None:
+        return None
+    found = take_up(folder, training.identity["seeds"])
+    if found.note and training.tell is not None:
+        training.tell(Moment(found.step, training.order.total_steps, note=found.note))
+    elif found.note:
+        warnings.warn(found.note, stacklevel=2)
+    return found.content
 
 
 def single_step(training: TrainingState) -> None:

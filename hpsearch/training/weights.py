@@ -3,6 +3,7 @@
 The file holds tensors only, no pickle.
 """
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hpsearch.errors import HpsearchError
-from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
+from hpsearch.experiment.layout import BEST, CHECKPOINT
+from hpsearch.training.checkpoint import load
 
 _READABLE = 0o644
 """safetensors lets nobody but the owner read its files."""
@@ -61,10 +63,10 @@ def _can_be_averaged(buffer: Tensor) -> bool:
     return buffer.is_floating_point() and bool(torch.isfinite(buffer).all())
 
 
-def load_trained(model: nn.Module, folder: Path, *, at_best: bool) -> int:
+def load_trained(model: nn.Module, folder: Path, *, at_best: bool, seeds: Mapping[str, Any] | None = None) -> int:
     """Put a training's weights into a model: those of its best step, or of its end (averaged, where it averages).
 
-    Return the step that they are of.
+    Return the step that they are of. The files must be those of the training with these `seeds`, if they are given.
 
     Raises:
         HpsearchError: They are missing, or belong to another model.
@@ -73,6 +75,8 @@ def load_trained(model: nn.Module, folder: Path, *, at_best: bool) -> int:
     if not path.exists():
         raise HpsearchError(f"{path} does not exist, so there are no weights")
     content = load(path)
+    if seeds and (content.get("seeds") or content.get("identity", {}).get("seeds") or seeds) != seeds:
+        raise HpsearchError(f"{path} is another trial's: it has other seeds")
     try:
         model.load_state_dict(content["model"] if at_best else _final(content))
         return int(content["step"] if at_best else content["progress"]["evaluations"][-1]["step"])
@@ -93,13 +97,21 @@ def write_weights(path: Path, model: nn.Module) -> None:
     path.chmod(_READABLE)
 
 
-def read_weights(path: Path, model: nn.Module) -> None:
-    """Put what `write_weights` wrote into a model.
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file of weights."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_weights(path: Path, model: nn.Module, *, sha256: str | None = None) -> None:
+    """Put what `write_weights` wrote into a model; `sha256` is the file's checksum, where it is known.
 
     Raises:
-        HpsearchError: The file is torn, or belongs to another model.
+        HpsearchError: The file is damaged, or belongs to another model.
     """
     try:
+        if sha256 is not None and digest_of(path) != sha256:
+            raise HpsearchError(f"{path} is damaged: its checksum does not fit; export the model again")
         load_model(model, path)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise HpsearchError(f"the weights in {path} cannot be read: {error}") from error

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.events import InterruptNotice, MomentNotice, PauseNotice
+from hpsearch.experiment.events import InterruptNotice, MomentNotice, TextNotice
 from hpsearch.jobs import (
     BaselinesScored,
     Completed,
@@ -168,6 +168,8 @@ class Coordinator:
 
     def moment(self, job: Job, moment: Moment) -> Decision:
         """Show how far a run is between two reports; one that has to stop need not come to the next."""
+        if moment.note:
+            self._ledger.show(TextNotice(f"{job.run}: {moment.note}"))
         if self._ahead is not None and self._ahead.is_ahead(job):
             return self._answer_ahead(self._ahead, job)
         self._ledger.show(MomentNotice(job.run, moment))
@@ -219,7 +221,7 @@ class Coordinator:
         if isinstance(result, Obstacle):
             raise SearchFailedError(result.reason)
         if isinstance(result, Paused):
-            self._ledger.show(PauseNotice(job.run))
+            self._ledger.paused(job)
             self._current_source.paused(job)
             return
         if isinstance(result, Failed | OutOfMemory) and result.details:

@@ -16,6 +16,7 @@ from hpsearch.experiment.events import (
     LostEvent,
     Notice,
     OutcomeEvent,
+    PauseNotice,
     ReportEvent,
 )
 from hpsearch.experiment.files import (
@@ -36,6 +37,8 @@ from hpsearch.experiment.layout import (
     METRICS,
     NUMBERED,
     OUTPUT,
+    PREVIOUS,
+    PREVIOUS_BEST,
     baseline_run,
     run_kind,
 )
@@ -71,7 +74,7 @@ class Ledger:
         self._written: dict[str, set[Any]] = {}
         """The steps in a run's metrics file: at most one more than in the log, when a crash fell between the two."""
         self._owed: list[Path] = []
-        """Configurations that are not on the disk yet, as their runs' events in the log."""
+        """Configurations, and metrics of ended runs, that are not on the disk yet, as the events in the log."""
         self._owes = False
         self._disk = Disk(log.sync)
         self.metric = metric
@@ -130,8 +133,9 @@ class Ledger:
         job, change = exploit.job, exploit.job.changes[-1]
         for name in (CHECKPOINT, BEST, METRICS):
             copy_atomically(self._folder / exploit.donor / name, self._folder / job.run / name)
-        for kept in (self._folder / job.run).glob(NUMBERED):
-            kept.unlink()  # they are of the training that ends here
+        own = self._folder / job.run
+        for kept in (own / PREVIOUS, own / PREVIOUS_BEST, *own.glob(NUMBERED)):
+            kept.unlink(missing_ok=True)  # they are of the training that ends here
         configure(self._folder, job)
         event = ExploitEvent(
             run=job.run, number=job.number, step=change.step, donor=exploit.donor, params=dict(change.params)
@@ -144,6 +148,12 @@ class Ledger:
         folder = self._folder / job.run
         for path in (folder / CHECKPOINT, folder / BEST, *folder.glob(NUMBERED)):
             path.unlink(missing_ok=True)
+        self._forget_former(job.run)
+
+    def _forget_former(self, run: str) -> None:
+        """Remove the generation before the last of a run that has ended: nothing goes on from it any more."""
+        for name in (PREVIOUS, PREVIOUS_BEST):
+            (self._folder / run / name).unlink(missing_ok=True)
 
     def _ask(self, job: Job, run: str, info: AskInfo) -> None:
         event = AskEvent(
@@ -180,6 +190,12 @@ class Ledger:
         with (self._folder / job.run / OUTPUT).open("a", encoding="utf-8") as file:
             file.write(printable(text))
 
+    def paused(self, job: Job) -> None:
+        """Show that a run was paused. It may never go on, so that what it has measured must not be owed for long."""
+        self._owed.append(self._folder / job.run / METRICS)
+        self._owes = True
+        self.show(PauseNotice(job.run))
+
     def lost(self, job: Job, reason: str) -> None:
         """Write down that a run's process died and that it will be resumed."""
         known = self.known(job)
@@ -201,6 +217,8 @@ class Ledger:
         `notes` are further fields of the event: what the scores rest on.
         """
         spent = self.known(job).seconds if seconds is None else seconds
+        self._forget_former(job.run)  # first: afterwards nobody would come back to do it
+        self._owed.append(self._folder / job.run / METRICS)
         self._outcome(job.run, outcome, reason=reason, seconds=spent, scores=scores, notes=notes)
 
     def baselines(

@@ -31,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "overfit": probing.overfit,
     "batch_size": probing.batch_size,
     "check": preparing.check,
+    "doctor": experiments.doctor,
     "init": preparing.init,
     "compare": comparing.compare,
     "export": experiments.export,

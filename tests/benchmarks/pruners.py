@@ -1,6 +1,6 @@
 """Pruners at work on learning curves that are known: what they save, what they miss, and how soon they are good.
 
-    python -m tests.benchmarks.pruners [seeds] [trials] [report.md] [sampler]
+    python -m tests.benchmarks.pruners [seeds] [trials] [report.md] [sampler] [held-back]
 
 Run by `make bench` with few seeds. Searches go through hpsearch's own sampler, pruner and source; only the training is
 looked up (curves/problems.py). Each of some workers that are equally fast trains an epoch at a time.
@@ -28,7 +28,7 @@ from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import TrialSource
 from hpsearch.space import Space
 from hpsearch.space.pruner_options import Pausing
-from tests.benchmarks.curves.problems import EPOCHS, Problem, recorded, simulated
+from tests.benchmarks.curves.problems import EPOCHS, Problem, held_back, recorded, simulated
 
 WORKERS = 4
 PRUNERS = {
@@ -242,7 +242,7 @@ def main() -> None:
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     trials = int(sys.argv[2]) if len(sys.argv) > 2 else 64
     began = time.process_time()
-    problems = [*recorded(), *simulated()]
+    problems = held_back() if sys.argv[5:] else [*recorded(), *simulated()]
     results = {}
     for sampler in sys.argv[4:5] or ("random", "tpe"):
         pruners = {name: PRUNERS[name] for name in (PRUNERS if sampler == "random" else WITH_TPE)}

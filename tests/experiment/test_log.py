@@ -5,7 +5,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,6 +138,51 @@ def test_a_damaged_line_costs_that_line_and_hides_nothing_behind_it(damage: byte
     log.close()
     assert path.read_bytes().startswith(ask + first + damage + second + third)
     assert list(read_state(path).runs["trials/0000"].history) == [0, 1, 2, 3]
+
+
+def asks_and_reports(path: Path) -> tuple[bytes, bytes, bytes, bytes]:
+    ask, first, second, third = written(path).splitlines(keepends=True)
+    return ask, first, second, third
+
+
+@pytest.mark.parametrize(
+    ("change", "steps", "damaged"),
+    [
+        (lambda lines: [*lines[:2], lines[2][:-1] + lines[3]], [0, 1, 2], []),  # two lines in one
+        (lambda lines: [lines[0], lines[1][:30] + lines[2], lines[3]], [1, 2], [2]),  # half a line before a whole one
+        (lambda lines: [*lines[:3], lines[2], lines[3]], [0, 1, 2], [4]),  # a line twice
+        (lambda lines: [line[:-1] + b"\r\n" for line in lines], [0, 1, 2], []),
+        (lambda lines: [b"\xef\xbb\xbf", *lines], [0, 1, 2], []),
+        (lambda lines: [lines[0], b"\0" * 5000 + b"\n", *lines[1:]], [0, 1, 2], [2]),
+        (lambda lines: [lines[0], b"\0" * 5000 + lines[1], *lines[2:]], [0, 1, 2], [2]),
+        (lambda lines: [lines[0], "é".encode()[:1] + b"\n", *lines[1:]], [0, 1, 2], [2]),
+        (lambda lines: [lines[0], b'{"' * 25_000_000 + b"\n", *lines[1:]], [0, 1, 2], [2]),
+        (lambda lines: [lines[0], b"x" * 1000 + lines[1][:-1] * 2000 + b"\n", *lines[2:]], [0, 1, 2], [2]),
+        (lambda lines: [*lines, *lines], [0, 1, 2], [5]),
+        (lambda lines: [*lines[:2], *lines[:2], *lines[2:]], [0, 1, 2], [3]),
+    ],
+)
+def test_other_damage_costs_nothing_that_can_be_read(
+    change: Callable[[list[bytes]], list[bytes]], steps: list[int], damaged: list[int], path: Path
+) -> None:
+    path.write_bytes(b"".join(change([*asks_and_reports(path)])))
+    past = read_past(path)
+    assert list(past.state.runs["trials/0000"].history) == steps
+    assert sorted({each.number for each in past.damaged}) == damaged
+
+
+def test_what_another_search_tells_of_a_run_of_the_same_name_is_not_taken(path: Path) -> None:
+    content = written(path)
+    other = Log(path.with_name("other.jsonl"))
+    other.append(replace(asked(), seed=2))
+    other.append(replace(report(1), metric=7.0))
+    other.append(OutcomeEvent(run="trials/0000", outcome=Outcome.COMPLETE, seconds=1.0, value=7.0))
+    other.close()
+    path.write_bytes(content + other.path.read_bytes())
+    past = read_past(path)
+    run = past.state.runs["trials/0000"]
+    assert (run.seed, run.outcome, max(run.history.values())) == (1, None, 1.0)
+    assert [each.number for each in past.damaged] == [5, 6, 7]
 
 
 def test_each_flipped_bit_is_found(path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,9 @@ def test_metrics_torn_at_any_byte_are_read(folder: Path) -> None:
 
 def test_an_experiment_that_has_no_log_yet_is_empty(folder: Path) -> None:
     (folder / LOG).unlink()
+    (warning,) = read_experiment(folder).warnings
+    assert "log.jsonl is gone, and with it the parameters, values and outcomes of 4 trials" in warning
+    shutil.rmtree(folder / "trials")
     record = read_experiment(folder)
     assert isinstance(record, ExperimentRecord)
     assert (record.trials, record.best, record.elapsed, record.warnings) == ((), None, 0.0, ())

@@ -29,6 +29,9 @@ FILES = {
     "study": "../study.json",
 }
 
+_LOG = r"log\.jsonl|the last line of the log"
+"""What is said of a damaged log."""
+
 
 def _damage(pattern: str, how: Callable[[bytes, random.Random], bytes]) -> Strike:
     def strike(scene: Scene, pick: random.Random) -> str | None:
@@ -82,14 +85,14 @@ def gone(pattern: str) -> Strike:
 
 _BETWEEN = {"when": When.BETWEEN, "damages": True, "engine": "local"}
 for _kind, _pattern in FILES.items():
-    _named = {"named": _pattern} if _kind == "log" else {}  # a file of which nothing is needed any more is not read
+    _named = {"named": _LOG} if _kind == "log" else {}  # a file of which nothing is needed any more is not read
     DAMAGE.add(f"torn {_kind}", _damage(_pattern, _torn), 1, 2, **_BETWEEN, **_named)
     DAMAGE.add(f"flipped {_kind}", _damage(_pattern, _flipped), 1, 2, **_BETWEEN, **_named)
     DAMAGE.add(f"zeros in {_kind}", _damage(_pattern, _zeroed), 1, 2, **_BETWEEN, **_named)
 for _kind in ("config", "metrics", "checkpoint", "best", "tracking", "data", "log", "resolved"):
-    _named = {"named": FILES[_kind]} if _kind == "log" else {}
+    _named = {"named": _LOG} if _kind == "log" else {}
     DAMAGE.add(f"no {_kind}", gone(FILES[_kind]), 1, 2, **_BETWEEN, **_named)
-DAMAGE.add("empty log", _damage("log.jsonl", _emptied), 1, 2, **_BETWEEN, named="log.jsonl")
+DAMAGE.add("empty log", _damage("log.jsonl", _emptied), 1, 2, **_BETWEEN, named=_LOG)
 
 
 # MLflow's database

@@ -1,6 +1,7 @@
 """One episode: a search over several sessions, struck at its moments, then run to its end in peace, and checked."""
 
 import random
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -259,7 +260,9 @@ class _Episode:
     def _named(self) -> Iterator[str]:
         """Yield what was damaged, and no session has said so."""
         said = "".join(session.output for session in self.scene.sessions)
-        yield from (f"named: nobody speaks of {named}: {told}" for named, told in self.named if named not in said)
+        yield from (
+            f"named: nobody speaks of {named}: {told}" for named, told in self.named if not re.search(named, said)
+        )
 
     def _outcomes(self) -> dict[str, frozenset[str]]:
         """Return what each run may have come to besides its own end."""

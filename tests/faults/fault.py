@@ -28,8 +28,8 @@ class Fault:
 
     `statuses`: with which the session that was struck may end, besides 0. `fatal`: whether nothing more can be struck
     in that session. `outcomes`: what the training that it hits may come to, by interface; of `running` ones all may.
-    `damages`: what may cost a trial; `named` is then what some session must say. `crashes`: whether a session may end
-    with a traceback for it. `needs`: disk, clock, server or mlflow.
+    `damages`: what may cost a trial; `named` is then a pattern of what some session must say. `crashes`: whether a
+    session may end with a traceback for it. `needs`: disk, clock, server or mlflow.
     """
 
     name: str

@@ -207,7 +207,7 @@ OWN = """\
 x: {float: [0, 1]}
 y: {log: [0.1, 10]}
 """
-COMMAND = "family: command\ncommand: {python} -S -E program.py {{x}} {{y}} {{epochs}}\ngrace: 1\n"
+COMMAND = "family: command\ncommand: {python} -B -S -E program.py {{x}} {{y}} {{epochs}}\ngrace: 1\n"
 LEARNED = """\
 family: ./mine.py:Line
 data: {{seconds: {seconds}}}

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 import hpsearch
 from hpsearch.comparing.statistics.intervals import t_interval
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
+from hpsearch.experiment.layout import BEST
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.final.export import export_model, register
 from hpsearch.final.selection import Origin, find_source, read_origin, selection_of
@@ -19,7 +20,7 @@ from hpsearch.running.chosen import train
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.runner import RunOptions, run
 from hpsearch.studies.run import run_study
-from hpsearch.training.checkpoint import BEST, load
+from hpsearch.training.checkpoint import load
 from tests.toy_spaces import toy_space, write_space
 from tests.toy_studies import toy_study, with_options
 
@@ -193,6 +194,30 @@ def test_what_cannot_be_exported_or_loaded_is_told(tmp_path: Path) -> None:
     (tmp_path / "m" / "config.json").write_text(json.dumps(config | {"version": 2}))
     with pytest.raises(HpsearchError, match="has format 2"):
         hpsearch.load_model(tmp_path / "m", home="/")
+
+
+def test_damaged_weights_are_named_with_what_helps(tmp_path: Path) -> None:
+    run(toy_space(tmp_path, trials=2, more="confirm: {seeds: 1}"), folder=tmp_path / "x", options=HERE)
+    export_model(tmp_path / "x", tmp_path / "m")
+    best = read_experiment(tmp_path / "x").best
+    assert best is not None
+    path, other = tmp_path / "x" / best.run / BEST, tmp_path / "x" / f"trials/{1 - best.number:04d}" / BEST
+    whole = path.read_bytes()
+    for damaged, told in ((whole[:-40], "is damaged: its end"), (b"", "is damaged: it is empty"), (None, "not exist")):
+        path.unlink() if damaged is None else path.write_bytes(damaged)
+        with pytest.raises(HpsearchError, match=told) as raised:
+            hpsearch.load_model(tmp_path / "x")
+        assert "`hpsearch train --from" in str(raised.value)
+        assert f"--run confirm/{best.number:04d}/seed-000" in str(raised.value)
+    path.write_bytes(other.read_bytes())
+    with pytest.raises(HpsearchError, match="another trial's"):
+        export_model(tmp_path / "x", tmp_path / "again")
+    weights = tmp_path / "m" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-3] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(HpsearchError, match="safetensors is damaged: its checksum does not fit"):
+        hpsearch.load_model(tmp_path / "m", home=tmp_path)
 
 
 def test_where_no_folder_can_be_made_is_told(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from hpsearch.experiment.layout import BEST, CHECKPOINT
 from hpsearch.records import Decision
-from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
+from hpsearch.training.checkpoint import load
 from hpsearch.training.devices import is_out_of_memory, resolve_device
 from hpsearch.training.loop import fit
 from hpsearch.training.optimizer_settings import SGD

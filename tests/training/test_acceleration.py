@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment.layout import BEST
 from hpsearch.training.acceleration import checkpoint_activations
-from hpsearch.training.checkpoint import BEST, load, load_weights
+from hpsearch.training.checkpoint import load, load_weights
 from hpsearch.training.loop import fit
 from hpsearch.training.settings import TrainSettings
 from tests.training.test_resume import KilledError, assert_same_ending

@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from hpsearch.errors import DivergedError
+from hpsearch.experiment.layout import CHECKPOINT
 from hpsearch.records import Decision
 from hpsearch.testing.families import KilledError, assert_same_ending
-from hpsearch.training.checkpoint import CHECKPOINT, load, reached_step
+from hpsearch.training.checkpoint import load
+from hpsearch.training.generations import newest
 from hpsearch.training.loop import fit
 from hpsearch.training.measurements import Measurements
 from hpsearch.training.packs.candidate import Candidate
@@ -97,7 +99,11 @@ def test_paused_at_any_step_and_gone_on_is_the_unbroken_training(pause_at, setti
     paused, before = train(tmp_path / "resumed", tell=teller, **settings)
     assert paused.decision is Decision.PAUSE
     assert load(tmp_path / "resumed" / CHECKPOINT)["progress"]["step"] == teller.heard[-1].done
-    assert reached_step(tmp_path / "resumed") == paused.step == (before.seen[-1].step if before.seen else 0)
+    assert (
+        newest(tmp_path / "resumed", SEEDS.model_dump()).step
+        == paused.step
+        == (before.seen[-1].step if before.seen else 0)
+    )
     torch.manual_seed(7)
     resumed, after = train(tmp_path / "resumed", **settings)
     assert numbers(after.seen) == numbers(whole.seen)

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment.layout import CHECKPOINT
 from hpsearch.records import Decision
-from hpsearch.training.checkpoint import CHECKPOINT, load, reached_step
+from hpsearch.training.checkpoint import load
+from hpsearch.training.generations import newest
 from hpsearch.training.loop import fit
 from hpsearch.training.settings import TrainSettings
 from tests.training.toy import MONITOR, SEEDS, NetTask, Recorder, line_splits
@@ -116,9 +118,8 @@ def test_a_changed_training_resumes_like_any_other(tmp_path):
 
 
 def test_how_far_a_checkpoint_has_come(tmp_path):
-    assert reached_step(tmp_path) == 0
+    assert newest(tmp_path, SEEDS.model_dump()).step == 0
     train(FIRST, tmp_path, until=3)
-    assert reached_step(tmp_path) == 3
+    assert newest(tmp_path, SEEDS.model_dump()).step == 3
     (tmp_path / CHECKPOINT).write_bytes(b"torn")
-    with pytest.warns(UserWarning, match="starts over"):
-        assert reached_step(tmp_path) == 0
+    assert newest(tmp_path, SEEDS.model_dump()).step == 0

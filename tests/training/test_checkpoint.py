@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment.layout import BEST, CHECKPOINT
 from hpsearch.training import checkpoint
 from hpsearch.training.loop import fit
 from hpsearch.training.settings import TrainSettings
@@ -23,9 +24,10 @@ class Evil:
 
 def test_both_files_are_read_with_weights_only(tmp_path):
     settings = TrainSettings(epochs=1, batch_size=4, ema=0.9, precision="fp16", early_stopping={"patience": 2})
+    settings = settings.model_copy(update={"checkpoint_seconds": 1e9})  # written once, at the end
     arguments = {"seeds": SEEDS, "monitor": MONITOR, "report": Recorder(), "folder": tmp_path, "device": "cpu"}
     fit(NetTask(), line_splits(), settings, **arguments)
-    for name in (checkpoint.CHECKPOINT, checkpoint.BEST):
+    for name in (CHECKPOINT, BEST):
         assert torch.load(tmp_path / name, weights_only=True)["version"] == checkpoint.FORMAT_VERSION
     assert sorted(item.name for item in tmp_path.iterdir()) == ["best.pt", "checkpoint.pt"]
 

@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from hpsearch.experiment.layout import BEST, CHECKPOINT
 from hpsearch.records import Decision
 from hpsearch.testing.families import KilledError, assert_same_ending, differences
-from hpsearch.training.checkpoint import BEST, CHECKPOINT, load, load_checkpoint
+from hpsearch.training.checkpoint import load
 from hpsearch.training.files import copied
+from hpsearch.training.generations import newest
 from hpsearch.training.loop import fit
 from hpsearch.training.settings import TrainSettings
 from tests.training.toy import MONITOR, SEEDS, NetTask, Recorder, line_splits, numbers
@@ -62,7 +64,7 @@ class Seen(Recorder):
         self.folder, self.files = folder, []
 
     def __call__(self, evaluation):
-        checkpoint = load_checkpoint(self.folder)
+        checkpoint = newest(self.folder, SEEDS.model_dump()).content
         best = load(self.folder / BEST)["step"] if (self.folder / BEST).exists() else None
         self.files.append((checkpoint and checkpoint["progress"]["epoch"], best))
         return super().__call__(evaluation)

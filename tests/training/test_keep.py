@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from hpsearch.training.checkpoint import CHECKPOINT, load, numbered, numbered_steps
+from hpsearch.experiment.layout import CHECKPOINT, PREVIOUS
+from hpsearch.training.checkpoint import load, numbered, numbered_steps
 from hpsearch.training.loop import fit
 from hpsearch.training.settings import Evaluate, TrainSettings
 from tests.training.test_resume import KilledError, differences
@@ -73,7 +74,8 @@ def test_killed_and_gone_on_leaves_the_same_files(tmp_path, call):
 def test_those_of_a_training_begun_anew_go(tmp_path):
     train(tmp_path, epochs=12, keep={"last": 3})
     (tmp_path / CHECKPOINT).write_bytes(b"torn")
-    with pytest.warns(UserWarning, match="starts over"), pytest.raises(KilledError):
+    (tmp_path / PREVIOUS).write_bytes(b"torn")
+    with pytest.warns(UserWarning, match="begins again"), pytest.raises(KilledError):
         train(tmp_path, epochs=12, keep={"last": 3}, report=Recorder({2: KilledError()}))
     assert numbered_steps(tmp_path) == [1, 2]
 

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from hpsearch.errors import DataError, DivergedError, HpsearchError, SealedSplitError, UnknownNameError
+from hpsearch.experiment.layout import BEST, CHECKPOINT
 from hpsearch.records import Decision, Goal, Monitor
 from hpsearch.seeds import Seeds
-from hpsearch.training.checkpoint import BEST, CHECKPOINT, load, load_weights
+from hpsearch.training.checkpoint import load, load_weights
 from hpsearch.training.loop import evaluate_split, fit
 from hpsearch.training.random_state import seed_everything
 from hpsearch.training.settings import Evaluate, TrainSettings

@@ -5,9 +5,9 @@ import itertools
 import pytest
 
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment.layout import CHECKPOINT, PREVIOUS
 from hpsearch.records import Decision
 from hpsearch.testing.families import TIMES, KilledError, assert_same_ending, differences  # noqa: F401 -- for others
-from hpsearch.training.checkpoint import CHECKPOINT
 from hpsearch.training.loop import fit
 from hpsearch.training.random_state import seed_everything
 from hpsearch.training.settings import EarlyStopping, Evaluate, TrainSettings, Warmup
@@ -181,13 +181,14 @@ def test_seconds_add_up_over_attempts_without_what_was_lost(tmp_path):
     assert {item.metrics["examples_per_second"] for item in done.evaluations} == {11.0}
 
 
-def test_a_torn_checkpoint_starts_over_with_a_warning(tmp_path):
+def test_without_a_whole_checkpoint_it_begins_again_with_a_warning(tmp_path):
     settings = TrainSettings(epochs=2, batch_size=4)
     first, _ = train(NetTask(), settings, tmp_path)
     content = (tmp_path / CHECKPOINT).read_bytes()
     for torn in (b"", b"nonsense", content[: len(content) // 2], content[:-30]):
         (tmp_path / CHECKPOINT).write_bytes(torn)
-        with pytest.warns(UserWarning, match="starts over"):
+        (tmp_path / PREVIOUS).write_bytes(torn)
+        with pytest.warns(UserWarning, match="begins again"):
             again, _ = train(NetTask(), settings, tmp_path)
         assert numbers(again.evaluations) == numbers(first.evaluations)
 

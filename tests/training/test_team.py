@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn import functional
 
 from hpsearch.errors import DivergedError, PeerLostError
+from hpsearch.experiment.layout import BEST, CHECKPOINT
 from hpsearch.records import Decision
-from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
+from hpsearch.training.checkpoint import load
 from hpsearch.training.loop import fit
 from hpsearch.training.settings import SGD, Evaluate, FreezeParts, Lookahead, TrainSettings
 from hpsearch.training.task import Splits, TensorData

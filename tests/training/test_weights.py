@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from hpsearch.errors import HpsearchError
-from hpsearch.training.checkpoint import CHECKPOINT, save, save_best
+from hpsearch.experiment.layout import CHECKPOINT
+from hpsearch.training.checkpoint import save, save_best
 from hpsearch.training.weights import WeightAverage, count_parameters, load_trained, read_weights, write_weights
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.layout import CONFIG, LOG
+from hpsearch.experiment.layout import CONFIG, LOG, METRICS
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import Completed, Job, JobListener, Report
 from hpsearch.search.sources import JobList
@@ -93,8 +93,8 @@ def test_a_job_is_handed_out_before_the_disk_is_waited_for_and_once(
 ) -> None:
     machine = Machine(tmp_path.resolve(), monkeypatch)
     search(machine, trials=4)
-    assert machine.before_the_job == [0, 2, 4, 6]  # a configuration and the log, for the outcome before it, too
-    assert machine.syncs == [CONFIG, LOG] * 4 + [LOG, LOG]
+    assert machine.before_the_job == [0, 2, 5, 8]  # a configuration and the log, for the outcome before it, too
+    assert machine.syncs == [CONFIG, LOG, *[METRICS, CONFIG, LOG] * 3, METRICS, LOG, LOG]
 
 
 def test_what_ends_a_search_leaves_nothing_that_is_not_on_the_disk(

@@ -1,6 +1,7 @@
 """The network: a decoder of pre-norm transformer blocks (Radford et al. 2019; initialised as in nanoGPT)."""
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +96,7 @@ class CharTransformer(nn.Module):
         stream = self._embedded(tokens, begin)
         for place, block in enumerate(self.blocks):
             held = memory[place] if begin else None
-            stream, kept = block.follow(stream, held)
+            stream, kept = cast("Block", block).follow(stream, held)
             memory[place : place + 1] = [kept]
         logits: Tensor = self.head(self.norm(stream))
         return logits

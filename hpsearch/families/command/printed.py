@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import stat
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -158,7 +159,10 @@ def read_row(line: str, header: str, source: MetricSource) -> Measured | None:
     if line == header:
         return None
     delimiter = max(",;\t", key=header.count)
-    names, cells = (next(csv.reader([text], delimiter=delimiter), []) for text in (header.lstrip("\ufeff"), line))
+    try:
+        names, cells = (next(csv.reader([text], delimiter=delimiter), []) for text in (header.lstrip("\ufeff"), line))
+    except csv.Error:  # a carriage return in a line, or a cell of 128 KiB
+        return None
     return _measured({name.strip(): cell for name, cell in zip(names, cells, strict=False)}, source)
 
 
@@ -305,8 +309,12 @@ class Tail:
 
     def _open(self) -> bool:
         try:
-            self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
+            return False
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):  # a pipe has no end, and no place to go on from
+            os.close(self._file)
+            self._file = None
             return False
         self._go_to(0)
         return True

@@ -59,7 +59,16 @@ def quiet(*, on: bool) -> bool:
 
 def of_mlflow(error: Exception) -> bool:
     """Check whether MLflow raised an error to say that something went wrong, or let one of its database's through."""
-    return any(isinstance(error, getattr(sys.modules.get(module), name, ())) for module, name in _ERRORS)
+    return any(_is(error, module, name) for module, name in _ERRORS)
+
+
+def of_database(error: Exception) -> bool:
+    """Check whether an error is one of MLflow's database that MLflow let through."""
+    return _is(error, "sqlalchemy.exc", "SQLAlchemyError")
+
+
+def _is(error: Exception, module: str, name: str) -> bool:
+    return isinstance(error, getattr(sys.modules.get(module), name, ()))
 
 
 class Lanes:

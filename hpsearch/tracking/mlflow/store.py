@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -13,6 +14,7 @@ from hpsearch.experiment.addresses import SQLITE, absolute_url, sqlite_path, sql
 from hpsearch.experiment.layout import TRACKING, root_of, study_of
 from hpsearch.tracking.entries import MirrorState, load_state, state_of
 from hpsearch.tracking.mlflow.client_store import ClientStore, of_mlflow, quiet
+from hpsearch.tracking.mlflow.database import make_ready
 from hpsearch.tracking.mlflow.table_store import TableStore
 from hpsearch.tracking.mlflow.writing import Store, cut
 
@@ -101,10 +103,19 @@ def open_store(uri: str, folder: Path) -> Store:
     artifacts = None if uri.startswith(("http://", "https://")) else (root.resolve() / ARTIFACTS / name).as_uri()
     with (root / _STORE_LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if uri.startswith(SQLITE):
+            make_ready(sqlite_path(uri), _cure(uri, root))
         if uri == default_uri(root):
             follow_move(root)
         tables = TableStore.open(sqlite_path(uri), name, artifacts) if uri.startswith(SQLITE) else None
         return tables or ClientStore.open(uri, name, artifacts)
+
+
+def _cure(uri: str, root: Path) -> str:
+    """Say what mends a store that cannot be opened: its runs are written again from the folders."""
+    if uri == default_uri(root):
+        return f"`hpsearch doctor {shlex.quote(str(root))} --repair` puts it aside and makes it anew from the folders"
+    return "move it away, and `hpsearch sync` makes it anew from the folder"
 
 
 _LOCATIONS = (
@@ -146,6 +157,13 @@ def _path(uri: str) -> Path:
 
 def _try_sqlite(path: Path) -> None:
     """Open the database file once: MLflow would try for two minutes before it says that it cannot."""
+    if path.exists() and not path.is_file():
+        raise TrackingError(f"{path} is no file: MLflow's database cannot be there")
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=20)) as connection:
-        connection.execute("PRAGMA schema_version").fetchone()
+        try:
+            connection.execute("PRAGMA schema_version").fetchone()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            return  # make_ready says what it is

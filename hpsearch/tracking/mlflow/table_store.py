@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from hpsearch.errors import TrackingError
+from hpsearch.experiment.files import remove_leftovers
 from hpsearch.tracking.entries import Point, Row, Status
 from hpsearch.tracking.mlflow.writing import EXPERIMENT_TAGS, STATUSES, FoundRun, cut_tags
 
@@ -29,7 +30,7 @@ BUSY_SECONDS = 20.0
 """How long another writer is waited for, as MLflow does."""
 _MIGRATIONS = "store/db_migrations/versions"
 _BEFORE = re.compile(r"""^down_revision\b.*=\s*['"](\w+)['"]""", re.MULTILINE)
-_LARGEST = 1.7976931348623157e308
+LARGEST = 1.7976931348623157e308
 """What MLflow writes for infinity."""
 _NEWER = (
     "INSERT INTO latest_metrics (run_uuid, key, value, timestamp, step, is_nan) VALUES (?, ?, ?, ?, ?, ?) "
@@ -40,15 +41,16 @@ _NEWER = (
 
 
 @cache
-def installed_revision_is_known() -> bool:
-    """Check whether the installed MLflow's newest tables are those of `schema.sql`."""
+def installed_revision() -> str | None:
+    """Return the newest revision of the installed MLflow's tables; None without MLflow, or if it has workspaces."""
     if os.environ.get("MLFLOW_ENABLE_WORKSPACES"):
-        return False
+        return None
     package = find_spec("mlflow")
     places = package.submodule_search_locations if package else None
-    files = list((Path(places[0]) / _MIGRATIONS).glob("*.py")) if places else []
+    files = list((Path(places[0]) / _MIGRATIONS).glob("*_*.py")) if places else []
     before = {found for file in files for found in _BEFORE.findall(file.read_text(encoding="utf-8"))}
-    return any(file.name.startswith(REVISION) for file in files) and REVISION not in before
+    newest = {file.name.partition("_")[0] for file in files} - before - {""}
+    return newest.pop() if len(newest) == 1 else None
 
 
 class TableStore:
@@ -66,7 +68,7 @@ class TableStore:
 
         A file that is missing or empty gets MLflow's tables.
         """
-        if not installed_revision_is_known() or artifacts is None:
+        if installed_revision() != REVISION or artifacts is None:
             return None
         connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
         try:
@@ -182,6 +184,7 @@ class TableStore:
             self._connection.execute("COMMIT")
         for source, target in self._files:
             target.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(target.parent, target.name)
             beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
             try:
                 shutil.copy2(source, beside)
@@ -200,7 +203,7 @@ def _stored(point: Point) -> tuple[str, float, int, int, bool]:
     """Return a point as MLflow's tables hold it, which have no number for infinity or none at all."""
     value, missing = point.value, math.isnan(point.value)
     if math.isinf(value):
-        value = math.copysign(_LARGEST, value)
+        value = math.copysign(LARGEST, value)
     return point.key, 0.0 if missing else value, point.time, point.step, missing
 
 
@@ -211,7 +214,7 @@ def _experiment(connection: sqlite3.Connection, name: str, artifacts: str) -> tu
     """
     connection.execute("BEGIN IMMEDIATE")
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-        for statement in _statements(SCHEMA.read_text(encoding="utf-8")):
+        for statement in statements(SCHEMA.read_text(encoding="utf-8")):
             connection.execute(statement)
         _add_experiment(connection, "Default", f"{artifacts.rpartition('/')[0]}/0", number=0)
     known = [] if not _has_revision(connection) else connection.execute("SELECT * FROM alembic_version").fetchall()
@@ -251,7 +254,7 @@ def _has_revision(connection: sqlite3.Connection) -> bool:
     return found.fetchone() is not None
 
 
-def _statements(script: str) -> Iterator[str]:
+def statements(script: str) -> Iterator[str]:
     """Yield the statements of a script, each of which begins a line."""
     lines: list[str] = []
     for line in script.splitlines(keepends=True):

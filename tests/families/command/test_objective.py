@@ -197,6 +197,7 @@ def test_what_a_killed_worker_had_not_read_is_heard_once(bench, capfd):
 def test_a_decision_about_what_was_left_needs_no_program(bench):
     left(bench, [{"attempt": True, "resuming": False, "read": None}], '{"acc": 0.5}\n')
     ended = bench.run("raise SystemExit('it was started')", answers={1: Decision.PRUNE})
+    assert not (bench.folder / "run" / "printed.part").exists()
     assert ended.outcome is Outcome.PRUNED
 
 

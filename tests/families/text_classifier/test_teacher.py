@@ -12,11 +12,12 @@ import torch
 from hpsearch.data.labelled_text import normalised, text_hashes
 from hpsearch.errors import DataError
 from hpsearch.experiment.files import write_json
+from hpsearch.experiment.layout import BEST
 from hpsearch.families.text_classifier.family import TextClassification
 from hpsearch.families.text_classifier.loading import read_part
 from hpsearch.families.text_classifier.network import TextClassifier
 from hpsearch.families.text_classifier.settings import TextConfig
-from hpsearch.training.checkpoint import BEST, load, load_weights, save, save_best
+from hpsearch.training.checkpoint import load, load_weights, save, save_best
 from hpsearch.training.task import Splits
 from hpsearch.training.weights import WeightAverage, read_weights, write_weights
 

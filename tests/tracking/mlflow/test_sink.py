@@ -81,6 +81,15 @@ def test_a_damaged_configuration_costs_what_the_log_does_not_have(
     assert len(read().runs["trial-0000"].data.params) == 3
 
 
+def test_what_a_kill_left_of_a_copy_is_removed(finished: ExperimentFolder, read: Read) -> None:
+    sync(finished.path)
+    artifacts = Path(unquote(urlparse(read().runs["trial-0001"].info.artifact_uri).path))
+    (artifacts / f".{CONFIG}.4711.tmp").write_text("{")
+    (finished.path / TRACKING).unlink()
+    sync(finished.path)
+    assert [path.name for path in artifacts.iterdir() if path.name.startswith(".")] == []
+
+
 def test_histories_have_their_steps(mirrored: Reading) -> None:
     assert mirrored.history("trial-0000", "val/loss") == [(1, 0.9), (2, 0.5), (3, 0.6), (4, 0.7)]
     assert mirrored.history("trial-0000", "seconds") == [(1, 0.1), (2, 0.2), (3, 0.3), (4, 0.4)]

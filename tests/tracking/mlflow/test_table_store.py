@@ -185,16 +185,6 @@ if __name__ == "__main__":
     print(f"{SCHEMA} is written; REVISION in table_store.py is the one in it", file=sys.stderr)
 
 
-def test_a_store_that_was_half_made_is_named(folder: ExperimentFolder, root: Path) -> None:
-    """MLflow lets the error of the database through, with its statement."""
-    grow_shortly(folder)
-    (root / "mlflow.db").unlink(missing_ok=True)
-    with closing(sqlite3.connect(root / "mlflow.db")) as connection, connection:
-        connection.execute("CREATE TABLE datasets (dataset_uuid VARCHAR(36))")
-    with pytest.raises(TrackingError, match="cannot be written: table datasets already exists"):
-        sync(folder.path)
-
-
 def test_texts_that_are_no_utf8_are_written_with_escapes(root: Path, folder: ExperimentFolder) -> None:
     """Such as the folder of an experiment whose path has other bytes."""
     with opened(default_uri(root), folder.path) as store:

@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from hpsearch.errors import DivergedError
+from hpsearch.experiment.layout import BEST, CHECKPOINT
 from hpsearch.records import Decision
 from hpsearch.seeds import Seeds
 from hpsearch.testing.families import KilledError, Recorder, numbers
-from hpsearch.training.checkpoint import BEST, CHECKPOINT, load
+from hpsearch.training.checkpoint import load
 from hpsearch.training.loop import fit
 from hpsearch.training.optimizer_settings import Lion
 from hpsearch.training.packs.together import Candidate, fit_together

@@ -1,0 +1,182 @@
+"""Is an experiment's log whole: its checksums, its order, its agreement with the folders of the runs."""
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+from hpsearch.diagnosis.findings import Finding, aside
+from hpsearch.experiment.events import AskEvent, BeginEvent, Event, OutcomeEvent
+from hpsearch.experiment.files import LinesRead, copy_atomically, read_lines, write_atomically
+from hpsearch.experiment.layout import LOG
+from hpsearch.experiment.log import read_past
+from hpsearch.experiment.state import ExperimentState
+
+_JUMP = 1.0
+"""Seconds by which the clock may go back from one event to the next."""
+_NAMED = 10
+"""Lines that are named."""
+
+
+@dataclass(frozen=True)
+class ReadLog:
+    """A log that was examined: what it comes to, and what is wrong with it."""
+
+    state: ExperimentState = field(default_factory=ExperimentState)
+    findings: tuple[Finding, ...] = ()
+    lines: int = 0
+
+
+def examine_log(folder: Path, *, running: bool) -> ReadLog:
+    """Read the log of an experiment; while it is `running` its last line may be in the making."""
+    path = folder / LOG
+    trials = sorted(each.name for each in (folder / "trials").glob("[0-9]*") if each.name.isdecimal())
+    if not path.is_file() or path.stat().st_size == 0:
+        return ReadLog(findings=tuple(_gone(path, trials)))
+    past = read_past(path)
+    wrong = [*damaged_file(path, torn=not running)]
+    known = {each.number for each in _damage(path).damaged}
+    odd = {each.number: each.why for each in past.damaged if each.number not in known}
+    wrong += [
+        Finding(
+            f"line {number} is left out: {why}",
+            str(path),
+            "it is whole, but does not fit to the lines before it, one of which was damaged",
+            "nothing can: what it needs was in the damaged line; the trial counts as not asked for",
+            note=True,
+        )
+        for number, why in [*odd.items()][:_NAMED]
+    ]
+    return ReadLog(past.state, (*wrong, *_order(path, past.events)), len(past.events))
+
+
+def _gone(path: Path, trials: Collection[str]) -> Iterator[Finding]:
+    if not trials:
+        return
+    yield Finding(
+        "the log is empty" if path.exists() else "the log is missing",
+        str(path),
+        f"the outcomes of {len(trials)} trials are not known; their curves are in trials/*/metrics.jsonl",
+        "take log.jsonl from a backup; without one, search again under another --name",
+    )
+
+
+def damaged_file(path: Path, *, torn: bool = True) -> Iterator[Finding]:
+    """Yield what is wrong with the lines of a JSON-lines file; `torn` says whether an unfinished last line counts."""
+    if not path.is_file():
+        return
+    read = _damage(path)
+    numbers = [each.number for each in read.damaged]
+    rest = path.stat().st_size - read.end
+    if numbers:
+        named = ", ".join(map(str, numbers[:_NAMED])) + (" and more" if len(numbers) > _NAMED else "")
+        why = ", ".join(sorted({each.why for each in read.damaged}))
+        lines = f"line {named} is damaged" if len(numbers) == 1 else f"{len(numbers)} lines are damaged: {named}"
+        yield Finding(
+            f"{lines} ({why})",
+            str(path),
+            "what they told is lost; all other lines are read",
+            "--repair leaves them out, and keeps the file as it is under another name",
+            mend=partial(_rewrite, path, "damaged", _without_damage),
+        )
+    if rest and torn:
+        yield Finding(
+            f"the last {rest} bytes are no whole line",
+            str(path),
+            "a process was killed while it wrote them; they are not read, and the next session drops them",
+            "--repair leaves them out, and keeps the file as it is under another name",
+            mend=partial(_rewrite, path, "torn", _without_damage),
+        )
+    if twice := _twice(path):
+        named = ", ".join(map(str, twice[:_NAMED]))
+        yield Finding(
+            f"{len(twice)} lines repeat an earlier one to the last byte: {named}",
+            str(path),
+            "a file was put together twice; what they tell counts twice in sums",
+            "--repair leaves the repetitions out, and keeps the file as it is under another name",
+            mend=partial(_rewrite, path, "repeated", _without_repetitions),
+        )
+
+
+def _damage(path: Path) -> LinesRead:
+    read = LinesRead()
+    for _ in read_lines(path, read=read):
+        pass
+    return read
+
+
+def _twice(path: Path) -> list[int]:
+    """Return the numbers of the lines with a time that stood in the file before; those without may well be equal."""
+    seen: set[bytes] = set()
+    found = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            digest = hashlib.blake2b(line, digest_size=16).digest()
+            if digest in seen and b'"time":' in line:
+                found.append(number)
+            seen.add(digest)
+    return found
+
+
+def _rewrite(path: Path, why: str, keep: Callable[[Path], bytes]) -> str:
+    """Write a file anew without what is wrong with it; the file as it was gets another name."""
+    kept = aside(path, why)
+    content = keep(path)
+    copy_atomically(path, kept)
+    write_atomically(path, content)
+    return f"left out; the file as it was is {kept.name}"
+
+
+def _without_damage(path: Path) -> bytes:
+    read = _damage(path)
+    damaged = {each.number for each in read.damaged}
+    with path.open("rb") as file:
+        whole = io.BytesIO(file.read(read.end))
+    return b"".join(line for number, line in enumerate(whole, start=1) if number not in damaged)
+
+
+def _without_repetitions(path: Path) -> bytes:
+    repeated = {*_twice(path)}
+    with path.open("rb") as file:
+        return b"".join(line for number, line in enumerate(file, start=1) if number not in repeated)
+
+
+def _order(path: Path, events: list[Event]) -> Iterator[Finding]:
+    """Yield where the order of events is not that of a coordinator."""
+    ended: Counter[str] = Counter()
+    twice: list[str] = []
+    pairs = [*pairwise(events)]
+    back = sum(after.elapsed < before.elapsed for before, after in pairs)
+    jump = max((before.time - after.time for before, after in pairs), default=0.0)
+    for event in events:
+        if isinstance(event, AskEvent | BeginEvent):
+            ended[event.run] = 0
+        elif isinstance(event, OutcomeEvent):
+            ended[event.run] += 1
+            twice += [event.run] if ended[event.run] == 2 else []
+    if jump > _JUMP:
+        yield Finding(
+            f"the clock went back by {jump:.0f} s",
+            str(path),
+            "times of the log are those of the clock; durations are not, and no result depends on it",
+            "keep the clock with NTP",
+            note=True,
+        )
+    if back:
+        yield Finding(
+            f"{back} events are older than the one before them",
+            str(path),
+            "lines were moved, or the logs of two searches were put together",
+            "take log.jsonl from a backup",
+        )
+    if twice:
+        yield Finding(
+            f"runs ended twice: {', '.join(twice[:_NAMED])}",
+            str(path),
+            "the last of their outcomes counts",
+            "take log.jsonl from a backup, if that is not what happened",
+        )

@@ -1,0 +1,44 @@
+"""The checksum of a file that torch wrote: the comment at its end, as such a file is a zip archive.
+
+    ... end of the archive's directory, of which the last two bytes are the comment's length | hpsearch crc32 1c291ca3
+
+The CRC-32 is that of all bytes before the comment. Any reader of zip archives, torch of any version too, passes over
+the comment. Files of earlier versions have none: theirs are the archive's own checksums, one for each tensor.
+"""
+
+import io
+import zipfile
+import zlib
+
+_MARK = b"hpsearch crc32 "
+_COMMENT = len(_MARK) + 8
+_DIRECTORY_END, _DIRECTORY_END_SIZE = b"PK\x05\x06", 22
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, OSError, RuntimeError, ValueError)
+
+
+def seal(archive: io.BytesIO) -> None:
+    """Add the comment with the checksum to an archive that has none."""
+    with archive.getbuffer() as content:
+        content[-2:] = _COMMENT.to_bytes(2, "little")
+        comment = _MARK + b"%08x" % zlib.crc32(content)
+    archive.seek(0, io.SEEK_END)
+    archive.write(comment)
+
+
+def flaw(content: bytes) -> str | None:
+    """Return what is wrong with an archive's bytes, None if nothing is."""
+    if not content:
+        return "it is empty"
+    comment = content[-_COMMENT:]
+    if comment.startswith(_MARK):
+        fits = comment == _MARK + b"%08x" % zlib.crc32(memoryview(content)[:-_COMMENT])
+        return None if fits else "its checksum does not fit"
+    end = content[-_DIRECTORY_END_SIZE:]
+    if not (end.startswith(_DIRECTORY_END) and end.endswith(b"\0\0")):
+        return "its end is missing or damaged"
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            part = archive.testzip()
+    except _BROKEN as error:
+        return f"it is no whole archive: {error}"
+    return None if part is None else f"the checksum of its part {part} does not fit"

@@ -1,0 +1,69 @@
+"""What of a trial's folder can be written again from the log: its configuration follows from the space and its values.
+
+Only where the space has never changed since the search began, and for a trial that has copied no other: then it is the
+file that was there, but for settings that are newer than it.
+"""
+
+from pathlib import Path
+
+from hpsearch.errors import ExperimentError, HpsearchError
+from hpsearch.experiment.layout import CONFIG, RunKind, is_experiment, trial_run
+from hpsearch.experiment.state import ExperimentState, RunState
+from hpsearch.jobs import Job
+from hpsearch.records import Params
+from hpsearch.running.loading import open_space
+from hpsearch.seeds import Seeds
+from hpsearch.space import Space
+from hpsearch.workers.ledger import configure, stored_job
+
+_NAMED = 3
+
+
+def trial_job(space: Space, number: int, params: Params) -> Job:
+    """Return the job of a trial: everything follows from its number and its parameters."""
+    config = space.config(params).model_dump(mode="json")
+    seeds = Seeds.for_trial(space.search.seed, number).model_dump()
+    return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
+
+
+def mend_configs(folder: Path, state: ExperimentState) -> list[str]:
+    """Write the configurations again that are damaged or gone; return what is to be said of them."""
+    lost = [trial for trial in state.of_kind(RunKind.TRIAL) if not trial.dropped and not _is_whole(folder, trial.run)]
+    if not lost or not is_experiment(folder):
+        return []
+    mended: list[str] = []
+    left: list[str] = []
+    for trial in lost:
+        job = _rebuilt(folder, trial)
+        if job is not None:
+            configure(folder, job)
+        (left if job is None else mended).append(trial.run)
+    told = []
+    if mended:
+        told.append(f"{CONFIG} of {_named(mended)} was damaged or gone, and is written again from log and space")
+    if left:
+        told.append(f"{CONFIG} of {_named(left)} is damaged or gone, and does not follow from the log: it is left out")
+    return told
+
+
+def _is_whole(folder: Path, run: str) -> bool:
+    try:
+        stored_job(folder, run)
+    except (OSError, ExperimentError):
+        return False
+    return True
+
+
+def _rebuilt(folder: Path, trial: RunState) -> Job | None:
+    if trial.changes or any(folder.glob("resolved-*.json")):
+        return None
+    try:
+        job = trial_job(open_space(folder), trial.number, trial.first_params)
+    except HpsearchError:
+        return None
+    return job if job.seeds["initialisation"] == trial.seed else None
+
+
+def _named(runs: list[str]) -> str:
+    more = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
+    return ", ".join(runs[:_NAMED]) + more

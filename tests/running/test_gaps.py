@@ -1,0 +1,142 @@
+"""A log that is damaged or gone, a trial's folder or configuration that is: said as such, and never a new search."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hpsearch.errors import ExperimentError, HpsearchError
+from hpsearch.experiment.events import Event, Notice, TextNotice
+from hpsearch.experiment.layout import CONFIG, LOG
+from hpsearch.experiment.reading import read_experiment
+from hpsearch.final.selection import find_source
+from hpsearch.running.chosen import confirm
+from hpsearch.running.loading import load_space
+from hpsearch.running.runner import RunOptions, run
+from tests.running.sessions import essence
+from tests.toy_spaces import write_space
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def observe(self, event: Event | Notice) -> None:
+        if isinstance(event, TextNotice):
+            self.said.append(event.text)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    run(load_space(write_space(folder, trials=4)), folder=folder / "toy", options=RunOptions(in_process=True))
+    return folder / "toy"
+
+
+@pytest.fixture
+def folder(finished: Path, tmp_path: Path) -> Path:
+    shutil.copytree(finished, tmp_path / "toy")
+    return tmp_path / "toy"
+
+
+def go_on(folder: Path, **settings: object) -> list[str]:
+    listener = Listener()
+    space = load_space(write_space(folder.parent, **{"trials": 4, **settings}))  # type: ignore[arg-type]
+    run(space, folder=folder, options=RunOptions(in_process=True, observers=[listener]))
+    return listener.said
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"', b"\0"))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:40])
+
+
+@pytest.mark.parametrize(("damage", "told"), [(delete, "is gone"), (empty, "is empty"), (spoil, "has no whole line")])
+def test_a_lost_log_is_no_new_search(damage: Callable[[Path], None], told: str, folder: Path) -> None:
+    damage(folder / LOG)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for command in (go_on, confirm):
+        with pytest.raises(
+            ExperimentError, match=rf"log.jsonl {told}, and with it .* 4 trials .*Put a copy of the log"
+        ):
+            command(folder)
+    (warning,) = [each for each in read_experiment(folder).warnings if "Put a copy" in each]
+    assert told in warning
+    with pytest.raises(HpsearchError, match=f"no complete trial yet.*log.jsonl {told}"):
+        _ = find_source(folder).winner
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    changed = {path.name for path in after if before.get(path) != after[path]}
+    assert {name for name in changed if not name.startswith("lease")} <= {"lock", "toy.yaml"}
+
+
+def test_the_folder_of_a_finished_trial_is_gone(folder: Path) -> None:
+    whole = read_experiment(folder)
+    shutil.rmtree(folder / "trials/0002")
+    (warning,) = read_experiment(folder).warnings
+    assert warning.startswith("the folder of 1 trial that ended is gone: trials/0002. The log has the values")
+    said = go_on(folder, trials=5)
+    assert warning in said
+    record = read_experiment(folder)
+    assert len(record.trials) == 5
+    assert (record.dropped, record.trials[:4]) == (0, whole.trials), "its value counts as before"
+
+
+@pytest.mark.parametrize("damage", [delete, empty, cut, spoil])
+def test_a_damaged_configuration_is_written_again(damage: Callable[[Path], None], folder: Path) -> None:
+    whole, text = essence(folder), (folder / "trials/0001" / CONFIG).read_bytes()
+    damage(folder / "trials/0001" / CONFIG)
+    assert essence(folder) == whole
+    said = go_on(folder)
+    assert said == ["config.json of trials/0001 was damaged or gone, and is written again from log and space"]
+    assert essence(folder) == whole
+    assert (folder / "trials/0001" / CONFIG).read_bytes() == text
+
+
+def test_where_it_does_not_follow_from_the_log_it_costs_that_trial(folder: Path) -> None:
+    go_on(folder, rate="{log: [1e-4, 1]}")
+    cut(folder / "trials/0001" / CONFIG)
+    said = go_on(folder, rate="{log: [1e-4, 1]}", trials=5)
+    assert "config.json of trials/0001 is damaged or gone, and does not follow from the log: it is left out" in said
+    record = read_experiment(folder)
+    assert [trial.number for trial in record.trials] == [0, 2, 3, 4]
+
+
+def test_a_trial_that_the_log_does_not_tell_of_keeps_its_folder_and_number(folder: Path) -> None:
+    lines = (folder / LOG).read_bytes().splitlines(keepends=True)
+    (folder / LOG).write_bytes(b"".join(line for line in lines if b'"trials/0003"' not in line))
+    kept = (folder / "trials/0003/metrics.jsonl").read_bytes()
+    said = go_on(folder)
+    assert f"the log does not tell of 1 trial in {folder}: trials/0003; not counted, and kept" in said
+    assert (folder / "trials/0003/metrics.jsonl").read_bytes() == kept
+    assert [trial.number for trial in read_experiment(folder).trials] == [0, 1, 2, 4]
+
+
+def test_two_logs_that_were_joined_are_one(folder: Path) -> None:
+    whole = essence(folder)
+    content = (folder / LOG).read_bytes()
+    (folder / LOG).write_bytes(content + content)
+    warnings = read_experiment(folder).warnings
+    assert "'trials/0000' has been asked for before; two logs may have been joined here" in " ".join(warnings)
+    joined = read_experiment(folder).trials
+    assert joined == tuple(_trials(folder, content))
+    (folder / LOG).write_bytes(content + content)
+    assert any("two logs may have been joined" in each for each in go_on(folder))
+    (folder / LOG).write_bytes(content)
+    assert essence(folder) == whole
+
+
+def _trials(folder: Path, content: bytes) -> list[object]:
+    (folder / LOG).write_bytes(content)
+    return [*read_experiment(folder).trials]
