@@ -27,6 +27,8 @@ class FaultyS3:
         self.status = 0
         """Answered instead, if not 0, to `faults` requests."""
         self.faults = 1 << 30
+        self.only = ""
+        """What the requests that fail begin with."""
         self.seconds = 0.0
         """Before each answer."""
         self.requests: list[str] = []
@@ -43,15 +45,15 @@ class FaultyS3:
         time.sleep(self.seconds)
         if request.startswith(f"PUT /{BUCKET}/"):
             self.write_limit -= 1
-        if self.status and self.faults > 0 and self.write_limit < 0:
+        if self.status and self.faults > 0 and self.write_limit < 0 and request.startswith(self.only):
             self.faults -= 1
             start(f"{self.status} injected", [("Content-Type", "application/xml")])
             return [_FAULT.format(code=_CODES[self.status]).encode()]
         return self._moto(environ, start)
 
-    def fail(self, status: int, *, faults: int = 1 << 30, after: int = -1) -> None:
+    def fail(self, status: int, *, faults: int = 1 << 30, after: int = -1, only: str = "") -> None:
         """Answer with a status from now on, or after so many files have been written."""
-        self.status, self.faults, self.write_limit = status, faults, after
+        self.status, self.faults, self.write_limit, self.only = status, faults, after, only
 
     def heal(self) -> None:
         self.status, self.write_limit = 0, 1 << 30
