@@ -106,7 +106,7 @@ def test_a_server_that_never_answers_does_not_hold_the_search(
 
 def test_an_error_of_ours_does_not_end_the_search(folder: ExperimentFolder) -> None:
     folder.trial(0, Outcome.COMPLETE, (0.5,))
-    (folder.path / "trials/0000/config.json").write_text("{")
+    (folder.path / "resolved.json").write_text("{")
     warnings: list[str] = []
     tracker = LiveTracker(mlflow_mirror(folder.path), warn=warnings.append)
     assert not tracker.close(timeout=240)
