@@ -42,11 +42,9 @@ KINDS = {
     "flipped resolved": "program",
     "torn config": "function",
     "flipped metrics": "family",
-    "flipped checkpoint": "family",
     "torn best": "family",
     "torn tracking": "function",
     "lock mlflow.db": "program",
-    "half-made mlflow.db": "program",
     "server: error 500": "program-server",
     "server: restart": "program-server",
     "training: nan": "program",
@@ -60,7 +58,6 @@ KINDS = {
     "training: tensor": "function",
     "training: text": "program",
     "training: none": "function",
-    "kill raylet": "program-ray",
 }
 """Which search each is shown on."""
 MOMENTS = (5, 8, 3, 12)
