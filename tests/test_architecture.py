@@ -17,12 +17,13 @@ MAY_IMPORT = {
     "records": "",
     "titles": "",
     "user_code": "errors",
+    "trust": "errors",
     "seeds": "settings",
     "reads": "settings",
     "places": "settings",
     "jobs": "records",
     "health": "records",
-    "space": "errors records settings places user_code",
+    "space": "errors records settings places trust user_code",
     "experiment": "errors records",
     "data": "errors settings user_code",
     "training": "errors records settings experiment reads seeds",
@@ -35,15 +36,16 @@ MAY_IMPORT = {
     "report": "errors records experiment comparing health",
     "drafting": "errors settings records comparing space families",
     # where the parts meet, from the workers' end to the user's
-    "running": "errors records settings data experiment jobs places reads seeds report space tracking training "
+    "running": "errors records settings data experiment jobs places reads seeds trust report space tracking training "
     "families search workers",
     "console": "errors records experiment health report space families workers running",
-    "final": "errors records comparing data experiment places readers report tracking training families running",
+    "final": "errors records comparing data experiment places trust readers report space tracking training families "
+    "running",
     "studies": "errors records settings comparing experiment jobs seeds readers report space training families "
     "search workers running",
-    "api": "errors user_code records comparing experiment health places seeds readers report drafting space training "
+    "api": "errors trust user_code records comparing experiment health places seeds readers report drafting space training "
     "families search workers running console final studies",
-    "cli": "errors data experiment report space tracking families search workers running console studies api",
+    "cli": "errors trust user_code data experiment report space tracking families search workers running console studies api",
     "lightning": "errors families training",
     "transformers": "errors families",
     "testing": "errors records settings jobs experiment seeds space tracking training families search running",

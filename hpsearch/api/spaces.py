@@ -22,6 +22,7 @@ from hpsearch.space import Node, Place, Space, node_from_plain
 from hpsearch.space.fields import Items, Leaf, SettingsSection, Shape, field_shape, section_of
 from hpsearch.space.located_yaml import read_file
 from hpsearch.space.ranges import HEADS
+from hpsearch.trust import NamedCode, is_own, remember
 
 _SECTIONS = ("objective", "search", "require", "start", "confirm", "quick")
 """The sections of a space file other than the function's own values."""
@@ -108,6 +109,8 @@ def written(folder: Path, name: str, text: str) -> Iterator[Path]:
             )
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, text)
+    if not is_own(file):  # what the caller has just given may be run by the next command, too
+        remember([NamedCode("family", file)])
     try:
         yield file
     except HpsearchError:

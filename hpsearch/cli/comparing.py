@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpsearch.cli.options import INTERRUPTED, ROOT, TrackOption, UriOption
+from hpsearch.cli.options import INTERRUPTED, ROOT, TrackOption, TrustOption, UriOption
 
 if TYPE_CHECKING:
     from hpsearch.api.study import StudyResult
@@ -121,6 +121,7 @@ def study(
     out: Annotated[Path | None, typer.Option(help="The report's folder; by default reports/<name>.")] = None,
     format_: Annotated[str, typer.Option("--format", help="What to write besides compare.json, with commas.")] = "md",
     quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
+    trust: TrustOption = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it would cost and could show.")] = False,
     probe: Annotated[bool, typer.Option(help="With --plan: train each arm for seconds, to know times.")] = True,
@@ -138,6 +139,7 @@ def study(
             in_process=in_process,
             root=root,
             probe=probe,
+            trust=trust,
         )
         _print_plan(found, as_json=json)
         return
@@ -157,6 +159,7 @@ def study(
         out=out,
         format=format_,
         quiet=quiet,
+        trust=trust,
     )
     if result.report is None:
         _print_unfinished(file, arm, result, as_json=json)

@@ -13,6 +13,7 @@ from hpsearch.cli.probing import batch_size, lr_find, overfit
 from hpsearch.cli.running import confirm, run, train
 from hpsearch.cli.using import evaluate, predict
 from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
+from hpsearch.trust import trusting
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,7 +39,8 @@ app.add_typer(data, name="data")
 def main() -> None:
     """Run the program; turn the user's mistakes into a message and an exit status."""
     try:
-        app()
+        with trusting(False, ask=_ask):
+            app()
     except SearchFailedError as error:
         sys.exit(_complain(error, FAILED))
     except HpsearchError as error:
@@ -59,6 +61,11 @@ def program() -> None:
 
             leave(end.code or 0)
         raise
+
+
+def _ask(question: str) -> bool:
+    """Ask whether strangers' code may run; without a terminal nobody can answer, so that it may not."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and typer.confirm(question, default=False, err=True)
 
 
 def _complain(error: HpsearchError, status: int) -> int:

@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from hpsearch.cli.options import AddressOption, SetOption
+from hpsearch.cli.options import AddressOption, SetOption, TrustOption
 
 
 def check(
     paths: Annotated[list[Path], typer.Argument(help="Space files, study files, or folders of them.")],
     quick: Annotated[bool, typer.Option(help="Check what --quick makes of them.")] = False,
     set_: SetOption = None,
+    trust: TrustOption = False,
 ) -> None:
     """Check space and study files: every name, type, range and requirement, without training anything."""
     from hpsearch.api import check as api
@@ -21,17 +22,23 @@ def check(
         for note in found.notes:
             typer.echo(f"  {note}")
 
-    api.check(paths, quick=quick, set=set_, announce=announce)
+    api.check(paths, quick=quick, set=set_, announce=announce, trust=trust)
 
 
-def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")]) -> None:
+def schema(
+    family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")], trust: TrustOption = False
+) -> None:
     """Print the JSON Schema of a family's space files, or of study files, for editors."""
     import json
 
     from hpsearch.families.loading import load_interface
     from hpsearch.space import json_schema
     from hpsearch.studies.study import study_schema
+    from hpsearch.trust import NamedCode, require_trust, trusting
+    from hpsearch.user_code import is_reference
 
+    with trusting(trust):
+        require_trust([NamedCode("family", Path(family.partition(":")[0]))] if is_reference(family) else [])
     found = study_schema() if family == "study" else json_schema(load_interface(family, Path()), family)
     typer.echo(json.dumps(found, indent=2))
 
@@ -42,6 +49,7 @@ def init(
     log: Annotated[Path | None, typer.Option(help="What the program printed in a run: it tells the metrics.")] = None,
     config: Annotated[Path | None, typer.Option(help="The YAML file with the values of the program.")] = None,
     subcommand: Annotated[str | None, typer.Option(help="Which subcommand of the program.")] = None,
+    trust: TrustOption = False,
 ) -> None:
     """Write a commented space file to begin with: its ranges follow from names, types and defaults.
 
@@ -49,7 +57,7 @@ def init(
     """
     from hpsearch.api.draft import init as draft
 
-    drafted = draft(what, file=file, log=log, config=config, subcommand=subcommand)
+    drafted = draft(what, file=file, log=log, config=config, subcommand=subcommand, trust=trust)
     typer.echo(f"wrote {drafted.path} with {drafted.ranges} ranges; look through it, then:")
     for line in drafted.next_commands:
         typer.echo(f"  {line}")
@@ -76,16 +84,19 @@ def cluster(
     file: Annotated[
         str | None, typer.Option(help="Print a file to start a cluster with: slurm, ssh or kuberay.")
     ] = None,
+    trust: TrustOption = False,
 ) -> None:
     """Show the machines that the engine ray would use, and what a space would occupy on them."""
     from hpsearch.running.loading import load_space
+    from hpsearch.trust import trusting
     from hpsearch.workers.engines import Cluster
     from hpsearch.workers.ray_tune.cluster import cluster_file, describe
 
     if file is not None:
         typer.echo(cluster_file(file), nl=False)
         return
-    search = load_space(space, quick=quick, overrides=set_ or []).search if space else None
+    with trusting(trust):
+        search = load_space(space, quick=quick, overrides=set_ or [], programs=False).search if space else None
     typer.echo(describe(Cluster(address), search))
 
 

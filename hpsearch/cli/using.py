@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hpsearch.cli.options import HomeOption, ModelArgument, RunOption
+from hpsearch.cli.options import HomeOption, ModelArgument, RunOption, TrustOption
 
 STDIN = "-"
 REPORTS = Path("reports")
@@ -31,6 +31,7 @@ def predict(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="An option of the family's own: temperature=0.8, prompt=Once.")
     ] = None,
+    trust: TrustOption = False,
 ) -> None:
     """Use a model: classes of texts and images, molecules of a movie, sources of a recording, text after a prompt.
 
@@ -51,6 +52,7 @@ def predict(
             device=device,
             set=set_,
             watcher=watcher,
+            trust=trust,
         )
     finally:
         watcher.close()
@@ -79,6 +81,7 @@ def evaluate(
         int | None, typer.Option(min=1, help="Examples at once; halved where the memory does not suffice.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; by default that of the training.")] = None,
+    trust: TrustOption = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Score a model on new labelled data: the family's metrics with intervals, compared with classical methods."""
@@ -99,6 +102,7 @@ def evaluate(
         baselines=baselines,
         batch_size=batch_size,
         device=device,
+        trust=trust,
     )
     folder = out or REPORTS / f"{found.model}-evaluation"
     save_evaluation(found, folder)
