@@ -14,19 +14,22 @@ ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 COMPILED_ONCE := PYTHONDONTWRITEBYTECODE=
 PYTEST := $(ONE_THREAD) $(COMPILED_ONCE) $(BIN)/python -m pytest -q -n auto --dist worksteal
 
+# Material for MkDocs says at each start what its authors plan next
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run studies test fast lint format bench gpu schemas clean system
+.PHONY: help run studies test fast lint format bench gpu docs docs-serve pictures schemas clean system
 
 help: ## list the targets
-	@awk -F ': .*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 run: $(BASE) ## install, then search spaces/deepsif.yaml in its quick form (another one: SPACE=spaces/char_lm.yaml)
 	$(BIN)/hpsearch run $(SPACE) --quick
 
 studies: $(BASE) ## the committed studies in their quick form; their reports go to reports/
 	@for file in studies/*.yaml; do name=$$(basename "$$file" .yaml); echo "# $$name"; \
-		$(BIN)/hpsearch study "$$file" --quick --out "reports/$$name" || exit 1; done
+		$(BIN)/hpsearch study "$$file" --quick --format md --out "reports/$$name" || exit 1; done
 
 test: $(DEV) system lint ## install, then every check: ruff, mypy, pytest with the slow tests
 	$(PYTEST)
@@ -50,6 +53,15 @@ bench: $(DEV) ## print the benchmarks in tests/benchmarks, small ones; the publi
 gpu: $(DEV) ## what only a CUDA device can show
 	$(BIN)/python -m pytest -q tests/gpu/cuda_checks.py
 
+docs: $(DEV) ## build the documentation's site into site/
+	$(SITE) build --strict
+
+docs-serve: $(DEV) ## show the documentation on this machine, and again after each change
+	$(SITE) serve
+
+pictures: $(DEV) ## make the documentation's pictures again, some minutes
+	$(BIN)/python docs/pictures.py
+
 schemas: $(BASE) ## write spaces/schemas/*.json, which editors read, from the families
 	@mkdir -p spaces/schemas
 	@for family in study $$($(BIN)/hpsearch families | sed -n 's/^\([a-z_]*\): .*/\1/p'); do \
@@ -58,7 +70,7 @@ schemas: $(BASE) ## write spaces/schemas/*.json, which editors read, from the fa
 	done
 
 clean: ## remove .venv, caches and build outputs; experiments/ stays
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installing: once, and again when a pin or a dependency changes

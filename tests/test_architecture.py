@@ -43,9 +43,10 @@ MAY_IMPORT = {
     "running",
     "studies": "errors records settings comparing experiment jobs seeds readers report space training families "
     "search workers running",
-    "api": "errors trust user_code records comparing experiment health places seeds readers report drafting space training "
-    "families search workers running console final studies",
-    "cli": "errors trust user_code data experiment report space tracking families search workers running console studies api",
+    "api": "errors trust user_code records comparing experiment health places seeds readers report drafting space "
+    "training families search workers running console final studies",
+    "cli": "errors trust user_code data experiment report space tracking families search workers running console "
+    "studies api",
     "lightning": "errors families training",
     "transformers": "errors families",
     "testing": "errors records settings jobs experiment seeds space tracking training families search running",

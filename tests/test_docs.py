@@ -17,30 +17,37 @@ from hpsearch.space import json_schema
 from hpsearch.studies.study import study_schema
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = sorted(ROOT.glob("*.md"))
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+GUIDES = "\n".join(page.read_text(encoding="utf-8") for page in PAGES if page.name not in ("CHANGELOG.md", "guides.md"))
+GENERATED = {ROOT / "docs" / "reference" / name for name in ("command-line.md", "study-file.md")}
+"""Pages that docs/generated.py makes when the site is built."""
 SPACES = sorted((ROOT / "spaces").glob("*.yaml"))
 COMMANDS = typer.main.get_group(app).commands
-QUICK = ("check", "families", "schema")
-NOT_OURS = {"build", "dist", "experiments", "mlruns", "__pycache__"}
+QUICK = (["check", "spaces"], ["families"], ["schema", "char_lm"])
+NOT_OURS = {"build", "dist", "experiments", "mlruns", "site", "__pycache__"}
 """What git ignores and the file map leaves out."""
 
 
 def blocks(language: str) -> list[str]:
-    """Return the code blocks of the README in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    """Return the code blocks of all pages in a language."""
+    return re.findall(rf"^```{language}(?: title=[^\n]*)?\n(.*?)^```", GUIDES, flags=re.MULTILINE | re.DOTALL)
+
+
+def titled_blocks(page: str) -> dict[str, str]:
+    """Return the files that a page shows, by their names."""
+    return dict(re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```', page, flags=re.MULTILINE | re.DOTALL))
 
 
 SHOWN = [
-    shlex.split(line, comments=True)
+    shlex.split(line.partition(" > ")[0], comments=True)
     for block in blocks("sh")
     for line in block.splitlines()
-    if line.startswith("hpsearch ")
+    if re.match("hpsearch [a-z]", line)
 ]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
+def test_every_command_has_help_and_is_shown(name: str) -> None:
     assert COMMANDS[name].help
     assert all(getattr(parameter, "help", None) for parameter in COMMANDS[name].params)
     assert any(words[1] == name for words in SHOWN)
@@ -52,7 +59,7 @@ def test_every_shown_command_parses(words: list[str]) -> None:
     COMMANDS[words[1]].make_context(words[1], words[2:])
 
 
-@pytest.mark.parametrize("words", [words for words in SHOWN if words[1] in QUICK], ids=" ".join)
+@pytest.mark.parametrize("words", [words for words in SHOWN if words[1:] in QUICK], ids=" ".join)
 def test_the_quick_ones_run(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,13 +88,14 @@ def test_the_python_names_exist() -> None:
         assert used <= {*hpsearch.__all__, *results, *model, *of_report}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_exists(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
-    assert [target for target in targets if "://" not in target and not (page.parent / target).exists()] == []
+    places = [page.parent / target for target in targets if "://" not in target]
+    assert [str(place) for place in places if not place.exists() and place.resolve() not in GENERATED] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_named_file_exists(page: Path) -> None:
     named = re.findall(r"`((?:tests|hpsearch|spaces)/[\w/.]+)`", page.read_text(encoding="utf-8"))
     assert [name for name in named if not (ROOT / name).exists()] == []
@@ -153,7 +161,7 @@ def test_the_committed_schema_of_studies_is_current() -> None:
 
 def test_no_file_names_a_machine() -> None:
     foreign = re.compile(r"/(?:work|farm|root)/|/tmp/[a-z]+_|pypi\.org|download\.pytorch")
-    shelves = [ROOT / name for name in ("hpsearch", "tests", "spaces", ".ci")]
+    shelves = [ROOT / name for name in ("hpsearch", "tests", "spaces", "docs", "examples", ".ci")]
     files = [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]  # a worktree's
     files += [
         path for shelf in shelves for path in shelf.rglob("*") if path.is_file() and "__pycache__" not in path.parts

@@ -107,7 +107,7 @@ def study(
     tracking_uri: str | None = None,
     root: str | Path = EXPERIMENTS,
     out: str | Path | None = None,
-    format: str = "md",  # noqa: A002 -- named after the option of `hpsearch study`
+    format: str = "html,md",  # noqa: A002 -- named after the option of `hpsearch study`
     quiet: bool = False,
     trust: bool = False,
 ) -> StudyResult:

@@ -119,7 +119,9 @@ def study(
     tracking_uri: UriOption = None,
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
     out: Annotated[Path | None, typer.Option(help="The report's folder; by default reports/<name>.")] = None,
-    format_: Annotated[str, typer.Option("--format", help="What to write besides compare.json, with commas.")] = "md",
+    format_: Annotated[
+        str, typer.Option("--format", help="What to write besides compare.json, with commas.")
+    ] = "html,md",
     quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
     trust: TrustOption = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,

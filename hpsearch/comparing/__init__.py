@@ -1,6 +1,6 @@
 """From finished runs to what may be said of them. Knows neither where runs come from nor how results are shown.
 
-Rules are numbered as in docs/statistics.md.
+Rules are numbered as in docs/explanation/statistics.md.
 """
 
 from hpsearch.comparing.comparison import Comparison

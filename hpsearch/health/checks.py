@@ -33,6 +33,11 @@ class Curve:
         """Return the value at an index as text."""
         return figure(self.sign * self.values[index])
 
+    def between(self) -> str:
+        """Return the range of its values as text, the smaller first."""
+        low, high = sorted((self.sign * min(self.values), self.sign * max(self.values)))
+        return f"between {figure(low)} and {figure(high)}"
+
     def last(self, count: int) -> "Curve":
         """Return the last `count` points."""
         return Curve(self.name, self.steps[-count:], self.values[-count:], self.sign)
@@ -197,8 +202,8 @@ def _oscillation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str
             Kind.OSCILLATION,
             Severity.WARNING,
             evidence.run.number,
-            f"{curve.name} goes up and down by about {figure(size)} between {figure(min(recent.values))} and "
-            f"{figure(max(recent.values))} from {unit} {recent.steps[0]} on",
+            f"{curve.name} goes up and down by about {figure(size)} {recent.between()} "
+            f"from {unit} {recent.steps[0]} on",
             step=recent.steps[0],
             advice=advise(Kind.OSCILLATION, evidence.config),
         )
@@ -214,8 +219,8 @@ def _stagnation(evidence: Evidence, curve: Curve, limits: Thresholds, unit: str)
         kind,
         Severity.NOTE if kind is Kind.PLATEAU else Severity.WARNING,
         evidence.run.number,
-        f"{curve.name} has stayed between {figure(min(recent.values))} and {figure(max(recent.values))} "
-        f"for the last {len(recent)} evaluations, from {unit} {curve.steps[start]} on",
+        f"{curve.name} has stayed {recent.between()} for the last {len(recent)} evaluations, "
+        f"from {unit} {curve.steps[start]} on",
         step=curve.steps[start],
         advice=advise(kind, evidence.config),
     )

@@ -269,6 +269,6 @@ RECIPES: Mapping[Kind, tuple[Remedy, ...]] = {
     Kind.PLATEAU: (_STOP_EARLY,),
     Kind.SLOW_CONVERGENCE: (_HIGHER_RATE, _LONGER, _LARGER_BATCH, _FEWER_LAYERS),
 }
-"""Explosion, over-fitting, slowness and exhausted memory as in guide 000 (GUIDES.md); a stall as in guide 003's, which
-raised the rate fivefold behind a warm-up, or by a schedule that watches the loss; under-fitting and divergence as in
-guide 002's."""
+"""Explosion, over-fitting, slowness and exhausted memory as in guide 000 (docs/reference/guides.md); a stall as in
+guide 003's, which raised the rate fivefold behind a warm-up, or by a schedule that watches the loss; under-fitting and
+divergence as in guide 002's."""

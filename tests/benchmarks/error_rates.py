@@ -1,4 +1,5 @@
-"""How often intervals hold the true value, and how often comparisons claim what is wrong: tables for COMPARE.md.
+"""How often intervals hold the true value, and how often comparisons claim what is wrong: tables for
+docs/reference/compare-json.md.
 
 Run by `make bench`, or alone with the number of made-up tables for each row.
 """

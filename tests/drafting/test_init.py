@@ -262,6 +262,17 @@ def test_a_log_tells_objective_and_pattern(name: str, tmp_path: Path) -> None:
     assert any(metric in each.metrics and each.step is not None for each in told)
 
 
+def test_a_test_score_that_is_printed_once_is_read(tmp_path: Path) -> None:
+    program, log = written(tmp_path, "argparse"), tmp_path / "train.log"
+    log.write_text("epoch 1: val_loss=0.4\nepoch 2: val_loss=0.3\ntest_loss=0.35\n")
+    space = load_space(init(str(program), log=log).path)
+    config = space.config(space.example)
+    assert isinstance(config, CommandConfig)
+    told = read_line("test_loss=0.35", config.metrics)
+    assert told is not None
+    assert told.metrics == {"test/loss": 0.35}
+
+
 def test_a_log_that_tells_nothing_is_shown(tmp_path: Path) -> None:
     program, log = written(tmp_path, "argparse"), tmp_path / "train.log"
     log.write_text("loading\nall is well\n")

@@ -26,7 +26,7 @@ CONFIG: Mapping[str, Any] = {
         "device": "auto",
     },
 }
-"""The values of GUIDES.md, 000."""
+"""The values of guides.md, 000."""
 
 
 def decay(count: int, *, start: float = 4.0, end: float = 0.5, rate: float = 0.3) -> list[float]:

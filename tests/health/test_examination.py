@@ -135,6 +135,13 @@ def test_a_metric_that_grows_is_turned_round_and_shown_as_it_is() -> None:
     assert "val/accuracy was best (0.7) at epoch 3 and ended at 0.55" in finding.sentence
 
 
+def test_the_range_of_a_metric_that_grows_is_shown_as_it_is() -> None:
+    swinging = [0.5, 0.7] * 10
+    found = examine_trial(trial(**{"val/accuracy": swinging}), Monitor("val/accuracy", Goal.MAXIMIZE))
+    (finding,) = [each for each in found if each.kind is Kind.OSCILLATION]
+    assert "between 0.5 and 0.7" in finding.sentence
+
+
 def test_a_divergence_names_the_step_the_parameter_and_the_last_norm() -> None:
     reason = "the gradient norm became inf at optimizer step 12 (loss 3); the first parameter ... is 'head.weight'"
     diverged = trial(outcome=Outcome.DIVERGED, reason=reason, gradient_norm_max=[2.0, 250.0, math.inf])

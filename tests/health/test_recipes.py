@@ -1,4 +1,4 @@
-"""The recipes are the guides': what 000, 002 and 003 in GUIDES.md change, from which value to which."""
+"""The recipes are the guides': what 000, 002 and 003 in guides.md change, from which value to which."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The guides' evaluate, generate and compare_experiments: each command that GUIDES.md names for them runs."""
+"""The guides' evaluate, generate and compare_experiments: each command that guides.md names for them runs."""
 
 import re
 import shlex
@@ -10,7 +10,7 @@ import pytest
 from tests.calling import Call
 from tests.small_winners import write_films, write_songs
 
-GUIDES = (Path(__file__).parents[2] / "GUIDES.md").read_text(encoding="utf-8")
+GUIDES = (Path(__file__).parents[2] / "docs" / "reference" / "guides.md").read_text(encoding="utf-8")
 LINES = {"002.18": "texts", "004.3": "characters", "004.5": "characters", "004.24": "characters"}
 """The lines, and whose winner is used."""
 

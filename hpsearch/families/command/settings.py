@@ -71,7 +71,7 @@ class CommandConfig(Settings):
 
     command: str | tuple[str, ...]
     """The program with its arguments: a list, or text that is split as a shell would; no shell runs it. `{train.rate}`
-    becomes the value of a setting; see README.md for the other names."""
+    becomes the value of a setting; see docs/how-to/programs.md for the other names."""
     metrics: MetricSource = MetricSource(stdout="json")
     directory: str = "."
     """Where the program runs; a relative name starts at the folder of the space file."""

@@ -1,4 +1,4 @@
-"""COMPARE.md names every field of compare.json, and no other."""
+"""docs/reference/compare-json.md names every field of compare.json, and no other."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from hpsearch.report.comparison.grouped import GroupedReport, LonelyOne
 from hpsearch.report.comparison.overview import Best, Confirmation, Entry
 from tests.report.comparison.evidence import datasets_evidence, search_evidence, seeds_evidence
 
-PAGE = (Path(__file__).parents[3] / "COMPARE.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "compare-json.md").read_text(encoding="utf-8")
 PARTS = re.split(r"^(?=An entry of|`across_datasets`:)", PAGE, flags=re.MULTILINE)
 
 

@@ -20,7 +20,7 @@ from tests.workers.ray_tune.slurm_stand_in import Slurm
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = typer.main.get_group(app).commands
-PAGE = (ROOT / "CLUSTERS.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "tutorials" / "cluster.md").read_text(encoding="utf-8")
 RAY = next(
     line.removeprefix("ray==")
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
