@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "places": "settings",
     "jobs": "records",
     "health": "records",
-    "space": "errors records settings places trust user_code",
+    "space": "errors records settings places trust user_code experiment",
     "experiment": "errors records",
     "data": "errors settings user_code",
     "training": "errors records settings experiment reads seeds",

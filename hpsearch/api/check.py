@@ -8,7 +8,7 @@ from pathlib import Path
 from hpsearch.api.arguments import Overrides, StrPath, settings_of
 from hpsearch.errors import HpsearchError, Problem, SpaceError, UntrustedCodeError
 from hpsearch.running.loading import check_file
-from hpsearch.space.checks import data_notes, no_test_split
+from hpsearch.space.checks import data_notes, no_test_split, secret_notes
 from hpsearch.studies.reading import is_study, load_study
 from hpsearch.trust import trusting
 
@@ -104,5 +104,5 @@ def _held(path: Path, *, quick: bool, overrides: list[str]) -> CheckedFile:
     if space is None:
         return CheckedFile(path, left_out=tuple(left_out))
     missing = no_test_split(space)
-    notes = (*data_notes(space), *([missing] if missing else []))
+    notes = (*secret_notes(space), *data_notes(space), *([missing] if missing else []))
     return CheckedFile(path, ranges=len(space.parameters), configurations=space.size, notes=notes)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hpsearch.errors import DataError
+from hpsearch.experiment.addresses import without_secrets
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged
 from hpsearch.readers.mlflow_runs import MlflowRun, as_finished, as_kept
@@ -25,8 +26,9 @@ def read(uri: str, wanted: Wanted) -> Reading:
         experiments = {each.experiment_id: each.name for each in client.search_experiments()}
         runs = [_read_run(client, run, experiments, wanted) for run in _search(client, list(experiments))]
     except MlflowException as error:
-        raise DataError(f"{uri} cannot be read: {str(error).splitlines()[0]}") from error
-    return as_finished(runs, source=uri, place=(uri.rstrip("/"),), wanted=wanted)
+        raise DataError(without_secrets(f"{uri} cannot be read: {str(error).splitlines()[0]}")) from error
+    shown = without_secrets(uri)
+    return as_finished(runs, source=shown, place=(shown.rstrip("/"),), wanted=wanted)
 
 
 def _search(client: Any, experiments: list[str]) -> list[Any]:

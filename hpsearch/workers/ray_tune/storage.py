@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment.addresses import without_secrets
 from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, OUTPUT, PRINTED, RATE_DECISIONS
 
@@ -122,6 +123,6 @@ def _open(uri: str) -> tuple[Any, str]:
         try:
             files, root = url_to_fs(uri)
         except (ImportError, ValueError, OSError) as error:
-            raise HpsearchError(f"the storage {uri} cannot be opened: {error}") from error
+            raise HpsearchError(without_secrets(f"the storage {uri} cannot be opened: {error}")) from error
         files = PyFileSystem(FSSpecHandler(files))
     return files, root.rstrip("/")
