@@ -19,7 +19,7 @@ SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run studies test fast lint format bench gpu docs docs-serve pictures schemas clean system
+.PHONY: help run studies test fast lint format bench faults gpu docs docs-serve pictures schemas clean system
 
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,11 @@ format: $(DEV) ## let ruff rewrite the code
 bench: $(DEV) ## print the benchmarks in tests/benchmarks, small ones; the published sizes: BENCH=full, some hours
 	@for file in tests/benchmarks/*.py; do echo "# $$file"; begin=$$(date +%s); \
 		PYTHONPATH=. $(BIN)/python "$$file" || exit 1; echo "# it took $$(($$(date +%s) - begin)) s"; echo; done
+
+faults: $(DEV) ## strike real searches at seeded moments and check what is left: SEED=, EPISODES=, MINUTES=, FAULTS=kill,torn
+	@PYTHONPATH=. $(ONE_THREAD) $(BIN)/python -m tests.faults.campaign $(if $(SEED),--seed $(SEED)) \
+		$(if $(EPISODES),--episodes $(EPISODES)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULTS),--faults "$(FAULTS)") \
+		$(if $(SEARCHES),--searches "$(SEARCHES)") $(if $(EPISODE),--episode $(EPISODE)) $(if $(ONLY),--only $(ONLY))
 
 gpu: $(DEV) ## what only a CUDA device can show
 	$(BIN)/python -m pytest -q tests/gpu/cuda_checks.py

@@ -99,10 +99,10 @@ class Callback(lightning_callbacks.Callback):
             self._restored = None
 
 
-def _of_split(metrics: Mapping[str, Any], split: str) -> dict[str, float]:
+def _of_split(metrics: Mapping[str, Any], split: str) -> dict[str, Any]:
     """Return the metrics of a split by names such as `val/loss`."""
     named = ((_SPLIT.fullmatch(name), value) for name, value in metrics.items())
-    return {f"{split}/{found[2]}": float(value) for found, value in named if found and found[1].startswith(split)}
+    return {f"{split}/{found[2]}": value for found, value in named if found and found[1].startswith(split)}
 
 
 def _is_last(trainer: Trainer) -> bool:

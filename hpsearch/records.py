@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+_LONGEST = 200
+"""Characters of a message about a value."""
 Metrics = Mapping[str, float]
 Params = Mapping[str, Any]
 Matrix = tuple[tuple[float, ...], ...]
@@ -23,6 +26,60 @@ def is_number(value: Any) -> bool:
         return math.isfinite(value)
     except OverflowError:  # a whole number of more than 308 digits
         return False
+
+
+def metric_number(value: Any) -> float | None:
+    """Return what a training gave as a metric as a number, or None if it is none: the rule for all of them.
+
+    Numbers are Python's own, Decimal and Fraction, numpy's scalars, and arrays and tensors of one element. They become
+    floats of 64 bits; what is too large for one is infinite. NaN and infinity are numbers. A boolean, text, None, a
+    complex number and an array of several elements are none. What a program prints is all text, see
+    `families/command/printed.py`: there a number may be in quotation marks, too.
+    """
+    shape = getattr(value, "shape", None)
+    if shape is not None and callable(getattr(value, "item", None)):
+        if math.prod(shape) != 1:
+            return None
+        value = value.item()
+    if isinstance(value, bool) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError):  # an object that only looks like a number, a signalling NaN
+        return None
+
+
+def metric_numbers(values: Mapping[Any, Any], *, needed: str = "") -> dict[str, float]:
+    """Return the numbers among metrics, see `metric_number`; a warning says once of each name what is left out.
+
+    Raises:
+        TypeError: The `needed` one is there, and no number.
+    """
+    found: dict[str, float] = {}
+    for name, value in values.items():
+        number = metric_number(value)
+        if number is not None:
+            found[str(name)] = number
+        elif name == needed:
+            raise TypeError(f"the metric {name} is not a number but {_described(value)}")
+        else:
+            warnings.warn(f"{name} is left out of the metrics: it is no number but {_kind(value)}", stacklevel=2)
+    return found
+
+
+def _kind(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"a {type(value).__name__}" + ("" if shape is None else f" of shape {tuple(shape)}")
+
+
+def _described(value: Any) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 -- the user's own class prints itself
+        return _kind(value)
+    return f"{_kind(value)}: {text}"[:_LONGEST]
 
 
 def label(value: Any) -> str:

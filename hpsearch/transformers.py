@@ -43,7 +43,7 @@ class Callback(TrainerCallback):
     def __init__(self, report: Report | None = None) -> None:
         """`report` is what hpsearch has given to the function; a program leaves it out."""
         self._report = given_report(report)
-        self._waiting: dict[str, float] = {}
+        self._waiting: dict[str, Any] = {}
         self._training = False
         if self._report is None:
             sys.stderr.write(OUTSIDE)
@@ -104,7 +104,7 @@ class Callback(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        metrics: Mapping[str, float] | None = None,
+        metrics: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         """Ask for a checkpoint, after which the metrics are reported."""
@@ -133,7 +133,7 @@ class Callback(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        metrics: Mapping[str, float] | None = None,
+        metrics: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         """Report the scores of the test split."""
@@ -156,14 +156,12 @@ class Callback(TrainerCallback):
             self._report(None, tests, raises=False)
 
 
-def _named(metrics: Mapping[str, float]) -> dict[str, float]:
+def _named(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return the scores by names such as `val/loss`; the Trainer says `eval_loss` and `test_loss`."""
     splits = {"eval": "val", "test": "test"}
     parts = ((name.partition("_"), value) for name, value in metrics.items())
     return {
-        f"{splits[split]}/{name}": float(value)
-        for (split, _, name), value in parts
-        if split in splits and name not in _SPEED
+        f"{splits[split]}/{name}": value for (split, _, name), value in parts if split in splits and name not in _SPEED
     }
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpsearch.cli.options import INTERRUPTED, ROOT, TrackOption, TrustOption, UriOption
+from hpsearch.cli.options import ROOT, TrackOption, TrustOption, UriOption
+from hpsearch.cli.starting import INTERRUPTED
 
 if TYPE_CHECKING:
     from hpsearch.api.study import StudyResult

@@ -23,6 +23,7 @@ def show(
 
     from hpsearch.api.arguments import find_experiment
     from hpsearch.console.watching import digested, examined
+    from hpsearch.experiment.activity import silent_runs
     from hpsearch.experiment.layout import is_study
     from hpsearch.experiment.reading import read_experiment, read_resolved
     from hpsearch.report.experiment_view import show_experiment, show_json
@@ -42,7 +43,8 @@ def show(
         from hpsearch.search.importance import importance as shares_of
 
         shares = shares_of(record, read_resolved(folder)["space"])
-    Console().print(show_experiment(record, limit=limit, importance=shares, health=digested(record)))
+    view = show_experiment(record, limit=limit, importance=shares, health=digested(record), silent=silent_runs(record))
+    Console().print(view)
 
 
 def _show_study(folder: Path, *, as_json: bool) -> None:

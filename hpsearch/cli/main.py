@@ -7,12 +7,14 @@ import typer
 from hpsearch.cli.comparing import compare, study
 from hpsearch.cli.data import data
 from hpsearch.cli.experiments import export, show, sync, ui, watch
-from hpsearch.cli.options import FAILED, INTERRUPTED, MISTAKE
+from hpsearch.cli.options import FAILED, MISTAKE
 from hpsearch.cli.preparing import check, cluster, families, init, schema, texts
 from hpsearch.cli.probing import batch_size, lr_find, overfit
 from hpsearch.cli.running import confirm, run, train
+from hpsearch.cli.starting import interruptible
 from hpsearch.cli.using import evaluate, predict
 from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
+from hpsearch.experiment.files import fault_of_the_machine, no_room
 from hpsearch.trust import trusting
 
 app = typer.Typer(
@@ -37,18 +39,21 @@ app.add_typer(data, name="data")
 
 
 def main() -> None:
-    """Run the program; turn the user's mistakes into a message and an exit status."""
+    """Run the program; turn the user's mistakes and the machine's faults into a message and an exit status."""
     try:
-        with trusting(False, ask=_ask):
+        # interrupted before the command itself has begun, which knows what to say
+        with interruptible(), trusting(False, ask=_ask):
             app()
     except SearchFailedError as error:
         sys.exit(_complain(error, FAILED))
     except HpsearchError as error:
         sys.exit(_complain(error, MISTAKE))
-    except KeyboardInterrupt:  # before the command itself has begun; it knows what to say
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output went away (`hpsearch show x | head`): not an error
         sys.stderr.close()
+    except OSError as error:
+        if not (fault := fault_of_the_machine(error)):
+            raise
+        sys.exit(_complain(HpsearchError(fault), FAILED if no_room(error) else MISTAKE))
 
 
 def program() -> None:

@@ -8,7 +8,7 @@ import typer
 from hpsearch.experiment.layout import EXPERIMENTS
 
 ROOT = EXPERIMENTS
-FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
+FAILED, MISTAKE = 1, 2
 """Exit statuses."""
 ExperimentArgument = Annotated[Path, typer.Argument(help="The experiment's folder, or its name below experiments/.")]
 ModelArgument = Annotated[

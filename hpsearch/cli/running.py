@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hpsearch.cli.options import (
-    INTERRUPTED,
     ROOT,
     AddressOption,
     SetOption,
@@ -15,6 +14,7 @@ from hpsearch.cli.options import (
     UriOption,
     VerboseOption,
 )
+from hpsearch.cli.starting import INTERRUPTED
 
 if TYPE_CHECKING:
     from hpsearch.api.open import OpenedExperiment

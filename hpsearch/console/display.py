@@ -10,6 +10,7 @@ from rich.console import Console
 from hpsearch.console.progress import make_progress
 from hpsearch.console.search_state import SearchTarget
 from hpsearch.console.watching import HealthMonitor
+from hpsearch.experiment.activity import last_sign
 from hpsearch.experiment.events import HealthNotice, TextNotice
 from hpsearch.running.earlier import step_unit, training_length
 from hpsearch.running.mirroring import trackers
@@ -98,6 +99,7 @@ def _target(space: Space, folder: Path, shown: ConsoleOptions) -> SearchTarget:
         replicates=replicates,
         workers=1 if shown.in_process else workers,
         time=space.search.time,
+        last_sign=lambda run: last_sign(folder / run),
     )
 
 

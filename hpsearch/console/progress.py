@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import IO, Protocol, Self
 
@@ -27,6 +27,7 @@ from hpsearch.report.wording import (
     UNKNOWN,
     assignments,
     duration,
+    no_sign,
     number,
     one_line,
     progress_line,
@@ -172,7 +173,7 @@ class PlainProgress:
         apart = SAID_EVERY * max(1, len(self._search.running))
         if now - self._said.setdefault(training.run, now) >= apart:
             self._said[training.run] = now
-            self._say(_between(self._search, training))
+            self._say(_told(self._search, training))
 
     def _outcome(self, training: Training) -> str:
         search = self._search
@@ -335,12 +336,21 @@ def _running(search: SearchState, width: int, room: int) -> list[RenderableType]
         count -= 1
     more = len(running) - count
     table: list[RenderableType] = [_table(search, running[:count], width)] if count else []
-    between = [_line(_between(search, each), "dim") for each in running[:count] if each.run in search.moments]
+    between = [line for each in running[:count] for line in _between(search, each)]
     between = between[: min(MOST_BETWEEN, room - 1 - count - (more > 0))]
     return [*table, *between, *([_line(f"… and {more} more")] if more else [])]
 
 
-def _between(search: SearchState, training: Training) -> str:
+def _between(search: SearchState, training: Training) -> Iterator[Text]:
+    """Yield the line about a training between two reports, if there is anything to say."""
+    silent = search.silence(training)
+    if silent is not None:
+        yield _line(f"{training.title}: {no_sign(silent)}", "yellow")
+    elif training.run in search.moments:
+        yield _line(_told(search, training), "dim")
+
+
+def _told(search: SearchState, training: Training) -> str:
     return f"{training.title}: {progress_line(search.moments[training.run])}"
 
 

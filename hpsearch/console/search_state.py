@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hpsearch.console.trainings import Tally, Training
+from hpsearch.experiment.activity import QUIET_SECONDS
 from hpsearch.experiment.events import (
     AskEvent,
     BeginEvent,
@@ -35,13 +36,18 @@ def _unknown_length(_: Params) -> int | None:
     return None
 
 
+def _unknown_sign(_: str) -> float | None:
+    return None
+
+
 @dataclass(frozen=True)
 class SearchTarget:
     """What a search wants: the objective, and how much it may spend.
 
     `budget` counts trials, `replicates` the expected replicates of the confirmation. `unit` is what a step counts, and
     `length` says how many steps the training of a trial has, if that is known. `workers` is how many train at once; by
-    default it is found by watching. `time` are the seconds after which the search ends.
+    default it is found by watching. `time` are the seconds after which the search ends. `last_sign` says at which Unix
+    time a run was last seen to work, if that is known.
     """
 
     metric: str
@@ -53,6 +59,7 @@ class SearchTarget:
     replicates: int | None = None
     workers: int | None = None
     time: float | None = None
+    last_sign: Callable[[str], float | None] = _unknown_sign
 
 
 class SearchState:
@@ -70,6 +77,8 @@ class SearchState:
         self.notes: deque[str] = deque(maxlen=KEPT_NOTES)
         self.alarm = ""
         """The newest finding that is seriously wrong with a training."""
+        self._told: dict[str, float] = {}
+        """When those of the running ones that have told a moment did so last."""
         self.confirming = False
         self.interrupted = False
         self.most_running = 0
@@ -92,6 +101,7 @@ class SearchState:
         """Forget what ran in a session before, and its notes: they were shown there."""
         self.running.clear()
         self.moments.clear()
+        self._told.clear()
         self.notes.clear()
         self.alarm = ""
         self.interrupted = False
@@ -124,9 +134,10 @@ class SearchState:
             self.notes.extend(line for line in map(one_line, notice.text.splitlines()) if line)
         elif isinstance(notice, PauseNotice):
             self.moments.pop(notice.run, None)
-            return self.running.pop(notice.run, None)
+            return self._stop(notice.run)
         elif notice.run in self.running:
             self.moments[notice.run] = notice.moment
+            self._told[notice.run] = self.clock()
             return self.running[notice.run]
         return None
 
@@ -148,18 +159,22 @@ class SearchState:
             self.running[training.run] = training
             self.most_running = max(self.most_running, len(self.running))
         elif isinstance(event, LostEvent):
-            self.running.pop(training.run, None)
+            self._stop(training.run)
             self.notes.append(f"{training.title} was lost ({one_line(event.reason)}); it goes on from its checkpoint")
         elif isinstance(event, DropEvent):
-            self.running.pop(training.run, None)
+            self._stop(training.run)
             self.trainings.pop(training.run, None)
             self._tally(training).drop(training)
         elif isinstance(event, OutcomeEvent):
             self._end(training, event.outcome)
         return training
 
+    def _stop(self, run: str) -> Training | None:
+        self._told.pop(run, None)
+        return self.running.pop(run, None)
+
     def _end(self, training: Training, outcome: Outcome) -> None:
-        self.running.pop(training.run, None)
+        self._stop(training.run)
         self._tally(training).take(training)
         training.told.forget_curve()
         if outcome not in (Outcome.COMPLETE, Outcome.PRUNED):
@@ -262,6 +277,18 @@ class SearchState:
             return 0.0
         side_by_side = min(len(rests) + left, self._workers)
         return max((sum(rests) + new * left) / side_by_side, *rests, new if left else 0.0)
+
+    def silence(self, training: Training) -> float | None:
+        """Seconds for which a running training has given no sign of life, if that is long and it would give any."""
+        told = max(training.heard, self._told.get(training.run, 0.0))
+        silent = self.clock() - told
+        if silent < QUIET_SECONDS:
+            return None
+        if (sign := self.target.last_sign(training.run)) is not None:
+            silent = min(silent, time.time() - sign)
+        elif training.run not in self._told:
+            return None
+        return silent if silent >= QUIET_SECONDS else None
 
     def seconds_of(self, training: Training) -> float:
         """Seconds of a running training up to now."""

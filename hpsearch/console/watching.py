@@ -1,17 +1,17 @@
 """Looking at an experiment from its folder alone: what is wrong with its trainings, and one of them while it runs."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from math import isfinite
 from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from hpsearch.errors import ExperimentError
-from hpsearch.experiment.activity import in_use
+from hpsearch.experiment.activity import QUIET_SECONDS, in_use, last_sign
 from hpsearch.experiment.artifacts import read_histograms
 from hpsearch.experiment.events import Event, Notice, OutcomeEvent, ReportEvent
 from hpsearch.experiment.files import collector_resting, read_json, read_lines
@@ -21,7 +21,7 @@ from hpsearch.health import Digest, Finding, Kind, Severity, Thresholds, digest,
 from hpsearch.records import ExperimentRecord, Goal, Moment, Monitor, Outcome, RunRecord
 from hpsearch.report.health import alarm
 from hpsearch.report.training_view import GradientFlow, TrainingView, prepare_flow, prepare_training, show_training
-from hpsearch.report.wording import progress_line
+from hpsearch.report.wording import no_sign, progress_line
 
 
 def examined(record: ExperimentRecord) -> list[Finding]:
@@ -72,7 +72,10 @@ def gradient_flow(folder: Path, trial: int | None = None, step: int | None = Non
 
 
 def _told_now(run: Path) -> str:
-    """Return how far a run is between two reports, by what its worker wrote last; empty if it wrote nothing."""
+    """Return how far a run is between two reports, or that it is silent, by what its worker wrote last; or nothing."""
+    silent = time.time() - (last_sign(run) or math.inf)
+    if silent >= QUIET_SECONDS:
+        return no_sign(silent)
     with contextlib.suppress(OSError, ValueError, TypeError):
         return progress_line(Moment(**read_json(run / PROGRESS)))
     return ""
@@ -157,7 +160,7 @@ class HealthMonitor:
         known = len(norms)
         for row, behind in read_lines(self._folder / run / METRICS, offset=self._read.get(run, 0)):
             norm = row.get("gradient_norm")
-            if isinstance(norm, int | float) and isfinite(norm):
+            if isinstance(norm, int | float) and math.isfinite(norm):
                 norms.append(norm)
             self._read[run] = behind
         return any(index >= known for index in exploded(norms, Thresholds()))

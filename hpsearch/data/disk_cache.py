@@ -9,11 +9,13 @@ written or read.
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import mmap
 import os
 import struct
 import tempfile
+import time
 import warnings
 import zipfile
 import zlib
@@ -24,6 +26,8 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hpsearch.data.preparation import counted
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -75,7 +79,7 @@ def _made(path: Path, make: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
 
 @contextlib.contextmanager
 def _only_maker(path: Path) -> Iterator[None]:
-    """Wait while another process makes this file; where files cannot be locked, do not.
+    """Wait while another process makes this file, and tell so; where files cannot be locked, do not.
 
     The lock's own file goes with the first who is through; who waited for it finds the data there.
     """
@@ -84,9 +88,28 @@ def _only_maker(path: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(lock.open("wb"))
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _take(file)
             stack.callback(lock.unlink, missing_ok=True)
         yield
+
+
+def _take(file: IO[bytes]) -> None:
+    """Lock a file; say about every second that it is waited for."""
+    if _is_taken(file):
+        return
+    for _ in counted(itertools.count(), "waiting for another process", 0):
+        for _ in range(10):
+            time.sleep(0.1)
+            if _is_taken(file):
+                return
+
+
+def _is_taken(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def cache_path(kind: str, key: Mapping[str, Any], *, libraries: Iterable[str] = ()) -> Path:

@@ -1,14 +1,16 @@
 """Who works on an experiment now, and when it was worked on: the lock of its folder, and its log."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
-from hpsearch.errors import ExperimentBusyError
-from hpsearch.experiment.layout import LOCK, LOG
+from hpsearch.errors import ExperimentBusyError, ExperimentError
+from hpsearch.experiment.layout import ALIVE, LOCK, LOG
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.state import KILLED
 from hpsearch.records import ExperimentRecord
@@ -26,14 +28,27 @@ def locked(folder: Path, *, patience: float = WAIT_SECONDS) -> Iterator[int]:
 
     Raises:
         ExperimentBusyError: if another process holds the lock.
+        ExperimentError: The folder cannot be written.
     """
-    with (folder / LOCK).open("a+") as file:
+    with _opened(folder / LOCK) as file:
         _take(file.fileno(), folder, patience)
         file.seek(0)
         file.truncate()
         file.write(str(os.getpid()))
         file.flush()
         yield file.fileno()
+
+
+def _opened(lock: Path) -> IO[str]:
+    try:
+        return lock.open("a+")
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise ExperimentError(
+            f"{lock.parent} cannot be written ({error.strerror}): nothing was trained; experiments can be elsewhere, "
+            "see --root"
+        ) from error
 
 
 def in_use(folder: Path) -> bool:
@@ -61,6 +76,28 @@ def _take(descriptor: int, folder: Path, patience: float) -> None:
             time.sleep(0.1)
         else:
             return
+
+
+QUIET_SECONDS = 60.0
+"""After which silence of a training is worth a line."""
+
+
+def last_sign(run: Path) -> float | None:
+    """Return the Unix time at which a run that is trained now was last seen to work; None where nobody looks."""
+    try:
+        return (run / ALIVE).stat().st_mtime
+    except OSError:
+        return None
+
+
+def silent_runs(record: ExperimentRecord) -> dict[str, float]:
+    """Return those that are trained now and give no sign of life, with the seconds for which they have not."""
+    folder, now = Path(record.folder), time.time()
+    if not in_use(folder):
+        return {}
+    runs = [each.run for each in (*record.trials, *record.replicates) if each.outcome is None]
+    signs = {run: sign for run in runs if (sign := last_sign(folder / run)) is not None}
+    return {run: now - sign for run, sign in signs.items() if now - sign >= QUIET_SECONDS}
 
 
 RUNNING, NOT_BEGUN = "running", "not begun"

@@ -19,6 +19,24 @@ from typing import Any, BinaryIO
 
 import orjson
 
+_DISKS = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EFBIG: "make room",
+    errno.EROFS: "make it writable",
+}
+_PLACES = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ESTALE,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENAMETOOLONG,
+)
+_NO_TEMPORARY = "No usable temporary directory"
+"""What Python says where TMPDIR cannot be written, nor anything instead of it."""
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _LONE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SEAL = b',"crc":"'
@@ -71,10 +89,24 @@ def copy_atomically(source: Path, target: Path) -> None:
 
 
 def no_room(error: BaseException) -> str | None:
-    """Return a message if a disk, a quota or a limit on files is exhausted, else None."""
-    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    """Return a message if a disk, a quota or a limit on files is exhausted, or a disk cannot be written, else None."""
+    if not isinstance(error, OSError) or error.errno not in _DISKS:
         return None
-    return f"{error.strerror}{f': {error.filename}' if error.filename else ''}; make room, and the same command goes on"
+    return f"{_said(error)}; {_DISKS[error.errno]}, and the same command goes on"
+
+
+def fault_of_the_machine(error: OSError) -> str | None:
+    """Return a message if a place cannot be used, or the machine has run out of something, else None."""
+    if told := no_room(error):
+        return told
+    if error.errno in _PLACES:
+        return _said(error)
+    return str(error) if _NO_TEMPORARY in str(error) else None
+
+
+def _said(error: OSError) -> str:
+    names = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    return f"{error.strerror}{f': {names}' if names else ''}"
 
 
 def remove_leftovers(folder: Path, *names: str) -> None:

@@ -10,7 +10,8 @@ experiments/<name>/
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log  artifacts/ (see artifacts.py)
                       one that was pruned or ran out of time needs no checkpoint.pt, and may have none
                       unread.json: searched settings that the training never read, if any
-                      progress.json, only while it runs: how far it is between two reports
+                      progress.json, only while it runs: how far it is between two reports; alive, whose time is that
+                      of its last sign of life
                       rate_decisions.jsonl under the schedules plateau and adaptive
                       of a program (family: command): settings.json; printed.jsonl, the metrics that it told, line by
                       line; printed.part, output that was not read yet
@@ -52,6 +53,7 @@ NUMBERED = "checkpoint-*.pt"
 RATE_DECISIONS = "rate_decisions.jsonl"
 """What a schedule with a memory decided (plateau, adaptive): step, epoch, reason, factor before and after."""
 PROGRESS = "progress.json"
+ALIVE = "alive"
 """How far a run is between two reports, only while it runs; see running/telling.py."""
 OUTPUT = "output.log"
 PRINTED = "printed.jsonl"

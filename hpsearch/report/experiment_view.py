@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -30,6 +31,7 @@ from hpsearch.report.wording import (
     UNKNOWN,
     assignments,
     duration,
+    no_sign,
     number,
     one_line,
     plain,
@@ -50,11 +52,12 @@ def show_experiment(
     importance: Mapping[str, float] | None = None,
     unit: str | None = None,
     health: Sequence[Digest] = (),
+    silent: Mapping[str, float] = MappingProxyType({}),
 ) -> RenderableType:
     """Render the objective, the best `limit` trials, the best one, its confirmation, warnings.
 
     `importance` (shares by parameter) orders the columns. `unit` is what a step counts, if not the record's. `health`
-    is what an examination of the trials found.
+    is what an examination of the trials found. `silent` are the seconds for which runs have given no sign of life.
     """
     unit = unit or record.unit
     parts: list[RenderableType] = [*_header(record, unit), Text()]
@@ -69,6 +72,12 @@ def show_experiment(
         parts += [Text(), *_confirmation(record)]
     if health:
         parts += [Text(), *health_lines(health)]
+    for run in (*record.trials, *record.replicates):
+        if run.run in silent:
+            title = (
+                f"trial {run.number}" if run.replicate is None else replicate_title(run.number, run.replicate, run.fold)
+            )
+            parts.append(Text(f"{title}: {no_sign(silent[run.run])}", "yellow"))
     parts += [Text(f"warning: {one_line(warning)}", "yellow") for warning in record.warnings]
     return Group(*parts)
 

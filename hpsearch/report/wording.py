@@ -116,6 +116,11 @@ def progress_line(moment: Moment) -> str:
     return ", ".join(parts)
 
 
+def no_sign(seconds: float) -> str:
+    """Return that a training is silent, in words."""
+    return f"no sign of life for {duration(seconds)}"
+
+
 def rule(at: Any, unit: str) -> str:
     """Return at which step the objective is taken, in words."""
     if isinstance(at, Mapping):

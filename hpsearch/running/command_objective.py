@@ -76,6 +76,7 @@ class CommandObjective:
                     return stopped(hearing.decision, seconds=hearing.seconds)
                 program, over = self._run(job, config, hearing, capture, started)
             except DivergedError as error:
+                capture.remove()
                 return Diverged(str(error), seconds=hearing.seconds)
         result = self._result(hearing, program, over=over, tested=tested)
         if isinstance(result, Failed) and missing_data(config, self._home, program.errors):

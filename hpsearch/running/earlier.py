@@ -17,7 +17,18 @@ from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.addresses import without_secrets
 from hpsearch.experiment.events import AdoptEvent, AskEvent, Event, ExploitEvent, OutcomeEvent
 from hpsearch.experiment.files import remove_leftovers, write_atomically, write_json
-from hpsearch.experiment.layout import CODE, CONFIG, FORMAT_VERSION, LOCK, LOG, RESOLVED, SPACE, RunKind, is_experiment
+from hpsearch.experiment.layout import (
+    CODE,
+    CONFIG,
+    DATA,
+    FORMAT_VERSION,
+    LOCK,
+    LOG,
+    RESOLVED,
+    SPACE,
+    RunKind,
+    is_experiment,
+)
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_resolved
@@ -189,7 +200,7 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
             write_json(folder / f"resolved-{kept}.json", old)
     elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK, CODE}:
         raise ExperimentError(f"{folder} exists and is no experiment; choose another --name")
-    remove_leftovers(folder, SPACE, RESOLVED)
+    remove_leftovers(folder, SPACE, f"{Path(RESOLVED).stem}*", DATA)
     write_json(
         folder / RESOLVED,
         {

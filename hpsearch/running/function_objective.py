@@ -13,7 +13,7 @@ from hpsearch.experiment.layout import CHECKPOINT
 from hpsearch.families.command.heard import Heard
 from hpsearch.families.command.printed import Measured
 from hpsearch.families.command.settings import flat
-from hpsearch.families.function.report import Report, number, numbers
+from hpsearch.families.function.report import Report, numbers
 from hpsearch.families.loading import load_function
 from hpsearch.jobs import BaselinesScored, Completed, Diverged, Failed, Job, JobKind, JobResult, Reporter, stopped
 from hpsearch.records import Decision, Goal, Monitor
@@ -86,6 +86,7 @@ class FunctionObjective:
             split_seed=job.seeds["split"],
             device=_device(),
             tests=job.kind is JobKind.REPLICATE,
+            metric=self._monitor.metric,
         )
         attempts.begin(resuming=files.restore())
         started()
@@ -95,7 +96,7 @@ class FunctionObjective:
             places, named = self._function.signature.arguments(config, report)
             returned = self._function.function(*places, **named)
         except BaseException as error:
-            if not report.stopped or isinstance(error, KeyboardInterrupt):
+            if not report.stopped:
                 self._explain(config, error)
                 raise
             # it was told to stop: what it makes of that is no failure
@@ -116,9 +117,9 @@ class FunctionObjective:
         if isinstance(returned, Mapping):
             reported = bool(attempts.heard.values)  # then it may return whatever else, such as a model
             counts = {name: value for name, value in returned.items() if not reported or str(name).startswith("test/")}
-            kept = _TestScores(wanted=tested).without(numbers(counts))
+            kept = _TestScores(wanted=tested).without(numbers(counts, needed=metric))
         elif returned is not None and not attempts.heard.values:
-            kept = {metric: number(returned, metric)}
+            kept = numbers({metric: returned}, needed=metric)
         else:
             kept = {}
         if kept:

@@ -19,7 +19,7 @@ from hpsearch.families.loading import load_family
 from hpsearch.jobs import BaselinesScored, Completed, Job, JobKind, JobResult, Paused, Report, Reporter, stopped
 from hpsearch.places import located
 from hpsearch.reads import counted_reads
-from hpsearch.records import Decision, Goal, Metrics, Monitor
+from hpsearch.records import Decision, Goal, Metrics, Monitor, metric_numbers
 from hpsearch.running.job_data import JobData, load_alone, sizes_of
 from hpsearch.running.telling import TOLD_EVERY, PreparationStoppedError, Teller
 from hpsearch.seeds import Seeds
@@ -231,7 +231,7 @@ class FamilyObjective:
                 if not str(method).strip():
                     raise ValueError("a method that the family's baselines scored has no name")
                 own = found.setdefault(str(method), {})
-                own[split] = {name: float(value) for name, value in scores.items()}
+                own[split] = metric_numbers(scores)
         return found
 
 

@@ -3,6 +3,7 @@
 The one place where space, workers, family, experiment and tracker meet. `hpsearch.run` ends here.
 """
 
+import errno
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
-from hpsearch.experiment.files import no_room
+from hpsearch.experiment.files import fault_of_the_machine
 from hpsearch.experiment.layout import EXPERIMENTS, LOG, folder_called, is_experiment
 from hpsearch.experiment.log import Log, read_past
 from hpsearch.experiment.reading import read_resolved
@@ -97,11 +98,11 @@ def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions())
 
 @contextmanager
 def explaining_full_disks() -> Iterator[None]:
-    """Raise SearchFailedError with a sentence where there is no room for a file."""
+    """Raise SearchFailedError with a sentence where there is no room for a file, or it may not be written."""
     try:
         yield
     except OSError as error:
-        if obstacle := no_room(error):
+        if obstacle := fault_of_the_machine(error):
             raise SearchFailedError(obstacle) from error
         raise
 
@@ -110,7 +111,11 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ExperimentError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ExperimentError(
+            f"the folder {folder} cannot be made: {error.strerror or error}; experiments can be elsewhere, see --root"
+        ) from error
 
 
 @contextmanager

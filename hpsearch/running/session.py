@@ -27,9 +27,11 @@ from hpsearch.seeds import Seeds
 from hpsearch.space import Confirm, Space, objective_value
 from hpsearch.space.pruner_options import ASHA, PB2, PBT, AutoPruner, Pausing
 from hpsearch.workers.ahead import Ahead
-from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
+from hpsearch.workers.coordinator import LOADING_SECONDS, Coordinator, Limits, StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
 from hpsearch.workers.ledger import Ledger, stored_job
+
+_ON_A_CLUSTER = 1800.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,16 @@ def _with_suitable_pruner(space: Space) -> Space:
     if not isinstance(space.search.pruner, AutoPruner) or _can_go_on(space):
         return space
     return replace(space, search=space.search.model_copy(update={"pruner": ASHA()}))
+
+
+def _loading(context: EngineContext) -> float | None:
+    """Return the least seconds that a run may be silent before its training begins.
+
+    On a cluster its process may have to start first; in a pack it may wait for another one of the same process.
+    """
+    if "lanes" in context.objective.arguments:
+        return None
+    return LOADING_SECONDS if context.space.search.engine == "local" else _ON_A_CLUSTER
 
 
 class Session:
@@ -122,7 +134,10 @@ class Session:
             return StopReason.FINISHED
         trials, source = taken_up
         time = None if settings.time is None else settings.time + self._log.state.confirm_seconds
-        why = self._run(source, Limits(time=time, trial_time=settings.trial_time, retries=settings.retries))
+        limits = Limits(
+            time=time, trial_time=settings.trial_time, retries=settings.retries, loading=_loading(self._context)
+        )
+        why = self._run(source, limits)
         self._exhausted = trials.exhausted
         return why
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError
-from hpsearch.experiment.files import write_json
+from hpsearch.experiment.files import remove_leftovers, write_json
 from hpsearch.experiment.layout import STUDY, STUDY_LOCK, is_experiment, is_study
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.experiment.studies import STUDY_VERSION, arm_folders, read_study_file
@@ -169,6 +169,7 @@ def _alone(folder: Path) -> Iterator[None]:
         raise ExperimentError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        remove_leftovers(folder, STUDY)
         yield
 
 

@@ -36,6 +36,16 @@ PATIENCE = 120.0
 STEPS = 3
 
 
+class _MuteError(BaseException):
+    """Can be neither printed nor pickled."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+    def __reduce__(self) -> str:
+        raise TypeError
+
+
 def make_deeds() -> ObjectiveFunction:
     """Return the objective of the suite: it does what a job's parameter `deed` says, or reports STEPS times."""
     return _do
@@ -46,6 +56,12 @@ def _do(job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
     deed = job.params["deed"]
     if deed == "fail":
         raise RuntimeError("made to fail")
+    if deed == "interrupt":
+        raise KeyboardInterrupt("raised by the training itself")
+    if deed == "exit":
+        raise SystemExit(0)
+    if deed == "mute":
+        raise _MuteError
     if deed == "diverge":
         raise DivergedError("the loss is NaN")
     if deed == "die":
@@ -166,6 +182,16 @@ class WorkersSuite:
         _, diverged = crew.run("diverge")
         assert isinstance(diverged, Diverged)
         assert "the loss is NaN" in diverged.reason
+        assert isinstance(crew.run()[1], Completed)
+
+    @pytest.mark.parametrize(
+        ("deed", "reason"), [("interrupt", "KeyboardInterrupt: "), ("exit", "SystemExit: 0"), ("mute", "_MuteError: ")]
+    )
+    def test_what_is_no_exception_is_a_result_too(self, crew: Crew, deed: str, reason: str) -> None:
+        job, failed = crew.run(deed)
+        assert isinstance(failed, Failed)
+        assert failed.reason.startswith(reason)
+        assert crew.listener.about(job) == ["started", "ended"]
         assert isinstance(crew.run()[1], Completed)
 
     def test_every_idle_worker_takes_a_job(self, crew: Crew) -> None:

@@ -5,7 +5,6 @@ there when a crash came, is written again: MLflow drops what it has already, the
 """
 
 import fcntl
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from typing import Any, BinaryIO
 
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.artifacts import read_histograms
-from hpsearch.experiment.events import RunEvent
-from hpsearch.experiment.files import flatten
+from hpsearch.experiment.events import AskEvent, RunEvent
+from hpsearch.experiment.files import flatten, read_json, remove_leftovers
 from hpsearch.experiment.layout import CONFIG, LOG, METRICS
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.tracking.entries import (
@@ -134,6 +133,7 @@ class ExperimentMirror:
         if self._lock:
             return
         self._lock = _locked(self._file.with_suffix(".lock"), self._sink.title)
+        remove_leftovers(self.folder, self._file.name)
         self._state = state_of(self._file, uri=self._sink.remembered_uri)
         self._save()  # the store is used again also if it is away now
         self._state = self._sink.open(self._state)
@@ -174,7 +174,7 @@ class ExperimentMirror:
         changes = read_changes(events, run)
         if changes.copied:
             run.offset = 0
-        config = self._new_config(path, run)
+        config = self._new_config(path, run, events)
         rows, run.offset, run.step = read_rows(self.folder / path / METRICS, run)
         looks = self._new_looks(path, run) if self._sink.takes_histograms else []
         ended = changes.outcome if changes.outcome != run.outcome else None
@@ -184,9 +184,15 @@ class ExperimentMirror:
         run.reported, run.value, run.outcome = changes.reported, changes.value, changes.outcome
         return config is not None or bool(rows or looks)
 
-    def _new_config(self, path: str, run: MirroredRun) -> dict[str, Any] | None:
+    def _new_config(self, path: str, run: MirroredRun, events: Sequence[RunEvent]) -> dict[str, Any] | None:
+        """Return a configuration that was not mirrored yet; of a damaged one what the log has: what was searched."""
         file = self.folder / path / CONFIG
-        return None if run.configured or not file.exists() else flatten(json.loads(file.read_text())["config"])
+        if run.configured or not file.exists():
+            return None
+        try:
+            return flatten(read_json(file)["config"])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return next((dict(event.params) for event in events if isinstance(event, AskEvent)), None)
 
     def _new_looks(self, path: str, run: MirroredRun) -> list[dict[str, Any]]:
         return [look for look in read_histograms(self.folder / path) if look["step"] > run.look]

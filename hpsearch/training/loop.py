@@ -256,6 +256,7 @@ def _evaluate(training: TrainingState, means: Mapping[str, float]) -> Evaluation
             batch_size=training.settings.batch_size,
             device=training.device,
             precision=training.settings.precision,
+            needed=training.monitor.metric.removeprefix("val/"),
         )
     metrics |= {f"val/{name}": score for name, score in scores.items()}
     return Evaluation(step=training.reported_step, metrics=metrics, seconds=training.stopwatch.seconds)

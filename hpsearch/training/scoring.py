@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from hpsearch.errors import DataError
+from hpsearch.records import metric_numbers
 from hpsearch.training.acceleration import Precision, autocast
 from hpsearch.training.devices import move
 from hpsearch.training.task import Batch, Dataset, Forward, Split, Splits, Task
@@ -24,16 +25,18 @@ def evaluate_split(
     batch_size: int,
     device: torch.device,
     precision: Precision = "fp32",
+    needed: str = "",
 ) -> dict[str, float]:
     """Return the task's scores of a model that is on `device`, names without the split.
 
+    What is no number is left out with a warning, see `metric_number`, unless it is the `needed` one.
     The model is in eval mode meanwhile, and each of its parts is afterwards in the mode that it was in before.
     """
     data = splits[split]
     if len(data) == 0:
         raise DataError(f"the split '{split}' has no examples")
     scores = examine_split(task.evaluate, data, model, batch_size=batch_size, device=device, precision=precision)
-    return {name: float(value) for name, value in scores.items()}
+    return metric_numbers(scores, needed=needed)
 
 
 def examine_split(

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import FrameType
 from typing import Any
@@ -39,6 +39,8 @@ from hpsearch.workers.ledger import Ledger
 
 GRACE_SECONDS = 5.0
 """How long after its time limit a trial may take to report before its process is ended."""
+LOADING_SECONDS = 60.0
+"""How long a run may always be silent before its training begins, however short the trial's time is."""
 LOOK_SECONDS = 0.25
 """How often time limits are looked at when nothing happens."""
 
@@ -54,11 +56,16 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """`time`: seconds of the whole experiment; `trial_time`: seconds of training of one run; `retries` after a loss."""
+    """`time`: seconds of the whole experiment; `trial_time`: seconds of training of one run; `retries` after a loss.
+
+    `loading`: the least seconds that a run may say nothing before its training begins, where there is a `trial_time`;
+    None for no limit.
+    """
 
     time: float | None = None
     trial_time: float | None = None
     retries: int = 2
+    loading: float | None = LOADING_SECONDS
 
 
 @dataclass
@@ -66,6 +73,9 @@ class _Running:
     job: Job
     seconds_before: float
     started: float | None = None
+    """When its training began, until it is asked to stop."""
+    loading: float | None = field(default_factory=time.monotonic)
+    """When it was begun, or last told how far its data are, until its training begins."""
 
 
 class Coordinator:
@@ -141,13 +151,15 @@ class Coordinator:
         """Count the run's time limit from now on."""
         if self._ahead is not None and self._ahead.is_ahead(job):
             return
-        self._running[job.run].started = time.monotonic()
+        running = self._running[job.run]
+        running.started, running.loading = time.monotonic(), None
 
     def reported(self, job: Job, report: Report) -> Decision:
         """Log a report and answer it; a run that is asked to stop may take any time to end."""
         if self._ahead is not None and self._ahead.is_ahead(job):
             return self._answer_ahead(self._ahead, job)
         decision = self._answer(job, report)
+        self._running[job.run].loading = None
         if decision is not Decision.CONTINUE:
             self._running[job.run].started = None
         return decision
@@ -157,9 +169,11 @@ class Coordinator:
         if self._ahead is not None and self._ahead.is_ahead(job):
             return self._answer_ahead(self._ahead, job)
         self._ledger.show(MomentNotice(job.run, moment))
+        running = self._running[job.run]
         if not self._stopping:
+            running.loading = running.loading and time.monotonic()
             return Decision.CONTINUE
-        self._running[job.run].started = None
+        running.started = running.loading = None
         return Decision.PAUSE
 
     def _answer_ahead(self, ahead: Ahead, job: Job) -> Decision:
@@ -254,19 +268,27 @@ class Coordinator:
     # Time limits and Ctrl-C
 
     def _enforce_trial_time(self) -> None:
-        """End the process of a run that neither ends nor reports long after its time limit."""
-        if self._limits.trial_time is None:
+        """End the process of a run that neither ends nor reports long after its time limit.
+
+        Data may take longer than that if it is told how far they are.
+        """
+        limit, now = self._limits.trial_time, time.monotonic()
+        if limit is None:
             return
+        silent = None if self._limits.loading is None else max(limit, self._limits.loading)
         for running in list(self._running.values()):
-            if running.started is None:
-                continue
-            overdue = running.seconds_before + time.monotonic() - running.started - self._limits.trial_time
-            if overdue > GRACE_SECONDS:
-                self._workers.kill(running.job)
-                self._running.pop(running.job.run)
-                reason = f"no report within the trial's time of {self._limits.trial_time:g} s"
-                seconds = self._limits.trial_time + overdue
-                self._finish(running.job, TimedOut(reason, seconds=seconds))
+            if running.started is not None:
+                spent = running.seconds_before + now - running.started
+                if spent > limit + GRACE_SECONDS:
+                    self._time_out(running, f"no report within the trial's time of {limit:g} s", spent)
+            elif running.loading is not None and silent is not None and now - running.loading > silent:
+                reason = f"its training has not begun, and nothing was heard of its data for {silent:g} s"
+                self._time_out(running, reason, running.seconds_before)
+
+    def _time_out(self, running: _Running, reason: str, seconds: float) -> None:
+        self._workers.kill(running.job)
+        self._running.pop(running.job.run)
+        self._finish(running.job, TimedOut(reason, seconds=seconds))
 
     def _interrupt(self, _: int, __: FrameType | None) -> None:
         """Once: let running trials checkpoint at their next step. Twice: stop now."""

@@ -5,8 +5,8 @@ import traceback
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.files import printable
 
-_LONGEST_MESSAGE = 4000
-"""Longer messages are shortened in the middle."""
+_LONGEST_MESSAGE, _LONGEST_TRACEBACK = 4000, 100_000
+"""Characters; longer ones are shortened in the middle."""
 
 
 def reason_of(error: BaseException) -> str:
@@ -18,21 +18,24 @@ def reason_of(error: BaseException) -> str:
 def message_of(error: BaseException) -> str:
     """Return the message of an exception; of a very long one the beginning and the end."""
     try:
-        text = printable(str(error))
-    except Exception as wrong:  # noqa: BLE001 -- what prints the user's exceptions is the user's code too
+        return printable(_shortened(str(error), _LONGEST_MESSAGE))
+    except BaseException as wrong:  # noqa: BLE001 -- what prints the user's exceptions is the user's code too
         return f"its message cannot be printed ({type(wrong).__name__})"
-    if len(text) <= _LONGEST_MESSAGE:
-        return text
-    half = _LONGEST_MESSAGE // 2
-    return f"{text[:half]} [... {len(text) - 2 * half} characters ...] {text[-half:]}"
 
 
 def current_traceback() -> str:
-    """Return the traceback of the exception that is being handled."""
+    """Return the traceback of the exception that is being handled; of a very long one both ends."""
     try:
-        return traceback.format_exc()
-    except Exception as wrong:  # noqa: BLE001 -- it prints the user's exception, and those that led to it
+        return printable(_shortened(traceback.format_exc(), _LONGEST_TRACEBACK))
+    except BaseException as wrong:  # noqa: BLE001 -- it prints the user's exception, and those that led to it
         return f"the traceback cannot be printed ({type(wrong).__name__})\n"
+
+
+def _shortened(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]} [... {len(text) - 2 * half} characters ...] {text[-half:]}"
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -1,17 +1,14 @@
 """Running one job in whatever process: the objective is made, its errors become results, its output goes to a file."""
 
-import contextlib
 import importlib
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import DataError, DivergedError, PeerLostError, ProgramError, SearchFailedError
-from hpsearch.experiment.files import no_room, printable
+from hpsearch.errors import DataError, DivergedError, PeerLostError, ProgramError
+from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.jobs import (
     Diverged,
@@ -29,6 +26,8 @@ from hpsearch.jobs import (
 )
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.failures import current_traceback, message_of, out_of_memory, reason_of
+from hpsearch.workers.heartbeat import beating
+from hpsearch.workers.output import output_to
 
 
 def resolve(target: str) -> Any:
@@ -54,16 +53,10 @@ def answer_of(listener: JobListener, job: Job, kind: str, fields: Mapping[str, A
 
 
 def run_job(objective: ObjectiveFunction, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
-    """Run one job; turn what it raises into a result.
-
-    KeyboardInterrupt passes through, and SearchFailedError: in this process `report` may say that the search itself
-    has come to nothing, which is no failure of the job.
-    """
+    """Run one job; turn what it raises into a result, also KeyboardInterrupt: a worker does not hear Ctrl-C."""
     begun = time.monotonic()
     try:
         return objective(job, report, started)
-    except (KeyboardInterrupt, SearchFailedError):
-        raise
     except DivergedError as error:
         return Diverged(message_of(error), seconds=time.monotonic() - begun)
     except PeerLostError as error:
@@ -71,30 +64,10 @@ def run_job(objective: ObjectiveFunction, job: Job, report: Reporter, started: C
     except BaseException as error:  # noqa: BLE001 -- whatever the user's code raises is an outcome, no crash
         if obstacle := no_room(error):
             return Obstacle(obstacle)
-        reason, details, seconds = reason_of(error), printable(current_traceback()), time.monotonic() - begun
+        reason, details, seconds = reason_of(error), current_traceback(), time.monotonic() - begun
         if out_of_memory(error):
             return OutOfMemory(reason, details=details, seconds=seconds)
         return Failed(reason, details=details, seconds=seconds, mistake=isinstance(error, DataError | ProgramError))
-
-
-@contextlib.contextmanager
-def output_to(path: Path) -> Iterator[None]:
-    """Send what this process and its children print (file descriptors 1 and 2) to the end of a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    with path.open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for descriptor, target in zip(kept, (1, 2), strict=True):
-            os.dup2(descriptor, target)
-            os.close(descriptor)
 
 
 class JobRunner:
@@ -108,11 +81,11 @@ class JobRunner:
     def run(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         """Run a job with its output in its folder; whatever goes wrong is in the result."""
         try:
-            with output_to(self._folder / job.run / OUTPUT):
+            with output_to(self._folder / job.run / OUTPUT), beating(self._folder / job.run):
                 try:
                     self._objective = self._objective or make_objective(self._spec)
-                except (Exception, SystemExit) as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure
-                    return Failed(reason_of(error), details=printable(current_traceback()))
+                except BaseException as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure
+                    return Failed(reason_of(error), details=current_traceback())
                 return run_job(self._objective, job, report, started)
         except OSError as error:  # what it prints cannot be written
             if not (obstacle := no_room(error)):

@@ -29,6 +29,7 @@ from hpsearch.experiment.files import (
     write_json,
 )
 from hpsearch.experiment.layout import (
+    ALIVE,
     BEST,
     CHECKPOINT,
     CONFIG,
@@ -43,6 +44,7 @@ from hpsearch.experiment.log import Log
 from hpsearch.experiment.state import RunState
 from hpsearch.jobs import AskInfo, Exploit, Job, JobKind, Report
 from hpsearch.records import Metrics, Outcome
+from hpsearch.workers.output import shorten_file
 
 ValueRule = Callable[[Sequence[tuple[int, float]]], tuple[float, int]]
 """The objective by the space's rule, and the step it was taken at, from the metric's history."""
@@ -178,6 +180,7 @@ class Ledger:
     def lost(self, job: Job, reason: str) -> None:
         """Write down that a run's process died and that it will be resumed."""
         known = self.known(job)
+        self._tidy(job.run)
         self._emit(LostEvent(run=job.run, attempt=known.attempts or known.lost + 1, reason=reason), durable=True)
 
     def outcome(
@@ -235,8 +238,14 @@ class Ledger:
             scores=dict(scores),
             **notes,
         )
+        self._tidy(run)
         self._emit(event, durable=True)
         self._written.pop(run, None)
+
+    def _tidy(self, run: str) -> None:
+        """Do for a worker what it could not do any more."""
+        shorten_file(self._folder / run / OUTPUT)
+        (self._folder / run / ALIVE).unlink(missing_ok=True)
 
 
 def _flat(scores: Mapping[str, Metrics]) -> Metrics:

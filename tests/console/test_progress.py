@@ -1,5 +1,6 @@
 import io
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -391,6 +392,26 @@ def test_between_reports_a_line_says_how_far_each_training_is(live: Grow) -> Non
     assert not any(line.startswith("trial 0:") for line in shown(progress))
     progress.observe(PauseNotice(trial_run(1)))
     assert not any(line.startswith("trial 1:") for line in shown(progress))
+
+
+def test_a_training_that_gives_no_sign_of_life_is_named(live: Grow) -> None:
+    """One that tells moments is known to be silent; of any other only its file of life tells, if there is one."""
+    clock, signs = HandClock(), {trial_run(2): time.time(), trial_run(3): time.time() - 3600.0}
+    experiment, progress = live(clock=clock, target=replace(AIM, last_sign=signs.get))
+    for number in range(4):
+        experiment.trial(number, (), outcome=None)
+    for number in (0, 2):
+        progress.observe(MomentNotice(trial_run(number), AT))
+    assert not any("no sign" in line for line in shown(progress))
+    clock.now += 90.0
+    lines = shown(progress)
+    assert [line for line in lines if "no sign" in line] == [
+        "trial 0: no sign of life for 1 min 30 s",
+        "trial 3: no sign of life for 1 min 30 s",
+    ]
+    assert f"trial 2: {STEP_LINE}" in lines
+    progress.observe(MomentNotice(trial_run(0), AT))
+    assert f"trial 0: {STEP_LINE}" in shown(progress)
 
 
 @pytest.mark.parametrize("height", [9, 10, 12, 14, 20])

@@ -70,6 +70,32 @@ class Deeds:
             time.sleep(job.params["child"])
             os._exit(0)
 
+    def _scatter(self, job: Job) -> None:
+        """Leave a child in each way that there is, and their process ids in the file `left`."""
+        lasting = [sys.executable, "-c", "import time; time.sleep(300)"]
+        self._note_left(subprocess.Popen(lasting).pid)
+        self._note_left(subprocess.Popen(lasting, start_new_session=True, env={}).pid)
+        if (child := os.fork()) == 0:
+            os.setsid()
+            if os.fork() == 0:  # a daemon, whose parent ends
+                self._note_left(os.getpid())
+                if os.fork() == 0:
+                    self._note_left(os.getpid())
+                time.sleep(300)
+            os._exit(0)
+        os.waitpid(child, 0)
+        while len((self._folder / "left").read_text(encoding="utf-8").split()) < 4:
+            time.sleep(0.01)
+        deed = job.params.get("then", "nothing")
+        getattr(self, f"_{deed}")(job)
+
+    def _note_left(self, pid: int) -> None:
+        with (self._folder / "left").open("a", encoding="utf-8") as file:
+            file.write(f"{pid}\n")
+
+    def _die(self, job: Job) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
     def _spawn(self, job: Job) -> None:
         """Leave a program behind that inherits what is inheritable."""
         subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({job.params['child']})"], close_fds=False)

@@ -1,12 +1,14 @@
 """Exceptions that cannot be printed, are very long, or are no Exceptions: each costs its trial, and nothing more."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 import pytest
 
+from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.layout import LOG, OUTPUT
 from hpsearch.experiment.log import Log
 from hpsearch.experiment.reading import read_lines
@@ -17,6 +19,7 @@ from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
 from hpsearch.workers.job_runner import run_job
 from hpsearch.workers.ledger import Ledger
 from hpsearch.workers.local.in_process import InProcessWorkers
+from tests.running.hearing import Hearing
 
 
 class MuteError(Exception):
@@ -33,6 +36,30 @@ class Base(BaseException):
     pass
 
 
+class ExitingError(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(0)
+
+
+class EndlessError(Exception):
+    def __str__(self) -> str:
+        return f"again: {self}"
+
+
+class HugeError(Exception):
+    def __str__(self) -> str:
+        return "begin" + 100_000_000 * "x" + "end"
+
+
+class UnpicklableError(Exception):
+    def __reduce__(self) -> str:
+        raise TypeError("no pickle")
+
+
+def _group() -> BaseException:
+    return BaseExceptionGroup("both workers", [ValueError("first"), KeyboardInterrupt("second")])
+
+
 def _caused() -> Exception:
     error = ValueError("caused")
     error.__cause__ = MuteError()
@@ -47,6 +74,15 @@ ERRORS: dict[str, tuple[Callable[[], BaseException], str]] = {
     "base": (lambda: Base("mine"), "Base: mine"),
     "generator": (GeneratorExit, "GeneratorExit: "),
     "exit": (lambda: SystemExit(3), "SystemExit: 3"),
+    "exit 0": (lambda: SystemExit(0), "SystemExit: 0"),
+    "exit text": (lambda: SystemExit("no GPU here"), "SystemExit: no GPU here"),
+    "ctrl-c": (KeyboardInterrupt, "KeyboardInterrupt: "),
+    "exiting": (ExitingError, "ExitingError: its message cannot be printed (SystemExit)"),
+    "endless": (EndlessError, "EndlessError: its message cannot be printed (RecursionError)"),
+    "huge": (HugeError, "HugeError: beginxxx"),
+    "unpicklable": (lambda: UnpicklableError("mine"), "UnpicklableError: mine"),
+    "group": (_group, "BaseExceptionGroup: both workers (2 sub-exceptions)"),
+    "ours": (lambda: SearchFailedError("a search within a training"), "a search within a training"),
     "caused": (_caused, "ValueError: caused"),
     "control": (lambda: ValueError("a\0b\x1b[31m"), "ValueError: a\0b\x1b[31m"),
 }
@@ -76,7 +112,7 @@ def test_its_reason_can_be_read_anywhere(error: str) -> None:
     result = run_job(Raising(), _job(error), lambda _: Decision.CONTINUE, lambda: None)
     assert isinstance(result, Failed)
     assert result.reason.startswith(ERRORS[error][1])
-    orjson.dumps(result_to_json(result))  # refuses what is no UTF-8
+    assert len(orjson.dumps(result_to_json(result))) < 150_000  # which refuses what is no UTF-8
 
 
 def test_a_very_long_message_is_shortened_in_the_middle() -> None:
@@ -91,12 +127,30 @@ def test_a_very_long_message_is_shortened_in_the_middle() -> None:
     assert len(reason) < 5000
 
 
-def test_ctrl_c_goes_through() -> None:
-    def objective(*_: object) -> JobResult:
-        raise KeyboardInterrupt
+class Struck:
+    """Is interrupted by the user while it trains, and makes something else of that."""
 
+    def __call__(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("it could not be imported") from None
+        raise AssertionError
+
+
+def make_struck() -> Struck:
+    return Struck()
+
+
+def test_a_ctrl_c_of_the_user_is_no_failure_whatever_the_training_makes_of_it(tmp_path: Path) -> None:
+    workers = InProcessWorkers(ObjectiveSpec("tests.running.test_unprintable:make_struck", {}))
+    workers.start(_job("none"))
+    hearing = Hearing()
+    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        run_job(objective, _job("none"), lambda _: Decision.CONTINUE, lambda: None)
+        workers.serve(hearing, timeout=0.0)
+    assert not hearing.endings
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_a_search_goes_on_after_them_and_its_log_is_whole(tmp_path: Path) -> None:

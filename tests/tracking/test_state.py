@@ -5,6 +5,7 @@ import pytest
 
 from hpsearch.experiment.layout import TRACKING
 from hpsearch.tracking.entries import MirroredRun, MirrorState, load_state, save_state, state_of
+from tests.tracking.folders import ExperimentFolder, sync
 
 
 def test_the_state_comes_back(tmp_path: Path) -> None:
@@ -30,3 +31,11 @@ def test_the_state_of_another_store_is_not_that_of_this_one(tmp_path: Path) -> N
     save_state(tmp_path / TRACKING, MirrorState(uri="http://there", log=12))
     assert state_of(tmp_path / TRACKING, uri="http://there").log == 12
     assert state_of(tmp_path / TRACKING, uri=None) == MirrorState()
+
+
+def test_what_a_kill_left_of_a_state_that_was_being_written_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "experiment" / f".{TRACKING}.4711.tmp"
+    folder = ExperimentFolder(left.parent)
+    left.write_text('{"version": 1')
+    sync(folder.path, uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert not left.exists()

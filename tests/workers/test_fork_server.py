@@ -2,13 +2,14 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
-from hpsearch.jobs import Completed, Job, ObjectiveSpec
+from hpsearch.jobs import Completed, Job, JobResult, ObjectiveSpec
 from hpsearch.workers.local.processes import EarlyServer
 from hpsearch.workers.local.workers import ProcessWorkers
 from hpsearch.workers.machine import Share, core_count, shares
@@ -53,6 +54,13 @@ def pids(crew: Crew) -> list[int]:
 
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def go_on(crew: Crew, *jobs: Job) -> None:
@@ -132,6 +140,29 @@ def test_when_what_they_were_forked_from_is_killed_all_end_and_others_take_their
         crew.serve_until(lambda: len(crew.hearing.losses) == 2)
         assert crew.hearing.losses == {job.run: "its process ended (signal SIGKILL)" for job in jobs}
         assert crew.run().run in crew.hearing.endings
+
+
+def test_a_worker_that_went_with_its_server_is_no_worker_of_the_next_one(
+    crew_with: Crews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end is heard when another worker is being forked already."""
+    with crew_with() as crew:
+        next_jobs: list[Job] = []
+        jobs = two_at_work(crew)
+        heard = crew.hearing.ended
+
+        def ended(job: Job, result: JobResult) -> None:
+            heard(job, result)
+            if not next_jobs:
+                next_jobs.append(crew.start())
+
+        monkeypatch.setattr(crew.hearing, "ended", ended)
+        workers = pids(crew)
+        os.kill(parent(workers[0]), signal.SIGKILL)
+        while any(is_running(pid) for pid in workers):
+            time.sleep(0.01)
+        crew.serve_until(lambda: next_jobs and next_jobs[0].run in crew.hearing.endings | crew.hearing.losses)
+        assert crew.hearing.losses.keys() == {job.run for job in jobs}
 
 
 def test_a_job_can_be_ended_while_its_worker_is_not_there_yet(crew_with: Crews) -> None:

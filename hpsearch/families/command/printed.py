@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hpsearch.families.command.settings import MetricSource
+from hpsearch.records import metric_number
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 """Colours and movements of the cursor (ECMA-48), and titles of windows."""
@@ -117,16 +118,11 @@ def _matched(text: str, pattern: str) -> Mapping[str, Any]:
 
 
 def _number_in(value: Any) -> float | None:
-    """Return a number, also one in print; None for anything else and for one that is too large for a float."""
+    """Return a number, also one in print; None for anything else."""
     if isinstance(value, str):
         match = _NUMBER.fullmatch(value)
         return float(match[1]) if match else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
+    return metric_number(value)
 
 
 def _of_all(value: Any) -> float | None:
@@ -223,6 +219,11 @@ class Lines:
         self._held, self._passing, self.read = bytearray(), False, self.fed
         if not passing:
             yield held.decode(errors="replace").removesuffix("\r")
+
+    def begin_again(self) -> bytes:
+        """Count from the line that has begun, of which this is returned."""
+        self.read, self.fed = 0, len(self._held)
+        return bytes(self._held)
 
     @property
     def empty(self) -> bool:

@@ -38,6 +38,8 @@ except OSError:
 """
 """Waits until whoever holds the other end of its input is gone, however it went. It ends the process group then, and
 saves what was printed and not read."""
+_GUARDING = {"HPSEARCH_GUARD": "1"}
+"""By this a worker's parent knows it (workers/leftovers.py) and leaves it to end by itself."""
 _KEPT = 4000
 """Characters of the error output that are kept for the reason of a failure."""
 _CHUNK = 1 << 16
@@ -152,6 +154,7 @@ class Program:
             stdin=subprocess.PIPE,
             pass_fds=handed,
             start_new_session=True,
+            env={**os.environ, **_GUARDING},
         )
         os.close(kept)
         self._lines = Lines()
@@ -241,14 +244,14 @@ class Program:
 
     @property
     def has_much(self) -> bool:
-        """Whether there is much captured output, and all of it was read."""
-        return self._capture is not None and self._lines.empty and self._lines.read > _LARGE
+        """Whether there is much captured output, of which all whole lines were read."""
+        return self._capture is not None and self._lines.fed > _LARGE
 
     def forget(self) -> None:
-        """Let go of the captured output, of which all was read."""
-        assert self._capture is not None and self._lines.empty  # noqa: S101, PT018 -- ours: see has_much
+        """Let go of the captured output that was read."""
+        assert self._capture is not None  # noqa: S101 -- ours: see has_much
         self._capture.clear()
-        self._lines = Lines()
+        self._capture.write(self._lines.begin_again())
 
     def wait(self) -> int:
         """Wait for the program's end and return its exit status, below 0 for a signal."""

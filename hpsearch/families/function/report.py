@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, SupportsFloat
 
+from hpsearch.records import metric_number, metric_numbers
+
 Tell = Callable[[float | None, Mapping[str, float], bool], bool]
 """Takes a step, its metrics and whether it is the last; says whether the training goes on."""
 _LARGEST = 2.0**53
@@ -36,9 +38,20 @@ class Report:
     """
 
     def __init__(
-        self, tell: Tell, *, checkpoint: Path, folder: Path, seed: int, split_seed: int, device: str, tests: bool
+        self,
+        tell: Tell,
+        *,
+        checkpoint: Path,
+        folder: Path,
+        seed: int,
+        split_seed: int,
+        device: str,
+        tests: bool,
+        metric: str = "",
     ) -> None:
+        """`metric` is the one that has to be a number."""
         self._tell = tell
+        self._metric = metric
         self._process = os.getpid()
         self.checkpoint = checkpoint
         self.folder = folder
@@ -63,7 +76,8 @@ class Report:
         Args:
             step: How far the training is: an epoch, or any count that grows. None for test scores of the model that
                 the training chose at its end.
-            metrics: Whatever float() takes, but no text.
+            metrics: Numbers: Python's, numpy's, arrays and tensors of one element. What is none (a boolean, text, None)
+                is left out with a warning in output.log; the objective has to be one.
             final: Whether the training ends with this step: then it is neither pruned nor paused any more. A setting
                 `epochs` says that too, where steps are epochs.
             raises: Whether the training is left by an exception when it is to end. Without, it must return by itself.
@@ -73,7 +87,7 @@ class Report:
 
         Raises:
             Stopped: The training is to end. It is no Exception; let it pass.
-            TypeError: A metric is not a number.
+            TypeError: The objective is not a number, or the step.
             ValueError: The step is negative, or no number below 2**53.
             RuntimeError: This is another process than the one that hpsearch has called.
         """
@@ -82,7 +96,7 @@ class Report:
                 "report works only in the process that hpsearch has called; a training of several processes is a "
                 "program: family: command"
             )
-        found, values = None if step is None else _step(step), numbers(metrics)
+        found, values = None if step is None else _step(step), numbers(metrics, needed=self._metric)
         if not self.stopped:
             try:
                 self.stopped = not self._tell(found, values, final)
@@ -94,39 +108,25 @@ class Report:
         return not self.stopped
 
 
-def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return metrics as floats: Python's numbers, and numpy's and torch's of one element.
+def numbers(metrics: Mapping[str, Any], *, needed: str) -> dict[str, float]:
+    """Return the numbers among metrics, see `metric_number`.
 
     Raises:
-        TypeError: One of them is not a number, or there is no mapping.
+        TypeError: The `needed` one is not a number, or there is no mapping.
     """
     if not isinstance(metrics, Mapping):
-        raise TypeError(f"report takes metrics by name, such as {{'val/loss': 0.2}}, and not {metrics!r}")
-    return {str(name): number(value, str(name)) for name, value in metrics.items()}
-
-
-def number(value: Any, name: str) -> float:
-    """Return a metric as a float.
-
-    Raises:
-        TypeError: It is not a number.
-    """
-    wrong = f"the metric {name} is not a number but a {type(value).__name__}: {value!r}"[:_LONGEST]
-    if isinstance(value, str | bytes):
-        raise TypeError(wrong)
-    try:
-        return float(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(wrong) from error
+        raise TypeError(f"report takes metrics by name, such as {{'val/loss': 0.2}}, and not {metrics!r}"[:_LONGEST])
+    return metric_numbers(metrics, needed=needed)
 
 
 def _step(step: Any) -> float:
     try:
         found: float = operator.index(step)
     except TypeError:
-        if isinstance(step, str | bytes):
+        number = metric_number(step)
+        if number is None:
             raise TypeError(f"the step is no number but a {type(step).__name__}: {step!r}"[:_LONGEST]) from None
-        found = number(step, "step")
+        found = number
     if not 0 <= found < _LARGEST:
         raise ValueError(f"the step is {step!r}; steps begin at 0 and end below 2**53")
     return found

@@ -16,6 +16,7 @@ from typing import Any
 
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.artifacts import artifact_files
+from hpsearch.experiment.files import read_json
 from hpsearch.experiment.layout import (
     ARTIFACTS,
     BEST,
@@ -250,9 +251,11 @@ def _best(trials: dict[str, MirroredRun], direction: Goal) -> str | None:
 
 
 def _params(folder: Path) -> dict[str, Any]:
-    file = folder / CONFIG
-    params: dict[str, Any] = json.loads(file.read_text()).get("params", {}) if file.exists() else {}
-    return params
+    """Return what was searched in a run, as far as its folder can tell: a damaged configuration cannot."""
+    try:
+        return dict(read_json(folder / CONFIG)["params"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
 
 
 STUDY_TAG = "hpsearch.study_id"

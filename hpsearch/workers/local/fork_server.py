@@ -2,8 +2,9 @@
 
 It is started as `python -m hpsearch.workers.local.fork_server DESCRIPTOR PARENT MODULES` and runs nothing of a training
 itself: no threads, no GPU. The coordinator asks over a socket, hands over what a worker holds (its wire, the
-experiment's lock), and hears there how each worker ended. When the coordinator is gone, so is this process, and with
-it, by the kernel, all that it has forked.
+experiment's lock), and hears there how each worker ended. In a session of its own it outlives a terminal and what is
+killed with it: with a worker it ends what that has started, and when the coordinator is gone all of its workers and
+itself (see leftovers.py). When it is killed itself, its workers go with it, by the kernel.
 """
 
 import contextlib
@@ -17,17 +18,23 @@ import socket
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
+from hpsearch.workers.leftovers import MARK, adopt_orphans, children, end_children, end_marked
 from hpsearch.workers.local.worker import PARENT_DEATH_SIGNAL, STOPPING, ignore_stopping
 from hpsearch.workers.local.worker import main as be_worker
 
+_WAKING = (signal.SIGCHLD, signal.SIGHUP)
+"""The signals that the server looks up at: a child has ended, or its parent."""
 _LONGEST = 1 << 16
 """Bytes of a message: some environment variables."""
 _MOST_DESCRIPTORS = 16
 """That come with a message."""
+_CLOSE_SECONDS = 30.0
+"""How long the server may take to end what is left."""
 
 
 def can_fork() -> bool:
@@ -42,6 +49,7 @@ class ForkServer:
         self._modules = modules
         self.environment = dict(environment)
         """What it was started with, and each worker begins with."""
+        self._mark = uuid.uuid4().hex
         self._asked = 0
         self._codes: dict[int, int | None] = {}
         self._start()
@@ -58,7 +66,8 @@ class ForkServer:
                 [sys.executable, "-m", "hpsearch.workers.local.fork_server", *words],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
-                env=self.environment,
+                env={**self.environment, MARK: self._mark},
+                start_new_session=True,
             )
         theirs.close()
         self._ready = False
@@ -80,11 +89,18 @@ class ForkServer:
 
     def kill(self, number: int) -> None:
         """End a worker. The server knows it: its process id cannot have become another process's."""
-        if not self._ready and not wait([self._control], 0):  # it still imports, and has forked nobody
+        if self._codes[number] is not None:  # it went with an earlier server
+            return
+        if self._imports:
             self._let_go()
             return
         with contextlib.suppress(OSError):
             self._control.send(json.dumps({"kill": number}).encode())
+
+    @property
+    def _imports(self) -> bool:
+        """Whether it still imports, and has forked nobody."""
+        return not self._ready and not wait([self._control], 0)
 
     def code(self, number: int, timeout: float | None) -> int | None:
         """Wait for a worker to end and return its exit code as Popen has it, or None when time is up."""
@@ -103,14 +119,25 @@ class ForkServer:
         return self._codes[number]
 
     def _let_go(self) -> None:
-        """End a server that does not answer any more; what it had forked has gone with it."""
+        """End a server that does not answer any more, or does nothing yet; what it had forked has gone with it."""
+        if self._control.fileno() < 0:
+            return
+        had_forked = not self._imports
         self._process.kill()
         self._process.wait()
         self._control.close()
+        if had_forked:
+            end_marked(self._mark)
         self._codes = {number: -signal.SIGKILL if code is None else code for number, code in self._codes.items()}
 
     def close(self) -> None:
-        """End the server, and whatever still lives of its workers."""
+        """End the server, whatever still lives of its workers, and what those have left behind."""
+        if self._control.fileno() >= 0 and not self._imports:
+            self._control.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_CLOSE_SECONDS)
+                self._control.close()
+                return
         self._let_go()
 
 
@@ -156,10 +183,14 @@ class _Server:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._numbers: dict[int, int] = {}
+        self._own = set(children())
+        """What an import has started serves all workers."""
         self._awake, self._wake = os.pipe()
         for end in (self._awake, self._wake):
             os.set_blocking(end, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._parent = os.getppid()
+        for number in _WAKING:
+            signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
 
     def serve(self) -> list[int]:
@@ -170,8 +201,10 @@ class _Server:
             if self._awake in ready:
                 os.read(self._awake, _LONGEST)
                 self._reap()
+                if os.getppid() != self._parent:  # though somebody else may hold its end of the socket
+                    return []
             if self._control in ready:
-                message, descriptors, *_ = socket.recv_fds(self._control, _LONGEST, _MOST_DESCRIPTORS)
+                message, descriptors = self._received()
                 if not message:
                     return []
                 request = json.loads(message)
@@ -182,6 +215,14 @@ class _Server:
                 else:
                     for descriptor in descriptors:
                         os.close(descriptor)
+
+    def _received(self) -> tuple[bytes, list[int]]:
+        """Return a message and the descriptors that came with it; an empty one when the coordinator is gone."""
+        try:
+            message, descriptors, *_ = socket.recv_fds(self._control, _LONGEST, _MOST_DESCRIPTORS)
+        except ConnectionError:  # it had not heard all that it was told
+            return b"", []
+        return message, descriptors
 
     def _fork(self, request: Mapping[str, Any]) -> bool:
         """Fork; say whether this is the child."""
@@ -194,7 +235,8 @@ class _Server:
             self._numbers[process] = request["fork"]
             return False
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in _WAKING:
+            signal.signal(number, signal.SIG_DFL)
         self._control.close()
         os.close(self._awake)
         os.close(self._wake)
@@ -207,11 +249,18 @@ class _Server:
                 os.kill(process, signal.SIGKILL)  # not reaped yet, so the id is still its own
 
     def _reap(self) -> None:
-        while self._numbers:
-            process, status = os.waitpid(-1, os.WNOHANG)
-            if not process:
-                return
-            self._tell(self._numbers.pop(process), os.waitstatus_to_exitcode(status))
+        ended: dict[int, int] = {}
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                process, status = os.waitpid(-1, os.WNOHANG)
+                if not process:
+                    break
+                if process in self._numbers:
+                    ended[self._numbers.pop(process)] = os.waitstatus_to_exitcode(status)
+        if ended:  # first: who hears of it may begin the job again
+            end_children(but={*self._numbers, *self._own})
+        for number, code in ended.items():
+            self._tell(number, code)
 
     def _tell(self, number: int, code: int) -> None:
         with contextlib.suppress(ConnectionError):
@@ -243,7 +292,8 @@ def _reseed() -> None:
 def main(descriptor: int, parent: int, modules: Sequence[str]) -> None:
     """Be the server, or, after a fork, a worker."""
     ignore_stopping()
-    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    adopt_orphans()
+    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGHUP)
     if os.getppid() != parent:
         return
     control = socket.socket(fileno=descriptor)
@@ -253,9 +303,11 @@ def main(descriptor: int, parent: int, modules: Sequence[str]) -> None:
     own = os.getpid()
     held = _Server(control).serve()
     if not held:
+        end_children(wait_for_guards=True)
         return
+    os.setpgid(0, 0)  # a training that ends its own group ends no other's
     # neither threads nor a GPU live on in a fork: then a fresh process takes its place
-    if alone and not _has_lost_a_gpu():
+    if alone and can_fork() and not _has_lost_a_gpu():
         _reseed()
         be_worker(held[0], own, *held[1:])
     else:

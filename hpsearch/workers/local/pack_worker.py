@@ -7,12 +7,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from hpsearch.experiment.files import no_room, printable
+from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import OUTPUT
 from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Obstacle, Report, result_to_json
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.failures import current_traceback, reason_of
-from hpsearch.workers.job_runner import output_to, resolve, wire_message
+from hpsearch.workers.job_runner import resolve, wire_message
+from hpsearch.workers.output import output_to
 
 
 class Wire(Protocol):
@@ -108,8 +109,8 @@ def serve_packs(wire: Wire, folder: Path, spec: ObjectiveSpec) -> None:
     try:
         with host.output(first):
             objective = resolve(spec.target)(**spec.arguments)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure
-        reason, details, obstacle = reason_of(error), printable(current_traceback()), no_room(error)
+    except BaseException as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure
+        reason, details, obstacle = reason_of(error), current_traceback(), no_room(error)
         while (job := host.take(wait=True)) is not None:
             host.ended(job, Obstacle(obstacle) if obstacle else Failed(reason, details=details))
         return

@@ -66,6 +66,8 @@ class EarlyServer:
 class Launcher:
     """Starts worker processes: forked from a process that is warm, or, where that cannot be, from nothing.
 
+    What they start ends with them: on Linux all of it, elsewhere what stays in their process group.
+
     Args:
         spec: Its `modules` are imported ahead of time.
         shares: Those of the workers to come.
@@ -84,9 +86,9 @@ class Launcher:
     ) -> None:
         self._inherited = inherited
         self._server: ForkServer | None = None
-        if can_fork():
-            least = Share(min(share.threads for share in shares))
-            self._server = (early and early.take(spec.modules, least)) or ForkServer(spec.modules, _environment(least))
+        if sys.platform == "linux":
+            least, modules = Share(min(share.threads for share in shares)), spec.modules if can_fork() else ()
+            self._server = (early and early.take(modules, least)) or ForkServer(modules, _environment(least))
 
     def launch(self, wire: int, share: Share) -> subprocess.Popen[bytes] | ForkedProcess:
         """Start a worker at one end of the wire."""
@@ -96,17 +98,27 @@ class Launcher:
             return self._server.fork(wire, new, inherited=self._inherited)
         numbers = map(str, (wire, os.getpid(), *self._inherited))
         with blocked_signals():  # the child inherits that
-            return subprocess.Popen(
+            return _Group(
                 [sys.executable, "-m", "hpsearch.workers.local.worker", *numbers],
                 pass_fds=(wire, *self._inherited),
                 stdin=subprocess.DEVNULL,
                 env=_environment(share),
+                start_new_session=True,
             )
 
     def close(self) -> None:
         """End what workers were forked from."""
         if self._server is not None:
             self._server.close()
+
+
+class _Group(subprocess.Popen[bytes]):
+    """A process that leads a group, and is ended with it."""
+
+    def kill(self) -> None:
+        """End the group."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 class WorkerProcess:

@@ -21,6 +21,7 @@ from typing import Any
 from hpsearch.jobs import Job, ObjectiveSpec, Report, result_to_json
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.job_runner import JobRunner, wire_message
+from hpsearch.workers.leftovers import adopt_orphans
 from hpsearch.workers.local.pack_worker import serve_packs
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -32,7 +33,10 @@ WORKER_NAME = "hpsearch-worker"
 
 
 def _die_with(parent: int) -> None:
-    """End this process when its parent ends: at once by the kernel on Linux, within a second elsewhere."""
+    """End this process when its parent ends: at once by the kernel on Linux, within a second elsewhere.
+
+    Elsewhere its process group is ended with it.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
         ctypes.CDLL(None).prctl(_SET_NAME, WORKER_NAME.encode())
@@ -40,6 +44,8 @@ def _die_with(parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="parent watch").start()
@@ -92,6 +98,7 @@ def ignore_stopping() -> None:
 def main(descriptor: int, parent: int, *inherited: int) -> None:
     """Serve jobs until asked to exit or until the coordinator is gone."""
     ignore_stopping()
+    adopt_orphans()
     _die_with(parent)
     _keep_from_children([descriptor, *inherited])
     channel = _Channel(descriptor)

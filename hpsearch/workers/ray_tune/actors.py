@@ -13,6 +13,7 @@ import os
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -24,11 +25,15 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Report, result_to_json
 from hpsearch.records import Decision, Moment
+from hpsearch.workers.failures import current_traceback, reason_of
 from hpsearch.workers.job_runner import JobRunner
+from hpsearch.workers.leftovers import adopt_orphans
 from hpsearch.workers.ray_tune.storage import Storage
 
 STOP_SECONDS = 10.0
 """How long a stopped training may take to return before its process is given up."""
+_TOLD_SECONDS = 30.0
+"""Seconds from one word about the data to the next."""
 _RETURN_SECONDS = 10.0
 """How long the other ranks may take to return from a job that rank 0 has left."""
 
@@ -37,6 +42,7 @@ class Companion:
     """One of the other ranks; it keeps its objective from job to job."""
 
     def __init__(self) -> None:
+        adopt_orphans()
         self._runner: JobRunner | None = None
         self._decisions: queue.Queue[Decision] = queue.Queue()
 
@@ -139,6 +145,7 @@ class JobThread:
         self._storage = storage
         self._companions = companions
         self._asked = self._stopped = False
+        self._told = time.monotonic()
         self._thread = threading.Thread(target=self._run, daemon=True, name=job.run)
         self._thread.start()
 
@@ -148,18 +155,24 @@ class JobThread:
             self._storage.fetch(self._job.run)
             result: JobResult = self._runner.run(self._job, self._report, lambda: self._say("started"))
             self._storage.leave(self._job.run)
-        except Exception as error:  # noqa: BLE001 -- nothing may end this thread without a word
-            result = Failed(f"{type(error).__name__}: {error}")
+        except BaseException as error:  # noqa: BLE001 -- nothing may end this thread without a word
+            result = Failed(reason_of(error), details=current_traceback())
         self._say("ended", **result_to_json(result))
 
     def _say(self, kind: str, **fields: Any) -> None:
         self._messages.put({"kind": kind, **fields})
 
     def _report(self, report: Report | Moment) -> Decision:
-        """Answer a report; what is told in between stays here, where each message would be a step of Tune's."""
+        """Answer a report; what is told in between stays here, where each message would be a step of Tune's.
+
+        Now and then it is said how far the data are: their time is limited while nothing is heard of them.
+        """
         if self._stopped:
             return Decision.PAUSE
         if isinstance(report, Moment):
+            if report.preparing and time.monotonic() - self._told > _TOLD_SECONDS:
+                self._told = time.monotonic()
+                self._say("moment", **asdict(report))
             return Decision.CONTINUE
         self._storage.keep(self._job.run)
         self._say("report", **asdict(report))
@@ -194,6 +207,7 @@ class JobTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Begin the actor's first job."""
+        adopt_orphans()
         order = json.loads(config["order"])
         self._runner = JobRunner(Path(order["folder"]), ObjectiveSpec(**order["objective"]))
         self._companions = Companions(order["processes"])

@@ -15,6 +15,7 @@ from typing import Any
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.space.search_settings import Resources, Search
 from hpsearch.workers.engines import Cluster
+from hpsearch.workers.leftovers import guarded
 from hpsearch.workers.machine import core_count, gpu_names
 
 _QUIET = {
@@ -50,9 +51,11 @@ class Connection:
         if not ray.is_initialized():
             if not cluster.verbose:
                 self._stack.enter_context(_no_messages_on_stdout())
+            marked: Mapping[str, str] = {}
             if cluster.address is None:
                 self._stack.enter_context(loopback())
-            with _kept_signal_handlers():
+                marked = self._stack.enter_context(guarded())
+            with _kept_signal_handlers(), _variables(marked):
                 _initialize(ray, cluster, cpus=cpus)
             self._stack.callback(ray.shutdown)
 
@@ -102,6 +105,20 @@ def loopback() -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = before
+
+
+@contextlib.contextmanager
+def _variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Let processes that are started in the block have these environment variables."""
+    before = {name: os.environ.pop(name, None) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.experiment.addresses import without_secrets
 from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, OUTPUT, PRINTED, RATE_DECISIONS
+from hpsearch.workers.output import shorten_file
 
 KEPT = (OUTPUT, PRINTED, RATE_DECISIONS, BEST, CHECKPOINT)
 """In this order: a reader that finds the checkpoint finds the weights that belong to it, too."""
@@ -41,6 +42,7 @@ class Storage:
         if self._files is None:
             return
         self._files.create_dir(f"{self._root}/{run}", recursive=True)
+        shorten_file(self._folder / run / OUTPUT)
         artifacts = artifact_files(self._folder / run)
         if artifacts:
             self._files.create_dir(f"{self._root}/{run}/{ARTIFACTS}", recursive=True)

@@ -12,7 +12,7 @@ from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.events import TextNotice
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.jobs import Job, JobListener, Lost, OutOfMemory, Report, Workers, result_from_json, stopped
-from hpsearch.records import Decision
+from hpsearch.records import Decision, Moment
 from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.machine import core_count
 from hpsearch.workers.ray_tune.cluster import ClusterNode, Connection, Demand, demand_of, import_ray, living_nodes, room
@@ -165,6 +165,8 @@ class TuneWorkers:
             return listener.reported(job, Report(**message))
         if kind == "started":
             listener.started(job)
+        if kind == "moment":
+            listener.moment(job, Moment(**message))
         return Decision.CONTINUE
 
     def _lose(self, ticket: int, job: Job, listener: JobListener, reason: str) -> None:

@@ -166,6 +166,7 @@ def test_the_time_limit_of_a_trial_is_none_of_a_replicate(bench):
 def test_a_value_that_is_not_finite_diverges(bench):
     ended = bench.run("say(epoch=1, acc=.5)\nsay(epoch=2, acc=float('nan'))\ntime.sleep(600)")
     assert (ended.outcome, ended.reason) == (Outcome.DIVERGED, "acc became nan at step 2")
+    assert not (bench.folder / "run" / "printed.part").exists()
 
 
 # A worker that was killed

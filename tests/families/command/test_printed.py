@@ -58,7 +58,7 @@ def test_a_tail_waits_for_the_end_of_a_line(tmp_path):
             "{'loss': np.float64(0.25), 'top': tensor(-0.5, device='cuda:0'), 'a': nan}",
             {"loss": 0.25, "top": -0.5, "a": math.nan},
         ),
-        ('{"a": ' + "9" * 400 + ', "loss": 1}', {"loss": 1.0}),
+        ('{"a": ' + "9" * 400 + ', "loss": 1}', {"a": math.inf, "loss": 1.0}),
         ('{"a": ' + "[" * 100_000, {}),
         ("{'a': __import__('os').getcwd()}", {}),
         ('{"loss": 0.25} and more', {}),
@@ -124,6 +124,19 @@ def test_lines_do_not_depend_on_the_pieces_they_come_in(lines, size):
     found = [line for start in range(0, len(whole), size) for line in made.feed(whole[start : start + size])]
     assert found == [line.decode(errors="replace").removesuffix("\r") for line in lines]
     assert (made.read, made.empty) == (len(whole), True)
+
+
+@given(st.lists(st.binary(max_size=20).filter(lambda line: b"\n" not in line), min_size=1), st.integers(1, 7))
+def test_lines_may_be_counted_again_at_any_place(lines, size):
+    whole = b"".join(line + b"\n" for line in lines)
+    made, kept, found = Lines(), b"", []
+    for start in range(0, len(whole), size):
+        kept += whole[start : start + size]
+        found += made.feed(whole[start : start + size])
+        kept = kept[made.read :]
+        assert made.begin_again() == kept
+    assert found == [line.decode(errors="replace").removesuffix("\r") for line in lines]
+    assert kept == b""
 
 
 @pytest.mark.parametrize(("end", "states"), [(b"", []), (b"\rlast\r", ["last"])])

@@ -71,6 +71,16 @@ def test_parameters_are_the_whole_configuration_in_dotted_names(mirrored: Readin
     assert run.data.tags["hpsearch.attempts"] == "1"
 
 
+@pytest.mark.parametrize("content", ["", '{"config": {"train": {"epo', "[]", "{}", '{"config": 3}'])
+def test_a_damaged_configuration_costs_what_the_log_does_not_have(
+    content: str, finished: ExperimentFolder, read: Read
+) -> None:
+    (finished.path / trial_run(1) / CONFIG).write_text(content)
+    sync(finished.path)
+    assert read().runs["trial-0001"].data.params == {"train.learning_rate": "0.1"}
+    assert len(read().runs["trial-0000"].data.params) == 3
+
+
 def test_histories_have_their_steps(mirrored: Reading) -> None:
     assert mirrored.history("trial-0000", "val/loss") == [(1, 0.9), (2, 0.5), (3, 0.6), (4, 0.7)]
     assert mirrored.history("trial-0000", "seconds") == [(1, 0.1), (2, 0.2), (3, 0.3), (4, 0.4)]

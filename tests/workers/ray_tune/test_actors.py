@@ -3,16 +3,30 @@
 One cluster and one run of Tune serve all tests of this file.
 """
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hpsearch.jobs import Completed, Failed, Paused, Pruned
 from hpsearch.records import Decision
+from tests.ray_cluster import REPOSITORY
 from tests.workers.ray_tune.crew import Crew, crew_of
+from tests.workers.test_leftovers import left, runs, wait_until
 
 pytestmark = pytest.mark.slow
 DEEDS = "tests.running.objectives:make_deeds"
+COORDINATOR = """
+import sys
+from pathlib import Path
+from tests.workers.ray_tune.crew import crew_of
+with crew_of(Path(sys.argv[1]), "tests.running.objectives:make_deeds", threads=0) as crew:
+    crew.run("scatter", then="sleep")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +70,32 @@ def test_a_dead_process_is_a_loss_and_is_replaced(crew: Crew) -> None:
     assert crew.run("os_exit") == "its process died"
     assert crew.run("segfault") == "its process died"
     assert crew.pid() != before
+
+
+def check_ended(found: list[int]) -> None:
+    """Wait until all have ended but the one that was started with an empty environment."""
+    wait_until(lambda: not any(map(runs, [*found[:1], *found[2:]])))
+    if runs(found[1]):
+        os.kill(found[1], signal.SIGKILL)
+
+
+def test_what_a_job_has_started_ends_with_its_process(crew: Crew) -> None:
+    (crew.folder / "left").unlink(missing_ok=True)
+    assert crew.run("scatter", then="die") == "its process died"
+    found = left(crew.folder)
+    assert len(found) == 4
+    check_ended(found)
+
+
+def test_what_a_job_has_started_ends_with_the_coordinator(tmp_path: Path) -> None:
+    line = [sys.executable, "-c", COORDINATOR, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(line, start_new_session=True, env=environment) as coordinator:
+        try:
+            wait_until(lambda: len(left(tmp_path)) == 4)
+        finally:
+            os.killpg(coordinator.pid, signal.SIGKILL)
+    check_ended(left(tmp_path))
 
 
 def test_a_job_that_hangs_when_it_is_stopped_costs_the_next_one_nothing(crew: Crew) -> None:
