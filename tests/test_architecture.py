@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "settings": "",
     "records": "",
     "titles": "",
+    "cleaning": "",
     "user_code": "errors",
     "trust": "errors",
     "seeds": "settings",
@@ -27,26 +28,26 @@ MAY_IMPORT = {
     "experiment": "errors records",
     "data": "errors settings user_code",
     "training": "errors records settings experiment reads seeds",
-    "families": "errors records settings data places user_code training",
+    "families": "errors cleaning records settings data places user_code training",
     "search": "errors records settings experiment jobs seeds user_code space",
     "workers": "errors records experiment jobs space",
-    "tracking": "errors records experiment",
+    "tracking": "errors cleaning records experiment",
     "readers": "errors records titles experiment",
     "comparing": "errors records titles",
-    "report": "errors records experiment comparing health",
+    "report": "errors cleaning records experiment comparing health",
     "drafting": "errors settings records comparing space families",
     # where the parts meet, from the workers' end to the user's
     "running": "errors records settings data experiment jobs places reads seeds trust report space tracking training "
     "families search workers",
-    "console": "errors records experiment health report space families workers running",
+    "console": "errors cleaning records experiment health report space families workers running",
     "final": "errors records comparing data experiment places trust readers report space tracking training families "
     "running",
-    "studies": "errors records settings comparing experiment jobs seeds readers report space training families "
-    "search workers running",
-    "api": "errors trust user_code records comparing experiment health places seeds readers report drafting space "
-    "training families search workers running console final studies",
-    "cli": "errors trust user_code data experiment report space tracking families search workers running console "
-    "studies api",
+    "studies": "errors cleaning records settings comparing experiment jobs seeds readers report space training "
+    "families search workers running",
+    "api": "errors cleaning trust user_code records comparing experiment health places seeds readers report drafting "
+    "space training families search workers running console final studies",
+    "cli": "errors cleaning trust user_code data experiment report space tracking families search workers running "
+    "console studies api",
     "lightning": "errors families training",
     "transformers": "errors families",
     "testing": "errors records settings jobs experiment seeds space tracking training families search running",

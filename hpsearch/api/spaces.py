@@ -13,7 +13,7 @@ from hpsearch.api.arguments import StrPath, as_yaml, plain
 from hpsearch.errors import ExperimentBusyError, HpsearchError, SpaceError
 from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.files import write_atomically
-from hpsearch.experiment.layout import CODE
+from hpsearch.experiment.layout import CODE, folder_called
 from hpsearch.families.function.function import as_function
 from hpsearch.families.function.given import fields_of
 from hpsearch.families.function.source import file_of, module_text
@@ -88,7 +88,7 @@ def function_space(
         )
     text = module_text(function)  # what is wrong with it is told before anything is written
     stem = (source.stem if source else title) + ("-quick" if quick else "")
-    folder = (root / (name or stem)).resolve()
+    folder = folder_called(name or stem, root).resolve()
     with written(folder, f"{title}.py", text) as file:
         given = source or folder / f"{title}.yaml"
         return _loaded(function, file, space, wanted, given, quick=quick, overrides=overrides)

@@ -9,6 +9,7 @@ from typing import Any
 
 from hpsearch.api.compared import REPORTS, parse_formats
 from hpsearch.api.open import OpenedExperiment, open_experiment
+from hpsearch.cleaning import terminal
 from hpsearch.comparing import Comparison
 from hpsearch.console.display import ConsoleOptions, watched
 from hpsearch.experiment.layout import EXPERIMENTS
@@ -233,4 +234,4 @@ def plan_study(
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{terminal(line)}\n")

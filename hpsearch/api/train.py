@@ -13,6 +13,7 @@ from typing import Any
 from hpsearch.api.arguments import BEST, Overrides, Params, StrPath, find_experiment, given_params, settings_of
 from hpsearch.api.open import OpenedExperiment
 from hpsearch.api.run import opened
+from hpsearch.cleaning import terminal
 from hpsearch.console.display import ConsoleOptions, watched
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import EXPERIMENTS, folder_called, is_study
@@ -102,7 +103,7 @@ def train(
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{terminal(text)}\n")
 
 
 @dataclass(frozen=True)

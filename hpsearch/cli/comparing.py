@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hpsearch.cleaning import terminal
 from hpsearch.cli.options import ROOT, TrackOption, TrustOption, UriOption
 from hpsearch.cli.starting import INTERRUPTED
 
@@ -86,7 +87,7 @@ def compare(
     report = compared.grouped
     if json:
         for warning in compared.found.warnings if report is None else ():
-            typer.echo(f"warning: {warning}", err=True)
+            typer.echo(terminal(f"warning: {warning}"), err=True)
         typer.echo(compare_json(report or compared.comparison), nl=False)
         return
     Console().print(show_comparison(compared.comparison) if report is None else show_grouped(report))
@@ -215,10 +216,10 @@ def _print_report(report: "StudyReport", folder: Path | None, *, as_json: bool) 
     from hpsearch.studies.report import study_json
 
     for warning in (*report.warnings, *report.time_warnings, *report.changes):
-        typer.echo(f"warning: {warning}", err=True)
+        typer.echo(terminal(f"warning: {warning}"), err=True)
     if as_json:
         typer.echo(dumps(study_json(report), indent=2, allow_nan=False))
         return
-    typer.echo("\n".join(["", report.question, *report.answers, ""]))
+    typer.echo(terminal("\n".join(["", report.question, *report.answers, ""])))
     Console().print(show_comparison(report.evidence.comparison, headline=False))
     typer.echo(f"\nthe report is in {folder}")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hpsearch.cleaning import terminal
 from hpsearch.cli.options import ROOT, ExperimentArgument, TrustOption, UriOption
 
 
@@ -125,7 +126,7 @@ def sync(
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    typer.echo(terminal(text), err=True)
 
 
 def ui(

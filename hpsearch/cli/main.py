@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from hpsearch.cleaning import terminal
 from hpsearch.cli.comparing import compare, study
 from hpsearch.cli.data import data
 from hpsearch.cli.experiments import export, show, sync, ui, watch
@@ -74,5 +75,5 @@ def _ask(question: str) -> bool:
 
 
 def _complain(error: HpsearchError, status: int) -> int:
-    typer.echo(str(error) if isinstance(error, SpaceError) else f"hpsearch: {error}", err=True)
+    typer.echo(terminal(str(error) if isinstance(error, SpaceError) else f"hpsearch: {error}"), err=True)
     return status

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hpsearch.cleaning import terminal
 from hpsearch.cli.options import AddressOption, SetOption, TrustOption
 
 
@@ -18,9 +19,9 @@ def check(
     from hpsearch.api import check as api
 
     def announce(found: api.CheckedFile) -> None:
-        typer.echo(f"{found.path}: fine ({found})")
+        typer.echo(terminal(f"{found.path}: fine ({found})"))
         for note in found.notes:
-            typer.echo(f"  {note}")
+            typer.echo(terminal(f"  {note}"))
 
     api.check(paths, quick=quick, set=set_, announce=announce, trust=trust)
 
@@ -62,7 +63,7 @@ def init(
     for line in drafted.next_commands:
         typer.echo(f"  {line}")
     for note in drafted.notes:
-        typer.echo(note, err=True)
+        typer.echo(terminal(note), err=True)
 
 
 def families() -> None:

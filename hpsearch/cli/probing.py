@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hpsearch.cleaning import terminal
 from hpsearch.cli.options import SetOption, TrustOption
 
 SpaceArgument = Annotated[Path, typer.Argument(help="A space file, such as spaces/deepsif.yaml.")]
@@ -20,7 +21,7 @@ def _announce(params: dict[str, Any]) -> None:
     """Print the tried configuration to standard error."""
     from hpsearch.report.wording import assignments
 
-    typer.echo(f"configuration: {assignments(params) or 'the only one of the space'}", err=True)
+    typer.echo(terminal(f"configuration: {assignments(params) or 'the only one of the space'}"), err=True)
 
 
 def lr_find(

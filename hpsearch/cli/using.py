@@ -2,11 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hpsearch.cleaning import one_line, terminal
 from hpsearch.cli.options import HomeOption, ModelArgument, RunOption, TrustOption
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 STDIN = "-"
 REPORTS = Path("reports")
@@ -57,7 +61,7 @@ def predict(
     finally:
         watcher.close()
     for each in [] if out else found if isinstance(found, list) else [found]:
-        typer.echo("" if each.streamed else each.summary())
+        typer.echo("" if each.streamed else terminal(each.summary()))
     for path in out or ():
         typer.echo(f"wrote {path}")
 
@@ -110,13 +114,22 @@ def evaluate(
         typer.echo(dumps(found.to_json(), indent=2, allow_nan=False))
         return
     titles, rows = found.rows()
-    table = Table(*titles, title=f"{found.model} on {found.examples:,} new examples")
+    table = Table(title=_cell(f"{found.model} on {found.examples:,} new examples"))
+    for title in titles:
+        table.add_column(_cell(title))
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_cell, row))
     console = Console()
     console.print(table)
     for line in [*found.explained(), f"wrote {folder / PAGE}"]:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(terminal(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def _cell(text: str) -> "Text":
+    """Return a text in which nothing is rich's markup or an escape sequence."""
+    from rich.text import Text
+
+    return Text(one_line(text))
 
 
 def _given(inputs: list[str]) -> list[Any]:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hpsearch.cleaning import markdown
 from hpsearch.records import Goal
-from hpsearch.report.cleaning import markdown
 from hpsearch.report.comparison.markdown import table
 from hpsearch.report.wording import number
 

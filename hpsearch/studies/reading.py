@@ -147,6 +147,9 @@ class _StudyReader:
             if not _FOLDER_NAME.fullmatch(name):
                 message = f"arms: {name!r} cannot be the name of a folder; use letters, digits, _ . + -"
                 self.refuse(arm, message, at_key=True)
+        for name, same in itertools.combinations(arms, 2):
+            if name.casefold() == same.casefold():
+                self.refuse(arms[same], f"arms: {same!r} differs from {name!r} by case only", at_key=True)
         if arms and not any("space" in arm.mapping for arm in arms.values()):
             self.refuse(self.root.mapping["arms"], "arms: at least one arm has a space to search", at_key=True)
         return with_cells(arms, self.problems)
