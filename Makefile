@@ -95,7 +95,8 @@ $(DEV): $(VENV)/pyvenv.cfg $(PINS)
 	@$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $(BASE) $@
 
-system: # what the tests need besides Python packages: a browser for pages, LaTeX for tables, WordNet for synonyms
+system: # what the tests need besides Python packages: a browser for pages, LaTeX for tables, WordNet for synonyms, a database
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null && command -v pdflatex >/dev/null && \
-		test -d /usr/share/wordnet || { echo "the tests need a browser, LaTeX and WordNet:" \
-		"apt-get install chromium chromium-driver texlive-latex-recommended wordnet-base" >&2; exit 1; }
+		test -d /usr/share/wordnet && test -d /usr/lib/postgresql || { \
+		echo "the tests need a browser, LaTeX, WordNet and PostgreSQL:" \
+		"apt-get install chromium chromium-driver texlive-latex-recommended wordnet-base postgresql" >&2; exit 1; }

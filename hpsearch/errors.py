@@ -27,16 +27,24 @@ class HpsearchError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a file: its place (1-based line and column, 0 if unknown) and what is wrong."""
+    """One mistake in a file: its place (1-based line and column, 0 if unknown), what is wrong, and what would be right.
+
+    `help` is empty where nobody can know that.
+    """
 
     source: str
     line: int
     column: int
     message: str
+    help: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
-        return f"{place}: {self.message}"
+        return f"{self.place}: {self.message}{f'; {self.help}' if self.help else ''}"
+
+    @property
+    def place(self) -> str:
+        """Where it is, as editors and terminals know places: `FILE:LINE:COLUMN`."""
+        return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
 
 
 class SpaceError(HpsearchError):
@@ -105,5 +113,53 @@ class TrackingError(HpsearchError):
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return `, did you mean 'x'?` for the nearest known name, or an empty string when none is near."""
-    nearest = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean '{nearest[0]}'?" if nearest else ""
+    near = nearest(name, known)
+    return f", did you mean '{near}'?" if near is not None else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that another means: but for case, as other tools call it, or with nearly its letters."""
+    names = list(known)
+    alike = [each for each in names if each.lower() == name.lower()]
+    called = [each for each in names if name.lower() in _CALLED.get(each, ())]
+    found = alike or called or difflib.get_close_matches(name, names, n=1)
+    return found[0] if found else None
+
+
+_CALLED = {
+    "learning_rate": ("lr", "rate", "eta", "step_size", "learningrate"),
+    "weight_decay": ("wd", "decay", "l2"),
+    "batch_size": ("bs", "batch", "batchsize"),
+    "clip_norm": ("grad_clip", "gradient_clip", "max_grad_norm", "gradient_clip_val", "clip"),
+    "accumulate": ("grad_accum", "accumulation", "accumulate_grad_batches", "gradient_accumulation_steps"),
+    "epochs": ("epoch", "n_epochs", "num_epochs", "max_epochs", "num_train_epochs"),
+    "steps": ("max_steps", "iterations", "max_iters", "num_steps"),
+    "optimizer": ("opt", "optim", "optimiser"),
+    "schedule": ("scheduler", "lr_scheduler", "lr_schedule", "lr_scheduler_type"),
+    "warmup": ("warmup_steps", "warmup_ratio", "warmup_epochs"),
+    "early_stopping": ("patience", "earlystopping", "early_stop"),
+    "precision": ("amp", "fp16", "bf16", "dtype"),
+    "layers": ("n_layers", "num_layers", "depth", "n_layer", "num_hidden_layers"),
+    "width": ("hidden", "hidden_size", "hidden_dim", "d_model", "n_embd", "embed_dim", "dim"),
+    "heads": ("n_heads", "num_heads", "n_head", "num_attention_heads"),
+    "dropout": ("p", "drop", "dropout_rate", "p_drop"),
+    "context": ("block_size", "seq_len", "sequence_length", "context_length"),
+    "trials": ("n_trials", "num_trials", "num_samples", "max_trials", "run_cap"),
+    "time": ("timeout", "time_budget", "time_budget_s", "max_time"),
+    "workers": ("n_jobs", "num_workers", "jobs", "max_concurrent", "max_concurrent_trials", "parallel"),
+    "sampler": ("search_alg", "method", "algorithm", "optimizer"),
+    "pruner": ("scheduler", "early_terminate", "pruning"),
+    "goal": ("direction", "mode", "minimize", "maximize"),
+    "metric": ("monitor", "metric_for_best_model", "score"),
+    "minimize": ("min", "minimise", "lower"),
+    "maximize": ("max", "maximise", "higher"),
+    "objective": ("metric", "target", "monitor"),
+    "space": ("parameters", "search_space", "param_space", "params"),
+    "seeds": ("n_seeds", "num_seeds", "repeats"),
+    "tpe": ("bayes", "bayesian", "hyperopt", "tpesampler"),
+    "random": ("randomsampler", "random_search"),
+    "none": ("nop", "off", "false", "noppruner"),
+    "asha": ("sha", "successive_halving", "successivehalving", "successivehalvingpruner", "ashascheduler"),
+    "median": ("medianpruner", "medianstopping", "median_stopping"),
+}
+"""What other tools and people call our names, in lower case."""

@@ -327,6 +327,10 @@ class JobSource(Protocol):
         """How the last job came about."""
         ...
 
+    def prepare(self) -> None:
+        """Begin to find out what comes next, beside everything else: all workers are busy."""
+        ...
+
     def next_job(self) -> Job | Exploit | Retire | None:
         """Return the next job, or None when there is none (for now, if some are running).
 

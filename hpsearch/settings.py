@@ -30,7 +30,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-_NUMBERS = (int, float, int | None, float | None)
+_NUMBERS = (int, float, int | float, int | None, float | None)
 
 
 class Fixed:

@@ -8,6 +8,7 @@ it is asked about before it is imported or started: see SECURITY.md. Workers are
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,9 @@ FOLDERS = "HPSEARCH_TRUST"
 """The environment variable with folders, separated as in PATH, whose code is trusted like the project's own."""
 _REMEMBERED = "trusted.json"
 _VERSION = 1
+_HERE = Path(__file__).resolve().parents[1]
+_SHELVES = (_HERE / "spaces", _HERE / "studies", Path(sys.prefix, "share", "hpsearch").resolve())
+"""What comes with hpsearch, as a checkout and as an installed wheel."""
 Ask = Callable[[str], bool]
 """Asks the user a question that is answered with yes or no."""
 
@@ -106,7 +110,8 @@ def strangers_in(named: Iterable[NamedCode]) -> list[NamedCode]:
 
 def is_own(path: Path) -> bool:
     """Whether a file is the project's own, or lies in a folder whose code is trusted."""
-    trusted = [Path(folder).resolve() for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
+    named = [Path(folder).resolve() for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
+    trusted = [*named, *_SHELVES]
     real = path.resolve()
     return _is_inside(path, project_of(Path.cwd())) or any(real.is_relative_to(folder) for folder in trusted)
 

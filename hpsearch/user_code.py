@@ -3,6 +3,7 @@
 The path starts at the folder of the space file.
 """
 
+import hashlib
 import importlib.util
 import sys
 from dataclasses import dataclass
@@ -63,6 +64,9 @@ def _import_file(path: Path) -> Any:
     A file of a package may import its neighbours by `from . import`: the folder above the package is on the path, too.
     """
     name = f"hpsearch_user_{path.stem}"
+    held = sys.modules.get(name)
+    if held is not None and getattr(held, "__file__", None) != str(path):  # another file of this name, which stays
+        name = f"{name}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     root = next(folder for folder in path.parents if not (folder / "__init__.py").is_file())
     for folder in (root, path.parent):
         if str(folder) not in sys.path:

@@ -60,7 +60,7 @@ DOORS = {
     "ray": "workers/ray_tune/ search/pb2.py",
     "fsspec": "workers/ray_tune/storage.py",
     "pyarrow": "workers/ray_tune/storage.py",
-    "sqlalchemy": "search/optuna_export.py readers/optuna_storage.py",
+    "sqlalchemy": "search/optuna_export.py readers/optuna_storage.py readers/mlflow_server.py",
     "mlflow": "tracking/mlflow/ readers/mlflow_server.py",
     "accelerate": "training/team.py",
     "pytorch_optimizer": "training/optimizers.py",

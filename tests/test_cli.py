@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import shutil
 import socket
 import sqlite3
@@ -12,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from hpsearch.cli.main import say_warning
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
 from tests.calling import Call, Said, caller
@@ -84,7 +86,7 @@ def test_every_mistake_of_ten_malformed_spaces_gets_its_line(call: Call, tmp_pat
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
     said = call("check", ".")
     assert (said.status, said.out) == (2, "")
-    lines = iter(said.err.splitlines())
+    lines = iter(line for line in said.err.splitlines() if not re.match(r"\d* *[|=] |help: ", line))
     for name, (_, expected) in sorted(MALFORMED.items()):
         for beginning in expected:
             assert next(lines).startswith(f"{name}.yaml:{beginning}")
@@ -322,14 +324,14 @@ def test_the_schema_of_a_users_own_family(call: Call) -> None:
         ("schema chr_lm", "unknown family 'chr_lm', did you mean 'char_lm'?; known: "),
         ("schema ./mine.py:Mine", "mine.py does not exist"),
         ("schema ./wrong.py:Mine", "wrong.py cannot be imported: SyntaxError"),
-        ("show nowhere", "nowhere is not an experiment"),
+        ("show nowhere", "there is no experiment"),
         ("show empty", "empty is not an experiment"),
         ("show toy.yaml", "toy.yaml is not an experiment"),
         ("show nowhere --limit 0", "--limit"),
-        ("confirm nowhere", "nowhere is not an experiment"),
+        ("confirm nowhere", "there is no experiment"),
         ("confirm nowhere --seeds 0", "--seeds"),
-        ("sync nowhere", "nowhere is not an experiment"),
-        ("export nowhere --to csv x.csv", "nowhere is not an experiment"),
+        ("sync nowhere", "there is no experiment"),
+        ("export nowhere --to csv x.csv", "there is no experiment"),
         ("export nowhere x.csv", "--to"),
         ("ui", "there is no MLflow store for experiments"),
         ("ui --port 70000", "65535"),
@@ -394,3 +396,11 @@ def test_a_closed_pipe_is_no_error(searched: Path) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert "Traceback" not in process.stderr.read()
+
+
+def test_a_warning_of_ours_is_a_sentence_and_others_are_as_they_were(capsys: pytest.CaptureFixture[str]) -> None:
+    others: list[str] = []
+    for filename in (say_warning.__code__.co_filename, "/elsewhere/torch.py"):
+        say_warning("it is read as Latin-1", UserWarning, filename, 3, other=lambda *words: others.append(words[2]))
+    assert capsys.readouterr().err == "hpsearch: it is read as Latin-1\n"
+    assert others == ["/elsewhere/torch.py"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 import hpsearch
 from hpsearch.cli import app
@@ -183,3 +184,9 @@ def test_no_file_holds_both_sides_of_a_merge() -> None:
     ]
     marks = re.compile(r"^(<{7}|>{7}) ", flags=re.MULTILINE)
     assert [page.name for page in pages if marks.search(page.read_text(encoding="utf-8"))] == []
+
+
+def test_the_citation_names_the_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])

@@ -9,8 +9,8 @@ from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from hpsearch.errors import HpsearchError, ProgramError, SearchFailedError
-from hpsearch.experiment.layout import EXPERIMENTS
+from hpsearch.errors import ExperimentError, HpsearchError, ProgramError, SearchFailedError, suggestion
+from hpsearch.experiment.layout import EXPERIMENTS, is_experiment, is_study
 
 if TYPE_CHECKING:
     from hpsearch.space import Space
@@ -97,10 +97,28 @@ def plain(value: Any) -> Any:
 
 
 def find_experiment(experiment: StrPath) -> Path:
-    """Return the folder of an experiment or study from its path or, if there is no such path, its name."""
+    """Return the folder of an experiment or study from its path or, if there is no such path, its name.
+
+    A folder of that name that is neither, such as the data's, does not stand in the way of an experiment.
+
+    Raises:
+        ExperimentError: It is a name, and there is no such folder.
+    """
     path = Path(experiment).expanduser()
     named = EXPERIMENTS / path
-    return named if not path.exists() and (named.exists() or path.parent == Path()) else path
+    if path.parent == Path() and path.exists() and not _is_record(path) and _is_record(named):
+        return named
+    if path.exists() or (path.parent != Path() and not named.exists()):
+        return path
+    if not named.exists():
+        held = sorted(folder.name for folder in EXPERIMENTS.glob("*") if _is_record(folder))
+        known = f"; there are {', '.join(held)}" if held else f", and no other: {EXPERIMENTS}/ holds none"
+        raise ExperimentError(f"there is no experiment {path.name!r}{suggestion(path.name, held)}{known}")
+    return named
+
+
+def _is_record(folder: Path) -> bool:
+    return is_experiment(folder) or is_study(folder)
 
 
 def given_params(params: Params, space: "Space") -> dict[str, Any]:

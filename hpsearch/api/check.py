@@ -9,6 +9,7 @@ from hpsearch.api.arguments import Overrides, StrPath, settings_of
 from hpsearch.errors import HpsearchError, Problem, SpaceError, UntrustedCodeError
 from hpsearch.running.loading import check_file
 from hpsearch.space.checks import data_notes, no_test_split, secret_notes
+from hpsearch.space.shelf import Shelf, find_file
 from hpsearch.studies.reading import is_study, load_study
 from hpsearch.trust import trusting
 
@@ -87,7 +88,7 @@ def check(
 
 
 def _files(paths: Iterable[StrPath]) -> Iterator[Path]:
-    for path in map(Path, paths):
+    for path in (find_file(Path(given), Shelf.SPACES) for given in paths):
         files = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
         if not files:
             raise HpsearchError(f"{path} holds no .yaml files")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hpsearch.final.trained_model import TrainedModel
     from hpsearch.report.evaluation import Evaluation
 
-PAGE, NUMBERS = "evaluation.md", "evaluation.json"
+PAGE, WEB_PAGE, NUMBERS = "evaluation.md", "evaluation.html", "evaluation.json"
 
 
 def evaluate(
@@ -44,7 +44,7 @@ def evaluate(
         data: Labelled files or folders, in the form of the training data.
         set: Settings of `data`: how the files are read (`data.label_column`), or, without `data`, where the new data
             come from; the test split of these is scored.
-        out: A folder for the report: evaluation.md and evaluation.json.
+        out: A folder for the report: evaluation.md, evaluation.html and evaluation.json.
         run: Of an experiment, a replicate of the winner instead of its trial, such as "confirm/0003/seed-001".
         home: The folder with the file of a family of your own.
         baselines: Whether to score the family's classical methods on the same data.
@@ -86,16 +86,17 @@ def evaluate(
 
 
 def save_evaluation(evaluation: "Evaluation", folder: Path) -> None:
-    """Write the page and the numbers of an evaluation.
+    """Write the page, as markdown and HTML, and the numbers of an evaluation.
 
     Raises:
         HpsearchError: They cannot be written.
     """
-    from hpsearch.report.evaluation import evaluation_markdown
+    from hpsearch.report.evaluation import evaluation_html, evaluation_markdown
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / PAGE).write_text(evaluation_markdown(evaluation), encoding="utf-8")
+        (folder / WEB_PAGE).write_text(evaluation_html(evaluation), encoding="utf-8")
         numbers = dumps(evaluation.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
         (folder / NUMBERS).write_text(numbers + "\n", encoding="utf-8")
     except OSError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.api.arguments import StrPath, find_experiment
 from hpsearch.errors import HpsearchError
-from hpsearch.experiment.layout import EXPERIMENTS, is_experiment, is_study
+from hpsearch.experiment.layout import is_experiment, is_study
 
 if TYPE_CHECKING:
     from hpsearch.families.prediction import Prediction, Watcher
@@ -103,12 +103,11 @@ def find_model(model: StrPath) -> Path:
     Raises:
         HpsearchError: There is no such folder.
     """
-    folder, named = find_experiment(model), EXPERIMENTS / Path(model)
+    exported = Path(model).expanduser()
+    folder = exported if _is_model(exported) else find_experiment(model)
     if not folder.exists():
         raise HpsearchError(f"there is no model or experiment {folder}, and none of that name below experiments/")
     if not _is_model(folder):
-        if _is_model(named):
-            return named
         raise HpsearchError(
             f"{folder} is neither a model that `hpsearch export --to model` wrote, nor an experiment or a study"
         )

@@ -17,6 +17,7 @@ from hpsearch.places import located
 from hpsearch.running.loading import load_space
 from hpsearch.seeds import Seeds
 from hpsearch.space import Space
+from hpsearch.space.shelf import Shelf, find_file
 from hpsearch.training.batch_sizes import BatchSizes, try_batch_sizes
 from hpsearch.training.overfitting import Overfit, overfit_batch
 from hpsearch.training.range_test import RangeTest, range_test
@@ -185,7 +186,7 @@ def _prepared(
 ) -> tuple[Space, Any]:
     """Return the space and the configuration that is tried."""
     with trusting(trust):
-        loaded = load_space(Path(space), quick=quick, overrides=settings_of(overrides))
+        loaded = load_space(find_file(Path(space), Shelf.SPACES), quick=quick, overrides=settings_of(overrides))
     if params is None:
         values = first_params(loaded)
     elif params == BEST:

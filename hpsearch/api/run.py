@@ -15,6 +15,7 @@ from hpsearch.running import runner
 from hpsearch.running.loading import load_space
 from hpsearch.running.session import SessionResult
 from hpsearch.space import Space
+from hpsearch.space.shelf import Shelf, find_file
 from hpsearch.trust import trusting
 from hpsearch.workers.engines import Cluster
 from hpsearch.workers.local.processes import EarlyServer
@@ -134,7 +135,7 @@ def _file(searched: StrPath | None, space: Any) -> Path:
     """Return the space file that was given by place or by name."""
     if (searched is None) == (space is None):
         raise HpsearchError("hpsearch.run takes a space file, or a function and space=")
-    return Path(space if searched is None else searched)
+    return find_file(Path(space if searched is None else searched), Shelf.SPACES)
 
 
 def opened(result: SessionResult, space: Space, shown: ConsoleOptions, *, single: bool = False) -> OpenedExperiment:

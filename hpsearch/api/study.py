@@ -17,6 +17,7 @@ from hpsearch.experiment.studies import arm_folders
 from hpsearch.running.mirroring import CLOSE_SECONDS, trackers
 from hpsearch.running.runner import run
 from hpsearch.running.session import SessionResult
+from hpsearch.space.shelf import Shelf, find_file
 from hpsearch.studies.forecast import forecast_study, probing
 from hpsearch.studies.plan import StudyPlan
 from hpsearch.studies.reading import load_study
@@ -151,7 +152,7 @@ def study(
     """
     formats = parse_formats(format)
     request = StudyRequest(
-        file=Path(file),
+        file=find_file(Path(file), Shelf.STUDIES),
         quick=quick,
         name=name,
         seeds=seeds,
@@ -219,7 +220,7 @@ def plan_study(
         HpsearchError: An arm has no configuration, or the options do not fit the study.
 
     """
-    request = StudyRequest(file=Path(file), quick=quick, name=name, root=Path(root))
+    request = StudyRequest(file=find_file(Path(file), Shelf.STUDIES), quick=quick, name=name, root=Path(root))
     probe_arm = probing(in_process=in_process, tell=_tell) if probe else None
     with trusting(trust):
         loaded = load_study(request.file, quick=quick, programs=probe)

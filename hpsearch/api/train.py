@@ -22,6 +22,7 @@ from hpsearch.running import chosen
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.same_data import changed_since
 from hpsearch.space import Space, only
+from hpsearch.space.shelf import Shelf, find_file
 from hpsearch.trust import trusting
 from hpsearch.workers.engines import Cluster
 
@@ -144,7 +145,7 @@ def _planned(request: TrainRequest, *, root: Path) -> FinalTraining:
     """
     _refuse_contradictions(request)
     if request.file is not None:
-        space = load_space(request.file, quick=request.quick, overrides=request.overrides)
+        space = load_space(find_file(request.file, Shelf.SPACES), quick=request.quick, overrides=request.overrides)
         source = request.source or root / (space.path.stem + ("-quick" if request.quick else ""))
         return _training(space, request, find_source(source, arm=request.arm), f"{space.path.stem}-final")
     if request.source is None:

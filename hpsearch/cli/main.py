@@ -1,11 +1,16 @@
 """The program: its commands, and what becomes of the user's mistakes."""
 
 import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TextIO
 
 import typer
 
-from hpsearch.cleaning import terminal
 from hpsearch.cli.comparing import compare, study
+from hpsearch.cli.complaints import complain
 from hpsearch.cli.data import data
 from hpsearch.cli.experiments import export, show, sync, ui, watch
 from hpsearch.cli.options import FAILED, MISTAKE
@@ -14,7 +19,7 @@ from hpsearch.cli.probing import batch_size, lr_find, overfit
 from hpsearch.cli.running import confirm, run, train
 from hpsearch.cli.starting import interruptible
 from hpsearch.cli.using import evaluate, predict
-from hpsearch.errors import HpsearchError, SearchFailedError, SpaceError
+from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.files import fault_of_the_machine, no_room
 from hpsearch.trust import trusting
 
@@ -46,19 +51,23 @@ def main() -> None:
         with interruptible(), trusting(False, ask=_ask):
             app()
     except SearchFailedError as error:
-        sys.exit(_complain(error, FAILED))
+        complain(error)
+        sys.exit(FAILED)
     except HpsearchError as error:
-        sys.exit(_complain(error, MISTAKE))
+        complain(error)
+        sys.exit(MISTAKE)
     except BrokenPipeError:  # the reader of our output went away (`hpsearch show x | head`): not an error
         sys.stderr.close()
     except OSError as error:
         if not (fault := fault_of_the_machine(error)):
             raise
-        sys.exit(_complain(HpsearchError(fault), FAILED if no_room(error) else MISTAKE))
+        complain(HpsearchError(fault))
+        sys.exit(FAILED if no_room(error) else MISTAKE)
 
 
 def program() -> None:
     """Be the process of the command: run it, and end quickly where much would have to be taken apart."""
+    warnings.showwarning = partial(say_warning, other=warnings.showwarning)
     try:
         main()
     except SystemExit as end:
@@ -74,6 +83,21 @@ def _ask(question: str) -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty() and typer.confirm(question, default=False, err=True)
 
 
-def _complain(error: HpsearchError, status: int) -> int:
-    typer.echo(terminal(str(error) if isinstance(error, SpaceError) else f"hpsearch: {error}"), err=True)
-    return status
+def say_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+    *,
+    other: Callable[..., None],
+) -> None:
+    """Print a warning of ours as a sentence, without the line of code that it comes from; `other` prints others."""
+    if file is None and Path(filename).is_relative_to(_PACKAGE):
+        complain(HpsearchError(str(message)))
+    else:
+        other(message, category, filename, lineno, file, line)
+
+
+_PACKAGE = Path(__file__).parents[1]

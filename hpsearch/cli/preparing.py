@@ -1,22 +1,28 @@
 """Commands about what there is before a search: space files, families, machines, text files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from hpsearch.cleaning import terminal
-from hpsearch.cli.options import AddressOption, SetOption, TrustOption
+from hpsearch.cli.options import MISTAKE, AddressOption, SetOption, TrustOption
 
 
 def check(
     paths: Annotated[list[Path], typer.Argument(help="Space files, study files, or folders of them.")],
     quick: Annotated[bool, typer.Option(help="Check what --quick makes of them.")] = False,
     set_: SetOption = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, for editors: every mistake with its place and help.")
+    ] = False,
     trust: TrustOption = False,
 ) -> None:
     """Check space and study files: every name, type, range and requirement, without training anything."""
     from hpsearch.api import check as api
+
+    if json_:
+        _check_for_editors(paths, quick=quick, overrides=set_, trust=trust)
 
     def announce(found: api.CheckedFile) -> None:
         typer.echo(terminal(f"{found.path}: fine ({found})"))
@@ -24,6 +30,25 @@ def check(
             typer.echo(terminal(f"  {note}"))
 
     api.check(paths, quick=quick, set=set_, announce=announce, trust=trust)
+
+
+def _check_for_editors(paths: list[Path], *, quick: bool, overrides: list[str] | None, trust: bool) -> NoReturn:
+    """Print what `check` finds as JSON, and end with its exit status."""
+    import json
+    from dataclasses import asdict
+
+    from hpsearch.api import check as api
+    from hpsearch.errors import SpaceError
+
+    problems: list[dict[str, object]] = []
+    files: list[api.CheckedFile] = []
+    try:
+        api.check(paths, quick=quick, set=overrides, announce=files.append, trust=trust)
+    except SpaceError as error:
+        problems = [asdict(problem) for problem in error.problems]
+    fine = [{"path": str(found.path), "holds": str(found), "notes": list(found.notes)} for found in files]
+    typer.echo(json.dumps({"problems": problems, "fine": fine}))
+    raise typer.Exit(MISTAKE if problems else 0)
 
 
 def schema(
@@ -89,6 +114,7 @@ def cluster(
 ) -> None:
     """Show the machines that the engine ray would use, and what a space would occupy on them."""
     from hpsearch.running.loading import load_space
+    from hpsearch.space.shelf import Shelf, find_file
     from hpsearch.trust import trusting
     from hpsearch.workers.engines import Cluster
     from hpsearch.workers.ray_tune.cluster import cluster_file, describe
@@ -97,7 +123,8 @@ def cluster(
         typer.echo(cluster_file(file), nl=False)
         return
     with trusting(trust):
-        search = load_space(space, quick=quick, overrides=set_ or [], programs=False).search if space else None
+        found = None if space is None else find_file(space, Shelf.SPACES)
+        search = load_space(found, quick=quick, overrides=set_ or [], programs=False).search if found else None
     typer.echo(describe(Cluster(address), search))
 
 

@@ -9,6 +9,7 @@ from types import FrameType
 
 INTERRUPTED = 130
 """The exit status, as a shell has it for Ctrl-C."""
+SENTENCE = "hpsearch: interrupted; what was begun goes on with the same command\n"
 
 
 @contextlib.contextmanager
@@ -29,12 +30,14 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, interrupt)
     try:
         yield
-    except SystemExit:
+    except SystemExit as end:  # typer makes it of a KeyboardInterrupt, without a word
+        if interrupts and end.code == INTERRUPTED:
+            sys.stderr.write(SENTENCE)
         raise
     except BaseException as error:
         if not interrupts and not isinstance(error, KeyboardInterrupt):
             raise
-        sys.stderr.write("hpsearch: interrupted\n")
+        sys.stderr.write(SENTENCE)
         sys.exit(INTERRUPTED)
     finally:
         if ours and signal.getsignal(signal.SIGINT) is interrupt:

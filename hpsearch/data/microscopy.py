@@ -29,7 +29,7 @@ from hpsearch.data.point_spread import Astigmatic, Round
 from hpsearch.data.preparation import counted
 from hpsearch.data.spline import Spline
 from hpsearch.errors import DataError, HpsearchError, UnknownNameError
-from hpsearch.settings import UNFOLD, Option, Settings
+from hpsearch.settings import NEWER, UNFOLD, Growing, Option, Settings
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -41,7 +41,7 @@ _VERSION = 1
 _STREAMS = {"train": 0, "val": 1, "test": 2}
 
 
-class EmitterSettings(Settings):
+class EmitterSettings(Growing):
     """How many molecules shine, where, how brightly and for how long."""
 
     per_frame: float = Field(default=25.0, gt=0)
@@ -52,6 +52,9 @@ class EmitterSettings(Settings):
     """Their standard deviation from molecule to molecule; negative draws become 0."""
     lifetime: float = Field(default=2.0, gt=0)
     """Mean time for which a molecule is on, in frames; the times are exponential."""
+    whole_frames: Annotated[bool, NEWER] = False
+    """Whether molecules light up and go out between two frames only, as in many simulated movies: they are on for 1 or
+    more whole frames, for `lifetime` ones on average (a geometric distribution; a lifetime below 1 counts as 1)."""
     depth: tuple[float, float] = (-750.0, 750.0)
     """Range of z in nm, in which it is uniform; [0, 0] keeps all molecules in focus."""
 
@@ -77,19 +80,29 @@ class Emitters:
 def draw_emitters(settings: EmitterSettings, *, frames: int, size: int, generator: np.random.Generator) -> Emitters:
     """Draw the molecules of a movie of square frames.
 
-    Molecules light up at a uniform time, before the first frame too. One is on in 1 + lifetime frames on average, by
-    which the number of molecules follows from the number per frame.
+    Molecules light up at a uniform time, before the first frame too. One is on in 1 + lifetime frames on average (in
+    lifetime ones if it is on for whole frames), by which the number of molecules follows from the number per frame.
     """
-    early = _MARGIN * settings.lifetime
-    mean = settings.per_frame * (frames + early) / (1 + settings.lifetime)
-    count = int(generator.poisson(mean))
-    start = generator.uniform(-early, frames, count)
-    end = start + generator.exponential(settings.lifetime, count)
+    start, end = _on_times(settings, frames=frames, generator=generator)
+    count = len(start)
     x, y = generator.uniform(-0.5, size - 0.5, (2, count))
     z = generator.uniform(*settings.depth, count)
     intensity = np.maximum(generator.normal(settings.photons, settings.photons_sd, count), 0.0)
     molecule, frame, share = split_over_frames(start, end, frames)
     return Emitters(frame, x[molecule], y[molecule], z[molecule], intensity[molecule] * share)
+
+
+def _on_times(settings: EmitterSettings, *, frames: int, generator: np.random.Generator) -> tuple[Floats, Floats]:
+    """Return when each molecule lights up and when it goes out."""
+    lifetime = max(settings.lifetime, 1.0) if settings.whole_frames else settings.lifetime
+    early = _MARGIN * lifetime
+    seen_in = lifetime if settings.whole_frames else 1 + lifetime
+    count = int(generator.poisson(settings.per_frame * (frames + early) / seen_in))
+    start = generator.uniform(-early, frames, count)
+    if settings.whole_frames:
+        start = np.floor(start)
+        return start, start + generator.geometric(1 / lifetime, count)
+    return start, start + generator.exponential(lifetime, count)
 
 
 def split_over_frames(start: Floats, end: Floats, frames: int) -> tuple[Integers, Integers, Floats]:

@@ -246,6 +246,8 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[Any, ...]]:
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return Kind.CHOICE, tuple(each.value for each in annotation)
     if get_origin(annotation) in (typing.Union, types.UnionType):
+        if annotation == int | float:  # a default of 0 or 1 without an annotation
+            return Kind.INTEGER, ()
         kinds = [_kind(each) for each in get_args(annotation) if each is not type(None)]
         return kinds[0] if len(kinds) == 1 else (Kind.OTHER, ())
     return _KINDS.get(annotation, Kind.OTHER), ()

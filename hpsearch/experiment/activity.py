@@ -3,14 +3,15 @@
 import contextlib
 import errno
 import fcntl
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from hpsearch.errors import ExperimentBusyError, ExperimentError
 from hpsearch.experiment.layout import ALIVE, LOCK, LOG
+from hpsearch.experiment.lease import USUAL, Lease, Machine, Timing, held_elsewhere, holder_of
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.state import KILLED
 from hpsearch.records import ExperimentRecord
@@ -19,24 +20,52 @@ WAIT_SECONDS = 5.0
 """How long a start waits for the workers of a coordinator that was just killed to go away."""
 
 
-@contextlib.contextmanager
-def locked(folder: Path, *, patience: float = WAIT_SECONDS) -> Iterator[int]:
-    """Hold the folder's lock; yield its file descriptor. `patience`: seconds to wait for it.
+_WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
-    Workers inherit the descriptor, so that the lock is held until the last of them is gone. The kernel lets go
-    of it when the processes end, however they end.
+
+@dataclass(frozen=True)
+class Hold:
+    """A folder that this process works on.
+
+    Workers inherit the `descriptor`, so that the folder is held until the last of them is gone. `taken_over` says from
+    which machine, if that fell silent.
+    """
+
+    descriptor: int
+    lease: Lease
+    taken_over: str | None
+
+
+def _nobody(_: str) -> None:
+    """Tell nobody."""
+
+
+@contextlib.contextmanager
+def locked(
+    folder: Path,
+    *,
+    patience: float = WAIT_SECONDS,
+    tell: Callable[[str], None] = _nobody,
+    machine: Machine | None = None,
+    timing: Timing = USUAL,
+) -> Iterator[Hold]:
+    """Hold the folder. `patience`: seconds to wait for another process of this machine; `tell` of other waiting.
+
+    The kernel lets go of the lock when the processes that have its descriptor end, however they end. Since its locks
+    may not reach other machines that share the folder, there is a lease as well.
 
     Raises:
-        ExperimentBusyError: if another process holds the lock.
+        ExperimentBusyError: if another process works on the folder, here or on another machine.
         ExperimentError: The folder cannot be written.
     """
     with _opened(folder / LOCK) as file:
-        _take(file.fileno(), folder, patience)
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
-        yield file.fileno()
+        alone = _take(file.fileno(), folder, patience)
+        lease = Lease(folder, machine=machine, timing=timing)
+        taken_over = lease.take(file.fileno(), alone=alone, tell=tell)
+        try:
+            yield Hold(file.fileno(), lease, taken_over)
+        finally:
+            lease.close()
 
 
 def _opened(lock: Path) -> IO[str]:
@@ -52,7 +81,7 @@ def _opened(lock: Path) -> IO[str]:
 
 
 def in_use(folder: Path) -> bool:
-    """Check whether some process runs the experiment now."""
+    """Check whether some process runs the experiment now, here or on another machine."""
     if not (folder / LOCK).exists():
         return False
     with (folder / LOCK).open("r") as file:
@@ -60,22 +89,30 @@ def in_use(folder: Path) -> bool:
             fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-    return False
+        except OSError as error:
+            if error.errno not in _WITHOUT_LOCKS:
+                raise
+    return held_elsewhere(folder) is not None
 
 
-def _take(descriptor: int, folder: Path, patience: float) -> None:
+def _take(descriptor: int, folder: Path, patience: float) -> bool:
+    """Take the kernel's lock; return False where the file system has none."""
     deadline = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                holder = (folder / LOCK).read_text(encoding="utf-8").strip() or "unknown"
-                message = f"{folder} is being run by another process (process id {holder}); wait for it or stop it"
+                holder = holder_of(folder) or "an unknown machine"
+                message = f"{folder} is being run by another process, on {holder}; wait for it or stop it"
                 raise ExperimentBusyError(message) from None
             time.sleep(0.1)
+        except OSError as error:
+            if error.errno not in _WITHOUT_LOCKS:
+                raise
+            return False
         else:
-            return
+            return True
 
 
 QUIET_SECONDS = 60.0

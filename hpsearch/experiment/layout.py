@@ -5,6 +5,7 @@ experiments/<name>/
   resolved.json       after --set/--quick, with versions, git commit, machine, seed; resolved-1.json: before a change
   data.json           the fingerprints of the data: files by size and hash, simulations by their settings
   log.jsonl           see log.py               lock            held while a process runs the experiment
+  lease-7             which machine does or did; see lease.py
   tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors; with another
                       tracker tracking-NAME.json and .lock; tensorboard/, wandb/: what these two have
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log  artifacts/ (see artifacts.py)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -44,6 +44,10 @@ def read_past(path: Path, *, keep: bool = True) -> Past:
     return past
 
 
+def _allowed() -> None:
+    """Nobody else writes."""
+
+
 class Log:
     """The log opened by its one writer. Opening drops a torn last line.
 
@@ -51,8 +55,10 @@ class Log:
     this session. `damage` tells which lines were left out.
     """
 
-    def __init__(self, path: Path, past: Past | None = None) -> None:
+    def __init__(self, path: Path, past: Past | None = None, *, check: Callable[[], None] = _allowed) -> None:
+        """`check` is called before each event is written: it raises where another machine may be writing."""
         self.path = path
+        self._check = check
         past = past or read_past(path)
         self._past = past
         self.state = past.state
@@ -76,6 +82,7 @@ class Log:
 
     def append(self, event: Written, *, durable: bool = False) -> Written:
         """Write an event and return it with its time; with `durable` it is on the disk then."""
+        self._check()
         event = replace(event, time=time.time(), elapsed=round(self.elapsed, 6))
         self._file.write(json_line(encode(event)))
         self._file.flush()

@@ -41,7 +41,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from hpsearch.errors import DataError, HpsearchError
 from hpsearch.settings import Settings
@@ -273,6 +273,14 @@ class Examination:
     task: "Task"
     data: "Dataset"
     notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Recognising(Protocol):
+    """Data of which can be told what is also in the data that a model learned from."""
+
+    def shared_with(self, train: "Dataset") -> str | None:
+        """Return how much of these data is in those, as a sentence; None where nothing is."""
 
 
 def files_of(inputs: Sequence[Input], kinds: frozenset[str], *, what: str) -> list[Path]:

@@ -12,7 +12,7 @@ import torch
 
 from hpsearch.comparing.statistics.intervals import resampled_intervals, wilson_interval
 from hpsearch.errors import DataError, HpsearchError
-from hpsearch.families.prediction import Examination
+from hpsearch.families.prediction import Examination, Recognising
 from hpsearch.final.trained_model import TrainedModel
 from hpsearch.report.evaluation import Evaluation, Score
 from hpsearch.training.by_example import ByExample, means_of
@@ -179,7 +179,10 @@ def _with_intervals(scores: Mapping[str, float], by_example: ByExample | None, e
 
 
 def _baselines(model: TrainedModel, config: Any, data: Dataset) -> tuple[Mapping[str, Mapping[str, float]], list[str]]:
-    """Return the scores of the classical methods, fitted on the model's own training data; or why there are none."""
+    """Return the scores of the classical methods, fitted on the model's own training data; or why there are none.
+
+    Also what of the new data the model has learned from.
+    """
     if not model.family.methods:
         return {}, []
     own = model.splits()
@@ -190,7 +193,10 @@ def _baselines(model: TrainedModel, config: Any, data: Dataset) -> tuple[Mapping
         model.check_data(own, split)
         return own[split]
 
+    splits = Splits(load, sealed=False)
     try:
-        return model.family.baselines(config, Splits(load, sealed=False), "test"), []
+        found = model.family.baselines(config, splits, "test")
+        shared = data.shared_with(splits["train"]) if isinstance(data, Recognising) else None
     except HpsearchError as error:
         return {}, [f"The classical methods are not beside it, as their training data cannot be used: {error}"]
+    return found, [] if shared is None else [shared]

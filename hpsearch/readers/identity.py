@@ -17,7 +17,8 @@ Part = tuple[str, str, Reading]
 Told = Mapping[str, Mapping[Goal, str]]
 """By metric: each direction that was told, and the first that told it."""
 
-_SERVERS = ("http://", "https://")
+SERVERS = ("http://", "https://", "postgresql://", "postgresql+", "mysql://", "mysql+")
+"""How the addresses of MLflow's servers and of the databases behind them begin."""
 _TREES = {"hpsearch", "hpsearch study", "mlflow files", "ray", "huggingface", "wandb"}
 """Readers of a folder that read what lies below it too."""
 _RUNS = {"metrics", "tensorboard", *_TREES}
@@ -55,12 +56,12 @@ def _lies_in(part: Part, trees: set[Path | None], arms: set[Path]) -> bool:
 
 def _path(place: str) -> Path | None:
     """Return a place as an absolute path without symbolic links; None for an address."""
-    return None if place.startswith(_SERVERS) else Path(place).resolve()
+    return None if place.startswith(SERVERS) else Path(place).resolve()
 
 
 def _identity(place: str) -> object:
     """Return one key for all spellings of a place, links included."""
-    if place.startswith(_SERVERS):
+    if place.startswith(SERVERS):
         return place.rstrip("/")
     found = Path(place).stat()
     return found.st_dev, found.st_ino

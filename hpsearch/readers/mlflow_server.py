@@ -1,5 +1,9 @@
-"""An MLflow tracking server, over HTTP by MLflow's own client."""
+"""An MLflow tracking server, or the database behind one, by MLflow's own client."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from hpsearch.errors import DataError
@@ -10,6 +14,9 @@ from hpsearch.readers.mlflow_runs import MlflowRun, as_finished, as_kept
 from hpsearch.records import Measurement
 
 _PAGE = 1000
+_AT_ONCE = 4
+"""Series that are asked for at the same time: as many as a server has workers, unless told otherwise."""
+_HTTP = ("http://", "https://")
 
 
 def read(uri: str, wanted: Wanted) -> Reading:
@@ -18,17 +25,48 @@ def read(uri: str, wanted: Wanted) -> Reading:
     Raises:
         DataError: the server does not answer.
     """
-    from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-    try:
+    with _explained(uri), ThreadPoolExecutor(_AT_ONCE) as threads:
+        if not uri.startswith(_HTTP):
+            _require_store(uri)
         client = MlflowClient(tracking_uri=uri)
         experiments = {each.experiment_id: each.name for each in client.search_experiments()}
-        runs = [_read_run(client, run, experiments, wanted) for run in _search(client, list(experiments))]
-    except MlflowException as error:
-        raise DataError(without_secrets(f"{uri} cannot be read: {str(error).splitlines()[0]}")) from error
+        found = _search(client, list(experiments))
+        runs = list(threads.map(partial(_read_run, client, experiments=experiments, wanted=wanted), found))
     shown = without_secrets(uri)
     return as_finished(runs, source=shown, place=(shown.rstrip("/"),), wanted=wanted)
+
+
+@contextmanager
+def _explained(uri: str) -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        raise DataError(without_secrets(f"{uri} cannot be read: {str(error).splitlines()[0]}")) from error
+    except ImportError as error:
+        raise DataError(
+            f"{without_secrets(uri)} cannot be read: the driver {error.name} is missing; pip install {error.name}"
+        ) from error
+
+
+def _require_store(uri: str) -> None:
+    """MLflow would make its tables in an empty database: a reader changes nothing.
+
+    Raises:
+        DataError: The database has no runs of MLflow's.
+    """
+    from sqlalchemy import create_engine, inspect
+
+    engine = create_engine(uri)
+    try:
+        if not inspect(engine).has_table("runs"):
+            raise DataError(f"{uri} is no store of MLflow's: it has no table of runs")
+    finally:
+        engine.dispose()
 
 
 def _search(client: Any, experiments: list[str]) -> list[Any]:
@@ -41,7 +79,7 @@ def _search(client: Any, experiments: list[str]) -> list[Any]:
             return found
 
 
-def _read_run(client: Any, run: Any, experiments: dict[str, str], wanted: Wanted) -> MlflowRun:
+def _read_run(client: Any, run: Any, *, experiments: dict[str, str], wanted: Wanted) -> MlflowRun:
     info, logged = run.info, Logged()
     keys = [key for key in run.data.metrics if wanted.metric is not None and key in wanted]
     for key in keys:

@@ -22,7 +22,7 @@ from hpsearch.readers import (
     tensorboard,
     wandb_offline,
 )
-from hpsearch.readers.identity import Part, each_once, goals_of, told_apart
+from hpsearch.readers.identity import SERVERS, Part, each_once, goals_of, told_apart
 from hpsearch.records import ExperimentRecord, FinishedRun, Goal
 
 READERS: dict[str, Any] = {
@@ -76,7 +76,7 @@ class Found:
 def read_sources(
     sources: Sequence[str], *, metric: str | None = None, wide: str | None = None, asked: Wanted | None = None
 ) -> Found:
-    """Read folders, files, `sqlite:///` and `http://` addresses. Histories are read for the metric, or for all.
+    """Read folders, files, and MLflow's stores by their addresses. Histories are read for the metric, or for all.
 
     `wide` (seed, fold or dataset) says that tables have a row for each of these and a column for each method. `asked`
     takes the place of `metric` and says more of how tables are to be read. What is given twice, by whatever spelling or
@@ -111,7 +111,7 @@ def read_sources(
 
 
 def _is_address(source: str) -> bool:
-    return source.startswith(("http://", "https://"))
+    return source.startswith(SERVERS)
 
 
 def _read(source: str, wanted: Wanted, wide: str | None) -> Iterator[Part | _Failed]:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from html import escape
+from importlib.resources import files
 from typing import Any
 
 from hpsearch.cleaning import markdown
@@ -111,14 +113,62 @@ class Evaluation:
 def evaluation_markdown(evaluation: Evaluation) -> str:
     """Return the page."""
     head = f"# {markdown(evaluation.model)} on new data"
-    about = [
+    about = _about(evaluation)
+    notes = "\n".join(f"- {markdown(line)}" for line in evaluation.explained())
+    return "\n\n".join([head, table(("", ""), about), table(*evaluation.rows(methods=True)), notes]).strip() + "\n"
+
+
+def evaluation_html(evaluation: Evaluation) -> str:
+    """Return the same as one HTML file that needs no other file and no network; every text is escaped."""
+    style = (files("hpsearch.report.comparison") / "page" / "report.css").read_text(encoding="utf-8")
+    titles, rows = evaluation.rows(methods=True)
+    title = escape(f"{evaluation.model} on new data")
+    facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in _about(evaluation))
+    notes = "".join(f"<p>{escape(line)}</p>\n" for line in evaluation.explained())
+    return _PAGE.format(title=title, style=style, facts=facts, head=_row("th", titles), body=_rows(rows), notes=notes)
+
+
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+<dl>{facts}</dl>
+<div class="scroll"><table><thead>{head}</thead>
+<tbody>
+{body}
+</tbody></table></div>
+<section>
+{notes}</section>
+</main>
+</body>
+</html>
+"""
+
+
+def _rows(rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(_row("td", row) for row in rows)
+
+
+def _row(cell: str, texts: Sequence[str]) -> str:
+    return "<tr>" + "".join(f"<{cell}>{escape(text)}</{cell}>" for text in texts) + "</tr>"
+
+
+def _about(evaluation: Evaluation) -> list[tuple[str, str]]:
+    return [
         ("model", evaluation.model),
         ("family", evaluation.family),
         ("data", ", ".join(evaluation.data)),
         ("examples", f"{evaluation.examples:,}"),
     ]
-    notes = "\n".join(f"- {markdown(line)}" for line in evaluation.explained())
-    return "\n\n".join([head, table(("", ""), about), table(*evaluation.rows(methods=True)), notes]).strip() + "\n"
 
 
 def _interval(score: Score, *, method: bool) -> str:

@@ -29,6 +29,7 @@ from hpsearch.experiment.layout import (
     RunKind,
     is_experiment,
 )
+from hpsearch.experiment.lease import LEASE
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_resolved
@@ -198,7 +199,7 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
                 find_earlier()
             kept = len(list(folder.glob("resolved-*.json"))) + 1
             write_json(folder / f"resolved-{kept}.json", old)
-    elif not {path.name for path in folder.iterdir() if path.suffix != ".tmp"} <= {LOCK, CODE}:
+    elif _holds_something(folder):
         raise ExperimentError(f"{folder} exists and is no experiment; choose another --name")
     remove_leftovers(folder, SPACE, f"{Path(RESOLVED).stem}*", DATA)
     write_json(
@@ -228,6 +229,14 @@ def _without_login(resolved: Mapping[str, Any]) -> dict[str, Any]:
     search = resolved.get("search", {})
     kept = {"storage": without_secrets(search["storage"])} if isinstance(search.get("storage"), str) else {}
     return {**resolved, "search": {**search, **kept}} if kept else dict(resolved)
+
+
+def _holds_something(folder: Path) -> bool:
+    """Check whether a folder holds more than what a start leaves in it."""
+    own = (
+        path.suffix == ".tmp" or path.name in (LOCK, CODE) or LEASE.fullmatch(path.name) for path in folder.iterdir()
+    )
+    return not all(own)
 
 
 def step_unit(space: Space) -> str:

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
+from hpsearch.experiment.events import TextNotice
 from hpsearch.experiment.files import fault_of_the_machine
 from hpsearch.experiment.layout import EXPERIMENTS, LOG, folder_called, is_experiment
 from hpsearch.experiment.log import Log, read_past
@@ -118,11 +119,16 @@ def _make(folder: Path) -> None:
         ) from error
 
 
+def _tell(observers: Sequence[Observer], text: str) -> None:
+    for observer in observers:
+        observer.observe(TextNotice(text))
+
+
 @contextmanager
 def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bool) -> Iterator[Session]:
     """Hold the experiment, its log, its tracker and its workers for one session."""
     _make(folder)
-    with locked(folder) as lock:
+    with locked(folder, tell=partial(_tell, options.observers)) as hold:
         space = space.going_on_from(read_resolved(folder)["space"]) if is_experiment(folder) else space
         past = read_past(folder / LOG)
         data = same_data(space, folder, past.state.runs.values())
@@ -131,7 +137,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
             notes = prepare_experiment(space, folder, find_earlier)
         else:
             notes = changed_code(space, read_resolved(folder))
-        log = Log(folder / LOG, past)
+        log = Log(folder / LOG, past, check=hold.lease.check)
         options.opened(log.state)
         tracker = options.make_tracker(folder)
         replicates = space.confirm.top * space.confirm.count if space.confirm else 1
@@ -143,7 +149,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
                 objective_spec(
                     space, folder, data.for_workers(), packs=not options.in_process, told_every=options.told_every
                 ),
-                lock,
+                hold.descriptor,
                 jobs=max(space.search.trials, replicates),
                 in_process=options.in_process,
                 cluster=options.cluster,
@@ -155,6 +161,8 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
         try:
             with session:
                 session.begin(notes)
+                if hold.taken_over:
+                    session.note(hold.taken_over)
                 data.write(folder, log)
                 for notice in data.notices:
                     session.note(notice)

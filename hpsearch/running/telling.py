@@ -40,7 +40,7 @@ class Teller:
         if now - self._written >= WRITTEN_EVERY:
             self._written = now
             with contextlib.suppress(OSError):  # nothing depends on it
-                write_json(self._file, asdict(moment))
+                write_json(self._file, asdict(moment), durable=False)
         return self._report(moment)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +21,7 @@ from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.jobs import AskInfo
 from hpsearch.records import Outcome, Params
+from hpsearch.search.aside import Aside
 from hpsearch.search.history import Ask, History
 from hpsearch.search.own import blamed_on, make_own_pruner, make_own_sampler
 from hpsearch.search.pruners import NeverStop, Rule, make_pruner
@@ -69,13 +71,14 @@ class OptunaSearch:
         """Whether code of the user's may look at every metric of a trial; Optuna's looks at a pruned one's last."""
         if self._row.kept:
             self._study.sampler = self._row.make(space.search.sampler, AskSeeds(0, 0))
+        self._aside = Aside()
         self._trials: dict[int, optuna.trial.Trial] = {}
         self._evaluations: dict[int, dict[int, bool]] = {}
         """The steps that a trial has reported, and whether it would have been pruned there."""
         self._last: dict[int, tuple[int, float]] = {}
         """The last evaluation that a trial was judged by, and the metric there."""
         self._shown: set[int] = set()
-        """The trials that are paused or were promoted, which the sampler knows as pruned until they end."""
+        """Optuna's numbers of trials that are paused or were promoted: pruned to the sampler until they end."""
         self._tried: set[str] = set()
         self._starts = StartList(space)
         self._proposer = self._row.proposes(space.search.sampler, space) if self._row.proposes else None
@@ -112,11 +115,19 @@ class OptunaSearch:
 
     # What is tried next
 
+    def prepare(self, number: int) -> None:
+        """Begin to ask for trial `number` in a thread; not of what takes notes or is the user's own."""
+        if not (self._row.replayed or self._watched):
+            self._aside.begin(lambda: self._ask(number))
+
     def ask(self, number: int) -> dict[str, Any] | None:
         """Return the parameters of trial `number`, or None when every configuration of the space has been tried.
 
         Entries of `start` come first, also those that were added since the search began, each once.
         """
+        return self._aside.answer(lambda: self._ask(number))
+
+    def _ask(self, number: int) -> dict[str, Any] | None:
         self._rejected, self._start = 0, None
         while (entry := self._starts.pop()) is not None:
             params = self._begin_with(number, entry)
@@ -271,25 +282,24 @@ class OptunaSearch:
             return False
         known[step] = self._judge(number, evaluation, metric)
         if known[step] and self._rule.pauses and not final:
-            self._show_so_far(number, evaluation, metric)
+            self._aside.tell(partial(self._show_so_far, self._trials[number], evaluation, metric))
         return known[step]
 
     def _judge(self, number: int, evaluation: int, metric: float) -> bool:
         trial = self._trials[number]
-        if self._watched and number not in self._shown:
+        if self._watched and trial.number not in self._shown:
             trial.report(metric, evaluation)
-        self._history.note(trial._trial_id, metric)
+        self._aside.tell(partial(self._history.note, trial._trial_id, metric))
         if self._own_pruner:
             with blamed_on(self._space.search.pruner, self._home):
                 return bool(trial.should_prune())
         self._last[number] = evaluation, metric
         return self._rule.judge(trial.number, evaluation, metric)
 
-    def _show_so_far(self, number: int, evaluation: int, metric: float) -> None:
+    def _show_so_far(self, trial: optuna.trial.Trial, evaluation: int, metric: float) -> None:
         """Enter a trial that is paused as if it were pruned here; it may go on later."""
-        trial = self._trials[number]
-        if number not in self._shown:
-            self._shown.add(number)
+        if trial.number not in self._shown:
+            self._shown.add(trial.number)
             if not self._watched:
                 trial.report(metric, evaluation)
             if self._row.marks == "all":
@@ -299,9 +309,9 @@ class OptunaSearch:
             value = metric if math.isfinite(metric) else None
             self._history.retell(trial._trial_id, PRUNED, value, reported={evaluation: metric})
 
-    def _tell_shown(self, number: int, trial: optuna.trial.Trial, outcome: Outcome, value: float | None) -> None:
+    def _tell_shown(self, trial: optuna.trial.Trial, outcome: Outcome, value: float | None) -> None:
         """Enter the ending of a trial that the sampler knows as pruned: it was promoted, or is retired."""
-        self._shown.discard(number)
+        self._shown.discard(trial.number)
         if outcome is Outcome.COMPLETE and value is not None:
             self._history.retell(trial._trial_id, COMPLETE, value)
         elif outcome.infeasible:
@@ -314,16 +324,21 @@ class OptunaSearch:
         """Enter an ending. Infeasible outcomes count as infinitely bad, marked as violating a constraint."""
         trial, evaluations = self._trials.pop(number), len(self._evaluations.pop(number))
         self._rule.ended(trial.number)
+        if outcome is Outcome.COMPLETE and value is not None:
+            self._learn_length(evaluations)
+        self._aside.tell(partial(self._enter_ending, trial, outcome, value, self._last.pop(number, None)))
+
+    def _enter_ending(
+        self, trial: optuna.trial.Trial, outcome: Outcome, value: float | None, last: tuple[int, float] | None
+    ) -> None:
         self._valued = self._valued or outcome is Outcome.COMPLETE
-        last = self._last.pop(number, None)
-        if number in self._shown:
-            self._tell_shown(number, trial, outcome, value)
+        if trial.number in self._shown:
+            self._tell_shown(trial, outcome, value)
             return
         if self._row.marks == "all" or (self._row.marks == "infeasible" and outcome.infeasible):
             trial.set_constraint("trainable", 1.0 if outcome.infeasible else 0.0)
         if outcome is Outcome.COMPLETE and value is not None:
             self._tell(trial, value)
-            self._learn_length(evaluations)
         elif outcome.infeasible:
             self._tell(trial, -self._space.objective.goal.sign * math.inf)
         elif outcome is Outcome.PRUNED:

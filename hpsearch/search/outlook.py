@@ -10,9 +10,14 @@ and the variance of the forecasts adds up along the chain (Bayesian linear regre
 times the spread of all, or from where fewer than `LEAST` went on, no value is shown: it counts as one that still runs,
 which `tpe` passes over, and `auto` does not ask for again. To the values of the others `auto` gives so much noise.
 
+`Chances` says by the same forecasts how likely a trial is to become the best; promotion.py asks that.
+
 All of it follows from the trials that the log tells of, so that a resumed search sees the same.
 """
 
+import math
+from array import array
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,6 +35,9 @@ HOPELESS = 3.0
 """The variance from which on nothing is shown, in units of the spread."""
 FAR = 4.0
 """A forecast is not worse than the median by more than this many times the distance of the best from it."""
+
+KEPT = 300
+"""How many trials that have ended the chances follow from: the best and the latest."""
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of what diverged the squares are infinite, and nothing is shown
@@ -62,6 +70,65 @@ def outlook(curves: Sequence[Array], finals: Array) -> tuple[Array, Array]:
     hidden = stopped & (variances > HOPELESS * _spread(means[known]))
     variances[hidden] = np.inf
     return means, variances
+
+
+class Chances:
+    """How likely trials are to beat the best that has come to its end, by their curves so far."""
+
+    def __init__(self) -> None:
+        self._curves: dict[int, array[float]] = {}
+        self._finals: dict[int, float] = {}
+        self._over: deque[int] = deque()
+        """Who has ended, the latest last."""
+        self._found: dict[int, float] | None = None
+        """The chances, while nothing changes."""
+
+    def note(self, trial: int, cost: float) -> None:
+        """Enter the cost at the next evaluation of a trial."""
+        self._curves.setdefault(trial, array("d")).append(cost)
+        self._found = None
+
+    def ended(self, trial: int, final: float | None) -> None:
+        """Enter what a trial came to; None if it was stopped."""
+        self._over.append(trial)
+        if final is not None:
+            self._finals[trial] = final
+        if len(self._over) > KEPT:
+            place = int(self._finals.get(self._over[0]) == self._best)
+            self.forget(self._over[place])
+            del self._over[place]
+        self._found = None
+
+    def forget(self, trial: int) -> None:
+        """Leave a trial out: it failed, or is one of too many."""
+        self._curves.pop(trial, None)
+        self._finals.pop(trial, None)
+        self._found = None
+
+    @property
+    def _best(self) -> float:
+        return min(self._finals.values(), default=math.inf)
+
+    def of(self, trial: int) -> float:
+        """Return the chance of a trial that has reported; 1 while there is no forecast."""
+        if len(self._finals) < LEAST:
+            return 1.0
+        if self._found is None:
+            finals = np.array([self._finals.get(each, math.nan) for each in self._curves])
+            means, variances = outlook([np.frombuffer(curve) for curve in self._curves.values()], finals)
+            best = self._best
+            self._found = {
+                each: _chance(float(mean), float(variance), best)
+                for each, mean, variance in zip(self._curves, means, variances, strict=True)
+            }
+        return self._found[trial]
+
+
+def _chance(mean: float, variance: float, best: float) -> float:
+    """Return the chance that a normal variable is below `best`; 1 if nothing is known of it."""
+    if not (math.isfinite(mean) and 0 < variance < math.inf):
+        return 1.0
+    return 0.5 * math.erfc((mean - best) / math.sqrt(2 * variance))
 
 
 class _Ladder:

@@ -70,6 +70,10 @@ class Population:
 
     # What the coordinator asks and says (the Source contract)
 
+    def prepare(self) -> None:
+        """Begin to ask for the next new trial."""
+        self._trials.prepare()
+
     def next_job(self) -> Job | Exploit | None:
         """Return an exploit that is due, or the job of a member that may go on, or that of a new one."""
         if self._pending:

@@ -6,6 +6,10 @@ there is none, it begins a new trial. So nothing is trained twice, a trial that 
 when more have come, and one that begins late can win. `synchronous`, a rung is decided on when all trials have come to
 it (Jamieson & Talwalkar 2016): the choice is better, but no trial is complete before all have begun.
 
+Under the pruner `auto` a trial also stays where it is while it will hardly become the best: while the chance that it
+beats the best complete one, by the forecasts of outlook.py, is less than `least_chance`. So a training whose end is
+clear early is not paid for; where early values say little, the forecasts are wide, and all go on.
+
 A paused trial that can no longer go on, whatever comes, ends as pruned, and its checkpoint is removed: the disk space
 is bounded by the places that are left. When no new trial is to come, the other paused trials end, too; if none is
 complete by then, the best of them is trained to its end first.
@@ -21,6 +25,7 @@ from dataclasses import dataclass, field
 from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.jobs import AskInfo, Job, Retire
 from hpsearch.records import Decision, Outcome
+from hpsearch.search.outlook import Chances
 from hpsearch.search.sources import TrialSource
 from hpsearch.space import Space
 from hpsearch.space.pruner_options import Pausing
@@ -31,7 +36,7 @@ SPARE = 3
 
 @dataclass
 class _Trial:
-    """A trial that has not ended: it has come to `rungs` rungs, at the last of them with `cost`.
+    """A trial that has not ended: it has come to `rungs` rungs, at the last of them with `cost`, and once with `best`.
 
     It `waits` there; it is `running` while a worker has it.
     """
@@ -39,6 +44,7 @@ class _Trial:
     number: int
     rungs: int = 0
     cost: float = math.inf
+    best: float = math.inf
     evaluation: int = 0
     step: int = 0
     waits: bool = False
@@ -66,7 +72,9 @@ class Promotion:
         self._trials = trials
         self._sign = space.objective.goal.sign
         self._most = space.search.trials
+        self._at_best = space.objective.at == "best"
         self._option = option
+        self._chances = Chances() if option.least_chance else None
         self._going: dict[int, _Trial] = {}
         self._jobs: dict[int, Job] = {}
         self._rungs: list[_Rung] = []
@@ -80,6 +88,10 @@ class Promotion:
         return self._trials.last_ask
 
     # What the coordinator asks and says (the Source contract)
+
+    def prepare(self) -> None:
+        """Begin to ask for the next new trial."""
+        self._trials.prepare()
 
     def next_job(self) -> Job | Retire | None:
         """Return the end of a trial that cannot go on, or a job: interrupted, promoted, or new."""
@@ -112,9 +124,12 @@ class Promotion:
                 if not self._may_go_on(place, entry):
                     break
                 trial = self._going[entry[1]]
-                if not trial.running or trial is reporting:
+                if (not trial.running or trial is reporting) and self._has_a_chance(trial):
                     return trial
         return None
+
+    def _has_a_chance(self, trial: _Trial) -> bool:
+        return self._chances is None or self._chances.of(trial.number) >= self._option.least_chance
 
     def _is_full(self, place: int) -> bool:
         """Whether nobody else will come to a rung."""
@@ -161,7 +176,7 @@ class Promotion:
             SearchFailedError: The first trials all failed in the same way.
 
         """
-        self._leave(job.number, outcome)
+        self._leave(job.number, outcome, value)
         self._trials.ended(job, outcome, value, reason)
 
     # What becomes of the rungs, whether it happens or is read from the log
@@ -178,7 +193,7 @@ class Promotion:
             if isinstance(event, AskEvent):
                 self._going[number] = _Trial(number)
             elif isinstance(event, OutcomeEvent):
-                self._leave(number, event.outcome)
+                self._leave(number, event.outcome, event.value)
             elif number in self._going:
                 self._arrive(self._going[number], event.step, event.metric, final=event.final)
         self._jobs = {job.number: job for job in unfinished}
@@ -190,12 +205,16 @@ class Promotion:
         self._go_on(trial)
         trial.evaluation += 1
         trial.step = step
+        cost = -self._sign * metric if math.isfinite(metric) else math.inf
+        trial.best = min(trial.best, cost)
+        if self._chances is not None:
+            self._chances.note(trial.number, trial.best if self._at_best else cost)
         if final or trial.evaluation != self._option.rung(trial.rungs):
             return
         if trial.rungs == len(self._rungs):
             self._rungs.append(_Rung())
         rung = self._rungs[trial.rungs]
-        trial.cost = -self._sign * metric if math.isfinite(metric) else math.inf
+        trial.cost = cost
         trial.rungs += 1
         trial.waits = True
         rung.arrived += 1
@@ -222,13 +241,19 @@ class Promotion:
         if trial is not None and trial.waits and trial.rungs == newest.rungs:
             self._retired[out] = None
 
-    def _leave(self, number: int, outcome: Outcome) -> None:
+    def _leave(self, number: int, outcome: Outcome, value: float | None) -> None:
         """Take a trial out; one that failed leaves its place at its rungs to others."""
         trial = self._going.pop(number, None)
         self._complete += outcome is Outcome.COMPLETE
+        failed = outcome not in (Outcome.COMPLETE, Outcome.PRUNED)
+        if self._chances is not None:
+            if failed:
+                self._chances.forget(number)
+            else:
+                self._chances.ended(number, None if value is None or outcome is Outcome.PRUNED else -self._sign * value)
         if trial is None:
             return
         self._go_on(trial)
-        if outcome not in (Outcome.COMPLETE, Outcome.PRUNED):
+        if failed:
             for rung in self._rungs[: trial.rungs]:
                 rung.ranked = [entry for entry in rung.ranked if entry[1] != number]

@@ -21,8 +21,12 @@ class Searcher(Protocol):
         """How the last configuration came about."""
         ...
 
+    def prepare(self, number: int) -> None:
+        """Begin to ask for a trial beside everything else, if that can be."""
+        ...
+
     def ask(self, number: int) -> dict[str, Any] | None:
-        """Return the parameters of a trial, or None when the space is exhausted."""
+        """Return the parameters of a trial, or None when the space is exhausted; what was prepared, if there is."""
         ...
 
     def report(self, number: int, step: int, metric: float, *, final: bool = False) -> bool:
@@ -51,6 +55,8 @@ class TrialSource:
         self._next = following
         self._unfinished: deque[Job] = deque()
         self._first_failures: list[str] | None = []
+        self.last_ask = AskInfo()
+        """How the last new trial came about."""
         self.exhausted = False
         """Whether every configuration of the space has been tried before the budget was used up."""
 
@@ -59,14 +65,14 @@ class TrialSource:
         self._unfinished.extend(unfinished)
 
     @property
-    def last_ask(self) -> AskInfo:
-        """How the last new trial came about."""
-        return self._search.last_ask
-
-    @property
     def closed(self) -> bool:
         """Whether no new trial will come."""
         return self._left <= 0 or self.exhausted
+
+    def prepare(self) -> None:
+        """Begin to ask for the next new trial, if one will come."""
+        if not (self._unfinished or self.closed):
+            self._search.prepare(self._next)
 
     def next_job(self) -> Job | None:
         """Return an unfinished trial, a new one, or None when the budget is used up or the space exhausted."""
@@ -75,6 +81,7 @@ class TrialSource:
         if self.closed:
             return None
         params = self._search.ask(self._next)
+        self.last_ask = self._search.last_ask
         if params is None:
             self.exhausted = True
             return None
@@ -120,6 +127,9 @@ class JobList:
     def last_ask(self) -> AskInfo:
         """Empty: these configurations were not searched for."""
         return AskInfo()
+
+    def prepare(self) -> None:
+        """Do nothing: they are there."""
 
     def next_job(self) -> Job | None:
         """Return the next job of the list."""

@@ -33,9 +33,9 @@ class Place:
     line: int = 0
     column: int = 0
 
-    def problem(self, message: str) -> Problem:
+    def problem(self, message: str, help: str = "") -> Problem:  # noqa: A002 -- the word of a Problem
         """Return a Problem at this place."""
-        return Problem(self.source, self.line, self.column, message)
+        return Problem(self.source, self.line, self.column, message, help)
 
 
 class Problems:
@@ -44,9 +44,9 @@ class Problems:
     def __init__(self) -> None:
         self._found: list[Problem] = []
 
-    def add(self, place: Place, message: str) -> None:
-        """Note a mistake at a place."""
-        self._found.append(place.problem(message))
+    def add(self, place: Place, message: str, help: str = "") -> None:  # noqa: A002 -- the word of a Problem
+        """Note a mistake at a place, and what would be right."""
+        self._found.append(place.problem(message, help))
 
     def extend(self, problems: Iterable[Problem]) -> None:
         """Note the problems that something else found."""

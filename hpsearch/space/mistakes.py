@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -9,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from hpsearch.errors import suggestion
 from hpsearch.settings import NAMED
+from hpsearch.space.elsewhere import help_for
 from hpsearch.space.fields import Items, describe, expectation, section_of, walk
 from hpsearch.space.ranges import show
 from hpsearch.space.template import Missing
@@ -24,7 +26,7 @@ _WRONG_KIND = (
 
 @dataclass(frozen=True)
 class Mistake:
-    """One thing that pydantic refused: the dotted path of the setting, and the message.
+    """One thing that pydantic refused: the dotted path of the setting, the message, and what would be right, if known.
 
     `rule` tells that a validator of the family said it, which may have looked at several settings. `missing` tells that
     the setting has no place of its own.
@@ -34,6 +36,7 @@ class Mistake:
     message: str
     rule: bool = False
     missing: bool = False
+    help: str = ""
 
     def concerns(self, path: str) -> bool:
         """Check whether it is about the setting at `path` or something inside it."""
@@ -79,7 +82,9 @@ def _mistake(model: type[BaseModel], path: str, error: ErrorDetails, section: st
         inside = f" in {parent}" if parent else ""
         return Mistake(full, f"missing setting {name!r}{inside} (expected {expected.words})", missing=True)
     reason = _reason(error, expected)
-    return Mistake(full, f"{full}: {reason}" if full else reason, rule=error["type"] in _RULES)
+    rule = error["type"] in _RULES
+    right = "" if rule else help_for(error["input"])
+    return Mistake(full, f"{full}: {reason}" if full else reason, rule=rule, help=right)
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,9 @@ def _reason(error: ErrorDetails, expected: _Expected) -> str:
 
 
 def _names(annotation: Any) -> Sequence[str]:
-    """Return the text values of a Literal, also inside a union."""
+    """Return the text values of a Literal or an enumeration, also inside a union."""
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [str(member.value) for member in annotation]
     if get_origin(annotation) is Literal:
         return [argument for argument in get_args(annotation) if isinstance(argument, str)]
     return [name for argument in get_args(annotation) for name in _names(argument)]

@@ -43,6 +43,18 @@ def lay_over(root: Node, path: str, value: Node, settings: SettingsSection, prob
         return root
 
 
+def whole_path(path: str, settings: SettingsSection) -> str:
+    """Return the path of a setting that only its own name was given of, as `lr` for `train.lr`; another path as it is.
+
+    A name that two sections have, or that a section has itself, stays as it is.
+    """
+    if "." in path or path in settings.fields:
+        return path
+    shapes = {section: field_shape(field) for section, field in settings.fields.items()}
+    holding = [name for name, shape in shapes.items() if isinstance(shape, SettingsSection) and path in shape.fields]
+    return f"{holding[0]}.{path}" if len(holding) == 1 else path
+
+
 def narrowed(root: Node, path: str, value: Node, settings: SettingsSection) -> Node:
     """Return the value that fixes a branch to the option that `value` names, with what is written below that option."""
     steps = path.split(".")

@@ -95,6 +95,11 @@ class Pausing(PrunerOption):
         return False
 
     @property
+    def least_chance(self) -> float:
+        """How likely a trial has to be to beat the best complete one, so that it goes on; 0: that is not asked."""
+        return 0.0
+
+    @property
     def earliest(self) -> int | None:
         """The first rung."""
         return self.rung(0)
@@ -134,8 +139,9 @@ class AutoPruner(Pausing):
     """Pauses trials at the rungs that did best on known learning curves (reports/benchmarks/pruners.md).
 
     Trials are paused after 3 evaluations, and whenever these have doubled. One in five goes on from the first rung (of
-    less than 60 trials a dozen, but at most half), and one in 1.4 from each further one. So more come to the end than
-    with `halving`, at the same cost: who is best in the end is soon among the best fifth, but seldom the first of them.
+    less than 60 trials a dozen, but at most half), and one in 1.4 from each further one, as who is best in the end is
+    soon among the best fifth, but seldom the first of them. Once three trials are complete, one goes on only while the
+    chance that it beats the best of them, by the curves so far, is at least a tenth.
     A program that is not given its {checkpoint} cannot go on: then it is `asha`.
     """
 
@@ -153,6 +159,11 @@ class AutoPruner(Pausing):
     def reduction_at(self, place: int, trials: int) -> float:
         """Return the root of 2; for the first rung 5, but so few that a dozen go on, and at least 2."""
         return 2**0.5 if place else min(5.0, max(2.0, trials / 12))
+
+    @property
+    def least_chance(self) -> float:
+        """A tenth."""
+        return 0.1
 
 
 class Hyperband(_Halving):

@@ -14,7 +14,7 @@ from hpsearch.space.checks import Families, check_feasible, check_grid, check_mu
 from hpsearch.space.fields import SettingsSection, section_of, settings_of
 from hpsearch.space.located_yaml import Node, Place, Problems, node_from_plain, read_file
 from hpsearch.space.named_code import code_named
-from hpsearch.space.overlay import Overrides, lay_over, narrowed, parse_override
+from hpsearch.space.overlay import Overrides, lay_over, narrowed, parse_override, whole_path
 from hpsearch.space.params import read_start
 from hpsearch.space.ranges import show
 from hpsearch.space.requirements import Requirement, RequirementError, parse_requirement
@@ -250,9 +250,9 @@ class _SpaceReader:
         """Return the file with the layers over it, and the paths that were replaced since `start` was written."""
         replaced: list[str] = []
         for layer in layers:
-            for path, value in layer:
+            paths = [whole_path(path, self.everything()) for path, _ in layer]
+            for path, (_, value) in zip(paths, layer, strict=True):
                 root = lay_over(root, path, value, self.everything(), self.problems)
-            paths = [path for path, _ in layer]
             replaced = [] if "start" in paths else [*replaced, *paths]
         for path, value in fixed:
             kept = narrowed(root, path, value, self.everything())

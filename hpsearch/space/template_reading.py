@@ -1,12 +1,13 @@
 """From YAML nodes to a template: what the family expects at a path decides between setting, branch and range."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
 
-from hpsearch.errors import suggestion
+from hpsearch.errors import nearest, suggestion
+from hpsearch.space.elsewhere import help_for
 from hpsearch.space.fields import Branch, Items, Leaf, SettingsSection, Shape, field_shape, section_of, spelled
 from hpsearch.space.located_yaml import Node, Problems
 from hpsearch.space.ranges import INFINITE, Choice, RangeSyntaxError, is_infinite, looks_like_range, read_range, show
@@ -47,12 +48,18 @@ class TemplateReader:
             if name in shape.fields:
                 template[name] = self.read(child, field_shape(shape.fields[name]), join(path, name))
             else:
-                inside = f" in {path}" if path else ""
-                listed = ", ".join(shape.fields) or "none"
-                self._refuse(
-                    child, f"unknown setting {name!r}{inside}{suggestion(name, shape.fields)}; known: {listed}"
-                )
+                self._unknown(child, name, shape.fields, path)
         return template
+
+    def _unknown(self, node: Node, name: str, known: Collection[str], path: str) -> None:
+        inside, near = f" in {path}" if path else "", nearest(name, known)
+        meant = f", did you mean '{near}'?" if near is not None else ""
+        right = help_for(node.plain()).removeprefix("write ") or show(node.plain())
+        self.problems.add(
+            node.key,
+            f"unknown setting {name!r}{inside}{meant}; known: {', '.join(known) or 'none'}",
+            f"write {near}: {right}" if near is not None else "",
+        )
 
     def _refuse(self, node: Node, message: str) -> None:
         self.problems.add(node.key, message)
@@ -83,6 +90,9 @@ class TemplateReader:
             return self._option(kind, shape, kind.value, Node(settings, node.place, node.key), path)
         if choice is not None and "choice" not in shape.options:
             return self._options(node, choice, shape, path)
+        if node.mapping.keys().isdisjoint(shape.options) and (right := help_for(node.plain())):
+            self.problems.add(node.key, f"{path}: {show(node.plain())} is no option; known: {shape.known}", right)
+            return Missing()
         if len(node.mapping) == 1:
             name, child = next(iter(node.mapping.items()))
             return self._option(child, shape, name, child, path)

@@ -28,7 +28,7 @@ def check_section(model: type[ModelT], template: Template, root: Node, name: str
     configuration = template.fill({})
     found = mistakes(model, configuration, name)
     for mistake in found:
-        problems.add(place_of(root, mistake), mistake.message)
+        problems.add(place_of(root, mistake), mistake.message, mistake.help)
     return None if found or template.broken else model.model_validate(configuration)
 
 
@@ -73,7 +73,7 @@ class _TemplateCheck:
             self.reported.add(mistake.path)
             place = part_of(self.root, probed.path, part) if own and probed else place_of(self.root, mistake)
             hint = _whole_numbers(probed.range) if own and probed and not part else ""
-            self.problems.add(place, mistake.message + hint)
+            self.problems.add(place, mistake.message, hint or mistake.help)
 
     def always(self, mistake: Mistake, params: Mapping[str, Any], kept: str | None) -> bool:
         """Check whether a validator always refuses the setting, whatever the ranges give; branches and `kept` aside."""
@@ -96,7 +96,7 @@ def _whole_numbers(values: Range) -> str:
     if not isinstance(values, Float) or not (values.low.is_integer() and values.high.is_integer()):
         return ""
     log = ", log: true" if values.log else ""
-    return f"; for whole numbers write {{int: [{values.low:g}, {values.high:g}]{log}}}"
+    return f"for whole numbers write {{int: [{values.low:g}, {values.high:g}]{log}}}"
 
 
 def probes(values: Range) -> list[tuple[Any, Part]]:

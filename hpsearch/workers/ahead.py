@@ -53,7 +53,7 @@ class Ahead:
         job = next((job for job in self._planned if job.run not in {*self._begun, *self._running}), None)
         if job is None:
             return False
-        configure(self._folder, job)
+        configure(self._folder, job, durable=False)
         ahead = self._running[job.run] = replace(job, kind=JobKind.TRIAL, replicate=None)
         self._begun.add(job.run)
         self._workers.start(ahead)

@@ -103,6 +103,8 @@ class Coordinator:
             while True:
                 if not self._stopping:
                     self._start_jobs(source)
+                    if len(self._running) > 1 and not self._workers.idle:
+                        source.prepare()  # one worker waits for the ask, which then sees its outcome
                 self._ledger.settle()
                 if not self._running and not self._waits_for_what_runs_ahead:
                     break
@@ -263,7 +265,7 @@ class Coordinator:
         try:
             yield
         finally:
-            self._ledger.settle()
+            self._ledger.finish()
 
     # Time limits and Ctrl-C
 

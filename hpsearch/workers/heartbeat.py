@@ -42,11 +42,12 @@ def beating(folder: Path, *, every: float = BEAT_SECONDS) -> Iterator[None]:
 
 
 def _beat(folder: Path, printed: int, over: threading.Event, every: float) -> None:
-    worked = _seconds_of_work()
+    worked: float | None = None  # to look costs milliseconds, which a short job does not have
     while not over.wait(every):
         before, size = worked, printed
         worked, printed = _seconds_of_work(), _size(folder / OUTPUT)
-        if abs(worked - before) >= _LEAST_WORK * every or printed != size:  # less, when a busy child has ended
+        works = before is not None and abs(worked - before) >= _LEAST_WORK * every  # less, when a busy child has ended
+        if works or printed != size:
             with contextlib.suppress(OSError):
                 os.utime(folder / ALIVE)
 

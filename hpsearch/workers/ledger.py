@@ -20,7 +20,6 @@ from hpsearch.experiment.events import (
 )
 from hpsearch.experiment.files import (
     append_json_line,
-    bring_to_disk,
     copy_atomically,
     printable,
     read_json,
@@ -44,6 +43,7 @@ from hpsearch.experiment.log import Log
 from hpsearch.experiment.state import RunState
 from hpsearch.jobs import AskInfo, Exploit, Job, JobKind, Report
 from hpsearch.records import Metrics, Outcome
+from hpsearch.workers.disk import Disk
 from hpsearch.workers.output import shorten_file
 
 ValueRule = Callable[[Sequence[tuple[int, float]]], tuple[float, int]]
@@ -73,6 +73,7 @@ class Ledger:
         self._owed: list[Path] = []
         """Configurations that are not on the disk yet, as their runs' events in the log."""
         self._owes = False
+        self._disk = Disk(log.sync)
         self.metric = metric
 
     @property
@@ -97,16 +98,18 @@ class Ledger:
         self._owes = self._owes or durable
 
     def settle(self) -> None:
-        """Wait until what was written down is on the disk: while workers train, a disk's time is nobody's.
+        """Begin to bring to the disk what was written down: while workers train, a disk's time is nobody's.
 
-        Until then a kill loses nothing, but a machine that loses its power loses what it has not on the disk.
+        Until it is there a kill loses nothing, but a machine that loses its power does.
         """
-        if not self._owes:
-            return
-        for path in self._owed:
-            bring_to_disk(path)
-        self._log.sync()
-        self._owed, self._owes = [], False
+        if self._owes:
+            owed, self._owed, self._owes = self._owed, [], False
+            self._disk.bring(owed)
+
+    def finish(self) -> None:
+        """Wait until everything that was written down is on the disk."""
+        self.settle()
+        self._disk.wait()
 
     def begin(self, job: Job, info: AskInfo) -> RunState:
         """Write down that a run is taken up, and its configuration if it is new. Baselines are not in the log yet."""

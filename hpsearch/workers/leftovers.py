@@ -37,6 +37,12 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_SUBREAPER, 1)
 
 
+def adopt_marked_orphans() -> None:
+    """Become their parent where somebody else looks after those that this process leaves behind."""
+    if MARK in os.environ:
+        adopt_orphans()
+
+
 def children() -> list[int]:
     """Return the process ids of this process's children, those that have ended and were not waited for included."""
     own = os.getpid()

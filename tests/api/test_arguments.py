@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import hpsearch
-from hpsearch.api.arguments import as_arguments, naming_arguments
+from hpsearch.api.arguments import as_arguments, find_experiment, naming_arguments
 from hpsearch.cli.main import main
 from hpsearch.errors import HpsearchError, SearchFailedError
 from tests.toy_spaces import write_space
@@ -102,3 +102,17 @@ FRAME = pd.DataFrame({"experiment": ["a", "b"], "seed": [0, 0], "accuracy": [0.1
 def test_what_is_no_path_is_refused_in_a_sentence(paths: Any, sentence: str) -> None:
     with pytest.raises(HpsearchError, match=sentence):
         hpsearch.compare(paths)
+
+
+def test_a_folder_of_data_does_not_hide_the_experiment_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos", "experiments/photos", "experiments/films"):
+        (tmp_path / name).mkdir(parents=True)
+    assert find_experiment("photos") == Path("photos")
+    (tmp_path / "experiments" / "photos" / "resolved.json").touch()
+    assert find_experiment("photos") == Path("experiments/photos")
+    assert find_experiment("films") == Path("experiments/films")
+    (tmp_path / "photos" / "resolved.json").touch()
+    assert find_experiment("photos") == Path("photos")

@@ -37,7 +37,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": using.predict,
     "evaluate": using.evaluate,
 }
-PRINTED = {"json", "plot", "out", "format"}
+PRINTED = {"json", "json_", "plot", "out", "format"}
 """Options that say what becomes of a result, which Python has as an object: `plot()`, `save(folder, format=...)`."""
 HEARD = {"announce", "tell", "watcher"}
 """How a result comes about, which the command prints."""

@@ -82,13 +82,15 @@ class Stopwatch:
 
 def hpsearch_costs(space: Space, folder: Path) -> list[Cost]:
     """Search through the session, the ledger and the coordinator, as `hpsearch run --in-process` does."""
-    with locked(folder) as lock:
+    with locked(folder) as hold:
         prepare_experiment(space, folder)
         waits: list[tuple[int, float]] = []
         log = Log(folder / "log.jsonl")
         spec = ObjectiveSpec("tests.benchmarks.engine_bookkeeping:MadeUp", {"waits": waits})
         watch = Stopwatch()
-        with Session(EngineContext(folder, log, space, spec, lock, in_process=True, observers=[watch])) as session:
+        with Session(
+            EngineContext(folder, log, space, spec, hold.descriptor, in_process=True, observers=[watch])
+        ) as session:
             session.begin([])
             session.search()
         log.close()

@@ -5,6 +5,7 @@ char_lm tells when it takes its first step. Wall seconds depend on what else run
 starts every worker from nothing, as on systems without fork.
 """
 
+import argparse
 import importlib.metadata
 import json
 import os
@@ -195,7 +196,9 @@ def prepared() -> Iterator[Path]:
 
 def main() -> None:
     """Print the machine, the versions and the table."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("rounds", nargs="?", type=int, default=3, help="how often each way to start is measured")
+    rounds = parser.parse_args().rounds
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("torch", "optuna", "mlflow")]
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
     print(f"Python {platform.python_version()}, {', '.join(versions)}; {cores} cores, load {load:.1f}; {rounds} rounds")

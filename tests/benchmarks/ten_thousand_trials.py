@@ -96,7 +96,7 @@ def search(space: Space, folder: Path, watch: Stopwatch) -> None:
     """Search as `hpsearch run --in-process --no-mlflow` does, with its display."""
     shown = ConsoleOptions(in_process=True, mlflow=False)
     folder.mkdir(parents=True, exist_ok=True)
-    with watched(space, folder, shown) as options, locked(folder) as lock:
+    with watched(space, folder, shown) as options, locked(folder) as hold:
         past = read_past(folder / LOG)
         find_earlier = cache(lambda: earlier_trials(space, folder, past.state))
         prepare_experiment(space, folder, find_earlier)
@@ -104,7 +104,7 @@ def search(space: Space, folder: Path, watch: Stopwatch) -> None:
         options.opened(log.state)
         spec = ObjectiveSpec(f"{__name__}:{MadeUp.__name__}", {})
         observers = (watch, *options.observers)
-        context = EngineContext(folder, log, space, spec, lock, in_process=True, observers=observers)
+        context = EngineContext(folder, log, space, spec, hold.descriptor, in_process=True, observers=observers)
         with Session(context, find_earlier) as session:
             session.begin([])
             session.end(session.search())

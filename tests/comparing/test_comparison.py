@@ -1,4 +1,4 @@
-"""compare.json is what docs/reference/compare-json.md promises: these keys, no others, and nothing that JSON cannot hold."""
+"""compare.json is what docs/reference/compare-json.md promises: these keys and no others, in valid JSON."""
 
 import json
 import math

@@ -29,8 +29,8 @@ def test_workers_are_counted_as_the_engine_counts_them(
     """The time that is left follows from their number."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
     space = load_space(write_space(tmp_path, workers="auto", trials=6), overrides=overrides)
-    with locked(tmp_path) as lock:
-        context = EngineContext(tmp_path, Log(tmp_path / LOG), space, ObjectiveSpec("", {}), lock, jobs=6)
+    with locked(tmp_path) as hold:
+        context = EngineContext(tmp_path, Log(tmp_path / LOG), space, ObjectiveSpec("", {}), hold.descriptor, jobs=6)
         workers = open_workers(context)
         assert workers.idle == count
         workers.close()

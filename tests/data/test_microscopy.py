@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from hpsearch.data.microscopy import MicroscopySettings, load_frames, simulate_frames
+from hpsearch.data.microscopy import (
+    EmitterSettings,
+    MicroscopySettings,
+    draw_emitters,
+    load_frames,
+    simulate_frames,
+)
 from tests.small_movies import SMALL_MOVIES
 
 
@@ -85,3 +91,20 @@ def test_dim_molecules_are_left_out_of_the_truth_only():
 def test_settings_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValidationError, match=message):
         settings(**changes)
+
+
+@pytest.mark.parametrize("lifetime", [0.5, 1.0, 3.0])
+def test_molecules_of_whole_frames_shine_through_each_of_them(lifetime):
+    chosen = {"per_frame": 4, "photons": 1000, "photons_sd": 0, "lifetime": lifetime, "whole_frames": True}
+    drawn = draw_emitters(
+        EmitterSettings.model_validate(chosen), frames=2000, size=8, generator=np.random.default_rng(0)
+    )
+    assert set(drawn.photons.tolist()) == {1000.0}
+    assert len(drawn.frame) / 2000 == pytest.approx(4, rel=0.06)
+    _, frames = np.unique(drawn.x, return_counts=True)
+    assert frames.mean() == pytest.approx(max(lifetime, 1), rel=0.06)
+
+
+def test_earlier_simulations_keep_their_name():
+    assert "whole_frames" not in settings().model_dump(mode="json")["emitters"]
+    assert settings(emitters={"whole_frames": True}).model_dump()["emitters"]["whole_frames"]

@@ -36,7 +36,8 @@ def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_held_folder_is_refused_and_its_holder_named(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
-        expected = rf"is being run by another process \(process id {process.pid}\); wait for it or stop it"
+        named = rf"on \S+ \(process id {process.pid}, since .* UTC\)"
+        expected = rf"is being run by another process, {named}; wait for it or stop it"
         with pytest.raises(ExperimentBusyError, match=expected), locked(tmp_path, patience=0.3):
             pass
         assert process.poll() is None

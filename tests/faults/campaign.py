@@ -21,7 +21,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.faults.episode import Injection, Plan, Result, Unbroken, run_episode
-from tests.faults.faults import FAULTS, Fault, When
+from tests.faults.fault import Fault, When
+from tests.faults.faults import FAULTS
 from tests.faults.searches import SEARCHES, Search
 
 WEIGHTS = {
@@ -39,8 +40,10 @@ WEIGHTS = {
 """How often each search is struck: those that start quickly more often."""
 _PLAIN_ENDS = ("kill group", "interrupt")
 """What ends a session where the chosen faults do not."""
-_DELAYS = (0.0, 0.02, 0.1, 0.4)
+_DELAYS = (0.0, 0.02, 0.1, 0.3)
 """The largest delay behind the event that a moment names, in seconds."""
+_STEPS = (0, 0, 1, 2, 4, 8)
+"""Events from one moment to the next."""
 _TRIES = 2
 """How often a smaller episode is tried before it counts as whole: what depends on time may fail now and then."""
 
@@ -92,9 +95,9 @@ def _of_session(draw: random.Random, session: int, possible: Sequence[Fault], *,
         chosen.append(Injection(draw.choice(before).name, session))
     if at_start and draw.random() < (0.15 if during else 1.0):
         chosen.append(Injection(draw.choice(at_start).name, session))
-    events = 0
+    events = draw.randint(0, 10)  # the first five are of the session and of its first two trials
     for fault in [*(draw.choice(during) for _ in range(draw.randint(2, 5)) if during), draw.choice(fatal)]:
-        events += draw.randint(0, 3)
+        events += draw.choice(_STEPS)
         if not fault.fatal or not last:
             chosen.append(Injection(fault.name, session, events, round(draw.choice(_DELAYS) * draw.random(), 3)))
     return chosen

@@ -17,7 +17,8 @@ from tests.faults.checker import (
     fold,
     read_log,
 )
-from tests.faults.faults import FAULTS, When
+from tests.faults.fault import When
+from tests.faults.faults import FAULTS
 from tests.faults.scene import Conditions, Scene, Session
 from tests.faults.searches import EPOCHS, SEARCHES, Search, landed
 from tests.faults.server import Server
@@ -100,6 +101,8 @@ class _Episode:
         self.whole = whole
         self.running: dict[str, frozenset[str]] = {}
         """What else runs may have come to that were under way when something struck."""
+        self.named: list[tuple[str, str]] = []
+        """Files that were damaged and that somebody must speak of, with what was done to them."""
         self.damaged = 0
         self.statuses: frozenset[int] = frozenset({0})
         """With which the sessions may end, because of what was damaged before."""
@@ -176,16 +179,23 @@ class _Episode:
     def _strike(self, injection: Injection) -> frozenset[int]:
         """Strike; return the exit statuses with which the session may end for it."""
         fault = FAULTS[injection.fault]
-        self.scene.look()
+        if fault.when is not When.DURING:  # else it is noted right after the blow, which must not wait
+            self.scene.look()
         open_runs = self._open_runs() if fault.running else []
+        has_runs = fault.named and any(fold(read_log(folder / "log.jsonl")[0]) for folder in self.scene.experiments)
         pick = random.Random(f"{self.plan.seed}/{self.plan.number}/{injection.number}")
         told = fault.strike(self.scene, pick)
+        if fault.when is When.DURING:
+            self.scene.look()
         if told is None:
             return frozenset()
         self.result.landed.append((injection, told))
         for run in [*open_runs, *(self._open_runs() if fault.running else [])]:
             self.running[run] = self.running.get(run, frozenset()) | fault.running
+        if fault.named and has_runs:
+            self.named.append((fault.named, told))
         if fault.damages:
+            self.scene.written.clear()
             self.damaged += 1
             self.statuses |= fault.statuses
         return fault.statuses
@@ -240,9 +250,16 @@ class _Episode:
         pairs = list(zip(self.search.experiments, self.scene.experiments, strict=True))
         for name, folder in pairs:
             yield from check_experiment(name, folder, expected)
+        yield from self._named()
+        yield from scene.rewritten
         yield from self._synced(expected)
         left = scene.processes()
         yield from check_left_behind(scene.folder, scene.temporary, scene.experiments, left, gone=scene.pids)
+
+    def _named(self) -> Iterator[str]:
+        """Yield what was damaged, and no session has said so."""
+        said = "".join(session.output for session in self.scene.sessions)
+        yield from (f"named: nobody speaks of {named}: {told}" for named, told in self.named if named not in said)
 
     def _outcomes(self) -> dict[str, frozenset[str]]:
         """Return what each run may have come to besides its own end."""

@@ -8,56 +8,15 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
 from pathlib import Path
 
+from tests.faults.damage import DAMAGE, database_of
+from tests.faults.fault import STOPPED_SECONDS, Faults, Strike, When
 from tests.faults.scene import Scene
 
-Strike = Callable[[Scene, random.Random], str | None]
-STOPPED_SECONDS = 1.5
-"""How long a process stays stopped, a database locked and a server away."""
-_OF_ALL = frozenset({0})
-
-
-class When(StrEnum):
-    """At a moment of a session, between two sessions, or when a session starts."""
-
-    DURING = "during"
-    BETWEEN = "between"
-    AT_START = "at start"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A kind of fault.
-
-    `statuses`: with which the session that was struck may end, besides 0. `fatal`: whether nothing more can be struck
-    in that session. `outcomes`: what the training that it hits may come to, by interface; of `running` ones all may.
-    `damages`: what may cost a trial. `crashes`: whether a session may end with a traceback for it. `needs`: disk,
-    clock, server or mlflow.
-    """
-
-    name: str
-    strike: Strike
-    when: When = When.DURING
-    statuses: frozenset[int] = _OF_ALL
-    fatal: bool = False
-    outcomes: Mapping[str, frozenset[str]] | None = None
-    running: frozenset[str] = frozenset()
-    damages: bool = False
-    crashes: bool = False
-    needs: str = ""
-    engine: str = ""
-
-
-FAULTS: dict[str, Fault] = {}
-
-
-def _add(name: str, strike: Strike, *statuses: int, **more: object) -> None:
-    FAULTS[name] = Fault(name, strike, statuses=_OF_ALL | frozenset(statuses), **more)  # type: ignore[arg-type]
-
+FAULTS = Faults(DAMAGE)
+_add = FAULTS.add
 
 # Signals
 
@@ -207,6 +166,7 @@ def small_files(scene: Scene, pick: random.Random) -> str | None:
     """Let no file grow beyond some thousand bytes, as a quota does."""
     size = pick.choice([1500, 3000, 6000, 12000])
     scene.conditions.limits[resource.RLIMIT_FSIZE] = size
+    scene.conditions.environment["PYTHONDONTWRITEBYTECODE"] = "1"  # Python would leave half a .pyc behind, for good
     return f"files of at most {size} bytes"
 
 
@@ -254,93 +214,12 @@ _add(
 )
 
 
-# Files between two sessions
-
-FILES = {
-    "log": "log.jsonl",
-    "resolved": "resolved.json",
-    "space copy": "space.yaml",
-    "data": "data.json",
-    "tracking": "tracking.json",
-    "lock": "lock",
-    "config": "trials/*/config.json",
-    "metrics": "trials/*/metrics.jsonl",
-    "checkpoint": "trials/*/checkpoint.pt",
-    "best": "trials/*/best.pt",
-    "output": "trials/*/output.log",
-    "settings": "trials/*/settings.json",
-    "printed": "trials/*/printed.jsonl",
-    "printed part": "trials/*/printed.part",
-    "study": "../study.json",
-}
-
-
-def _damage(pattern: str, how: Callable[[bytes, random.Random], bytes]) -> Strike:
-    def strike(scene: Scene, pick: random.Random) -> str | None:
-        path = scene.files(pattern, pick)
-        if path is None:
-            return None
-        scene.back_up(path)
-        content = path.read_bytes()
-        path.write_bytes(how(content, pick))
-        return f"{path.relative_to(scene.folder)} {how.__name__.strip('_')}, {len(content)} bytes"
-
-    return strike
-
-
-def _torn(content: bytes, pick: random.Random) -> bytes:
-    """Cut a file of lines somewhere in its last line, and any other anywhere."""
-    last = content.rstrip(b"\n").rfind(b"\n") + 1
-    return content[: pick.randrange(last if content[last : last + 1] == b"{" else 0, len(content))]
-
-
-def _flipped(content: bytes, pick: random.Random) -> bytes:
-    """Flip one bit."""
-    place = pick.randrange(len(content))
-    return content[:place] + bytes([content[place] ^ 1 << pick.randrange(8)]) + content[place + 1 :]
-
-
-def _zeroed(content: bytes, pick: random.Random) -> bytes:
-    """Put zeros where a block was not written: what some file systems leave behind a power cut."""
-    start = pick.randrange(len(content))
-    return content[:start] + bytes(min(64, len(content) - start)) + content[start + 64 :]
-
-
-def gone(pattern: str) -> Strike:
-    """Delete a file."""
-
-    def strike(scene: Scene, pick: random.Random) -> str | None:
-        path = scene.files(pattern, pick)
-        if path is None:
-            return None
-        scene.back_up(path)
-        path.unlink()
-        return f"{path.relative_to(scene.folder)} is gone"
-
-    return strike
-
-
-_BETWEEN = {"when": When.BETWEEN, "damages": True, "engine": "local"}
-for _kind, _pattern in FILES.items():
-    _add(f"torn {_kind}", _damage(_pattern, _torn), 1, 2, **_BETWEEN)
-    _add(f"flipped {_kind}", _damage(_pattern, _flipped), 1, 2, **_BETWEEN)
-    _add(f"zeros in {_kind}", _damage(_pattern, _zeroed), 1, 2, **_BETWEEN)
-for _kind in ("config", "metrics", "checkpoint", "best", "tracking", "data", "log", "resolved"):
-    _add(f"no {_kind}", gone(FILES[_kind]), 1, 2, **_BETWEEN)
-_add("empty log", _damage("log.jsonl", lambda _, __: b""), 1, 2, **_BETWEEN)
-
-
-# MLflow's store
-
-
-def _database(scene: Scene) -> Path | None:
-    path = scene.folder / "experiments" / "mlflow.db"
-    return path if path.exists() else None
+# MLflow away
 
 
 def database_locked(scene: Scene, _: random.Random) -> str | None:
     """Hold MLflow's database for a while, as a program does that looks into it."""
-    path = _database(scene)
+    path = database_of(scene)
     if path is None:
         return None
     held = sqlite3.connect(path, check_same_thread=False, timeout=5, isolation_level=None)
@@ -361,55 +240,7 @@ def database_locked(scene: Scene, _: random.Random) -> str | None:
     return "mlflow.db is locked"
 
 
-def database_half_made(scene: Scene, pick: random.Random) -> str | None:
-    """Leave MLflow's database as a kill in the middle of its making does: some of the tables, no version."""
-    path = _database(scene)
-    if path is None:
-        return None
-    with contextlib.closing(sqlite3.connect(path)) as store:
-        found = store.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid")
-        tables = [name for (name,) in found]
-        store.execute("PRAGMA foreign_keys = OFF")
-        kept = pick.randrange(1, len(tables))
-        for table in ["alembic_version", *tables[kept:]]:
-            store.execute(f'DROP TABLE IF EXISTS "{table}"')
-        store.commit()
-    return f"mlflow.db has {kept} of {len(tables)} tables"
-
-
-def database_gone(scene: Scene, _: random.Random) -> str | None:
-    """Delete MLflow's database."""
-    path = _database(scene)
-    if path is None:
-        return None
-    path.unlink()
-    return "mlflow.db is gone"
-
-
-def _of_database(how: Callable[[bytes, random.Random], bytes]) -> Strike:
-    def strike(scene: Scene, pick: random.Random) -> str | None:
-        path = _database(scene)
-        if path is None:
-            return None
-        content = path.read_bytes()
-        path.write_bytes(how(content, pick))
-        return f"mlflow.db {how.__name__.strip('_')}, {len(content)} bytes"
-
-    return strike
-
-
-def _halved(content: bytes, _: random.Random) -> bytes:
-    return content[: len(content) // 2]
-
-
 _add("lock mlflow.db", database_locked, needs="mlflow")
-for _name, _strike in {
-    "half-made mlflow.db": database_half_made,
-    "no mlflow.db": database_gone,
-    "torn mlflow.db": _of_database(_halved),
-    "zeros in mlflow.db": _of_database(_zeroed),
-}.items():
-    _add(_name, _strike, when=When.BETWEEN, needs="mlflow")
 
 
 def _server(mode: str) -> Strike:

@@ -119,6 +119,10 @@ class Scene:
         """What makes the world well again at the end of a session."""
         self.backups: dict[Path, bytes | None] = {}
         """What damaged files held before; None of what was not there."""
+        self.written: dict[Path, bytes] = {}
+        """The whole lines that logs had when they were last looked at: from then on they may only grow."""
+        self.rewritten: list[str] = []
+        """Where one did not."""
         self.pids: set[int] = set()
         """All processes that were seen."""
         self._before = 0
@@ -182,6 +186,7 @@ class Scene:
         """Note what is finished by now, in the logs and on the screen, and who is at work."""
         self.pids |= set(self.processes())
         for name, folder in zip(self.search.experiments, self.experiments, strict=True):
+            self._follow(folder / "log.jsonl")
             for run, value in seen_finished(read_log(folder / "log.jsonl")[0]).items():
                 self.finished.setdefault((name, run), value)
         if self.search.study:
@@ -189,6 +194,16 @@ class Scene:
         for session in self.sessions:
             for number, value in _ONES.findall(session.output):
                 self.finished.setdefault((self.search.experiments[0], f"trials/{int(number):04d}"), float(value))
+
+    def _follow(self, log: Path) -> None:
+        content = log.read_bytes() if log.exists() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        if not whole.startswith(before := self.written.get(log, b"")):
+            same = next(
+                (n for n, pair in enumerate(zip(before, whole, strict=False)) if pair[0] != pair[1]), len(whole)
+            )
+            self.rewritten.append(f"log: what was written into {log.parent.name} has changed from byte {same} on")
+        self.written[log] = whole
 
     # Processes
 
@@ -245,6 +260,7 @@ class Scene:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
         self.backups.clear()
+        self.written.clear()
         return told
 
     # The disk and the clock

@@ -12,7 +12,9 @@ from typing import Any
 
 MARK = "HPSEARCH_FAULTS"
 """An environment variable with the episode's folder, that every process of an episode inherits."""
-EPOCHS = 4
+EPOCHS = 6
+SECONDS = 0.1
+"""A step takes so long that most blows fall into the middle of a training."""
 TROUBLE = '''\
 """Misbehaves once, where a file called `armed` asks for it: whoever renames it is the one."""
 import json, os, sys, time
@@ -211,7 +213,7 @@ family: ./mine.py:Line
 data: {{seconds: {seconds}}}
 model: {{start: {{float: [-1, 0]}}, target: {{float: [0.5, 1]}}}}
 train:
-  epochs: 4
+  epochs: {epochs}
   batch_size: 1
   optimizer: {{sgd: {{momentum: 0}}}}
   learning_rate: {{log: [0.01, 0.5]}}
@@ -258,7 +260,7 @@ class Search:
     value: Value = summed
     who: str = "x"
     relative: float = 1e-9
-    trials: int = 16
+    trials: int = 12
     engine: str = "local"
     server: bool = False
 
@@ -273,7 +275,7 @@ class Search:
 
 
 def _space(first: str, rest: str = "", **search: Any) -> str:
-    given = {"sampler": "random", "pruner": "none", "trials": 16, "workers": 2, **search}
+    given = {"sampler": "random", "pruner": "none", "trials": 12, "workers": 2, **search}
     return first + HEAD.format(**given) + rest
 
 
@@ -281,15 +283,15 @@ def _search(name: str, interface: str, *options: str, confirm: bool = False, **s
     """Make a search of a kind of training; `settings` of the section `search`, and fields of `Search`."""
     fields = {each: settings.pop(each) for each in ("engine", "server") if each in settings}
     more = "confirm: {top: 1, seeds: 2}\n" if confirm else ""
-    trials = settings.get("trials", 16)
+    trials = settings.get("trials", 12)
     if interface == "program":
         text = _space(COMMAND.format(python="python3"), f"train: {{epochs: {EPOCHS}}}\n{OWN}{more}", **settings)
-        files = {"space.yaml": text, "program.py": PROGRAM.replace("SECONDS", "0.04")}
+        files = {"space.yaml": text, "program.py": PROGRAM.replace("SECONDS", str(SECONDS))}
     elif interface == "function":
         text = _space("family: ./train.py:train\n", f"epochs: {EPOCHS}\n{OWN}{more}", **settings)
-        files = {"space.yaml": text, "train.py": FUNCTION.replace("SECONDS", "0.04")}
+        files = {"space.yaml": text, "train.py": FUNCTION.replace("SECONDS", str(SECONDS))}
     else:
-        text = _space(LEARNED.format(seconds=0.04), more, **settings)
+        text = _space(LEARNED.format(seconds=SECONDS, epochs=EPOCHS), more, **settings)
         files = {"space.yaml": text, "mine.py": FAMILY}
         fields |= {"value": approached, "who": "model.start", "relative": 1e-4}
     command = ("run", "space.yaml", *options)
@@ -298,7 +300,7 @@ def _search(name: str, interface: str, *options: str, confirm: bool = False, **s
 
 def _study() -> Search:
     text = _space("family: ./train.py:train\n", f"epochs: {EPOCHS}\n{OWN}")
-    files = {"space.yaml": text, "study.yaml": STUDY, "train.py": FUNCTION.replace("SECONDS", "0.04")}
+    files = {"space.yaml": text, "study.yaml": STUDY, "train.py": FUNCTION.replace("SECONDS", str(SECONDS))}
     return Search("study", "function", ("study", "study.yaml"), files, ("study/low", "study/high"), trials=3)
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from tests.faults.campaign import describe
 from tests.faults.episode import Injection, Plan, Unbroken, run_episode
-from tests.faults.faults import FAULTS, When
+from tests.faults.fault import When
+from tests.faults.faults import FAULTS
 from tests.faults.searches import SEARCHES
 
 KINDS = {

@@ -1,6 +1,8 @@
 """Between two reports: what is shown of a job, and that it can be stopped there and go on (design.md 6.10)."""
 
+import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from hpsearch.console.watching import look
 from hpsearch.experiment.activity import locked
 from hpsearch.experiment.events import Event, MomentNotice, Notice
 from hpsearch.experiment.files import write_json
-from hpsearch.experiment.layout import CHECKPOINT, LOG, PROGRESS
+from hpsearch.experiment.layout import ALIVE, CHECKPOINT, LOG, PROGRESS
 from hpsearch.records import Moment, Outcome
 from hpsearch.running.runner import RunOptions, run
 from hpsearch.running.telling import Teller
@@ -96,6 +98,11 @@ def test_another_terminal_reads_it_from_a_file(tmp_path: Path) -> None:
     assert look(folder, trial.number)[0].now == ""  # nobody runs it
     with locked(folder):
         assert look(folder, trial.number)[0].now == "step 7/900, loss 0.25"
+        (folder / trial.run / ALIVE).touch()
+        assert look(folder, trial.number)[0].now == "step 7/900, loss 0.25"
+        os.utime(folder / trial.run / ALIVE, (time.time() - 125,) * 2)
+        assert look(folder, trial.number)[0].now.startswith("no sign of life for 2 min")
+        (folder / trial.run / ALIVE).unlink()
         (folder / trial.run / PROGRESS).write_text("torn")
         assert look(folder, trial.number)[0].now == ""
 

@@ -172,7 +172,7 @@ def test_a_folder_of_something_else_is_refused(terminal: Terminal) -> None:
     terminal.experiment.mkdir(parents=True)
     (terminal.experiment / "thesis.tex").touch()
     assert "exists and is no experiment; choose another --name" in terminal.run(status=2).output
-    assert {path.name for path in terminal.experiment.iterdir()} <= {"thesis.tex", "lock"}
+    assert {path.name for path in terminal.experiment.iterdir()} <= {"thesis.tex", "lock", "lease-1"}
 
 
 def test_a_trial_whose_folder_was_removed_is_left_out(terminal: Terminal) -> None:

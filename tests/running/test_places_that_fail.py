@@ -45,14 +45,15 @@ def interrupted(folder: Path, at: str, as_error: str) -> "subprocess.CompletedPr
     ("at", "as_error"),
     [
         ("typer", ""),
-        ("hpsearch.api.run", "ImportError"),
-        *(pytest.param(at, "SystemError", marks=pytest.mark.slow) for at in ("pydantic", "optuna", "torch", "numpy")),
+        ("hpsearch.api.run", ""),
+        pytest.param("hpsearch.api.run", "ImportError", marks=pytest.mark.slow),
+        *(pytest.param(at, "SystemError", marks=pytest.mark.slow) for at in ("pydantic", "optuna", "torch")),
     ],
 )
 def test_ctrl_c_while_something_is_imported(at: str, as_error: str, tmp_path: Path) -> None:
     done = interrupted(tmp_path, at, as_error)
     assert done.returncode == 130, done.stderr
-    assert "nterrupted" in done.stderr
+    assert done.stderr.endswith("hpsearch: interrupted; what was begun goes on with the same command\n"), done.stderr
     assert "Traceback" not in done.stderr
     assert "could not be imported" not in done.stderr
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from optuna.trial import TrialState
-from scipy.stats import spearmanr
+from scipy.stats import norm, spearmanr
 
 from hpsearch.experiment.events import AskEvent, OutcomeEvent, ReportEvent
 from hpsearch.experiment.layout import trial_run
 from hpsearch.records import Outcome
 from hpsearch.search.history import VARIANCE
 from hpsearch.search.optuna_search import OptunaSearch
-from hpsearch.search.outlook import DOUBT, PRIOR, outlook
+from hpsearch.search.outlook import DOUBT, KEPT, PRIOR, Chances, outlook
 from hpsearch.testing.searching import made_up_space
 from tests.benchmarks.curves.problems import Problem, recorded, simulated
 from tests.search.test_searched_values import program_space
@@ -193,3 +193,54 @@ def test_a_trial_that_was_stopped_before_its_first_report_has_no_forecast() -> N
     means, variances = outlook([np.ones(2)] * 3 + [np.ones(0)], np.array([1.0, 2.0, 3.0, math.nan]))
     assert math.isnan(means[3])
     assert list(variances) == [0, 0, 0, math.inf]
+
+
+def entered(curves: np.ndarray, finals: np.ndarray) -> Chances:
+    chances = Chances()
+    for trial, (curve, final) in enumerate(zip(curves, finals, strict=True)):
+        for cost in curve:
+            chances.note(trial, cost)
+        if math.isfinite(final):
+            chances.ended(trial, float(final))
+    return chances
+
+
+def test_the_chance_to_be_the_best_is_that_of_the_forecast() -> None:
+    rng = np.random.default_rng(1)
+    curves = [rng.normal(size=8 if trial < 6 else 4) for trial in range(20)]
+    finals = np.array([curve[-1] if trial < 6 else math.nan for trial, curve in enumerate(curves)])
+    means, variances = outlook(curves, finals)
+    chances = entered(curves, finals)
+    known = [trial for trial in range(6, 20) if math.isfinite(variances[trial])]
+    assert known
+    for trial in range(6, 20):
+        truth = norm.cdf(finals[:6].min(), means[trial], math.sqrt(variances[trial])) if trial in known else 1.0
+        assert chances.of(trial) == pytest.approx(truth)
+
+
+def test_what_chances_follow_from_is_bounded_and_has_the_best() -> None:
+    rng = np.random.default_rng(2)
+    curves = rng.normal(size=(2 * KEPT, 4))
+    curves[7] = -9.0
+    chances = entered(curves, curves[:, -1])
+    chances.note(2 * KEPT, -5.0)
+    assert set(chances._curves) == {7, *range(KEPT + 1, 2 * KEPT + 1)}
+    assert chances.of(2 * KEPT) < 0.01 < entered(np.delete(curves, 7, axis=0), np.delete(curves[:, -1], 7)).of(8 + KEPT)
+
+
+@pytest.mark.parametrize("name", ["digits/loss", "teacher/error", "crossing", "noisy"])
+def test_who_is_given_less_than_a_tenth_seldom_becomes_the_best(name: str) -> None:
+    """Trials at rung 6 beside twelve complete ones, at random: the stated chances are held to what happens."""
+    problem, rng = PROBLEMS[name], np.random.default_rng(3)
+    stated, happened = [], []
+    for _ in range(40):
+        chosen = rng.choice(len(problem.points), 52, replace=False)
+        costs = np.minimum.accumulate(problem.curves[0, chosen], axis=1)
+        finals = np.where(np.arange(52) < 12, costs[:, -1], math.nan)
+        chances = entered([curve if trial < 12 else curve[:6] for trial, curve in enumerate(costs)], finals)
+        best = costs[:12, -1].min()
+        stated += [chances.of(trial) for trial in range(12, 52)]
+        happened += list(costs[12:, -1] < best)
+    small = np.array(stated) < 0.1
+    assert small.mean() > 0.2  # many are told apart
+    assert np.array(happened)[small].mean() < 0.1

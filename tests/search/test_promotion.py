@@ -167,7 +167,10 @@ def test_the_sampler_learns_from_the_paused_and_hears_how_they_end(tmp_path: Pat
 RATES = "{first: {float: [0, 1]}, second: {float: [0, 1]}}"
 
 
-def hill(folder: Path, *, workers: int = 1, pruner: str = "{halving: {minimum: 1, reduction: 2}}") -> Camp:
+HALVING = "{halving: {minimum: 1, reduction: 2}}"
+
+
+def hill(folder: Path, *, workers: int = 1, pruner: str = HALVING) -> Camp:
     return Camp(folder, pruner=pruner, trials=7, workers=workers, climb="{steps: 6}", rates=RATES)
 
 
@@ -194,8 +197,8 @@ def test_only_who_came_to_the_end_keeps_a_checkpoint(unbroken: Camp) -> None:
             assert (unbroken.folder / run / name).exists() == (outcome is Outcome.COMPLETE)
 
 
-def check_killed(unbroken: Camp, folder: Path, event: int) -> None:
-    camp = hill(folder)
+def check_killed(unbroken: Camp, folder: Path, event: int, *, pruner: str = HALVING) -> None:
+    camp = hill(folder, pruner=pruner)
     camp.run_until(event=event)
     camp.run()
     assert essence(camp) == essence(unbroken), event
@@ -206,6 +209,23 @@ def check_killed(unbroken: Camp, folder: Path, event: int) -> None:
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.8])
 def test_a_killed_search_is_the_same_as_an_unbroken_one(unbroken: Camp, part: float, tmp_path: Path) -> None:
     check_killed(unbroken, tmp_path, int(part * len(unbroken.events)))
+
+
+def test_a_killed_search_asks_for_the_same_chances(tmp_path: Path) -> None:
+    camp = hill(tmp_path / "unbroken", pruner="auto")
+    camp.run()
+    check_killed(camp, tmp_path / "killed", int(0.8 * len(camp.events)), pruner="auto")
+
+
+def test_who_will_hardly_become_the_best_does_not_go_on(tmp_path: Path) -> None:
+    """Curves are parallel lines: three complete trials tell where the others end, so nobody goes on for a while."""
+    starts = 100.0 * np.random.default_rng(0).permutation(40)
+    problem = levels(starts.__getitem__, trials=40, epochs=40)
+    space = space_of(problem, tmp_path, sampler="random", pruner="auto", trials=40, seed=1)
+    played = play(source_of(space, longest=40), problem, workers=1)
+    lengths = Counter(number for number, _, _ in played.epochs)
+    assert set(lengths.values()) == {3, 40}
+    assert played.outcomes[int(starts.argmin())] is Outcome.COMPLETE
 
 
 @pytest.mark.slow

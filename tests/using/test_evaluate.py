@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from hpsearch.final.evaluation import evaluate_model
 from hpsearch.final.export import export_model
 from hpsearch.final.opening import load_model
 from hpsearch.records import Goal
-from hpsearch.report.evaluation import Evaluation, Score, evaluation_markdown
+from hpsearch.report.evaluation import Evaluation, Score, evaluation_html, evaluation_markdown
 from hpsearch.running.runner import RunOptions, run
 from tests.calling import Call
 from tests.small_winners import write_films, write_photos, write_songs
@@ -199,3 +200,31 @@ def test_a_page_of_few_examples_says_so() -> None:
     assert "With 9 examples they are rough themselves" in page
     assert "Classical methods do better: floor (loss)" in page
     assert found.to_json()["scores"]["loss"]["ci95"] == [1.0, 3.0]
+
+
+def test_the_web_page_says_the_same_and_runs_nothing_of_a_name() -> None:
+    scores, goals = {"loss": Score(2.0, (1.0, 3.0), "bootstrap")}, {"loss": Goal.MINIMIZE}
+    name = "<script>alert(1)</script>{x}"
+    page = evaluation_html(Evaluation(name, "f", [name], 9, scores, goals, {name: {"loss": 1.5}}, [name]))
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;{x}") == 7  # title, heading, model, data, baseline, notes
+    assert "1 to 3 (bootstrap)" in page
+    assert "With 9 examples they are rough themselves" in page
+    assert not re.search(r"(src|href)=", page)
+
+
+def test_images_and_texts_that_a_model_was_trained_on_are_counted(
+    call: Call, images: Path, characters: Path, tmp_path: Path
+) -> None:
+    told = "of the {} are among those that the model was trained on"
+    said = call("evaluate", images, "--data", images.parents[1] / "photos", "--json")
+    [note] = [each for each in json.loads(said.out)["notes"] if "trained on" in each]
+    assert note.startswith(f"32 {told.format('64 images')}")  # half of them are for validation and the test
+    assert call("evaluate", images, "--data", write_photos(tmp_path / "new", count=8, seed=9), "--json").status == 0
+    assert "trained on" not in call("evaluate", images, "--data", tmp_path / "new", "--json").out
+    text = (characters.parents[1] / "songs.txt").read_text(encoding="utf-8")
+    (tmp_path / "old.txt").write_text(text[:200], encoding="utf-8")
+    (tmp_path / "other.txt").write_text(text[:200][::-1], encoding="utf-8")
+    said = call("evaluate", characters, "--data", "old.txt", "--json")
+    assert any(note.startswith("4 of the text's 4 pieces of 50 characters") for note in json.loads(said.out)["notes"])
+    assert "trained on" not in call("evaluate", characters, "--data", "other.txt", "--json").out

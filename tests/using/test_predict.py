@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import shutil
 import struct
 import sys
 from pathlib import Path
@@ -85,8 +86,12 @@ def test_images_in_arrays_are_predicted_and_scored_as_those_in_files(call: Call,
     for name, array in (("t10k-images-idx3-ubyte.gz", pixels), ("t10k-labels-idx1-ubyte.gz", labels)):
         sizes = struct.pack(f">{array.ndim}I", *array.shape)
         Path(name).write_bytes(gzip.compress(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()))
+    Path("raw").mkdir()
+    for path in Path().glob("t10k-*"):  # as MNIST's folder: the images of the test are told from those of training
+        shutil.copy(path, "raw")
+        shutil.copy(path, Path("raw") / path.name.replace("t10k", "train"))
     tables = []
-    for place in ("png", "x.npy", "xy.npz", "t10k-images-idx3-ubyte.gz"):
+    for place in ("png", "x.npy", "xy.npz", "t10k-images-idx3-ubyte.gz", "raw"):
         assert call("predict", images, place, "--out", "p.csv").status == 0
         with Path("p.csv").open(encoding="utf-8", newline="") as file:
             tables.append([list(row.values())[1:] for row in csv.DictReader(file)])

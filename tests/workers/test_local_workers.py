@@ -141,17 +141,17 @@ def test_a_worker_that_dies_is_noticed_and_its_forked_child_ends(crew: Crew, ter
 
 @pytest.mark.parametrize("deed", ["fork", "spawn"])
 def test_what_a_training_leaves_behind_does_not_hold_the_experiment(deed: str, terminal: Terminal) -> None:
-    with locked(terminal.folder) as lock, crew_of(terminal, inherited=(lock,)) as crew:
+    with locked(terminal.folder) as hold, crew_of(terminal, inherited=(hold.descriptor,)) as crew:
         crew.run(deed, child=60)
     with locked(terminal.folder, patience=30.0):
         terminal.end_children()
 
 
 def test_a_worker_holds_the_lock_of_its_experiment(terminal: Terminal) -> None:
-    with locked(terminal.folder) as lock, crew_of(terminal, inherited=(lock,)) as crew:
+    with locked(terminal.folder) as hold, crew_of(terminal, inherited=(hold.descriptor,)) as crew:
         crew.run()
         own = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(own, lock)  # the coordinator lets go of the lock, as when it is killed, and its worker lives
+        os.dup2(own, hold.descriptor)  # the coordinator lets go of the lock, as when it is killed, and its worker lives
         os.close(own)
         with pytest.raises(ExperimentBusyError), locked(terminal.folder, patience=0.2):
             pass

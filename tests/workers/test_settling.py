@@ -1,6 +1,7 @@
-"""What the log promises is on the disk before anybody waits, and no worker waits for the disk."""
+"""What the log promises is on its way to the disk before anybody waits, and nobody waits for the disk but the end."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,12 @@ class Machine:
 
         monkeypatch.setattr(os, "fsync", noted)
 
+    def wait(self) -> None:
+        """Let the disk come to rest without anything new."""
+        for thread in threading.enumerate():
+            if thread.name == "disk":
+                thread.join()
+
     @property
     def idle(self) -> int:
         return 0 if self.jobs else 1
@@ -46,6 +53,7 @@ class Machine:
             assert self.disk[str(path)] == path.stat().st_size, f"{path} is not on the disk"
 
     def serve(self, listener: JobListener, *, timeout: float) -> None:
+        self.wait()
         self.assert_settled()
         [job] = self.jobs
         listener.reported(job, Report(1, {"val/loss": 0.5}, 0.1, final=True))
@@ -95,3 +103,53 @@ def test_what_ends_a_search_leaves_nothing_that_is_not_on_the_disk(
     machine = Machine(tmp_path.resolve(), monkeypatch)
     with pytest.raises(SearchFailedError):
         search(machine, trials=2, source=Failing)
+
+
+class SlowDisk(Machine):
+    """A disk that is not ready with anything before the whole search has been trained."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(folder, monkeypatch)
+        self.trained, self.gave_up = threading.Event(), False
+        sync = os.fsync
+
+        def slow(file: int) -> None:
+            if not self.gave_up:
+                self.gave_up = not self.trained.wait(10.0)
+            sync(file)
+
+        monkeypatch.setattr(os, "fsync", slow)
+
+    def wait(self) -> None:
+        pass
+
+    def assert_settled(self) -> None:
+        if self.trained.is_set():
+            super().assert_settled()
+
+
+def test_nobody_waits_for_a_slow_disk_but_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = SlowDisk(tmp_path.resolve(), monkeypatch)
+
+    class Told(JobList):
+        def ended(self, job: Job, *rest: object) -> None:
+            if job.number == 3:
+                machine.trained.set()
+
+    search(machine, trials=4, source=Told)
+    assert not machine.gave_up
+
+
+def test_a_disk_that_fails_ends_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(tmp_path.resolve(), monkeypatch)
+
+    def failing(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    log = Log(tmp_path / LOG)
+    ledger = Ledger(tmp_path, log, metric="val/loss", value_of=lambda history: (history[-1][1], history[-1][0]))
+    job = Job("trials/0000", 0, {}, config={}, seeds={"initialisation": 0})
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing)
+        with pytest.raises(OSError, match="Input/output error"):
+            Coordinator(ledger, machine, Limits()).run(JobList([job]))

@@ -36,15 +36,20 @@ class Rotation(nn.Module):
         self.register_buffer("cosine", angle.cos().float(), persistent=False)
         self.register_buffer("sine", angle.sin().float(), persistent=False)
 
-    def forward(self, vectors: Tensor) -> Tensor:
-        """Return the turned vectors; shape (..., time, width), time from position 0 on."""
-        cosine, sine = self.cosine[: vectors.shape[-2]], self.sine[: vectors.shape[-2]]
+    def forward(self, vectors: Tensor, begin: int = 0) -> Tensor:
+        """Return the turned vectors; shape (..., time, width), time from the position `begin` on."""
+        here = slice(begin, begin + vectors.shape[-2])
+        cosine, sine = self.cosine[here], self.sine[here]
         first, second = vectors.float().chunk(2, dim=-1)
         turned = torch.cat((first * cosine - second * sine, first * sine + second * cosine), dim=-1)
         return turned.to(vectors.dtype)
 
 
 _INITIAL_DEVIATION = 0.02
+KeysValues = tuple[Tensor, Tensor]
+"""What one block's attention has of the tokens so far, each (batch, heads, time, width / heads)."""
+Memory = list[KeysValues]
+"""That of every block."""
 
 
 class CharTransformer(nn.Module):
@@ -72,19 +77,41 @@ class CharTransformer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the logits (batch, time, vocabulary) for tokens (batch, time); time is at most `context`."""
-        time = tokens.shape[-1]
-        if time > self.context:
-            raise ValueError(f"{time} tokens are more than the context of {self.context}")
-        stream = self.embedding(tokens) * self.embedding_scale
-        if self.positions is not None:
-            stream = stream + self.positions.weight[:time]
-        if self.waves is not None:
-            stream = stream + self.waves[:time]
-        stream = self.dropout(stream)
+        stream = self._embedded(tokens, 0)
         for block in self.blocks:
             stream = block(stream)
         logits: Tensor = self.head(self.norm(stream))
         return logits
+
+    def follow(self, tokens: Tensor, memory: Memory) -> Tensor:
+        """Return the logits (batch, time, vocabulary) for tokens (batch, time) that follow on those in `memory`.
+
+        `memory` is an empty list before the first tokens, which may be many; then they come one at a time. It keeps
+        the keys and values of each block, so that each token is computed once. Together they are at most `context`.
+        """
+        begin = memory[0][0].shape[-2] if memory else 0
+        if begin and tokens.shape[-1] != 1:
+            raise ValueError(f"tokens follow one at a time, not {tokens.shape[-1]}")
+        stream = self._embedded(tokens, begin)
+        for place, block in enumerate(self.blocks):
+            held = memory[place] if begin else None
+            stream, kept = block.follow(stream, held)
+            memory[place : place + 1] = [kept]
+        logits: Tensor = self.head(self.norm(stream))
+        return logits
+
+    def _embedded(self, tokens: Tensor, begin: int) -> Tensor:
+        """Return the stream (batch, time, width) before the first block, of tokens from the position `begin` on."""
+        end = begin + tokens.shape[-1]
+        if end > self.context:
+            raise ValueError(f"{end} tokens are more than the context of {self.context}")
+        stream: Tensor = self.embedding(tokens) * self.embedding_scale
+        if self.positions is not None:
+            stream = stream + self.positions.weight[begin:end]
+        if self.waves is not None:
+            stream = stream + self.waves[begin:end]
+        embedded: Tensor = self.dropout(stream)
+        return embedded
 
     def set_dropout(self, dropout: float) -> None:
         """Change the probability of every dropout, DropConnect aside."""
@@ -136,6 +163,13 @@ class Block(nn.Module):
         transformed: Tensor = attended + self.feedforward(self.feedforward_norm(attended))
         return transformed
 
+    def follow(self, stream: Tensor, held: KeysValues | None) -> tuple[Tensor, KeysValues]:
+        """Return the stream after this block, and the keys and values up to here."""
+        added, kept = self.attention.follow(self.attention_norm(stream), held)
+        attended = stream + added
+        transformed: Tensor = attended + self.feedforward(self.feedforward_norm(attended))
+        return transformed, kept
+
 
 class Attention(nn.Module):
     """Causal self-attention with several heads."""
@@ -155,14 +189,29 @@ class Attention(nn.Module):
 
     def forward(self, stream: Tensor) -> Tensor:
         """Compute attention's contribution to the stream (batch, time, width)."""
-        # (batch, time, 3 width) -> three of (batch, heads, time, width / heads)
-        parts = self.queries_keys_values(stream).unflatten(-1, (3, self.heads, -1))
-        queries, keys, values = parts.transpose(-2, -4).unbind(-3)
-        if self.rotation is not None:
-            queries, keys = self.rotation(queries), self.rotation(keys)
+        queries, keys, values = self._parts(stream, 0)
         attended = functional.scaled_dot_product_attention(
             queries, keys, values, is_causal=True, dropout_p=self.attention_dropout if self.training else 0.0
         )
+        return self._added(attended)
+
+    def follow(self, stream: Tensor, held: KeysValues | None) -> tuple[Tensor, KeysValues]:
+        """Compute the contribution of the first tokens, or of one more, and return the keys and values up to here."""
+        queries, keys, values = self._parts(stream, 0 if held is None else held[0].shape[-2])
+        if held is not None:
+            keys, values = torch.cat((held[0], keys), dim=-2), torch.cat((held[1], values), dim=-2)
+        attended = functional.scaled_dot_product_attention(queries, keys, values, is_causal=held is None)
+        return self._added(attended), (keys, values)
+
+    def _parts(self, stream: Tensor, begin: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values, each (batch, heads, time, width / heads)."""
+        parts = self.queries_keys_values(stream).unflatten(-1, (3, self.heads, -1))
+        queries, keys, values = parts.transpose(-2, -4).unbind(-3)
+        if self.rotation is not None:
+            queries, keys = self.rotation(queries, begin), self.rotation(keys, begin)
+        return queries, keys, values
+
+    def _added(self, attended: Tensor) -> Tensor:
         added: Tensor = self.dropout(self.output(attended.transpose(-2, -3).flatten(-2)))
         return added
 

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from hpsearch.data.text import UNKNOWN, Vocabulary, read_text
 from hpsearch.errors import DataError
+from hpsearch.families.char_lm.network import CharTransformer, Memory
 from hpsearch.families.char_lm.settings import CharLMConfig
 from hpsearch.families.char_lm.task import CharLMTask, TextWindows
 from hpsearch.families.prediction import Computing, Examination, Input, Prediction, Predictor, Watcher
@@ -136,10 +137,14 @@ class TextGenerator(Predictor[str, GenerationOptions, GeneratedText]):
         tokens: list[int] = Vocabulary(characters).encode(prompt).tolist()
         watcher.text(prompt)
         made: list[str] = []
+        memory: Memory = []
         for done in range(1, options.length + 1):
-            window = torch.tensor([tokens[-context:]], device=device)
-            logits = self.model(window)[0, -1].double().cpu().numpy()
-            token = draw(chances(logits, options), draws.random())
+            if len(tokens) <= context and isinstance(self.model, CharTransformer):
+                new = tokens[-1:] if memory else tokens
+                logits = self.model.follow(torch.tensor([new], device=device), memory)[0, -1]
+            else:  # the window moves on, and with it the position of each character; an ensemble has no memory
+                logits = self.model(torch.tensor([tokens[-context:]], device=device))[0, -1]
+            token = draw(chances(logits.double().cpu().numpy(), options), draws.random())
             tokens.append(token)
             made.append(characters[token - 1])
             watcher.text(made[-1])

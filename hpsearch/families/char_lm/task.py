@@ -13,13 +13,27 @@ from hpsearch.data.text import UNKNOWN
 from hpsearch.families.char_lm.network import CharTransformer
 from hpsearch.families.char_lm.settings import CharLMConfig
 from hpsearch.training.by_example import ByExample
-from hpsearch.training.task import Batch, Forward, Split, Splits, Task
+from hpsearch.training.task import Batch, Dataset, Forward, Split, Splits, Task
 
 IGNORED = -100
 """The target behind the end of the text; it enters no loss and no score."""
 
 _READ_AHEAD = 2
 """Windows of text that are read for one with deletions; where even that is too little, the end of it is IGNORED."""
+
+
+_PIECE = 50
+"""Characters that two texts hardly have in common by chance."""
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _hashes(tokens: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return a hash of the piece that begins at each token; none of a text that is shorter than a piece."""
+    starts = max(len(tokens) - _PIECE + 1, 0)
+    found = np.zeros(starts, dtype=np.uint64)
+    for place in range(_PIECE):
+        found = found * _FACTOR + tokens[place : place + starts].astype(np.uint64)
+    return found
 
 
 class TextWindows:
@@ -56,6 +70,22 @@ class TextWindows:
         """Return the windows of a batch, each 0 to context - 1 tokens further on, but none beyond the end."""
         shift = torch.randint(0, self.context, (len(batch["start"]),), generator=generator)
         return self.at((batch["start"] + shift).clamp(max=len(self.tokens) - 1 - self.context))
+
+    def shared_with(self, train: Dataset) -> str | None:
+        """Return how many pieces of 50 characters are somewhere in the text of `train`; None if none is.
+
+        Both texts must be coded alike. Pieces are told by 64-bit hashes.
+        """
+        if not isinstance(train, TextWindows):
+            return None
+        pieces = _hashes(self.tokens.numpy())[::_PIECE]
+        count = int(np.isin(pieces, _hashes(train.tokens.numpy())).sum())
+        if not count:
+            return None
+        return (
+            f"{count:,} of the text's {len(pieces):,} pieces of {_PIECE} characters are in the text that the model was "
+            "trained on, so that its scores are too good where they are more than common phrases; leave them out"
+        )
 
     def varied(self, batch: Batch, generator: torch.Generator, *, deletion: float, insertion: float) -> Batch:
         """Return the windows of a batch with characters left out and random ones put in.

@@ -21,10 +21,15 @@ from hpsearch.families.command.printed import Lines, visible
 
 _GUARD = """
 import os, signal, sys
+if own := os.fork():
+    print(own, flush=True)
+    os._exit(0)
+os.close(1)
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, signal.SIG_IGN)
 group, output, capture = map(int, sys.argv[1:])
-sys.stdin.buffer.read()
+if sys.stdin.buffer.read():
+    os._exit(0)
 try:
     os.killpg(group, signal.SIGKILL)
 except ProcessLookupError:
@@ -37,7 +42,9 @@ except OSError:
     pass
 """
 """Waits until whoever holds the other end of its input is gone, however it went. It ends the process group then, and
-saves what was printed and not read."""
+saves what was printed and not read. A word before the end sends it away.
+
+It makes itself a child of nobody, as Ray's workers end theirs when they end, and says its process id before."""
 _GUARDING = {"HPSEARCH_GUARD": "1"}
 """By this a worker's parent knows it (workers/leftovers.py) and leaves it to end by itself."""
 _KEPT = 4000
@@ -152,6 +159,7 @@ class Program:
         self._guard = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _GUARD, *map(str, (self._process.pid, *handed))],
             stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             pass_fds=handed,
             start_new_session=True,
             env={**os.environ, **_GUARDING},
@@ -270,8 +278,9 @@ class Program:
             pass
         self._signal(signal.SIGKILL)
         self._process.wait()
-        self._guard.kill()  # before its number can be another group's
-        self._guard.communicate()
+        guard, _ = self._guard.communicate(b".")  # before its number can be another group's
+        with contextlib.suppress(ChildProcessError, ValueError):  # a worker has adopted it
+            os.waitpid(int(guard), 0)
         for key in list(self._selector.get_map().values()):
             key.data.write(b"")
         self._selector.close()

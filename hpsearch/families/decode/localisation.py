@@ -98,20 +98,30 @@ class Localisations:
         return here
 
 
-def detect(probability: Tensor, settings: Detection) -> Tensor:
+def detect(channels: Channels, settings: Detection) -> Tensor:
     """Return the probability (B, H, W) with which each pixel is reported, 0 where it is not; at most 1.
 
     A network spreads the probability of a molecule near an edge over the pixels on both sides. So first, local maxima
-    take in what their four neighbours have. Then what is left may hold a molecule next to another one: its local maxima
-    count by themselves, and need more.
+    take in what their neighbours have. Then what is left may hold a molecule next to another one: its local maxima
+    count by themselves, need more, and must stand apart from the first.
     """
+    probability = torch.sigmoid(channels.logit.float())
     peaks = _local_maxima(probability, above=settings.candidate)
-    cross = probability.new_tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
-    gathered = functional.conv2d(probability[:, None], cross[None, None], padding=1)[:, 0]
+    gathered = functional.conv2d(
+        probability[:, None], _GATHERED[settings.gather].to(probability)[None, None], padding=1
+    )
     rest = probability.masked_fill(peaks, 0.0)
     neighbours = _local_maxima(rest, above=settings.neighbour)
-    found = torch.where(peaks, gathered, torch.where(neighbours, rest, 0.0)).clamp(max=1.0)
+    if settings.apart > 0:
+        neighbours &= ~_are_at(peaks, channels.means[:, 1:3].float(), within=settings.apart)
+    found = torch.where(peaks, gathered[:, 0], torch.where(neighbours, rest, 0.0)).clamp(max=1.0)
     return torch.where(found > settings.threshold, found, 0.0)
+
+
+_GATHERED = {
+    "square": torch.ones(3, 3),
+    "cross": torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]]),
+}
 
 
 def _local_maxima(values: Tensor, *, above: float) -> Tensor:
@@ -119,9 +129,25 @@ def _local_maxima(values: Tensor, *, above: float) -> Tensor:
     return (values == largest) & (values > above)
 
 
+def _are_at(peaks: Tensor, offsets: Tensor, *, within: float) -> Tensor:
+    """Return which pixels (B, H, W) put their molecule nearer than `within` to that of a peak among their neighbours.
+
+    offsets (B, 2, H, W): x and y from the pixel's centre, in pixels.
+    """
+    height, width = peaks.shape[1:]
+    padded = functional.pad(torch.cat((offsets, peaks[:, None].to(offsets)), dim=1), (1, 1, 1, 1))
+    found = torch.zeros_like(peaks)
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            there = padded[:, :, 1 + down : 1 + down + height, 1 + right : 1 + right + width]
+            distance = torch.hypot(there[:, 0] + right - offsets[:, 0], there[:, 1] + down - offsets[:, 1])
+            found |= (there[:, 2] > 0) & (distance < within)
+    return found
+
+
 def localise(channels: Channels, settings: Detection, units: Units) -> Localisations:
     """Return the molecules that a network reports, in photons, pixels and nm."""
-    found = detect(torch.sigmoid(channels.logit.float()), settings)
+    found = detect(channels, settings)
     frame, row, column = found.nonzero(as_tuple=True)
     emitters = units.restore_emitters(channels.means.float()[frame, :, row, column]).cpu().double()
     corner = torch.stack((column, row, torch.zeros_like(row)), dim=1).cpu()

@@ -300,7 +300,7 @@ class MoviePredictor(Predictor[OpenedMovie, MovieOptions, Molecules]):
         if options.threshold is not None:
             settings = settings.model_copy(update={"threshold": options.threshold})
         channels = Channels.of(self.model(units.scale_frames(frames)).float())
-        probability = detect(torch.sigmoid(channels.logit), settings)
+        probability = detect(channels, settings)
         place = probability.nonzero(as_tuple=True)
         frame, row, column = place
         emitters = units.restore_emitters(channels.means[frame, :, row, column])

@@ -92,11 +92,27 @@ class Detection(Settings):
     """How the map of probabilities becomes a list of molecules."""
 
     threshold: float = Field(default=0.5, gt=0, lt=1)
-    """The probability, of a pixel and its four neighbours together, from which on a molecule is reported."""
+    """The probability, of a pixel and its neighbours together, from which on a molecule is reported."""
     candidate: float = Field(default=0.1, gt=0, lt=1)
     """The probability that a local maximum must have by itself; a molecule on a corner leaves each pixel a quarter."""
     neighbour: float = Field(default=0.6, gt=0, lt=1)
     """The least probability with which a pixel next to a local maximum is another molecule."""
+    gather: Literal["square", "cross"] = "square"
+    """The neighbours whose probability counts with that of a local maximum: all eight, or the four beside, above and
+    below it, as in the paper. A molecule on a corner leaves a quarter to a pixel that only the square has."""
+    apart: float = Field(default=0.75, ge=0, le=2)
+    """The distance in pixels from which on two neighbouring pixels hold two molecules. A network that is not trained to
+    the end is sure of both pixels beside a molecule's edge, and puts it at the same place from each: it is one. With 0
+    they count as two, as in the paper."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was(cls, values: Any) -> Any:
+        """Keep to the paper's rule where all else is written and this is not: so earlier versions wrote it."""
+        older, newer = {"threshold", "candidate", "neighbour"}, {"gather", "apart"}
+        if isinstance(values, dict) and older <= values.keys() and not newer & values.keys():
+            return {**values, "gather": "cross", "apart": 0.0}
+        return values
 
 
 class Augmentation(Settings):

@@ -187,11 +187,14 @@ def _of_dataclass(kind: Any, name: str) -> type[BaseModel]:
 
 
 def _field(parameter: inspect.Parameter, types: Mapping[str, Any], text: str | None, name: str) -> Any:
-    """Return annotation and default of a setting; of a parameter without annotation its default tells the type."""
+    """Return annotation and default of a setting; of a parameter without annotation its default tells the type.
+
+    0 and 1 may be either kind of number: `momentum=0` and `layers=1` are both written so.
+    """
     default = ... if parameter.default is _KINDS.empty else parameter.default
     annotation = types.get(parameter.name, Any)
     if annotation is Any and type(default) in _GUESSED:
-        annotation = type(default)
+        annotation = int | float if type(default) is int and default in (0, 1) else type(default)
     setting = _setting(annotation, name)
     try:
         TypeAdapter(setting)

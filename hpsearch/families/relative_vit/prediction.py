@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hpsearch.data.folds import Part
 from hpsearch.data.image_folders import SUFFIXES
 from hpsearch.data.image_pixels import Pixels, Shape, StoredImages, read_images
 from hpsearch.data.image_splits import image_splits
@@ -28,8 +29,9 @@ class ImagePredictor(Predictor[Item, NoOptions, ClassPrediction]):
     """Tells the class of each image; files are cut and scaled to the model's size as those of a training folder are."""
 
     takes: ClassVar = (
-        "images: files or folders of them, or MNIST's idx files, .npy and .npz; in Python also arrays "
-        "(height, width) or (height, width, 3) of the model's size, uint8 from 0 to 255 or floats from 0 to 1"
+        "images: files or folders of them, MNIST's idx files, .npy and .npz, or a folder of these or CIFAR's; in "
+        "Python also arrays (height, width) or (height, width, 3) of the model's size, uint8 from 0 to 255 or floats "
+        "from 0 to 1"
     )
     Result = ClassPrediction
 
@@ -53,11 +55,31 @@ class ImagePredictor(Predictor[Item, NoOptions, ClassPrediction]):
                 parts.append([(f"array {number}", self._fitting(each, f"array {number}"))])
                 continue
             place = Path(each).expanduser()
+            if place.is_dir():
+                published = self._published(place)
+                parts.append(files_of([place], SUFFIXES, what="image") if published is None else published)
+                continue
             alone = images_alone(place) if place.is_file() else None
             parts.append(files_of([place], SUFFIXES, what="image") if alone is None else self._stored(place, *alone))
         return chain.from_iterable(parts)
 
-    def _stored(self, place: Path, pixels: Pixels, count: int) -> Iterator[Item]:
+    def _published(self, folder: Path) -> Iterator[Item] | None:
+        """Return the test images of a folder without image files, such as MNIST's or CIFAR's, or all that it has.
+
+        None where it is no such folder.
+        """
+        if any(each.suffix.lower() in SUFFIXES for each in folder.rglob("[!.]*")):
+            return None
+        try:
+            splits = image_splits({"train": str(folder)}, self.config.data.writing)
+        except DataError:
+            return None
+        part: Part = "test" if "test" in splits else "train"
+        stored = splits[part]()
+        place = f"{folder}, {part}" if len(splits) > 1 else folder
+        return self._stored(place, stored.pixels, len(stored.labels))
+
+    def _stored(self, place: Path | str, pixels: Pixels, count: int) -> Iterator[Item]:
         """Yield the images of a file of many, each with its number from 0 on."""
         for number in range(count):
             image = pixels(np.array([number]), _shape(self.config))[0]

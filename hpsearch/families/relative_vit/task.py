@@ -3,8 +3,9 @@
 Images are (B, C, H, W), values between 0 and 1; each is varied by its own random numbers. Every mean is over images.
 """
 
+import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from hpsearch.families.relative_vit.network import VisionTransformer, bias_maps
 from hpsearch.families.relative_vit.settings import Augmentation, RelativeVitConfig
 from hpsearch.records import HeatMap
 from hpsearch.training.by_example import ByExample, classification_by_example
-from hpsearch.training.task import Batch, Forward, Split, Splits, Task
+from hpsearch.training.task import Batch, Dataset, Forward, Split, Splits, Task
 
 TOP = 5
 _BATCH = 256
@@ -74,6 +75,24 @@ class ImageData:
         """Return image (B, C, H, W), between 0 and 1, and label (B,)."""
         index = torch.as_tensor(indices, dtype=torch.long)
         return {"image": self.images[index].float() / self._white, "label": self.labels[index]}
+
+    def shared_with(self, train: Dataset) -> str | None:
+        """Return how many of the images are, pixel by pixel, among those of `train`; None if none is."""
+        if not isinstance(train, ImageData):
+            return None
+        learned = set(train.hashes())
+        count = sum(each in learned for each in self.hashes())
+        if not count:
+            return None
+        return (
+            f"{count:,} of the {len(self):,} images are among those that the model was trained on, pixel by pixel, so "
+            "that its scores are too good; leave them out"
+        )
+
+    def hashes(self) -> Iterator[bytes]:
+        """Yield a hash of each image."""
+        for image in self.images.numpy():
+            yield hashlib.blake2b(image.tobytes(), digest_size=16).digest()
 
     def in_batches(self) -> Iterable[Batch]:
         """Yield all images in their order."""

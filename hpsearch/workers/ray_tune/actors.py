@@ -23,11 +23,12 @@ import ray
 from ray import tune
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Report, result_to_json
+from hpsearch.errors import SearchFailedError
+from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Obstacle, Report, result_to_json
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.failures import current_traceback, reason_of
 from hpsearch.workers.job_runner import JobRunner
-from hpsearch.workers.leftovers import adopt_orphans
+from hpsearch.workers.leftovers import adopt_marked_orphans
 from hpsearch.workers.ray_tune.storage import Storage
 
 STOP_SECONDS = 10.0
@@ -42,7 +43,7 @@ class Companion:
     """One of the other ranks; it keeps its objective from job to job."""
 
     def __init__(self) -> None:
-        adopt_orphans()
+        adopt_marked_orphans()
         self._runner: JobRunner | None = None
         self._decisions: queue.Queue[Decision] = queue.Queue()
 
@@ -145,6 +146,8 @@ class JobThread:
         self._storage = storage
         self._companions = companions
         self._asked = self._stopped = False
+        self._obstacle: str | None = None
+        """What the storage said when it failed."""
         self._told = time.monotonic()
         self._thread = threading.Thread(target=self._run, daemon=True, name=job.run)
         self._thread.start()
@@ -154,9 +157,14 @@ class JobThread:
         try:
             self._storage.fetch(self._job.run)
             result: JobResult = self._runner.run(self._job, self._report, lambda: self._say("started"))
-            self._storage.leave(self._job.run)
+            if self._obstacle is None:
+                self._storage.leave(self._job.run)
+        except SearchFailedError as error:
+            self._obstacle = str(error)
         except BaseException as error:  # noqa: BLE001 -- nothing may end this thread without a word
             result = Failed(reason_of(error), details=current_traceback())
+        if self._obstacle is not None:  # the storage failed, not the training: it goes on another time
+            result = Obstacle(self._obstacle)
         self._say("ended", **result_to_json(result))
 
     def _say(self, kind: str, **fields: Any) -> None:
@@ -174,9 +182,14 @@ class JobThread:
                 self._told = time.monotonic()
                 self._say("moment", **asdict(report))
             return Decision.CONTINUE
-        self._storage.keep(self._job.run)
-        self._say("report", **asdict(report))
-        decision = self._decisions.get()
+        try:
+            self._storage.keep(self._job.run)
+        except SearchFailedError as error:
+            self._obstacle, self._stopped = str(error), True
+            decision = Decision.PAUSE
+        else:
+            self._say("report", **asdict(report))
+            decision = self._decisions.get()
         self._companions.decide(decision)
         return decision
 
@@ -207,7 +220,7 @@ class JobTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Begin the actor's first job."""
-        adopt_orphans()
+        adopt_marked_orphans()
         order = json.loads(config["order"])
         self._runner = JobRunner(Path(order["folder"]), ObjectiveSpec(**order["objective"]))
         self._companions = Companions(order["processes"])

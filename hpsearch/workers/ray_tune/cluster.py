@@ -21,6 +21,7 @@ from hpsearch.workers.machine import core_count, gpu_names
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_kill_child_processes_on_worker_exit": "false",  # the programs' guards too, before they have saved anything
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer output shows boxes on stdout whatever `verbose` says
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",

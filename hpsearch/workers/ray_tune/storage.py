@@ -5,18 +5,30 @@ take up from there what another machine began. The coordinator copies between th
 """
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.addresses import without_secrets
 from hpsearch.experiment.artifacts import artifact_files
-from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, OUTPUT, PRINTED, RATE_DECISIONS
+from hpsearch.experiment.files import no_room
+from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, LOG, OUTPUT, PRINTED, RATE_DECISIONS
 from hpsearch.workers.output import shorten_file
 
 KEPT = (OUTPUT, PRINTED, RATE_DECISIONS, BEST, CHECKPOINT)
 """In this order: a reader that finds the checkpoint finds the weights that belong to it, too."""
+_S3 = ("s3://", "s3a://")
+_S3_OPTIONS = {
+    "use_listings_cache": False,  # others write there
+    "config_kwargs": {
+        "connect_timeout": 10,
+        "read_timeout": 20,
+        "retries": {"mode": "standard", "total_max_attempts": 6},  # half a minute of errors is waited for
+    },
+}
 
 
 class Storage:
@@ -26,6 +38,8 @@ class Storage:
 
     Raises:
         HpsearchError: It cannot be opened.
+        SearchFailedError: From every method, if the storage fails. Nothing is lost: who goes on later finds what was
+            kept before.
 
     """
 
@@ -34,23 +48,44 @@ class Storage:
         self._seen: dict[Path, int] = {}
         self._files: Any = None
         self._root = ""
+        self._uri = uri
         if uri:
             self._files, self._root = _open(uri)
+
+    def try_out(self) -> None:
+        """Look into the storage, so that one that cannot be used is told before anything is trained."""
+        if self._files is not None:
+            with self._explained("used"):
+                self._stored(LOG)  # nothing is there, but whoever may not look is told
+
+    @contextmanager
+    def _explained(self, done: str) -> Iterator[None]:
+        """Turn whatever the storage's library raises into a sentence; a full disk of this machine has its own."""
+        try:
+            yield
+        except SearchFailedError:
+            raise
+        except Exception as error:
+            reason = no_room(error) or f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            raise SearchFailedError(
+                f"the storage {self._uri} cannot be {done} ({reason}); nothing that is finished is lost, and the "
+                "same command goes on when it answers"
+            ) from error
 
     def keep(self, run: str) -> None:
         """Copy a run's files that have changed since the last time to the storage."""
         if self._files is None:
             return
-        self._files.create_dir(f"{self._root}/{run}", recursive=True)
         shorten_file(self._folder / run / OUTPUT)
-        artifacts = artifact_files(self._folder / run)
-        if artifacts:
-            self._files.create_dir(f"{self._root}/{run}/{ARTIFACTS}", recursive=True)
-        for path in (*artifacts, *(self._folder / run / name for name in KEPT)):
-            if not path.exists() or self._seen.get(path) == path.stat().st_mtime_ns:
-                continue
-            self._seen[path] = path.stat().st_mtime_ns
-            self._upload(path, f"{self._root}/{path.relative_to(self._folder).as_posix()}")
+        own = (*artifact_files(self._folder / run), *(self._folder / run / name for name in KEPT))
+        changed = [path for path in own if path.exists() and self._seen.get(path) != path.stat().st_mtime_ns]
+        with self._explained("written"):
+            for folder in dict.fromkeys(path.parent for path in changed):
+                self._make(f"{self._root}/{folder.relative_to(self._folder).as_posix()}")
+            for path in changed:
+                written = path.stat().st_mtime_ns
+                self._upload(path, f"{self._root}/{path.relative_to(self._folder).as_posix()}")
+                self._seen[path] = written
 
     def leave(self, run: str) -> None:
         """Keep a run's files and remove them here: another machine may go on with it."""
@@ -58,73 +93,119 @@ class Storage:
             self.keep(run)
             shutil.rmtree(self._folder / run, ignore_errors=True)
 
-    def fetch(self, run: str) -> None:
-        """Copy a run's files from the storage into the folder."""
+    def fetch(self, run: str, *, kept: bool = False) -> None:
+        """Copy a run's files from the storage into the folder, all of them or none. `kept`: there must be some."""
         if self._files is None:
             return
         (self._folder / run).mkdir(parents=True, exist_ok=True)
-        for name in KEPT:
-            if self._changed(run, name) is not None:
-                self._download(f"{self._root}/{run}/{name}", self._folder / run / name)
-        for name in self._stored_artifacts(run):
-            (self._folder / run / ARTIFACTS).mkdir(exist_ok=True)
-            self._download(f"{self._root}/{run}/{ARTIFACTS}/{name}", self._folder / run / ARTIFACTS / name)
+        with self._explained("read"):
+            stored = self._stored(run)
+            if kept and not stored:
+                raise FileNotFoundError(f"the files of {run} are gone")
+            fetched = []
+            for name in sorted(stored, key=lambda name: KEPT.index(name) if name in KEPT else -1):
+                path = self._folder / run / name
+                path.parent.mkdir(exist_ok=True)
+                fetched.append((self._download(f"{self._root}/{run}/{name}", path), path))
+            for beside, path in fetched:
+                beside.replace(path)
 
     def settle(self, run: str) -> None:
         """Bring both sides to the newer state of a run, as after a coordinator that died."""
-        changed = self._changed(run, CHECKPOINT)
+        if self._files is None:
+            return
+        with self._explained("read"):
+            changed = self._stored(run).get(CHECKPOINT)
         path = self._folder / run / CHECKPOINT
         if changed is not None and (not path.exists() or _changed_locally(path) < changed):
             self.fetch(run)
         else:
             self.keep(run)
 
-    def _stored_artifacts(self, run: str) -> list[str]:
+    def _stored(self, run: str) -> dict[str, datetime]:
+        """Return when each of a run's files that are kept was written, by its name in the run's folder."""
         from pyarrow.fs import FileSelector
 
-        found = self._files.get_file_info(FileSelector(f"{self._root}/{run}/{ARTIFACTS}", allow_not_found=True))
-        return [info.base_name for info in found if info.is_file and info.extension != "part"]
+        place = f"{self._root}/{run}".rstrip("/")
+        if fsspec := _of_buckets(self._files):
+            found = {path: info["LastModified"] for path, info in fsspec.find(place, detail=True).items()}
+        else:
+            infos = self._files.get_file_info(FileSelector(place, allow_not_found=True, recursive=True))
+            found = {info.path: info.mtime for info in infos if info.is_file}
+        names = {path.rpartition(f"/{run}/")[2]: changed for path, changed in found.items()}
+        return {
+            name: changed
+            for name, changed in names.items()
+            if name in KEPT or (name.startswith(f"{ARTIFACTS}/") and not name.endswith(".part"))
+        }
 
-    def _changed(self, run: str, name: str) -> datetime | None:
-        """Return when a stored file was written, None when there is none."""
-        if self._files is None:
-            return None
-        (info,) = self._files.get_file_info([f"{self._root}/{run}/{name}"])
-        return info.mtime if info.is_file else None
+    def _make(self, folder: str) -> None:
+        if not _of_buckets(self._files):  # there, a folder is a part of a name
+            self._files.create_dir(folder, recursive=True)
 
     def _upload(self, path: Path, target: str) -> None:
-        """Write a temporary file and rename it, so that a reader finds the old file or the new one."""
+        """Write a temporary file and rename it, so that a reader finds the old file or the new one.
+
+        In a bucket a file comes into being when all of it is there.
+        """
+        if fsspec := _of_buckets(self._files):
+            fsspec.put_file(str(path), target)
+            return
         beside = f"{target}.part"
         with path.open("rb") as source, self._files.open_output_stream(beside) as file:
             shutil.copyfileobj(source, file)
         self._files.move(beside, target)
 
-    def _download(self, source: str, path: Path) -> None:
+    def _download(self, source: str, path: Path) -> Path:
         beside = path.with_name(f".{path.name}.fetched.tmp")
+        if fsspec := _of_buckets(self._files):
+            fsspec.get_file(source, str(beside))
+            return beside
         with self._files.open_input_stream(source) as file, beside.open("wb") as target:
             shutil.copyfileobj(file, target)
-        beside.replace(path)
+        return beside
 
 
 def _changed_locally(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
 
 
+def _of_buckets(files: Any) -> Any:
+    """Return fsspec's file system of buckets behind pyarrow's, or None."""
+    fsspec = getattr(getattr(files, "handler", None), "fs", None)
+    protocols = getattr(fsspec, "protocol", ())
+    return fsspec if fsspec is not None and "s3" in protocols else None
+
+
 def _open(uri: str) -> tuple[Any, str]:
-    """Return a pyarrow file system and the path in it; fsspec opens what pyarrow does not know."""
+    """Return a pyarrow file system and the path in it; fsspec opens buckets of S3, and what pyarrow does not know."""
     from pyarrow import ArrowException
-    from pyarrow.fs import FileSystem, FSSpecHandler, LocalFileSystem, PyFileSystem
+    from pyarrow.fs import FileSystem, LocalFileSystem
 
     if "://" not in uri:
         return LocalFileSystem(), str(Path(uri).resolve())
+    if uri.startswith(_S3):
+        return _open_by_fsspec(uri, _S3_OPTIONS)
     try:
         files, root = FileSystem.from_uri(uri)
     except (ArrowException, OSError):
-        from fsspec.core import url_to_fs
-
-        try:
-            files, root = url_to_fs(uri)
-        except (ImportError, ValueError, OSError) as error:
-            raise HpsearchError(without_secrets(f"the storage {uri} cannot be opened: {error}")) from error
-        files = PyFileSystem(FSSpecHandler(files))
+        return _open_by_fsspec(uri, {})
     return files, root.rstrip("/")
+
+
+def _open_by_fsspec(uri: str, options: dict[str, Any]) -> tuple[Any, str]:
+    from fsspec.core import url_to_fs
+    from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+    try:
+        files, root = url_to_fs(uri, **options)
+    except ImportError as error:
+        wanted = "pip install 'hpsearch[s3]'" if uri.startswith(_S3) else str(error)
+        raise HpsearchError(
+            without_secrets(f"the storage {uri} cannot be opened: a package is missing: {wanted}")
+        ) from error
+    except (ValueError, OSError) as error:
+        raise HpsearchError(without_secrets(f"the storage {uri} cannot be opened: {error}")) from error
+    if uri.startswith(_S3):
+        files.retries = 2  # of its own, each of which takes all of botocore's
+    return PyFileSystem(FSSpecHandler(files)), root.rstrip("/")

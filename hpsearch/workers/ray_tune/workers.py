@@ -11,7 +11,7 @@ from typing import Any
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.events import TextNotice
 from hpsearch.experiment.reading import read_resolved
-from hpsearch.jobs import Job, JobListener, Lost, OutOfMemory, Report, Workers, result_from_json, stopped
+from hpsearch.jobs import Job, JobListener, Lost, Obstacle, OutOfMemory, Report, Workers, result_from_json, stopped
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.machine import core_count
@@ -45,6 +45,7 @@ class TuneWorkers:
         self._context = context
         self._search = context.space.search
         self._storage = Storage(context.folder, _place(context))
+        self._storage.try_out()
         self._jobs: dict[int, Job] = {}
         self._settled: set[str] = set()
         self._false_starts: Counter[str] = Counter()
@@ -148,8 +149,9 @@ class TuneWorkers:
             if answer:
                 answer.put(False)
         elif kind == "ended":
-            self._forget(ticket)
-            listener.ended(job, result_from_json(message))
+            result = result_from_json(message)
+            self._forget(ticket, kept=not isinstance(result, Obstacle))
+            listener.ended(job, result)
         elif kind == "lost":
             self._lose(ticket, job, listener, message["reason"])
         else:
@@ -157,7 +159,7 @@ class TuneWorkers:
             decision = self._answer(job, kind, message, listener)
             answer.put(decision is Decision.CONTINUE)
             if decision is not Decision.CONTINUE:
-                self._forget(ticket)
+                self._forget(ticket, kept=True)
                 listener.ended(job, stopped(decision, seconds=message["seconds"]))
 
     def _answer(self, job: Job, kind: str, message: dict[str, Any], listener: JobListener) -> Decision:
@@ -184,22 +186,26 @@ class TuneWorkers:
         else:
             listener.ended(job, Lost(_death(reason)))
 
-    def _forget(self, ticket: int) -> None:
+    def _forget(self, ticket: int, *, kept: bool = False) -> None:
+        """Take an order's files and forget it; what is not `kept` need not be in the storage."""
         job = self._jobs.pop(ticket)
         self._wire.actors.pop(ticket, None)
-        self._storage.fetch(job.run)
+        self._storage.fetch(job.run, kept=kept)
 
     def kill(self, job: Job) -> None:
         """End the process of a job at once; Tune will start another one."""
         ticket = next(ticket for ticket, running in self._jobs.items() if running is job)
         actor = self._wire.actors.get(ticket)
-        self._forget(ticket)
-        if actor is not None:
-            self._ray.kill(actor)
+        try:
+            self._forget(ticket)
+        finally:
+            if actor is not None:
+                self._ray.kill(actor)
 
     def _kill_all(self) -> None:
         for job in list(self._jobs.values()):
-            self.kill(job)
+            with contextlib.suppress(SearchFailedError):  # said already; what is kept is fetched another time
+                self.kill(job)
 
     def close(self) -> None:
         """End what runs, Tune, and the cluster if it is our own."""

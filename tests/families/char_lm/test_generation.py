@@ -120,3 +120,15 @@ def test_unknown_letters_are_named_with_the_alphabet(model: TrainedModel) -> Non
 def test_options_may_be_texts_as_a_command_line_has_them(model: TrainedModel) -> None:
     given = model.predictor.given({"prompt": "[1, 2]", "length": "7", "temperature": "0.5", "top_k": "null"})
     assert given == GenerationOptions(prompt="[1, 2]", length=7, temperature=0.5)
+
+
+def test_a_character_is_computed_once_while_the_window_stands(model: TrainedModel) -> None:
+    """After the prompt each new character alone; once the window moves on, the 8 characters in it."""
+    seen: list[int] = []
+    hook = model.model.embedding.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-1]))
+    try:
+        found = model.predict("abc", length=8, temperature=0)
+    finally:
+        hook.remove()
+    assert seen == [3, 1, 1, 1, 1, 1, 8, 8]
+    assert found.texts == (by_hand(model, "abc", 8),)

@@ -49,6 +49,21 @@ def test_the_number_of_parameters_follows_from_the_settings(position, norm, bias
     assert parameter_count(model) == expected + (context * width if position == "learned" else 0)
 
 
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("first", [1, 5])
+def test_tokens_that_follow_on_a_memory_have_the_logits_of_the_whole(position, first):
+    model, tokens = network(position=position), torch.randint(20, (2, 16))
+    memory = []
+    with torch.no_grad():
+        parts = [model.follow(tokens[:, :first], memory)]
+        parts += [model.follow(tokens[:, place : place + 1], memory) for place in range(first, 16)]
+        torch.testing.assert_close(torch.cat(parts, dim=1), model(tokens), rtol=1e-4, atol=1e-5)
+        with pytest.raises(ValueError, match="17 tokens are more than the context of 16"):
+            model.follow(tokens[:, :1], memory)
+    with pytest.raises(ValueError, match="one at a time"):
+        model.follow(tokens[:, :2], memory)
+
+
 @pytest.mark.parametrize("tie_weights", [False, True])
 def test_tied_weights_are_one_parameter(tie_weights):
     model = network(tie_weights=tie_weights)

@@ -181,3 +181,24 @@ Path({str(tmp_path / "found")!r}).write_text(f"{{found}} {{int(peak) < 150_000}}
 """
     subprocess.run([sys.executable, "-c", code], env=_environment(), check=True, stdout=subprocess.DEVNULL)
     assert (tmp_path / "found").read_text() == "['one', 'two'] True"
+
+
+def test_its_guard_is_nobodys_child_and_leaves_nothing(tmp_path):
+    """Ray ends the direct children of its workers; who adopts the orphan waits for it."""
+    code = f"""
+import os
+from pathlib import Path
+from hpsearch.families.command.program import Program
+from hpsearch.workers.leftovers import adopt_orphans, children
+program = Program(["sleep", "60"], directory=Path({str(tmp_path)!r}), environment={{}})
+program._guard.wait()  # it has forked
+assert children() == [program._process.pid], children()
+program.stop(grace=0)
+adopt_orphans()
+for _ in range(3):
+    program = Program(["true"], directory=Path({str(tmp_path)!r}), environment={{}})
+    assert list(program.lines(look=0.05)) is not None
+    program.stop(grace=1)
+assert children() == [], children()
+"""
+    subprocess.run([sys.executable, "-c", code], env=_environment(), check=True, timeout=240)

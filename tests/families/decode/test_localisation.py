@@ -6,19 +6,28 @@ from hpsearch.data.microscopy import MicroscopySettings
 from hpsearch.families.decode.localisation import Channels, Units, detect, localise
 from hpsearch.families.decode.settings import Detection
 
+PAPER = Detection(gather="cross", apart=0)
 
-def found_in(*, size=7, settings=None, **pixels):
-    """The reported probability of each pixel, for a map of given pixels such as r3c4=0.9."""
-    probability = torch.zeros(1, size, size)
+
+def found_in(*, size=7, settings=None, places=None, **pixels):
+    """The reported probability of each pixel, for a map of given pixels such as r3c4=0.9.
+
+    They put their molecule at their centre, or where `places` has it: x and y from the centre.
+    """
+    output = torch.zeros(1, 6, size, size)
+    output[0, 0] = -40.0
     for name, value in pixels.items():
-        probability[0, int(name[1]), int(name[3])] = value
-    found = detect(probability, settings or Detection())[0]
+        output[0, 0, int(name[1]), int(name[3])] = torch.logit(torch.tensor(value))
+    for name, offset in (places or {}).items():
+        output[0, 2:4, int(name[1]), int(name[3])] = torch.tensor(offset)
+    found = detect(Channels.of(output), settings or Detection())[0]
     return {f"r{row}c{column}": pytest.approx(float(found[row, column])) for row, column in found.nonzero().tolist()}
 
 
 def test_neighbours_count_with_a_local_maximum():
     assert found_in(r3c3=0.4, r3c4=0.15, r2c3=0.05) == {"r3c3": 0.6}
-    assert found_in(r3c3=0.4, r4c4=0.3) == {}  # corners do not
+    assert found_in(r3c3=0.4, r4c4=0.3) == {"r3c3": 0.7}
+    assert found_in(r3c3=0.4, r4c4=0.3, settings=PAPER) == {}  # where corners do not
     assert found_in(r3c3=0.4) == {}
 
 
@@ -29,6 +38,26 @@ def test_a_molecule_on_a_corner_is_found_once():
 def test_two_sure_neighbours_are_two_molecules():
     assert found_in(r3c3=0.9, r3c4=0.8) == {"r3c3": 1.0, "r3c4": 0.8}
     assert found_in(r3c3=0.9, r3c4=0.55) == {"r3c3": 1.0}
+
+
+@pytest.mark.parametrize(("pixel", "offset"), [("r3c4", (-0.5, 0.0)), ("r2c3", (0.0, 0.5)), ("r4c4", (-0.5, -0.5))])
+def test_two_sure_neighbours_at_one_place_are_one_molecule(pixel, offset):
+    """On the edge or the corner between two pixels; the first puts it there, too."""
+    column, row = int(pixel[3]) - 3, int(pixel[1]) - 3
+    places = {pixel: offset, "r3c3": (column + offset[0], row + offset[1])}
+    assert found_in(r3c3=0.9, **{pixel: 0.8}, places=places).keys() == {"r3c3"}
+    assert found_in(r3c3=0.9, **{pixel: 0.8}, places=places, settings=PAPER).keys() == {"r3c3", pixel}
+    assert found_in(r3c3=0.9, **{pixel: 0.8}, places={pixel: offset, "r3c3": (-0.5 * column, -0.5 * row)}).keys() == {
+        "r3c3",
+        pixel,
+    }
+
+
+def test_a_trial_of_an_earlier_version_keeps_its_rule():
+    earlier = {"threshold": 0.5, "candidate": 0.1, "neighbour": 0.6}
+    assert Detection.model_validate(earlier) == PAPER
+    assert Detection.model_validate(Detection().model_dump(mode="json")) == Detection()
+    assert Detection.model_validate({"threshold": 0.4}).apart == Detection().apart
 
 
 def test_the_rim_is_no_wall():

@@ -71,6 +71,17 @@ def test_annotations_and_defaults_give_types() -> None:
             called(train, wrong)
 
 
+def test_a_default_of_0_or_1_may_be_either_kind_of_number() -> None:
+    def train(momentum=0, layers=1, width=8, *, report) -> None: ...
+
+    found = called(train, {"momentum": 0.9, "layers": 2})[1]
+    assert (found["momentum"], found["layers"], type(found["layers"])) == (0.9, 2, int)
+    assert type(called(train, {})[1]["momentum"]) is int
+    for wrong in ({"momentum": "x"}, {"momentum": True}, {"width": 8.5}):
+        with pytest.raises(ValidationError):
+            called(train, wrong)
+
+
 def test_sections_become_what_the_annotation_says() -> None:
     def train(net: Net, opt: Optimizer, plain: dict[str, int], free, maybe: Net | None = None, *, report) -> None: ...
 

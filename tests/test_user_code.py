@@ -1,0 +1,35 @@
+"""Files of the user's own that a space names."""
+
+import pickle
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hpsearch.user_code import find_code
+
+
+@pytest.fixture
+def two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Files of one name in two folders; each has a class that says where it is from."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(f"class Mine:\n    place = {folder!r}\n", encoding="utf-8")
+    yield tmp_path
+    for name in [each for each in sys.modules if each.startswith("hpsearch_user_mine")]:
+        del sys.modules[name]
+
+
+def test_two_files_of_one_name_are_two_modules(two_files: Path) -> None:
+    one, two = (find_code(f"./{folder}/mine.py:Mine", two_files, kind="family").found for folder in ("one", "two"))
+    assert (one.place, two.place) == ("one", "two")
+    assert one.__module__ != two.__module__
+    for each in (one, two):
+        assert pickle.loads(pickle.dumps(each)) is each  # noqa: S301 -- our own
+
+
+def test_a_file_that_is_read_again_keeps_its_name(two_files: Path) -> None:
+    names = {find_code("./one/mine.py:Mine", two_files, kind="family").found.__module__ for _ in range(2)}
+    assert names == {"hpsearch_user_mine"}
