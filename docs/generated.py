@@ -23,7 +23,7 @@ SHARED = ("family", "objective", "search", "require", "start", "confirm", "quick
 """The sections that every space file has; they have a page of their own."""
 RANGES = ({"choice"}, {"int"}, {"float"}, {"log"})
 FORMATS = (".md", ".png", ".svg")
-ROOT_PAGES = ("CONTRIBUTING.md", "CHANGELOG.md")
+ROOT_PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -3,6 +3,7 @@
 HpsearchError                  the user can act on it: the message says what and where
 ├── SpaceError                 a space file (or an override) is wrong; carries one Problem for each mistake
 ├── UnknownNameError           a family, engine, sampler, metric ... that does not exist; lists those that do
+├── UntrustedCodeError         code from outside the project would run, and nobody has said that it may
 ├── ExperimentError            an experiment folder cannot be read, or does not fit what is asked of it
 │   └── ExperimentBusyError    another process is running this experiment
 ├── SealedSplitError           a family asked for the test split during the search
@@ -60,6 +61,14 @@ class UnknownNameError(HpsearchError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.known = tuple(sorted(known))
         super().__init__(f"unknown {kind} '{name}'{suggestion(name, self.known)}; known: {', '.join(self.known)}")
+
+
+class UntrustedCodeError(HpsearchError):
+    """Code from outside the project that the user has not trusted; `code` says which."""
+
+    def __init__(self, message: str, code: Iterable[str]) -> None:
+        self.code = tuple(code)
+        super().__init__(message)
 
 
 class ExperimentError(HpsearchError):

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +21,15 @@ def own_cache(run_folder):
     """The tests neither read nor fill the user's cache; what one of their processes has simulated serves them all."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HPSEARCH_CACHE", str(run_folder / "cache"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def trusted(run_folder):
+    """What the tests write is the code of their own project, wherever their temporary folders are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HPSEARCH_TRUST", os.pathsep.join([str(run_folder), str(Path(__file__).parents[1])]))
+        patch.setenv("XDG_CONFIG_HOME", str(run_folder / "config"))
         yield
 
 

@@ -6,11 +6,12 @@ from os import PathLike
 from pathlib import Path
 
 from hpsearch.api.arguments import Overrides, StrPath, settings_of
-from hpsearch.errors import HpsearchError, Problem, SpaceError
-from hpsearch.running.loading import load_space
-from hpsearch.space.checks import data_notes, no_test_split
+from hpsearch.errors import HpsearchError, Problem, SpaceError, UntrustedCodeError
+from hpsearch.running.loading import check_file
+from hpsearch.space.checks import data_notes, no_test_split, secret_notes
 from hpsearch.space.shelf import Shelf, find_file
 from hpsearch.studies.reading import is_study, load_study
+from hpsearch.trust import trusting
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class CheckedFile:
         ranges: How many settings of a space are ranges.
         configurations: How many configurations they make, or None for a continuum.
         notes: What is worth knowing of its data: encodings that were guessed, a test split that is missing.
+        left_out: The code from outside this project that was not imported; what it decides was not checked.
     """
 
     path: Path
@@ -30,8 +32,11 @@ class CheckedFile:
     ranges: int = 0
     configurations: int | None = None
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        if self.left_out:
+            return f"as far as it was checked; --trust also imports {'; '.join(self.left_out)}"
         if self.arms is not None:
             return f"a study of {self.arms} arms"
         size = "" if self.configurations is None else f", {self.configurations} configurations"
@@ -43,9 +48,12 @@ def check(
     *,
     quick: bool = False,
     set: Overrides | None = None,  # noqa: A002 -- the option's name
+    trust: bool = False,
     announce: Callable[[CheckedFile], None] | None = None,
 ) -> list[CheckedFile]:
     """Check space and study files: every name, type, range and requirement; `hpsearch check` in Python.
+
+    Code from outside this project is not imported unless it is trusted; what was left out is said.
 
     Example:
         for found in hpsearch.check("spaces"):
@@ -55,6 +63,7 @@ def check(
         paths: Files, or folders of them.
         quick: Check what the `quick` section makes of them.
         set: Values or ranges that replace those of the files, by their dotted names.
+        trust: Import code from outside this project, too; see SECURITY.md.
         announce: Hears of each file without mistakes, also if another one has some.
 
     Raises:
@@ -65,7 +74,8 @@ def check(
     problems: list[Problem] = []
     for path in _files([paths] if isinstance(paths, str | PathLike) else paths):
         try:
-            held = _held(path, quick=quick, overrides=settings_of(set))
+            with trusting(trust):
+                held = _held(path, quick=quick, overrides=settings_of(set))
         except SpaceError as error:
             problems += error.problems
             continue
@@ -87,8 +97,13 @@ def _files(paths: Iterable[StrPath]) -> Iterator[Path]:
 
 def _held(path: Path, *, quick: bool, overrides: list[str]) -> CheckedFile:
     if is_study(path):
-        return CheckedFile(path, arms=len(load_study(path, quick=quick).arms))
-    space = load_space(path, quick=quick, overrides=overrides)
+        try:
+            return CheckedFile(path, arms=len(load_study(path, quick=quick, programs=False).arms))
+        except UntrustedCodeError as error:
+            return CheckedFile(path, left_out=tuple(map(str, error.code)))
+    space, left_out = check_file(path, quick=quick, overrides=overrides)
+    if space is None:
+        return CheckedFile(path, left_out=tuple(left_out))
     missing = no_test_split(space)
-    notes = (*data_notes(space), *([missing] if missing else []))
+    notes = (*secret_notes(space), *data_notes(space), *([missing] if missing else []))
     return CheckedFile(path, ranges=len(space.parameters), configurations=space.size, notes=notes)

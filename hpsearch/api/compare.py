@@ -14,6 +14,7 @@ from hpsearch.comparing.groups import Alone, Group, SortedOut, sort_out
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric, goal_warnings
 from hpsearch.comparing.question import goal_named, unit_named
 from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.experiment.addresses import without_secrets
 from hpsearch.readers import Wanted
 from hpsearch.readers.shelf import Found, read_sources
 from hpsearch.records import FinishedRun, Outcome
@@ -86,7 +87,7 @@ def compare(
     )
     sources = _sources(paths)
     found = compare_sources(sources, question, wide=wide, separator=separator, decimal=decimal)
-    return replace(found, sources=tuple(sources))
+    return replace(found, sources=tuple(map(without_secrets, sources)))
 
 
 def _sources(paths: StrPath | Iterable[StrPath]) -> list[str]:

@@ -14,6 +14,7 @@ from hpsearch.families.command.recognised import recognised
 from hpsearch.families.function.function import Function
 from hpsearch.families.loading import family_names, load_interface
 from hpsearch.running.loading import load_space
+from hpsearch.trust import NamedCode, require_trust, trusting
 from hpsearch.user_code import is_reference
 
 _SPACES = Path(__file__).parents[2] / "spaces"
@@ -50,6 +51,7 @@ def init(
     log: StrPath | None = None,
     config: StrPath | None = None,
     subcommand: str | None = None,
+    trust: bool = False,
 ) -> DraftedSpace:
     """Draft a space file for a program, a function or a family; `hpsearch init` in Python.
 
@@ -64,8 +66,10 @@ def init(
         log: What an earlier run of a program printed: it tells the metrics.
         config: The YAML file with the values of a program that reads one.
         subcommand: Which subcommand of a program.
+        trust: Run code from outside this project, too; see SECURITY.md.
 
     Raises:
+        UntrustedCodeError: The program, function or family is from outside this project, and not trusted.
         HpsearchError: The file is there already, or nothing can be drafted.
     """
     target = _file_for(what, file)
@@ -75,12 +79,18 @@ def init(
     committed = _SPACES / f"{what}.yaml"
     if what in family_names() and what != "command" and committed.is_file():
         return _written(target, _copied(committed, typed), [])
-    if what.endswith(".py"):
-        draft, notes = _program(Path(what), target, typed, log=log, config=config, subcommand=subcommand)
-    else:
-        draft, notes = _code_or_family(what, target.parent, typed)
-    notes += [f"{path} has to be given: write its value in place of TODO" for path in draft.missing]
-    return _written(target, draft.text, notes)
+    with trusting(trust):
+        if is_reference(what):
+            require_trust([NamedCode("code", Path(what.partition(":")[0]))])
+        if what.endswith(".py"):
+            draft, notes = _program(Path(what), target, typed, log=log, config=config, subcommand=subcommand)
+        else:
+            draft, notes = _code_or_family(what, target.parent, typed)
+        return _written(target, draft.text, [*notes, *_missing(draft)])
+
+
+def _missing(draft: Draft) -> list[str]:
+    return [f"{path} has to be given: write its value in place of TODO" for path in draft.missing]
 
 
 def _copied(committed: Path, typed: str) -> str:
@@ -97,7 +107,7 @@ def _written(file: Path, text: str, notes: list[str]) -> DraftedSpace:
     except OSError as error:
         raise HpsearchError(f"{file} cannot be written: {error.strerror or error}") from error
     try:
-        ranges = len(load_space(file).parameters)
+        ranges = len(load_space(file, programs=False).parameters)
     except SpaceError as error:
         return DraftedSpace(file, (*notes, *str(error).splitlines()), 0)
     return DraftedSpace(file, tuple(notes), ranges)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpsearch.api.arguments import Overrides, StrPath, parsed_settings
 from hpsearch.api.predict import find_model
 from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.trust import trusting
 
 if TYPE_CHECKING:
     from hpsearch.final.trained_model import TrainedModel
@@ -28,6 +29,7 @@ def evaluate(
     baselines: bool = True,
     batch_size: int | None = None,
     device: str | None = None,
+    trust: bool = False,
 ) -> "Evaluation":
     """Score a trained model on new labelled data, with an interval over their examples; `hpsearch evaluate` in Python.
 
@@ -48,26 +50,32 @@ def evaluate(
         baselines: Whether to score the family's classical methods on the same data.
         batch_size: How many examples are computed at once; fewer where the memory does not suffice.
         device: As `train.device`, which is the default.
+        trust: Run code from outside this project, too; see SECURITY.md.
 
     Raises:
+        UntrustedCodeError: The family or the source of the data is code from outside this project, and not trusted.
         HpsearchError: There is no such model, a setting is wrong, or the report cannot be written.
         DataError: The data cannot be read, or do not fit the model.
     """
     from hpsearch.final.evaluation import evaluate_model
-    from hpsearch.final.opening import load_model
+    from hpsearch.final.opening import load_model, trust_code
 
     folder = find_model(model)
-    opened = load_model(folder, run=run, home=None if home is None else Path(home))
+    opened = load_model(folder, run=run, home=None if home is None else Path(home), trust=trust)
     paths = [Path(each) for each in ([data] if isinstance(data, str | os.PathLike) else data or ())]
     if not paths and not set:
         raise HpsearchError(
             "there is nothing to score on: name labelled files with --data, or settings with --set data."
         )
+    config = _config(opened, parsed_settings(set)) if set else None
+    with trusting(trust):
+        for read in (opened.config, *([] if config is None else [config])):
+            trust_code({"data": read.data.model_dump(mode="json")}, opened.home, folder)
     found = evaluate_model(
         opened,
         name=folder.resolve().name,
         paths=paths,
-        config=_config(opened, parsed_settings(set)) if set else None,
+        config=config,
         baselines=baselines,
         batch_size=batch_size,
         device=device,

@@ -6,6 +6,7 @@ from pathlib import Path
 from hpsearch.api.arguments import StrPath, find_experiment
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.experiment.reading import read_experiment
+from hpsearch.trust import trusting
 
 FORMATS = ("optuna", "csv", "parquet", "model", "onnx", "torchscript")
 
@@ -47,6 +48,7 @@ def export(
     register: str | None = None,
     ensemble: bool = False,
     tracking_uri: str | None = None,
+    trust: bool = False,
 ) -> Exported:
     """Write an experiment's trials for other tools, or its winner as a model; `hpsearch export` in Python.
 
@@ -63,13 +65,31 @@ def export(
         register: Make a model a version of this name in MLflow's model registry.
         ensemble: Of a model, all replicates of the winner on seeds as one: the mean of their probabilities.
         tracking_uri: The MLflow server or store to register it in.
+        trust: Import code from outside this project, too; see SECURITY.md.
 
     Raises:
         ExperimentError: The folder is not an experiment.
+        UntrustedCodeError: Its family is code from outside this project, which is not trusted.
         UnknownNameError: For the format, or the run.
         HpsearchError: The file exists or cannot be written; there is no winner; its data have changed.
     """
     folder, target = find_experiment(experiment), Path(file)
+    with trusting(trust):
+        return _exported(
+            folder, target, to=to, run=run, register=register, ensemble=ensemble, tracking_uri=tracking_uri
+        )
+
+
+def _exported(
+    folder: Path,
+    target: Path,
+    *,
+    to: str,
+    run: str | None,
+    register: str | None,
+    ensemble: bool,
+    tracking_uri: str | None,
+) -> Exported:
     if to == "model":
         if ensemble and run is not None:
             raise HpsearchError(
@@ -91,7 +111,7 @@ def export(
         from hpsearch.running.loading import open_space
         from hpsearch.search.optuna_export import export_optuna
 
-        export_optuna(record, open_space(folder), target)
+        export_optuna(record, open_space(folder, programs=False), target)
     elif to in ("csv", "parquet"):
         from hpsearch.report.tables import export_table
 

@@ -27,6 +27,7 @@ def predict(
     batch_size: int | None = None,
     device: str | None = None,
     set: Mapping[str, Any] | Sequence[str] | None = None,  # noqa: A002 -- as the command's option
+    trust: bool = False,
     watcher: "Watcher | None" = None,
 ) -> "Prediction | list[Prediction]":
     """Return what a trained model says of inputs, and write it; `hpsearch predict` in Python.
@@ -48,16 +49,18 @@ def predict(
         batch_size: How many inputs are computed at once; fewer where the memory does not suffice.
         device: As `train.device`, which is the default.
         set: The options of the family's own: `{"temperature": 0.8}` or `["temperature=0.8"]`.
+        trust: Import a family's file from outside this project, too; see SECURITY.md.
         watcher: Is told how it goes on.
 
     Returns:
         The prediction; a list where several inputs have one of their own (movies, recordings).
 
     Raises:
+        UntrustedCodeError: The family's file is from outside this project, and not trusted.
         HpsearchError: There is no such model, or it makes no predictions; an option or an ending is wrong.
         DataError: An input cannot be read, or does not fit the model.
     """
-    opened, predictor = open_predictor(model, run=run, home=home)
+    opened, predictor = open_predictor(model, run=run, home=home, trust=trust)
     given = [] if inputs is None else list(inputs) if isinstance(inputs, list | tuple) else [inputs]
     paths = [Path(each) for each in ([out] if isinstance(out, str | os.PathLike) else out or ())]
     for each in paths:
@@ -82,7 +85,7 @@ def predict(
     ]
 
 
-def open_predictor(model: StrPath, *, run: str | None, home: StrPath | None) -> "tuple[TrainedModel, Any]":
+def open_predictor(model: StrPath, *, run: str | None, home: StrPath | None, trust: bool) -> "tuple[TrainedModel, Any]":
     """Return a model and what makes predictions with it.
 
     Raises:
@@ -90,7 +93,7 @@ def open_predictor(model: StrPath, *, run: str | None, home: StrPath | None) -> 
     """
     from hpsearch.final.opening import load_model
 
-    opened = load_model(find_model(model), run=run, home=None if home is None else Path(home))
+    opened = load_model(find_model(model), run=run, home=None if home is None else Path(home), trust=trust)
     return opened, opened.predictor
 
 

@@ -22,6 +22,7 @@ from hpsearch.training.batch_sizes import BatchSizes, try_batch_sizes
 from hpsearch.training.overfitting import Overfit, overfit_batch
 from hpsearch.training.range_test import RangeTest, range_test
 from hpsearch.training.task import Splits, Task
+from hpsearch.trust import trusting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,6 +59,7 @@ def lr_find(
     start_lr: float = 1e-7,
     end_lr: float = 1.0,
     num_iter: int = 100,
+    trust: bool = False,
     announce: Announce | None = None,
 ) -> FoundRates:
     """Let the learning rate grow from step to step until the loss diverges; `hpsearch lr-find` in Python.
@@ -76,13 +78,15 @@ def lr_find(
         start_lr: The first learning rate.
         end_lr: The last one.
         num_iter: Optimizer steps.
+        trust: Run code from outside this project, too; see SECURITY.md.
         announce: Hears of the configuration before its training begins.
 
     Raises:
         SpaceError: The file or the values have mistakes.
+        UntrustedCodeError: The space names code from outside this project, which is not trusted.
         HpsearchError: The rates are in no order, or the family is not trained by hpsearch's own loop.
     """
-    loaded, config = _prepared(space, params, from_, quick=quick, overrides=set, announce=announce)
+    loaded, config = _prepared(space, params, from_, quick=quick, overrides=set, trust=trust, announce=announce)
     task, splits, seeds = _opened(loaded, config)
     found = range_test(task, splits, config.train, seeds=seeds, start=start_lr, end=end_lr, steps=num_iter)
     return FoundRates(**vars(found))
@@ -97,6 +101,7 @@ def overfit(
     set: Overrides | None = None,  # noqa: A002 -- the option's name
     steps: int = 1000,
     target: float = 0.01,
+    trust: bool = False,
     announce: Announce | None = None,
     tell: Callable[[int, float], None] | None = None,
 ) -> Overfit:
@@ -113,14 +118,16 @@ def overfit(
         set: Values or ranges that replace those of the file, by their dotted names.
         steps: Steps at most.
         target: The loss to reach, as a fraction of the first one.
+        trust: Run code from outside this project, too; see SECURITY.md.
         announce: Hears of the configuration before its training begins.
         tell: Hears of the loss at every hundredth step.
 
     Raises:
         SpaceError: The file or the values have mistakes.
+        UntrustedCodeError: The space names code from outside this project, which is not trusted.
         HpsearchError: The training diverged, or the family is not trained by hpsearch's own loop.
     """
-    loaded, config = _prepared(space, params, from_, quick=quick, overrides=set, announce=announce)
+    loaded, config = _prepared(space, params, from_, quick=quick, overrides=set, trust=trust, announce=announce)
     changed: Any = loaded.interface.Config.model_validate(_switched_off(config.model_dump(mode="json")))
     task, splits, seeds = _opened(loaded, changed)
     return overfit_batch(
@@ -136,6 +143,7 @@ def batch_size(
     quick: bool = False,
     set: Overrides | None = None,  # noqa: A002 -- the option's name
     most: int | None = None,
+    trust: bool = False,
     announce: Announce | None = None,
     tell: Callable[[int, float, int | None], None] | None = None,
 ) -> BatchSizes:
@@ -152,14 +160,16 @@ def batch_size(
         quick: Lay the space's `quick` section over it.
         set: Values or ranges that replace those of the file, by their dotted names.
         most: The largest size to try; by default all examples.
+        trust: Run code from outside this project, too; see SECURITY.md.
         announce: Hears of the configuration before its training begins.
         tell: Hears of each size that fits, the examples in a second, and the bytes in use at most if they are known.
 
     Raises:
         SpaceError: The file or the values have mistakes.
+        UntrustedCodeError: The space names code from outside this project, which is not trusted.
         HpsearchError: The family is not trained by hpsearch's own loop.
     """
-    loaded, config = _prepared(space, params, from_, quick=quick, overrides=set, announce=announce)
+    loaded, config = _prepared(space, params, from_, quick=quick, overrides=set, trust=trust, announce=announce)
     task, splits, seeds = _opened(loaded, config)
     return try_batch_sizes(task, splits, config.train, seeds=seeds, most=most, tell=tell or (lambda *_: None))
 
@@ -171,10 +181,12 @@ def _prepared(
     *,
     quick: bool,
     overrides: Overrides | None,
+    trust: bool,
     announce: Announce | None,
 ) -> tuple[Space, Any]:
     """Return the space and the configuration that is tried."""
-    loaded = load_space(find_file(Path(space), Shelf.SPACES), quick=quick, overrides=settings_of(overrides))
+    with trusting(trust):
+        loaded = load_space(find_file(Path(space), Shelf.SPACES), quick=quick, overrides=settings_of(overrides))
     if params is None:
         values = first_params(loaded)
     elif params == BEST:

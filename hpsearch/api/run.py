@@ -16,6 +16,7 @@ from hpsearch.running.loading import load_space
 from hpsearch.running.session import SessionResult
 from hpsearch.space import Space
 from hpsearch.space.shelf import Shelf, find_file
+from hpsearch.trust import trusting
 from hpsearch.workers.engines import Cluster
 from hpsearch.workers.local.processes import EarlyServer
 
@@ -47,6 +48,7 @@ def run(
     tracking_uri: str | None = None,
     root: StrPath = EXPERIMENTS,
     quiet: bool = False,
+    trust: bool = False,
 ) -> OpenedExperiment:
     """Search a space and confirm its winner; `hpsearch run` in Python. Running it again goes on with it.
 
@@ -88,12 +90,14 @@ def run(
         tracking_uri: The MLflow server or store.
         root: Where experiments are kept.
         quiet: Print nothing but problems and what to do next.
+        trust: Run code from outside this project, too; see SECURITY.md.
 
     Returns:
         The experiment as it is now, also after an interruption; its `session` says how this one ended.
 
     Raises:
         SpaceError: The space has mistakes; all of them are told.
+        UntrustedCodeError: The space names code from outside this project, which is not trusted.
         HpsearchError: The function cannot be called by other processes, or with what a space gives.
         ExperimentError: The folder is in use, or holds a search that does not fit.
         SearchFailedError: No trial came to a result.
@@ -107,7 +111,7 @@ def run(
         in_process, Cluster(address, verbose), confirm is not False, mlflow, tracking_uri, quiet, track
     )
 
-    with EarlyServer() as early:
+    with EarlyServer() as early, trusting(trust or callable(searched)):
 
         def named(family: str) -> None:
             if not in_process and engine != "ray" and family != runner.COMMAND:

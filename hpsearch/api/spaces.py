@@ -13,7 +13,7 @@ from hpsearch.api.arguments import StrPath, as_yaml, plain
 from hpsearch.errors import ExperimentBusyError, HpsearchError, SpaceError
 from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.files import write_atomically
-from hpsearch.experiment.layout import CODE
+from hpsearch.experiment.layout import CODE, folder_called
 from hpsearch.families.function.function import as_function
 from hpsearch.families.function.given import fields_of
 from hpsearch.families.function.source import file_of, module_text
@@ -22,6 +22,7 @@ from hpsearch.space import Node, Place, Space, node_from_plain
 from hpsearch.space.fields import Items, Leaf, SettingsSection, Shape, field_shape, section_of
 from hpsearch.space.located_yaml import read_file
 from hpsearch.space.ranges import HEADS
+from hpsearch.trust import NamedCode, is_own, remember
 
 _SECTIONS = ("objective", "search", "require", "start", "confirm", "quick")
 """The sections of a space file other than the function's own values."""
@@ -87,7 +88,7 @@ def function_space(
         )
     text = module_text(function)  # what is wrong with it is told before anything is written
     stem = (source.stem if source else title) + ("-quick" if quick else "")
-    folder = (root / (name or stem)).resolve()
+    folder = folder_called(name or stem, root).resolve()
     with written(folder, f"{title}.py", text) as file:
         given = source or folder / f"{title}.yaml"
         return _loaded(function, file, space, wanted, given, quick=quick, overrides=overrides)
@@ -108,6 +109,8 @@ def written(folder: Path, name: str, text: str) -> Iterator[Path]:
             )
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, text)
+    if not is_own(file):  # what the caller has just given may be run by the next command, too
+        remember([NamedCode("family", file)])
     try:
         yield file
     except HpsearchError:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hpsearch.api.compared import REPORTS, parse_formats
 from hpsearch.api.open import OpenedExperiment, open_experiment
+from hpsearch.cleaning import terminal
 from hpsearch.comparing import Comparison
 from hpsearch.console.display import ConsoleOptions, watched
 from hpsearch.experiment.layout import EXPERIMENTS
@@ -23,6 +24,7 @@ from hpsearch.studies.reading import load_study
 from hpsearch.studies.report import StudyReport, study_json
 from hpsearch.studies.run import StudyEnd, StudyRequest, carry_out
 from hpsearch.studies.study import SpaceArm
+from hpsearch.trust import trusting
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def study(
     out: str | Path | None = None,
     format: str = "html,md",  # noqa: A002 -- named after the option of `hpsearch study`
     quiet: bool = False,
+    trust: bool = False,
 ) -> StudyResult:
     """Answer the question of a study file; the same as `hpsearch study`. Running it again goes on with it.
 
@@ -135,12 +138,14 @@ def study(
         out: The report's folder; by default reports/<name>.
         format: What to write besides compare.json, with commas.
         quiet: Print nothing but problems.
+        trust: Run code from outside this project, too; see SECURITY.md.
 
     Returns:
         The result. What an interrupted session leaves is returned too.
 
     Raises:
         SpaceError: The file or a space is wrong; it names every mistake.
+        UntrustedCodeError: A space names code from outside this project, which is not trusted.
         SearchFailedError: An arm has no result.
         HpsearchError: The folder is in use or no study; the options do not fit the study.
 
@@ -158,6 +163,7 @@ def study(
         tracking_uri=tracking_uri,
         root=Path(root),
         quiet=quiet,
+        trust=trust,
     )
     shown = ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, track=track)
 
@@ -165,16 +171,17 @@ def study(
         with watched(arm.space, folder, shown) as options:
             return run(arm.space, folder=folder, options=options)
 
-    end = carry_out(
-        request,
-        run_arm=run_arm,
-        mirror=lambda folder: trackers(shown.trackers, tracking_uri, lambda _: None)(folder).close(CLOSE_SECONDS),
-        out=Path(out) if out else REPORTS / request.folder.name,
-        formats=formats,
-        only=arm,
-        at_once=at_once,
-        tell=_tell,
-    )
+    with trusting(trust):
+        end = carry_out(
+            request,
+            run_arm=run_arm,
+            mirror=lambda folder: trackers(shown.trackers, tracking_uri, lambda _: None)(folder).close(CLOSE_SECONDS),
+            out=Path(out) if out else REPORTS / request.folder.name,
+            formats=formats,
+            only=arm,
+            at_once=at_once,
+            tell=_tell,
+        )
     return StudyResult(request.folder, end)
 
 
@@ -188,6 +195,7 @@ def plan_study(
     in_process: bool = False,
     root: str | Path = EXPERIMENTS,
     probe: bool = True,
+    trust: bool = False,
 ) -> StudyPlan:
     """Say what a study would cost and could show, without starting it; the same as `hpsearch study --plan`.
 
@@ -204,16 +212,20 @@ def plan_study(
         in_process: Count with one training at a time, and probe in this process.
         root: Where experiments are kept.
         probe: Train each arm for seconds, to know times.
+        trust: Run code from outside this project, too; see SECURITY.md.
 
     Raises:
         SpaceError: The file or a space is wrong; it names every mistake.
+        UntrustedCodeError: A space names code from outside this project, which is not trusted.
         HpsearchError: An arm has no configuration, or the options do not fit the study.
 
     """
     request = StudyRequest(file=find_file(Path(file), Shelf.STUDIES), quick=quick, name=name, root=Path(root))
     probe_arm = probing(in_process=in_process, tell=_tell) if probe else None
+    with trusting(trust):
+        loaded = load_study(request.file, quick=quick, programs=probe)
     return forecast_study(
-        load_study(request.file, quick=quick),
+        loaded,
         folder=request.folder,
         seeds=seeds,
         repeats=repeats,
@@ -223,4 +235,4 @@ def plan_study(
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{terminal(line)}\n")

@@ -13,6 +13,7 @@ from typing import Any
 from hpsearch.api.arguments import BEST, Overrides, Params, StrPath, find_experiment, given_params, settings_of
 from hpsearch.api.open import OpenedExperiment
 from hpsearch.api.run import opened
+from hpsearch.cleaning import terminal
 from hpsearch.console.display import ConsoleOptions, watched
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import EXPERIMENTS, folder_called, is_study
@@ -22,6 +23,7 @@ from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.same_data import changed_since
 from hpsearch.space import Space, only
 from hpsearch.space.shelf import Shelf, find_file
+from hpsearch.trust import trusting
 from hpsearch.workers.engines import Cluster
 
 
@@ -41,6 +43,7 @@ def train(
     tracking_uri: str | None = None,
     root: StrPath = EXPERIMENTS,
     quiet: bool = False,
+    trust: bool = False,
 ) -> OpenedExperiment:
     """Train one configuration to its end, without pruning; `hpsearch train` in Python. Again, it goes on with it.
 
@@ -63,11 +66,13 @@ def train(
         tracking_uri: The MLflow server or store.
         root: Where experiments are kept.
         quiet: Print nothing but problems and what to do next.
+        trust: Run code from outside this project, too; see SECURITY.md.
 
     Returns:
         An experiment of one trial.
 
     Raises:
+        UntrustedCodeError: What is trained is code from outside this project, which is not trusted.
         HpsearchError: The arguments contradict one another, the values do not fit, or there is no winner.
         SearchFailedError: The training failed.
     """
@@ -80,10 +85,12 @@ def train(
         quick,
         [*settings_of(set), *together],
     )
-    planned, origin = _planned(request, root=Path(root)), None
-    if planned.source:
+    with trusting(trust):
+        planned, origin = _planned(request, root=Path(root)), None
+        selected = selection_of(planned.source) if planned.source else None
+    if planned.source and selected:
         changed = planned.data_changed
-        selection = replace(selection_of(planned.source), data_changed=changed)
+        selection = replace(selected, data_changed=changed)
         origin = Origin(_command(request, name=name, test=test), selection).to_json()
         if changed:
             _say(f"the winner of {planned.source.folder} was chosen on other data: {'; '.join(changed)}")
@@ -97,7 +104,7 @@ def train(
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{terminal(text)}\n")
 
 
 @dataclass(frozen=True)
@@ -194,6 +201,7 @@ def confirm(
     track: str = "mlflow",
     tracking_uri: str | None = None,
     quiet: bool = False,
+    trust: bool = False,
 ) -> OpenedExperiment:
     """Train an experiment's best configurations again and score them on the test split; `hpsearch confirm` in Python.
 
@@ -214,18 +222,21 @@ def confirm(
         track: Where to mirror them: mlflow, tensorboard, wandb, several with commas, or none.
         tracking_uri: The MLflow server or store.
         quiet: Print nothing but problems and what to do next.
+        trust: Run code from outside this project, too; see SECURITY.md.
 
     Returns:
         The experiment with all its replicates.
 
     Raises:
+        UntrustedCodeError: The experiment runs code from outside this project, which is not trusted.
         ExperimentError: The folder is not an experiment, or in use.
         SearchFailedError: No trial has a result.
         HpsearchError: Both seeds and folds were asked for, or the family's data have no folds.
     """
     folder = find_experiment(experiment)
-    space = open_space(folder)
+    with trusting(trust):
+        space = open_space(folder)
     shown = ConsoleOptions(in_process, Cluster(address, verbose), True, mlflow, tracking_uri, quiet, track)
-    with watched(space, folder, shown) as options:
+    with trusting(trust), watched(space, folder, shown) as options:
         result = chosen.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options)
     return opened(result, space, shown)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpsearch.cli.options import ROOT, TrackOption, UriOption
+from hpsearch.cleaning import terminal
+from hpsearch.cli.options import ROOT, TrackOption, TrustOption, UriOption
 from hpsearch.cli.starting import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def compare(
     report = compared.grouped
     if json:
         for warning in compared.found.warnings if report is None else ():
-            typer.echo(f"warning: {warning}", err=True)
+            typer.echo(terminal(f"warning: {warning}"), err=True)
         typer.echo(compare_json(report or compared.comparison), nl=False)
         return
     Console().print(show_comparison(compared.comparison) if report is None else show_grouped(report))
@@ -124,6 +125,7 @@ def study(
         str, typer.Option("--format", help="What to write besides compare.json, with commas.")
     ] = "html,md",
     quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
+    trust: TrustOption = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it would cost and could show.")] = False,
     probe: Annotated[bool, typer.Option(help="With --plan: train each arm for seconds, to know times.")] = True,
@@ -141,6 +143,7 @@ def study(
             in_process=in_process,
             root=root,
             probe=probe,
+            trust=trust,
         )
         _print_plan(found, as_json=json)
         return
@@ -160,6 +163,7 @@ def study(
         out=out,
         format=format_,
         quiet=quiet,
+        trust=trust,
     )
     if result.report is None:
         _print_unfinished(file, arm, result, as_json=json)
@@ -212,10 +216,10 @@ def _print_report(report: "StudyReport", folder: Path | None, *, as_json: bool) 
     from hpsearch.studies.report import study_json
 
     for warning in (*report.warnings, *report.time_warnings, *report.changes):
-        typer.echo(f"warning: {warning}", err=True)
+        typer.echo(terminal(f"warning: {warning}"), err=True)
     if as_json:
         typer.echo(dumps(study_json(report), indent=2, allow_nan=False))
         return
-    typer.echo("\n".join(["", report.question, *report.answers, ""]))
+    typer.echo(terminal("\n".join(["", report.question, *report.answers, ""])))
     Console().print(show_comparison(report.evidence.comparison, headline=False))
     typer.echo(f"\nthe report is in {folder}")

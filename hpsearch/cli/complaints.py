@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from hpsearch.cleaning import terminal
 from hpsearch.errors import HpsearchError, Problem, SpaceError
 
 _LONGEST = 160
@@ -18,7 +19,7 @@ def complain(error: HpsearchError) -> None:
     """Write a mistake to standard error; colours only on a terminal."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False, markup=False)
     if not isinstance(error, SpaceError):
-        console.print(Text(f"hpsearch: {error}"))
+        console.print(Text(terminal(f"hpsearch: {error}")))
         return
     for problem in error.problems:
         for line in shown(problem):
@@ -27,15 +28,15 @@ def complain(error: HpsearchError) -> None:
 
 def shown(problem: Problem) -> Iterator[Text]:
     """Yield the lines of a mistake: one for its place, the line of the file with a mark, and one of help."""
-    yield Text.assemble((problem.place, "bold"), ": ", (problem.message, ""))
-    written = _line(problem.source, problem.line)
+    yield Text.assemble((terminal(problem.place), "bold"), ": ", (terminal(problem.message), ""))
+    written = terminal(_line(problem.source, problem.line))
     gutter = " " * len(str(problem.line))
     if written.strip():
         text, column = _excerpt(written.expandtabs(1), max(problem.column, 1) - 1)
         yield Text.assemble((f"{problem.line} | ", "blue"), text)
         yield Text.assemble((f"{gutter} | ", "blue"), " " * column, ("^" * _width(text, column), "bold red"))
     if problem.help:
-        yield Text.assemble((f"{gutter} = help: " if written.strip() else "help: ", "cyan"), problem.help)
+        yield Text.assemble((f"{gutter} = help: " if written.strip() else "help: ", "cyan"), terminal(problem.help))
 
 
 def _line(source: str, number: int) -> str:

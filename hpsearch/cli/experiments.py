@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from hpsearch.cli.options import FAILED, ROOT, ExperimentArgument, UriOption
+from hpsearch.cleaning import terminal
+from hpsearch.cli.options import FAILED, ROOT, ExperimentArgument, TrustOption, UriOption
 
 
 def show(
@@ -125,7 +126,7 @@ def sync(
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    typer.echo(terminal(text), err=True)
 
 
 def ui(
@@ -159,12 +160,13 @@ def export(
         bool, typer.Option("--ensemble", help="With --to model: the mean probabilities of all replicates on seeds.")
     ] = False,
     tracking_uri: UriOption = None,
+    trust: TrustOption = False,
 ) -> None:
     """Write an experiment's trials for other tools, or its winner as a model with its card."""
     from hpsearch.api import export as api
 
     exported = api.export(
-        experiment, file, to=to, run=run, register=register, ensemble=ensemble, tracking_uri=tracking_uri
+        experiment, file, to=to, run=run, register=register, ensemble=ensemble, tracking_uri=tracking_uri, trust=trust
     )
     for warning in exported.warnings:
         _say(f"warning: {warning}")

@@ -21,6 +21,7 @@ from hpsearch.cli.starting import interruptible
 from hpsearch.cli.using import evaluate, predict
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.files import fault_of_the_machine, no_room
+from hpsearch.trust import trusting
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,7 +47,8 @@ app.add_typer(data, name="data")
 def main() -> None:
     """Run the program; turn the user's mistakes and the machine's faults into a message and an exit status."""
     try:
-        with interruptible():  # before the command itself has begun; it knows what to say
+        # interrupted before the command itself has begun, which knows what to say
+        with interruptible(), trusting(False, ask=_ask):
             app()
     except SearchFailedError as error:
         complain(error)
@@ -74,6 +76,11 @@ def program() -> None:
 
             leave(end.code or 0)
         raise
+
+
+def _ask(question: str) -> bool:
+    """Ask whether strangers' code may run; without a terminal nobody can answer, so that it may not."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and typer.confirm(question, default=False, err=True)
 
 
 def say_warning(

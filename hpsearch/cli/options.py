@@ -29,4 +29,7 @@ AddressOption = Annotated[
     typer.Option(help="A running Ray cluster: auto or HOST:PORT; without it, ray stays on this machine."),
 ]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show what Ray itself has to say.")]
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Run code from outside this project, too; look at it first.")
+]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a value: train.epochs=5.")]

@@ -5,7 +5,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hpsearch.cli.options import MISTAKE, AddressOption, SetOption
+from hpsearch.cleaning import terminal
+from hpsearch.cli.options import MISTAKE, AddressOption, SetOption, TrustOption
 
 
 def check(
@@ -15,22 +16,23 @@ def check(
     json_: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, for editors: every mistake with its place and help.")
     ] = False,
+    trust: TrustOption = False,
 ) -> None:
     """Check space and study files: every name, type, range and requirement, without training anything."""
     from hpsearch.api import check as api
 
     if json_:
-        _check_for_editors(paths, quick=quick, overrides=set_)
+        _check_for_editors(paths, quick=quick, overrides=set_, trust=trust)
 
     def announce(found: api.CheckedFile) -> None:
-        typer.echo(f"{found.path}: fine ({found})")
+        typer.echo(terminal(f"{found.path}: fine ({found})"))
         for note in found.notes:
-            typer.echo(f"  {note}")
+            typer.echo(terminal(f"  {note}"))
 
-    api.check(paths, quick=quick, set=set_, announce=announce)
+    api.check(paths, quick=quick, set=set_, announce=announce, trust=trust)
 
 
-def _check_for_editors(paths: list[Path], *, quick: bool, overrides: list[str] | None) -> NoReturn:
+def _check_for_editors(paths: list[Path], *, quick: bool, overrides: list[str] | None, trust: bool) -> NoReturn:
     """Print what `check` finds as JSON, and end with its exit status."""
     import json
     from dataclasses import asdict
@@ -41,7 +43,7 @@ def _check_for_editors(paths: list[Path], *, quick: bool, overrides: list[str] |
     problems: list[dict[str, object]] = []
     files: list[api.CheckedFile] = []
     try:
-        api.check(paths, quick=quick, set=overrides, announce=files.append)
+        api.check(paths, quick=quick, set=overrides, announce=files.append, trust=trust)
     except SpaceError as error:
         problems = [asdict(problem) for problem in error.problems]
     fine = [{"path": str(found.path), "holds": str(found), "notes": list(found.notes)} for found in files]
@@ -49,14 +51,20 @@ def _check_for_editors(paths: list[Path], *, quick: bool, overrides: list[str] |
     raise typer.Exit(MISTAKE if problems else 0)
 
 
-def schema(family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")]) -> None:
+def schema(
+    family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")], trust: TrustOption = False
+) -> None:
     """Print the JSON Schema of a family's space files, or of study files, for editors."""
     import json
 
     from hpsearch.families.loading import load_interface
     from hpsearch.space import json_schema
     from hpsearch.studies.study import study_schema
+    from hpsearch.trust import NamedCode, require_trust, trusting
+    from hpsearch.user_code import is_reference
 
+    with trusting(trust):
+        require_trust([NamedCode("family", Path(family.partition(":")[0]))] if is_reference(family) else [])
     found = study_schema() if family == "study" else json_schema(load_interface(family, Path()), family)
     typer.echo(json.dumps(found, indent=2))
 
@@ -67,6 +75,7 @@ def init(
     log: Annotated[Path | None, typer.Option(help="What the program printed in a run: it tells the metrics.")] = None,
     config: Annotated[Path | None, typer.Option(help="The YAML file with the values of the program.")] = None,
     subcommand: Annotated[str | None, typer.Option(help="Which subcommand of the program.")] = None,
+    trust: TrustOption = False,
 ) -> None:
     """Write a commented space file to begin with: its ranges follow from names, types and defaults.
 
@@ -74,12 +83,12 @@ def init(
     """
     from hpsearch.api.draft import init as draft
 
-    drafted = draft(what, file=file, log=log, config=config, subcommand=subcommand)
+    drafted = draft(what, file=file, log=log, config=config, subcommand=subcommand, trust=trust)
     typer.echo(f"wrote {drafted.path} with {drafted.ranges} ranges; look through it, then:")
     for line in drafted.next_commands:
         typer.echo(f"  {line}")
     for note in drafted.notes:
-        typer.echo(note, err=True)
+        typer.echo(terminal(note), err=True)
 
 
 def families() -> None:
@@ -101,17 +110,21 @@ def cluster(
     file: Annotated[
         str | None, typer.Option(help="Print a file to start a cluster with: slurm, ssh or kuberay.")
     ] = None,
+    trust: TrustOption = False,
 ) -> None:
     """Show the machines that the engine ray would use, and what a space would occupy on them."""
     from hpsearch.running.loading import load_space
     from hpsearch.space.shelf import Shelf, find_file
+    from hpsearch.trust import trusting
     from hpsearch.workers.engines import Cluster
     from hpsearch.workers.ray_tune.cluster import cluster_file, describe
 
     if file is not None:
         typer.echo(cluster_file(file), nl=False)
         return
-    search = load_space(find_file(space, Shelf.SPACES), quick=quick, overrides=set_ or []).search if space else None
+    with trusting(trust):
+        found = None if space is None else find_file(space, Shelf.SPACES)
+        search = load_space(found, quick=quick, overrides=set_ or [], programs=False).search if found else None
     typer.echo(describe(Cluster(address), search))
 
 

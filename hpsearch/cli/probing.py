@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hpsearch.cli.options import SetOption
+from hpsearch.cleaning import terminal
+from hpsearch.cli.options import SetOption, TrustOption
 
 SpaceArgument = Annotated[Path, typer.Argument(help="A space file, such as spaces/deepsif.yaml.")]
 ParamsOption = Annotated[
@@ -20,7 +21,7 @@ def _announce(params: dict[str, Any]) -> None:
     """Print the tried configuration to standard error."""
     from hpsearch.report.wording import assignments
 
-    typer.echo(f"configuration: {assignments(params) or 'the only one of the space'}", err=True)
+    typer.echo(terminal(f"configuration: {assignments(params) or 'the only one of the space'}"), err=True)
 
 
 def lr_find(
@@ -33,6 +34,7 @@ def lr_find(
     end_lr: Annotated[float, typer.Option(help="The last one.")] = 1.0,
     num_iter: Annotated[int, typer.Option(min=2, help="Optimizer steps.")] = 100,
     plot: Annotated[Path | None, typer.Option(help="Write a picture as well (.png, .svg or .pdf).")] = None,
+    trust: TrustOption = False,
 ) -> None:
     """Find a learning rate: let it grow from step to step until the loss diverges, and say where it fell fastest."""
     from hpsearch.api import probe as api
@@ -47,6 +49,7 @@ def lr_find(
         end_lr=end_lr,
         num_iter=num_iter,
         announce=_announce,
+        trust=trust,
     )
     typer.echo(f"{'rate':>10}  {'loss':>10}  {'smoothed':>10}")
     for index in range(0, len(found.rates), max(1, len(found.rates) // 20)):
@@ -73,6 +76,7 @@ def overfit(
     set_: SetOption = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps at most.")] = 1000,
     target: Annotated[float, typer.Option(min=0, help="The loss to reach, as a fraction of the first one.")] = 0.01,
+    trust: TrustOption = False,
 ) -> None:
     """Let a model learn one batch by heart, without dropout, decay and noise; exit status 1 when it cannot."""
     from hpsearch.api import probe as api
@@ -90,6 +94,7 @@ def overfit(
         target=target,
         announce=_announce,
         tell=tell,
+        trust=trust,
     )
     verdict = "pass" if found.passed else "fail"
     typer.echo(
@@ -110,6 +115,7 @@ def batch_size(
     quick: QuickOption = False,
     set_: SetOption = None,
     most: Annotated[int | None, typer.Option(min=2, help="The largest size to try; by default all examples.")] = None,
+    trust: TrustOption = False,
 ) -> None:
     """Find the batch sizes that fit: double them until the memory is used up, and say which one is the fastest."""
     from hpsearch.api import probe as api
@@ -123,7 +129,7 @@ def batch_size(
         typer.echo(f"{size:10}  {examples_per_second:10.4g}  {used:>10}")
 
     found = api.batch_size(
-        space, params=params, from_=from_, quick=quick, set=set_, most=most, announce=announce, tell=tell
+        space, params=params, from_=from_, quick=quick, set=set_, most=most, announce=announce, tell=tell, trust=trust
     )
     if found.too_large is not None:
         typer.echo(f"the memory does not suffice for {found.too_large}")

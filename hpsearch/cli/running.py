@@ -10,6 +10,7 @@ from hpsearch.cli.options import (
     AddressOption,
     SetOption,
     TrackOption,
+    TrustOption,
     UriOption,
     VerboseOption,
 )
@@ -43,6 +44,7 @@ def run(
     tracking_uri: UriOption = None,
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
     quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
+    trust: TrustOption = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Search a space: train its trials, prune the poor ones, confirm the winner. Running it again goes on with it."""
@@ -67,6 +69,7 @@ def run(
         tracking_uri=tracking_uri,
         root=root,
         quiet=quiet,
+        trust=trust,
     )
     print_result(experiment, as_json=json)
 
@@ -121,6 +124,7 @@ def train(
     tracking_uri: UriOption = None,
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
     quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
+    trust: TrustOption = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Train one configuration to its end, without pruning. Running it again goes on with it."""
@@ -141,6 +145,7 @@ def train(
         tracking_uri=tracking_uri,
         root=root,
         quiet=quiet,
+        trust=trust,
     )
     print_result(experiment, as_json=json)
 
@@ -158,6 +163,7 @@ def confirm(
     track: TrackOption = "mlflow",
     tracking_uri: UriOption = None,
     quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
+    trust: TrustOption = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Train an experiment's winners on fresh seeds, or on folds of the data, and score them on the test split."""
@@ -176,5 +182,6 @@ def confirm(
         track=track,
         tracking_uri=tracking_uri,
         quiet=quiet,
+        trust=trust,
     )
     print_result(confirmed, as_json=json)

@@ -2,11 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hpsearch.cli.options import HomeOption, ModelArgument, RunOption
+from hpsearch.cleaning import one_line, terminal
+from hpsearch.cli.options import HomeOption, ModelArgument, RunOption, TrustOption
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 STDIN = "-"
 REPORTS = Path("reports")
@@ -31,6 +35,7 @@ def predict(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="An option of the family's own: temperature=0.8, prompt=Once.")
     ] = None,
+    trust: TrustOption = False,
 ) -> None:
     """Use a model: classes of texts and images, molecules of a movie, sources of a recording, text after a prompt.
 
@@ -51,11 +56,12 @@ def predict(
             device=device,
             set=set_,
             watcher=watcher,
+            trust=trust,
         )
     finally:
         watcher.close()
     for each in [] if out else found if isinstance(found, list) else [found]:
-        typer.echo("" if each.streamed else each.summary())
+        typer.echo("" if each.streamed else terminal(each.summary()))
     for path in out or ():
         typer.echo(f"wrote {path}")
 
@@ -79,6 +85,7 @@ def evaluate(
         int | None, typer.Option(min=1, help="Examples at once; halved where the memory does not suffice.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; by default that of the training.")] = None,
+    trust: TrustOption = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Score a model on new labelled data: the family's metrics with intervals, compared with classical methods."""
@@ -99,6 +106,7 @@ def evaluate(
         baselines=baselines,
         batch_size=batch_size,
         device=device,
+        trust=trust,
     )
     folder = out or REPORTS / f"{found.model}-evaluation"
     save_evaluation(found, folder)
@@ -106,13 +114,22 @@ def evaluate(
         typer.echo(dumps(found.to_json(), indent=2, allow_nan=False))
         return
     titles, rows = found.rows()
-    table = Table(*titles, title=f"{found.model} on {found.examples:,} new examples")
+    table = Table(title=_cell(f"{found.model} on {found.examples:,} new examples"))
+    for title in titles:
+        table.add_column(_cell(title))
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_cell, row))
     console = Console()
     console.print(table)
     for line in [*found.explained(), f"wrote {folder / PAGE}"]:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(terminal(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def _cell(text: str) -> "Text":
+    """Return a text in which nothing is rich's markup or an escape sequence."""
+    from rich.text import Text
+
+    return Text(one_line(text))
 
 
 def _given(inputs: list[str]) -> list[Any]:

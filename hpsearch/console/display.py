@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from hpsearch.cleaning import terminal
 from hpsearch.console.progress import make_progress
 from hpsearch.console.search_state import SearchTarget
 from hpsearch.console.watching import HealthMonitor
@@ -56,7 +57,7 @@ def watched(space: Space, folder: Path, shown: ConsoleOptions) -> Iterator[RunOp
 
         def warn(text: str) -> None:
             if shown.quiet:
-                console.print(text, markup=False)
+                console.print(terminal(text), markup=False)
             progress.observe(TextNotice(text))
 
         monitor = HealthMonitor(
@@ -80,7 +81,7 @@ def show_next_steps(result: SessionResult, space: Space, shown: ConsoleOptions, 
     """Print what the user may want to know or do next on standard error; `single` for one configuration's training."""
     console = Console(stderr=True)
     for line in _next_steps(result, space, single=single, trackers=shown.trackers):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(terminal(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _target(space: Space, folder: Path, shown: ConsoleOptions) -> SearchTarget:

@@ -17,6 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hpsearch.cleaning import one_line
 from hpsearch.console.search_state import Clock, SearchState, SearchTarget
 from hpsearch.console.trainings import Training
 from hpsearch.experiment.events import Event, HealthNotice, InterruptNotice, MomentNotice, Notice, OutcomeEvent
@@ -29,7 +30,6 @@ from hpsearch.report.wording import (
     duration,
     no_sign,
     number,
-    one_line,
     progress_line,
     score_list,
     shorten,

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from hpsearch.cleaning import one_line
 from hpsearch.console.trainings import Tally, Training
 from hpsearch.experiment.activity import QUIET_SECONDS
 from hpsearch.experiment.events import (
@@ -25,7 +26,7 @@ from hpsearch.experiment.events import (
 from hpsearch.experiment.layout import RunKind, baseline_title
 from hpsearch.experiment.state import ExperimentState, RunState
 from hpsearch.records import Goal, Metrics, Moment, Outcome, Params
-from hpsearch.report.wording import one_line, short_names
+from hpsearch.report.wording import short_names
 
 Clock = Callable[[], float]
 KEPT_NOTES = 200

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from hpsearch.cleaning import one_line
 from hpsearch.experiment.state import RunState
 from hpsearch.records import Goal, Metrics, Outcome, Params
-from hpsearch.report.wording import one_line, replicate_title
+from hpsearch.report.wording import replicate_title
 
 
 @dataclass

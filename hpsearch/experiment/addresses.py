@@ -1,4 +1,7 @@
-"""`sqlite:///` addresses and the files that they name: in an address `?` and `%` mean something else."""
+"""Addresses of stores: `sqlite:///` and the files that it names, and addresses without the secrets in them.
+
+In an address of SQLite `?` and `%` mean something else than in a file's name.
+"""
 
 import re
 from pathlib import Path
@@ -6,6 +9,10 @@ from urllib.parse import unquote
 
 SQLITE = "sqlite:///"
 _SPECIAL = re.compile(r"%(?=[0-9A-Fa-f]{2})|\?")
+_USER = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#'\"<>]*@")
+_SECRET = re.compile(
+    r"([?&;][\w.-]*(?:key|token|secret|pass|pwd|sig|cred|auth)[\w.-]*=)[^\s&;#'\"<>]+", flags=re.IGNORECASE
+)
 _QUERY = re.compile(r"\?\w+=[^/]*$")
 
 
@@ -35,3 +42,12 @@ def absolute_url(address: str) -> str:
     own = options is not None and not Path(address.removeprefix(SQLITE)).exists()
     url = sqlite_url(path if path.is_absolute() else path.resolve())
     return url + options[0] if options and own else url
+
+
+def without_secrets(text: str) -> str:
+    """Return an address, or a text with addresses in it, as it may be written down and shown.
+
+    Users and passwords are left out, and the values of options whose names say that they are secret:
+    `https://me:abc@host/?token=abc` becomes `https://host/?token=`.
+    """
+    return _SECRET.sub(r"\1", _USER.sub(r"\1", text))

@@ -31,6 +31,8 @@ experiments/mlflow.db, experiments/mlartifacts/, experiments/mlflow.lock (held w
 """
 
 import re
+import unicodedata
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import unquote
@@ -95,7 +97,31 @@ def folder_called(name: str, root: Path) -> Path:
             f"{refused}: it is that of one folder, without /, \\ or control characters, blanks at its ends, a dot or "
             f"hyphen at its beginning, and of at most {_LONGEST} bytes; other places are chosen with --root"
         )
+    if name.casefold().partition(".")[0] in _DEVICES:
+        raise ExperimentError(f"{refused}: some systems have a device of this name")
+    if not (root / name).exists() and (other := next(_alike(name, root), None)):
+        raise ExperimentError(
+            f"{refused} in {root}: {other!r} is there, which some file systems take for the same (upper and lower "
+            "case, composed and decomposed letters); use that name, or one that differs in more"
+        )
     return root / name
+
+
+_DEVICES = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
+)
+"""Names that Windows, and shares that it reads, keep for devices, with any ending."""
+
+
+def _alike(name: str, root: Path) -> Iterator[str]:
+    """Yield the names in a folder that differ from another by case or Unicode's normal forms only."""
+    for each in root.iterdir() if root.is_dir() else ():
+        if each.name != name and _folded(each.name) == _folded(name):
+            yield each.name
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 class RunKind(StrEnum):

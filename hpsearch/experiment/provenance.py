@@ -29,8 +29,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def git_state(folder: Path) -> dict[str, Any] | None:
-    """Return the commit of the checkout around a folder and whether it has changes, or None outside of one."""
+def git_state(folder: Path, *, own: bool = True) -> dict[str, Any] | None:
+    """Return the commit of the checkout around a folder and whether it has changes, or None outside of one.
+
+    A stranger's checkout (not `own`) is not asked for changes: its settings name programs that git would run for that.
+    """
     program = shutil.which("git")
     if program is None:
         return None
@@ -41,7 +44,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return answer.stdout.strip() if answer.returncode == 0 else None
 
     commit = ask("rev-parse", "HEAD")
-    return None if commit is None else {"commit": commit, "dirty": bool(ask("status", "--porcelain"))}
+    return None if commit is None else {"commit": commit, "dirty": bool(ask("status", "--porcelain")) if own else None}
 
 
 def machine() -> dict[str, Any]:

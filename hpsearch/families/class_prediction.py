@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.cleaning import csv_cell
 from hpsearch.families.prediction import Prediction
 
 _SHOWN = 20
@@ -64,8 +65,9 @@ class ClassPrediction(Prediction):
             rows = zip(self.inputs, self.answers, self.probabilities.tolist(), strict=True)
             if ending == ".csv":
                 writer = csv.writer(file)
-                writer.writerow(["input", "class", "probability", *(f"p({name})" for name in self.classes)])
-                writer.writerows([each, answer, max(row), *row] for each, answer, row in rows)
+                titles = ["input", "class", "probability", *(f"p({name})" for name in self.classes)]
+                writer.writerow(map(csv_cell, titles))
+                writer.writerows([csv_cell(each), csv_cell(answer), max(row), *row] for each, answer, row in rows)
                 return
             for each, answer, row in rows:
                 chances = dict(zip(self.classes, row, strict=True))

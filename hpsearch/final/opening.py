@@ -29,11 +29,15 @@ from hpsearch.final.trained_model import (
 )
 from hpsearch.places import located
 from hpsearch.records import Outcome
+from hpsearch.space import Place, code_of, node_from_plain
 from hpsearch.training.task import Splits
 from hpsearch.training.weights import load_trained, read_weights
+from hpsearch.trust import require_trust, trusting
 
 
-def load_model(path: str | Path, *, home: str | Path | None = None, run: str | None = None) -> TrainedModel:
+def load_model(
+    path: str | Path, *, home: str | Path | None = None, run: str | None = None, trust: bool = False
+) -> TrainedModel:
     """Return a trained model: one that `hpsearch export --to model` wrote, or the winner of an experiment or study.
 
     Of an exported model no data are loaded, and no code of its folder is run. For an experiment the weights are those
@@ -48,16 +52,19 @@ def load_model(path: str | Path, *, home: str | Path | None = None, run: str | N
         path: The model's folder, or that of an experiment or study.
         home: The folder with the family's file; an experiment knows it.
         run: Of an experiment, a replicate of the winner instead of its trial, such as "confirm/0003/seed-001".
+        trust: Import a family's file from outside this project, too; see SECURITY.md.
 
     Raises:
+        UntrustedCodeError: The family's file is from outside this project, and not trusted.
         HpsearchError: it cannot be done; the message says why.
     """
     folder = Path(path).expanduser()
-    if is_experiment(folder) or is_study(folder):
-        return _of_experiment(folder, run)
-    if run is not None:
-        raise HpsearchError(f"--run={run} is about an experiment; {folder} is none")
-    return _exported(folder, home)
+    with trusting(trust):
+        if is_experiment(folder) or is_study(folder):
+            return _of_experiment(folder, run)
+        if run is not None:
+            raise HpsearchError(f"--run={run} is about an experiment; {folder} is none")
+        return _exported(folder, home)
 
 
 def _exported(folder: Path, home: str | Path | None) -> TrainedModel:
@@ -70,8 +77,9 @@ def _exported(folder: Path, home: str | Path | None) -> TrainedModel:
             f"{folder} is a model of the family {reference}, which is code of its own: say which folder it is in "
             "with load_model(..., home=FOLDER), or --home FOLDER"
         )
-    family = load_family(reference, Path(home or ""))
     start = Path(description.get("home", "") if home is None else home)
+    trust_code({"family": reference}, start, folder / CONFIG)
+    family = load_family(reference, Path(home or ""))
     config = located(family.Config.model_validate(description["config"]), start)
     facts, seed = description["facts"], description["seeds"]["split"]
     members = [build_model(family, config, facts, seed=seed) for _ in description.get("ensemble") or ("",)]
@@ -79,6 +87,20 @@ def _exported(folder: Path, home: str | Path | None) -> TrainedModel:
     read_weights(folder / WEIGHTS, model, sha256=description.get("sha256"))
     card = read_document(folder / CARD)
     return TrainedModel(model.eval(), family, config, description["facts"], description, card, start)
+
+
+def trust_code(content: Mapping[str, Any], home: Path, file: Path) -> None:
+    """Require that the code which a part of a configuration names is trusted, before it is imported.
+
+    Args:
+        content: The part, as plain data.
+        home: Where relative paths start.
+        file: What says so.
+
+    Raises:
+        UntrustedCodeError: It is from outside the project, and not trusted.
+    """
+    require_trust(code_of(node_from_plain(content, Place(str(file))), home / CONFIG, file=file, programs=False))
 
 
 def _of_experiment(folder: Path, run: str | None) -> TrainedModel:

@@ -15,10 +15,10 @@ from hpsearch.experiment.log import read_state
 from hpsearch.experiment.reading import read_experiment, read_resolved, space_home
 from hpsearch.families import Family
 from hpsearch.families.data_watch import DataWatch
-from hpsearch.families.loading import load_interface
 from hpsearch.final.selection import WinnerSource
 from hpsearch.places import find_place, located
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
+from hpsearch.running.loading import open_interface
 from hpsearch.training.task import Split, Splits
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -110,6 +110,7 @@ def open_run(source: WinnerSource, *, run: str | None = None) -> TrainedRun:
 
     Raises:
         HpsearchError: if there is none, or the family runs programs.
+        UntrustedCodeError: The family's code is from outside the project, and not trusted.
         ExperimentError: for one that is not complete.
     """
     experiment, resolved = read_experiment(source.folder), read_resolved(source.folder)
@@ -117,7 +118,7 @@ def open_run(source: WinnerSource, *, run: str | None = None) -> TrainedRun:
     if record.outcome is not Outcome.COMPLETE:
         raise ExperimentError(f"{record.run} of {source.folder} is not complete, so its weights are not the final ones")
     home = space_home(source.folder)
-    family = load_interface(experiment.family, home)
+    family = open_interface(source.folder)
     if not isinstance(family, Family):
         raise HpsearchError(_own_model(experiment.family, source.folder / record.run))
     config, seeds = _configuration(source.folder / record.run / CONFIG)

@@ -234,7 +234,7 @@ def selection_of(source: WinnerSource) -> Selection:
     Raises:
         HpsearchError: it cannot be done; the message says why.
     """
-    record, best, space = read_experiment(source.folder), source.winner, open_space(source.folder)
+    record, best, space = read_experiment(source.folder), source.winner, open_space(source.folder, programs=False)
     group = _counted(record, best.number)
     comparisons = _described(record, group, space.interface.metrics)
     described = next(iter(comparisons.values()), None)

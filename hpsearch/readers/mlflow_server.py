@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from hpsearch.errors import DataError
+from hpsearch.experiment.addresses import without_secrets
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged
 from hpsearch.readers.mlflow_runs import MlflowRun, as_finished, as_kept
@@ -33,7 +34,8 @@ def read(uri: str, wanted: Wanted) -> Reading:
         experiments = {each.experiment_id: each.name for each in client.search_experiments()}
         found = _search(client, list(experiments))
         runs = list(threads.map(partial(_read_run, client, experiments=experiments, wanted=wanted), found))
-    return as_finished(runs, source=uri, place=(uri.rstrip("/"),), wanted=wanted)
+    shown = without_secrets(uri)
+    return as_finished(runs, source=shown, place=(shown.rstrip("/"),), wanted=wanted)
 
 
 @contextmanager
@@ -44,10 +46,10 @@ def _explained(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError) as error:
-        raise DataError(f"{uri} cannot be read: {str(error).splitlines()[0]}") from error
+        raise DataError(without_secrets(f"{uri} cannot be read: {str(error).splitlines()[0]}")) from error
     except ImportError as error:
         raise DataError(
-            f"{uri} cannot be read: the driver {error.name} is missing; pip install {error.name}"
+            f"{without_secrets(uri)} cannot be read: the driver {error.name} is missing; pip install {error.name}"
         ) from error
 
 

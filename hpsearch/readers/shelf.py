@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError, HpsearchError
-from hpsearch.experiment.addresses import sqlite_path
+from hpsearch.experiment.addresses import sqlite_path, without_secrets
 from hpsearch.readers import (
     Wanted,
     hpsearch_experiment,
@@ -121,7 +121,7 @@ def _read(source: str, wanted: Wanted, wide: str | None) -> Iterator[Part | _Fai
         HpsearchError: what a reader raises for a file or an address.
     """
     if _is_address(source):
-        yield source, "mlflow server", mlflow_server.read(source, wanted)
+        yield without_secrets(source), "mlflow server", mlflow_server.read(source, wanted)
         return
     path = sqlite_path(source)
     if path.exists() and not path.is_file() and not path.is_dir():

@@ -7,8 +7,8 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from hpsearch.cleaning import markdown
 from hpsearch.records import Goal
-from hpsearch.report.cleaning import markdown
 from hpsearch.report.comparison.markdown import table
 from hpsearch.report.wording import number
 

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from hpsearch.cleaning import one_line
 from hpsearch.experiment.pruning import pruning_of
 from hpsearch.health import Digest, Finding
 from hpsearch.records import Change, ExperimentRecord, Outcome, RunRecord
@@ -33,7 +34,6 @@ from hpsearch.report.wording import (
     duration,
     no_sign,
     number,
-    one_line,
     plain,
     replicate_title,
     rule,

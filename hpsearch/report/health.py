@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
+from hpsearch.cleaning import one_line
 from hpsearch.health import Digest, Finding, Severity
-from hpsearch.report.wording import one_line
 
 MOST_LINES = 5
 """The most findings that a terminal shows; notes are only in JSON and in the view of a single trial."""

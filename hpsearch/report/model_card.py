@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hpsearch.report.cleaning import markdown as escaped
+from hpsearch.cleaning import markdown as escaped
 from hpsearch.report.comparison.markdown import table
 from hpsearch.report.wording import assignments, number
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from hpsearch.cleaning import csv_cell
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.records import ExperimentRecord, RunRecord
-from hpsearch.report.cleaning import csv_cell
 from hpsearch.report.replicates import fold_fields
 from hpsearch.report.wording import plain
 

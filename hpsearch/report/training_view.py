@@ -11,10 +11,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hpsearch.cleaning import one_line
 from hpsearch.health import Digest, Finding
 from hpsearch.records import Evidence, Monitor
 from hpsearch.report.health import health_lines
-from hpsearch.report.wording import number, one_line
+from hpsearch.report.wording import number
 
 SMOOTHED = 5
 """Evaluations in the moving average."""

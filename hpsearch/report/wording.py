@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hpsearch.cleaning import one_line
 from hpsearch.records import Fold, Moment
 
 UNKNOWN = "—"
@@ -50,11 +51,6 @@ def rough_size(count: float) -> str:
         if count >= scale:
             return f"{count / scale:.1f} {unit}" if count < 10 * scale else f"{count / scale:.0f} {unit}"
     return f"{count / 1e3:.0f} kB"
-
-
-def one_line(text: str) -> str:
-    """Return a text without line breaks, escape sequences and other control characters."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def shorten(text: str, length: int) -> str:

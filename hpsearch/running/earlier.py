@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from hpsearch.errors import ExperimentError, HpsearchError
+from hpsearch.experiment.addresses import without_secrets
 from hpsearch.experiment.events import AdoptEvent, AskEvent, Event, ExploitEvent, OutcomeEvent
 from hpsearch.experiment.files import remove_leftovers, write_atomically, write_json
 from hpsearch.experiment.layout import (
@@ -36,6 +37,7 @@ from hpsearch.experiment.state import ExperimentState
 from hpsearch.records import Params
 from hpsearch.space import Space, differences
 from hpsearch.training.settings import TrainSettings
+from hpsearch.trust import is_own
 from hpsearch.workers.ledger import stored_job
 
 _BUDGET = (
@@ -178,7 +180,7 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
 
     `find_earlier` returns the earlier trials; without it the log is read for them.
     """
-    resolved = space.resolved()
+    resolved = _without_login(space.resolved())
     code = _code(space)
     changed: list[str] = []
     identity = uuid.uuid4().hex
@@ -186,7 +188,7 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
     if is_experiment(folder):
         old = read_resolved(folder)
         identity, created = old["id"], old["created"]
-        changed = [line for line in differences(old["space"], resolved) if not line.startswith(_BUDGET)]
+        changed = [line for line in differences(_without_login(old["space"]), resolved) if not line.startswith(_BUDGET)]
         changed += changed_code(space, old)
         if alien := [line for line in changed if line.startswith(("family", "objective"))]:
             raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
@@ -211,13 +213,22 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
             **place_of_space(space.path, folder),
             "seed": space.search.seed,
             "versions": versions(),
-            "git": git_state(space.path.parent),
+            "git": git_state(space.path.parent, own=is_own(space.path)),
             **({} if code is None else {"code": code}),
             "machine": machine(),
         },
     )
-    write_atomically(folder / SPACE, space.text)  # last: a folder with it alone would not be an experiment
+    storage = space.search.storage or SPACE
+    text = space.text.replace(storage, without_secrets(storage))
+    write_atomically(folder / SPACE, text)  # last: a folder with it alone would not be an experiment
     return changed
+
+
+def _without_login(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a resolved space without a login in the address of the workers' storage: it is not written down."""
+    search = resolved.get("search", {})
+    kept = {"storage": without_secrets(search["storage"])} if isinstance(search.get("storage"), str) else {}
+    return {**resolved, "search": {**search, **kept}} if kept else dict(resolved)
 
 
 def _holds_something(folder: Path) -> bool:

@@ -4,7 +4,7 @@ from hpsearch.space.checks import configurations
 from hpsearch.space.located_yaml import Node, Place, node_from_plain
 from hpsearch.space.params import only, read_params
 from hpsearch.space.ranges import Choice, Float, Int, Range
-from hpsearch.space.reading import read_space, space_from_resolved
+from hpsearch.space.reading import check_known, code_of, read_space, space_from_resolved
 from hpsearch.space.requirements import Requirement
 from hpsearch.space.schema import json_schema
 from hpsearch.space.search_settings import Confirm, MeanOfLast, Objective, Search, confirmation
@@ -28,6 +28,8 @@ __all__ = [
     "Search",
     "Space",
     "Trial",
+    "check_known",
+    "code_of",
     "configurations",
     "confirmation",
     "differences",

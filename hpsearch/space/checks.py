@@ -1,6 +1,7 @@
 """The checks of a whole space: what grid and pruner ask of its ranges, feasibility, folds, the files that it names."""
 
 import random
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from hpsearch.places import NamedPlace, located, named_places, obstacle
+from hpsearch.experiment.addresses import without_secrets
+from hpsearch.places import NamedPlace, located, named_places, obstacle, texts_in
 from hpsearch.settings import Settings
 from hpsearch.space.fields import SettingsSection, Shape, walk
 from hpsearch.space.located_yaml import Node, Place, Problems
@@ -166,6 +168,44 @@ def data_notes(space: Space) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def secret_notes(space: Space) -> list[str]:
+    """Return what to write in place of secrets that stand in a space, and so in every copy of it; no note has one."""
+    found = [
+        f"{setting}: this looks like a secret, and stands in the space and every copy of it; {_INSTEAD}"
+        for config, _ in configurations(space)
+        for setting, text in texts_in(config.model_dump(mode="json"))
+        if _looks_secret(setting, text)
+    ]
+    storage = space.search.storage or ""
+    if without_secrets(storage) != storage:
+        found.append(
+            "search.storage: the login in this address is not written into the experiment; `confirm` takes it from the "
+            "environment, as do the storage's own tools (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for S3)"
+        )
+    return list(dict.fromkeys(found))
+
+
+_INSTEAD = (
+    "a program takes it from the environment with `environment: {NAME: {from: env}}`, code of yours from os.environ"
+)
+_SECRET_NAME = re.compile(
+    r"(^|_|-)(api_?key|access_?key|private_?key|secret(_?key)?|(auth_?|access_?)?token|password|passwd|pwd|credentials?)$",
+    re.IGNORECASE,
+)
+_SECRET_VARIABLE = re.compile("TOKEN|KEY|PASSW|SECRET|CREDENTIAL", re.IGNORECASE)
+_SHORTEST_SECRET = 8
+"""Characters; words such as `token: cls` are settings."""
+
+
+def _looks_secret(setting: str, text: str) -> bool:
+    name = setting.rpartition(".")[2]
+    if without_secrets(text) != text:
+        return True
+    if setting.startswith("environment."):
+        return bool(text) and _SECRET_VARIABLE.search(name) is not None and "{" not in text
+    return len(text) >= _SHORTEST_SECRET and _SECRET_NAME.search(name) is not None
+
+
 def check_places(space: Space, root: Node, problems: Problems) -> None:
     """Report each file and folder that the space names, but that is not there or cannot be read.
 
@@ -183,6 +223,9 @@ def check_places(space: Space, root: Node, problems: Problems) -> None:
                 continue  # a default of the family's
             if trouble := obstacle(place, space.path.parent):
                 problems.add(written, f"{place.setting}: {trouble}")
+        ask = getattr(space.interface, "environment_objections", None)  # programs have some
+        for path, message in (ask(config) if ask else {}).items():
+            problems.add(written_at(root, path).place, message)
     if len(problems) == before:
         _look_inside(space, root, problems)
 

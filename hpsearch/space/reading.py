@@ -1,6 +1,7 @@
 """Reading a space file: the whole of it is checked, and all its mistakes are raised at once."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from hpsearch.errors import HpsearchError, SpaceError, UnknownNameError, suggest
 from hpsearch.space.checks import Families, check_feasible, check_grid, check_mutable, check_places, fold_refusal
 from hpsearch.space.fields import SettingsSection, section_of, settings_of
 from hpsearch.space.located_yaml import Node, Place, Problems, node_from_plain, read_file
+from hpsearch.space.named_code import code_named
 from hpsearch.space.overlay import Overrides, lay_over, narrowed, parse_override, whole_path
 from hpsearch.space.params import read_start
 from hpsearch.space.ranges import show
@@ -21,6 +23,7 @@ from hpsearch.space.space import FamilyInterface, Space
 from hpsearch.space.template import Template
 from hpsearch.space.template_reading import TemplateReader
 from hpsearch.space.validation import check_section, check_template
+from hpsearch.trust import NamedCode, require_trust
 
 Resolve = Callable[[str, Path], FamilyInterface]
 OwnCode = Callable[[Search, Path], Iterable[tuple[str, str | None, str]]]
@@ -42,8 +45,11 @@ def read_space(
     engines: Collection[str] = (),
     look: bool = False,
     content: tuple[str, Node] | None = None,
+    programs: bool = True,
 ) -> Space:
     """Read and check a space file. The quick section is checked even if it is not asked for.
+
+    Code that it names is imported only if it is the project's own or trusted, see `trust.py`.
 
     Args:
         path: The file.
@@ -57,12 +63,15 @@ def read_space(
         engines: The engines that there are; without any, the engine's name is not checked.
         look: Whether the files and folders that the space names are checked too.
         content: The text and the root of a space that comes from elsewhere; nothing is read from the file then.
+        programs: Whether a program that it names will be started, so that it has to be trusted, too.
 
     Raises:
         SpaceError: With every mistake of the file.
+        UntrustedCodeError: It names code from elsewhere, which is not trusted.
     """
     problems = Problems()
     text, root = content or read_file(path, problems)
+    require_trust(code_of(root, path, overrides, fixed, programs=programs))
     family, interface = _resolve_family(root, path, resolve, problems)
     settings = _settings(interface, root)
     reading = _SpaceReader(path, text, family, interface, settings, problems, with_folds, own_code, engines)
@@ -73,6 +82,58 @@ def read_space(
         quick_space = reading.read(root, [reading.quick(root), given], fixed, look=look and quick)
         space = quick_space if quick else space
     return problems.checked(space)
+
+
+def code_of(
+    root: Node,
+    path: Path,
+    overrides: Sequence[str] = (),
+    fixed: Overrides = (),
+    *,
+    file: Path | None = None,
+    programs: bool = True,
+) -> list[NamedCode]:
+    """Return the code that a space and what is laid over it name.
+
+    `path` is the space file's place, and `file` where the space was read, if that is not there.
+    """
+    laid = list(fixed)
+    for override in overrides:
+        with suppress(SpaceError):  # told when they are read
+            laid.append(parse_override(override))
+    contents = [("", root.plain()), *((at, node.plain()) for at, node in laid)]
+    return code_named(contents, home=path.parent, file=file or path, programs=programs)
+
+
+def check_known(
+    path: Path,
+    resolve: Resolve,
+    *,
+    left_out: Collection[str],
+    overrides: Sequence[str] = (),
+    quick: bool = False,
+    engines: Collection[str] = (),
+) -> None:
+    """Check of a space file what can be checked while nothing that it names is imported.
+
+    Args:
+        path: The file.
+        resolve: Finds its family, unless that is `left_out`.
+        left_out: The settings whose code is not imported; samplers and pruners of one's own never are.
+        overrides: As for `read_space`.
+        quick: As for `read_space`.
+        engines: As for `read_space`.
+
+    Raises:
+        SpaceError: With every mistake that was found.
+    """
+    problems = Problems()
+    text, root = read_file(path, problems)
+    family, interface = ("", None) if "family" in left_out else _resolve_family(root, path, resolve, problems)
+    reading = _SpaceReader(path, text, family, interface, _settings(interface, root), problems, engines=engines)
+    given = reading.parse_overrides(overrides)
+    reading.read(root, [reading.quick(root), given] if quick and "quick" in root.mapping else [given])
+    problems.checked(root)
 
 
 def space_from_resolved(

@@ -7,8 +7,9 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from hpsearch.cleaning import one_line
 from hpsearch.report.fitted_table import Column, FittedTable
-from hpsearch.report.wording import UNKNOWN, assignments, number, one_line, rough_duration, rough_size, short_names
+from hpsearch.report.wording import UNKNOWN, assignments, number, rough_duration, rough_size, short_names
 from hpsearch.studies.report import SpaceSize, equality
 
 Span = tuple[float, float]

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from hpsearch.cleaning import one_line
 from hpsearch.experiment.activity import activity
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment
@@ -16,7 +17,7 @@ from hpsearch.experiment.studies import read_result, read_study_file
 from hpsearch.records import BaselineRecord, RunRecord
 from hpsearch.report.experiment_view import finite
 from hpsearch.report.fitted_table import Column, FittedTable
-from hpsearch.report.wording import UNKNOWN, duration, number, one_line
+from hpsearch.report.wording import UNKNOWN, duration, number
 from hpsearch.running.confirmation import seeds_of
 from hpsearch.space import Confirm
 

@@ -9,10 +9,11 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import HpsearchError, SpaceError, suggestion
+from hpsearch.errors import HpsearchError, SpaceError, UntrustedCodeError, suggestion
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
 from hpsearch.families.function.function import Function
@@ -47,7 +48,7 @@ def is_study(path: Path) -> bool:
     return "arms" in root.mapping and "family" not in root.mapping
 
 
-def load_study(path: Path, *, quick: bool = False) -> Study:
+def load_study(path: Path, *, quick: bool = False, programs: bool = True) -> Study:
     """Read and check a study file, the spaces of its arms, and that the files which these name are there.
 
     The quick section is checked even if it is not asked for.
@@ -55,9 +56,11 @@ def load_study(path: Path, *, quick: bool = False) -> Study:
     Args:
         path: The study file.
         quick: Lay the study's quick section over it, and each space's over that.
+        programs: Whether programs that the spaces name will be started, so that they have to be trusted, too.
 
     Raises:
         SpaceError: Every mistake of the file, and of the spaces as they are laid out.
+        UntrustedCodeError: A space names code from outside the project, which is not trusted.
 
     """
     problems = Problems()
@@ -67,12 +70,13 @@ def load_study(path: Path, *, quick: bool = False) -> Study:
         raise SpaceError([root.place.problem(f"a study is a mapping with question and arms; this file {found}")])
     if "family" in root.mapping and "arms" not in root.mapping:
         raise SpaceError([root.mapping["family"].key.problem("this is a space: `hpsearch run` searches it")])
-    study = _StudyReader(path, root, problems, look=not quick).read()
+    reader = partial(_StudyReader, path, programs=programs)
+    study = reader(root, problems, look=not quick).read()
     if "quick" in root.mapping:
-        quick_study = _StudyReader(path, with_quick(root, problems), problems, quick=True, look=quick).read()
+        quick_study = reader(with_quick(root, problems), problems, quick=True, look=quick).read()
         study = quick_study if quick else study
     elif quick:
-        study = _StudyReader(path, root, problems, quick=True, look=True).read()
+        study = reader(root, problems, quick=True, look=True).read()
     return problems.checked(study)
 
 
@@ -84,11 +88,21 @@ def _family(name: str, file: Path) -> Family[Any] | Command | Function:
 class _StudyReader:
     """Reads one form of a study, in full or quick; every mistake is added to `problems`.
 
-    `look`: whether the files that the spaces name must be there.
+    `look`: whether the files that the spaces name must be there; `programs`: whether their programs will be started.
     """
 
-    def __init__(self, path: Path, root: Node, problems: Problems, *, quick: bool = False, look: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        root: Node,
+        problems: Problems,
+        *,
+        quick: bool = False,
+        look: bool = False,
+        programs: bool = True,
+    ) -> None:
         self.path, self.root, self.problems, self.quick, self.look = path, root, problems, quick, look
+        self.programs = programs
 
     def refuse(self, node: Node, message: str, *, at_key: bool = False) -> None:
         self.problems.add(node.key if at_key else node.place, message)
@@ -133,6 +147,9 @@ class _StudyReader:
             if not _FOLDER_NAME.fullmatch(name):
                 message = f"arms: {name!r} cannot be the name of a folder; use letters, digits, _ . + -"
                 self.refuse(arm, message, at_key=True)
+        for name, same in itertools.combinations(arms, 2):
+            if name.casefold() == same.casefold():
+                self.refuse(arms[same], f"arms: {same!r} differs from {name!r} by case only", at_key=True)
         if arms and not any("space" in arm.mapping for arm in arms.values()):
             self.refuse(self.root.mapping["arms"], "arms: at least one arm has a space to search", at_key=True)
         return with_cells(arms, self.problems)
@@ -195,10 +212,13 @@ class _StudyReader:
                 own_code=check_own_code,
                 engines=ENGINES,
                 look=self.look,
+                programs=self.programs,
             )
         except SpaceError as error:
             self.problems.extend(error.problems)
             return None
+        except UntrustedCodeError:
+            raise
         except HpsearchError as error:
             self.refuse(written, f"{title}.space: {error}")
             return None

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hpsearch.experiment.addresses import without_secrets
 from hpsearch.experiment.events import (
     AdoptEvent,
     AskEvent,
@@ -90,6 +91,7 @@ def load_state(path: Path) -> MirrorState:
         if document.pop("version") != STATE_VERSION:
             return MirrorState()
         parent = document.pop("parent")
+        document["uri"] = document.get("uri") and without_secrets(document["uri"])  # earlier versions kept them
         runs = {name: _run_state(entry) for name, entry in document.pop("runs").items()}
         return MirrorState(parent=_run_state(parent) if parent else None, runs=runs, **document)
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hpsearch.errors import UnknownNameError
+from hpsearch.experiment.addresses import without_secrets
 from hpsearch.experiment.layout import is_study
 from hpsearch.experiment.studies import arm_folders
 from hpsearch.tracking import Mirror, NoTracker, Tracker
@@ -137,8 +138,9 @@ class LiveTracker:
             if not self._warned:
                 self._warned = True
                 to = "" if self._mirror.name == "mlflow" else f" --to {self._mirror.name}"
+                told = without_secrets(str(error))
                 self._warn(
-                    f"{error}; the search goes on, and `hpsearch sync {self._mirror.folder}{to}` catches up later"
+                    f"{told}; the search goes on, and `hpsearch sync {self._mirror.folder}{to}` catches up later"
                 )
             return False
         return True

@@ -102,6 +102,7 @@ EVERYTHING: dict[str, Any] = {
     "tracking_uri": "http://127.0.0.1:5000",
     "root": Path("elsewhere"),
     "quiet": True,
+    "trust": True,
 }
 
 

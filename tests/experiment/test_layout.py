@@ -90,3 +90,20 @@ def test_a_name_that_is_not_that_of_one_visible_folder_is_refused(name: str, tmp
 def test_the_files_of_mlflow_are_taken(name: str, tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="MLflow's own files are called so"):
         folder_called(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["NUL", "con.yaml", "lpt1"])
+def test_a_name_is_not_that_of_a_device(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match="a device of this name"):
+        folder_called(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("there", "name"), [("Toy", "toy"), ("caf\u00e9", "cafe\u0301"), ("\ufb01t", "fit"), ("STRASSE", "straße")]
+)
+def test_a_name_differs_from_others_in_more_than_case_and_form(there: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / there).mkdir()
+    with pytest.raises(ExperimentError, match=f"'{there}' is there, which some file systems take for the same"):
+        folder_called(name, tmp_path)
+    (tmp_path / name).mkdir()  # one that is there already goes on
+    assert folder_called(name, tmp_path) == tmp_path / name

@@ -1,6 +1,7 @@
 import pytest
 
-from hpsearch.report.wording import assignments, duration, number, one_line, plain, rule, short_names, shorten
+from hpsearch.cleaning import one_line
+from hpsearch.report.wording import assignments, duration, number, plain, rule, short_names, shorten
 
 
 @pytest.mark.parametrize(

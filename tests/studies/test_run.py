@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch.cleaning import markdown as escaped
 from hpsearch.comparing.comparison import Verdict
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.events import Event, Notice, ReportEvent
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord
-from hpsearch.report.cleaning import markdown as escaped
 from hpsearch.running.runner import RunOptions
 from hpsearch.studies.reading import load_study
 from hpsearch.studies.report import StudyReport, study_markdown

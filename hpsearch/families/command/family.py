@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from hpsearch.data.fingerprint import Source
-from hpsearch.families.command.settings import CommandConfig, objections
+from hpsearch.families.command.settings import CommandConfig, lacking, objections
 from hpsearch.places import texts_in
 from hpsearch.records import Goal
 
@@ -26,6 +26,11 @@ class Command:
     def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
         """Return unknown placeholders, and settings that the command does not use."""
         return objections(configuration, self._folder)
+
+    def environment_objections(self, config: BaseModel) -> Mapping[str, str]:
+        """Return which variables the environment lacks, by dotted path."""
+        assert isinstance(config, CommandConfig)  # noqa: S101 -- ours: the configuration is of this family
+        return dict(lacking(config))
 
     def source_of(self, config: BaseModel, home: Path) -> Source | None:
         """Return the files that the program's section `data` names, as far as there are any; they start where it runs.

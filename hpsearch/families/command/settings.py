@@ -5,11 +5,12 @@ All other sections of the space are the program's own.
 
 import contextlib
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     ConfigDict,
@@ -20,8 +21,11 @@ from pydantic import (
     model_validator,
 )
 
-from hpsearch.errors import suggestion
+from hpsearch.errors import ProgramError, suggestion
 from hpsearch.settings import Settings
+
+FromEnvironment = Annotated[Mapping[Literal["from"], Literal["env"]], Field(min_length=1)]
+"""Written in place of a value that no file should have."""
 
 
 class MetricSource(Settings):
@@ -77,8 +81,9 @@ class CommandConfig(Settings):
     """Where the program runs; a relative name starts at the folder of the space file."""
     checkpoint: str = "checkpoint"
     """The file in the trial's folder that `{checkpoint}` becomes."""
-    environment: Mapping[str, str] = {}
-    """Further environment variables; they may hold placeholders too."""
+    environment: Mapping[str, str | FromEnvironment] = {}
+    """Further environment variables; they may hold placeholders too. `TOKEN: {from: env}` is the variable of this name
+    where the search runs: its value stands in no file."""
     device: str = "auto"
     """What `{device}` becomes; `auto` is cuda where a GPU was assigned to the trial, else cpu."""
     grace: float = Field(default=10.0, ge=0)
@@ -94,6 +99,16 @@ class CommandConfig(Settings):
         if not words:
             raise ValueError("is empty")
         return value
+
+    @property
+    def inherited(self) -> list[str]:
+        """The variables that are handed on from the environment."""
+        return [name for name, value in self.environment.items() if not isinstance(value, str)]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables whose values the space says."""
+        return {name: value for name, value in self.environment.items() if isinstance(value, str)}
 
     @property
     def own(self) -> Mapping[str, Any]:
@@ -155,7 +170,7 @@ def objections(configuration: Mapping[str, Any], folder: Path) -> dict[str, str]
     config = CommandConfig.model_validate(configuration)
     own, known = config.own, short_names(config.own)
     texts = [("command", word) for word in split(config.command)]
-    texts += [(f"environment.{name}", text) for name, text in config.environment.items()]
+    texts += [(f"environment.{name}", text) for name, text in config.variables.items()]
     used = [(path, name) for path, text in texts for name in names_in(text)]
     listed = ", ".join([*own, *GIVEN])
     unknown = {
@@ -232,9 +247,24 @@ def settings_text(own: Mapping[str, Any]) -> str:
 
 
 def environment(config: CommandConfig, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that the program gets in addition to the environment's."""
-    own = {name: fill(text, _values(config, given)) for name, text in config.environment.items()}
+    """Return the variables that the program gets in addition to the environment's, which has those that are inherited.
+
+    Raises:
+        ProgramError: The environment lacks one of these.
+    """
+    if missing := [message for _, message in lacking(config)]:
+        raise ProgramError("; ".join(missing))
+    own = {name: fill(text, _values(config, given)) for name, text in config.variables.items()}
     return {**{f"HPSEARCH_{name.upper()}": value for name, value in given.items()}, "PYTHONUNBUFFERED": "1", **own}
+
+
+def lacking(config: CommandConfig) -> list[tuple[str, str]]:
+    """Return the variables that the environment should have and has not, by dotted path, each with a sentence."""
+    return [
+        (f"environment.{name}", f"environment.{name}: there is no variable {name} in the environment of this machine")
+        for name in config.inherited
+        if name not in os.environ
+    ]
 
 
 def _values(config: CommandConfig, given: Mapping[str, str]) -> dict[str, Any]:

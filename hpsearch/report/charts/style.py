@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpsearch.cleaning import one_line
 from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.report.wording import one_line, shorten
+from hpsearch.report.wording import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hpsearch.cleaning import csv_cell
 from hpsearch.comparing import Comparison
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.report.charts.gallery import Picture, gallery
 from hpsearch.report.charts.style import write_for_paper
-from hpsearch.report.cleaning import csv_cell
 from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.grouped import GroupedReport, pictures_of, prefix_of
 from hpsearch.report.comparison.html import as_grouped_html, as_html

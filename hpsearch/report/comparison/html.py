@@ -8,11 +8,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from hpsearch.cleaning import plotly as escaped
 from hpsearch.comparing.comparison import PairResult
 from hpsearch.comparing.conclusion import conclude, details
 from hpsearch.report.charts.gallery import Picture, gallery
 from hpsearch.report.charts.style import svg_of
-from hpsearch.report.cleaning import plotly as escaped
 from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.grouped import GroupedReport, adjustment, pictures_of, prefix_of
 from hpsearch.report.comparison.rows import (

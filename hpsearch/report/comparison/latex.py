@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from hpsearch.cleaning import latex as escaped
+from hpsearch.cleaning import one_line
 from hpsearch.comparing.comparison import Comparison
-from hpsearch.report.cleaning import latex as escaped
 from hpsearch.report.comparison.grouped import GroupedReport
 from hpsearch.report.comparison.overview import OVERVIEW_TITLES, overview_rows
 from hpsearch.report.comparison.rows import (
@@ -15,7 +16,6 @@ from hpsearch.report.comparison.rows import (
     pair_rows,
     score_rows,
 )
-from hpsearch.report.wording import one_line
 
 _OVERVIEWED = 7
 """Columns of the overview that a paper has room for."""

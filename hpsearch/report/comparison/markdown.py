@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from hpsearch.cleaning import markdown as escaped
 from hpsearch.comparing.comparison import Comparison
 from hpsearch.comparing.conclusion import conclude, details
-from hpsearch.report.cleaning import markdown as escaped
 from hpsearch.report.comparison.contents import Cover, Section
 from hpsearch.report.comparison.grouped import GroupedReport, adjustment
 from hpsearch.report.comparison.rows import (

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from hpsearch.cleaning import one_line
 from hpsearch.comparing.comparison import Comparison, Verdict
 from hpsearch.comparing.conclusion import conclude, details
 from hpsearch.report.comparison.grouped import (
@@ -26,7 +27,6 @@ from hpsearch.report.comparison.rows import (
     score_rows,
 )
 from hpsearch.report.fitted_table import Column, FittedTable
-from hpsearch.report.wording import one_line
 
 _SCORE_RANKS = (0, 0, 0, 1, 3, 4, 2)
 _PAIR_RANKS = (0, 0, 0, 1, 2, 4, 0, 3, 5)

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
+from hpsearch.cleaning import markdown
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.files import read_json
@@ -322,7 +323,7 @@ def _created(store: Store, study: Mapping[str, Any], folder: Path) -> MirroredRu
 def study_tags(study: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """Return the study's question and provenance."""
     plan, result = study["latest"], read_result(folder)
-    answer = [f"**{result['answer']}**"] if result else []
+    answer = [f"**{markdown(result['answer'])}**"] if result else []
     tags = {
         STUDY_TAG: study["id"],
         "hpsearch.kind": "study",
@@ -333,7 +334,7 @@ def study_tags(study: Mapping[str, Any], folder: Path) -> dict[str, str]:
         "hpsearch.study_file": study["file"],
         "hpsearch.folder": str(folder),
         "mlflow.source.name": "hpsearch",
-        "mlflow.note.content": "\n\n".join([plan["question"], *answer]),
+        "mlflow.note.content": "\n\n".join([markdown(plan["question"]), *answer]),
     }
     if result:
         tags |= {"hpsearch.answer": result["answer"], "hpsearch.confirmatory": json.dumps(result["confirmatory"])}

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from hpsearch.errors import TrackingError
-from hpsearch.experiment.addresses import SQLITE, absolute_url, sqlite_path, sqlite_url
+from hpsearch.experiment.addresses import SQLITE, absolute_url, sqlite_path, sqlite_url, without_secrets
 from hpsearch.experiment.layout import TRACKING, root_of, study_of
 from hpsearch.tracking.entries import MirrorState, load_state, state_of
 from hpsearch.tracking.mlflow.client_store import ClientStore, of_mlflow, quiet
@@ -21,6 +21,8 @@ from hpsearch.tracking.mlflow.writing import Store, cut
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 _STORE_LOCK = "mlflow.lock"
+_LOGINS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+"""Where MLflow's own client finds a login."""
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -42,8 +44,11 @@ def chosen_uri(folder: Path, tracking_uri: str | None) -> str:
 
 
 def remembered_uri(uri: str, folder: Path) -> str | None:
-    """Return the store that a folder's state names; None for the default, so that folders can be moved."""
-    return None if uri == default_uri(root_of(folder)) else uri
+    """Return the store that a folder's state names; None for the default, so that folders can be moved.
+
+    Passwords are not written down: whoever goes on gives them again.
+    """
+    return None if uri == default_uri(root_of(folder)) else without_secrets(uri)
 
 
 def state_in(uri: str, folder: Path) -> MirrorState:
@@ -63,9 +68,24 @@ def guarded(uri: str) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, OSError | sqlite3.Error) and not of_mlflow(error):
             raise
-        raise TrackingError(f"MLflow at {uri} cannot be written: {_reason(error)}") from error
+        told = f"MLflow at {uri} cannot be written: {_reason(error)}"
+        raise TrackingError(without_secrets(told) + _asking_again(uri)) from error
     finally:
         quiet(on=before)
+
+
+def _asking_again(uri: str) -> str:
+    """Return how a password is given for a server's address that has none: what is remembered of one never has."""
+    if uri.startswith(SQLITE) or "://" not in uri or uri != without_secrets(uri):
+        return ""
+    if not uri.startswith(("http://", "https://")):
+        return "; a password is never kept: where it needs one, give it again with --tracking-uri"
+    if any(os.environ.get(name) for name in _LOGINS):
+        return ""
+    return (
+        "; a password is never kept: where it needs one, give it again with --tracking-uri, or set "
+        f"{_LOGINS[0]} and {_LOGINS[1]}"
+    )
 
 
 @contextmanager

@@ -8,8 +8,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -47,6 +48,8 @@ def serve_ui(root: Path, *, port: int, announce: Callable[[str], None], host: st
         TrackingError: there is no store to serve, the port is taken, or the server ends by itself.
     """
     port = _free_port(host, port)
+    if (warning := exposure(root, host)) is not None:
+        announce(warning)
     command = ui_command(root, port=port, host=host)
     with (
         without_stray_folders(_store_uri(root)),
@@ -60,6 +63,18 @@ def serve_ui(root: Path, *, port: int, announce: Callable[[str], None], host: st
         except KeyboardInterrupt:
             return
         raise TrackingError(f"the MLflow server ended by itself: {_last_line(output)}")
+
+
+def exposure(root: Path, host: str) -> str | None:
+    """Say what a page that does not listen on loopback alone shows to whom, or None for one that does."""
+    with suppress(ValueError):
+        if host == "localhost" or ip_address(host).is_loopback:
+            return None
+    return (
+        f"warning: whoever reaches this machine at {host} can read, change and delete every experiment in "
+        f"{_root(root)} and read its artifacts: MLflow's page has no login. From another machine, "
+        "`ssh -L 5000:127.0.0.1:5000 HOST` shows it without --host"
+    )
 
 
 def _single(root: Path) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import HpsearchError, SearchFailedError
+from hpsearch.experiment.addresses import without_secrets
 from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, LOG, OUTPUT, PRINTED, RATE_DECISIONS
@@ -200,9 +201,11 @@ def _open_by_fsspec(uri: str, options: dict[str, Any]) -> tuple[Any, str]:
         files, root = url_to_fs(uri, **options)
     except ImportError as error:
         wanted = "pip install 'hpsearch[s3]'" if uri.startswith(_S3) else str(error)
-        raise HpsearchError(f"the storage {uri} cannot be opened: a package is missing: {wanted}") from error
+        raise HpsearchError(
+            without_secrets(f"the storage {uri} cannot be opened: a package is missing: {wanted}")
+        ) from error
     except (ValueError, OSError) as error:
-        raise HpsearchError(f"the storage {uri} cannot be opened: {error}") from error
+        raise HpsearchError(without_secrets(f"the storage {uri} cannot be opened: {error}")) from error
     if uri.startswith(_S3):
         files.retries = 2  # of its own, each of which takes all of botocore's
     return PyFileSystem(FSSpecHandler(files)), root.rstrip("/")

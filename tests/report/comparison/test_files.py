@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from hpsearch.cleaning import markdown as escaped
 from hpsearch.errors import UnknownNameError
-from hpsearch.report.cleaning import markdown as escaped
 from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.files import FORMATS, write_report
 from hpsearch.report.comparison.terminal import show_comparison

@@ -1,17 +1,25 @@
 """A text of a run stays a text in every format."""
 
 import csv
+import json
+import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import hpsearch
+from hpsearch import cli
+from hpsearch.cleaning import csv_cell, latex, markdown, plotly, terminal
 from hpsearch.comparing import Question, compare_runs
+from hpsearch.families.class_prediction import ClassPrediction
 from hpsearch.records import Goal
-from hpsearch.report.cleaning import csv_cell, latex, markdown, plotly
 from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.files import write_report
+from hpsearch.tracking.mlflow.sink import study_tags
 from tests.report.comparison.evidence import replicates
 
 FORMULAS = ["=cmd|' /C calc'!A0", "@SUM(1+1)", "+1+cmd|x", "-2+3", " =1+1", "\t=1+1", "\u202e=1+1", "＝1+1", "%0A=1"]
@@ -72,3 +80,50 @@ def test_a_name_that_begins_with_a_bracket_can_be_set(tmp_path: Path) -> None:
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+PACKAGE = Path(hpsearch.__file__).parent
+HOSTILE = "=cmd|' /C calc'!A0 [red]x[/red] <b>\x1b[31m\x9b2J\u202e\u200b $x$ https://a.b **y**"
+
+
+def test_a_terminal_gets_no_escape_sequence() -> None:
+    assert terminal(f"a\n\t{HOSTILE}").startswith("a\n\t=cmd|")
+    assert all(letter.isprintable() or letter in "\n\t" for letter in terminal(HOSTILE))
+
+
+def test_a_table_of_predictions_computes_nothing(tmp_path: Path) -> None:
+    chances = np.array([[0.9, 0.1], [0.2, 0.8]])
+    found = ClassPrediction(inputs=(HOSTILE, "plain"), classes=("=1+1", "b"), probabilities=chances)
+    found.save(tmp_path / "a.csv", ".csv")
+    with (tmp_path / "a.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert csv_cell(HOSTILE) in cells
+    assert not [cell for cell in cells if cell.startswith(("=", "@")) or not cell.isprintable()]
+
+
+def test_a_note_in_mlflow_is_no_markup(tmp_path: Path) -> None:
+    plan = {"question": HOSTILE, "metric": {"name": "test/x", "goal": "minimize"}, "seed": 0}
+    (tmp_path / "result.json").write_text(json.dumps({"version": 1, "answer": HOSTILE, "confirmatory": True}))
+    tags = study_tags({"id": "1", "latest": plan, "file": "a.yaml"}, tmp_path)
+    assert tags["mlflow.note.content"].split("\n\n")[0] == markdown(HOSTILE)
+
+
+def test_a_message_of_the_command_line_changes_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["hpsearch", "check", f"no-{HOSTILE}.yaml"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    said = capsys.readouterr().err
+    assert "[red]" in said
+    assert all(letter.isprintable() or letter == "\n" for letter in said)
+
+
+def test_every_table_is_written_by_a_known_writer() -> None:
+    """A new one cleans its cells, and is then named here."""
+    found = {
+        file.relative_to(PACKAGE).as_posix()
+        for file in PACKAGE.rglob("*.py")
+        if re.search(r"csv\.(Dict)?[Ww]riter\(|\)\.to_csv\(", file.read_text(encoding="utf-8"))
+    }
+    assert found == {"report/tables.py", "report/comparison/files.py", "families/class_prediction.py"}

@@ -8,8 +8,6 @@ import re
 import unicodedata
 from typing import Any
 
-from hpsearch.report.wording import one_line
-
 _LATEX = {
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -33,6 +31,19 @@ _LINK = re.compile(r"(?i)\b(https?|ftp|mailto|xmpp|www)([:.])")
 _MENTION = re.compile(r"(?<=\w)@(?=\w)|(?<!\w)@(?=\w)")
 _FORMULA = re.compile(r"\s*[=+\-@|%＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks, escape sequences and other control characters."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def terminal(text: str) -> str:
+    """Return a text of several lines for a terminal: no escape sequence, nothing that turns the direction of writing.
+
+    It is not for rich's markup, in which `[red]` is a command: that takes texts as `rich.text.Text`.
+    """
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)
 
 
 def csv_cell(value: Any) -> Any:
