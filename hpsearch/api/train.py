@@ -43,7 +43,7 @@ def train(
     tracking_uri: str | None = None,
     root: StrPath = EXPERIMENTS,
     quiet: bool = False,
-    trust: bool = False,
+    trust: bool | None = None,
 ) -> OpenedExperiment:
     """Train one configuration to its end, without pruning; `hpsearch train` in Python. Again, it goes on with it.
 
@@ -66,7 +66,7 @@ def train(
         tracking_uri: The MLflow server or store.
         root: Where experiments are kept.
         quiet: Print nothing but problems and what to do next.
-        trust: Run code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
 
     Returns:
         An experiment of one trial.
@@ -201,7 +201,7 @@ def confirm(
     track: str = "mlflow",
     tracking_uri: str | None = None,
     quiet: bool = False,
-    trust: bool = False,
+    trust: bool | None = None,
 ) -> OpenedExperiment:
     """Train an experiment's best configurations again and score them on the test split; `hpsearch confirm` in Python.
 
@@ -222,7 +222,7 @@ def confirm(
         track: Where to mirror them: mlflow, tensorboard, wandb, several with commas, or none.
         tracking_uri: The MLflow server or store.
         quiet: Print nothing but problems and what to do next.
-        trust: Run code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
 
     Returns:
         The experiment with all its replicates.
