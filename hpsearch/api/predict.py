@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.api.arguments import StrPath, find_experiment
+from hpsearch.api.arguments import StrPath, place_of
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import is_experiment, is_study
 
@@ -106,7 +106,7 @@ def find_model(model: StrPath) -> Path:
         HpsearchError: There is no such folder.
     """
     exported = Path(model).expanduser()
-    folder = exported if _is_model(exported) else find_experiment(model)
+    folder = exported if _is_model(exported) else place_of(model)
     if not folder.exists():
         raise HpsearchError(f"there is no model or experiment {folder}, and none of that name below experiments/")
     if not _is_model(folder):

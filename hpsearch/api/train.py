@@ -10,7 +10,16 @@ from pathlib import Path
 from shlex import join
 from typing import Any
 
-from hpsearch.api.arguments import BEST, Overrides, Params, StrPath, find_experiment, given_params, settings_of
+from hpsearch.api.arguments import (
+    BEST,
+    Overrides,
+    Params,
+    StrPath,
+    find_experiment,
+    given_params,
+    place_of,
+    settings_of,
+)
 from hpsearch.api.open import OpenedExperiment
 from hpsearch.api.run import opened
 from hpsearch.cleaning import terminal
@@ -80,7 +89,7 @@ def train(
     request = TrainRequest(
         params,
         None if space is None else Path(space),
-        None if from_ is None else find_experiment(from_),
+        None if from_ is None else place_of(from_),
         arm,
         quick,
         [*settings_of(set), *together],
@@ -144,6 +153,8 @@ def _planned(request: TrainRequest, *, root: Path) -> FinalTraining:
         HpsearchError: The options contradict one another, or there is no winner.
     """
     _refuse_contradictions(request)
+    if request.source is not None:
+        find_experiment(request.source)
     if request.file is not None:
         space = load_space(find_file(request.file, Shelf.SPACES), quick=request.quick, overrides=request.overrides)
         source = request.source or root / (space.path.stem + ("-quick" if request.quick else ""))
