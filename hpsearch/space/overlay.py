@@ -55,6 +55,12 @@ def whole_path(path: str, settings: SettingsSection) -> str:
     return f"{holding[0]}.{path}" if len(holding) == 1 else path
 
 
+def _below(section: SettingsSection) -> list[str]:
+    """Return the names of the settings one section further down."""
+    shapes = [field_shape(field) for field in section.fields.values()]
+    return [name for shape in shapes if isinstance(shape, SettingsSection) for name in shape.fields]
+
+
 def narrowed(root: Node, path: str, value: Node, settings: SettingsSection) -> Node:
     """Return the value that fixes a branch to the option that `value` names, with what is written below that option."""
     steps = path.split(".")
@@ -95,7 +101,8 @@ def _in_section(node: Node | None, shape: SettingsSection, steps: Sequence[str],
     if name not in shape.fields:
         inside = f" in {done}" if done else ""
         known = ", ".join(shape.fields)
-        raise OverlayError(f"unknown setting {name!r}{inside}{suggestion(name, shape.fields)}; known: {known}")
+        meant = suggestion(name, shape.fields) or (suggestion(name, _below(shape)) if len(steps) == 1 else "")
+        raise OverlayError(f"unknown setting {name!r}{inside}{meant}; known: {known}")
     # what is not yet a section, or a choice between whole sections, gives way to one
     section = node if node is not None and any(key in shape.fields for key in node.mapping) else _empty(value, node)
     shape_below = field_shape(shape.fields[name])
