@@ -78,9 +78,9 @@ def _bounded(value: Mapping[str, Any], kind: str) -> str | None:
     log, step = value.get("log", value.get("log_scale")), value.get("q", value.get("step"))
     bounds = value.get("bounds")
     if isinstance(bounds, list) and len(bounds) == 2:
-        return _numbers(*bounds, kind, step=step, log=log)
+        return _numbers(bounds[0], bounds[1], kind, step=step, log=log)
     named = next((names for names in _BOUNDS if set(names) <= set(value)), None)
-    return _numbers(*(value[name] for name in named), kind, step=step, log=log) if named else None
+    return _numbers(value[named[0]], value[named[1]], kind, step=step, log=log) if named else None
 
 
 _KINDS = (
