@@ -8,18 +8,23 @@ Hyperopt (`hp.loguniform('lr', -9, -2)`), NNI (`_type`, `_value`), Ax (`bounds`)
 import ast
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from hpsearch.errors import SpaceError
 from hpsearch.records import is_number
-from hpsearch.space.ranges import flow
+from hpsearch.space.located_yaml import Place, parse
+from hpsearch.space.ranges import RangeSyntaxError, flow, read_range
 
 _LOG = ("log", "loguniform", "log_uniform")
 _OPTIONS = ("values", "categorical", "grid_search", "suggest_categorical", "choices", "options", "sample_from")
 _CHOICES = ("choice", "categorical", "grid_search", "shuffle")
 _BOUNDS = (("min", "max"), ("low", "high"), ("lower", "upper"))
 _HIGHEST_EXPONENT = 100
+_MOST_STEPS = 1e6
+_CALL = re.compile(r"\s*[A-Za-z_][\w.]*\(.*\)\s*", flags=re.DOTALL)
 _LISTED = re.compile(r"\s*[-+.\deE]+\s*(,\s*[-+.\deE]+\s*)+")
 _WORD = re.compile(r"(?<![\w.'\"-])([A-Za-z_][\w-]*)(?![\w.'\"(=-])")
 
@@ -34,7 +39,16 @@ def help_for(value: Any) -> str:
         written = _call(value)
     else:
         written = None
-    return f"write {written}" if written else ""
+    return f"write {written}" if written and _holds(written) else ""
+
+
+def _holds(written: str) -> bool:
+    """Check whether what the help would say can be read: others' bounds may be infinite, equal, or texts."""
+    try:
+        node = parse(written, Place("help"))
+        return not node.mapping or read_range(node) is not None
+    except (SpaceError, RangeSyntaxError, OverflowError):
+        return False
 
 
 def meant_as_range(settings: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, str]]:
@@ -104,7 +118,10 @@ def _call(text: str) -> str | None:
     try:
         if _LISTED.fullmatch(text):
             return _choice(list(ast.literal_eval(f"[{text}]")))
-        called = ast.parse(_WORD.sub(_literal, text.strip()), mode="eval").body
+        if not _CALL.fullmatch(text):
+            return None
+        with warnings.catch_warnings(action="ignore"):  # of Python about a text that is none: '\\d', 1if
+            called = ast.parse(_WORD.sub(_literal, text.strip()), mode="eval").body
         while isinstance(called, ast.Call) and _name(called) == "tag" and called.args:  # Hydra: tag(log, interval(...))
             called = called.args[-1]
         if not isinstance(called, ast.Call):
@@ -168,7 +185,7 @@ def _numbers(low: Any, high: Any, kind: str, *, step: Any, log: Any) -> str | No
         whole = False
     if on_log_scale and not low > 0:
         return None
-    if not is_number(step) or not 0 < step <= high - low or (whole and not isinstance(step, int)):
+    if not is_number(step) or not 0 < step <= high - low < _MOST_STEPS * step or (whole and not isinstance(step, int)):
         step = None
     elif not on_log_scale:
         high = _reached(low, high, step)

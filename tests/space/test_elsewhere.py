@@ -1,5 +1,6 @@
 """What other tools write is met with what is written here, which is then read as the range that they mean."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ RIGHT = {
     "NNI's log": ({"_type": "loguniform", "_value": [1e-4, 0.1]}, "{log: [0.0001, 0.1]}"),
     "NNI's choice": ({"_type": "choice", "_value": [1, 2]}, "{choice: [1, 2]}"),
     "Ax's bounds": ({"type": "range", "bounds": [1e-4, 0.1], "log_scale": True}, "{log: [0.0001, 0.1]}"),
+    "steps without number": ("tune.quniform(-1e308, 2.5, 1e-3)", "{float: [-1e+308, 2.5]}"),
     "bounds by name": ({"log": {"low": 1e-4, "high": 0.1}}, "{log: [0.0001, 0.1]}"),
     "bounds below a kind": ({"log_uniform": {"min": 1e-4, "max": 0.1}}, "{log: [0.0001, 0.1]}"),
 }
@@ -80,6 +82,8 @@ def test_another_tools_range_is_told_as_ours(name: str) -> None:
         "(1, 2)",
         "hp.loguniform('x', 900, 901)",
         "tag()",
+        {"low": 0.1, "high": float("inf")},
+        {"uniform": [1, 10**400]},
         "log(low=1)",
         "x" * 10_000,
         "(" * 500,
@@ -87,6 +91,16 @@ def test_another_tools_range_is_told_as_ours(name: str) -> None:
 )
 def test_what_is_no_range_is_left_alone(given: Any) -> None:
     assert help_for(given) == ""
+
+
+@pytest.mark.parametrize(
+    "given", ["f('\\d+')", "x(1if 1 else 2)", "f(\0)", "lr(1_)", "choice(" + "-" * 5000 + "1)", "f(" + "(" * 5000]
+)
+def test_what_a_program_is_given_is_looked_at_in_silence(given: str) -> None:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert help_for(given) == ""
+    assert said == []
 
 
 def test_a_file_full_of_other_tools_names_is_met_line_by_line(tmp_path: Path) -> None:
@@ -169,5 +183,5 @@ def test_bounds_that_are_mixed_with_a_range_are_told(tmp_path: Path) -> None:
 def test_a_short_name_of_another_tool_is_met_with_ours(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("family: char_lm\nobjective: {metric: val/bits_per_char}\n", encoding="utf-8")
-    with pytest.raises(SpaceError, match="did you mean 'learning_rate'"):
+    with pytest.raises(SpaceError, match=r"did you mean 'train\.learning_rate'"):
         load_space(path, overrides=["lr=0.5"])
