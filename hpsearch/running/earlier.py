@@ -33,8 +33,10 @@ from hpsearch.experiment.lease import LEASE
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_resolved
-from hpsearch.experiment.state import ExperimentState
+from hpsearch.experiment.state import ExperimentState, RunState
+from hpsearch.jobs import Job
 from hpsearch.records import Params
+from hpsearch.running.mending import mended_job
 from hpsearch.space import Space, differences
 from hpsearch.training.settings import TrainSettings
 from hpsearch.trust import is_own
@@ -52,12 +54,13 @@ class Earlier:
     """The trials of earlier sessions, by their runs.
 
     Of those that the space, as it is now, would train just as they were: their numbers, and their newest parameters as
-    the space has them. Of the others: why they do not fit.
+    the space has them. Of the others: why they do not fit. `mended` are those whose configuration was written again.
     """
 
     numbers: dict[str, int]
     params: dict[str, Params]
     misfits: dict[str, str]
+    mended: list[str]
 
 
 def earlier_trials(space: Space, folder: Path, state: ExperimentState) -> Earlier:
@@ -68,12 +71,13 @@ def earlier_trials(space: Space, folder: Path, state: ExperimentState) -> Earlie
     Raises:
         ExperimentError: There are others, and none fits.
     """
-    earlier, trials = Earlier({}, {}, {}), list(state.of_kind(RunKind.TRIAL))
+    earlier, trials = Earlier({}, {}, {}, []), list(state.of_kind(RunKind.TRIAL))
     for trial in trials:
         if trial.dropped:
             continue
         try:
-            earlier.params[trial.run] = _fitted(space, folder, trial.run, trial.first_params, again=trial.mistake)
+            job = _job(folder, trial, earlier.mended)
+            earlier.params[trial.run] = _fitted(space, job, trial.first_params, again=trial.mistake)
             earlier.numbers[trial.run] = trial.number
         except HpsearchError as misfit:
             earlier.misfits[trial.run] = str(misfit)
@@ -86,7 +90,24 @@ def earlier_trials(space: Space, folder: Path, state: ExperimentState) -> Earlie
     return earlier
 
 
-def _fitted(space: Space, folder: Path, run: str, asked: Params, *, again: bool) -> Params:
+def _job(folder: Path, trial: RunState, mended: list[str]) -> Job:
+    """Return a trial's job, written again if its file is damaged.
+
+    Raises:
+        HpsearchError: the message says why there is none.
+    """
+    try:
+        return stored_job(folder, trial.run)
+    except (OSError, ExperimentError) as error:
+        job = mended_job(folder, trial)
+        if job is None:
+            why = (error.strerror or error) if isinstance(error, OSError) else error
+            raise HpsearchError(f"its {CONFIG} is missing or cannot be read: {why}") from None
+        mended.append(trial.run)
+        return job
+
+
+def _fitted(space: Space, job: Job, asked: Params, *, again: bool) -> Params:
     """Return a trial's newest parameters as the space has them.
 
     A setting that was fixed and is a range now has its value from the trial's configuration, and a range that is fixed
@@ -95,10 +116,6 @@ def _fitted(space: Space, folder: Path, run: str, asked: Params, *, again: bool)
     Raises:
         HpsearchError: the message says why the trial does not fit.
     """
-    try:
-        job = stored_job(folder, run)
-    except OSError as error:
-        raise HpsearchError(f"its {CONFIG} is missing or cannot be read: {error.strerror or error}") from None
     checked: Any = job.config, asked
     fitted, built = _checked(space, *checked)
     for params, config in () if again else job.stretches:
