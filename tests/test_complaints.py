@@ -60,6 +60,16 @@ def test_a_mark_stands_at_most_behind_the_line(tmp_path: Path) -> None:
     assert (line, mark.index("^")) == ("1 | short", len("1 | short"))
 
 
+def test_a_program_in_place_of_its_space_is_told_how_it_gets_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "train.py"
+    path.write_text("def train(lr: float, *, report): ...\n", encoding="utf-8")
+    assert app(["check", "--json", str(path)], standalone_mode=False) == 2
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert problem["help"] == f"`hpsearch init {path}` writes a space file for it"
+
+
 def test_editors_get_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(SPACE, encoding="utf-8")
