@@ -71,7 +71,10 @@ def commands() -> str:
     """Return a section for each command: its help, usage and options."""
     group = typer.main.get_group(app)
     lines = ["# The command line\n", group.help or "", ""]
-    lines += ["Exit statuses: 0 done, 1 the search failed, 2 a mistake in the command or a file, 130 interrupted.\n"]
+    statuses = (
+        "0 done, 1 the search failed or the answer is no (`overfit`, `doctor`), 2 a mistake in the command or a file"
+    )
+    lines += [f"Exit statuses: {statuses}, 130 interrupted.\n"]
     for name, command in group.commands.items():
         inner = getattr(command, "commands", None)
         if inner is None:
@@ -95,17 +98,24 @@ def command_lines(title: str, command: Any) -> Iterator[str]:
     yield f"{command.help}\n"
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     options = [each for each in command.params if each.param_type_name == "option"]
-    yield f"```text\n{' '.join([title, *(each.name.upper() for each in arguments), '[OPTIONS]'])}\n```\n"
+    yield f"```text\n{' '.join([title, *map(usage, arguments), '[OPTIONS]'])}\n```\n"
     if arguments:
         yield from ("| argument | |", "|---|---|")
         yield from (f"| `{each.name}` | {cell(each.help)} |" for each in arguments)
         yield ""
-    yield from ("| option | default | |", "|---|---|---|")
+    if options:
+        yield from ("| option | default | |", "|---|---|---|")
     for each in options:
         names = ", ".join(f"`{name}`" for name in (*each.opts, *each.secondary_opts))
         default = "" if each.default in (None, False, ()) or callable(each.default) else f"`{each.default}`"
         yield f"| {names} | {default} | {cell(each.help)} |"
     yield ""
+
+
+def usage(argument: Any) -> str:
+    """Return an argument as a usage has it: brackets around what may be left out, dots behind what may repeat."""
+    name = argument.name.upper() + ("..." if argument.nargs == -1 else "")
+    return name if argument.required else f"[{name}]"
 
 
 # Settings

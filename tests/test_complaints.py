@@ -37,6 +37,39 @@ def test_a_long_line_is_shown_around_the_mistake(tmp_path: Path) -> None:
     assert line[mark.index("^") :].startswith("wrong")
 
 
+def test_the_mark_stands_below_letters_of_two_cells(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("日本語: wrong日\n", encoding="utf-8")
+    _, line, mark = list(shown(Problem(str(path), 1, 6, "is wrong")))
+    assert line.cell_len - len("wrong日") - 1 == mark.plain.index("^")
+    assert mark.plain.count("^") == len("wrong") + 2
+
+
+def test_the_line_that_is_no_text_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_bytes(b"# caf\xe9\n")
+    _, line, mark = [text.plain for text in shown(Problem(str(path), 1, 6, "not UTF-8 text (byte 0xe9)"))]
+    assert line.startswith("1 | # caf")
+    assert mark.index("^") == 4 + 5
+
+
+def test_a_mark_stands_at_most_behind_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("short\n", encoding="utf-8")
+    _, line, mark = [text.plain for text in shown(Problem(str(path), 1, 900, "is wrong"))]
+    assert (line, mark.index("^")) == ("1 | short", len("1 | short"))
+
+
+def test_a_program_in_place_of_its_space_is_told_how_it_gets_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "train.py"
+    path.write_text("def train(lr: float, *, report): ...\n", encoding="utf-8")
+    assert app(["check", "--json", str(path)], standalone_mode=False) == 2
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert problem["help"] == f"`hpsearch init {path}` writes a space file for it"
+
+
 def test_editors_get_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(SPACE, encoding="utf-8")

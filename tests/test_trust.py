@@ -162,14 +162,14 @@ def test_check_leaves_a_strangers_code_out_and_says_so(name: str, call: Call, st
 
 def test_check_imports_a_strangers_code_when_it_is_told_to(call: Call, stranger: Path) -> None:
     said = call("check", stranger / "family.yaml", "--trust")
-    assert said.out == f"{stranger / 'family.yaml'}: fine (1 ranges)\n"
+    assert said.out == f"{stranger / 'family.yaml'}: fine (1 range)\n"
     assert (stranger / "ran").exists()
 
 
 def test_check_reads_a_strangers_command_and_study(call: Call, stranger: Path) -> None:
     said = call("check", stranger / "command.yaml", stranger / "study.yaml")
     assert said.status == 0, said
-    assert f"{stranger / 'command.yaml'}: fine (1 ranges)" in said.out
+    assert f"{stranger / 'command.yaml'}: fine (1 range)" in said.out
     assert "as far as it was checked" in said.out
     assert not (stranger / "ran").exists()
 

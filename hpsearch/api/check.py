@@ -8,7 +8,7 @@ from pathlib import Path
 from hpsearch.api.arguments import Overrides, StrPath, settings_of
 from hpsearch.errors import HpsearchError, Problem, SpaceError, UntrustedCodeError
 from hpsearch.running.loading import check_file
-from hpsearch.space.checks import data_notes, no_test_split, secret_notes
+from hpsearch.space.checks import data_notes, foreign_notes, no_test_split, secret_notes
 from hpsearch.space.shelf import Shelf, find_file
 from hpsearch.studies.reading import is_study, load_study
 from hpsearch.trust import trusting
@@ -23,7 +23,8 @@ class CheckedFile:
         arms: How many arms a study has, or None for a space.
         ranges: How many settings of a space are ranges.
         configurations: How many configurations they make, or None for a continuum.
-        notes: What is worth knowing of its data: encodings that were guessed, a test split that is missing.
+        notes: What is worth knowing: settings that look like another tool's range, encodings that were guessed, a test
+            split that is missing.
         left_out: The code from outside this project that was not imported; what it decides was not checked.
     """
 
@@ -39,8 +40,8 @@ class CheckedFile:
             return f"as far as it was checked; --trust also imports {'; '.join(self.left_out)}"
         if self.arms is not None:
             return f"a study of {self.arms} arms"
-        size = "" if self.configurations is None else f", {self.configurations} configurations"
-        return f"{self.ranges} ranges{size}"
+        size = "" if self.configurations is None else f", {_counted(self.configurations, 'configuration')}"
+        return f"{_counted(self.ranges, 'range')}{size}"
 
 
 def check(
@@ -105,5 +106,9 @@ def _held(path: Path, *, quick: bool, overrides: list[str]) -> CheckedFile:
     if space is None:
         return CheckedFile(path, left_out=tuple(left_out))
     missing = no_test_split(space)
-    notes = (*secret_notes(space), *data_notes(space), *([missing] if missing else []))
+    notes = (*foreign_notes(space), *secret_notes(space), *data_notes(space), *([missing] if missing else []))
     return CheckedFile(path, ranges=len(space.parameters), configurations=space.size, notes=notes)
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

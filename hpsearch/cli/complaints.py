@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -32,9 +33,11 @@ def shown(problem: Problem) -> Iterator[Text]:
     written = terminal(_line(problem.source, problem.line))
     gutter = " " * len(str(problem.line))
     if written.strip():
-        text, column = _excerpt(written.expandtabs(1), max(problem.column, 1) - 1)
+        text, column = _excerpt(written.expandtabs(1), min(max(problem.column, 1) - 1, len(written)))
         yield Text.assemble((f"{problem.line} | ", "blue"), text)
-        yield Text.assemble((f"{gutter} | ", "blue"), " " * column, ("^" * _width(text, column), "bold red"))
+        yield Text.assemble(
+            (f"{gutter} | ", "blue"), " " * cell_len(text[:column]), ("^" * _width(text, column), "bold red")
+        )
     if problem.help:
         yield Text.assemble((f"{gutter} = help: " if written.strip() else "help: ", "cyan"), terminal(problem.help))
 
@@ -48,7 +51,7 @@ def _line(source: str, number: int) -> str:
 def _lines(source: str) -> tuple[str, ...]:
     """Return the lines of a file; of what is no file (an option of the command) none."""
     try:
-        return tuple(Path(source).read_text(encoding="utf-8-sig").splitlines())
+        return tuple(Path(source).read_text(encoding="utf-8-sig", errors="replace").splitlines())
     except (OSError, ValueError):
         return ()
 
@@ -62,8 +65,8 @@ def _excerpt(text: str, column: int) -> tuple[str, int]:
 
 
 def _width(text: str, column: int) -> int:
-    """Return how long the word is that begins at a column, at least 1."""
+    """Return how many cells the word that begins at a column takes on the screen, at least 1."""
     word = 0
     while column + word < len(text) and text[column + word] not in " ,:]}#":
         word += 1
-    return max(word, 1)
+    return max(cell_len(text[column : column + word]), 1)

@@ -88,7 +88,8 @@ def read_program(path: Path, *, subcommand: str | None = None, config: Path | No
         if config is None:
             raise HpsearchError(
                 f"{path} declares no options with argparse, click, typer or Hydra, and names no YAML file that is "
-                "there; `--config FILE` names the file with its values"
+                f"there; `--config FILE` names the file with its values, `hpsearch init {path}:FUNCTION` drafts the "
+                "search of a function"
             )
         return Program(path, "YAML", _of_file(config), file=config, told=["{config}"])
     if found["dialect"] == "hydra":

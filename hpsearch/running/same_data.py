@@ -24,7 +24,7 @@ from hpsearch.places import borrowed, find_place, named_places
 from hpsearch.records import Outcome
 from hpsearch.settings import Settings
 from hpsearch.space import Space, configurations
-from hpsearch.space.checks import data_notes, secret_notes
+from hpsearch.space.checks import data_notes, foreign_notes, secret_notes
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,7 @@ def _splits(runs: Iterable[RunState]) -> dict[str, dict[str, Any]]:
 
 
 def _notices(space: Space) -> Iterable[str]:
+    yield from foreign_notes(space)
     yield from secret_notes(space)
     yield from data_notes(space)
     for config, _ in configurations(space):

@@ -12,11 +12,12 @@ from pydantic import BaseModel, ValidationError
 from hpsearch.experiment.addresses import without_secrets
 from hpsearch.places import NamedPlace, located, named_places, obstacle, texts_in
 from hpsearch.settings import Settings
+from hpsearch.space.elsewhere import meant_as_range
 from hpsearch.space.fields import SettingsSection, Shape, walk
 from hpsearch.space.located_yaml import Node, Place, Problems
 from hpsearch.space.mistakes import mistakes_of
 from hpsearch.space.pruner_options import PB2, PBT
-from hpsearch.space.ranges import Choice
+from hpsearch.space.ranges import Choice, show
 from hpsearch.space.search_settings import Grid
 from hpsearch.space.space import Space
 from hpsearch.space.validation import part_of, place_of, probes, usual_params, written_at
@@ -166,6 +167,15 @@ def data_notes(space: Space) -> list[str]:
     found = [] if ask is None else [note for data in sections.values()
                                     for note in ask(located(data, space.path.parent, by_name=True))]  # fmt: skip
     return list(dict.fromkeys(found))
+
+
+def foreign_notes(space: Space) -> list[str]:
+    """Return which free settings, as those of a program, are fixed values that look like another tool's range."""
+    written = space.configuration(space.example)
+    return [
+        f"{path}: {show(value)} is read as it stands, not as a range; if a range is meant, {right}"
+        for path, value, right in meant_as_range(written)
+    ]
 
 
 def secret_notes(space: Space) -> list[str]:

@@ -150,6 +150,9 @@ def read_file(path: Path, problems: Problems | None = None) -> tuple[str, Node]:
         SpaceError: The file cannot be read or parsed.
     """
     start = Place(str(path), 1, 1)
+    if path.suffix == ".py":
+        right = f"`hpsearch init {path}` writes a space file for it"
+        raise SpaceError([Place(str(path)).problem("is a program, not a space file", right)])
     try:
         data = read_plain(path, most=_MOST_BYTES)
     except OSError as error:

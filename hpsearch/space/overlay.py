@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hpsearch.errors import SpaceError, suggestion
+from hpsearch.errors import SpaceError, nearest, suggestion
 from hpsearch.space.fields import Branch, Items, SettingsSection, Shape, field_shape, section_of, walk
 from hpsearch.space.located_yaml import Node, Place, Problems, parse
 
@@ -55,6 +55,14 @@ def whole_path(path: str, settings: SettingsSection) -> str:
     return f"{holding[0]}.{path}" if len(holding) == 1 else path
 
 
+def _meant_below(name: str, sections: SettingsSection) -> str:
+    """Return `, did you mean 'train.learning_rate'?` for a name that is near to one that a single section has."""
+    shapes = [field_shape(field) for field in sections.fields.values()]
+    below = [each for shape in shapes if isinstance(shape, SettingsSection) for each in shape.fields]
+    path = whole_path(nearest(name, below) or "", sections)
+    return f", did you mean '{path}'?" if "." in path else ""
+
+
 def narrowed(root: Node, path: str, value: Node, settings: SettingsSection) -> Node:
     """Return the value that fixes a branch to the option that `value` names, with what is written below that option."""
     steps = path.split(".")
@@ -95,7 +103,8 @@ def _in_section(node: Node | None, shape: SettingsSection, steps: Sequence[str],
     if name not in shape.fields:
         inside = f" in {done}" if done else ""
         known = ", ".join(shape.fields)
-        raise OverlayError(f"unknown setting {name!r}{inside}{suggestion(name, shape.fields)}; known: {known}")
+        meant = suggestion(name, shape.fields) or ("" if done or len(steps) > 1 else _meant_below(name, shape))
+        raise OverlayError(f"unknown setting {name!r}{inside}{meant}; known: {known}")
     # what is not yet a section, or a choice between whole sections, gives way to one
     section = node if node is not None and any(key in shape.fields for key in node.mapping) else _empty(value, node)
     shape_below = field_shape(shape.fields[name])

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from hpsearch.space.elsewhere import meant_as_range
 from hpsearch.space.located_yaml import Node, Place, Problems
 from hpsearch.space.mistakes import Mistake, mistakes
-from hpsearch.space.ranges import Choice, Float, Int, Range
+from hpsearch.space.ranges import Choice, Float, Int, Range, show
 from hpsearch.space.space import FamilyInterface
 from hpsearch.space.template import Parameter, Template
 
@@ -37,8 +38,12 @@ def check_template(interface: FamilyInterface, template: Template, root: Node, p
     before = len(problems)
     _TemplateCheck(interface.Config, template, root, problems).run()
     if len(problems) == before and not template.broken:
-        for path, message in interface.objections(template.fill(usual_params(template))).items():
+        usual = template.fill(usual_params(template))
+        objections = interface.objections(usual)
+        for path, message in objections.items():
             problems.add(written_at(root, path).place, message)
+        for path, value, right in meant_as_range(usual) if objections else ():
+            problems.add(written_at(root, path).key, f"{path}: {show(value)} is no range here", right)
 
 
 def usual_params(template: Template) -> dict[str, Any]:
