@@ -3,8 +3,10 @@
 The path starts at the folder of the space file.
 """
 
+import contextlib
 import hashlib
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +81,8 @@ def _import_file(path: Path) -> Any:
         module.__package__ = ".".join(path.parent.relative_to(root).parts)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with contextlib.chdir(os.curdir):  # what is relative starts where the command was called, for workers too
+            spec.loader.exec_module(module)
     except Exception as error:
         raise HpsearchError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     return module

@@ -33,3 +33,10 @@ def test_two_files_of_one_name_are_two_modules(two_files: Path) -> None:
 def test_a_file_that_is_read_again_keeps_its_name(two_files: Path) -> None:
     names = {find_code("./one/mine.py:Mine", two_files, kind="family").found.__module__ for _ in range(2)}
     assert names == {"hpsearch_user_mine"}
+
+
+def test_a_file_that_changes_the_working_directory_changes_it_for_nobody_else(two_files: Path) -> None:
+    (two_files / "one" / "mine.py").write_text("import os\nos.chdir('/')\nclass Mine: ...\n", encoding="utf-8")
+    here = Path.cwd()
+    find_code("./one/mine.py:Mine", two_files, kind="family")
+    assert Path.cwd() == here

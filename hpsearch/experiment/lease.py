@@ -26,9 +26,10 @@ from pathlib import Path
 
 from hpsearch.errors import ExperimentBusyError
 
-LEASE = re.compile(r"lease-(\d+)")
+LEASE = re.compile(r"lease-([1-9][0-9]{0,17})")
 """The name of a lease."""
 _GONE = (errno.ENOENT, errno.ESTALE)
+_MOST_BYTES = 4096
 _LOOK_SECONDS = 0.2
 
 
@@ -81,21 +82,32 @@ class Holder:
 
 def holder_of(folder: Path) -> Holder | None:
     """Return who holds or held the newest lease of a folder, None if there never was one."""
-    while number := max(
-        (int(found[1]) for each in folder.iterdir() if (found := LEASE.fullmatch(each.name))), default=0
-    ):
+    while number := max(_numbers(folder), default=0):
+        path = folder / _name(number)
         try:
-            with (folder / _name(number)).open("rb") as file:  # opening asks an NFS server, a look alone may not
-                touched, content = os.fstat(file.fileno()).st_mtime, file.read()
+            with path.open("rb") as file:  # opening asks an NFS server, a look alone may not
+                touched, content = os.fstat(file.fileno()).st_mtime, file.read(_MOST_BYTES)
+        except PermissionError:
+            return Holder(number, path.stat().st_mtime)
         except OSError as error:
             if error.errno not in _GONE:
                 raise
             continue  # somebody has just taken over
         try:
             return Holder(number, touched, **json.loads(content))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return Holder(number, touched)
     return None
+
+
+def _numbers(folder: Path, *, files: bool = True) -> list[int]:
+    """Return the numbers of leases; with those that a link, a folder or a pipe has taken, unless only `files` count."""
+    with os.scandir(folder) as entries:
+        return [
+            int(found[1])
+            for each in entries
+            if (found := LEASE.fullmatch(each.name)) and (not files or each.is_file(follow_symlinks=False))
+        ]
 
 
 def held_elsewhere(folder: Path, *, machine: Machine | None = None, timing: Timing = USUAL) -> Holder | None:
@@ -131,12 +143,17 @@ class Lease:
             ExperimentBusyError: Another machine holds it, and is heard.
         """
         heard: tuple[int, float] | None = None
+        listening = _now()
         while True:
             holder, now = holder_of(self._folder), _stamp(lock)
             silent = 0.0 if holder is None else now - holder.touched
             free = holder is None or holder.ended or (alone and holder.boot == self._machine.boot)
+            if (
+                holder is not None and (holder.number, holder.touched) == heard
+            ):  # its time may lie ahead: a clock was wrong
+                silent = max(silent, _now() - listening)
             if free or silent > self._timing.silence:
-                if self._make(holder.number + 1 if holder else 1):
+                if self._make(1 + max(_numbers(self._folder, files=False), default=0)):
                     return None if free else f"taken over from {holder}, not heard of for {silent:.0f} s"
             elif holder is not None and heard is not None and (holder.number, holder.touched) != heard:
                 raise ExperimentBusyError(
@@ -145,7 +162,7 @@ class Lease:
                 )
             elif holder is not None and heard is None:
                 heard = (holder.number, holder.touched)
-                left = self._timing.silence - silent
+                left = self._timing.silence - max(silent, 0.0)
                 tell(f"{self._folder} was left by {holder}, or is run there: waiting {left:.0f} s for a sign of life")
             time.sleep(_LOOK_SECONDS)
 
@@ -168,10 +185,9 @@ class Lease:
         return True
 
     def _remove_older(self) -> None:
-        for path in self._folder.glob("lease-*"):
-            found = LEASE.fullmatch(path.name)
-            if found and int(found[1]) < self._number:
-                path.unlink(missing_ok=True)
+        for number in _numbers(self._folder):
+            if number < self._number:
+                (self._folder / _name(number)).unlink(missing_ok=True)
 
     def _content(self, *, ended: bool) -> str:
         holder = Holder(0, 0.0, self._machine.host, os.getpid(), self._machine.boot, self._since, ended)

@@ -1,6 +1,8 @@
 """Running one job in whatever process: the objective is made, its errors become results, its output goes to a file."""
 
+import contextlib
 import importlib
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -74,14 +76,18 @@ class JobRunner:
     """Runs jobs one after another with one objective, which is made for the first of them."""
 
     def __init__(self, folder: Path, spec: ObjectiveSpec) -> None:
-        self._folder = folder
+        self._folder = folder.absolute()  # a training may change the working directory
         self._spec = spec
         self._objective: ObjectiveFunction | None = None
 
     def run(self, job: Job, report: Reporter, started: Callable[[], None]) -> JobResult:
         """Run a job with its output in its folder; whatever goes wrong is in the result."""
         try:
-            with output_to(self._folder / job.run / OUTPUT), beating(self._folder / job.run):
+            with (
+                output_to(self._folder / job.run / OUTPUT),
+                beating(self._folder / job.run),
+                contextlib.chdir(os.curdir),  # and back again: the next job's paths start here, too
+            ):
                 try:
                     self._objective = self._objective or make_objective(self._spec)
                 except BaseException as error:  # noqa: BLE001 -- a family that cannot be imported is the trial's failure

@@ -1,8 +1,9 @@
 """Two machines that share a folder without seeing each other's locks: one works on it, the other hears why not."""
 
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -139,3 +140,34 @@ def test_the_folders_lock_asks_other_machines_too(tmp_path: Path) -> None:
         pass
     with locked(tmp_path, machine=B, timing=QUICK) as hold:
         assert hold.taken_over is None
+
+
+def test_a_last_sign_that_lies_in_the_future_is_not_waited_for_longer(tmp_path: Path) -> None:
+    told: list[str] = []
+    with lease_of(tmp_path, A, DEAD):
+        os.utime(tmp_path / "lease-1", (time.time() + 86400,) * 2)
+        other = Lease(tmp_path, machine=B, timing=DEAD)
+        assert "taken over from node-a" in str(take(other, tmp_path, told=told))
+        assert "waiting 1 s" in told[0]
+        other.close()
+
+
+@pytest.mark.parametrize("name", ["lease-007", "lease-\u0667", "lease-0"])
+def test_what_is_called_nearly_like_a_lease_is_none(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    assert holder_of(tmp_path) is None
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")])
+def test_what_is_no_file_is_no_lease_and_its_number_is_left_out(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "lease-3")
+    with lease_of(tmp_path, A):
+        assert [*map(str, tmp_path.glob("lease-4"))]
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, '{"number": 3}', "[1]", "\x00"])
+def test_a_damaged_lease_is_that_of_an_unknown_machine(text: str, tmp_path: Path) -> None:
+    (tmp_path / "lease-3").write_text(text, encoding="utf-8")
+    found = holder_of(tmp_path)
+    assert found is not None
+    assert (found.number, found.boot) == (3, "")

@@ -12,7 +12,7 @@ import pytest
 
 from hpsearch.errors import ExperimentBusyError
 from hpsearch.experiment.activity import locked
-from hpsearch.experiment.layout import OUTPUT
+from hpsearch.experiment.layout import ALIVE, OUTPUT
 from hpsearch.jobs import Completed, Failed, Job, ObjectiveSpec
 from hpsearch.records import Metrics
 from hpsearch.workers.local.workers import ProcessWorkers
@@ -106,6 +106,22 @@ def test_a_second_attempt_adds_to_the_output(crew: Crew) -> None:
     crew.workers.start(job)
     crew.serve_until(lambda: crew.hearing.endings)
     assert (crew.folder / job.run / OUTPUT).read_text(encoding="utf-8").count("file descriptor\n") == 2
+
+
+def test_a_training_that_changes_the_working_directory_leaves_the_next_one_where_it_was(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(terminal.folder.parent)
+    spec = ObjectiveSpec("tests.running.objectives:make_deeds", {"folder": str(terminal.folder), "threads": 1})
+    workers = ProcessWorkers(Path(terminal.folder.name), spec, [Share(threads=1)])
+    try:
+        crew = Crew(workers, terminal.folder)
+        first, second = crew.run("go_elsewhere"), crew.run("print")
+        assert crew.pid(first) == crew.pid(second)
+    finally:
+        workers.close()
+    assert not (terminal.folder / first.run / ALIVE).exists()
+    assert "file descriptor" in (terminal.folder / second.run / OUTPUT).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

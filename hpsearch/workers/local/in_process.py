@@ -1,9 +1,12 @@
 """Workers in this very process, for a debugger: the same interface without processes."""
 
+import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from hpsearch.jobs import Job, JobListener, ObjectiveFunction, ObjectiveSpec, Report
@@ -42,15 +45,17 @@ class InProcessWorkers:
             return
         self._objective = self._objective or make_objective(self._spec)
         trouble: list[BaseException] = []
+        home = Path.cwd()
 
         def report(told: Report | Moment) -> Decision:
             try:
-                return listener.moment(job, told) if isinstance(told, Moment) else listener.reported(job, told)
+                with _at(home):
+                    return listener.moment(job, told) if isinstance(told, Moment) else listener.reported(job, told)
             except BaseException as error:
                 trouble.append(error)
                 raise
 
-        with _signals_noted(trouble):
+        with _signals_noted(trouble), contextlib.chdir(os.curdir):
             result = run_job(self._objective, job, report, lambda: listener.started(job))
         if trouble:
             raise trouble[0]
@@ -92,3 +97,17 @@ def _signals_noted(trouble: list[BaseException]) -> Iterator[None]:
         for number, handler in kept.items():
             if signal.getsignal(number) is hear:
                 signal.signal(number, handler)
+
+
+@contextmanager
+def _at(place: Path) -> Iterator[None]:
+    """Be in a folder for a while, wherever the training has gone; that folder may be no more."""
+    try:
+        elsewhere = Path.cwd()
+    except FileNotFoundError:
+        elsewhere = place
+    os.chdir(place)
+    try:
+        yield
+    finally:
+        os.chdir(elsewhere)

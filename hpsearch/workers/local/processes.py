@@ -133,8 +133,8 @@ class WorkerProcess:
         self.process = launcher.launch(theirs.fileno(), share)
         theirs.close()
         self.connection = Connection(ours.detach())
-        hello = {"folder": str(folder), "packs": packs, "objective": {"target": spec.target, "arguments": arguments}}
-        self.send(**hello)
+        objective = {"target": spec.target, "arguments": arguments}
+        self.send(folder=str(folder.absolute()), packs=packs, objective=objective)
 
     def send(self, **message: Any) -> None:
         """Send one message; a dead worker is noticed when it is read from."""
