@@ -33,7 +33,7 @@ from hpsearch.experiment.lease import LEASE
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_resolved
-from hpsearch.experiment.state import ExperimentState
+from hpsearch.experiment.state import ExperimentState, RunState
 from hpsearch.records import Params
 from hpsearch.space import Space, differences
 from hpsearch.training.settings import TrainSettings
@@ -84,6 +84,21 @@ def earlier_trials(space: Space, folder: Path, state: ExperimentState) -> Earlie
         told = f"no earlier trial in {folder} fits the changed space ({begun[0]}: {earlier.misfits[begun[0]]}{gone})"
         raise ExperimentError(f"{told}; start another experiment with --name")
     return earlier
+
+
+def require_fit(space: Space, folder: Path, trial: RunState) -> None:
+    """Require that a trial's configuration is one of the space, with the parameters that the log has.
+
+    Raises:
+        ExperimentError: It was damaged or exchanged.
+    """
+    try:
+        _fitted(space, folder, trial.run, trial.first_params, again=False)
+    except HpsearchError as misfit:
+        raise ExperimentError(
+            f"{trial.run} cannot be trained again: its {CONFIG} is not what the log and the space of {folder} say "
+            f"({misfit}); put a copy back"
+        ) from None
 
 
 def _fitted(space: Space, folder: Path, run: str, asked: Params, *, again: bool) -> Params:

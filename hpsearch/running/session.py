@@ -12,7 +12,7 @@ from typing import Self
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, Notice, SessionEvent, TextNotice
 from hpsearch.experiment.files import collector_resting
-from hpsearch.experiment.layout import RunKind
+from hpsearch.experiment.layout import RunKind, trial_run
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
 from hpsearch.families import Family
@@ -20,7 +20,7 @@ from hpsearch.families.function.function import Function
 from hpsearch.jobs import Job, JobKind, JobSource
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.running.confirmation import distinct_winners, jobs_of
-from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
+from hpsearch.running.earlier import Earlier, any_training, earlier_trials, require_fit, to_replay
 from hpsearch.running.mending import trial_job
 from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
@@ -253,6 +253,8 @@ class Session:
     def confirm(self, confirm: Confirm, *, otherwise: StopReason) -> StopReason:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
         jobs, passed_over = self._confirming(confirm)
+        for number in {job.number for job in jobs}:
+            require_fit(self._space, self._folder, self._log.state.runs[trial_run(number)])
         for sentence in passed_over:
             self.note(sentence)
         if self._ahead is not None:
