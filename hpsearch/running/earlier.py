@@ -114,6 +114,8 @@ def _fitted(space: Space, folder: Path, run: str, asked: Params, *, again: bool)
         job = stored_job(folder, run)
     except OSError as error:
         raise HpsearchError(f"its {CONFIG} is missing or cannot be read: {error.strerror or error}") from None
+    if job.params != asked:
+        raise HpsearchError(f"the parameters in its {CONFIG} are not those of the log")
     checked: Any = job.config, asked
     fitted, built = _checked(space, *checked)
     for params, config in () if again else job.stretches:

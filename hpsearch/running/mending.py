@@ -28,7 +28,7 @@ def trial_job(space: Space, number: int, params: Params) -> Job:
 
 def mend_configs(folder: Path, state: ExperimentState) -> list[str]:
     """Write the configurations again that are damaged or gone; return what is to be said of them."""
-    lost = [trial for trial in state.of_kind(RunKind.TRIAL) if not trial.dropped and not _is_whole(folder, trial.run)]
+    lost = [trial for trial in state.of_kind(RunKind.TRIAL) if not trial.dropped and not _is_whole(folder, trial)]
     if not lost or not is_experiment(folder):
         return []
     mended: list[str] = []
@@ -46,12 +46,11 @@ def mend_configs(folder: Path, state: ExperimentState) -> list[str]:
     return told
 
 
-def _is_whole(folder: Path, run: str) -> bool:
+def _is_whole(folder: Path, trial: RunState) -> bool:
     try:
-        stored_job(folder, run)
+        return stored_job(folder, trial.run).params == trial.first_params
     except (OSError, ExperimentError):
         return False
-    return True
 
 
 def _rebuilt(folder: Path, trial: RunState) -> Job | None:

@@ -113,8 +113,8 @@ class Session:
             self.note(sentence)
 
     def note(self, text: str) -> None:
-        """Tell the observers something that the log does not hold."""
-        self._tell(TextNotice(text))
+        """Tell the observers of a problem that the log does not hold."""
+        self._tell(TextNotice(text, problem=True))
 
     def _tell(self, event: Event | Notice) -> None:
         for observer in self._context.observers:

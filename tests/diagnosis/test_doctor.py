@@ -66,6 +66,11 @@ def tear(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-7])
 
 
+def put_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 @dataclass(frozen=True)
 class Damage:
     """How a folder is damaged, how that is found, and what file keeps the damaged original."""
@@ -119,6 +124,9 @@ DAMAGES = {
         f"{trial_run(2)}.orphan",
     ),
     "a pipe": Damage(lambda folder: os.mkfifo(folder / FIRST / "x"), "a pipe, a socket or a device", mended=False),
+    "a pipe for weights": Damage(
+        lambda folder: put_pipe(folder / FIRST / BEST), "a pipe, a socket or a device", mended=False
+    ),
     "a loop of links": Damage(
         lambda folder: (folder / FIRST / "x").symlink_to(folder / FIRST / "x"), "leads nowhere", mended=False
     ),
