@@ -53,16 +53,19 @@ class _Trust:
     ask: Ask | None = None
 
 
-_NOBODY = _Trust()
-_TRUST: ContextVar[_Trust] = ContextVar("trust", default=_NOBODY)
-"""What the running call trusts. It is context and no argument, as every way to a space would have to pass it on."""
+_CALLER = _Trust(everything=True)
+_TRUST: ContextVar[_Trust] = ContextVar("trust", default=_CALLER)
+"""What the running call trusts. It is context and no argument, as every way to a space would have to pass it on.
+
+Outside of a command a Python program calls, which has chosen what it opens: it trusts unless it says otherwise.
+"""
 
 
 @contextmanager
-def trusting(everything: bool, *, ask: Ask | None = None) -> Iterator[None]:
-    """Trust all code within the block, or ask about it; what is trusted around the block stays trusted."""
+def trusting(everything: bool | None, *, ask: Ask | None = None) -> Iterator[None]:
+    """Trust all code within the block, or only what is the user's own or answered for; None: as around the block."""
     around = _TRUST.get()
-    token = _TRUST.set(_Trust(everything or around.everything, ask or around.ask))
+    token = _TRUST.set(_Trust(around.everything if everything is None else everything, ask or around.ask))
     try:
         yield
     finally:

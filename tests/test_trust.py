@@ -8,7 +8,9 @@ import json
 import os
 import pty
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
+from contextvars import Context
 from pathlib import Path
 
 import pytest
@@ -93,13 +95,14 @@ def write_stranger(folder: Path, project: Path) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that commands are started in; nothing else is trusted."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder that commands are started in; nothing else is trusted, as in a command."""
     monkeypatch.delenv("HPSEARCH_TRUST")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     folder = tmp_path / "project"
     folder.mkdir()
-    return folder
+    with trusting(False):
+        yield folder
 
 
 @pytest.fixture
@@ -272,17 +275,17 @@ def test_the_configuration_of_a_strangers_run_names_no_code_unasked(
     assert not (stranger / "ran").exists()
 
 
-def test_in_python_a_strangers_folder_needs_trust(
+def test_in_python_the_caller_has_chosen_what_it_opens(
     project: Path, experiment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project)
     assert hpsearch.open(experiment).best is not None
     with pytest.raises(UntrustedCodeError, match="trust="):
-        hpsearch.export(experiment, project / "model", to="model")
+        hpsearch.export(experiment, project / "model", to="model", trust=False)
     with pytest.raises(UntrustedCodeError):
-        hpsearch.load_model(experiment)
+        hpsearch.load_model(experiment, trust=False)
     assert not (experiment.parent / "ran").exists()
-    assert hpsearch.load_model(experiment, trust=True).scores is not None
+    assert Context().run(hpsearch.load_model, experiment).scores is not None  # outside of any command
     (experiment.parent / "ran").unlink()
 
 

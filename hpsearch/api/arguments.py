@@ -99,22 +99,27 @@ def plain(value: Any) -> Any:
 def find_experiment(experiment: StrPath) -> Path:
     """Return the folder of an experiment or study from its path or, if there is no such path, its name.
 
-    A folder of that name that is neither, such as the data's, does not stand in the way of an experiment.
-
     Raises:
         ExperimentError: It is a name, and there is no such folder.
+    """
+    place = place_of(experiment)
+    if place == EXPERIMENTS / Path(experiment).expanduser() and not place.exists():
+        held = sorted(folder.name for folder in EXPERIMENTS.glob("*") if _is_record(folder))
+        known = f"; there are {', '.join(held)}" if held else f", and no other: {EXPERIMENTS}/ holds none"
+        raise ExperimentError(f"there is no experiment {place.name!r}{suggestion(place.name, held)}{known}")
+    return place
+
+
+def place_of(experiment: StrPath) -> Path:
+    """Return where an experiment or study of this path or name is, or would be.
+
+    A folder of that name that is neither, such as the data's, does not stand in the way of an experiment.
     """
     path = Path(experiment).expanduser()
     named = EXPERIMENTS / path
     if path.parent == Path() and path.exists() and not _is_record(path) and _is_record(named):
         return named
-    if path.exists() or (path.parent != Path() and not named.exists()):
-        return path
-    if not named.exists():
-        held = sorted(folder.name for folder in EXPERIMENTS.glob("*") if _is_record(folder))
-        known = f"; there are {', '.join(held)}" if held else f", and no other: {EXPERIMENTS}/ holds none"
-        raise ExperimentError(f"there is no experiment {path.name!r}{suggestion(path.name, held)}{known}")
-    return named
+    return named if not path.exists() and (named.exists() or path.parent == Path()) else path
 
 
 def _is_record(folder: Path) -> bool:

@@ -48,7 +48,7 @@ def check(
     *,
     quick: bool = False,
     set: Overrides | None = None,  # noqa: A002 -- the option's name
-    trust: bool = False,
+    trust: bool | None = None,
     announce: Callable[[CheckedFile], None] | None = None,
 ) -> list[CheckedFile]:
     """Check space and study files: every name, type, range and requirement; `hpsearch check` in Python.
@@ -63,7 +63,7 @@ def check(
         paths: Files, or folders of them.
         quick: Check what the `quick` section makes of them.
         set: Values or ranges that replace those of the files, by their dotted names.
-        trust: Import code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
         announce: Hears of each file without mistakes, also if another one has some.
 
     Raises:

@@ -51,7 +51,7 @@ def init(
     log: StrPath | None = None,
     config: StrPath | None = None,
     subcommand: str | None = None,
-    trust: bool = False,
+    trust: bool | None = None,
 ) -> DraftedSpace:
     """Draft a space file for a program, a function or a family; `hpsearch init` in Python.
 
@@ -66,7 +66,7 @@ def init(
         log: What an earlier run of a program printed: it tells the metrics.
         config: The YAML file with the values of a program that reads one.
         subcommand: Which subcommand of a program.
-        trust: Run code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
 
     Raises:
         UntrustedCodeError: The program, function or family is from outside this project, and not trusted.

@@ -29,7 +29,7 @@ def evaluate(
     baselines: bool = True,
     batch_size: int | None = None,
     device: str | None = None,
-    trust: bool = False,
+    trust: bool | None = None,
 ) -> "Evaluation":
     """Score a trained model on new labelled data, with an interval over their examples; `hpsearch evaluate` in Python.
 
@@ -50,7 +50,7 @@ def evaluate(
         baselines: Whether to score the family's classical methods on the same data.
         batch_size: How many examples are computed at once; fewer where the memory does not suffice.
         device: As `train.device`, which is the default.
-        trust: Run code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
 
     Raises:
         UntrustedCodeError: The family or the source of the data is code from outside this project, and not trusted.

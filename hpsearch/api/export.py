@@ -48,7 +48,7 @@ def export(
     register: str | None = None,
     ensemble: bool = False,
     tracking_uri: str | None = None,
-    trust: bool = False,
+    trust: bool | None = None,
 ) -> Exported:
     """Write an experiment's trials for other tools, or its winner as a model; `hpsearch export` in Python.
 
@@ -65,7 +65,7 @@ def export(
         register: Make a model a version of this name in MLflow's model registry.
         ensemble: Of a model, all replicates of the winner on seeds as one: the mean of their probabilities.
         tracking_uri: The MLflow server or store to register it in.
-        trust: Import code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
 
     Raises:
         ExperimentError: The folder is not an experiment.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.api.arguments import StrPath, find_experiment
+from hpsearch.api.arguments import StrPath, place_of
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import is_experiment, is_study
 
@@ -27,7 +27,7 @@ def predict(
     batch_size: int | None = None,
     device: str | None = None,
     set: Mapping[str, Any] | Sequence[str] | None = None,  # noqa: A002 -- as the command's option
-    trust: bool = False,
+    trust: bool | None = None,
     watcher: "Watcher | None" = None,
 ) -> "Prediction | list[Prediction]":
     """Return what a trained model says of inputs, and write it; `hpsearch predict` in Python.
@@ -49,7 +49,7 @@ def predict(
         batch_size: How many inputs are computed at once; fewer where the memory does not suffice.
         device: As `train.device`, which is the default.
         set: The options of the family's own: `{"temperature": 0.8}` or `["temperature=0.8"]`.
-        trust: Import a family's file from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
         watcher: Is told how it goes on.
 
     Returns:
@@ -85,7 +85,9 @@ def predict(
     ]
 
 
-def open_predictor(model: StrPath, *, run: str | None, home: StrPath | None, trust: bool) -> "tuple[TrainedModel, Any]":
+def open_predictor(
+    model: StrPath, *, run: str | None, home: StrPath | None, trust: bool | None
+) -> "tuple[TrainedModel, Any]":
     """Return a model and what makes predictions with it.
 
     Raises:
@@ -104,7 +106,7 @@ def find_model(model: StrPath) -> Path:
         HpsearchError: There is no such folder.
     """
     exported = Path(model).expanduser()
-    folder = exported if _is_model(exported) else find_experiment(model)
+    folder = exported if _is_model(exported) else place_of(model)
     if not folder.exists():
         raise HpsearchError(f"there is no model or experiment {folder}, and none of that name below experiments/")
     if not _is_model(folder):

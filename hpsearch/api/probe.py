@@ -59,7 +59,7 @@ def lr_find(
     start_lr: float = 1e-7,
     end_lr: float = 1.0,
     num_iter: int = 100,
-    trust: bool = False,
+    trust: bool | None = None,
     announce: Announce | None = None,
 ) -> FoundRates:
     """Let the learning rate grow from step to step until the loss diverges; `hpsearch lr-find` in Python.
@@ -78,7 +78,7 @@ def lr_find(
         start_lr: The first learning rate.
         end_lr: The last one.
         num_iter: Optimizer steps.
-        trust: Run code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
         announce: Hears of the configuration before its training begins.
 
     Raises:
@@ -101,7 +101,7 @@ def overfit(
     set: Overrides | None = None,  # noqa: A002 -- the option's name
     steps: int = 1000,
     target: float = 0.01,
-    trust: bool = False,
+    trust: bool | None = None,
     announce: Announce | None = None,
     tell: Callable[[int, float], None] | None = None,
 ) -> Overfit:
@@ -118,7 +118,7 @@ def overfit(
         set: Values or ranges that replace those of the file, by their dotted names.
         steps: Steps at most.
         target: The loss to reach, as a fraction of the first one.
-        trust: Run code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
         announce: Hears of the configuration before its training begins.
         tell: Hears of the loss at every hundredth step.
 
@@ -143,7 +143,7 @@ def batch_size(
     quick: bool = False,
     set: Overrides | None = None,  # noqa: A002 -- the option's name
     most: int | None = None,
-    trust: bool = False,
+    trust: bool | None = None,
     announce: Announce | None = None,
     tell: Callable[[int, float, int | None], None] | None = None,
 ) -> BatchSizes:
@@ -160,7 +160,7 @@ def batch_size(
         quick: Lay the space's `quick` section over it.
         set: Values or ranges that replace those of the file, by their dotted names.
         most: The largest size to try; by default all examples.
-        trust: Run code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
         announce: Hears of the configuration before its training begins.
         tell: Hears of each size that fits, the examples in a second, and the bytes in use at most if they are known.
 
@@ -181,7 +181,7 @@ def _prepared(
     *,
     quick: bool,
     overrides: Overrides | None,
-    trust: bool,
+    trust: bool | None,
     announce: Announce | None,
 ) -> tuple[Space, Any]:
     """Return the space and the configuration that is tried."""

@@ -48,7 +48,7 @@ def run(
     tracking_uri: str | None = None,
     root: StrPath = EXPERIMENTS,
     quiet: bool = False,
-    trust: bool = False,
+    trust: bool | None = None,
 ) -> OpenedExperiment:
     """Search a space and confirm its winner; `hpsearch run` in Python. Running it again goes on with it.
 
@@ -90,7 +90,7 @@ def run(
         tracking_uri: The MLflow server or store.
         root: Where experiments are kept.
         quiet: Print nothing but problems and what to do next.
-        trust: Run code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
 
     Returns:
         The experiment as it is now, also after an interruption; its `session` says how this one ended.
@@ -111,7 +111,7 @@ def run(
         in_process, Cluster(address, verbose), confirm is not False, mlflow, tracking_uri, quiet, track
     )
 
-    with EarlyServer() as early, trusting(trust or callable(searched)):
+    with EarlyServer() as early, trusting(True if callable(searched) else trust):
 
         def named(family: str) -> None:
             if not in_process and engine != "ray" and family != runner.COMMAND:

@@ -111,7 +111,7 @@ def study(
     out: str | Path | None = None,
     format: str = "html,md",  # noqa: A002 -- named after the option of `hpsearch study`
     quiet: bool = False,
-    trust: bool = False,
+    trust: bool | None = None,
 ) -> StudyResult:
     """Answer the question of a study file; the same as `hpsearch study`. Running it again goes on with it.
 
@@ -138,7 +138,7 @@ def study(
         out: The report's folder; by default reports/<name>.
         format: What to write besides compare.json, with commas.
         quiet: Print nothing but problems.
-        trust: Run code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
 
     Returns:
         The result. What an interrupted session leaves is returned too.
@@ -195,7 +195,7 @@ def plan_study(
     in_process: bool = False,
     root: str | Path = EXPERIMENTS,
     probe: bool = True,
-    trust: bool = False,
+    trust: bool | None = None,
 ) -> StudyPlan:
     """Say what a study would cost and could show, without starting it; the same as `hpsearch study --plan`.
 
@@ -212,7 +212,7 @@ def plan_study(
         in_process: Count with one training at a time, and probe in this process.
         root: Where experiments are kept.
         probe: Train each arm for seconds, to know times.
-        trust: Run code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
 
     Raises:
         SpaceError: The file or a space is wrong; it names every mistake.

@@ -10,7 +10,16 @@ from pathlib import Path
 from shlex import join
 from typing import Any
 
-from hpsearch.api.arguments import BEST, Overrides, Params, StrPath, find_experiment, given_params, settings_of
+from hpsearch.api.arguments import (
+    BEST,
+    Overrides,
+    Params,
+    StrPath,
+    find_experiment,
+    given_params,
+    place_of,
+    settings_of,
+)
 from hpsearch.api.open import OpenedExperiment
 from hpsearch.api.run import opened
 from hpsearch.cleaning import terminal
@@ -43,7 +52,7 @@ def train(
     tracking_uri: str | None = None,
     root: StrPath = EXPERIMENTS,
     quiet: bool = False,
-    trust: bool = False,
+    trust: bool | None = None,
 ) -> OpenedExperiment:
     """Train one configuration to its end, without pruning; `hpsearch train` in Python. Again, it goes on with it.
 
@@ -66,7 +75,7 @@ def train(
         tracking_uri: The MLflow server or store.
         root: Where experiments are kept.
         quiet: Print nothing but problems and what to do next.
-        trust: Run code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
 
     Returns:
         An experiment of one trial.
@@ -80,7 +89,7 @@ def train(
     request = TrainRequest(
         params,
         None if space is None else Path(space),
-        None if from_ is None else find_experiment(from_),
+        None if from_ is None else place_of(from_),
         arm,
         quick,
         [*settings_of(set), *together],
@@ -144,6 +153,8 @@ def _planned(request: TrainRequest, *, root: Path) -> FinalTraining:
         HpsearchError: The options contradict one another, or there is no winner.
     """
     _refuse_contradictions(request)
+    if request.source is not None:
+        find_experiment(request.source)
     if request.file is not None:
         space = load_space(find_file(request.file, Shelf.SPACES), quick=request.quick, overrides=request.overrides)
         source = request.source or root / (space.path.stem + ("-quick" if request.quick else ""))
@@ -201,7 +212,7 @@ def confirm(
     track: str = "mlflow",
     tracking_uri: str | None = None,
     quiet: bool = False,
-    trust: bool = False,
+    trust: bool | None = None,
 ) -> OpenedExperiment:
     """Train an experiment's best configurations again and score them on the test split; `hpsearch confirm` in Python.
 
@@ -222,7 +233,7 @@ def confirm(
         track: Where to mirror them: mlflow, tensorboard, wandb, several with commas, or none.
         tracking_uri: The MLflow server or store.
         quiet: Print nothing but problems and what to do next.
-        trust: Run code from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
 
     Returns:
         The experiment with all its replicates.

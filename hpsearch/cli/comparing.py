@@ -125,7 +125,7 @@ def study(
         str, typer.Option("--format", help="What to write besides compare.json, with commas.")
     ] = "html,md",
     quiet: Annotated[bool, typer.Option(help="Print nothing but problems, the result and what to do next.")] = False,
-    trust: TrustOption = False,
+    trust: TrustOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it would cost and could show.")] = False,
     probe: Annotated[bool, typer.Option(help="With --plan: train each arm for seconds, to know times.")] = True,

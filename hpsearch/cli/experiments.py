@@ -160,7 +160,7 @@ def export(
         bool, typer.Option("--ensemble", help="With --to model: the mean probabilities of all replicates on seeds.")
     ] = False,
     tracking_uri: UriOption = None,
-    trust: TrustOption = False,
+    trust: TrustOption = None,
 ) -> None:
     """Write an experiment's trials for other tools, or its winner as a model with its card."""
     from hpsearch.api import export as api

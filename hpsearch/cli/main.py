@@ -27,9 +27,16 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Hyperparameter search with evidence: search a space, then confirm the winner on fresh seeds and test data.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def hpsearch(context: typer.Context) -> None:
+    """Hyperparameter search with evidence: search a space, then confirm the winner on fresh seeds and test data."""
+    context.with_resource(trusting(False, ask=_ask))  # a command asks before it runs strangers' code
+
+
 for command in (
     *(run, train, confirm),
     *(init, check, families, schema),
@@ -47,8 +54,7 @@ app.add_typer(data, name="data")
 def main() -> None:
     """Run the program; turn the user's mistakes and the machine's faults into a message and an exit status."""
     try:
-        # interrupted before the command itself has begun, which knows what to say
-        with interruptible(), trusting(False, ask=_ask):
+        with interruptible():  # before the command itself has begun, which knows what to say
             app()
     except SearchFailedError as error:
         complain(error)

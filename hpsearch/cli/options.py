@@ -30,6 +30,6 @@ AddressOption = Annotated[
 ]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show what Ray itself has to say.")]
 TrustOption = Annotated[
-    bool, typer.Option("--trust", help="Run code from outside this project, too; look at it first.")
+    bool | None, typer.Option("--trust", help="Run code from outside this project, too; look at it first.")
 ]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a value: train.epochs=5.")]

@@ -16,7 +16,7 @@ def check(
     json_: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, for editors: every mistake with its place and help.")
     ] = False,
-    trust: TrustOption = False,
+    trust: TrustOption = None,
 ) -> None:
     """Check space and study files: every name, type, range and requirement, without training anything."""
     from hpsearch.api import check as api
@@ -32,7 +32,7 @@ def check(
     api.check(paths, quick=quick, set=set_, announce=announce, trust=trust)
 
 
-def _check_for_editors(paths: list[Path], *, quick: bool, overrides: list[str] | None, trust: bool) -> NoReturn:
+def _check_for_editors(paths: list[Path], *, quick: bool, overrides: list[str] | None, trust: bool | None) -> NoReturn:
     """Print what `check` finds as JSON, and end with its exit status."""
     import json
     from dataclasses import asdict
@@ -52,7 +52,7 @@ def _check_for_editors(paths: list[Path], *, quick: bool, overrides: list[str] |
 
 
 def schema(
-    family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")], trust: TrustOption = False
+    family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")], trust: TrustOption = None
 ) -> None:
     """Print the JSON Schema of a family's space files, or of study files, for editors."""
     import json
@@ -75,7 +75,7 @@ def init(
     log: Annotated[Path | None, typer.Option(help="What the program printed in a run: it tells the metrics.")] = None,
     config: Annotated[Path | None, typer.Option(help="The YAML file with the values of the program.")] = None,
     subcommand: Annotated[str | None, typer.Option(help="Which subcommand of the program.")] = None,
-    trust: TrustOption = False,
+    trust: TrustOption = None,
 ) -> None:
     """Write a commented space file to begin with: its ranges follow from names, types and defaults.
 
@@ -110,7 +110,7 @@ def cluster(
     file: Annotated[
         str | None, typer.Option(help="Print a file to start a cluster with: slurm, ssh or kuberay.")
     ] = None,
-    trust: TrustOption = False,
+    trust: TrustOption = None,
 ) -> None:
     """Show the machines that the engine ray would use, and what a space would occupy on them."""
     from hpsearch.running.loading import load_space

@@ -34,7 +34,7 @@ def lr_find(
     end_lr: Annotated[float, typer.Option(help="The last one.")] = 1.0,
     num_iter: Annotated[int, typer.Option(min=2, help="Optimizer steps.")] = 100,
     plot: Annotated[Path | None, typer.Option(help="Write a picture as well (.png, .svg or .pdf).")] = None,
-    trust: TrustOption = False,
+    trust: TrustOption = None,
 ) -> None:
     """Find a learning rate: let it grow from step to step until the loss diverges, and say where it fell fastest."""
     from hpsearch.api import probe as api
@@ -76,7 +76,7 @@ def overfit(
     set_: SetOption = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps at most.")] = 1000,
     target: Annotated[float, typer.Option(min=0, help="The loss to reach, as a fraction of the first one.")] = 0.01,
-    trust: TrustOption = False,
+    trust: TrustOption = None,
 ) -> None:
     """Let a model learn one batch by heart, without dropout, decay and noise; exit status 1 when it cannot."""
     from hpsearch.api import probe as api
@@ -115,7 +115,7 @@ def batch_size(
     quick: QuickOption = False,
     set_: SetOption = None,
     most: Annotated[int | None, typer.Option(min=2, help="The largest size to try; by default all examples.")] = None,
-    trust: TrustOption = False,
+    trust: TrustOption = None,
 ) -> None:
     """Find the batch sizes that fit: double them until the memory is used up, and say which one is the fastest."""
     from hpsearch.api import probe as api

@@ -35,7 +35,7 @@ def predict(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="An option of the family's own: temperature=0.8, prompt=Once.")
     ] = None,
-    trust: TrustOption = False,
+    trust: TrustOption = None,
 ) -> None:
     """Use a model: classes of texts and images, molecules of a movie, sources of a recording, text after a prompt.
 
@@ -85,7 +85,7 @@ def evaluate(
         int | None, typer.Option(min=1, help="Examples at once; halved where the memory does not suffice.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; by default that of the training.")] = None,
-    trust: TrustOption = False,
+    trust: TrustOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout at the end.")] = False,
 ) -> None:
     """Score a model on new labelled data: the family's metrics with intervals, compared with classical methods."""

@@ -35,7 +35,7 @@ from hpsearch.trust import trusting
 
 
 def load_model(
-    path: str | Path, *, home: str | Path | None = None, run: str | None = None, trust: bool = False
+    path: str | Path, *, home: str | Path | None = None, run: str | None = None, trust: bool | None = None
 ) -> TrainedModel:
     """Return a trained model: one that `hpsearch export --to model` wrote, or the winner of an experiment or study.
 
@@ -51,7 +51,7 @@ def load_model(
         path: The model's folder, or that of an experiment or study.
         home: The folder with the family's file; an experiment knows it.
         run: Of an experiment, a replicate of the winner instead of its trial, such as "confirm/0003/seed-001".
-        trust: Import a family's file from outside this project, too; see SECURITY.md.
+        trust: Whether code from outside this project may run; by default it may, but a command asks (SECURITY.md).
 
     Raises:
         UntrustedCodeError: The family's file is from outside this project, and not trusted.

@@ -34,7 +34,9 @@ from hpsearch.experiment.log import read_state
 from hpsearch.experiment.provenance import git_state, machine, versions
 from hpsearch.experiment.reading import place_of_space, read_resolved
 from hpsearch.experiment.state import ExperimentState, RunState
+from hpsearch.jobs import Job
 from hpsearch.records import Params
+from hpsearch.running.mending import mended_job
 from hpsearch.space import Space, differences
 from hpsearch.training.settings import TrainSettings
 from hpsearch.trust import is_own
@@ -52,12 +54,15 @@ class Earlier:
     """The trials of earlier sessions, by their runs.
 
     Of those that the space, as it is now, would train just as they were: their numbers, and their newest parameters as
-    the space has them. Of the others: why they do not fit.
+    the space has them. Of the others: why they do not fit. `mended` are those whose configuration was written again,
+    `lost` those whose is gone.
     """
 
     numbers: dict[str, int]
     params: dict[str, Params]
     misfits: dict[str, str]
+    mended: list[str]
+    lost: list[str]
 
 
 def earlier_trials(space: Space, folder: Path, state: ExperimentState) -> Earlier:
@@ -68,12 +73,13 @@ def earlier_trials(space: Space, folder: Path, state: ExperimentState) -> Earlie
     Raises:
         ExperimentError: There are others, and none fits.
     """
-    earlier, trials = Earlier({}, {}, {}), list(state.of_kind(RunKind.TRIAL))
+    earlier, trials = Earlier({}, {}, {}, [], []), list(state.of_kind(RunKind.TRIAL))
     for trial in trials:
         if trial.dropped:
             continue
         try:
-            earlier.params[trial.run] = _fitted(space, folder, trial.run, trial.first_params, again=trial.mistake)
+            job = _job(folder, trial, earlier)
+            earlier.params[trial.run] = _fitted(space, job, trial.first_params, again=trial.mistake)
             earlier.numbers[trial.run] = trial.number
         except HpsearchError as misfit:
             earlier.misfits[trial.run] = str(misfit)
@@ -93,15 +99,37 @@ def require_fit(space: Space, folder: Path, trial: RunState) -> None:
         ExperimentError: It was damaged or exchanged.
     """
     try:
-        _fitted(space, folder, trial.run, trial.first_params, again=False)
-    except HpsearchError as misfit:
+        _fitted(space, stored_job(folder, trial.run), trial.first_params, again=False)
+    except (OSError, HpsearchError) as misfit:
         raise ExperimentError(
             f"{trial.run} cannot be trained again: its {CONFIG} is not what the log and the space of {folder} say "
             f"({misfit}); put a copy back"
         ) from None
 
 
-def _fitted(space: Space, folder: Path, run: str, asked: Params, *, again: bool) -> Params:
+def _job(folder: Path, trial: RunState, earlier: Earlier) -> Job:
+    """Return a trial's job, written again if its file is damaged.
+
+    Raises:
+        HpsearchError: the message says why there is none.
+    """
+    why: object = "its parameters are not those of the log"
+    try:
+        job = stored_job(folder, trial.run)
+    except (OSError, ExperimentError) as error:
+        why = (error.strerror or error) if isinstance(error, OSError) else error
+    else:
+        if job.params == trial.first_params:
+            return job
+    again = mended_job(folder, trial)
+    if again is None:
+        earlier.lost.append(trial.run)
+        raise HpsearchError(f"its {CONFIG} is missing or cannot be read: {why}")
+    earlier.mended.append(trial.run)
+    return again
+
+
+def _fitted(space: Space, job: Job, asked: Params, *, again: bool) -> Params:
     """Return a trial's newest parameters as the space has them.
 
     A setting that was fixed and is a range now has its value from the trial's configuration, and a range that is fixed
@@ -110,12 +138,6 @@ def _fitted(space: Space, folder: Path, run: str, asked: Params, *, again: bool)
     Raises:
         HpsearchError: the message says why the trial does not fit.
     """
-    try:
-        job = stored_job(folder, run)
-    except OSError as error:
-        raise HpsearchError(f"its {CONFIG} is missing or cannot be read: {error.strerror or error}") from None
-    if job.params != asked:
-        raise HpsearchError(f"the parameters in its {CONFIG} are not those of the log")
     checked: Any = job.config, asked
     fitted, built = _checked(space, *checked)
     for params, config in () if again else job.stretches:

@@ -100,7 +100,7 @@ def search_command(folder: Path) -> list[str]:
     file = space_home(folder) / (resolved.get("space_file") or SPACE)
     words, copy = ["--name", folder.resolve().name], folder / SPACE
     try:
-        with trusting(False, ask=lambda _: False):  # a command is looked for: nobody is asked for that
+        with trusting(None, ask=lambda _: False):  # a command is looked for: nobody is asked for that
             given = load_space(file, programs=False)
             changes = overrides_between(given.resolved(), resolved["space"])
             same = load_space(file, overrides=changes, programs=False).resolved() == resolved["space"]

@@ -29,21 +29,30 @@ def trial_job(space: Space, number: int, params: Params) -> Job:
 def mend_configs(folder: Path, state: ExperimentState) -> list[str]:
     """Write the configurations again that are damaged or gone; return what is to be said of them."""
     lost = [trial for trial in state.of_kind(RunKind.TRIAL) if not trial.dropped and not _is_whole(folder, trial)]
-    if not lost or not is_experiment(folder):
-        return []
-    mended: list[str] = []
-    left: list[str] = []
-    for trial in lost:
-        job = _rebuilt(folder, trial)
-        if job is not None:
-            configure(folder, job)
-        (left if job is None else mended).append(trial.run)
-    told = []
-    if mended:
-        told.append(f"{CONFIG} of {_named(mended)} was damaged or gone, and is written again from log and space")
+    mended = [trial.run for trial in lost if mended_job(folder, trial) is not None]
+    left = [trial.run for trial in lost if trial.run not in mended]
+    told = [say_mended(mended)] if mended else []
     if left:
-        told.append(f"{CONFIG} of {_named(left)} is damaged or gone, and does not follow from the log: it is left out")
+        told.append(say_lost(left))
     return told
+
+
+def mended_job(folder: Path, trial: RunState) -> Job | None:
+    """Write a trial's configuration again, and return its job; None where it does not follow from log and space."""
+    job = _rebuilt(folder, trial)
+    if job is not None:
+        configure(folder, job)
+    return job
+
+
+def say_mended(runs: list[str]) -> str:
+    """Return what the user is told of runs whose configuration was written again."""
+    return f"{CONFIG} of {_named(runs)} was damaged or gone, and is written again from log and space"
+
+
+def say_lost(runs: list[str]) -> str:
+    """Return what the user is told of runs whose configuration could not be written again."""
+    return f"{CONFIG} of {_named(runs)} is damaged or gone, and does not follow from the log: it is left out"
 
 
 def _is_whole(folder: Path, trial: RunState) -> bool:
@@ -54,7 +63,7 @@ def _is_whole(folder: Path, trial: RunState) -> bool:
 
 
 def _rebuilt(folder: Path, trial: RunState) -> Job | None:
-    if trial.changes or any(folder.glob("resolved-*.json")):
+    if trial.changes or not is_experiment(folder) or any(folder.glob("resolved-*.json")):
         return None
     try:
         job = trial_job(open_space(folder), trial.number, trial.first_params)

@@ -136,7 +136,8 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
         if sentence := lost_log(folder, past.state):
             raise ExperimentError(sentence)
         past.state.orphans |= {*trained_without_log(folder, past.state)}
-        missing, mended = gaps(folder, past.state), mend_configs(folder, past.state)
+        missing = gaps(folder, past.state)
+        mended = [] if changes else mend_configs(folder, past.state)  # a search mends what it looks at: earlier.py
         data = same_data(space, folder, past.state.runs.values())
         find_earlier = cache(lambda: earlier_trials(space, folder, past.state))
         if changes:

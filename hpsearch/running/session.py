@@ -21,7 +21,7 @@ from hpsearch.jobs import Job, JobKind, JobSource
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.running.confirmation import distinct_winners, jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, require_fit, to_replay
-from hpsearch.running.mending import trial_job
+from hpsearch.running.mending import say_lost, say_mended, trial_job
 from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import JobList, TrialSource
@@ -203,6 +203,10 @@ class Session:
         """
         state = self._log.state
         earlier = self._find_earlier()
+        if earlier.mended:
+            self.note(say_mended(earlier.mended))
+        if earlier.lost:
+            self.note(say_lost(earlier.lost))
         adopted = {run: params for run, params in earlier.params.items() if params != state.runs[run].params}
         for run, reason in earlier.misfits.items():
             self._tell(self._log.append(DropEvent(run=run, reason=reason), durable=True))

@@ -42,7 +42,7 @@ class StudyRequest:
     tracking_uri: str | None = None
     root: Path = Path("experiments")
     quiet: bool = False
-    trust: bool = False
+    trust: bool | None = None
 
     @property
     def folder(self) -> Path:

@@ -69,7 +69,7 @@ def test_wrong_input_is_told_with_its_place(tmp_path: Path) -> None:
     for command in ("lr-find", "overfit", "batch-size"):
         with pytest.raises(SpaceError, match=r"params\.yaml:1:1: params: model\.wdth is not a range"):
             call(command, space, "--params", file)
-        with pytest.raises(HpsearchError, match="not an experiment"):
+        with pytest.raises(HpsearchError, match="no experiment"):
             call(command, space, "--params", "best", "--from", tmp_path / "nothing")
     with pytest.raises(HpsearchError, match="range test needs"):
         call("lr-find", space, "--start-lr", 2)

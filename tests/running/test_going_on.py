@@ -175,13 +175,15 @@ def test_a_folder_of_something_else_is_refused(terminal: Terminal) -> None:
     assert {path.name for path in terminal.experiment.iterdir()} <= {"thesis.tex", "lock", "lease-1"}
 
 
-def test_a_trial_whose_folder_was_removed_is_left_out(terminal: Terminal) -> None:
+def test_the_value_of_a_trial_whose_folder_was_removed_counts(terminal: Terminal) -> None:
     write_space(terminal.folder, **{**SEARCH, "more": "", "trials": 2, "pruner": "none"})
     terminal.run()
     for path in [*(terminal.experiment / "trials/0000").iterdir()]:
         path.unlink()
     (terminal.experiment / "trials/0000").rmdir()
-    terminal.run("--trials", "3")
-    assert [trial.number for trial in terminal.record.trials] == [1, 2]
-    [drop] = [event for event in terminal.events if event["event"] == "drop"]
-    assert (drop["run"], drop["reason"]) == ("trials/0000", "its config.json is missing")
+    value = terminal.record.trials[0].value
+    command = terminal.run("--trials", "3")
+    assert [trial.number for trial in terminal.record.trials] == [0, 1, 2]
+    assert terminal.record.trials[0].value == value
+    assert [event for event in terminal.events if event["event"] == "drop"] == []
+    assert "trials/0000" in command.output

@@ -425,7 +425,7 @@ def test_a_store_that_was_moved_or_copied_keeps_its_artifacts_beside_it(
 
 def test_a_damaged_database_is_a_tracking_error(finished: ExperimentFolder, root: Path) -> None:
     (root / DATABASE).write_bytes(b"this is no database" * 1000)
-    with pytest.raises(TrackingError, match="not a database"):
+    with pytest.raises(TrackingError, match="is no database"):
         sync(finished.path)
 
 
