@@ -20,7 +20,7 @@ def open_plain(path: Path) -> BinaryIO:
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
-    raise OSError(errno.EINVAL, "it is a pipe, a socket or a device, not a file", str(path))
+    raise OSError(errno.ENXIO, "it is a pipe, a socket or a device, not a file", str(path))
 
 
 def read_plain(path: Path, *, most: int) -> bytes:

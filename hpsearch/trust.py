@@ -139,10 +139,12 @@ def remember(named: Iterable[NamedCode]) -> None:
 
 def _is_inside(path: Path, project: Path) -> bool:
     """Whether a file is the project's own: in its folder, and not in another repository that lies there."""
+    written, real = Path(os.path.normpath(path.absolute())), path.resolve()
     return any(
         place.is_relative_to(project)
         and not any((each / ".git").is_dir() for each in place.parents if each != project and project in each.parents)
-        for place in (Path(os.path.normpath(path.absolute())), path.resolve())
+        for place in (written, real)
+        if place.resolve() == real  # of `link/../a.py` what is written is another file
     )
 
 
@@ -164,7 +166,7 @@ def _remembered() -> dict[str, str]:
 def _digest(path: Path) -> str:
     """Return the SHA-256 of a file, or nothing for one that cannot be read: nothing of it can be run either."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
     except OSError:
         return ""
 

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import sys
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ class UserCode:
     name: str
     found: Any
     near: str = ""
+
+
+class _FromSource(SourceFileLoader):
+    """Compiles the file that was read and trusted; bytecode beside it may be that of another text."""
+
+    def get_code(self, fullname: str) -> Any:
+        """Return the code of the source."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
 
 
 def is_reference(name: str) -> bool:
@@ -73,7 +83,8 @@ def _import_file(path: Path) -> Any:
     for folder in (root, path.parent):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = _FromSource(name, str(path)) if path.suffix == ".py" else None
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None:
         raise HpsearchError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)

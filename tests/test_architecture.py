@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "space": "errors plain_files records settings places user_code trust experiment",
     "experiment": "errors plain_files records",
     "data": "errors settings user_code",
-    "training": "errors records settings experiment reads seeds",
+    "training": "errors plain_files records settings experiment reads seeds",
     "families": "errors cleaning records settings data places user_code training",
     "search": "errors records settings experiment jobs seeds user_code space",
     "workers": "errors records experiment jobs space",

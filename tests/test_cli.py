@@ -2,12 +2,14 @@
 
 import fcntl
 import json
+import os
 import re
 import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -166,6 +168,26 @@ def test_quiet_prints_only_the_result(call: Call, tmp_path: Path) -> None:
     said = search(call, write_space(tmp_path, trials=1), "--quiet")
     assert (said.status, said.err) == (0, "")
     assert "1 complete" in said.out
+
+
+def test_quiet_prints_problems(call: Call, searched: Path) -> None:
+    log = searched / "log.jsonl"
+    log.write_bytes(log.read_bytes()[:-400])
+    said = search(call, searched.parents[1] / "toy.yaml", "--quiet", "--trials", "4")
+    assert said.status == 0
+    assert "the last line of the log was torn" in said.err
+
+
+@pytest.mark.parametrize("file", ["log.jsonl", "trials/0001/metrics.jsonl"])
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_no_traceback(file: str, put: Callable[[Path], None], call: Call, searched: Path) -> None:
+    (searched / file).unlink()
+    put(searched / file)
+    for words in (("show", searched), ("run", searched.parents[1] / "toy.yaml", "--in-process", "--no-mlflow")):
+        said = call(*words)
+        assert said.status in (1, 2)
+        assert "not a file" in said.err
+        assert f"experiments/toy/{file}" in said.err
 
 
 def test_json_is_one_object_on_stdout_and_all_else_on_stderr(call: Call, tmp_path: Path) -> None:

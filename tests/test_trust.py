@@ -160,6 +160,29 @@ def test_check_leaves_a_strangers_code_out_and_says_so(name: str, call: Call, st
     assert not (stranger / "ran").exists()
 
 
+def test_no_way_to_write_a_path_hides_a_strangers_code(call: Call, stranger: Path, project: Path) -> None:
+    """A folder that is called `~`, and `link/..`, which is two folders: where the link leads to, and where it lies."""
+    for folder in ("~", "deep/er"):
+        (stranger / folder).mkdir(parents=True)
+    (stranger / "~" / "evil.py").write_text(
+        (stranger / "evil.py").read_text() + MARK.replace("_name('ran'", "_name('../ran'")
+    )
+    (stranger / "link").symlink_to("deep/er")
+    (project / "data").symlink_to(stranger / "deep" / "er")
+    (stranger / "deep" / "evil.py").write_text((stranger / "evil.py").read_text().replace("'ran'", "'../ran'"))
+    for name, was, now in (
+        ("family", "./evil.py", "./~/evil.py"),
+        ("source", "./evil.py", "./link/../evil.py"),
+        ("family", "./evil.py", f"{project}/data/../evil.py"),
+    ):
+        (stranger / "space.yaml").write_text(SPACES[name].replace(was, now))
+        refused(call("run", stranger / "space.yaml", "--in-process", "--no-mlflow"), stranger)
+
+
+def test_a_device_is_no_code(project: Path) -> None:
+    assert strangers_in([NamedCode("family", Path("/dev/zero"))]) == []
+
+
 def test_check_imports_a_strangers_code_when_it_is_told_to(call: Call, stranger: Path) -> None:
     said = call("check", stranger / "family.yaml", "--trust")
     assert said.out == f"{stranger / 'family.yaml'}: fine (1 range)\n"
@@ -229,6 +252,27 @@ def test_what_only_reads_runs_nothing_and_asks_nothing(words: tuple[str, ...], c
     said = call(*(experiment if word == "EXPERIMENT" else word for word in words))
     assert said.status == 0, said
     assert not (experiment.parent / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("export", "EXPERIMENT", "a", "--to", "model"), ("evaluate", "EXPERIMENT", "--data", "TEXT")]
+)
+def test_the_configuration_of_a_strangers_run_names_no_code_unasked(
+    words: tuple[str, ...], call: Call, stranger: Path
+) -> None:
+    """The space of the experiment has none, and so was trusted."""
+    (stranger / "text.txt").write_text("to be or not to be " * 200)
+    (stranger / "plain.yaml").write_text(CHAR_LM.replace("source: ./evil.py:load", "path: ./text.txt"))
+    options = {"in_process": True, "mlflow": False, "quiet": True}
+    found = hpsearch.run(stranger / "plain.yaml", root=stranger, confirm=False, **options)
+    config = found.folder / "trials" / "0000" / "config.json"
+    config.write_text(config.read_text().replace('"path": "./text.txt"', '"source": "./evil.py:load"'))
+    given = {"EXPERIMENT": found.folder, "TEXT": stranger / "text.txt"}
+    refused(call(*(given.get(word, word) for word in words)), stranger)
+    said = call("confirm", found.folder, "--seeds", "2", "--no-mlflow", "--in-process")
+    assert said.status == 2
+    assert "a fixed setting has changed" in said.err
+    assert not (stranger / "ran").exists()
 
 
 def test_in_python_the_caller_has_chosen_what_it_opens(

@@ -1,6 +1,7 @@
 """Files of the user's own that a space names."""
 
 import pickle
+import py_compile
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,14 @@ def two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     yield tmp_path
     for name in [each for each in sys.modules if each.startswith("hpsearch_user_mine")]:
         del sys.modules[name]
+
+
+def test_what_is_imported_is_the_text_and_no_bytecode_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "bytecode.py"
+    file.write_text("def train(): return 'hidden'\n")
+    py_compile.compile(str(file), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    file.write_text("def train(): return 'read'\n")
+    assert find_code("./bytecode.py:train", tmp_path, kind="family").found() == "read"
 
 
 def test_two_files_of_one_name_are_two_modules(two_files: Path) -> None:

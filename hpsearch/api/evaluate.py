@@ -58,7 +58,8 @@ def evaluate(
         DataError: The data cannot be read, or do not fit the model.
     """
     from hpsearch.final.evaluation import evaluate_model
-    from hpsearch.final.opening import load_model, trust_code
+    from hpsearch.final.opening import load_model
+    from hpsearch.final.run import trust_code
 
     folder = find_model(model)
     opened = load_model(folder, run=run, home=None if home is None else Path(home), trust=trust)

@@ -20,7 +20,15 @@ from rich.text import Text
 from hpsearch.cleaning import one_line
 from hpsearch.console.search_state import Clock, SearchState, SearchTarget
 from hpsearch.console.trainings import Training
-from hpsearch.experiment.events import Event, HealthNotice, InterruptNotice, MomentNotice, Notice, OutcomeEvent
+from hpsearch.experiment.events import (
+    Event,
+    HealthNotice,
+    InterruptNotice,
+    MomentNotice,
+    Notice,
+    OutcomeEvent,
+    TextNotice,
+)
 from hpsearch.experiment.state import ExperimentState
 from hpsearch.records import Outcome
 from hpsearch.report.wording import (
@@ -55,23 +63,6 @@ class Progress(Protocol):
         ...
 
     def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
-
-
-class NoProgress:
-    """Shows nothing."""
-
-    def resume(self, state: ExperimentState) -> None:
-        """Pass over it."""
-
-    def observe(self, event: Event | Notice) -> None:
-        """Pass over an event."""
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -119,9 +110,15 @@ class LiveProgress:
 
 
 class PlainProgress:
-    """Observes a search and prints a line for every outcome and every note. A stream that breaks is left alone."""
+    """Observes a search and prints a line for every outcome and every note; if `quiet`, for problems only.
 
-    def __init__(self, target: SearchTarget, *, stream: IO[str], clock: Clock = time.monotonic) -> None:
+    A stream that breaks is left alone.
+    """
+
+    def __init__(
+        self, target: SearchTarget, *, stream: IO[str], clock: Clock = time.monotonic, quiet: bool = False
+    ) -> None:
+        self._quiet = quiet
         self._search = SearchState(target, clock=clock)
         self._stream = stream
         self._lines: deque[str] = deque()
@@ -142,7 +139,7 @@ class PlainProgress:
         """Begin where the experiment stands, and say so if anything was done."""
         with self._lock:
             self._search.resume(state)
-            if self._search.trainings:
+            if self._search.trainings and not self._quiet:
                 self._say(f"{self._search.finished} of {self._search.goal_count} are done; {self._best()}")
 
     def observe(self, event: Event | Notice) -> None:
@@ -153,6 +150,8 @@ class PlainProgress:
     def _observe(self, event: Event | Notice) -> None:
         self._search.notes.clear()
         training = self._search.follow(event)
+        if self._quiet and not (isinstance(event, HealthNotice) or (isinstance(event, TextNotice) and event.problem)):
+            return
         if isinstance(event, OutcomeEvent) and training is not None:
             self._say(self._outcome(training))
         elif isinstance(event, OutcomeEvent) and self._search.baselines:
@@ -211,16 +210,14 @@ class PlainProgress:
 
 
 def make_progress(target: SearchTarget, *, console: Console | None = None, quiet: bool = False) -> Progress:
-    """Return a live display for a console that is a terminal, lines for any other, and nothing when `quiet`.
+    """Return a live display for a console that is a terminal, lines for any other, and of problems only when `quiet`.
 
     The console is standard error unless given: standard output is for results.
     """
-    if quiet:
-        return NoProgress()
     console = console or Console(stderr=True)
-    if console.is_terminal and not console.is_dumb_terminal:
+    if not quiet and console.is_terminal and not console.is_dumb_terminal:
         return LiveProgress(target, console=console)
-    return PlainProgress(target, stream=console.file)
+    return PlainProgress(target, stream=console.file, quiet=quiet)
 
 
 MOST_ROWS = 8

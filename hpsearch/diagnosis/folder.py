@@ -41,12 +41,22 @@ def examine_files(folder: Path, log: ReadLog, *, running: bool) -> Iterator[Find
     """Yield what is wrong with the files of an experiment apart from its log."""
     yield from _special(folder)
     yield from _settings(folder)
+    ours = _trains_here(folder)
     for run in log.state.runs.values():
         if run.asked:
-            yield from _run(folder, run, running=running)
+            yield from _run(folder, run, running=running, ours=ours)
     if not running:
         yield from _orphans(folder, log)
         yield from leftovers(folder)
+
+
+def _trains_here(folder: Path) -> bool:
+    """Whether the weights are in our format: a function or program writes what it likes under these names."""
+    try:
+        resolved = read_resolved(folder)
+        return "code" not in resolved and resolved["space"]["family"] != "command"
+    except (HpsearchError, LookupError, TypeError):
+        return True
 
 
 def _special(folder: Path) -> Iterator[Finding]:
@@ -112,7 +122,7 @@ def _aside(path: Path, why: str = "damaged") -> str:
     return f"put aside as {put_aside(path, why).name}"
 
 
-def _run(folder: Path, run: RunState, *, running: bool) -> Iterator[Finding]:
+def _run(folder: Path, run: RunState, *, running: bool, ours: bool) -> Iterator[Finding]:
     home = folder / run.run
     if not home.is_dir():
         if run.attempts:
@@ -121,8 +131,8 @@ def _run(folder: Path, run: RunState, *, running: bool) -> Iterator[Finding]:
     yield from _config(folder, run)
     for name in _LINES:
         yield from damaged_file(home / name, torn=not running)
-    if running and run.outcome is None:
-        return  # its weights are in the making
+    if (running and run.outcome is None) or not ours or (home / PRINTED).exists():
+        return  # its weights are in the making, or in a format of their own
     named = (home / name for name in (CHECKPOINT, PREVIOUS, BEST, PREVIOUS_BEST))
     for path in sorted({*named, *home.glob(NUMBERED)}):
         if path.exists():

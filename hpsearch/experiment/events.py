@@ -191,9 +191,10 @@ class InterruptNotice:
 
 @dataclass(frozen=True, slots=True)
 class TextNotice:
-    """Something for the user to read."""
+    """Something for the user to read; of a `problem` also who wants to read little."""
 
     text: str
+    problem: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,9 @@ _PLACES = (
     errno.ENFILE,
     errno.ENOMEM,
     errno.ENAMETOOLONG,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ENXIO,
 )
 _NO_TEMPORARY = "No usable temporary directory"
 """What Python says where TMPDIR cannot be written, nor anything instead of it."""

@@ -15,7 +15,7 @@ from hpsearch.experiment.layout import BEST, is_experiment, is_study
 from hpsearch.experiment.provenance import versions
 from hpsearch.families import Family
 from hpsearch.families.loading import load_family
-from hpsearch.final.run import TrainedRun, open_run
+from hpsearch.final.run import TrainedRun, open_run, trust_code
 from hpsearch.final.selection import find_source
 from hpsearch.final.trained_model import (
     CARD,
@@ -29,10 +29,9 @@ from hpsearch.final.trained_model import (
 )
 from hpsearch.places import located
 from hpsearch.records import Outcome
-from hpsearch.space import Place, code_of, node_from_plain
 from hpsearch.training.task import Splits
 from hpsearch.training.weights import load_trained, read_weights
-from hpsearch.trust import require_trust, trusting
+from hpsearch.trust import trusting
 
 
 def load_model(
@@ -87,20 +86,6 @@ def _exported(folder: Path, home: str | Path | None) -> TrainedModel:
     read_weights(folder / WEIGHTS, model, sha256=description.get("sha256"))
     card = read_document(folder / CARD)
     return TrainedModel(model.eval(), family, config, description["facts"], description, card, start)
-
-
-def trust_code(content: Mapping[str, Any], home: Path, file: Path) -> None:
-    """Require that the code which a part of a configuration names is trusted, before it is imported.
-
-    Args:
-        content: The part, as plain data.
-        home: Where relative paths start.
-        file: What says so.
-
-    Raises:
-        UntrustedCodeError: It is from outside the project, and not trusted.
-    """
-    require_trust(code_of(node_from_plain(content, Place(str(file))), home / CONFIG, file=file, programs=False))
 
 
 def _of_experiment(folder: Path, run: str | None) -> TrainedModel:

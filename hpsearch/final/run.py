@@ -19,7 +19,9 @@ from hpsearch.final.selection import WinnerSource
 from hpsearch.places import find_place, located
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
 from hpsearch.running.loading import open_interface
+from hpsearch.space import Place, code_of, node_from_plain
 from hpsearch.training.task import Split, Splits
+from hpsearch.trust import require_trust
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -121,9 +123,25 @@ def open_run(source: WinnerSource, *, run: str | None = None) -> TrainedRun:
     family = open_interface(source.folder)
     if not isinstance(family, Family):
         raise HpsearchError(_own_model(experiment.family, source.folder / record.run))
-    config, seeds = _configuration(source.folder / record.run / CONFIG)
+    file = source.folder / record.run / CONFIG
+    config, seeds = _configuration(file)
+    trust_code(config, home, file)  # it need not name the code that the experiment does
     written = family.Config.model_validate(config)
     return TrainedRun(experiment, record, resolved, family, located(written, home), written, seeds)
+
+
+def trust_code(content: Mapping[str, Any], home: Path, file: Path) -> None:
+    """Require that the code which a part of a configuration names is trusted, before it is imported.
+
+    Args:
+        content: The part, as plain data.
+        home: Where relative paths start.
+        file: What says so.
+
+    Raises:
+        UntrustedCodeError: It is from outside the project, and not trusted.
+    """
+    require_trust(code_of(node_from_plain(content, Place(str(file))), home / CONFIG, file=file, programs=False))
 
 
 def _configuration(path: Path) -> tuple[Mapping[str, Any], dict[str, int]]:

@@ -54,13 +54,15 @@ class Earlier:
     """The trials of earlier sessions, by their runs.
 
     Of those that the space, as it is now, would train just as they were: their numbers, and their newest parameters as
-    the space has them. Of the others: why they do not fit. `mended` are those whose configuration was written again.
+    the space has them. Of the others: why they do not fit. `mended` are those whose configuration was written again,
+    `lost` those whose is gone.
     """
 
     numbers: dict[str, int]
     params: dict[str, Params]
     misfits: dict[str, str]
     mended: list[str]
+    lost: list[str]
 
 
 def earlier_trials(space: Space, folder: Path, state: ExperimentState) -> Earlier:
@@ -71,12 +73,12 @@ def earlier_trials(space: Space, folder: Path, state: ExperimentState) -> Earlie
     Raises:
         ExperimentError: There are others, and none fits.
     """
-    earlier, trials = Earlier({}, {}, {}, []), list(state.of_kind(RunKind.TRIAL))
+    earlier, trials = Earlier({}, {}, {}, [], []), list(state.of_kind(RunKind.TRIAL))
     for trial in trials:
         if trial.dropped:
             continue
         try:
-            job = _job(folder, trial, earlier.mended)
+            job = _job(folder, trial, earlier)
             earlier.params[trial.run] = _fitted(space, job, trial.first_params, again=trial.mistake)
             earlier.numbers[trial.run] = trial.number
         except HpsearchError as misfit:
@@ -90,21 +92,41 @@ def earlier_trials(space: Space, folder: Path, state: ExperimentState) -> Earlie
     return earlier
 
 
-def _job(folder: Path, trial: RunState, mended: list[str]) -> Job:
+def require_fit(space: Space, folder: Path, trial: RunState) -> None:
+    """Require that a trial's configuration is one of the space, with the parameters that the log has.
+
+    Raises:
+        ExperimentError: It was damaged or exchanged.
+    """
+    try:
+        _fitted(space, stored_job(folder, trial.run), trial.first_params, again=False)
+    except (OSError, HpsearchError) as misfit:
+        raise ExperimentError(
+            f"{trial.run} cannot be trained again: its {CONFIG} is not what the log and the space of {folder} say "
+            f"({misfit}); put a copy back"
+        ) from None
+
+
+def _job(folder: Path, trial: RunState, earlier: Earlier) -> Job:
     """Return a trial's job, written again if its file is damaged.
 
     Raises:
         HpsearchError: the message says why there is none.
     """
+    why: object = "its parameters are not those of the log"
     try:
-        return stored_job(folder, trial.run)
+        job = stored_job(folder, trial.run)
     except (OSError, ExperimentError) as error:
-        job = mended_job(folder, trial)
-        if job is None:
-            why = (error.strerror or error) if isinstance(error, OSError) else error
-            raise HpsearchError(f"its {CONFIG} is missing or cannot be read: {why}") from None
-        mended.append(trial.run)
-        return job
+        why = (error.strerror or error) if isinstance(error, OSError) else error
+    else:
+        if job.params == trial.first_params:
+            return job
+    again = mended_job(folder, trial)
+    if again is None:
+        earlier.lost.append(trial.run)
+        raise HpsearchError(f"its {CONFIG} is missing or cannot be read: {why}")
+    earlier.mended.append(trial.run)
+    return again
 
 
 def _fitted(space: Space, job: Job, asked: Params, *, again: bool) -> Params:

@@ -28,12 +28,12 @@ def trial_job(space: Space, number: int, params: Params) -> Job:
 
 def mend_configs(folder: Path, state: ExperimentState) -> list[str]:
     """Write the configurations again that are damaged or gone; return what is to be said of them."""
-    lost = [trial for trial in state.of_kind(RunKind.TRIAL) if not trial.dropped and not _is_whole(folder, trial.run)]
+    lost = [trial for trial in state.of_kind(RunKind.TRIAL) if not trial.dropped and not _is_whole(folder, trial)]
     mended = [trial.run for trial in lost if mended_job(folder, trial) is not None]
     left = [trial.run for trial in lost if trial.run not in mended]
     told = [say_mended(mended)] if mended else []
     if left:
-        told.append(f"{CONFIG} of {_named(left)} is damaged or gone, and does not follow from the log: it is left out")
+        told.append(say_lost(left))
     return told
 
 
@@ -50,12 +50,16 @@ def say_mended(runs: list[str]) -> str:
     return f"{CONFIG} of {_named(runs)} was damaged or gone, and is written again from log and space"
 
 
-def _is_whole(folder: Path, run: str) -> bool:
+def say_lost(runs: list[str]) -> str:
+    """Return what the user is told of runs whose configuration could not be written again."""
+    return f"{CONFIG} of {_named(runs)} is damaged or gone, and does not follow from the log: it is left out"
+
+
+def _is_whole(folder: Path, trial: RunState) -> bool:
     try:
-        stored_job(folder, run)
+        return stored_job(folder, trial.run).params == trial.first_params
     except (OSError, ExperimentError):
         return False
-    return True
 
 
 def _rebuilt(folder: Path, trial: RunState) -> Job | None:

@@ -123,7 +123,7 @@ def _make(folder: Path) -> None:
 
 def _tell(observers: Sequence[Observer], text: str) -> None:
     for observer in observers:
-        observer.observe(TextNotice(text))
+        observer.observe(TextNotice(text, problem=True))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Self
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, Notice, SessionEvent, TextNotice
 from hpsearch.experiment.files import collector_resting
-from hpsearch.experiment.layout import RunKind
+from hpsearch.experiment.layout import RunKind, trial_run
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
 from hpsearch.families import Family
@@ -20,8 +20,8 @@ from hpsearch.families.function.function import Function
 from hpsearch.jobs import Job, JobKind, JobSource
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.running.confirmation import distinct_winners, jobs_of
-from hpsearch.running.earlier import Earlier, any_training, earlier_trials, to_replay
-from hpsearch.running.mending import say_mended, trial_job
+from hpsearch.running.earlier import Earlier, any_training, earlier_trials, require_fit, to_replay
+from hpsearch.running.mending import say_lost, say_mended, trial_job
 from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
 from hpsearch.search.sources import JobList, TrialSource
@@ -113,8 +113,8 @@ class Session:
             self.note(sentence)
 
     def note(self, text: str) -> None:
-        """Tell the observers something that the log does not hold."""
-        self._tell(TextNotice(text))
+        """Tell the observers of a problem that the log does not hold."""
+        self._tell(TextNotice(text, problem=True))
 
     def _tell(self, event: Event | Notice) -> None:
         for observer in self._context.observers:
@@ -205,6 +205,8 @@ class Session:
         earlier = self._find_earlier()
         if earlier.mended:
             self.note(say_mended(earlier.mended))
+        if earlier.lost:
+            self.note(say_lost(earlier.lost))
         adopted = {run: params for run, params in earlier.params.items() if params != state.runs[run].params}
         for run, reason in earlier.misfits.items():
             self._tell(self._log.append(DropEvent(run=run, reason=reason), durable=True))
@@ -255,6 +257,8 @@ class Session:
     def confirm(self, confirm: Confirm, *, otherwise: StopReason) -> StopReason:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
         jobs, passed_over = self._confirming(confirm)
+        for number in {job.number for job in jobs}:
+            require_fit(self._space, self._folder, self._log.state.runs[trial_run(number)])
         for sentence in passed_over:
             self.note(sentence)
         if self._ahead is not None:

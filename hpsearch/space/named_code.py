@@ -1,5 +1,6 @@
 """The code that a space names, found in its texts before anything of it is imported or started."""
 
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.machinery import all_suffixes
@@ -68,11 +69,18 @@ def _words(command: str) -> list[str]:
 
 
 def _files(name: str, folders: Iterable[Path]) -> Iterator[Path]:
-    """Yield the files of this name in the folders."""
-    for folder in folders:
+    """Yield the files of this name in the folders, by each of the ways in which a path is read.
+
+    `~` is the home folder, or a folder of that name; `link/..` is where the link leads to, or the folder that has it.
+    """
+    for folder in folders if name else ():
+        ways = [folder / name, folder / os.path.expanduser(name), folder / Path(name).expanduser()]  # noqa: PTH111
         try:
-            path = folder / Path(name).expanduser()
-            if name and path.is_file():
-                yield path.absolute()
+            paths = [*map(_without_dots, ways), *(each.absolute() for each in ways)]
+            yield from {path.resolve(): path for path in reversed(paths) if path.is_file()}.values()
         except (OSError, ValueError, RuntimeError):  # a text that is no path
             return
+
+
+def _without_dots(path: Path) -> Path:
+    return Path(os.path.normpath(path.absolute()))

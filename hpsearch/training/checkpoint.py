@@ -24,6 +24,7 @@ from hpsearch.experiment import layout
 from hpsearch.experiment.checksums import flaw, seal
 from hpsearch.experiment.files import write_atomically
 from hpsearch.experiment.layout import NUMBERED, PREVIOUS_BEST
+from hpsearch.plain_files import open_plain
 from hpsearch.reads import uncounted
 from hpsearch.records import Monitor
 from hpsearch.seeds import Seeds
@@ -53,7 +54,8 @@ def load(path: Path) -> dict[str, Any]:
         HpsearchError: The file is damaged or of another version.
     """
     try:
-        stored = path.read_bytes()
+        with open_plain(path) as file:
+            stored = file.read()
     except OSError as error:
         raise HpsearchError(f"{path} cannot be read: {error.strerror or error}") from error
     if why := flaw(stored):

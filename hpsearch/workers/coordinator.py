@@ -169,7 +169,7 @@ class Coordinator:
     def moment(self, job: Job, moment: Moment) -> Decision:
         """Show how far a run is between two reports; one that has to stop need not come to the next."""
         if moment.note:
-            self._ledger.show(TextNotice(f"{job.run}: {moment.note}"))
+            self._ledger.show(TextNotice(f"{job.run}: {moment.note}", problem=True))
         if self._ahead is not None and self._ahead.is_ahead(job):
             return self._answer_ahead(self._ahead, job)
         self._ledger.show(MomentNotice(job.run, moment))

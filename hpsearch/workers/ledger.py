@@ -321,4 +321,6 @@ def stored_job(folder: Path, run: str) -> Job:
         raise ExperimentError(f"{folder / run / CONFIG} is damaged: {type(error).__name__}: {error}") from error
     if not all(isinstance(each, Mapping) for stretch in job.stretches for each in stretch):
         raise ExperimentError(f"{folder / run / CONFIG} is damaged: its values are no objects")
+    if job.run != run:
+        raise ExperimentError(f"{folder / run / CONFIG} is damaged: it is that of {job.run}")
     return job

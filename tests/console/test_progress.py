@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from hpsearch.console.progress import LiveProgress, NoProgress, PlainProgress, make_progress
+from hpsearch.console.progress import LiveProgress, PlainProgress, make_progress
 from hpsearch.console.search_state import SearchTarget
 from hpsearch.experiment.events import (
     BeginEvent,
@@ -370,7 +370,7 @@ def test_a_closed_pipe_ends_no_search(tmp_path: Path) -> None:
 def test_the_console_decides_the_kind() -> None:
     assert isinstance(make_progress(AIM, console=terminal(80, 24)), LiveProgress)
     assert isinstance(make_progress(AIM, console=Console(file=io.StringIO())), PlainProgress)
-    assert isinstance(make_progress(AIM, console=terminal(80, 24), quiet=True), NoProgress)
+    assert isinstance(make_progress(AIM, console=terminal(80, 24), quiet=True), PlainProgress)
 
 
 AT = Moment(1200, 4000, epoch=0.3, loss=0.53219, learning_rate=1e-3, examples_per_second=832.4, seconds_left=130.0)

@@ -18,7 +18,7 @@ from hpsearch.cli import app
 from hpsearch.diagnosis.machine import _fits
 from hpsearch.errors import ExperimentBusyError, ExperimentError
 from hpsearch.experiment.activity import locked
-from hpsearch.experiment.layout import BEST, CHECKPOINT, CONFIG, LOG, METRICS, RESOLVED, trial_run
+from hpsearch.experiment.layout import BEST, CHECKPOINT, CONFIG, LOG, METRICS, PRINTED, RESOLVED, trial_run
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
 from hpsearch.tracking.mlflow.store import DATABASE
@@ -64,6 +64,27 @@ def execute(folder: Path, statement: str) -> None:
 
 def tear(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-7])
+
+
+def put_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("kind", ["function", "program", "reported"])
+def test_the_weights_of_a_users_own_loop_are_not_ours_to_judge(kind: str, folder: Path) -> None:
+    """The examples' functions write `report.checkpoint` with torch.save; `--repair` must not take it away."""
+    file = folder / FIRST / CHECKPOINT
+    torch.save({"weights": torch.ones(3)}, file)
+    assert [each.where for each in hpsearch.doctor(folder).findings] == [str(file)]
+    resolved = json.loads((folder / RESOLVED).read_text())
+    if kind == "reported":
+        (folder / FIRST / PRINTED).touch()
+    else:
+        resolved |= {"code": "0"} if kind == "function" else {"space": {**resolved["space"], "family": "command"}}
+        (folder / RESOLVED).write_text(json.dumps(resolved))
+    assert str(file) not in [each.where for each in hpsearch.doctor(folder, repair=True).findings]
+    assert file.exists()
 
 
 @dataclass(frozen=True)
@@ -119,6 +140,9 @@ DAMAGES = {
         f"{trial_run(2)}.orphan",
     ),
     "a pipe": Damage(lambda folder: os.mkfifo(folder / FIRST / "x"), "a pipe, a socket or a device", mended=False),
+    "a pipe for weights": Damage(
+        lambda folder: put_pipe(folder / FIRST / BEST), "a pipe, a socket or a device", mended=False
+    ),
     "a loop of links": Damage(
         lambda folder: (folder / FIRST / "x").symlink_to(folder / FIRST / "x"), "leads nowhere", mended=False
     ),

@@ -223,6 +223,11 @@ def test_killed_it_goes_on_to_the_same_replicates(terminal: Terminal, tmp_path: 
         assert whole.baselines == again.baselines
 
 
+def give_configuration(run: Path, *, of: Path) -> None:
+    other, own = (json.loads((each / "config.json").read_text()) for each in (of, run))
+    (run / "config.json").write_text(json.dumps({**own, "config": other["config"]}))
+
+
 def test_equal_configurations_are_confirmed_once_and_it_is_said(tmp_path: Path) -> None:
     """Two names of one value, as `0.1` and a step that comes to it, are one training for the same seeds."""
     folder = tmp_path / "twice"
@@ -230,7 +235,7 @@ def test_equal_configurations_are_confirmed_once_and_it_is_said(tmp_path: Path) 
         toy_space(tmp_path, trials=4), folder=folder, options=RunOptions(in_process=True, confirm=False)
     ).record
     best, second, third, _ = record.ranked
-    (folder / second.run / "config.json").write_text((folder / best.run / "config.json").read_text())
+    give_configuration(folder / second.run, of=folder / best.run)
     winners, said = distinct_winners(record.ranked, 2, folder=folder)
     assert [winner.number for winner in winners] == [best.number, third.number]
     same = f"trial {second.number} has the configuration of trial {best.number}, whose replicates answer for both"
@@ -247,7 +252,7 @@ def test_a_trial_that_is_confirmed_answers_for_a_better_one_of_its_configuration
         toy_space(tmp_path, trials=4), folder=folder, options=RunOptions(in_process=True, confirm=False)
     ).record
     best, second, third, _ = record.ranked
-    (folder / second.run / "config.json").write_text((folder / best.run / "config.json").read_text())
+    give_configuration(folder / second.run, of=folder / best.run)
     winners, said = distinct_winners(record.ranked, 2, folder=folder, confirmed={second.number})
     assert [winner.number for winner in winners] == [second.number, third.number]
     assert said == [

@@ -1,5 +1,6 @@
 """A log that is damaged or gone, a trial's folder or configuration that is: said as such, and never a new search."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -93,7 +94,17 @@ def test_the_folder_of_a_finished_trial_is_gone(folder: Path) -> None:
     assert (record.dropped, record.trials[:4]) == (0, whole.trials), "its value counts as before"
 
 
-@pytest.mark.parametrize("damage", [delete, empty, cut, spoil])
+def exchange(path: Path) -> None:
+    path.write_bytes((path.parents[1] / "0002" / path.name).read_bytes())
+
+
+def change_a_parameter(path: Path) -> None:
+    content = json.loads(path.read_text())
+    content["params"] |= {"model.start": content["params"]["model.start"] + 0.125}
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+@pytest.mark.parametrize("damage", [delete, empty, cut, spoil, exchange, change_a_parameter])
 def test_a_damaged_configuration_is_written_again(damage: Callable[[Path], None], folder: Path) -> None:
     whole, text = essence(folder), (folder / "trials/0001" / CONFIG).read_bytes()
     damage(folder / "trials/0001" / CONFIG)
