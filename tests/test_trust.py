@@ -263,8 +263,8 @@ def test_the_configuration_of_a_strangers_run_names_no_code_unasked(
     """The space of the experiment has none, and so was trusted."""
     (stranger / "text.txt").write_text("to be or not to be " * 200)
     (stranger / "plain.yaml").write_text(CHAR_LM.replace("source: ./evil.py:load", "path: ./text.txt"))
-    options = {"in_process": True, "mlflow": False, "quiet": True}
-    found = hpsearch.run(stranger / "plain.yaml", root=stranger, confirm=False, **options)
+    space = stranger / "plain.yaml"
+    found = hpsearch.run(space, root=stranger, confirm=False, in_process=True, mlflow=False, quiet=True)
     config = found.folder / "trials" / "0000" / "config.json"
     config.write_text(config.read_text().replace('"path": "./text.txt"', '"source": "./evil.py:load"'))
     given = {"EXPERIMENT": found.folder, "TEXT": stranger / "text.txt"}
