@@ -119,7 +119,7 @@ def _job(folder: Path, trial: RunState, earlier: Earlier) -> Job:
     except (OSError, ExperimentError) as error:
         why = (error.strerror or error) if isinstance(error, OSError) else error
     else:
-        if job.params == trial.first_params:
+        if job.changes or trial.changes or job.params == trial.first_params:  # what copied another began as that one
             return job
     again = mended_job(folder, trial)
     if again is None:

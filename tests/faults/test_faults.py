@@ -42,7 +42,6 @@ KINDS = {
     "flipped resolved": "program",
     "torn config": "function",
     "flipped metrics": "family",
-    "torn best": "family",
     "torn tracking": "function",
     "lock mlflow.db": "program",
     "server: error 500": "program-server",

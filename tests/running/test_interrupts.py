@@ -147,7 +147,8 @@ def test_a_second_start_is_refused_and_disturbs_nothing(terminal: Terminal, whol
     command = terminal.start()
     terminal.wait_for(count("report", 1), command)
     second = terminal.run(status=2)
-    assert f"is being run by another process (process id {command.pid})" in second.output
+    assert "is being run by another process" in second.output
+    assert f"(process id {command.pid}, since" in second.output
     assert second.output.splitlines()[-1] == terminal.run("confirm", "toy", status=2).output.splitlines()[-1]
     assert command.wait() == 0, command.output
     assert essence(terminal.experiment) == whole.essence
