@@ -65,6 +65,15 @@ def terminal(tmp_path):
         yield opened
 
 
+@pytest.fixture
+def disk(terminal):
+    """A file system of its own, in the place of the terminal's experiments."""
+    from tests.running.disk import mounted
+
+    with mounted(terminal.folder / "experiments") as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory):
     """A search that nothing has interrupted."""

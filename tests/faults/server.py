@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from http.client import HTTPConnection
 from pathlib import Path
+
+from tests.tracking.servers import answers, free_port
 
 _ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\nConnection: close\r\n\r\noops"
 
@@ -25,8 +26,8 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.database = folder / "server.db"
         self._folder = folder
-        self._own_port = _free_port()
-        self.port = _free_port()
+        self._own_port = free_port()
+        self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._mode = ""
         self._over = False
@@ -43,7 +44,7 @@ class Server:
             command, start_new_session=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + 120
-        while not _answers(self._own_port):
+        while not answers(self._own_port):
             assert self._process.poll() is None, "the server ended"
             assert time.monotonic() < deadline, "the server never answered"
             time.sleep(0.2)
@@ -124,20 +125,3 @@ class Server:
         if self._listener is not None:
             self._listener.close()
         self._kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _answers(port: int) -> bool:
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()

@@ -1,44 +1,11 @@
 """A full disk ends the session with a sentence; when there is room again, the search goes on (design.md 6.2)."""
 
-import os
-import shutil
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
+from tests.running.disk import Disk
 from tests.running.sessions import Terminal, essence
 from tests.running.unbroken import SEARCH, Whole
 from tests.toy_spaces import write_space
-
-
-class Disk:
-    """A file system of its own in memory, as large as one likes."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir()
-
-    def resize(self, size: str, *, first: bool = False) -> bool:
-        """Mount it, or mount it again; say whether this machine lets us."""
-        options = f"size={size}" if first else f"remount,size={size}"
-        program = shutil.which("mount")
-        assert program is not None, "mount is not installed"
-        line = [program, "-t", "tmpfs", "-o", options, "tmpfs", str(self._folder)]
-        return subprocess.run(line, capture_output=True, check=False).returncode == 0
-
-    def remove(self) -> None:
-        subprocess.run([shutil.which("umount") or "umount", str(self._folder)], check=True)
-
-
-@pytest.fixture
-def disk(terminal: Terminal) -> Iterator[Disk]:
-    made = Disk(terminal.folder / "experiments")
-    if os.geteuid() != 0 or not made.resize("10m", first=True):
-        pytest.skip("mounting a file system is not permitted here (it needs root, and a container that allows it)")
-    yield made
-    made.remove()
 
 
 def check_said(output: str, reason: str) -> None:

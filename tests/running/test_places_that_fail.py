@@ -3,13 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.running.disk import Disk
 from tests.running.sessions import REPOSITORY, Terminal, essence
-from tests.running.test_full_disk import Disk
 from tests.running.unbroken import SEARCH, Whole
 from tests.toy_spaces import write_space
 
@@ -56,15 +55,6 @@ def test_ctrl_c_while_something_is_imported(at: str, as_error: str, tmp_path: Pa
     assert done.stderr.endswith("hpsearch: interrupted; what was begun goes on with the same command\n"), done.stderr
     assert "Traceback" not in done.stderr
     assert "could not be imported" not in done.stderr
-
-
-@pytest.fixture
-def disk(terminal: Terminal) -> Iterator[Disk]:
-    made = Disk(terminal.folder / "experiments")
-    if os.geteuid() != 0 or not made.resize("10m", first=True):
-        pytest.skip("mounting a file system is not permitted here (it needs root, and a container that allows it)")
-    yield made
-    made.remove()
 
 
 def test_a_folder_that_may_not_be_written(terminal: Terminal, disk: Disk, whole: Whole) -> None:
