@@ -29,6 +29,7 @@ from hpsearch.errors import ExperimentBusyError
 LEASE = re.compile(r"lease-([1-9][0-9]{0,17})")
 """The name of a lease."""
 _GONE = (errno.ENOENT, errno.ESTALE)
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 _MOST_BYTES = 4096
 _LOOK_SECONDS = 0.2
 
@@ -169,11 +170,14 @@ class Lease:
     def _make(self, number: int) -> bool:
         """Make the lease of a number, and begin to be heard; say whether nobody else was faster."""
         path = self._folder / _name(number)
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(self._content(ended=False))
+        written = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+        try:  # whole from the first moment: one without its holder's name would have to be waited for
+            written.write_text(self._content(ended=False), encoding="utf-8")
+            _link(written, path)
         except FileExistsError:
             return False
+        finally:
+            written.unlink(missing_ok=True)
         newest = holder_of(self._folder)
         if newest is None or newest.number != number:  # we looked long ago: others have come and gone
             path.unlink(missing_ok=True)
@@ -246,6 +250,25 @@ class Lease:
                 file.write(self._content(ended=True))
                 file.truncate()
             self._thread = None
+
+
+def _link(written: Path, path: Path) -> None:
+    """Give a file its name, unless that is taken: FileExistsError.
+
+    File systems without links get a copy, which a crash or a full disk may leave without its content.
+    """
+    try:
+        os.link(written, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with path.open("x", encoding="utf-8") as file:
+            try:
+                file.write(written.read_text(encoding="utf-8"))
+                file.flush()
+            except OSError:
+                path.unlink(missing_ok=True)
+                raise
 
 
 def _name(number: int) -> str:

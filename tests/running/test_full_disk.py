@@ -31,6 +31,7 @@ def test_a_full_disk(kilobytes: int, in_process: bool, terminal: Terminal, disk:
         command = terminal.start(in_process=in_process)
         assert command.wait() == 1, command.output
         check_said(command.output, "No space left on device")
+        assert [lease for lease in terminal.experiment.glob("lease-*") if not lease.stat().st_size] == []  # waited for
     disk.resize("10m")
     terminal.run()
     assert essence(terminal.experiment) == whole.essence
