@@ -78,12 +78,14 @@ def test_without_the_spaces_folder_nothing_is_trained(project: Path) -> None:
 
 
 def test_a_replicate_whose_program_was_not_there_is_tried_again(project: Path) -> None:
-    folder = project / "experiments" / "p"
-    config = folder / "trials" / "0000" / "config.json"
-    config.write_text(config.read_text().replace(sys.executable, str(project / "python")))
+    python, folder = project / "python", project / "experiments" / "q"
+    python.symlink_to(sys.executable)
+    (project / "q.yaml").write_text(SPACE.replace(sys.executable, str(python)))
+    run(load_space(project / "q.yaml"), folder=folder, options=HERE)
+    python.unlink()
     confirm(folder, seeds=2, options=HERE)
     assert [each.outcome for each in read_experiment(folder).replicates] == [Outcome.COMPLETE, Outcome.FAILED]
-    (project / "python").symlink_to(sys.executable)
+    python.symlink_to(sys.executable)
     confirm(folder, seeds=2, options=HERE)
     assert scores(folder) == [1.0, 1.0]
 

@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hpsearch.errors import ExperimentBusyError
+from hpsearch.experiment.files import remove_leftovers
 
 LEASE = re.compile(r"lease-([1-9][0-9]{0,17})")
 """The name of a lease."""
@@ -146,6 +147,7 @@ class Lease:
         heard: tuple[int, float] | None = None
         listening = _now()
         while True:
+            number = 1 + max(_numbers(self._folder, files=False), default=0)  # before the look: nobody is passed over
             holder, now = holder_of(self._folder), _stamp(lock)
             silent = 0.0 if holder is None else now - holder.touched
             free = holder is None or holder.ended or (alone and holder.boot == self._machine.boot)
@@ -154,7 +156,7 @@ class Lease:
             ):  # its time may lie ahead: a clock was wrong
                 silent = max(silent, _now() - listening)
             if free or silent > self._timing.silence:
-                if self._make(1 + max(_numbers(self._folder, files=False), default=0)):
+                if self._make(number):
                     return None if free else f"taken over from {holder}, not heard of for {silent:.0f} s"
             elif holder is not None and heard is not None and (holder.number, holder.touched) != heard:
                 raise ExperimentBusyError(
@@ -170,11 +172,11 @@ class Lease:
     def _make(self, number: int) -> bool:
         """Make the lease of a number, and begin to be heard; say whether nobody else was faster."""
         path = self._folder / _name(number)
-        written = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+        written = self._folder / f".{path.name}.{uuid.uuid4().hex}.tmp"
         try:  # whole from the first moment: one without its holder's name would have to be waited for
             written.write_text(self._content(ended=False), encoding="utf-8")
             _link(written, path)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):  # or gone as somebody's leftover
             return False
         finally:
             written.unlink(missing_ok=True)
@@ -192,6 +194,7 @@ class Lease:
         for number in _numbers(self._folder):
             if number < self._number:
                 (self._folder / _name(number)).unlink(missing_ok=True)
+        remove_leftovers(self._folder, _name(self._number - 1), _name(self._number))
 
     def _content(self, *, ended: bool) -> str:
         holder = Holder(0, 0.0, self._machine.host, os.getpid(), self._machine.boot, self._since, ended)

@@ -93,6 +93,12 @@ def test_only_one_of_many_takes_over(tmp_path: Path) -> None:
     assert len(winners) == 1
 
 
+def test_what_a_crash_left_of_a_lease_is_removed(tmp_path: Path) -> None:
+    (left := tmp_path / ".lease-1.0.tmp").touch()
+    with lease_of(tmp_path, A):
+        assert not left.exists()
+
+
 def test_who_looked_long_ago_cannot_come_in(tmp_path: Path) -> None:
     """One machine sees number 1 and sleeps; meanwhile 2 ends and 3 works."""
     with lease_of(tmp_path, A):
@@ -103,6 +109,32 @@ def test_who_looked_long_ago_cannot_come_in(tmp_path: Path) -> None:
         late = Lease(tmp_path, machine=B, timing=QUICK)
         assert not late._make(2)
         assert [path.name for path in tmp_path.glob("lease-*")] == ["lease-3"]
+
+
+def test_who_comes_in_after_the_look_is_not_passed_over(tmp_path: Path) -> None:
+    """Between the look at a free lease and the new one, another machine takes it."""
+    with lease_of(tmp_path, A):
+        pass
+    other = Lease(tmp_path, machine=B, timing=QUICK)
+
+    class SlowClock:
+        """The descriptor of a file that takes long to be touched."""
+
+        def __init__(self, descriptor: int) -> None:
+            self._descriptor = descriptor
+            self._first = True
+
+        def __index__(self) -> int:
+            if self._first:
+                self._first = False
+                take(other, tmp_path)
+            return self._descriptor
+
+    with (tmp_path / "clock").open("w") as file:
+        late = Lease(tmp_path, machine=A, timing=QUICK)
+        with pytest.raises(ExperimentBusyError, match="node-b"):
+            late.take(SlowClock(file.fileno()), alone=True, tell=[].append)  # type: ignore[arg-type] # as good as one
+    other.close()
 
 
 def test_a_machine_that_was_replaced_writes_nothing_more(tmp_path: Path) -> None:

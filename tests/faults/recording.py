@@ -99,7 +99,7 @@ class Recorder:
             path = self._path(first, named.get("dir_fd"))
             result = real(first, *more, **named)
             if path is not None:
-                two = name in ("replace", "rename")
+                two = name in ("replace", "rename", "link")
                 target = str(Path.cwd() / more[0]) if two else ""
                 place = more[0] if name in ("truncate", "ftruncate") else 0
                 self.note(Operation(_NAMES[name], path, target=target, place=place))
@@ -113,6 +113,7 @@ _OPEN = io.open
 _NAMES = {
     "replace": "rename",
     "rename": "rename",
+    "link": "link",
     "unlink": "unlink",
     "remove": "unlink",
     "mkdir": "mkdir",
@@ -160,6 +161,8 @@ class Disk:
             self._files[operation.target] = self._files.pop(path)
         elif operation.kind == "rename":
             self._move(path, operation.target)
+        elif operation.kind == "link":
+            self._files[operation.target] = self._files[path]
         elif operation.kind == "unlink":
             self._files.pop(path, None)
         elif operation.kind == "mkdir":
