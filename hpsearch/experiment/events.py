@@ -156,6 +156,70 @@ class AdoptEvent(_Event):
     params: Params
 
 
+# Orders of a person; obeyed when they stand in the log. `order` is the order's own id, so that none is obeyed twice.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddEvent(_Event):
+    """A configuration, or a part of one, is to be tried next, on top of the budget."""
+
+    order: str
+    params: Params
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopEvent(_Event):
+    """A trial is to end where it is; without a `run` the whole session, as after a Ctrl-C."""
+
+    order: str
+    run: str | None = field(default=None, metadata={OMITTED: None})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseEvent(_Event):
+    """Nothing is to be trained, until a ResumeEvent or the next session."""
+
+    order: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeEvent(_Event):
+    """The search is to go on after a pause."""
+
+    order: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetEvent(_Event):
+    """The search may have other `trials`, or take other `seconds`; None for what stays as it is.
+
+    `instead` are those that the space said then: the order holds until the space says something else.
+    """
+
+    order: str
+    trials: int | None = field(default=None, metadata={OMITTED: None})
+    seconds: float | None = field(default=None, metadata={OMITTED: None})
+    instead: Params = field(default_factory=dict, metadata={OMITTED: {}})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteEvent(_Event):
+    """Something that a person wants to remember of a run or, without one, of the experiment."""
+
+    order: str
+    run: str | None = field(default=None, metadata={OMITTED: None})
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseEvent(_Event):
+    """An order, of the `kind` that its event would have, was not obeyed."""
+
+    order: str
+    kind: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndEvent(_Event):
     """The session ended: finished, interrupted, time or failed."""
@@ -173,7 +237,10 @@ class UnknownEvent(_Event):
 RunEvent = AskEvent | BeginEvent | ReportEvent | ExploitEvent | LostEvent | OutcomeEvent | DropEvent | AdoptEvent
 """An event of one run."""
 
-Event = RunEvent | SessionEvent | DataEvent | EndEvent | UnknownEvent
+OrderEvent = AddEvent | StopEvent | PauseEvent | ResumeEvent | BudgetEvent | NoteEvent
+"""What a person orders."""
+
+Event = RunEvent | OrderEvent | RefuseEvent | SessionEvent | DataEvent | EndEvent | UnknownEvent
 """An event of the log."""
 
 
@@ -232,6 +299,13 @@ _KINDS: Final[Mapping[str, type[Event]]] = {
     "drop": DropEvent,
     "adopt": AdoptEvent,
     "end": EndEvent,
+    "add": AddEvent,
+    "stop": StopEvent,
+    "pause": PauseEvent,
+    "resume": ResumeEvent,
+    "budget": BudgetEvent,
+    "note": NoteEvent,
+    "refuse": RefuseEvent,
 }
 _NAMES: Final = {kind: name for name, kind in _KINDS.items()}
 
@@ -362,6 +436,11 @@ def decode(content: Mapping[str, Any]) -> Event:
     if kind is AskEvent and "fold" in content:
         values["fold"] = _fold(content)
     return kind(**values)
+
+
+def kind_of(event: Event) -> str:
+    """Return the name of an event's kind in the log."""
+    return _NAMES[type(event)]
 
 
 def encode(event: Event) -> dict[str, Any]:

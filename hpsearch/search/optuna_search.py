@@ -262,6 +262,10 @@ class OptunaSearch:
         self._tried.add(key_of(params))
         return params
 
+    def add(self, entry: Params) -> None:
+        """Begin the next trial with these values, behind the entries of `start` that are left."""
+        self._aside.tell(partial(self._starts.add, entry))
+
     # What became of it
 
     def report(self, number: int, step: int, metric: float, *, final: bool = False) -> bool:
@@ -317,11 +321,14 @@ class OptunaSearch:
         elif outcome.infeasible:
             infinite = -self._space.objective.goal.sign * math.inf
             self._history.retell(trial._trial_id, COMPLETE, infinite)
-        elif outcome is not Outcome.PRUNED:
+        elif outcome not in (Outcome.PRUNED, Outcome.STOPPED):
             self._history.retell(trial._trial_id, FAIL, None)
 
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
-        """Enter an ending. Infeasible outcomes count as infinitely bad, marked as violating a constraint."""
+        """Enter an ending. Infeasible outcomes count as infinitely bad, marked as violating a constraint.
+
+        A trial that a person stopped is to the sampler what a pruned one is: where it was, not what it came to.
+        """
         trial, evaluations = self._trials.pop(number), len(self._evaluations.pop(number))
         self._rule.ended(trial.number)
         if outcome is Outcome.COMPLETE and value is not None:
@@ -341,7 +348,7 @@ class OptunaSearch:
             self._tell(trial, value)
         elif outcome.infeasible:
             self._tell(trial, -self._space.objective.goal.sign * math.inf)
-        elif outcome is Outcome.PRUNED:
+        elif outcome is Outcome.PRUNED or (outcome is Outcome.STOPPED and value is not None):
             if last is not None and not self._watched:
                 trial.report(last[1], last[0])
             self._tell(trial, state=PRUNED)

@@ -11,7 +11,8 @@ from hpsearch.jobs import Completed, Job, JobKind, JobListener, Paused, Report
 from hpsearch.records import Decision
 from hpsearch.search.sources import JobList
 from hpsearch.workers.ahead import Ahead
-from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
+from hpsearch.workers.coordinator import Coordinator, StopReason
+from hpsearch.workers.limits import Limits
 from hpsearch.workers.ledger import Ledger, stored_job
 from tests.logs import read_log
 
