@@ -162,12 +162,6 @@ class TimedOut(Ending):
     outcome = Outcome.TIMED_OUT
 
 
-class Stopped(Ending):
-    """Stopped by a person; no worker says so, as it was told to pause."""
-
-    outcome = Outcome.STOPPED
-
-
 @dataclass(frozen=True)
 class Diverged(Ending):
     """Stopped by a loss or a metric that is not finite."""
@@ -350,22 +344,6 @@ class JobSource(Protocol):
 
     def paused(self, job: Job) -> None:
         """Take note that a job has come back as the source has asked, and may be handed out again."""
-        ...
-
-    def withdraw(self, run: str) -> Job | None:
-        """Return the job of a run that no worker has and that could be handed out; it will not be, and ends next."""
-        ...
-
-    def refusal(self, trials: int | None = None) -> str | None:
-        """Return why no configuration can be added or, with `trials`, why there cannot be so many; None if it can."""
-        ...
-
-    def add(self, params: Mapping[str, Any]) -> None:
-        """Try a configuration, or a part of one, next, as one more than there would be."""
-        ...
-
-    def extend(self, trials: int) -> None:
-        """Go on to another number of trials in all, of which some have been."""
         ...
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from hpsearch.experiment.events import Event, MalformedEventError, decode, encode
+from hpsearch.experiment.codec import MalformedEventError, decode, encode
+from hpsearch.experiment.events import Event
 from hpsearch.experiment.files import DamagedLine, LinesRead, collector_resting, json_line, read_lines
 from hpsearch.experiment.state import ExperimentState
 

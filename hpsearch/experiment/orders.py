@@ -15,14 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpsearch.experiment.codec import MalformedEventError, decode, encode
 from hpsearch.experiment.events import (
-    MalformedEventError,
     OrderEvent,
     PauseEvent,
     ResumeEvent,
     StopEvent,
-    decode,
-    encode,
 )
 from hpsearch.experiment.files import read_json, write_json
 from hpsearch.experiment.layout import FORMAT_VERSION, ORDERS

@@ -96,7 +96,6 @@ def _header(record: ExperimentRecord, unit: str) -> Iterator[Text]:
         + (f"; {left} of {record.budget} not begun" if left else "")
     )
 
-
     if record.paused:
         yield Text("paused by a person; `hpsearch resume` goes on", "yellow")
 

@@ -18,7 +18,7 @@ from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
 from hpsearch.families import Family
 from hpsearch.families.function.function import Function
-from hpsearch.jobs import Job, JobKind, JobSource
+from hpsearch.jobs import Job, JobKind
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.running.confirmation import distinct_winners, jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, require_fit, to_replay
@@ -33,7 +33,7 @@ from hpsearch.workers.coordinator import Coordinator, StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
 from hpsearch.workers.ledger import Ledger, stored_job
 from hpsearch.workers.limits import LOADING_SECONDS, STOP_SECONDS, Limits
-from hpsearch.workers.steering import Steering
+from hpsearch.workers.steering import Steerable, Steering
 
 _ON_A_CLUSTER = 1800.0
 
@@ -225,7 +225,7 @@ class Session:
             observers=self._context.observers,
         )
 
-    def _run(self, source: JobSource, limits: Limits) -> StopReason:
+    def _run(self, source: Steerable, limits: Limits) -> StopReason:
         self._worked = True
         return Coordinator(self._ledger(), self._workers, limits, self._ahead, steering=self._steering).run(source)
 

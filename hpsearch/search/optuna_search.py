@@ -263,7 +263,7 @@ class OptunaSearch:
         return params
 
     def add(self, entry: Params) -> None:
-        """Begin the next trial with these values, behind the entries of `start` that are left."""
+        """Begin the next trial with these values, behind what is left of `start`."""
         self._aside.tell(partial(self._starts.add, entry))
 
     # What became of it
@@ -319,16 +319,12 @@ class OptunaSearch:
         if outcome is Outcome.COMPLETE and value is not None:
             self._history.retell(trial._trial_id, COMPLETE, value)
         elif outcome.infeasible:
-            infinite = -self._space.objective.goal.sign * math.inf
-            self._history.retell(trial._trial_id, COMPLETE, infinite)
+            self._history.retell(trial._trial_id, COMPLETE, -self._space.objective.goal.sign * math.inf)
         elif outcome not in (Outcome.PRUNED, Outcome.STOPPED):
             self._history.retell(trial._trial_id, FAIL, None)
 
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
-        """Enter an ending. Infeasible outcomes count as infinitely bad, marked as violating a constraint.
-
-        A trial that a person stopped is to the sampler what a pruned one is: where it was, not what it came to.
-        """
+        """Enter an ending. Infeasible outcomes count as infinitely bad, marked as violating a constraint."""
         trial, evaluations = self._trials.pop(number), len(self._evaluations.pop(number))
         self._rule.ended(trial.number)
         if outcome is Outcome.COMPLETE and value is not None:
@@ -348,7 +344,7 @@ class OptunaSearch:
             self._tell(trial, value)
         elif outcome.infeasible:
             self._tell(trial, -self._space.objective.goal.sign * math.inf)
-        elif outcome is Outcome.PRUNED or (outcome is Outcome.STOPPED and value is not None):
+        elif outcome is Outcome.PRUNED or (outcome is Outcome.STOPPED and value is not None):  # where it was
             if last is not None and not self._watched:
                 trial.report(last[1], last[0])
             self._tell(trial, state=PRUNED)

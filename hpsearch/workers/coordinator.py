@@ -28,7 +28,6 @@ from hpsearch.jobs import (
     Job,
     JobKind,
     JobResult,
-    JobSource,
     Lost,
     Obstacle,
     OutOfMemory,
@@ -36,14 +35,13 @@ from hpsearch.jobs import (
     Pruned,
     Report,
     Retire,
-    Stopped,
     Workers,
 )
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.ahead import Ahead
 from hpsearch.workers.ledger import Ledger
-from hpsearch.workers.limits import AWAY_SECONDS, BY_A_PERSON, Limits, Running
-from hpsearch.workers.steering import Steering
+from hpsearch.workers.limits import AWAY_SECONDS, BY_A_PERSON, Limits, Running, Stopped
+from hpsearch.workers.steering import Steerable, Steering
 
 LOOK_SECONDS = 0.25
 """How often time limits are looked at when nothing happens."""
@@ -78,10 +76,10 @@ class Coordinator:
         self._running: dict[str, Running] = {}
         self._again: deque[Job] = deque()
         self._interrupts = 0
-        self._source: JobSource | None = None
+        self._source: Steerable | None = None
         self._looked = time.monotonic()
 
-    def run(self, source: JobSource) -> StopReason:
+    def run(self, source: Steerable) -> StopReason:
         """Run the source's jobs until there are none, or until interrupted or out of time.
 
         Raises:
@@ -166,13 +164,13 @@ class Coordinator:
         if job is not None:
             self._finish(job, Stopped(BY_A_PERSON))
 
-    def _end_stopped(self, source: JobSource) -> None:
+    def _end_stopped(self, source: Steerable) -> None:
         """End the trials whose end was ordered when a kill came."""
         for run in [each.run for each in self._ledger.state.runs.values() if each.told_to_stop and not each.ended]:
             if (job := source.withdraw(run)) is not None:
                 self._finish(job, Stopped(BY_A_PERSON))
 
-    def _start_jobs(self, source: JobSource) -> None:
+    def _start_jobs(self, source: Steerable) -> None:
         while self._workers.idle:
             job = self._again.popleft() if self._again else source.next_job()
             if job is None:
@@ -250,7 +248,7 @@ class Coordinator:
         return decision
 
     @property
-    def _current_source(self) -> JobSource:
+    def _current_source(self) -> Steerable:
         assert self._source is not None  # noqa: S101 -- ours: jobs report only while run() runs
         return self._source
 

@@ -95,10 +95,10 @@ class Ledger:
 
     def order(self, event: OrderEvent | RefuseEvent) -> None:
         """Write down what a person has ordered, or why it is not obeyed; it is on the disk then."""
-        self.show(self._log.append(event, durable=True))
         if isinstance(event, PauseEvent):
             self._log.stand_still()
-        elif isinstance(event, ResumeEvent):
+        self.show(self._log.append(event, durable=True))
+        if isinstance(event, ResumeEvent):
             self._log.go_on()
 
     def known(self, job: Job) -> RunState:

@@ -3,7 +3,8 @@
 import time
 from dataclasses import dataclass, field
 
-from hpsearch.jobs import Ending, Job, Stopped, TimedOut
+from hpsearch.jobs import Ending, Job, TimedOut
+from hpsearch.records import Outcome
 
 GRACE_SECONDS = 5.0
 """How long after its time limit a trial may take to report before its process is ended."""
@@ -31,6 +32,12 @@ class Limits:
     retries: int = 2
     loading: float | None = LOADING_SECONDS
     stopping: float | None = STOP_SECONDS
+
+
+class Stopped(Ending):
+    """Stopped by a person; no worker says so, as it was told to pause."""
+
+    outcome = Outcome.STOPPED
 
 
 @dataclass

@@ -1,9 +1,10 @@
 """What people order while a search runs: which orders can be obeyed, and what of them is still to be done."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
+from hpsearch.experiment.codec import kind_of
 from hpsearch.experiment.events import (
     AddEvent,
     BudgetEvent,
@@ -14,18 +15,37 @@ from hpsearch.experiment.events import (
     ResumeEvent,
     StopEvent,
     TextNotice,
-    kind_of,
 )
 from hpsearch.experiment.layout import RunKind, run_kind, trial_number
 from hpsearch.experiment.orders import Inbox, PlacedOrder
 from hpsearch.experiment.state import ExperimentState
-from hpsearch.jobs import JobSource
+from hpsearch.jobs import Job, JobSource
 from hpsearch.records import Params
 from hpsearch.workers.ledger import Ledger
 from hpsearch.workers.limits import BY_A_PERSON
 
 Objections = Callable[[Params], list[str]]
 """Lists why values are no part of a configuration that the space allows."""
+
+
+class Steerable(JobSource, Protocol):
+    """A source of jobs in which people may interfere."""
+
+    def withdraw(self, run: str) -> Job | None:
+        """Return the job of a run that no worker has and that could be handed out; it will not be, and ends next."""
+        ...
+
+    def refusal(self, trials: int | None = None) -> str | None:
+        """Return why no configuration can be added or, with `trials`, why there cannot be so many; None if it can."""
+        ...
+
+    def add(self, params: Mapping[str, Any]) -> None:
+        """Try a configuration, or a part of one, next, as one more than there would be."""
+        ...
+
+    def extend(self, trials: int) -> None:
+        """Go on to another number of trials in all, of which some have been."""
+        ...
 
 
 class Steering:
@@ -40,7 +60,7 @@ class Steering:
         self._time = time
         self._objections = objections
 
-    def obey(self, ledger: Ledger, source: JobSource, *, at_once: bool = False) -> list[OrderEvent]:
+    def obey(self, ledger: Ledger, source: Steerable, *, at_once: bool = False) -> list[OrderEvent]:
         """Write down the new orders; return those that can be obeyed. What is tried and how much, is changed here."""
         obeyed = []
         for placed in self._inbox.look(at_once=at_once):
@@ -49,7 +69,7 @@ class Steering:
             placed.withdraw()
         return obeyed
 
-    def _written(self, placed: PlacedOrder, ledger: Ledger, source: JobSource) -> OrderEvent | None:
+    def _written(self, placed: PlacedOrder, ledger: Ledger, source: Steerable) -> OrderEvent | None:
         order = placed.event
         if order is None:
             ledger.show(TextNotice(f"{placed.path} is no order: {placed.trouble}; removed", problem=True))
@@ -68,7 +88,7 @@ class Steering:
             source.extend(ledger.state.trials_of(self._trials))
         return order
 
-    def _refusal(self, order: OrderEvent, state: ExperimentState, source: JobSource) -> str | None:
+    def _refusal(self, order: OrderEvent, state: ExperimentState, source: Steerable) -> str | None:
         if isinstance(order, StopEvent):
             return None if order.run is None else refusal_to_stop(order.run, state)
         if isinstance(order, NoteEvent):

@@ -12,8 +12,8 @@ from hpsearch.experiment.log import Log
 from hpsearch.jobs import Completed, Job, JobListener, Report
 from hpsearch.search.sources import JobList
 from hpsearch.workers.coordinator import Coordinator
-from hpsearch.workers.limits import Limits
 from hpsearch.workers.ledger import Ledger
+from hpsearch.workers.limits import Limits
 
 
 class Machine:

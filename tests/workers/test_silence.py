@@ -16,9 +16,9 @@ from hpsearch.jobs import Completed, Job, JobListener, Report
 from hpsearch.records import Decision, Moment, Outcome
 from hpsearch.search.sources import JobList
 from hpsearch.workers.coordinator import Coordinator
-from hpsearch.workers.limits import Limits
 from hpsearch.workers.heartbeat import beating
 from hpsearch.workers.ledger import Ledger
+from hpsearch.workers.limits import Limits
 from tests.experiment_factory import GrowingExperiment
 
 
