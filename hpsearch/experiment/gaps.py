@@ -43,8 +43,8 @@ def gaps(folder: Path, state: ExperimentState) -> list[str]:
     if not names:
         return []
     if not state.count:
-        begun = [f"trials/{name}" for name in sorted(names)]
-        what = f"{_said(folder / LOG)}, though {_count(begun)} had begun in {folder / 'trials'}: {_named(begun)}"
+        runs = [f"trials/{name}" for name in sorted(names)]
+        what = f"{_said(folder / LOG)}, though {_count(runs)} had begun in {folder / 'trials'}: {_named(runs)}"
         return [f"{what}. None had reported anything; the search begins anew"]
     told = []
     if unknown := trained_without_log(folder, state):
