@@ -79,7 +79,7 @@ def program() -> None:
     try:
         main()
     except SystemExit as end:
-        if "torch" in sys.modules and (end.code is None or isinstance(end.code, int)):
+        if {"torch", "ray"} & sys.modules.keys() and (end.code is None or isinstance(end.code, int)):
             from hpsearch.workers.local.worker import leave
 
             leave(end.code or 0)
