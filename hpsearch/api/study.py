@@ -9,6 +9,7 @@ from typing import Any
 
 from hpsearch.api.compared import REPORTS, parse_formats
 from hpsearch.api.open import OpenedExperiment, open_experiment
+from hpsearch.api.shown import comparison_html, paragraphs
 from hpsearch.cleaning import terminal
 from hpsearch.comparing import Comparison
 from hpsearch.console.display import ConsoleOptions, watched
@@ -86,6 +87,14 @@ class StudyResult:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of `hpsearch study --json`; empty unless the study is finished."""
         return {} if self.report is None else study_json(self.report)
+
+    def _repr_html_(self) -> str:
+        """Return HTML for a notebook: the question, the answer, the scores and pairs behind it."""
+        if self.report is None:
+            return paragraphs([repr(self)])
+        return paragraphs([self.report.question]) + comparison_html(
+            self.report.evidence.comparison, answers=self.report.answers
+        )
 
     def __repr__(self) -> str:
         if self.report is not None:

@@ -1,5 +1,6 @@
 """A study from Python: the same as `hpsearch study`, with its answer and its arms at hand."""
 
+import html
 import importlib.util
 import subprocess
 import sys
@@ -38,6 +39,16 @@ def test_a_study_returns_its_answer_its_comparison_and_its_arms(done: tuple[Path
     assert result.to_json()["answer"] == result.answer
     assert home / "report" / "report.md" in result.files
     assert all(each.is_file() for each in result.files)
+
+
+def test_a_notebook_shows_question_answer_and_tables(done: tuple[Path, hpsearch.StudyResult]) -> None:
+    _, result = done
+    shown = result._repr_html_()
+    assert result.report is not None
+    assert html.escape(result.report.question) in shown
+    assert html.escape(result.report.answers[0]) in shown
+    assert shown.count("<table>") == 2
+    assert "<th>adjusted p</th>" in shown
 
 
 def test_again_it_only_reads(done: tuple[Path, hpsearch.StudyResult]) -> None:
