@@ -164,14 +164,14 @@ function timeScale(seconds) {
   return seconds < 3 * 3600 ? [60, "minutes of searching"] : [3600, "hours of searching"];
 }
 
-const CURVES = 600;
+const CURVES = 240;
 
 /** The curves that are drawn: all of few trials; of many the running ones, the best, and every n-th of the others. */
 function drawnCurves(search) {
   const drawn = search.list.filter((row) => row.curve?.steps.length);
   if (drawn.length <= CURVES) return drawn;
   const running = search.running;
-  const ranked = search.complete.sort((a, b) => (search.better(a.value, b.value) ? -1 : 1)).slice(0, 100);
+  const ranked = search.complete.sort((a, b) => (search.better(a.value, b.value) ? -1 : 1)).slice(0, 40);
   const chosen = new Set([...ranked, ...drawn.filter((row) => running.has(row.number))]);
   const rest = drawn.filter((row) => !chosen.has(row));
   return [...thinned(rest, CURVES - chosen.size), ...chosen].filter((row) => row.curve?.steps.length);
@@ -213,7 +213,7 @@ export function curvesPlot(search, { say = () => {} } = {}) {
   const ofBest = search.rows.get(best)?.curve?.values ?? [];
   const found = limits(every, ofBest.slice(-2));
   const total = search.list.filter((row) => row.curve?.steps.length).length;
-  say([total > drawn.length ? `${drawn.length} of ${total} curves are drawn: the best 100, what runs, and every n-th of the others.` : "", cut(found, "points are")].filter(Boolean).join(" "));
+  say([total > drawn.length ? `${drawn.length} of ${total} curves are drawn: the best 40, what runs, and every n-th of the others.` : "", cut(found, "points are")].filter(Boolean).join(" "));
   const most = Math.max(...drawn.map((row) => row.curve.steps.at(-1)), 0);
   return {
     data,

@@ -134,15 +134,17 @@ export class Parallel {
       });
       pen.stroke();
     };
-    const dense = rows.length > 300 ? 0.35 : 0.75;
+    const dense = Math.min(0.75, Math.max(0.05, 200 / rows.length));
+    const grey = colour("pruned");
     pen.setLineDash([2, 3]);
-    for (const row of thinned(others, MOST_LINES / 4)) stroke(row, colour("pruned"), 0.8, 0.45 * dense + 0.1);
+    for (const row of thinned(others, MOST_LINES / 4)) stroke(row, grey, 0.8, 0.6 * dense);
     pen.setLineDash([]);
     const drawn = complete.length > MOST_LINES ? [...thinned(complete.slice(0, -200), MOST_LINES - 200), ...complete.slice(-200)] : complete;
+    const top = drawn.length - Math.min(25, Math.ceil(drawn.length / 10));
     drawn.forEach((row, place) => {
       const share = drawn.length > 1 ? place / (drawn.length - 1) : 1;
       const mixed = FROM[mode].map((from, channel) => Math.round(from + (TO[mode][channel] - from) * share));
-      stroke(row, `rgb(${mixed.join(",")})`, share > 0.9 ? 1.6 : 1, share > 0.9 ? 0.9 : dense);
+      stroke(row, `rgb(${mixed.join(",")})`, place >= top ? 1.5 : 1, place >= top ? 0.85 : dense);
     });
     const best = this.search.rows.get(this.search.head.best?.number);
     if (best) stroke(best, colour("best"), 2.6, 1);

@@ -21,11 +21,11 @@ export class HomePage {
 
 /** Several searches in one picture, with a switch for what it is drawn over. */
 class Together {
-  constructor(searches) {
+  constructor(searches, names) {
     this.over = "trials";
     const place = el("div.plot");
     const said = el("p.faint.small");
-    this.picture = new Picture(place, () => historyPlot(searches.map((search, index) => ({ search, name: search.name, ink: INKS[index % INKS.length] })), { over: this.over, say: (text) => fill(said, text) }));
+    this.picture = new Picture(place, () => historyPlot(searches.map((search, index) => ({ search, name: names[index], ink: INKS[index % INKS.length] })), { over: this.over, say: (text) => fill(said, text) }));
     const choose = (over) => el("button", { type: "button", "aria-pressed": String(over === this.over), onclick: (event) => {
       this.over = over;
       for (const each of event.currentTarget.parentElement.children) each.setAttribute("aria-pressed", String(each === event.currentTarget));
@@ -66,7 +66,7 @@ export class StudyPage {
     this.searches = await opened(begun.slice(0, 6), this.link, () => this.together?.picture.update());
     if (this.gone) return this.leave();
     if (this.searches.length) {
-      this.together = new Together(this.searches);
+      this.together = new Together(this.searches, begun.map((name) => name.slice(this.name.length + 1)));
       fill(this.pictures, this.together.place, begun.length > 6 ? el("p.faint.small", {}, `The first 6 of ${begun.length} arms.`) : null);
       this.pictures.style.marginTop = "1rem";
     }
@@ -108,7 +108,7 @@ export class ComparePage {
     document.title = `${this.names.join(" and ")} · hpsearch`;
     this.searches = await opened(this.names, this.link, () => { this.together?.picture.update(); this.settings(); });
     if (this.gone) return this.leave();
-    this.together = new Together(this.searches);
+    this.together = new Together(this.searches, this.names);
     this.table = el("section.card");
     const sides = el("div.sides");
     fill(main, el("h1", {}, this.names.join(" and ")), el("p.faint", {}, "What was found is shown; `hpsearch compare` tests whether two experiments differ."), this.together.place, this.table, sides);
