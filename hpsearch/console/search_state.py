@@ -208,7 +208,7 @@ class SearchState:
     @property
     def goal_count(self) -> int:
         """How many of them there will be."""
-        least = self.target.replicates or 0 if self.confirming else self.target.budget
+        least = self.target.replicates or 0 if self.confirming else self._state.trials_of(self.target.budget)
         return max(least, len(self._shown))
 
     @property

@@ -15,9 +15,10 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import Completed, Job, JobListener, Report
 from hpsearch.records import Decision, Moment, Outcome
 from hpsearch.search.sources import JobList
-from hpsearch.workers.coordinator import Coordinator, Limits
+from hpsearch.workers.coordinator import Coordinator
 from hpsearch.workers.heartbeat import beating
 from hpsearch.workers.ledger import Ledger
+from hpsearch.workers.limits import Limits
 from tests.experiment_factory import GrowingExperiment
 
 
