@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "diagnosis": "errors records data experiment tracking training running",
     "api": "errors user_code records comparing diagnosis experiment health places seeds readers report drafting "
     "space training families search workers running console final studies cleaning trust",
-    "web": "errors plain_files records cleaning experiment health search report console studies",
+    "web": "errors plain_files records cleaning trust experiment health search report console studies api",
     "cli": "errors data experiment report space tracking families search workers running console studies api "
     "cleaning trust user_code web",
     "lightning": "errors families training",

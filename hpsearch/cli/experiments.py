@@ -10,6 +10,7 @@ from hpsearch.cleaning import terminal
 from hpsearch.cli.options import (
     FAILED,
     ROOT,
+    ControlOption,
     ExperimentArgument,
     NoOpenOption,
     PortOption,
@@ -87,7 +88,9 @@ def watch(
         typer.Option("--web", help="In a browser instead: the whole search or study, while it runs and afterwards."),
     ] = False,
     port: PortOption = None,
+    control: ControlOption = False,
     no_open: NoOpenOption = False,
+    trust: TrustOption = None,
 ) -> None:
     """Watch a training: its curves, rate, improvement and what is wrong with it, until the experiment ends.
 
@@ -105,7 +108,7 @@ def watch(
     if web:
         if not is_study(folder):
             read_resolved(folder)  # says so where it is no experiment
-        _open_page(folder, trial=trial, port=port, no_open=no_open)
+        _open_page(folder, trial=trial, port=port, control=control, no_open=no_open, trust=trust)
     elif plot is not None or gradients is not None:
         from hpsearch.report.charts.style import save_figure
         from hpsearch.report.charts.training import draw_flow, draw_training
@@ -153,11 +156,13 @@ def _say(text: str) -> None:
     typer.echo(terminal(text), err=True)
 
 
-def _open_page(place: Path, *, port: int | None, no_open: bool, trial: int | None = None) -> None:
+def _open_page(
+    place: Path, *, port: int | None, control: bool, no_open: bool, trust: bool | None, trial: int | None = None
+) -> None:
     """Serve the page that shows an experiment, a study, or a list of those in a folder, until Ctrl-C."""
     from hpsearch.experiment.layout import is_experiment, is_study, trial_run
     from hpsearch.web.serve import serve
-    from hpsearch.web.shelf import Shelf
+    from hpsearch.web.shelf import Opening, Shelf
 
     if is_experiment(place) or is_study(place):
         shelf, first = Shelf.around(place)
@@ -166,7 +171,8 @@ def _open_page(place: Path, *, port: int | None, no_open: bool, trial: int | Non
         if not shelf.folders():
             raise HpsearchError(f"{place} holds no experiments; `hpsearch run` makes one, --root says where they are")
     run = "" if trial is None else trial_run(trial)
-    serve(shelf, first=first, run=run, port=port or 0, announce=_say, open_browser=not no_open)
+    opening = Opening(first, run, control=control, trust=bool(trust))
+    serve(shelf, opening, port=port or 0, announce=_say, open_browser=not no_open)
 
 
 def ui(
@@ -174,12 +180,14 @@ def ui(
         Path | None, typer.Argument(help="The experiment or study; without it the page begins with all of them.")
     ] = None,
     port: PortOption = None,
+    control: ControlOption = False,
     no_open: NoOpenOption = False,
     mlflow: Annotated[bool, typer.Option("--mlflow", help="MLflow's page on the experiments' store instead.")] = False,
     host: Annotated[
         str | None, typer.Option(help="With --mlflow: the address to listen on; loopback unless told otherwise.")
     ] = None,
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
+    trust: TrustOption = None,
 ) -> None:
     """Open the page of an experiment, a study or all of them in a browser, until Ctrl-C; with --mlflow, MLflow's.
 
@@ -198,7 +206,7 @@ def ui(
             "`ssh -L PORT:127.0.0.1:PORT HOST` shows it"
         )
     else:
-        _open_page(place, port=port, no_open=no_open)
+        _open_page(place, port=port, control=control, no_open=no_open, trust=trust)
 
 
 def export(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from functools import cached_property
 from importlib.resources import files
 from typing import Any
@@ -19,37 +20,44 @@ from hpsearch.experiment.files import fault_of_the_machine
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.plain_files import open_plain
 from hpsearch.web import details
+from hpsearch.web.control import obey
 from hpsearch.web.feed import Feed
 from hpsearch.web.guard import App, Guard
-from hpsearch.web.shelf import Shelf
+from hpsearch.web.shelf import Opening, Shelf
 
 EVERY = 1.0
 """Seconds between two looks at a log that a browser watches."""
 SIGN_EVERY = 15.0
 """Seconds after which a silent stream says that it is still there."""
+LONGEST_ORDER = 100_000
+"""Bytes of an order."""
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _DAY = {"cache-control": "private, max-age=86400, immutable"}
 
 
 class Page:
-    """The page over a shelf of experiments.
+    """The page over a shelf of experiments; without a first one it begins with the list of all.
 
-    It begins with the one called `first`, or with its `run`; without them with the list of all. `stopping` says that
-    the server is about to end, so that streams end, too.
+    `stopping` says that the server is about to end, so that streams end, too.
     """
 
     def __init__(
-        self, shelf: Shelf, token: str, *, first: str = "", run: str = "", stopping: Callable[[], bool] = lambda: False
+        self,
+        shelf: Shelf,
+        token: str,
+        opening: Opening = Opening(),  # noqa: B008 - it is frozen
+        *,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self.shelf = shelf
-        self._first = {"first": first, "run": run}
+        self._opening = opening
         self._stopping = stopping
         self._sparing: dict[tuple[str, str], details.Sparing] = {}
         self.app: App = Guard(Starlette(routes=self._routes()), token)
 
     def _routes(self) -> list[Route]:
         answers: dict[str, Callable[[Request], Any]] = {
-            "/api/start": lambda _: self._first,
+            "/api/start": lambda _: asdict(self._opening),
             "/api/experiments": lambda _: {"experiments": self.shelf.told()},
             "/api/experiment": lambda request: self._feed(request).whole(),
             "/api/curves": lambda request: self._feed(request).curves(),
@@ -58,7 +66,9 @@ class Page:
             "/api/study": lambda request: self._spared(request, details.study),
             "/api/training": lambda request: details.training(self._folder(request), request.query_params["run"]),
         }
+        orders = [Route("/api/orders", self._orders, methods=["POST"])] if self._opening.control else []
         return [
+            *orders,
             *(Route(path, _answering(answer)) for path, answer in answers.items()),
             Route("/api/stream", self._stream),
             Route("/artifact", self._artifact),
@@ -110,6 +120,22 @@ class Page:
                 yield b": still here\n\n"
             was_live = live
             await asyncio.sleep(EVERY)
+
+    async def _orders(self, request: Request) -> Response:
+        """Place an order that the page gives."""
+        content = b""
+        async for part in request.stream():
+            content += part
+            if len(content) > LONGEST_ORDER:
+                return _json({"error": f"an order has at most {LONGEST_ORDER:,} bytes"}, status=413)
+        try:
+            asked = orjson.loads(content)
+            folder = await run_in_threadpool(self._folder, request)
+            return _json(await run_in_threadpool(obey, folder, asked, trust=self._opening.trust))
+        except (HpsearchError, ValueError) as error:
+            return _json({"error": str(error)}, status=400)
+        except OSError as error:
+            return _json({"error": fault_of_the_machine(error) or str(error)}, status=503)
 
     def _artifact(self, request: Request) -> Response:
         """Answer with a picture of a training, to be looked at; with any other file to be kept."""

@@ -132,6 +132,7 @@ def training(folder: Path, name: str) -> Json:
         "seed": str(run.seed),  # too large for a number of JavaScript's
         "metric": one_line(record.objective.metric),
         "unit": one_line(record.unit),
+        "notes": [[each.time, one_line(each.text)] for each in run.notes],
         "steps": [row["step"] for row in evidence.rows],
         "series": [[one_line(each), [_number(row.get(each)) for row in evidence.rows]] for each in names],
         "params": _pairs(run.params),

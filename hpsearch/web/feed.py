@@ -8,29 +8,35 @@ was made anew, is told to begin again.
 import contextlib
 import time
 from array import array
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from hpsearch.console.search_state import SearchState
+from hpsearch.console.search_state import SearchState, SearchTarget
 from hpsearch.console.trainings import Training
 from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.events import (
     AskEvent,
+    BudgetEvent,
     DropEvent,
     Event,
     ExploitEvent,
     MomentNotice,
+    NoteEvent,
     OutcomeEvent,
+    RefuseEvent,
     ReportEvent,
     RunEvent,
     SessionEvent,
+    StopEvent,
 )
 from hpsearch.experiment.files import LinesRead, collector_resting, read_json
 from hpsearch.experiment.layout import LOG, PROGRESS, RunKind, run_kind
 from hpsearch.experiment.log import read_events
+from hpsearch.experiment.orders import pending
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.records import Moment
 from hpsearch.web.axes import Axes
@@ -38,6 +44,8 @@ from hpsearch.web.rows import head_of, row_of
 from hpsearch.web.target import target_of
 
 Json = dict[str, Any]
+REFUSALS = 3
+"""Orders that were refused of which the page tells, the newest."""
 
 
 @dataclass
@@ -102,6 +110,7 @@ class Feed:
         """The offset behind the newest event of a replicate or a classical method."""
         self._resolved = resolved
         self._latest: Event | None = None
+        self._refused: deque[RefuseEvent] = deque(maxlen=REFUSALS)
         self._heard: dict[str, float] = {}
 
     def _clock(self) -> float:
@@ -143,23 +152,30 @@ class Feed:
         self._told_at = self._last = event.time
         if isinstance(event, SessionEvent):
             self._follow_space()
+        elif isinstance(event, RefuseEvent):
+            self._refused.append(event)
         self.search.follow(event)
-        if not isinstance(event, RunEvent):
-            return
-        if run_kind(event.run) is not RunKind.TRIAL:
-            self._confirmed = behind
-            return
-        self._take_trial(event, behind)
+        if isinstance(event, BudgetEvent):
+            self.search.target = self._target()
+        elif isinstance(event, RunEvent | StopEvent | NoteEvent) and event.run is not None:
+            if run_kind(event.run) is RunKind.TRIAL:
+                self._take_trial(event, event.run, behind)
+            else:
+                self._confirmed = behind
+
+    def _target(self) -> SearchTarget:
+        """Return what the search wants, with the time that people have given it."""
+        target = target_of(self.folder, self._resolved)
+        return replace(target, time=self.search.state.time_of(target.time))
 
     def _follow_space(self) -> None:
         """Take up what a new session may have changed: budget, ranges, length."""
         with contextlib.suppress(OSError):
             self._resolved = read_resolved(self.folder)
-        self.search.target = target_of(self.folder, self._resolved)
+        self.search.target = self._target()
         self.axes.declare(self._resolved["space"])
 
-    def _take_trial(self, event: RunEvent, behind: int) -> None:
-        run = event.run
+    def _take_trial(self, event: Event, run: str, behind: int) -> None:
         self._changed.pop(run, None)
         self._changed[run] = behind
         if isinstance(event, AskEvent):
@@ -192,7 +208,8 @@ class Feed:
             self._told_at = None
 
     def _mark(self) -> Json:
-        return {"generation": self.generation, "offset": self.offset, "head": head_of(self.search, live=self.live)}
+        head = head_of(self.search, live=self.live, refused=self._refused, waiting=len(pending(self.folder)))
+        return {"generation": self.generation, "offset": self.offset, "head": head}
 
     def whole(self) -> Json:
         """Return all that the page begins with; the curves, which are most of it, come by `curves`."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import is_experiment
-from hpsearch.web.shelf import Shelf
+from hpsearch.web.shelf import Opening, Shelf
 
 HOST = "127.0.0.1"
 GOODBYE_SECONDS = 2
@@ -18,14 +18,13 @@ GOODBYE_SECONDS = 2
 
 def serve(
     shelf: Shelf,
+    opening: Opening,
     *,
-    first: str = "",
-    run: str = "",
     port: int = 0,
     announce: Callable[[str], None],
     open_browser: bool = True,
 ) -> None:
-    """Serve the page until Ctrl-C; `announce` gets its address. Port 0 is any free one; `first`, `run`: see `Page`.
+    """Serve the page until Ctrl-C; `announce` gets its address. Port 0 is any free one.
 
     Raises:
         HpsearchError: The port cannot be used, or a package is missing.
@@ -39,11 +38,11 @@ def serve(
         if error.name not in ("starlette", "uvicorn"):
             raise
         raise HpsearchError(f"the page needs {error.name}: pip install starlette uvicorn") from error
-    if first and is_experiment(shelf.folder(first)):
-        shelf.feed(first).advance()  # what takes seconds of a large search is done before somebody waits for it
+    if opening.first and is_experiment(shelf.folder(opening.first)):
+        shelf.feed(opening.first).advance()  # what takes seconds of a large search is done before somebody waits for it
     with listening(port) as heard:
         token, there = new_token(), heard.getsockname()[1]
-        page = Page(shelf, token, first=first, run=run, stopping=lambda: server.should_exit)
+        page = Page(shelf, token, opening, stopping=lambda: server.should_exit)
         config = uvicorn.Config(
             page.app,
             log_level="critical",

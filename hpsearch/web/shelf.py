@@ -1,5 +1,6 @@
 """Which experiments and studies the page can open: those of one folder, by their names."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -10,6 +11,19 @@ from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.layout import LOG, is_experiment, is_study, root_of
 from hpsearch.experiment.studies import arm_folders
 from hpsearch.web.feed import Feed
+
+
+@dataclass(frozen=True)
+class Opening:
+    """With what the page begins, the experiment or study `first` or one of its runs, and what it may do.
+
+    With `control` it gives orders, for which code from outside this project may run if there is `trust`.
+    """
+
+    first: str = ""
+    run: str = ""
+    control: bool = False
+    trust: bool = False
 
 
 class Shelf:

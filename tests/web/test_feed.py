@@ -19,7 +19,10 @@ from hpsearch.web.shelf import Shelf
 from tests.experiment_factory import GrowingExperiment, grow_confirmation, grow_search
 from tests.web.asking import TOKEN, ask
 
-FIELDS = ("number", "outcome", "value", "step", "seconds", "begun", "ended", "after", "reason", "lost", "params")
+FIELDS = (
+    *("number", "outcome", "value", "step", "seconds", "begun", "ended", "after", "reason", "lost", "params"),
+    *("notes", "stopping"),
+)
 
 
 class Browser:

@@ -1,7 +1,7 @@
 // One experiment as the browser has it: all rows once, then only what has changed.
 import { address, get } from "./tools.js";
 
-const FIELDS = ["number", "outcome", "value", "step", "seconds", "begun", "ended", "after", "reason", "lost", "params"];
+const FIELDS = ["number", "outcome", "value", "step", "seconds", "begun", "ended", "after", "reason", "lost", "params", "notes", "stopping"];
 
 function rowOf(told) {
   const row = { curve: null };
