@@ -11,6 +11,7 @@ const linked = document.getElementById("link");
 let page = null;
 let known = [];
 let turn = 0;
+let control = false;
 
 const link = (there) => {
   linked.textContent = there ? "" : "not connected: is hpsearch still running?";
@@ -47,7 +48,7 @@ async function route() {
   scrollTo(0, 0);
   const place = el("div");
   try {
-    page = wanted(asked, { others: () => known, link });
+    page = wanted(asked, { others: () => known, link, control });
     fill(main, el("p.faint", {}, "Reading …"));
     const shown = page.show(place);
     const early = new MutationObserver(() => { if (mine === turn) fill(main, place); });
@@ -64,6 +65,7 @@ async function start() {
   try {
     const [told, shelf] = await Promise.all([get("api/start"), get("api/experiments")]);
     known = shelf.experiments;
+    control = told.control;
     if (!location.hash && told.first) {
       const kind = known.find((each) => each.name === told.first)?.kind ?? "experiment";
       history.replaceState(null, "", here({ [kind]: told.first, ...(told.run ? { run: told.run } : {}) }));

@@ -1,5 +1,6 @@
 // The page of one search: how far it is, its pictures, its trials, what is wrong with them, the confirmation.
 import { Picture, curvesPlot, historyPlot, slicesPlot } from "./charts.js";
+import { Control, notes } from "./control.js";
 import { Parallel } from "./parallel.js";
 import { Search } from "./search.js";
 import { Table } from "./table.js";
@@ -13,6 +14,8 @@ export class ExperimentPage {
     this.shares = [];
     this.pictures = [];
     this.search = new Search(name);
+    this.orders = control ? new Control(name, (text) => { this.ordered = text; this.showNotes(); }) : null;
+    this.ordered = "";
   }
 
   async show(main) {
@@ -157,14 +160,31 @@ export class ExperimentPage {
       el("option", { value: "", selected: true }, "Compare with …"), others.slice(0, 200).map((each) => el("option", { value: each.name }, each.name))) : null;
     if (!this.titled) {
       this.state = el("span.pill");
-      fill(this.title, el("div.tools", {}, el("h1", {}, this.name), this.state, compare, this.control ? this.control(this) : null), el("p.faint", {}, `${search.metric}, ${search.goal}`));
+      fill(this.title, el("div.tools", {}, el("h1", {}, this.name), this.state, compare, this.steering = el("span.orders")), el("p.faint", {}, `${search.metric}, ${search.goal}`));
       this.titled = true;
     }
-    this.state.className = `pill ${kind}`;
-    fill(this.state, head.live ? (head.confirming ? "confirming" : head.state) : head.state);
-    fill(this.notes, head.alarm && head.live ? el("p.error", {}, head.alarm) : null);
+    this.state.className = `pill ${head.paused ? "paused" : kind}`;
+    fill(this.state, head.paused ? "paused" : head.live && head.confirming ? "confirming" : head.state);
+    this.showOrders();
+    this.showNotes();
     this.showFacts();
     this.showWorkers();
+  }
+
+  /** The buttons of orders; made anew only when others are to be there, so that nobody's click is lost. */
+  showOrders() {
+    const { head } = this.search;
+    const now = `${head.live} ${head.paused} ${this.search.axes.length}`;
+    if (!this.orders || this.steered === now) return;
+    this.steered = now;
+    fill(this.steering, head.live ? [this.orders.pause(head.paused), this.orders.stopAll()] : null, this.orders.add(this.search), this.orders.budget(this.search), this.orders.note());
+  }
+
+  showNotes() {
+    const { head } = this.search;
+    if (!head.waiting) this.ordered = this.ordered.startsWith("The order waits") ? "" : this.ordered;
+    fill(this.notes, head.alarm && head.live ? el("p.error", {}, head.alarm) : null, this.ordered ? el("p.faint", {}, this.ordered) : null,
+      this.orders ? head.refused.map(([, kind, reason]) => el("p.error.small", {}, `the order to ${kind} was refused: ${reason}`)) : null, notes(head.notes));
   }
 
   showFacts() {
@@ -204,12 +224,21 @@ export class ExperimentPage {
         const track = el("div.track", {}, el("span"));
         track.firstChild.style.width = `${each.length ? Math.min(100, (100 * (each.step ?? 0)) / each.length) : 0}%`;
         track.firstChild.style.background = "var(--running)";
-        return el("div.worker", {}, el("a", { href: here({ experiment: this.name, run: each.run }) }, each.title), `: ${at}`, track,
+        const row = each.run.startsWith("trials/") ? this.search.rows.get(each.number) : null;
+        const stop = this.orders && row ? (row.stopping ? el("span.faint.small", {}, " ends soon") : el("span.stop", {}, this.stopButton(each.number))) : null;
+        return el("div.worker", {}, el("a", { href: here({ experiment: this.name, run: each.run }) }, each.title), `: ${at}`, stop, track,
           el("span.faint.small", {}, [duration(each.seconds), each.now].filter(Boolean).join(" · ")),
           each.silent ? el("p.error.small", {}, `no sign of life for ${duration(each.silent)}`) : null);
       }),
       Array.from({ length: Math.min(idle, 16) }, () => el("div.worker.idle", {}, "idle")),
     ));
+  }
+
+  /** The same button each time: the cards of the workers are made anew every second. */
+  stopButton(trial) {
+    this.stops ??= new Map();
+    if (!this.stops.has(trial)) this.stops.set(trial, this.orders.stop(trial));
+    return this.stops.get(trial);
   }
 
   showImportance() {

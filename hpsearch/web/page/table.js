@@ -65,6 +65,8 @@ export class Table {
     search.axes.forEach((axis, place) => {
       columns.push({ name: axis.name, key: `param ${place}`, title: axis.path, value: (row) => row.params[place] ?? null, cell: (row) => (row.params[place] === null || row.params[place] === undefined ? "" : number(row.params[place])), number: !axis.options });
     });
+    const notes = (row) => (row.notes.length ? row.notes.map(([, text]) => text).join(" · ") : null);
+    if (search.list.some((row) => row.notes.length)) columns.push({ name: "notes", value: notes, cell: (row) => notes(row) ?? "" });
     if (search.list.some((row) => row.reason)) columns.push({ name: "reason", value: (row) => row.reason, cell: (row) => row.reason ?? "" });
     return columns;
   }

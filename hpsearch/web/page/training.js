@@ -1,6 +1,8 @@
 // The page of one training: how it ended, its curves, its configuration, its output, its artifacts.
 import { Picture, seriesPlot } from "./charts.js";
+import { Control, notes } from "./control.js";
 import { finding } from "./experiment.js";
+import { Search } from "./search.js";
 import { address, bytes, duration, el, fill, get, kindOf, number, wordOf } from "./tools.js";
 
 const AGAIN = 3000;
@@ -9,6 +11,7 @@ export class TrainingPage {
   constructor(name, run, { link, control }) {
     Object.assign(this, { name, run, link, control });
     this.pictures = new Map();
+    this.orders = control ? new Control(name, (text) => { fill(this.ordered, text); this.soon(); }) : null;
   }
 
   async show(main) {
@@ -51,6 +54,7 @@ export class TrainingPage {
     fill(this.facts, fact(told.metric, number(told.value), told.step === null ? "" : `at ${told.unit} ${told.step}`), fact("time", duration(told.seconds)), fact("seed", told.seed));
     this.drawSeries();
     fill(this.health, told.health.map((each) => finding(each, this.name)), told.health.length ? null : el("p.faint", {}, "Nothing is wrong with it."));
+    this.drawOrders();
     fill(this.params, rows(told.params));
     fill(this.config, rows(told.config));
     fill(this.changes, told.changes.map((each) => el("p.small", {}, `${told.unit} ${each.step}: from ${each.donor}, ${each.params.map(([name, value]) => `${name} = ${value}`).join(", ")}`)));
@@ -75,10 +79,26 @@ export class TrainingPage {
     this.config = el("tbody");
     const card = (title, ...content) => el("section.card", {}, el("h2", {}, title), ...content);
     const table = (body) => el("div.scroll", {}, el("table.wrap", {}, body));
-    fill(this.main, el("div.tools", {}, el("h1", {}, told.title), this.state, this.control ? this.control(this) : null), this.reason, this.facts, this.plots,
+    fill(this.main, el("div.tools", {}, el("h1", {}, told.title), this.state, this.steering = el("span.orders")), this.ordered = el("p.faint"), this.notes = el("div"), this.reason, this.facts, this.plots,
       el("div.grid", {}, card("Parameters", table(this.params)), card("Health", this.health), card("Copies of others", this.changes),
         el("section.card.wide", {}, el("h2", {}, "Output"), this.output), card("Artifacts", this.artifacts), card("Configuration", table(this.config))));
     this.plots.style.marginBottom = "1rem";
+  }
+
+  soon() {
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.read(), 1500);
+  }
+
+  async drawOrders() {
+    fill(this.notes, notes(this.told.notes));
+    const now = String(this.told.outcome);
+    if (!this.orders || this.steered === now || !this.run.startsWith("trials/")) return;
+    this.steered = now;
+    const trial = Number(this.run.slice("trials/".length));
+    const search = await new Search(this.name).open();
+    if (this.gone) return;
+    fill(this.steering, this.told.outcome === null && search.head.live ? this.orders.stop(trial) : null, this.orders.add(search, search.rows.get(trial)), this.orders.note(trial));
   }
 
   drawSeries() {
