@@ -183,6 +183,11 @@ class SearchState:
             self.notes.append(f"{training.title} {word}" + (f": {training.reason}" if training.reason else ""))
 
     @property
+    def state(self) -> ExperimentState:
+        """What the log comes to."""
+        return self._state
+
+    @property
     def elapsed(self) -> float:
         """Seconds of running, over all sessions."""
         return self._state.elapsed + self.clock() - self._heard
