@@ -17,6 +17,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpsearch.api.champion import Champion, challenge, champion, champion_init, plan_challenge
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from hpsearch.training.task import Splits, Task, TensorData
 
 _HOME = {
+    "Champion": "hpsearch.api.champion",
     "ComparedRuns": "hpsearch.api.compared",
     "FILE": "hpsearch.settings",
     "FOLDER": "hpsearch.settings",
@@ -61,6 +63,9 @@ _HOME = {
     "UNFOLD": "hpsearch.settings",
     "TrainedModel": "hpsearch.final.trained_model",
     "batch_size": "hpsearch.api.probe",
+    "challenge": "hpsearch.api.champion",
+    "champion": "hpsearch.api.champion",
+    "champion_init": "hpsearch.api.champion",
     "check": "hpsearch.api.check",
     "compare": "hpsearch.api.compare",
     "confirm": "hpsearch.api.train",
@@ -72,6 +77,7 @@ _HOME = {
     "lr_find": "hpsearch.api.probe",
     "open": "hpsearch.api.open:open_experiment",
     "overfit": "hpsearch.api.probe",
+    "plan_challenge": "hpsearch.api.champion",
     "plan_study": "hpsearch.api.study",
     "predict": "hpsearch.api.predict",
     "run": "hpsearch.api.run",
@@ -82,6 +88,7 @@ __all__ = [
     "FILE",
     "FOLDER",
     "UNFOLD",
+    "Champion",
     "ComparedRuns",
     "Family",
     "FamilyConfig",
@@ -98,6 +105,9 @@ __all__ = [
     "TrainSettings",
     "TrainedModel",
     "batch_size",
+    "challenge",
+    "champion",
+    "champion_init",
     "check",
     "compare",
     "confirm",
@@ -109,6 +119,7 @@ __all__ = [
     "lr_find",
     "open",
     "overfit",
+    "plan_challenge",
     "plan_study",
     "predict",
     "run",
