@@ -156,12 +156,12 @@ def _first(
     if (what is None) == (command is None):
         raise HpsearchError("name a space file or an experiment, or give a program with --command; one of the two")
     if what is None:
-        if metric is None or goal not in [*Goal]:
+        if command is None or metric is None or goal is None or goal not in [*Goal]:
             raise HpsearchError(
                 f"--command needs --metric, the name of the number that counts, and --goal: one of {', '.join(Goal)}"
             )
         return contender.from_program(
-            command or "", project, metric=metric, goal=Goal(goal), pattern=pattern, overrides=overrides
+            command, project, metric=metric, goal=Goal(goal), pattern=pattern, overrides=overrides
         )
     given = [name for name, value in (("metric", metric), ("goal", goal), ("pattern", pattern)) if value is not None]
     if given:

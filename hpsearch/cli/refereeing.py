@@ -141,7 +141,7 @@ def challenge(
     trust: TrustOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Let the code as it now stands challenge the champion: is the change really better?
+    """Let the code as it now stands challenge the champion, and say whether it is really better.
 
     Exit statuses: 0 accepted, 10 rejected, 11 undecided, 12 failed (try again), 1 the machine gave out, 2 a mistake in
     the command or a file, 130 interrupted (the same command goes on).
