@@ -13,12 +13,13 @@ from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.experiment.layout import EXPERIMENTS
 from hpsearch.records import Goal
 from hpsearch.referee import contender, titles
-from hpsearch.referee.answer import answer_of, history_of_title, plan_answer
+from hpsearch.referee.answer import answer_of, history_of_title, opened_of, plan_answer
 from hpsearch.referee.challenge import Request, decided_before, planned
 from hpsearch.referee.challenge import challenge as let_challenge
 from hpsearch.referee.contender import Source, enter
 from hpsearch.referee.ledger import Terms, find_title, read_title, title_folder
-from hpsearch.referee.shapes import Answer, History, PlanAnswer
+from hpsearch.referee.opening import confirm as open_test_split
+from hpsearch.referee.shapes import Answer, History, Opened, PlanAnswer
 from hpsearch.running.runner import RunOptions
 from hpsearch.space import Space
 from hpsearch.space.shelf import Shelf, find_file
@@ -42,6 +43,30 @@ class Champion:
 
     def __repr__(self) -> str:
         return f"<title {self.history.title}: champion is contender {self.history.champion.contender}>"
+
+    def confirm(
+        self, *, seeds: int | None = None, in_process: bool = False, quiet: bool = False, tell: "Tell | None" = None
+    ) -> Opened:
+        """Open the test split: train the first champion and the present one on fresh seeds, and score both on it.
+
+        Args:
+            seeds: How many; by default as many as a champion is measured on.
+            in_process: One training at a time in this process, for a debugger.
+            quiet: Print nothing but problems.
+            tell: Hears what there is to say meanwhile.
+
+        Returns:
+            The comparison, and what this opening is worth.
+
+        Raises:
+            HpsearchError: The first champion is the present one, or the data have no test split.
+            SearchFailedError: Too few trainings came to a test score.
+        """
+        title, opening = open_test_split(
+            self.folder, contender.project(), seeds=seeds, watch=_watch(in_process, quiet), tell=tell or say
+        )
+        self._title, self.history = title, history_of_title(title)
+        return opened_of(title, opening)
 
     def restore(self, number: int, into: StrPath) -> titles.Restored:
         """Bring the code of a contender back into a new folder.

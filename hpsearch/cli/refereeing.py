@@ -13,7 +13,7 @@ from hpsearch.cli.starting import INTERRUPTED
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from hpsearch.referee.shapes import Answer, Crowned, History, PlanAnswer
+    from hpsearch.referee.shapes import Answer, Crowned, History, Opened, PlanAnswer
 
 champion = typer.Typer(
     invoke_without_command=True, help="Show a title's history: who won it, when, by how much, on what evidence."
@@ -120,6 +120,29 @@ def restore(
         typer.echo(terminal(f"its configuration: {' '.join(f'--set {each}' for each in restored.contender.overrides)}"))
     for path, why in restored.snapshot.left_out:
         typer.echo(terminal(f"not in it: {path} ({why})"))
+
+
+@champion.command()
+def confirm(
+    context: typer.Context,
+    seeds: Annotated[int | None, typer.Option(min=2, help="Fresh seeds; by default those of a measurement.")] = None,
+    in_process: InProcessOption = False,
+    quiet: QuietOption = False,
+    trust: TrustOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Open the test split: score the first champion and the present one on it, each trained on fresh seeds."""
+    from hpsearch.api import champion as api
+    from hpsearch.referee.trainings import InterruptedChallengeError
+    from hpsearch.trust import trusting
+
+    title, root = context.obj
+    try:
+        with trusting(trust):
+            opened = api.champion(title, root=root).confirm(seeds=seeds, in_process=in_process, quiet=quiet)
+    except InterruptedChallengeError:
+        _interrupted()
+    _print(opened, _opening_lines(opened), as_json=json)
 
 
 def challenge(
@@ -244,6 +267,21 @@ def _history_lines(history: "History") -> Iterator[str]:
         note = f" -- {told.note}" if told.note else ""
         yield f"challenge {told.number}: {told.decision or 'open'}{gain} on {told.seeds_used} seeds{note}"
         yield f"  contender {told.contender} against {told.against}: {told.reason}"
+    for opened in history.openings:
+        yield from _opening_lines(opened)
+
+
+def _opening_lines(opened: "Opened") -> Iterator[str]:
+    if opened.result is not None:
+        found = opened.result
+        means = [sum(values) / len(values) for values in (found.first, found.present)]
+        p = "" if found.p is None else f", p {found.p:.2g} (paired t)"
+        yield (
+            f"opening {opened.number}: {found.metric} {means[0]:.5g} of contender {opened.first}, {means[1]:.5g} of "
+            f"contender {opened.present}; improvement {found.improvement:+.4g}{_interval(found.interval)} on "
+            f"{len(found.first)} seeds{p}"
+        )
+    yield opened.worth
 
 
 def _plan_lines(plan: "PlanAnswer") -> Iterator[str]:

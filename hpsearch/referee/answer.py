@@ -9,7 +9,8 @@ from hpsearch.comparing.statistics.intervals import mean_interval
 from hpsearch.comparing.statistics.online import next_level
 from hpsearch.comparing.statistics.sequential import Plan, judge, power, smallest_found
 from hpsearch.referee.challenge import Ended, budget_of, history_of, noise_of, plan_of
-from hpsearch.referee.ledger import Challenge, Decision, Reign, Title, Verdict
+from hpsearch.referee.ledger import Challenge, Decision, Opening, Reign, Title, Verdict
+from hpsearch.referee.opening import worth_of
 from hpsearch.referee.shapes import (
     Answer,
     BudgetLeft,
@@ -21,6 +22,7 @@ from hpsearch.referee.shapes import (
     Pair,
     PlanAnswer,
     Quoted,
+    TestScores,
     Told,
 )
 
@@ -150,12 +152,22 @@ def history_of_title(title: Title) -> History:
         champion=crowned(title, title.reign),
         reigns=tuple(crowned(title, each) for each in title.reigns),
         challenges=tuple(_told(title, each) for each in title.challenges.values()),
-        openings=tuple(
-            Opened(number=each.number, time=each.time, first=each.first, present=each.present, seeds=each.seeds,
-                   result=dict(each.result) if each.result else None)
-            for each in title.openings.values()
-        ),
-    )  # fmt: skip
+        openings=tuple(opened_of(title, each) for each in title.openings.values()),
+    )
+
+
+def opened_of(title: Title, opening: Opening) -> Opened:
+    """Return an opening of the test split as it is told."""
+    return Opened(
+        title=title.terms.name,
+        number=opening.number,
+        time=opening.time,
+        first=opening.first,
+        present=opening.present,
+        seeds=opening.seeds,
+        worth=worth_of(opening.number),
+        result=None if opening.result is None else TestScores.model_validate(opening.result),
+    )
 
 
 def _told(title: Title, opened: Challenge) -> Told:

@@ -226,8 +226,8 @@ def planned(
     )
     if fewest_pairs(plan_of(title.terms, new)) is None:
         raise HpsearchError(
-            f"{new.most} seeds can never be the evidence of {1 / new.level:.4g} that the error budget asks for: allow more "
-            "with --most"
+            f"{new.most} seeds can never be the evidence of {1 / new.level:.4g} that the error budget asks for: allow "
+            "more with --most"
         )
     return new
 

@@ -135,15 +135,29 @@ class Told(Part):
     seeds_used: int
 
 
-class Opened(Part):
-    """An opening of the test split."""
+class TestScores(Part):
+    """First and present champion on the same fresh seeds, scored on the test split."""
 
+    metric: str
+    first: tuple[float, ...]
+    present: tuple[float, ...]
+    improvement: float
+    interval: tuple[float, float] | None = Field(description="95 %, paired t; null where all pairs differ by the same")
+    p: float | None = Field(description="two-sided, paired t")
+
+
+class Opened(Part):
+    """An opening of the test split; what `hpsearch champion confirm --json` prints."""
+
+    version: Literal[1] = 1
+    title: str
     number: int
     time: float
-    first: int
-    present: int
+    first: int = Field(description="the first champion's number")
+    present: int = Field(description="the number of the champion then")
     seeds: int
-    result: dict[str, object] | None
+    worth: str = Field(description="what this opening is worth")
+    result: TestScores | None = Field(description="null while it is not done")
 
 
 class History(Part):
@@ -191,7 +205,7 @@ class PlanAnswer(Part):
     known: Answer | None = Field(description="the answer, where this was decided before: nothing would be trained")
 
 
-SHAPES: Mapping[str, type[Part]] = {"challenge": Answer, "champion": History, "plan": PlanAnswer}
+SHAPES: Mapping[str, type[Part]] = {"challenge": Answer, "champion": History, "plan": PlanAnswer, "confirm": Opened}
 """The shapes by their names, for `hpsearch schema referee`."""
 
 

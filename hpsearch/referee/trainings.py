@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlparse
 
-from hpsearch.experiment.layout import LOG, is_experiment, trial_run
+from hpsearch.experiment.layout import LOG, is_experiment, replicate_run, trial_run
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.state import RunState
-from hpsearch.jobs import Job
+from hpsearch.jobs import Job, JobKind
 from hpsearch.records import Outcome
 from hpsearch.referee.contender import space_of
 from hpsearch.referee.ledger import CONTENDERS, Contender, Ledger, Trained
@@ -92,26 +92,58 @@ class Trainings:
         Raises:
             InterruptedChallengeError: It was interrupted.
         """
-        with explaining_full_disks():
-            session, space = self._opened(contender)
-            config = space.config({}).model_dump(mode="json")
-            jobs = [self._job(config, reign, seed) for seed in seeds]
-            folder = experiment_of(self._ledger.title.folder, contender.number)
-            before = read_state(folder / LOG).runs
-            left = [job for job in jobs if not (job.run in before and before[job.run].ended)]
-            why = session.train(left, StopReason.FINISHED, trial_time=space.search.trial_time)
-        runs = read_state(folder / LOG).runs
+        config = self.space(contender).config({}).model_dump(mode="json")
+        jobs = [self._job(config, reign, seed) for seed in seeds]
+        ended, why = self._run(contender, jobs)
         for seed, job in zip(seeds, jobs, strict=True):
-            run = runs.get(job.run)
-            if run is not None and run.outcome is not None:
-                self._ledger.write(_trained(contender.number, reign, seed, run))
+            if job.run in ended:
+                self._ledger.write(_trained(contender.number, reign, seed, ended[job.run]))
         if why is StopReason.INTERRUPTED:
             raise InterruptedChallengeError
+
+    def _run(self, contender: Contender, jobs: Sequence[Job]) -> tuple[dict[str, RunState], StopReason]:
+        """Train what has not ended; return the runs that have, by their names, and why it stopped."""
+        with explaining_full_disks():
+            session, space = self._opened(contender)
+            log = experiment_of(self._ledger.title.folder, contender.number) / LOG
+            before = read_state(log).runs
+            left = [job for job in jobs if not (job.run in before and before[job.run].ended)]
+            why = session.train(left, StopReason.FINISHED, trial_time=space.search.trial_time)
+        runs = read_state(log).runs
+        names = [job.run for job in jobs]
+        return {name: runs[name] for name in names if name in runs and runs[name].outcome is not None}, why
 
     def _job(self, config: dict[str, Any], reign: int, seed: int) -> Job:
         number = reign * _SEEDS_OF_A_REIGN + seed
         seeds = seeds_of(self._ledger.title.terms.seed, reign, seed).model_dump()
         return Job(run=trial_run(number), number=number, params={}, config=config, seeds=seeds)
+
+    def tested(self, contender: Contender, opening: int, seeds: int) -> list[RunState]:
+        """Train a contender on the seeds of an opening and score it on the test split; return how each one ended.
+
+        Raises:
+            InterruptedChallengeError: It was interrupted.
+        """
+        config = self.space(contender).config({}).model_dump(mode="json")
+        jobs = []
+        for index in range(seeds):
+            replicate = (opening - 1) * _SEEDS_OF_A_REIGN + index
+            base = derive_seed(self._ledger.title.terms.seed, "opening", opening)
+            jobs.append(
+                Job(
+                    run=replicate_run(0, replicate),
+                    number=0,
+                    params={},
+                    config=config,
+                    seeds=Seeds.for_replicate(base, index).model_dump(),
+                    kind=JobKind.REPLICATE,
+                    replicate=replicate,
+                )
+            )
+        ended, why = self._run(contender, jobs)
+        if why is StopReason.INTERRUPTED:
+            raise InterruptedChallengeError
+        return [ended[job.run] for job in jobs if job.run in ended]
 
     def _width(self, contender: Contender) -> int:
         """Return how many trainings of a contender this machine does at once."""
