@@ -262,7 +262,8 @@ def challenge(
             raise HpsearchError("--resume goes on with what was challenged with: leave FILE and --set out")
         candidate = None if resume else _candidate(folder, project, file, settings_of(set))
         request = Request(candidate, note, worth, most)
-        ended = let_challenge(folder, project, request, watch=_watch(in_process, quiet), tell=tell)
+        hear = (lambda _: None) if quiet and tell is say else tell
+        ended = let_challenge(folder, project, request, watch=_watch(in_process, quiet), tell=hear)
     return answer_of(ended)
 
 
@@ -300,7 +301,7 @@ def plan_challenge(
     with trusting(trust):
         candidate = _candidate(folder, project, file, settings_of(set))
     known_title, _ = read_title(folder)
-    known = decided_before(known_title, candidate)
+    known = decided_before(known_title, Request(candidate, worth=worth, most=most))
     opened = planned(known_title, len(known_title.contenders), worth=worth, most=most)
     return plan_answer(known_title, opened, known=None if known is None else answer_of(known))
 

@@ -217,12 +217,14 @@ def _print_history(history: "History", *, as_json: bool) -> None:
 
 def _answer_lines(answer: "Answer") -> Iterator[str]:
     before = " (decided before, nothing was trained)" if answer.from_ledger else ""
-    yield f"challenge {answer.challenge}: {answer.decision}{before}: {answer.reason}"
+    yield f"challenge {answer.challenge}: {answer.decision}{before}. {answer.reason}"
     if answer.estimate is not None:
         yield (
             f"improvement {answer.estimate:+.4g}{_interval(answer.interval)} in {answer.metric} on {answer.seeds_used} "
             f"seeds (margin {answer.margin:g}); evidence {answer.evidence or 0:.3g} of {answer.needed:.3g}"
         )
+    if answer.advice:
+        yield answer.advice
     yield _champion_line(answer.champion, answer.metric)
 
 

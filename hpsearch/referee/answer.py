@@ -8,7 +8,7 @@ from hpsearch.comparing.statistics.arrays import as_array
 from hpsearch.comparing.statistics.intervals import mean_interval
 from hpsearch.comparing.statistics.online import next_level
 from hpsearch.comparing.statistics.sequential import Plan, judge, power, smallest_found
-from hpsearch.referee.challenge import Ended, budget_of, history_of, noise_of, plan_of
+from hpsearch.referee.challenge import Ended, budget_of, history_of, noise_of, plan_of, seconds_each
 from hpsearch.referee.ledger import Challenge, Decision, Opening, Reign, Title, Verdict
 from hpsearch.referee.opening import worth_of
 from hpsearch.referee.shapes import (
@@ -43,6 +43,7 @@ def answer_of(ended: Ended) -> Answer:
         against=opened.champion,
         note=opened.note,
         from_ledger=ended.again,
+        advice=_advice(opened, verdict),
         outcome=verdict.outcome,
         estimate=verdict.estimate,
         interval=verdict.interval,
@@ -66,6 +67,18 @@ def _now(title: Title, opened: Challenge, verdict: Verdict) -> tuple[Decision, s
     after = next(each for each in title.reigns if each.challenge == opened.number).number + 1
     by = title.reigns[after].challenge
     return Decision.REJECTED, f"It won the title in challenge {opened.number} and lost it in challenge {by}."
+
+
+def _advice(opened: Challenge, verdict: Verdict) -> str:
+    """Return what could be asked next where seeds have not shown what they may yet show; else an empty text."""
+    if verdict.decision not in (Decision.REJECTED, Decision.UNDECIDED) or verdict.estimate is None:
+        return ""
+    if verdict.estimate <= opened.margin:
+        return ""
+    return (
+        f"It leads by {verdict.estimate:.3g}, which this plan could hardly show: `--worth {verdict.estimate:.2g} "
+        f"--most {2 * opened.most}` asks again, with what was trained and the next share of the error budget."
+    )
 
 
 def _pairs(title: Title, opened: Challenge, seeds: Sequence[int]) -> list[Pair]:
@@ -211,7 +224,6 @@ def _so_far(title: Title, opened: Challenge, seeds: Sequence[int]) -> str:
 def plan_answer(title: Title, opened: Challenge, *, known: Answer | None) -> PlanAnswer:
     """Return what a challenge would cost, and what it could find."""
     plan, reign = plan_of(title.terms, opened), title.reign
-    trained = [each for each in title.trained.values() if each.contender == reign.champion and each.value is not None]
     there = sum((reign.champion, reign.number, seed) in title.trained for seed in range(opened.most))
     found = smallest_found(plan)
     effects = {0.0, title.terms.margin, *(each for each in (found, opened.worth) if each is not None)}
@@ -225,7 +237,7 @@ def plan_answer(title: Title, opened: Challenge, *, known: Answer | None) -> Pla
         smallest_found=found,
         trainings=opened.most,
         trainings_of_the_champion=opened.most - there,
-        seconds_each=statistics.fmean(each.seconds for each in trained) if trained else None,
+        seconds_each=seconds_each(title),
         power=tuple(_chance(plan, effect) for effect in sorted(effects)) if plan.noise is not None else (),
         known=known,
     )

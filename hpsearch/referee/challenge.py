@@ -91,7 +91,7 @@ def challenge(folder: Path, project: Path, request: Request, *, watch: Watch, te
     with holding(folder, tell) as ledger:
         title = ledger.title
         contender = _entered(ledger, request)
-        if answer := _from_the_ledger(title, contender):
+        if answer := _from_the_ledger(title, contender, request):
             measure(ledger, project, watch)  # what was interrupted after the verdict
             return answer
         trusted = contender.number if request.candidate else None
@@ -153,8 +153,10 @@ def _require_comparable(title: Title, candidate: Candidate) -> None:
         )
 
 
-def _from_the_ledger(title: Title, contender: Contender) -> Ended | None:
-    """Return what was decided of a contender before; None if nothing was, or nothing that settles it.
+def _from_the_ledger(title: Title, contender: Contender, request: Request) -> Ended | None:
+    """Return what was decided of a contender before; None if nothing was, or nothing that settles what is asked now.
+
+    A challenge that was given up, or came to no decision, may be asked again by a plan that sees more.
 
     Raises:
         HpsearchError: It is the first champion, and still has the title.
@@ -167,20 +169,31 @@ def _from_the_ledger(title: Title, contender: Contender) -> Ended | None:
                 "give another value with --set"
             )
         return None
-    return Ended(title, title.challenges[verdict.challenge], verdict, again=True)
+    opened = title.challenges[verdict.challenge]
+    if verdict.decision is not Decision.ACCEPTED and verdict.outcome is None and _sees_more(request, opened, title):
+        return None
+    return Ended(title, opened, verdict, again=True)
 
 
-def decided_before(title: Title, candidate: Candidate) -> Ended | None:
-    """Return what the ledger answers to a candidate; None where it would be trained.
+def _sees_more(request: Request, opened: Challenge, title: Title) -> bool:
+    """Whether a plan has more seeds than a challenge had, or looks for a smaller improvement."""
+    more = (request.most or title.terms.most) > opened.most
+    return more or (request.worth is not None and (opened.worth is None or request.worth < opened.worth))
+
+
+def decided_before(title: Title, request: Request) -> Ended | None:
+    """Return what the ledger answers to a request with a candidate; None where it would be trained.
 
     Raises:
         HpsearchError: It is the champion, or is scored by something else.
     """
+    candidate = request.candidate
+    assert candidate is not None  # noqa: S101 -- ours: what goes on is not planned
     known = title.known(candidate.contender.identity)
     if known is None:
         _require_comparable(title, candidate)
         return None
-    return _from_the_ledger(title, known)
+    return _from_the_ledger(title, known, request)
 
 
 def _opened(ledger: Ledger, contender: Contender, request: Request, tell: Callable[[str], None]) -> Challenge:
@@ -196,7 +209,16 @@ def _opened(ledger: Ledger, contender: Contender, request: Request, tell: Callab
         ledger.write(Verdict(challenge=opened.number, decision=Decision.ABANDONED, reason=reason))
     new = planned(title, contender.number, note=request.note, worth=request.worth, most=request.most)
     ledger.write(new)
+    each = seconds_each(title)
+    cost = "" if each is None else f", of about {each:.3g} s each"
+    tell(f"challenge {new.number}: at most {new.most} trainings{cost}")
     return new
+
+
+def seconds_each(title: Title) -> float | None:
+    """Return the mean seconds of the present champion's trainings; None before there is one."""
+    found = [each.seconds for each in title.trained.values() if each.contender == title.reign.champion and each.value]
+    return sum(found) / len(found) if found else None
 
 
 def planned(

@@ -101,6 +101,7 @@ class Answer(Part):
     against: int = Field(description="the contender that was champion")
     note: str
     from_ledger: bool = Field(description="decided before: nothing was trained")
+    advice: str = Field(description="what could be asked next, where it leads but this was not shown; else empty")
     outcome: Outcome | None = Field(description="of the training that came to no value, if one decided")
     estimate: float | None
     interval: tuple[float | None, float | None] | None

@@ -130,7 +130,7 @@ def test_a_challenge_that_was_interrupted_gives_way_to_another(project: Path) ->
     (TITLE / LEDGER).write_bytes(before + b"".join(lines[:2]))  # entered, and begun
     said: list[str] = []
     assert challenge(set={"rate": 0.9}, tell=said.append).challenge == 2
-    assert said == ["challenge 1 was interrupted, and is given up for this one"]
+    assert said[0] == "challenge 1 was interrupted, and is given up for this one"
     assert [each.decision for each in hpsearch.champion().history.challenges] == ["abandoned", "accepted"]
     assert not challenge(set={"rate": 0.2}).from_ledger
 
@@ -202,3 +202,27 @@ def test_a_plan_trains_nothing(project: Path) -> None:
     known = hpsearch.plan_challenge(set={"rate": 0.8}).known
     assert known is not None
     assert known.challenge == answer.challenge
+
+
+def test_a_plan_that_sees_more_asks_again(project: Path) -> None:
+    """What was trained is kept, and the challenge is one more for the error budget."""
+    open_title()
+    first = challenge(set={"rate": 0.512}, worth=0.5)
+    assert first.decision == "rejected"
+    assert challenge(set={"rate": 0.512}).from_ledger
+    more = challenge(set={"rate": 0.512}, most=9, worth=0.011)
+    assert (more.challenge, more.contender, more.from_ledger) == (2, first.contender, False)
+    assert more.pairs[: len(first.pairs)] == first.pairs
+    assert more.seeds_used > first.seeds_used
+    assert challenge(set={"rate": 0.512}, most=9, worth=0.011).from_ledger
+    assert more.level < first.level
+
+
+def test_an_impossible_plan_is_refused_before_anything_is_trained(project: Path) -> None:
+    open_title(most=2)
+    with pytest.raises(HpsearchError, match="2 seeds can never be the evidence of"):
+        hpsearch.plan_challenge(set={"rate": 0.8})
+    with pytest.raises(HpsearchError, match="an improvement worth finding is larger than the margin"):
+        challenge(set={"rate": 0.8}, worth=0.01, most=6)
+    assert hpsearch.champion().history.challenges == ()
+    assert challenge(set={"rate": 0.8}, most=6).decision == "accepted"
