@@ -98,7 +98,7 @@ def champion_init(
     rate: float = 0.05,
     budget: str = "e-lond",
     expected: int = 50,
-    protect: Sequence[StrPath] = (),
+    protect: Sequence[StrPath] | None = None,
     in_process: bool = False,
     root: StrPath = EXPERIMENTS,
     quiet: bool = False,
@@ -154,7 +154,7 @@ def champion_init(
             most=most,
             measured=seeds,
             seed=space.search.seed,
-            protected=contender.hashes_of([Path(each) for each in protect], project),
+            protected=contender.hashes_of([Path(each) for each in protect or ()], project),
         )
         candidate = enter(source, folder, project)
         titles.open_title(folder, project, terms, candidate, watch=_watch(in_process, quiet), tell=say)

@@ -93,7 +93,7 @@ def init(
             rate=rate,
             budget=budget,
             expected=expected,
-            protect=protect or (),
+            protect=protect,
             in_process=in_process,
             root=root,
             quiet=quiet,
