@@ -100,7 +100,7 @@ def log_evidence(differences: Array, assumes: Assumption) -> Array:
     return np.stack([log_t_evidence(found[..., n], n + 1) for n in range(found.shape[-1])], axis=-1)
 
 
-_GRID = 2000
+_GRID = 500
 """Means, on each side of the estimate, among which the bound of a symmetric interval is looked for."""
 Bounds = tuple[float | None, float | None]
 

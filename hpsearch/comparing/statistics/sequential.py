@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from hpsearch.comparing.statistics.arrays import LEVEL, Array, as_array, is_constant, size_of, snapped
+from hpsearch.comparing.statistics.arrays import LEVEL, SAME, Array, as_array, is_constant, size_of
 from hpsearch.comparing.statistics.evidence import (
     Assumption,
     anytime_interval,
@@ -88,7 +88,7 @@ class Plan:
     most: int = 10
     worth: float | None = None
     noise: Noise | None = None
-    give_up: float = 0.05
+    give_up: float = 0.1
     confidence: float = LEVEL
     assumes: Assumption = Assumption.NORMAL
 
@@ -154,15 +154,21 @@ def judge(plan: Plan, champion: Sequence[float], challenger: Sequence[float]) ->
     if len(theirs) < len(own) or not np.all(np.isfinite(theirs)):
         raise ValueError("the champion needs a finite score for each seed of the challenger")
     finite = len(own) if np.all(np.isfinite(own)) else int(np.argmin(np.isfinite(own)))
-    size = size_of(own[:finite], theirs)
-    differences = snapped(plan.goal.sign * (own - theirs)[:finite], scale=size)
+    own, theirs = own[:finite], theirs[:finite]
+    rounding = SAME * np.maximum(np.abs(own), np.abs(theirs))  # each pair's own, so that later pairs change nothing
+    differences = np.where(np.abs(own - theirs) > rounding, plan.goal.sign * (own - theirs), 0.0)
     found = _first_decision(plan, differences[: plan.most])
     last = found.place or finite
-    if finite < len(own) and found.decision is Decision.GO_ON:
+    if finite < len(challenger) and found.decision is Decision.GO_ON:
         found = _Found(Decision.REJECT, finite + 1, found.logs, f"Training {finite + 1} has no finite score.")
-    elif last >= FEWEST_TO_SHOW and all(is_constant(each[:FEWEST_TO_SHOW], scale=size) for each in (own, theirs)):
+    elif last >= FEWEST_TO_SHOW and _constant(own) and _constant(theirs):
         found = _without_noise(plan, float(differences[0]), found.logs)
     return _judgement(plan, differences, found)
+
+
+def _constant(scores: Array) -> bool:
+    first = scores[:FEWEST_TO_SHOW]
+    return is_constant(first, scale=size_of(first))
 
 
 @dataclass(frozen=True)
