@@ -191,8 +191,10 @@ class PlainProgress:
         return f"{said} ({duration(training.seconds)}){parameters}{best}  {counter}"
 
     def _best(self) -> str:
-        best = self._search.best
-        return "best —" if best is None else f"best {number(best.score)} #{best.number}"
+        best, leader = self._search.best, self._search.leader
+        if best is None and leader is not None:
+            return f"ahead {number(leader.score)} #{leader.number}"
+        return "nothing complete yet" if best is None else f"best {number(best.score)} #{best.number}"
 
     def _say(self, *lines: str) -> None:
         """Print lines. A signal's handler may come here in the middle of a line: what it says then comes after it."""
@@ -272,7 +274,7 @@ def _title(search: SearchState) -> Text:
 def _bar(search: SearchState, width: int, closed: bool) -> RenderableType:
     done, count = search.finished, search.goal_count
     remaining = search.remaining
-    left = UNKNOWN if remaining is None else f"about {duration(remaining)}"
+    left = UNKNOWN if remaining is None else f"about {duration(remaining)}" if remaining >= 1 else "a moment"
     counter = f" {done}/{count}  "
     times = (
         f"{duration(search.elapsed)} gone, {left} left"
@@ -301,13 +303,18 @@ def _counts(search: SearchState, closed: bool) -> Text:
 
 
 def _best(search: SearchState, width: int) -> list[Text]:
-    best = search.best
-    if best is None:
-        return [_line(f"best: {UNKNOWN}")]
+    best, leader = search.best, search.leader
+    if best is None and leader is None:
+        return [_line(f"best: {UNKNOWN} (no trial is complete yet)")]
     line = _line("best: ")
-    line.append(number(best.score), "bold green")
-    line.append(f", trial {best.number} at {search.target.unit} {best.step}")
-    return [line, *_parameters(assignments(best.params, search.names), width)]
+    if best is not None:
+        line.append(number(best.score), "bold green")
+        line.append(f", trial {best.number} at {search.target.unit} {best.step}")
+    if leader is not None:
+        line.append("; ahead of it: " if best is not None else f"{UNKNOWN} yet; ahead: ")
+        line.append(number(leader.score), "bold")
+        line.append(f", trial {leader.number} at {search.target.unit} {leader.step}")
+    return [line, *(_parameters(assignments(best.params, search.names), width) if best is not None else [])]
 
 
 def _parameters(text: str, width: int) -> list[Text]:
@@ -374,8 +381,21 @@ def _table(search: SearchState, running: Sequence[Training], width: int) -> Tabl
 def _row(search: SearchState, training: Training) -> list[str]:
     length = search.target.length(training.params)
     name = str(training.number) if training.replicate is None else f"{training.replicate} of {training.number}"
-    step = str(training.step or 0) + (f"/{length}" if length else "")
+    step = _stage(search, training) or str(training.step or 0) + (f"/{length}" if length else "")
     return [name, step, number(training.score), duration(search.seconds_of(training))]
+
+
+def _stage(search: SearchState, training: Training) -> str:
+    """Return what a training does before its first report, or how far it is in an epoch; nothing if that is unknown."""
+    moment = search.moments.get(training.run)
+    if moment is None:
+        return ""
+    if moment.preparing:
+        return "data"
+    length = search.target.length(training.params)
+    if search.target.unit != "epoch" or not moment.epoch:
+        return ""
+    return f"{moment.epoch:.1f}" + (f"/{length}" if length else "")
 
 
 def _replicates(search: SearchState, room: int) -> list[Text]:

@@ -43,6 +43,8 @@ from hpsearch.report.wording import (
 
 LONGEST_VALUE = 24
 """The longest text of a parameter in a column, in characters."""
+_BEFORE_REASON = 3
+"""So many parameters are left out of a table only after the reasons; steps and times are the first to go."""
 
 
 def show_experiment(
@@ -108,21 +110,22 @@ def _outcome(run: RunRecord) -> str:
 
 def _trials(record: ExperimentRecord, limit: int, importance: Mapping[str, float], unit: str) -> FittedTable:
     shown = listed(record)[:limit]
+    varying = _varying(record.trials)
+    last = len(varying) + 1
     columns = [
         Column("trial", [str(trial.number) for trial in shown]),
         Column("outcome", [_outcome(trial) for trial in shown], justify="left"),
         Column(one_line(record.objective.metric), [number(trial.value) for trial in shown]),
-        Column(unit, [UNKNOWN if trial.step is None else str(trial.step) for trial in shown], rank=1),
-        Column("time", [duration(trial.seconds) for trial in shown], rank=2),
+        Column(unit, [UNKNOWN if trial.step is None else str(trial.step) for trial in shown], rank=last),
+        Column("time", [duration(trial.seconds) for trial in shown], rank=last + 1),
     ]
-    varying = _varying(record.trials)
     names = short_names(varying)
-    for rank, path in enumerate(sorted(varying, key=lambda path: -importance.get(path, 0.0)), start=4):
+    for rank, path in enumerate(sorted(varying, key=lambda path: -importance.get(path, 0.0)), start=1):
         cells = [shorten(plain(trial.params[path]), LONGEST_VALUE) if path in trial.params else "" for trial in shown]
         columns.append(Column(names[path], cells, rank=rank))
     reasons = ["" if trial.outcome is Outcome.COMPLETE else one_line(trial.reason or "") for trial in shown]
     if any(reasons):
-        columns.append(Column("reason", reasons, rank=3, justify="left", flexible=True))
+        columns.append(Column("reason", reasons, rank=_BEFORE_REASON, justify="left", flexible=True))
     return FittedTable(columns, noun="column")
 
 
