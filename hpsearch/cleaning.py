@@ -50,9 +50,15 @@ def terminal(text: str) -> str:
 
 _LOOK_ALIKE = {
     **dict.fromkeys("—–−‐‑·•", "-"),
-    **{"±": "+-", "…": "~", "×": "x", "→": "->", "≤": "<=", "≥": ">=", "≈": "~", "∞": "inf"},
     **dict.fromkeys("‘’‛′", "'"),
     **dict.fromkeys("“”„″", '"'),
+    **dict.fromkeys("…≈", "~"),
+    "±": "+-",
+    "×": "x",
+    "→": "->",
+    "≤": "<=",
+    "≥": ">=",
+    "∞": "inf",
 }
 """What stands on a terminal for a letter that it does not have; where lines are cut or set in columns of one cell."""
 

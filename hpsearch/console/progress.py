@@ -29,6 +29,7 @@ from hpsearch.experiment.events import (
     OutcomeEvent,
     TextNotice,
 )
+from hpsearch.experiment.layout import OUTPUT
 from hpsearch.experiment.state import ExperimentState
 from hpsearch.records import Outcome
 from hpsearch.report.wording import (
@@ -182,6 +183,7 @@ class PlainProgress:
             value = f"{one_line(search.target.metric)} {number(training.score)}"
             reached.append(value + ("" if training.step is None else f" at {search.target.unit} {training.step}"))
         reached += [shorten(training.reason, LONGEST_REASON)] if training.reason else []
+        reached += [f"traceback: {training.run}/{OUTPUT}"] if training.outcome is Outcome.FAILED else []
         reached += [score_list(training.scores)] if training.scores else []
         said = f"{training.title} {training.outcome.replace('_', ' ')}" + (": " + "; ".join(reached) if reached else "")
         given = {} if training.replicate is not None else training.params

@@ -23,7 +23,7 @@ from hpsearch.experiment.events import (
     SessionEvent,
     TextNotice,
 )
-from hpsearch.experiment.layout import RunKind, baseline_title
+from hpsearch.experiment.layout import OUTPUT, RunKind, baseline_title
 from hpsearch.experiment.state import ExperimentState, RunState
 from hpsearch.records import Goal, Metrics, Moment, Outcome, Params
 from hpsearch.report.wording import short_names
@@ -184,7 +184,8 @@ class SearchState:
         training.told.forget_curve()
         if outcome not in (Outcome.COMPLETE, Outcome.PRUNED):
             word = outcome.replace("_", " ")
-            self.notes.append(f"{training.title} {word}" + (f": {training.reason}" if training.reason else ""))
+            where = f"; traceback: {training.run}/{OUTPUT}" if outcome is Outcome.FAILED else ""
+            self.notes.append(f"{training.title} {word}" + (f": {training.reason}" if training.reason else "") + where)
 
     @property
     def elapsed(self) -> float:

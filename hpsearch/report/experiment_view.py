@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from hpsearch.cleaning import one_line
+from hpsearch.experiment.layout import OUTPUT
 from hpsearch.experiment.pruning import pruning_of
 from hpsearch.health import Digest, Finding
 from hpsearch.records import Change, ExperimentRecord, Outcome, RunRecord
@@ -65,7 +66,13 @@ def show_experiment(
     parts: list[RenderableType] = [*_header(record, unit), Text()]
     if record.trials:
         parts += [_trials(record, limit, importance or {}, unit), *_more(record, limit)]
-        parts += [*_changes(record, limit, unit), Text(), *_best(record, unit), *_pruning(record, unit)]
+        parts += [
+            *_changes(record, limit, unit),
+            Text(),
+            *_best(record, unit),
+            *_pruning(record, unit),
+            *_tracebacks(record),
+        ]
     if importance:
         names = short_names(importance)
         shares = (f"{names[path]} {share:.0%}" for path, share in importance.items())
@@ -140,6 +147,15 @@ def _more(record: ExperimentRecord, limit: int) -> Iterator[Text]:
     if len(record.trials) > limit:
         rest = listed(record)[limit:]
         yield Text(f"… and {len(rest)} more trials: {_outcomes(rest)}", "dim")
+
+
+def _tracebacks(record: ExperimentRecord) -> Iterator[Text]:
+    """Yield where the traceback of a trial that failed is kept."""
+    failed = [trial for trial in record.trials if trial.outcome is Outcome.FAILED]
+    if failed:
+        more = f" (of {len(failed)} that failed)" if len(failed) > 1 else ""
+        path = f"{one_line(record.folder)}/{failed[0].run}/{OUTPUT}"
+        yield Text(f"traceback of trial {failed[0].number}{more}: {path}", "dim")
 
 
 def _changes(record: ExperimentRecord, limit: int, unit: str) -> Iterator[Text]:

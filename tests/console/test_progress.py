@@ -120,7 +120,7 @@ def test_values_are_no_markup_and_no_control_sequences(live: Grow) -> None:
     experiment.trial(1, (), outcome=Outcome.FAILED, reason="KeyError: '[/bold]'\nat line 3", seconds=0.0)
     lines = shown(progress)
     assert any("width=[red] [31mred [/red]" in line for line in lines)
-    assert "trial 1 failed: KeyError: '[/bold]' at line 3" in lines
+    assert "trial 1 failed: KeyError: '[/bold]' at line 3; traceback: trials/0001/output.log" in lines
 
 
 def test_the_end_is_estimated_from_finished_trials_and_workers(live: Grow) -> None:
