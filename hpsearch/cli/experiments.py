@@ -137,7 +137,7 @@ def ui(
     """Start the MLflow UI on the experiments' store, until Ctrl-C."""
     from hpsearch.tracking.mlflow.ui import serve_ui
 
-    serve_ui(root, port=port, host=host, announce=_say)
+    serve_ui(root, port=port, host=host, announce=_say, waiting=_say)
 
 
 def export(
