@@ -22,6 +22,8 @@ class Picture:
     says: str
     draw: "Callable[[], Figure]"
     plot: Callable[[], page.Plot] | None
+    wide: bool = False
+    """Whether it can be read in a certain width only: on a narrow page it is scrolled."""
 
 
 def palette_of(*evidence: ReportContents) -> Palette:
@@ -110,4 +112,4 @@ def _importance(place: int, name: str, shares: Mapping[str, float], ink: str) ->
 def _parallel(place: int, parallel: numbers.Parallel) -> Picture:
     says = "A line is a trial. Drag along an axis to keep the lines that pass there; the best 500 trials are shown."
     draw, plot = (lambda: paper.draw_parallel(parallel)), (lambda: page.plot_parallel(parallel))
-    return Picture(f"trials-{place}", f"Trials: {parallel.name}", says, draw, plot)
+    return Picture(f"trials-{place}", f"Trials: {parallel.name}", says, draw, plot, wide=True)
