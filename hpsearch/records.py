@@ -82,6 +82,19 @@ def _described(value: Any) -> str:
     return f"{_kind(value)}: {text}"[:_LONGEST]
 
 
+def range_in(space: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    """Return what a resolved space has at a dotted path, such as `{"log": [1e-5, 0.1]}`; empty if there is none."""
+    node: Any = space
+    for word in path.split("."):
+        if isinstance(node, Mapping) and "choice" in node and isinstance(node["choice"], Mapping):
+            node = node["choice"]
+        if isinstance(node, list):
+            node = node[int(word)] if word.isdigit() and int(word) < len(node) else None
+        else:
+            node = node.get(word) if isinstance(node, Mapping) else None
+    return node if isinstance(node, Mapping) else {}
+
+
 def label(value: Any) -> str:
     """Return a stable text for a plain value: its JSON with sorted keys."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
@@ -322,11 +335,15 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class SearchOrigin:
-    """The search that proposed a trial: the metric it chose by, and how. One object serves all trials of a search."""
+    """The search that proposed a trial: the metric it chose by, and how. One object serves all trials of a search.
+
+    `space` is what was searched, as resolved.json has it, where that is known.
+    """
 
     metric: str
     sampler: str | None = None
     pruner: str | None = None
+    space: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
 
 Key = int | str

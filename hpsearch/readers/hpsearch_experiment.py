@@ -44,9 +44,10 @@ def read(path: Path, wanted: Wanted) -> Reading:
         ExperimentError: the folder is damaged, or written by a newer version.
     """
     record = read_experiment(path)
-    search = read_resolved(path)["space"]["search"]
+    space = read_resolved(path)["space"]
+    search = space["search"]
     place = _Place(record, search.get("seed", 0))
-    origin = SearchOrigin(record.objective.metric, _kind(search.get("sampler")), _kind(search.get("pruner")))
+    origin = SearchOrigin(record.objective.metric, _kind(search.get("sampler")), _kind(search.get("pruner")), space)
     runs = [*_trials(record, origin, wanted), *_replicates(record, wanted, place), *_baselines(record, place)]
     goal, tested = record.objective.goal, f"test/{last_word(record.objective.metric)}"
     main = tested if any(tested in run.metrics for run in runs) else record.objective.metric

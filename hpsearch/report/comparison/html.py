@@ -26,6 +26,7 @@ from hpsearch.report.comparison.rows import (
     score_rows,
     shared_notes,
 )
+from hpsearch.report.comparison.trials import trial_tables
 from hpsearch.report.health import HEALTH_TITLES, health_rows
 from hpsearch.report.wording import number
 
@@ -114,6 +115,10 @@ def _body(evidence: ReportContents, pictures: Sequence[Picture]) -> dict[str, An
         "notes": shared_notes(comparison),
         "details": [{"title": f"{pair.a} against {pair.b}", "facts": _facts(pair)} for pair in comparison.pairs],
         "pictures": [_shown(picture) for picture in pictures],
+        "trials": [
+            {"name": each.name, "titles": each.titles, "rows": [("", row) for row in each.rows], "left": each.left}
+            for each in trial_tables(evidence.runs, comparison.goal, comparison.metric)
+        ],
         "health_titles": HEALTH_TITLES,
         "health": [("", row) for row in health_rows(evidence.health)],
         "dropped_titles": ("experiment", "run", "why"),

@@ -34,7 +34,7 @@ function draw(place) {
   const plot = plots[place.dataset.plot];
   const name = { format: "svg", filename: place.dataset.plot };
   if (plot.layout.height) place.style.height = `${plot.layout.height}px`; // what a resize takes the height from
-  Plotly.react(place, dark.matches ? inked(plot.data) : plot.data, themed(plot.layout), { responsive: true, displaylogo: false, toImageButtonOptions: name });
+  Plotly.react(place, dark.matches ? inked(plot.data) : plot.data, themed(plot.layout), { responsive: true, displaylogo: false, toImageButtonOptions: name, ...(narrow.matches && { displayModeBar: false }) });
 }
 
 // A picture of parallel coordinates takes three of the sixteen WebGL contexts that a browser gives to a page: where there
