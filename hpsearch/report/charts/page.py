@@ -17,7 +17,7 @@ from hpsearch.report.charts.numbers import (
     axis_ticks,
     short_label,
 )
-from hpsearch.report.charts.style import Palette
+from hpsearch.report.charts.style import MOST_NAMED, Palette
 
 Plot = dict[str, Any]
 _ROW = 46
@@ -95,9 +95,9 @@ def _rows(lines: int, *, x: str) -> Plot:
 
 
 def plot_curves(curves: Curves, palette: Palette) -> Plot:
-    """Show lines with bands, a ring at a line's best step; a click in the legend hides one."""
-    traces: list[Plot] = []
-    for line in curves.lines:
+    """Show lines with bands, a ring at a line's best step; a click in the legend hides one. It names the best ones."""
+    traces: list[Plot] = [_unnamed(line.name, line.x, line.y, shape="linear") for line in curves.lines[MOST_NAMED:]]
+    for line in curves.lines[:MOST_NAMED]:
         ink = palette.colour(line.name)
         if line.low != line.high:
             both = [*line.x, *reversed(line.x)], [*line.high, *reversed(line.low)]
@@ -125,10 +125,19 @@ def plot_curves(curves: Curves, palette: Palette) -> Plot:
     return {"data": traces, "layout": layout}
 
 
+def _unnamed(name: str, x: Sequence[float], y: Sequence[float], *, shape: str) -> Plot:
+    """Return one of so many lines that a legend could not name them; resting on it says which it is."""
+    drawn = {"type": "scatter", "mode": "lines", "x": list(x), "y": list(y), "name": name, "showlegend": False}
+    hover = {"text": [name] * len(x), "hovertemplate": "%{text}: %{y}<extra></extra>"}
+    return {**drawn, **hover, "line": {"color": _GREY, "width": 1, "shape": shape}, "opacity": 0.6}
+
+
 def plot_searches(searches: Searches, palette: Palette) -> Plot:
     """Show points for the complete trials, a step line for the best so far."""
-    traces: list[Plot] = []
-    for line in searches.lines:
+    traces: list[Plot] = [
+        _unnamed(line.name, line.numbers, line.best, shape="hv") for line in searches.lines[MOST_NAMED:]
+    ]
+    for line in searches.lines[:MOST_NAMED]:
         ink = palette.colour(line.name)
         points = {
             "type": "scatter",

@@ -86,8 +86,15 @@ def new_figure(width: float = 6.4, height: float = 4.0) -> "Figure":
 
 
 def label(text: str, *, longest: int = LONGEST_LABEL) -> str:
-    """Return a name as matplotlib shows it: `$` begins no formula, and long names are cut off."""
-    return shorten(one_line(text), longest).replace("$", r"\$")
+    """Return a name as matplotlib shows it: `$` begins no formula, and long names are cut in the middle.
+
+    Names that a program has made differ at their ends.
+    """
+    plain = one_line(text)
+    if len(plain) > longest:
+        tail = longest // 2 - 1
+        plain = shorten(plain, longest - tail) + plain[-tail:]
+    return plain.replace("$", r"\$")
 
 
 def tidy(axes: "Axes", *, x: str, y: str) -> None:
