@@ -33,17 +33,18 @@ LEAST_PARAMETERS = 12
 
 STYLES = {Outcome.COMPLETE: "green", Outcome.PRUNED: "yellow"}
 HINT = "Ctrl-C: save checkpoints and stop."
+NOTEBOOK_HINT = "Interrupt the kernel (the square): save checkpoints and stop."
 INTERRUPTED = (
     "Interrupted: running trials save checkpoints, then stop.",
     "Press Ctrl-C again to stop now.",
 )
 
 
-def draw(search: SearchState, *, width: int, height: int, closed: bool = False) -> RenderableType:
+def draw(search: SearchState, *, width: int, height: int, closed: bool = False, hint: str = HINT) -> RenderableType:
     """Return a frame of at most `height` lines; the last one (`closed`) has all the notes and no running trials."""
     head = [_title(search), _bar(search, width, closed), _counts(search, closed), *_best(search, width)]
     # The terminal echoes ^C behind the last line, which therefore is a short one: a full one would break.
-    tail = [_line(text, "bold yellow") for text in INTERRUPTED] if search.interrupted else [_line(HINT, "dim")]
+    tail = [_line(text, "bold yellow") for text in INTERRUPTED] if search.interrupted else [_line(hint, "dim")]
     if closed:
         found = _replicates(search, len(search.trainings) + len(search.baselines))
         return Group(*head, *found, *(_line(note, "red") for note in search.notes))

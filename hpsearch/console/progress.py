@@ -1,4 +1,4 @@
-"""How a running search is shown: a live display for terminals, lines for pipes, and nothing."""
+"""How a running search is shown: a live display for terminals and notebooks, lines for pipes, and nothing."""
 
 import contextlib
 import threading
@@ -11,7 +11,8 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from hpsearch.cleaning import one_line
-from hpsearch.console.frame import INTERRUPTED, draw, told
+from hpsearch.console.frame import HINT, INTERRUPTED, NOTEBOOK_HINT, draw, told
+from hpsearch.console.notebook import NotebookLive
 from hpsearch.console.search_state import Clock, SearchState, SearchTarget
 from hpsearch.console.trainings import Training
 from hpsearch.experiment.events import (
@@ -63,7 +64,7 @@ class Progress(Protocol):
 class LiveProgress:
     """Observes a search and shows its progress.
 
-    `observe` only takes note, also when it is called from a signal handler: a thread of rich draws.
+    `observe` only takes note, also when it is called from a signal handler: another thread draws.
     """
 
     def __init__(self, target: SearchTarget, *, console: Console, clock: Clock = time.monotonic) -> None:
@@ -71,7 +72,11 @@ class LiveProgress:
         self._console = console
         self._closed = False
         self._lock = threading.RLock()  # re-entrant: a signal's handler observes while its own thread is observing
-        self._live = Live(console=console, get_renderable=self.frame, refresh_per_second=REFRESHES)
+        self._live = (
+            NotebookLive(self.frame, width=console.width)
+            if console.is_jupyter
+            else Live(console=console, get_renderable=self.frame, refresh_per_second=REFRESHES)
+        )
 
     def resume(self, state: ExperimentState) -> None:
         """Begin where the experiment stands."""
@@ -87,7 +92,8 @@ class LiveProgress:
         """Return the current view."""
         with self._lock:
             width, height = self._console.size
-            return draw(self._search, width=width, height=height, closed=self._closed)
+            hint = NOTEBOOK_HINT if self._console.is_jupyter else HINT
+            return draw(self._search, width=width, height=height, closed=self._closed, hint=hint)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -204,11 +210,11 @@ class PlainProgress:
 
 
 def make_progress(target: SearchTarget, *, console: Console | None = None, quiet: bool = False) -> Progress:
-    """Return a live display for a console that is a terminal, lines for any other, and of problems only when `quiet`.
+    """Return a live display for a terminal or a notebook, lines for another console, and of problems only if `quiet`.
 
     The console is standard error unless given: standard output is for results.
     """
     console = console or Console(stderr=True)
-    if not quiet and console.is_terminal and not console.is_dumb_terminal:
+    if not quiet and (console.is_jupyter or (console.is_terminal and not console.is_dumb_terminal)):
         return LiveProgress(target, console=console)
     return PlainProgress(target, stream=console.file, quiet=quiet)

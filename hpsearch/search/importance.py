@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from hpsearch.records import ExperimentRecord, RunRecord, is_number, label, range_in
+from hpsearch.experiment.reading import written_range
+from hpsearch.records import ExperimentRecord, RunRecord, is_number, label
 
 FEWEST_TRIALS = 10
 """With fewer complete trials the answer would be noise."""
@@ -175,7 +176,7 @@ def _density(known: Range, parts: Iterable[int]) -> list[float]:
 
 def range_of(path: str, values: Sequence[Any], space: Mapping[str, Any] | None) -> Range:
     """Return the range of a parameter as the space has it, widened to the values that were tried, or else of those."""
-    written = {} if space is None else range_in(space, path)
+    written = {} if space is None else written_range(path, space)
     if not all(map(is_number, values)) or "choice" in written:
         return Options(tuple(sorted({label(value) for value in values})))
     bounds: list[Any] = next((written[kind] for kind in ("int", "log", "float") if kind in written), [])

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from hpsearch.comparing.comparison import Comparison
 from hpsearch.comparing.statistics.expected_best import WITH_REPLACEMENT
-from hpsearch.records import FinishedRun, Goal, Series, is_number, range_in
+from hpsearch.records import FinishedRun, Goal, Series, is_number
 from hpsearch.report.charts.limits import Limits, are_whole, log_ticks, robust_limits, whole_step
 from hpsearch.report.comparison.rows import ranking
 from hpsearch.report.comparison.trials import ranked, searched_metric, trials_of, value_of
@@ -308,8 +308,9 @@ def prepare_parallel(
         ordered = sorted(varying, key=lambda path: -shares.get(path, 0.0))[:MOST_AXES]
         values = tuple(value_of(run, shown) for run in kept)
         if len(kept) > 1 and ordered and any(value is not None for value in values):
-            space = (trials[0].search and trials[0].search.space) or {}
-            axes = tuple(_axis(path, [run.params.get(path) for run in kept], range_in(space, path)) for path in ordered)
+            ranges = trials[0].search.ranges if trials[0].search else {}
+            given = {path: [run.params.get(path) for run in kept] for path in ordered}
+            axes = tuple(_axis(path, given[path], ranges.get(path, {})) for path in ordered)
             ended = tuple((run.outcome or "").replace("_", " ") for run in kept)
             pictures.append(Parallel(name, shown, axes, values, ended, tuple(str(run.trial) for run in kept), goal))
     return tuple(pictures)

@@ -218,7 +218,7 @@ def draw_parallel(parallel: Parallel) -> "Figure":
     axes.tick_params(length=0, labelsize=7)
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
-    figure.colorbar(ScalarMappable(scale, inks), ax=axes, fraction=0.03, pad=0.02).outline.set_visible(False)  # type: ignore[operator] # a Spine
+    figure.colorbar(ScalarMappable(scale, inks), ax=axes, fraction=0.03, pad=0.02).outline.set_visible(False)
     return figure
 
 

@@ -28,7 +28,7 @@ COLUMN = (3.5, 2.5)
 """Inches of a figure that stands in a column of a paper as it is, with letters of 7 and 8 points."""
 MOST_NAMED = 10
 """Series that a legend names: the best ones. The others are grey."""
-_STYLE = {
+_STYLE: Any = {
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.titlesize": 8,
@@ -79,10 +79,14 @@ class Palette:
 
 
 def new_figure(width: float = 6.4, height: float = 4.0) -> "Figure":
-    """Return an empty figure that belongs to no window and to no global state."""
+    """Return an empty figure that belongs to no window and to no global state; a notebook shows it as a picture."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    class ShownFigure(Figure):
+        def _repr_png_(self) -> bytes:  # notebooks know figures only once pyplot was imported
+            return png_of(self)
+
+    return ShownFigure(figsize=(width, height), layout="constrained")
 
 
 def label(text: str, *, longest: int = LONGEST_LABEL) -> str:

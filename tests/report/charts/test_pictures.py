@@ -68,11 +68,11 @@ def test_parallel_coordinates_know_what_a_trial_does_not_have() -> None:
     assert list(picture.values) == sorted(picture.values, reverse=True)
 
 
-SPACE = {"rate": {"log": [1e-5, 1.0]}, "width": {"int": [1, 12]}, "kind": {"choice": ["b", "a", "c"]}}
+RANGES = {"rate": {"log": [1e-5, 1.0]}, "width": {"int": [1, 12]}, "kind": {"choice": ["b", "a", "c"]}}
 
 
 def test_parallel_coordinates_have_the_scales_of_the_space_and_all_trials() -> None:
-    runs = [replace(run, search=SearchOrigin("val/accuracy", space=SPACE)) for run in trials("one")]
+    runs = [replace(run, search=SearchOrigin("val/accuracy", ranges=RANGES)) for run in trials("one")]
     runs[3] = replace(runs[3], outcome=Outcome.PRUNED)
     (picture,) = numbers.prepare_parallel(runs, Goal.MAXIMIZE, "val/accuracy", {})
     assert len(picture.values) == len(runs)

@@ -48,7 +48,7 @@ def test_every_outcome_has_its_status(mirrored: Reading) -> None:
         if "hpsearch.outcome" in run.data.tags
     }
     failed = dict.fromkeys(("diverged", "out_of_memory", "timed_out", "failed", "lost"), "FAILED")
-    assert seen == {"complete": "FINISHED", "pruned": "FINISHED"} | failed
+    assert seen == dict.fromkeys(("complete", "pruned", "stopped"), "FINISHED") | failed
     unfinished = mirrored.runs[f"trial-{UNFINISHED_TRIAL:04d}"]
     assert (unfinished.info.status, unfinished.info.end_time) == ("RUNNING", None)
     assert mirrored.runs["trial-0002"].data.tags["hpsearch.reason"] == "why pruned"
