@@ -9,6 +9,7 @@ from typing import TextIO
 
 import typer
 
+from hpsearch.cleaning import to_any_terminal
 from hpsearch.cli.comparing import compare, study
 from hpsearch.cli.complaints import complain
 from hpsearch.cli.data import data
@@ -78,6 +79,7 @@ def main() -> None:
 
 def program() -> None:
     """Be the process of the command: run it, and end quickly where much would have to be taken apart."""
+    to_any_terminal(sys.stdout, sys.stderr)
     warnings.showwarning = partial(say_warning, other=warnings.showwarning)
     try:
         main()
