@@ -48,8 +48,9 @@ MAY_IMPORT = {
     "diagnosis": "errors records data experiment tracking training running",
     "api": "errors user_code records comparing diagnosis experiment health places seeds readers report drafting "
     "space training families search workers running console final studies cleaning trust",
+    "web": "errors plain_files records cleaning trust experiment health search report console studies api",
     "cli": "errors data experiment report space tracking families search workers running console studies api "
-    "cleaning trust user_code",
+    "cleaning trust user_code web",
     "lightning": "errors families training",
     "transformers": "errors families",
     "testing": "errors records settings jobs experiment seeds space tracking training families search running",
@@ -81,7 +82,9 @@ DOORS = {
     "jinja2": "report/comparison/html.py",
     "markupsafe": "report/comparison/html.py",
     "plotly": "report/comparison/html.py",
-    "orjson": "experiment/ tracking/entries.py",
+    "starlette": "web/app.py",
+    "uvicorn": "web/serve.py",
+    "orjson": "experiment/ tracking/entries.py web/app.py",
     "tifffile": "data/movies.py",
     "mne": "data/",
     "nilearn": "data/",
