@@ -96,6 +96,7 @@ DOORS = {
     "sklearn": "data/ families/",
     "yaml": "space/located_yaml.py api/arguments.py readers/text_files.py",
     "rich": "console/ report/ studies/ cli/",
+    "IPython": "console/notebook.py",
     "numpy": "final/serving.py comparing/ data/ search/ families/ training/",
     "pydantic": "settings.py testing/ space/ drafting/ studies/study.py training/ families/ data/ running/earlier.py",
     "pydantic_core": "space/ drafting/",

@@ -49,7 +49,7 @@ class Placed:
     """Bytes of the log when it was placed."""
 
 
-def add(experiment: StrPath, *, set: Overrides, trust: bool | None = None) -> Placed:  # noqa: A002 -- the option's name
+def add(experiment: StrPath, *, set: Overrides | None = None, trust: bool | None = None) -> Placed:  # noqa: A002 -- the option's name
     """Have a configuration tried next, on top of the budget; `hpsearch add` in Python.
 
     What is left open, the sampler fills in.
@@ -107,6 +107,9 @@ def pause(experiment: StrPath) -> Placed:
     Example:
         hpsearch.pause("experiments/char_lm")
 
+    Args:
+        experiment: The experiment's folder, or its name below experiments/.
+
     Raises:
         HpsearchError: Nothing runs, or it rests already.
     """
@@ -122,6 +125,9 @@ def resume(experiment: StrPath) -> Placed:
 
     Example:
         hpsearch.resume("experiments/char_lm")
+
+    Args:
+        experiment: The experiment's folder, or its name below experiments/.
 
     Raises:
         HpsearchError: Nothing runs, or it is not paused.

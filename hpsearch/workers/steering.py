@@ -22,7 +22,6 @@ from hpsearch.experiment.state import ExperimentState
 from hpsearch.jobs import Job, JobSource
 from hpsearch.records import Params
 from hpsearch.workers.ledger import Ledger
-from hpsearch.workers.limits import BY_A_PERSON
 
 Objections = Callable[[Params], list[str]]
 """Lists why values are no part of a configuration that the space allows."""
@@ -78,10 +77,10 @@ class Steering:
             return None
         if reason := self._refusal(order, ledger.state, source):
             ledger.order(RefuseEvent(order=order.order, kind=kind_of(order), reason=reason))
-            ledger.show(TextNotice(f"not obeyed: {_said(order)}: {reason}", problem=True))
+            ledger.show(TextNotice(f"ordered, and not obeyed: {_said(order)} ({reason})", problem=True))
             return None
         ledger.order(order)
-        ledger.show(TextNotice(f"{_said(order)}, {BY_A_PERSON}"))
+        ledger.show(TextNotice(f"ordered: {_said(order)}"))
         if isinstance(order, AddEvent):
             source.add(order.params)
         elif isinstance(order, BudgetEvent) and order.trials is not None:
@@ -142,20 +141,20 @@ def _said(order: OrderEvent) -> str:
 
 
 def _stop_said(order: StopEvent) -> str:
-    return "the search is stopped" if order.run is None else f"trial {trial_number(order.run)} is stopped"
+    return "the search stops" if order.run is None else f"trial {trial_number(order.run)} stops"
 
 
 def _budget_said(order: BudgetEvent) -> str:
     parts = [] if order.trials is None else [f"{order.trials} trials"]
-    parts += [] if order.seconds is None else [f"{order.seconds:g} s"]
-    return f"the budget is changed to {' and '.join(parts)}"
+    parts += [] if order.seconds is None else [f"{order.seconds:g} s for the search"]
+    return ", ".join(parts)
 
 
 _SAID: dict[type[OrderEvent], Callable[[Any], str]] = {
-    AddEvent: lambda order: "a configuration is added: " + ", ".join(f"{k}={v}" for k, v in order.params.items()),
+    AddEvent: lambda order: "a trial with " + ", ".join(f"{name}={value}" for name, value in order.params.items()),
     StopEvent: _stop_said,
-    PauseEvent: lambda _: "the search is paused",
+    PauseEvent: lambda _: "the search pauses; `hpsearch resume` goes on",
     ResumeEvent: lambda _: "the search goes on",
     BudgetEvent: _budget_said,
-    NoteEvent: lambda order: f"a note is pinned to {order.run or 'the experiment'}",
+    NoteEvent: lambda order: f"a note to {order.run or 'the experiment'}: {order.text}",
 }

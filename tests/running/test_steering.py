@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import hpsearch
 from hpsearch.experiment import orders
 from hpsearch.experiment.events import (
     AddEvent,
@@ -27,6 +28,8 @@ from hpsearch.experiment.layout import CHECKPOINT, ORDERS, trial_run
 from hpsearch.experiment.orders import new_order, pending, place
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
 from tests.running.populations import Camp
+from tests.running.sessions import Terminal, check_files, count
+from tests.toy_spaces import write_space
 
 NONE, HALVING, AUTO = "none", "{halving: {reduction: 2}}", "auto"
 PBT = "{pbt: {interval: 2}}"
@@ -299,3 +302,32 @@ def test_a_stopped_trial_keeps_its_checkpoint(tmp_path: Path) -> None:
     camp = Camp(tmp_path, pruner=NONE)
     steered(camp, (reported(1, 2), stop(1)))
     assert (camp.folder / trial_run(1) / CHECKPOINT).exists()
+
+
+@pytest.mark.slow
+def test_a_trial_is_stopped_and_one_added_while_workers_train_and_a_kill_forgets_nothing(terminal: Terminal) -> None:
+    write_space(terminal.folder, data="data: {seconds: 0.5}", trials=3, workers=2, epochs=6, rate="{log: [1e-3, 0.1]}")
+    command = terminal.start("--workers", "2", "--no-confirm", in_process=False)
+    terminal.wait_for(count("report", 1, "trials/0001"), command)
+    stopping = hpsearch.stop(terminal.experiment, trial=1)
+    terminal.wait_for(lambda events: any(event.get("outcome") == "stopped" for event in events), command)
+    values = {"train.learning_rate": 0.05, "model.width": 3}
+    adding = hpsearch.add(terminal.experiment, set=values)
+    terminal.wait_for(count("add", 1), command)
+    waiting = hpsearch.note(terminal.experiment, "before the kill", trial=0)
+    command.kill()
+    terminal.wait_until_alone()
+    terminal.run("--workers", "2", "--no-confirm", in_process=False)
+    told = terminal.events
+    for placed, kind in ((stopping, "stop"), (adding, "add"), (waiting, "note")):
+        assert [event["event"] for event in told if event.get("order") == placed.order] == [kind]
+    record = terminal.record
+    assert len(record.trials) == 4
+    stopped = record.trials[1]
+    assert (stopped.outcome, stopped.reason) == (Outcome.STOPPED, "by a person")
+    assert stopped.value == min(metric for _, metric in stopped.history)
+    assert stopped.history[-1][0] < 6
+    assert [trial.outcome for trial in record.trials].count(Outcome.COMPLETE) == 3
+    assert [{name: trial.params[name] for name in values} for trial in record.trials].count(values) == 1
+    assert [note.text for note in record.trials[0].notes] == ["before the kill"]
+    check_files(terminal.experiment)
