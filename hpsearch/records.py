@@ -333,6 +333,18 @@ Key = int | str
 """A seed, fold, repeat or data set. Runs are paired where these are equal, so `0` and `"0"` must not be mixed."""
 
 
+@dataclass(frozen=True)
+class ExampleScores:
+    """A run's scores on each example of its test data, by metric; all have the order of `names`.
+
+    `clusters` names the subject or document that each example belongs to, if examples of one are alike.
+    """
+
+    names: tuple[str, ...]
+    values: Mapping[str, tuple[float, ...]]
+    clusters: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRun:
     """A training of any origin, as `compare` takes it. What the origin does not tell stays None or empty.
@@ -344,7 +356,8 @@ class FinishedRun:
     `step`). `train_size` and `test_size` are examples, for folds. `dropped` says why a reader found that the run does
     not count. `source` is its file.
     `place` tells experiments of one name apart: its location, from the innermost place outward, such as a
-    project's folder, an MLflow experiment, a study or a store. `data` is the fingerprint of its data.
+    project's folder, an MLflow experiment, a study or a store. `data` is the fingerprint of its data. `by_example` is
+    there where the scores of single test examples were kept.
     """
 
     experiment: str
@@ -370,3 +383,4 @@ class FinishedRun:
     source: str = ""
     place: tuple[str, ...] = ()
     data: str | None = None
+    by_example: ExampleScores | None = None

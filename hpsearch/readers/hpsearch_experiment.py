@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hpsearch.experiment.by_example import read_by_example
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment, read_resolved
 from hpsearch.readers import Reading, Wanted, last_word
@@ -114,6 +115,7 @@ def _replicates(record: ExperimentRecord, wanted: Wanted, place: _Place) -> Iter
                 experiment=place.name(each.fold, None if each.number == winner else each.number),
                 trial=each.number,
                 seed=each.seed,
+                by_example=read_by_example(Path(record.folder) / each.run),
                 **place.keys(each),
                 **_of_run(record, each, wanted),
             )
