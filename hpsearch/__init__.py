@@ -17,6 +17,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpsearch.api.champion import Champion, challenge, champion, champion_init, plan_challenge
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from hpsearch.api.predict import predict
     from hpsearch.api.probe import batch_size, lr_find, overfit
     from hpsearch.api.run import run
+    from hpsearch.api.steer import add, budget, note, pause, resume, stop
     from hpsearch.api.study import StudyResult, plan_study, study
     from hpsearch.api.train import confirm, train
     from hpsearch.errors import HpsearchError
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from hpsearch.training.task import Splits, Task, TensorData
 
 _HOME = {
+    "Champion": "hpsearch.api.champion",
     "ComparedRuns": "hpsearch.api.compared",
     "FILE": "hpsearch.settings",
     "FOLDER": "hpsearch.settings",
@@ -58,9 +61,14 @@ _HOME = {
     "Task": "hpsearch.training.task",
     "TensorData": "hpsearch.training.task",
     "TrainSettings": "hpsearch.training.settings",
-    "UNFOLD": "hpsearch.settings",
     "TrainedModel": "hpsearch.final.trained_model",
+    "UNFOLD": "hpsearch.settings",
+    "add": "hpsearch.api.steer",
     "batch_size": "hpsearch.api.probe",
+    "budget": "hpsearch.api.steer",
+    "challenge": "hpsearch.api.champion",
+    "champion": "hpsearch.api.champion",
+    "champion_init": "hpsearch.api.champion",
     "check": "hpsearch.api.check",
     "compare": "hpsearch.api.compare",
     "confirm": "hpsearch.api.train",
@@ -70,11 +78,16 @@ _HOME = {
     "init": "hpsearch.api.draft",
     "load_model": "hpsearch.final.opening",
     "lr_find": "hpsearch.api.probe",
+    "note": "hpsearch.api.steer",
     "open": "hpsearch.api.open:open_experiment",
     "overfit": "hpsearch.api.probe",
+    "pause": "hpsearch.api.steer",
+    "plan_challenge": "hpsearch.api.champion",
     "plan_study": "hpsearch.api.study",
     "predict": "hpsearch.api.predict",
+    "resume": "hpsearch.api.steer",
     "run": "hpsearch.api.run",
+    "stop": "hpsearch.api.steer",
     "study": "hpsearch.api.study",
     "train": "hpsearch.api.train",
 }
@@ -82,6 +95,7 @@ __all__ = [
     "FILE",
     "FOLDER",
     "UNFOLD",
+    "Champion",
     "ComparedRuns",
     "Family",
     "FamilyConfig",
@@ -97,7 +111,12 @@ __all__ = [
     "TensorData",
     "TrainSettings",
     "TrainedModel",
+    "add",
     "batch_size",
+    "budget",
+    "challenge",
+    "champion",
+    "champion_init",
     "check",
     "compare",
     "confirm",
@@ -107,11 +126,16 @@ __all__ = [
     "init",
     "load_model",
     "lr_find",
+    "note",
     "open",
     "overfit",
+    "pause",
+    "plan_challenge",
     "plan_study",
     "predict",
+    "resume",
     "run",
+    "stop",
     "study",
     "train",
 ]

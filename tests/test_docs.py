@@ -14,11 +14,14 @@ import yaml
 import hpsearch
 from hpsearch.cli import app
 from hpsearch.families.loading import family_names, load_interface
+from hpsearch.referee.shapes import Answer
 from hpsearch.space import json_schema
 from hpsearch.studies.study import study_schema
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    path for place in (ROOT.glob, (ROOT / "docs").rglob, (ROOT / "examples").rglob) for path in sorted(place("*.md"))
+]
 GUIDES = "\n".join(page.read_text(encoding="utf-8") for page in PAGES if page.name not in ("CHANGELOG.md", "guides.md"))
 GENERATED = {ROOT / "docs" / "reference" / name for name in ("command-line.md", "study-file.md")}
 """Pages that docs/generated.py makes when the site is built."""
@@ -83,7 +86,8 @@ def test_the_python_names_exist() -> None:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
         }
         model = {*dir(hpsearch.TrainedModel), *hpsearch.TrainedModel.__dataclass_fields__}
-        results = {*dir(hpsearch.OpenedExperiment), *dir(hpsearch.ComparedRuns)}
+        answers = {"history", *Answer.model_fields}
+        results = {*dir(hpsearch.OpenedExperiment), *dir(hpsearch.ComparedRuns), *answers}
         place, report = Path(), hpsearch.Report
         of_report = vars(report(bool, checkpoint=place, folder=place, seed=0, split_seed=0, device="cpu", tests=True))
         assert used <= {*hpsearch.__all__, *results, *model, *of_report}
@@ -190,3 +194,4 @@ def test_the_citation_names_the_version() -> None:
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert cited["authors"] == project["authors"]

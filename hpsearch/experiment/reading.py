@@ -152,6 +152,7 @@ def _experiment(
     dropped = {trial.number for trial in state.of_kind(RunKind.TRIAL) if trial.dropped}
     replicates = (run for run in state.of_kind(RunKind.REPLICATE) if run.number not in dropped)
     space = resolved["space"]
+    given = space.get("search", {}).get("trials")
     return ExperimentRecord(
         name=folder.name,
         folder=str(folder),
@@ -163,12 +164,15 @@ def _experiment(
         baselines=tuple(_baseline(run) for run in state.of_kind(RunKind.BASELINE) if run.scores),
         unit=resolved.get("unit", "epoch"),
         elapsed=state.search_seconds,
-        budget=space.get("search", {}).get("trials"),
+        budget=None if given is None else state.trials_of(given),
         dropped=len(dropped),
         warnings=(*_left_out(len(dropped)), *damage),
         started=state.started,
         last=state.latest,
         closing=state.closing,
+        added=len(state.added),
+        paused=state.paused,
+        notes=state.notes,
     )
 
 
@@ -192,6 +196,7 @@ def _record(run: RunState) -> RunRecord:
         test_size=run.test_size,
         changes=run.changes,
         data=run.data,
+        notes=run.notes,
     )
 
 
@@ -271,3 +276,14 @@ def _json_if_any(path: Path) -> dict[str, Any]:
 def read_rate_decisions(folder: Path, run: str) -> list[dict[str, Any]]:
     """Return the decisions of a run's adaptive schedule and their reasons; empty for other schedules."""
     return [row for row, _ in read_lines(folder / run / RATE_DECISIONS)]
+
+
+def written_range(path: str, space: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a resolved space has at a dotted path, such as `{"log": [1e-5, 0.1]}`; empty if there is none."""
+    node: Any = space
+    for word in path.split("."):
+        if isinstance(node, Mapping):
+            node = (node["choice"] if isinstance(node.get("choice"), Mapping) else node).get(word)
+        else:
+            node = node[int(word)] if isinstance(node, list) and word.isdigit() and int(word) < len(node) else None
+    return node if isinstance(node, Mapping) else {}

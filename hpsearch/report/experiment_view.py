@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from hpsearch.cleaning import one_line
+from hpsearch.experiment.layout import OUTPUT
 from hpsearch.experiment.pruning import pruning_of
 from hpsearch.health import Digest, Finding
 from hpsearch.records import Change, ExperimentRecord, Outcome, RunRecord
@@ -43,6 +44,8 @@ from hpsearch.report.wording import (
 
 LONGEST_VALUE = 24
 """The longest text of a parameter in a column, in characters."""
+_BEFORE_REASON = 3
+"""So many parameters are left out of a table only after the reasons; steps and times are the first to go."""
 
 
 def show_experiment(
@@ -63,7 +66,13 @@ def show_experiment(
     parts: list[RenderableType] = [*_header(record, unit), Text()]
     if record.trials:
         parts += [_trials(record, limit, importance or {}, unit), *_more(record, limit)]
-        parts += [*_changes(record, limit, unit), Text(), *_best(record, unit), *_pruning(record, unit)]
+        parts += [
+            *_changes(record, limit, unit),
+            Text(),
+            *_best(record, unit),
+            *_pruning(record, unit),
+            *_tracebacks(record),
+        ]
     if importance:
         names = short_names(importance)
         shares = (f"{names[path]} {share:.0%}" for path, share in importance.items())
@@ -78,6 +87,7 @@ def show_experiment(
                 f"trial {run.number}" if run.replicate is None else replicate_title(run.number, run.replicate, run.fold)
             )
             parts.append(Text(f"{title}: {no_sign(silent[run.run])}", "yellow"))
+    parts += _notes(record)
     parts += [Text(f"warning: {one_line(warning)}", "yellow") for warning in record.warnings]
     return Group(*parts)
 
@@ -95,6 +105,16 @@ def _header(record: ExperimentRecord, unit: str) -> Iterator[Text]:
         + (f"; {left} of {record.budget} not begun" if left else "")
     )
 
+    if record.paused:
+        yield Text("paused by a person; `hpsearch resume` goes on", "yellow")
+
+
+def _notes(record: ExperimentRecord) -> list[Text]:
+    """Return what people have written down, in the order of the experiment's notes, then of the trials."""
+    told = [f"note: {one_line(note.text)}" for note in record.notes]
+    told += [f"note on trial {trial.number}: {one_line(note.text)}" for trial in record.trials for note in trial.notes]
+    return [Text(line) for line in told]
+
 
 def _outcomes(trials: Sequence[RunRecord]) -> str:
     """Return `5 complete, 2 pruned, 1 unfinished`."""
@@ -108,21 +128,22 @@ def _outcome(run: RunRecord) -> str:
 
 def _trials(record: ExperimentRecord, limit: int, importance: Mapping[str, float], unit: str) -> FittedTable:
     shown = listed(record)[:limit]
+    varying = _varying(record.trials)
+    last = len(varying) + 1
     columns = [
         Column("trial", [str(trial.number) for trial in shown]),
         Column("outcome", [_outcome(trial) for trial in shown], justify="left"),
         Column(one_line(record.objective.metric), [number(trial.value) for trial in shown]),
-        Column(unit, [UNKNOWN if trial.step is None else str(trial.step) for trial in shown], rank=1),
-        Column("time", [duration(trial.seconds) for trial in shown], rank=2),
+        Column(unit, [UNKNOWN if trial.step is None else str(trial.step) for trial in shown], rank=last),
+        Column("time", [duration(trial.seconds) for trial in shown], rank=last + 1),
     ]
-    varying = _varying(record.trials)
     names = short_names(varying)
-    for rank, path in enumerate(sorted(varying, key=lambda path: -importance.get(path, 0.0)), start=4):
+    for rank, path in enumerate(sorted(varying, key=lambda path: -importance.get(path, 0.0)), start=1):
         cells = [shorten(plain(trial.params[path]), LONGEST_VALUE) if path in trial.params else "" for trial in shown]
         columns.append(Column(names[path], cells, rank=rank))
     reasons = ["" if trial.outcome is Outcome.COMPLETE else one_line(trial.reason or "") for trial in shown]
     if any(reasons):
-        columns.append(Column("reason", reasons, rank=3, justify="left", flexible=True))
+        columns.append(Column("reason", reasons, rank=_BEFORE_REASON, justify="left", flexible=True))
     return FittedTable(columns, noun="column")
 
 
@@ -137,6 +158,15 @@ def _more(record: ExperimentRecord, limit: int) -> Iterator[Text]:
     if len(record.trials) > limit:
         rest = listed(record)[limit:]
         yield Text(f"… and {len(rest)} more trials: {_outcomes(rest)}", "dim")
+
+
+def _tracebacks(record: ExperimentRecord) -> Iterator[Text]:
+    """Yield where the traceback of a trial that failed is kept."""
+    failed = [trial for trial in record.trials if trial.outcome is Outcome.FAILED]
+    if failed:
+        more = f" (of {len(failed)} that failed)" if len(failed) > 1 else ""
+        path = f"{one_line(record.folder)}/{failed[0].run}/{OUTPUT}"
+        yield Text(f"traceback of trial {failed[0].number}{more}: {path}", "dim")
 
 
 def _changes(record: ExperimentRecord, limit: int, unit: str) -> Iterator[Text]:
@@ -240,7 +270,7 @@ def _mean(summary: Summary | None) -> str:
 
 
 def show_json(record: ExperimentRecord, *, health: Sequence[Finding] | None = None) -> dict[str, Any]:
-    """Return `experiment`, `trials`, `best`, `pruning`, `confirm` and, if examined, `health`.
+    """Return `experiment`, `trials`, `best`, `pruning`, `confirm`, `notes`, `paused` and, if examined, `health`.
 
     Numbers that are not finite become None.
     """
@@ -252,6 +282,8 @@ def show_json(record: ExperimentRecord, *, health: Sequence[Finding] | None = No
             "best": None if best is None else _fields(best, "number", "value", "step", "params"),
             "pruning": _pruning_json(record),
             "confirm": _confirm(record),
+            "notes": [asdict(note) for note in record.notes],
+            "paused": record.paused,
             **({} if health is None else {"health": [finding_json(finding) for finding in health]}),
         }
     )
@@ -265,7 +297,7 @@ def _fields(run: RunRecord, *names: str) -> dict[str, Any]:
 def _trial(trial: RunRecord) -> dict[str, Any]:
     shown = _fields(trial, "number", "outcome", "reason", "value", "step", "params", "seed", "seconds")
     changes = [{"step": change.step, "donor": change.donor, "params": change.params} for change in trial.changes]
-    return {**shown, "changes": changes}
+    return {**shown, "changes": changes, "notes": [asdict(note) for note in trial.notes]}
 
 
 def _pruning_json(record: ExperimentRecord) -> dict[str, Any] | None:

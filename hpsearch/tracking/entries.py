@@ -11,6 +11,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum, auto
 from itertools import islice
 from pathlib import Path
@@ -26,6 +27,7 @@ from hpsearch.experiment.events import (
     Event,
     ExploitEvent,
     LostEvent,
+    NoteEvent,
     OutcomeEvent,
     ReportEvent,
     RunEvent,
@@ -146,7 +148,8 @@ class Status(StrEnum):
     FAILED = auto()
 
 
-_OUTCOMES = {Outcome.COMPLETE: Status.FINISHED, Outcome.PRUNED: Status.STOPPED}
+_OUTCOMES = dict.fromkeys((Outcome.COMPLETE, Outcome.PRUNED, Outcome.STOPPED), Status.FINISHED)
+"""A trial that was pruned, or stopped by a person, ended as it was meant to; its outcome is in a tag. Others failed."""
 _ENDS = {"interrupted": Status.STOPPED, "failed": Status.FAILED}
 
 
@@ -177,7 +180,7 @@ class MirroredSession:
 class Stretch:
     """Successive events of a log: those of each run, and what they say of the experiment; times in milliseconds."""
 
-    runs: Mapping[str, Sequence[RunEvent]]
+    runs: Mapping[str, Sequence[RunEvent | NoteEvent]]
     session: MirroredSession | None
     start: int
     end: int
@@ -216,9 +219,9 @@ def read_stretch(path: Path, *, offset: int, known: int = 0) -> Stretch | None:
     if not found:
         return None
     events = [event for event, _ in found]
-    runs: dict[str, list[RunEvent]] = {}
+    runs: dict[str, list[RunEvent | NoteEvent]] = {}
     for event in events:
-        if isinstance(event, RunEvent):
+        if isinstance(event, RunEvent | NoteEvent) and event.run is not None:
             runs.setdefault(event.run, []).append(event)
     start, end = milliseconds(events[0].time), milliseconds(events[-1].time)
     return Stretch(runs, read_session(events), start, end, found[-1][1])
@@ -246,7 +249,7 @@ def run_title(path: str) -> str:
     return path.replace("/", "-")
 
 
-def read_changes(events: Iterable[RunEvent], run: MirroredRun) -> Changes:
+def read_changes(events: Iterable[RunEvent | NoteEvent], run: MirroredRun) -> Changes:
     """Collect what the events of one run change, given what has been mirrored already."""
     changes = Changes(reported=run.reported, value=run.value, outcome=run.outcome)
     for event in events:
@@ -272,9 +275,9 @@ def _add_begin(changes: Changes, event: BeginEvent) -> None:
 
 
 def _add_report(changes: Changes, event: ReportEvent) -> None:
+    """Remember the value: it is written once, at the end. Its course is the metric's own."""
     if event.step > changes.reported:
         changes.reported, changes.value = event.step, event.value
-        changes.rows.append([Point(OBJECTIVE, event.value, milliseconds(event.time), event.step)])
 
 
 def _add_exploit(changes: Changes, event: ExploitEvent) -> None:
@@ -293,10 +296,9 @@ def _add_outcome(changes: Changes, event: OutcomeEvent) -> None:
     changes.status = _OUTCOMES.get(event.outcome, Status.FAILED)
     changes.tags |= _tags(event, "outcome", "reason", "step", "seconds", "train_size", "test_size")
     row: Row = []
-    if event.value is not None and (event.value != changes.value or changes.reported < 0):
-        # tables show the latest of the highest step: this one has to come behind the last report
-        row.append(Point(OBJECTIVE, event.value, changes.end + 1, max(changes.reported, event.step or 0)))
-        changes.value = event.value
+    changes.value = changes.value if event.value is None else event.value
+    if changes.value is not None:  # behind what earlier versions wrote at every report: tables show the latest
+        row.append(Point(OBJECTIVE, changes.value, changes.end + 1, max(changes.reported, event.step or 0)))
     for name, score in event.scores.items():
         if (number := _number(score)) is not None:
             row.append(Point(clean_key(name), number, changes.end, event.step or 0))
@@ -311,7 +313,12 @@ def _add_drop(changes: Changes, event: DropEvent) -> None:
     changes.tags |= _tags(event, "reason", reason="dropped")
 
 
-_CHANGES: Mapping[type[RunEvent], Callable[[Changes, Any], None]] = {
+def _add_note(changes: Changes, event: NoteEvent) -> None:
+    """Tags of a name replace one another: each note has its own, by when it was written."""
+    changes.tags[f"hpsearch.note.{datetime.fromtimestamp(event.time, UTC):%Y-%m-%d %H:%M:%S}"] = event.text
+
+
+_CHANGES: Mapping[type[RunEvent | NoteEvent], Callable[[Changes, Any], None]] = {
     AskEvent: _add_ask,
     AdoptEvent: _add_adopted,
     BeginEvent: _add_begin,
@@ -320,6 +327,7 @@ _CHANGES: Mapping[type[RunEvent], Callable[[Changes, Any], None]] = {
     LostEvent: _add_loss,
     OutcomeEvent: _add_outcome,
     DropEvent: _add_drop,
+    NoteEvent: _add_note,
 }
 
 
