@@ -241,10 +241,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class BaselineRecord:
-    """A classical method's scores on the same data: `val/...` and `test/...`; on a fold, if it learned from the others.
-
-    `train_size` and `test_size` are examples, where they were noted.
-    """
+    """A classical method's scores on the same data, `val/...` and `test/...`, or on a fold; its sizes are examples."""
 
     name: str
     scores: Metrics
@@ -355,10 +352,7 @@ Key = int | str
 
 @dataclass(frozen=True)
 class ExampleScores:
-    """A run's scores on each example of its test data, by metric; all have the order of `names`.
-
-    `clusters` names the subject or document that each example belongs to, if examples of one are alike.
-    """
+    """A run's test scores by metric, in the order of the examples' `names`; examples of one of `clusters` are alike."""
 
     names: tuple[str, ...]
     values: Mapping[str, tuple[float, ...]]
@@ -376,8 +370,7 @@ class FinishedRun:
     `step`). `train_size` and `test_size` are examples, for folds. `dropped` says why a reader found that the run does
     not count. `source` is its file.
     `place` tells experiments of one name apart: its location, from the innermost place outward, such as a
-    project's folder, an MLflow experiment, a study or a store. `data` is the fingerprint of its data. `by_example` is
-    there where the scores of single test examples were kept.
+    project's folder, an MLflow experiment, a study or a store. `data` is the fingerprint of its data.
     """
 
     experiment: str

@@ -10,6 +10,8 @@ from hpsearch.api.compare import compare
 from hpsearch.comparing.statistics.crossed import Population, crossed
 from hpsearch.readers import Wanted
 from hpsearch.readers.table import read
+from hpsearch.readers.table_examples import written_by_program
+from hpsearch.records import ExampleScores
 
 
 def _rows(seed: int = 0) -> pd.DataFrame:
@@ -64,3 +66,15 @@ def test_a_column_that_tells_no_rows_apart_is_like_any_other(tmp_path: Path) -> 
     runs = read(_write(frame, tmp_path / "t.csv", "csv"), Wanted()).runs
     assert [run.by_example for run in runs] == [None, None, None]
     assert runs[0].params == {"example": "x"}
+
+
+def test_a_program_writes_them_to_the_file_that_its_space_names(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"config": {"metrics": {"pattern": "x", "examples": "scores.csv"}}}')
+    assert written_by_program(tmp_path, {"test/accuracy"}) is None  # it wrote none
+    (tmp_path / "scores.csv").write_text("example,cluster,accuracy,other\nb,s1,1,3\na,s1,0,4\nc,s2,0.5,5\n")
+    found = written_by_program(tmp_path, {"test/accuracy", "test/loss"})
+    assert found == ExampleScores(("b", "a", "c"), {"test/accuracy": (1.0, 0.0, 0.5)}, ("s1", "s1", "s2"))
+    (tmp_path / "scores.csv").write_text("example,accuracy\na,1\na,0\n")  # nothing tells these apart
+    assert written_by_program(tmp_path, {"test/accuracy"}) is None
+    (tmp_path / "config.json").write_text('{"config": {"metrics": {"pattern": "x"}}}')
+    assert written_by_program(tmp_path, {"test/accuracy"}) is None
