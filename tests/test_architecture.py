@@ -63,7 +63,7 @@ DOORS = {
     "optuna": "search/ readers/optuna_storage.py",
     "ray": "workers/ray_tune/ search/pb2.py",
     "fsspec": "workers/ray_tune/storage.py",
-    "pyarrow": "workers/ray_tune/storage.py readers/table_file.py",
+    "pyarrow": "workers/ray_tune/storage.py readers/table_file.py experiment/by_example.py",
     "sqlalchemy": "search/optuna_export.py readers/optuna_storage.py readers/mlflow_server.py",
     "mlflow": "tracking/mlflow/ readers/mlflow_server.py",
     "accelerate": "training/team.py",

@@ -22,6 +22,7 @@ experiments/<name>/
   origin.json         only of a final training: whose winner it trains, how that was chosen, the command
   confirm/0007/seed-002/      the same for a replicate on a fresh seed
   confirm/0007/repeat-0-fold-3-of-5/      and for one that is tested on fold 3 (of 0 to 4) of the first division in five
+                      by_example.parquet: its test scores by example, see by_example.py
   confirm/baselines/          config.json: with which settings the classical methods were scored; in it a folder
                               repeat-0-fold-3-of-5/ with the same for each fold
 experiments/<study>/
@@ -69,6 +70,7 @@ HISTOGRAMS = "histograms.jsonl"
 """Only with `train.histograms`; see artifacts.py."""
 ARTIFACTS = "artifacts"
 UNREAD = "unread.json"
+BY_EXAMPLE = "by_example.parquet"
 STUDY = "study.json"
 STUDY_LOCK = "study.lock"
 RESULT = "result.json"
