@@ -83,7 +83,11 @@ def watched(space: Space, folder: Path, shown: ConsoleOptions) -> Iterator[RunOp
 def show_next_steps(result: SessionResult, space: Space, shown: ConsoleOptions, *, single: bool = False) -> None:
     """Print what the user may want to know or do next on standard error; `single` for one configuration's training."""
     console = Console(stderr=True)
-    for line in _next_steps(result, space, single=single, trackers=shown.trackers):
+    lines = _next_steps(result, space, single=single, trackers=shown.trackers)
+    if not shown.quiet:
+        own = space.family == COMMAND or isinstance(space.interface, Function)
+        lines += _whereabouts(result, single=single, exported=not own)
+    for line in lines:
         console.print(terminal(line), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -127,8 +131,7 @@ def _next_steps(result: SessionResult, space: Space, *, single: bool, trackers: 
     if not result.mirrored:
         what, to = ("MLflow", "") if trackers == "mlflow" else (trackers, f" --to {trackers}")
         lines.append(f"{what} is behind; `hpsearch sync {folder}{to}` catches up.")
-    own = space.family == COMMAND or isinstance(space.interface, Function)
-    return [*lines, *_whereabouts(result, single=single, exported=not own)]
+    return lines
 
 
 def _whereabouts(result: SessionResult, *, single: bool, exported: bool) -> list[str]:
