@@ -61,6 +61,7 @@ class Page:
             "/api/experiments": lambda _: {"experiments": self.shelf.told()},
             "/api/experiment": lambda request: self._feed(request).whole(),
             "/api/curves": lambda request: self._feed(request).curves(),
+            "/api/changes": self._changes_since,
             "/api/examination": lambda request: self._spared(request, details.examination),
             "/api/confirmation": lambda request: self._spared(request, details.confirmation),
             "/api/study": lambda request: self._spared(request, details.study),
@@ -88,13 +89,18 @@ class Page:
         key = find.__name__, str(folder)
         return self._sparing.setdefault(key, details.Sparing(lambda: find(folder)))()
 
+    def _changes_since(self, request: Request) -> dict[str, Any]:
+        asked = request.query_params
+        changes = self._feed(request).since(_whole(asked["generation"]), _whole(asked["offset"]))
+        return {"anew": True} if changes is None else changes
+
     async def _stream(self, request: Request) -> Response:
         """Answer with what has changed since an offset, and go on telling until the browser goes away."""
         try:
             feed = await run_in_threadpool(self._feed, request)
-            generation = int(request.query_params["generation"])
-            offset = int(request.headers.get("last-event-id") or request.query_params["offset"])
-        except (HpsearchError, KeyError, ValueError) as error:
+            generation = _whole(request.query_params["generation"])
+            offset = _whole(request.headers.get("last-event-id") or request.query_params["offset"])
+        except (HpsearchError, KeyError) as error:
             return _json({"error": str(error)}, status=400)
         told = self._changes(feed, generation, offset)
         return StreamingResponse(told, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
@@ -178,12 +184,18 @@ def _answering(answer: Callable[[Request], Any]) -> Callable[[Request], Response
     def endpoint(request: Request) -> Response:
         try:
             return _json(answer(request))
-        except (HpsearchError, KeyError) as error:
+        except (HpsearchError, KeyError) as error:  # or the request lacks something
             return _json({"error": str(error)}, status=404)
         except OSError as error:
             return _json({"error": fault_of_the_machine(error) or str(error)}, status=503)
 
     return endpoint
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise HpsearchError(f"{text!r} is no offset of a log")
+    return int(text)
 
 
 def _json(value: Any, *, status: int = 200) -> Response:

@@ -217,6 +217,9 @@ def test_a_stream_of_another_log_says_so(growing: GrowingExperiment) -> None:
     page = Page(Shelf(growing.folder.parent), TOKEN)
     assert [name for name, _ in ask(page, "api/stream", of="line", generation=7, offset=0).events] == ["anew"]
     assert ask(page, "api/stream", of="line", generation="x", offset=0).status == 400
+    assert ask(page, "api/changes", of="line", generation=7, offset=0).json == {"anew": True}
+    assert ask(page, "api/changes", of="line", generation="-1", offset=0).status == 404
+    assert len(ask(page, "api/changes", of="line", generation=0, offset=0).json["rows"]) == 0
     page.shelf.feed("line")
     shutil.rmtree(growing.folder)
     assert ask(page, "api/stream", of="line", generation=0, offset=0).status in (200, 400)
