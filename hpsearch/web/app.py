@@ -17,7 +17,6 @@ from starlette.routing import Route
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.files import fault_of_the_machine
-from hpsearch.experiment.reading import read_experiment
 from hpsearch.plain_files import open_plain
 from hpsearch.web import details
 from hpsearch.web.control import obey
@@ -65,7 +64,9 @@ class Page:
             "/api/examination": lambda request: self._spared(request, details.examination),
             "/api/confirmation": lambda request: self._spared(request, details.confirmation),
             "/api/study": lambda request: self._spared(request, details.study),
-            "/api/training": lambda request: details.training(self._folder(request), request.query_params["run"]),
+            "/api/training": lambda request: details.training(
+                self._feed(request).record(), request.query_params["run"]
+            ),
         }
         orders = [Route("/api/orders", self._orders, methods=["POST"])] if self._opening.control else []
         return [
@@ -146,9 +147,9 @@ class Page:
     def _artifact(self, request: Request) -> Response:
         """Answer with a picture of a training, to be looked at; with any other file to be kept."""
         try:
-            folder = self._folder(request)
-            run = details.found_run(read_experiment(folder), request.query_params.get("run", ""))
-            known = {path.name: path for path in artifact_files(folder / run.run) if not path.is_symlink()}
+            feed = self._feed(request)
+            run = details.found_run(feed.record(), request.query_params.get("run", ""))
+            known = {path.name: path for path in artifact_files(feed.folder / run.run) if not path.is_symlink()}
             name = request.query_params.get("name", "")
             if name not in known:
                 raise UnknownNameError("artifact", name, known)
