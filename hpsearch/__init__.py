@@ -17,6 +17,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpsearch.api.ask import AskedTrial, AskTell, ask_tell
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from hpsearch.training.task import Splits, Task, TensorData
 
 _HOME = {
+    "AskTell": "hpsearch.api.ask",
+    "AskedTrial": "hpsearch.api.ask",
     "ComparedRuns": "hpsearch.api.compared",
     "FILE": "hpsearch.settings",
     "FOLDER": "hpsearch.settings",
@@ -60,6 +63,7 @@ _HOME = {
     "TrainSettings": "hpsearch.training.settings",
     "UNFOLD": "hpsearch.settings",
     "TrainedModel": "hpsearch.final.trained_model",
+    "ask_tell": "hpsearch.api.ask",
     "batch_size": "hpsearch.api.probe",
     "check": "hpsearch.api.check",
     "compare": "hpsearch.api.compare",
@@ -82,6 +86,8 @@ __all__ = [
     "FILE",
     "FOLDER",
     "UNFOLD",
+    "AskTell",
+    "AskedTrial",
     "ComparedRuns",
     "Family",
     "FamilyConfig",
@@ -97,6 +103,7 @@ __all__ = [
     "TensorData",
     "TrainSettings",
     "TrainedModel",
+    "ask_tell",
     "batch_size",
     "check",
     "compare",
