@@ -48,7 +48,8 @@ MAY_IMPORT = {
     "diagnosis": "errors records data experiment tracking training running",
     "api": "errors user_code records comparing diagnosis experiment health places seeds readers report drafting "
     "space training families search workers running console final studies cleaning trust",
-    "cli": "errors data experiment report space tracking families search workers running console studies api "
+    "agents": "errors user_code records experiment report space families running studies api cleaning trust",
+    "cli": "errors data experiment report space tracking families search workers running console studies api agents "
     "cleaning trust user_code",
     "lightning": "errors families training",
     "transformers": "errors families",
@@ -74,6 +75,7 @@ DOORS = {
     "lightning": "lightning.py",
     "transformers": "families/text_classifier/ transformers.py",
     "typer": "cli/",
+    "mcp": "agents/server.py",
     "matplotlib": "report/charts/ api/open.py api/probe.py families/deepsif/picture.py",
     "pandas": "report/tables.py api/open.py api/compared.py search/pb2.py readers/table_file.py",
     "tensorboard": "readers/tensorboard.py tracking/tensorboard.py",
@@ -94,7 +96,7 @@ DOORS = {
     "yaml": "space/located_yaml.py api/arguments.py readers/text_files.py",
     "rich": "console/ report/ studies/ cli/",
     "numpy": "final/serving.py comparing/ data/ search/ families/ training/",
-    "pydantic": "settings.py testing/ space/ drafting/ studies/study.py training/ families/ data/ running/earlier.py",
+    "pydantic": "settings.py testing/ agents/ space/ drafting/ studies/study.py training/ families/ data/ running/earlier.py",
     "pydantic_core": "space/ drafting/",
 }
 

@@ -9,6 +9,7 @@ from typing import TextIO
 
 import typer
 
+from hpsearch.cli.agents import mcp
 from hpsearch.cli.comparing import compare, study
 from hpsearch.cli.complaints import complain
 from hpsearch.cli.data import data
@@ -44,7 +45,7 @@ for command in (
     *(show, watch, export, sync, ui, doctor),
     *(compare, study),
     *(predict, evaluate),
-    cluster,
+    *(cluster, mcp),
 ):
     app.command()(command)
 app.add_typer(texts, name="text")

@@ -196,8 +196,8 @@ class TestLosses:
         assert read_experiment(search.folder).warnings == ()
 
     def test_an_operation_that_breaks_off_is_read_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        search = opened(tmp_path / "broken", sampler="tpe")
-        whole = opened(tmp_path / "whole", sampler="tpe")
+        search = opened(tmp_path / "broken", sampler={"tpe": {"startup": 2}})
+        whole = opened(tmp_path / "whole", sampler={"tpe": {"startup": 2}})
         for number in range(6):
             trial = search.ask()
             assert trial is not None
