@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hpsearch.api.ask import AskedTrial, AskTell, ask_tell
+    from hpsearch.api.champion import Champion, challenge, champion, champion_init, plan_challenge
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AskTell": "hpsearch.api.ask",
     "AskedTrial": "hpsearch.api.ask",
+    "Champion": "hpsearch.api.champion",
     "ComparedRuns": "hpsearch.api.compared",
     "FILE": "hpsearch.settings",
     "FOLDER": "hpsearch.settings",
@@ -65,6 +67,9 @@ _HOME = {
     "TrainedModel": "hpsearch.final.trained_model",
     "ask_tell": "hpsearch.api.ask",
     "batch_size": "hpsearch.api.probe",
+    "challenge": "hpsearch.api.champion",
+    "champion": "hpsearch.api.champion",
+    "champion_init": "hpsearch.api.champion",
     "check": "hpsearch.api.check",
     "compare": "hpsearch.api.compare",
     "confirm": "hpsearch.api.train",
@@ -76,6 +81,7 @@ _HOME = {
     "lr_find": "hpsearch.api.probe",
     "open": "hpsearch.api.open:open_experiment",
     "overfit": "hpsearch.api.probe",
+    "plan_challenge": "hpsearch.api.champion",
     "plan_study": "hpsearch.api.study",
     "predict": "hpsearch.api.predict",
     "run": "hpsearch.api.run",
@@ -88,6 +94,7 @@ __all__ = [
     "UNFOLD",
     "AskTell",
     "AskedTrial",
+    "Champion",
     "ComparedRuns",
     "Family",
     "FamilyConfig",
@@ -105,6 +112,9 @@ __all__ = [
     "TrainedModel",
     "ask_tell",
     "batch_size",
+    "challenge",
+    "champion",
+    "champion_init",
     "check",
     "compare",
     "confirm",
@@ -116,6 +126,7 @@ __all__ = [
     "lr_find",
     "open",
     "overfit",
+    "plan_challenge",
     "plan_study",
     "predict",
     "run",

@@ -40,6 +40,7 @@ MAY_IMPORT = {
     # where the parts meet, from the workers' end to the user's
     "running": "errors records settings data experiment jobs places reads seeds trust report space tracking training "
     "families search workers",
+    "referee": "errors records settings comparing experiment jobs seeds space workers running trust",
     "console": "errors records experiment health report space families workers running cleaning",
     "final": "errors records comparing data experiment places readers report tracking training families running "
     "trust space",
@@ -47,9 +48,10 @@ MAY_IMPORT = {
     "search workers running cleaning",
     "diagnosis": "errors records data experiment tracking training running",
     "api": "errors user_code records comparing diagnosis experiment health places seeds readers report drafting "
-    "space training families search workers running console final studies cleaning trust",
+    "space training families search workers running referee console final studies cleaning trust",
     "agents": "errors user_code records experiment report space families running studies api cleaning trust",
-    "cli": "errors data experiment report space tracking families search workers running console studies api agents "
+    "cli": "errors data experiment report space tracking families search workers running referee console studies api "
+    "agents "
     "cleaning trust user_code",
     "lightning": "errors families training",
     "transformers": "errors families",
@@ -96,7 +98,8 @@ DOORS = {
     "yaml": "space/located_yaml.py api/arguments.py readers/text_files.py",
     "rich": "console/ report/ studies/ cli/",
     "numpy": "final/serving.py comparing/ data/ search/ families/ training/",
-    "pydantic": "settings.py testing/ agents/ space/ drafting/ studies/study.py training/ families/ data/ running/earlier.py",
+    "pydantic": "settings.py testing/ agents/ space/ drafting/ studies/study.py training/ families/ data/ "
+    "running/earlier.py referee/ cli/refereeing.py",
     "pydantic_core": "space/ drafting/",
 }
 

@@ -17,6 +17,7 @@ from hpsearch.cli.experiments import doctor, export, show, sync, ui, watch
 from hpsearch.cli.options import FAILED, MISTAKE
 from hpsearch.cli.preparing import check, cluster, families, init, schema, texts
 from hpsearch.cli.probing import batch_size, lr_find, overfit
+from hpsearch.cli.refereeing import challenge, champion
 from hpsearch.cli.running import confirm, run, train
 from hpsearch.cli.starting import interruptible
 from hpsearch.cli.using import evaluate, predict
@@ -45,11 +46,13 @@ for command in (
     *(show, watch, export, sync, ui, doctor),
     *(compare, study),
     *(predict, evaluate),
+    challenge,
     *(cluster, mcp),
 ):
     app.command()(command)
 app.add_typer(texts, name="text")
 app.add_typer(data, name="data")
+app.add_typer(champion, name="champion")
 
 
 def main() -> None:

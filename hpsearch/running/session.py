@@ -292,9 +292,10 @@ class Session:
 
         return Ahead(self._folder, self._workers, replicates)
 
-    def train(self, jobs: Sequence[Job], otherwise: StopReason) -> StopReason:
-        """Train jobs that were decided on to their ends; no budget of the search applies to them."""
-        why = self._run(JobList(jobs), Limits(retries=self._space.search.retries)) if jobs else StopReason.FINISHED
+    def train(self, jobs: Sequence[Job], otherwise: StopReason, *, trial_time: float | None = None) -> StopReason:
+        """Train jobs that were decided on to their ends; no budget of the search applies to them, but `trial_time`."""
+        limits = Limits(trial_time=trial_time, retries=self._space.search.retries, loading=_loading(self._context))
+        why = self._run(JobList(jobs), limits) if jobs else StopReason.FINISHED
         return why if why is StopReason.INTERRUPTED else otherwise
 
     def end(self, why: StopReason) -> None:

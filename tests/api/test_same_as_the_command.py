@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import hpsearch
-from hpsearch.cli import app, comparing, experiments, preparing, probing, running, using
+from hpsearch.cli import app, comparing, experiments, preparing, probing, refereeing, running, using
 from hpsearch.records import ExperimentRecord
 from tests.logs import read_log
 from tests.toy_spaces import write_space
@@ -37,6 +37,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": experiments.export,
     "predict": using.predict,
     "evaluate": using.evaluate,
+    "champion_init": refereeing.init,
 }
 PRINTED = {"json", "json_", "plot", "out", "format"}
 """Options that say what becomes of a result, which Python has as an object: `plot()`, `save(folder, format=...)`."""
