@@ -49,7 +49,8 @@ MAY_IMPORT = {
     "diagnosis": "errors records data experiment tracking training running",
     "api": "errors user_code records comparing diagnosis experiment health places seeds readers report drafting "
     "space training families search workers running referee console final studies cleaning trust",
-    "agents": "errors user_code records experiment report space families running studies api cleaning trust",
+    "agents": "errors user_code records experiment report space families running referee studies api cleaning "
+    "trust",
     "cli": "errors data experiment report space tracking families search workers running referee console studies api "
     "agents "
     "cleaning trust user_code",

@@ -5,6 +5,7 @@ threads, so that the server answers while one waits.
 """
 
 import functools
+import inspect
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 
 from hpsearch.agents.tools import Tools
+from hpsearch.api.arguments import as_arguments
 from hpsearch.cleaning import terminal
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.files import fault_of_the_machine
@@ -65,6 +67,7 @@ def _told(tool: Callable[..., Mapping[str, Any]], folder: Path) -> Callable[...,
 
     Code from outside the folder is refused, as if nobody could be asked and nothing had been trusted before.
     """
+    known = inspect.signature(tool).parameters
 
     @functools.wraps(tool)
     def called(**given: Any) -> CallToolResult:
@@ -72,7 +75,7 @@ def _told(tool: Callable[..., Mapping[str, Any]], folder: Path) -> Callable[...,
             with trusting(False, within=folder):
                 result = plain({"version": VERSION, **tool(**given)})
         except HpsearchError as error:
-            raise ToolError(terminal(str(error))) from error
+            raise ToolError(terminal(as_arguments(str(error), known))) from error
         except OSError as error:
             if not (fault := fault_of_the_machine(error)):
                 raise

@@ -4,6 +4,7 @@ A process is in a session of its own: it goes on when the server ends, as a sear
 closes, and ends when it is done, or by `stop` while this server lives.
 """
 
+import json
 import secrets
 import signal
 import subprocess
@@ -60,9 +61,12 @@ class Started:
         return self.said.read_bytes()[-_TAIL:].decode("utf-8", "replace").splitlines()[-20:]
 
     @property
-    def result(self) -> str:
-        """What it printed as its result."""
-        return self.output.read_text(encoding="utf-8", errors="replace")
+    def answer(self) -> Any:
+        """The JSON that it printed at its end, or None while there is none."""
+        try:
+            return None if self.status is None else json.loads(self.output.read_text(encoding="utf-8"))
+        except ValueError:
+            return None
 
 
 class Starter:

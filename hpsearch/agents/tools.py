@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from hpsearch.agents.asked import AskedSearches
 from hpsearch.agents.confined import Confined
+from hpsearch.agents.refereed import history_of, planned_challenge
 from hpsearch.agents.spending import planned_search
 from hpsearch.agents.started import Started, Starter
 from hpsearch.api import check as checking
@@ -68,8 +69,10 @@ class Tools:
             self.schema,
             self.check,
             self.plan_search,
+            self.plan_challenge,
             self.watch,
             self.show,
+            self.champion,
             self.compare,
             self.read_report,
         ]
@@ -145,6 +148,30 @@ class Tools:
         )
         return {"token": self._starter.plan(planned), "command": ["hpsearch", *planned.words], **cost}
 
+    def plan_challenge(
+        self,
+        note: Annotated[str, Field(description="What was changed, and why: it stands in the title's history.")],
+        space: Annotated[str | None, Field(description="Another space file; by default the champion's.")] = None,
+        changes: Changes = {},  # noqa: B006
+        worth: Annotated[float | None, Field(description="An improvement that is worth finding.")] = None,
+        most: Annotated[int | None, Field(ge=2, le=1000, description="The most seeds; by default the title's.")] = None,
+        title: Annotated[str | None, Field(description="Which title, where there are several.")] = None,
+    ) -> Answer:
+        """Say what a challenge by the code as it now stands would cost, and which gains it would find.
+
+        With the token, `start` begins it; `watch` has its `answer` at the end: accepted, rejected, undecided or failed.
+        """
+        planned, cost = planned_challenge(
+            self._confined, space, note=note, changes=changes, worth=worth, most=most, title=title
+        )
+        return {"token": self._starter.plan(planned), "command": ["hpsearch", *planned.words], **cost}
+
+    def champion(
+        self, title: Annotated[str | None, Field(description="Which title, where there are several.")] = None
+    ) -> Answer:
+        """Show a title: its champion, its honest score, every challenge with its note, the error budget left."""
+        return history_of(self._confined, title)
+
     def start(
         self, token: Annotated[str, Field(description="What a plan gave out; it is good for one start.")]
     ) -> Answer:
@@ -165,6 +192,8 @@ class Tools:
         until = time.monotonic() + wait
         while time.monotonic() < until and self._goes_on(started, folder):
             time.sleep(_LOOK_SECONDS)
+        if started is not None and started.planned.words[0] == "challenge":
+            return {**self._of(started), "answer": started.answer}
         told = {} if started is None else self._of(started)
         return {**told, **(_progress(folder) if is_experiment(folder) else {"state": "not begun"})}
 
