@@ -49,11 +49,10 @@ MAY_IMPORT = {
     "diagnosis": "errors records data experiment tracking training running",
     "api": "errors user_code records comparing diagnosis experiment health places seeds readers report drafting "
     "space training families search workers running referee console final studies cleaning trust",
-    "agents": "errors user_code records experiment report space families running referee studies api cleaning "
-    "trust",
+    "agents": "errors user_code records experiment report space families running referee studies api cleaning trust",
+    "web": "errors plain_files records cleaning trust experiment health search report console studies api",
     "cli": "errors data experiment report space tracking families search workers running referee console studies api "
-    "agents "
-    "cleaning trust user_code",
+    "agents web cleaning trust user_code",
     "lightning": "errors families training",
     "transformers": "errors families",
     "testing": "errors records settings jobs experiment seeds space tracking training families search running",
@@ -86,7 +85,9 @@ DOORS = {
     "jinja2": "report/comparison/html.py",
     "markupsafe": "report/comparison/html.py",
     "plotly": "report/comparison/html.py",
-    "orjson": "experiment/ tracking/entries.py",
+    "starlette": "web/app.py",
+    "uvicorn": "web/serve.py",
+    "orjson": "experiment/ tracking/entries.py web/app.py",
     "tifffile": "data/movies.py",
     "mne": "data/",
     "nilearn": "data/",
@@ -98,6 +99,7 @@ DOORS = {
     "sklearn": "data/ families/",
     "yaml": "space/located_yaml.py api/arguments.py readers/text_files.py",
     "rich": "console/ report/ studies/ cli/",
+    "IPython": "console/notebook.py",
     "numpy": "final/serving.py comparing/ data/ search/ families/ training/",
     "pydantic": "settings.py testing/ agents/ space/ drafting/ studies/study.py training/ families/ data/ "
     "running/earlier.py referee/ cli/refereeing.py",

@@ -7,6 +7,7 @@ experiments/<name>/
   log.jsonl           see log.py               lock            held while a process runs the experiment
   lease-7             which machine does or did; see lease.py
   askers/             a file for each program that asks for trials and trains them itself; see askers.py
+  orders/             what people order and nobody has obeyed yet, see orders.py
   tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors; with another
                       tracker tracking-NAME.json and .lock; tensorboard/, wandb/: what these two have
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log  artifacts/ (see artifacts.py)
@@ -74,6 +75,7 @@ STUDY = "study.json"
 STUDY_LOCK = "study.lock"
 RESULT = "result.json"
 ORIGIN = "origin.json"
+ORDERS = "orders"
 CODE = "code"
 """Functions of a notebook or a script, written as modules."""
 DATA = "data.json"

@@ -8,21 +8,24 @@ search. What follows from the log follows from it here as in a session of `hpsea
 import math
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from hpsearch.errors import ExperimentBusyError, ExperimentError, HpsearchError
 from hpsearch.experiment.activity import locked
 from hpsearch.experiment.askers import Asker, Presence, forget, known, living, presence
-from hpsearch.experiment.events import EndEvent, SessionEvent
+from hpsearch.experiment.events import AddEvent, AskEvent, EndEvent, Event, SessionEvent, StopEvent
 from hpsearch.experiment.gaps import gaps, lost_log, trained_without_log
-from hpsearch.experiment.layout import LOG, RunKind, is_experiment, trial_number
+from hpsearch.experiment.layout import LOG, RunKind, is_experiment, run_kind
 from hpsearch.experiment.lease import Lease
 from hpsearch.experiment.log import Log, read_past
+from hpsearch.experiment.orders import Inbox, withdraw_stale
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.experiment.state import RunState
@@ -45,11 +48,15 @@ from hpsearch.running.runner import explaining_full_disks, make_folder
 from hpsearch.running.same_data import same_data
 from hpsearch.running.session import longest_training
 from hpsearch.search.optuna_search import OptunaSearch
+from hpsearch.search.sources import JobList
 from hpsearch.space import Space, objective_value
 from hpsearch.space.pruner_options import ASHA, PB2, PBT, AutoPruner, Pausing
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.ledger import Ledger, stored_job
+from hpsearch.workers.limits import BY_A_PERSON, Stopped
+from hpsearch.workers.steering import Steering
 
+_PAUSED_LOOK = 0.5
 PATIENCE, LOOK = 60.0, 0.01
 """Seconds for which an operation waits for those of other processes, and between two looks."""
 
@@ -68,7 +75,8 @@ class AskTell:
         self._mutex = threading.RLock()
         self._lease: Lease | None = None
         self._asker: Asker | None = None
-        self._stale, self._closed, self._exhausted = True, False, False
+        self._stale, self._closed, self._exhausted, self._stopped = True, False, False, False
+        self._misfits = 0
         self._numbers: dict[str, int] = {}
         make_folder(folder)
         try:
@@ -97,23 +105,32 @@ class AskTell:
     # What programs do
 
     def ask(self) -> AskedTrial | None:
-        """Return the next trial: first one that a process has lost or left, then a new one.
+        """Return the next trial: first one that a process has lost or left, then a new one. A paused search waits.
 
         Returns:
-            None when the budget is used up or every configuration was tried; a later call may find a lost trial.
+            None when the budget is used up, every configuration was tried or somebody has ordered the end; a later call
+            may find a lost trial.
 
         Raises:
             ExperimentBusyError: The folder is held by another process for long.
             SearchFailedError: There is no room for a file.
         """
-        with self._held():
-            self._note_losses()
-            job, info = self._left_by_others() or self._new() or (None, AskInfo())
-            if job is None:
-                return None
-            before = self._ledger.begin(job, info)
-            folder = (self.folder / job.run).resolve()
-            return AskedTrial(self, job, folder=folder, attempt=before.attempts, seconds=before.seconds)
+        while True:
+            with self._held():
+                if not self._log.state.paused:
+                    return self._next()
+            time.sleep(_PAUSED_LOOK)
+
+    def _next(self) -> AskedTrial | None:
+        if self._stopped:
+            return None
+        self._note_losses()
+        job, info = self._left_by_others() or self._new() or (None, AskInfo())
+        if job is None:
+            return None
+        before = self._ledger.begin(job, info)
+        folder = (self.folder / job.run).resolve()
+        return AskedTrial(self, job, folder=folder, attempt=before.attempts, seconds=before.seconds)
 
     def close(self) -> None:
         """Leave the search; trials that were not told are handed out again. Nothing happens the second time."""
@@ -133,8 +150,9 @@ class AskTell:
 
     @property
     def _why(self) -> StopReason:
-        trials = [*self._log.state.of_kind(RunKind.TRIAL)]
-        done = (len(trials) >= self._space.search.trials or self._exhausted) and all(each.ended for each in trials)
+        state = self._log.state
+        trials, most = [*state.of_kind(RunKind.TRIAL)], state.trials_of(self._space.search.trials) - self._misfits
+        done = (len(trials) >= most or self._exhausted) and all(each.ended for each in trials)
         return StopReason.FINISHED if done else StopReason.INTERRUPTED
 
     # What is next
@@ -164,6 +182,9 @@ class AskTell:
         """Return a trial that nobody has."""
         for trial in self._unfinished():
             if trial.asker is None or presence(self.folder, trial.asker) is not Presence.ALIVE:
+                if trial.told_to_stop:
+                    self._finish(stored_job(self.folder, trial.run), Stopped(BY_A_PERSON))
+                    continue
                 if trial.mistake:
                     return trial_job(self._space, trial.number, trial.first_params), AskInfo()
                 return stored_job(self.folder, trial.run), AskInfo()
@@ -172,8 +193,8 @@ class AskTell:
     def _new(self) -> tuple[Job, AskInfo] | None:
         state, search = self._log.state, self._space.search
         asked = sum(1 for _ in state.of_kind(RunKind.TRIAL))
-        out_of_time = search.time is not None and self._log.elapsed >= search.time + state.confirm_seconds
-        if asked >= search.trials or out_of_time or self._exhausted:
+        most = state.trials_of(search.trials) - self._misfits
+        if asked >= most or self._log.elapsed >= self._steering.time_limit(state) or self._exhausted:
             return None
         number = state.next_number
         params = self._brain.ask(number)
@@ -198,7 +219,9 @@ class AskTell:
             self._ledger.report(trial.job, report)
             prune = self._brain.report(trial.number, report.step, value, final=report.final)
             limit = self._space.search.trial_time
-            if not report.final and prune:
+            if self._log.state.runs[trial.job.run].told_to_stop:
+                self._finish(trial.job, Stopped(BY_A_PERSON))
+            elif not report.final and prune:
                 self._finish(trial.job, Pruned())
             elif not report.final and limit is not None and report.seconds >= limit:
                 self._finish(trial.job, TimedOut(f"its training took {report.seconds:.0f} s"))
@@ -267,6 +290,8 @@ class AskTell:
                     self._take_up()
                 else:
                     self._follow()
+                for order in self._steering.obey(self._ledger, JobList([]), at_once=True):
+                    self._take_order(order)
                 yield
                 self._ledger.finish()
             except HpsearchError:
@@ -289,11 +314,18 @@ class AskTell:
     def _follow(self) -> None:
         """Take in what other processes have written."""
         for event in self._log.rejoin():
-            run = getattr(event, "run", "")
-            if run.startswith("trials/"):
-                self._numbers.setdefault(run, trial_number(run))
+            if isinstance(event, AskEvent) and run_kind(event.run) is RunKind.TRIAL:
+                self._numbers[event.run] = event.number
             self._brain.replay([event], runs=self._numbers)
+            self._take_order(event)
         self._ledger.asker = self._present.name
+
+    def _take_order(self, event: Event) -> None:
+        """Do what follows for the search from what a person has ordered; the rest is in the log's state."""
+        if isinstance(event, AddEvent):
+            self._brain.add(self._space.canonical(event.params))
+        elif isinstance(event, StopEvent) and event.run is None:
+            self._stopped = True
 
     def _take_up(self) -> None:
         """Read everything that is there; of an experiment that others search now, nothing is changed."""
@@ -312,7 +344,7 @@ class AskTell:
         past.state.orphans |= {*trained_without_log(folder, past.state)}
         data = same_data(self._space, folder, past.state.runs.values())
         earlier = earlier_trials(self._space, folder, past.state)
-        notes = [*gaps(folder, past.state), *data.notices]
+        notes = [*gaps(folder, past.state), *data.notices, *([] if others else withdraw_stale(folder, past.state))]
         notes += prepare_experiment(self._space, folder, lambda: earlier)
         self._log = Log(folder / LOG, past, check=self._check)
         self._log.rejoin(meanwhile=bool(others))
@@ -331,9 +363,15 @@ class AskTell:
             data.write(folder, self._log)
         for event in settled(earlier, self._log.state):
             self._log.append(event, durable=True)
+        search, added = self._space.search, past.state.added
+        check = partial(self._space.check_params, partial=True)
+        self._steering = Steering(Inbox(folder), trials=search.trials, time=search.time, objections=check)
         self._numbers = dict(earlier.numbers)
         self._exhausted = False
-        self._brain = brain = OptunaSearch(self._space, longest=longest_training(self._space))
+        fitting = [self._space.canonical(params) for params in added if not check(params)]
+        self._misfits = len(added) - len(fitting)
+        whole = replace(self._space, start=(*self._space.start, *fitting))
+        self._brain = brain = OptunaSearch(whole, longest=longest_training(self._space))
         brain.replay(to_replay(self._space, self._log.take_events(), earlier.params), runs=self._numbers)
         self._stale = False
 

@@ -245,6 +245,30 @@ def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_it_hears_what_people_order(tmp_path: Path) -> None:
+    search, other = opened(tmp_path, trials=2), opened(tmp_path, trials=2)
+    first = search.ask()
+    assert first is not None
+    hpsearch.add(search, set={"lr": 0.05})
+    hpsearch.stop(search, trial=0)
+    assert first.report(1, 0.5) is False
+    second = other.ask()
+    assert second is not None
+    assert second.params["lr"] == 0.05
+    assert search.ask() is not None
+    assert search.ask() is None  # two of the budget, and the one that was added
+    hpsearch.budget(search, trials=9)
+    assert other.ask() is not None
+    hpsearch.stop(search)
+    assert search.ask() is other.ask() is None
+    search.close()
+    other.close()
+    with opened(tmp_path, trials=2) as again:  # the budget that was ordered holds; the order to stop was for then
+        numbers = [trial.number for trial in again if trial.tell(0.5)]
+    assert numbers == [*range(1, 10)]
+    assert [each.outcome for each in read_experiment(again.folder).trials] == [Outcome.STOPPED, *[Outcome.COMPLETE] * 9]
+
+
 class TestFolder:
     def test_what_it_leaves_is_an_experiment(self, tmp_path: Path) -> None:
         with opened(tmp_path, start=[{"lr": 0.01, "width": 8}]) as search:

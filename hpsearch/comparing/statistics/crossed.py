@@ -144,7 +144,8 @@ def _over(means: Array, groups: Labels) -> Variance | None:
 
 def _sums(values: Array, groups: Labels) -> Array:
     _, numbers = np.unique(groups, return_inverse=True)
-    return np.bincount(numbers, values)
+    found: Array = np.bincount(numbers, values).astype(np.float64)
+    return found
 
 
 def _together(parts: list[Variance]) -> Variance:
