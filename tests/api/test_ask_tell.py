@@ -240,6 +240,31 @@ class TestLosses:
         assert [each["event"] for each in read_log(folder / "log.jsonl")].count("lost") == 1
         assert list((folder / "askers").iterdir()) == []
 
+    @pytest.mark.slow
+    def test_processes_that_were_forked_off_share_a_search(self, tmp_path: Path) -> None:
+        """The first child is killed with a trial, which another process trains; the second trains with the parent."""
+        program = (
+            "import os, signal, sys, hpsearch\n"
+            f"search = hpsearch.ask_tell({RANGES!r}, root=sys.argv[1], trials=16, pruner='none', **{ASKED!r})\n"
+            "if (child := os.fork()) == 0:\n"
+            "    search.ask()\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)\n"
+            "os.waitpid(child, 0)\n"
+            "child = os.fork()\n"
+            "for trial in search:\n"
+            "    for epoch in range(1, 4):\n"
+            "        assert trial.report(epoch, trial.config.lr / epoch)\n"
+            "    trial.tell()\n"
+            "search.close()\n"
+            "assert child == 0 or os.waitpid(child, 0)[1] == 0\n"
+        )
+        subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=300)
+        record = read_experiment(tmp_path / "ask-tell")
+        assert [trial.number for trial in record.trials] == [*range(16)]
+        assert [(trial.outcome, len(trial.history)) for trial in record.trials] == [(Outcome.COMPLETE, 3)] * 16
+        assert [trial.attempts for trial in record.trials] == [2, *[1] * 15]
+        assert (record.closing, record.warnings) == ("finished", ())
+
 
 def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
