@@ -68,6 +68,7 @@ async def _talk(folder: Path, processes: list[int]) -> None:
             assert plan["trials"] == 2
             started = await call("start", token=plan["token"])
             processes.append(started["process"])
+            assert os.getpgid(started["process"]) == started["process"]  # what ends the agent does not reach it
             runs[name] = started["run"]
         with anyio.fail_after(PATIENCE):
             while (await call("watch", run="stopped"))["state"] != "running":
