@@ -141,7 +141,7 @@ def champion_init(
     with trusting(trust):
         source = _first(what, project, command, pattern, metric, goal, quick=quick, overrides=settings_of(set))
         folder = title_folder(name or _called(what, source), Path(root))
-        space = contender.single(source.load(), source)
+        space = contender.checked(source, project)
         terms = Terms(
             name=folder.name.removeprefix("champion-"),
             metric=space.objective.metric,

@@ -223,6 +223,7 @@ def _answer_lines(answer: "Answer") -> Iterator[str]:
             f"improvement {answer.estimate:+.4g}{_interval(answer.interval)} in {answer.metric} on {answer.seeds_used} "
             f"seeds (margin {answer.margin:g}); evidence {answer.evidence or 0:.3g} of {answer.needed:.3g}"
         )
+    yield from answer.warnings
     if answer.advice:
         yield answer.advice
     yield _champion_line(answer.champion, answer.metric)

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hpsearch.comparing.statistics.arrays import as_array
 from hpsearch.comparing.statistics.intervals import mean_interval
@@ -25,6 +25,10 @@ from hpsearch.referee.shapes import (
     TestScores,
     Told,
 )
+from hpsearch.referee.snapshot import changed_packages
+
+_NAMED = 5
+"""The most packages that are named."""
 
 
 def answer_of(ended: Ended) -> Answer:
@@ -44,6 +48,7 @@ def answer_of(ended: Ended) -> Answer:
         note=opened.note,
         from_ledger=ended.again,
         advice=_advice(opened, verdict),
+        warnings=tuple(_warnings(title, opened, verdict.seeds)),
         outcome=verdict.outcome,
         estimate=verdict.estimate,
         interval=verdict.interval,
@@ -67,6 +72,23 @@ def _now(title: Title, opened: Challenge, verdict: Verdict) -> tuple[Decision, s
     after = next(each for each in title.reigns if each.challenge == opened.number).number + 1
     by = title.reigns[after].challenge
     return Decision.REJECTED, f"It won the title in challenge {opened.number} and lost it in challenge {by}."
+
+
+def _warnings(title: Title, opened: Challenge, seeds: Sequence[int]) -> Iterator[str]:
+    """Yield what makes champion and challenger less comparable."""
+    champion, challenger = title.contenders[opened.champion], title.contenders[opened.contender]
+    if champion.data != challenger.data:
+        yield "The two were trained on different data: their scores compare only on the same validation examples."
+    told: set[tuple[str, str]] = set()
+    for seed in seeds:
+        pair = [title.trained[who.number, opened.reign, seed].environment for who in (champion, challenger)]
+        before, after = pair
+        if before is None or after is None or before == after or (before, after) in told:
+            continue
+        told.add((before, after))
+        changed = changed_packages(title.folder, before, after)
+        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+        yield f"The packages changed between the two trainings on seed {seed}: {', '.join(changed[:_NAMED])}{more}."
 
 
 def _advice(opened: Challenge, verdict: Verdict) -> str:

@@ -28,6 +28,7 @@ from hpsearch.referee.ledger import (
     Verdict,
     read_title,
 )
+from hpsearch.referee.snapshot import remove_tree
 from hpsearch.referee.trainings import Trainings, Watch
 
 _QUEUE_SECONDS = 30 * 86400.0
@@ -101,6 +102,9 @@ def challenge(folder: Path, project: Path, request: Request, *, watch: Watch, te
             verdict = _decided(ledger, trainings, opened)
             ledger.write(verdict)
             _measure(ledger, trainings)
+        for number in {opened.contender, opened.champion} - {title.champion.number}:
+            if title.contenders[number].snapshot != title.champion.snapshot:
+                remove_tree(folder, title.contenders[number].snapshot)
         return Ended(title, opened, title.verdicts[opened.number])
 
 
@@ -272,8 +276,7 @@ def history_of(title: Title) -> list[Finished]:
 
 def noise_of(title: Title) -> Noise | None:
     """Return the noise over seeds, from the champions' values; None where they do not differ."""
-    values = [title.values(each.champion, each.number, range(title.terms.most)) for each in title.reigns]
-    return pooled_noise(values)
+    return pooled_noise([title.noise_sample(each) for each in title.reigns])
 
 
 # The decision

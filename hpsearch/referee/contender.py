@@ -4,6 +4,7 @@ import contextlib
 import getpass
 import hashlib
 import json
+import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from hpsearch.referee.ledger import Contender, Terms
 from hpsearch.referee.snapshot import take, tree_of
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.same_data import data_digest
-from hpsearch.space import Space, code_of, only
+from hpsearch.space import Node, Space, code_of, only
 from hpsearch.space.located_yaml import Place, parse, read_file
 from hpsearch.trust import project_of, trusting
 
@@ -41,6 +42,14 @@ class Source:
     quick: bool = False
     overrides: tuple[str, ...] = ()
 
+    def root(self) -> Node:
+        """Return the text as it was parsed.
+
+        Raises:
+            SpaceError: It is not YAML.
+        """
+        return parse(self.text, Place(str(self.path), 1, 1) if self.file else Place(self.path.name))
+
     def load(self) -> Space:
         """Return the space, checked.
 
@@ -48,8 +57,7 @@ class Source:
             SpaceError: With every mistake.
             UntrustedCodeError: It names code from outside the project, which is not trusted.
         """
-        start = Place(str(self.path), 1, 1) if self.file else Place(self.path.name)
-        content = (self.text, parse(self.text, start))
+        content = (self.text, self.root())
         return load_space(self.path, quick=self.quick, overrides=self.overrides, content=content)
 
 
@@ -171,8 +179,7 @@ def enter(source: Source, store: Path, within: Path, *, protected: Terms | None 
         SpaceError: The space has mistakes, or leaves a value open.
         HpsearchError: A protected file has changed, or the code is too much for a snapshot.
     """
-    with _imports_undone(within):
-        space = single(source.load(), source)
+    space = checked(source, within)
     snapshot = take(within, store)
     if protected is not None:
         _require_unchanged(protected, {each.path: each.sha256 for each in snapshot.files})
@@ -196,6 +203,33 @@ def enter(source: Source, store: Path, within: Path, *, protected: Terms | None 
         by=_who(),
     )
     return Candidate(contender, space)
+
+
+def checked(source: Source, within: Path) -> Space:
+    """Return the space of a source, which is one configuration, with code of the project.
+
+    Raises:
+        SpaceError: The space has mistakes.
+        HpsearchError: It leaves a value open, or names code outside of the project.
+    """
+    with imports_undone(within):
+        space = single(source.load(), source)
+    _require_within(source, within)
+    return space
+
+
+def _require_within(source: Source, project: Path) -> None:
+    """Refuse code that a snapshot would not have.
+
+    Raises:
+        HpsearchError: It is outside of the project.
+    """
+    for code in code_of(source.root(), source.path, source.overrides):
+        if not code.path.resolve().is_relative_to(project):
+            raise HpsearchError(
+                f"{code} is outside of the project {project}: a snapshot of the project would not have it; copy it "
+                "into the project"
+            )
 
 
 def single(space: Space, source: Source) -> Space:
@@ -245,30 +279,43 @@ def space_of(contender: Contender, store: Path, within: Path, *, trusted: bool) 
     the project.
     """
     tree = tree_of(store, contender.snapshot, within)
+    (tree / contender.home).mkdir(parents=True, exist_ok=True)
     name = Path(contender.file).name if contender.file else "champion.yaml"
     source = Source(
         tree / contender.home / name, contender.text, contender.home, contender.file, contender.quick,
         contender.overrides,
     )  # fmt: skip
-    with trusting(True) if trusted else contextlib.nullcontext(), _imports_undone(store, within):
+    with trusting(True) if trusted else contextlib.nullcontext(), imports_undone(store, within):
         space = single(source.load(), source)
     return replace(space, confirm=None)
 
 
 @contextlib.contextmanager
-def _imports_undone(*places: Path) -> Iterator[None]:
-    """Forget afterwards what was imported from these folders: the next contender has modules of the same names."""
-    before, path = set(sys.modules), list(sys.path)
+def imports_undone(*places: Path) -> Iterator[None]:
+    """Set modules from these folders aside, and forget afterwards what was imported from them meanwhile.
+
+    The code of another contender has modules of the same names, and so may the caller's program.
+    """
+    aside, path = {name: sys.modules.pop(name) for name in _modules_of(places)}, list(sys.path)
     try:
         yield
     finally:
+        for name in _modules_of(places):
+            del sys.modules[name]
+        sys.modules.update(aside)
         sys.path[:] = path
-        for name in sys.modules.keys() - before:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file is None or "site-packages" in file or Path(file).is_relative_to(_PACKAGE):
-                continue
-            if any(Path(file).resolve().is_relative_to(place.resolve()) for place in places):
-                del sys.modules[name]
+
+
+def _modules_of(places: Sequence[Path]) -> list[str]:
+    """Return the names of the modules whose files lie in these folders, and are neither installed nor hpsearch's."""
+    roots, found = [str(place.resolve()) + os.sep for place in places], []
+    for name, module in sys.modules.items():
+        file = getattr(module, "__file__", None)
+        if file is None or name == "__main__" or "site-packages" in file or Path(file).is_relative_to(_PACKAGE):
+            continue
+        if str(Path(file).absolute()).startswith(tuple(roots)):
+            found.append(name)
+    return found
 
 
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -131,6 +131,8 @@ class Trained(Settings):
     value: float | None = None
     reason: str | None = None
     seconds: float = 0.0
+    environment: str | None = None
+    """The packages that were installed, see snapshot.py."""
 
 
 class Verdict(Settings):
@@ -250,6 +252,11 @@ class Title:
         """Return what a contender came to on these seeds, without those on which it came to nothing."""
         found = [self.trained.get((contender, reign, seed)) for seed in seeds]
         return [each.value for each in found if each is not None and each.value is not None]
+
+    def noise_sample(self, reign: Reign) -> list[float]:
+        """Return all values of a reign's champion on that reign's seeds."""
+        found = (each for (who, when, _), each in self.trained.items() if (who, when) == (reign.champion, reign.number))
+        return [each.value for each in sorted(found, key=lambda each: each.seed) if each.value is not None]
 
     def measured(self, reign: Reign) -> list[float]:
         """Return the values of a reign's champion on the seeds that it was measured on: fresh ones when it won."""

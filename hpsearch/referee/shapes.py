@@ -102,6 +102,7 @@ class Answer(Part):
     note: str
     from_ledger: bool = Field(description="decided before: nothing was trained")
     advice: str = Field(description="what could be asked next, where it leads but this was not shown; else empty")
+    warnings: tuple[str, ...] = Field(description="what makes the two less comparable: other data, other packages")
     outcome: Outcome | None = Field(description="of the training that came to no value, if one decided")
     estimate: float | None
     interval: tuple[float | None, float | None] | None

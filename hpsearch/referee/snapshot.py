@@ -2,8 +2,8 @@
 
     objects/3f/9a...            the content of a file, by its SHA-256
     snapshots/0f3a61c2.../      manifest.json: every file with its hash and mode, and what was left out
-                                environment.txt: the packages that were installed
                                 tree/: the files, where they are trained; made when it is needed
+    environments/51ab....txt    packages that were installed, as `pip freeze` lists them
 
 Git is only asked which files there are (`git ls-files`, which reads): index, branches and files stay as they are.
 """
@@ -15,7 +15,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 from platform import python_version
@@ -39,7 +39,7 @@ _SECRET_STEMS = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", ".env.")
 _SECRET_SUFFIXES = {".pem", ".key", ".p12", ".pfx", ".keystore", ".kdbx"}
 _NO_CODE = {"__pycache__", "node_modules", "mlruns", "wandb", EXPERIMENTS.name}
 """Folders that hold no code, where no git says so."""
-MANIFEST, ENVIRONMENT, TREE = "manifest.json", "environment.txt", "tree"
+MANIFEST, TREE = "manifest.json", "tree"
 _VERSION, _SHOWN, _BLOCK = 1, 16, 1 << 20
 
 
@@ -66,7 +66,6 @@ class Snapshot:
     files: tuple[KeptFile, ...]
     left_out: tuple[tuple[str, str], ...] = ()
     revision: str | None = None
-    environment: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def digest(self) -> str:
@@ -80,10 +79,40 @@ class Snapshot:
         return sum(each.size for each in self.files)
 
 
-def installed() -> tuple[str, ...]:
-    """Return Python and the installed packages with their versions, as `pip freeze` lists them."""
-    found = {(each.name or "").lower(): f"{each.name}=={each.version}" for each in distributions() if each.name}
-    return (f"python=={python_version()}", *(found[name] for name in sorted(found)))
+def keep_environment(store: Path) -> str:
+    """Note Python and the installed packages with their versions in a store; return the digest of that list."""
+    found = {each.name.lower(): f"{each.name}=={each.version}" for each in distributions() if each.name}
+    text = "\n".join([f"# Python {python_version()}", *(found[name] for name in sorted(found))]) + "\n"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_SHOWN]
+    place = environment_file(store, digest)
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(place, text)
+    return digest
+
+
+def environment_file(store: Path, digest: str) -> Path:
+    """Return the file with the packages of an environment."""
+    return store / "environments" / f"{digest}.txt"
+
+
+def changed_packages(store: Path, before: str, after: str) -> list[str]:
+    """Return how two environments differ: `torch 2.5 -> 2.6`; nothing where one of them is gone."""
+    try:
+        old, new = (_versions(environment_file(store, each).read_text(encoding="utf-8")) for each in (before, after))
+    except OSError:
+        return []
+    names = sorted({*old, *new})
+    return [
+        f"{name} {old.get(name, 'absent')} -> {new.get(name, 'absent')}"
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _versions(text: str) -> dict[str, str]:
+    pairs = (line.replace("# Python ", "Python==").partition("==") for line in text.splitlines())
+    return {name: version for name, _, version in pairs}
 
 
 # Which files
@@ -111,7 +140,7 @@ def take(project: Path, store: Path) -> Snapshot:
         if total > LARGEST:
             raise HpsearchError(_too_large(project, listed))
         kept.append(_keep(project, path, store))
-    snapshot = Snapshot(tuple(kept), tuple(sorted(left_out)), _revision(project), installed())
+    snapshot = Snapshot(tuple(kept), tuple(sorted(left_out)), _revision(project))
     _write(snapshot, store)
     return snapshot
 
@@ -221,10 +250,7 @@ def _write(snapshot: Snapshot, store: Path) -> None:
     if (home / MANIFEST).exists():
         return
     home.mkdir(parents=True, exist_ok=True)
-    write_atomically(home / ENVIRONMENT, "\n".join(snapshot.environment) + "\n")
-    content = asdict(snapshot)
-    del content["environment"]
-    write_json(home / MANIFEST, {"version": _VERSION, **content})
+    write_json(home / MANIFEST, {"version": _VERSION, **asdict(snapshot)})
 
 
 def read(store: Path, digest: str) -> Snapshot:
@@ -238,10 +264,9 @@ def read(store: Path, digest: str) -> Snapshot:
         content: dict[str, Any] = read_json(home / MANIFEST)
         files = tuple(KeptFile(**each) for each in content["files"])
         left_out = tuple((str(path), str(why)) for path, why in content["left_out"])
-        environment = (home / ENVIRONMENT).read_text(encoding="utf-8").split("\n")
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ExperimentError(f"{home / MANIFEST} cannot be used: {error}; put a copy back") from error
-    snapshot = Snapshot(files, left_out, content.get("revision"), tuple(line for line in environment if line))
+    snapshot = Snapshot(files, left_out, content.get("revision"))
     if snapshot.digest != digest:
         raise ExperimentError(f"{home / MANIFEST} is damaged: its files are not those of {digest}; put a copy back")
     return snapshot
@@ -289,6 +314,11 @@ def _place(store: Path, kept: KeptFile, folder: Path) -> None:
         return
     target.write_bytes(content)
     target.chmod(0o755 if kept.mode == "100755" else 0o644)
+
+
+def remove_tree(store: Path, digest: str) -> None:
+    """Remove the folder that a snapshot was trained from, which can be made again; what it links to stays."""
+    shutil.rmtree(home_of(store, digest) / TREE, ignore_errors=True)
 
 
 def tree_of(store: Path, digest: str, project: Path) -> Path:

@@ -20,9 +20,9 @@ from hpsearch.experiment.log import read_state
 from hpsearch.experiment.state import RunState
 from hpsearch.jobs import Job, JobKind
 from hpsearch.records import Outcome
-from hpsearch.referee.contender import space_of
+from hpsearch.referee.contender import imports_undone, space_of
 from hpsearch.referee.ledger import CONTENDERS, Contender, Ledger, Trained
-from hpsearch.referee.snapshot import TREE, home_of
+from hpsearch.referee.snapshot import TREE, home_of, keep_environment
 from hpsearch.running.runner import RunOptions, explaining_full_disks, open_session
 from hpsearch.running.session import Session
 from hpsearch.seeds import Seeds, derive_seed
@@ -58,6 +58,7 @@ class Trainings:
         self._project = project
         self._watch = watch
         self._trusted = trusted
+        self._environment: str | None = None
         self._stack = ExitStack()
         self._session: tuple[int, Session, Space] | None = None
         self._spaces: dict[int, Space] = {}
@@ -97,12 +98,14 @@ class Trainings:
         ended, why = self._run(contender, jobs)
         for seed, job in zip(seeds, jobs, strict=True):
             if job.run in ended:
-                self._ledger.write(_trained(contender.number, reign, seed, ended[job.run]))
+                trained = _trained(contender.number, reign, seed, ended[job.run])
+                self._ledger.write(trained.model_copy(update={"environment": self._environment}))
         if why is StopReason.INTERRUPTED:
             raise InterruptedChallengeError
 
     def _run(self, contender: Contender, jobs: Sequence[Job]) -> tuple[dict[str, RunState], StopReason]:
         """Train what has not ended; return the runs that have, by their names, and why it stopped."""
+        self._environment = self._environment or keep_environment(self._ledger.title.folder)
         with explaining_full_disks():
             session, space = self._opened(contender)
             log = experiment_of(self._ledger.title.folder, contender.number) / LOG
@@ -168,6 +171,9 @@ class Trainings:
         self._session = None
         folder, space = experiment_of(self._ledger.title.folder, contender.number), self.space(contender)
         tree = home_of(self._ledger.title.folder, contender.snapshot) / TREE
+        self._stack.enter_context(
+            imports_undone(self._ledger.title.folder, self._project)
+        )  # in this process, for a debugger
         self._stack.enter_context(_importing_from(tree, self._project))
         options = self._stack.enter_context(self._watch(space, folder))
         session = self._stack.enter_context(self._ending(space, folder, options))
