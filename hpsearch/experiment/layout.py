@@ -6,6 +6,7 @@ experiments/<name>/
   data.json           the fingerprints of the data: files by size and hash, simulations by their settings
   log.jsonl           see log.py               lock            held while a process runs the experiment
   lease-7             which machine does or did; see lease.py
+  askers/             a file for each program that asks for trials and trains them itself; see askers.py
   orders/             what people order and nobody has obeyed yet, see orders.py
   tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors; with another
                       tracker tracking-NAME.json and .lock; tensorboard/, wandb/: what these two have
@@ -49,6 +50,7 @@ SPACE = "space.yaml"
 RESOLVED = "resolved.json"
 LOG = "log.jsonl"
 LOCK = "lock"
+ASKERS = "askers"
 TRACKING = "tracking.json"
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
