@@ -45,6 +45,7 @@ _FAULTS = {
     Outcome.TIMED_OUT: "ran out of time",
     Outcome.FAILED: "failed",
     Outcome.PRUNED: "was stopped",
+    Outcome.STOPPED: "was stopped",
 }
 
 
