@@ -6,9 +6,10 @@ from pathlib import Path
 
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
+from hpsearch.experiment.layout import LEDGER
 from hpsearch.referee.challenge import measure
 from hpsearch.referee.contender import Candidate
-from hpsearch.referee.ledger import LEDGER, Contender, Ledger, Terms, Title, append, read_title
+from hpsearch.referee.ledger import Contender, Ledger, Terms, Title, append, read_title
 from hpsearch.referee.snapshot import Snapshot, bring_back, read
 from hpsearch.referee.trainings import Watch
 

@@ -138,3 +138,10 @@ def test_a_mistake_is_a_sentence_before_anything_is_trained(project: Path, given
         hpsearch.champion_init(**{"margin": 0.1, **QUIETLY, **given})
     assert said in str(raised.value)
     assert not TITLE.exists() or not (TITLE / "ledger.jsonl").exists()
+
+
+def test_a_title_is_not_taken_for_an_experiment(project: Path) -> None:
+    open_title()
+    with pytest.raises(HpsearchError, match="is a title, which `hpsearch champion` shows"):
+        hpsearch.open(TITLE)
+    assert len(hpsearch.open(TITLE / CONTENDERS / "0000").record.trials) == 3
