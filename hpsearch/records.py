@@ -338,11 +338,15 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class SearchOrigin:
-    """The search that proposed a trial: the metric it chose by, and how. One object serves all trials of a search."""
+    """The search that proposed a trial: the metric it chose by, and how. One object serves all trials of a search.
+
+    `ranges` are those of its parameters as resolved.json has them, where that is known.
+    """
 
     metric: str
     sampler: str | None = None
     pruner: str | None = None
+    ranges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False, repr=False)
 
 
 Key = int | str

@@ -9,6 +9,7 @@ from typing import TextIO
 
 import typer
 
+from hpsearch.cleaning import to_any_terminal
 from hpsearch.cli.comparing import compare, study
 from hpsearch.cli.complaints import complain
 from hpsearch.cli.data import data
@@ -78,11 +79,12 @@ def main() -> None:
 
 def program() -> None:
     """Be the process of the command: run it, and end quickly where much would have to be taken apart."""
+    to_any_terminal(sys.stdout, sys.stderr)
     warnings.showwarning = partial(say_warning, other=warnings.showwarning)
     try:
         main()
     except SystemExit as end:
-        if "torch" in sys.modules and (end.code is None or isinstance(end.code, int)):
+        if {"torch", "ray"} & sys.modules.keys() and (end.code is None or isinstance(end.code, int)):
             from hpsearch.workers.local.worker import leave
 
             leave(end.code or 0)

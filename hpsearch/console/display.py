@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 from rich.console import Console
 
@@ -13,9 +14,11 @@ from hpsearch.console.search_state import SearchTarget
 from hpsearch.console.watching import HealthMonitor
 from hpsearch.experiment.activity import last_sign
 from hpsearch.experiment.events import HealthNotice, TextNotice
+from hpsearch.experiment.layout import EXPERIMENTS
+from hpsearch.families.function.function import Function
 from hpsearch.running.earlier import step_unit, training_length
 from hpsearch.running.mirroring import trackers
-from hpsearch.running.runner import RunOptions
+from hpsearch.running.runner import COMMAND, RunOptions
 from hpsearch.running.session import SessionResult
 from hpsearch.space import Space
 from hpsearch.workers.coordinator import StopReason
@@ -124,4 +127,23 @@ def _next_steps(result: SessionResult, space: Space, *, single: bool, trackers: 
     if not result.mirrored:
         what, to = ("MLflow", "") if trackers == "mlflow" else (trackers, f" --to {trackers}")
         lines.append(f"{what} is behind; `hpsearch sync {folder}{to}` catches up.")
-    return lines
+    own = space.family == COMMAND or isinstance(space.interface, Function)
+    return [*lines, _whereabouts(result, single=single, exported=not own)]
+
+
+def _whereabouts(result: SessionResult, *, single: bool, exported: bool) -> str:
+    """Say where everything is, and the two commands that most want next; `exported` where a winner can be."""
+    record, folder = result.record, Path(result.record.folder)
+    kept = folder.parent.resolve() == EXPERIMENTS.resolve()
+    name = quote(folder.name if kept else str(folder))
+    commands = {each: f"hpsearch {each} {name}" for each in ("show", "watch", "doctor", "confirm", "compare")}
+    commands["export"] = f"hpsearch export {name} models/{quote(folder.name)} --to model"
+    if result.why is StopReason.INTERRUPTED:
+        chosen = ("show", "watch")
+    elif record.best is None:
+        chosen = ("show", "doctor")
+    elif not record.replicates and not single:
+        chosen = ("show", "confirm")
+    else:
+        chosen = ("show" if single else "compare", "export" if exported else "watch")
+    return f"Everything is in {folder}. Next: " + ", ".join(f"`{commands[each]}`" for each in chosen)

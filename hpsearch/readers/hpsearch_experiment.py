@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.experiment.layout import is_experiment
-from hpsearch.experiment.reading import read_experiment, read_resolved
+from hpsearch.experiment.reading import read_experiment, read_resolved, written_range
 from hpsearch.readers import Reading, Wanted, last_word
 from hpsearch.readers.naming import folders_above
 from hpsearch.records import (
@@ -44,9 +44,11 @@ def read(path: Path, wanted: Wanted) -> Reading:
         ExperimentError: the folder is damaged, or written by a newer version.
     """
     record = read_experiment(path)
-    search = read_resolved(path)["space"]["search"]
+    space = read_resolved(path)["space"]
+    search = space["search"]
     place = _Place(record, search.get("seed", 0))
-    origin = SearchOrigin(record.objective.metric, _kind(search.get("sampler")), _kind(search.get("pruner")))
+    ranges = {path: written_range(path, space) for trial in record.trials for path in trial.params}
+    origin = SearchOrigin(record.objective.metric, _kind(search.get("sampler")), _kind(search.get("pruner")), ranges)
     runs = [*_trials(record, origin, wanted), *_replicates(record, wanted, place), *_baselines(record, place)]
     goal, tested = record.objective.goal, f"test/{last_word(record.objective.metric)}"
     main = tested if any(tested in run.metrics for run in runs) else record.objective.metric

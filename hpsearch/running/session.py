@@ -12,7 +12,7 @@ from typing import Self
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, Notice, SessionEvent, TextNotice
 from hpsearch.experiment.files import collector_resting
-from hpsearch.experiment.layout import RunKind, trial_run
+from hpsearch.experiment.layout import OUTPUT, RunKind, trial_run
 from hpsearch.experiment.orders import Inbox
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
@@ -285,7 +285,9 @@ class Session:
         if record.best is None:
             endings = {(trial.outcome, trial.reason) for trial in record.trials if trial.outcome}
             reasons = sorted(f"{outcome}: {reason}" if reason else outcome for outcome, reason in endings)
-            raise SearchFailedError("; ".join(["no trial came to a result", *reasons]))
+            failed = next((trial.run for trial in record.trials if trial.outcome is Outcome.FAILED), None)
+            where = [f"the traceback is in {self._folder / failed / OUTPUT}"] if failed else []
+            raise SearchFailedError("; ".join(["no trial came to a result", *reasons, *where]))
 
     def confirm(self, confirm: Confirm, *, otherwise: StopReason) -> StopReason:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""

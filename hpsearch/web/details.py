@@ -11,6 +11,7 @@ from typing import Any
 from hpsearch.cleaning import one_line, terminal
 from hpsearch.console.watching import digested
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.files import flatten
 from hpsearch.experiment.layout import OUTPUT, study_of
@@ -125,6 +126,7 @@ def training(folder: Path, name: str) -> Json:
         "run": run.run,
         "title": f"trial {run.number}" if alone else replicate_title(run.number, run.replicate, run.fold),
         "outcome": run.outcome,
+        "live": run.outcome is None and in_use(folder),
         "reason": None if run.reason is None else terminal(run.reason),
         "value": run.value,
         "step": run.step,

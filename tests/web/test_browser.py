@@ -198,7 +198,7 @@ def test_a_search_fills_the_page_and_obeys_it(browser: "webdriver.Chrome", tmp_p
 def steer(browser: "webdriver.Chrome", address: str, folder: Path) -> None:
     look(browser, address, width=1400, dark=False)
     until(
-        browser, "document.querySelector('.worker .stop button') && document.body.innerText.includes('trial 1: step')"
+        browser, "document.querySelector('.worker .stop button') && document.body.innerText.includes('trial 1: epoch')"
     )
     points = "document.querySelectorAll('.plot .main-svg .point').length"
     until(browser, f"{points} >= 5")
