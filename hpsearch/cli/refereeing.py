@@ -260,8 +260,8 @@ def _history_lines(history: "History") -> Iterator[str]:
     yield _noise_line(history.noise)
     budget = history.budget
     yield (
-        f"error budget: {budget.rate:g} ({budget.method}: {budget.promise}); {budget.challenges} challenges so far, the "
-        f"next at level {budget.next_level:.2g}"
+        f"error budget: {budget.rate:g} ({budget.method}: {budget.promise}); {budget.challenges} challenges so far, "
+        f"the next at level {budget.next_level:.2g}"
     )
     for reign in history.reigns:
         when = datetime.fromtimestamp(reign.since).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -43,7 +43,7 @@ def open_title(
         _require_same(title, terms, candidate)
         if not title.contenders:
             ledger.write(candidate.contender)
-        measure(ledger, project, watch)
+        measure(ledger, project, watch, trusted=title.contenders[0].number)
         if not title.measured(title.reign):
             first = next(iter(title.trained.values()))
             raise SearchFailedError(
