@@ -10,6 +10,7 @@ from typing import TextIO
 import typer
 
 from hpsearch.cleaning import to_any_terminal
+from hpsearch.cli.agents import mcp
 from hpsearch.cli.comparing import compare, study
 from hpsearch.cli.complaints import complain
 from hpsearch.cli.data import data
@@ -49,7 +50,7 @@ for command in (
     *(compare, study),
     *(predict, evaluate),
     challenge,
-    cluster,
+    *(cluster, mcp),
 ):
     app.command()(command)
 app.add_typer(texts, name="text")
