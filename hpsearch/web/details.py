@@ -115,10 +115,9 @@ def found_run(record: ExperimentRecord, name: str) -> RunRecord:
     raise HpsearchError(f"{record.name} has no {name}; it has {len(record.trials)} trials")
 
 
-def training(folder: Path, name: str) -> Json:
+def training(record: ExperimentRecord, name: str) -> Json:
     """Return one training: how it ended, every metric at every step, its configuration, findings, output, artifacts."""
-    record = read_experiment(folder)
-    run = found_run(record, name)
+    folder, run = Path(record.folder), found_run(record, name)
     evidence = read_evidence(folder, run)
     names = list(dict.fromkeys(name for row in evidence.rows for name in row if name != "step"))
     alone = run.replicate is None and run.fold is None

@@ -98,8 +98,8 @@ export function thinned(list, most) {
 }
 
 /**
- * Limits of an axis that a few exploded values do not flatten, and how many values lie outside.
- * They reach a range beyond the quartiles' own; what is `kept` is always inside.
+ * Limits of an axis where a few exploded values would flatten the others, and how many lie outside; else null.
+ * They reach three ranges beyond the quartiles; what is `kept` is always inside.
  */
 export function limits(values, kept = []) {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
@@ -108,8 +108,8 @@ export function limits(values, kept = []) {
   const spread = at(0.75) - at(0.25) || Math.abs(at(0.5)) || 1;
   const low = Math.min(Math.max(sorted[0], at(0.25) - 3 * spread), ...kept);
   const high = Math.max(Math.min(sorted.at(-1), at(0.75) + 3 * spread), ...kept);
+  if (sorted.at(-1) - sorted[0] < 3 * (high - low)) return null;
   const outside = sorted.filter((value) => value < low || value > high).length;
-  if (!outside) return null;
   const room = 0.05 * (high - low);
   return { range: [low - room, high + room], outside, far: sorted.at(-1) > high ? sorted.at(-1) : sorted[0] };
 }
