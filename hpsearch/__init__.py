@@ -17,6 +17,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpsearch.api.ask import AskedTrial, AskTell, ask_tell
     from hpsearch.api.champion import Champion, challenge, champion, champion_init, plan_challenge
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from hpsearch.training.task import Splits, Task, TensorData
 
 _HOME = {
+    "AskTell": "hpsearch.api.ask",
+    "AskedTrial": "hpsearch.api.ask",
     "Champion": "hpsearch.api.champion",
     "ComparedRuns": "hpsearch.api.compared",
     "FILE": "hpsearch.settings",
@@ -64,6 +67,7 @@ _HOME = {
     "TrainedModel": "hpsearch.final.trained_model",
     "UNFOLD": "hpsearch.settings",
     "add": "hpsearch.api.steer",
+    "ask_tell": "hpsearch.api.ask",
     "batch_size": "hpsearch.api.probe",
     "budget": "hpsearch.api.steer",
     "challenge": "hpsearch.api.champion",
@@ -95,6 +99,8 @@ __all__ = [
     "FILE",
     "FOLDER",
     "UNFOLD",
+    "AskTell",
+    "AskedTrial",
     "Champion",
     "ComparedRuns",
     "Family",
@@ -112,6 +118,7 @@ __all__ = [
     "TrainSettings",
     "TrainedModel",
     "add",
+    "ask_tell",
     "batch_size",
     "budget",
     "challenge",

@@ -241,10 +241,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class BaselineRecord:
-    """A classical method's scores on the same data: `val/...` and `test/...`; on a fold, if it learned from the others.
-
-    `train_size` and `test_size` are examples, where they were noted.
-    """
+    """A classical method's scores on the same data, `val/...` and `test/...`, or on a fold; its sizes are examples."""
 
     name: str
     scores: Metrics
@@ -353,6 +350,15 @@ Key = int | str
 """A seed, fold, repeat or data set. Runs are paired where these are equal, so `0` and `"0"` must not be mixed."""
 
 
+@dataclass(frozen=True)
+class ExampleScores:
+    """A run's test scores by metric, in the order of the examples' `names`; examples of one of `clusters` are alike."""
+
+    names: tuple[str, ...]
+    values: Mapping[str, tuple[float, ...]]
+    clusters: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRun:
     """A training of any origin, as `compare` takes it. What the origin does not tell stays None or empty.
@@ -390,3 +396,4 @@ class FinishedRun:
     source: str = ""
     place: tuple[str, ...] = ()
     data: str | None = None
+    by_example: ExampleScores | None = None

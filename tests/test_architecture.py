@@ -49,9 +49,10 @@ MAY_IMPORT = {
     "diagnosis": "errors records data experiment tracking training running",
     "api": "errors user_code records comparing diagnosis experiment health places seeds readers report drafting "
     "space training families search workers running referee console final studies cleaning trust",
+    "agents": "errors user_code records experiment report space families running referee studies api cleaning trust",
     "web": "errors plain_files records cleaning trust experiment health search report console studies api",
     "cli": "errors data experiment report space tracking families search workers running referee console studies api "
-    "cleaning trust user_code web",
+    "agents web cleaning trust user_code",
     "lightning": "errors families training",
     "transformers": "errors families",
     "testing": "errors records settings jobs experiment seeds space tracking training families search running",
@@ -63,7 +64,7 @@ DOORS = {
     "optuna": "search/ readers/optuna_storage.py",
     "ray": "workers/ray_tune/ search/pb2.py",
     "fsspec": "workers/ray_tune/storage.py",
-    "pyarrow": "workers/ray_tune/storage.py readers/table_file.py",
+    "pyarrow": "workers/ray_tune/storage.py readers/table_file.py experiment/by_example.py",
     "sqlalchemy": "search/optuna_export.py readers/optuna_storage.py readers/mlflow_server.py",
     "mlflow": "tracking/mlflow/ readers/mlflow_server.py",
     "accelerate": "training/team.py",
@@ -76,6 +77,7 @@ DOORS = {
     "lightning": "lightning.py",
     "transformers": "families/text_classifier/ transformers.py",
     "typer": "cli/",
+    "mcp": "agents/server.py",
     "matplotlib": "report/charts/ api/open.py api/probe.py families/deepsif/picture.py",
     "pandas": "report/tables.py api/open.py api/compared.py search/pb2.py readers/table_file.py",
     "tensorboard": "readers/tensorboard.py tracking/tensorboard.py",
@@ -99,8 +101,8 @@ DOORS = {
     "rich": "console/ report/ studies/ cli/",
     "IPython": "console/notebook.py",
     "numpy": "final/serving.py comparing/ data/ search/ families/ training/",
-    "pydantic": "settings.py testing/ space/ drafting/ studies/study.py training/ families/ data/ running/earlier.py "
-    "referee/ cli/refereeing.py",
+    "pydantic": "settings.py testing/ agents/ space/ drafting/ studies/study.py training/ families/ data/ "
+    "running/earlier.py referee/ cli/refereeing.py",
     "pydantic_core": "space/ drafting/",
 }
 

@@ -90,7 +90,8 @@ def test_the_python_names_exist() -> None:
         results = {*dir(hpsearch.OpenedExperiment), *dir(hpsearch.ComparedRuns), *answers}
         place, report = Path(), hpsearch.Report
         of_report = vars(report(bool, checkpoint=place, folder=place, seed=0, split_seed=0, device="cpu", tests=True))
-        assert used <= {*hpsearch.__all__, *results, *model, *of_report}
+        asked = {*dir(hpsearch.AskTell), *dir(hpsearch.AskedTrial), *hpsearch.AskedTrial.__init__.__code__.co_names}
+        assert used <= {*hpsearch.__all__, *results, *model, *of_report, *asked}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

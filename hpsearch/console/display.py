@@ -83,7 +83,11 @@ def watched(space: Space, folder: Path, shown: ConsoleOptions) -> Iterator[RunOp
 def show_next_steps(result: SessionResult, space: Space, shown: ConsoleOptions, *, single: bool = False) -> None:
     """Print what the user may want to know or do next on standard error; `single` for one configuration's training."""
     console = Console(stderr=True)
-    for line in _next_steps(result, space, single=single, trackers=shown.trackers):
+    lines = _next_steps(result, space, single=single, trackers=shown.trackers)
+    if not shown.quiet:
+        own = space.family == COMMAND or isinstance(space.interface, Function)
+        lines += _whereabouts(result, single=single, exported=not own)
+    for line in lines:
         console.print(terminal(line), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -127,11 +131,10 @@ def _next_steps(result: SessionResult, space: Space, *, single: bool, trackers: 
     if not result.mirrored:
         what, to = ("MLflow", "") if trackers == "mlflow" else (trackers, f" --to {trackers}")
         lines.append(f"{what} is behind; `hpsearch sync {folder}{to}` catches up.")
-    own = space.family == COMMAND or isinstance(space.interface, Function)
-    return [*lines, _whereabouts(result, single=single, exported=not own)]
+    return lines
 
 
-def _whereabouts(result: SessionResult, *, single: bool, exported: bool) -> str:
+def _whereabouts(result: SessionResult, *, single: bool, exported: bool) -> list[str]:
     """Say where everything is, and the two commands that most want next; `exported` where a winner can be."""
     record, folder = result.record, Path(result.record.folder)
     kept = folder.parent.resolve() == EXPERIMENTS.resolve()
@@ -139,11 +142,11 @@ def _whereabouts(result: SessionResult, *, single: bool, exported: bool) -> str:
     commands = {each: f"hpsearch {each} {name}" for each in ("show", "watch", "doctor", "confirm", "compare")}
     commands["export"] = f"hpsearch export {name} models/{quote(folder.name)} --to model"
     if result.why is StopReason.INTERRUPTED:
-        chosen = ("show", "watch")
+        chosen: tuple[str, ...] = ("show",)
     elif record.best is None:
         chosen = ("show", "doctor")
     elif not record.replicates and not single:
         chosen = ("show", "confirm")
     else:
         chosen = ("show" if single else "compare", "export" if exported else "watch")
-    return f"Everything is in {folder}. Next: " + ", ".join(f"`{commands[each]}`" for each in chosen)
+    return [f"Everything is in {folder}. Next:", *(f"  {commands[each]}" for each in chosen)]

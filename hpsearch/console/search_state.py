@@ -194,8 +194,8 @@ class SearchState:
 
     @property
     def elapsed(self) -> float:
-        """Seconds of running, over all sessions."""
-        return self._state.elapsed + self.clock() - self._heard
+        """Seconds of running, over all sessions; none of a pause."""
+        return self._state.elapsed + (0.0 if self._state.paused else self.clock() - self._heard)
 
     def _tally(self, training: Training) -> Tally:
         return self._trials if training.replicate is None else self.replicates

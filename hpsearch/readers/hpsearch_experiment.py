@@ -6,12 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hpsearch.experiment.by_example import read_by_example
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment, read_resolved, written_range
 from hpsearch.readers import Reading, Wanted, last_word
 from hpsearch.readers.naming import folders_above
+from hpsearch.readers.table_examples import written_by_program
 from hpsearch.records import (
     BaselineRecord,
+    ExampleScores,
     ExperimentRecord,
     FinishedRun,
     Fold,
@@ -116,9 +119,14 @@ def _replicates(record: ExperimentRecord, wanted: Wanted, place: _Place) -> Iter
                 experiment=place.name(each.fold, None if each.number == winner else each.number),
                 trial=each.number,
                 seed=each.seed,
+                by_example=_by_example(Path(record.folder) / each.run, each),
                 **place.keys(each),
                 **_of_run(record, each, wanted),
             )
+
+
+def _by_example(folder: Path, run: RunRecord) -> ExampleScores | None:
+    return read_by_example(folder) or written_by_program(folder, run.scores.keys())
 
 
 def _rank_in(numbers: list[int]) -> Any:

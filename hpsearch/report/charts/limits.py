@@ -29,7 +29,7 @@ class Limits(NamedTuple):
     def says(self) -> str:
         """A sentence about what is cut off."""
         cut = "1 value is" if self.cut == 1 else f"{self.cut} values are"
-        return f"{cut} cut off, up to {number(self.farthest)}: they would flatten all others."
+        return f"{cut} cut off, as far as {number(self.farthest)}."
 
 
 def robust_limits(values: Iterable[float], goal: Goal) -> Limits | None:

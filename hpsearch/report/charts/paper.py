@@ -30,6 +30,7 @@ from hpsearch.report.charts.style import (
     label,
     name_above,
     new_figure,
+    show_limits,
     tidy,
 )
 
@@ -141,8 +142,7 @@ def _plane(x: str, y: str, *, whole: bool, limits: Limits | None) -> "tuple[Figu
     tidy(axes, x=x, y=y)
     if whole:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    if limits is not None:
-        axes.set_ylim(limits.low, limits.high)
+    show_limits(axes, limits)
     return figure, axes
 
 

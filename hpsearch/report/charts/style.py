@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpsearch.cleaning import one_line
 from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.report.charts.limits import Limits
 from hpsearch.report.wording import shorten
 
 if TYPE_CHECKING:
@@ -125,6 +126,13 @@ def name_above(figure: "Figure", axes: "Axes", *, title: str = "") -> None:
         rows = -(-len(names) // columns)
         figure.set_figheight(figure.get_figheight() + 0.14 * (rows - 1))  # the axes keep their height
         figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False, title=title or None)
+
+
+def show_limits(axes: "Axes", limits: Limits | None) -> None:
+    """Show what the limits leave of the values, and say what they cut off."""
+    if limits is not None:
+        axes.set_ylim(limits.low, limits.high)
+        axes.set_title(limits.says, loc="right", fontsize="small", color=GREY)
 
 
 def say(axes: "Axes", text: str) -> None:

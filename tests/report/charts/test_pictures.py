@@ -91,7 +91,7 @@ def test_an_exploded_value_is_cut_off_and_a_good_one_never() -> None:
     assert limits is not None
     assert limits.low < min(losses)
     assert max(losses) < limits.high < 1
-    assert limits.says.startswith("1 value is cut off, up to 1e6")
+    assert limits.says.startswith("1 value is cut off, as far as 1e6")
     assert robust_limits([*losses, -1e6], Goal.MINIMIZE) is None
     assert robust_limits(losses, Goal.MINIMIZE) is None
     assert robust_limits([0.5, 0.6, 1e6], Goal.MINIMIZE) is None
