@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "records": "",
     "titles": "",
     "cleaning": "",
-    "user_code": "errors",
+    "extras": "errors",
+    "user_code": "errors extras",
     "trust": "errors",
     "seeds": "settings",
     "reads": "settings",
@@ -27,33 +28,33 @@ MAY_IMPORT = {
     "health": "records",
     "space": "errors plain_files records settings places user_code trust experiment",
     "experiment": "errors plain_files records",
-    "data": "errors settings user_code",
+    "data": "errors extras settings user_code",
     "training": "errors plain_files records settings experiment reads seeds",
-    "families": "errors cleaning records settings data places user_code training",
-    "search": "errors records settings experiment jobs seeds user_code space",
-    "workers": "errors records experiment jobs space",
-    "tracking": "errors records experiment cleaning",
-    "readers": "errors plain_files records titles experiment",
+    "families": "errors extras cleaning records settings data places user_code training",
+    "search": "errors extras records settings experiment jobs seeds user_code space",
+    "workers": "errors extras records experiment jobs space",
+    "tracking": "errors extras records experiment cleaning",
+    "readers": "errors extras plain_files records titles experiment",
     "comparing": "errors records titles",
-    "report": "errors cleaning records experiment comparing health",
+    "report": "errors extras cleaning records experiment comparing health",
     "drafting": "errors settings records comparing space families",
     # where the parts meet, from the workers' end to the user's
-    "running": "errors records settings data experiment jobs places reads seeds trust report space tracking training "
-    "families search workers",
-    "console": "errors records experiment health report space families workers running cleaning",
-    "final": "errors records comparing data experiment places readers report tracking training families running "
+    "running": "errors extras records settings data experiment jobs places reads seeds trust report space tracking "
+    "training families search workers",
+    "console": "errors extras records experiment health report space families workers running cleaning",
+    "final": "errors extras records comparing data experiment places readers report tracking training families running "
     "trust space",
     "studies": "errors records settings comparing experiment jobs seeds readers report space training families "
     "search workers running cleaning",
-    "diagnosis": "errors records data experiment tracking training running",
-    "api": "errors user_code records comparing diagnosis experiment health places seeds readers report drafting "
+    "diagnosis": "errors extras records data experiment tracking training running",
+    "api": "errors extras user_code records comparing diagnosis experiment health places seeds readers report drafting "
     "space training families search workers running console final studies cleaning trust",
-    "cli": "errors data experiment report space tracking families search workers running console studies api "
+    "cli": "errors extras data experiment report space tracking families search workers running console studies api "
     "cleaning trust user_code",
-    "lightning": "errors families training",
-    "transformers": "errors families",
+    "lightning": "errors extras families training",
+    "transformers": "errors extras families",
     "testing": "errors records settings jobs experiment seeds space tracking training families search running",
-    "__init__": "errors records settings training families final api",
+    "__init__": "errors extras records settings training families final api",
     "__main__": "cli",
 }
 
@@ -86,8 +87,6 @@ DOORS = {
     "mne": "data/",
     "nilearn": "data/",
     "scipy": "comparing/statistics/ data/ families/decode/baselines.py search/",
-    "statsmodels": "comparing/statistics/",
-    "baycomp": "comparing/statistics/",
     "PIL": "data/",
     "datasets": "data/",
     "sklearn": "data/ families/",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hpsearch.diagnosis.findings import Finding
+from hpsearch.extras import Extra, lack
 
 _REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[^\]]*\])?\s*([^;]*)(?:;(.*))?")
 _BOUND = re.compile(r"(>=|<=|==|!=|<|>|~=)\s*([\d.]+)")
@@ -113,6 +114,8 @@ def _versions() -> dict[str, str | None]:
 
 
 def _devices() -> str:
+    if missing := lack("what they are", Extra.TORCH):
+        return missing
     try:
         from hpsearch.training.devices import available_devices
 

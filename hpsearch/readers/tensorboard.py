@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError
+from hpsearch.extras import Extra, require
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged
 from hpsearch.readers.naming import flatten, home_of, unit_keys
@@ -71,6 +72,7 @@ def _is_split(path: Path) -> bool:
 
 
 def _accumulated(folder: Path) -> Any:
+    require(f"reading {folder}", Extra.TENSORBOARD, kind=DataError)
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     for file in folder.glob(EVENTS):
