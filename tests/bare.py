@@ -5,9 +5,11 @@ import subprocess
 import sysconfig
 import tomllib
 import venv
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -15,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @cache
-def project() -> dict[str, object]:
+def project() -> dict[str, Any]:
     return dict(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"])
 
 
@@ -24,20 +26,39 @@ def canonical(name: str) -> str:
 
 
 def base_packages() -> dict[str, Distribution]:
-    """Return what `pip install hpsearch` brings, by the metadata of what is installed here."""
+    """Return what `pip install hpsearch` brings."""
+    return brought(map(Requirement, project()["dependencies"]))
+
+
+def extra_packages(extra: str) -> dict[str, Distribution]:
+    """Return what `pip install "hpsearch[EXTRA]"` brings."""
+    return brought(map(Requirement, [*project()["dependencies"], *project()["optional-dependencies"][extra]]))
+
+
+def size_of(packages: Mapping[str, Distribution]) -> int:
+    """Return the bytes of their files, without the bytecode that pip makes of them."""
+    return sum(file.size or 0 for package in packages.values() for file in package.files or ())
+
+
+def brought(requirements: Iterable[Requirement]) -> dict[str, Distribution]:
+    """Return the packages that these bring, by the metadata of what is installed here."""
     found: dict[str, Distribution] = {}
-    left = [Requirement(text) for text in project()["dependencies"]]
+    left, done = list(requirements), set()
     while left:
         wanted = left.pop()
-        name = canonical(wanted.name)
-        if name in found:
+        name, extras = canonical(wanted.name), frozenset(wanted.extras)
+        if (name, extras) in done:
+            continue
+        done.add((name, extras))
+        if name == "hpsearch":
+            optional = project()["optional-dependencies"]
+            left += [Requirement(text) for extra in extras for text in optional[extra]]
             continue
         found[name] = distribution(name)
         for text in found[name].requires or ():
             further = Requirement(text)
-            if further.marker is None or any(
-                further.marker.evaluate({"extra": extra}) for extra in ("", *wanted.extras)
-            ):
+            marker = further.marker
+            if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
                 left.append(further)
     return found
 
