@@ -196,6 +196,8 @@ REFUSED = {
     "export mine model --to model": (Extra.TORCH, "command"),
     "export mine trials.parquet --to parquet": (Extra.PARQUET, "Parquet"),
     "compare table.parquet": (Extra.PARQUET, "table.parquet"),
+    "compare board": (Extra.TENSORBOARD, "board"),
+    "compare http://127.0.0.1:9": (Extra.MLFLOW, "127.0.0.1"),
 }
 """What is asked for, the extra that it needs, and a word of the sentence that says what needs it."""
 
@@ -218,7 +220,9 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tupl
         "train.py": "import sys\nprint(f'loss={float(sys.argv[1])}')\n",
         "table.parquet": "PAR1",
         "driver.py": DRIVER,
+        "board/events.out.tfevents.1.here": "",
     }.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     asked = [*WORKS, *map(filled, REFUSED)]
     done = run(python, "driver.py", json.dumps(asked), folder=folder, path=str(ROOT))

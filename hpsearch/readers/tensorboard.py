@@ -90,9 +90,9 @@ def _tags(events: Any) -> set[str]:
 
 def _read_events(folder: Path, logged: Logged, *, prefix: str = "") -> dict[str, Any]:
     """Collect the scalars of a folder's event files; return the hyperparameters that they hold."""
+    events = _accumulated(folder)
     from tensorboard.util.tensor_util import make_ndarray
 
-    events = _accumulated(folder)
     tags = events.Tags()
     for name in tags["scalars"]:
         for event in events.Scalars(name):
