@@ -20,7 +20,7 @@ SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run studies test fuzz fast lint format bench faults gpu docs docs-serve pictures schemas clean system
+.PHONY: help run studies standard test fuzz fast lint format bench faults gpu docs docs-serve pictures schemas clean system
 
 help: ## list the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,10 @@ run: $(BASE) ## install, then search spaces/deepsif.yaml in its quick form (anot
 studies: $(BASE) ## the committed studies in their quick form; their reports go to reports/
 	@for file in studies/*.yaml; do name=$$(basename "$$file" .yaml); echo "# $$name"; \
 		$(BIN)/hpsearch study "$$file" --quick --format md --out "reports/$$name" || exit 1; done
+
+standard: $(BASE) ## the committed studies in their standard form, about an hour each; reports go to reports/NAME-standard
+	@for file in studies/*.yaml; do name=$$(basename "$$file" .yaml); echo "# $$name"; \
+		$(BIN)/hpsearch study "$$file" --standard --format html,md --out "reports/$$name-standard" || exit 1; done
 
 test: $(DEV) system lint ## install, then every check: ruff, mypy, pytest with the slow tests
 	$(PYTEST)

@@ -1,4 +1,4 @@
-"""What the site shows of the code: a page of commands, a page of settings for each family, reports and benchmarks.
+"""What the site shows of the code: commands, the settings of each family, examples, notebooks, reports and benchmarks.
 
 MkDocs calls `on_files` before it builds the site (`hooks:` in mkdocs.yml). Nothing is written into the checkout: these
 pages are always those of the code from which the site is built.
@@ -27,13 +27,14 @@ ROOT_PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages, and what stands outside `docs/`: reports, CONTRIBUTING, CHANGELOG."""
+    """Add the generated pages, and what stands outside `docs/`: examples, reports, CONTRIBUTING, CHANGELOG."""
     for place, text in pages().items():
         if (old := files.get_file_from_path(place)) is not None:
             files.remove(old)
         files.append(File.generated(config, place, content=text))
     reports = [path for path in sorted((ROOT / "reports").rglob("*")) if path.suffix in FORMATS]
-    for path in (*reports, *(ROOT / name for name in ROOT_PAGES)):
+    examples = sorted((ROOT / "examples").rglob("README.md"))
+    for path in (*reports, *examples, *(ROOT / name for name in ROOT_PAGES)):
         files.append(File(str(path.relative_to(ROOT)), str(ROOT), config.site_dir, config.use_directory_urls))
     return files
 
@@ -41,16 +42,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(text: str, *, page: Page, **_: Any) -> str:
     """Turn links that hold in the checkout into links that hold on the site, where `docs/` is the root."""
     text = re.sub(r"\[([^]]+)\]\([./]*hpsearch/[\w/]+\.py\)", r"\1", text)
-    if page.file.src_uri.startswith("reports/"):
-        return text.replace("](../docs/", "](../")
+    if page.file.src_uri.startswith(("reports/", "examples/", "notebooks/")):
+        return re.sub(r"\]\(((?:\.\./)+)docs/", r"](\1", text)
     if page.file.src_uri in ROOT_PAGES:
         return text.replace("](docs/", "](")
-    return re.sub(rf"\]\(\.\./\.\./(?=reports/|{'|'.join(ROOT_PAGES)})", "](../", text)
+    text = re.sub(r"\]\((?:\.\./)*(notebooks/[\w-]+)\.ipynb\)", r"](../\1.md)", text)
+    return re.sub(rf"\]\(\.\./\.\./(?=reports/|examples/|{'|'.join(ROOT_PAGES)})", "](../", text)
 
 
 def pages() -> dict[str, str]:
     """Return the text of each generated page, by its place on the site."""
     found = {"reference/command-line.md": commands()}
+    found |= {f"notebooks/{path.stem}.md": notebook(path) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
     schemas = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(SCHEMAS.glob("*.json"))}
     study = schemas.pop("study")
     found["reference/study-file.md"] = "# The study file\n\n" + study_text(study)
@@ -62,6 +65,17 @@ def pages() -> dict[str, str]:
     text = (ROOT / "docs" / "reference" / "space-file.md").read_text(encoding="utf-8")
     found["reference/space-file.md"] = text + "\n## Every setting of a search\n\n" + "\n".join(sections(shared))
     return found
+
+
+def notebook(path: Path) -> str:
+    """Return a notebook as a page: its texts, and its code without outputs."""
+    place = f"`{path.relative_to(ROOT)}`"
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+    parts.insert(1, f"This page is {place} of the clone, without outputs: open it in Jupyter to run it.")
+    return re.sub(r"\]\(([\w-]+)\.ipynb\)", r"](\1.md)", "\n\n".join(parts))
 
 
 # The command line

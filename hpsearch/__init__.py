@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hpsearch.api.predict import predict
     from hpsearch.api.probe import batch_size, lr_find, overfit
     from hpsearch.api.run import run
+    from hpsearch.api.steer import add, budget, note, pause, resume, stop
     from hpsearch.api.study import StudyResult, plan_study, study
     from hpsearch.api.train import confirm, train
     from hpsearch.errors import HpsearchError
@@ -58,9 +59,11 @@ _HOME = {
     "Task": "hpsearch.training.task",
     "TensorData": "hpsearch.training.task",
     "TrainSettings": "hpsearch.training.settings",
-    "UNFOLD": "hpsearch.settings",
     "TrainedModel": "hpsearch.final.trained_model",
+    "UNFOLD": "hpsearch.settings",
+    "add": "hpsearch.api.steer",
     "batch_size": "hpsearch.api.probe",
+    "budget": "hpsearch.api.steer",
     "check": "hpsearch.api.check",
     "compare": "hpsearch.api.compare",
     "confirm": "hpsearch.api.train",
@@ -70,11 +73,15 @@ _HOME = {
     "init": "hpsearch.api.draft",
     "load_model": "hpsearch.final.opening",
     "lr_find": "hpsearch.api.probe",
+    "note": "hpsearch.api.steer",
     "open": "hpsearch.api.open:open_experiment",
     "overfit": "hpsearch.api.probe",
+    "pause": "hpsearch.api.steer",
     "plan_study": "hpsearch.api.study",
     "predict": "hpsearch.api.predict",
+    "resume": "hpsearch.api.steer",
     "run": "hpsearch.api.run",
+    "stop": "hpsearch.api.steer",
     "study": "hpsearch.api.study",
     "train": "hpsearch.api.train",
 }
@@ -97,7 +104,9 @@ __all__ = [
     "TensorData",
     "TrainSettings",
     "TrainedModel",
+    "add",
     "batch_size",
+    "budget",
     "check",
     "compare",
     "confirm",
@@ -107,11 +116,15 @@ __all__ = [
     "init",
     "load_model",
     "lr_find",
+    "note",
     "open",
     "overfit",
+    "pause",
     "plan_study",
     "predict",
+    "resume",
     "run",
+    "stop",
     "study",
     "train",
 ]

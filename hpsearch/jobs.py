@@ -343,7 +343,7 @@ class JobSource(Protocol):
         ...
 
     def paused(self, job: Job) -> None:
-        """Take note that a job has come back, its checkpoint written, and may be handed out again."""
+        """Take note that a job has come back as the source has asked, and may be handed out again."""
         ...
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:

@@ -113,6 +113,8 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed_out"
     FAILED = "failed"
     LOST = "lost"
+    STOPPED = "stopped"
+    """By a person: its value is that of the last report."""
 
     @property
     def infeasible(self) -> bool:
@@ -181,6 +183,14 @@ class Fold:
         return f"fold {self.fold}/{self.folds} of repeat {self.repeat}"
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a person has written down of a run or an experiment, at a Unix time."""
+
+    time: float
+    text: str
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """One training as the experiment's log tells it: a trial of the search or a replicate of a confirmation.
@@ -190,6 +200,7 @@ class RunRecord:
     `fold` what it was tested on where that is a fold; `train_size` and `test_size` are its examples.
     A run that went on as a copy of another has that one's history, seed and `changes` up to then: they belong to its
     weights. Its `params` are the newest. `data` is the fingerprint of the data that it was trained and scored on.
+    `notes` are what people have written down of it.
     """
 
     run: str
@@ -210,6 +221,7 @@ class RunRecord:
     test_size: int | None = None
     changes: tuple[Change, ...] = ()
     data: str | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -251,8 +263,9 @@ class ExperimentRecord:
     """A whole experiment, read back from its folder. `unit` is what its steps count: `epoch` or `step`.
 
     `elapsed` is how many seconds the search has run, over all sessions; confirmations are not in it. `budget` is the
-    number of trials that the search may have, `dropped` how many of them did not fit a changed space. `started` and
-    `last` are the Unix times of the first and last event of its log, `closing` how its last session ended (see
+    number of trials that the search may have, with those that people have `added`; `paused` says that a person has
+    paused it, and `notes` are what people have written down. `dropped` trials did not fit a changed space. `started`
+    and `last` are the Unix times of the first and last event of its log, `closing` how its last session ended (see
     `ExperimentState.closing`).
     """
 
@@ -272,6 +285,9 @@ class ExperimentRecord:
     started: float | None = None
     last: float | None = None
     closing: str | None = None
+    added: int = 0
+    paused: bool = False
+    notes: tuple[Note, ...] = ()
 
     @cached_property
     def ranked(self) -> tuple[RunRecord, ...]:

@@ -98,4 +98,9 @@ def _import_file(path: Path) -> Any:
     except Exception as error:
         lacking = explained(error, str(path)) if isinstance(error, ImportError) else None
         raise lacking or HpsearchError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    except SystemExit as end:  # argparse, for one, reads the options of this command and ends
+        raise HpsearchError(
+            f"{path} is a program: imported, it ran and ended. `hpsearch init {path.name}` reads its options; to "
+            "search a function in it, put what the program does below `if __name__ == '__main__':`"
+        ) from end
     return module

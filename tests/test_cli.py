@@ -355,7 +355,12 @@ def test_the_schema_of_a_users_own_family(call: Call) -> None:
         ("sync nowhere", "there is no experiment"),
         ("export nowhere --to csv x.csv", "there is no experiment"),
         ("export nowhere x.csv", "--to"),
-        ("ui", "there is no MLflow store for experiments"),
+        ("ui --mlflow", "there is no MLflow store for experiments"),
+        ("ui", "experiments holds no experiments; `hpsearch run` makes one"),
+        ("ui --host 0.0.0.0", "--host is for --mlflow"),
+        ("ui nowhere", "there is no experiment 'nowhere'"),
+        ("watch nowhere --web", "there is no experiment 'nowhere'"),
+        ("watch empty --web", "empty is not an experiment"),
         ("ui --port 70000", "65535"),
         ("ui --port http", "--port"),
         ("nonsense", "No such command 'nonsense'"),
@@ -399,9 +404,11 @@ def test_a_port_in_use_is_named(call: Call, tmp_path: Path) -> None:
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments/mlflow.db").touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        said = call("ui", "--port", taken.getsockname()[1])
-    assert said.status == 2
-    assert "cannot be used (Address already in use); choose another" in said.err
+        port = taken.getsockname()[1]
+        for words in (("--mlflow",), ("--root", Path(__file__).parent / "kept", "--no-open")):
+            said = call("ui", "--port", port, *words)
+            assert said.status == 2
+            assert "cannot be used (Address already in use); choose another" in said.err
 
 
 def test_the_installed_command_answers(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from hpsearch.space import json_schema
 from hpsearch.studies.study import study_schema
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    path for place in (ROOT.glob, (ROOT / "docs").rglob, (ROOT / "examples").rglob) for path in sorted(place("*.md"))
+]
 GUIDES = "\n".join(page.read_text(encoding="utf-8") for page in PAGES if page.name not in ("CHANGELOG.md", "guides.md"))
 GENERATED = {ROOT / "docs" / "reference" / name for name in ("command-line.md", "study-file.md")}
 """Pages that docs/generated.py makes when the site is built."""
@@ -190,3 +192,4 @@ def test_the_citation_names_the_version() -> None:
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert cited["authors"] == project["authors"]

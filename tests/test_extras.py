@@ -189,6 +189,7 @@ REFUSED = {
     "run mine.yaml --name other --track tensorboard": (Extra.TENSORBOARD, "tensorboard"),
     "run mine.yaml --name other --track mlflow,wandb": (Extra.MLFLOW, "mlflow"),
     "run mine.yaml --name other --tracking-uri sqlite:///other.db": (Extra.MLFLOW, "mlflow"),
+    "ui --mlflow --port 0": (Extra.MLFLOW, "MLflow"),
     "sync mine": (Extra.MLFLOW, "mlflow"),
     "sync mine --to wandb": (Extra.WANDB, "wandb"),
     "overfit {spaces}/char_lm.yaml": (Extra.TORCH, "command"),
@@ -274,7 +275,7 @@ def test_sync_catches_up_where_mlflow_is(bare: tuple[Path, dict[str, tuple[int, 
 def test_python_says_the_same(bare: tuple[Path, dict[str, tuple[int, str]]]) -> None:
     folder, _ = bare
     program = (
-        "import hpsearch\n"
+        "import hpsearch, hpsearch.web.app\n"
         "print(len(hpsearch.open('experiments/mine').trials))\n"
         "try: hpsearch.Task\n"
         "except hpsearch.HpsearchError as error: print(error)\n"

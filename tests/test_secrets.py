@@ -79,7 +79,7 @@ def test_planted_secrets_are_in_no_file_and_no_output(
         call("run", "service.yaml", "--in-process", "--track", "mlflow,tensorboard", "--tracking-uri", uri),
         call("sync", "experiments/service"),
         call("sync", "experiments/service", "--tracking-uri", uri),
-        call("ui", "--root", "experiments/service", "--port", "1"),
+        call("ui", "--mlflow", "--root", "experiments/service", "--port", "1"),
         call("sync", "experiments/service", "--tracking-uri", f"sqlite:///{tmp_path}/experiments/mlflow.db"),
         call("show", "experiments/service"),
         call("show", "experiments/service", "--json"),

@@ -35,6 +35,15 @@ def test_the_site_names_every_command_and_setting(site: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_site_has_the_examples_and_the_notebooks(site: Path) -> None:
+    assert 'href="../function/"' in (site / "examples" / "open" / "index.html").read_text(encoding="utf-8")
+    page = (site / "notebooks" / "reading-results" / "index.html").read_text(encoding="utf-8")
+    assert "plot_slices" in page
+    assert 'href="../../explanation/verdicts/"' in page
+    assert 'href="../a-study/"' in page
+
+
+@pytest.mark.slow
 def test_no_page_fetches_anything_from_elsewhere(site: Path) -> None:
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")

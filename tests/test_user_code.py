@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch.errors import HpsearchError
 from hpsearch.user_code import find_code
 
 
@@ -49,3 +50,9 @@ def test_a_file_that_changes_the_working_directory_changes_it_for_nobody_else(tw
     here = Path.cwd()
     find_code("./one/mine.py:Mine", two_files, kind="family")
     assert Path.cwd() == here
+
+
+def test_a_program_that_ends_while_it_is_imported_says_what_to_do(two_files: Path) -> None:
+    (two_files / "mine_program.py").write_text("import argparse\nargparse.ArgumentParser().parse_args(['--x'])\n")
+    with pytest.raises(HpsearchError, match=r"is a program: .* `hpsearch init mine_program.py` .* `if __name__ =="):
+        find_code("./mine_program.py:train", two_files, kind="function")

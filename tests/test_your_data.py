@@ -19,6 +19,7 @@ from tests.calling import caller
 from tests.own_heads import small_head, write_head, write_noise
 from tests.recorded import write_table
 from tests.small_winners import write_films, write_photos, write_songs
+from tests.test_examples import README
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -124,4 +125,10 @@ def test_the_commands_of_an_example_lead_from_the_data_to_a_winner_in_use(
 
 
 def test_every_example_has_its_test() -> None:
-    assert {path.name for path in EXAMPLES.iterdir() if path.is_dir()} == {*DATA, "function", "lightning", "trainer"}
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_dir()} == {
+        *DATA,
+        *README,
+        "function",
+        "lightning",
+        "trainer",
+    }

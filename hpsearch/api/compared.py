@@ -1,6 +1,5 @@
 """What comparing gives: one comparison or several groups, with the runs behind them and their report."""
 
-import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.api.arguments import StrPath
+from hpsearch.api.shown import comparison_html, paragraphs
 from hpsearch.comparing import Comparison
 from hpsearch.comparing.comparison import PairResult
 from hpsearch.comparing.conclusion import headline
@@ -157,8 +157,12 @@ class ComparedRuns:
         return f"<{len(self.groups)} groups that are compared, {len(self.alone)} alone>"
 
     def _repr_html_(self) -> str:
-        """Return HTML for a notebook; every name is escaped."""
-        return f"<p>{html.escape(repr(self))}</p>{self.to_frame().to_html(escape=True, border=0)}"
+        """Return HTML for a notebook: what is said of each group, with its scores and pairs."""
+        several = self.grouped is not None or not self.groups
+        said = paragraphs([repr(self)] if several else [])
+        for group in self.groups:
+            said += paragraphs([f"{group.name}: {group.why}"] if several else []) + comparison_html(group.comparison)
+        return said + paragraphs(f"warning: {each}" for each in self.warnings)
 
 
 def report_folder(sources: Sequence[StrPath]) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hpsearch.api.compared import REPORTS, parse_formats
 from hpsearch.api.open import OpenedExperiment, open_experiment
+from hpsearch.api.shown import comparison_html, paragraphs
 from hpsearch.cleaning import terminal
 from hpsearch.comparing import Comparison
 from hpsearch.console.display import ConsoleOptions, installed_trackers, watched
@@ -87,6 +88,14 @@ class StudyResult:
         """Return the JSON object of `hpsearch study --json`; empty unless the study is finished."""
         return {} if self.report is None else study_json(self.report)
 
+    def _repr_html_(self) -> str:
+        """Return HTML for a notebook: the question, the answer, the scores and pairs behind it."""
+        if self.report is None:
+            return paragraphs([repr(self)])
+        return paragraphs([self.report.question]) + comparison_html(
+            self.report.evidence.comparison, answers=self.report.answers
+        )
+
     def __repr__(self) -> str:
         if self.report is not None:
             return f"<study {self.folder.name}: {self.answer}>"
@@ -98,6 +107,7 @@ def study(
     file: str | Path,
     *,
     quick: bool = False,
+    standard: bool = False,
     name: str | None = None,
     seeds: int | None = None,
     repeats: int | None = None,
@@ -125,6 +135,7 @@ def study(
     Args:
         file: The study file.
         quick: Lay the `quick` sections of the study and its spaces over them: minutes, not hours.
+        standard: Lay the study's `standard` section over it, and its spaces' `quick` sections: about an hour on a CPU.
         name: The study's name; by default the file's.
         seeds: More replicates than planned; the report says so.
         repeats: The same for a study on folds: how often the data are divided into new folds.
@@ -158,6 +169,7 @@ def study(
     request = StudyRequest(
         file=found,
         quick=quick,
+        standard=standard,
         name=name,
         seeds=seeds,
         repeats=repeats,
@@ -192,6 +204,7 @@ def plan_study(
     file: str | Path,
     *,
     quick: bool = False,
+    standard: bool = False,
     name: str | None = None,
     seeds: int | None = None,
     repeats: int | None = None,
@@ -209,6 +222,7 @@ def plan_study(
     Args:
         file: The study file.
         quick: Lay the `quick` sections over the study and its spaces.
+        standard: Lay the study's `standard` section over it, and its spaces' `quick` sections: about an hour on a CPU.
         name: The study's name, by which replicates that are there already are found.
         seeds: More replicates than planned.
         repeats: The same for a study on folds.
@@ -223,10 +237,11 @@ def plan_study(
         HpsearchError: An arm has no configuration, or the options do not fit the study.
 
     """
-    request = StudyRequest(file=find_file(Path(file), Shelf.STUDIES), quick=quick, name=name, root=Path(root))
+    path = find_file(Path(file), Shelf.STUDIES)
+    request = StudyRequest(file=path, quick=quick, standard=standard, name=name, root=Path(root))
     probe_arm = probing(in_process=in_process, tell=_tell) if probe else None
     with trusting(trust):
-        loaded = load_study(request.file, quick=quick, programs=probe)
+        loaded = load_study(path, quick=quick, standard=standard, programs=probe)
     return forecast_study(
         loaded,
         folder=request.folder,

@@ -98,6 +98,10 @@ def compare(
 _SEEDS = "More replicates than planned; the report says so, and that the result is exploratory if one was seen before."
 
 _REPEATS = "The same for a study on folds: how often the data are divided into new folds."
+_STANDARD = (
+    "Lay the study's `standard` section over it, and its spaces' `quick` sections: as much as a CPU does within about "
+    "an hour."
+)
 _ARM = "Search and confirm this arm only, for another terminal or machine that shares the folder; compare nothing."
 _AT_ONCE = (
     "Arms at a time, a process and a part of the machine for each: pays with several GPUs, or where an arm has fewer "
@@ -110,6 +114,7 @@ def study(
     quick: Annotated[
         bool, typer.Option(help="Lay the `quick` sections of the study and its spaces over them: minutes, not hours.")
     ] = False,
+    standard: Annotated[bool, typer.Option(help=_STANDARD)] = False,
     name: Annotated[str | None, typer.Option(help="The study's name; by default the file's.")] = None,
     seeds: Annotated[int | None, typer.Option(min=2, help=_SEEDS)] = None,
     repeats: Annotated[int | None, typer.Option(min=1, help=_REPEATS)] = None,
@@ -137,6 +142,7 @@ def study(
         found = api.plan_study(
             file,
             quick=quick,
+            standard=standard,
             name=name,
             seeds=seeds,
             repeats=repeats,
@@ -150,6 +156,7 @@ def study(
     result = api.study(
         file,
         quick=quick,
+        standard=standard,
         name=name,
         seeds=seeds,
         repeats=repeats,

@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from hpsearch.cleaning import terminal
-from hpsearch.cli.options import FAILED, ROOT, ExperimentArgument, TrustOption, UriOption
+from hpsearch.cli.options import (
+    FAILED,
+    ROOT,
+    ControlOption,
+    ExperimentArgument,
+    NoOpenOption,
+    PortOption,
+    TrustOption,
+    UriOption,
+)
+from hpsearch.errors import HpsearchError
 
 
 def show(
@@ -73,16 +83,33 @@ def watch(
         Path | None, typer.Option(help="Write a picture of the gradients by layer instead (needs train.histograms).")
     ] = None,
     step: Annotated[int | None, typer.Option(min=0, help="With --gradients: the step; by default the last.")] = None,
+    web: Annotated[
+        bool,
+        typer.Option("--web", help="In a browser instead: the whole search or study, while it runs and afterwards."),
+    ] = False,
+    port: PortOption = None,
+    control: ControlOption = False,
+    no_open: NoOpenOption = False,
+    trust: TrustOption = None,
 ) -> None:
-    """Watch a training: its curves, rate, improvement and what is wrong with it, until the experiment ends."""
+    """Watch a training: its curves, rate, improvement and what is wrong with it, until the experiment ends.
+
+    With --web: a page on this machine with all trials, until Ctrl-C.
+    """
     from rich.console import Console
 
     from hpsearch.api.arguments import find_experiment
     from hpsearch.console import watching
+    from hpsearch.experiment.layout import is_study
+    from hpsearch.experiment.reading import read_resolved
     from hpsearch.report.training_view import show_training
 
     folder, console = find_experiment(experiment), Console()
-    if plot is not None or gradients is not None:
+    if web:
+        if not is_study(folder):
+            read_resolved(folder)  # says so where it is no experiment
+        _open_page(folder, trial=trial, port=port, control=control, no_open=no_open, trust=trust)
+    elif plot is not None or gradients is not None:
         from hpsearch.report.charts.style import save_figure
         from hpsearch.report.charts.training import draw_flow, draw_training
 
@@ -129,15 +156,57 @@ def _say(text: str) -> None:
     typer.echo(terminal(text), err=True)
 
 
-def ui(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 for any free port.")] = 5000,
-    host: Annotated[str, typer.Option(help="The address to listen on; loopback unless told otherwise.")] = "127.0.0.1",
-    root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
+def _open_page(
+    place: Path, *, port: int | None, control: bool, no_open: bool, trust: bool | None, trial: int | None = None
 ) -> None:
-    """Start the MLflow UI on the experiments' store, until Ctrl-C."""
-    from hpsearch.tracking.mlflow.ui import serve_ui
+    """Serve the page that shows an experiment, a study, or a list of those in a folder, until Ctrl-C."""
+    from hpsearch.experiment.layout import is_experiment, is_study, trial_run
+    from hpsearch.web.serve import serve
+    from hpsearch.web.shelf import Opening, Shelf
 
-    serve_ui(root, port=port, host=host, announce=_say)
+    if is_experiment(place) or is_study(place):
+        shelf, first = Shelf.around(place)
+    else:
+        shelf, first = Shelf(place), ""
+        if not shelf.folders():
+            raise HpsearchError(f"{place} holds no experiments; `hpsearch run` makes one, --root says where they are")
+    run = "" if trial is None else trial_run(trial)
+    opening = Opening(first, run, control=control, trust=bool(trust))
+    serve(shelf, opening, port=port or 0, announce=_say, open_browser=not no_open)
+
+
+def ui(
+    experiment: Annotated[
+        Path | None, typer.Argument(help="The experiment or study; without it the page begins with all of them.")
+    ] = None,
+    port: PortOption = None,
+    control: ControlOption = False,
+    no_open: NoOpenOption = False,
+    mlflow: Annotated[bool, typer.Option("--mlflow", help="MLflow's page on the experiments' store instead.")] = False,
+    host: Annotated[
+        str | None, typer.Option(help="With --mlflow: the address to listen on; loopback unless told otherwise.")
+    ] = None,
+    root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
+    trust: TrustOption = None,
+) -> None:
+    """Open the page of an experiment, a study or all of them in a browser, until Ctrl-C; with --mlflow, MLflow's.
+
+    It is what `hpsearch watch --web` opens. It listens on this machine only, and its address has a token in it.
+    """
+    from hpsearch.api.arguments import find_experiment
+
+    place = root if experiment is None else find_experiment(experiment)
+    if mlflow:
+        from hpsearch.tracking.mlflow.ui import serve_ui
+
+        serve_ui(place, port=5000 if port is None else port, host=host or "127.0.0.1", announce=_say)
+    elif host is not None:
+        raise HpsearchError(
+            "--host is for --mlflow: hpsearch's own page stays on this machine; from another one, "
+            "`ssh -L PORT:127.0.0.1:PORT HOST` shows it"
+        )
+    else:
+        _open_page(place, port=port, control=control, no_open=no_open, trust=trust)
 
 
 def export(
@@ -175,7 +244,7 @@ def export(
     if exported.note:
         typer.echo(exported.note)
     if exported.version is not None:
-        typer.echo(f"registered as version {exported.version} of {register}; `hpsearch ui` shows it")
+        typer.echo(f"registered as version {exported.version} of {register}; `hpsearch ui --mlflow` shows it")
 
 
 def doctor(

@@ -18,6 +18,7 @@ from hpsearch.cli.preparing import check, cluster, families, init, schema, texts
 from hpsearch.cli.probing import batch_size, lr_find, overfit
 from hpsearch.cli.running import confirm, run, train
 from hpsearch.cli.starting import interruptible
+from hpsearch.cli.steering import add, budget, note, pause, resume, stop
 from hpsearch.cli.using import evaluate, predict
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.files import fault_of_the_machine, no_room
@@ -43,6 +44,7 @@ for command in (
     *(init, check, families, schema),
     *(lr_find, overfit, batch_size),
     *(show, watch, export, sync, ui, doctor),
+    *(add, stop, pause, resume, budget, note),
     *(compare, study),
     *(predict, evaluate),
     cluster,

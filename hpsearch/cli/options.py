@@ -33,3 +33,10 @@ TrustOption = Annotated[
     bool | None, typer.Option("--trust", help="Run code from outside this project, too; look at it first.")
 ]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a value: train.epochs=5.")]
+PortOption = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Where the page listens; any free port by default.")
+]
+NoOpenOption = Annotated[bool, typer.Option("--no-open", help="Print the page's address, and open no browser.")]
+ControlOption = Annotated[
+    bool, typer.Option("--control", help="Let the page give orders: stop a trial, add one, pause, budgets, notes.")
+]

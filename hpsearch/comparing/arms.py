@@ -25,6 +25,7 @@ _ENDED = {
     Outcome.TIMED_OUT: "ran out of time",
     Outcome.FAILED: "failed",
     Outcome.LOST: "its process was lost",
+    Outcome.STOPPED: "stopped: its value is of a smaller budget",
 }
 
 

@@ -1,4 +1,4 @@
-"""How a running search is shown: a live display for terminals, lines for pipes, and nothing.
+"""How a running search is shown: a live display for terminals and notebooks, lines for pipes, and nothing.
 
 The live display shows what fits into the terminal's width and height, and never more.
 """
@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpsearch.cleaning import one_line
+from hpsearch.console.notebook import NotebookLive
 from hpsearch.console.search_state import Clock, SearchState, SearchTarget
 from hpsearch.console.trainings import Training
 from hpsearch.experiment.events import (
@@ -72,7 +73,7 @@ class Progress(Protocol):
 class LiveProgress:
     """Observes a search and shows its progress.
 
-    `observe` only takes note, also when it is called from a signal handler: a thread of rich draws.
+    `observe` only takes note, also when it is called from a signal handler: another thread draws.
     """
 
     def __init__(self, target: SearchTarget, *, console: Console, clock: Clock = time.monotonic) -> None:
@@ -80,7 +81,11 @@ class LiveProgress:
         self._console = console
         self._closed = False
         self._lock = threading.RLock()  # re-entrant: a signal's handler observes while its own thread is observing
-        self._live = Live(console=console, get_renderable=self.frame, refresh_per_second=REFRESHES)
+        self._live = (
+            NotebookLive(self.frame, width=console.width)
+            if console.is_jupyter
+            else Live(console=console, get_renderable=self.frame, refresh_per_second=REFRESHES)
+        )
 
     def resume(self, state: ExperimentState) -> None:
         """Begin where the experiment stands."""
@@ -96,7 +101,8 @@ class LiveProgress:
         """Return the current view."""
         with self._lock:
             width, height = self._console.size
-            return draw(self._search, width=width, height=height, closed=self._closed)
+            hint = NOTEBOOK_HINT if self._console.is_jupyter else HINT
+            return draw(self._search, width=width, height=height, closed=self._closed, hint=hint)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -210,12 +216,12 @@ class PlainProgress:
 
 
 def make_progress(target: SearchTarget, *, console: Console | None = None, quiet: bool = False) -> Progress:
-    """Return a live display for a console that is a terminal, lines for any other, and of problems only when `quiet`.
+    """Return a live display for a terminal or a notebook, lines for another console, and of problems only if `quiet`.
 
     The console is standard error unless given: standard output is for results.
     """
     console = console or Console(stderr=True)
-    if not quiet and console.is_terminal and not console.is_dumb_terminal:
+    if not quiet and (console.is_jupyter or (console.is_terminal and not console.is_dumb_terminal)):
         return LiveProgress(target, console=console)
     return PlainProgress(target, stream=console.file, quiet=quiet)
 
@@ -230,17 +236,18 @@ LEAST_PARAMETERS = 12
 
 STYLES = {Outcome.COMPLETE: "green", Outcome.PRUNED: "yellow"}
 HINT = "Ctrl-C: save checkpoints and stop."
+NOTEBOOK_HINT = "Interrupt the kernel (the square): save checkpoints and stop."
 INTERRUPTED = (
     "Interrupted: running trials save checkpoints, then stop.",
     "Press Ctrl-C again to stop now.",
 )
 
 
-def draw(search: SearchState, *, width: int, height: int, closed: bool = False) -> RenderableType:
+def draw(search: SearchState, *, width: int, height: int, closed: bool = False, hint: str = HINT) -> RenderableType:
     """Return a frame of at most `height` lines; the last one (`closed`) has all the notes and no running trials."""
     head = [_title(search), _bar(search, width, closed), _counts(search, closed), *_best(search, width)]
     # The terminal echoes ^C behind the last line, which therefore is a short one: a full one would break.
-    tail = [_line(text, "bold yellow") for text in INTERRUPTED] if search.interrupted else [_line(HINT, "dim")]
+    tail = [_line(text, "bold yellow") for text in INTERRUPTED] if search.interrupted else [_line(hint, "dim")]
     if closed:
         found = _replicates(search, len(search.trainings) + len(search.baselines))
         return Group(*head, *found, *(_line(note, "red") for note in search.notes))

@@ -183,6 +183,11 @@ class SearchState:
             self.notes.append(f"{training.title} {word}" + (f": {training.reason}" if training.reason else ""))
 
     @property
+    def state(self) -> ExperimentState:
+        """What the log comes to."""
+        return self._state
+
+    @property
     def elapsed(self) -> float:
         """Seconds of running, over all sessions."""
         return self._state.elapsed + self.clock() - self._heard
@@ -203,7 +208,7 @@ class SearchState:
     @property
     def goal_count(self) -> int:
         """How many of them there will be."""
-        least = self.target.replicates or 0 if self.confirming else self.target.budget
+        least = self.target.replicates or 0 if self.confirming else self._state.trials_of(self.target.budget)
         return max(least, len(self._shown))
 
     @property

@@ -1,4 +1,4 @@
-"""The events of an experiment: what its log tells, typed, and the one codec between them and the log's JSON.
+"""The events of an experiment: what its log tells, typed; codec.py has their JSON.
 
 The order of a class's fields is their order in the file. Behind them stand `time`, in Unix seconds, and `elapsed`, the
 seconds for which the experiment has been running, over all its sessions. `run` is the run's folder in the experiment,
@@ -7,12 +7,11 @@ see layout.py. Non-finite numbers are the strings "nan", "inf" and "-inf" in the
 An event of a kind that a newer version has added is an UnknownEvent; fields that it has added are passed over.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final, get_type_hints
+from typing import Any, Final
 
-from hpsearch.experiment.files import decode_number
 from hpsearch.records import Fold, Metrics, Moment, Outcome, Params
 
 OMITTED: Final = "omitted"
@@ -156,6 +155,70 @@ class AdoptEvent(_Event):
     params: Params
 
 
+# Orders of a person; obeyed when they stand in the log. `order` is the order's own id, so that none is obeyed twice.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddEvent(_Event):
+    """A configuration, or a part of one, is to be tried next, on top of the budget."""
+
+    order: str
+    params: Params
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopEvent(_Event):
+    """A trial is to end where it is; without a `run` the whole session, as after a Ctrl-C."""
+
+    order: str
+    run: str | None = field(default=None, metadata={OMITTED: None})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseEvent(_Event):
+    """Nothing is to be trained, until a ResumeEvent or the next session."""
+
+    order: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeEvent(_Event):
+    """The search is to go on after a pause."""
+
+    order: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetEvent(_Event):
+    """The search may have other `trials`, or take other `seconds`; None for what stays as it is.
+
+    `instead` are those that the space said then: the order holds until the space says something else.
+    """
+
+    order: str
+    trials: int | None = field(default=None, metadata={OMITTED: None})
+    seconds: float | None = field(default=None, metadata={OMITTED: None})
+    instead: Params = field(default_factory=dict, metadata={OMITTED: {}})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteEvent(_Event):
+    """Something that a person wants to remember of a run or, without one, of the experiment."""
+
+    order: str
+    run: str | None = field(default=None, metadata={OMITTED: None})
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseEvent(_Event):
+    """An order, of the `kind` that its event would have, was not obeyed."""
+
+    order: str
+    kind: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndEvent(_Event):
     """The session ended: finished, interrupted, time or failed."""
@@ -173,7 +236,10 @@ class UnknownEvent(_Event):
 RunEvent = AskEvent | BeginEvent | ReportEvent | ExploitEvent | LostEvent | OutcomeEvent | DropEvent | AdoptEvent
 """An event of one run."""
 
-Event = RunEvent | SessionEvent | DataEvent | EndEvent | UnknownEvent
+OrderEvent = AddEvent | StopEvent | PauseEvent | ResumeEvent | BudgetEvent | NoteEvent
+"""What a person orders."""
+
+Event = RunEvent | OrderEvent | RefuseEvent | SessionEvent | DataEvent | EndEvent | UnknownEvent
 """An event of the log."""
 
 
@@ -216,11 +282,7 @@ Notice = PauseNotice | InterruptNotice | TextNotice | HealthNotice | MomentNotic
 """What observers are shown besides the events of the log."""
 
 
-class MalformedEventError(ValueError):
-    """An object of the log is no event: a field is missing, or its value of another type."""
-
-
-_KINDS: Final[Mapping[str, type[Event]]] = {
+KINDS: Final[Mapping[str, type[Event]]] = {
     "session": SessionEvent,
     "data": DataEvent,
     "ask": AskEvent,
@@ -232,158 +294,12 @@ _KINDS: Final[Mapping[str, type[Event]]] = {
     "drop": DropEvent,
     "adopt": AdoptEvent,
     "end": EndEvent,
+    "add": AddEvent,
+    "stop": StopEvent,
+    "pause": PauseEvent,
+    "resume": ResumeEvent,
+    "budget": BudgetEvent,
+    "note": NoteEvent,
+    "refuse": RefuseEvent,
 }
-_NAMES: Final = {kind: name for name, kind in _KINDS.items()}
-
-
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise TypeError("a text")
-    return value
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int:
-        raise TypeError("a whole number")
-    return value
-
-
-def _number(value: Any) -> float:
-    number = decode_number(value) if type(value) is str else value
-    if type(number) is not float and type(number) is not int:
-        raise TypeError("a number")
-    return number
-
-
-def _flag(value: Any) -> bool:
-    if type(value) is not bool:
-        raise TypeError("true or false")
-    return value
-
-
-def _mapping(value: Any) -> Params:
-    if type(value) is not dict:
-        raise TypeError("an object")
-    return value
-
-
-def _scores(value: Any) -> Metrics:
-    return {name: _number(score) for name, score in _mapping(value).items()}
-
-
-def _outcome(value: Any) -> Outcome:
-    try:
-        return _OUTCOMES[value]
-    except (KeyError, TypeError):
-        raise TypeError(f"one of {', '.join(Outcome)}") from None
-
-
-def _anything(value: Any) -> Any:
-    return value
-
-
-def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None else read(value)
-
-
-_OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
-_READERS: Final[Mapping[Any, Callable[[Any], Any]]] = {
-    Any: _anything,
-    str: _text,
-    int: _whole,
-    float: _number,
-    bool: _flag,
-    Outcome: _outcome,
-    Params: _mapping,
-    Metrics: _scores,
-    str | None: _or_none(_text),
-    int | None: _or_none(_whole),
-    float | None: _or_none(_number),
-    Params | Untold | None: _or_none(_mapping),
-}
-"""How the value of a field is checked and read, by the field's type."""
-
-
-def _in_order(kind: type[Event]) -> "list[Field[Any]]":
-    """List the fields of a kind as they are in the file: when it happened comes last."""
-    return sorted(fields(kind), key=lambda each: each.name in _STAMPS)
-
-
-_STAMPS: Final = tuple(each.name for each in fields(_Event))
-_FOLD: Final = tuple(each.name for each in fields(Fold))
-_ALWAYS: Final = object()
-"""No value of any field."""
-_AS_IT_IS: Final[Mapping[Any, type]] = {str: str, int: int, float: float, bool: bool, Params: dict}
-"""The fields whose value needs no reading if it has this very type: most values of most lines."""
-_READS: Final = {
-    kind: tuple(
-        (
-            each.name,
-            _AS_IT_IS.get(hint),
-            _READERS[hint],
-            each.name in _STAMPS or each.default is each.default_factory is MISSING,
-        )
-        for each, hint in ((each, get_type_hints(kind)[each.name]) for each in _in_order(kind))
-        if hint in _READERS
-    )
-    for kind in (*_KINDS.values(), UnknownEvent)
-}
-"""The fields of each kind, except for the fold: name, type as it is, reader, and whether it is required."""
-_WRITES: Final = {
-    kind: tuple((each.name, each.metadata.get(OMITTED, _ALWAYS)) for each in _in_order(kind))
-    for kind in _KINDS.values()
-}
-"""The fields of each kind: name, and with which value it is left out."""
-
-
-def decode(content: Mapping[str, Any]) -> Event:
-    """Make an event of an object of the log.
-
-    Raises:
-        MalformedEventError: It has no kind, or a field of its kind is missing or of another type.
-
-    """
-    name = content.get("event")
-    if not isinstance(name, str):
-        raise MalformedEventError("it does not say which event it is")
-    kind = _KINDS.get(name, UnknownEvent)
-    values: dict[str, Any] = {"content": content} if kind is UnknownEvent else {}
-    for each, as_it_is, read, required in _READS[kind]:
-        value = content.get(each, _ALWAYS)
-        if type(value) is as_it_is:
-            values[each] = value
-        elif value is not _ALWAYS:
-            try:
-                values[each] = read(value)
-            except (TypeError, ValueError) as error:
-                raise MalformedEventError(f"{name}: {each} is {value!r}, not {error}") from None
-        elif required:
-            raise MalformedEventError(f"{name}: {each} is missing")
-    if kind is AskEvent and "fold" in content:
-        values["fold"] = _fold(content)
-    return kind(**values)
-
-
-def encode(event: Event) -> dict[str, Any]:
-    """Make an object of the log of an event; `decode` undoes it."""
-    if isinstance(event, UnknownEvent):
-        return dict(event.content)
-    kind = type(event)
-    content: dict[str, Any] = {"event": _NAMES[kind]}
-    for name, default in _WRITES[kind]:
-        value = getattr(event, name)
-        if isinstance(value, Fold):
-            content |= asdict(value)
-        elif value != default:
-            content[name] = dict(value) if isinstance(value, Mapping) else value
-    return content
-
-
-def _fold(content: Mapping[str, Any]) -> Fold:
-    """Read the three fields that say which fold it is."""
-    try:
-        return Fold(*(_whole(content[each]) for each in _FOLD))
-    except KeyError as missing:
-        raise MalformedEventError(f"ask: {missing.args[0]} is missing") from None
-    except TypeError as error:
-        raise MalformedEventError(f"ask: a field of its fold is not {error}") from None
+"""Their names in the file."""

@@ -17,12 +17,15 @@ def lost_log(folder: Path, state: ExperimentState) -> str | None:
     trained = trained_without_log(folder, state)
     if not trained:
         return None
-    path = folder / LOG
-    what = "is gone" if not path.exists() else "has no whole line" if _size(path) else "is empty"
     return (
-        f"{path} {what}, and with it the parameters, values and outcomes of {_count(trained)} in {folder / 'trials'}: "
-        f"{_named(trained)}. Put a copy of the log back; another --name begins a new search"
+        f"{_said(folder / LOG)}, and with it the parameters, values and outcomes of {_count(trained)} in "
+        f"{folder / 'trials'}: {_named(trained)}. Put a copy of the log back; another --name begins a new search"
     )
+
+
+def _said(log: Path) -> str:
+    what = "is gone" if not log.exists() else "has no whole line" if _size(log) else "is empty"
+    return f"{log} {what}"
 
 
 def trained_without_log(folder: Path, state: ExperimentState) -> list[str]:
@@ -39,6 +42,10 @@ def gaps(folder: Path, state: ExperimentState) -> list[str]:
     names = set(_folders(folder))
     if not names:
         return []
+    if not state.count:
+        runs = [f"trials/{name}" for name in sorted(names)]
+        what = f"{_said(folder / LOG)}, though {_count(runs)} had begun in {folder / 'trials'}: {_named(runs)}"
+        return [f"{what}. None had reported anything; the search begins anew"]
     told = []
     if unknown := trained_without_log(folder, state):
         told.append(f"the log does not tell of {_count(unknown)} in {folder}: {_named(unknown)}; not counted, and kept")

@@ -6,6 +6,7 @@ experiments/<name>/
   data.json           the fingerprints of the data: files by size and hash, simulations by their settings
   log.jsonl           see log.py               lock            held while a process runs the experiment
   lease-7             which machine does or did; see lease.py
+  orders/             what people order and nobody has obeyed yet, see orders.py
   tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors; with another
                       tracker tracking-NAME.json and .lock; tensorboard/, wandb/: what these two have
   trials/0007/        config.json  metrics.jsonl  checkpoint.pt  best.pt  output.log  artifacts/ (see artifacts.py)
@@ -72,6 +73,7 @@ STUDY = "study.json"
 STUDY_LOCK = "study.lock"
 RESULT = "result.json"
 ORIGIN = "origin.json"
+ORDERS = "orders"
 CODE = "code"
 """Functions of a notebook or a script, written as modules."""
 DATA = "data.json"

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from hpsearch.experiment.events import Event, MalformedEventError, decode, encode
+from hpsearch.experiment.codec import MalformedEventError, decode, encode
+from hpsearch.experiment.events import Event
 from hpsearch.experiment.files import DamagedLine, LinesRead, collector_resting, json_line, read_lines
 from hpsearch.experiment.state import ExperimentState
 
@@ -70,6 +71,7 @@ class Log:
             os.truncate(path, past.end)
         self._before = self.state.elapsed
         self._opened = time.monotonic()
+        self._stood: float | None = None
         self._file = path.open("ab")
 
     def take_events(self) -> list[Event]:
@@ -80,7 +82,18 @@ class Log:
     @property
     def elapsed(self) -> float:
         """Seconds for which the experiment has been running, over all its sessions."""
-        return self._before + time.monotonic() - self._opened
+        now = time.monotonic() if self._stood is None else self._stood
+        return self._before + now - self._opened
+
+    def stand_still(self) -> None:
+        """Let no time pass for the experiment, which is paused."""
+        self._stood = time.monotonic() if self._stood is None else self._stood
+
+    def go_on(self) -> None:
+        """Let time pass again."""
+        if self._stood is not None:
+            self._opened += time.monotonic() - self._stood
+            self._stood = None
 
     def append(self, event: Written, *, durable: bool = False) -> Written:
         """Write an event and return it with its time; with `durable` it is on the disk then."""

@@ -152,6 +152,7 @@ def _experiment(
     dropped = {trial.number for trial in state.of_kind(RunKind.TRIAL) if trial.dropped}
     replicates = (run for run in state.of_kind(RunKind.REPLICATE) if run.number not in dropped)
     space = resolved["space"]
+    given = space.get("search", {}).get("trials")
     return ExperimentRecord(
         name=folder.name,
         folder=str(folder),
@@ -163,12 +164,15 @@ def _experiment(
         baselines=tuple(_baseline(run) for run in state.of_kind(RunKind.BASELINE) if run.scores),
         unit=resolved.get("unit", "epoch"),
         elapsed=state.search_seconds,
-        budget=space.get("search", {}).get("trials"),
+        budget=None if given is None else state.trials_of(given),
         dropped=len(dropped),
         warnings=(*_left_out(len(dropped)), *damage),
         started=state.started,
         last=state.latest,
         closing=state.closing,
+        added=len(state.added),
+        paused=state.paused,
+        notes=state.notes,
     )
 
 
@@ -192,6 +196,7 @@ def _record(run: RunState) -> RunRecord:
         test_size=run.test_size,
         changes=run.changes,
         data=run.data,
+        notes=run.notes,
     )
 
 

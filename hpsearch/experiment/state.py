@@ -6,22 +6,29 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from hpsearch.experiment.events import (
+    AddEvent,
     AdoptEvent,
     AskEvent,
     BeginEvent,
+    BudgetEvent,
     DataEvent,
     DropEvent,
     EndEvent,
     Event,
     ExploitEvent,
     LostEvent,
+    NoteEvent,
     OutcomeEvent,
+    PauseEvent,
+    RefuseEvent,
     ReportEvent,
+    ResumeEvent,
     SessionEvent,
+    StopEvent,
     UnknownEvent,
 )
 from hpsearch.experiment.layout import RunKind, replicate_run, run_kind, trial_run
-from hpsearch.records import Change, Fold, Metrics, Outcome, Params
+from hpsearch.records import Change, Fold, Metrics, Note, Outcome, Params
 
 KILLED, TIME_IS_UP = "killed", "finished: time is up"
 """How a session ended that could not say so, and one that found something in all of its time."""
@@ -71,6 +78,10 @@ class RunState:
     begun_at: float | None = None
     """When it began first; this and `ended_at` in Unix seconds."""
     ended_at: float | None = None
+    told_to_stop: bool = False
+    """Whether a person has ordered its end."""
+    notes: tuple[Note, ...] = ()
+    """What people have written down of it."""
 
     @property
     def ended(self) -> bool:
@@ -110,6 +121,15 @@ class ExperimentState:
         self.latest: float | None = None
         self.count = 0
         """How many events there were."""
+        self.orders: frozenset[str] = frozenset()
+        """The orders of people that were obeyed or refused."""
+        self.added: tuple[Params, ...] = ()
+        """What people want to be tried besides."""
+        self.paused = False
+        self.notes: tuple[Note, ...] = ()
+        """What people have written down of the experiment."""
+        self._trials: BudgetEvent | None = None
+        self._time: BudgetEvent | None = None
 
     def misfit(self, event: Event) -> str | None:
         """Return why an event cannot follow those before it, as after a damaged line; None if it can.
@@ -166,6 +186,17 @@ class ExperimentState:
     def of_kind(self, kind: RunKind) -> Iterator[RunState]:
         """Yield the runs of a kind that were asked for."""
         return (run for run in self.runs.values() if run.kind is kind and run.asked)
+
+    def trials_of(self, given: int) -> int:
+        """Return how many trials there may be in all, where the space says `given`."""
+        order = self._trials
+        held = order is not None and order.instead.get("trials", given) == given
+        return (order.trials if order is not None and order.trials is not None and held else given) + len(self.added)
+
+    def time_of(self, given: float | None) -> float | None:
+        """Return how many seconds the search may take, where the space says `given`; None for no limit."""
+        order = self._time
+        return given if order is None or order.instead.get("seconds", given) != given else order.seconds
 
     @property
     def next_number(self) -> int:
@@ -254,7 +285,41 @@ class ExperimentState:
         return run
 
     def _change_session(self, event: SessionEvent | EndEvent) -> None:
-        self.session = event
+        self.session, self.paused = event, False
+
+    def _obey_add(self, event: AddEvent) -> None:
+        self.orders |= {event.order}
+        self.added = (*self.added, event.params)
+
+    def _obey_stop(self, event: StopEvent) -> RunState | None:
+        self.orders |= {event.order}
+        if event.run is None:
+            return None
+        run = self._run(event.run)
+        run.told_to_stop = True
+        return run
+
+    def _obey_pause(self, event: PauseEvent | ResumeEvent) -> None:
+        self.orders |= {event.order}
+        self.paused = isinstance(event, PauseEvent)
+
+    def _obey_budget(self, event: BudgetEvent) -> None:
+        self.orders |= {event.order}
+        self._trials = self._trials if event.trials is None else event
+        self._time = self._time if event.seconds is None else event
+
+    def _obey_note(self, event: NoteEvent) -> RunState | None:
+        self.orders |= {event.order}
+        note = Note(event.time, event.text)
+        if event.run is None:
+            self.notes = (*self.notes, note)
+            return None
+        run = self._run(event.run)
+        run.notes = (*run.notes, note)
+        return run
+
+    def _refuse(self, event: RefuseEvent) -> None:
+        self.orders |= {event.order}
 
     def _take_data(self, event: DataEvent) -> None:
         self.source = event.source
@@ -272,6 +337,8 @@ def _runs_of(event: Event) -> tuple[str, ...]:
     if isinstance(event, ExploitEvent):
         return event.run, event.donor
     if isinstance(event, BeginEvent | ReportEvent | LostEvent | OutcomeEvent | DropEvent | AdoptEvent):
+        return (event.run,)
+    if isinstance(event, StopEvent | NoteEvent) and event.run is not None:
         return (event.run,)
     return ()
 
@@ -301,5 +368,12 @@ _FOLLOW: Final[Mapping[type[Event], Callable[[ExperimentState, Any], RunState | 
     SessionEvent: ExperimentState._change_session,
     EndEvent: ExperimentState._change_session,
     DataEvent: ExperimentState._take_data,
+    AddEvent: ExperimentState._obey_add,
+    StopEvent: ExperimentState._obey_stop,
+    PauseEvent: ExperimentState._obey_pause,
+    ResumeEvent: ExperimentState._obey_pause,
+    BudgetEvent: ExperimentState._obey_budget,
+    NoteEvent: ExperimentState._obey_note,
+    RefuseEvent: ExperimentState._refuse,
     UnknownEvent: ExperimentState._pass_over,
 }

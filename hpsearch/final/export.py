@@ -210,6 +210,10 @@ QUICK = (
     "It comes from the quick form of a study: small models, few data and short trainings, so that it can be run in "
     "minutes. At full size another model may win, with other scores."
 )
+STANDARD = (
+    "It comes from the standard form of a study: models, data and trainings as large as a CPU does within about an "
+    "hour. At full size another model may win, with other scores."
+)
 ONE_SEARCH = (
     "The search was run once. The intervals hold for this configuration on {further}; that another search would have "
     "found another one is not in them."
@@ -331,6 +335,8 @@ def _doubts(selection: Mapping[str, Any]) -> Iterator[str]:
     study, sizes = selection["study"], [score["n"] for score in selection["scores"].values()]
     if study and study.get("quick"):
         yield QUICK
+    if study and study.get("standard"):
+        yield STANDARD
     if study and study.get("confirmatory") is False:
         yield "The study is exploratory, not confirmatory: its plan or its replicates were changed after a look."
     if study and len(study.get("arms", ())) > 1 and not study["named"]:

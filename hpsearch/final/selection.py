@@ -302,6 +302,7 @@ def _study(source: WinnerSource) -> dict[str, Any] | None:
     if source.result is None:
         return told
     kept = {name: source.result[name] for name in ("question", "answer", "confirmatory", "quick", "command")}
+    kept |= {"standard": True} if source.result.get("standard") else {}  # results of earlier versions have no such word
     arms = [
         {name: each[name] for name in ("name", "n", "mean", "sd", "ci95", "ci_method")}
         for each in source.result["comparison"]["experiments"]

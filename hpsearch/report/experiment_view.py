@@ -78,6 +78,7 @@ def show_experiment(
                 f"trial {run.number}" if run.replicate is None else replicate_title(run.number, run.replicate, run.fold)
             )
             parts.append(Text(f"{title}: {no_sign(silent[run.run])}", "yellow"))
+    parts += _notes(record)
     parts += [Text(f"warning: {one_line(warning)}", "yellow") for warning in record.warnings]
     return Group(*parts)
 
@@ -94,6 +95,16 @@ def _header(record: ExperimentRecord, unit: str) -> Iterator[Text]:
         + (f": {outcomes}" if outcomes else "")
         + (f"; {left} of {record.budget} not begun" if left else "")
     )
+
+    if record.paused:
+        yield Text("paused by a person; `hpsearch resume` goes on", "yellow")
+
+
+def _notes(record: ExperimentRecord) -> list[Text]:
+    """Return what people have written down, in the order of the experiment's notes, then of the trials."""
+    told = [f"note: {one_line(note.text)}" for note in record.notes]
+    told += [f"note on trial {trial.number}: {one_line(note.text)}" for trial in record.trials for note in trial.notes]
+    return [Text(line) for line in told]
 
 
 def _outcomes(trials: Sequence[RunRecord]) -> str:
@@ -240,7 +251,7 @@ def _mean(summary: Summary | None) -> str:
 
 
 def show_json(record: ExperimentRecord, *, health: Sequence[Finding] | None = None) -> dict[str, Any]:
-    """Return `experiment`, `trials`, `best`, `pruning`, `confirm` and, if examined, `health`.
+    """Return `experiment`, `trials`, `best`, `pruning`, `confirm`, `notes`, `paused` and, if examined, `health`.
 
     Numbers that are not finite become None.
     """
@@ -252,6 +263,8 @@ def show_json(record: ExperimentRecord, *, health: Sequence[Finding] | None = No
             "best": None if best is None else _fields(best, "number", "value", "step", "params"),
             "pruning": _pruning_json(record),
             "confirm": _confirm(record),
+            "notes": [asdict(note) for note in record.notes],
+            "paused": record.paused,
             **({} if health is None else {"health": [finding_json(finding) for finding in health]}),
         }
     )
@@ -265,7 +278,7 @@ def _fields(run: RunRecord, *names: str) -> dict[str, Any]:
 def _trial(trial: RunRecord) -> dict[str, Any]:
     shown = _fields(trial, "number", "outcome", "reason", "value", "step", "params", "seed", "seconds")
     changes = [{"step": change.step, "donor": change.donor, "params": change.params} for change in trial.changes]
-    return {**shown, "changes": changes}
+    return {**shown, "changes": changes, "notes": [asdict(note) for note in trial.notes]}
 
 
 def _pruning_json(record: ExperimentRecord) -> dict[str, Any] | None:

@@ -88,6 +88,9 @@ class Notes:
 class Attempts:
     """Makes reports of what a training tells, in this attempt and in those before it."""
 
+    waits = True
+    """Whether the training stands still while a report is answered: that time is not its own."""
+
     def __init__(self, heard: Heard, notes: Notes, metric: str, report: Reporter) -> None:
         self.heard = heard
         self.decision = Decision.CONTINUE
@@ -151,7 +154,10 @@ class Attempts:
         if not math.isfinite(told.value):
             raise DivergedError(f"{self.metric} became {told.value} at step {told.step}")
         is_last = final or told.final
+        asked = time.monotonic()
         answer = self._report(Report(told.step, told.metrics, self.seconds, final=is_last, again=told.again))
+        if self.waits and self._begun is not None:
+            self._begun += time.monotonic() - asked
         if self.decision is Decision.CONTINUE:
             self.decision, self._answered = answer, time.monotonic()
 

@@ -32,6 +32,8 @@ _SILENT_GRACE_SECONDS = 4.0
 class Hearing(Attempts):
     """Makes reports of what a program tells, in this attempt and in those before it."""
 
+    waits = False
+
     def __init__(self, heard: Heard, notes: Notes, config: CommandConfig, metric: str, report: Reporter) -> None:
         super().__init__(heard, notes, metric, report)
         self._config = config

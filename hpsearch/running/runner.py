@@ -19,6 +19,7 @@ from hpsearch.experiment.files import fault_of_the_machine
 from hpsearch.experiment.gaps import gaps, lost_log, trained_without_log
 from hpsearch.experiment.layout import EXPERIMENTS, LOG, folder_called, is_experiment
 from hpsearch.experiment.log import Log, read_past
+from hpsearch.experiment.orders import withdraw_stale
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.experiment.state import ExperimentState
 from hpsearch.families.function.function import Function
@@ -139,6 +140,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
         if sentence := lost_log(folder, past.state):
             raise ExperimentError(sentence)
         past.state.orphans |= {*trained_without_log(folder, past.state)}
+        stale = withdraw_stale(folder, past.state)
         missing = gaps(folder, past.state)
         mended = [] if changes else mend_configs(folder, past.state)  # a search mends what it looks at: earlier.py
         data = same_data(space, folder, past.state.runs.values())
@@ -171,7 +173,7 @@ def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bo
         try:
             with session:
                 session.begin(notes)
-                for sentence in [*missing, *mended]:
+                for sentence in [*missing, *mended, *stale]:
                     session.note(sentence)
                 if hold.taken_over:
                     session.note(hold.taken_over)

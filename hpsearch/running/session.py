@@ -13,11 +13,12 @@ from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, Notice, SessionEvent, TextNotice
 from hpsearch.experiment.files import collector_resting
 from hpsearch.experiment.layout import RunKind, trial_run
+from hpsearch.experiment.orders import Inbox
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
 from hpsearch.families import Family
 from hpsearch.families.function.function import Function
-from hpsearch.jobs import Job, JobKind, JobSource
+from hpsearch.jobs import Job, JobKind
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.running.confirmation import distinct_winners, jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, require_fit, to_replay
@@ -28,9 +29,11 @@ from hpsearch.search.sources import JobList, TrialSource
 from hpsearch.space import Confirm, Space, objective_value
 from hpsearch.space.pruner_options import ASHA, PB2, PBT, AutoPruner, Pausing
 from hpsearch.workers.ahead import Ahead
-from hpsearch.workers.coordinator import LOADING_SECONDS, Coordinator, Limits, StopReason
+from hpsearch.workers.coordinator import Coordinator, StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
 from hpsearch.workers.ledger import Ledger, stored_job
+from hpsearch.workers.limits import LOADING_SECONDS, STOP_SECONDS, Limits
+from hpsearch.workers.steering import Steerable, Steering
 
 _ON_A_CLUSTER = 1800.0
 
@@ -90,6 +93,12 @@ class Session:
         self._why = StopReason.FAILED
         self._exhausted = self._worked = False
         self._ahead: Ahead | None = None
+        self._steering = Steering(
+            Inbox(self._folder),
+            trials=context.space.search.trials,
+            time=context.space.search.time,
+            objections=partial(context.space.check_params, partial=True),
+        )
         self.mirrored = True
         """Whether the trackers have caught up; whoever closes them says so."""
 
@@ -111,6 +120,11 @@ class Session:
             self.note("the last line of the log was torn by a crash and has been dropped")
         for sentence in self._log.damage:
             self.note(sentence)
+        self._obey_waiting()
+
+    def _obey_waiting(self) -> None:
+        """Write the orders into the log that nobody was there to obey; what follows from them, the search does."""
+        self._steering.obey(self._ledger(), JobList([]), at_once=True)
 
     def note(self, text: str) -> None:
         """Tell the observers of a problem that the log does not hold."""
@@ -128,15 +142,18 @@ class Session:
         Raises:
             SearchFailedError: The trials fail in a way in which all would.
         """
-        settings = self._space.search
+        settings, packed = self._space.search, "lanes" in self._context.objective.arguments
         with collector_resting():
             taken_up = self._take_up(confirm)
         if taken_up is None:
             return StopReason.FINISHED
         trials, source = taken_up
-        time = None if settings.time is None else settings.time + self._log.state.confirm_seconds
         limits = Limits(
-            time=time, trial_time=settings.trial_time, retries=settings.retries, loading=_loading(self._context)
+            time=self._steering.time_limit(self._log.state),
+            trial_time=settings.trial_time,
+            retries=settings.retries,
+            loading=_loading(self._context),
+            stopping=None if packed else STOP_SECONDS,
         )
         why = self._run(source, limits)
         self._exhausted = trials.exhausted
@@ -147,7 +164,9 @@ class Session:
 
         The events of those sessions are gone afterwards: a search of thousands of trials must not hold them to its end.
         """
-        earlier, settings = self._earlier(), self._space.search
+        earlier = self._earlier()
+        self._space = self._as_ordered()
+        settings = self._space.search
         asked = sum(1 for _ in self._log.state.of_kind(RunKind.TRIAL))
         unfinished = self._unfinished(earlier)
         if asked >= settings.trials and not unfinished:
@@ -169,6 +188,18 @@ class Session:
         self._ahead = self._replicates_ahead(confirm)
         return trials, trials
 
+    def _as_ordered(self) -> Space:
+        """Return the space with the budget that people have given the search, and the configurations to try besides."""
+        space, state = self._space, self._log.state
+        fitting = [params for params in state.added if not space.check_params(params, partial=True)]
+        if left_out := len(state.added) - len(fitting):
+            self.note(f"{left_out} of the configurations that were added do not fit the changed space: left out")
+        total = state.trials_of(self._context.space.search.trials) - left_out
+        added = tuple(space.canonical(params) for params in fitting)
+        return replace(
+            space, search=space.search.model_copy(update={"trials": total}), start=(*self._context.space.start, *added)
+        )
+
     def _staged(self, trials: TrialSource, pruner: PBT | PB2 | Pausing) -> Population | Promotion:
         """Return a source whose trials are paused and go on by turns."""
         if isinstance(pruner, Pausing):
@@ -184,17 +215,19 @@ class Session:
             if not runs[run].ended
         ]
 
-    def _run(self, source: JobSource, limits: Limits) -> StopReason:
+    def _ledger(self) -> Ledger:
         objective = self._space.objective
-        ledger = Ledger(
+        return Ledger(
             self._folder,
             self._log,
             metric=objective.metric,
             value_of=lambda history: objective_value(history, objective),
             observers=self._context.observers,
         )
+
+    def _run(self, source: Steerable, limits: Limits) -> StopReason:
         self._worked = True
-        return Coordinator(ledger, self._workers, limits, self._ahead).run(source)
+        return Coordinator(self._ledger(), self._workers, limits, self._ahead, steering=self._steering).run(source)
 
     def _earlier(self) -> Earlier:
         """Return the earlier trials; from now on, in the log, those that do not fit are dropped.
@@ -302,6 +335,7 @@ class Session:
 
     def end(self, why: StopReason) -> None:
         """Close the session in the log."""
+        self._obey_waiting()
         self._why = why
         self._log.append(EndEvent(why=why.value), durable=True)
 

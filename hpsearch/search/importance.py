@@ -175,7 +175,7 @@ def _density(known: Range, parts: Iterable[int]) -> list[float]:
 
 def range_of(path: str, values: Sequence[Any], space: Mapping[str, Any] | None) -> Range:
     """Return the range of a parameter as the space has it, widened to the values that were tried, or else of those."""
-    written = {} if space is None else _written(path, space)
+    written = {} if space is None else written_range(path, space)
     if not all(map(is_number, values)) or "choice" in written:
         return Options(tuple(sorted({label(value) for value in values})))
     bounds: list[Any] = next((written[kind] for kind in ("int", "log", "float") if kind in written), [])
@@ -186,7 +186,7 @@ def range_of(path: str, values: Sequence[Any], space: Mapping[str, Any] | None) 
     return Numbers(low, high, log=low > 0 and ("log" in written if written else guessed))
 
 
-def _written(path: str, space: Params) -> Mapping[str, Any]:
+def written_range(path: str, space: Params) -> Mapping[str, Any]:
     """Return the range at a dotted path of a resolved space, or an empty one if there is none any longer."""
     node: Any = space
     for word in path.split("."):

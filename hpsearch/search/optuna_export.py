@@ -24,7 +24,12 @@ from hpsearch.space import Space, suggest, suggested
 
 JOURNAL_SUFFIXES = (".log", ".journal")
 
-_STATES = {Outcome.COMPLETE: TrialState.COMPLETE, Outcome.PRUNED: TrialState.PRUNED, None: TrialState.RUNNING}
+_STATES = {
+    Outcome.COMPLETE: TrialState.COMPLETE,
+    Outcome.PRUNED: TrialState.PRUNED,
+    Outcome.STOPPED: TrialState.PRUNED,
+    None: TrialState.RUNNING,
+}
 """Every other outcome is Optuna's FAIL; a trial without one has been interrupted, or is running."""
 
 

@@ -262,6 +262,10 @@ class OptunaSearch:
         self._tried.add(key_of(params))
         return params
 
+    def add(self, entry: Params) -> None:
+        """Begin the next trial with these values, behind what is left of `start`."""
+        self._aside.tell(partial(self._starts.add, entry))
+
     # What became of it
 
     def report(self, number: int, step: int, metric: float, *, final: bool = False) -> bool:
@@ -315,9 +319,8 @@ class OptunaSearch:
         if outcome is Outcome.COMPLETE and value is not None:
             self._history.retell(trial._trial_id, COMPLETE, value)
         elif outcome.infeasible:
-            infinite = -self._space.objective.goal.sign * math.inf
-            self._history.retell(trial._trial_id, COMPLETE, infinite)
-        elif outcome is not Outcome.PRUNED:
+            self._history.retell(trial._trial_id, COMPLETE, -self._space.objective.goal.sign * math.inf)
+        elif outcome not in (Outcome.PRUNED, Outcome.STOPPED):
             self._history.retell(trial._trial_id, FAIL, None)
 
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
@@ -341,7 +344,7 @@ class OptunaSearch:
             self._tell(trial, value)
         elif outcome.infeasible:
             self._tell(trial, -self._space.objective.goal.sign * math.inf)
-        elif outcome is Outcome.PRUNED:
+        elif outcome is Outcome.PRUNED or (outcome is Outcome.STOPPED and value is not None):  # where it was
             if last is not None and not self._watched:
                 trial.report(last[1], last[0])
             self._tell(trial, state=PRUNED)

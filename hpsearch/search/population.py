@@ -112,6 +112,25 @@ class Population:
         """Take note that no worker has the member any more."""
         self._members[job.number].running = False
 
+    def withdraw(self, run: str) -> Job | None:
+        """Return the job of a member that no worker has."""
+        number = next((each for each, job in self._jobs.items() if job.run == run), None)
+        member = None if number is None else self._members.get(number)
+        return None if member is None or member.running else self._jobs[member.number]
+
+    def refusal(self, trials: int | None = None) -> str | None:
+        """Return a sentence: a population's members begin side by side, and are compared with one another."""
+        if trials is not None:
+            return f"the members of a population are as many as search.trials ({self._space.search.trials}) to its end"
+        return "all members of the population have begun" if self._closed else self._trials.refusal()
+
+    def add(self, params: Params) -> None:
+        """Begin the next member with these values, as one more."""
+        self._trials.add(params)
+
+    def extend(self, trials: int) -> None:
+        """Do nothing: see `refusal`."""
+
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
         """Let a member go.
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 
 from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.jobs import AskInfo, Job, Retire
-from hpsearch.records import Decision, Outcome
+from hpsearch.records import Decision, Outcome, Params
 from hpsearch.search.outlook import Chances
 from hpsearch.search.sources import TrialSource
 from hpsearch.space import Space
@@ -169,6 +169,26 @@ class Promotion:
         """Take note that no worker has the trial any more."""
         self._going[job.number].running = False
 
+    def withdraw(self, run: str) -> Job | None:
+        """Return the job of a trial that no worker has."""
+        going = (each for each in self._going.values() if not each.running and self._jobs[each.number].run == run)
+        trial = next(going, None)
+        return None if trial is None else self._jobs[trial.number]
+
+    def refusal(self, trials: int | None = None) -> str | None:
+        """Return a sentence if there is nothing else to try."""
+        return self._trials.refusal(trials)
+
+    def add(self, params: Params) -> None:
+        """Try a configuration next, on top of the budget."""
+        self._most += 1
+        self._trials.add(params)
+
+    def extend(self, trials: int) -> None:
+        """Go on to so many trials in all, of which more may go on, or fewer."""
+        self._most = trials
+        self._trials.extend(trials)
+
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
         """Let a trial go.
 
@@ -242,15 +262,16 @@ class Promotion:
             self._retired[out] = None
 
     def _leave(self, number: int, outcome: Outcome, value: float | None) -> None:
-        """Take a trial out; one that failed leaves its place at its rungs to others."""
+        """Take a trial out; one that failed or that a person stopped leaves its place at its rungs to others."""
         trial = self._going.pop(number, None)
         self._complete += outcome is Outcome.COMPLETE
         failed = outcome not in (Outcome.COMPLETE, Outcome.PRUNED)
         if self._chances is not None:
-            if failed:
+            if failed and outcome is not Outcome.STOPPED:
                 self._chances.forget(number)
             else:
-                self._chances.ended(number, None if value is None or outcome is Outcome.PRUNED else -self._sign * value)
+                final = value if outcome is Outcome.COMPLETE else None
+                self._chances.ended(number, None if final is None else -self._sign * final)
         if trial is None:
             return
         self._go_on(trial)

@@ -37,6 +37,10 @@ class Searcher(Protocol):
         """Enter an ending."""
         ...
 
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Begin the next trial that is asked for with these values."""
+        ...
+
 
 MakeJob = Callable[[int, Mapping[str, Any]], Job]
 """From a trial's number and its parameters to its job."""
@@ -51,7 +55,8 @@ class TrialSource:
     def __init__(self, search: Searcher, make_job: MakeJob, *, budget: int, asked: int, following: int) -> None:
         self._search = search
         self._make_job = make_job
-        self._left = budget - asked
+        self._budget = budget
+        self._asked = asked
         self._next = following
         self._unfinished: deque[Job] = deque()
         self._first_failures: list[str] | None = []
@@ -67,7 +72,7 @@ class TrialSource:
     @property
     def closed(self) -> bool:
         """Whether no new trial will come."""
-        return self._left <= 0 or self.exhausted
+        return self._asked >= self._budget or self.exhausted
 
     def prepare(self) -> None:
         """Begin to ask for the next new trial, if one will come."""
@@ -86,7 +91,7 @@ class TrialSource:
             self.exhausted = True
             return None
         self._next += 1
-        self._left -= 1
+        self._asked += 1
         return self._make_job(self._next - 1, params)
 
     def report(self, job: Job, step: int, metric: float, *, final: bool) -> Decision:
@@ -95,7 +100,27 @@ class TrialSource:
         return Decision.PRUNE if pruned else Decision.CONTINUE
 
     def paused(self, job: Job) -> None:
-        """Do nothing: only the end of the session pauses a trial, and the next session resumes it."""
+        """Do nothing: it is not the search that pauses a trial."""
+
+    def withdraw(self, run: str) -> Job | None:
+        """Return a job that an earlier session left and that has not been handed out."""
+        job = next((each for each in self._unfinished if each.run == run), None)
+        if job is not None:
+            self._unfinished.remove(job)
+        return job
+
+    def refusal(self, trials: int | None = None) -> str | None:  # noqa: ARG002 -- any number will do
+        """Return a sentence if every configuration has been tried."""
+        return "every configuration of the space has been tried" if self.exhausted else None
+
+    def add(self, params: Mapping[str, Any]) -> None:
+        """Try a configuration next, on top of the budget."""
+        self._budget += 1
+        self._search.add(params)
+
+    def extend(self, trials: int) -> None:
+        """Go on to so many trials in all."""
+        self._budget = trials
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
         """Enter an ending.
@@ -142,6 +167,18 @@ class JobList:
 
     def paused(self, job: Job) -> None:
         """Do nothing: the next session makes a new list."""
+
+    def withdraw(self, run: str) -> Job | None:
+        """Return nothing: these are no trials."""
+
+    def refusal(self, trials: int | None = None) -> str | None:
+        """Return nothing: the next session goes on with the search."""
+
+    def add(self, params: Mapping[str, Any]) -> None:
+        """Do nothing: see `refusal`."""
+
+    def extend(self, trials: int) -> None:
+        """Do nothing: see `refusal`."""
 
     def ended(self, job: Job, outcome: Outcome, value: float | None, reason: str | None) -> None:
         """Do nothing: the outcome decides about no other job."""

@@ -23,6 +23,10 @@ class StartList:
         """Return the next entry, which counts as tried from now on."""
         return self._left.popleft() if self._left else None
 
+    def add(self, entry: Params) -> None:
+        """Append an entry."""
+        self._left.append(entry)
+
     def begun(self, number: int, event: AskEvent) -> Params | None:
         """Return the entry that a trial of the log was begun by, which counts as tried from now on.
 

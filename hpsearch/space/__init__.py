@@ -2,7 +2,7 @@
 
 from hpsearch.space.checks import configurations
 from hpsearch.space.located_yaml import Node, Place, node_from_plain
-from hpsearch.space.params import only, read_params
+from hpsearch.space.params import only, read_given, read_params
 from hpsearch.space.ranges import Choice, Float, Int, Range
 from hpsearch.space.reading import check_known, code_of, read_space, space_from_resolved
 from hpsearch.space.requirements import Requirement
@@ -37,6 +37,7 @@ __all__ = [
     "node_from_plain",
     "objective_value",
     "only",
+    "read_given",
     "read_params",
     "read_space",
     "space_from_resolved",

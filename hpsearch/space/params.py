@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.space.fields import spelled
-from hpsearch.space.located_yaml import Node, Problems, read_file
+from hpsearch.space.located_yaml import Node, Place, Problems, read_file
+from hpsearch.space.overlay import parse_override
 from hpsearch.space.pruner_options import NoPruner
 from hpsearch.space.ranges import Choice, show
 from hpsearch.space.search_settings import RandomSampler
@@ -52,6 +53,34 @@ def read_entry(
         for why in space.check_params(entered, partial=True):
             problems.add(entry.key, f"{title}: {why}")
     return entered
+
+
+def read_given(overrides: Sequence[str], space: Space) -> dict[str, Any]:
+    """Return a part of a configuration from `a.b=VALUE`, as `--set` has it; the last part of a name will do.
+
+    Raises:
+        SpaceError: An unknown name or a value out of range, or what is given breaks a requirement; all of them.
+    """
+    problems, given = Problems(), {}
+    for override in overrides:
+        try:
+            path, value = parse_override(override)
+        except SpaceError as error:
+            problems.extend(error.problems)
+        else:
+            given[_whole_path(path, space)] = value
+    if given and not problems:
+        first = next(iter(given.values()))
+        return problems.checked(read_entry(Node(given, first.place, first.key), space, problems, title="set"))
+    if not problems:
+        problems.add(Place("--set"), "expected at least one a.b.c=VALUE")
+    return problems.checked({})
+
+
+def _whole_path(name: str, space: Space) -> str:
+    """Return the parameter whose path ends with a name, if there is just one; else the name."""
+    found = [each.path for each in space.parameters if f".{each.path}".endswith(f".{name}")]
+    return found[0] if len(found) == 1 else name
 
 
 def _spelled(known: Mapping[str, Parameter], path: str, value: Any) -> Any:

@@ -30,7 +30,7 @@ from hpsearch.training.settings import TrainSettings
 from hpsearch.workers.local.workers import worker_shares
 from hpsearch.workers.machine import Share
 
-FOREIGN = "its program trains itself, and nobody knows how long and what it writes"
+FOREIGN = "it is trained by code of its own; how long that takes, and what it writes, is not known"
 
 ProbeArm = Callable[[SpaceArm, Share], Probed]
 """From an arm and what a worker gets of the machine to what its probe has measured."""

@@ -20,7 +20,7 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.experiment.studies import STUDY_VERSION, arm_folders, read_study_file
 from hpsearch.space import Confirm, differences
 from hpsearch.studies.replicates import replication_of
-from hpsearch.studies.study import SpaceArm, Study
+from hpsearch.studies.study import Form, SpaceArm, Study
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def plan_of(study: Study, wanted: Confirm) -> dict[str, Any]:
         else:
             arms[arm.name] = {"baseline": arm.method, "beside": arm.partner}
     settings["metric"]["goal"] = study.goal.value  # also where the file leaves it to the family
-    return {**settings, "quick": study.quick, "arms": arms}
+    form = {"standard": True} if study.form is Form.STANDARD else {}  # plans of earlier versions have no such word
+    return {**settings, "quick": study.form is Form.QUICK, **form, "arms": arms}
 
 
 def fix_plan(

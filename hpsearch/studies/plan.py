@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.jupyter import JupyterMixin
 from rich.text import Text
 
 from hpsearch.cleaning import one_line
@@ -104,8 +105,11 @@ class PowerPlan:
 
 
 @dataclass(frozen=True)
-class StudyPlan:
-    """A whole study. `baselines` says of each classical arm what it is; `free` are the bytes left on the disk."""
+class StudyPlan(JupyterMixin):
+    """A whole study. `baselines` says of each classical arm what it is; `free` are the bytes left on the disk.
+
+    A notebook shows it as a terminal does.
+    """
 
     question: str
     metric: str
@@ -116,6 +120,9 @@ class StudyPlan:
     probed: bool
     warnings: Sequence[str] = ()
     notes: Sequence[str] = ()
+
+    def __rich__(self) -> RenderableType:
+        return show_study_plan(self)
 
 
 def total(spans: Iterable[Span | None]) -> Span | None:

@@ -1,8 +1,8 @@
 """Reading a study file: its settings, and each arm's space with the study's budget laid over it.
 
-Over the study itself come first: its quick section, and the cells of a factorial design in place of the arm with
-factors: every combination of the factors' levels is an arm, named for them. Over every space: budget, seed
-and the study's own `set`.
+Over the study itself come first: the section of its form (quick or standard), and the cells of a factorial design in
+place of the arm with factors: every combination of the factors' levels is an arm, named for them. Over every space:
+budget, seed and the study's own `set`.
 """
 
 import itertools
@@ -29,7 +29,16 @@ from hpsearch.space.ranges import show
 from hpsearch.space.template import Template
 from hpsearch.space.template_reading import TemplateReader
 from hpsearch.space.validation import check_section
-from hpsearch.studies.study import BaselineArm, SpaceArm, Study, StudySettings, factor_titles, level_text
+from hpsearch.studies.study import (
+    BaselineArm,
+    Form,
+    SpaceArm,
+    Study,
+    StudySettings,
+    factor_titles,
+    form_of,
+    level_text,
+)
 from hpsearch.workers.engines import ENGINES
 
 _SET, _FACTORS = "set", "factors"
@@ -48,21 +57,24 @@ def is_study(path: Path) -> bool:
     return "arms" in root.mapping and "family" not in root.mapping
 
 
-def load_study(path: Path, *, quick: bool = False, programs: bool = True) -> Study:
+def load_study(path: Path, *, quick: bool = False, standard: bool = False, programs: bool = True) -> Study:
     """Read and check a study file, the spaces of its arms, and that the files which these name are there.
 
-    The quick section is checked even if it is not asked for.
+    The quick and the standard section are checked even if they are not asked for.
 
     Args:
         path: The study file.
         quick: Lay the study's quick section over it, and each space's over that.
+        standard: Lay the study's standard section over it, and each space's quick section over that.
         programs: Whether programs that the spaces name will be started, so that they have to be trusted, too.
 
     Raises:
         SpaceError: Every mistake of the file, and of the spaces as they are laid out.
         UntrustedCodeError: A space names code from outside the project, which is not trusted.
+        HpsearchError: Two forms are asked for.
 
     """
+    form = form_of(quick=quick, standard=standard)
     problems = Problems()
     _, root = read_file(path, problems)
     if not isinstance(root.value, dict):
@@ -71,12 +83,15 @@ def load_study(path: Path, *, quick: bool = False, programs: bool = True) -> Stu
     if "family" in root.mapping and "arms" not in root.mapping:
         raise SpaceError([root.mapping["family"].key.problem("this is a space: `hpsearch run` searches it")])
     reader = partial(_StudyReader, path, programs=programs)
-    study = reader(root, problems, look=not quick).read()
-    if "quick" in root.mapping:
-        quick_study = reader(with_quick(root, problems), problems, quick=True, look=quick).read()
-        study = quick_study if quick else study
-    elif quick:
-        study = reader(root, problems, quick=True, look=True).read()
+    study = reader(root, problems, look=form is Form.FULL).read()
+    for each in (Form.QUICK, Form.STANDARD):
+        if each in root.mapping:
+            laid = reader(with_form(root, each, problems), problems, form=each, look=form is each).read()
+            study = laid if form is each else study
+    if form is Form.QUICK and form not in root.mapping:
+        study = reader(root, problems, form=form, look=True).read()
+    elif form is Form.STANDARD and form not in root.mapping:
+        problems.add(root.place, "this study has no standard form; write standard: {budget.trials: 20}, or use --quick")
     return problems.checked(study)
 
 
@@ -86,7 +101,7 @@ def _family(name: str, file: Path) -> Family[Any] | Command | Function:
 
 
 class _StudyReader:
-    """Reads one form of a study, in full or quick; every mistake is added to `problems`.
+    """Reads one form of a study; every mistake is added to `problems`.
 
     `look`: whether the files that the spaces name must be there; `programs`: whether their programs will be started.
     """
@@ -97,11 +112,11 @@ class _StudyReader:
         root: Node,
         problems: Problems,
         *,
-        quick: bool = False,
+        form: Form = Form.FULL,
         look: bool = False,
         programs: bool = True,
     ) -> None:
-        self.path, self.root, self.problems, self.quick, self.look = path, root, problems, quick, look
+        self.path, self.root, self.problems, self.form, self.look = path, root, problems, form, look
         self.programs = programs
 
     def refuse(self, node: Node, message: str, *, at_key: bool = False) -> None:
@@ -120,12 +135,12 @@ class _StudyReader:
         if len(self.problems) > before or self.settings is None or goal is None:
             return None
         plain = {path: node.plain() for path, node in common.items()}
-        return Study(self.path, self.settings, goal, tuple(arms), self.quick, plain)
+        return Study(self.path, self.settings, goal, tuple(arms), self.form, plain)
 
     def _settings(self) -> StudySettings | None:
         """Return everything but the arms; unknown names are problems."""
         section = section_of(StudySettings)
-        known = (*section.fields, "arms", _SET, "quick")
+        known = (*section.fields, "arms", _SET, Form.QUICK, Form.STANDARD)
         for name, node in self.root.mapping.items():
             if name not in known:
                 hint = suggestion(name, known)
@@ -207,7 +222,7 @@ class _StudyReader:
             space = read_space(
                 file,
                 _family,
-                quick=self.quick,
+                quick=self.form is not Form.FULL,
                 fixed=[*self.laid, *fixed.items()],
                 own_code=check_own_code,
                 engines=ENGINES,
@@ -268,26 +283,26 @@ _BUDGET = ("search.trials", "search.time", "search.seed")
 _WORD = re.compile(r"[\w.+-]+")
 
 
-def with_quick(root: Node, problems: Problems) -> Node:
-    """Return a study with its quick section laid over it; `set`s and `factors` are replaced as a whole."""
-    quick = root.mapping["quick"]
-    if not isinstance(quick.value, dict) and quick.value is not None:
-        problems.add(quick.place, "quick is a mapping such as {budget.trials: 4}")
-    for path, value in quick.mapping.items():
+def with_form(root: Node, form: Form, problems: Problems) -> Node:
+    """Return a study with the section of a form laid over it; `set`s and `factors` are replaced as a whole."""
+    section = root.mapping[form]
+    if not isinstance(section.value, dict) and section.value is not None:
+        problems.add(section.place, f"{form} is a mapping such as {{budget.trials: 4}}")
+    for path, value in section.mapping.items():
         if path == _SET:
             root = root.with_child(_SET, value)
         elif path.startswith("arms."):
-            root = _with_quick_arm(root, path, value, problems)
+            root = _with_arm(root, path, value, form, problems)
         else:
             root = lay_over(root, path, value, section_of(StudySettings), problems)
     return root
 
 
-def _with_quick_arm(root: Node, path: str, value: Node, problems: Problems) -> Node:
+def _with_arm(root: Node, path: str, value: Node, form: Form, problems: Problems) -> Node:
     arms = root.nearest(["arms"])
     name, _, key = path.removeprefix("arms.").rpartition(".")
     if name not in arms.mapping or key not in (_SET, _FACTORS) or not arms.mapping[name].mapping:
-        message = f"quick: {path} is not arms.NAME.set or arms.NAME.factors of one of {', '.join(arms.mapping)}"
+        message = f"{form}: {path} is not arms.NAME.set or arms.NAME.factors of one of {', '.join(arms.mapping)}"
         problems.add(value.key, message)
         return root
     return root.with_child("arms", arms.with_child(name, arms.mapping[name].with_child(key, value)))

@@ -19,6 +19,7 @@ from hpsearch.report.comparison.contents import Cover, ReportContents, Section
 from hpsearch.report.comparison.files import compare_json, markdown_of, write_report
 from hpsearch.report.comparison.rows import PAIR_TITLES, SCORE_TITLES, caption, pair_rows, ranking, score_rows
 from hpsearch.report.wording import duration, number, plain
+from hpsearch.studies.study import Form
 
 SPENT = "spent.json"
 ONE_SEARCH = (
@@ -94,7 +95,7 @@ class StudyReport:
     warnings: Sequence[str]
     changes: Sequence[str]
     confirmatory: bool
-    quick: bool
+    form: Form
     command: str
     versions: Mapping[str, str]
     factors: Sequence[FactorReport] = ()
@@ -148,17 +149,22 @@ def cover_of(report: StudyReport) -> Cover:
 
 
 def _scale(report: StudyReport) -> str:
-    if not report.quick:
+    if report.form is Form.FULL:
         return ""
     trials = max(arm.trials for arm in report.arms)
     steps: Counter[str] = Counter()
     for arm in report.arms:
         steps[arm.unit] += arm.search_steps + arm.confirm_steps
     spent = " and ".join(f"{count} {unit}s" for unit, count in steps.items())
+    size = f"with {trials} trials for each of {len(report.arms)} searched arms and {spent} of training in all"
+    if report.form is Form.STANDARD:
+        return (
+            f"This is the standard form of the study, {size}: models, data and trainings are as large as a CPU does "
+            "within about an hour. At full size the answer may be another."
+        )
     return (
-        f"On a small scale: this is the quick form of the study, with {trials} trials for each of {len(report.arms)} "
-        f"searched arms and {spent} of training in all, made to run in minutes. It shows how the question is answered; "
-        "it does not settle the question at full size."
+        f"On a small scale: this is the quick form of the study, {size}, made to run in minutes. It shows how the "
+        "question is answered; it does not settle the question at full size."
     )
 
 
@@ -248,7 +254,8 @@ def study_json(report: StudyReport) -> dict[str, Any]:
         "question": report.question,
         "answer": report.answer,
         "confirmatory": report.confirmatory,
-        "quick": report.quick,
+        "quick": report.form is Form.QUICK,
+        "standard": report.form is Form.STANDARD,
         "warnings": list(report.warnings),
         "changes": list(report.changes),
         "winners": {arm.name: {"trial": arm.winner, "params": dict(arm.params)} for arm in report.arms},

@@ -56,7 +56,7 @@ def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Conf
         warnings=[*_warnings(arms), *_other_tests(comparison, test_of(wanted)), *_without_interaction(study, factors)],
         changes=_changes(history),
         confirmatory=history.confirmatory,
-        quick=study.quick,
+        form=study.form,
         command=command,
         versions=versions(),
         factors=factors,

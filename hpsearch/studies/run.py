@@ -20,7 +20,7 @@ from hpsearch.studies.replicates import options_of
 from hpsearch.studies.report import StudyReport, note_report, write_result, write_study_report
 from hpsearch.studies.result import report_of
 from hpsearch.studies.side_by_side import run_side_by_side
-from hpsearch.studies.study import SpaceArm, Study
+from hpsearch.studies.study import Form, SpaceArm, Study, form_of
 from hpsearch.workers.coordinator import StopReason
 
 RunArm = Callable[[SpaceArm, Path], SessionResult]
@@ -33,6 +33,7 @@ class StudyRequest:
 
     file: Path
     quick: bool = False
+    standard: bool = False
     name: str | None = None
     seeds: int | None = None
     repeats: int | None = None
@@ -46,13 +47,18 @@ class StudyRequest:
 
     @property
     def folder(self) -> Path:
-        """The study's folder: named after its file, with `-quick` behind a quick one, unless it has a name."""
-        return folder_called(self.name or self.file.stem + ("-quick" if self.quick else ""), self.root)
+        """The study's folder: named after its file, with the form behind it unless it is the full one."""
+        return folder_called(self.name or self.file.stem + self.form.suffix, self.root)
+
+    @property
+    def form(self) -> Form:
+        """How large it is run."""
+        return form_of(quick=self.quick, standard=self.standard)
 
     @property
     def command(self) -> str:
         """The command that makes the report again; how it was shown and where it was kept do not matter."""
-        words = ["hpsearch", "study", str(self.file), *(["--quick"] if self.quick else [])]
+        words = ["hpsearch", "study", str(self.file), *([] if self.form is Form.FULL else [f"--{self.form}"])]
         return join([*words, *(["--name", self.name] if self.name else [])])
 
     def arguments(self, arm: str) -> list[str]:
@@ -121,7 +127,7 @@ def carry_out(
         HpsearchError: The study's replicates are of the other kind, or the report cannot be written.
 
     """
-    study = load_study(request.file, quick=request.quick)
+    study = load_study(request.file, quick=request.quick, standard=request.standard)
     if only is None and min(at_once, len(study.searched)) > 1:
         if study.settings.budget.time is not None:
             tell("warning: arms that run at once share the machine: within the time budget each trains less.")

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from hpsearch.errors import HpsearchError
 from hpsearch.records import Goal
 from hpsearch.settings import Settings
 from hpsearch.space.schema import section_schema
@@ -14,6 +16,38 @@ from hpsearch.space.search_settings import Confirm, Duration, Replicates
 from hpsearch.space.space import Space
 
 INTERACTION = "interaction"
+
+
+class Form(StrEnum):
+    """How large a study is run: as its file says, or with the section of this name laid over it.
+
+    Attributes:
+        FULL: The study and its spaces as they stand.
+        STANDARD: About an hour on a CPU: the study's `standard` section over it, over the `quick` form of its spaces.
+        QUICK: Minutes: the `quick` sections of the study and of its spaces over them.
+
+    """
+
+    FULL = "full"
+    STANDARD = "standard"
+    QUICK = "quick"
+
+    @property
+    def suffix(self) -> str:
+        """What stands behind the names of folders."""
+        return "" if self is Form.FULL else f"-{self}"
+
+
+def form_of(*, quick: bool, standard: bool) -> Form:
+    """Return the form that two flags ask for.
+
+    Raises:
+        HpsearchError: They ask for two.
+
+    """
+    if quick and standard:
+        raise HpsearchError("--quick and --standard are two forms of a study; give one of them")
+    return Form.QUICK if quick else Form.STANDARD if standard else Form.FULL
 
 
 class StudyMetric(Settings):
@@ -49,7 +83,7 @@ class Decide(Settings):
 
 
 class StudySettings(Settings):
-    """A study file without its arms and its quick section. `seed` is that of every arm, so that runs are paired."""
+    """A study file without its arms and its forms. `seed` is that of every arm, so that runs are paired."""
 
     question: str
     metric: StudyMetric
@@ -88,7 +122,7 @@ class BaselineArm:
 
 @dataclass(frozen=True)
 class Study:
-    """A study that has been checked; `settings` are after quick, `arms` in the order of the file.
+    """A study that has been checked; `settings` are those of its form, `arms` in the order of the file.
 
     `common` is what is set in the spaces of all arms, by dotted name.
     """
@@ -97,7 +131,7 @@ class Study:
     settings: StudySettings
     goal: Goal
     arms: tuple[SpaceArm | BaselineArm, ...]
-    quick: bool
+    form: Form
     common: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -182,6 +216,11 @@ def study_schema() -> dict[str, Any]:
         "set": {**_SET, "description": "Values that are fixed in the spaces of all arms, by dotted name."},
         "arms": {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [searched, baseline]}},
         "quick": {"type": "object", "description": "Dotted paths and the values that --quick lays over the file."},
+        "standard": {
+            "type": "object",
+            "description": "Dotted paths and the values that --standard lays over the file, with the spaces' quick "
+            "sections: as much as a CPU does within about an hour.",
+        },
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

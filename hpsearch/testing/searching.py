@@ -14,7 +14,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import Field
 
-from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent, encode
+from hpsearch.experiment.codec import encode
+from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.experiment.files import append_json_line
 from hpsearch.experiment.layout import trial_run
 from hpsearch.experiment.log import read_events

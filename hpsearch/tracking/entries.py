@@ -11,6 +11,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum, auto
 from itertools import islice
 from pathlib import Path
@@ -26,6 +27,7 @@ from hpsearch.experiment.events import (
     Event,
     ExploitEvent,
     LostEvent,
+    NoteEvent,
     OutcomeEvent,
     ReportEvent,
     RunEvent,
@@ -146,7 +148,7 @@ class Status(StrEnum):
     FAILED = auto()
 
 
-_OUTCOMES = {Outcome.COMPLETE: Status.FINISHED, Outcome.PRUNED: Status.STOPPED}
+_OUTCOMES = {Outcome.COMPLETE: Status.FINISHED, Outcome.PRUNED: Status.STOPPED, Outcome.STOPPED: Status.STOPPED}
 _ENDS = {"interrupted": Status.STOPPED, "failed": Status.FAILED}
 
 
@@ -177,7 +179,7 @@ class MirroredSession:
 class Stretch:
     """Successive events of a log: those of each run, and what they say of the experiment; times in milliseconds."""
 
-    runs: Mapping[str, Sequence[RunEvent]]
+    runs: Mapping[str, Sequence[RunEvent | NoteEvent]]
     session: MirroredSession | None
     start: int
     end: int
@@ -216,9 +218,9 @@ def read_stretch(path: Path, *, offset: int, known: int = 0) -> Stretch | None:
     if not found:
         return None
     events = [event for event, _ in found]
-    runs: dict[str, list[RunEvent]] = {}
+    runs: dict[str, list[RunEvent | NoteEvent]] = {}
     for event in events:
-        if isinstance(event, RunEvent):
+        if isinstance(event, RunEvent | NoteEvent) and event.run is not None:
             runs.setdefault(event.run, []).append(event)
     start, end = milliseconds(events[0].time), milliseconds(events[-1].time)
     return Stretch(runs, read_session(events), start, end, found[-1][1])
@@ -246,7 +248,7 @@ def run_title(path: str) -> str:
     return path.replace("/", "-")
 
 
-def read_changes(events: Iterable[RunEvent], run: MirroredRun) -> Changes:
+def read_changes(events: Iterable[RunEvent | NoteEvent], run: MirroredRun) -> Changes:
     """Collect what the events of one run change, given what has been mirrored already."""
     changes = Changes(reported=run.reported, value=run.value, outcome=run.outcome)
     for event in events:
@@ -311,7 +313,12 @@ def _add_drop(changes: Changes, event: DropEvent) -> None:
     changes.tags |= _tags(event, "reason", reason="dropped")
 
 
-_CHANGES: Mapping[type[RunEvent], Callable[[Changes, Any], None]] = {
+def _add_note(changes: Changes, event: NoteEvent) -> None:
+    """Tags of a name replace one another: each note has its own, by when it was written."""
+    changes.tags[f"hpsearch.note.{datetime.fromtimestamp(event.time, UTC):%Y-%m-%d %H:%M:%S}"] = event.text
+
+
+_CHANGES: Mapping[type[RunEvent | NoteEvent], Callable[[Changes, Any], None]] = {
     AskEvent: _add_ask,
     AdoptEvent: _add_adopted,
     BeginEvent: _add_begin,
@@ -320,6 +327,7 @@ _CHANGES: Mapping[type[RunEvent], Callable[[Changes, Any], None]] = {
     LostEvent: _add_loss,
     OutcomeEvent: _add_outcome,
     DropEvent: _add_drop,
+    NoteEvent: _add_note,
 }
 
 

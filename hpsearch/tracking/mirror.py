@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.artifacts import read_histograms
-from hpsearch.experiment.events import AskEvent, RunEvent
+from hpsearch.experiment.events import AskEvent, NoteEvent, RunEvent
 from hpsearch.experiment.files import flatten, read_json, remove_leftovers
 from hpsearch.experiment.layout import CONFIG, LOG, METRICS
 from hpsearch.experiment.reading import read_resolved
@@ -160,7 +160,7 @@ class ExperimentMirror:
         self._sink.flush()
         save_state(self._file, self._state)
 
-    def _mirror_run(self, path: str, events: Sequence[RunEvent]) -> bool:
+    def _mirror_run(self, path: str, events: Sequence[RunEvent | NoteEvent]) -> bool:
         """Mirror a stretch of one run's log, and what its files have more; say whether they had any."""
         run = self._state.runs.get(path)
         first = run is None
@@ -184,7 +184,7 @@ class ExperimentMirror:
         run.reported, run.value, run.outcome = changes.reported, changes.value, changes.outcome
         return config is not None or bool(rows or looks)
 
-    def _new_config(self, path: str, run: MirroredRun, events: Sequence[RunEvent]) -> dict[str, Any] | None:
+    def _new_config(self, path: str, run: MirroredRun, events: Sequence[RunEvent | NoteEvent]) -> dict[str, Any] | None:
         """Return a configuration that was not mirrored yet; of a damaged one what the log has: what was searched."""
         file = self.folder / path / CONFIG
         if run.configured or not file.exists():

@@ -6,13 +6,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from enum import StrEnum
 from types import FrameType
 from typing import Any
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.events import InterruptNotice, MomentNotice, TextNotice
+from hpsearch.experiment.events import (
+    BudgetEvent,
+    InterruptNotice,
+    MomentNotice,
+    StopEvent,
+    TextNotice,
+)
 from hpsearch.jobs import (
     BaselinesScored,
     Completed,
@@ -22,7 +28,6 @@ from hpsearch.jobs import (
     Job,
     JobKind,
     JobResult,
-    JobSource,
     Lost,
     Obstacle,
     OutOfMemory,
@@ -30,17 +35,14 @@ from hpsearch.jobs import (
     Pruned,
     Report,
     Retire,
-    TimedOut,
     Workers,
 )
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.ahead import Ahead
 from hpsearch.workers.ledger import Ledger
+from hpsearch.workers.limits import AWAY_SECONDS, BY_A_PERSON, Limits, Running, Stopped
+from hpsearch.workers.steering import Steerable, Steering
 
-GRACE_SECONDS = 5.0
-"""How long after its time limit a trial may take to report before its process is ended."""
-LOADING_SECONDS = 60.0
-"""How long a run may always be silent before its training begins, however short the trial's time is."""
 LOOK_SECONDS = 0.25
 """How often time limits are looked at when nothing happens."""
 
@@ -54,44 +56,30 @@ class StopReason(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
-class Limits:
-    """`time`: seconds of the whole experiment; `trial_time`: seconds of training of one run; `retries` after a loss.
-
-    `loading`: the least seconds that a run may say nothing before its training begins, where there is a `trial_time`;
-    None for no limit.
-    """
-
-    time: float | None = None
-    trial_time: float | None = None
-    retries: int = 2
-    loading: float | None = LOADING_SECONDS
-
-
-@dataclass
-class _Running:
-    job: Job
-    seconds_before: float
-    started: float | None = None
-    """When its training began, until it is asked to stop."""
-    loading: float | None = field(default_factory=time.monotonic)
-    """When it was begun, or last told how far its data are, until its training begins."""
-
-
 class Coordinator:
     """Runs the jobs of a source to their outcomes."""
 
-    def __init__(self, ledger: Ledger, workers: Workers, limits: Limits, ahead: Ahead | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        workers: Workers,
+        limits: Limits,
+        ahead: Ahead | None = None,
+        *,
+        steering: Steering | None = None,
+    ) -> None:
         self._ledger = ledger
         self._ahead = ahead
+        self._steering = steering
         self._workers = workers
         self._limits = limits
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Running] = {}
         self._again: deque[Job] = deque()
         self._interrupts = 0
-        self._source: JobSource | None = None
+        self._source: Steerable | None = None
+        self._looked = time.monotonic()
 
-    def run(self, source: JobSource) -> StopReason:
+    def run(self, source: Steerable) -> StopReason:
         """Run the source's jobs until there are none, or until interrupted or out of time.
 
         Raises:
@@ -100,19 +88,34 @@ class Coordinator:
         """
         self._source = source
         with self._interruptible(), self._settled():
+            self._end_stopped(source)
             while True:
-                if not self._stopping:
+                self._obey()
+                if not self._resting:
                     self._start_jobs(source)
                     if len(self._running) > 1 and not self._workers.idle:
                         source.prepare()  # one worker waits for the ask, which then sees its outcome
                 self._ledger.settle()
-                if not self._running and not self._waits_for_what_runs_ahead:
+                if self._is_over and not self._obey(at_once=True):
                     break
-                self._workers.serve(self, timeout=LOOK_SECONDS)
-                self._enforce_trial_time()
+                self._wait()
+                self._enforce_limits()
         if self._interrupts:
             return StopReason.INTERRUPTED
         return StopReason.TIME if self._out_of_time else StopReason.FINISHED
+
+    @property
+    def _is_over(self) -> bool:
+        paused = self._ledger.state.paused and not self._stopping
+        return not (self._running or self._waits_for_what_runs_ahead or paused)
+
+    def _wait(self) -> None:
+        """Hear the workers for a while; nobody speaks while all rests."""
+        if self._running or (self._ahead is not None and self._ahead.busy):
+            self._workers.serve(self, timeout=LOOK_SECONDS)
+        else:
+            self._workers.serve(self, timeout=0.0)
+            time.sleep(LOOK_SECONDS)
 
     @property
     def _waits_for_what_runs_ahead(self) -> bool:
@@ -127,7 +130,47 @@ class Coordinator:
     def _stopping(self) -> bool:
         return self._interrupts > 0 or self._out_of_time
 
-    def _start_jobs(self, source: JobSource) -> None:
+    @property
+    def _resting(self) -> bool:
+        """Whether nothing is to be trained now."""
+        return self._stopping or self._ledger.state.paused
+
+    # What a person orders
+
+    def _obey(self, *, at_once: bool = False) -> bool:
+        """Do what was ordered since the last look; say whether that was anything."""
+        if self._steering is None:
+            return False
+        orders = self._steering.obey(self._ledger, self._current_source, at_once=at_once)
+        for order in orders:
+            if isinstance(order, StopEvent) and order.run is not None:
+                self._stop(order.run)
+            elif isinstance(order, StopEvent) and not self._interrupts:
+                self._interrupts = 1
+            elif isinstance(order, BudgetEvent) and self._limits.time is not None:
+                self._limits = replace(self._limits, time=self._steering.time_limit(self._ledger.state))
+        return bool(orders)
+
+    def _stop(self, run: str) -> None:
+        """End a trial: at its next report or step if a worker has it, at once if none does."""
+        if run in self._running:
+            self._running[run].stopped = time.monotonic()
+            return
+        job = next((each for each in self._again if each.run == run), None)
+        if job is not None:
+            self._again.remove(job)
+        else:
+            job = self._current_source.withdraw(run)
+        if job is not None:
+            self._finish(job, Stopped(BY_A_PERSON))
+
+    def _end_stopped(self, source: Steerable) -> None:
+        """End the trials whose end was ordered when a kill came."""
+        for run in [each.run for each in self._ledger.state.runs.values() if each.told_to_stop and not each.ended]:
+            if (job := source.withdraw(run)) is not None:
+                self._finish(job, Stopped(BY_A_PERSON))
+
+    def _start_jobs(self, source: Steerable) -> None:
         while self._workers.idle:
             job = self._again.popleft() if self._again else source.next_job()
             if job is None:
@@ -144,7 +187,7 @@ class Coordinator:
             if self._ahead is not None and self._ahead.holds(job):
                 continue
             known = self._ledger.begin(job, source.last_ask)
-            self._running[job.run] = _Running(job, known.seconds)
+            self._running[job.run] = Running(job, known.seconds)
             self._workers.start(job)
 
     # What the workers say (the JobListener contract)
@@ -158,6 +201,7 @@ class Coordinator:
 
     def reported(self, job: Job, report: Report) -> Decision:
         """Log a report and answer it; a run that is asked to stop may take any time to end."""
+        self._obey()
         if self._ahead is not None and self._ahead.is_ahead(job):
             return self._answer_ahead(self._ahead, job)
         decision = self._answer(job, report)
@@ -168,20 +212,26 @@ class Coordinator:
 
     def moment(self, job: Job, moment: Moment) -> Decision:
         """Show how far a run is between two reports; one that has to stop need not come to the next."""
+        self._obey()
         if moment.note:
             self._ledger.show(TextNotice(f"{job.run}: {moment.note}", problem=True))
         if self._ahead is not None and self._ahead.is_ahead(job):
             return self._answer_ahead(self._ahead, job)
         self._ledger.show(MomentNotice(job.run, moment))
         running = self._running[job.run]
-        if not self._stopping:
+        if not self._is_to_rest(running):
             running.loading = running.loading and time.monotonic()
             return Decision.CONTINUE
         running.started = running.loading = None
+        running.resting = True
         return Decision.PAUSE
 
+    def _is_to_rest(self, running: Running) -> bool:
+        return self._resting or running.stopped is not None
+
     def _answer_ahead(self, ahead: Ahead, job: Job) -> Decision:
-        return Decision.CONTINUE if ahead.is_wanted(job) and not self._interrupts else Decision.PAUSE
+        rests = self._interrupts or self._ledger.state.paused
+        return Decision.CONTINUE if ahead.is_wanted(job) and not rests else Decision.PAUSE
 
     def _answer(self, job: Job, report: Report) -> Decision:
         metric = self._ledger.report(job, report)
@@ -192,10 +242,13 @@ class Coordinator:
             return decision
         if self._limits.trial_time is not None and report.seconds >= self._limits.trial_time:
             return Decision.TIME_OUT
-        return Decision.PAUSE if self._stopping else decision
+        if decision is Decision.CONTINUE and self._is_to_rest(self._running[job.run]):
+            self._running[job.run].resting = True
+            return Decision.PAUSE
+        return decision
 
     @property
-    def _current_source(self) -> JobSource:
+    def _current_source(self) -> Steerable:
         assert self._source is not None  # noqa: S101 -- ours: jobs report only while run() runs
         return self._source
 
@@ -214,15 +267,18 @@ class Coordinator:
             if awaiting := self._ahead.ended(job):
                 self._again.append(awaiting)
             return
+        if isinstance(result, Lost | Paused) and self._running[job.run].stopped is not None:
+            self._running.pop(job.run)
+            self._finish(job, Stopped(BY_A_PERSON, seconds=result.seconds))
+            return
         if isinstance(result, Lost):
             self._lose(job, result)
             return
-        self._running.pop(job.run)
+        running = self._running.pop(job.run)
         if isinstance(result, Obstacle):
             raise SearchFailedError(result.reason)
         if isinstance(result, Paused):
-            self._ledger.paused(job)
-            self._current_source.paused(job)
+            self._rest(job, running)
             return
         if isinstance(result, Failed | OutOfMemory) and result.details:
             self._ledger.details(job, result.details)
@@ -234,6 +290,14 @@ class Coordinator:
             self._finish(job, Failed(f"the training ended without reporting {self._ledger.metric}"))
         else:
             self._finish(job, result)
+
+    def _rest(self, job: Job, running: Running) -> None:
+        """Take note that a run is paused: the source hands it out again, if it has asked for that, or else we do."""
+        self._ledger.paused(job)
+        if running.resting:
+            self._again.append(job)
+        else:
+            self._current_source.paused(job)
 
     def _noted(self, job: Job, result: Ending) -> dict[str, Any]:
         """Return the log's notes on the run's data. A run that has reported could use its data: that was no mistake."""
@@ -271,28 +335,17 @@ class Coordinator:
 
     # Time limits and Ctrl-C
 
-    def _enforce_trial_time(self) -> None:
-        """End the process of a run that neither ends nor reports long after its time limit.
-
-        Data may take longer than that if it is told how far they are.
-        """
-        limit, now = self._limits.trial_time, time.monotonic()
-        if limit is None:
-            return
-        silent = None if self._limits.loading is None else max(limit, self._limits.loading)
+    def _enforce_limits(self) -> None:
+        """End the processes of runs that take too long."""
+        now = time.monotonic()
+        away, self._looked = now - self._looked, now
         for running in list(self._running.values()):
-            if running.started is not None:
-                spent = running.seconds_before + now - running.started
-                if spent > limit + GRACE_SECONDS:
-                    self._time_out(running, f"no report within the trial's time of {limit:g} s", spent)
-            elif running.loading is not None and silent is not None and now - running.loading > silent:
-                reason = f"its training has not begun, and nothing was heard of its data for {silent:g} s"
-                self._time_out(running, reason, running.seconds_before)
-
-    def _time_out(self, running: _Running, reason: str, seconds: float) -> None:
-        self._workers.kill(running.job)
-        self._running.pop(running.job.run)
-        self._finish(running.job, TimedOut(reason, seconds=seconds))
+            if away > AWAY_SECONDS:
+                running.shift(away)
+            if ending := running.overdue(self._limits, now):
+                self._workers.kill(running.job)
+                self._running.pop(running.job.run)
+                self._finish(running.job, ending)
 
     def _interrupt(self, _: int, __: FrameType | None) -> None:
         """Once: let running trials checkpoint at their next step. Twice: stop now."""

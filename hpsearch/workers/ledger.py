@@ -15,9 +15,13 @@ from hpsearch.experiment.events import (
     ExploitEvent,
     LostEvent,
     Notice,
+    OrderEvent,
     OutcomeEvent,
+    PauseEvent,
     PauseNotice,
+    RefuseEvent,
     ReportEvent,
+    ResumeEvent,
 )
 from hpsearch.experiment.files import (
     append_json_line,
@@ -43,7 +47,7 @@ from hpsearch.experiment.layout import (
     run_kind,
 )
 from hpsearch.experiment.log import Log
-from hpsearch.experiment.state import RunState
+from hpsearch.experiment.state import ExperimentState, RunState
 from hpsearch.jobs import AskInfo, Exploit, Job, JobKind, Report
 from hpsearch.records import Metrics, Outcome
 from hpsearch.workers.disk import Disk
@@ -83,6 +87,19 @@ class Ledger:
     def elapsed(self) -> float:
         """Seconds for which the experiment has been running, over all its sessions."""
         return self._log.elapsed
+
+    @property
+    def state(self) -> ExperimentState:
+        """What all events until now come to."""
+        return self._log.state
+
+    def order(self, event: OrderEvent | RefuseEvent) -> None:
+        """Write down what a person has ordered, or why it is not obeyed; it is on the disk then."""
+        if isinstance(event, PauseEvent):
+            self._log.stand_still()
+        self.show(self._log.append(event, durable=True))
+        if isinstance(event, ResumeEvent):
+            self._log.go_on()
 
     def known(self, job: Job) -> RunState:
         """Return the current state of a run."""

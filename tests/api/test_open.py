@@ -89,6 +89,10 @@ def test_notebooks_get_escaped_html(tmp_path: Path) -> None:
     assert not any(tag in shown for tag in ("<b>", "<script", "<img"))
 
 
+def test_notebooks_show_a_figure_without_pyplot(folder: Path) -> None:
+    assert open_experiment(folder).plot_history()._repr_png_().startswith(b"\x89PNG")
+
+
 def test_an_experiment_without_results_can_be_looked_at(tmp_path: Path) -> None:
     opened = open_experiment(GrowingExperiment(tmp_path / "curves").folder)
     assert opened.best is None

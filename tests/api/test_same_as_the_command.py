@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import hpsearch
-from hpsearch.cli import app, comparing, experiments, preparing, probing, running, using
+from hpsearch.cli import app, comparing, experiments, preparing, probing, running, steering, using
 from hpsearch.records import ExperimentRecord
 from tests.logs import read_log
 from tests.toy_spaces import write_space
@@ -35,6 +35,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "init": preparing.init,
     "compare": comparing.compare,
     "export": experiments.export,
+    "add": steering.add,
+    "stop": steering.stop,
+    "pause": steering.pause,
+    "resume": steering.resume,
+    "budget": steering.budget,
+    "note": steering.note,
     "predict": using.predict,
     "evaluate": using.evaluate,
 }
@@ -85,7 +91,7 @@ def test_a_function_has_the_options_of_its_command(name: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_only_what_a_function_is_about_is_given_by_place(name: str) -> None:
     kinds = [parameter.kind for parameter in inspect.signature(getattr(hpsearch, name)).parameters.values()]
-    places = 2 if name in ("export", "predict", "evaluate") else 1
+    places = 2 if name in ("export", "predict", "evaluate", "note") else 1
     assert kinds == [inspect.Parameter.POSITIONAL_OR_KEYWORD] * places + [inspect.Parameter.KEYWORD_ONLY] * (
         len(kinds) - places
     )

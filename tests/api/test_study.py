@@ -1,5 +1,6 @@
 """A study from Python: the same as `hpsearch study`, with its answer and its arms at hand."""
 
+import html
 import importlib.util
 import subprocess
 import sys
@@ -38,6 +39,16 @@ def test_a_study_returns_its_answer_its_comparison_and_its_arms(done: tuple[Path
     assert result.to_json()["answer"] == result.answer
     assert home / "report" / "report.md" in result.files
     assert all(each.is_file() for each in result.files)
+
+
+def test_a_notebook_shows_question_answer_and_tables(done: tuple[Path, hpsearch.StudyResult]) -> None:
+    _, result = done
+    shown = result._repr_html_()
+    assert result.report is not None
+    assert html.escape(result.report.question) in shown
+    assert html.escape(result.report.answers[0]) in shown
+    assert shown.count("<table>") == 2
+    assert "<th>adjusted p</th>" in shown
 
 
 def test_again_it_only_reads(done: tuple[Path, hpsearch.StudyResult]) -> None:
@@ -85,6 +96,8 @@ def test_mistakes_are_errors_before_anything_is_written(tmp_path: Path) -> None:
         hpsearch.study(file, root=root, arm="mean", **SETTINGS)
     with pytest.raises(HpsearchError, match="this study's replicates are seeds"):
         hpsearch.study(file, root=root, repeats=3, **SETTINGS)
+    with pytest.raises(HpsearchError, match="quick= and standard= are two forms of a study; give one of them"):
+        hpsearch.study(file, root=root, quick=True, standard=True, **SETTINGS)
     altered(file, ("budget: {trials: 3}", "budget: {trial: 3}"))
     with pytest.raises(SpaceError, match=r"trial.*did you mean.*trials"):
         hpsearch.study(file, root=root, **SETTINGS)
@@ -93,6 +106,7 @@ def test_mistakes_are_errors_before_anything_is_written(tmp_path: Path) -> None:
 
 EVERYTHING: dict[str, Any] = {
     "quick": True,
+    "standard": False,
     "name": "my study",
     "seeds": 7,
     "repeats": 2,
@@ -106,7 +120,9 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("given", [{}, EVERYTHING, {"mlflow": False}, {"name": "x"}], ids=["none", "all", "no", "one"])
+@pytest.mark.parametrize(
+    "given", [{}, EVERYTHING, {"mlflow": False}, {"standard": True}], ids=["none", "all", "no", "one"]
+)
 def test_the_process_of_an_arm_is_asked_for_the_same(given: dict[str, Any]) -> None:
     """The program reads its command line as the request from which it was made."""
     request = StudyRequest(file=Path("studies/mine.yaml"), **given)
@@ -123,6 +139,8 @@ def test_a_study_is_called_after_its_file() -> None:
     file = Path("studies/mine.yaml")
     assert StudyRequest(file=file).folder == Path("experiments/mine")
     assert StudyRequest(file=file, quick=True).folder == Path("experiments/mine-quick")
+    standard = StudyRequest(file=file, standard=True)
+    assert (standard.folder.name, standard.command) == ("mine-standard", "hpsearch study studies/mine.yaml --standard")
     named = StudyRequest(file=file, quick=True, name="my own", root=Path("x"), quiet=True)
     assert (named.folder, named.command) == (
         Path("x/my own"),

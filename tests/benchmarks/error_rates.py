@@ -9,6 +9,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hpsearch.comparing.statistics.crossed import (
+    Population,
+    corrected_interval,
+    crossed,
+    multi_bootstrap,
+    percentile_interval,
+)
 from hpsearch.comparing.statistics.intervals import mean_interval
 from hpsearch.comparing.statistics.two_samples import signed_rank_interval
 from tests.comparing.made_up_tables import DESIGNS, simulate
@@ -63,8 +70,35 @@ def error_rates(tables: int) -> None:
                     )
 
 
+def coverage_over_seeds_and_examples(samples: int) -> None:
+    """Print the share of 95% intervals over further seeds and further examples that hold the mean, for five seeds."""
+    print(f"coverage of 95% intervals over five seeds and examples, {samples} samples each (a tenth of 5,000 examples)")
+    print(f"{'sd: seeds, examples':24}{'examples':>9}{'crossed':>9}{'multi-bootstrap':>17}{'corrected':>11}")
+    for of_seeds, of_examples in ((0.0, 0.0), (0.0, 1.0), (0.05, 1.0), (0.2, 1.0), (1.0, 1.0)):
+        for examples in (50, 500, 5000):
+            generator, rows = np.random.default_rng(0), samples if examples < 5000 else max(samples // 10, 10)
+            held = np.zeros(3)
+            for _ in range(rows):
+                scores = of_seeds * generator.normal(size=(5, 1)) + of_examples * generator.normal(size=examples)
+                scores = scores + generator.normal(size=(5, examples))
+                found = crossed(scores)
+                drawn = multi_bootstrap(scores, np.zeros_like(scores), seed=0, draws=400)
+                intervals = (
+                    found.interval(Population.BOTH) or (0.0, 0.0),
+                    percentile_interval(drawn),
+                    corrected_interval(drawn, found.estimate, seeds=5),
+                )
+                held += [low <= 0 <= high for low, high in intervals]
+            shares = held / rows
+            print(
+                f"{f'{of_seeds:g}, {of_examples:g}':24}{examples:9}{shares[0]:9.3f}{shares[1]:17.3f}{shares[2]:11.3f}"
+            )
+
+
 if __name__ == "__main__":
     wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     coverage(10 * wanted)
+    print()
+    coverage_over_seeds_and_examples(wanted)
     print()
     error_rates(wanted)

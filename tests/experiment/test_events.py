@@ -11,24 +11,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpsearch.experiment.codec import MalformedEventError, decode, encode
 from hpsearch.experiment.events import (
     UNTOLD,
+    AddEvent,
     AdoptEvent,
     AskEvent,
     BeginEvent,
+    BudgetEvent,
     DataEvent,
     DropEvent,
     EndEvent,
     Event,
     ExploitEvent,
     LostEvent,
-    MalformedEventError,
+    NoteEvent,
     OutcomeEvent,
+    PauseEvent,
+    RefuseEvent,
     ReportEvent,
+    ResumeEvent,
     SessionEvent,
+    StopEvent,
     UnknownEvent,
-    decode,
-    encode,
 )
 from hpsearch.experiment.files import DamagedLine, LinesRead, json_line
 from hpsearch.experiment.log import read_events
@@ -89,6 +94,13 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(DropEvent, **of_run, reason=texts),
     st.builds(AdoptEvent, **of_run, params=objects),
     st.builds(EndEvent, **stamps, why=texts),
+    st.builds(AddEvent, **stamps, order=texts, params=objects),
+    st.builds(StopEvent, **stamps, order=texts, run=st.none() | texts),
+    st.builds(PauseEvent, **stamps, order=texts),
+    st.builds(ResumeEvent, **stamps, order=texts),
+    st.builds(BudgetEvent, **stamps, order=texts, trials=sizes, seconds=st.none() | numbers, instead=objects),
+    st.builds(NoteEvent, **stamps, order=texts, run=st.none() | texts, text=texts),
+    st.builds(RefuseEvent, **stamps, order=texts, kind=texts, reason=texts),
 )
 
 

@@ -11,8 +11,11 @@ import pytest
 
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.reading import read_metrics
-from hpsearch.records import ExperimentRecord, Outcome
+from hpsearch.jobs import Completed, Report
+from hpsearch.records import Decision, ExperimentRecord, Moment, Outcome
 from hpsearch.running.chosen import confirm
+from hpsearch.running.function_objective import FunctionObjective
+from hpsearch.running.mending import trial_job
 from hpsearch.running.runner import RunOptions, run
 from hpsearch.space import Space
 from tests.logs import read_log
@@ -349,3 +352,30 @@ def test_a_function_that_is_silent_is_ended_at_its_time_limit(tmp_path: Path) ->
     space = function_space(tmp_path, "search.trial_time=1s", code=code, trials=1)
     with pytest.raises(SearchFailedError, match="timed_out: no report within the trial's time of 1 s"):
         search(space, tmp_path, RunOptions())
+
+
+def test_the_wait_for_an_answer_is_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space, clock, passed, told = function_space(tmp_path), time.monotonic, [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + passed[0])
+    job = trial_job(space, 0, {"lr": 0.5})
+    (tmp_path / job.run).mkdir(parents=True)
+
+    def report(report: Report | Moment) -> Decision:
+        assert isinstance(report, Report)
+        told.append(report.seconds)
+        passed[0] += 10_000.0  # the coordinator was suspended, say
+        return Decision.CONTINUE
+
+    objective = FunctionObjective(
+        folder=str(tmp_path),
+        family=space.family,
+        family_folder=str(tmp_path),
+        metric="val/loss",
+        goal="minimize",
+        at_best=True,
+        threads=1,
+    )
+    result = objective(job, report, lambda: None)
+    assert isinstance(result, Completed)
+    assert len(told) == 4
+    assert [seconds < 1000 for seconds in (*told, result.seconds or 0.0)] == [True] * 5

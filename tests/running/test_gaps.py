@@ -65,6 +65,22 @@ def cut(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("damage", "told"), [(delete, "is gone"), (empty, "is empty"), (spoil, "has no whole line")])
+def test_a_log_that_is_lost_before_the_first_report_is_said(
+    damage: Callable[[Path], None], told: str, folder: Path
+) -> None:
+    for metrics in folder.glob("trials/*/metrics.jsonl"):
+        metrics.unlink()
+    damage(folder / LOG)
+    words = f"log.jsonl {told}, though 4 trials had begun in {folder / 'trials'}: trials/0000, trials/0001, trials/0002"
+    (warning,) = read_experiment(folder).warnings[-1:]
+    assert words in warning
+    (said,) = [each for each in go_on(folder) if words in each]
+    assert said.endswith("None had reported anything; the search begins anew")
+    assert [trial.number for trial in read_experiment(folder).trials] == [0, 1, 2, 3]
+    assert not read_experiment(folder).warnings
+
+
+@pytest.mark.parametrize(("damage", "told"), [(delete, "is gone"), (empty, "is empty"), (spoil, "has no whole line")])
 def test_a_lost_log_is_no_new_search(damage: Callable[[Path], None], told: str, folder: Path) -> None:
     damage(folder / LOG)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

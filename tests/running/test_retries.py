@@ -10,8 +10,9 @@ import pytest
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import Job, ObjectiveSpec
 from hpsearch.search.sources import JobList
-from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
+from hpsearch.workers.coordinator import Coordinator, StopReason
 from hpsearch.workers.ledger import Ledger
+from hpsearch.workers.limits import Limits
 from hpsearch.workers.local.workers import ProcessWorkers
 from hpsearch.workers.machine import Share
 from tests.logs import Line, read_log

@@ -15,9 +15,10 @@ from hpsearch.experiment.reading import read_lines
 from hpsearch.jobs import Failed, Job, JobResult, ObjectiveSpec, Reporter, result_to_json
 from hpsearch.records import Decision
 from hpsearch.search.sources import JobList
-from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
+from hpsearch.workers.coordinator import Coordinator, StopReason
 from hpsearch.workers.job_runner import run_job
 from hpsearch.workers.ledger import Ledger
+from hpsearch.workers.limits import Limits
 from hpsearch.workers.local.in_process import InProcessWorkers
 from tests.running.hearing import Hearing
 

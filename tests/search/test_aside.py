@@ -17,8 +17,9 @@ from hpsearch.records import Outcome
 from hpsearch.search.aside import Aside
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.sources import TrialSource
-from hpsearch.workers.coordinator import Coordinator, Limits
+from hpsearch.workers.coordinator import Coordinator
 from hpsearch.workers.ledger import Ledger
+from hpsearch.workers.limits import Limits
 from tests.benchmarks.curves.problems import simulated
 from tests.benchmarks.pruners import space_of
 

@@ -109,6 +109,30 @@ def test_quick_lays_the_quick_sections_of_the_spaces_over_them_too(tmp_path: Pat
     assert all(arm.space.resolved()["train"]["epochs"] == 2 for arm in study.searched)
 
 
+STANDARD = ("quick: {budget", "standard: {budget.trials: 20, set: {train.batch_size: 4}}\nquick: {budget")
+
+
+def test_standard_lies_over_the_study_and_over_the_quick_sections_of_the_spaces(tmp_path: Path) -> None:
+    path = altered(write_study(tmp_path), STANDARD)
+    study = load_study(path, standard=True)
+    assert (study.settings.budget.trials, study.settings.replicates.seeds) == (20, 3)
+    for arm in study.searched:
+        train = arm.space.resolved()["train"]
+        assert (train["epochs"], train["batch_size"], arm.space.search.trials) == (2, 4, 20)
+    assert (load_study(path).settings.budget.trials, load_study(path, quick=True).settings.budget.trials) == (3, 1)
+
+
+def test_a_mistake_in_the_standard_form_is_told_whichever_form_is_read(tmp_path: Path) -> None:
+    assert told(tmp_path, ("quick: {budget", "standard: {bugdet.trials: 20}\nquick: {budget"))[0].startswith(
+        "study.yaml:11:12: unknown setting 'bugdet', did you mean 'budget'"
+    )
+
+
+def test_a_study_without_a_standard_form_says_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match=r"no standard form; write standard: \{budget.trials: 20\}, or use --quick"):
+        load_study(write_study(tmp_path), standard=True)
+
+
 def test_the_adjustments_are_those_of_the_comparison() -> None:
     assert Decide.model_fields["adjust"].annotation.__args__ == ADJUSTMENTS  # type: ignore[union-attr]
 

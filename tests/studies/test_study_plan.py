@@ -203,7 +203,7 @@ def test_a_program_s_time_is_not_known_and_that_is_said(tmp_path: Path) -> None:
     found = plan(load_study(tmp_path / "study.yaml"), tmp_path, made_up(1.0))
     assert [(arm.trainings, arm.epochs, arm.seconds) for arm in found.arms] == [(9, None, None)] * 2
     assert [warning.partition(":")[0] for warning in found.warnings] == ["a", "b"]
-    assert "its program trains itself" in found.warnings[0]
+    assert "it is trained by code of its own" in found.warnings[0]
     assert "the test of test/loss at the level 0.05" in " ".join(shown(found).split())
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 
-from hpsearch.experiment.events import AskEvent, ExploitEvent, OutcomeEvent
+from hpsearch.experiment.events import AskEvent, ExploitEvent, NoteEvent, OutcomeEvent
 from hpsearch.experiment.files import append_json_line, flatten
 from hpsearch.experiment.layout import baselines_run, replicate_run, run_kind, trial_run
 from hpsearch.records import Fold, Outcome
@@ -104,6 +104,12 @@ def test_a_shorter_file_is_read_from_its_start(tmp_path: Path) -> None:
         append_json_line(path, {"step": step})
     rows, _, step = read_rows(path, MirroredRun("id", offset=5, step=2))
     assert (len(rows), step) == (1, 3)
+
+
+def test_notes_are_tags_by_the_time_at_which_they_were_written() -> None:
+    notes = [NoteEvent(order=str(at), run="trials/0000", text=f"note {at}", time=float(at)) for at in (0, 90)]
+    tags = read_changes(notes, MirroredRun("id")).tags
+    assert tags == {"hpsearch.note.1970-01-01 00:00:00": "note 0", "hpsearch.note.1970-01-01 00:01:30": "note 90"}
 
 
 def test_what_a_run_gets_later_is_a_tag_since_parameters_are_written_once() -> None:

@@ -11,8 +11,9 @@ from hpsearch.jobs import Completed, Job, JobKind, JobListener, Paused, Report
 from hpsearch.records import Decision
 from hpsearch.search.sources import JobList
 from hpsearch.workers.ahead import Ahead
-from hpsearch.workers.coordinator import Coordinator, Limits, StopReason
+from hpsearch.workers.coordinator import Coordinator, StopReason
 from hpsearch.workers.ledger import Ledger, stored_job
+from hpsearch.workers.limits import Limits
 from tests.logs import read_log
 
 TRIAL, LAST = (Job(f"trials/{number:04d}", number, {}, {}, {"initialisation": number}) for number in range(2))

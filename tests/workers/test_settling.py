@@ -11,8 +11,9 @@ from hpsearch.experiment.layout import CONFIG, LOG, METRICS
 from hpsearch.experiment.log import Log
 from hpsearch.jobs import Completed, Job, JobListener, Report
 from hpsearch.search.sources import JobList
-from hpsearch.workers.coordinator import Coordinator, Limits
+from hpsearch.workers.coordinator import Coordinator
 from hpsearch.workers.ledger import Ledger
+from hpsearch.workers.limits import Limits
 
 
 class Machine:

@@ -15,9 +15,10 @@ from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import Completed, Job, JobListener, Report
 from hpsearch.records import Decision, Moment, Outcome
 from hpsearch.search.sources import JobList
-from hpsearch.workers.coordinator import Coordinator, Limits
+from hpsearch.workers.coordinator import Coordinator
 from hpsearch.workers.heartbeat import beating
 from hpsearch.workers.ledger import Ledger
+from hpsearch.workers.limits import Limits
 from tests.experiment_factory import GrowingExperiment
 
 
@@ -86,6 +87,39 @@ def test_a_loader_that_says_nothing_is_ended(
     assert bool(workers.killed) is (outcome is Outcome.TIMED_OUT)
     if workers.killed:
         assert "nothing was heard of its data" in (run.reason or "")
+
+
+class Suspended(Loading):
+    """A worker during whose work the coordinator's clock goes on by so many seconds at each look."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, seconds: list[float], begun: bool) -> None:
+        super().__init__(len(seconds) + 1, tells=False)
+        self._seconds, self._passed, self._begun = seconds, 0.0, begun
+        clock = time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: clock() + self._passed)
+
+    def serve(self, listener: JobListener, *, timeout: float) -> None:
+        if self.job is not None and self._begun and not self.seen:
+            listener.started(self.job)
+        super().serve(listener, timeout=timeout)
+        if self.job is not None:
+            self._passed += self._seconds[self.seen - 1]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize(
+    ("seconds", "outcome"),
+    [([10_000.0], Outcome.COMPLETE), ([3.0, 10_000.0, 3.0], Outcome.COMPLETE), ([3.0] * 100, Outcome.TIMED_OUT)],
+)
+def test_no_run_is_blamed_for_the_time_in_which_nobody_could_hear_it(
+    seconds: list[float], outcome: Outcome, begun: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, workers = Log(tmp_path / LOG), Suspended(monkeypatch, seconds=seconds, begun=begun)
+    ledger = Ledger(tmp_path, log, metric="val/loss", value_of=lambda history: (history[-1][1], history[-1][0]))
+    job = Job("trials/0000", 0, {}, config={}, seeds={"initialisation": 0})
+    Coordinator(ledger, workers, Limits(trial_time=30.0, loading=30.0)).run(JobList([job]))
+    log.close()
+    assert log.state.runs[job.run].outcome is outcome
 
 
 @contextmanager

@@ -45,10 +45,14 @@ class Palette:
 
 
 def new_figure(width: float = 6.4, height: float = 4.0) -> "Figure":
-    """Return an empty figure that belongs to no window and to no global state."""
+    """Return an empty figure that belongs to no window and to no global state; a notebook shows it as a picture."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    class ShownFigure(Figure):
+        def _repr_png_(self) -> bytes:  # notebooks know figures only once pyplot was imported
+            return png_of(self)
+
+    return ShownFigure(figsize=(width, height), layout="constrained")
 
 
 def label(text: str, *, longest: int = LONGEST_LABEL) -> str:

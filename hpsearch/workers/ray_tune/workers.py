@@ -132,6 +132,8 @@ class TuneWorkers:
 
     def serve(self, listener: JobListener, *, timeout: float) -> None:
         """Hand on what the trials said; wait for the first of them to speak."""
+        if self._ray is None:  # paused before it began
+            return
         with contextlib.suppress(queue.Empty):
             news = self._wire.news.get(timeout=timeout)
             while True:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,8 @@ from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.files import write_grouped, write_report
 from hpsearch.report.comparison.grouped import GroupedReport
 from hpsearch.report.comparison.overview import Entry
+from tests import browsing
+from tests.browsing import chromium, complaints
 from tests.report.comparison.evidence import datasets_evidence, search_evidence, seeds_evidence
 
 if TYPE_CHECKING:
@@ -22,26 +24,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["webdriver.Chrome"]:
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for argument in ("--headless", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
-    yield driver
-    driver.quit()
+    with chromium() as driver:
+        yield driver
 
 
 def look(browser: "webdriver.Chrome", page: Path, *, width: int, dark: bool) -> None:
-    scheme = "dark" if dark else "light"
-    browser.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    )
-    metrics: dict[str, Any] = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    browser.get(page.as_uri())
+    browsing.look(browser, page.as_uri(), width=width, dark=dark)
 
 
 @pytest.mark.parametrize("make", [seeds_evidence, datasets_evidence, search_evidence])
@@ -56,7 +44,7 @@ def test_it_draws_all_pictures_and_fits_the_screen(
     assert places > 0
     assert drawn >= places
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert complaints(browser) == []
     ink = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert ink == ("rgb(15, 20, 25)" if dark else "rgb(255, 255, 255)")
 

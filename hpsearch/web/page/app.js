@@ -1,0 +1,81 @@
+// Which page is shown: the part of the address behind `#` says so, so that each has an address of its own.
+import { plotly } from "./charts.js";
+import { ExperimentPage } from "./experiment.js";
+import { ComparePage, HomePage, StudyPage } from "./several.js";
+import { el, fill, get, here } from "./tools.js";
+import { TrainingPage } from "./training.js";
+
+const main = document.getElementById("main");
+const trail = document.getElementById("trail");
+const linked = document.getElementById("link");
+let page = null;
+let known = [];
+let turn = 0;
+let control = false;
+
+const link = (there) => {
+  linked.textContent = there ? "" : "not connected: is hpsearch still running?";
+  linked.classList.toggle("away", !there);
+};
+
+function wanted(asked, means) {
+  if (asked.has("compare")) return new ComparePage([asked.get("compare"), asked.get("with")], means);
+  if (asked.has("study")) return new StudyPage(asked.get("study"), means);
+  if (asked.has("run")) return new TrainingPage(asked.get("experiment"), asked.get("run"), means);
+  return asked.has("experiment") ? new ExperimentPage(asked.get("experiment"), means) : new HomePage(means);
+}
+
+function showTrail(asked) {
+  const parts = [];
+  const name = asked.get("experiment") ?? asked.get("study") ?? asked.get("compare");
+  if (name) {
+    const study = known.find((each) => each.kind === "study" && name.startsWith(`${each.name}/`));
+    if (study) parts.push(el("a", { href: here({ study: study.name }) }, study.name));
+    const shown = study ? name.slice(study.name.length + 1) : name;
+    parts.push(asked.has("study") ? el("span", {}, shown) : el("a", { href: here({ experiment: name }) }, shown));
+  }
+  if (asked.has("with")) parts.push(el("a", { href: here({ experiment: asked.get("with") }) }, asked.get("with")));
+  if (asked.has("run")) parts.push(el("span", {}, asked.get("run")));
+  fill(trail, parts.flatMap((part) => [el("i", {}, "/"), part]));
+}
+
+async function route() {
+  const mine = ++turn;
+  page?.leave();
+  const asked = new URLSearchParams(location.hash.slice(1));
+  showTrail(asked);
+  link(true);
+  scrollTo(0, 0);
+  const place = el("div");
+  try {
+    page = wanted(asked, { others: () => known, link, control });
+    fill(main, el("p.faint", {}, "Reading …"));
+    const shown = page.show(place);
+    const early = new MutationObserver(() => { if (mine === turn) fill(main, place); });
+    early.observe(place, { childList: true });
+    await shown;
+    early.disconnect();
+    if (mine === turn && !place.isConnected) fill(main, place);
+  } catch (error) {
+    if (mine === turn) fill(main, el("p.error", {}, error.message), el("p", {}, el("a", { href: "#all" }, "All experiments")));
+  }
+}
+
+async function start() {
+  try {
+    const [told, shelf] = await Promise.all([get("api/start"), get("api/experiments")]);
+    known = shelf.experiments;
+    control = told.control;
+    if (!location.hash && told.first) {
+      const kind = known.find((each) => each.name === told.first)?.kind ?? "experiment";
+      history.replaceState(null, "", here({ [kind]: told.first, ...(told.run ? { run: told.run } : {}) }));
+    }
+    addEventListener("hashchange", route);
+    await route();
+    plotly();
+  } catch (error) {
+    fill(main, el("p.error", {}, error.message));
+  }
+}
+
+start();

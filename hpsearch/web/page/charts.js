@@ -1,0 +1,320 @@
+// Pictures by plotly.js, loaded after the page is there. Texts of the runs are escaped: plotly reads some HTML in them.
+import { colour, number } from "./tools.js";
+
+let loading = null;
+export function plotly() {
+  loading ??= new Promise((done, failed) => {
+    const script = document.createElement("script");
+    script.src = "plotly.js";
+    script.onload = () => done(window.Plotly);
+    script.onerror = () => failed(new Error("plotly.js could not be loaded"));
+    document.head.append(script);
+  });
+  return loading;
+}
+
+export const escaped = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+export const narrow = window.matchMedia("(max-width: 40rem)");
+export const dark = window.matchMedia("(prefers-color-scheme: dark)");
+
+function themed(layout) {
+  const [ink, line] = [colour("ink"), colour("line")];
+  const made = {
+    margin: { l: 62, r: 12, t: 12, b: 44 },
+    autosize: true,
+    showlegend: true,
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 12 } },
+    hovermode: "closest",
+    ...layout,
+    font: { color: ink, size: 12 },
+    hoverlabel: { bgcolor: colour("soft"), bordercolor: line, font: { color: ink } },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+  };
+  for (const name of Object.keys(layout)) {
+    if (!/^[xy]axis\d*$/.test(name)) continue;
+    made[name] = { gridcolor: line, linecolor: line, zeroline: false, automargin: true, ...layout[name] };
+  }
+  return made;
+}
+
+/** A picture that is drawn anew when it can be seen and something has changed, and in the colours of the day or night. */
+export class Picture {
+  constructor(place, make, { click } = {}) {
+    this.place = place;
+    this.make = make;
+    this.click = click;
+    this.stale = true;
+    this.seen = false;
+    this.watcher = new IntersectionObserver((changes) => {
+      this.seen = changes.at(-1).isIntersecting;
+      this.draw();
+    }, { rootMargin: "200px" });
+    this.watcher.observe(place);
+    this.again = () => this.update();
+    dark.addEventListener("change", this.again);
+    narrow.addEventListener("change", this.again);
+  }
+
+  update() {
+    this.stale = true;
+    this.draw();
+  }
+
+  async draw() {
+    if (!this.seen || !this.stale || this.drawing) return;
+    this.drawing = true;
+    try {
+      const Plotly = await plotly();
+      this.stale = false;
+      const made = this.make();
+      const settings = { responsive: true, displayModeBar: false };
+      await Plotly.react(this.place, made.data, themed(made.layout), settings);
+      if (this.click && !this.listening) {
+        this.listening = true;
+        this.place.on("plotly_click", (event) => this.click(event.points[0]));
+      }
+    } catch (error) {
+      this.place.textContent = error.message;
+    } finally {
+      this.drawing = false;
+    }
+    if (this.stale) this.draw();
+  }
+
+  remove() {
+    this.watcher.disconnect();
+    dark.removeEventListener("change", this.again);
+    narrow.removeEventListener("change", this.again);
+    if (window.Plotly && this.listening) window.Plotly.purge(this.place);
+  }
+}
+
+/** Every n-th of many, so that the page stays quick; the first and the last are among them. */
+export function thinned(list, most) {
+  if (list.length <= most) return list;
+  const stride = (list.length - 1) / (most - 1);
+  return Array.from({ length: most }, (_, place) => list[Math.round(place * stride)]);
+}
+
+/**
+ * Limits of an axis that a few exploded values do not flatten, and how many values lie outside.
+ * They reach a range beyond the quartiles' own; what is `kept` is always inside.
+ */
+export function limits(values, kept = []) {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  if (sorted.length < 8) return null;
+  const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
+  const spread = at(0.75) - at(0.25) || Math.abs(at(0.5)) || 1;
+  const low = Math.min(Math.max(sorted[0], at(0.25) - 3 * spread), ...kept);
+  const high = Math.max(Math.min(sorted.at(-1), at(0.75) + 3 * spread), ...kept);
+  const outside = sorted.filter((value) => value < low || value > high).length;
+  if (!outside) return null;
+  const room = 0.05 * (high - low);
+  return { range: [low - room, high + room], outside, far: sorted.at(-1) > high ? sorted.at(-1) : sorted[0] };
+}
+
+export function cut(found, what) {
+  return found ? `${found.outside} ${what} outside the picture, as far as ${number(found.far)}; double-click shows all.` : "";
+}
+
+const integers = (axis, most) => ({ ...axis, ...(most < 12 ? { dtick: 1 } : {}), tickformat: ",d" });
+
+/** Points for the complete trials and a line for the best so far, over the trials or over time. */
+export function historyPlot(searches, { over = "trials", say = () => {} } = {}) {
+  const place = over === "time" ? (row) => row.after ?? 0 : (row) => row.number;
+  const [data, every, bests] = [[], [], []];
+  let most = 0;
+  for (const { search, name, ink } of searches) {
+    const complete = search.complete.sort((a, b) => place(a) - place(b));
+    if (!complete.length) continue;
+    const steps = [];
+    for (const row of complete) if (!steps.length || search.better(row.value, steps.at(-1).value)) steps.push(row);
+    const end = over === "time" ? Math.max(search.searched, place(complete.at(-1))) : Math.max(...search.rows.keys());
+    most = Math.max(most, end);
+    every.push(...complete.map((row) => row.value));
+    bests.push(...steps.slice(-3).map((row) => row.value));
+    const points = thinned(complete, 2000);
+    const hover = (what) => `trial %{customdata}: %{y:.4g}<extra>${escaped(what)}</extra>`;
+    data.push({
+      type: "scatter", mode: "markers", name: "complete trials", showlegend: !name, legendgroup: name, x: points.map(place), y: points.map((row) => row.value),
+      customdata: points.map((row) => row.number), marker: { color: ink ?? colour("complete"), size: 6, opacity: 0.55 }, hovertemplate: hover(name ?? ""),
+    });
+    const last = steps.at(-1);
+    data.push({
+      type: "scatter", mode: "lines", name: escaped(name ?? "best so far"), legendgroup: name, x: [...steps.map(place), end], y: [...steps, last].map((row) => row.value),
+      customdata: [...steps, last].map((row) => row.number), line: { color: ink ?? colour("best"), shape: "hv", width: 2.5 }, hovertemplate: hover(name ?? "best so far"),
+    });
+  }
+  const found = limits(every, bests);
+  say(cut(found, "values are"));
+  const [scale, title] = over === "time" ? timeScale(most) : [1, "trial"];
+  if (scale !== 1) for (const trace of data) trace.x = trace.x.map((value) => value / scale);
+  return {
+    data,
+    layout: {
+      xaxis: over === "time" ? { title: { text: title }, rangemode: "tozero" } : integers({ title: { text: title } }, most),
+      yaxis: { title: { text: escaped(searches[0]?.search.metric ?? "") }, ...(found ? { range: found.range } : {}) },
+    },
+  };
+}
+
+function timeScale(seconds) {
+  if (seconds < 300) return [1, "seconds of searching"];
+  return seconds < 3 * 3600 ? [60, "minutes of searching"] : [3600, "hours of searching"];
+}
+
+const CURVES = 240;
+
+/** The curves that are drawn: all of few trials; of many the running ones, the best, and every n-th of the others. */
+function drawnCurves(search) {
+  const drawn = search.list.filter((row) => row.curve?.steps.length);
+  if (drawn.length <= CURVES) return drawn;
+  const running = search.running;
+  const ranked = search.complete.sort((a, b) => (search.better(a.value, b.value) ? -1 : 1)).slice(0, 40);
+  const chosen = new Set([...ranked, ...drawn.filter((row) => running.has(row.number))]);
+  const rest = drawn.filter((row) => !chosen.has(row));
+  return [...thinned(rest, CURVES - chosen.size), ...chosen].filter((row) => row.curve?.steps.length);
+}
+
+/** The metric of each trial, step by step: complete ones, pruned ones dotted, the best on top. */
+export function curvesPlot(search, { say = () => {} } = {}) {
+  const drawn = drawnCurves(search);
+  const running = search.running;
+  const best = search.head.best?.number;
+  const groups = { pruned: [], bad: [], open: [], complete: [], running: [], best: [] };
+  for (const row of drawn) {
+    const kind = row.number === best ? "best" : row.outcome === null ? (running.has(row.number) ? "running" : "open") : kindOfCurve(row.outcome);
+    groups[kind].push(row);
+  }
+  const looks = {
+    pruned: ["pruned", { dash: "dot", width: 1 }, 0.8], bad: ["failed in some way", { dash: "dashdot", width: 1 }, 0.8], open: ["unfinished", { width: 1 }, 0.6],
+    complete: ["complete", { width: 1.2 }, drawn.length > 100 ? 0.35 : 0.65], running: ["running", { width: 2 }, 1], best: [`trial ${best} (the best)`, { width: 2.8 }, 1],
+  };
+  const data = [];
+  for (const [kind, rows] of Object.entries(groups)) {
+    if (!rows.length) continue;
+    const [name, line, opacity] = looks[kind];
+    const ink = colour(kind === "open" ? "faint" : kind);
+    const [x, y, trials] = [[], [], []];
+    for (const row of rows) {
+      x.push(...row.curve.steps, null);
+      y.push(...row.curve.values, null);
+      trials.push(...row.curve.steps.map(() => row.number), null);
+    }
+    const short = rows.some((row) => row.curve.steps.length === 1) || rows.length < 40;
+    data.push({
+      type: "scatter", mode: short ? "lines+markers" : "lines", name, x, y, customdata: trials, opacity, line: { ...line, color: ink },
+      marker: { size: kind === "pruned" ? 5 : 4, color: ink, symbol: kind === "pruned" ? "x-thin-open" : "circle" },
+      hovertemplate: `trial %{customdata}, ${escaped(search.unit)} %{x}: %{y:.4g}<extra>${name}</extra>`,
+    });
+  }
+  const every = drawn.flatMap((row) => row.curve.values);
+  const ofBest = search.rows.get(best)?.curve?.values ?? [];
+  const found = limits(every, ofBest.slice(-2));
+  const total = search.list.filter((row) => row.curve?.steps.length).length;
+  say([total > drawn.length ? `${drawn.length} of ${total} curves are drawn: the best 40, what runs, and every n-th of the others.` : "", cut(found, "points are")].filter(Boolean).join(" "));
+  const most = Math.max(...drawn.map((row) => row.curve.steps.at(-1)), 0);
+  return {
+    data,
+    layout: {
+      xaxis: integers({ title: { text: escaped(search.unit) } }, most),
+      yaxis: { title: { text: escaped(search.metric) }, ...(found ? { range: found.range } : {}) },
+    },
+  };
+}
+
+function kindOfCurve(outcome) {
+  return outcome === "complete" ? "complete" : outcome === "pruned" || outcome === "stopped" ? "pruned" : "bad";
+}
+
+/** The order of the axes: what mattered most first, then as the space has them. Only what varies. */
+export function orderedAxes(search, shares) {
+  const share = new Map(shares);
+  return search.axes
+    .map((axis, place) => ({ ...axis, place }))
+    .filter((axis) => (axis.options ? axis.options.length > 1 : axis.low < axis.high))
+    .sort((a, b) => (share.get(b.name) ?? 0) - (share.get(a.name) ?? 0));
+}
+
+const PANEL = 150;
+const BETWEEN = 62;
+
+/** A panel for each parameter, on the scale that the space declares; the later a trial, the darker its point. */
+export function slicesPlot(search, shares, { most = 9 } = {}) {
+  const axes = orderedAxes(search, shares).slice(0, most);
+  const columns = narrow.matches ? 1 : Math.min(3, axes.length || 1);
+  const rows = Math.ceil(axes.length / columns) || 1;
+  const complete = search.complete.sort((a, b) => a.number - b.number);
+  const drawn = thinned(complete, Math.floor(6000 / Math.max(1, axes.length)));
+  const best = search.rows.get(search.head.best?.number);
+  const found = limits(complete.map((row) => row.value), best ? [best.value] : []);
+  const latest = Math.max(...complete.map((row) => row.number), 1);
+  const data = [];
+  const inner = rows * PANEL + (rows - 1) * BETWEEN;
+  const layout = { height: inner + 12 + 48, showlegend: false, margin: { l: 62, r: 12, t: 12, b: 48 } };
+  axes.forEach((axis, index) => {
+    const suffix = index ? String(index + 1) : "";
+    const [column, row] = [index % columns, Math.floor(index / columns)];
+    const there = drawn.filter((each) => each.params[axis.place] !== null && each.params[axis.place] !== undefined);
+    const put = (value) => (axis.options ? axis.options.indexOf(value) : value);
+    const points = (list, marker, hover) => ({
+      type: "scatter", mode: "markers", x: list.map((each) => put(each.params[axis.place])), y: list.map((each) => each.value), xaxis: `x${suffix}`, yaxis: `y${suffix}`,
+      customdata: list.map((each) => [each.number, escaped(number(each.params[axis.place]))]), marker, hovertemplate: hover,
+    });
+    const scale = dark.matches ? [[0, "#3a4f63"], [1, "#7cc7f2"]] : [[0, "#b9d7ea"], [1, "#00466f"]];
+    const hover = `trial %{customdata[0]}, ${escaped(axis.name)} %{customdata[1]}: %{y:.4g}<extra></extra>`;
+    data.push(points(there, { size: drawn.length > 300 ? 4 : 6, color: there.map((each) => each.number), colorscale: scale, cmin: 0, cmax: latest }, hover));
+    const there2 = best && best.params[axis.place] !== null && best.params[axis.place] !== undefined ? [best] : [];
+    data.push(points(there2, { size: 12, symbol: "circle-open", color: colour("best"), line: { width: 2.5 } }, hover));
+    const gap = narrow.matches ? 0 : 0.06;
+    const width = (1 - gap * (columns - 1)) / columns;
+    const above = (row * (PANEL + BETWEEN)) / inner;
+    layout[`xaxis${suffix}`] = { ...xAxis(axis), domain: [column * (width + gap), column * (width + gap) + width], anchor: `y${suffix}`, title: { text: escaped(axis.name), standoff: 4 } };
+    layout[`yaxis${suffix}`] = {
+      domain: [Math.max(0, 1 - above - PANEL / inner), 1 - above], anchor: `x${suffix}`, showticklabels: column === 0, ...(index ? { matches: "y" } : {}), ...(found ? { range: found.range } : {}),
+      ...(column === 0 ? { title: { text: escaped(search.metric), font: { size: 11 } } } : {}),
+    };
+  });
+  return { data, layout, shown: drawn.length, all: complete.length, axes: axes.length };
+}
+
+function xAxis(axis) {
+  if (axis.options) {
+    const shown = axis.options.map((option) => { const text = number(option); return escaped(text.length > 14 ? `${text.slice(0, 13)}…` : text); });
+    return { tickvals: axis.options.map((_, place) => place), ticktext: shown, range: [-0.6, axis.options.length - 0.4], ...(shown.length > 4 ? { tickangle: -35 } : {}) };
+  }
+  const room = 0.04;
+  if (axis.log) {
+    const [low, high] = [Math.log10(axis.low), Math.log10(axis.high)];
+    return { type: "log", range: [low - room * (high - low), high + room * (high - low)], exponentformat: "power", dtick: high - low > 1.5 ? 1 : undefined };
+  }
+  const reach = room * (axis.high - axis.low);
+  return { range: [axis.low - reach, axis.high + reach], ...(axis.whole ? integers({}, axis.high - axis.low) : { nticks: 6 }) };
+}
+
+/** Lines over the steps of one training; what has the same last name is in one picture. */
+export function seriesPlot(told, members, ring) {
+  const inks = ["complete", "best", "running", "bad", "faint"];
+  const data = members.map(([name, values], place) => ({
+    type: "scatter", mode: told.steps.length > 60 ? "lines" : "lines+markers", name: escaped(name), x: told.steps, y: values, line: { color: colour(inks[place % inks.length]), width: 2 }, marker: { size: 4 },
+    connectgaps: false, hovertemplate: `${escaped(told.unit)} %{x}: %{y:.4g}<extra>${escaped(name)}</extra>`,
+  }));
+  if (ring !== null) {
+    data.push({
+      type: "scatter", mode: "markers", name: "its value", x: [ring[0]], y: [ring[1]], marker: { size: 12, symbol: "circle-open", color: colour("best"), line: { width: 2.5 } },
+      hovertemplate: "its value: %{y:.4g}<extra></extra>",
+    });
+  }
+  const positive = members.every(([, values]) => values.every((value) => value === null || value > 0));
+  const every = members.flatMap(([, values]) => values).filter((value) => value !== null);
+  const wide = positive && every.length > 1 && Math.max(...every) / Math.min(...every) > 100;
+  return {
+    data,
+    layout: {
+      xaxis: integers({ title: { text: escaped(told.unit) } }, told.steps.at(-1) ?? 0), yaxis: wide ? { type: "log", exponentformat: "power" } : {},
+      margin: { l: 58, r: 12, t: 12, b: 40 },
+    },
+  };
+}
+

@@ -1,0 +1,104 @@
+// One experiment as the browser has it: all rows once, then only what has changed.
+import { address, get } from "./tools.js";
+
+const FIELDS = ["number", "outcome", "value", "step", "seconds", "begun", "ended", "after", "reason", "lost", "params", "notes", "stopping"];
+
+function rowOf(told) {
+  const row = { curve: null };
+  FIELDS.forEach((name, place) => { row[name] = told[place]; });
+  return row;
+}
+
+export class Search extends EventTarget {
+  constructor(name) {
+    super();
+    this.name = name;
+    this.rows = new Map();
+    this.source = null;
+  }
+
+  /** Read the whole search but for the learning curves, which are most of it: so that the page is drawn before. */
+  async open() {
+    const told = await get("api/experiment", { of: this.name });
+    this.rows = new Map(told.rows.map((row) => [row[0], rowOf(row)]));
+    Object.assign(this, { metric: told.metric, goal: told.goal, unit: told.unit, axes: told.axes, head: told.head });
+    this.generation = told.generation;
+    this.offset = told.offset;
+    return this;
+  }
+
+  /** Read the learning curves as they are now: what `follow` tells from the offset on may be told twice. */
+  async readCurves() {
+    const told = await get("api/curves", { of: this.name });
+    if (told.generation !== this.generation) return;
+    for (const [trial, steps, values] of told.curves) {
+      const row = this.rows.get(trial);
+      if (row) row.curve = { steps, values };
+    }
+    this.say("curves");
+  }
+
+  follow() {
+    const asked = { of: this.name, generation: this.generation, offset: this.offset };
+    this.source = new EventSource(address("api/stream", asked));
+    this.source.addEventListener("changes", (event) => this.apply(JSON.parse(event.data)));
+    this.source.addEventListener("anew", () => { this.close(); this.say("anew"); });
+    this.source.addEventListener("lost", () => { this.close(); this.say("away"); });
+    this.source.addEventListener("open", () => this.say("here"));
+    this.source.addEventListener("error", () => this.say("away"));
+  }
+
+  close() {
+    if (this.source) this.source.close();
+    this.source = null;
+  }
+
+  apply(changes) {
+    const before = this.head;
+    this.head = changes.head;
+    this.offset = changes.offset;
+    if (changes.axes) this.axes = changes.axes;
+    for (const told of changes.rows) {
+      const row = rowOf(told);
+      row.curve = this.rows.get(row.number)?.curve ?? null;
+      this.rows.set(row.number, row);
+    }
+    for (const trial of changes.gone) this.rows.delete(trial);
+    for (const [trial, anew, steps, values] of changes.points) this.lengthen(trial, anew, steps, values);
+    this.say("head");
+    if (changes.rows.length || changes.gone.length || before.live !== changes.head.live) this.say("rows");
+    if (changes.points.length) this.say("curves");
+    if (changes.confirmed) this.say("confirmed");
+  }
+
+  lengthen(trial, anew, steps, values) {
+    const row = this.rows.get(trial);
+    if (!row) return;
+    if (anew || !row.curve) row.curve = { steps: [], values: [] };
+    steps.forEach((step, place) => {
+      const known = row.curve.steps.at(-1) < step ? -1 : row.curve.steps.indexOf(step);
+      if (known < 0) {
+        row.curve.steps.push(step);
+        row.curve.values.push(values[place]);
+      } else row.curve.values[known] = values[place];
+    });
+  }
+
+  say(what) { this.dispatchEvent(new Event(what)); }
+
+  get list() { return [...this.rows.values()]; }
+
+  get running() { return new Set(this.head.running.filter((each) => each.run.startsWith("trials/")).map((each) => each.number)); }
+
+  better(value, than) { return this.goal === "maximize" ? value > than : value < than; }
+
+  get complete() {
+    return this.list.filter((row) => row.outcome === "complete" && Number.isFinite(row.value));
+  }
+
+  /** Seconds of searching so far, without those of the confirmation. */
+  get searched() {
+    const ended = Math.max(0, ...this.list.map((row) => row.after ?? 0));
+    return this.head.confirming ? ended : Math.max(ended, this.head.elapsed);
+  }
+}

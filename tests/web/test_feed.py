@@ -1,0 +1,222 @@
+"""What the page is told: everything once, then only what has changed, and as much as that is."""
+
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpsearch.experiment.events import DropEvent, LostEvent, SessionEvent
+from hpsearch.experiment.layout import LOG, trial_run
+from hpsearch.experiment.reading import read_experiment
+from hpsearch.records import Outcome
+from hpsearch.web.app import Page
+from hpsearch.web.feed import Feed
+from hpsearch.web.shelf import Shelf
+from tests.experiment_factory import GrowingExperiment, grow_confirmation, grow_search
+from tests.web.asking import TOKEN, ask
+
+FIELDS = (
+    *("number", "outcome", "value", "step", "seconds", "begun", "ended", "after", "reason", "lost", "params"),
+    *("notes", "stopping"),
+)
+
+
+class Browser:
+    """What a browser knows: it begins with everything, and takes in the changes as search.js does."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        told = feed.whole()
+        self.offset, self.generation = told["offset"], told["generation"]
+        self.rows = {row[0]: row for row in told["rows"]}
+        self.curves: dict[int, dict[int, float]] = {
+            number: dict(zip(steps, values, strict=True)) for number, steps, values in feed.curves()["curves"]
+        }
+
+    def listen(self) -> dict[str, Any]:
+        changes = self.feed.since(self.generation, self.offset)
+        assert changes is not None
+        self.offset = changes["offset"]
+        self.rows |= {row[0]: row for row in changes["rows"]}
+        for number in changes["gone"]:
+            del self.rows[number]
+            self.curves.pop(number, None)
+        for number, anew, steps, values in changes["points"]:
+            curve = {} if anew else self.curves.setdefault(number, {})
+            self.curves[number] = curve | dict(zip(steps, values, strict=True))
+        return changes
+
+
+@pytest.fixture
+def growing(tmp_path: Path) -> GrowingExperiment:
+    return GrowingExperiment(tmp_path / "line")
+
+
+def same_as_read(browser: Browser, folder: Path) -> None:
+    """Whoever has listened knows what whoever reads the folder now does."""
+    record = read_experiment(folder)
+    assert sorted(browser.rows) == [trial.number for trial in record.trials]
+    for trial in record.trials:
+        row = dict(zip(FIELDS, browser.rows[trial.number], strict=True))
+        assert (row["outcome"], row["value"], row["step"]) == (trial.outcome, trial.value, trial.step)
+        assert {str(step): value for step, value in browser.curves.get(trial.number, {}).items()} == {
+            str(step): value for step, value in trial.history
+        } or any(math.isnan(value) for _, value in trial.history)
+
+
+def test_a_browser_that_listens_knows_what_is_in_the_folder(growing: GrowingExperiment) -> None:
+    browser = Browser(Feed(growing.folder))
+    grow_search(growing, trials=8)
+    browser.listen()
+    same_as_read(browser, growing.folder)
+    growing.ask(trial_run(8), 8, {"train.learning_rate": 0.1})
+    growing.train(trial_run(8), (0.1, 0.2))
+    browser.listen()
+    same_as_read(browser, growing.folder)
+    growing.exploit(8, donor=0, step=2, params={"train.learning_rate": 0.05})
+    browser.listen()
+    growing.train(trial_run(8), (0.5, 0.6, 0.7))
+    growing.emit(LostEvent(run=trial_run(8), attempt=1, reason="killed"))
+    browser.listen()
+    growing.report(trial_run(8), 3, 0.71, value=0.71, at=3, seconds=3.0)  # again, from its checkpoint
+    growing.emit(DropEvent(run=trial_run(1), reason="a changed space"))
+    changes = browser.listen()
+    same_as_read(browser, growing.folder)
+    assert changes["gone"] == [1]
+    assert [(number, steps) for number, _, steps, _ in changes["points"]] == [(8, [3])]
+
+
+def test_only_what_changed_is_told(growing: GrowingExperiment) -> None:
+    grow_search(growing, trials=30)
+    browser = Browser(Feed(growing.folder))
+    assert (browser.listen()["rows"], browser.listen()["points"]) == ([], [])
+    run = growing.trial(30, (0.1, 0.2), outcome=None, params={"train.learning_rate": 0.1})
+    changes = browser.listen()
+    assert [row[0] for row in changes["rows"]] == [30]
+    growing.report(run, 3, 0.3, value=0.3, at=3, seconds=3.0)
+    changes = browser.listen()
+    assert changes["points"] == [[30, False, [3], [0.3]]]
+    assert "confirmed" not in changes
+    growing.end(run, Outcome.COMPLETE, (0.1, 0.2, 0.3))
+    grow_confirmation(growing)
+    changes = browser.listen()
+    assert (changes["points"], changes["confirmed"]) == ([], True)
+
+
+def test_an_experiment_that_was_made_anew_is_told_anew(tmp_path: Path) -> None:
+    growing = GrowingExperiment(tmp_path / "line")
+    grow_search(growing, trials=5)
+    growing.log.close()
+    browser = Browser(Feed(growing.folder))
+    kept = tmp_path / "kept"
+    growing.folder.rename(kept)  # so that the new log is another file
+    grow_search(GrowingExperiment(tmp_path / "line"), trials=2)
+    assert browser.feed.since(browser.generation, browser.offset) is None
+    again = Browser(browser.feed)
+    assert sorted(again.rows) == [0, 1]
+
+
+def test_the_scales_are_those_of_the_space(growing: GrowingExperiment) -> None:
+    """Values of a narrow part of a log range are still on its log scale, over all of it."""
+    for number, rate in enumerate((0.01, 0.02, 0.015)):
+        params = {"model.layers": 2 + number, "model.width": 128, "train.learning_rate": rate}
+        growing.trial(number, (0.5,), params=params)
+    axes = {axis["name"]: axis for axis in Feed(growing.folder).whole()["axes"]}
+    assert axes["learning_rate"] == {
+        "path": "train.learning_rate", "name": "learning_rate", "low": 1e-5, "high": 1e-1, "log": True, "whole": False,
+    }  # fmt: skip
+    assert (axes["layers"]["low"], axes["layers"]["high"], axes["layers"]["log"]) == (1, 8, False)
+    assert axes["width"]["options"] == [128, 256]
+
+
+def test_what_ended_has_no_time_left_and_its_time_stands(growing: GrowingExperiment) -> None:
+    growing.emit(SessionEvent(version="0.1.0", host="here"))
+    grow_search(growing, trials=3)
+    growing.log.close()
+    os.utime(growing.folder / LOG)
+    head = Feed(growing.folder).whole()["head"]
+    assert (head["live"], head["left"], head["running"], head["state"]) == (False, None, [], "killed")
+    assert head["elapsed"] == pytest.approx(read_experiment(growing.folder).elapsed, abs=1e-3)
+
+
+def test_damaged_lines_are_left_out_as_everywhere(growing: GrowingExperiment) -> None:
+    grow_search(growing, trials=4)
+    growing.log.close()
+    log = growing.folder / LOG
+    lines = log.read_bytes().splitlines(keepends=True)
+    asked = next(place for place, line in enumerate(lines) if b'"trials/0002"' in line)
+    log.write_bytes(b"".join([*lines[:asked], b"no json\n", *lines[asked + 1 :], lines[-1], b'{"torn']))
+    same_as_read(Browser(Feed(growing.folder)), growing.folder)
+
+
+LETTERS = "\x1b[31m\u202e<img src=x onerror=alert(1)>\r\n"
+
+
+def test_texts_of_others_are_cleaned(growing: GrowingExperiment) -> None:
+    params = {"model.width": LETTERS, f"{LETTERS}.x": 1}
+    run = growing.trial(0, (0.5,), outcome=Outcome.FAILED, params=params, reason=LETTERS)
+    (growing.folder / run / "output.log").write_text(f"begun\n{LETTERS}", encoding="utf-8")
+    page = Page(Shelf(growing.folder.parent), TOKEN)
+    for path in ("api/experiment", "api/training", "api/examination", "api/confirmation", "api/experiments"):
+        answer = ask(page, path, of="line", run=run)
+        assert answer.status == 200
+        assert not any(letter in answer.body.decode() for letter in ("\x1b", "\\u001b", "\u202e"))
+        assert answer.headers["content-type"] == "application/json"
+    assert ask(page, "api/training", of="line", run=run).json["output"]["text"].startswith("begun\n")
+
+
+def grown(folder: Path, trials: int) -> Feed:
+    """A search of many trials of ten reports each, copied from one of few: an experiment's log is text."""
+    growing = GrowingExperiment(folder)
+    params = {"model.width": 128, "model.layers": 3, "train.learning_rate": 0.00123456789}
+    growing.trial(0, [0.5 + place / 100 for place in range(10)], params=params)
+    growing.log.close()
+    head, *lines = [json.loads(line) for line in (folder / LOG).read_bytes().splitlines()]
+    with (folder / LOG).open("w", encoding="utf-8") as log:
+        log.write(json.dumps(head) + "\n")
+        for number in range(trials):
+            for line in lines:
+                told = {key: value for key, value in line.items() if key != "crc"} | {"run": trial_run(number)}
+                told |= {"number": number} if "number" in line else {}
+                log.write(json.dumps(told) + "\n")
+    return Feed(folder)
+
+
+def test_what_is_told_grows_with_the_trials_and_no_faster(tmp_path: Path) -> None:
+    """Ten thousand trials are 2.5 MB, and as much for their curves; what has changed is as small as ever."""
+    small, large = (grown(tmp_path / f"search-{trials}", trials) for trials in (250, 1_000))
+    page = Page(Shelf(tmp_path), TOKEN)
+    paths = ("api/experiment", "api/curves")
+    sizes = [[len(ask(page, path, of=feed.folder.name).body) for path in paths] for feed in (small, large)]
+    assert all(size < 250 * 1_000 for size in sizes[1])
+    assert all(after < 4.2 * before for before, after in zip(*sizes, strict=True))
+    whole, curves = large.whole(), large.curves()
+    assert (len(whole["rows"]), len(curves["curves"])) == (1_000, 1_000)
+    quiet = large.since(0, whole["offset"])
+    assert quiet is not None
+    assert len(json.dumps(quiet)) < 2_000
+
+
+def test_a_stream_tells_what_changes_and_ends_with_the_server(growing: GrowingExperiment) -> None:
+    grow_search(growing, trials=2)
+    turns = iter([False, True])
+    page = Page(Shelf(growing.folder.parent), TOKEN, stopping=lambda: next(turns))
+    answer = ask(page, "api/stream", of="line", generation=0, offset=0)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    names = [name for name, _ in answer.events]
+    assert names[0] == "changes"
+    assert [row[0] for row in answer.events[0][1]["rows"]] == [0, 1]
+    assert all(not changes["rows"] for _, changes in answer.events[1:])
+
+
+def test_a_stream_of_another_log_says_so(growing: GrowingExperiment) -> None:
+    page = Page(Shelf(growing.folder.parent), TOKEN)
+    assert [name for name, _ in ask(page, "api/stream", of="line", generation=7, offset=0).events] == ["anew"]
+    assert ask(page, "api/stream", of="line", generation="x", offset=0).status == 400
+    page.shelf.feed("line")
+    shutil.rmtree(growing.folder)
+    assert ask(page, "api/stream", of="line", generation=0, offset=0).status in (200, 400)
