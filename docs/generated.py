@@ -86,11 +86,14 @@ def commands() -> str:
     group = typer.main.get_group(app)
     lines = ["# The command line\n", group.help or "", ""]
     statuses = (
-        "0 done, 1 the search failed or the answer is no (`overfit`, `doctor`), 2 a mistake in the command or a file"
+        "0 done, 1 the search failed or the answer is no (`overfit`, `doctor`), 2 a mistake in the command or a file, "
+        "10 to 12 the answers of `challenge`"
     )
     lines += [f"Exit statuses: {statuses}, 130 interrupted.\n"]
     for name, command in group.commands.items():
         inner = getattr(command, "commands", None)
+        if inner is not None and command.invoke_without_command:
+            lines += command_lines(f"hpsearch {name}", command)
         if inner is None:
             lines += command_lines(f"hpsearch {name}", command)
             continue

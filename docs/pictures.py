@@ -7,6 +7,7 @@ moment in its middle. The pages are what headless Chromium shows of them.
 import io
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,7 @@ def main() -> None:
         hpsearch(place, "init", "train.py", "--log", "train.log")
         hpsearch(place, "run", "train.yaml", "--trials", "12", "--set", "confirm.seeds=3")
         live_screen(place / "experiments" / "train", PICTURES / "live.svg")
+        page_of(place, "train", PICTURES / "page.png")
         hpsearch(place, "study", "gain.yaml", "--format", "html")
         photograph((place / "reports" / "gain" / "report.html").as_uri(), PICTURES / "report.png")
 
@@ -72,6 +74,30 @@ def live_screen(folder: Path, picture: Path) -> None:
     console = Console(width=WIDTH, height=HEIGHT, record=True, force_terminal=True, file=io.StringIO())
     console.print(draw(search, width=WIDTH, height=HEIGHT))
     picture.write_text(console.export_svg(title=f"hpsearch run {folder.name}.yaml"), encoding="utf-8")
+
+
+def page_of(place: Path, name: str, picture: Path, *, size: tuple[int, int] = (1400, 1500)) -> None:
+    """Take a picture of the page that `hpsearch watch --web` serves: of all of it that fits, once it is drawn."""
+    from selenium import webdriver
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or "chromium"
+    for flag in ("--headless", "--no-sandbox", "--hide-scrollbars", f"--window-size={size[0]},{size[1]}"):
+        options.add_argument(flag)
+    command = [sys.executable, "-m", "hpsearch", "watch", name, "--web", "--no-open"]
+    server = subprocess.Popen(command, cwd=place, stderr=subprocess.PIPE, text=True)
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        browser.get((server.stderr or io.StringIO()).readline().strip())
+        drawn = "return document.querySelectorAll('.plot .main-svg').length >= 9"
+        WebDriverWait(browser, 120).until(lambda _: browser.execute_script(drawn))
+        time.sleep(2)  # the last curve is drawn by then, and the examination is there
+        browser.save_screenshot(str(picture))
+    finally:
+        browser.quit()
+        server.send_signal(signal.SIGINT)
+        server.wait()
 
 
 def photograph(address: str, picture: Path, *, size: tuple[int, int] = (1400, 1100)) -> None:

@@ -17,6 +17,8 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpsearch.api.ask import AskedTrial, AskTell, ask_tell
+    from hpsearch.api.champion import Champion, challenge, champion, champion_init, plan_challenge
     from hpsearch.api.check import check
     from hpsearch.api.compare import compare
     from hpsearch.api.compared import ComparedRuns
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
     from hpsearch.training.task import Splits, Task, TensorData
 
 _HOME = {
+    "AskTell": "hpsearch.api.ask",
+    "AskedTrial": "hpsearch.api.ask",
+    "Champion": "hpsearch.api.champion",
     "ComparedRuns": "hpsearch.api.compared",
     "FILE": "hpsearch.settings",
     "FOLDER": "hpsearch.settings",
@@ -62,8 +67,12 @@ _HOME = {
     "TrainedModel": "hpsearch.final.trained_model",
     "UNFOLD": "hpsearch.settings",
     "add": "hpsearch.api.steer",
+    "ask_tell": "hpsearch.api.ask",
     "batch_size": "hpsearch.api.probe",
     "budget": "hpsearch.api.steer",
+    "challenge": "hpsearch.api.champion",
+    "champion": "hpsearch.api.champion",
+    "champion_init": "hpsearch.api.champion",
     "check": "hpsearch.api.check",
     "compare": "hpsearch.api.compare",
     "confirm": "hpsearch.api.train",
@@ -77,6 +86,7 @@ _HOME = {
     "open": "hpsearch.api.open:open_experiment",
     "overfit": "hpsearch.api.probe",
     "pause": "hpsearch.api.steer",
+    "plan_challenge": "hpsearch.api.champion",
     "plan_study": "hpsearch.api.study",
     "predict": "hpsearch.api.predict",
     "resume": "hpsearch.api.steer",
@@ -89,6 +99,9 @@ __all__ = [
     "FILE",
     "FOLDER",
     "UNFOLD",
+    "AskTell",
+    "AskedTrial",
+    "Champion",
     "ComparedRuns",
     "Family",
     "FamilyConfig",
@@ -105,8 +118,12 @@ __all__ = [
     "TrainSettings",
     "TrainedModel",
     "add",
+    "ask_tell",
     "batch_size",
     "budget",
+    "challenge",
+    "champion",
+    "champion_init",
     "check",
     "compare",
     "confirm",
@@ -120,6 +137,7 @@ __all__ = [
     "open",
     "overfit",
     "pause",
+    "plan_challenge",
     "plan_study",
     "predict",
     "resume",

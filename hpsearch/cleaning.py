@@ -4,9 +4,11 @@ A text of a run must stay a text: no formula in a spreadsheet, no command in LaT
 Markdown, no tag in a page, no escape sequence on a terminal, nothing that turns the direction of writing.
 """
 
+import codecs
+import io
 import re
 import unicodedata
-from typing import Any
+from typing import Any, TextIO
 
 _LATEX = {
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
@@ -44,6 +46,43 @@ def terminal(text: str) -> str:
     It is not for rich's markup, in which `[red]` is a command: that takes texts as `rich.text.Text`.
     """
     return "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)
+
+
+_LOOK_ALIKE = {
+    **dict.fromkeys("—–−‐‑·•", "-"),
+    **dict.fromkeys("‘’‛′", "'"),
+    **dict.fromkeys("“”„″", '"'),
+    **dict.fromkeys("…≈", "~"),
+    "±": "+-",
+    "×": "x",
+    "→": "->",
+    "≤": "<=",
+    "≥": ">=",
+    "∞": "inf",
+}
+"""What stands on a terminal for a letter that it does not have; where lines are cut or set in columns of one cell."""
+
+
+def to_any_terminal(*streams: TextIO) -> None:
+    """Let streams print every text: a letter that their encoding has not becomes one that looks like it.
+
+    Otherwise Python raises UnicodeEncodeError, in the midst of a table, where a terminal is set to Latin-1 or ASCII.
+    """
+    codecs.register_error("hpsearch.look_alike", _look_alike)
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="hpsearch.look_alike")
+
+
+def _look_alike(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Return what is written for letters that cannot be, and where to go on: a handler as `codecs` wants it."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letter = error.object[error.start]
+    if "\udc80" <= letter <= "\udcff":  # a byte of a file's name that was no letter: as it is
+        return bytes([ord(letter) - 0xDC00]), error.start + 1
+    plain = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+    return _LOOK_ALIKE.get(letter) or plain or "?", error.start + 1
 
 
 def csv_cell(value: Any) -> Any:

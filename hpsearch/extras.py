@@ -25,12 +25,13 @@ class Extra(StrEnum):
     MLFLOW = "mlflow"
     TENSORBOARD = "tensorboard"
     WANDB = "wandb"
+    MCP = "mcp"
     RAY = "ray"
     S3 = "s3"
     PARQUET = "parquet"
 
 
-_TORCH = ("torch", "safetensors", "pytorch_optimizer", "sklearn", "accelerate")
+_TORCH = ("torch", "safetensors", "pytorch_optimizer", "sklearn", "accelerate", "pyarrow")
 _RAY = ("ray", "pyarrow", "fsspec", "sklearn")
 MODULES: Mapping[Extra, tuple[str, ...]] = MappingProxyType(
     {
@@ -44,6 +45,7 @@ MODULES: Mapping[Extra, tuple[str, ...]] = MappingProxyType(
         Extra.MLFLOW: ("mlflow",),
         Extra.TENSORBOARD: ("tensorboard",),
         Extra.WANDB: ("wandb",),
+        Extra.MCP: ("mcp",),
         Extra.RAY: _RAY,
         Extra.S3: (*_RAY, "s3fs"),
         Extra.PARQUET: ("pyarrow",),

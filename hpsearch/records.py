@@ -241,10 +241,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class BaselineRecord:
-    """A classical method's scores on the same data: `val/...` and `test/...`; on a fold, if it learned from the others.
-
-    `train_size` and `test_size` are examples, where they were noted.
-    """
+    """A classical method's scores on the same data, `val/...` and `test/...`, or on a fold; its sizes are examples."""
 
     name: str
     scores: Metrics
@@ -338,15 +335,28 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class SearchOrigin:
-    """The search that proposed a trial: the metric it chose by, and how. One object serves all trials of a search."""
+    """The search that proposed a trial: the metric it chose by, and how. One object serves all trials of a search.
+
+    `ranges` are those of its parameters as resolved.json has them, where that is known.
+    """
 
     metric: str
     sampler: str | None = None
     pruner: str | None = None
+    ranges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False, repr=False)
 
 
 Key = int | str
 """A seed, fold, repeat or data set. Runs are paired where these are equal, so `0` and `"0"` must not be mixed."""
+
+
+@dataclass(frozen=True)
+class ExampleScores:
+    """A run's test scores by metric, in the order of the examples' `names`; examples of one of `clusters` are alike."""
+
+    names: tuple[str, ...]
+    values: Mapping[str, tuple[float, ...]]
+    clusters: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,3 +396,4 @@ class FinishedRun:
     source: str = ""
     place: tuple[str, ...] = ()
     data: str | None = None
+    by_example: ExampleScores | None = None

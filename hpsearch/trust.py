@@ -51,6 +51,7 @@ class NamedCode:
 class _Trust:
     everything: bool = False
     ask: Ask | None = None
+    within: Path | None = None
 
 
 _CALLER = _Trust(everything=True)
@@ -62,10 +63,14 @@ Outside of a command a Python program calls, which has chosen what it opens: it 
 
 
 @contextmanager
-def trusting(everything: bool | None, *, ask: Ask | None = None) -> Iterator[None]:
-    """Trust all code within the block, or only what is the user's own or answered for; None: as around the block."""
+def trusting(everything: bool | None, *, ask: Ask | None = None, within: Path | None = None) -> Iterator[None]:
+    """Trust all code within the block, or only what is the user's own or answered for; None: as around the block.
+
+    With `within`, code has to lie in that folder, or come with hpsearch, whatever else was trusted before.
+    """
     around = _TRUST.get()
-    token = _TRUST.set(_Trust(around.everything if everything is None else everything, ask or around.ask))
+    chosen = around.everything if everything is None else everything
+    token = _TRUST.set(_Trust(chosen, ask or around.ask, within or around.within))
     try:
         yield
     finally:
@@ -87,6 +92,9 @@ def require_trust(named: Iterable[NamedCode]) -> None:
     if not strangers:
         return
     listed = "; ".join(map(str, strangers))
+    within = _TRUST.get().within
+    if within is not None:
+        raise UntrustedCodeError(f"here only code of {_shown(str(within))} is run, not {listed}", map(str, strangers))
     where = f"outside this project ({_shown(str(project_of(Path.cwd())))})"
     ask = _TRUST.get().ask
     if ask is not None and ask(f"Code from {where} would run: {listed}. It can do whatever you can do. Run it?"):
@@ -103,7 +111,7 @@ def strangers_in(named: Iterable[NamedCode]) -> list[NamedCode]:
     if trusts_everything():
         return []
     others = [each for each in dict.fromkeys(named) if not is_own(each.path)]
-    known = _remembered() if others else {}
+    known = _remembered() if others and _TRUST.get().within is None else {}
     return [
         each
         for each in others
@@ -113,9 +121,12 @@ def strangers_in(named: Iterable[NamedCode]) -> list[NamedCode]:
 
 def is_own(path: Path) -> bool:
     """Whether a file is the project's own, or lies in a folder whose code is trusted."""
+    real, within = path.resolve(), _TRUST.get().within
+    if within is not None:
+        brought = any(real.is_relative_to(folder) for folder in _SHELVES)
+        return brought or (real.is_relative_to(within) and _is_inside(path, within))
     named = [Path(folder).resolve() for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
     trusted = [*named, *_SHELVES]
-    real = path.resolve()
     return _is_inside(path, project_of(Path.cwd())) or any(real.is_relative_to(folder) for folder in trusted)
 
 

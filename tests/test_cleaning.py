@@ -1,6 +1,7 @@
 """A text of a run stays a text in every format."""
 
 import csv
+import io
 import json
 import re
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 import hpsearch
 from hpsearch import cli
-from hpsearch.cleaning import csv_cell, latex, markdown, plotly, terminal
+from hpsearch.cleaning import csv_cell, latex, markdown, plotly, terminal, to_any_terminal
 from hpsearch.comparing import Question, compare_runs
 from hpsearch.families.class_prediction import ClassPrediction
 from hpsearch.records import Goal
@@ -127,3 +128,27 @@ def test_every_table_is_written_by_a_known_writer() -> None:
         if re.search(r"csv\.(Dict)?[Ww]riter\(|\)\.to_csv\(", file.read_text(encoding="utf-8"))
     }
     assert found == {"report/tables.py", "report/comparison/files.py", "families/class_prediction.py"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("utf-8", "0.91 ± 0.02 · — − … Straße 語"),
+        ("latin-1", "0.91 ± 0.02 · - - ~ Straße ?"),
+        ("ascii", "0.91 +- 0.02 - - - ~ Stra?e ?"),
+    ],
+)
+def test_a_terminal_gets_a_letter_that_it_has(encoding: str, shown: str) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    to_any_terminal(stream)
+    stream.write("0.91 ± 0.02 · — − … Straße 語")
+    stream.flush()
+    assert stream.buffer.getvalue().decode(encoding) == shown  # type: ignore[attr-defined]
+
+
+def test_a_byte_that_is_no_letter_is_written_as_it_is() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    to_any_terminal(stream)
+    stream.write("a\udcffb")
+    stream.flush()
+    assert stream.buffer.getvalue() == b"a\xffb"  # type: ignore[attr-defined]

@@ -236,8 +236,8 @@ def test_show_takes_a_name_or_a_folder(call: Call, searched: Path) -> None:
 
 def test_show_json_has_the_documented_shape(call: Call, searched: Path) -> None:
     shown = json.loads(call("show", searched, "--json").out)
-    assert list(shown) == ["experiment", "trials", "best", "pruning", "confirm", "health"]
-    fields = ["number", "outcome", "reason", "value", "step", "params", "seed", "seconds", "changes"]
+    assert list(shown) == ["experiment", "trials", "best", "pruning", "confirm", "notes", "paused", "health"]
+    fields = ["number", "outcome", "reason", "value", "step", "params", "seed", "seconds", "changes", "notes"]
     assert [list(trial) for trial in shown["trials"]] == [fields] * 3
     assert shown["best"]["value"] == min(trial["value"] for trial in shown["trials"])
     assert shown["confirm"] is None

@@ -14,6 +14,7 @@ import yaml
 import hpsearch
 from hpsearch.cli import app
 from hpsearch.families.loading import family_names, load_interface
+from hpsearch.referee.shapes import Answer
 from hpsearch.space import json_schema
 from hpsearch.studies.study import study_schema
 
@@ -85,10 +86,12 @@ def test_the_python_names_exist() -> None:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
         }
         model = {*dir(hpsearch.TrainedModel), *hpsearch.TrainedModel.__dataclass_fields__}
-        results = {*dir(hpsearch.OpenedExperiment), *dir(hpsearch.ComparedRuns)}
+        answers = {"history", *Answer.model_fields}
+        results = {*dir(hpsearch.OpenedExperiment), *dir(hpsearch.ComparedRuns), *answers}
         place, report = Path(), hpsearch.Report
         of_report = vars(report(bool, checkpoint=place, folder=place, seed=0, split_seed=0, device="cpu", tests=True))
-        assert used <= {*hpsearch.__all__, *results, *model, *of_report}
+        asked = {*dir(hpsearch.AskTell), *dir(hpsearch.AskedTrial), *hpsearch.AskedTrial.__init__.__code__.co_names}
+        assert used <= {*hpsearch.__all__, *results, *model, *of_report, *asked}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from hpsearch.errors import MissingExtraError
+from hpsearch.experiment.by_example import read_by_example, unread, write_by_example
 from hpsearch.extras import MODULES, Extra, explained, install, lack, missing, require
 from hpsearch.families import Family
 from hpsearch.families.decode.family import Decode
@@ -94,6 +95,20 @@ def test_nothing_is_trained_without_what_trials_need(without: Callable[[str], No
     ):
         runner.run(space, folder=tmp_path / "search")
     assert not (tmp_path / "search").exists()
+
+
+def test_scores_by_example_that_cannot_be_read_are_said(without: Callable[[str], None], tmp_path: Path) -> None:
+    folders = [tmp_path / "with", tmp_path / "empty"]
+    for folder in folders:
+        folder.mkdir()
+    write_by_example(folders[0], {"test/accuracy": [1.0, 0.0]}, None)
+    assert read_by_example(folders[0]) is not None
+    assert unread(folders) == []
+    without("pyarrow")
+    assert read_by_example(folders[0]) is None
+    (sentence,) = unread(folders)
+    assert sentence.startswith("the scores by example are left out")
+    assert unread(folders[1:]) == []
 
 
 TOKENS = {"kind": "pretrained", "path": "bert"}

@@ -427,6 +427,7 @@ def test_what_imports_code_is_known() -> None:
     """Each of these asks first, or runs only in a worker, which gets what was asked about; so must a new one."""
     importing = {"find_code", "load_interface", "load_family", "load_function"}
     assert {(file, name) for file, name, _ in CALLS if name in importing} == {
+        ("agents/tools.py", "load_interface"),  # asks; families of the shelf
         ("api/draft.py", "load_interface"),  # asks
         ("api/probe.py", "load_family"),  # of a space that was loaded
         ("cli/preparing.py", "load_interface"),  # asks; families of the shelf

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpsearch.api.arguments import StrPath, find_experiment
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import replicate_run, trial_run
-from hpsearch.experiment.reading import read_experiment, read_metrics, read_resolved
+from hpsearch.experiment.reading import read_experiment, read_metrics, read_resolved, written_range
 from hpsearch.records import ExperimentRecord, RunRecord
 
 if TYPE_CHECKING:
@@ -140,7 +140,9 @@ class OpenedExperiment:
         """Return a panel for each parameter, the most important ones first, with the values of the complete trials."""
         from hpsearch.report.charts.experiment import draw_slices, prepare_slices
 
-        return draw_slices(prepare_slices(self.record, order=self.importance))
+        paths = dict.fromkeys(path for trial in self.record.trials for path in trial.params)
+        ranges = {path: written_range(path, self._space) for path in paths}
+        return draw_slices(prepare_slices(self.record, order=self.importance, ranges=ranges))
 
     def plot_replicates(self) -> "Figure":
         """Return the test scores of the confirmation and of the baselines."""

@@ -14,14 +14,17 @@ from hpsearch.errors import ExperimentBusyError, HpsearchError, SpaceError
 from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.files import write_atomically
 from hpsearch.experiment.layout import CODE, folder_called
+from hpsearch.families.function.external import EXTERNAL
 from hpsearch.families.function.function import as_function
 from hpsearch.families.function.given import fields_of
+from hpsearch.families.function.signature import FreeConfig
 from hpsearch.families.function.source import file_of, module_text
 from hpsearch.running.loading import load_space
 from hpsearch.space import Node, Place, Space, node_from_plain
 from hpsearch.space.fields import Items, Leaf, SettingsSection, Shape, field_shape, section_of
 from hpsearch.space.located_yaml import read_file
 from hpsearch.space.ranges import HEADS
+from hpsearch.space.shelf import Shelf, find_file
 from hpsearch.trust import NamedCode, is_own, remember
 
 _SECTIONS = ("objective", "search", "require", "start", "confirm", "quick")
@@ -139,11 +142,39 @@ def _loaded(
     else:
         shape = section_of(as_function(function, name=name, file=file).Config)
         root = node_from_plain(_choices(plain(fields_of(space)), shape), Place("space"))
+    family = node_from_plain(reference, Place(name))
+    return _read(root, family, wanted, path, quick=quick, overrides=overrides)
+
+
+def external_space(space: GivenSpace, wanted: Wanted, *, name: str, quick: bool, overrides: Sequence[str]) -> Space:
+    """Return a space of configurations that whoever asks for them trains; one from Python would lie here, as NAME.yaml.
+
+    A file may name a family, whose settings are checked then.
+
+    Raises:
+        SpaceError: With every mistake of the space.
+        HpsearchError: It is nothing that can be searched.
+    """
+    if isinstance(space, str | PathLike):
+        path = find_file(Path(space), Shelf.SPACES)
+        _, root = read_file(path)
+        if not isinstance(root.value, dict):
+            return load_space(path, quick=quick, overrides=overrides)  # which says what is wrong with it
+        named = root.mapping.get("family")
+    else:
+        path, named = Path.cwd() / f"{name}.yaml", None
+        root = node_from_plain(_choices(plain(fields_of(space)), section_of(FreeConfig)), Place("space"))
+        named = root.mapping.get("family")
+    family = node_from_plain(EXTERNAL, Place("space")) if named is None else named
+    return _read(root, family, wanted, path, quick=quick, overrides=overrides)
+
+
+def _read(root: Node, family: Node, wanted: Wanted, path: Path, *, quick: bool, overrides: Sequence[str]) -> Space:
+    """Return the space of a family with the arguments of the call in their sections."""
     for section, (argument, value) in wanted.laid().items():
         root = _laid(root, section, node_from_plain(plain(value), Place(argument)), argument)
     if root.nearest(["objective"]).child("metric") is None:
         raise HpsearchError("metric= is missing: which of the reported numbers is improved, such as metric='val/loss'")
-    family = node_from_plain(reference, Place(name))
     root = Node(
         {"family": family, **{each: node for each, node in root.mapping.items() if each != "family"}}, *_at(root)
     )

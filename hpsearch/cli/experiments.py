@@ -199,7 +199,7 @@ def ui(
     if mlflow:
         from hpsearch.tracking.mlflow.ui import serve_ui
 
-        serve_ui(place, port=5000 if port is None else port, host=host or "127.0.0.1", announce=_say)
+        serve_ui(place, port=5000 if port is None else port, host=host or "127.0.0.1", announce=_say, waiting=_say)
     elif host is not None:
         raise HpsearchError(
             "--host is for --mlflow: hpsearch's own page stays on this machine; from another one, "

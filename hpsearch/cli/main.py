@@ -9,6 +9,8 @@ from typing import TextIO
 
 import typer
 
+from hpsearch.cleaning import to_any_terminal
+from hpsearch.cli.agents import mcp
 from hpsearch.cli.comparing import compare, study
 from hpsearch.cli.complaints import complain
 from hpsearch.cli.data import data
@@ -16,6 +18,7 @@ from hpsearch.cli.experiments import doctor, export, show, sync, ui, watch
 from hpsearch.cli.options import FAILED, MISTAKE
 from hpsearch.cli.preparing import check, cluster, families, init, schema, texts
 from hpsearch.cli.probing import batch_size, lr_find, overfit
+from hpsearch.cli.refereeing import challenge, champion
 from hpsearch.cli.running import confirm, run, train
 from hpsearch.cli.starting import interruptible
 from hpsearch.cli.steering import add, budget, note, pause, resume, stop
@@ -47,11 +50,13 @@ for command in (
     *(add, stop, pause, resume, budget, note),
     *(compare, study),
     *(predict, evaluate),
-    cluster,
+    challenge,
+    *(cluster, mcp),
 ):
     app.command()(command)
 app.add_typer(texts, name="text")
 app.add_typer(data, name="data")
+app.add_typer(champion, name="champion")
 
 
 def main() -> None:
@@ -81,11 +86,12 @@ def main() -> None:
 
 def program() -> None:
     """Be the process of the command: run it, and end quickly where much would have to be taken apart."""
+    to_any_terminal(sys.stdout, sys.stderr)
     warnings.showwarning = partial(say_warning, other=warnings.showwarning)
     try:
         main()
     except SystemExit as end:
-        if "torch" in sys.modules and (end.code is None or isinstance(end.code, int)):
+        if {"torch", "ray"} & sys.modules.keys() and (end.code is None or isinstance(end.code, int)):
             from hpsearch.workers.local.worker import leave
 
             leave(end.code or 0)

@@ -52,12 +52,14 @@ def _check_for_editors(paths: list[Path], *, quick: bool, overrides: list[str] |
 
 
 def schema(
-    family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, or study.")], trust: TrustOption = None
+    family: Annotated[str, typer.Argument(help="A family's name, FILE.py:CLASS, study, or referee.")],
+    trust: TrustOption = None,
 ) -> None:
-    """Print the JSON Schema of a family's space files, or of study files, for editors."""
+    """Print the JSON Schema of space files or study files, for editors, or of what the referee answers."""
     import json
 
     from hpsearch.families.loading import load_interface
+    from hpsearch.referee.shapes import referee_schema
     from hpsearch.space import json_schema
     from hpsearch.studies.study import study_schema
     from hpsearch.trust import NamedCode, require_trust, trusting
@@ -65,7 +67,8 @@ def schema(
 
     with trusting(trust):
         require_trust([NamedCode("family", Path(family.partition(":")[0]))] if is_reference(family) else [])
-    found = study_schema() if family == "study" else json_schema(load_interface(family, Path()), family)
+    made = {"study": study_schema, "referee": referee_schema}
+    found = made[family]() if family in made else json_schema(load_interface(family, Path()), family)
     typer.echo(json.dumps(found, indent=2))
 
 

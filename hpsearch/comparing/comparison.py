@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from hpsearch.comparing.over_examples import OverExamples
 from hpsearch.comparing.question import Test, Unit
 from hpsearch.comparing.statistics.adjustment import Hold
 from hpsearch.comparing.statistics.intervals import ByStudent, Interval, Inversion
@@ -166,6 +167,7 @@ class PairResult:
     verdict: Verdict = Verdict.NOT_TESTABLE
     seeds_needed: int | None = None
     notes: tuple[str, ...] = ()
+    over_examples: OverExamples | None = None
     values: PairValues = PairValues()
     basis: VerdictBasis = VerdictBasis()
     further: Further = Further()
@@ -186,6 +188,7 @@ class PairResult:
         """Return the entry of compare.json."""
         names = "a b paired n mean_difference ci95 ci_adjusted ci_adjusted_level hodges_lehmann test sided statistic df"
         names += " p p_adjusted smallest_possible_p"
+        examples = {} if self.over_examples is None else {"over_examples": self.over_examples.to_json()}
         return {name: getattr(self, name) for name in names.split()} | {
             "effect": None if self.effect is None else self.effect.to_json(),
             "cliffs_delta": self.cliffs_delta,
@@ -195,6 +198,7 @@ class PairResult:
             "verdict": str(self.verdict),
             "seeds_needed": self.seeds_needed,
             "notes": list(self.notes),
+            **examples,
         }
 
 

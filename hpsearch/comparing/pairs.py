@@ -10,6 +10,7 @@ from dataclasses import replace
 from hpsearch.comparing.arms import Arm
 from hpsearch.comparing.comparison import PairResult, PairValues
 from hpsearch.comparing.designs import decide_datasets, decide_folds, decide_paired_seeds, decide_unpaired
+from hpsearch.comparing.example_scores import over_examples
 from hpsearch.comparing.question import SettledQuestion, Unit
 from hpsearch.comparing.statistics.arrays import Array, as_array, is_constant, size_of, snapped, without_rounding
 from hpsearch.comparing.statistics.effects import almost_stochastic_order, cliffs_delta, paired_superiority
@@ -34,7 +35,12 @@ def compare_pair(a: Arm, b: Arm, question: SettledQuestion) -> PairResult:
     paired = pair_up(a, b, question.unit)
     pairing = _is_paired(paired, question.unit)
     result = _paired(a, b, paired, question) if pairing else _unpaired(a, b, paired, question)
-    return replace(result, notes=(*_design_notes(a, b), *result.notes))
+    examples = None
+    if question.unit is Unit.SEED:
+        examples = over_examples(a, b, [str(key[0]) for key in paired.keys] if pairing else None, question)
+    said = examples.sentence() if examples else None
+    notes = [*_design_notes(a, b), *([said] if said else []), *result.notes]
+    return replace(result, over_examples=examples, notes=tuple(notes))
 
 
 def _known_data(arm: Arm) -> set[str]:

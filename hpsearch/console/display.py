@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 
 from rich.console import Console
 
@@ -13,10 +14,12 @@ from hpsearch.console.search_state import SearchTarget
 from hpsearch.console.watching import HealthMonitor
 from hpsearch.experiment.activity import last_sign
 from hpsearch.experiment.events import HealthNotice, TextNotice
+from hpsearch.experiment.layout import EXPERIMENTS
 from hpsearch.extras import Extra, install, missing
+from hpsearch.families.function.function import Function
 from hpsearch.running.earlier import step_unit, training_length
 from hpsearch.running.mirroring import trackers
-from hpsearch.running.runner import RunOptions
+from hpsearch.running.runner import COMMAND, RunOptions
 from hpsearch.running.session import SessionResult
 from hpsearch.space import Space
 from hpsearch.workers.coordinator import StopReason
@@ -96,7 +99,11 @@ def watched(space: Space, folder: Path, shown: ConsoleOptions) -> Iterator[RunOp
 def show_next_steps(result: SessionResult, space: Space, shown: ConsoleOptions, *, single: bool = False) -> None:
     """Print what the user may want to know or do next on standard error; `single` for one configuration's training."""
     console = Console(stderr=True)
-    for line in _next_steps(result, space, single=single, trackers=shown.trackers):
+    lines = _next_steps(result, space, single=single, trackers=shown.trackers)
+    if not shown.quiet:
+        own = space.family == COMMAND or isinstance(space.interface, Function)
+        lines += _whereabouts(result, single=single, exported=not own)
+    for line in lines:
         console.print(terminal(line), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -141,3 +148,21 @@ def _next_steps(result: SessionResult, space: Space, *, single: bool, trackers: 
         what, to = ("MLflow", "") if trackers == "mlflow" else (trackers, f" --to {trackers}")
         lines.append(f"{what} is behind; `hpsearch sync {folder}{to}` catches up.")
     return lines
+
+
+def _whereabouts(result: SessionResult, *, single: bool, exported: bool) -> list[str]:
+    """Say where everything is, and the two commands that most want next; `exported` where a winner can be."""
+    record, folder = result.record, Path(result.record.folder)
+    kept = folder.parent.resolve() == EXPERIMENTS.resolve()
+    name = quote(folder.name if kept else str(folder))
+    commands = {each: f"hpsearch {each} {name}" for each in ("show", "watch", "doctor", "confirm", "compare")}
+    commands["export"] = f"hpsearch export {name} models/{quote(folder.name)} --to model"
+    if result.why is StopReason.INTERRUPTED:
+        chosen: tuple[str, ...] = ("show",)
+    elif record.best is None:
+        chosen = ("show", "doctor")
+    elif not record.replicates and not single:
+        chosen = ("show", "confirm")
+    else:
+        chosen = ("show" if single else "compare", "export" if exported else "watch")
+    return [f"Everything is in {folder}. Next:", *(f"  {commands[each]}" for each in chosen)]

@@ -23,7 +23,7 @@ from hpsearch.experiment.events import (
     SessionEvent,
     TextNotice,
 )
-from hpsearch.experiment.layout import RunKind, baseline_title
+from hpsearch.experiment.layout import OUTPUT, RunKind, baseline_title
 from hpsearch.experiment.state import ExperimentState, RunState
 from hpsearch.records import Goal, Metrics, Moment, Outcome, Params
 from hpsearch.report.wording import short_names
@@ -31,6 +31,10 @@ from hpsearch.report.wording import short_names
 Clock = Callable[[], float]
 KEPT_NOTES = 200
 """The most notes that are kept for the last frame; a search of thousands of failing trials must not fill the memory."""
+
+
+OVERDUE = 0.25
+"""What a training of unknown length that has outlasted the mean still needs, as a share of what it has taken."""
 
 
 def _unknown_length(_: Params) -> int | None:
@@ -180,7 +184,8 @@ class SearchState:
         training.told.forget_curve()
         if outcome not in (Outcome.COMPLETE, Outcome.PRUNED):
             word = outcome.replace("_", " ")
-            self.notes.append(f"{training.title} {word}" + (f": {training.reason}" if training.reason else ""))
+            where = f"; traceback: {training.run}/{OUTPUT}" if outcome is Outcome.FAILED else ""
+            self.notes.append(f"{training.title} {word}" + (f": {training.reason}" if training.reason else "") + where)
 
     @property
     def state(self) -> ExperimentState:
@@ -189,8 +194,8 @@ class SearchState:
 
     @property
     def elapsed(self) -> float:
-        """Seconds of running, over all sessions."""
-        return self._state.elapsed + self.clock() - self._heard
+        """Seconds of running, over all sessions; none of a pause."""
+        return self._state.elapsed + (0.0 if self._state.paused else self.clock() - self._heard)
 
     def _tally(self, training: Training) -> Tally:
         return self._trials if training.replicate is None else self.replicates
@@ -222,11 +227,23 @@ class SearchState:
         return self._trials.best
 
     @property
+    def leader(self) -> Training | None:
+        """The running trial whose last value is better than that of every complete one, if there is one."""
+        leader, best = None, self.best.score if self.best else None
+        for each in self.running.values():
+            score = each.score
+            if each.replicate is not None or score is None or not math.isfinite(score):
+                continue
+            if best is None or self.target.goal.better(score, best):
+                leader, best = each, score
+        return leader
+
+    @property
     def remaining(self) -> float | None:
         """Seconds until the end of the search and its confirmation, by the workers that there are; None if unknown.
 
-        What has ended tells how long a new trial takes; a running one is counted on from its own step. A replicate
-        takes as long as the best trial.
+        What has ended and what runs tell how long a new trial takes; a running one is counted on from its own step. A
+        replicate takes as long as the best trial.
         """
         if self.confirming:
             return self._work_left(new=self._full_seconds)
@@ -243,21 +260,38 @@ class SearchState:
 
     @property
     def _workers(self) -> int:
-        return self.target.workers or self.most_running or 1
+        return max(self.target.workers or 1, self.most_running)
 
     @property
     def _mean_seconds(self) -> float | None:
-        """Seconds of a trial, by those that have ended; without any, by the farthest of the running ones."""
-        if self._trials.mean_seconds is not None:
-            return self._trials.mean_seconds
-        return max((self._whole(each) or 0.0 for each in self.running.values()), default=0.0) or None
+        """Seconds of a trial, by those that have ended and those that are known to take as long or longer.
+
+        Those that end first are the pruned ones: without the running ones a search would always be nearly done.
+        """
+        mean, count = self._trials.mean_seconds, self._trials.finished
+        running = [self._expected(each) for each in self.running.values() if each.replicate is None]
+        if mean is None:
+            return max((seconds or 0.0 for seconds in running), default=0.0) or None
+        longer = [seconds for seconds in running if seconds is not None and seconds > mean]
+        return (mean * count + math.fsum(longer)) / (count + len(longer))
+
+    def _expected(self, training: Training) -> float | None:
+        """Seconds that a running training takes at least, by its own pace or by what it has taken; None if unknown."""
+        spent = self.seconds_of(training)
+        whole = self._whole(training)
+        if whole is not None:
+            return max(whole, spent)
+        mean = self._trials.mean_seconds
+        return None if mean is None or spent < mean else spent * (1 + OVERDUE)
 
     @property
     def _full_seconds(self) -> float | None:
-        """Seconds of a replicate, by those that have ended; without any, those of the best trial."""
+        """Seconds of a replicate, by those that have ended; without any, those of the best trial or the longest one."""
         if self.replicates.mean_seconds is not None:
             return self.replicates.mean_seconds
-        return self.best.seconds if self.best else None
+        if self.best is not None:
+            return self.best.seconds
+        return max((self._whole(each) or 0.0 for each in self.running.values()), default=0.0) or None
 
     def _whole(self, training: Training) -> float | None:
         """Seconds of a whole running training by its own pace, where its length is known."""
@@ -277,7 +311,7 @@ class SearchState:
         rests = []
         for each in self._shown.unfinished.values():
             spent = self.seconds_of(each) if each.run in self.running else each.seconds
-            rests.append(max(0.0, (self._whole(each) or new) - spent))
+            rests.append(max((self._expected(each) or new) - spent, 0.0))
         left = max(0, count - len(self._shown))
         if not rests and not left:
             return 0.0

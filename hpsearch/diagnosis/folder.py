@@ -54,7 +54,7 @@ def _trains_here(folder: Path) -> bool:
     """Whether the weights are in our format: a function or program writes what it likes under these names."""
     try:
         resolved = read_resolved(folder)
-        return "code" not in resolved and resolved["space"]["family"] != "command"
+        return "code" not in resolved and resolved["space"]["family"] not in ("command", "external")
     except (HpsearchError, LookupError, TypeError):
         return True
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from hpsearch.errors import ExperimentBusyError, ExperimentError
+from hpsearch.experiment.askers import living
 from hpsearch.experiment.layout import ALIVE, LOCK, LOG
 from hpsearch.experiment.lease import USUAL, Lease, Machine, Timing, held_elsewhere, holder_of
 from hpsearch.experiment.log import read_state
@@ -45,11 +46,14 @@ def locked(
     folder: Path,
     *,
     patience: float = WAIT_SECONDS,
+    look: float = 0.1,
     tell: Callable[[str], None] = _nobody,
     machine: Machine | None = None,
     timing: Timing = USUAL,
 ) -> Iterator[Hold]:
     """Hold the folder. `patience`: seconds to wait for another process of this machine; `tell` of other waiting.
+
+    `look`: seconds between two looks whether that one has gone.
 
     The kernel lets go of the lock when the processes that have its descriptor end, however they end. Since its locks
     may not reach other machines that share the folder, there is a lease as well.
@@ -59,7 +63,7 @@ def locked(
         ExperimentError: The folder cannot be written.
     """
     with _opened(folder / LOCK) as file:
-        alone = _take(file.fileno(), folder, patience)
+        alone = _take(file.fileno(), folder, patience, look)
         lease = Lease(folder, machine=machine, timing=timing)
         taken_over = lease.take(file.fileno(), alone=alone, tell=tell)
         try:
@@ -81,7 +85,7 @@ def _opened(lock: Path) -> IO[str]:
 
 
 def in_use(folder: Path) -> bool:
-    """Check whether some process runs the experiment now, here or on another machine."""
+    """Check whether some process runs the experiment now, or asks it for trials, here or on another machine."""
     if not (folder / LOCK).exists():
         return False
     with (folder / LOCK).open("r") as file:
@@ -92,10 +96,21 @@ def in_use(folder: Path) -> bool:
         except OSError as error:
             if error.errno not in _WITHOUT_LOCKS:
                 raise
-    return held_elsewhere(folder) is not None
+    return held_elsewhere(folder) is not None or bool(living(folder))
 
 
-def _take(descriptor: int, folder: Path, patience: float) -> bool:
+def refuse_askers(folder: Path) -> None:
+    """Refuse to train what programs are asking for now.
+
+    Raises:
+        ExperimentBusyError: There are some.
+    """
+    if names := living(folder):
+        some = "a program asks" if len(names) == 1 else f"{len(names)} programs ask"
+        raise ExperimentBusyError(f"{some} {folder} for trials and trains them; wait for the end, or close the search")
+
+
+def _take(descriptor: int, folder: Path, patience: float, look: float) -> bool:
     """Take the kernel's lock; return False where the file system has none."""
     deadline = time.monotonic() + patience
     while True:
@@ -106,7 +121,7 @@ def _take(descriptor: int, folder: Path, patience: float) -> bool:
                 holder = holder_of(folder) or "an unknown machine"
                 message = f"{folder} is being run by another process, on {holder}; wait for it or stop it"
                 raise ExperimentBusyError(message) from None
-            time.sleep(0.1)
+            time.sleep(look)
         except OSError as error:
             if error.errno not in _WITHOUT_LOCKS:
                 raise

@@ -71,10 +71,11 @@ class AskEvent(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeginEvent(_Event):
-    """A worker takes a run up, from its checkpoint if there is one."""
+    """A worker takes a run up, from its checkpoint if there is one; or the program `asker` does, see askers.py."""
 
     run: str
     attempt: int
+    asker: str | None = field(default=None, metadata={OMITTED: None})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

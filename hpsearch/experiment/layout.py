@@ -6,6 +6,7 @@ experiments/<name>/
   data.json           the fingerprints of the data: files by size and hash, simulations by their settings
   log.jsonl           see log.py               lock            held while a process runs the experiment
   lease-7             which machine does or did; see lease.py
+  askers/             a file for each program that asks for trials and trains them itself; see askers.py
   orders/             what people order and nobody has obeyed yet, see orders.py
   tracking.json       which MLflow run mirrors which run; tracking.lock: held while a process mirrors; with another
                       tracker tracking-NAME.json and .lock; tensorboard/, wandb/: what these two have
@@ -22,6 +23,7 @@ experiments/<name>/
   origin.json         only of a final training: whose winner it trains, how that was chosen, the command
   confirm/0007/seed-002/      the same for a replicate on a fresh seed
   confirm/0007/repeat-0-fold-3-of-5/      and for one that is tested on fold 3 (of 0 to 4) of the first division in five
+                      by_example.parquet: its test scores by example, see by_example.py
   confirm/baselines/          config.json: with which settings the classical methods were scored; in it a folder
                               repeat-0-fold-3-of-5/ with the same for each fold
 experiments/<study>/
@@ -48,6 +50,7 @@ SPACE = "space.yaml"
 RESOLVED = "resolved.json"
 LOG = "log.jsonl"
 LOCK = "lock"
+ASKERS = "askers"
 TRACKING = "tracking.json"
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -69,6 +72,7 @@ HISTOGRAMS = "histograms.jsonl"
 """Only with `train.histograms`; see artifacts.py."""
 ARTIFACTS = "artifacts"
 UNREAD = "unread.json"
+BY_EXAMPLE = "by_example.parquet"
 STUDY = "study.json"
 STUDY_LOCK = "study.lock"
 RESULT = "result.json"

@@ -32,19 +32,25 @@ class Past:
 
 def read_past(path: Path, *, keep: bool = True) -> Past:
     """Read a log once for all that somebody wants to know of it; the events only if they are to be kept."""
-    past, read, last = Past(), LinesRead(), None
+    past = Past()
     with collector_resting():
-        for event, _ in read_events(path, read=read):
-            why = "it repeats the line before it" if event == last else past.state.misfit(event)
-            last = event
-            if why:
-                read.damaged.append(DamagedLine(read.number, why))
-                continue
-            if keep:
-                past.events.append(event)
-            past.state.follow(event)
-    past.end, past.damaged = read.end, read.damaged
+        _read_on(path, past, keep=keep)
     return past
+
+
+def _read_on(path: Path, past: Past, *, keep: bool) -> None:
+    """Take in what a log has behind the end of what was read."""
+    read, last = LinesRead(), None
+    for event, _ in read_events(path, offset=past.end, read=read):
+        why = "it repeats the line before it" if event == last else past.state.misfit(event)
+        last = event
+        if why:
+            read.damaged.append(DamagedLine(read.number, why))
+            continue
+        if keep:
+            past.events.append(event)
+        past.state.follow(event)
+    past.end, past.damaged = read.end, read.damaged
 
 
 def _allowed() -> None:
@@ -69,6 +75,7 @@ class Log:
         self.damage = damaged_lines(path, past)
         if self.torn:
             os.truncate(path, past.end)
+        self._end = past.end
         self._before = self.state.elapsed
         self._opened = time.monotonic()
         self._stood: float | None = None
@@ -99,12 +106,30 @@ class Log:
         """Write an event and return it with its time; with `durable` it is on the disk then."""
         self._check()
         event = replace(event, time=time.time(), elapsed=round(self.elapsed, 6))
-        self._file.write(json_line(encode(event)))
+        line = json_line(encode(event))
+        self._file.write(line)
         self._file.flush()
+        self._end += len(line)
         if durable:
             self.sync()
         self.state.follow(event)
         return event
+
+    def rejoin(self, *, meanwhile: bool = False) -> list[Event]:
+        """Take in what other processes have written since this one let go of the folder, and return it.
+
+        A line that one of them could not finish is dropped. With events of others, or if they were at it `meanwhile`,
+        the time since the last event counts as running.
+        """
+        past = Past(state=self.state, end=self._end)
+        _read_on(self.path, past, keep=True)
+        if self.path.stat().st_size > past.end:
+            os.truncate(self.path, past.end)
+        self._end = past.end
+        if past.events or meanwhile:
+            since = 0.0 if self.state.latest is None else max(time.time() - self.state.latest, 0.0)
+            self._before, self._opened = self.state.elapsed + since, time.monotonic()
+        return past.events
 
     def sync(self) -> None:
         """Wait until all events are on the disk."""

@@ -276,3 +276,14 @@ def _json_if_any(path: Path) -> dict[str, Any]:
 def read_rate_decisions(folder: Path, run: str) -> list[dict[str, Any]]:
     """Return the decisions of a run's adaptive schedule and their reasons; empty for other schedules."""
     return [row for row, _ in read_lines(folder / run / RATE_DECISIONS)]
+
+
+def written_range(path: str, space: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a resolved space has at a dotted path, such as `{"log": [1e-5, 0.1]}`; empty if there is none."""
+    node: Any = space
+    for word in path.split("."):
+        if isinstance(node, Mapping):
+            node = (node["choice"] if isinstance(node.get("choice"), Mapping) else node).get(word)
+        else:
+            node = node[int(word)] if isinstance(node, list) and word.isdigit() and int(word) < len(node) else None
+    return node if isinstance(node, Mapping) else {}

@@ -54,6 +54,8 @@ class RunState:
     replicate: int | None = None
     fold: Fold | None = None
     attempts: int = 0
+    asker: str | None = None
+    """The program that has its newest attempt, if it was asked for by one; see askers.py."""
     lost: int = 0
     history: dict[int, float] = field(default_factory=dict)
     """The metric at each step; if a step is reported again, the last value counts."""
@@ -241,7 +243,7 @@ class ExperimentState:
 
     def _begin(self, event: BeginEvent) -> RunState:
         run = self._run(event.run)
-        run.attempts = event.attempt
+        run.attempts, run.asker = event.attempt, event.asker
         run.data = self.source or run.data
         run.begun_at = event.time if run.begun_at is None else run.begun_at
         return run

@@ -8,6 +8,7 @@ from typing import Any
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.families import Family
 from hpsearch.families.command.family import Command
+from hpsearch.families.function.external import EXTERNAL, External
 from hpsearch.families.function.function import Function, as_function
 from hpsearch.user_code import find_code, is_reference
 
@@ -34,12 +35,16 @@ def load_family(reference: str, folder: Path) -> Family[Any]:
 def load_interface(reference: str, folder: Path) -> Family[Any] | Command | Function:
     """Return what a space file in `folder` names: `char_lm`, or `./mine.py:MyFamily` or `:train` in that folder.
 
+    `external` is none of the shelf: whoever asks for its configurations trains them.
+
     Raises:
         UnknownNameError: The name is not on the shelf.
         HpsearchError: The file cannot be used.
     """
     if is_reference(reference):
         return _from_file(reference, folder)
+    if reference == EXTERNAL:
+        return External()
     if reference not in family_names():
         raise UnknownNameError("family", reference, family_names())
     made = importlib.import_module(f"hpsearch.families.{reference}.family").FAMILY

@@ -6,12 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hpsearch.experiment.by_example import read_by_example, unread
 from hpsearch.experiment.layout import is_experiment
-from hpsearch.experiment.reading import read_experiment, read_resolved
+from hpsearch.experiment.reading import read_experiment, read_resolved, written_range
 from hpsearch.readers import Reading, Wanted, last_word
 from hpsearch.readers.naming import folders_above
+from hpsearch.readers.table_examples import written_by_program
 from hpsearch.records import (
     BaselineRecord,
+    ExampleScores,
     ExperimentRecord,
     FinishedRun,
     Fold,
@@ -44,15 +47,18 @@ def read(path: Path, wanted: Wanted) -> Reading:
         ExperimentError: the folder is damaged, or written by a newer version.
     """
     record = read_experiment(path)
-    search = read_resolved(path)["space"]["search"]
+    space = read_resolved(path)["space"]
+    search = space["search"]
     place = _Place(record, search.get("seed", 0))
-    origin = SearchOrigin(record.objective.metric, _kind(search.get("sampler")), _kind(search.get("pruner")))
+    ranges = {path: written_range(path, space) for trial in record.trials for path in trial.params}
+    origin = SearchOrigin(record.objective.metric, _kind(search.get("sampler")), _kind(search.get("pruner")), ranges)
     runs = [*_trials(record, origin, wanted), *_replicates(record, wanted, place), *_baselines(record, place)]
     goal, tested = record.objective.goal, f"test/{last_word(record.objective.metric)}"
     main = tested if any(tested in run.metrics for run in runs) else record.objective.metric
     above = folders_above(Path(record.folder))
     runs = [replace(run, place=above) for run in runs]
-    return Reading(tuple(runs), _goals(runs, record.objective.metric, goal), main, record.warnings, (record,))
+    warnings = [*record.warnings, *unread(path / each.run for each in record.replicates)]
+    return Reading(tuple(runs), _goals(runs, record.objective.metric, goal), main, tuple(warnings), (record,))
 
 
 def _kind(setting: Any) -> str | None:
@@ -114,9 +120,14 @@ def _replicates(record: ExperimentRecord, wanted: Wanted, place: _Place) -> Iter
                 experiment=place.name(each.fold, None if each.number == winner else each.number),
                 trial=each.number,
                 seed=each.seed,
+                by_example=_by_example(Path(record.folder) / each.run, each),
                 **place.keys(each),
                 **_of_run(record, each, wanted),
             )
+
+
+def _by_example(folder: Path, run: RunRecord) -> ExampleScores | None:
+    return read_by_example(folder) or written_by_program(folder, run.scores.keys())
 
 
 def _rank_in(numbers: list[int]) -> Any:

@@ -2,6 +2,7 @@
 
 long     experiment,seed,status,accuracy        a row is a run; further number columns are metrics, but for
          baseline,0,complete,0.91               learning rates: they, texts, true and false are parameters
+         with a column example: a row for each test example of a run, see table_examples.py
 wide     dataset,baseline,ours                  a row is a seed, fold or data set, a column a method
          iris,0.95,0.96
 
@@ -31,6 +32,7 @@ from hpsearch.readers.columns import (
 )
 from hpsearch.readers.naming import UNIT_WORDS
 from hpsearch.readers.numerals import parse_number
+from hpsearch.readers.table_examples import by_example
 from hpsearch.readers.table_file import ENDINGS, Table, is_unnamed, load_table
 from hpsearch.readers.table_rows import Rows, about_texts, each_run_once, told_apart
 from hpsearch.records import FinishedRun, Key, Measurement
@@ -67,13 +69,16 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, wanted: Wanted) -> Reading:
-    """Return a run for each row, or for each group of rows that differ in the step only.
+    """Return a run for each row, or for each group of rows that differ in the step or in the example only.
 
     Raises:
         DataError: the table has no scores, or cannot be understood; it says where.
     """
     table = load_table(path, wanted)
     _check_header(table)
+    examples = by_example(table, wanted)
+    if examples is not None:
+        table, wanted = examples.table, examples.wanted
     columns = understand(table, wanted)
     if not columns.metrics:
         besides = ", ".join(sorted(columns.parts.values())) or "none"
@@ -86,6 +91,9 @@ def read(path: Path, wanted: Wanted) -> Reading:
         rows = Rows(table, rates_as_parameters(columns, wanted), wanted)
     groups = [group for group in groups if not rows.is_above(group)]
     read = [rows.run(group, wanted) for group in groups]
+    if examples is not None:
+        scores = [examples.scores[group[-1]] for group in groups]
+        read = [replace(run, by_example=own) for run, own in zip(read, scores, strict=True)]
     read, groups, averaged = each_run_once(path, read, groups, columns.parts.get("run"))
     runs = told_apart(read, groups)
     kept, doubtful = without_averages(path, runs)

@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from hpsearch.cleaning import one_line
+from hpsearch.experiment.layout import OUTPUT
 from hpsearch.experiment.pruning import pruning_of
 from hpsearch.health import Digest, Finding
 from hpsearch.records import Change, ExperimentRecord, Outcome, RunRecord
@@ -43,6 +44,8 @@ from hpsearch.report.wording import (
 
 LONGEST_VALUE = 24
 """The longest text of a parameter in a column, in characters."""
+_BEFORE_REASON = 3
+"""So many parameters are left out of a table only after the reasons; steps and times are the first to go."""
 
 
 def show_experiment(
@@ -63,7 +66,13 @@ def show_experiment(
     parts: list[RenderableType] = [*_header(record, unit), Text()]
     if record.trials:
         parts += [_trials(record, limit, importance or {}, unit), *_more(record, limit)]
-        parts += [*_changes(record, limit, unit), Text(), *_best(record, unit), *_pruning(record, unit)]
+        parts += [
+            *_changes(record, limit, unit),
+            Text(),
+            *_best(record, unit),
+            *_pruning(record, unit),
+            *_tracebacks(record),
+        ]
     if importance:
         names = short_names(importance)
         shares = (f"{names[path]} {share:.0%}" for path, share in importance.items())
@@ -119,21 +128,22 @@ def _outcome(run: RunRecord) -> str:
 
 def _trials(record: ExperimentRecord, limit: int, importance: Mapping[str, float], unit: str) -> FittedTable:
     shown = listed(record)[:limit]
+    varying = _varying(record.trials)
+    last = len(varying) + 1
     columns = [
         Column("trial", [str(trial.number) for trial in shown]),
         Column("outcome", [_outcome(trial) for trial in shown], justify="left"),
         Column(one_line(record.objective.metric), [number(trial.value) for trial in shown]),
-        Column(unit, [UNKNOWN if trial.step is None else str(trial.step) for trial in shown], rank=1),
-        Column("time", [duration(trial.seconds) for trial in shown], rank=2),
+        Column(unit, [UNKNOWN if trial.step is None else str(trial.step) for trial in shown], rank=last),
+        Column("time", [duration(trial.seconds) for trial in shown], rank=last + 1),
     ]
-    varying = _varying(record.trials)
     names = short_names(varying)
-    for rank, path in enumerate(sorted(varying, key=lambda path: -importance.get(path, 0.0)), start=4):
+    for rank, path in enumerate(sorted(varying, key=lambda path: -importance.get(path, 0.0)), start=1):
         cells = [shorten(plain(trial.params[path]), LONGEST_VALUE) if path in trial.params else "" for trial in shown]
         columns.append(Column(names[path], cells, rank=rank))
     reasons = ["" if trial.outcome is Outcome.COMPLETE else one_line(trial.reason or "") for trial in shown]
     if any(reasons):
-        columns.append(Column("reason", reasons, rank=3, justify="left", flexible=True))
+        columns.append(Column("reason", reasons, rank=_BEFORE_REASON, justify="left", flexible=True))
     return FittedTable(columns, noun="column")
 
 
@@ -148,6 +158,15 @@ def _more(record: ExperimentRecord, limit: int) -> Iterator[Text]:
     if len(record.trials) > limit:
         rest = listed(record)[limit:]
         yield Text(f"… and {len(rest)} more trials: {_outcomes(rest)}", "dim")
+
+
+def _tracebacks(record: ExperimentRecord) -> Iterator[Text]:
+    """Yield where the traceback of a trial that failed is kept."""
+    failed = [trial for trial in record.trials if trial.outcome is Outcome.FAILED]
+    if failed:
+        more = f" (of {len(failed)} that failed)" if len(failed) > 1 else ""
+        path = f"{one_line(record.folder)}/{failed[0].run}/{OUTPUT}"
+        yield Text(f"traceback of trial {failed[0].number}{more}: {path}", "dim")
 
 
 def _changes(record: ExperimentRecord, limit: int, unit: str) -> Iterator[Text]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.addresses import without_secrets
-from hpsearch.experiment.events import AdoptEvent, AskEvent, Event, ExploitEvent, OutcomeEvent
+from hpsearch.experiment.events import AdoptEvent, AskEvent, DropEvent, Event, ExploitEvent, OutcomeEvent
 from hpsearch.experiment.files import remove_leftovers, write_atomically, write_json
 from hpsearch.experiment.layout import (
     CODE,
@@ -90,6 +90,15 @@ def earlier_trials(space: Space, folder: Path, state: ExperimentState) -> Earlie
         told = f"no earlier trial in {folder} fits the changed space ({begun[0]}: {earlier.misfits[begun[0]]}{gone})"
         raise ExperimentError(f"{told}; start another experiment with --name")
     return earlier
+
+
+def settled(earlier: Earlier, state: ExperimentState) -> list[DropEvent | AdoptEvent]:
+    """Return what the log is told of earlier trials: who is dropped, and who has other parameters now."""
+    adopted = {run: params for run, params in earlier.params.items() if params != state.runs[run].params}
+    return [
+        *(DropEvent(run=run, reason=reason) for run, reason in earlier.misfits.items()),
+        *(AdoptEvent(run=run, params=dict(params)) for run, params in adopted.items()),
+    ]
 
 
 def require_fit(space: Space, folder: Path, trial: RunState) -> None:
@@ -203,6 +212,12 @@ def _completed(space: Space, params: Params, newest: Params) -> Params:
     return kept | {path: newest[path] for path in active if path not in kept and path in newest}
 
 
+def changes_since(space: Space, resolved: Mapping[str, Any]) -> list[str]:
+    """Return what makes a space another search than in resolved.json; a budget may change."""
+    lines = differences(_without_login(resolved["space"]), _without_login(space.resolved()))
+    return [line for line in lines if not line.startswith(_BUDGET)]
+
+
 def changed_code(space: Space, resolved: Mapping[str, Any]) -> list[str]:
     """Return a sentence if the code of a function is another than in resolved.json, else nothing."""
     code = _code(space)
@@ -211,7 +226,7 @@ def changed_code(space: Space, resolved: Mapping[str, Any]) -> list[str]:
 
 
 def _code(space: Space) -> str | None:
-    return getattr(space.interface, "code", None)
+    return getattr(space.interface, "code", None) or None
 
 
 def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Earlier] | None = None) -> list[str]:
@@ -227,8 +242,7 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
     if is_experiment(folder):
         old = read_resolved(folder)
         identity, created = old["id"], old["created"]
-        changed = [line for line in differences(_without_login(old["space"]), resolved) if not line.startswith(_BUDGET)]
-        changed += changed_code(space, old)
+        changed = [*changes_since(space, old), *changed_code(space, old)]
         if alien := [line for line in changed if line.startswith(("family", "objective"))]:
             raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
         if changed:

@@ -13,6 +13,7 @@ from torch import nn
 
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.artifacts import write_heat_map
+from hpsearch.experiment.by_example import write_by_example
 from hpsearch.experiment.files import no_room, write_json
 from hpsearch.experiment.layout import BEST, UNREAD
 from hpsearch.families.data_watch import DataWatch
@@ -29,10 +30,13 @@ from hpsearch.training.devices import resolve_device
 from hpsearch.training.generations import newest
 from hpsearch.training.loop import fit
 from hpsearch.training.progress import Evaluation, FitResult, Tell
-from hpsearch.training.scoring import evaluate_split
+from hpsearch.training.scoring import evaluate_split, examine_split
 from hpsearch.training.task import Splits, Task
 from hpsearch.training.team import ALONE, Team, joined
 from hpsearch.workers.job_runner import resolve
+
+MOST_EXAMPLES = 20_000
+"""Test examples up to which scores by example are kept: the jackknife of N takes N times N operations."""
 
 
 class _Stretch:
@@ -169,6 +173,7 @@ class FamilyObjective:
             if job.kind is JobKind.REPLICATE:
                 data = self._data.noted(splits, "train", "val", "test")
                 scores = self._test_scores(task, splits, config, result.model)
+                self._write_by_example(job, task, splits, config, result.model, scores)
                 sizes = sizes_of(splits)
         reason = "stopped early: no further gain" if result.stopped_early else None
         return Completed(reason, seconds=result.seconds, scores=scores, sizes=sizes, data=data)
@@ -224,6 +229,32 @@ class FamilyObjective:
             precision=config.train.precision,
         )
         return {f"test/{name}": value for name, value in scores.items()}
+
+    def _write_by_example(
+        self, job: Job, task: Task, splits: Splits, config: Any, model: nn.Module, scores: Metrics
+    ) -> None:
+        """Write the test scores by example where the family can tell them; what it cannot tell fails no training."""
+        data, device = splits["test"], resolve_device(config.train.device)
+        if not 1 < len(data) <= MOST_EXAMPLES:
+            return
+        try:
+            found = examine_split(
+                task.by_example,
+                data,
+                model,
+                batch_size=config.train.batch_size,
+                device=device,
+                precision=config.train.precision,
+            )
+            values = {f"test/{name}": own.tolist() for name, own in found.pseudo_values().items()} if found else {}
+            known = {name: own for name, own in values.items() if name in scores}
+            if found and known:
+                clusters = None if found.clusters is None else found.clusters.tolist()
+                write_by_example(self._folder / job.run, known, clusters)
+        except Exception as error:
+            if no_room(error):
+                raise
+            warnings.warn(f"no scores by example: {type(error).__name__}: {error}", stacklevel=2)
 
     def _baselines(self, config: Any, splits: Splits) -> dict[str, dict[str, Metrics]]:
         """Return the metrics of every method on each split."""

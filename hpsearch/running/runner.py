@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
-from hpsearch.experiment.activity import locked
+from hpsearch.experiment.activity import locked, refuse_askers
 from hpsearch.experiment.events import TextNotice
 from hpsearch.experiment.files import fault_of_the_machine
 from hpsearch.experiment.gaps import gaps, lost_log, trained_without_log
@@ -22,6 +22,7 @@ from hpsearch.experiment.log import Log, read_past
 from hpsearch.experiment.orders import withdraw_stale
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.experiment.state import ExperimentState
+from hpsearch.families.function.external import EXTERNAL, REFUSAL
 from hpsearch.families.function.function import Function
 from hpsearch.families.loading import family_names
 from hpsearch.jobs import ObjectiveSpec
@@ -113,7 +114,12 @@ def explaining_full_disks() -> Iterator[None]:
         raise
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make an experiment's folder, if it is not there.
+
+    Raises:
+        ExperimentError: It cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -133,8 +139,9 @@ def _tell(observers: Sequence[Observer], text: str) -> None:
 def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bool) -> Iterator[Session]:
     """Hold the experiment, its log, its tracker and its workers for one session."""
     require_installed(space)
-    _make(folder)
+    make_folder(folder)
     with locked(folder, tell=partial(_tell, options.observers)) as hold:
+        refuse_askers(folder)
         space = space.going_on_from(read_resolved(folder)["space"]) if is_experiment(folder) else space
         past = read_past(folder / LOG)
         if sentence := lost_log(folder, past.state):
@@ -210,6 +217,8 @@ def objective_spec(
         HpsearchError: Several processes were asked for where there can be only one.
         ExperimentError: The folder of the space file is gone.
     """
+    if space.family == EXTERNAL:
+        raise HpsearchError(REFUSAL)
     processes, home = space.search.resources.processes, space.path.parent.resolve()
     if not home.is_dir():
         raise ExperimentError(

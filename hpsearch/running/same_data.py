@@ -4,6 +4,7 @@
 what each run saw of it is in the log.
 """
 
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -78,6 +79,17 @@ def changed_since(space: Space, folder: Path) -> list[str]:
     home, then = space.path.parent, read_sources(folder)
     now = {key: fingerprint_of(source, lambda path: find_place(path, home)) for key, source in _sources(space)}
     return [clause for key, before in then.items() if key in now for clause in differences(before, now[key])]
+
+
+def data_digest(space: Space) -> str | None:
+    """Return one digest of the data of a space as they are now; None where it names no data.
+
+    Raises:
+        DataError: For files that cannot be read.
+    """
+    home = space.path.parent
+    found = [fingerprint_of(source, lambda path: find_place(path, home)).digest for _, source in _sources(space)]
+    return hashlib.sha256("".join(sorted(set(found))).encode()).hexdigest()[:16] if found else None
 
 
 def read_sources(folder: Path) -> dict[str, Fingerprint]:

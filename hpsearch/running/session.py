@@ -10,9 +10,9 @@ from functools import partial
 from typing import Self
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.events import AdoptEvent, DropEvent, EndEvent, Event, Notice, SessionEvent, TextNotice
+from hpsearch.experiment.events import EndEvent, Event, Notice, SessionEvent, TextNotice
 from hpsearch.experiment.files import collector_resting
-from hpsearch.experiment.layout import RunKind, trial_run
+from hpsearch.experiment.layout import OUTPUT, RunKind, trial_run
 from hpsearch.experiment.orders import Inbox
 from hpsearch.experiment.provenance import machine, versions
 from hpsearch.experiment.reading import experiment_of
@@ -21,7 +21,7 @@ from hpsearch.families.function.function import Function
 from hpsearch.jobs import Job, JobKind
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.running.confirmation import distinct_winners, jobs_of
-from hpsearch.running.earlier import Earlier, any_training, earlier_trials, require_fit, to_replay
+from hpsearch.running.earlier import Earlier, any_training, earlier_trials, require_fit, settled, to_replay
 from hpsearch.running.mending import say_lost, say_mended, trial_job
 from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
@@ -69,6 +69,24 @@ def _with_suitable_pruner(space: Space) -> Space:
     if not isinstance(space.search.pruner, AutoPruner) or _can_go_on(space):
         return space
     return replace(space, search=space.search.model_copy(update={"pruner": ASHA()}))
+
+
+def longest_training(space: Space) -> int | None:
+    """Return the evaluations of the longest training, Hyperband's largest budget, or None if unknown.
+
+    That is where its length has another unit than its evaluations, or a program reports when it likes.
+    """
+    ranges = {parameter.path: parameter.range for parameter in space.parameters}
+    train = any_training(space)
+    unit = "epochs" if train is None or train.steps is None else "steps"
+    every = None if train is None else getattr(train.evaluate, unit)
+    if every is None or "train.evaluate" in ranges:
+        return None
+    lengths, gaps = (
+        ranges[path].grid() if path in ranges else [value]
+        for path, value in ((f"train.{unit}", getattr(train, unit)), (f"train.evaluate.{unit}", every))
+    )
+    return math.ceil(max(lengths or ()) / min(gaps or ()))
 
 
 def _loading(context: EngineContext) -> float | None:
@@ -175,7 +193,7 @@ class Session:
         from hpsearch.search.optuna_search import OptunaSearch  # while the workers' own imports run
 
         events = to_replay(self._space, self._log.take_events(), earlier.params)
-        brain = OptunaSearch(self._space, longest=self._longest())
+        brain = OptunaSearch(self._space, longest=longest_training(self._space))
         brain.replay(events, runs=earlier.numbers)
         following = self._log.state.next_number
         make = partial(trial_job, self._space)
@@ -234,39 +252,18 @@ class Session:
 
         Those that fit have the parameters that a changed space gives them.
         """
-        state = self._log.state
         earlier = self._find_earlier()
         if earlier.mended:
             self.note(say_mended(earlier.mended))
         if earlier.lost:
             self.note(say_lost(earlier.lost))
-        adopted = {run: params for run, params in earlier.params.items() if params != state.runs[run].params}
-        for run, reason in earlier.misfits.items():
-            self._tell(self._log.append(DropEvent(run=run, reason=reason), durable=True))
-        for run, params in adopted.items():
-            self._tell(self._log.append(AdoptEvent(run=run, params=dict(params)), durable=True))
+        for event in settled(earlier, self._log.state):
+            self._tell(self._log.append(event, durable=True))
         return earlier
-
-    def _longest(self) -> int | None:
-        """Return the evaluations of the longest training, Hyperband's largest budget, or None if unknown.
-
-        That is where its length has another unit than its evaluations, or a program reports when it likes.
-        """
-        ranges = {parameter.path: parameter.range for parameter in self._space.parameters}
-        train = any_training(self._space)
-        unit = "epochs" if train is None or train.steps is None else "steps"
-        every = None if train is None else getattr(train.evaluate, unit)
-        if every is None or "train.evaluate" in ranges:
-            return None
-        lengths, gaps = (
-            ranges[path].grid() if path in ranges else [value]
-            for path, value in ((f"train.{unit}", getattr(train, unit)), (f"train.evaluate.{unit}", every))
-        )
-        return math.ceil(max(lengths or ()) / min(gaps or ()))
 
     def _warn_of_idle_pruner(self) -> None:
         """Warn if all trainings end before the pruner can act; its settings may be in the wrong unit."""
-        pruner, longest = self._space.search.pruner, self._longest()
+        pruner, longest = self._space.search.pruner, longest_training(self._space)
         if pruner.earliest is not None and longest is not None and pruner.earliest >= longest > 1:
             ends = f"a training has {longest} evaluations"
             self.note(f"search.pruner: {pruner.kind} acts at evaluation {pruner.earliest} at the earliest, but {ends}")
@@ -285,7 +282,9 @@ class Session:
         if record.best is None:
             endings = {(trial.outcome, trial.reason) for trial in record.trials if trial.outcome}
             reasons = sorted(f"{outcome}: {reason}" if reason else outcome for outcome, reason in endings)
-            raise SearchFailedError("; ".join(["no trial came to a result", *reasons]))
+            failed = next((trial.run for trial in record.trials if trial.outcome is Outcome.FAILED), None)
+            where = [f"the traceback is in {self._folder / failed / OUTPUT}"] if failed else []
+            raise SearchFailedError("; ".join(["no trial came to a result", *reasons, *where]))
 
     def confirm(self, confirm: Confirm, *, otherwise: StopReason) -> StopReason:
         """Train the winners again; return INTERRUPTED if that was cut short, else `otherwise`."""
@@ -328,9 +327,10 @@ class Session:
 
         return Ahead(self._folder, self._workers, replicates)
 
-    def train(self, jobs: Sequence[Job], otherwise: StopReason) -> StopReason:
-        """Train jobs that were decided on to their ends; no budget of the search applies to them."""
-        why = self._run(JobList(jobs), Limits(retries=self._space.search.retries)) if jobs else StopReason.FINISHED
+    def train(self, jobs: Sequence[Job], otherwise: StopReason, *, trial_time: float | None = None) -> StopReason:
+        """Train jobs that were decided on to their ends; no budget of the search applies to them, but `trial_time`."""
+        limits = Limits(trial_time=trial_time, retries=self._space.search.retries, loading=_loading(self._context))
+        why = self._run(JobList(jobs), limits) if jobs else StopReason.FINISHED
         return why if why is StopReason.INTERRUPTED else otherwise
 
     def end(self, why: StopReason) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from hpsearch.records import ExperimentRecord, Params, RunRecord, is_number, label
+from hpsearch.experiment.reading import written_range
+from hpsearch.records import ExperimentRecord, RunRecord, is_number, label
 
 FEWEST_TRIALS = 10
 """With fewer complete trials the answer would be noise."""
@@ -184,16 +185,3 @@ def range_of(path: str, values: Sequence[Any], space: Mapping[str, Any] | None) 
         return Numbers(low, high, log=bool(written.get("log", False)) and low > 0, whole=True)
     guessed = low > 0 and high / low > LOG_RATIO
     return Numbers(low, high, log=low > 0 and ("log" in written if written else guessed))
-
-
-def written_range(path: str, space: Params) -> Mapping[str, Any]:
-    """Return the range at a dotted path of a resolved space, or an empty one if there is none any longer."""
-    node: Any = space
-    for word in path.split("."):
-        if isinstance(node, Mapping) and "choice" in node and isinstance(node["choice"], Mapping):
-            node = node["choice"]
-        if isinstance(node, list):
-            node = node[int(word)] if word.isdigit() and int(word) < len(node) else None
-        else:
-            node = node.get(word) if isinstance(node, Mapping) else None
-    return node if isinstance(node, Mapping) else {}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from hpsearch.errors import SearchFailedError
+from hpsearch.experiment.layout import OUTPUT
 from hpsearch.jobs import AskInfo, Job
 from hpsearch.records import Decision, Outcome
 
@@ -139,7 +140,8 @@ class TrialSource:
         if self._first_failures.count(self._first_failures[0]) < len(self._first_failures):
             self._first_failures = None
         elif len(self._first_failures) == SAME_FAILURES:
-            raise SearchFailedError(f"the first {SAME_FAILURES} trials failed in the same way: {reason}")
+            log = f"{job.run}/{OUTPUT} of the experiment"
+            raise SearchFailedError(f"the first {SAME_FAILURES} trials failed in the same way: {reason}; see {log}")
 
 
 class JobList:

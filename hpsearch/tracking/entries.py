@@ -148,7 +148,8 @@ class Status(StrEnum):
     FAILED = auto()
 
 
-_OUTCOMES = {Outcome.COMPLETE: Status.FINISHED, Outcome.PRUNED: Status.STOPPED, Outcome.STOPPED: Status.STOPPED}
+_OUTCOMES = dict.fromkeys((Outcome.COMPLETE, Outcome.PRUNED, Outcome.STOPPED), Status.FINISHED)
+"""A trial that was pruned, or stopped by a person, ended as it was meant to; its outcome is in a tag. Others failed."""
 _ENDS = {"interrupted": Status.STOPPED, "failed": Status.FAILED}
 
 
@@ -274,9 +275,9 @@ def _add_begin(changes: Changes, event: BeginEvent) -> None:
 
 
 def _add_report(changes: Changes, event: ReportEvent) -> None:
+    """Remember the value: it is written once, at the end. Its course is the metric's own."""
     if event.step > changes.reported:
         changes.reported, changes.value = event.step, event.value
-        changes.rows.append([Point(OBJECTIVE, event.value, milliseconds(event.time), event.step)])
 
 
 def _add_exploit(changes: Changes, event: ExploitEvent) -> None:
@@ -295,10 +296,9 @@ def _add_outcome(changes: Changes, event: OutcomeEvent) -> None:
     changes.status = _OUTCOMES.get(event.outcome, Status.FAILED)
     changes.tags |= _tags(event, "outcome", "reason", "step", "seconds", "train_size", "test_size")
     row: Row = []
-    if event.value is not None and (event.value != changes.value or changes.reported < 0):
-        # tables show the latest of the highest step: this one has to come behind the last report
-        row.append(Point(OBJECTIVE, event.value, changes.end + 1, max(changes.reported, event.step or 0)))
-        changes.value = event.value
+    changes.value = changes.value if event.value is None else event.value
+    if changes.value is not None:  # behind what earlier versions wrote at every report: tables show the latest
+        row.append(Point(OBJECTIVE, changes.value, changes.end + 1, max(changes.reported, event.step or 0)))
     for name, score in event.scores.items():
         if (number := _number(score)) is not None:
             row.append(Point(clean_key(name), number, changes.end, event.step or 0))

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Weights = NDArray[np.float64]
+_SAME = 1e-9
+"""Relative difference of a score and the mean of single examples' up to which it is their mean."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +20,14 @@ class ByExample:
         scores: Returns the scores where example i counts weights[i] times, (N,); with ones they are those of
             `Task.evaluate`. A score for which nothing counts may be missing or not a number.
         proportions: Of a score that is the fraction of examples for which something holds: among how many.
+        clusters: The number of each example's cluster, (N,), such as its subject or document, where examples of one are
+            alike; None if each is its own.
     """
 
     examples: int
     scores: Callable[[Weights], Mapping[str, float]]
     proportions: Mapping[str, int] = field(default_factory=dict)
+    clusters: NDArray[np.int64] | None = None
 
     def each(self) -> list[Mapping[str, float]]:
         """Return the scores of each example alone."""
@@ -33,6 +38,28 @@ class ByExample:
             found.append(self.scores(alone))
             alone[number] = 0
         return found
+
+    def pseudo_values(self) -> dict[str, Weights]:
+        """Return each score by example, (N,) each: the own score of each if it is a mean, else its pseudo-value.
+
+        The pseudo-value of the jackknife is N s - (N - 1) s_i, where s is the score of all examples and s_i that of all
+        but this one (Tukey 1958): of a ratio or macro F1 it is what the example adds, so that their mean is the score
+        but for a term of order 1 / N. Scores that are not finite, or that one example decides alone, are left out.
+        """
+        weights = np.ones(self.examples)
+        whole = {name: value for name, value in self.scores(weights).items() if np.isfinite(value)}
+        alone, without = self.each(), []
+        for number in range(self.examples):
+            weights[number] = 0
+            without.append(self.scores(weights))
+            weights[number] = 1
+        found = {}
+        for name, value in whole.items():
+            own = np.array([each.get(name, np.nan) for each in alone])
+            rest = np.array([each.get(name, np.nan) for each in without])
+            is_mean = np.isclose(own.mean(), value, rtol=_SAME, atol=0)
+            found[name] = own if is_mean else value + (self.examples - 1) * (value - rest)
+        return {name: values for name, values in found.items() if np.isfinite(values).all()}
 
 
 def means_of(rows: Mapping[str, NDArray[np.float64]]) -> Callable[[Weights], dict[str, float]]:

@@ -17,7 +17,6 @@ from starlette.routing import Route
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.files import fault_of_the_machine
-from hpsearch.experiment.reading import read_experiment
 from hpsearch.plain_files import open_plain
 from hpsearch.web import details
 from hpsearch.web.control import obey
@@ -61,10 +60,13 @@ class Page:
             "/api/experiments": lambda _: {"experiments": self.shelf.told()},
             "/api/experiment": lambda request: self._feed(request).whole(),
             "/api/curves": lambda request: self._feed(request).curves(),
+            "/api/changes": self._changes_since,
             "/api/examination": lambda request: self._spared(request, details.examination),
             "/api/confirmation": lambda request: self._spared(request, details.confirmation),
             "/api/study": lambda request: self._spared(request, details.study),
-            "/api/training": lambda request: details.training(self._folder(request), request.query_params["run"]),
+            "/api/training": lambda request: details.training(
+                self._feed(request).record(), request.query_params["run"]
+            ),
         }
         orders = [Route("/api/orders", self._orders, methods=["POST"])] if self._opening.control else []
         return [
@@ -88,13 +90,18 @@ class Page:
         key = find.__name__, str(folder)
         return self._sparing.setdefault(key, details.Sparing(lambda: find(folder)))()
 
+    def _changes_since(self, request: Request) -> dict[str, Any]:
+        asked = request.query_params
+        changes = self._feed(request).since(_whole(asked["generation"]), _whole(asked["offset"]))
+        return {"anew": True} if changes is None else changes
+
     async def _stream(self, request: Request) -> Response:
         """Answer with what has changed since an offset, and go on telling until the browser goes away."""
         try:
             feed = await run_in_threadpool(self._feed, request)
-            generation = int(request.query_params["generation"])
-            offset = int(request.headers.get("last-event-id") or request.query_params["offset"])
-        except (HpsearchError, KeyError, ValueError) as error:
+            generation = _whole(request.query_params["generation"])
+            offset = _whole(request.headers.get("last-event-id") or request.query_params["offset"])
+        except (HpsearchError, KeyError) as error:
             return _json({"error": str(error)}, status=400)
         told = self._changes(feed, generation, offset)
         return StreamingResponse(told, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
@@ -140,9 +147,9 @@ class Page:
     def _artifact(self, request: Request) -> Response:
         """Answer with a picture of a training, to be looked at; with any other file to be kept."""
         try:
-            folder = self._folder(request)
-            run = details.found_run(read_experiment(folder), request.query_params.get("run", ""))
-            known = {path.name: path for path in artifact_files(folder / run.run) if not path.is_symlink()}
+            feed = self._feed(request)
+            run = details.found_run(feed.record(), request.query_params.get("run", ""))
+            known = {path.name: path for path in artifact_files(feed.folder / run.run) if not path.is_symlink()}
             name = request.query_params.get("name", "")
             if name not in known:
                 raise UnknownNameError("artifact", name, known)
@@ -178,12 +185,18 @@ def _answering(answer: Callable[[Request], Any]) -> Callable[[Request], Response
     def endpoint(request: Request) -> Response:
         try:
             return _json(answer(request))
-        except (HpsearchError, KeyError) as error:
+        except (HpsearchError, KeyError) as error:  # or the request lacks something
             return _json({"error": str(error)}, status=404)
         except OSError as error:
             return _json({"error": fault_of_the_machine(error) or str(error)}, status=503)
 
     return endpoint
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise HpsearchError(f"{text!r} is no offset of a log")
+    return int(text)
 
 
 def _json(value: Any, *, status: int = 200) -> Response:

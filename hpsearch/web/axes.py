@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpsearch.cleaning import one_line
+from hpsearch.experiment.reading import written_range
 from hpsearch.records import Params, is_number
 from hpsearch.report.wording import plain, short_names, shorten
-from hpsearch.search.importance import Numbers, range_of, written_range
+from hpsearch.search.importance import Numbers, range_of
 
 LONGEST_VALUE = 200
 """Characters of a text that is a value."""

@@ -11,6 +11,7 @@ from typing import Any
 from hpsearch.cleaning import one_line, terminal
 from hpsearch.console.watching import digested
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.files import flatten
 from hpsearch.experiment.layout import OUTPUT, study_of
@@ -114,10 +115,9 @@ def found_run(record: ExperimentRecord, name: str) -> RunRecord:
     raise HpsearchError(f"{record.name} has no {name}; it has {len(record.trials)} trials")
 
 
-def training(folder: Path, name: str) -> Json:
+def training(record: ExperimentRecord, name: str) -> Json:
     """Return one training: how it ended, every metric at every step, its configuration, findings, output, artifacts."""
-    record = read_experiment(folder)
-    run = found_run(record, name)
+    folder, run = Path(record.folder), found_run(record, name)
     evidence = read_evidence(folder, run)
     names = list(dict.fromkeys(name for row in evidence.rows for name in row if name != "step"))
     alone = run.replicate is None and run.fold is None
@@ -125,6 +125,7 @@ def training(folder: Path, name: str) -> Json:
         "run": run.run,
         "title": f"trial {run.number}" if alone else replicate_title(run.number, run.replicate, run.fold),
         "outcome": run.outcome,
+        "live": run.outcome is None and in_use(folder),
         "reason": None if run.reason is None else terminal(run.reason),
         "value": run.value,
         "step": run.step,

@@ -9,7 +9,6 @@ import contextlib
 import time
 from array import array
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
@@ -37,8 +36,8 @@ from hpsearch.experiment.files import LinesRead, collector_resting, read_json
 from hpsearch.experiment.layout import LOG, PROGRESS, RunKind, run_kind
 from hpsearch.experiment.log import read_events
 from hpsearch.experiment.orders import pending
-from hpsearch.experiment.reading import read_resolved
-from hpsearch.records import Moment
+from hpsearch.experiment.reading import experiment_of, read_resolved
+from hpsearch.records import ExperimentRecord, Moment
 from hpsearch.web.axes import Axes
 from hpsearch.web.rows import head_of, row_of
 from hpsearch.web.target import target_of
@@ -183,9 +182,10 @@ class Feed:
             self._curves[run] = Curve(behind)
         elif isinstance(event, ExploitEvent):
             self.axes.note(event.params)
-            self._curves[run] = curve = Curve(behind)
-            for step, value in self.search.trainings[run].told.history.items():
-                curve.put(step, value, behind)
+            donor, self._curves[run] = self._curves.get(event.donor), Curve(behind)
+            if donor is not None:
+                for step, value in zip(donor.steps, donor.values, strict=True):
+                    self._curves[run].put(step, value, behind)
         elif isinstance(event, ReportEvent) and run in self._curves:
             self._curves[run].put(event.step, event.metric, behind)
         elif isinstance(event, DropEvent) and run in self._curves:
@@ -269,8 +269,11 @@ class Feed:
                 found.append(run)
         return found[::-1]
 
-    @property
-    def space(self) -> Mapping[str, Any]:
-        """The `space` section of resolved.json."""
-        space: Mapping[str, Any] = self._resolved["space"]
-        return space
+    def record(self) -> ExperimentRecord:
+        """Return the record of the experiment as far as it has been told; curves of ended trials have only their ends.
+
+        The log is not read again for it.
+        """
+        with self._lock:
+            self._advance()
+            return experiment_of(self.folder, self.search.state)

@@ -107,7 +107,8 @@ class Coordinator:
     @property
     def _is_over(self) -> bool:
         paused = self._ledger.state.paused and not self._stopping
-        return not (self._running or self._waits_for_what_runs_ahead or paused)
+        lost = self._again and not self._stopping  # who waits for a worker, of which a cluster may have none now
+        return not (self._running or self._waits_for_what_runs_ahead or paused or lost)
 
     def _wait(self) -> None:
         """Hear the workers for a while; nobody speaks while all rests."""

@@ -1,6 +1,8 @@
 """What an exception of the user's code says, as text that can always be printed."""
 
+import sysconfig
 import traceback
+from pathlib import Path
 
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.files import printable
@@ -10,9 +12,43 @@ _LONGEST_MESSAGE, _LONGEST_TRACEBACK = 4000, 100_000
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the message of an exception, after its type unless it is an error of hpsearch."""
+    """Return the message of an exception between its type and its place, unless it is an error of hpsearch."""
     message = message_of(error)
-    return message if isinstance(error, HpsearchError) else f"{type(error).__name__}: {message}"
+    if isinstance(error, HpsearchError):
+        return message
+    place = place_of(error)
+    return f"{type(error).__name__}: {message}" + (f" ({place})" if place else "")
+
+
+def place_of(error: BaseException) -> str:
+    """Return `FILE:LINE` of where an exception left the code that somebody would change; nothing if that is unknown.
+
+    This is the innermost line of a family or of the user's own code, rather than one of a library or of hpsearch.
+    """
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    places = [(file, line) for file, line in places if not file.startswith("<")]
+    theirs = [place for place in places if not _of_a_library(place[0])]
+    if not places:
+        return ""
+    file, line = (theirs or places)[-1]
+    return printable(f"{_shown(file)}:{line}")
+
+
+_PACKAGE = Path(__file__).parents[1]
+_LIBRARIES = tuple(dict.fromkeys(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")))
+
+
+def _of_a_library(file: str) -> bool:
+    path = Path(file)
+    if path.is_relative_to(_PACKAGE):
+        return not path.is_relative_to(_PACKAGE / "families")
+    return any(path.is_relative_to(folder) for folder in _LIBRARIES)
+
+
+def _shown(file: str) -> str:
+    """Return a file of hpsearch with its folders, and of another one its name, so that all machines say the same."""
+    path = Path(file)
+    return str(path.relative_to(_PACKAGE.parent)) if path.is_relative_to(_PACKAGE) else path.name
 
 
 def message_of(error: BaseException) -> str:

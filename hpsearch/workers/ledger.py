@@ -69,9 +69,18 @@ class Ledger:
     """The experiment's books, kept by its one writer."""
 
     def __init__(
-        self, folder: Path, log: Log, *, metric: str, value_of: ValueRule, observers: Sequence[Observer] = ()
+        self,
+        folder: Path,
+        log: Log,
+        *,
+        metric: str,
+        value_of: ValueRule,
+        observers: Sequence[Observer] = (),
+        asker: str | None = None,
     ) -> None:
+        """`asker` is the program that takes the runs up, where no coordinator does."""
         self._folder = folder
+        self.asker = asker
         self._log = log
         self._value_of = value_of
         self._observers = observers
@@ -142,7 +151,7 @@ class Ledger:
         remove_leftovers(folder)
         self._written[job.run] = {row.get("step") for row, _ in read_lines(folder / METRICS)}
         if job.kind is not JobKind.BASELINES:
-            self._emit(BeginEvent(run=job.run, attempt=self.known(job).attempts + 1))
+            self._emit(BeginEvent(run=job.run, attempt=self.known(job).attempts + 1, asker=self.asker))
         return self.known(job)
 
     def exploit(self, exploit: Exploit) -> None:
@@ -228,15 +237,17 @@ class Ledger:
         seconds: float | None,
         scores: Mapping[str, float],
         notes: Mapping[str, Any],
+        told: float | None = None,
     ) -> None:
         """Write a run's ending down; `seconds` of training are those of the last report unless known better.
 
-        `notes` are further fields of the event: what the scores rest on.
+        `notes` are further fields of the event: what the scores rest on. `told` is the value at the last step, where
+        somebody has said it; else it follows from the reports.
         """
         spent = self.known(job).seconds if seconds is None else seconds
         self._forget_former(job.run)  # first: afterwards nobody would come back to do it
         self._owed.append(self._folder / job.run / METRICS)
-        self._outcome(job.run, outcome, reason=reason, seconds=spent, scores=scores, notes=notes)
+        self._outcome(job.run, outcome, reason=reason, seconds=spent, scores=scores, notes=notes, told=told)
 
     def baselines(
         self,
@@ -264,14 +275,15 @@ class Ledger:
         seconds: float,
         scores: Mapping[str, float],
         notes: Mapping[str, Any],
+        told: float | None = None,
     ) -> None:
         known = self._known(run)
         event = OutcomeEvent(
             run=run,
             outcome=outcome,
             seconds=round(seconds, 3),
-            value=known.value,
-            step=known.step,
+            value=known.value if told is None else told,
+            step=known.step if told is None else known.last[0],
             reason=reason,
             scores=dict(scores),
             **notes,

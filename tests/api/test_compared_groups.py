@@ -1,6 +1,7 @@
 """`hpsearch compare experiments/` where not all can be compared with all: one report that always answers."""
 
 import csv
+import html
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -146,8 +147,12 @@ def test_python_has_the_groups(home: Path) -> None:
         _ = compared.comparison
     grown(home.parent / "other" / "alone")
     grown(home.parent / "other" / "wave", family="waves")
+    shown = compared._repr_html_()
+    assert all(f"<p>{html.escape(group.name)}: {html.escape(group.why)}</p>" in shown for group in compared.groups)
+    assert shown.count("<th>verdict</th>") == 2
     nothing = hpsearch.compare(home.parent / "other")
     assert [each.name for each in nothing.alone] == ["alone", "wave"]
+    assert "0 groups" in nothing._repr_html_()
     with pytest.raises(HpsearchError, match="nothing here can be compared"):
         _ = nothing.evidence
     single = hpsearch.compare(home / "one")

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import hpsearch
-from hpsearch.cli import app, comparing, experiments, preparing, probing, running, steering, using
+from hpsearch.cli import app, comparing, experiments, preparing, probing, refereeing, running, steering, using
 from hpsearch.records import ExperimentRecord
 from tests.logs import read_log
 from tests.toy_spaces import write_space
@@ -43,6 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "note": steering.note,
     "predict": using.predict,
     "evaluate": using.evaluate,
+    "champion_init": refereeing.init,
 }
 PRINTED = {"json", "json_", "plot", "out", "format"}
 """Options that say what becomes of a result, which Python has as an object: `plot()`, `save(folder, format=...)`."""

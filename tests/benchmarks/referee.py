@@ -105,6 +105,9 @@ def power_table() -> Iterator[str]:
 
 CHALLENGES = 100
 LARGE, SMALL = 5.0, 1.0
+WORTH = 4.0
+"""The improvement that a plan may name, so that less is given up earlier."""
+CHALLENGE_MOST = 12
 SHARES = {0.0: 0.90, SMALL: 0.07, LARGE: 0.03}
 """Of challenges by their true improvement."""
 MEASURED = 5
@@ -219,7 +222,9 @@ class _Pool:
         self.df += np.where(where, np.maximum(counts - 1, 0), 0)
 
 
-def referee(truth: World, budget: Budget, *, most: int, worth: float | None = None, give_up: float = 0.1) -> Campaigns:
+def referee(
+    truth: World, budget: Budget, *, most: int = CHALLENGE_MOST, worth: float | None = None, give_up: float = 0.1
+) -> Campaigns:
     """Challenge by challenge: the level from the ledger, seeds one after another, a new champion on fresh seeds."""
     rows = len(truth.effects)
     true, spread = np.zeros(rows), truth.spreads[:, 0].copy()
@@ -292,17 +297,14 @@ def campaign_table(campaigns: int) -> Iterator[str]:
     """Yield the table of campaigns: greedy, five fixed seeds, the referee with its budgets and limits."""
     header: list[str] = []
     for noise in NOISES:
-        rules: dict[str, Callable[[World], Campaigns]] = {"greedy, one run": greedy, "five seeds, t test": fixed_seeds}
-        budgets = (
-            {"e-LOND": Budget(), "alpha spending": Budget(method=Method.SPENDING)}
-            if noise == "normal"
-            else {"e-LOND": Budget()}
-        )
-        for name, budget in budgets.items():
-            for most in (10, 15):
-                rules[f"referee, {name}, at most {most}"] = lambda truth, budget=budget, most=most: referee(  # type: ignore[misc]
-                    truth, budget, most=most
-                )
+        rules: dict[str, Callable[[World], Campaigns]] = {
+            "greedy, one run": greedy,
+            "five seeds, t test": fixed_seeds,
+            "referee": lambda truth: referee(truth, Budget()),
+            f"referee, worth finding: {WORTH:g} sd": lambda truth: referee(truth, Budget(), worth=WORTH),
+        }
+        if noise == "normal":
+            rules["referee, alpha spending"] = lambda truth: referee(truth, Budget(method=Method.SPENDING))
         for name, rule in rules.items():
             truth = world(campaigns, noise)
             found = rule(truth)

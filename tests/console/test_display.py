@@ -4,13 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.console.display import ConsoleOptions, _target
+from hpsearch.console.display import ConsoleOptions, _target, _whereabouts
 from hpsearch.experiment.activity import locked
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import Log
+from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import ObjectiveSpec
 from hpsearch.running.loading import load_space
+from hpsearch.running.session import SessionResult
+from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import EngineContext, open_workers
+from tests.experiment_factory import GrowingExperiment
 from tests.toy_spaces import write_space
 
 
@@ -52,3 +56,30 @@ def test_the_length_of_a_training_is_in_the_unit_of_its_evaluations(
     space = load_space(write_space(tmp_path), overrides=overrides)
     target = _target(space, tmp_path, ConsoleOptions())
     assert (target.unit, target.length(space.example)) == (unit, length)
+
+
+@pytest.mark.parametrize(
+    ("trials", "confirmed", "why", "commands"),
+    [
+        (1, True, StopReason.FINISHED, ["compare line", "export line models/line --to model"]),
+        (1, False, StopReason.FINISHED, ["show line", "confirm line"]),
+        (0, False, StopReason.FINISHED, ["show line", "doctor line"]),
+        (1, False, StopReason.INTERRUPTED, ["show line"]),
+    ],
+)
+def test_the_end_says_where_everything_is_and_two_commands(
+    trials: int,
+    confirmed: bool,
+    why: StopReason,
+    commands: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    experiment = GrowingExperiment(Path("experiments/line"))
+    for number in range(trials):
+        experiment.trial(number, (0.5,))
+    if confirmed:
+        experiment.replicate(0, 0, {"test/auc": 0.81})
+    said = _whereabouts(SessionResult(read_experiment(experiment.folder), why), single=False, exported=True)
+    assert said == [f"Everything is in {experiment.folder}. Next:", *(f"  hpsearch {each}" for each in commands)]

@@ -120,7 +120,7 @@ def test_values_are_no_markup_and_no_control_sequences(live: Grow) -> None:
     experiment.trial(1, (), outcome=Outcome.FAILED, reason="KeyError: '[/bold]'\nat line 3", seconds=0.0)
     lines = shown(progress)
     assert any("width=[red] [31mred [/red]" in line for line in lines)
-    assert "trial 1 failed: KeyError: '[/bold]' at line 3" in lines
+    assert "trial 1 failed: KeyError: '[/bold]' at line 3; traceback: trials/0001/output.log" in lines
 
 
 def test_the_end_is_estimated_from_finished_trials_and_workers(live: Grow) -> None:
@@ -150,6 +150,40 @@ def test_time_left_counts_running_paused_and_confirming_work(live: Grow) -> None
     assert "about 2 min 08 s left" in shown(progress)[1]
     experiment.end(trial_run(2), Outcome.PRUNED, seconds=12.0)
     assert "about 1 min 20 s left" in shown(progress)[1]
+
+
+def test_the_running_trials_count_where_pruned_ones_have_ended_first(live: Grow) -> None:
+    clock = HandClock()
+    target = SearchTarget(metric="val/auc", goal=Goal.MAXIMIZE, budget=2, workers=2)
+    experiment, progress = live(target=target, clock=clock)
+    experiment.trial(0, (0.5,), outcome=Outcome.PRUNED, seconds=2.0)
+    experiment.ask(trial_run(1), 1, {})
+    clock.now += 40.0  # of unknown length, and long over the mean
+    assert "about 10.0 s left" in shown(progress)[1]
+    experiment.end(trial_run(1), Outcome.COMPLETE, (0.5,), seconds=40.0)
+    assert "left" not in shown(progress)[1]
+
+
+def test_the_last_moment_is_no_number(live: Grow) -> None:
+    clock = HandClock()
+    target = SearchTarget(metric="val/auc", goal=Goal.MAXIMIZE, budget=1000, time=30.0)
+    experiment, progress = live(target=target, clock=clock)
+    experiment.trial(0, (0.5,), seconds=10.0)
+    clock.now += 30.0
+    assert "a moment left" in shown(progress)[1]
+
+
+def test_a_running_trial_that_leads_is_named_until_one_is_complete(live: Grow) -> None:
+    experiment, progress = live()
+    assert "best: — (no trial is complete yet)" in shown(progress)
+    experiment.trial(0, (0.4,), outcome=None)
+    experiment.trial(1, (0.6,), outcome=None)
+    assert "best: — yet; ahead: 0.6, trial 1 at epoch 1" in shown(progress)
+    experiment.end(trial_run(1), Outcome.COMPLETE, (0.6,))
+    experiment.trial(2, (0.7,), outcome=None)
+    assert "best: 0.6, trial 1 at epoch 1; ahead of it: 0.7, trial 2 at epoch 1" in shown(progress)
+    experiment.end(trial_run(2), Outcome.PRUNED)
+    assert "best: 0.6, trial 1 at epoch 1" in shown(progress)
 
 
 def test_before_anything_has_ended_the_running_trials_tell_the_time(live: Grow) -> None:

@@ -7,7 +7,18 @@ import pytest
 
 from hpsearch.console.search_state import SearchState, SearchTarget
 from hpsearch.console.trainings import Tally, Training
-from hpsearch.experiment.events import AskEvent, BeginEvent, Event, OutcomeEvent, ReportEvent
+from hpsearch.experiment.events import (
+    AddEvent,
+    AskEvent,
+    BeginEvent,
+    BudgetEvent,
+    Event,
+    OutcomeEvent,
+    PauseEvent,
+    ReportEvent,
+    ResumeEvent,
+    SessionEvent,
+)
 from hpsearch.experiment.layout import RunKind, trial_run
 from hpsearch.experiment.state import RunState
 from hpsearch.records import Goal, Outcome
@@ -66,3 +77,19 @@ def test_an_event_and_the_state_cost_the_same_among_many() -> None:
 
         costs.append(instructions(follow) if number in (20, 399) else follow() or 0)
     assert costs[399] < 1.2 * costs[20]  # a cache that fills once may be in either
+
+
+def test_a_search_gets_no_older_while_a_person_lets_it_rest_and_has_the_trials_that_people_want() -> None:
+    now = [100.0]
+    search = SearchState(SearchTarget("loss", Goal.MINIMIZE, budget=10), clock=lambda: now[0])
+    search.follow(SessionEvent(elapsed=0.0))
+    now[0] += 5
+    search.follow(PauseEvent(order="a", elapsed=5.0))
+    now[0] += 1000
+    assert search.elapsed == 5
+    search.follow(ResumeEvent(order="b", elapsed=5.0))
+    now[0] += 1
+    assert search.elapsed == 6
+    search.follow(BudgetEvent(order="c", trials=20, instead={"trials": 10}))
+    search.follow(AddEvent(order="d", params={"rate": 1.0}))
+    assert search.goal_count == 21

@@ -20,7 +20,7 @@ Finished = dict[tuple[str, str], float | None]
 Line = dict[str, Any]
 _SEALED = re.compile(rb'^(.*),"crc":"([0-9a-f]{8})"}\n$', re.DOTALL)
 _NAMES = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
-_STATUS = {"complete": "FINISHED", "pruned": "KILLED"}
+_STATUS = {"complete": "FINISHED", "pruned": "FINISHED"}
 
 
 def read_log(path: Path) -> tuple[list[Line], int]:

@@ -9,8 +9,8 @@ from hpsearch.report.experiment_view import show_json
 
 def test_its_fields_are_exactly_these(record: ExperimentRecord) -> None:
     shown = show_json(record)
-    assert list(shown) == ["experiment", "trials", "best", "pruning", "confirm"]
-    fields = ["number", "outcome", "reason", "value", "step", "params", "seed", "seconds", "changes"]
+    assert list(shown) == ["experiment", "trials", "best", "pruning", "confirm", "notes", "paused"]
+    fields = ["number", "outcome", "reason", "value", "step", "params", "seed", "seconds", "changes", "notes"]
     assert all(list(trial) == fields for trial in shown["trials"])
     assert list(shown["best"]) == ["number", "value", "step", "params"]
     assert list(shown["confirm"]) == ["replicates", "summary", "baselines"]

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.report.experiment_view import show_experiment
+from hpsearch.report.wording import short_names
 
 IMPORTANCE = {"train.learning_rate": 0.75, "model.layers": 0.25}
 
@@ -47,6 +48,13 @@ def test_a_limit_says_how_many_more_there_are(record: ExperimentRecord) -> None:
     found = lines(record, limit=5)
     assert "… and 26 more trials: 19 complete, 1 pruned, 1 diverged" in " ".join(found)
     assert len([row for row in rows(found, "trial") if "complete" in row]) == 5
+
+
+def test_a_narrow_terminal_keeps_the_searched_parameters_before_steps_and_times(record: ExperimentRecord) -> None:
+    found = lines(record, width=80, importance=IMPORTANCE)
+    head = next(line for line in found if line.startswith("trial")).split()
+    assert {"learning_rate", *list(short_names(IMPORTANCE).values())[:3]} <= set(head)
+    assert "time" not in head
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140])

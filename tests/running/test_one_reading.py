@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import hpsearch
-from hpsearch.experiment import events
+from hpsearch.experiment import codec
 from hpsearch.experiment.layout import LOG
 from hpsearch.workers import ledger
 from tests.counting import calls
@@ -33,11 +33,11 @@ def test_a_log_and_its_trials_are_read_once(pruner: str, tmp_path: Path) -> None
 
     run("none", 4)
     lines = (tmp_path / "e" / LOG).read_bytes().count(b"\n")
-    assert calls(lambda: run(pruner, 5), events.decode, ledger.stored_job) == [lines, 4]
+    assert calls(lambda: run(pruner, 5), codec.decode, ledger.stored_job) == [lines, 4]
 
 
 def test_a_comparison_reads_each_log_once() -> None:
     kept = Path(__file__).parents[1] / "kept"
     logs = [kept / name for name in ("search", "population")]
     lines = sum((log / LOG).read_bytes().count(b"\n") for log in logs)
-    assert calls(lambda: hpsearch.compare(logs), events.decode) == [lines]
+    assert calls(lambda: hpsearch.compare(logs), codec.decode) == [lines]

@@ -1,6 +1,7 @@
 """Exceptions that cannot be printed, are very long, or are no Exceptions: each costs its trial, and nothing more."""
 
 import json
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -124,8 +125,22 @@ def test_a_very_long_message_is_shortened_in_the_middle() -> None:
     assert isinstance(result, Failed)
     reason = result.reason
     assert reason.startswith("ValueError: begin")
-    assert reason.endswith("end")
+    assert re.search(r"end \(test_unprintable\.py:\d+\)$", reason)
     assert len(reason) < 5000
+
+
+def test_its_reason_says_which_line_somebody_would_change() -> None:
+    """Not the line of the library that it was raised in."""
+
+    def objective(*_: object) -> JobResult:
+        json.loads("{")
+        raise AssertionError
+
+    result = run_job(objective, _job("none"), lambda _: Decision.CONTINUE, lambda: None)
+    line = objective.__code__.co_firstlineno + 1
+    assert isinstance(result, Failed)
+    assert result.reason.endswith(f" (test_unprintable.py:{line})")
+    assert "json/decoder.py" in (result.details or "")
 
 
 class Struck:

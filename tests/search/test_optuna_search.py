@@ -1,16 +1,18 @@
 """The brain of the search: replaying the log brings it to the very state it had, for every sampler and pruner."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
 
 from hpsearch.experiment.events import AskEvent, Event, OutcomeEvent, ReportEvent
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.space import Space
+from hpsearch.testing.searching import made_up_space
 from tests.toy_spaces import toy_space
 
 GRID_DATA = "{choice: [1, 2, 3]}"
@@ -166,3 +168,32 @@ def test_trials_of_one_search_differ(tmp_path: Path) -> None:
     search = OptunaSearch(toy_space(tmp_path))
     starts = {search.ask(number)["model.start"] for number in range(10)}  # type: ignore[index]
     assert len(starts) == 10
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "auto", "nsga2", "random"])
+@pytest.mark.parametrize("reports", [0, 3])
+def test_a_stopped_trial_is_to_the_sampler_what_a_pruned_one_is(sampler: str, reports: int, tmp_path: Path) -> None:
+    seen = []
+    for outcome in (Outcome.STOPPED, Outcome.PRUNED):
+        search = OptunaSearch(made_up_space(tmp_path, sampler=sampler, pruner="none"))
+        search.ask(0)
+        for step in range(1, reports + 1):
+            search.report(0, step, 1 / step)
+        search.tell(0, outcome, 1 / reports if reports else None)
+        (trial,) = search._study.get_trials()
+        seen.append((trial.state, trial.value, trial.intermediate_values))
+    if reports:
+        assert seen[0] == seen[1]
+        assert seen[0][0] is TrialState.PRUNED
+    else:
+        assert seen[0][0] is TrialState.FAIL  # nothing was measured: nothing is to be learnt
+
+
+def test_added_configurations_come_behind_the_starts_that_are_left(tmp_path: Path) -> None:
+    rates = [{"train.rate": rate} for rate in (0.5, 0.25, 0.125)]
+    search = OptunaSearch(replace(made_up_space(tmp_path, sampler="random", pruner="none"), start=tuple(rates[:2])))
+    first = search.ask(0)
+    search.add(rates[2])
+    asked = [first, search.ask(1), search.ask(2), search.ask(3)]
+    assert [params and params["train.rate"] for params in asked][:3] == [0.5, 0.25, 0.125]
+    assert search.last_ask.start is None

@@ -16,10 +16,11 @@ from hpsearch.experiment.events import Event, Notice, ReportEvent
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.runner import RunOptions
+from hpsearch.studies.history import plan_of
 from hpsearch.studies.reading import load_study
-from hpsearch.studies.report import StudyReport, study_markdown
+from hpsearch.studies.report import StudyReport, cover_of, study_json, study_markdown
 from hpsearch.studies.run import StudyEnd, run_study
-from hpsearch.studies.study import Study
+from hpsearch.studies.study import Form, Study
 from tests.running.sessions import Terminal, open_terminal
 from tests.toy_studies import toy_study, with_options, write_study
 
@@ -44,6 +45,31 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path, StudyRe
     home = tmp_path_factory.mktemp("study")
     study = toy_study(home, **FAST)
     return study, home / "done", reported(study, home / "done")
+
+
+@pytest.mark.parametrize(
+    ("form", "begins"),
+    [
+        (Form.FULL, ""),
+        (Form.QUICK, "On a small scale: this is the quick"),
+        (Form.STANDARD, "This is the standard form"),
+    ],
+)
+def test_the_report_says_how_large_the_study_was(
+    form: Form, begins: str, done: tuple[Study, Path, StudyReport]
+) -> None:
+    report = replace(done[2], form=form)
+    said = cover_of(report).scale
+    assert said.startswith(begins)
+    assert bool(said) == (form is not Form.FULL)
+    assert (study_json(report)["quick"], study_json(report)["standard"]) == (form is Form.QUICK, form is Form.STANDARD)
+
+
+def test_a_plan_knows_its_form_and_earlier_plans_stay_as_they_were(done: tuple[Study, Path, StudyReport]) -> None:
+    study, _, _ = done
+    plans = {form: plan_of(replace(study, form=form), study.settings.confirm) for form in Form}
+    assert [plan["quick"] for plan in plans.values()] == [False, False, True]
+    assert {form for form, plan in plans.items() if "standard" in plan} == {Form.STANDARD}
 
 
 def test_all_arms_are_treated_alike(done: tuple[Study, Path, StudyReport]) -> None:

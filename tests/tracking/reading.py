@@ -17,6 +17,8 @@ class Reading:
         self.client = MlflowClient(tracking_uri=uri)
         found = self.client.get_experiment_by_name(experiment)
         assert found is not None
+        self.tags: dict[str, str] = found.tags
+        """Of the experiment itself."""
         runs = self.client.search_runs([found.experiment_id], run_view_type=ViewType.ALL, max_results=1000)
         above = {run.info.run_id: run for run in runs} if nested else {}
         titles = [_title(run, above) for run in runs]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss, top_k_accuracy_score
 
-from hpsearch.training.by_example import classification_by_example, means_of
+from hpsearch.training.by_example import ByExample, classification_by_example, means_of
 
 
 def test_weights_are_numbers_of_copies() -> None:
@@ -34,3 +34,21 @@ def test_means_without_a_weight_are_no_numbers() -> None:
     scores = means_of({"error": np.array([1.0, 3.0])})
     assert scores(np.array([1.0, 3.0])) == {"error": 2.5}
     assert np.isnan(scores(np.zeros(2))["error"])
+
+
+def test_pseudo_values_of_a_mean_are_the_examples_own_and_of_a_ratio_their_part() -> None:
+    draws = np.random.default_rng(1)
+    errors, lengths = draws.normal(size=30), draws.integers(1, 9, 30).astype(float)
+    own = {"error": errors}
+    assert ByExample(30, means_of(own)).pseudo_values()["error"] == pytest.approx(errors)
+
+    def ratio(weights: np.ndarray) -> dict[str, float]:
+        return {"per_character": float(weights @ errors / (weights @ lengths)), "first": float(weights[0] / weights[0])}
+
+    with np.errstate(invalid="ignore"):
+        found = ByExample(30, ratio).pseudo_values()
+    assert found.keys() == {"per_character"}  # a score that one example decides alone has none
+    values = found["per_character"]
+    assert values.mean() == pytest.approx(errors.sum() / lengths.sum(), abs=0.01)
+    linear = (errors - errors.sum() / lengths.sum() * lengths) / lengths.mean()  # the ratio's influence function
+    assert np.corrcoef(values, linear)[0, 1] > 0.99

@@ -11,6 +11,7 @@ import torch
 
 import hpsearch
 from hpsearch.comparing.statistics.intervals import wilson_interval
+from hpsearch.experiment.by_example import read_by_example
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.families.class_prediction import ClassPrediction
 from hpsearch.final.evaluation import evaluate_model
@@ -228,3 +229,17 @@ def test_images_and_texts_that_a_model_was_trained_on_are_counted(
     said = call("evaluate", characters, "--data", "old.txt", "--json")
     assert any(note.startswith("4 of the text's 4 pieces of 50 characters") for note in json.loads(said.out)["notes"])
     assert "trained on" not in call("evaluate", characters, "--data", "other.txt", "--json").out
+
+
+@pytest.mark.parametrize("name", ["texts", "images", "characters"])
+def test_replicates_keep_their_scores_by_example(name: str, request: pytest.FixtureRequest) -> None:
+    experiment = request.getfixturevalue(name)
+    for replicate in read_experiment(experiment).replicates:
+        found = read_by_example(experiment / replicate.run)
+        assert found is not None
+        assert len(found.names) == replicate.test_size
+        means = {metric: np.mean(values) for metric, values in found.values.items()}
+        assert means.keys() <= replicate.scores.keys()
+        exact = {"texts": "test/accuracy", "images": "test/accuracy", "characters": "test/bits_per_char"}[name]
+        assert means[exact] == pytest.approx(replicate.scores[exact], rel=0.02 if name == "characters" else 1e-6)
+        assert set(found.values["test/accuracy"]) <= {0.0, 1.0} or name == "characters"

@@ -147,6 +147,19 @@ def test_ten_thousand_trials_are_painted_soon_and_few_rows_are_there(
         assert complaints(browser) == []
 
 
+def test_a_study_shows_its_arms_and_leads_to_them(browser: "webdriver.Chrome") -> None:
+    kept = Path(__file__).parents[1] / "kept"
+    with served(kept.parents[1], "watch", str(kept / "study"), "--web") as address:
+        look(browser, address, width=390, dark=False)
+        until(browser, "document.querySelectorAll('.plot .main-svg').length >= 1")
+        assert "Which optimizer?" in text_of(browser)
+        assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+        browser.find_element("link text", "adamw").click()
+        until(browser, "document.querySelector('h1')?.innerText === 'study/adamw'")
+        until(browser, "document.body.innerText.includes('Confirmation')")
+        assert complaints(browser) == []
+
+
 PROGRAM = """\
 import argparse, time
 parser = argparse.ArgumentParser()
@@ -198,7 +211,7 @@ def test_a_search_fills_the_page_and_obeys_it(browser: "webdriver.Chrome", tmp_p
 def steer(browser: "webdriver.Chrome", address: str, folder: Path) -> None:
     look(browser, address, width=1400, dark=False)
     until(
-        browser, "document.querySelector('.worker .stop button') && document.body.innerText.includes('trial 1: step')"
+        browser, "document.querySelector('.worker .stop button') && document.body.innerText.includes('trial 1: epoch')"
     )
     points = "document.querySelectorAll('.plot .main-svg .point').length"
     until(browser, f"{points} >= 5")

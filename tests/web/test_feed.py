@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hpsearch.experiment.events import DropEvent, LostEvent, SessionEvent
-from hpsearch.experiment.layout import LOG, trial_run
+from hpsearch.experiment.layout import ARTIFACTS, LOG, trial_run
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
 from hpsearch.web.app import Page
@@ -74,11 +74,12 @@ def test_a_browser_that_listens_knows_what_is_in_the_folder(growing: GrowingExpe
     browser.listen()
     same_as_read(browser, growing.folder)
     growing.ask(trial_run(8), 8, {"train.learning_rate": 0.1})
-    growing.train(trial_run(8), (0.1, 0.2))
+    growing.train(trial_run(8), (0.1, 0.2, 0.1, 0.2, 0.1, 0.2))  # more steps than what it then goes on from
     browser.listen()
     same_as_read(browser, growing.folder)
     growing.exploit(8, donor=0, step=2, params={"train.learning_rate": 0.05})
     browser.listen()
+    same_as_read(browser, growing.folder)
     growing.train(trial_run(8), (0.5, 0.6, 0.7))
     growing.emit(LostEvent(run=trial_run(8), attempt=1, reason="killed"))
     browser.listen()
@@ -149,7 +150,8 @@ def test_damaged_lines_are_left_out_as_everywhere(growing: GrowingExperiment) ->
     log = growing.folder / LOG
     lines = log.read_bytes().splitlines(keepends=True)
     asked = next(place for place, line in enumerate(lines) if b'"trials/0002"' in line)
-    log.write_bytes(b"".join([*lines[:asked], b"no json\n", *lines[asked + 1 :], lines[-1], b'{"torn']))
+    joined = next(line for line in lines if b'"trials/0001"' in line)  # asks again for what has ended
+    log.write_bytes(b"".join([*lines[:asked], b"no json\n", *lines[asked + 1 :], joined, b'{"torn']))
     same_as_read(Browser(Feed(growing.folder)), growing.folder)
 
 
@@ -217,6 +219,28 @@ def test_a_stream_of_another_log_says_so(growing: GrowingExperiment) -> None:
     page = Page(Shelf(growing.folder.parent), TOKEN)
     assert [name for name, _ in ask(page, "api/stream", of="line", generation=7, offset=0).events] == ["anew"]
     assert ask(page, "api/stream", of="line", generation="x", offset=0).status == 400
+    assert ask(page, "api/changes", of="line", generation=7, offset=0).json == {"anew": True}
+    assert ask(page, "api/changes", of="line", generation="-1", offset=0).status == 404
+    assert len(ask(page, "api/changes", of="line", generation=0, offset=0).json["rows"]) == 0
     page.shelf.feed("line")
     shutil.rmtree(growing.folder)
     assert ask(page, "api/stream", of="line", generation=0, offset=0).status in (200, 400)
+
+
+def test_artifacts_are_files_of_the_training_and_nothing_else(growing: GrowingExperiment) -> None:
+    run = growing.trial(0, (0.5,), params={})
+    place = growing.folder / run / ARTIFACTS
+    place.mkdir()
+    (place / "map.png").write_bytes(b"picture")
+    (place / "page.html").write_text("<script>", encoding="utf-8")
+    (growing.folder / "secret").write_text("secret", encoding="utf-8")
+    (place / "link.png").symlink_to(growing.folder / "secret")
+    page = Page(Shelf(growing.folder.parent), TOKEN)
+    picture = ask(page, "artifact", of="line", run=run, name="map.png")
+    assert (picture.body, picture.headers["content-type"]) == (b"picture", "image/png")
+    other = ask(page, "artifact", of="line", run=run, name="page.html")
+    assert other.headers["content-disposition"] == "attachment"
+    assert other.headers["content-type"] == "application/octet-stream"
+    for name in ("link.png", "../../secret", "../config.json", "", "nothing"):
+        assert ask(page, "artifact", of="line", run=run, name=name).status == 404
+    assert ask(page, "artifact", of="line", run="../line", name="map.png").status == 404

@@ -1,6 +1,7 @@
 """Worker processes: what a training may do to its process, and nobody else may notice (design.md 6.1, 6.2)."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -137,7 +138,7 @@ def test_a_process_that_ends_is_lost_and_says_how(deed: str, reason: str, crew: 
 def test_sys_exit_is_a_failure_of_the_training(crew: Crew) -> None:
     ended = crew.hearing.endings.get(crew.run("system_exit").run)
     assert isinstance(ended, Failed), crew.hearing.losses
-    assert ended.reason == "SystemExit: 3"
+    assert re.fullmatch(r"SystemExit: 3 \(\w+\.py:\d+\)", ended.reason)
     assert "Traceback" in (ended.details or "")
 
 
@@ -146,7 +147,7 @@ def test_an_objective_that_cannot_be_made_is_a_failure_of_every_job(terminal: Te
         endings = [crew.hearing.endings[crew.run().run] for _ in range(2)]
     for ended in endings:
         assert isinstance(ended, Failed)
-        assert ended.reason == "ImportError: the family's library is missing"
+        assert ended.reason.startswith("ImportError: the family's library is missing (")
 
 
 def test_a_worker_that_dies_is_noticed_and_its_forked_child_ends(crew: Crew, terminal: Terminal) -> None:

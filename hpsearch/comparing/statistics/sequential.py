@@ -85,7 +85,7 @@ class Plan:
     level: float
     goal: Goal
     margin: float = 0.0
-    most: int = 10
+    most: int = 12
     worth: float | None = None
     noise: Noise | None = None
     give_up: float = 0.1

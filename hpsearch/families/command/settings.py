@@ -40,14 +40,18 @@ class MetricSource(Settings):
     'epoch (?P<step>\\d+): loss (?P<loss>\\S+)'. A group cannot be called test/loss; `test__loss` means that."""
     stderr: bool = False
     """Read the error output as well, where Python's logging writes; with `stdout` and `pattern`."""
+    examples: str | None = None
+    """A table that the program writes at its end in the trial's folder (.csv, .tsv, .jsonl, .parquet), with a row for
+    each test example: a column `example`, its name; `cluster`, if examples of one subject or document are alike; and
+    one for each score, called as the test metric. `compare` then says what holds over further data."""
     step: str | None = None
     """The metric that counts the steps; `step` or `epoch` unless named here. Without one, reports are counted."""
 
     @model_serializer(mode="wrap")
     def _without_what_is_newer(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `stderr` unless it is set: trials of earlier versions have no such setting, and still fit."""
+        """Leave out newer settings that are not set: trials of earlier versions have none of them, and still fit."""
         found: dict[str, Any] = dump(self)
-        return found if self.stderr else {name: value for name, value in found.items() if name != "stderr"}
+        return {name: value for name, value in found.items() if value or name not in ("stderr", "examples")}
 
     @model_validator(mode="after")
     def _one_source(self) -> "MetricSource":

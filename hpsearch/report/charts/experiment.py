@@ -9,7 +9,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
-from hpsearch.report.charts.style import BLUE, GREEN, GREY, MARKERS, ORANGE, PANEL, label, new_figure, say, tidy
+from hpsearch.report.charts.limits import Limits, robust_limits
+from hpsearch.report.charts.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    MARKERS,
+    ORANGE,
+    PANEL,
+    label,
+    name_above,
+    new_figure,
+    say,
+    show_limits,
+    tidy,
+)
 from hpsearch.report.replicates import group_of, reached, scored, summarise, summarise_baselines
 from hpsearch.report.wording import plain, short_names
 
@@ -22,6 +36,7 @@ class ValueHistory(NamedTuple):
     values: tuple[float, ...]
     best: tuple[float, ...]
     others: tuple[int, ...]
+    limits: Limits | None = None
 
 
 def prepare_history(record: ExperimentRecord) -> ValueHistory:
@@ -33,7 +48,8 @@ def prepare_history(record: ExperimentRecord) -> ValueHistory:
     ]
     numbers, values = tuple(number for number, _ in kept), tuple(value for _, value in kept)
     others = tuple(t.number for t in record.trials if t.outcome is not None and t.number not in numbers)
-    return ValueHistory(record.objective.metric, numbers, values, tuple(reached(values, record.objective.goal)), others)
+    metric, goal = record.objective.metric, record.objective.goal
+    return ValueHistory(metric, numbers, values, tuple(reached(values, goal)), others, robust_limits(values, goal))
 
 
 def draw_history(history: ValueHistory) -> Figure:
@@ -42,6 +58,7 @@ def draw_history(history: ValueHistory) -> Figure:
     axes = figure.add_subplot()
     tidy(axes, x="trial", y=history.metric)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    show_limits(axes, history.limits)
     if not history.numbers:
         say(axes, "no trial is complete yet")
         return figure
@@ -53,7 +70,7 @@ def draw_history(history: ValueHistory) -> Figure:
         axes.plot(
             history.others, feet, "|", color=GREY, transform=transform, clip_on=False, label="pruned, failed, ..."
         )
-    axes.legend(frameon=False)
+    name_above(figure, axes)
     return figure
 
 
@@ -74,6 +91,7 @@ class LearningCurves(NamedTuple):
     metric: str
     unit: str
     curves: tuple[TrialCurve, ...]
+    limits: Limits | None = None
 
 
 def prepare_learning_curves(record: ExperimentRecord) -> LearningCurves:
@@ -88,7 +106,8 @@ def prepare_learning_curves(record: ExperimentRecord) -> LearningCurves:
             taken = next((point for point in finite if point[0] == trial.step), None) if record.at == "best" else None
             curves.append(TrialCurve(trial.number, complete, is_best, steps, values, taken))
     ordered = sorted(curves, key=lambda curve: (curve.best, curve.complete))
-    return LearningCurves(record.objective.metric, record.unit, tuple(ordered))
+    limits = robust_limits((value for curve in curves for value in curve.values), record.objective.goal)
+    return LearningCurves(record.objective.metric, record.unit, tuple(ordered), limits)
 
 
 def draw_learning_curves(curves: LearningCurves) -> Figure:
@@ -97,6 +116,7 @@ def draw_learning_curves(curves: LearningCurves) -> Figure:
     axes = figure.add_subplot()
     tidy(axes, x=curves.unit, y=curves.metric)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    show_limits(axes, curves.limits)
     if not curves.curves:
         say(axes, "nothing has been reported yet")
         return figure
@@ -115,7 +135,7 @@ def draw_learning_curves(curves: LearningCurves) -> Figure:
             step, value = curve.taken
             axes.plot([step], [value], "o", markersize=8, fillstyle="none", color=colour, alpha=alpha, label=ring)
             named.add("best step")
-    axes.legend(frameon=False)
+    name_above(figure, axes)
     return figure
 
 
@@ -165,6 +185,8 @@ def draw_replicates(groups: Sequence[ReplicateScores]) -> Figure:
         say(axes, "nothing has been confirmed yet")
     for index, group in enumerate(groups):
         _draw_group(figure.add_subplot(1, len(groups), index + 1), group)
+    if groups:
+        name_above(figure, figure.axes[0])  # all panels have the same series
     return figure
 
 
@@ -183,11 +205,10 @@ def _draw_group(axes: Axes, group: ReplicateScores) -> None:
         style = ("--", ":", "-.")[index % 3]
         marker = MARKERS[index % len(MARKERS)]
         axes.axhline(score, ls=style, color=GREEN, marker=marker, markevery=[0], label=label(name))
-    axes.legend(frameon=False, fontsize="small")
 
 
 LOG_RATIO = 30.0
-"""Positive values that span a larger ratio are shown on a log scale."""
+"""Where no space says how they were searched: positive values that span a larger ratio are shown on a log scale."""
 Scale = Literal["linear", "log", "category"]
 
 
@@ -210,27 +231,39 @@ class Slices(NamedTuple):
     slices: tuple[Slice, ...]
 
 
-def prepare_slices(record: ExperimentRecord, *, order: Mapping[str, float] | None = None) -> Slices:
-    """Take the complete trials; parameters with one value only are left out. `order`: importances, largest first."""
+def prepare_slices(
+    record: ExperimentRecord,
+    *,
+    order: Mapping[str, float] | None = None,
+    ranges: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Slices:
+    """Take the complete trials; parameters with one value only are left out.
+
+    `order` are importances, the largest comes first; `ranges` are those of the space, whose scales are then taken.
+    """
     trials = [trial for trial in record.ranked if trial.value is not None and math.isfinite(trial.value)]
     paths = list(dict.fromkeys(path for trial in record.trials for path in trial.params))
     names = short_names(paths)
     paths.sort(key=lambda path: -(order or {}).get(path, 0.0))
-    slices = [_slice(path, names[path], [trial for trial in trials if path in trial.params]) for path in paths]
+    having = {path: [trial for trial in trials if path in trial.params] for path in paths}
+    slices = [_slice(path, names[path], having[path], (ranges or {}).get(path, {})) for path in paths]
     varying = tuple(each for each in slices if len(set(each.places)) > 1)
     return Slices(record.objective.metric, None if record.best is None else record.best.number, varying)
 
 
-def _slice(path: str, name: str, trials: Sequence[RunRecord]) -> Slice:
+def _slice(path: str, name: str, trials: Sequence[RunRecord], written: Mapping[str, Any]) -> Slice:
     given = [trial.params[path] for trial in trials]
     scale: Scale = "linear"
     categories: tuple[str, ...] = ()
-    if all(_is_number(value) for value in given):
+    if "choice" not in written and all(_is_number(value) for value in given):
         places = [float(value) for value in given]
-        if places and min(places) > 0 and max(places) / min(places) > LOG_RATIO:
+        guessed = bool(places) and min(places) > 0 and max(places) / min(places) > LOG_RATIO
+        if written.get("log") if written else guessed:
             scale = "log"
     else:
-        scale, categories = "category", tuple(sorted({plain(value) for value in given}))
+        options = [plain(option) for option in written.get("choice", ())]
+        scale = "category"
+        categories = tuple(dict.fromkeys([*options, *sorted({plain(value) for value in given})]))
         places = [float(categories.index(plain(value))) for value in given]
     values = tuple(trial.value for trial in trials if trial.value is not None)
     return Slice(name, scale, categories, tuple(trial.number for trial in trials), tuple(places), values)

@@ -22,6 +22,8 @@ class Picture:
     says: str
     draw: "Callable[[], Figure]"
     plot: Callable[[], page.Plot] | None
+    wide: bool = False
+    """Whether it can be read in a certain width only: on a narrow page it is scrolled."""
 
 
 def palette_of(*evidence: ReportContents) -> Palette:
@@ -71,12 +73,14 @@ def _of_runs(evidence: ReportContents, palette: Palette) -> Iterator[Picture]:
     comparison, runs = evidence.comparison, evidence.runs
     if curves := numbers.prepare_learning_curves(comparison, runs):
         says = "The median run and the quartiles around it; a ring marks the best step of the median."
+        says += f" {curves.limits.says}" if curves.limits else ""
         yield _curves("learning-curves", "Learning curves", says, curves, palette)
     if searches := numbers.prepare_searches(runs, comparison.goal, comparison.metric):
         yield Picture(
             "search",
             "Optimisation history",
-            "Complete trials in their order, and the best so far.",
+            "Complete trials in their order, and the best so far."
+            + (f" {searches.limits.says}" if searches.limits else ""),
             lambda: paper.draw_searches(searches, palette),
             lambda: page.plot_searches(searches, palette),
         )
@@ -85,6 +89,7 @@ def _of_runs(evidence: ReportContents, palette: Palette) -> Iterator[Picture]:
             yield _importance(place, name, shares, palette.colour(name))
     parallels = numbers.prepare_parallel(runs, comparison.goal, comparison.metric, evidence.importance)
     for place, parallel in enumerate(parallels):
+        yield _slices(place, parallel, palette.colour(parallel.name))
         yield _parallel(place, parallel)
     if costs := numbers.prepare_costs(runs):
         says = "Training time of all runs, those that do not count included."
@@ -107,7 +112,16 @@ def _importance(place: int, name: str, shares: Mapping[str, float], ink: str) ->
     )
 
 
+def _slices(place: int, parallel: numbers.Parallel, ink: str) -> Picture:
+    says = "A point is a complete trial, on the scale that its parameter was searched on."
+    draw, plot = (lambda: paper.draw_slices(parallel, ink)), (lambda: page.plot_slices(parallel, ink))
+    return Picture(f"slices-{place}", f"Slices: {parallel.name}", says, draw, plot, wide=True)
+
+
 def _parallel(place: int, parallel: numbers.Parallel) -> Picture:
-    says = "A line is a trial. Drag along an axis to keep the lines that pass there; the best 500 trials are shown."
+    says = "A line is a trial; drag along an axis to keep the lines that pass there."
+    others = len(parallel.values) - parallel.complete
+    says += f" The {others} that are not complete are grey: their values are of a smaller budget." if others else ""
+    says += f" The first {len(parallel.values)} are shown." if len(parallel.values) == numbers.MOST_LINES else ""
     draw, plot = (lambda: paper.draw_parallel(parallel)), (lambda: page.plot_parallel(parallel))
-    return Picture(f"trials-{place}", f"Trials: {parallel.name}", says, draw, plot)
+    return Picture(f"trials-{place}", f"Trials: {parallel.name}", says, draw, plot, wide=True)

@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 from hpsearch.comparing.comparison import Comparison
 from hpsearch.comparing.statistics.expected_best import WITH_REPLACEMENT
-from hpsearch.records import FinishedRun, Goal, Outcome, Series
+from hpsearch.records import FinishedRun, Goal, Series, is_number
+from hpsearch.report.charts.limits import Limits, are_whole, log_ticks, robust_limits, whole_step
 from hpsearch.report.comparison.rows import ranking
+from hpsearch.report.comparison.trials import ranked, searched_metric, trials_of, value_of
 from hpsearch.report.replicates import reached
+from hpsearch.report.wording import number, plain
 
 
 class ScoreLine(NamedTuple):
@@ -106,19 +109,26 @@ class Band(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """Several curves over one axis; `band` says what the bands are."""
+    """Several curves over one axis; `band` says what the bands are, `limits` what of the values is shown."""
 
     x_title: str
     y_title: str
     band: str
     lines: tuple[Band, ...]
+    limits: Limits | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the axis counts whole things, such as epochs or trials."""
+        return all(are_whole(line.x) for line in self.lines)
 
 
 def prepare_expected_best(comparison: Comparison) -> Curves | None:
     """Return the expected best of n trials by experiment, with replacement; None when no search is compared."""
     chosen = [point for point in comparison.expected_best if point.estimator == WITH_REPLACEMENT]
     lines = []
-    for name in dict.fromkeys(point.name for point in chosen):
+    by_rank = {each.name: place for place, each in enumerate(ranking(comparison))}
+    for name in sorted({point.name for point in chosen}, key=lambda name: (by_rank.get(name, len(by_rank)), name)):
         points = sorted((point for point in chosen if point.name == name), key=lambda point: point.n)
         bands = [point.band or (point.mean, point.mean) for point in points]
         lines.append(
@@ -147,11 +157,11 @@ def prepare_profiles(comparison: Comparison) -> Curves | None:
 MOST_AXES = 10
 """Parameters that a picture of parallel coordinates shows at most."""
 MOST_LINES = 500
-"""Trials that it shows at most: the best ones."""
+"""Trials that it shows at most: the complete ones first, the best of them."""
 
 
 def prepare_learning_curves(comparison: Comparison, runs: Sequence[FinishedRun]) -> Curves | None:
-    """Return each experiment's median curve, with the quartiles around it, at the steps that several runs have.
+    """Return by rank each experiment's median curve, with the quartiles around it, at steps that several runs have.
 
     The curve is of the metric itself, or of its validation counterpart where it was scored only once. Replicates count
     before trials: where there are some, the trials of the search are left out.
@@ -167,7 +177,10 @@ def prepare_learning_curves(comparison: Comparison, runs: Sequence[FinishedRun])
             series = [run.histories[metric] for run in fresh if metric in run.histories]
             lines.append(_median_band(name, series, comparison.goal))
     kept = tuple(line for line in lines if line.x)
-    return Curves(" or ".join(units) or "step", title, "between the quartiles of the runs", kept) if kept else None
+    if not kept:
+        return None
+    limits = robust_limits((value for line in kept for value in (*line.low, *line.high)), comparison.goal)
+    return Curves(" or ".join(units) or "step", title, "between the quartiles of the runs", kept, limits)
 
 
 def _by_experiment(comparison: Comparison, runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
@@ -176,7 +189,7 @@ def _by_experiment(comparison: Comparison, runs: Iterable[FinishedRun]) -> dict[
     for run in runs:
         if run.run in owner:
             found[owner[run.run]].append(run)
-    return {each.name: found[each.name] for each in comparison.experiments if each.name in found}
+    return {each.name: found[each.name] for each in ranking(comparison) if each.name in found}
 
 
 def _curve_metric(runs: Sequence[FinishedRun], metric: str) -> str | None:
@@ -217,55 +230,69 @@ class SearchValues(NamedTuple):
     best: tuple[float, ...]
 
 
+FEWEST_VALUES = 5
+"""With fewer complete trials in every search there is no history to look at."""
+
+
 class Searches(NamedTuple):
     """The histories of all searches."""
 
     metric: str
     lines: tuple[SearchValues, ...]
+    limits: Limits | None = None
 
 
 def prepare_searches(runs: Sequence[FinishedRun], goal: Goal, metric: str) -> Searches | None:
-    """Return the optimisation history of each experiment that has trials; values are of the metric they chose by."""
+    """Return the optimisation history of each experiment that has trials; values are of the metric they chose by.
+
+    None where no search has at least FEWEST_VALUES complete trials.
+    """
     lines = []
     shown = metric
-    for name, trials in _trials(runs).items():
-        shown = _searched_metric(trials, metric)
-        values = [run.metrics[shown].value for run in trials if shown in run.metrics]
-        finite = tuple(value for value in values if math.isfinite(value))
-        if finite:
-            lines.append(SearchValues(name, tuple(range(1, len(finite) + 1)), finite, tuple(reached(finite, goal))))
-    return Searches(shown, tuple(lines)) if lines else None
-
-
-def _trials(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
-    found: dict[str, list[FinishedRun]] = defaultdict(list)
-    for run in runs:
-        if run.search is not None and run.outcome is Outcome.COMPLETE and run.dropped is None:
-            found[run.experiment].append(run)
-    return found
-
-
-def _searched_metric(trials: Sequence[FinishedRun], metric: str) -> str:
-    origin = trials[0].search
-    return metric if metric in trials[0].metrics or origin is None or not origin.metric else origin.metric
+    for name, trials in trials_of(runs).items():
+        shown = searched_metric(trials, metric)
+        values = [value for run in trials if (value := value_of(run, shown)) is not None]
+        if values:
+            numbers = tuple(range(1, len(values) + 1))
+            lines.append(SearchValues(name, numbers, tuple(values), tuple(reached(values, goal))))
+    if max((len(line.values) for line in lines), default=0) < FEWEST_VALUES:
+        return None
+    return Searches(shown, tuple(lines), robust_limits((v for line in lines for v in line.values), goal))
 
 
 class Axis(NamedTuple):
-    """One parameter: numbers as they are; texts as their places in `labels`, None if a trial does not have it."""
+    """One parameter: numbers as they are; texts as their places in `labels`, None if a trial does not have it.
+
+    `log`, `low` and `high` are those of the space, where it is known; `whole` says that all numbers are whole.
+    """
 
     name: str
     values: tuple[float | None, ...]
     labels: tuple[str, ...] = ()
     log: bool = False
+    whole: bool = False
+    low: float = 0.0
+    high: float = 1.0
 
 
 class Parallel(NamedTuple):
-    """The trials of one search as lines over their parameters, coloured by the value."""
+    """The trials of one search as lines over their parameters, coloured by the value.
+
+    Complete trials come first, from best to worst. The others have no value that could be compared, but an outcome.
+    """
 
     name: str
     metric: str
     axes: tuple[Axis, ...]
-    values: tuple[float, ...]
+    values: tuple[float | None, ...]
+    outcomes: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    goal: Goal = Goal.MAXIMIZE
+
+    @property
+    def complete(self) -> int:
+        """How many trials have a value."""
+        return sum(value is not None for value in self.values)
 
 
 def prepare_parallel(
@@ -273,18 +300,19 @@ def prepare_parallel(
 ) -> tuple[Parallel, ...]:
     """Return the coordinates of each search; the most important parameters, where that is known, come first."""
     pictures = []
-    for name, trials in _trials(runs).items():
-        shown = _searched_metric(trials, metric)
-        scored = [run for run in trials if shown in run.metrics and math.isfinite(run.metrics[shown].value)]
-        scored = sorted(scored, key=lambda run: -goal.sign * run.metrics[shown].value)[:MOST_LINES]
+    for name, trials in trials_of(runs).items():
+        shown = searched_metric(trials, metric)
+        kept = ranked(trials, shown, goal)[:MOST_LINES]
         shares = importance.get(name, {})
-        varying = [
-            path for path in dict.fromkeys(path for run in scored for path in run.params) if _varies(path, scored)
-        ]
+        varying = [path for path in dict.fromkeys(path for run in kept for path in run.params) if _varies(path, kept)]
         ordered = sorted(varying, key=lambda path: -shares.get(path, 0.0))[:MOST_AXES]
-        if len(scored) > 1 and ordered:
-            axes = tuple(_axis(path, [run.params.get(path) for run in scored]) for path in ordered)
-            pictures.append(Parallel(name, shown, axes, tuple(run.metrics[shown].value for run in scored)))
+        values = tuple(value_of(run, shown) for run in kept)
+        if len(kept) > 1 and ordered and any(value is not None for value in values):
+            ranges = trials[0].search.ranges if trials[0].search else {}
+            given = {path: [run.params.get(path) for run in kept] for path in ordered}
+            axes = tuple(_axis(path, given[path], ranges.get(path, {})) for path in ordered)
+            ended = tuple((run.outcome or "").replace("_", " ") for run in kept)
+            pictures.append(Parallel(name, shown, axes, values, ended, tuple(str(run.trial) for run in kept), goal))
     return tuple(pictures)
 
 
@@ -292,13 +320,42 @@ def _varies(path: str, runs: Sequence[FinishedRun]) -> bool:
     return len({str(run.params.get(path)) for run in runs}) > 1
 
 
-def _axis(name: str, values: Sequence[Any]) -> Axis:
+def _axis(name: str, values: Sequence[Any], written: Mapping[str, Any]) -> Axis:
+    """Return an axis by the range that the space has written, and where that is unknown by the values."""
     present = [value for value in values if value is not None]
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in present):
-        positive = min(present) > 0 and max(present) / min(present) > 30
-        return Axis(name, tuple(None if value is None else float(value) for value in values), log=positive)
-    labels = tuple(sorted({str(value) for value in present}))
-    return Axis(name, tuple(None if value is None else float(labels.index(str(value))) for value in values), labels)
+    if "choice" in written or not all(map(is_number, present)):
+        options = [plain(option) for option in written.get("choice", ())]
+        unknown = sorted({plain(value) for value in present} - set(options))
+        labels = (*options, *unknown)
+        places = tuple(None if value is None else float(labels.index(plain(value))) for value in values)
+        return Axis(name, places, labels, low=0.0, high=float(max(1, len(labels) - 1)))
+    bounds = next((written[kind] for kind in ("int", "log", "float") if kind in written), present)
+    low, high = float(min([*bounds, *present])), float(max([*bounds, *present]))
+    log = bool(written.get("log")) if written else high / low > GUESSED_LOG if low > 0 else False
+    whole = are_whole([*present, low, high]) and ("int" in written or not written)
+    return Axis(name, tuple(None if value is None else float(value) for value in values), (), log, whole, low, high)
+
+
+def short_label(path: str) -> str:
+    """Return the last word of a parameter's path: there is no room for more above an axis."""
+    return path.rpartition(".")[2]
+
+
+def axis_ticks(axis: Axis) -> list[tuple[float, str]]:
+    """Return the ticks of an axis by their places: options, whole numbers, powers of ten (at their logarithm)."""
+    if axis.labels:
+        return [(float(place), text) for place, text in enumerate(axis.labels)]
+    if axis.log:
+        return log_ticks(axis.low, axis.high)
+    if not axis.whole:
+        places = [axis.low + (axis.high - axis.low) * part / 4 for part in range(5)]
+        return [(place, number(place)) for place in places]
+    step = whole_step(axis.low, axis.high)
+    return [(float(at), str(at)) for at in range(math.ceil(axis.low / step) * step, int(axis.high) + 1, step)]
+
+
+GUESSED_LOG = 30.0
+"""Where no space says how a parameter was searched: positive values of a larger ratio are drawn on a log scale."""
 
 
 class Cost(NamedTuple):

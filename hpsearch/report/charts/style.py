@@ -4,12 +4,14 @@ Colours are those that colour-blind readers tell apart (Okabe and Ito 2008).
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpsearch.cleaning import one_line
 from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.report.charts.limits import Limits
 from hpsearch.report.wording import shorten
 
 if TYPE_CHECKING:
@@ -23,6 +25,39 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 PANEL = (3.2, 2.6)
 """Inches of one of several panels."""
 LONGEST_LABEL, LONGEST_TITLE = 32, 64
+COLUMN = (3.5, 2.5)
+"""Inches of a figure that stands in a column of a paper as it is, with letters of 7 and 8 points."""
+MOST_NAMED = 10
+"""Series that a legend names: the best ones. The others are grey."""
+_STYLE: Any = {
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.handlelength": 1.6,
+}
+Drawing = TypeVar("Drawing", bound="Callable[..., Figure]")
+
+
+def for_a_column(draw: Drawing) -> Drawing:
+    """Let a function draw in the style of a column: the same letters and lines in all figures."""
+
+    @wraps(draw)
+    def styled(*arguments: Any, **options: Any) -> "Figure":
+        from matplotlib import rc_context
+
+        with rc_context(_STYLE):
+            return draw(*arguments, **options)
+
+    return styled  # type: ignore[return-value] # it takes and returns what the function does
 
 
 class Palette:
@@ -56,8 +91,15 @@ def new_figure(width: float = 6.4, height: float = 4.0) -> "Figure":
 
 
 def label(text: str, *, longest: int = LONGEST_LABEL) -> str:
-    """Return a name as matplotlib shows it: `$` begins no formula, and long names are cut off."""
-    return shorten(one_line(text), longest).replace("$", r"\$")
+    """Return a name as matplotlib shows it: `$` begins no formula, and long names are cut in the middle.
+
+    Names that a program has made differ at their ends.
+    """
+    plain = one_line(text)
+    if len(plain) > longest:
+        tail = longest // 2 - 1
+        plain = shorten(plain, longest - tail) + plain[-tail:]
+    return plain.replace("$", r"\$")
 
 
 def tidy(axes: "Axes", *, x: str, y: str) -> None:
@@ -66,6 +108,31 @@ def tidy(axes: "Axes", *, x: str, y: str) -> None:
     axes.set_ylabel(label(y, longest=LONGEST_TITLE))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
+    axes.tick_params(labelsize=_tick_size())  # matplotlib makes ticks later, when a style may be another
+
+
+def _tick_size() -> Any:
+    from matplotlib import rcParams
+
+    return rcParams["xtick.labelsize"]
+
+
+def name_above(figure: "Figure", axes: "Axes", *, title: str = "") -> None:
+    """Name the series of axes above them, where no name lies on a curve."""
+    handles, names = axes.get_legend_handles_labels()
+    if names:
+        longest = max(map(len, names))
+        columns = max(1, min(len(names), 3, int(figure.get_figwidth() * 15 / (longest + 5))))
+        rows = -(-len(names) // columns)
+        figure.set_figheight(figure.get_figheight() + 0.14 * (rows - 1))  # the axes keep their height
+        figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False, title=title or None)
+
+
+def show_limits(axes: "Axes", limits: Limits | None) -> None:
+    """Show what the limits leave of the values, and say what they cut off."""
+    if limits is not None:
+        axes.set_ylim(limits.low, limits.high)
+        axes.set_title(limits.says, loc="right", fontsize="small", color=GREY)
 
 
 def say(axes: "Axes", text: str) -> None:

@@ -20,17 +20,26 @@ from hpsearch.report.comparison.rows import (
     SCORE_TITLES,
     caption,
     dropped_rows,
+    headline,
     p_value,
     pair_rows,
     score_rows,
+    shared_notes,
 )
+from hpsearch.report.comparison.trials import trial_tables
 from hpsearch.report.health import HEALTH_TITLES, health_rows
 from hpsearch.report.wording import number
 
+_LONG = frozenset({"verdict", "effect", "test", "interval", "what", "try", "why", "reason", "where", "objection"})
+"""Columns whose texts break between words, so that a table fits into a page."""
 _TABLE = """\
-<div class="scroll"><table><thead><tr>{% for title in titles %}<th>{{ title }}</th>{% endfor %}</tr></thead>
-<tbody>{% for kind, cells in rows %}
-<tr{% if kind %} class="{{ kind }}"{% endif %}>{% for cell in cells %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}
+{% macro kind(name) %}{% if name %} class="{{ name }}"{% endif %}{% endmacro %}\
+{% macro wraps(title) %}{{ kind("long" if title in long else "") }}{% endmacro %}\
+<div class="scroll"><table><thead>\
+<tr>{% for title in titles %}<th{{ wraps(title) }}>{{ title }}</th>{% endfor %}</tr></thead>
+<tbody>{% for name, cells in rows %}
+<tr{{ kind(name) }}>\
+{% for cell in cells %}<td{{ wraps(titles[loop.index0]) }}>{{ cell }}</td>{% endfor %}</tr>{% endfor %}
 </tbody></table></div>"""
 
 
@@ -40,7 +49,7 @@ def as_html(evidence: ReportContents) -> str:
     shown = gallery(evidence)
     return _rendered(
         "report.html",
-        metric=comparison.metric,
+        title=headline(comparison),
         caption=caption(comparison),
         cover=cover,
         conclusion=[*cover.answer, *details(comparison)] if cover else conclude(comparison),
@@ -84,8 +93,8 @@ def _rendered(page: str, **content: Any) -> str:
     )
     table = environment.from_string(_TABLE)
     return environment.get_template(page).render(
-        table=lambda titles, rows: Markup(table.render(titles=titles, rows=rows)),  # noqa: S704 - the template has escaped every cell
-        plain=lambda titles, rows: Markup(table.render(titles=titles, rows=[("", row) for row in rows])),  # noqa: S704 - the same
+        table=lambda titles, rows: Markup(table.render(titles=titles, rows=rows, long=_LONG)),  # noqa: S704 - the template has escaped every cell
+        plain=lambda titles, rows: Markup(table.render(titles=titles, rows=[("", row) for row in rows], long=_LONG)),  # noqa: S704 - the same
         plotly=_plotly(),
         script=_page_file("report.js"),
         **content,
@@ -103,8 +112,13 @@ def _body(evidence: ReportContents, pictures: Sequence[Picture]) -> dict[str, An
         ],
         "pair_titles": PAIR_TITLES,
         "pair_rows": [("", row.cells) for row in pair_rows(comparison)],
+        "notes": shared_notes(comparison),
         "details": [{"title": f"{pair.a} against {pair.b}", "facts": _facts(pair)} for pair in comparison.pairs],
         "pictures": [_shown(picture) for picture in pictures],
+        "trials": [
+            {"name": each.name, "titles": each.titles, "rows": [("", row) for row in each.rows], "left": each.left}
+            for each in trial_tables(evidence.runs, comparison.goal, comparison.metric)
+        ],
         "health_titles": HEALTH_TITLES,
         "health": [("", row) for row in health_rows(evidence.health)],
         "dropped_titles": ("experiment", "run", "why"),
@@ -133,7 +147,8 @@ def _script_json(value: Any) -> str:
 
 def _shown(picture: Picture) -> dict[str, Any]:
     svg = svg_of(picture.draw()) if picture.plot is None else ""
-    return {"name": picture.name, "title": picture.title, "says": picture.says, "plot": bool(picture.plot), "svg": svg}
+    told = {"name": picture.name, "title": picture.title, "says": picture.says, "wide": picture.wide}
+    return {**told, "plot": bool(picture.plot), "svg": svg}
 
 
 def _interval(interval: tuple[float, float]) -> str:
@@ -162,4 +177,4 @@ def _facts(pair: PairResult) -> list[tuple[str, str]]:
     if further.power is not None:
         facts.append(("power to see this difference", f"{further.power:.2f}"))
     facts += [(f"check: {each.assumption}", each.says) for each in further.checks]
-    return [*facts, *(("note", note) for note in pair.notes)]
+    return facts

@@ -14,8 +14,10 @@ from hpsearch.report.comparison.rows import (
     SCORE_TITLES,
     caption,
     dropped_rows,
+    headline,
     pair_rows,
     score_rows,
+    shared_notes,
 )
 from hpsearch.report.health import HEALTH_TITLES
 
@@ -29,7 +31,7 @@ def as_markdown(
 ) -> str:
     """Return the report; `figures` are (title, path) to show below the tables, `health` rows of report/health.py."""
     if cover is None:
-        parts = [f"# {escaped(comparison.metric)}", _warnings(comparison), _list(conclude(comparison))]
+        parts = [f"# {escaped(headline(comparison))}", _warnings(comparison), _list(conclude(comparison))]
     else:
         parts = [f"# {escaped(cover.title)}", escaped(cover.scale), *(f"**{escaped(line)}**" for line in cover.answer)]
         parts += [_warnings(comparison), *map(_section, cover.before)]
@@ -38,7 +40,7 @@ def as_markdown(
     if comparison.pairs:
         parts.append(table(PAIR_TITLES, [row.cells for row in pair_rows(comparison)]))
     parts += [f"![{escaped(title)}]({path})" for title, path in figures]
-    if notes := _notes(comparison):
+    if notes := shared_notes(comparison):
         parts.append("## Notes\n\n" + _list(notes))
     if health:
         parts.append("## Health of the trainings\n\n" + table(HEALTH_TITLES, health))
@@ -83,10 +85,6 @@ def _scores(comparison: Comparison) -> str:
 
 def _warnings(comparison: Comparison) -> str:
     return "\n".join(f"- **Warning:** {escaped(warning)}" for warning in comparison.warnings)
-
-
-def _notes(comparison: Comparison) -> list[str]:
-    return [f"{pair.a} and {pair.b}: {note}" for pair in comparison.pairs for note in pair.notes]
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,5 +1,6 @@
 """The two tables of a comparison as text: what each experiment scored, and what each pair's test says."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hpsearch.comparing.comparison import Comparison, ExperimentSummary, PairResult, Verdict
@@ -11,6 +12,10 @@ from hpsearch.report.wording import UNKNOWN, number
 SCORE_TITLES = ("experiment", "n", "mean ± sd", "95% interval", "median", "IQM", "range")
 PAIR_TITLES = ("a", "b", "verdict", "a − b", "interval", "p", "adjusted p", "effect", "test")
 MOST_DECIMALS = 8
+MORE_DECIMALS = 3
+"""By so many decimals a column has more than the row of the largest spread needs."""
+MOST_NAMED, LONGEST_NAMES = 4, 80
+"""Experiments that a title names, and the characters that their names may have."""
 LARGEST_IN_FULL = 1e15
 LEVEL_WITH_BEST = "equivalent to it, or not shown to differ from it"
 """What the mark of a score row says that is level with the best."""
@@ -39,7 +44,13 @@ def score_rows(comparison: Comparison) -> list[ScoreRow]:
     ranked = ranking(comparison)
     best = ranked[0].name if ranked and ranked[0].mean is not None else None
     level = _not_told_apart(comparison, best) if best else set()
-    return [ScoreRow(_score_cells(each), each.name == best, each.name in level) for each in ranked]
+    digits = _common([_score_decimals(each) for each in ranked if each.n])
+    return [ScoreRow(_score_cells(each, digits), each.name == best, each.name in level) for each in ranked]
+
+
+def _common(digits: Sequence[int]) -> int:
+    """Return one number of decimals for a column, whose rows are read against one another; spreads differ by little."""
+    return min(max(digits, default=2), min(digits, default=2) + MORE_DECIMALS)
 
 
 def ranking(comparison: Comparison) -> list[ExperimentSummary]:
@@ -56,9 +67,12 @@ def _not_told_apart(comparison: Comparison, best: str) -> set[str]:
     return {pair.b if pair.a == best else pair.a for pair in pairs}
 
 
-def _score_cells(each: ExperimentSummary) -> tuple[str, ...]:
+def _score_decimals(each: ExperimentSummary) -> int:
     values = (each.mean, each.sd, *(each.ci95 or ()), each.minimum, each.maximum)
-    digits = decimals(each.sd, *(value for value in values if value is not None))
+    return decimals(each.sd, *(value for value in values if value is not None))
+
+
+def _score_cells(each: ExperimentSummary, digits: int) -> tuple[str, ...]:
     shown = [UNKNOWN if value is None else fixed(value, digits) for value in (each.median, each.iqm)]
     spread = "" if each.sd is None else f" ± {fixed(each.sd, digits)}"
     mean = UNKNOWN if each.mean is None else f"{fixed(each.mean, digits)}{spread}"
@@ -73,12 +87,32 @@ def _extremes(each: ExperimentSummary, digits: int) -> str:
 
 def pair_rows(comparison: Comparison) -> list[PairRow]:
     """Return a row for each pair, with the titles PAIR_TITLES."""
-    return [PairRow(_pair_cells(pair, comparison.alpha), pair.verdict) for pair in comparison.pairs]
+    digits = _common([_pair_decimals(pair) for pair in comparison.pairs if pair.shown_difference is not None])
+    return [PairRow(_pair_cells(pair, comparison.alpha, digits), pair.verdict) for pair in comparison.pairs]
 
 
-def _pair_cells(pair: PairResult, alpha: float) -> tuple[str, ...]:
+def shared_notes(comparison: Comparison) -> list[str]:
+    """Return each note of the pairs once, with the pairs that it holds for."""
+    holders: dict[str, list[str]] = {}
+    for pair in comparison.pairs:
+        for note in dict.fromkeys(pair.notes):
+            holders.setdefault(note, []).append(f"{pair.a} and {pair.b}")
+    count = len(comparison.pairs)
+    return [
+        f"{'all pairs' if 1 < count == len(pairs) else ', '.join(pairs)}: {note}" for note, pairs in holders.items()
+    ]
+
+
+def headline(comparison: Comparison) -> str:
+    """Return a title that says what is compared by what."""
+    names = [each.name for each in comparison.experiments]
+    if len(names) > MOST_NAMED or sum(map(len, names)) > LONGEST_NAMES:
+        return f"{len(names)} experiments by {comparison.metric}"
+    return f"{' and '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)} by {comparison.metric}"
+
+
+def _pair_cells(pair: PairResult, alpha: float, digits: int) -> tuple[str, ...]:
     shown = pair.shown_difference
-    digits = _pair_decimals(pair)
     difference = UNKNOWN if shown is None else fixed(shown, digits, sign="+")
     none = f"none: identical values, n = {pair.n}" if pair.identical else UNKNOWN
     test = none if pair.test is None else f"{pair.test}{_freedom(pair)}, n = {pair.n}"
@@ -89,15 +123,11 @@ def _pair_cells(pair: PairResult, alpha: float) -> tuple[str, ...]:
 
 
 def _pair_decimals(pair: PairResult) -> int:
-    """Return after how many decimals to stop: two digits of the spread, and as many as show each end's side of 0."""
+    """Return after how many decimals to stop: two digits of the spread."""
     if pair.ci_adjusted is None:
         return decimals(None, pair.shown_difference)
     low, high = pair.ci_adjusted
-    digits = decimals((high - low) / 4, pair.shown_difference)
-    near = [end for end, other in ((low, high), (high, low)) if end and not open_end(end, other)]
-    while digits <= MOST_DECIMALS and not all(round(end, digits) for end in near):
-        digits += 1
-    return digits
+    return decimals((high - low) / 4, pair.shown_difference)
 
 
 def _interval(pair: PairResult, digits: int) -> str:
@@ -151,9 +181,11 @@ def decimals(spread: float | None, *values: float | None) -> int:
 def fixed(value: float, digits: int, *, sign: str = "") -> str:
     """Return a number with a proper minus and `digits` decimals; as `1.23e-12` where that were more than 8.
 
-    A number beyond all digits of a double is `1.235e+30`.
+    So is one that would be shown as 0 and is not: it would lose its sign. One beyond all digits of a double is
+    `1.235e+30`.
     """
-    small, large = digits > MOST_DECIMALS, abs(value) >= LARGEST_IN_FULL
+    lost = value != 0 and round(value, max(digits, 0)) == 0
+    small, large = digits > MOST_DECIMALS or lost, abs(value) >= LARGEST_IN_FULL
     form = f"{sign}.3g" if small else f"{sign}.4g" if large else f"{sign}.{digits}f"
     return f"{value:{form}}".replace("-", "−")
 

@@ -15,7 +15,17 @@ from hpsearch.experiment.events import RunEvent
 from hpsearch.experiment.layout import LOG, TRACKING, root_of, study_of
 from hpsearch.experiment.log import read_past
 from hpsearch.experiment.reading import read_resolved
-from hpsearch.tracking.entries import DROPPED, OBJECTIVE, MirroredRun, MirrorState, load_state, read_changes, save_state
+from hpsearch.records import Outcome
+from hpsearch.tracking.entries import (
+    DROPPED,
+    OBJECTIVE,
+    MirroredRun,
+    MirrorState,
+    Status,
+    load_state,
+    read_changes,
+    save_state,
+)
 from hpsearch.tracking.mlflow.database import Shape, shape_of
 from hpsearch.tracking.mlflow.sink import EXPERIMENT_TAG, RUN_TAG, mlflow_mirror
 from hpsearch.tracking.mlflow.store import ARTIFACTS, DATABASE
@@ -73,7 +83,8 @@ def disagreements(folder: Path) -> Iterator[str]:
             yield f"{run} is not there"
         elif not told.deleted and changes.outcome is not None:
             status = STATUSES[changes.status] if changes.status else told.status
-            if told.status != status:
+            before = STATUSES[Status.STOPPED] if changes.outcome == Outcome.PRUNED else status  # of earlier versions
+            if told.status not in (status, before):
                 yield f"{run} is {told.status} there, {status} in the log"
             if changes.value is not None and changes.outcome != DROPPED and not _same(changes.value, told):
                 there = told.value if told.has_value else "none"

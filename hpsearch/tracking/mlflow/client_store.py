@@ -154,6 +154,11 @@ class ClientStore:
             client.restore_experiment(found.experiment_id)
         return cls(client, found.experiment_id)
 
+    def describe(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the experiment itself."""
+        for key, text in cut_tags(tags).items():
+            self._client.set_experiment_tag(self.experiment, key, text)
+
     def find_runs(self, tag: str, value: str, *, path_tag: str) -> Iterator[FoundRun]:
         """Yield the runs whose `tag` is `value`, the oldest first, deleted ones too."""
         self.flush()

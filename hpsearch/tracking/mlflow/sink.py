@@ -6,18 +6,13 @@ follows from the folders of the study and its arms, and writing it again changes
 """
 
 import fcntl
-import json
-import math
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
-from hpsearch.cleaning import markdown
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.artifacts import artifact_files
-from hpsearch.experiment.files import read_json
 from hpsearch.experiment.layout import (
     ARTIFACTS,
     BEST,
@@ -33,16 +28,12 @@ from hpsearch.experiment.layout import (
 )
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.experiment.studies import arm_folders, last_session, read_result, read_study_file
-from hpsearch.records import Goal, Outcome
 from hpsearch.tracking.entries import (
-    DROPPED,
-    OBJECTIVE,
     SECONDS,
     MirroredRun,
     MirroredSession,
     MirrorState,
     Point,
-    Row,
     Status,
     clean_key,
     milliseconds,
@@ -52,6 +43,16 @@ from hpsearch.tracking.entries import (
 )
 from hpsearch.tracking.mirror import ExperimentMirror, RunNews, Sink
 from hpsearch.tracking.mlflow.store import chosen_uri, guarded, open_store, remembered_uri, state_in
+from hpsearch.tracking.mlflow.tags import (
+    BEST_RUN_TAG,
+    BEST_TAG,
+    DESCRIPTION_TAG,
+    STUDY_TAG,
+    conclusion,
+    experiment_tags,
+    parent_tags,
+    study_tags,
+)
 from hpsearch.tracking.mlflow.writing import FoundRun, Store, param_text
 
 EXPERIMENT_TAG = "hpsearch.experiment_id"
@@ -119,11 +120,9 @@ class MlflowSink(Sink):
 
     def _adopt(self, run: MirroredRun) -> None:
         """Set how far a run has been mirrored to what MLflow holds, where that is further."""
-        row, objective = self._store.last_point(run.id, SECONDS), self._store.last_point(run.id, OBJECTIVE)
+        row = self._store.last_point(run.id, SECONDS)
         if row and row.step > run.step:
             run.step = row.step
-        if objective and objective.step > run.reported:
-            run.reported, run.value = objective.step, objective.value
 
     def mirror_session(self, state: MirrorState, start: int, session: MirroredSession | None) -> None:
         """Create the parent run, and mirror the beginning and the end of the sessions."""
@@ -137,6 +136,8 @@ class MlflowSink(Sink):
         if not session or parent.deleted:
             return
         self._store.log(parent.id, tags=tags | parent_tags(resolved, self.folder))
+        if study_of(self.folder) is None:
+            self._store.describe(experiment_tags(resolved, self.folder))
         for name in (SPACE, RESOLVED):
             if (self.folder / name).exists():
                 self._store.log_file(parent.id, self.folder / name)
@@ -194,6 +195,10 @@ class MlflowSink(Sink):
             self._log_checkpoint(best, state.runs[best])
         if not state.parent.deleted:
             self._store.log(state.parent.id, rows=[row], tags=tags)
+        if best and study_of(self.folder) is None:
+            value = state.runs[best].value or 0.0
+            told = experiment_tags(read_resolved(self.folder), self.folder, best=(best, value))
+            self._store.describe({name: told[name] for name in (DESCRIPTION_TAG, BEST_TAG, BEST_RUN_TAG)})
 
     def flush(self) -> None:
         """Make sure that what was written stays."""
@@ -207,59 +212,6 @@ class MlflowSink(Sink):
             self._opened = None
 
 
-def parent_tags(resolved: dict[str, Any], folder: Path) -> dict[str, str]:
-    """Return the experiment's objective and provenance: versions, commit, machine, seed and space."""
-    tags = {"mlflow.source.name": "hpsearch", "hpsearch.folder": str(folder), "hpsearch.space": str(folder / SPACE)}
-    tags |= {f"hpsearch.{name}": str(resolved["space"]["objective"][name]) for name in ("metric", "goal")}
-    for name in ("family", "seed", "machine"):
-        if resolved.get(name) is not None:
-            tags[f"hpsearch.{name}"] = param_text(resolved[name])
-    for name, version in (resolved.get("versions") or {}).items():
-        tags[f"hpsearch.version.{name}"] = str(version)
-    if git := resolved.get("git"):
-        tags |= {"mlflow.source.git.commit": str(git["commit"]), "hpsearch.git.dirty": str(git["dirty"]).lower()}
-    return tags
-
-
-def conclusion(folder: Path, resolved: dict[str, Any], state: MirrorState) -> tuple[str | None, Row, dict[str, str]]:
-    """Return the path of the best trial, and the metrics and the tags of the parent run."""
-    trials = {
-        path: run for path, run in state.runs.items() if run_kind(path) is RunKind.TRIAL and run.outcome != DROPPED
-    }
-    counts = Counter(run.outcome for run in trials.values())
-    numbers: dict[str, float] = {f"trials/{outcome}": float(counts[outcome]) for outcome in Outcome}
-    numbers["trials/unfinished"] = float(counts[None])
-    tags: dict[str, str] = {}
-    best = _best(trials, Goal(resolved["space"]["objective"]["goal"]))
-    if best:
-        numbers["best_objective"] = trials[best].value or 0.0
-        tags["hpsearch.best_run"] = run_title(best)
-        tags |= {f"hpsearch.best.{name}": param_text(value) for name, value in _params(folder / best).items()}
-    finished = len(trials) - counts[None]
-    return best, [Point(name, value, state.time, finished) for name, value in numbers.items()], tags
-
-
-def _best(trials: dict[str, MirroredRun], direction: Goal) -> str | None:
-    """Return the complete trial with the best value, the earliest of equals."""
-    best: str | None = None
-    value = math.nan
-    for path, run in trials.items():
-        if run.outcome != Outcome.COMPLETE or run.value is None or math.isnan(run.value):
-            continue
-        if best is None or direction.better(run.value, than=value):
-            best, value = path, run.value
-    return best
-
-
-def _params(folder: Path) -> dict[str, Any]:
-    """Return what was searched in a run, as far as its folder can tell: a damaged configuration cannot."""
-    try:
-        return dict(read_json(folder / CONFIG)["params"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return {}
-
-
-STUDY_TAG = "hpsearch.study_id"
 LOCK = "tracking.lock"
 REPORT = Path("report")
 """The folder of the report's files among the artifacts."""
@@ -300,7 +252,9 @@ def mirror_study(store: Store, folder: Path, *, uri: str) -> str:
         if state.parent is None or state.parent.id != run.id:
             state.parent, state.concluded = run, -1
         if not run.deleted:
-            store.log(run.id, tags=study_tags(study, folder))
+            tags = study_tags(study, folder)
+            store.log(run.id, tags=tags)
+            store.describe({name: text for name, text in tags.items() if name != "mlflow.source.name"})
             status, end = status_of(folder)
             store.set_status(run.id, status, end=end)
             state.concluded = _log_answer(store, run.id, folder, concluded=state.concluded)
@@ -318,27 +272,6 @@ def _found(store: Store, study: Mapping[str, Any]) -> MirroredRun | None:
 def _created(store: Store, study: Mapping[str, Any], folder: Path) -> MirroredRun:
     start = round(study["created"] * 1000)
     return MirroredRun(store.create_run(folder.name, start=start, tags=study_tags(study, folder)))
-
-
-def study_tags(study: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """Return the study's question and provenance."""
-    plan, result = study["latest"], read_result(folder)
-    answer = [f"**{markdown(result['answer'])}**"] if result else []
-    tags = {
-        STUDY_TAG: study["id"],
-        "hpsearch.kind": "study",
-        "hpsearch.question": plan["question"],
-        "hpsearch.metric": plan["metric"]["name"],
-        "hpsearch.goal": plan["metric"]["goal"],
-        "hpsearch.seed": str(plan["seed"]),
-        "hpsearch.study_file": study["file"],
-        "hpsearch.folder": str(folder),
-        "mlflow.source.name": "hpsearch",
-        "mlflow.note.content": "\n\n".join([markdown(plan["question"]), *answer]),
-    }
-    if result:
-        tags |= {"hpsearch.answer": result["answer"], "hpsearch.confirmatory": json.dumps(result["confirmatory"])}
-    return tags
 
 
 def status_of(folder: Path) -> tuple[Status, int]:

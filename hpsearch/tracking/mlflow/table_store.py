@@ -82,6 +82,15 @@ class TableStore:
             return None
         return cls(connection, *experiment)
 
+    def describe(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the experiment itself."""
+        self._begin()
+        self._connection.executemany(
+            "INSERT INTO experiment_tags (experiment_id, key, value) VALUES (?, ?, ?) "
+            "ON CONFLICT (key, experiment_id) DO UPDATE SET value = excluded.value",
+            [(int(self.experiment), key, text) for key, text in cut_tags(tags).items()],
+        )
+
     def find_runs(self, tag: str, value: str, *, path_tag: str) -> Iterator[FoundRun]:
         """Yield the runs whose `tag` is `value`, the oldest first, deleted ones too."""
         found = self._connection.execute(

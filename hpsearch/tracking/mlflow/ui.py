@@ -22,7 +22,8 @@ from hpsearch.extras import Extra, require
 from hpsearch.tracking.entries import MirrorState, load_state
 from hpsearch.tracking.mlflow.store import ARTIFACTS, default_uri, follow_move, guarded, without_stray_folders
 
-START_SECONDS = 120.0
+STARTING_SECONDS = 30.0
+"""From one word that the server is still starting to the next."""
 STOP_SECONDS = 5.0
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -40,8 +41,17 @@ def ui_command(root: Path, *, port: int, host: str = "127.0.0.1") -> list[str]:
     ]
 
 
-def serve_ui(root: Path, *, port: int, announce: Callable[[str], None], host: str = "127.0.0.1") -> None:
+def serve_ui(
+    root: Path,
+    *,
+    port: int,
+    announce: Callable[[str], None],
+    waiting: Callable[[str], None] = lambda _: None,
+    host: str = "127.0.0.1",
+) -> None:
     """Serve until Ctrl-C or SIGTERM; `announce` gets the page's URL when it answers. Port 0 is any free one.
+
+    `waiting` is told now and then that it is still starting, which takes minutes on a loaded machine.
 
     Stands in the main thread, where signals arrive.
 
@@ -60,7 +70,7 @@ def serve_ui(root: Path, *, port: int, announce: Callable[[str], None], host: st
         _running(command, output) as server,
     ):
         try:
-            _wait_until_it_answers(server, host, port, output)
+            _wait_until_it_answers(server, host, port, output, waiting)
             announce(f"http://{host}:{port}/#/experiments{_page(root)}")
             server.wait()
         except KeyboardInterrupt:
@@ -166,13 +176,18 @@ def _signal_group(server: subprocess.Popen[bytes], number: int) -> bool:
     return True
 
 
-def _wait_until_it_answers(server: subprocess.Popen[bytes], host: str, port: int, output: IO[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def _wait_until_it_answers(
+    server: subprocess.Popen[bytes], host: str, port: int, output: IO[bytes], waiting: Callable[[str], None]
+) -> None:
+    """Wait for as long as the server lives, and say now and then that it is still starting."""
+    start, told = time.monotonic(), 0
     while not _answers(host, port):
         if server.poll() is not None:
             raise TrackingError(f"the MLflow server did not start: {_last_line(output)}")
-        if time.monotonic() > deadline:
-            raise TrackingError(f"the MLflow server does not answer after {START_SECONDS:.0f} seconds")
+        spent = time.monotonic() - start
+        if spent // STARTING_SECONDS > told:
+            told = int(spent // STARTING_SECONDS)
+            waiting(f"the MLflow server is still starting ({spent:.0f} s); Ctrl-C gives up")
         time.sleep(0.2)
 
 

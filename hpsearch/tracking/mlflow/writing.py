@@ -44,6 +44,10 @@ class Store(Protocol):
     experiment: str
     """Its number in MLflow."""
 
+    def describe(self, tags: Mapping[str, str]) -> None:
+        """Set tags of the experiment itself."""
+        ...
+
     def find_runs(self, tag: str, value: str, *, path_tag: str) -> Iterator[FoundRun]:
         """Yield the runs whose `tag` is `value`, the oldest first, deleted ones too."""
         ...

@@ -42,6 +42,7 @@ function showTrail(asked) {
 async function route() {
   const mine = ++turn;
   page?.leave();
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   const asked = new URLSearchParams(location.hash.slice(1));
   showTrail(asked);
   link(true);

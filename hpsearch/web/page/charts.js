@@ -98,8 +98,8 @@ export function thinned(list, most) {
 }
 
 /**
- * Limits of an axis that a few exploded values do not flatten, and how many values lie outside.
- * They reach a range beyond the quartiles' own; what is `kept` is always inside.
+ * Limits of an axis where a few exploded values would flatten the others, and how many lie outside; else null.
+ * They reach three ranges beyond the quartiles; what is `kept` is always inside.
  */
 export function limits(values, kept = []) {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
@@ -108,15 +108,12 @@ export function limits(values, kept = []) {
   const spread = at(0.75) - at(0.25) || Math.abs(at(0.5)) || 1;
   const low = Math.min(Math.max(sorted[0], at(0.25) - 3 * spread), ...kept);
   const high = Math.max(Math.min(sorted.at(-1), at(0.75) + 3 * spread), ...kept);
+  if (sorted.at(-1) - sorted[0] < 3 * (high - low)) return null;
   const outside = sorted.filter((value) => value < low || value > high).length;
-  if (!outside) return null;
   const room = 0.05 * (high - low);
   return { range: [low - room, high + room], outside, far: sorted.at(-1) > high ? sorted.at(-1) : sorted[0] };
 }
 
-export function cut(found, what) {
-  return found ? `${found.outside} ${what} outside the picture, as far as ${number(found.far)}; double-click shows all.` : "";
-}
 
 const integers = (axis, most) => ({ ...axis, ...(most < 12 ? { dtick: 1 } : {}), tickformat: ",d" });
 
@@ -147,7 +144,7 @@ export function historyPlot(searches, { over = "trials", say = () => {} } = {}) 
     });
   }
   const found = limits(every, bests);
-  say(cut(found, "values are"));
+  say(found ? `${found.outside} ${found.outside === 1 ? "value is" : "values are"} outside the picture, as far as ${number(found.far)}; double-click shows all.` : "");
   const [scale, title] = over === "time" ? timeScale(most) : [1, "trial"];
   if (scale !== 1) for (const trace of data) trace.x = trace.x.map((value) => value / scale);
   return {
@@ -209,11 +206,12 @@ export function curvesPlot(search, { say = () => {} } = {}) {
       hovertemplate: `trial %{customdata}, ${escaped(search.unit)} %{x}: %{y:.4g}<extra>${name}</extra>`,
     });
   }
-  const every = drawn.flatMap((row) => row.curve.values);
-  const ofBest = search.rows.get(best)?.curve?.values ?? [];
-  const found = limits(every, ofBest.slice(-2));
+  // an exploded curve is one whose largest or smallest value is far from those of the others
+  const ends = drawn.flatMap(({ curve }) => { const known = curve.values.filter(Number.isFinite); return known.length ? [Math.min(...known), Math.max(...known)] : []; });
+  const found = limits(ends, search.rows.get(best)?.curve?.values.filter(Number.isFinite) ?? []);
   const total = search.list.filter((row) => row.curve?.steps.length).length;
-  say([total > drawn.length ? `${drawn.length} of ${total} curves are drawn: the best 40, what runs, and every n-th of the others.` : "", cut(found, "points are")].filter(Boolean).join(" "));
+  const many = total > drawn.length ? `${drawn.length} of ${total} curves are drawn: the best 40, what runs, and every n-th of the others.` : "";
+  say([many, found ? `Some curves leave the picture, as far as ${number(found.far)}; double-click shows all.` : ""].filter(Boolean).join(" "));
   const most = Math.max(...drawn.map((row) => row.curve.steps.at(-1)), 0);
   return {
     data,

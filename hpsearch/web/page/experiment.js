@@ -226,7 +226,7 @@ export class ExperimentPage {
         track.firstChild.style.background = "var(--running)";
         const row = each.run.startsWith("trials/") ? this.search.rows.get(each.number) : null;
         const stop = this.orders && row ? (row.stopping ? el("span.faint.small", {}, " ends soon") : el("span.stop", {}, this.stopButton(each.number))) : null;
-        return el("div.worker", {}, el("a", { href: here({ experiment: this.name, run: each.run }) }, each.title), `: ${at}`, stop, track,
+        return el("div.worker", {}, el("div", {}, el("span", {}, el("a", { href: here({ experiment: this.name, run: each.run }) }, each.title), `: ${at}`), stop), track,
           el("span.faint.small", {}, [duration(each.seconds), each.now].filter(Boolean).join(" · ")),
           each.silent ? el("p.error.small", {}, `no sign of life for ${duration(each.silent)}`) : null);
       }),

@@ -6,7 +6,7 @@ const HEIGHT = 340;
 const ROOM = { top: 46, bottom: 34, side: 44 };
 const LEAST = 118;
 const MOST_LINES = 3000;
-const FROM = { light: [196, 214, 227], dark: [52, 68, 84] };
+const FROM = { light: [150, 182, 208], dark: [66, 88, 110] };
 const TO = { light: [0, 80, 140], dark: [124, 199, 242] };
 
 /** The scale of an axis: from a value to a place between 0 (below) and 1; null for what a trial does not have. */

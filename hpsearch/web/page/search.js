@@ -1,6 +1,7 @@
 // One experiment as the browser has it: all rows once, then only what has changed.
 import { address, get } from "./tools.js";
 
+const ASK_EVERY = 3000;
 const FIELDS = ["number", "outcome", "value", "step", "seconds", "begun", "ended", "after", "reason", "lost", "params", "notes", "stopping"];
 
 function rowOf(told) {
@@ -15,6 +16,8 @@ export class Search extends EventTarget {
     this.name = name;
     this.rows = new Map();
     this.source = null;
+    this.asking = 0;
+    this.seen = null;
   }
 
   /** Read the whole search but for the learning curves, which are most of it: so that the page is drawn before. */
@@ -38,9 +41,26 @@ export class Search extends EventTarget {
     this.say("curves");
   }
 
-  follow() {
-    const asked = { of: this.name, generation: this.generation, offset: this.offset };
-    this.source = new EventSource(address("api/stream", asked));
+  /**
+   * Hear what changes from now on. A stream takes one of the six connections that a browser gives to a server, so a page
+   * with several searches asks now and then instead, and a page that nobody sees does neither.
+   */
+  follow({ stream = true } = {}) {
+    this.streaming = stream;
+    this.seen = () => (document.hidden ? this.rest() : this.listen());
+    document.addEventListener("visibilitychange", this.seen);
+    this.seen();
+  }
+
+  get place() { return { of: this.name, generation: this.generation, offset: this.offset }; }
+
+  listen() {
+    this.rest();
+    if (!this.streaming) {
+      this.asking = setTimeout(() => this.ask(), ASK_EVERY);
+      return;
+    }
+    this.source = new EventSource(address("api/stream", this.place));
     this.source.addEventListener("changes", (event) => this.apply(JSON.parse(event.data)));
     this.source.addEventListener("anew", () => { this.close(); this.say("anew"); });
     this.source.addEventListener("lost", () => { this.close(); this.say("away"); });
@@ -48,9 +68,30 @@ export class Search extends EventTarget {
     this.source.addEventListener("error", () => this.say("away"));
   }
 
-  close() {
-    if (this.source) this.source.close();
+  async ask() {
+    const asked = this.asking;
+    try {
+      const told = await get("api/changes", this.place);
+      if (asked !== this.asking) return;
+      this.say("here");
+      if (told.anew) this.say("anew");
+      else this.apply(told);
+    } catch {
+      this.say("away");
+    }
+    if (asked === this.asking) this.listen();
+  }
+
+  rest() {
+    clearTimeout(this.asking);
+    this.asking = 0;
+    this.source?.close();
     this.source = null;
+  }
+
+  close() {
+    this.rest();
+    document.removeEventListener("visibilitychange", this.seen);
   }
 
   apply(changes) {

@@ -41,9 +41,10 @@ async function opened(names, link, changed) {
     const search = new Search(name);
     await search.open();
     search.addEventListener("rows", changed);
+    search.addEventListener("anew", () => location.reload());
     search.addEventListener("here", () => link(true));
     search.addEventListener("away", () => link(false));
-    search.follow();
+    search.follow({ stream: false });
     searches.push(search);
   }
   return searches;

@@ -39,16 +39,16 @@ export class TrainingPage {
     if (this.gone) return;
     this.told = told;
     this.draw();
-    if (told.outcome === null) this.later = setTimeout(() => this.read(), AGAIN);
+    if (told.outcome === null && told.live) this.later = setTimeout(() => this.read(), AGAIN);
   }
 
   draw() {
     const { told } = this;
     if (!this.built) this.build();
     document.title = `${told.title} · ${this.name}`;
-    const kind = kindOf(told.outcome, false);
-    this.state.className = `pill ${kind === "bad" ? "bad" : kind === "open" ? "live" : "ended"}`;
-    fill(this.state, wordOf(told.outcome, false));
+    const kind = kindOf(told.outcome, told.live);
+    this.state.className = `pill ${kind === "bad" ? "bad" : kind === "running" ? "live" : "ended"}`;
+    fill(this.state, wordOf(told.outcome, told.live));
     fill(this.reason, told.reason ? (told.reason.includes("\n") ? el("pre", {}, told.reason) : told.reason) : null);
     const fact = (title, value, more) => el("div.fact", {}, el("dt", {}, title), el("dd", {}, value, more ? el("small", {}, more) : null));
     fill(this.facts, fact(told.metric, number(told.value), told.step === null ? "" : `at ${told.unit} ${told.step}`), fact("time", duration(told.seconds)), fact("seed", told.seed));
@@ -92,13 +92,13 @@ export class TrainingPage {
 
   async drawOrders() {
     fill(this.notes, notes(this.told.notes));
-    const now = String(this.told.outcome);
+    const now = `${this.told.outcome} ${this.told.live}`;
     if (!this.orders || this.steered === now || !this.run.startsWith("trials/")) return;
     this.steered = now;
     const trial = Number(this.run.slice("trials/".length));
     const search = await new Search(this.name).open();
     if (this.gone) return;
-    fill(this.steering, this.told.outcome === null && search.head.live ? this.orders.stop(trial) : null, this.orders.add(search, search.rows.get(trial)), this.orders.note(trial));
+    fill(this.steering, this.told.outcome === null && this.told.live ? this.orders.stop(trial) : null, this.orders.add(search, search.rows.get(trial)), this.orders.note(trial));
   }
 
   drawSeries() {

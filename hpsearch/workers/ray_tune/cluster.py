@@ -1,5 +1,6 @@
 """The Ray cluster: joining one or starting our own, what its nodes offer, what a trial occupies, files to start one."""
 
+import atexit
 import contextlib
 import os
 import signal
@@ -33,7 +34,7 @@ _QUIET = {
 }
 _SHARED = {"RAY_ENABLE_ZERO_COPY_TORCH_TENSORS": "1", "RAY_CHDIR_TO_TRIAL_DIR": "0"}
 """For the driver and the workers alike."""
-_ANSWER_SECONDS = 5.0
+_ANSWER_SECONDS, _LEAVING_SECONDS = 5.0, 10.0
 _TINY = 1e-9
 CLUSTER_FILES = {"slurm": "slurm.sh", "ssh": "ssh-cluster.yaml", "kuberay": "kuberay.yaml"}
 
@@ -49,6 +50,8 @@ class Connection:
 
         """
         ray = import_ray(cluster)
+        self.is_gone = False
+        """Whether it has died, so that nobody may wait for its answer any more."""
         self._stack = contextlib.ExitStack()
         if not ray.is_initialized():
             if not cluster.verbose:
@@ -59,7 +62,20 @@ class Connection:
                 marked = self._stack.enter_context(guarded())
             with _kept_signal_handlers(), _variables(marked):
                 _initialize(ray, cluster, cpus=cpus)
-            self._stack.callback(ray.shutdown)
+            self._stack.callback(self._shut_down, ray)
+
+    def _shut_down(self, ray: Any) -> None:
+        """Leave it properly; one that is gone may keep whoever tries."""
+        if not self.is_gone:
+            ray.shutdown()
+            return
+        thread = threading.Thread(target=ray.shutdown, name="leaving", daemon=True)
+        thread.start()
+        thread.join(_LEAVING_SECONDS)
+        if thread.is_alive():
+            from ray._private import worker
+
+            atexit.unregister(worker.shutdown)  # it would wait in the same way
 
     def close(self) -> None:
         """Leave the cluster, or end it if it is our own."""

@@ -200,11 +200,12 @@ class Tuning:
         except Exception as error:  # noqa: BLE001 -- the coordinator must hear of it, whatever it is
             self._wire.news.put(OrderUpdate(-1, {"kind": "broken", "reason": f"{type(error).__name__}: {error}"}))
 
-    def close(self, stop: Callable[[], None]) -> None:
-        """End the run; `stop` ends what keeps it."""
+    def close(self, stop: Callable[[], None], *, patience: float) -> bool:
+        """End the run; `stop` ends what keeps it. Return whether it has ended within `patience` seconds."""
         self._wire.closing.set()
         stop()
-        self._thread.join()
+        self._thread.join(patience)
+        return not self._thread.is_alive()
 
 
 def _name(trial: Trial) -> str:

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.events import TextNotice
@@ -18,8 +18,15 @@ from hpsearch.workers.machine import core_count
 from hpsearch.workers.ray_tune.cluster import ClusterNode, Connection, Demand, demand_of, import_ray, living_nodes, room
 from hpsearch.workers.ray_tune.storage import Storage
 
+if TYPE_CHECKING:
+    from hpsearch.workers.ray_tune.tuning import Tuning
+
 _LOOK_SECONDS = 2.0
 """How often the cluster is asked for its nodes: they come and go."""
+GONE_SECONDS = 30.0
+"""After how long without any living node the cluster is gone: its raylets have died, say, and nothing starts again."""
+CLOSE_SECONDS, GONE_CLOSE_SECONDS = 60.0, 5.0
+"""How long Tune may take to end what it has begun, on a cluster that lives and on one that is gone."""
 _FALSE_STARTS = 2
 _NODE_MEMORY = "address the out of memory issue"
 """What Ray says when its memory monitor has ended a process, and only then."""
@@ -51,6 +58,8 @@ class TuneWorkers:
         self._false_starts: Counter[str] = Counter()
         self._tickets = 0
         self._looked = float("-inf")
+        self._alive = time.monotonic()
+        """When the cluster had a living node last."""
         self._nodes = self._slots = 0
         self._stack = contextlib.ExitStack()
         self._ray: Any = None
@@ -69,8 +78,9 @@ class TuneWorkers:
         self._ray = import_ray(self._context.cluster)  # first, since it sets what Ray reads when it is imported
         from hpsearch.workers.ray_tune.tuning import Tuning, Wire
 
-        connection = Connection(self._context.cluster, cpus=self._own_cpus())
-        self._stack.callback(connection.close)
+        self._connection = Connection(self._context.cluster, cpus=self._own_cpus())
+        self._alive = time.monotonic()
+        self._stack.callback(self._connection.close)
         nodes = living_nodes(self._ray)
         self._demand = demand_of(self._search.resources, nodes)
         if not room(self._demand, nodes):
@@ -78,7 +88,7 @@ class TuneWorkers:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hpsearch-tune-"))
         self._wire = Wire()
         tuning = Tuning(self._wire, Path(folder))
-        self._stack.callback(tuning.close, self._kill_all)
+        self._stack.callback(self._end, tuning)
 
     def _own_cpus(self) -> int:
         """Return the CPUs that a cluster of our own offers: the machine's, or as many as the wanted workers occupy."""
@@ -91,12 +101,29 @@ class TuneWorkers:
         """How many more jobs fit on the cluster now, and are wanted."""
         if self._ray is None:
             self._join()
-        if time.monotonic() - self._looked > _LOOK_SECONDS:
-            self._looked = time.monotonic()
-            nodes = living_nodes(self._ray)
-            self._nodes, self._slots = len(nodes), room(self._demand, nodes)
+        self._look()
         wanted = self._search.workers if isinstance(self._search.workers, int) else self._slots
         return max(0, min(wanted, self._slots) - len(self._jobs))
+
+    def _look(self) -> None:
+        """Count the nodes and what they have room for.
+
+        Raises:
+            SearchFailedError: For a while there has been none, so that nothing will ever be trained.
+        """
+        now = time.monotonic()
+        if now - self._looked <= _LOOK_SECONDS:
+            return
+        nodes = living_nodes(self._ray)
+        self._looked, self._nodes, self._slots = now, len(nodes), room(self._demand, nodes)
+        if nodes:
+            self._alive = now
+        elif now - self._alive > GONE_SECONDS:
+            self._connection.is_gone = True
+            raise SearchFailedError(
+                f"the Ray cluster has had no living node for {GONE_SECONDS:g} s; nothing that was finished is lost, "
+                "and the same command goes on from here"
+            )
 
     def start(self, job: Job) -> None:
         """Order a job."""
@@ -134,6 +161,7 @@ class TuneWorkers:
         """Hand on what the trials said; wait for the first of them to speak."""
         if self._ray is None:  # paused before it began
             return
+        self._look()
         with contextlib.suppress(queue.Empty):
             news = self._wire.news.get(timeout=timeout)
             while True:
@@ -203,6 +231,12 @@ class TuneWorkers:
         finally:
             if actor is not None:
                 self._ray.kill(actor)
+
+    def _end(self, tuning: "Tuning") -> None:
+        """End Tune and what it trains; where it does not come to an end, its cluster is gone."""
+        patience = GONE_CLOSE_SECONDS if self._connection.is_gone else CLOSE_SECONDS
+        if not tuning.close(self._kill_all, patience=patience):
+            self._connection.is_gone = True
 
     def _kill_all(self) -> None:
         for job in list(self._jobs.values()):

@@ -76,6 +76,25 @@ def test_the_best_curve_is_on_top(record: ExperimentRecord) -> None:
     assert to_hex(figure.axes[0].lines[-1].get_color()) == "#d55e00"
 
 
+def test_slices_are_on_the_scales_of_the_space_where_it_is_known() -> None:
+    """Values that lie near one another were searched on a log scale, and numbers of a choice are no scale at all."""
+    params: list[dict[str, float | int]] = [{"rate": 0.01, "width": 64}, {"rate": 0.02, "width": 256}]
+    trials = tuple(replace(run, params=each) for run, each in zip(runs(0.5, 0.6), params, strict=True))
+    ranges = {"rate": {"log": [1e-4, 1.0]}, "width": {"choice": [64, 128, 256]}}
+    slices = prepare_slices(replace(EMPTY, trials=trials), ranges=ranges).slices
+    assert [each.scale for each in slices] == ["log", "category"]
+    assert slices[1].categories == ("64", "128", "256")
+    assert set(slices[1].places) == {0.0, 2.0}
+
+
+def test_an_exploded_curve_flattens_no_other() -> None:
+    histories = [*(((1, 0.5), (2, 0.6), (3, 0.61 + place / 100)) for place in range(5)), ((1, -1e6), (2, 0.5))]
+    trials = tuple(replace(run, history=each) for run, each in zip(runs(*[0.6] * 6), histories, strict=True))
+    axes = draw_learning_curves(prepare_learning_curves(replace(EMPTY, trials=trials))).axes[0]
+    assert axes.get_ylim()[0] > 0
+    assert axes.get_title(loc="right") == "1 value is cut off, as far as -1e6."
+
+
 def test_slices_are_on_the_scale_of_their_values(record: ExperimentRecord) -> None:
     slices = prepare_slices(record, order={"train.learning_rate": 1.0})
     found = {each.name: each for each in slices.slices}

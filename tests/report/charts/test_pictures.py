@@ -1,13 +1,22 @@
 """The numbers of the pictures against the comparison and the runs."""
 
 from array import array
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from hpsearch.comparing import Question, compare_runs
-from hpsearch.records import FinishedRun, Goal, Measurement, Series
+from hpsearch.records import FinishedRun, Goal, Measurement, Outcome, SearchOrigin, Series
 from hpsearch.report.charts import numbers
 from hpsearch.report.charts.gallery import gallery, palette_of
+from hpsearch.report.charts.limits import robust_limits, whole_step
+from hpsearch.report.charts.style import MOST_NAMED
+from hpsearch.report.comparison.contents import ReportContents
 from tests.report.comparison.evidence import datasets_evidence, replicates, search_evidence, seeds_evidence, trials
 
 
@@ -57,6 +66,103 @@ def test_parallel_coordinates_know_what_a_trial_does_not_have() -> None:
     assert next(axis for axis in picture.axes if axis.name == "rate").log
     assert next(axis for axis in picture.axes if axis.name == "kind").labels == ("a", "b")
     assert list(picture.values) == sorted(picture.values, reverse=True)
+
+
+RANGES = {"rate": {"log": [1e-5, 1.0]}, "width": {"int": [1, 12]}, "kind": {"choice": ["b", "a", "c"]}}
+
+
+def test_parallel_coordinates_have_the_scales_of_the_space_and_all_trials() -> None:
+    runs = [replace(run, search=SearchOrigin("val/accuracy", ranges=RANGES)) for run in trials("one")]
+    runs[3] = replace(runs[3], outcome=Outcome.PRUNED)
+    (picture,) = numbers.prepare_parallel(runs, Goal.MAXIMIZE, "val/accuracy", {})
+    assert len(picture.values) == len(runs)
+    assert picture.values[-1] is None
+    assert (picture.outcomes[-1], picture.numbers[-1]) == ("pruned", "3")
+    by_name = {axis.name: axis for axis in picture.axes}
+    assert (by_name["rate"].log, by_name["rate"].low, by_name["rate"].high) == (True, 1e-5, 1.0)
+    assert [text for _, text in numbers.axis_ticks(by_name["rate"])] == ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]
+    assert [at for at, _ in numbers.axis_ticks(by_name["width"])] == [2, 4, 6, 8, 10, 12]
+    assert by_name["kind"].labels == ("b", "a", "c")
+
+
+def test_an_exploded_value_is_cut_off_and_a_good_one_never() -> None:
+    losses = [0.5 + place / 100 for place in range(20)]
+    limits = robust_limits([*losses, 1e6], Goal.MINIMIZE)
+    assert limits is not None
+    assert limits.low < min(losses)
+    assert max(losses) < limits.high < 1
+    assert limits.says.startswith("1 value is cut off, as far as 1e6")
+    assert robust_limits([*losses, -1e6], Goal.MINIMIZE) is None
+    assert robust_limits(losses, Goal.MINIMIZE) is None
+    assert robust_limits([0.5, 0.6, 1e6], Goal.MINIMIZE) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "step"), [(1, 3, 1), (1, 8, 1), (1, 12, 2), (0, 40, 5), (0, 45, 10), (0, 1000, 200), (2, 2, 1)]
+)
+def test_ticks_of_whole_numbers_are_whole(low: float, high: float, step: int) -> None:
+    assert whole_step(low, high) == step
+
+
+def test_a_few_trials_are_no_history() -> None:
+    assert numbers.prepare_searches(trials("one", 4), Goal.MAXIMIZE, "val/accuracy") is None
+    assert numbers.prepare_searches(trials("one", 5), Goal.MAXIMIZE, "val/accuracy") is not None
+
+
+def many_arms() -> ReportContents:
+    """Sixty arms with long names."""
+    names = [f"an arm with a rather long name and number {place:03d}" for place in range(60)]
+    runs = [run for place, name in enumerate(names) for run in replicates(name, 0.5 + place / 1000, seeds=2)]
+    return ReportContents(compare_runs(runs, Question("test/accuracy", Goal.MAXIMIZE, baseline=names[0])), runs)
+
+
+def single_run() -> ReportContents:
+    """One run."""
+    runs = replicates("only", 0.9, seeds=1)
+    return ReportContents(compare_runs(runs, Question("test/accuracy", Goal.MAXIMIZE)), runs)
+
+
+def shown_texts(figure: Figure) -> list[Text]:
+    """All texts of a figure but for the labels of ticks that lie beyond the axes."""
+    hidden = {
+        id(tick.label1)
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+        if not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
+    }
+    found = [text for text in figure.findobj(Text) if isinstance(text, Text) and id(text) not in hidden]
+    return [text for text in found if text.get_visible() and text.get_text().strip()]
+
+
+@pytest.mark.parametrize("make", [seeds_evidence, datasets_evidence, many_arms, single_run])
+def test_no_text_of_a_figure_lies_on_another_or_leaves_it(make: Callable[[], ReportContents]) -> None:
+    """Legends are outside of the axes, too; ticks that parallel coordinates write on their lines are left out."""
+    for picture in gallery(make()):
+        figure = picture.draw()
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        renderer = canvas.get_renderer()
+        whole = figure.bbox.padded(2)
+        for legend in figure.legends:
+            for axes in figure.axes:
+                assert not legend.get_window_extent(renderer).overlaps(axes.get_window_extent(renderer)), picture.name
+        boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in shown_texts(figure)]
+        for name, box in boxes:
+            assert whole.x0 <= box.x0, (picture.name, name)
+            assert box.x1 <= whole.x1, (picture.name, name)
+        if not picture.name.startswith("trials"):
+            for (one, first), (other, second) in combinations(boxes, 2):
+                assert not first.padded(-1).overlaps(second.padded(-1)), (picture.name, one, other)
+
+
+def test_of_many_series_the_best_are_named() -> None:
+    (picture,) = [each for each in gallery(many_arms()) if each.name == "learning-curves"]
+    figure = picture.draw()
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(names) == MOST_NAMED + 1
+    assert names[-1] == "50 others"
+    assert len({line.get_color() for line in figure.axes[0].lines}) <= MOST_NAMED + 1
 
 
 def test_costs_count_every_run() -> None:

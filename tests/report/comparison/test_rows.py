@@ -10,7 +10,7 @@ from scipy import stats
 
 from hpsearch.comparing.comparison import Comparison, Verdict
 from hpsearch.comparing.conclusion import pair_sentence
-from hpsearch.report.comparison.rows import pair_rows
+from hpsearch.report.comparison.rows import fixed, headline, pair_rows, score_rows, shared_notes
 from tests.comparing.arms import compare, seeds
 
 SHAPE = (-1.2, -0.3, 0.1, 0.4, 1.0)
@@ -56,3 +56,27 @@ def test_intervals_far_from_0_have_two_digits_of_their_width(unit: float) -> Non
     low, high = pair_rows(near(0.2, unit=unit))[0].cells[4].split(" to ")
     assert len(low.lstrip("−").replace("0", "").replace(".", "")) <= 2
     assert len(high.replace("0", "").replace(".", "")) <= 3
+
+
+def test_the_rows_of_a_column_have_equally_many_decimals() -> None:
+    compared = compare(seeds("a", SHAPE) + seeds("b", [each / 70 for each in SHAPE]) + seeds("c", [0.2] * 5))
+    for cells in ([row.cells[4] for row in score_rows(compared)], [row.cells[3] for row in pair_rows(compared)]):
+        assert len({len(cell.partition(".")[2]) for cell in cells}) == 1
+
+
+def test_a_number_that_would_be_shown_as_0_keeps_its_sign() -> None:
+    assert [fixed(value, 3) for value in (-0.00000168, 0.0, 0.25)] == ["−1.68e−06", "0.000", "0.250"]
+
+
+def test_a_note_of_many_pairs_stands_once() -> None:
+    compared = compare(seeds("a", [1.0]) + seeds("b", [2.0]) + seeds("c", [3.0]))
+    notes = shared_notes(compared)
+    assert len(notes) == len({note for pair in compared.pairs for note in pair.notes})
+    assert all(note.startswith("all pairs: ") for note in notes)
+    assert notes
+
+
+def test_a_headline_says_what_is_compared() -> None:
+    assert headline(compare(seeds("a", [1.0]) + seeds("b", [2.0]))).startswith("a and b by ")
+    many = [run for place in range(9) for run in seeds(f"arm-{place}", [1.0])]
+    assert headline(compare(many)).startswith("9 experiments by ")

@@ -48,7 +48,7 @@ def test_every_outcome_has_its_status(mirrored: Reading) -> None:
         if "hpsearch.outcome" in run.data.tags
     }
     failed = dict.fromkeys(("diverged", "out_of_memory", "timed_out", "failed", "lost"), "FAILED")
-    assert seen == {"complete": "FINISHED", "pruned": "KILLED"} | failed
+    assert seen == dict.fromkeys(("complete", "pruned", "stopped"), "FINISHED") | failed
     unfinished = mirrored.runs[f"trial-{UNFINISHED_TRIAL:04d}"]
     assert (unfinished.info.status, unfinished.info.end_time) == ("RUNNING", None)
     assert mirrored.runs["trial-0002"].data.tags["hpsearch.reason"] == "why pruned"
@@ -93,7 +93,16 @@ def test_what_a_kill_left_of_a_copy_is_removed(finished: ExperimentFolder, read:
 def test_histories_have_their_steps(mirrored: Reading) -> None:
     assert mirrored.history("trial-0000", "val/loss") == [(1, 0.9), (2, 0.5), (3, 0.6), (4, 0.7)]
     assert mirrored.history("trial-0000", "seconds") == [(1, 0.1), (2, 0.2), (3, 0.3), (4, 0.4)]
-    assert mirrored.history("trial-0000", "objective") == [(1, 0.9), (2, 0.5), (3, 0.5), (4, 0.5)]
+    assert mirrored.history("trial-0000", "objective") == [(4, 0.5)]  # its course is val/loss
+
+
+def test_the_page_of_the_experiment_says_what_is_searched_and_what_is_best(mirrored: Reading) -> None:
+    assert mirrored.tags["mlflow.experimentKind"] == "custom_model_development"  # opens on the runs
+    assert mirrored.tags["hpsearch.metric"] == "val/loss"
+    assert (mirrored.tags["hpsearch.best"], mirrored.tags["hpsearch.best_run"]) == ("0.2", "trial-0001")
+    described = mirrored.tags["mlflow.note.content"]
+    assert "minimize val/loss" in described
+    assert "Best: **0.2** in trial-0001 (train.learning_rate = 0.1)." in described
 
 
 def test_the_parent_says_what_came_out_and_where_it_came_from(mirrored: Reading) -> None:

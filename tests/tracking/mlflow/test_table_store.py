@@ -155,8 +155,8 @@ def test_a_run_that_is_deleted_while_it_is_mirrored_is_left_alone(folder: Experi
     mirror.catch_up()
     mirror.close()
     after = Reading(default_uri(root), "line")
-    assert after.history("trial-0000", "objective") == [(1, 0.9)]
-    assert after.history("trial-0001", "objective") == [(1, 0.7)]
+    assert after.history("trial-0000", "val/loss") == [(1, 0.9)]
+    assert after.history("trial-0001", "val/loss") == [(1, 0.7)]
 
 
 def test_others_write_between_two_rounds(folder: ExperimentFolder, root: Path) -> None:
@@ -168,7 +168,7 @@ def test_others_write_between_two_rounds(folder: ExperimentFolder, root: Path) -
     folder.evaluate(run, 2, 0.8)
     mirror.catch_up()
     mirror.close()
-    assert Reading(default_uri(root), "line").history("renamed", "objective") == [(1, 0.9), (2, 0.8)]
+    assert Reading(default_uri(root), "line").history("renamed", "val/loss") == [(1, 0.9), (2, 0.8)]
 
 
 def test_without_a_flush_nothing_is_written(root: Path, folder: ExperimentFolder) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpsearch.errors import TrackingError
+from hpsearch.tracking.mlflow import ui
 from hpsearch.tracking.mlflow.store import DATABASE, default_uri
 from hpsearch.tracking.mlflow.ui import serve_ui, ui_command
 from tests.tracking.folders import ExperimentFolder, grow_shortly, sync
@@ -66,6 +67,27 @@ def test_a_taken_port_is_a_clear_error(synced: ExperimentFolder) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(TrackingError, match=f"port {port} .* choose another"):
             serve_ui(synced.path, port=port, announce=pytest.fail)
+
+
+def test_a_server_that_is_still_starting_is_waited_for_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ui, "STARTING_SECONDS", 0.01)
+    said: list[str] = []
+
+    def waiting(text: str) -> None:
+        said.append(text)
+        if len(said) == 2:
+            raise KeyboardInterrupt
+
+    with (
+        tempfile.TemporaryFile() as output,
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as server,
+    ):
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                ui._wait_until_it_answers(server, "127.0.0.1", 9, output, waiting)
+        finally:
+            server.kill()
+    assert all("still starting" in text for text in said)
 
 
 @pytest.mark.slow

@@ -3,6 +3,18 @@ const plots = JSON.parse(document.getElementById("plots").textContent);
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const narrow = window.matchMedia("(max-width: 40rem)");
 
+// Colours that vanish on a dark page, and what stands there: the scale of values runs from the page's side to the bright.
+const bright = {
+  "#0072B2": "#3d9bd9", "#000000": "#ffffff", "#444444": "#c8c8c8", "#888888": "#a0a0a0",
+  "#e8d95a": "#3d4f7a", "#a59c74": "#6b7486", "#575d6d": "#b3a86e", "#00224e": "#fdea45",
+};
+function inked(value) {
+  if (typeof value === "string") return bright[value] || value;
+  if (Array.isArray(value)) return typeof value[0] === "number" ? value : value.map(inked);
+  if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inked(item)]));
+  return value;
+}
+
 function themed(layout) {
   const style = getComputedStyle(document.documentElement);
   const ink = style.getPropertyValue("--ink").trim();
@@ -11,7 +23,7 @@ function themed(layout) {
   return {
     margin: narrow.matches ? { l: 40, r: 10, t: 30, b: 45 } : { l: 60, r: 20, t: 40, b: 50 },
     ...layout,
-    xaxis: axis(layout.xaxis), yaxis: axis(layout.yaxis),
+    ...Object.fromEntries(["xaxis", "yaxis", ...Object.keys(layout).filter((key) => /^[xy]axis\d+$/.test(key))].map((key) => [key, axis(layout[key])])),
     font: { color: ink, size: narrow.matches ? 11 : 13 },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: style.getPropertyValue("--faint").trim(), activecolor: ink },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true,
@@ -21,7 +33,8 @@ function themed(layout) {
 function draw(place) {
   const plot = plots[place.dataset.plot];
   const name = { format: "svg", filename: place.dataset.plot };
-  Plotly.react(place, plot.data, themed(plot.layout), { responsive: true, displaylogo: false, toImageButtonOptions: name });
+  if (plot.layout.height) place.style.height = `${plot.layout.height}px`; // what a resize takes the height from
+  Plotly.react(place, dark.matches ? inked(plot.data) : plot.data, themed(plot.layout), { responsive: true, displaylogo: false, toImageButtonOptions: name, ...(narrow.matches && { displayModeBar: false }) });
 }
 
 // A picture of parallel coordinates takes three of the sixteen WebGL contexts that a browser gives to a page: where there

@@ -1,0 +1,1 @@
+"""The referee: a champion, the challenges that it has stood, and the code of everyone as it was trained."""

@@ -1,0 +1,341 @@
+"""The code as it stands at some moment: files by their hashes, kept with the title, and brought back into a new folder.
+
+    objects/3f/9a...            the content of a file, by its SHA-256
+    snapshots/0f3a61c2.../      manifest.json: every file with its hash and mode, and what was left out
+                                tree/: the files, where they are trained; made when it is needed
+    environments/51ab....txt    packages that were installed, as `pip freeze` lists them
+
+Git is only asked which files there are (`git ls-files`, which reads): index, branches and files stay as they are.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import distributions
+from pathlib import Path, PurePosixPath
+from platform import python_version
+from typing import Any
+
+from hpsearch.errors import ExperimentError, HpsearchError
+from hpsearch.experiment.files import read_json, write_atomically, write_json
+from hpsearch.experiment.layout import EXPERIMENTS
+
+LARGEST_FILE = 5_000_000
+"""Bytes: a larger file is taken for data or weights."""
+LARGEST = 200_000_000
+"""Bytes of all files of a snapshot."""
+RULE = (
+    f"left out of a snapshot: what git ignores; files larger than {LARGEST_FILE // 1_000_000} MB; secrets by their "
+    "names (.env, .netrc, *.pem, *.key, id_rsa, credentials, ...); links that lead out of the project; experiments/. "
+    "They stay where they are, and a training from a snapshot finds them there"
+)
+_SECRET_NAMES = {".env", ".netrc", ".pypirc", ".npmrc", ".git-credentials", "credentials", "credentials.json"}
+_SECRET_STEMS = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", ".env.")
+_SECRET_SUFFIXES = {".pem", ".key", ".p12", ".pfx", ".keystore", ".kdbx"}
+_NO_CODE = {"__pycache__", "node_modules", "mlruns", "wandb", EXPERIMENTS.name}
+"""Folders that hold no code, where no git says so."""
+MANIFEST, TREE = "manifest.json", "tree"
+_VERSION, _SHOWN, _BLOCK = 1, 16, 1 << 20
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """A file of a snapshot: its path within the project, the hash of its content, and its kind.
+
+    `mode` is that of git: 100644, 100755 for a program, 120000 for a link, whose content is where it leads.
+    """
+
+    path: str
+    sha256: str
+    mode: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The files of a project. `left_out` are the paths that are in the project and not in the snapshot, with reasons.
+
+    `revision` is the commit of git that they stand on.
+    """
+
+    files: tuple[KeptFile, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+    revision: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """The same for the same files, wherever they are."""
+        text = json.dumps([[each.path, each.sha256, each.mode] for each in self.files])
+        return hashlib.sha256(text.encode()).hexdigest()[:_SHOWN]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(each.size for each in self.files)
+
+
+def keep_environment(store: Path) -> str:
+    """Note Python and the installed packages with their versions in a store; return the digest of that list."""
+    found = {each.name.lower(): f"{each.name}=={each.version}" for each in distributions() if each.name}
+    text = "\n".join([f"# Python {python_version()}", *(found[name] for name in sorted(found))]) + "\n"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_SHOWN]
+    place = environment_file(store, digest)
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(place, text)
+    return digest
+
+
+def environment_file(store: Path, digest: str) -> Path:
+    """Return the file with the packages of an environment."""
+    return store / "environments" / f"{digest}.txt"
+
+
+def changed_packages(store: Path, before: str, after: str) -> list[str]:
+    """Return how two environments differ: `torch 2.5 -> 2.6`; nothing where one of them is gone."""
+    try:
+        old, new = (_versions(environment_file(store, each).read_text(encoding="utf-8")) for each in (before, after))
+    except OSError:
+        return []
+    names = sorted({*old, *new})
+    return [
+        f"{name} {old.get(name, 'absent')} -> {new.get(name, 'absent')}"
+        for name in names
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _versions(text: str) -> dict[str, str]:
+    pairs = (line.replace("# Python ", "Python==").partition("==") for line in text.splitlines())
+    return {name: version for name, _, version in pairs}
+
+
+# Which files
+
+
+def take(project: Path, store: Path) -> Snapshot:
+    """Keep the files of a project as they are now in a store of snapshots.
+
+    Raises:
+        HpsearchError: They are more than a snapshot may hold, or one of them cannot be read.
+    """
+    kept: list[KeptFile] = []
+    listed, ignored = _listed(project)
+    results = store.parent if not project.absolute().is_relative_to(store.parent.absolute()) else store
+    left_out = [(path, "ignored by git") for path in ignored]
+    total = 0
+    for path in listed:
+        why = _objection(project, path, results)
+        if why == "":
+            continue
+        if why is not None:
+            left_out.append((path, why))
+            continue
+        total += (project / path).lstat().st_size
+        if total > LARGEST:
+            raise HpsearchError(_too_large(project, listed))
+        kept.append(_keep(project, path, store))
+    snapshot = Snapshot(tuple(kept), tuple(sorted(left_out)), _revision(project))
+    _write(snapshot, store)
+    return snapshot
+
+
+def _listed(project: Path) -> tuple[list[str], list[str]]:
+    """Return the files of a project, and what git ignores of them: whole folders where all of one is ignored."""
+    files = _ask_git(project, "--cached", "--others", "--exclude-standard")
+    if files is None:
+        return sorted(_walked(project)), []
+    ignored = _ask_git(project, "--others", "--ignored", "--exclude-standard", "--directory") or []
+    return sorted(set(files)), sorted({each.rstrip("/") for each in ignored})
+
+
+def _ask_git(project: Path, *options: str) -> list[str] | None:
+    """Return paths that git lists below a folder; None where there is no git. It runs nothing of the repository's."""
+    program = shutil.which("git")
+    if program is None or not any((each / ".git").exists() for each in (project, *project.parents)):
+        return None
+    command = [program, "-c", "core.fsmonitor=false", "-C", str(project), "ls-files", "-z", *options]
+    answer = subprocess.run(command, capture_output=True, check=False)
+    return [os.fsdecode(each) for each in answer.stdout.split(b"\0") if each] if answer.returncode == 0 else None
+
+
+def _revision(project: Path) -> str | None:
+    program = shutil.which("git")
+    if program is None:
+        return None
+    command = [program, "-C", str(project), "rev-parse", "--verify", "-q", "HEAD"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None
+
+
+def _walked(folder: Path, within: str = "") -> Iterator[str]:
+    """Yield the files below a folder that no git tells of, without folders that hold no code."""
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda each: each.name):
+            path = f"{within}{entry.name}"
+            if not entry.is_dir(follow_symlinks=False):
+                yield path
+            elif not (entry.name.startswith(".") or entry.name in _NO_CODE or Path(entry, "pyvenv.cfg").exists()):
+                yield from _walked(Path(entry), f"{path}/")
+
+
+def _objection(project: Path, path: str, results: Path) -> str | None:
+    """Return why a file is left out; nothing at all for what is no file of the project's, None if it is kept."""
+    place, name = project / path, PurePosixPath(path).name
+    if not os.path.lexists(place) or place.absolute().is_relative_to(results.absolute()):
+        return ""
+    if PurePosixPath(path).parts[0] == EXPERIMENTS.name or "__pycache__" in PurePosixPath(path).parts:
+        return ""
+    if name in _SECRET_NAMES or name.startswith(_SECRET_STEMS) or PurePosixPath(name).suffix in _SECRET_SUFFIXES:
+        return "a secret, by its name"
+    mode = place.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        inside = Path(os.path.normpath(place.parent.absolute() / place.readlink())).is_relative_to(project.absolute())
+        return None if inside else "a link that leads out of the project"
+    if stat.S_ISDIR(mode):
+        return "a repository of its own"
+    if not stat.S_ISREG(mode):
+        return ""
+    return f"larger than {LARGEST_FILE // 1_000_000} MB" if place.stat().st_size > LARGEST_FILE else None
+
+
+def _too_large(project: Path, paths: Iterable[str]) -> str:
+    sizes: dict[str, int] = {}
+    for path in paths:
+        top = PurePosixPath(path).parts[0]
+        size = (project / path).lstat().st_size if os.path.lexists(project / path) else 0
+        sizes[top] = sizes.get(top, 0) + (size if size <= LARGEST_FILE else 0)
+    largest = max(sizes, key=lambda top: sizes[top])
+    return (
+        f"the code in {project} is more than the {LARGEST // 1_000_000} MB that a snapshot may hold; the largest part "
+        f"is {largest} with {sizes[largest] // 1_000_000} MB: data and results belong into .gitignore"
+    )
+
+
+# The store
+
+
+def _keep(project: Path, path: str, store: Path) -> KeptFile:
+    place = project / path
+    mode = place.lstat().st_mode
+    try:
+        content = os.fsencode(place.readlink()) if stat.S_ISLNK(mode) else place.read_bytes()
+    except OSError as error:
+        raise HpsearchError(f"{place} cannot be kept in the snapshot: {error.strerror or error}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    target = _object(store, digest)
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, content, durable=False)
+    kind = "120000" if stat.S_ISLNK(mode) else "100755" if mode & stat.S_IXUSR else "100644"
+    return KeptFile(path, digest, kind, len(content))
+
+
+def _object(store: Path, digest: str) -> Path:
+    return store / "objects" / digest[:2] / digest[2:]
+
+
+def home_of(store: Path, digest: str) -> Path:
+    """Return the folder of a snapshot."""
+    return store / "snapshots" / digest
+
+
+def _write(snapshot: Snapshot, store: Path) -> None:
+    home = home_of(store, snapshot.digest)
+    if (home / MANIFEST).exists():
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    write_json(home / MANIFEST, {"version": _VERSION, **asdict(snapshot)})
+
+
+def read(store: Path, digest: str) -> Snapshot:
+    """Read a snapshot.
+
+    Raises:
+        ExperimentError: It is gone or damaged.
+    """
+    home = home_of(store, digest)
+    try:
+        content: dict[str, Any] = read_json(home / MANIFEST)
+        files = tuple(KeptFile(**each) for each in content["files"])
+        left_out = tuple((str(path), str(why)) for path, why in content["left_out"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ExperimentError(f"{home / MANIFEST} cannot be used: {error}; put a copy back") from error
+    snapshot = Snapshot(files, left_out, content.get("revision"))
+    if snapshot.digest != digest:
+        raise ExperimentError(f"{home / MANIFEST} is damaged: its files are not those of {digest}; put a copy back")
+    return snapshot
+
+
+def bring_back(store: Path, snapshot: Snapshot, folder: Path) -> None:
+    """Write the files of a snapshot into a folder that does not exist, all or none.
+
+    Raises:
+        HpsearchError: The folder exists.
+        ExperimentError: A file of the store is gone or damaged.
+    """
+    if os.path.lexists(folder):
+        raise HpsearchError(f"{folder} exists: a snapshot is brought back into a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir()
+        for each in snapshot.files:
+            _place(store, each, unfinished)
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def _place(store: Path, kept: KeptFile, folder: Path) -> None:
+    parts = PurePosixPath(kept.path)
+    if parts.is_absolute() or ".." in parts.parts:
+        raise ExperimentError(f"the snapshot names {kept.path}, which is not within a project")
+    target = folder / kept.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.parent.resolve().is_relative_to(folder.resolve()):
+        raise ExperimentError(f"the snapshot leads out of its folder by {kept.path}")
+    source = _object(store, kept.sha256)
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise ExperimentError(f"{kept.path} is not in the store: {source}: {error.strerror or error}") from error
+    if hashlib.sha256(content).hexdigest() != kept.sha256:
+        raise ExperimentError(f"{source} is damaged: it is not {kept.path} any more; put a copy back")
+    if kept.mode == "120000":
+        target.symlink_to(os.fsdecode(content))
+        return
+    target.write_bytes(content)
+    target.chmod(0o755 if kept.mode == "100755" else 0o644)
+
+
+def remove_tree(store: Path, digest: str) -> None:
+    """Remove the folder that a snapshot was trained from, which can be made again; what it links to stays."""
+    shutil.rmtree(home_of(store, digest) / TREE, ignore_errors=True)
+
+
+def tree_of(store: Path, digest: str, project: Path) -> Path:
+    """Return a folder with the files of a snapshot, to be trained from.
+
+    What was left out of it is linked from the project, as far as it is there: data, secrets, environments.
+    """
+    tree = home_of(store, digest) / TREE
+    snapshot = read(store, digest)
+    if not tree.exists():
+        bring_back(store, snapshot, tree)
+    for path, _ in snapshot.left_out:
+        source, link = project.absolute() / path, tree / path
+        if PurePosixPath(path).name in _NO_CODE or path.startswith(f"{EXPERIMENTS.name}/"):
+            continue
+        if os.path.lexists(link) or not source.exists() or store.absolute().is_relative_to(source):
+            continue
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(source)
+    return tree

@@ -1,0 +1,88 @@
+"""A title from its opening on: the first champion, and the code of a contender brought back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
+from hpsearch.experiment.activity import locked
+from hpsearch.referee.challenge import measure
+from hpsearch.referee.contender import Candidate
+from hpsearch.referee.ledger import LEDGER, Contender, Ledger, Terms, Title, append, read_title
+from hpsearch.referee.snapshot import Snapshot, bring_back, read
+from hpsearch.referee.trainings import Watch
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A contender whose code was brought back, and its snapshot."""
+
+    contender: Contender
+    snapshot: Snapshot
+
+
+def open_title(
+    folder: Path, project: Path, terms: Terms, candidate: Candidate, *, watch: Watch, tell: Callable[[str], None]
+) -> Title:
+    """Open a title, or go on with that, and measure its first champion.
+
+    Raises:
+        ExperimentError: There is one already, with another champion or other terms.
+        SearchFailedError: The champion came to no result on any seed.
+        InterruptedChallengeError: It was interrupted; the same call goes on.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder, tell=tell):
+        path = folder / LEDGER
+        if not path.exists() or b"\n" not in path.read_bytes():  # not even its first line is whole
+            path.write_bytes(b"")
+            append(path, terms)
+        title, end = read_title(folder)
+        ledger = Ledger(title, end)
+        _require_same(title, terms, candidate)
+        if not title.contenders:
+            ledger.write(candidate.contender)
+        measure(ledger, project, watch)
+        if not title.measured(title.reign):
+            first = next(iter(title.trained.values()))
+            raise SearchFailedError(
+                f"the champion came to no result on any of its {terms.measured} seeds: {first.outcome}"
+                + (f": {first.reason}" if first.reason else "")
+            )
+    return title
+
+
+def _require_same(title: Title, terms: Terms, candidate: Candidate) -> None:
+    known = title.terms
+    differing = [
+        name
+        for name in Terms.model_fields
+        if name not in ("time", "version") and getattr(known, name) != getattr(terms, name)
+    ]
+    where = f"{title.folder} has a title"
+    if differing:
+        name = differing[0]
+        raise ExperimentError(
+            f"{where} whose {name} is {getattr(known, name)}, not {getattr(terms, name)}: choose another --name"
+        )
+    if title.contenders and title.contenders[0].identity != candidate.contender.identity:
+        raise ExperimentError(
+            f"{where} that began with other code, configuration or data: `hpsearch challenge` lets what there is now "
+            "challenge its champion, another --name opens another title"
+        )
+
+
+def restore(title: Title, number: int, folder: Path) -> Restored:
+    """Bring the code of a contender back into a new folder.
+
+    Raises:
+        HpsearchError: There is no such contender, or the folder exists.
+        ExperimentError: The snapshot is damaged.
+    """
+    if number not in title.contenders:
+        known = ", ".join(map(str, title.contenders))
+        raise HpsearchError(f"there is no contender {number} in {title.folder}; known: {known}")
+    contender = title.contenders[number]
+    snapshot = read(title.folder, contender.snapshot)
+    bring_back(title.folder, snapshot, folder)
+    return Restored(contender, snapshot)

@@ -1,0 +1,103 @@
+"""A comparison over seeds and examples, where the runs kept their scores by example."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hpsearch.comparing.statistics.crossed import Population, crossed
+from hpsearch.records import ExampleScores, FinishedRun
+from tests.comparing.arms import compare, run
+
+METRIC = "test/accuracy"
+
+
+def _runs(
+    name: str, scores: np.ndarray, *, start: int = 0, clusters: tuple[str, ...] | None = None
+) -> list[FinishedRun]:
+    names = tuple(map(str, range(scores.shape[1])))
+    return [
+        replace(
+            run(name, float(row.mean()), seed=start + seed),
+            by_example=ExampleScores(names, {METRIC: tuple(row.tolist())}, clusters),
+        )
+        for seed, row in enumerate(scores)
+    ]
+
+
+def _scores(seed: int, shift: float = 0.0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    shared = np.random.default_rng(0).normal(size=40)
+    return shift + shared + generator.normal(size=(5, 1)) * 0.2 + generator.normal(size=(5, 40))
+
+
+A, B = _scores(1, 0.6), _scores(2)
+
+
+def test_the_intervals_are_those_of_the_crossed_analysis_whatever_the_order_of_runs_and_examples() -> None:
+    expected = crossed(A, B)
+    runs = [*_runs("a", A), *_runs("b", B)]
+    found = compare(runs).pairs[0]
+    assert found.over_examples is not None
+    assert (found.over_examples.examples, found.over_examples.seeds) == (40, (5, 5))
+    for population in Population:
+        own = found.over_examples.populations[population]
+        assert own.ci95 == pytest.approx(expected.interval(population))
+    assert found.over_examples.populations[Population.SEEDS].p == pytest.approx(found.p)  # what the verdict is about
+    assert any("40 test examples" in note and "further seeds and further data" in note for note in found.notes)
+
+    order = np.random.default_rng(3).permutation(40)
+    turned = runs[7].by_example
+    assert turned is not None
+    runs[7] = replace(
+        runs[7],
+        by_example=ExampleScores(
+            tuple(turned.names[place] for place in order),
+            {METRIC: tuple(turned.values[METRIC][place] for place in order)},
+        ),
+    )
+    again = compare(runs[::-1]).pairs[0].over_examples
+    assert again is not None
+    low, high = again.populations[Population.BOTH].ci95
+    expected_ends = expected.interval(Population.BOTH)
+    assert expected_ends is not None
+    assert sorted([abs(low), abs(high)]) == pytest.approx(sorted(map(abs, expected_ends)))
+
+
+def test_clusters_seeds_of_their_own_and_methods_without_a_seed() -> None:
+    clusters = tuple(f"subject {place // 4}" for place in range(40))
+    found = compare([*_runs("a", A, clusters=clusters), *_runs("b", B, clusters=clusters)]).pairs[0].over_examples
+    assert found is not None
+    assert found.clusters == 10
+    expected = crossed(A, B, clusters=np.arange(40) // 4).interval(Population.BOTH)
+    assert found.populations[Population.BOTH].ci95 == pytest.approx(expected)
+
+    unpaired = compare([*_runs("a", A), *_runs("b", B, start=10)]).pairs[0].over_examples
+    assert unpaired is not None
+    expected = crossed(A, B, paired=False).interval(Population.BOTH)
+    assert unpaired.populations[Population.BOTH].ci95 == pytest.approx(expected)
+
+    (classical,) = _runs("b", B[:1])
+    against = compare([*_runs("a", A), replace(classical, seed=None, deterministic=True)]).pairs[0].over_examples
+    assert against is not None
+    assert against.populations[Population.BOTH].ci95 == pytest.approx(crossed(A, B[:1]).interval(Population.BOTH))
+
+
+def test_one_run_of_each_has_an_interval_over_further_data_alone() -> None:
+    found = compare([*_runs("a", A[:1]), *_runs("b", B[:1])]).pairs[0]
+    assert found.over_examples is not None
+    assert found.over_examples.populations.keys() == {Population.EXAMPLES}
+    assert found.p is None
+
+
+def test_runs_without_them_or_with_other_examples_have_none() -> None:
+    whole = [*_runs("a", A), *_runs("b", B)]
+    plain = replace(whole[0], by_example=None)
+    assert compare([plain, *whole[1:]]).pairs[0].over_examples is None
+    other = ExampleScores(tuple(map(str, range(39))), {METRIC: tuple(A[0, :39].tolist())})
+    assert compare([replace(whole[0], by_example=other), *whole[1:]]).pairs[0].over_examples is None
+    shown = compare([replace(each, by_example=None) for each in whole]).pairs[0]
+    assert "over_examples" not in shown.to_json()
+    assert set(compare(whole).to_json()["pairs"][0]["over_examples"]) == {
+        *("examples", "clusters", "seeds", "mean_difference", "populations")
+    }
