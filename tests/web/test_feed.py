@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hpsearch.experiment.events import DropEvent, LostEvent, SessionEvent
-from hpsearch.experiment.layout import ARTIFACTS, LOG, trial_run
+from hpsearch.experiment.layout import ARTIFACTS, LOG, RESOLVED, STUDY, trial_run
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Outcome
 from hpsearch.web.app import Page
@@ -256,3 +256,18 @@ def test_a_list_shows_every_search_at_a_glance(growing: GrowingExperiment) -> No
     best = read_experiment(growing.folder).best
     assert best is not None
     assert (told["ended"], told["trials"], told["head"]["best"]["number"]) == (6, 6, best.number)
+
+
+def test_a_damaged_neighbour_costs_nobody_else_the_page(growing: GrowingExperiment) -> None:
+    growing.trial(0, (0.5,))
+    damaged = {"study": STUDY, "search": RESOLVED}
+    for name, file in damaged.items():
+        (growing.folder.parent / name).mkdir()
+        (growing.folder.parent / name / file).write_text("{", encoding="utf-8")
+    page = Page(Shelf(growing.folder.parent), TOKEN)
+    assert {each["name"] for each in ask(page, "api/experiments").json["experiments"]} == {"line", *damaged}
+    assert ask(page, "api/experiment", of="line").status == 200
+    for name, file in damaged.items():
+        answer = ask(page, "api/study" if file == STUDY else "api/experiment", of=name)
+        assert answer.status == 404
+        assert file in answer.json["error"]
