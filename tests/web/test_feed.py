@@ -4,15 +4,18 @@ import json
 import math
 import os
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hpsearch.experiment.activity import locked
 from hpsearch.experiment.events import DropEvent, LostEvent, SessionEvent
-from hpsearch.experiment.layout import ARTIFACTS, LOG, RESOLVED, STUDY, trial_run
+from hpsearch.experiment.files import write_json
+from hpsearch.experiment.layout import ARTIFACTS, LOG, PROGRESS, RESOLVED, STUDY, trial_run
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.records import Outcome
+from hpsearch.records import Moment, Outcome
 from hpsearch.web.app import Page
 from hpsearch.web.feed import Feed
 from hpsearch.web.shelf import Shelf
@@ -271,3 +274,20 @@ def test_a_damaged_neighbour_costs_nobody_else_the_page(growing: GrowingExperime
         answer = ask(page, "api/study" if file == STUDY else "api/experiment", of=name)
         assert answer.status == 404
         assert file in answer.json["error"]
+
+
+def test_what_runs_is_told_between_its_reports(growing: GrowingExperiment) -> None:
+    """As the live screen does: by the workers' own files, and the time left by the pace so far."""
+    growing.trial(0, (0.5, 0.6, 0.7, 0.8))
+    run = growing.trial(1, (0.5,), outcome=None)
+    with locked(growing.folder):
+        feed = Feed(growing.folder)
+        feed.advance()
+        (running,) = feed.whole()["head"]["running"]
+        assert (running["run"], running["step"], running["length"], running["now"]) == (run, 1, 4, "")
+        write_json(growing.folder / run / PROGRESS, asdict(Moment(120, 4000, loss=0.53, seconds_left=180.0)))
+        head = feed.whole()["head"]
+        assert head["running"][0]["now"] == "step 120/4,000, 3 min left, loss 0.53"
+        assert (head["live"], head["state"]) == (True, "running")
+        assert head["left"] > 180
+    assert feed.whole()["head"]["running"] == []
