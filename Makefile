@@ -97,7 +97,7 @@ $(VENV)/pyvenv.cfg:
 
 $(BASE): $(VENV)/pyvenv.cfg $(PINS)
 	@echo "installing into $(VENV); this takes minutes the first time"
-	@$(PIP) install -c constraints.txt -e .
+	@$(PIP) install -c constraints.txt -e '.[eeg,mlflow]'
 	@touch $@
 
 $(DEV): $(VENV)/pyvenv.cfg $(PINS)
