@@ -122,7 +122,10 @@ def measure(ledger: Ledger, project: Path, watch: Watch, *, trusted: int | None 
 def _measure(ledger: Ledger, trainings: Trainings) -> None:
     title = ledger.title
     for seed in range(title.terms.measured):
-        trainings.trained(title.champion, title.reign.number, seed, most=title.terms.measured)
+        found = trainings.trained(title.champion, title.reign.number, seed, most=title.terms.measured)
+        broken = found.outcome in (Outcome.FAILED, Outcome.LOST)
+        if broken and title.reign.number == 0 and not title.noise_sample(title.reign):
+            return  # the first champion does not train at all
 
 
 # Who challenges
