@@ -152,7 +152,14 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'hpsearch' has no attribute '{name}'")
     module, _, attribute = _HOME[name].partition(":")
-    found = getattr(importlib.import_module(module), attribute or name)
+    try:
+        found = getattr(importlib.import_module(module), attribute or name)
+    except ImportError as error:
+        from hpsearch.extras import explained
+
+        if (lacking := explained(error, f"hpsearch.{name}")) is None:
+            raise
+        raise lacking from error
     if not (module.startswith("hpsearch.api.") and isinstance(found, FunctionType)):
         return found
     from hpsearch.api.arguments import naming_arguments

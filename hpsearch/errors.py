@@ -3,6 +3,7 @@
 HpsearchError                  the user can act on it: the message says what and where
 ├── SpaceError                 a space file (or an override) is wrong; carries one Problem for each mistake
 ├── UnknownNameError           a family, engine, sampler, metric ... that does not exist; lists those that do
+├── MissingExtraError          a package is not installed; the message has the command that installs its extra
 ├── UntrustedCodeError         code from outside the project would run, and nobody has said that it may
 ├── ExperimentError            an experiment folder cannot be read, or does not fit what is asked of it
 │   └── ExperimentBusyError    another process is running this experiment
@@ -61,6 +62,10 @@ class UnknownNameError(HpsearchError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.known = tuple(sorted(known))
         super().__init__(f"unknown {kind} '{name}'{suggestion(name, self.known)}; known: {', '.join(self.known)}")
+
+
+class MissingExtraError(HpsearchError):
+    """A package that only one of the extras brings, see `hpsearch.extras`, is not installed."""
 
 
 class UntrustedCodeError(HpsearchError):

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpsearch.errors import HpsearchError
+from hpsearch.extras import Extra, install
 from hpsearch.families.function.report import OUTSIDE, Report, given_report
 from hpsearch.training.random_state import capture_random_state, restore_random_state
 
@@ -26,7 +27,7 @@ try:
     from lightning.pytorch import callbacks as lightning_callbacks
     from lightning.pytorch.trainer.states import TrainerFn
 except ModuleNotFoundError as missing:
-    raise HpsearchError("hpsearch.lightning needs Lightning: pip install lightning") from missing
+    raise HpsearchError(f"hpsearch.lightning needs Lightning: {install(Extra.LIGHTNING)}") from missing
 
 _SPLIT = re.compile(r"(val(?:id(?:ation)?)?|test)[_/.-](.+)")
 """What metrics of a split are called: `val_loss`, `valid/acc`, `test_loss`."""

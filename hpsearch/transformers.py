@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import HpsearchError
+from hpsearch.extras import Extra, install
 from hpsearch.families.function.report import OUTSIDE, Report, given_report
 
 try:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
     from transformers.trainer_utils import IntervalStrategy, SaveStrategy, get_last_checkpoint
 except ImportError as missing:
-    raise HpsearchError('hpsearch.transformers needs the Trainer: pip install "transformers[torch]"') from missing
+    raise HpsearchError(f"hpsearch.transformers needs the Trainer: {install(Extra.TEXT)}") from missing
 
 _SPEED = ("runtime", "samples_per_second", "steps_per_second", "jit_compilation_time", "model_preparation_time")
 """What the Trainer measures besides scores."""

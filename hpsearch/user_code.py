@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import HpsearchError, suggestion
+from hpsearch.extras import explained
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def _import_file(path: Path) -> Any:
         with contextlib.chdir(os.curdir):  # what is relative starts where the command was called, for workers too
             spec.loader.exec_module(module)
     except Exception as error:
-        raise HpsearchError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        lacking = explained(error, str(path)) if isinstance(error, ImportError) else None
+        raise lacking or HpsearchError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     except SystemExit as end:  # argparse, for one, reads the options of this command and ends
         raise HpsearchError(
             f"{path} is a program: imported, it ran and ended. `hpsearch init {path.name}` reads its options; to "

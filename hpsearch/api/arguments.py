@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hpsearch.errors import ExperimentError, HpsearchError, ProgramError, SearchFailedError, suggestion
 from hpsearch.experiment.layout import EXPERIMENTS, is_experiment, is_study
+from hpsearch.extras import explained
 
 if TYPE_CHECKING:
     from hpsearch.space import Space
@@ -157,6 +158,10 @@ def naming_arguments(function: FunctionT) -> FunctionT:
             return function(*positional, **named)
         except (SearchFailedError, ProgramError):
             raise
+        except ImportError as error:
+            if (lacking := explained(error, f"hpsearch.{function.__name__}")) is None:
+                raise
+            raise lacking from error
         except HpsearchError as error:
             error.args = (as_arguments(str(error), known),)
             raise

@@ -34,9 +34,11 @@ class Exported:
     @property
     def card(self) -> Path | None:
         """The page that says what a model is; None for other formats."""
+        if self.to != "model":
+            return None  # without PyTorch
         from hpsearch.final.trained_model import CARD_PAGE
 
-        return self.path / CARD_PAGE if self.to == "model" else None
+        return self.path / CARD_PAGE
 
 
 def export(

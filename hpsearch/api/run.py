@@ -8,9 +8,10 @@ from typing import Any
 from hpsearch.api.arguments import Overrides, StrPath, settings_of
 from hpsearch.api.open import OpenedExperiment, open_experiment
 from hpsearch.api.spaces import GivenSpace, Wanted, function_space
-from hpsearch.console.display import ConsoleOptions, show_next_steps, watched
+from hpsearch.console.display import ConsoleOptions, installed_trackers, show_next_steps, watched
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import EXPERIMENTS
+from hpsearch.extras import Extra, missing
 from hpsearch.running import runner
 from hpsearch.running.loading import load_space
 from hpsearch.running.session import SessionResult
@@ -114,7 +115,7 @@ def run(
     with EarlyServer() as early, trusting(True if callable(searched) else trust):
 
         def named(family: str) -> None:
-            if not in_process and engine != "ray" and family != runner.COMMAND:
+            if not in_process and engine != "ray" and family != runner.COMMAND and not missing(Extra.TORCH):
                 early.start(runner.modules_of(family))
 
         if callable(searched):
@@ -126,7 +127,7 @@ def run(
             overrides = [*settings_of(wanted.given), *overrides]
             loaded = load_space(_file(searched, space), quick=quick, overrides=overrides, named=named)
         folder = runner.default_folder(loaded, name=name, root=Path(root), quick=quick)
-        with watched(loaded, folder, shown) as options:
+        with watched(loaded, folder, installed_trackers(shown)) as options:
             result = runner.run(loaded, folder=folder, options=replace(options, early=early))
     return opened(result, loaded, shown)
 

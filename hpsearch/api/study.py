@@ -12,7 +12,7 @@ from hpsearch.api.open import OpenedExperiment, open_experiment
 from hpsearch.api.shown import comparison_html, paragraphs
 from hpsearch.cleaning import terminal
 from hpsearch.comparing import Comparison
-from hpsearch.console.display import ConsoleOptions, watched
+from hpsearch.console.display import ConsoleOptions, installed_trackers, watched
 from hpsearch.experiment.layout import EXPERIMENTS
 from hpsearch.experiment.studies import arm_folders
 from hpsearch.running.mirroring import CLOSE_SECONDS, trackers
@@ -162,22 +162,25 @@ def study(
 
     """
     formats = parse_formats(format)
+    found = find_file(Path(file), Shelf.STUDIES)
+    shown = installed_trackers(
+        ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, track=track)
+    )
     request = StudyRequest(
-        file=find_file(Path(file), Shelf.STUDIES),
+        file=found,
         quick=quick,
         standard=standard,
         name=name,
         seeds=seeds,
         repeats=repeats,
         in_process=in_process,
-        mlflow=mlflow,
+        mlflow=shown.mlflow,
         track=track,
         tracking_uri=tracking_uri,
         root=Path(root),
         quiet=quiet,
         trust=trust,
     )
-    shown = ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet, track=track)
 
     def run_arm(arm: SpaceArm, folder: Path) -> SessionResult:
         with watched(arm.space, folder, shown) as options:

@@ -23,7 +23,7 @@ from hpsearch.api.arguments import (
 from hpsearch.api.open import OpenedExperiment
 from hpsearch.api.run import opened
 from hpsearch.cleaning import terminal
-from hpsearch.console.display import ConsoleOptions, watched
+from hpsearch.console.display import ConsoleOptions, installed_trackers, watched
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import EXPERIMENTS, folder_called, is_study
 from hpsearch.final.selection import Origin, WinnerSource, find_source, selection_of
@@ -107,7 +107,7 @@ def train(
             _say(f"arm {planned.source.arm} of {planned.source.study}. {planned.source.grounds}")
     folder, alone = folder_called(name or planned.name, Path(root)), only(planned.space, planned.params)
     shown = ConsoleOptions(in_process, mlflow=mlflow, tracking_uri=tracking_uri, quiet=quiet)
-    with watched(alone, folder, shown) as options:
+    with watched(alone, folder, installed_trackers(shown)) as options:
         result = chosen.train(planned.space, planned.params, folder=folder, test=test, origin=origin, options=options)
     return opened(result, alone, shown, single=True)
 
@@ -248,6 +248,6 @@ def confirm(
     with trusting(trust):
         space = open_space(folder)
     shown = ConsoleOptions(in_process, Cluster(address, verbose), True, mlflow, tracking_uri, quiet, track)
-    with trusting(trust), watched(space, folder, shown) as options:
+    with trusting(trust), watched(space, folder, installed_trackers(shown)) as options:
         result = chosen.confirm(folder, top=top, seeds=seeds, folds=folds, repeats=repeats, options=options)
     return opened(result, space, shown)

@@ -15,12 +15,10 @@ def mcp(
 
     Its tools check, plan, start and watch searches, propose configurations, compare runs and read reports.
     """
-    from importlib.util import find_spec
-
     from hpsearch.errors import HpsearchError
+    from hpsearch.extras import Extra, require
 
-    if find_spec("mcp") is None:
-        raise HpsearchError("hpsearch mcp needs the package mcp: pip install 'hpsearch[mcp]'")
+    require("hpsearch mcp", Extra.MCP)
     if not folder.is_dir():
         raise HpsearchError(f"{folder} is no folder; `hpsearch mcp` works in one, by default the current one")
     from hpsearch.agents.server import serve

@@ -25,6 +25,7 @@ from hpsearch.cli.steering import add, budget, note, pause, resume, stop
 from hpsearch.cli.using import evaluate, predict
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.files import fault_of_the_machine, no_room
+from hpsearch.extras import explained
 from hpsearch.trust import trusting
 
 app = typer.Typer(
@@ -70,6 +71,11 @@ def main() -> None:
         sys.exit(FAILED)
     except HpsearchError as error:
         complain(error)
+        sys.exit(MISTAKE)
+    except ImportError as error:
+        if (lacking := explained(error, "this command")) is None:
+            raise
+        complain(lacking)
         sys.exit(MISTAKE)
     except BrokenPipeError:  # the reader of our output went away (`hpsearch show x | head`): not an error
         sys.stderr.close()

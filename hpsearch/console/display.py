@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 
@@ -15,6 +15,7 @@ from hpsearch.console.watching import HealthMonitor
 from hpsearch.experiment.activity import last_sign
 from hpsearch.experiment.events import HealthNotice, TextNotice
 from hpsearch.experiment.layout import EXPERIMENTS
+from hpsearch.extras import Extra, install, missing
 from hpsearch.families.function.function import Function
 from hpsearch.running.earlier import step_unit, training_length
 from hpsearch.running.mirroring import trackers
@@ -42,6 +43,21 @@ class ConsoleOptions:
     def trackers(self) -> str:
         """The names in `track`, without MLflow if that is not wanted."""
         return ",".join(name for name in self.track.split(",") if self.mlflow or name.strip() != "mlflow")
+
+
+def installed_trackers(options: ConsoleOptions) -> ConsoleOptions:
+    """Return the options without MLflow where that was not asked for by name and is not installed, after saying so."""
+    if options.trackers != "mlflow" or options.tracking_uri is not None or not missing(Extra.MLFLOW):
+        return options
+    if not options.quiet:
+        Console(stderr=True).print(NO_MLFLOW, markup=False, highlight=False, soft_wrap=True)
+    return replace(options, mlflow=False)
+
+
+NO_MLFLOW = (
+    "MLflow is not installed: the experiment's folder has everything, and `hpsearch sync` catches up later "
+    f"({install(Extra.MLFLOW)})"
+)
 
 
 @contextmanager

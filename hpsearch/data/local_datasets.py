@@ -10,9 +10,9 @@ from typing import Any
 
 from hpsearch.data.folds import Part, part_called
 from hpsearch.errors import DataError
+from hpsearch.extras import Extra, require
 
 _SAVED = ("dataset_dict.json", "dataset_info.json")
-_NEEDED = 'reading {folder} needs the package datasets: pip install "hpsearch[datasets]"'
 
 
 def is_dataset(folder: Path) -> bool:
@@ -112,10 +112,9 @@ def _parquet_reader(files: Sequence[Path]) -> Callable[[], Any]:
 
 
 def _package(folder: Path) -> Any:
-    try:
-        import datasets
-    except ImportError:
-        raise DataError(_NEEDED.format(folder=folder)) from None
+    require(f"reading {folder}", Extra.DATASETS, kind=DataError)
+    import datasets
+
     datasets.disable_progress_bars()
     return datasets
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.errors import DataError
+from hpsearch.extras import Extra, require
 
 CONTEXT = 3
 """Frames that a network sees together; a movie needs as many."""
@@ -112,6 +113,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
     tifffile logs the loss of pages and goes on with those that it has; here a file with such a loss is refused.
     """
+    require(f"reading {path}", Extra.MOVIES, kind=DataError)
     import tifffile
 
     heard = _Heard()

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hpsearch.diagnosis.findings import Finding
+from hpsearch.extras import Extra, lack, missing
 
 _REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[^\]]*\])?\s*([^;]*)(?:;(.*))?")
 _BOUND = re.compile(r"(>=|<=|==|!=|<|>|~=)\s*([\d.]+)")
@@ -31,6 +32,7 @@ def facts(place: Path) -> dict[str, str]:
     sync = sync_seconds(place)
     return {
         "packages": ", ".join(f"{name} {version or 'missing'}" for name, version in _versions().items()),
+        "extras": _extras(),
         "devices": _devices(),
         "disk": f"{_size(free)} free at {place}; fsync "
         + ("is not possible" if sync is None else f"takes {sync * 1000:.1f} ms"),
@@ -112,7 +114,16 @@ def _versions() -> dict[str, str | None]:
     return {**dict.fromkeys(("hpsearch", "torch")), **versions()}
 
 
+def _extras() -> str:
+    """Return which extras are there, and how the others are installed."""
+    here = [extra for extra in Extra if not missing(extra)]
+    more = f'; pip install "hpsearch[NAME]" adds {", ".join(each for each in Extra if each not in here)}'
+    return (", ".join(here) or "none") + (more if len(here) < len(Extra) else "")
+
+
 def _devices() -> str:
+    if unknown := lack("finding them", Extra.TORCH):
+        return unknown
     try:
         from hpsearch.training.devices import available_devices
 

@@ -7,11 +7,12 @@ since the column then holds the pseudo-values of the jackknife.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from hpsearch.experiment.files import write_atomically
 from hpsearch.experiment.layout import BY_EXAMPLE
+from hpsearch.extras import Extra, lack, missing
 from hpsearch.records import ExampleScores
 
 EXAMPLE, CLUSTER = "example", "cluster"
@@ -33,9 +34,9 @@ def write_by_example(folder: Path, scores: Mapping[str, Sequence[float]], cluste
 
 
 def read_by_example(folder: Path) -> ExampleScores | None:
-    """Return the scores by example of a replicate; None if it has none, or they cannot be read."""
+    """Return the scores by example of a replicate; None if it has none, or they cannot be read, see `unread`."""
     path = folder / BY_EXAMPLE
-    if not path.is_file():
+    if not path.is_file() or missing(Extra.PARQUET):
         return None
     from pyarrow import ArrowException, parquet
 
@@ -47,3 +48,9 @@ def read_by_example(folder: Path) -> ExampleScores | None:
     clusters = columns.pop(CLUSTER, None)
     values = {name: tuple(map(float, own)) for name, own in columns.items()}
     return ExampleScores(names, values, None if clusters is None else tuple(map(str, clusters)))
+
+
+def unread(folders: Iterable[Path]) -> list[str]:
+    """Return the sentence that scores by example of some replicates are left out, as what reads them is missing."""
+    needed = lack("the scores by example are left out: reading them", Extra.PARQUET)
+    return [needed] if needed and any((folder / BY_EXAMPLE).is_file() for folder in folders) else []

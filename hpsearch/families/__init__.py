@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 from hpsearch.data.fingerprint import Source
+from hpsearch.extras import Extra, lack
 from hpsearch.places import found_places, named_places
 from hpsearch.records import Goal
 from hpsearch.settings import FIXED, Settings
@@ -39,18 +40,29 @@ class Family(ABC, Generic[ConfigT]):
 
     `Config` is the settings class of a complete configuration. `metrics` names every score of `Task.evaluate`, with the
     direction in which it improves; spaces refer to them as `val/<name>`. Those that are also in `optional_metrics` are
-    scored only if a configuration turns them on. `methods` names what `baselines` scores.
+    scored only if a configuration turns them on. `methods` names what `baselines` scores. `extra` has the packages that
+    a training of it needs.
     """
 
     Config: ClassVar[type[FamilyConfig]]
     metrics: ClassVar[Mapping[str, Goal]]
     methods: ClassVar[Sequence[str]] = ()
     optional_metrics: ClassVar[frozenset[str]] = frozenset()
+    extra: ClassVar[Extra] = Extra.TORCH
 
     def objections(self, configuration: Mapping[str, Any]) -> Mapping[str, str]:
         """Return the mistakes of a configuration that `Config` does not refuse, by dotted path."""
         del configuration
         return {}
+
+    def environment_objections(self, config: ConfigT) -> Mapping[str, str]:
+        """Return what is not installed that a training of a configuration needs, by dotted path; nothing is imported.
+
+        It is asked before anything is trained, and before the family looks into its files.
+        """
+        del config
+        sentence = lack("the family", self.extra)
+        return {"family": sentence} if sentence else {}
 
     @abstractmethod
     def load(self, data: Any, split: "Split", seed: int) -> "Dataset":

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from hpsearch.errors import HpsearchError
+from hpsearch.extras import Extra, require
 from hpsearch.final.opening import load_model
 from hpsearch.final.trained_model import TrainedModel
 from hpsearch.training.task import Batch, Task
@@ -150,11 +151,9 @@ def _write_onnx(
     network: nn.Module, inputs: Inputs, names: Sequence[str], open_: Sequence[Mapping[int, str]], path: Path
 ) -> Any:
     """Write an ONNX file and return what computes with it."""
-    try:
-        import onnxruntime
-        import onnxscript  # noqa: F401 - PyTorch's exporter needs it
-    except ImportError:
-        raise HpsearchError('ONNX needs packages that are missing: pip install "hpsearch[onnx]"') from None
+    require("export --to onnx", Extra.ONNX)
+    import onnxruntime
+
     dimensions = {name: torch.export.Dim(name) for own in open_ for name in own.values()}
     shapes = tuple({index: dimensions[name] for index, name in own.items()} for own in open_)
     try:

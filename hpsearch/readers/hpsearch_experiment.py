@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch.experiment.by_example import read_by_example
+from hpsearch.experiment.by_example import read_by_example, unread
 from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment, read_resolved, written_range
 from hpsearch.readers import Reading, Wanted, last_word
@@ -57,7 +57,8 @@ def read(path: Path, wanted: Wanted) -> Reading:
     main = tested if any(tested in run.metrics for run in runs) else record.objective.metric
     above = folders_above(Path(record.folder))
     runs = [replace(run, place=above) for run in runs]
-    return Reading(tuple(runs), _goals(runs, record.objective.metric, goal), main, record.warnings, (record,))
+    warnings = [*record.warnings, *unread(path / each.run for each in record.replicates)]
+    return Reading(tuple(runs), _goals(runs, record.objective.metric, goal), main, tuple(warnings), (record,))
 
 
 def _kind(setting: Any) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hpsearch.errors import DataError
 from hpsearch.experiment.addresses import without_secrets
+from hpsearch.extras import Extra, require
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged
 from hpsearch.readers.mlflow_runs import MlflowRun, as_finished, as_kept
@@ -25,6 +26,7 @@ def read(uri: str, wanted: Wanted) -> Reading:
     Raises:
         DataError: the server does not answer.
     """
+    require(f"reading {without_secrets(uri)}", Extra.MLFLOW, kind=DataError)
     from mlflow.tracking import MlflowClient
 
     with _explained(uri), ThreadPoolExecutor(_AT_ONCE) as threads:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError, UnknownNameError
+from hpsearch.extras import Extra, require
 from hpsearch.plain_files import open_plain
 from hpsearch.readers import Wanted
 from hpsearch.readers.naming import flatten
@@ -97,6 +98,7 @@ def load_table(path: Path, wanted: Wanted) -> Table:
 
 
 def _parquet(path: Path) -> Table:
+    require(f"reading {path}", Extra.PARQUET, kind=DataError)
     import pandas as pd
 
     _check_parquet(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError
+from hpsearch.extras import Extra, require
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged
 from hpsearch.readers.naming import flatten, home_of, unit_keys
@@ -71,6 +72,7 @@ def _is_split(path: Path) -> bool:
 
 
 def _accumulated(folder: Path) -> Any:
+    require(f"reading {folder}", Extra.TENSORBOARD, kind=DataError)
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     for file in folder.glob(EVENTS):
@@ -88,9 +90,9 @@ def _tags(events: Any) -> set[str]:
 
 def _read_events(folder: Path, logged: Logged, *, prefix: str = "") -> dict[str, Any]:
     """Collect the scalars of a folder's event files; return the hyperparameters that they hold."""
+    events = _accumulated(folder)
     from tensorboard.util.tensor_util import make_ndarray
 
-    events = _accumulated(folder)
     tags = events.Tags()
     for name in tags["scalars"]:
         for event in events.Scalars(name):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import HpsearchError
+from hpsearch.extras import Extra, require
 from hpsearch.readers import Reading, Wanted
 from hpsearch.readers.measurements import Logged
 from hpsearch.readers.naming import as_trial, flatten, parse_folder_name, place_of, planned, unit_keys
@@ -50,7 +50,7 @@ def read(path: Path, wanted: Wanted) -> Reading:
     """Return the runs; each belongs to the experiment of its group or sweep, else of its name without the seed.
 
     Raises:
-        HpsearchError: the package wandb, which knows the protocol buffers, is not installed.
+        MissingExtraError: the package wandb, which knows the protocol buffers, is not installed.
     """
     found = [_read_run(each, wanted) for each in ([path] if _is_run(path) else _folders(path))]
     newest = {each.identity: each for each in found}
@@ -155,10 +155,8 @@ def _place(folder: Path) -> tuple[str, ...]:
 
 
 def _records(file: Path) -> Iterator[Any]:
-    try:
-        buffers: Any = importlib.import_module("wandb.proto.wandb_internal_pb2")
-    except ImportError as error:
-        raise HpsearchError(f"{file} needs the package wandb: pip install 'hpsearch[wandb]'") from error
+    require(f"reading {file}", Extra.WANDB)
+    buffers: Any = importlib.import_module("wandb.proto.wandb_internal_pb2")
     for payload in _payloads(read_bytes(file)):
         record = buffers.Record()
         record.ParseFromString(payload)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from hpsearch.cleaning import csv_cell
 from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.extras import Extra, require
 from hpsearch.records import ExperimentRecord, RunRecord
 from hpsearch.report.replicates import fold_fields
 from hpsearch.report.wording import plain
@@ -53,7 +54,7 @@ def export_table(record: ExperimentRecord, path: str | Path, to: str | None = No
 
     Raises:
         UnknownNameError: If the format is another one.
-        HpsearchError: If the file exists, or its folder does not.
+        HpsearchError: If the file exists, or its folder does not; if Parquet needs a package that is not installed.
 
     """
     path = Path(path)
@@ -69,6 +70,7 @@ def export_table(record: ExperimentRecord, path: str | Path, to: str | None = No
         texts = {name: frame[name].map(csv_cell) for name in frame.select_dtypes(["object", "str"]).columns}
         frame.assign(**texts).to_csv(path, index=False)
         return
+    require("a table in Parquet", Extra.PARQUET)
     mixed: list[str] = list(frame.select_dtypes("object", exclude="str").columns)
     for name in mixed:
         frame[name] = frame[name].map(_text, na_action="ignore")

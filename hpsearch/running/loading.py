@@ -11,6 +11,7 @@ from hpsearch.families import Family
 from hpsearch.families.command.family import Command
 from hpsearch.families.function.function import Function
 from hpsearch.families.loading import family_names, load_interface
+from hpsearch.running.needs import search_lacks
 from hpsearch.settings import OwnOption
 from hpsearch.space import (
     Node,
@@ -112,12 +113,16 @@ def search_command(folder: Path) -> list[str]:
 
 
 def check_own_code(search: Search, folder: Path) -> list[tuple[str, str | None, str]]:
-    """List the mistakes in the user's own sampler and pruner of a space file in `folder`; see `OwnCode`."""
+    """List the mistakes in the user's own sampler and pruner of a space file in `folder`; see `OwnCode`.
+
+    And what of hpsearch's own is not installed.
+    """
+    found: list[tuple[str, str | None, str]] = [(setting, None, said) for setting, said in search_lacks(search)]
     if not any(isinstance(option, OwnOption) for option in (search.sampler, search.pruner)):
-        return []  # without Optuna, which takes time to import
+        return found  # without Optuna, which takes time to import
     from hpsearch.search.own import own_mistakes
 
-    return [(each.setting, each.option, each.message) for each in own_mistakes(search, folder)]
+    return [*found, *((each.setting, each.option, each.message) for each in own_mistakes(search, folder))]
 
 
 def families_with_folds() -> list[str]:

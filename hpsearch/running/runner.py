@@ -29,6 +29,7 @@ from hpsearch.jobs import ObjectiveSpec
 from hpsearch.running.earlier import changed_code, earlier_trials, prepare_experiment
 from hpsearch.running.mending import mend_configs
 from hpsearch.running.mirroring import CLOSE_SECONDS, Notifier, no_tracker
+from hpsearch.running.needs import require_installed
 from hpsearch.running.same_data import same_data
 from hpsearch.running.session import Session, SessionResult
 from hpsearch.running.telling import TOLD_EVERY
@@ -81,6 +82,7 @@ def run(space: Space, *, folder: str | Path, options: RunOptions = RunOptions())
     """Search a space and confirm its winner in an experiment folder, or resume what is there.
 
     Raises:
+        MissingExtraError: A package that trials need is not installed.
         ExperimentBusyError: The folder is in use.
         ExperimentError: It holds a search that does not fit.
         SearchFailedError: No trial came to a result.
@@ -136,6 +138,7 @@ def _tell(observers: Sequence[Observer], text: str) -> None:
 @contextmanager
 def open_session(space: Space, folder: Path, options: RunOptions, *, changes: bool) -> Iterator[Session]:
     """Hold the experiment, its log, its tracker and its workers for one session."""
+    require_installed(space)
     make_folder(folder)
     with locked(folder, tell=partial(_tell, options.observers)) as hold:
         refuse_askers(folder)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.errors import HpsearchError
+from hpsearch.extras import Extra, require
 from hpsearch.records import Params
 from hpsearch.space import Choice, Float, Int, Parameter, Range, Space
 from hpsearch.space.pruner_options import PB2, PBT
@@ -48,7 +48,7 @@ def explorer(space: Space) -> Explore:
     """Return the space's explore function for parameters.
 
     Raises:
-        HpsearchError: What it needs is not installed.
+        MissingExtraError: What it needs is not installed.
 
     """
     pruner = space.search.pruner
@@ -61,11 +61,9 @@ def explorer(space: Space) -> Explore:
 
 
 def _propose() -> Callable[..., dict[str, float] | None]:
-    try:
-        from hpsearch.search.pb2 import propose
-    except ImportError as error:
-        needed = "the pruner pb2 needs Ray and scikit-learn: pip install 'ray[tune]' scikit-learn"
-        raise HpsearchError(f"{needed} ({error})") from error
+    require("the pruner pb2", Extra.RAY)
+    from hpsearch.search.pb2 import propose
+
     return propose
 
 

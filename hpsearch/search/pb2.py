@@ -8,9 +8,6 @@ import numpy as np
 import pandas as pd
 from ray.tune.schedulers import pb2
 
-if not pb2.has_sklearn:
-    raise ImportError("scikit-learn is missing")
-
 _EXPLORE: Any = pb2._explore
 """Annotated for trials, of which it uses but the names."""
 

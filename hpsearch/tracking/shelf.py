@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from hpsearch.errors import UnknownNameError
+from hpsearch.errors import TrackingError, UnknownNameError
 from hpsearch.experiment.addresses import without_secrets
 from hpsearch.experiment.layout import is_study
 from hpsearch.experiment.studies import arm_folders
+from hpsearch.extras import Extra, require
 from hpsearch.tracking import Mirror, NoTracker, Tracker
 from hpsearch.tracking.mlflow.sink import StudyMirror, mlflow_mirror
 from hpsearch.tracking.tensorboard import tensorboard_mirror
@@ -20,6 +21,8 @@ MIRRORS: Mapping[str, Callable[[Path, str | None], Mirror]] = {
     "wandb": lambda folder, _: wandb_mirror(folder),
 }
 """From an experiment's folder and MLflow's URI to a mirror of it."""
+EXTRAS: Mapping[str, Extra] = {"mlflow": Extra.MLFLOW, "tensorboard": Extra.TENSORBOARD, "wandb": Extra.WANDB}
+"""What each needs."""
 
 PAUSE = 1.0
 """Seconds between two rounds, so that many events become few requests."""
@@ -35,11 +38,13 @@ def mirror_names(text: str) -> list[str]:
 
     Raises:
         UnknownNameError: a name is not a tracker's.
+        TrackingError: the package of one is not installed.
     """
     names = [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
     for name in names:
         if name not in MIRRORS:
             raise UnknownNameError("tracker", name, MIRRORS)
+        require(f"the tracker {name}", EXTRAS[name], kind=TrackingError)
     return list(dict.fromkeys(names))
 
 
@@ -52,6 +57,7 @@ def open_mirror(name: str, folder: Path, tracking_uri: str | None = None) -> Mir
     """
     if name not in MIRRORS:
         raise UnknownNameError("tracker", name, MIRRORS)
+    require(f"the tracker {name}", EXTRAS[name], kind=TrackingError)
     return MIRRORS[name](folder, tracking_uri)
 
 

@@ -6,12 +6,10 @@ WANDB_NAME (in front of a run's title).
 """
 
 import hashlib
-import importlib.util
 import os
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import TrackingError
 from hpsearch.tracking.entries import MirroredRun, run_title
 from hpsearch.tracking.mirror import ExperimentMirror, RunNews, Sink
 
@@ -19,13 +17,7 @@ PROJECT = "hpsearch"
 
 
 def wandb_mirror(folder: Path) -> ExperimentMirror:
-    """Return the mirror of an experiment.
-
-    Raises:
-        TrackingError: wandb is not installed.
-    """
-    if importlib.util.find_spec("wandb") is None:
-        raise TrackingError("the tracker wandb needs a package that is missing: pip install 'hpsearch[wandb]'")
+    """Return the mirror of an experiment."""
     return ExperimentMirror(folder, WandbSink(folder.resolve()))
 
 

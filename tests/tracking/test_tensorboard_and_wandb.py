@@ -155,5 +155,5 @@ def test_without_the_package_wandb_says_what_to_install(
     grown: ExperimentFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(TrackingError, match=r"pip install 'hpsearch\[wandb\]'"):
+    with pytest.raises(TrackingError, match=r'pip install "hpsearch\[wandb\]"'):
         open_mirror("wandb", grown.path)

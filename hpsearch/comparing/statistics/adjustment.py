@@ -33,9 +33,22 @@ def _stepwise(p_values: Sequence[float], *, down: bool) -> Array:
 
 
 def _hommel(p_values: Sequence[float]) -> Array:
-    from statsmodels.stats.multitest import multipletests
+    """Return Hommel's (1988) p by the algorithm of Wright (1992, "Adjusted p-values for simultaneous inference").
 
-    found: Array = multipletests(np.asarray(p_values), method="hommel")[1]
+    For each number m of true hypotheses, Simes' p of the m largest is a bound for them, and the smaller of it and m p
+    one for the others; the largest bound holds.
+    """
+    tests = len(p_values)
+    order = np.argsort(p_values)
+    small_first = np.asarray(p_values, dtype=np.float64)[order]
+    bound = small_first.copy()
+    for m in range(tests, 1, -1):
+        others = tests - m
+        simes = float(np.min(m * small_first[others:] / np.arange(1, m + 1)))
+        bound[others:] = np.maximum(bound[others:], simes)
+        bound[:others] = np.maximum(bound[:others], np.minimum(simes, m * small_first[:others]))
+    found = np.empty(tests)
+    found[order] = bound
     return found
 
 

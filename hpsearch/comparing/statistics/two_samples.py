@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from scipy import special
 
 from hpsearch.comparing.statistics.arrays import LEVEL, SAME, Array, Tested, is_constant, size_of, two_sided_p
 from hpsearch.comparing.statistics.effects import Standardised, noncentral_bounds
@@ -269,11 +270,11 @@ def _variances(differences: Array) -> Array:
 def correlated_rope(differences: Array, *, test_to_train: float, rope: float) -> tuple[float, float, float]:
     """Return P(difference < -rope), P(within), P(> rope) by the Bayesian correlated t (Corani and Benavoli 2015).
 
-    `rope` is in the unit of the differences. With a rope of 0 nothing lies within.
+    The posterior of the mean is Student's t with the mean, the error and the n - 1 df of `corrected_t`; the differences
+    vary. `rope` is in the unit of the differences. With a rope of 0 nothing lies within.
     """
-    from baycomp.single import Posterior
-
-    n = len(differences)
-    variance = float(np.var(differences, ddof=1)) * (1 / n + test_to_train)
-    found = [float(each) for each in Posterior(float(np.mean(differences)), variance, n - 1, rope).probs()]
-    return (found[0], 0.0, found[1]) if len(found) == 2 else (found[0], found[1], found[2])
+    n, mean = len(differences), float(np.mean(differences))
+    error = float(np.var(differences, ddof=1) * (1 / n + test_to_train)) ** 0.5
+    above = 1 - float(special.stdtr(n - 1, (rope - mean) / error))
+    below = float(special.stdtr(n - 1, (-rope - mean) / error)) if rope else 1 - above
+    return below, max(0.0, 1 - below - above), above

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hpsearch.data.fingerprint import Source
 from hpsearch.data.labelled_movie import movie_objections
 from hpsearch.data.microscopy import MicroscopySettings, point_spread_objection, simulation_settings
+from hpsearch.extras import Extra, lack
 from hpsearch.families import Family, FamilyConfig
 from hpsearch.families.decode.settings import DecodeConfig, Mixture
 from hpsearch.places import named_places
@@ -43,6 +44,13 @@ class Decode(Family[DecodeConfig]):
         "efficiency": Goal.MAXIMIZE,
     }
     methods: ClassVar[Sequence[str]] = ("gaussian_fit",)
+
+    def environment_objections(self, config: DecodeConfig) -> Mapping[str, str]:
+        """Return that PyTorch, or for a recorded movie what reads it, is not installed."""
+        found = dict(super().environment_objections(config))
+        if not found and config.data.movie is not None and (sentence := lack("a recorded movie", Extra.MOVIES)):
+            found["data.movie"] = f"data.movie: {sentence}"
+        return found
 
     def load(self, data: MicroscopySettings, split: "Split", seed: int) -> "Dataset":
         """Return one split: simulated frames, frames of the recorded movie, or both of them.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hpsearch.data.eeg_settings import EEGSettings, eeg_notes, eeg_objections, eeg_source, head_of
 from hpsearch.data.fingerprint import Source
+from hpsearch.extras import Extra
 from hpsearch.families import Family, FamilyConfig
 from hpsearch.families.deepsif.settings import DeepSIFConfig
 from hpsearch.records import Goal
@@ -36,6 +37,7 @@ class DeepSIF(Family[DeepSIFConfig]):
         "empty": Goal.MINIMIZE,
     }
     methods: ClassVar[Sequence[str]] = ("minimum_norm", "sloreta")
+    extra: ClassVar[Extra] = Extra.EEG
 
     def load(self, data: EEGSettings, split: "Split", seed: int) -> "Dataset":
         """Return one split of the EEG, see `hpsearch.data.eeg_simulation.load_eeg`.

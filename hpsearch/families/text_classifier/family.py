@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hpsearch.data.fingerprint import Source
 from hpsearch.data.own_data import own_source
 from hpsearch.data.text_splits import files_in
+from hpsearch.extras import Extra, lack
 from hpsearch.families import Family
 from hpsearch.families.text_classifier.reading import encoding_notes, has_test, objections_to
-from hpsearch.families.text_classifier.settings import Augmentation, DataSettings, TextConfig
+from hpsearch.families.text_classifier.settings import Augmentation, CheckpointTokens, DataSettings, TextConfig
 from hpsearch.records import Goal
 
 if TYPE_CHECKING:
@@ -41,6 +42,17 @@ class TextClassification(Family[TextConfig]):
     }
     optional_metrics = frozenset({"auxiliary_loss", "auxiliary_accuracy", "auxiliary_macro_f1"})  # of a second task
     methods: ClassVar[Sequence[str]] = ("majority", "tfidf_logistic")
+
+    def environment_objections(self, config: TextConfig) -> Mapping[str, str]:
+        """Return that PyTorch, or transformers where its tokens or translators are wanted, is not installed."""
+        found, data = dict(super().environment_objections(config)), config.data
+        if found or not (sentence := lack("a checkpoint of transformers", Extra.TEXT)):
+            return found
+        if isinstance(data.tokenizer, CheckpointTokens):
+            found["data.tokenizer"] = f"data.tokenizer: {sentence}"
+        if data.augmentation is not None and data.augmentation.back_translation is not None:
+            found["data.augmentation"] = f"data.augmentation: {sentence}"
+        return found
 
     def load(self, data: DataSettings, split: "Split", seed: int) -> "TextData":
         """Return one part of the texts; vocabulary and classes are those of the training part.

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hpsearch.errors import DataError
+from hpsearch.extras import Extra, require
 from hpsearch.families.text_classifier.settings import Pretrained
 
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
@@ -26,12 +27,9 @@ def transformers_package() -> Any:
     Raises:
         DataError: It is not installed.
     """
-    try:
-        import transformers
-    except ImportError:
-        raise DataError(
-            "checkpoints of transformers need a package that is missing: pip install 'hpsearch[text]'"
-        ) from None
+    require("a checkpoint of transformers", Extra.TEXT, kind=DataError)
+    import transformers
+
     logging: Any = transformers.utils.logging
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.errors import TrackingError
+from hpsearch.extras import Extra, require
 from hpsearch.tracking.mirror import ExperimentMirror
 from hpsearch.tracking.mlflow.client_store import mlflow_client
 from hpsearch.tracking.mlflow.sink import MlflowSink
@@ -52,8 +53,9 @@ def register_model(
         The number of the version.
 
     Raises:
-        TrackingError: MLflow cannot be written, or has no such run.
+        TrackingError: MLflow cannot be written, is not installed, or has no such run.
     """
+    require("MLflow's model registry", Extra.MLFLOW, kind=TrackingError)
     sink = MlflowSink(experiment, tracking_uri)
     mirror = ExperimentMirror(experiment, sink)
     try:

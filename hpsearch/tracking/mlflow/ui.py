@@ -18,6 +18,7 @@ from typing import IO
 from hpsearch.errors import TrackingError
 from hpsearch.experiment.addresses import sqlite_path
 from hpsearch.experiment.layout import TRACKING, is_experiment, is_study, root_of
+from hpsearch.extras import Extra, require
 from hpsearch.tracking.entries import MirrorState, load_state
 from hpsearch.tracking.mlflow.store import ARTIFACTS, default_uri, follow_move, guarded, without_stray_folders
 
@@ -55,8 +56,10 @@ def serve_ui(
     Stands in the main thread, where signals arrive.
 
     Raises:
-        TrackingError: there is no store to serve, the port is taken, or the server ends by itself.
+        TrackingError: MLflow is not installed, there is no store to serve, the port is taken, or the server ends by
+            itself.
     """
+    require("MLflow's page", Extra.MLFLOW, kind=TrackingError)
     port = _free_port(host, port)
     if (warning := exposure(root, host)) is not None:
         announce(warning)

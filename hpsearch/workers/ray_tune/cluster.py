@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.extras import Extra, require
 from hpsearch.space.search_settings import Resources, Search
 from hpsearch.workers.engines import Cluster
 from hpsearch.workers.leftovers import guarded
@@ -85,7 +86,7 @@ def import_ray(cluster: Cluster) -> Any:
     """Import Ray with the settings that it reads only then.
 
     Raises:
-        HpsearchError: It is not installed.
+        MissingExtraError: It is not installed.
 
     """
     for name, value in {**_QUIET, **_SHARED}.items():
@@ -93,13 +94,9 @@ def import_ray(cluster: Cluster) -> Any:
     with warnings.catch_warnings():
         if not cluster.verbose:
             warnings.simplefilter("ignore")
-        try:
-            import ray
-            import ray.tune
-        except ImportError as error:
-            raise HpsearchError(
-                f"the engine ray needs a package that is missing ({error}): pip install 'ray[tune]'"
-            ) from error
+        require("the engine ray", Extra.RAY)
+        import ray
+        import ray.tune
     return ray
 
 

@@ -16,6 +16,7 @@ from hpsearch.experiment.addresses import without_secrets
 from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.files import no_room
 from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, LOG, OUTPUT, PRINTED, RATE_DECISIONS
+from hpsearch.extras import Extra, install
 from hpsearch.workers.output import shorten_file
 
 KEPT = (OUTPUT, PRINTED, RATE_DECISIONS, BEST, CHECKPOINT)
@@ -200,7 +201,7 @@ def _open_by_fsspec(uri: str, options: dict[str, Any]) -> tuple[Any, str]:
     try:
         files, root = url_to_fs(uri, **options)
     except ImportError as error:
-        wanted = "pip install 'hpsearch[s3]'" if uri.startswith(_S3) else str(error)
+        wanted = install(Extra.S3) if uri.startswith(_S3) else str(error)
         raise HpsearchError(
             without_secrets(f"the storage {uri} cannot be opened: a package is missing: {wanted}")
         ) from error

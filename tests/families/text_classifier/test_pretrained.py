@@ -198,5 +198,5 @@ def test_weights_of_another_model_are_refused(texts, bert, tmp_path):
 
 def test_without_transformers_it_says_what_to_install(texts, bert, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(DataError, match=r"pip install 'hpsearch\[text\]'"):
+    with pytest.raises(DataError, match=r'pip install "hpsearch\[text\]"'):
         opened(config(texts, bert))[1].build_model()
