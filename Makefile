@@ -82,6 +82,7 @@ schemas: $(BASE) ## write spaces/schemas/*.json, which editors read, from the fa
 		$(BIN)/hpsearch schema "$$family" > "spaces/schemas/$$family.json" || exit 1; \
 		echo "spaces/schemas/$$family.json"; \
 	done
+	@$(BIN)/hpsearch schema referee > docs/reference/referee-schema.json && echo docs/reference/referee-schema.json
 
 clean: ## remove .venv, caches and build outputs; experiments/ stays
 	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

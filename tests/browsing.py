@@ -26,7 +26,9 @@ def chromium() -> Iterator["webdriver.Chrome"]:
 
 
 def look(browser: "webdriver.Chrome", address: str, *, width: int, dark: bool) -> None:
-    """Open a page on a screen of a width."""
+    """Open a page on a screen of a width; what was said of a page before is forgotten."""
+    browser.get("about:blank")
+    browser.get_log("browser")
     scheme = "dark" if dark else "light"
     browser.execute_cdp_cmd(
         "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}

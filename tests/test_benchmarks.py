@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks import ten_thousand_trials
+from tests.benchmarks import referee, ten_thousand_trials
 
 
 @pytest.mark.slow
@@ -15,3 +15,17 @@ def test_the_costs_of_a_growing_experiment_are_found() -> None:
         *(f"{pruner}, {sampler}: {name}" for pruner, sampler in kinds for name in names),
     }
     assert all(len(values) == 2 and min(values) > 0 for values in found.values())
+
+
+@pytest.mark.slow
+def test_the_referee_keeps_its_error_rate_and_greedy_does_not() -> None:
+    truth = [referee.world(12, "normal") for _ in range(3)]
+    rules = (referee.greedy, referee.fixed_seeds, lambda each: referee.referee(each, referee.Budget(), worth=4.0))
+    greedy, fixed, ours = (rule(own) for rule, own in zip(rules, truth, strict=True))
+    effects = truth[0].effects
+    false = [float((found.won & (effects <= 0)).sum(axis=1).mean()) for found in (greedy, fixed, ours)]
+    assert false[0] > 5 > false[1] > 0.2 > false[2]
+    assert ours.trainings.mean() < 0.36 * fixed.trainings.mean()
+    assert ours.won[effects == referee.LARGE].mean() > 0.8
+    assert float((greedy.quoted - greedy.true).mean()) > 1 > abs(float((ours.quoted - ours.true).mean())) * 2
+    assert len(list(referee.error_table(50))) == 2 + len(referee.EQUALS) + len(referee.UNEQUAL)

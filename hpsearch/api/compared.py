@@ -131,12 +131,19 @@ class ComparedRuns:
         parents = {name.rpartition(".")[0] for name in frame.columns}
         return frame.drop(columns=[name for name in frame.columns if name in parents])
 
-    def save(self, folder: StrPath | None = None, *, format: str | Iterable[str] = tuple(FORMATS)) -> Path:  # noqa: A002 -- the option's name
+    def save(
+        self,
+        folder: StrPath | None = None,
+        *,
+        format: str | Iterable[str] = tuple(FORMATS),  # noqa: A002 -- the option's name
+        titles: bool = False,
+    ) -> Path:
         """Write the report and return its folder.
 
         Args:
             folder: By default reports/<name of the first path>.
             format: What to write: html, md, tex, csv, json; with commas, or a list.
+            titles: Whether figures have titles; in a paper their captions say what they show.
 
         Raises:
             UnknownNameError: For the format.
@@ -145,9 +152,9 @@ class ComparedRuns:
         target = report_folder(self.sources) if folder is None else Path(folder)
         formats = parse_formats(format) if isinstance(format, str) else format
         if self.grouped is None:
-            write_report(self.evidence, target, formats)
+            write_report(self.evidence, target, formats, titles=titles)
         else:
-            write_grouped(self.grouped, target, formats)
+            write_grouped(self.grouped, target, formats, titles=titles)
         return target
 
     def __repr__(self) -> str:

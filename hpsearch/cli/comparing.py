@@ -53,6 +53,7 @@ def compare(
         Path | None, typer.Option(help="The report's folder; by default reports/<name of the first path>.")
     ] = None,
     format_: Annotated[str, typer.Option("--format", help="What to write, with commas.")] = "html,md,tex,csv,json",
+    titles: Annotated[bool, typer.Option("--titles", help="Give the figures titles; papers have captions.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print compare.json and write nothing.")] = False,
 ) -> None:
     """Compare finished runs: which is better, by how much, and how certain that is; write the report.
@@ -91,7 +92,7 @@ def compare(
         typer.echo(compare_json(report or compared.comparison), nl=False)
         return
     Console().print(show_comparison(compared.comparison) if report is None else show_grouped(report))
-    folder = compared.save(out, format=formats)
+    folder = compared.save(out, format=formats, titles=titles)
     typer.echo(f"\nthe report is in {folder}" + (f": open {folder / 'report.html'}" if "html" in formats else ""))
 
 

@@ -42,21 +42,23 @@ def hpsearch(context: typer.Context) -> None:
     context.with_resource(trusting(False, ask=_ask))  # a command asks before it runs strangers' code
 
 
-for command in (
-    *(run, train, confirm),
-    *(init, check, families, schema),
-    *(lr_find, overfit, batch_size),
-    *(show, watch, export, sync, ui, doctor),
-    *(add, stop, pause, resume, budget, note),
-    *(compare, study),
-    *(predict, evaluate),
-    challenge,
-    *(cluster, mcp),
-):
-    app.command()(command)
-app.add_typer(texts, name="text")
-app.add_typer(data, name="data")
-app.add_typer(champion, name="champion")
+_REFEREE, _DATA = "Referee: is a change really better?", "Data"
+_GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Search and confirm": (run, train, confirm),
+    "Prepare": (init, check, families, schema, lr_find, overfit, batch_size, cluster),
+    "Look": (show, watch, ui, export, sync, doctor),
+    "Steer a search that runs": (add, stop, pause, resume, budget, note),
+    "Compare": (compare, study),
+    "Use the winner": (predict, evaluate),
+    _REFEREE: (challenge,),
+    "For agents": (mcp,),
+}
+for panel, commands in _GROUPS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(champion, name="champion", rich_help_panel=_REFEREE)
+app.add_typer(data, name="data", rich_help_panel=_DATA)
+app.add_typer(texts, name="text", rich_help_panel=_DATA)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from hpsearch.cli.starting import INTERRUPTED
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from hpsearch.referee.shapes import Answer, Crowned, History, Opened, PlanAnswer
+    from hpsearch.referee.shapes import Answer, Crowned, History, NoiseFloor, Opened, PlanAnswer
 
 champion = typer.Typer(
     invoke_without_command=True, help="Show a title's history: who won it, when, by how much, on what evidence."
@@ -223,6 +223,7 @@ def _answer_lines(answer: "Answer") -> Iterator[str]:
             f"improvement {answer.estimate:+.4g}{_interval(answer.interval)} in {answer.metric} on {answer.seeds_used} "
             f"seeds (margin {answer.margin:g}); evidence {answer.evidence or 0:.3g} of {answer.needed:.3g}"
         )
+    yield _noise_line(answer.noise)
     yield from answer.warnings
     if answer.advice:
         yield answer.advice
@@ -244,20 +245,23 @@ def _champion_line(crowned: "Crowned", metric: str) -> str:
     return f"champion: contender {crowned.contender}, {score}{interval} on {quoted.seeds} fresh seeds{failed}"
 
 
+def _noise_line(noise: "NoiseFloor") -> str:
+    if noise.sd is None:
+        return "noise over seeds: none was seen; does the training use its seed?"
+    shown = ", ".join(f"{size:.2g} with {k}" for k, size in noise.smallest.items())
+    return f"noise over seeds: sd {noise.sd:.3g}; the smallest difference that seeds show: {shown}"
+
+
 def _history_lines(history: "History") -> Iterator[str]:
     from datetime import datetime
 
     yield f"title {history.title}: {history.goal} {history.metric}, margin {history.margin:g}"
     yield _champion_line(history.champion, history.metric)
-    if history.noise.sd is None:
-        yield "noise over seeds: none was seen; does the training use its seed?"
-    else:
-        shown = ", ".join(f"{size:.2g} with {k}" for k, size in history.noise.smallest.items())
-        yield f"noise over seeds: sd {history.noise.sd:.3g}; the smallest difference that seeds show: {shown}"
+    yield _noise_line(history.noise)
     budget = history.budget
     yield (
-        f"error budget: {budget.rate:g} ({budget.method}); {budget.challenges} challenges so far, the next at level "
-        f"{budget.next_level:.2g}"
+        f"error budget: {budget.rate:g} ({budget.method}: {budget.promise}); {budget.challenges} challenges so far, "
+        f"the next at level {budget.next_level:.2g}"
     )
     for reign in history.reigns:
         when = datetime.fromtimestamp(reign.since).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -30,6 +30,7 @@ experiments/<study>/
   study.json          the plan of a study and its history, see studies/history.py; study.lock: held meanwhile
   result.json         its answer, when there is one; tracking.json, tracking.lock as in an experiment
   <arm>/              an experiment for each arm that is searched
+experiments/champion-NAME/    a title, see referee/ledger.py; in contenders/ an experiment for each contender
 experiments/mlflow.db, experiments/mlartifacts/, experiments/mlflow.lock (held while the database is made)
 """
 
@@ -72,6 +73,8 @@ HISTOGRAMS = "histograms.jsonl"
 """Only with `train.histograms`; see artifacts.py."""
 ARTIFACTS = "artifacts"
 UNREAD = "unread.json"
+LEDGER = "ledger.jsonl"
+"""Of a title: its champions and challenges, see referee/ledger.py."""
 BY_EXAMPLE = "by_example.parquet"
 STUDY = "study.json"
 STUDY_LOCK = "study.lock"
@@ -219,6 +222,11 @@ def is_experiment(folder: Path) -> bool:
 def is_study(folder: Path) -> bool:
     """Check whether a folder holds a study; its arms are experiments in folders below it."""
     return (folder / STUDY).is_file()
+
+
+def is_title(folder: Path) -> bool:
+    """Check whether a folder holds a title; its contenders are experiments in folders below it."""
+    return (folder / LEDGER).is_file()
 
 
 def study_of(folder: Path) -> Path | None:

@@ -23,6 +23,7 @@ from hpsearch.experiment.layout import (
     baseline_of,
     is_experiment,
     is_study,
+    is_title,
 )
 from hpsearch.experiment.log import damage, read_past
 from hpsearch.experiment.state import ExperimentState, RunState
@@ -39,6 +40,10 @@ def read_resolved(folder: Path) -> dict[str, Any]:
     """
     if not is_experiment(folder):
         what = "a study; its arms are experiments" if is_study(folder) else f"not an experiment: it has no {RESOLVED}"
+        if is_title(folder):
+            what = (
+                f"a title, which `hpsearch champion` shows; its contenders are experiments in {folder / 'contenders'}"
+            )
         raise ExperimentError(f"{folder} is {what}{_neighbours(folder)}")
     try:
         resolved: dict[str, Any] = read_json(folder / RESOLVED)

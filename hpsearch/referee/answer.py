@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from hpsearch.comparing.statistics.arrays import as_array
 from hpsearch.comparing.statistics.intervals import mean_interval
-from hpsearch.comparing.statistics.online import next_level
+from hpsearch.comparing.statistics.online import Method, next_level
 from hpsearch.comparing.statistics.sequential import Plan, judge, power, smallest_found
 from hpsearch.referee.challenge import Ended, budget_of, history_of, noise_of, plan_of, seconds_each
 from hpsearch.referee.ledger import Challenge, Decision, Opening, Reign, Title, Verdict
@@ -117,7 +117,13 @@ def budget_left(title: Title) -> BudgetLeft:
     """Return what is left of the error budget."""
     terms = title.terms
     level = next_level(budget_of(terms), history_of(title))
-    return BudgetLeft(method=terms.method, rate=terms.rate, challenges=len(title.challenges), next_level=level)
+    return BudgetLeft(
+        method=terms.method,
+        rate=terms.rate,
+        promise=Method(terms.method).promise,
+        challenges=len(title.challenges),
+        next_level=level,
+    )
 
 
 def noise_floor(title: Title) -> NoiseFloor:

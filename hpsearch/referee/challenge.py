@@ -45,6 +45,7 @@ _FAULTS = {
     Outcome.TIMED_OUT: "ran out of time",
     Outcome.FAILED: "failed",
     Outcome.PRUNED: "was stopped",
+    Outcome.STOPPED: "was stopped",
 }
 
 
@@ -108,10 +109,13 @@ def challenge(folder: Path, project: Path, request: Request, *, watch: Watch, te
         return Ended(title, opened, title.verdicts[opened.number])
 
 
-def measure(ledger: Ledger, project: Path, watch: Watch) -> None:
-    """Train the champion on the seeds that its score is quoted from, as far as that has not been done."""
+def measure(ledger: Ledger, project: Path, watch: Watch, *, trusted: int | None = None) -> None:
+    """Train the champion on the seeds that its score is quoted from, as far as that has not been done.
+
+    `trusted` is the contender whose code has been asked about just now.
+    """
     if not ledger.title.is_measured(ledger.title.reign):
-        with Trainings(ledger, project, watch) as trainings:
+        with Trainings(ledger, project, watch, trusted=trusted) as trainings:
             _measure(ledger, trainings)
 
 

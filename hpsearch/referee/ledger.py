@@ -21,11 +21,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from hpsearch.errors import ExperimentError, suggestion
 from hpsearch.experiment.files import LinesRead, json_line, read_lines
-from hpsearch.experiment.layout import folder_called
+from hpsearch.experiment.layout import LEDGER, folder_called
 from hpsearch.records import Goal, Outcome
 from hpsearch.settings import Settings
 
-LEDGER, CONTENDERS, PREFIX = "ledger.jsonl", "contenders", "champion-"
+CONTENDERS, PREFIX = "contenders", "champion-"
 VERSION = 1
 
 

@@ -83,6 +83,7 @@ class BudgetLeft(Part):
 
     method: str
     rate: float
+    promise: str = Field(description="what the rate bounds, in a sentence")
     challenges: int
     next_level: float
 

@@ -327,6 +327,8 @@ def tree_of(store: Path, digest: str, project: Path) -> Path:
     What was left out of it is linked from the project, as far as it is there: data, secrets, environments.
     """
     tree = home_of(store, digest) / TREE
+    for unfinished in tree.parent.glob(f".{TREE}.*.tmp"):
+        shutil.rmtree(unfinished, ignore_errors=True)
     snapshot = read(store, digest)
     if not tree.exists():
         bring_back(store, snapshot, tree)

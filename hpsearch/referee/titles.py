@@ -6,9 +6,10 @@ from pathlib import Path
 
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
+from hpsearch.experiment.layout import LEDGER
 from hpsearch.referee.challenge import measure
 from hpsearch.referee.contender import Candidate
-from hpsearch.referee.ledger import LEDGER, Contender, Ledger, Terms, Title, append, read_title
+from hpsearch.referee.ledger import Contender, Ledger, Terms, Title, append, read_title
 from hpsearch.referee.snapshot import Snapshot, bring_back, read
 from hpsearch.referee.trainings import Watch
 
@@ -42,7 +43,7 @@ def open_title(
         _require_same(title, terms, candidate)
         if not title.contenders:
             ledger.write(candidate.contender)
-        measure(ledger, project, watch)
+        measure(ledger, project, watch, trusted=title.contenders[0].number)
         if not title.measured(title.reign):
             first = next(iter(title.trained.values()))
             raise SearchFailedError(

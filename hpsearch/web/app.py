@@ -59,6 +59,7 @@ class Page:
             "/api/start": lambda _: asdict(self._opening),
             "/api/experiments": lambda _: {"experiments": self.shelf.told()},
             "/api/experiment": lambda request: self._feed(request).whole(),
+            "/api/glance": lambda request: self._feed(request).glance(),
             "/api/curves": lambda request: self._feed(request).curves(),
             "/api/changes": self._changes_since,
             "/api/examination": lambda request: self._spared(request, details.examination),

@@ -211,6 +211,13 @@ class Feed:
         head = head_of(self.search, live=self.live, refused=self._refused, waiting=len(pending(self.folder)))
         return {"generation": self.generation, "offset": self.offset, "head": head}
 
+    def glance(self) -> Json:
+        """Return what a list of searches shows of one."""
+        with self._lock:
+            self._advance()
+            ended = sum(trial.outcome is not None for trial in self._trials())
+            return {**self._about(), "head": self._mark()["head"], "ended": ended, "trials": len(self._curves)}
+
     def whole(self) -> Json:
         """Return all that the page begins with; the curves, which are most of it, come by `curves`."""
         with self._lock:

@@ -12,6 +12,9 @@ from hpsearch.experiment.layout import LOG, is_experiment, is_study, root_of
 from hpsearch.experiment.studies import arm_folders
 from hpsearch.web.feed import Feed
 
+SMALL = 2_000_000
+"""Bytes of a log."""
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -78,16 +81,27 @@ class Shelf:
             return self._feeds[name]
 
     def told(self) -> list[dict[str, Any]]:
-        """Return a line for each experiment and study: its name, what it is, whether it runs, when it changed."""
+        """Return a line for each experiment and study: its name, what it is, whether it runs, when it changed.
+
+        A `small` one is read in no time, so that a list can show more of it.
+        """
         return [
             {
                 "name": name,
                 "kind": "study" if is_study(path) else "experiment",
                 "live": is_experiment(path) and in_use(path),
                 "changed": _changed(path) or None,
+                "small": is_experiment(path) and _size(path / LOG) < SMALL,
             }
             for name, path in self.folders().items()
         ]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _changed(folder: Path) -> float:

@@ -45,7 +45,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": using.evaluate,
     "champion_init": refereeing.init,
 }
-PRINTED = {"json", "json_", "plot", "out", "format"}
+PRINTED = {"json", "json_", "plot", "out", "format", "titles"}
 """Options that say what becomes of a result, which Python has as an object: `plot()`, `save(folder, format=...)`."""
 HEARD = {"announce", "tell", "watcher"}
 """How a result comes about, which the command prints."""

@@ -8,7 +8,8 @@ import pytest
 
 import hpsearch
 from hpsearch.errors import HpsearchError
-from hpsearch.referee.ledger import LEDGER, read_title
+from hpsearch.experiment.layout import LEDGER
+from hpsearch.referee.ledger import read_title
 from hpsearch.referee.trainings import experiment_of, seeds_of
 from tests.referee.campaigns import SPACE, challenge, change_code, copy, open_title, without_clock, write_project
 

@@ -138,3 +138,23 @@ def test_a_mistake_is_a_sentence_before_anything_is_trained(project: Path, given
         hpsearch.champion_init(**{"margin": 0.1, **QUIETLY, **given})
     assert said in str(raised.value)
     assert not TITLE.exists() or not (TITLE / "ledger.jsonl").exists()
+
+
+def test_a_title_is_not_taken_for_an_experiment(project: Path) -> None:
+    open_title()
+    with pytest.raises(HpsearchError, match="is a title, which `hpsearch champion` shows"):
+        hpsearch.open(TITLE)
+    assert len(hpsearch.open(TITLE / CONTENDERS / "0000").record.trials) == 3
+
+
+def test_a_title_outside_of_the_project_asks_only_for_the_code_of_others(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is trained at once is the project's own; the champion's code comes from elsewhere then."""
+    monkeypatch.delenv("HPSEARCH_TRUST", raising=False)
+    place = {"root": project.parent / "titles", "trust": False}
+    open_title(**place)
+    with pytest.raises(UntrustedCodeError, match="outside this project"):
+        challenge(set={"rate": 0.51}, worth=0.011, **place)
+    monkeypatch.setenv("HPSEARCH_TRUST", str(place["root"]))
+    assert challenge(set={"rate": 0.51}, worth=0.011, **place).seeds_used > 3

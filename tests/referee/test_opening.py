@@ -7,8 +7,8 @@ import pytest
 
 import hpsearch
 from hpsearch.errors import HpsearchError
+from hpsearch.experiment.layout import LEDGER
 from hpsearch.experiment.log import read_state
-from hpsearch.referee.ledger import LEDGER
 from hpsearch.referee.trainings import experiment_of
 from tests.referee.campaigns import QUIETLY, challenge, open_title, write_project
 

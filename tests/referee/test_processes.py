@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch.referee.ledger import LEDGER
+from hpsearch.experiment.layout import LEDGER
 
 pytestmark = pytest.mark.slow
 PROGRAM = """

@@ -89,10 +89,8 @@ def test_every_page_is_drawn_and_fits_the_screen(
     browser: "webdriver.Chrome", finished: Path, width: int, dark: bool
 ) -> None:
     with served(finished.parent, "watch", "line <b>& co", "--web") as address:
-        complaints(browser)
         for page in PAGES:
             first = "#experiment=line+%3Cb%3E%26+co" if not page.startswith("#") else ""
-            browser.get("about:blank")
             look(browser, f"{address}{first}{page}", width=width, dark=dark)
             drawn = "document.querySelectorAll('.plot .main-svg').length"
             until(

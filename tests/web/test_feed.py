@@ -244,3 +244,15 @@ def test_artifacts_are_files_of_the_training_and_nothing_else(growing: GrowingEx
     for name in ("link.png", "../../secret", "../config.json", "", "nothing"):
         assert ask(page, "artifact", of="line", run=run, name=name).status == 404
     assert ask(page, "artifact", of="line", run="../line", name="map.png").status == 404
+
+
+def test_a_list_shows_every_search_at_a_glance(growing: GrowingExperiment) -> None:
+    grow_search(growing, trials=6)
+    growing.log.close()
+    page = Page(Shelf(growing.folder.parent), TOKEN)
+    (listed,) = ask(page, "api/experiments").json["experiments"]
+    assert (listed["name"], listed["kind"], listed["live"], listed["small"]) == ("line", "experiment", False, True)
+    told = ask(page, "api/glance", of="line").json
+    best = read_experiment(growing.folder).best
+    assert best is not None
+    assert (told["ended"], told["trials"], told["head"]["best"]["number"]) == (6, 6, best.number)

@@ -33,6 +33,8 @@ POWER = 0.8
 """With which the smallest improvement that a plan can find is found."""
 DRAWS, SEED = 4000, 0
 """Made-up challenges of `power`, always the same."""
+_MANY = 500
+"""Rows from which on it is quicker to find what must be reached than the evidence of each."""
 
 
 class Decision(StrEnum):
@@ -302,7 +304,7 @@ class Ends:
 def ends(plan: Plan, differences: Array, *, known: Array | None = None) -> Ends:
     """Return how challenges end whose improvements are the rows, with `most` of them; `known` as in `hopeless`."""
     rows = differences[:, : plan.most]
-    if plan.assumes is Assumption.NORMAL:
+    if plan.assumes is Assumption.NORMAL and len(rows) >= _MANY:
         critical = np.array([critical_ratio(n, plan.level) for n in range(1, rows.shape[1] + 1)])
         accepted = ratios(rows - plan.margin) >= critical
     else:

@@ -128,6 +128,13 @@ def name_above(figure: "Figure", axes: "Axes", *, title: str = "") -> None:
         figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False, title=title or None)
 
 
+def add_title(figure: "Figure", text: str) -> None:
+    """Put a title above a figure, and above what is written there already."""
+    own = figure.get_suptitle()
+    figure.set_figheight(figure.get_figheight() + 0.2)
+    figure.suptitle("\n".join(filter(None, [label(text, longest=LONGEST_TITLE), own])), fontsize=8)
+
+
 def show_limits(axes: "Axes", limits: Limits | None) -> None:
     """Show what the limits leave of the values, and say what they cut off."""
     if limits is not None:

@@ -12,7 +12,7 @@ from hpsearch.cleaning import csv_cell
 from hpsearch.comparing import Comparison
 from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.report.charts.gallery import Picture, gallery
-from hpsearch.report.charts.style import write_for_paper
+from hpsearch.report.charts.style import add_title, write_for_paper
 from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.grouped import GroupedReport, pictures_of, prefix_of
 from hpsearch.report.comparison.html import as_grouped_html, as_html
@@ -144,8 +144,12 @@ def _texts(report: GroupedReport) -> Iterator[str]:
         yield markdown_of(group.evidence, prefix_of(place))
 
 
-def write_report(evidence: ReportContents, folder: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
+def write_report(
+    evidence: ReportContents, folder: Path, formats: Iterable[str] = tuple(FORMATS), *, titles: bool = False
+) -> list[Path]:
     """Write the report; files of the same names are replaced. The same evidence gives the same bytes.
+
+    With `titles` the figures have titles of their own; in a paper their captions say what they show.
 
     Raises:
         UnknownNameError: If there is no such format.
@@ -154,14 +158,16 @@ def write_report(evidence: ReportContents, folder: Path, formats: Iterable[str] 
     """
     chosen = _chosen(formats)
     content = {file: text for name in chosen for file, text in FORMATS[name](evidence).items()}
-    return _write(content, gallery(evidence) if _ILLUSTRATED & set(chosen) else None, folder)
+    return _write(content, gallery(evidence) if _ILLUSTRATED & set(chosen) else None, folder, titles=titles)
 
 
-def write_grouped(report: GroupedReport, folder: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
+def write_grouped(
+    report: GroupedReport, folder: Path, formats: Iterable[str] = tuple(FORMATS), *, titles: bool = False
+) -> list[Path]:
     """Write the report of groups into files of the same names; it raises what `write_report` does."""
     chosen = _chosen(formats)
     content = {file: text for name in chosen for file, text in _GROUPED[name](report).items()}
-    return _write(content, pictures_of(report) if _ILLUSTRATED & set(chosen) else None, folder)
+    return _write(content, pictures_of(report) if _ILLUSTRATED & set(chosen) else None, folder, titles=titles)
 
 
 def _chosen(formats: Iterable[str]) -> list[str]:
@@ -172,17 +178,23 @@ def _chosen(formats: Iterable[str]) -> list[str]:
     return chosen
 
 
-def _write(content: Written, pictures: Sequence[Picture] | None, folder: Path) -> list[Path]:
+def _write(content: Written, pictures: Sequence[Picture] | None, folder: Path, *, titles: bool) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in content.items():
             (folder / file).write_text(text, encoding="utf-8")
-        figures = _write_figures(pictures, folder / FIGURES) if pictures is not None else []
+        figures = _write_figures(pictures, folder / FIGURES, titles=titles) if pictures is not None else []
     except OSError as error:
         raise HpsearchError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
     return [*(folder / file for file in content), *figures]
 
 
-def _write_figures(pictures: Iterable[Picture], folder: Path) -> list[Path]:
+def _write_figures(pictures: Iterable[Picture], folder: Path, *, titles: bool) -> list[Path]:
     folder.mkdir(exist_ok=True)
-    return [path for picture in pictures for path in write_for_paper(picture.draw(), folder, picture.name)]
+    written = []
+    for picture in pictures:
+        figure = picture.draw()
+        if titles:
+            add_title(figure, picture.title)
+        written += write_for_paper(figure, folder, picture.name)
+    return written

@@ -38,12 +38,13 @@ def experiment_tags(resolved: dict[str, Any], folder: Path, *, best: tuple[str, 
     """Return what the page of the MLflow experiment says: what is searched, and the best trial with its value."""
     objective = resolved["space"]["objective"]
     family, goal, metric = str(resolved["space"].get("family", "")), str(objective["goal"]), str(objective["metric"])
-    parts = [f"Search of `{markdown(folder.name)}`: {markdown(family)}, {goal} {markdown(metric)}."]
+    # the page shows the first line until it is unfolded
+    parts = [f"Search of {markdown(folder.name)}: {markdown(family)}, {goal} {markdown(metric)}."]
     tags = {"hpsearch.family": family, "hpsearch.metric": metric, "hpsearch.goal": goal}
     if best is not None:
         path, value = best
         given = ", ".join(f"{name} = {param_text(each)}" for name, each in _params(folder / path).items())
-        parts.append(f"Best: **{value:.6g}** in {run_title(path)}" + (f" ({markdown(given)})." if given else "."))
+        parts[0] += f" Best: **{value:.6g}** in {run_title(path)}" + (f" ({markdown(given)})." if given else ".")
         tags |= {BEST_TAG: repr(value), BEST_RUN_TAG: run_title(path)}
     parts.append(f"Folder: {markdown(str(folder))}")
     tags |= {"hpsearch.kind": "experiment", "hpsearch.space": str(folder / SPACE), "hpsearch.folder": str(folder)}

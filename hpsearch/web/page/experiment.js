@@ -207,7 +207,7 @@ export class ExperimentPage {
       fact("trials", `${ended.length} of ${goal}`, track, parts.filter(([, count]) => count).map(([kind, count]) => `${count} ${kind === "bad" ? "failed" : kind}`).join(", ")),
       head.confirming ? fact("confirmation", `${head.finished} of ${head.goal_count}`, "replicates of the best") : null,
       fact("time", duration(head.elapsed), head.live ? "" : "of running"),
-      head.live ? fact("left", head.left === null ? "not known yet" : head.left <= 0 ? "ending" : `about ${roughly(head.left)}`, head.left === null ? "until a training has come far enough" : "by what trainings have taken") : null,
+      head.paused ? fact("left", "paused", "hpsearch resume goes on") : head.live ? fact("left", head.left === null ? "not known yet" : head.left <= 0 ? "ending" : `about ${roughly(head.left)}`, head.left === null ? "until a training has come far enough" : "by what trainings have taken") : null,
     );
   }
 
@@ -218,7 +218,7 @@ export class ExperimentPage {
       return;
     }
     const idle = head.workers ? Math.max(0, head.workers - head.running.length) : 0;
-    fill(this.workers, el("h2", {}, head.workers ? `Workers: ${head.running.length} of ${head.workers} at work` : `At work: ${many(head.running.length, "training")}`), el("div.workers", {},
+    fill(this.workers, el("h2", {}, head.paused ? "Paused: trainings rest at their next report or step" : head.workers ? `Workers: ${head.running.length} of ${head.workers} at work` : `At work: ${many(head.running.length, "training")}`), el("div.workers", {},
       head.running.map((each) => {
         const at = each.step === null ? "begun" : `${unit} ${each.step}${each.length ? ` of ${each.length}` : ""}, ${number(each.value)}`;
         const track = el("div.track", {}, el("span"));

@@ -7,16 +7,35 @@ import { duration, el, fill, get, here, number } from "./tools.js";
 const INKS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8b949e"];
 const AGAIN = 5000;
 
+const AT_A_GLANCE = 50;
+
 export class HomePage {
   constructor({ others }) { this.others = others; }
 
   async show(main) {
     document.title = "hpsearch";
-    const rows = this.others().map((each) => el("tr", {}, el("td", {}, el("a", { href: here({ [each.kind]: each.name }) }, each.name)), el("td", {}, each.kind), el("td", {}, each.live ? el("span.pill.live", {}, "running") : ""), el("td", {}, each.changed ? new Date(each.changed * 1000).toLocaleString() : "")));
-    fill(main, el("h1", {}, "Experiments"), el("div.scroll", {}, el("table", {}, el("thead", {}, el("tr", {}, ["name", "", "state", "changed"].map((name) => el("th", {}, name)))), el("tbody", {}, rows))));
+    const cells = new Map();
+    const rows = this.others().map((each) => {
+      const more = [el("td", {}, each.live ? el("span.pill.live", {}, "running") : each.kind === "study" ? "study" : ""), el("td"), el("td")];
+      cells.set(each.name, more);
+      return el("tr", {}, el("td", {}, el("a", { href: here({ [each.kind]: each.name }) }, each.name)), more, el("td.faint", {}, each.changed ? new Date(each.changed * 1000).toLocaleString() : ""));
+    });
+    const heads = ["name", "state", "trials", "best", "changed"].map((name) => el("th", {}, name));
+    fill(main, el("h1", {}, "Experiments"), el("div.scroll", {}, el("table", {}, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows))));
+    for (const each of this.others().filter((other) => other.small).slice(0, AT_A_GLANCE)) {
+      if (this.gone) return;
+      const told = await get("api/glance", { of: each.name }).catch((error) => ({ error: error.message }));
+      const [state, trials, best] = cells.get(each.name);
+      if (told.error) fill(state, el("span.error.small", {}, told.error));
+      else {
+        if (!each.live) fill(state, told.head.state);
+        fill(trials, `${told.ended} of ${told.trials}`);
+        fill(best, told.head.best ? `${told.metric} ${number(told.head.best.value)}` : "—");
+      }
+    }
   }
 
-  leave() {}
+  leave() { this.gone = true; }
 }
 
 /** Several searches in one picture, with a switch for what it is drawn over. */

@@ -91,7 +91,9 @@ def test_giving_up_accepts_nothing_that_would_not_be_accepted(assumes: Assumptio
 @pytest.mark.parametrize("changes", [{}, {"noise": Noise(1.0, 6.0)}, {"worth": 2.0}, {"assumes": Assumption.SYMMETRIC}])
 def test_many_at_once_end_as_each_alone(changes: dict[str, Any]) -> None:
     plan, rows = _plan(margin=0.2, **changes), np.random.default_rng(5).normal(1.5, 1.4, (30, 10))
-    found = ends(plan, rows)
+    found, repeated = ends(plan, rows), ends(plan, np.tile(rows, (20, 1)))  # by evidence, and by what it must reach
+    assert repeated.accepted.tolist() == 20 * found.accepted.tolist()
+    assert repeated.pairs.tolist() == 20 * found.pairs.tolist()
     for row, accepted, given_up, pairs in zip(rows, found.accepted, found.given_up, found.pairs, strict=True):
         alone = judge(plan, np.zeros(10).tolist(), row.tolist())
         assert (alone.decision is Decision.ACCEPT, alone.decision is Decision.REJECT) == (accepted, given_up)

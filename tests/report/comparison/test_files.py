@@ -118,3 +118,10 @@ def test_every_format_has_a_name_that_the_help_lists() -> None:
 def test_an_underscore_is_escaped_where_it_would_be_markup() -> None:
     assert escaped("learning_rate d_z 1_2") == "learning_rate d_z 1_2"
     assert escaped("_x_ a__b") == r"\_x\_ a\_\_b"
+
+
+def test_figures_have_titles_where_they_are_wanted(tmp_path: Path) -> None:
+    for folder, titles in (("plain", False), ("titled", True)):
+        write_report(search_evidence(("one",)), tmp_path / folder, ["md"], titles=titles)
+    found = [(tmp_path / folder / "figures/search.svg").read_text() for folder in ("plain", "titled")]
+    assert ["Optimisation history" in text for text in found] == [False, True]
