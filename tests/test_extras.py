@@ -300,3 +300,8 @@ def test_python_says_the_same(bare: tuple[Path, dict[str, tuple[int, str]]]) -> 
     done = run(folder / "env" / "bin" / "python", "-c", program, folder=folder, path=str(ROOT))
     needs = 'needs the package torch, which is not installed: pip install "hpsearch[torch]"'
     assert done.stdout.splitlines() == ["2", f"hpsearch.Task {needs}", f"hpsearch.predict {needs}"], done.stderr
+
+
+def test_the_page_names_every_extra() -> None:
+    page = (ROOT / "docs" / "how-to" / "install.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE)) == set(OPTIONAL)

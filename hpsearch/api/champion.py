@@ -94,7 +94,7 @@ def champion_init(
     quick: bool = False,
     set: Overrides | None = None,  # noqa: A002 -- the option's name
     seeds: int = 5,
-    most: int = 10,
+    most: int = 12,
     rate: float = 0.05,
     budget: str = "e-lond",
     expected: int = 50,

@@ -55,7 +55,7 @@ def init(
     quick: Annotated[bool, typer.Option(help="Lay the space's `quick` section over it.")] = False,
     set_: SetOption = None,
     seeds: Annotated[int, typer.Option(min=2, help="Fresh seeds on which each champion is measured.")] = 5,
-    most: Annotated[int, typer.Option(min=2, max=1000, help="The most seeds of a challenge.")] = 10,
+    most: Annotated[int, typer.Option(min=2, max=1000, help="The most seeds of a challenge.")] = 12,
     rate: Annotated[float, typer.Option(min=1e-6, max=0.5, help="The error rate over all challenges.")] = 0.05,
     budget: Annotated[
         str, typer.Option(help="How it is spent: e-lond, alpha spending, lord++, saffron or alpha investing.")

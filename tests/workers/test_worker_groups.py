@@ -46,14 +46,14 @@ def test_a_process_that_dies_ends_the_job_as_lost(rank: int, crew: Crew) -> None
 def test_a_process_that_fails_ends_the_job_with_its_error_though_the_others_hang(rank: int, crew: Crew) -> None:
     ended = crew.hearing.endings[crew.run("fail", rank=rank, others="sleep").run]
     assert isinstance(ended, Failed)
-    assert ended.reason == "SystemExit: 3"
+    assert ended.reason.startswith("SystemExit: 3")
     assert crew.run().run in crew.hearing.endings
 
 
 def test_the_cause_is_told_not_that_the_others_are_gone(crew: Crew) -> None:
     ended = crew.hearing.endings[crew.run("fail_late", rank=1, others="lose").run]
     assert isinstance(ended, Failed)
-    assert ended.reason == "SystemExit: 3"
+    assert ended.reason.startswith("SystemExit: 3")
 
 
 @pytest.mark.parametrize("hangs", [0, 1])

@@ -4,6 +4,7 @@ One cluster and one run of Tune serve all tests of this file.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def test_jobs_share_a_process(crew: Crew) -> None:
     assert paused == Paused(1.0)
     failed = crew.run("system_exit")
     assert isinstance(failed, Failed)
-    assert failed.reason == "SystemExit: 3"
+    assert re.fullmatch(r"SystemExit: 3 \(\w+\.py:\d+\)", failed.reason)
     assert crew.pid() == first
     assert len((crew.folder / "loads").read_text().splitlines()) == 1
 
