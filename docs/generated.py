@@ -46,8 +46,9 @@ def on_page_markdown(text: str, *, page: Page, **_: Any) -> str:
         return re.sub(r"\]\(((?:\.\./)+)docs/", r"](\1", text)
     if page.file.src_uri in ROOT_PAGES:
         return text.replace("](docs/", "](")
-    text = re.sub(r"\]\((?:\.\./)*(notebooks/[\w-]+)\.ipynb\)", r"](../\1.md)", text)
-    return re.sub(rf"\]\(\.\./\.\./(?=reports/|examples/|{'|'.join(ROOT_PAGES)})", "](../", text)
+    text = re.sub(r"\]\(([./]*notebooks/[\w-]+)\.ipynb\)", r"](\1.md)", text)
+    outside = "|".join(["reports/", "examples/", "notebooks/", *ROOT_PAGES])
+    return re.sub(rf"\]\(\.\./(?=(?:\.\./)*(?:{outside}))", "](", text)
 
 
 def pages() -> dict[str, str]:

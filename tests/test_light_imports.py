@@ -60,6 +60,10 @@ def test_reading_an_experiment_is_light() -> None:
     assert heavy_modules_of("import hpsearch.experiment.reading, hpsearch.report.experiment_view") == []
 
 
+def test_the_page_is_light() -> None:
+    assert heavy_modules_of("import hpsearch.web.app, hpsearch.web.serve") == []
+
+
 TABLE = "method,seed,accuracy\n" + "".join(f"{method},{seed},0.8{seed}\n" for method in "ab" for seed in range(1, 5))
 NEEDLESS = {
     "show tests/kept/search": HEAVY | {"numpy", "sklearn", "pyarrow", "yaml", "hpsearch.space", "hpsearch.families"},

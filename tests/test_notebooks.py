@@ -37,9 +37,10 @@ def test_a_notebook_runs_and_shows_its_search(path: Path, tmp_path: Path) -> Non
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources=place).execute()
     outputs = outputs_of(notebook)
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
-    live = [output.data for output in outputs if output.output_type == "display_data"]
-    assert len(live) == LIVE[path.stem], live
+    displayed = [output.data for output in outputs if output.output_type == "display_data"]
+    live = [shown for shown in displayed if "val/accuracy" in shown["text/html"]]
+    assert len(live) == LIVE[path.stem], displayed
+    assert len(displayed) <= 2 * len(live)  # and what to do next
     for shown in live:  # the last frame of each is left
-        assert "val/accuracy" in shown["text/html"]
         assert "3 complete" in shown["text/plain"] or "2 complete" in shown["text/plain"]
     assert any("image/png" in output.get("data", {}) for output in outputs)

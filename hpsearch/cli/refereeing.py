@@ -75,8 +75,6 @@ def init(
     from hpsearch.referee.snapshot import RULE
     from hpsearch.referee.trainings import InterruptedChallengeError
 
-    if not quiet:
-        typer.echo(RULE, err=True)
     try:
         opened = api.champion_init(
             what,
@@ -101,6 +99,8 @@ def init(
         )
     except InterruptedChallengeError:
         _interrupted()
+    if not quiet:
+        typer.echo(RULE, err=True)
     _print_history(opened.history, as_json=json)
 
 
@@ -109,12 +109,13 @@ def restore(
     context: typer.Context,
     number: Annotated[int, typer.Argument(help="The number of a contender, as the history has it.")],
     into: Annotated[Path, typer.Option(help="The folder to make.")],
+    title: TitleOption = None,
+    root: Annotated[Path | None, typer.Option(help="Where titles are kept.")] = None,
 ) -> None:
     """Bring the code of a contender back, as it was trained, into a new folder."""
     from hpsearch.api import champion as api
 
-    title, root = context.obj
-    restored = api.champion(title, root=root).restore(number, into)
+    restored = api.champion(title or context.obj[0], root=root or context.obj[1]).restore(number, into)
     typer.echo(terminal(f"{into}: {len(restored.snapshot.files)} files of contender {number}"))
     if restored.contender.overrides:
         typer.echo(terminal(f"its configuration: {' '.join(f'--set {each}' for each in restored.contender.overrides)}"))
@@ -126,6 +127,8 @@ def restore(
 def confirm(
     context: typer.Context,
     seeds: Annotated[int | None, typer.Option(min=2, help="Fresh seeds; by default those of a measurement.")] = None,
+    title: TitleOption = None,
+    root: Annotated[Path | None, typer.Option(help="Where titles are kept.")] = None,
     in_process: InProcessOption = False,
     quiet: QuietOption = False,
     trust: TrustOption = None,
@@ -136,10 +139,10 @@ def confirm(
     from hpsearch.referee.trainings import InterruptedChallengeError
     from hpsearch.trust import trusting
 
-    title, root = context.obj
+    found = api.champion(title or context.obj[0], root=root or context.obj[1])
     try:
         with trusting(trust):
-            opened = api.champion(title, root=root).confirm(seeds=seeds, in_process=in_process, quiet=quiet)
+            opened = found.confirm(seeds=seeds, in_process=in_process, quiet=quiet)
     except InterruptedChallengeError:
         _interrupted()
     _print(opened, _opening_lines(opened), as_json=json)

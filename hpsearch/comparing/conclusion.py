@@ -26,8 +26,13 @@ def conclude(comparison: Comparison) -> tuple[str, ...]:
 
 def details(comparison: Comparison) -> tuple[str, ...]:
     """Return the sentences below the headline."""
-    pairs = (pair_sentence(pair, comparison) for pair in comparison.pairs)
+    pairs = [said for pair in comparison.pairs for said in (pair_sentence(pair, comparison), _beyond(pair))]
     return tuple(sentence for sentence in (*pairs, *_search_sentences(comparison), _basis(comparison)) if sentence)
+
+
+def _beyond(pair: PairResult) -> str:
+    """Say what holds over further test examples, where scores by example were kept."""
+    return "" if pair.over_examples is None else pair.over_examples.sentence(pair.a, pair.b)
 
 
 def headline(comparison: Comparison) -> str:

@@ -1,4 +1,4 @@
-"""What a comparison says of a pair over further test examples: the field `over_examples` of compare.json, and its note.
+"""What a comparison says of a pair over further test examples: the field `over_examples` of compare.json, in words too.
 
 The verdict of a pair of seeds is about further seeds on these data. With the scores of each seed on each example the
 difference also has an interval over further data, and over both; see `statistics.crossed`.
@@ -10,11 +10,6 @@ from typing import Any
 
 from hpsearch.comparing.statistics.crossed import Population
 from hpsearch.comparing.statistics.intervals import Interval
-
-_ABOUT = {
-    Population.BOTH: "further seeds and further data",
-    Population.EXAMPLES: "further data for these trained models",
-}
 
 
 @dataclass(frozen=True)
@@ -51,17 +46,18 @@ class OverExamples:
             "populations": {str(name): asdict(found) for name, found in self.populations.items()},
         }
 
-    def sentence(self) -> str | None:
-        """Return what holds over further data, and about what the verdict is."""
+    def sentence(self, a: str, b: str) -> str:
+        """Return what holds of a minus b beyond these data; "" if nothing is known."""
         said = []
-        for population, about in _ABOUT.items():
-            own = self.populations.get(population)
-            if own is not None:
-                interval = f"95% interval {own.ci95[0]:.4g} to {own.ci95[1]:.4g}"
-                said.append(f"over {about} {self.mean_difference:.4g} ({interval}; p = {own.p:.2g}, not adjusted)")
+        for population, own in self.populations.items():
+            if population is not Population.SEEDS:  # the verdict's own
+                said.append(f"{population} {own.ci95[0]:.4g} to {own.ci95[1]:.4g} (p = {own.p:.2g})")
         if not said:
-            return None
+            return ""
         counted = f"{self.examples} test examples"
         if self.clusters is not None:
             counted += f" in {self.clusters} clusters"
-        return f"with {counted}, a minus b is {'; '.join(said)}. The verdict is about further seeds on these data"
+        return (
+            f"{a} minus {b} is {self.mean_difference:.4g} on {counted}; 95% intervals of the pair alone, not adjusted: "
+            f"for {'; for '.join(reversed(said))}."
+        )

@@ -38,9 +38,7 @@ def compare_pair(a: Arm, b: Arm, question: SettledQuestion) -> PairResult:
     examples = None
     if question.unit is Unit.SEED:
         examples = over_examples(a, b, [str(key[0]) for key in paired.keys] if pairing else None, question)
-    said = examples.sentence() if examples else None
-    notes = [*_design_notes(a, b), *([said] if said else []), *result.notes]
-    return replace(result, over_examples=examples, notes=tuple(notes))
+    return replace(result, over_examples=examples, notes=(*_design_notes(a, b), *result.notes))
 
 
 def _known_data(arm: Arm) -> set[str]:

@@ -103,8 +103,8 @@ def show_next_steps(result: SessionResult, space: Space, shown: ConsoleOptions, 
     if not shown.quiet:
         own = space.family == COMMAND or isinstance(space.interface, Function)
         lines += _whereabouts(result, single=single, exported=not own)
-    for line in lines:
-        console.print(terminal(line), markup=False, highlight=False, soft_wrap=True)
+    if lines:  # at once: in a notebook each print is an output of its own
+        console.print("\n".join(map(terminal, lines)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _target(space: Space, folder: Path, shown: ConsoleOptions) -> SearchTarget:

@@ -72,6 +72,29 @@ def locked(
             lease.close()
 
 
+@contextlib.contextmanager
+def locked_in_turn(folder: Path, *, patience: float = 60.0, look: float = 0.01) -> Iterator[Hold]:
+    """Hold the folder for a moment, as several processes do by turns, here and on other machines.
+
+    A lease that goes from one of them to another is no refusal; `patience` and `look` are seconds, as for `locked`.
+
+    Raises:
+        ExperimentBusyError: Somebody holds it for long.
+    """
+    until = time.monotonic() + patience
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                hold = stack.enter_context(locked(folder, patience=patience, look=look))
+            except ExperimentBusyError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(look)
+            else:
+                break
+        yield hold
+
+
 def _opened(lock: Path) -> IO[str]:
     try:
         return lock.open("a+")

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpsearch.errors import ExperimentError
 from hpsearch.experiment.codec import MalformedEventError, decode, encode
 from hpsearch.experiment.events import (
     OrderEvent,
@@ -38,8 +39,15 @@ def new_order() -> str:
 
 
 def place(folder: Path, order: OrderEvent) -> Path:
-    """Place an order in an experiment's folder, in one piece; return where."""
-    (folder / ORDERS).mkdir(exist_ok=True)
+    """Place an order in an experiment's folder, in one piece; return where.
+
+    Raises:
+        ExperimentError: Something else is where orders are placed.
+    """
+    try:
+        (folder / ORDERS).mkdir(exist_ok=True)
+    except FileExistsError:
+        raise ExperimentError(f"{folder / ORDERS} is no folder: orders are placed there; remove it") from None
     path = folder / ORDERS / f"{time.time_ns():020d}-{order.order}{_ENDING}"
     write_json(path, {"version": FORMAT_VERSION, **encode(order)})
     return path

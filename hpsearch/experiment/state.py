@@ -39,8 +39,8 @@ class RunState:
     """A run as the log tells it.
 
     It was `asked` for, unless it is the job of the classical methods, of which the log tells only that it was lost. A
-    run that is asked for again has nothing of its earlier training. One that goes on as a copy of another has that
-    one's `history`, `seed` and `changes`: they belong to its weights.
+    run that is asked for again has nothing of its earlier training but people's notes. One that goes on as a copy of
+    another has that one's `history`, `seed` and `changes`: they belong to its weights.
     """
 
     run: str
@@ -236,7 +236,9 @@ class ExperimentState:
         return run
 
     def _ask(self, event: AskEvent) -> RunState:
+        known = self.runs.get(event.run)
         run = self.runs[event.run] = RunState(event.run, run_kind(event.run), asked=True)
+        run.notes = known.notes if known else ()
         run.number, run.first_params, run.params, run.seed = event.number, event.params, event.params, event.seed
         run.replicate, run.fold = event.replicate, event.fold
         return run

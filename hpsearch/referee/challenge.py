@@ -100,7 +100,7 @@ def challenge(folder: Path, project: Path, request: Request, *, watch: Watch, te
         with Trainings(ledger, project, watch, trusted=trusted) as trainings:
             _measure(ledger, trainings)
             opened = _opened(ledger, contender, request, tell)
-            verdict = _decided(ledger, trainings, opened)
+            verdict = _decided(ledger, trainings, opened, tell)
             ledger.write(verdict)
             _measure(ledger, trainings)
         for number in {opened.contender, opened.champion} - {title.champion.number}:
@@ -122,7 +122,10 @@ def measure(ledger: Ledger, project: Path, watch: Watch, *, trusted: int | None 
 def _measure(ledger: Ledger, trainings: Trainings) -> None:
     title = ledger.title
     for seed in range(title.terms.measured):
-        trainings.trained(title.champion, title.reign.number, seed, most=title.terms.measured)
+        found = trainings.trained(title.champion, title.reign.number, seed, most=title.terms.measured)
+        broken = found.outcome in (Outcome.FAILED, Outcome.LOST)
+        if broken and title.reign.number == 0 and not title.noise_sample(title.reign):
+            return  # the first champion does not train at all
 
 
 # Who challenges
@@ -298,15 +301,18 @@ Train = Callable[[Contender, int], Trained]
 """Returns the training of a contender on a seed of the challenge's reign."""
 
 
-def _decided(ledger: Ledger, trainings: Trainings, opened: Challenge) -> Verdict:
+def _decided(ledger: Ledger, trainings: Trainings, opened: Challenge, tell: Callable[[str], None]) -> Verdict:
     def train(contender: Contender, seed: int) -> Trained:
         return trainings.trained(contender, opened.reign, seed, most=opened.most)
 
-    return decide(ledger.title, opened, train)
+    return decide(ledger.title, opened, train, tell)
 
 
-def decide(title: Title, opened: Challenge, train: Train) -> Verdict:
-    """Return the verdict of a challenge; `train` is asked for one training after another, in the order of the seeds."""
+def decide(title: Title, opened: Challenge, train: Train, tell: Callable[[str], None]) -> Verdict:
+    """Return the verdict of a challenge; `train` is asked for one training after another, in the order of the seeds.
+
+    `tell` hears what each pair has changed.
+    """
     champion, challenger = title.contenders[opened.champion], title.contenders[opened.contender]
     plan = plan_of(title.terms, opened)
     seeds: list[int] = []
@@ -329,6 +335,7 @@ def decide(title: Title, opened: Challenge, train: Train) -> Verdict:
             found = judge(plan, *values)
             if found.decision is not Judged.GO_ON:
                 return _verdict(opened, found, seeds, lost)
+            tell(f"seed {seed}: champion {theirs.value:.5g}, challenger {ours.value:.5g}. {found.reason}")
         seed += 1
 
 

@@ -1,5 +1,6 @@
 """A title from its opening on: the first champion, and the code of a contender brought back."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,11 @@ from hpsearch.experiment.activity import locked
 from hpsearch.experiment.layout import LEDGER
 from hpsearch.referee.challenge import measure
 from hpsearch.referee.contender import Candidate
-from hpsearch.referee.ledger import Contender, Ledger, Terms, Title, append, read_title
+from hpsearch.referee.ledger import CONTENDERS, Contender, Ledger, Terms, Title, append, read_title
 from hpsearch.referee.snapshot import Snapshot, bring_back, read
 from hpsearch.referee.trainings import Watch
+
+_FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,20 @@ def open_title(
         measure(ledger, project, watch, trusted=title.contenders[0].number)
         if not title.measured(title.reign):
             first = next(iter(title.trained.values()))
+            _give_up(folder)
             raise SearchFailedError(
-                f"the champion came to no result on any of its {terms.measured} seeds: {first.outcome}"
+                f"the champion came to no result: {first.outcome}"
                 + (f": {first.reason}" if first.reason else "")
+                + f". No title was opened; what was printed is in {folder / _FAILED}"
             )
     return title
+
+
+def _give_up(folder: Path) -> None:
+    """Leave no title behind whose champion cannot be trained; its experiment stays, to be looked at."""
+    shutil.rmtree(folder / _FAILED, ignore_errors=True)
+    (folder / CONTENDERS).rename(folder / _FAILED)
+    (folder / LEDGER).unlink()
 
 
 def _require_same(title: Title, terms: Terms, candidate: Candidate) -> None:

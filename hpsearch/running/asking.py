@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from hpsearch.errors import ExperimentBusyError, ExperimentError, HpsearchError
-from hpsearch.experiment.activity import locked
+from hpsearch.experiment.activity import locked_in_turn
 from hpsearch.experiment.askers import Asker, Presence, forget, known, living, presence
 from hpsearch.experiment.events import AddEvent, AskEvent, EndEvent, Event, SessionEvent, StopEvent
 from hpsearch.experiment.gaps import gaps, lost_log, trained_without_log
@@ -57,8 +57,7 @@ from hpsearch.workers.limits import BY_A_PERSON, Stopped
 from hpsearch.workers.steering import Steering
 
 _PAUSED_LOOK = 0.5
-PATIENCE, LOOK = 60.0, 0.01
-"""Seconds for which an operation waits for those of other processes, and between two looks."""
+"""Seconds between two looks whether a paused search goes on."""
 
 
 class AskTell:
@@ -283,7 +282,7 @@ class AskTell:
         """
         if self._closed:
             raise HpsearchError(f"the search in {self.folder} is closed here; hpsearch.ask_tell opens it again")
-        with self._mutex, explaining_full_disks(), locked(self.folder, patience=PATIENCE, look=LOOK) as hold:
+        with self._mutex, explaining_full_disks(), locked_in_turn(self.folder) as hold:
             self._lease = hold.lease
             try:
                 if self._stale:

@@ -27,17 +27,13 @@ def serve(
     """Serve the page until Ctrl-C; `announce` gets its address. Port 0 is any free one.
 
     Raises:
-        HpsearchError: The port cannot be used, or a package is missing.
+        HpsearchError: The port cannot be used.
     """
-    try:
-        import uvicorn
+    import uvicorn
 
-        from hpsearch.web.app import Page
-        from hpsearch.web.guard import new_token
-    except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
-            raise
-        raise HpsearchError(f"the page needs {error.name}: pip install starlette uvicorn") from error
+    from hpsearch.web.app import Page
+    from hpsearch.web.guard import new_token
+
     if opening.first and is_experiment(shelf.folder(opening.first)):
         shelf.feed(opening.first).advance()  # what takes seconds of a large search is done before somebody waits for it
     with listening(port) as heard:

@@ -1,12 +1,13 @@
 """Which experiments and studies the page can open: those of one folder, by their names."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from hpsearch.cleaning import one_line
-from hpsearch.errors import UnknownNameError
+from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.layout import LOG, is_experiment, is_study, root_of
 from hpsearch.experiment.studies import arm_folders
@@ -52,7 +53,9 @@ class Shelf:
         found = []
         for path in self.root.iterdir() if self.root.is_dir() else ():
             if is_study(path):
-                found += [path, *arm_folders(path)]
+                found.append(path)
+                with suppress(HpsearchError):  # its own page says what is wrong with it
+                    found += arm_folders(path)
             elif is_experiment(path):
                 found.append(path)
         found.sort(key=_changed, reverse=True)

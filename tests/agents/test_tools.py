@@ -263,5 +263,5 @@ def test_what_the_command_needs_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(HpsearchError, match="is no folder"):
         mcp(tmp_path / "none")
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(HpsearchError, match=r"pip install 'hpsearch\[mcp\]'"):
+    with pytest.raises(HpsearchError, match=r"hpsearch\[mcp\]"):
         mcp(tmp_path)

@@ -2,9 +2,8 @@
 
 Run by `make bench` in a small form, by `make bench BENCH=full`, or alone: `python -m tests.benchmarks.referee full`.
 The first table holds made-up challenges by a challenger that is equal to the champion, looked at after each pair. The
-second holds
-campaigns of 100 challenges: the noise of each training is that of a recorded one (the standard deviations over seeds in
-reports/*/compare.json, in units of their report's mean), so that it differs between configurations.
+last holds campaigns of 100 challenges: the noise of each training is that of a recorded one (the standard deviations
+over seeds in reports/*/compare.json, over their report's mean), so that it differs between configurations.
 """
 
 import json

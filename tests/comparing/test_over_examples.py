@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hpsearch.comparing.conclusion import conclude
 from hpsearch.comparing.statistics.crossed import Population, crossed
 from hpsearch.records import ExampleScores, FinishedRun
 from tests.comparing.arms import compare, run
@@ -44,7 +45,9 @@ def test_the_intervals_are_those_of_the_crossed_analysis_whatever_the_order_of_r
         own = found.over_examples.populations[population]
         assert own.ci95 == pytest.approx(expected.interval(population))
     assert found.over_examples.populations[Population.SEEDS].p == pytest.approx(found.p)  # what the verdict is about
-    assert any("40 test examples" in note and "further seeds and further data" in note for note in found.notes)
+    (said,) = [sentence for sentence in conclude(compare(runs)) if "40 test examples" in sentence]
+    assert "for further seeds on further data" in said
+    assert "for these trained models on further data" in said
 
     order = np.random.default_rng(3).permutation(40)
     turned = runs[7].by_example

@@ -3,14 +3,16 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from hpsearch.errors import ExperimentBusyError
-from hpsearch.experiment.activity import locked
+from hpsearch.experiment.activity import locked, locked_in_turn
+from hpsearch.experiment.lease import Lease, Machine
 
 HOLD = """
 import sys, time
@@ -41,6 +43,32 @@ def test_a_held_folder_is_refused_and_its_holder_named(tmp_path: Path) -> None:
         with pytest.raises(ExperimentBusyError, match=expected), locked(tmp_path, patience=0.3):
             pass
         assert process.poll() is None
+
+
+def test_who_works_by_turns_waits_while_another_machine_takes_turns(tmp_path: Path) -> None:
+    """A lease that is new at every look is alive for whoever wants the folder alone, and one of many turns here."""
+    (tmp_path / "lock").touch()
+    begun, ended = threading.Event(), threading.Event()
+
+    def take_turns() -> None:
+        with (tmp_path / "lock").open("a+") as file, suppress(ExperimentBusyError):  # at last we have it
+            while not ended.is_set():
+                lease = Lease(tmp_path, machine=Machine("elsewhere", "another boot"))
+                lease.take(file.fileno(), alone=False, tell=lambda _: None)
+                begun.set()
+                time.sleep(0.01)
+                lease.close()
+
+    other = threading.Thread(target=take_turns)
+    other.start()
+    begun.wait()
+    threading.Timer(1.0, ended.set).start()
+    try:
+        with locked_in_turn(tmp_path, patience=60.0):
+            pass
+    finally:
+        ended.set()
+        other.join()
 
 
 def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:

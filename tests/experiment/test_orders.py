@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hpsearch.errors import ExperimentError
 from hpsearch.experiment.events import AddEvent, NoteEvent, OrderEvent, PauseEvent, ResumeEvent, StopEvent
 from hpsearch.experiment.files import read_json
 from hpsearch.experiment.layout import ORDERS
@@ -76,6 +77,8 @@ def test_what_is_no_order_says_why(content: str, tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_read_ends_no_search(tmp_path: Path) -> None:
     (tmp_path / ORDERS).write_text("a file")
     assert pending(tmp_path) == []
+    with pytest.raises(ExperimentError, match="orders is no folder"):
+        place(tmp_path, orders()[0])
     (tmp_path / ORDERS).unlink()
     (tmp_path / ORDERS).mkdir()
     os.mkfifo(tmp_path / ORDERS / "1-a.json")

@@ -5,18 +5,25 @@ from pathlib import Path
 import pytest
 
 from hpsearch.experiment.events import (
+    AddEvent,
     AdoptEvent,
     AskEvent,
     BeginEvent,
+    BudgetEvent,
     DataEvent,
     DropEvent,
     EndEvent,
     Event,
     ExploitEvent,
     LostEvent,
+    NoteEvent,
     OutcomeEvent,
+    PauseEvent,
+    RefuseEvent,
     ReportEvent,
+    ResumeEvent,
     SessionEvent,
+    StopEvent,
     UnknownEvent,
 )
 from hpsearch.experiment.layout import (
@@ -30,7 +37,7 @@ from hpsearch.experiment.layout import (
     trial_run,
 )
 from hpsearch.experiment.state import ExperimentState, RunState
-from hpsearch.records import Change, Fold, Outcome
+from hpsearch.records import Change, Fold, Note, Outcome
 from tests.experiment_factory import GrowingExperiment
 
 RUN, OTHER = trial_run(0), trial_run(1)
@@ -143,3 +150,41 @@ def test_the_job_of_the_baselines_may_be_lost(tmp_path: Path) -> None:
 def test_the_name_of_a_run_tells_its_kind(run: str, kind: RunKind) -> None:
     assert run_kind(run) is kind
     assert kind is not RunKind.TRIAL or trial_number(run) == 12345
+
+
+def test_what_people_order_is_in_the_state_and_every_order_is_known() -> None:
+    state = after(
+        ask(0),
+        StopEvent(order="a", run=RUN),
+        NoteEvent(order="b", run=RUN, text="odd", time=7.0),
+        NoteEvent(order="c", text="good", time=8.0),
+        AddEvent(order="d", params={"x": 2}),
+        BudgetEvent(order="e", trials=9, instead={"trials": 4}),
+        BudgetEvent(order="f", seconds=60.0, instead={"seconds": None}),
+        RefuseEvent(order="g", kind="add", reason="it is known"),
+        PauseEvent(order="h"),
+    )
+    assert state.orders == {*"abcdefgh"}
+    assert (only(state).told_to_stop, only(state).notes, state.notes) == (
+        True,
+        (Note(7.0, "odd"),),
+        (Note(8.0, "good"),),
+    )
+    assert state.added == ({"x": 2},)
+    assert (state.trials_of(4), state.trials_of(5)) == (10, 6)  # the space says another number since: that counts
+    assert (state.time_of(None), state.time_of(30.0)) == (60.0, 30.0)
+    assert state.paused
+    for event in (ResumeEvent(order="i"), SessionEvent(), EndEvent(why="interrupted")):
+        state.follow(PauseEvent(order="j"))
+        state.follow(event)
+        assert not state.paused
+
+
+def test_a_note_outlives_that_its_run_is_asked_for_again() -> None:
+    run = only(after(ask(0), NoteEvent(order="a", run=RUN, text="odd", time=7.0), failed("start"), ask(0)))
+    assert run.notes == (Note(7.0, "odd"),)
+
+
+@pytest.mark.parametrize("event", [StopEvent(order="a", run=OTHER), NoteEvent(order="a", run=OTHER, text="odd")])
+def test_an_order_about_a_run_that_nobody_asked_for_does_not_fit(event: Event) -> None:
+    assert after(ask(0)).misfit(event) == f"no line before it asks for the run {OTHER!r}"

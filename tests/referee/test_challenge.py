@@ -130,7 +130,11 @@ def test_a_challenge_that_was_interrupted_gives_way_to_another(project: Path) ->
     lines = (TITLE / LEDGER).read_bytes()[len(before) :].splitlines(keepends=True)
     (TITLE / LEDGER).write_bytes(before + b"".join(lines[:2]))  # entered, and begun
     said: list[str] = []
-    assert challenge(set={"rate": 0.9}, tell=said.append).challenge == 2
+    answer = challenge(set={"rate": 0.9}, tell=said.append)
+    assert answer.challenge == 2
+    assert [line[:8] for line in said if line.startswith("seed")] == [
+        f"seed {k}: " for k in range(answer.seeds_used - 1)
+    ]
     assert said[0] == "challenge 1 was interrupted, and is given up for this one"
     assert [each.decision for each in hpsearch.champion().history.challenges] == ["abandoned", "accepted"]
     assert not challenge(set={"rate": 0.2}).from_ledger

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import hpsearch
-from hpsearch.errors import HpsearchError, UntrustedCodeError
+from hpsearch.errors import HpsearchError, SearchFailedError, UntrustedCodeError
 from hpsearch.referee.ledger import CONTENDERS
 from hpsearch.referee.trainings import _importing_from
 from tests.referee.campaigns import CODE, QUIETLY, SPACE, challenge, change_code, open_title, write_project
@@ -158,3 +158,13 @@ def test_a_title_outside_of_the_project_asks_only_for_the_code_of_others(
         challenge(set={"rate": 0.51}, worth=0.011, **place)
     monkeypatch.setenv("HPSEARCH_TRUST", str(place["root"]))
     assert challenge(set={"rate": 0.51}, worth=0.011, **place).seeds_used > 3
+
+
+def test_a_champion_that_cannot_be_trained_opens_no_title(project: Path) -> None:
+    with pytest.raises(SearchFailedError, match=r"failed: ValueError: no such layer.* No title was opened") as raised:
+        open_title(set={"trouble": "fail"})
+    assert "failed" in str(raised.value)
+    assert len(list((TITLE / "failed" / "0000" / "trials").iterdir())) == 1
+    with pytest.raises(HpsearchError, match="there is no champion in"):
+        hpsearch.champion()
+    assert open_title().history.champion.quoted.seeds == 3

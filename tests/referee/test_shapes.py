@@ -66,7 +66,7 @@ def test_a_campaign_by_the_command_line(project: Path) -> None:
     assert "noise over seeds: sd" in told
     status, said = command("champion", "confirm", *quick)
     check(json.loads(said), "confirm")
-    status, said = command("champion", "restore", 0, "--into", project / "back")
+    status, said = command("champion", "restore", 0, "--into", project / "back", "--title", "space")
     assert (status, (project / "back" / "train.py").read_text()) == (0, (project / "train.py").read_text())
 
 

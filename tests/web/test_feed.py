@@ -4,15 +4,18 @@ import json
 import math
 import os
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hpsearch.experiment.activity import locked
 from hpsearch.experiment.events import DropEvent, LostEvent, SessionEvent
-from hpsearch.experiment.layout import ARTIFACTS, LOG, trial_run
+from hpsearch.experiment.files import write_json
+from hpsearch.experiment.layout import ARTIFACTS, LOG, PROGRESS, RESOLVED, STUDY, trial_run
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.records import Outcome
+from hpsearch.records import Moment, Outcome
 from hpsearch.web.app import Page
 from hpsearch.web.feed import Feed
 from hpsearch.web.shelf import Shelf
@@ -256,3 +259,35 @@ def test_a_list_shows_every_search_at_a_glance(growing: GrowingExperiment) -> No
     best = read_experiment(growing.folder).best
     assert best is not None
     assert (told["ended"], told["trials"], told["head"]["best"]["number"]) == (6, 6, best.number)
+
+
+def test_a_damaged_neighbour_costs_nobody_else_the_page(growing: GrowingExperiment) -> None:
+    growing.trial(0, (0.5,))
+    damaged = {"study": STUDY, "search": RESOLVED}
+    for name, file in damaged.items():
+        (growing.folder.parent / name).mkdir()
+        (growing.folder.parent / name / file).write_text("{", encoding="utf-8")
+    page = Page(Shelf(growing.folder.parent), TOKEN)
+    assert {each["name"] for each in ask(page, "api/experiments").json["experiments"]} == {"line", *damaged}
+    assert ask(page, "api/experiment", of="line").status == 200
+    for name, file in damaged.items():
+        answer = ask(page, "api/study" if file == STUDY else "api/experiment", of=name)
+        assert answer.status == 404
+        assert file in answer.json["error"]
+
+
+def test_what_runs_is_told_between_its_reports(growing: GrowingExperiment) -> None:
+    """As the live screen does: by the workers' own files, and the time left by the pace so far."""
+    growing.trial(0, (0.5, 0.6, 0.7, 0.8))
+    run = growing.trial(1, (0.5,), outcome=None)
+    with locked(growing.folder):
+        feed = Feed(growing.folder)
+        feed.advance()
+        (running,) = feed.whole()["head"]["running"]
+        assert (running["run"], running["step"], running["length"], running["now"]) == (run, 1, 4, "")
+        write_json(growing.folder / run / PROGRESS, asdict(Moment(120, 4000, loss=0.53, seconds_left=180.0)))
+        head = feed.whole()["head"]
+        assert head["running"][0]["now"] == "step 120/4,000, 3 min left, loss 0.53"
+        assert (head["live"], head["state"]) == (True, "running")
+        assert head["left"] > 180
+    assert feed.whole()["head"]["running"] == []

@@ -36,7 +36,10 @@ function showTrail(asked) {
   }
   if (asked.has("with")) parts.push(el("a", { href: here({ experiment: asked.get("with") }) }, asked.get("with")));
   if (asked.has("run")) parts.push(el("span", {}, asked.get("run")));
-  fill(trail, parts.flatMap((part) => [el("i", {}, "/"), part]));
+  fill(
+    trail,
+    parts.flatMap((part) => [el("i", {}, "/"), part]),
+  );
 }
 
 async function route() {
@@ -52,13 +55,16 @@ async function route() {
     page = wanted(asked, { others: () => known, link, control });
     fill(main, el("p.faint", {}, "Reading …"));
     const shown = page.show(place);
-    const early = new MutationObserver(() => { if (mine === turn) fill(main, place); });
+    const early = new MutationObserver(() => {
+      if (mine === turn) fill(main, place);
+    });
     early.observe(place, { childList: true });
     await shown;
     early.disconnect();
     if (mine === turn && !place.isConnected) fill(main, place);
   } catch (error) {
-    if (mine === turn) fill(main, el("p.error", {}, error.message), el("p", {}, el("a", { href: "#all" }, "All experiments")));
+    if (mine === turn)
+      fill(main, el("p.error", {}, error.message), el("p", {}, el("a", { href: "#all" }, "All experiments")));
   }
 }
 

@@ -46,10 +46,13 @@ export class Picture {
     this.click = click;
     this.stale = true;
     this.seen = false;
-    this.watcher = new IntersectionObserver((changes) => {
-      this.seen = changes.at(-1).isIntersecting;
-      this.draw();
-    }, { rootMargin: "200px" });
+    this.watcher = new IntersectionObserver(
+      (changes) => {
+        this.seen = changes.at(-1).isIntersecting;
+        this.draw();
+      },
+      { rootMargin: "200px" },
+    );
     this.watcher.observe(place);
     this.again = () => this.update();
     dark.addEventListener("change", this.again);
@@ -114,8 +117,7 @@ export function limits(values, kept = []) {
   return { range: [low - room, high + room], outside, far: sorted.at(-1) > high ? sorted.at(-1) : sorted[0] };
 }
 
-
-const integers = (axis, most) => ({ ...axis, ...(most < 12 ? { dtick: 1 } : {}), tickformat: ",d" });
+export const integers = (axis, most) => ({ ...axis, ...(most < 12 ? { dtick: 1 } : {}), tickformat: ",d" });
 
 /** Points for the complete trials and a line for the best so far, over the trials or over time. */
 export function historyPlot(searches, { over = "trials", say = () => {} } = {}) {
@@ -134,23 +136,43 @@ export function historyPlot(searches, { over = "trials", say = () => {} } = {}) 
     const points = thinned(complete, 2000);
     const hover = (what) => `trial %{customdata}: %{y:.4g}<extra>${escaped(what)}</extra>`;
     data.push({
-      type: "scatter", mode: "markers", name: "complete trials", showlegend: !name, legendgroup: name, x: points.map(place), y: points.map((row) => row.value),
-      customdata: points.map((row) => row.number), marker: { color: ink ?? colour("complete"), size: 6, opacity: 0.55 }, hovertemplate: hover(name ?? ""),
+      type: "scatter",
+      mode: "markers",
+      name: "complete trials",
+      showlegend: !name,
+      legendgroup: name,
+      x: points.map(place),
+      y: points.map((row) => row.value),
+      customdata: points.map((row) => row.number),
+      marker: { color: ink ?? colour("complete"), size: 6, opacity: 0.55 },
+      hovertemplate: hover(name ?? ""),
     });
     const last = steps.at(-1);
     data.push({
-      type: "scatter", mode: "lines", name: escaped(name ?? "best so far"), legendgroup: name, x: [...steps.map(place), end], y: [...steps, last].map((row) => row.value),
-      customdata: [...steps, last].map((row) => row.number), line: { color: ink ?? colour("best"), shape: "hv", width: 2.5 }, hovertemplate: hover(name ?? "best so far"),
+      type: "scatter",
+      mode: "lines",
+      name: escaped(name ?? "best so far"),
+      legendgroup: name,
+      x: [...steps.map(place), end],
+      y: [...steps, last].map((row) => row.value),
+      customdata: [...steps, last].map((row) => row.number),
+      line: { color: ink ?? colour("best"), shape: "hv", width: 2.5 },
+      hovertemplate: hover(name ?? "best so far"),
     });
   }
   const found = limits(every, bests);
-  say(found ? `${found.outside} ${found.outside === 1 ? "value is" : "values are"} outside the picture, as far as ${number(found.far)}; double-click shows all.` : "");
+  say(
+    found
+      ? `${found.outside} ${found.outside === 1 ? "value is" : "values are"} outside the picture, as far as ${number(found.far)}; double-click shows all.`
+      : "",
+  );
   const [scale, title] = over === "time" ? timeScale(most) : [1, "trial"];
   if (scale !== 1) for (const trace of data) trace.x = trace.x.map((value) => value / scale);
   return {
     data,
     layout: {
-      xaxis: over === "time" ? { title: { text: title }, rangemode: "tozero" } : integers({ title: { text: title } }, most),
+      xaxis:
+        over === "time" ? { title: { text: title }, rangemode: "tozero" } : integers({ title: { text: title } }, most),
       yaxis: { title: { text: escaped(searches[0]?.search.metric ?? "") }, ...(found ? { range: found.range } : {}) },
     },
   };
@@ -181,12 +203,23 @@ export function curvesPlot(search, { say = () => {} } = {}) {
   const best = search.head.best?.number;
   const groups = { pruned: [], bad: [], open: [], complete: [], running: [], best: [] };
   for (const row of drawn) {
-    const kind = row.number === best ? "best" : row.outcome === null ? (running.has(row.number) ? "running" : "open") : kindOfCurve(row.outcome);
+    const kind =
+      row.number === best
+        ? "best"
+        : row.outcome === null
+          ? running.has(row.number)
+            ? "running"
+            : "open"
+          : kindOfCurve(row.outcome);
     groups[kind].push(row);
   }
   const looks = {
-    pruned: ["pruned", { dash: "dot", width: 1 }, 0.8], bad: ["failed in some way", { dash: "dashdot", width: 1 }, 0.8], open: ["unfinished", { width: 1 }, 0.6],
-    complete: ["complete", { width: 1.2 }, drawn.length > 100 ? 0.35 : 0.65], running: ["running", { width: 2 }, 1], best: [`trial ${best} (the best)`, { width: 2.8 }, 1],
+    pruned: ["pruned", { dash: "dot", width: 1 }, 0.8],
+    bad: ["failed in some way", { dash: "dashdot", width: 1 }, 0.8],
+    open: ["unfinished", { width: 1 }, 0.6],
+    complete: ["complete", { width: 1.2 }, drawn.length > 100 ? 0.35 : 0.65],
+    running: ["running", { width: 2 }, 1],
+    best: [`trial ${best} (the best)`, { width: 2.8 }, 1],
   };
   const data = [];
   for (const [kind, rows] of Object.entries(groups)) {
@@ -201,17 +234,34 @@ export function curvesPlot(search, { say = () => {} } = {}) {
     }
     const short = rows.some((row) => row.curve.steps.length === 1) || rows.length < 40;
     data.push({
-      type: "scatter", mode: short ? "lines+markers" : "lines", name, x, y, customdata: trials, opacity, line: { ...line, color: ink },
+      type: "scatter",
+      mode: short ? "lines+markers" : "lines",
+      name,
+      x,
+      y,
+      customdata: trials,
+      opacity,
+      line: { ...line, color: ink },
       marker: { size: kind === "pruned" ? 5 : 4, color: ink, symbol: kind === "pruned" ? "x-thin-open" : "circle" },
       hovertemplate: `trial %{customdata}, ${escaped(search.unit)} %{x}: %{y:.4g}<extra>${name}</extra>`,
     });
   }
   // an exploded curve is one whose largest or smallest value is far from those of the others
-  const ends = drawn.flatMap(({ curve }) => { const known = curve.values.filter(Number.isFinite); return known.length ? [Math.min(...known), Math.max(...known)] : []; });
+  const ends = drawn.flatMap(({ curve }) => {
+    const known = curve.values.filter(Number.isFinite);
+    return known.length ? [Math.min(...known), Math.max(...known)] : [];
+  });
   const found = limits(ends, search.rows.get(best)?.curve?.values.filter(Number.isFinite) ?? []);
   const total = search.list.filter((row) => row.curve?.steps.length).length;
-  const many = total > drawn.length ? `${drawn.length} of ${total} curves are drawn: the best 40, what runs, and every n-th of the others.` : "";
-  say([many, found ? `Some curves leave the picture, as far as ${number(found.far)}; double-click shows all.` : ""].filter(Boolean).join(" "));
+  const many =
+    total > drawn.length
+      ? `${drawn.length} of ${total} curves are drawn: the best 40, what runs, and every n-th of the others.`
+      : "";
+  say(
+    [many, found ? `Some curves leave the picture, as far as ${number(found.far)}; double-click shows all.` : ""]
+      .filter(Boolean)
+      .join(" "),
+  );
   const most = Math.max(...drawn.map((row) => row.curve.steps.at(-1)), 0);
   return {
     data,
@@ -226,81 +276,28 @@ function kindOfCurve(outcome) {
   return outcome === "complete" ? "complete" : outcome === "pruned" || outcome === "stopped" ? "pruned" : "bad";
 }
 
-/** The order of the axes: what mattered most first, then as the space has them. Only what varies. */
-export function orderedAxes(search, shares) {
-  const share = new Map(shares);
-  return search.axes
-    .map((axis, place) => ({ ...axis, place }))
-    .filter((axis) => (axis.options ? axis.options.length > 1 : axis.low < axis.high))
-    .sort((a, b) => (share.get(b.name) ?? 0) - (share.get(a.name) ?? 0));
-}
-
-const PANEL = 150;
-const BETWEEN = 62;
-
-/** A panel for each parameter, on the scale that the space declares; the later a trial, the darker its point. */
-export function slicesPlot(search, shares, { most = 9 } = {}) {
-  const axes = orderedAxes(search, shares).slice(0, most);
-  const columns = narrow.matches ? 1 : Math.min(3, axes.length || 1);
-  const rows = Math.ceil(axes.length / columns) || 1;
-  const complete = search.complete.sort((a, b) => a.number - b.number);
-  const drawn = thinned(complete, Math.floor(6000 / Math.max(1, axes.length)));
-  const best = search.rows.get(search.head.best?.number);
-  const found = limits(complete.map((row) => row.value), best ? [best.value] : []);
-  const latest = Math.max(...complete.map((row) => row.number), 1);
-  const data = [];
-  const inner = rows * PANEL + (rows - 1) * BETWEEN;
-  const layout = { height: inner + 12 + 48, showlegend: false, margin: { l: 62, r: 12, t: 12, b: 48 } };
-  axes.forEach((axis, index) => {
-    const suffix = index ? String(index + 1) : "";
-    const [column, row] = [index % columns, Math.floor(index / columns)];
-    const there = drawn.filter((each) => each.params[axis.place] !== null && each.params[axis.place] !== undefined);
-    const put = (value) => (axis.options ? axis.options.indexOf(value) : value);
-    const points = (list, marker, hover) => ({
-      type: "scatter", mode: "markers", x: list.map((each) => put(each.params[axis.place])), y: list.map((each) => each.value), xaxis: `x${suffix}`, yaxis: `y${suffix}`,
-      customdata: list.map((each) => [each.number, escaped(number(each.params[axis.place]))]), marker, hovertemplate: hover,
-    });
-    const scale = dark.matches ? [[0, "#3a4f63"], [1, "#7cc7f2"]] : [[0, "#b9d7ea"], [1, "#00466f"]];
-    const hover = `trial %{customdata[0]}, ${escaped(axis.name)} %{customdata[1]}: %{y:.4g}<extra></extra>`;
-    data.push(points(there, { size: drawn.length > 300 ? 4 : 6, color: there.map((each) => each.number), colorscale: scale, cmin: 0, cmax: latest }, hover));
-    const there2 = best && best.params[axis.place] !== null && best.params[axis.place] !== undefined ? [best] : [];
-    data.push(points(there2, { size: 12, symbol: "circle-open", color: colour("best"), line: { width: 2.5 } }, hover));
-    const gap = narrow.matches ? 0 : 0.06;
-    const width = (1 - gap * (columns - 1)) / columns;
-    const above = (row * (PANEL + BETWEEN)) / inner;
-    layout[`xaxis${suffix}`] = { ...xAxis(axis), domain: [column * (width + gap), column * (width + gap) + width], anchor: `y${suffix}`, title: { text: escaped(axis.name), standoff: 4 } };
-    layout[`yaxis${suffix}`] = {
-      domain: [Math.max(0, 1 - above - PANEL / inner), 1 - above], anchor: `x${suffix}`, showticklabels: column === 0, ...(index ? { matches: "y" } : {}), ...(found ? { range: found.range } : {}),
-      ...(column === 0 ? { title: { text: escaped(search.metric), font: { size: 11 } } } : {}),
-    };
-  });
-  return { data, layout, shown: drawn.length, all: complete.length, axes: axes.length };
-}
-
-function xAxis(axis) {
-  if (axis.options) {
-    const shown = axis.options.map((option) => { const text = number(option); return escaped(text.length > 14 ? `${text.slice(0, 13)}…` : text); });
-    return { tickvals: axis.options.map((_, place) => place), ticktext: shown, range: [-0.6, axis.options.length - 0.4], ...(shown.length > 4 ? { tickangle: -35 } : {}) };
-  }
-  const room = 0.04;
-  if (axis.log) {
-    const [low, high] = [Math.log10(axis.low), Math.log10(axis.high)];
-    return { type: "log", range: [low - room * (high - low), high + room * (high - low)], exponentformat: "power", dtick: high - low > 1.5 ? 1 : undefined };
-  }
-  const reach = room * (axis.high - axis.low);
-  return { range: [axis.low - reach, axis.high + reach], ...(axis.whole ? integers({}, axis.high - axis.low) : { nticks: 6 }) };
-}
-
 /** Lines over the steps of one training; what has the same last name is in one picture. */
 export function seriesPlot(told, members, ring) {
   const inks = ["complete", "best", "running", "bad", "faint"];
   const data = members.map(([name, values], place) => ({
-    type: "scatter", mode: told.steps.length > 60 ? "lines" : "lines+markers", name: escaped(name), x: told.steps, y: values, line: { color: colour(inks[place % inks.length]), width: 2 }, marker: { size: 4 },
-    connectgaps: false, hovertemplate: `${escaped(told.unit)} %{x}: %{y:.4g}<extra>${escaped(name)}</extra>`,
+    type: "scatter",
+    mode: told.steps.length > 60 ? "lines" : "lines+markers",
+    name: escaped(name),
+    x: told.steps,
+    y: values,
+    line: { color: colour(inks[place % inks.length]), width: 2 },
+    marker: { size: 4 },
+    connectgaps: false,
+    hovertemplate: `${escaped(told.unit)} %{x}: %{y:.4g}<extra>${escaped(name)}</extra>`,
   }));
   if (ring !== null) {
     data.push({
-      type: "scatter", mode: "markers", name: "its value", x: [ring[0]], y: [ring[1]], marker: { size: 12, symbol: "circle-open", color: colour("best"), line: { width: 2.5 } },
+      type: "scatter",
+      mode: "markers",
+      name: "its value",
+      x: [ring[0]],
+      y: [ring[1]],
+      marker: { size: 12, symbol: "circle-open", color: colour("best"), line: { width: 2.5 } },
       hovertemplate: "its value: %{y:.4g}<extra></extra>",
     });
   }
@@ -310,9 +307,9 @@ export function seriesPlot(told, members, ring) {
   return {
     data,
     layout: {
-      xaxis: integers({ title: { text: escaped(told.unit) } }, told.steps.at(-1) ?? 0), yaxis: wide ? { type: "log", exponentformat: "power" } : {},
+      xaxis: integers({ title: { text: escaped(told.unit) } }, told.steps.at(-1) ?? 0),
+      yaxis: wide ? { type: "log", exponentformat: "power" } : {},
       margin: { l: 58, r: 12, t: 12, b: 40 },
     },
   };
 }
-

@@ -1,5 +1,6 @@
 // Parallel coordinates: a line for each trial over its parameters and its value. Drawn on a canvas, as plotly's need WebGL.
-import { dark, limits, orderedAxes, thinned } from "./charts.js";
+import { dark, limits, thinned } from "./charts.js";
+import { orderedAxes } from "./slices.js";
 import { colour, number } from "./tools.js";
 
 const HEIGHT = 340;
@@ -13,19 +14,28 @@ const TO = { light: [0, 80, 140], dark: [124, 199, 242] };
 function scaleOf(axis) {
   if (axis.options) {
     const last = Math.max(1, axis.options.length - 1);
-    const places = new Map(axis.options.map((option, place) => [option, axis.options.length === 1 ? 0.5 : place / last]));
-    return { at: (value) => places.get(value) ?? null, ticks: axis.options.map((option) => [places.get(option), number(option)]) };
+    const places = new Map(
+      axis.options.map((option, place) => [option, axis.options.length === 1 ? 0.5 : place / last]),
+    );
+    return {
+      at: (value) => places.get(value) ?? null,
+      ticks: axis.options.map((option) => [places.get(option), number(option)]),
+    };
   }
   const turn = axis.log ? Math.log10 : (value) => value;
   const [low, high] = [turn(axis.low), turn(axis.high)];
-  const at = (value) => (value === null || value === undefined || !Number.isFinite(value) ? null : Math.min(1, Math.max(0, (turn(value) - low) / (high - low || 1))));
+  const at = (value) =>
+    value === null || value === undefined || !Number.isFinite(value)
+      ? null
+      : Math.min(1, Math.max(0, (turn(value) - low) / (high - low || 1)));
   const marks = axis.log ? powers(low, high) : round(axis.low, axis.high, axis.whole);
   return { at, ticks: marks.map((mark) => [at(mark), number(mark)]) };
 }
 
 function powers(low, high) {
   const marks = [];
-  for (let power = Math.ceil(low - 1e-9); power <= high + 1e-9; power += Math.max(1, Math.ceil((high - low) / 6))) marks.push(10 ** power);
+  for (let power = Math.ceil(low - 1e-9); power <= high + 1e-9; power += Math.max(1, Math.ceil((high - low) / 6)))
+    marks.push(10 ** power);
   return marks.length > 1 ? marks : [10 ** low, 10 ** high];
 }
 
@@ -35,7 +45,8 @@ function round(low, high, whole) {
   let step = [1, 2, 2.5, 5, 10].map((times) => times * size).find((each) => each >= rough);
   if (whole) step = Math.max(1, Math.round(step));
   const marks = [];
-  for (let mark = Math.ceil(low / step - 1e-9) * step; mark <= high + 1e-9 * step; mark += step) marks.push(Number(mark.toPrecision(12)));
+  for (let mark = Math.ceil(low / step - 1e-9) * step; mark <= high + 1e-9 * step; mark += step)
+    marks.push(Number(mark.toPrecision(12)));
   return marks;
 }
 
@@ -72,9 +83,20 @@ export class Parallel {
       const best = this.search.rows.get(this.search.head.best?.number);
       const found = limits(values, best ? [best.value] : []);
       const [low, high] = found ? found.range : [Math.min(...values), Math.max(...values)];
-      axes.push({ name: this.search.metric, place: -1, low, high: high > low ? high : low + 1, log: false, whole: false });
+      axes.push({
+        name: this.search.metric,
+        place: -1,
+        low,
+        high: high > low ? high : low + 1,
+        log: false,
+        whole: false,
+      });
     }
-    return axes.map((axis, index) => ({ ...axis, ...scaleOf(axis), x: ROOM.side + (index * (width - 2 * ROOM.side)) / Math.max(1, axes.length - 1) }));
+    return axes.map((axis, index) => ({
+      ...axis,
+      ...scaleOf(axis),
+      x: ROOM.side + (index * (width - 2 * ROOM.side)) / Math.max(1, axes.length - 1),
+    }));
   }
 
   value(row, axis) {
@@ -119,7 +141,9 @@ export class Parallel {
   lines(pen) {
     const axes = this.drawn;
     const rows = this.search.list.filter((row) => row.outcome !== null || row.params.length);
-    const complete = rows.filter((row) => row.outcome === "complete" && Number.isFinite(row.value)).sort((a, b) => (this.search.better(a.value, b.value) ? 1 : -1));
+    const complete = rows
+      .filter((row) => row.outcome === "complete" && Number.isFinite(row.value))
+      .sort((a, b) => (this.search.better(a.value, b.value) ? 1 : -1));
     const others = rows.filter((row) => row.outcome !== "complete");
     const mode = dark.matches ? "dark" : "light";
     const stroke = (row, style, line, alpha) => {
@@ -139,7 +163,10 @@ export class Parallel {
     pen.setLineDash([2, 3]);
     for (const row of thinned(others, MOST_LINES / 4)) stroke(row, grey, 0.8, 0.6 * dense);
     pen.setLineDash([]);
-    const drawn = complete.length > MOST_LINES ? [...thinned(complete.slice(0, -200), MOST_LINES - 200), ...complete.slice(-200)] : complete;
+    const drawn =
+      complete.length > MOST_LINES
+        ? [...thinned(complete.slice(0, -200), MOST_LINES - 200), ...complete.slice(-200)]
+        : complete;
     const top = drawn.length - Math.min(25, Math.ceil(drawn.length / 10));
     drawn.forEach((row, place) => {
       const share = drawn.length > 1 ? place / (drawn.length - 1) : 1;
@@ -223,6 +250,10 @@ export class Parallel {
     this.dragging = null;
     this.draw();
     const axes = this.drawn;
-    this.chosen(this.brushes.size ? new Set(this.search.list.filter((row) => this.passes(row, axes)).map((row) => row.number)) : null);
+    this.chosen(
+      this.brushes.size
+        ? new Set(this.search.list.filter((row) => this.passes(row, axes)).map((row) => row.number))
+        : null,
+    );
   }
 }

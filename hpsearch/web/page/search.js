@@ -2,11 +2,27 @@
 import { address, get } from "./tools.js";
 
 const ASK_EVERY = 3000;
-const FIELDS = ["number", "outcome", "value", "step", "seconds", "begun", "ended", "after", "reason", "lost", "params", "notes", "stopping"];
+const FIELDS = [
+  "number",
+  "outcome",
+  "value",
+  "step",
+  "seconds",
+  "begun",
+  "ended",
+  "after",
+  "reason",
+  "lost",
+  "params",
+  "notes",
+  "stopping",
+];
 
 function rowOf(told) {
   const row = { curve: null };
-  FIELDS.forEach((name, place) => { row[name] = told[place]; });
+  FIELDS.forEach((name, place) => {
+    row[name] = told[place];
+  });
   return row;
 }
 
@@ -52,7 +68,9 @@ export class Search extends EventTarget {
     this.seen();
   }
 
-  get place() { return { of: this.name, generation: this.generation, offset: this.offset }; }
+  get place() {
+    return { of: this.name, generation: this.generation, offset: this.offset };
+  }
 
   listen() {
     this.rest();
@@ -62,8 +80,14 @@ export class Search extends EventTarget {
     }
     this.source = new EventSource(address("api/stream", this.place));
     this.source.addEventListener("changes", (event) => this.apply(JSON.parse(event.data)));
-    this.source.addEventListener("anew", () => { this.close(); this.say("anew"); });
-    this.source.addEventListener("lost", () => { this.close(); this.say("away"); });
+    this.source.addEventListener("anew", () => {
+      this.close();
+      this.say("anew");
+    });
+    this.source.addEventListener("lost", () => {
+      this.close();
+      this.say("away");
+    });
     this.source.addEventListener("open", () => this.say("here"));
     this.source.addEventListener("error", () => this.say("away"));
   }
@@ -125,13 +149,21 @@ export class Search extends EventTarget {
     });
   }
 
-  say(what) { this.dispatchEvent(new Event(what)); }
+  say(what) {
+    this.dispatchEvent(new Event(what));
+  }
 
-  get list() { return [...this.rows.values()]; }
+  get list() {
+    return [...this.rows.values()];
+  }
 
-  get running() { return new Set(this.head.running.filter((each) => each.run.startsWith("trials/")).map((each) => each.number)); }
+  get running() {
+    return new Set(this.head.running.filter((each) => each.run.startsWith("trials/")).map((each) => each.number));
+  }
 
-  better(value, than) { return this.goal === "maximize" ? value > than : value < than; }
+  better(value, than) {
+    return this.goal === "maximize" ? value > than : value < than;
+  }
 
   get complete() {
     return this.list.filter((row) => row.outcome === "complete" && Number.isFinite(row.value));

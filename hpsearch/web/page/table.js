@@ -21,7 +21,14 @@ export function asked(text, axes, metric) {
 }
 
 function reader(name, axes, metric) {
-  const fixed = { trial: (row) => row.number, value: (row) => row.value, [metric]: (row) => row.value, step: (row) => row.step, time: (row) => row.seconds, outcome: (row) => wordOf(row.outcome, false) };
+  const fixed = {
+    trial: (row) => row.number,
+    value: (row) => row.value,
+    [metric]: (row) => row.value,
+    step: (row) => row.step,
+    time: (row) => row.seconds,
+    outcome: (row) => wordOf(row.outcome, false),
+  };
   if (Object.hasOwn(fixed, name)) return fixed[name];
   const place = axes.findIndex((axis) => axis.name === name || axis.path === name);
   return place < 0 ? null : (row) => row.params[place];
@@ -47,7 +54,11 @@ export class Table {
     this.text = "";
     this.head = el("thead");
     this.body = el("tbody");
-    this.place = el("div.scroll.trials", { tabindex: "0", role: "region", "aria-label": "all trials" }, el("table", {}, this.head, this.body));
+    this.place = el(
+      "div.scroll.trials",
+      { tabindex: "0", role: "region", "aria-label": "all trials" },
+      el("table", {}, this.head, this.body),
+    );
     this.place.addEventListener("scroll", () => this.show());
     this.update();
   }
@@ -57,17 +68,30 @@ export class Table {
     const running = search.running;
     const columns = [
       { name: "trial", value: (row) => row.number, number: true },
-      { name: "outcome", value: (row) => wordOf(row.outcome, running.has(row.number)), cell: (row) => outcomeCell(row, running, search) },
+      {
+        name: "outcome",
+        value: (row) => wordOf(row.outcome, running.has(row.number)),
+        cell: (row) => outcomeCell(row, running, search),
+      },
       { name: search.metric, key: "value", value: (row) => row.value, cell: (row) => number(row.value), number: true },
       { name: search.unit, key: "step", value: (row) => row.step, cell: (row) => number(row.step), number: true },
       { name: "time", value: (row) => row.seconds, cell: (row) => duration(row.seconds), number: true },
     ];
     search.axes.forEach((axis, place) => {
-      columns.push({ name: axis.name, key: `param ${place}`, title: axis.path, value: (row) => row.params[place] ?? null, cell: (row) => (row.params[place] === null || row.params[place] === undefined ? "" : number(row.params[place])), number: !axis.options });
+      columns.push({
+        name: axis.name,
+        key: `param ${place}`,
+        title: axis.path,
+        value: (row) => row.params[place] ?? null,
+        cell: (row) => (row.params[place] === null || row.params[place] === undefined ? "" : number(row.params[place])),
+        number: !axis.options,
+      });
     });
     const notes = (row) => (row.notes.length ? row.notes.map(([, text]) => text).join(" · ") : null);
-    if (search.list.some((row) => row.notes.length)) columns.push({ name: "notes", value: notes, cell: (row) => notes(row) ?? "" });
-    if (search.list.some((row) => row.reason)) columns.push({ name: "reason", value: (row) => row.reason, cell: (row) => row.reason ?? "" });
+    if (search.list.some((row) => row.notes.length))
+      columns.push({ name: "notes", value: notes, cell: (row) => notes(row) ?? "" });
+    if (search.list.some((row) => row.reason))
+      columns.push({ name: "reason", value: (row) => row.reason, cell: (row) => row.reason ?? "" });
     return columns;
   }
 
@@ -77,11 +101,23 @@ export class Table {
     this.shownColumns = this.columns();
     const tests = asked(this.text, search.axes, search.metric);
     const running = search.running;
-    const texts = (row) => [wordOf(row.outcome, running.has(row.number)), `trial ${row.number}`, row.reason ?? "", ...row.params.map((value) => (value === null ? "" : String(value)))].join(" ").toLowerCase();
+    const texts = (row) =>
+      [
+        wordOf(row.outcome, running.has(row.number)),
+        `trial ${row.number}`,
+        row.reason ?? "",
+        ...row.params.map((value) => (value === null ? "" : String(value))),
+      ]
+        .join(" ")
+        .toLowerCase();
     this.rows = search.list.filter(
-      (row) => !this.hidden.has(wordOf(row.outcome, running.has(row.number))) && (!this.chosen || this.chosen.has(row.number)) && tests.every((test) => test(row, texts)),
+      (row) =>
+        !this.hidden.has(wordOf(row.outcome, running.has(row.number))) &&
+        (!this.chosen || this.chosen.has(row.number)) &&
+        tests.every((test) => test(row, texts)),
     );
-    const column = this.shownColumns.find((each) => (each.key ?? each.name) === this.sorting.by) ?? this.shownColumns[0];
+    const column =
+      this.shownColumns.find((each) => (each.key ?? each.name) === this.sorting.by) ?? this.shownColumns[0];
     this.rows.sort(order(column, this.sorting.up, search));
     this.counted(this.rows.length, search.rows.size);
     this.heading();
@@ -89,16 +125,39 @@ export class Table {
   }
 
   heading() {
-    fill(this.head, el("tr", {}, this.shownColumns.map((column) => {
-      const by = column.key ?? column.name;
-      const sorted = this.sorting.by === by;
-      const mark = sorted ? (this.sorting.up ? " ▲" : " ▼") : "";
-      const sort = () => { this.sorting = { by, up: sorted ? !this.sorting.up : true }; this.update(); };
-      return el(column.number ? "th.number" : "th", {
-        title: column.title ?? column.name, tabindex: "0", role: "columnheader", "aria-sort": sorted ? (this.sorting.up ? "ascending" : "descending") : "none",
-        onclick: sort, onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); sort(); } },
-      }, `${column.name}${mark}`);
-    })));
+    fill(
+      this.head,
+      el(
+        "tr",
+        {},
+        this.shownColumns.map((column) => {
+          const by = column.key ?? column.name;
+          const sorted = this.sorting.by === by;
+          const mark = sorted ? (this.sorting.up ? " ▲" : " ▼") : "";
+          const sort = () => {
+            this.sorting = { by, up: sorted ? !this.sorting.up : true };
+            this.update();
+          };
+          return el(
+            column.number ? "th.number" : "th",
+            {
+              title: column.title ?? column.name,
+              tabindex: "0",
+              role: "columnheader",
+              "aria-sort": sorted ? (this.sorting.up ? "ascending" : "descending") : "none",
+              onclick: sort,
+              onkeydown: (event) => {
+                if (event.key === "Enter" || event.key === " ") {
+                  event.preventDefault();
+                  sort();
+                }
+              },
+            },
+            `${column.name}${mark}`,
+          );
+        }),
+      ),
+    );
   }
 
   /** Put the rows that can be seen in place; the space of the others is kept. */
@@ -110,8 +169,16 @@ export class Table {
     this.from = from;
     const best = this.search.head.best?.number;
     const rows = this.rows.slice(from, from + count).map((row) =>
-      el(row.number === best ? "tr.best" : "tr", { "data-trial": row.number, onclick: () => this.open(row.number) },
-        this.shownColumns.map((column) => el(column.number ? "td.number" : "td", { title: column.name === "reason" ? row.reason : undefined }, column.cell ? column.cell(row) : String(column.value(row)))),
+      el(
+        row.number === best ? "tr.best" : "tr",
+        { "data-trial": row.number, onclick: () => this.open(row.number) },
+        this.shownColumns.map((column) =>
+          el(
+            column.number ? "td.number" : "td",
+            { title: column.name === "reason" ? row.reason : undefined },
+            column.cell ? column.cell(row) : String(column.value(row)),
+          ),
+        ),
       ),
     );
     const pad = (lines) => {
@@ -127,7 +194,11 @@ export class Table {
 function outcomeCell(row, running, search) {
   const is = running.has(row.number);
   const kind = row.number === search.head.best?.number ? "best" : kindOf(row.outcome, is);
-  const link = el("a", { href: linkTo(search.name, row.number), onclick: (event) => event.stopPropagation() }, wordOf(row.outcome, is));
+  const link = el(
+    "a",
+    { href: linkTo(search.name, row.number), onclick: (event) => event.stopPropagation() },
+    wordOf(row.outcome, is),
+  );
   return el("span", {}, el(`span.dot.${kind}`), link, row.lost ? ` (lost ${row.lost}×)` : "");
 }
 

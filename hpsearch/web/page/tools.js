@@ -67,7 +67,9 @@ export function duration(seconds) {
   const minutes = Math.round(seconds / 60);
   if (seconds < 3570) return `${Math.floor(seconds / 60)} min ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
   const hours = Math.floor(minutes / 60);
-  return hours < 24 ? `${hours} h ${String(minutes % 60).padStart(2, "0")} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  return hours < 24
+    ? `${hours} h ${String(minutes % 60).padStart(2, "0")} min`
+    : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
 /** A time that is only roughly known. */
@@ -88,7 +90,8 @@ export function kindOf(outcome, running) {
   return outcome === "complete" || outcome === "pruned" ? outcome : outcome === "stopped" ? "pruned" : "bad";
 }
 
-export const wordOf = (outcome, running) => (outcome === null ? (running ? "running" : "unfinished") : outcome.replaceAll("_", " "));
+export const wordOf = (outcome, running) =>
+  outcome === null ? (running ? "running" : "unfinished") : outcome.replaceAll("_", " ");
 
 /** Call a function soon, and once for many requests; not more often than every `pause` milliseconds. */
 export function sparingly(call, pause) {
@@ -96,11 +99,14 @@ export function sparingly(call, pause) {
   let last = -Infinity;
   return () => {
     if (waiting) return;
-    waiting = setTimeout(() => {
-      waiting = 0;
-      last = performance.now();
-      call();
-    }, Math.max(0, last + pause - performance.now()));
+    waiting = setTimeout(
+      () => {
+        waiting = 0;
+        last = performance.now();
+        call();
+      },
+      Math.max(0, last + pause - performance.now()),
+    );
   };
 }
 

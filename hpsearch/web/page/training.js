@@ -1,7 +1,7 @@
 // The page of one training: how it ended, its curves, its configuration, its output, its artifacts.
 import { Picture, seriesPlot } from "./charts.js";
 import { Control, notes } from "./control.js";
-import { finding } from "./experiment.js";
+import { finding } from "./findings.js";
 import { Search } from "./search.js";
 import { address, bytes, duration, el, fill, get, kindOf, number, wordOf } from "./tools.js";
 
@@ -11,7 +11,12 @@ export class TrainingPage {
   constructor(name, run, { link, control }) {
     Object.assign(this, { name, run, link, control });
     this.pictures = new Map();
-    this.orders = control ? new Control(name, (text) => { fill(this.ordered, text); this.soon(); }) : null;
+    this.orders = control
+      ? new Control(name, (text) => {
+          fill(this.ordered, text);
+          this.soon();
+        })
+      : null;
   }
 
   async show(main) {
@@ -50,21 +55,54 @@ export class TrainingPage {
     this.state.className = `pill ${kind === "bad" ? "bad" : kind === "running" ? "live" : "ended"}`;
     fill(this.state, wordOf(told.outcome, told.live));
     fill(this.reason, told.reason ? (told.reason.includes("\n") ? el("pre", {}, told.reason) : told.reason) : null);
-    const fact = (title, value, more) => el("div.fact", {}, el("dt", {}, title), el("dd", {}, value, more ? el("small", {}, more) : null));
-    fill(this.facts, fact(told.metric, number(told.value), told.step === null ? "" : `at ${told.unit} ${told.step}`), fact("time", duration(told.seconds)), fact("seed", told.seed));
+    const fact = (title, value, more) =>
+      el("div.fact", {}, el("dt", {}, title), el("dd", {}, value, more ? el("small", {}, more) : null));
+    fill(
+      this.facts,
+      fact(told.metric, number(told.value), told.step === null ? "" : `at ${told.unit} ${told.step}`),
+      fact("time", duration(told.seconds)),
+      fact("seed", told.seed),
+    );
     this.drawSeries();
-    fill(this.health, told.health.map((each) => finding(each, this.name)), told.health.length ? null : el("p.faint", {}, "Nothing is wrong with it."));
+    fill(
+      this.health,
+      told.health.map((each) => finding(each, this.name)),
+      told.health.length ? null : el("p.faint", {}, "Nothing is wrong with it."),
+    );
     this.drawOrders();
     fill(this.params, rows(told.params));
     fill(this.config, rows(told.config));
-    fill(this.changes, told.changes.map((each) => el("p.small", {}, `${told.unit} ${each.step}: from ${each.donor}, ${each.params.map(([name, value]) => `${name} = ${value}`).join(", ")}`)));
+    fill(
+      this.changes,
+      told.changes.map((each) =>
+        el(
+          "p.small",
+          {},
+          `${told.unit} ${each.step}: from ${each.donor}, ${each.params.map(([name, value]) => `${name} = ${value}`).join(", ")}`,
+        ),
+      ),
+    );
     this.changes.parentElement.hidden = !told.changes.length;
     this.drawOutput();
-    fill(this.artifacts, told.artifacts.map((file) => {
-      const there = address("artifact", { of: this.name, run: this.run, name: file.name });
-      const caption = el("figcaption.small", {}, el("a", { href: there, download: file.name }, file.name), ` ${bytes(file.bytes)}`);
-      return el("figure", {}, file.name.endsWith(".png") ? el("img", { src: there, alt: file.name, loading: "lazy" }) : null, caption);
-    }), told.artifacts.length ? null : el("p.faint", {}, "It has left none."));
+    fill(
+      this.artifacts,
+      told.artifacts.map((file) => {
+        const there = address("artifact", { of: this.name, run: this.run, name: file.name });
+        const caption = el(
+          "figcaption.small",
+          {},
+          el("a", { href: there, download: file.name }, file.name),
+          ` ${bytes(file.bytes)}`,
+        );
+        return el(
+          "figure",
+          {},
+          file.name.endsWith(".png") ? el("img", { src: there, alt: file.name, loading: "lazy" }) : null,
+          caption,
+        );
+      }),
+      told.artifacts.length ? null : el("p.faint", {}, "It has left none."),
+    );
   }
 
   build() {
@@ -79,9 +117,25 @@ export class TrainingPage {
     this.config = el("tbody");
     const card = (title, ...content) => el("section.card", {}, el("h2", {}, title), ...content);
     const table = (body) => el("div.scroll", {}, el("table.wrap", {}, body));
-    fill(this.main, el("div.tools", {}, el("h1", {}, told.title), this.state, this.steering = el("span.orders")), this.ordered = el("p.faint"), this.notes = el("div"), this.reason, this.facts, this.plots,
-      el("div.grid", {}, card("Parameters", table(this.params)), card("Health", this.health), card("Copies of others", this.changes),
-        el("section.card.wide", {}, el("h2", {}, "Output"), this.output), card("Artifacts", this.artifacts), card("Configuration", table(this.config))));
+    fill(
+      this.main,
+      el("div.tools", {}, el("h1", {}, told.title), this.state, (this.steering = el("span.orders"))),
+      (this.ordered = el("p.faint")),
+      (this.notes = el("div")),
+      this.reason,
+      this.facts,
+      this.plots,
+      el(
+        "div.grid",
+        {},
+        card("Parameters", table(this.params)),
+        card("Health", this.health),
+        card("Copies of others", this.changes),
+        el("section.card.wide", {}, el("h2", {}, "Output"), this.output),
+        card("Artifacts", this.artifacts),
+        card("Configuration", table(this.config)),
+      ),
+    );
     this.plots.style.marginBottom = "1rem";
   }
 
@@ -98,7 +152,12 @@ export class TrainingPage {
     const trial = Number(this.run.slice("trials/".length));
     const search = await new Search(this.name).open();
     if (this.gone) return;
-    fill(this.steering, this.told.outcome === null && this.told.live ? this.orders.stop(trial) : null, this.orders.add(search, search.rows.get(trial)), this.orders.note(trial));
+    fill(
+      this.steering,
+      this.told.outcome === null && this.told.live ? this.orders.stop(trial) : null,
+      this.orders.add(search, search.rows.get(trial)),
+      this.orders.note(trial),
+    );
   }
 
   drawSeries() {
@@ -113,7 +172,10 @@ export class TrainingPage {
     for (const name of names) {
       const made = () => {
         const members = this.told.series.filter(([each]) => each.split("/").at(-1) === name && each !== "seconds");
-        const ringed = name === own && this.told.step !== null && this.told.value !== null ? [this.told.step, this.told.value] : null;
+        const ringed =
+          name === own && this.told.step !== null && this.told.value !== null
+            ? [this.told.step, this.told.value]
+            : null;
         return seriesPlot(this.told, members, ringed);
       };
       if (!this.pictures.has(name)) {
@@ -135,7 +197,17 @@ export class TrainingPage {
     const atEnd = !before || before.scrollTop + before.clientHeight >= before.scrollHeight - 20;
     const kept = before?.scrollTop ?? 0;
     const text = el("pre", { tabindex: "0" }, output.text);
-    fill(this.output, output.before ? el("p.faint.small", {}, `The last ${bytes(output.text.length)} of output.log; ${bytes(output.before)} are before it.`) : null, text);
+    fill(
+      this.output,
+      output.before
+        ? el(
+            "p.faint.small",
+            {},
+            `The last ${bytes(output.text.length)} of output.log; ${bytes(output.before)} are before it.`,
+          )
+        : null,
+      text,
+    );
     text.scrollTop = atEnd ? text.scrollHeight : kept;
   }
 }

@@ -24,7 +24,7 @@ def test_every_field_is_documented_and_nothing_else() -> None:
     top, experiment, pair, across = PARTS
     assert fields(top) == set(seeds)
     assert fields(experiment) == set(seeds["experiments"][0])
-    assert fields(pair) == set(seeds["pairs"][0])
+    assert fields(pair) == {*seeds["pairs"][0], "over_examples"}  # which is there with scores by example only
     assert fields(across) == set(datasets["across_datasets"])
 
 
