@@ -32,9 +32,11 @@ from hpsearch.report.wording import number
 
 _LONG = frozenset({"verdict", "effect", "test", "interval", "what", "try", "why", "reason", "where", "objection"})
 """Columns whose texts break between words, so that a table fits into a page."""
+_WRAPPED = {"long": _LONG, "names": frozenset({"a", "b", "experiment", "run"})}
+"""The columns of names, too, where those are long."""
 _TABLE = """\
 {% macro kind(name) %}{% if name %} class="{{ name }}"{% endif %}{% endmacro %}\
-{% macro wraps(title) %}{{ kind("long" if title in long else "") }}{% endmacro %}\
+{% macro wraps(title) %}{{ kind("long" if title in long else "name" if title in names else "") }}{% endmacro %}\
 <div class="scroll"><table><thead>\
 <tr>{% for title in titles %}<th{{ wraps(title) }}>{{ title }}</th>{% endfor %}</tr></thead>
 <tbody>{% for name, cells in rows %}
@@ -92,9 +94,13 @@ def _rendered(page: str, **content: Any) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FunctionLoader(_page_file)
     )
     table = environment.from_string(_TABLE)
+
+    def drawn(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> Markup:
+        return Markup(table.render(titles=titles, rows=rows, **_WRAPPED))  # noqa: S704 - the template has escaped every cell
+
     return environment.get_template(page).render(
-        table=lambda titles, rows: Markup(table.render(titles=titles, rows=rows, long=_LONG)),  # noqa: S704 - the template has escaped every cell
-        plain=lambda titles, rows: Markup(table.render(titles=titles, rows=[("", row) for row in rows], long=_LONG)),  # noqa: S704 - the same
+        table=drawn,
+        plain=lambda titles, rows: drawn(titles, [("", row) for row in rows]),
         plotly=_plotly(),
         script=_page_file("report.js"),
         **content,
