@@ -19,12 +19,11 @@ from hpsearch.errors import SpaceError
 from hpsearch.records import Goal, Outcome
 from hpsearch.running.loading import load_space
 from hpsearch.running.runner import RunOptions, run
-from hpsearch.running.session import Session
+from hpsearch.running.session import longest_training
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.pruners import PRUNERS, BracketedHalving, make_pruner, percentile
 from hpsearch.space import Space
 from hpsearch.space.pruner_options import ASHA, Hyperband, Median, NamedPruner, Patient, Threshold
-from hpsearch.workers.engines import EngineContext
 from tests.toy_spaces import toy_space
 
 
@@ -168,12 +167,7 @@ def test_the_longest_training_is_counted_in_evaluations(
     epochs: str, evaluate: str, longest: int | None, tmp_path: Path
 ) -> None:
     space = toy_space(tmp_path, epochs=f"{epochs}\n  evaluate: {evaluate}")
-    bench = EngineContext(tmp_path, _NoLog(), space, None, 0)  # type: ignore[arg-type]  # neither log nor objective is looked at
-    assert Session(bench)._longest() == longest
-
-
-class _NoLog:
-    """Is not looked at."""
+    assert longest_training(space) == longest
 
 
 @STRIDES
