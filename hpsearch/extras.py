@@ -47,7 +47,7 @@ MODULES: Mapping[Extra, tuple[str, ...]] = MappingProxyType(
         Extra.WANDB: ("wandb",),
         Extra.MCP: ("mcp",),
         Extra.RAY: _RAY,
-        Extra.S3: (*_RAY, "s3fs"),
+        Extra.S3: (*_RAY, "aiobotocore", "s3fs"),
         Extra.PARQUET: ("pyarrow",),
     }
 )
