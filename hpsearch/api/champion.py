@@ -1,5 +1,6 @@
 """The referee in Python: opening a title, `hpsearch.champion` and `hpsearch.challenge`."""
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -17,7 +18,7 @@ from hpsearch.referee.answer import answer_of, history_of_title, opened_of, plan
 from hpsearch.referee.challenge import Request, decided_before, planned
 from hpsearch.referee.challenge import challenge as let_challenge
 from hpsearch.referee.contender import Source, enter
-from hpsearch.referee.ledger import Terms, find_title, read_title, title_folder
+from hpsearch.referee.ledger import MOST, Terms, find_title, read_title, title_folder
 from hpsearch.referee.opening import confirm as open_test_split
 from hpsearch.referee.shapes import Answer, History, Opened, PlanAnswer
 from hpsearch.running.runner import RunOptions
@@ -39,6 +40,8 @@ class Champion:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._title, _ = read_title(folder)
+        if not self._title.contenders:
+            raise HpsearchError(f"{folder} has no champion yet: its `hpsearch champion init`, once more, goes on")
         self.history: History = history_of_title(self._title)
 
     def __repr__(self) -> str:
@@ -137,6 +140,7 @@ def champion_init(
         HpsearchError: The arguments contradict one another, the space leaves values open, or the title exists.
         SearchFailedError: The champion came to no result.
     """
+    _require_in_range(margin=margin, rate=rate, seeds=seeds, most=most, expected=expected)
     project = contender.project()
     with trusting(trust):
         source = _first(what, project, command, pattern, metric, goal, quick=quick, overrides=settings_of(set))
@@ -159,6 +163,19 @@ def champion_init(
         candidate = enter(source, folder, project)
         titles.open_title(folder, project, terms, candidate, watch=_watch(in_process, quiet), tell=say)
     return Champion(folder)
+
+
+def _require_in_range(*, margin: float, rate: float, seeds: int, most: int, expected: int) -> None:
+    checks = {
+        "margin": (margin, 0 <= margin < math.inf, "a finite number, at least 0"),
+        "rate": (rate, 0 < rate < 1, "between 0 and 1"),
+        "seeds": (seeds, 2 <= seeds <= MOST, f"from 2 to {MOST}"),
+        "most": (most, 2 <= most <= MOST, f"from 2 to {MOST}"),
+        "expected": (expected, expected >= 1, "at least 1"),
+    }
+    for name, (value, fits, wanted) in checks.items():
+        if not fits:
+            raise HpsearchError(f"--{name}={value:g}: it is {wanted}")
 
 
 def _method(name: str) -> str:

@@ -26,7 +26,10 @@ def over_examples(a: Arm, b: Arm, shared: Sequence[str] | None, question: Settle
         return None
     paired = shared is not None and not (a.deterministic or b.deterministic)
     left, right = (_matrix(side, list(shared) if paired and shared else list(side), metric, first) for side in sides)
-    clusters = _numbers(first.clusters)
+    told = {tuple(sorted(zip(each.names, each.clusters, strict=True))) for each in known if each and each.clusters}
+    if len(told) > 1:  # who belongs together is told in two ways
+        return None
+    clusters = _numbers(_clusters(dict(*told), first)) if told else None
     found = crossed(left, right, clusters=clusters, paired=paired)
     populations = {}
     for population in Population:
@@ -46,9 +49,10 @@ def _by_seed(arm: Arm) -> _Seeds:
     found: dict[str | None, list[Observation]] = {}
     for each in arm.observations:
         found.setdefault(each.seed, []).append(each)
-    if None in found and len(arm.observations) > 1:  # runs without a seed are each their own
-        return {f"{place}": [each] for place, each in enumerate(arm.observations)}
-    return found
+    alone = found.pop(None, [])
+    if len(alone) + len(found) > 1:  # runs without a seed are each their own
+        return found | {f"without a seed {place}": [each] for place, each in enumerate(alone)}
+    return found or {None: alone}
 
 
 def _scores(each: Observation, metric: str) -> ExampleScores | None:
@@ -74,6 +78,10 @@ def _in_order(scores: ExampleScores, metric: str, first: ExampleScores) -> Array
         return np.array(scores.values[metric])
     known = dict(zip(scores.names, scores.values[metric], strict=True))
     return np.array([known[name] for name in first.names])
+
+
+def _clusters(told: Mapping[str, str], first: ExampleScores) -> list[str]:
+    return [told[name] for name in first.names]
 
 
 def _numbers(clusters: Sequence[str] | None) -> Labels | None:

@@ -39,7 +39,8 @@ def git_state(folder: Path, *, own: bool = True) -> dict[str, Any] | None:
         return None
 
     def ask(*arguments: str) -> str | None:
-        command = [program, "-C", str(folder), *arguments]
+        # without locks `git status` leaves the index as it is; a repository may name a program as its fsmonitor
+        command = [program, "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
         answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
         return answer.stdout.strip() if answer.returncode == 0 else None
 

@@ -9,7 +9,7 @@ from hpsearch.comparing.statistics.intervals import mean_interval
 from hpsearch.comparing.statistics.online import Method, next_level
 from hpsearch.comparing.statistics.sequential import Plan, judge, power, smallest_found
 from hpsearch.referee.challenge import Ended, budget_of, history_of, noise_of, plan_of, seconds_each
-from hpsearch.referee.ledger import Challenge, Decision, Opening, Reign, Title, Verdict
+from hpsearch.referee.ledger import MOST, Challenge, Decision, Opening, Reign, Title, Verdict
 from hpsearch.referee.opening import worth_of
 from hpsearch.referee.shapes import (
     Answer,
@@ -47,7 +47,7 @@ def answer_of(ended: Ended) -> Answer:
         against=opened.champion,
         note=opened.note,
         from_ledger=ended.again,
-        advice=_advice(opened, verdict),
+        advice=_advice(title, opened, verdict),
         warnings=tuple(_warnings(title, opened, verdict.seeds)),
         outcome=verdict.outcome,
         estimate=verdict.estimate,
@@ -91,15 +91,19 @@ def _warnings(title: Title, opened: Challenge, seeds: Sequence[int]) -> Iterator
         yield f"The packages changed between the two trainings on seed {seed}: {', '.join(changed[:_NAMED])}{more}."
 
 
-def _advice(opened: Challenge, verdict: Verdict) -> str:
+def _advice(title: Title, opened: Challenge, verdict: Verdict) -> str:
     """Return what could be asked next where seeds have not shown what they may yet show; else an empty text."""
     if verdict.decision not in (Decision.REJECTED, Decision.UNDECIDED) or verdict.estimate is None:
         return ""
-    if verdict.estimate <= opened.margin:
+    most = min(2 * opened.most, MOST)
+    written = [f"{verdict.estimate:.{digits}g}" for digits in (2, 3, 6)]
+    worth = next((each for each in written if float(each) > opened.margin), None)
+    differ = len({(pair.champion, pair.challenger) for pair in _pairs(title, opened, verdict.seeds)}) > 1
+    if worth is None or most == opened.most or (len(verdict.seeds) > 1 and not differ):
         return ""
     return (
-        f"It leads by {verdict.estimate:.3g}, which this plan could hardly show: `--worth {verdict.estimate:.2g} "
-        f"--most {2 * opened.most}` asks again, with what was trained and the next share of the error budget."
+        f"It leads by {verdict.estimate:.3g}, which this plan could hardly show: `--worth {worth} "
+        f"--most {most}` asks again, with what was trained and the next share of the error budget."
     )
 
 

@@ -4,6 +4,7 @@ Whatever was trained is in the ledger before anybody looks at it, and each decis
 in the order of the seeds: killed at any point and run again, a challenge ends as it would have.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -241,7 +242,7 @@ def planned(
         HpsearchError: Nothing could be accepted by these rules.
     """
     noise = noise_of(title)
-    if worth is not None and worth <= title.terms.margin:
+    if worth is not None and not title.terms.margin < worth < math.inf:
         raise HpsearchError(
             f"--worth={worth:g}: an improvement worth finding is larger than the margin, {title.terms.margin:g}"
         )

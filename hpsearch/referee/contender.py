@@ -182,7 +182,7 @@ def enter(source: Source, store: Path, within: Path, *, protected: Terms | None 
     space = checked(source, within)
     snapshot = take(within, store)
     if protected is not None:
-        _require_unchanged(protected, {each.path: each.sha256 for each in snapshot.files})
+        _require_unchanged(protected, within)
     config = space.config({}).model_dump(mode="json")
     data = data_digest(space)
     objective = space.objective.model_dump(mode="json")
@@ -259,12 +259,24 @@ def hashes_of(files: Sequence[Path], within: Path) -> dict[str, str]:
         place = file.resolve()
         if not place.is_file() or not place.is_relative_to(within):
             raise HpsearchError(f"--protect {file}: there is no such file in the project {within}")
-        found[place.relative_to(within).as_posix()] = hashlib.sha256(place.read_bytes()).hexdigest()
+        if place != file.parent.resolve() / file.name:
+            raise HpsearchError(f"--protect {file}: it is a link, which may be turned; protect {place}")
+        found[place.relative_to(within).as_posix()] = _sha256(place)
     return found
 
 
-def _require_unchanged(terms: Terms, files: dict[str, str]) -> None:
-    changed = [path for path, digest in terms.protected.items() if files.get(path) != digest]
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _require_unchanged(terms: Terms, within: Path) -> None:
+    """Refuse a project whose protected files are not as they were: gone, changed, or exchanged by a link."""
+    changed = []
+    for path, digest in terms.protected.items():
+        place = within / path
+        if place.resolve() != place or not place.is_file() or _sha256(place) != digest:
+            changed.append(path)
     if changed:
         raise HpsearchError(
             f"{', '.join(changed)} has changed since the title was opened, and was protected then: scores would not be "

@@ -26,6 +26,8 @@ from hpsearch.records import Goal, Outcome
 from hpsearch.settings import Settings
 
 CONTENDERS, PREFIX = "contenders", "champion-"
+MOST = 1000
+"""Seeds of a reign, or of an opening of the test split."""
 VERSION = 1
 
 

@@ -15,7 +15,8 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 from platform import python_version
@@ -34,9 +35,14 @@ RULE = (
     "names (.env, .netrc, *.pem, *.key, id_rsa, credentials, ...); links that lead out of the project; experiments/. "
     "They stay where they are, and a training from a snapshot finds them there"
 )
-_SECRET_NAMES = {".env", ".netrc", ".pypirc", ".npmrc", ".git-credentials", "credentials", "credentials.json"}
-_SECRET_STEMS = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", ".env.")
-_SECRET_SUFFIXES = {".pem", ".key", ".p12", ".pfx", ".keystore", ".kdbx"}
+_SECRET_NAMES = {
+    *(".netrc", ".pypirc", ".npmrc", ".pgpass", ".htpasswd", ".git-credentials", ".dockercfg", ".dockerconfigjson"),
+    *("credentials", "credentials.json", "kaggle.json"),
+    *("secrets.toml", "secrets.yaml", "secrets.yml", "secrets.json"),
+}
+_SECRET_FOLDERS = {".ssh", ".aws", ".gnupg", ".azure", ".kube", "credentials", "secrets"}
+_SECRET_STEMS = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", ".env")
+_SECRET_SUFFIXES = {".env", ".pem", ".key", ".p12", ".pfx", ".ppk", ".jks", ".asc", ".keystore", ".kdbx"}
 _NO_CODE = {"__pycache__", "node_modules", "mlruns", "wandb", EXPERIMENTS.name}
 """Folders that hold no code, where no git says so."""
 MANIFEST, TREE = "manifest.json", "tree"
@@ -155,13 +161,22 @@ def _listed(project: Path) -> tuple[list[str], list[str]]:
 
 
 def _ask_git(project: Path, *options: str) -> list[str] | None:
-    """Return paths that git lists below a folder; None where there is no git. It runs nothing of the repository's."""
-    program = shutil.which("git")
-    if program is None or not any((each / ".git").exists() for each in (project, *project.parents)):
+    """Return paths that git lists of a repository; None for a folder that is none. It runs nothing of the repository's.
+
+    Raises:
+        HpsearchError: Git is not there, or does not answer: what it ignores must not be taken for code.
+    """
+    if not (project / ".git").exists():
         return None
+    program = shutil.which("git")
+    if program is None:
+        raise HpsearchError(f"{project} is a git repository, and only git knows what it ignores: install git")
     command = [program, "-c", "core.fsmonitor=false", "-C", str(project), "ls-files", "-z", *options]
     answer = subprocess.run(command, capture_output=True, check=False)
-    return [os.fsdecode(each) for each in answer.stdout.split(b"\0") if each] if answer.returncode == 0 else None
+    if answer.returncode != 0:
+        said = os.fsdecode(answer.stderr).strip().partition("\n")[0]
+        raise HpsearchError(f"git does not list the files of {project}: {said}")
+    return [os.fsdecode(each) for each in answer.stdout.split(b"\0") if each]
 
 
 def _revision(project: Path) -> str | None:
@@ -186,12 +201,12 @@ def _walked(folder: Path, within: str = "") -> Iterator[str]:
 
 def _objection(project: Path, path: str, results: Path) -> str | None:
     """Return why a file is left out; nothing at all for what is no file of the project's, None if it is kept."""
-    place, name = project / path, PurePosixPath(path).name
+    place = project / path
     if not os.path.lexists(place) or place.absolute().is_relative_to(results.absolute()):
         return ""
     if PurePosixPath(path).parts[0] == EXPERIMENTS.name or "__pycache__" in PurePosixPath(path).parts:
         return ""
-    if name in _SECRET_NAMES or name.startswith(_SECRET_STEMS) or PurePosixPath(name).suffix in _SECRET_SUFFIXES:
+    if _is_secret(path):
         return "a secret, by its name"
     mode = place.lstat().st_mode
     if stat.S_ISLNK(mode):
@@ -202,6 +217,12 @@ def _objection(project: Path, path: str, results: Path) -> str | None:
     if not stat.S_ISREG(mode):
         return ""
     return f"larger than {LARGEST_FILE // 1_000_000} MB" if place.stat().st_size > LARGEST_FILE else None
+
+
+def _is_secret(path: str) -> bool:
+    *folders, name = PurePosixPath(path.lower()).parts
+    named = name in _SECRET_NAMES or name.startswith(_SECRET_STEMS)
+    return named or PurePosixPath(name).suffix in _SECRET_SUFFIXES or bool(_SECRET_FOLDERS & {*folders})
 
 
 def _too_large(project: Path, paths: Iterable[str]) -> str:
@@ -248,7 +269,10 @@ def home_of(store: Path, digest: str) -> Path:
 def _write(snapshot: Snapshot, store: Path) -> None:
     home = home_of(store, snapshot.digest)
     if (home / MANIFEST).exists():
-        return
+        known = read(store, snapshot.digest)
+        if {*snapshot.left_out} <= {*known.left_out}:
+            return
+        snapshot = replace(snapshot, left_out=tuple(sorted({*known.left_out, *snapshot.left_out})))
     home.mkdir(parents=True, exist_ok=True)
     write_json(home / MANIFEST, {"version": _VERSION, **asdict(snapshot)})
 
@@ -318,7 +342,11 @@ def _place(store: Path, kept: KeptFile, folder: Path) -> None:
 
 def remove_tree(store: Path, digest: str) -> None:
     """Remove the folder that a snapshot was trained from, which can be made again; what it links to stays."""
-    shutil.rmtree(home_of(store, digest) / TREE, ignore_errors=True)
+    tree = home_of(store, digest) / TREE
+    unfinished = tree.with_name(f".{TREE}.{os.getpid()}.tmp")  # which `tree_of` removes if this is killed
+    with suppress(OSError):
+        tree.rename(unfinished)
+    shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def tree_of(store: Path, digest: str, project: Path) -> Path:
@@ -336,6 +364,8 @@ def tree_of(store: Path, digest: str, project: Path) -> Path:
         source, link = project.absolute() / path, tree / path
         if PurePosixPath(path).name in _NO_CODE or path.startswith(f"{EXPERIMENTS.name}/"):
             continue
+        if link.is_symlink() and not link.exists():  # the project was moved, or another copy of it is gone
+            link.unlink()
         if os.path.lexists(link) or not source.exists() or store.absolute().is_relative_to(source):
             continue
         link.parent.mkdir(parents=True, exist_ok=True)

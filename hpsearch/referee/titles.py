@@ -60,8 +60,9 @@ def open_title(
 
 def _give_up(folder: Path) -> None:
     """Leave no title behind whose champion cannot be trained; its experiment stays, to be looked at."""
-    shutil.rmtree(folder / _FAILED, ignore_errors=True)
-    (folder / CONTENDERS).rename(folder / _FAILED)
+    if (folder / CONTENDERS).exists():  # else it was killed between these steps
+        shutil.rmtree(folder / _FAILED, ignore_errors=True)
+        (folder / CONTENDERS).rename(folder / _FAILED)
     (folder / LEDGER).unlink()
 
 

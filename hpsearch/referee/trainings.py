@@ -15,13 +15,14 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlparse
 
+from hpsearch.comparing.statistics.arrays import LARGEST
 from hpsearch.experiment.layout import LOG, is_experiment, replicate_run, trial_run
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.state import RunState
 from hpsearch.jobs import Job, JobKind
 from hpsearch.records import Outcome
 from hpsearch.referee.contender import imports_undone, space_of
-from hpsearch.referee.ledger import CONTENDERS, Contender, Ledger, Trained
+from hpsearch.referee.ledger import CONTENDERS, MOST, Contender, Ledger, Trained
 from hpsearch.referee.snapshot import TREE, home_of, keep_environment
 from hpsearch.running.runner import RunOptions, explaining_full_disks, open_session
 from hpsearch.running.session import Session
@@ -32,7 +33,6 @@ from hpsearch.workers.local.workers import worker_shares
 
 Watch = Callable[[Space, Path], AbstractContextManager[RunOptions]]
 """How a session is run and shown."""
-_SEEDS_OF_A_REIGN = 1000
 
 
 class InterruptedChallengeError(Exception):
@@ -117,7 +117,7 @@ class Trainings:
         return {name: runs[name] for name in names if name in runs and runs[name].outcome is not None}, why
 
     def _job(self, config: dict[str, Any], reign: int, seed: int) -> Job:
-        number = reign * _SEEDS_OF_A_REIGN + seed
+        number = reign * MOST + seed
         seeds = seeds_of(self._ledger.title.terms.seed, reign, seed).model_dump()
         return Job(run=trial_run(number), number=number, params={}, config=config, seeds=seeds)
 
@@ -130,7 +130,7 @@ class Trainings:
         config = self.space(contender).config({}).model_dump(mode="json")
         jobs = []
         for index in range(seeds):
-            replicate = (opening - 1) * _SEEDS_OF_A_REIGN + index
+            replicate = (opening - 1) * MOST + index
             base = derive_seed(self._ledger.title.terms.seed, "opening", opening)
             jobs.append(
                 Job(
@@ -194,11 +194,13 @@ class Trainings:
 def _trained(contender: int, reign: int, seed: int, run: RunState) -> Trained:
     assert run.outcome is not None  # noqa: S101 -- ours: only what has ended is written down
     outcome = Outcome.LOST if run.mistake else run.outcome
-    value = run.value if run.outcome is Outcome.COMPLETE else None
+    value, reason = run.value if run.outcome is Outcome.COMPLETE else None, run.reason
+    if value is not None and abs(value) > LARGEST:
+        outcome, reason = Outcome.DIVERGED, f"its score of {value:.3g} is too large to be computed with"
+        value = None
     return Trained(
-        contender=contender, reign=reign, seed=seed, outcome=outcome, value=value, reason=run.reason,
-        seconds=run.seconds,
-    )  # fmt: skip
+        contender=contender, reign=reign, seed=seed, outcome=outcome, value=value, reason=reason, seconds=run.seconds
+    )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.files import copy_atomically, write_json
-from hpsearch.experiment.layout import BEST, CHECKPOINT, LOG, ORIGIN, is_experiment, replicate_run, trial_run
+from hpsearch.experiment.layout import BEST, CHECKPOINT, LOG, ORIGIN, is_experiment, is_title, replicate_run, trial_run
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.jobs import Job, JobKind
@@ -41,6 +41,10 @@ def confirm(
         HpsearchError: Both seeds and folds were asked for, or the family has no folds; and the errors of `run`.
     """
     folder, wanted = Path(folder), confirmation(top=top, seeds=seeds, folds=folds, repeats=repeats)
+    if is_title(folder.resolve().parent.parent):
+        raise HpsearchError(
+            f"{folder} is a contender of a title: `hpsearch champion confirm` opens the test split, and counts it"
+        )
     space = replace(open_space(folder), confirm=wanted)
     if refusal := fold_refusal(space, families_with_folds) or (None if wanted.folds else no_test_split(space)):
         raise HpsearchError(refusal)

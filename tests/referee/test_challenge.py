@@ -1,6 +1,7 @@
 """A challenge is decided by the ledger's values alone, whatever happens on the way to them."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import hpsearch
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import LEDGER
 from hpsearch.referee.ledger import read_title
+from hpsearch.referee.snapshot import remove_tree, tree_of
 from hpsearch.referee.trainings import experiment_of, seeds_of
-from tests.referee.campaigns import SPACE, challenge, change_code, copy, open_title, without_clock, write_project
+from tests.referee.campaigns import CODE, SPACE, challenge, change_code, copy, open_title, without_clock, write_project
+from tests.referee.test_snapshot import everything, git
 
 TITLE = Path("experiments/champion-space")
 
@@ -231,3 +234,79 @@ def test_an_impossible_plan_is_refused_before_anything_is_trained(project: Path)
         challenge(set={"rate": 0.8}, worth=0.01, most=6)
     assert hpsearch.champion().history.challenges == ()
     assert challenge(set={"rate": 0.8}, most=6).decision == "accepted"
+
+
+def test_git_is_left_as_it_is_by_a_whole_challenge(project: Path) -> None:
+    """`git status` would write the index where the time of a file has changed."""
+    git(project, "init", "-q")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "first")
+    os.utime(project / "train.py")
+    before = everything(project / ".git")
+    open_title()
+    challenge(set={"rate": 0.2})
+    assert everything(project / ".git") == before
+
+
+@pytest.mark.parametrize("size", ["1e160", "1e300"])
+def test_a_score_that_is_too_large_to_be_computed_with_has_diverged(size: str, project: Path) -> None:
+    open_title()
+    (project / "train.py").write_text(CODE.replace("BONUS = 0.0", f"BONUS = {size}"), encoding="utf-8")
+    answer = challenge()
+    assert (answer.decision, answer.outcome, answer.seeds_used) == ("rejected", "diverged", 0)
+    assert "too large" in answer.reason
+
+
+def test_a_tree_that_was_removed_halfway_is_made_anew(project: Path) -> None:
+    open_title()
+    title, _ = read_title(TITLE)
+    tree = tree_of(TITLE, title.champion.snapshot, project)
+    remove_tree(TITLE, title.champion.snapshot)
+    assert not tree.exists()
+    (tree.parent / f".{tree.name}.1.tmp").mkdir()  # what a kill leaves
+    assert (tree_of(TITLE, title.champion.snapshot, project) / "train.py").exists()
+    assert not [*tree.parent.glob(".*.tmp")]
+
+
+def test_a_contender_is_not_confirmed_behind_the_ledgers_back(project: Path) -> None:
+    open_title()
+    with pytest.raises(HpsearchError, match="`hpsearch champion confirm` opens the test split"):
+        hpsearch.confirm(experiment_of(TITLE, 0), seeds=2)
+
+
+def test_what_is_protected_may_be_ignored_or_large_and_is_looked_at_in_its_place(project: Path) -> None:
+    git(project, "init", "-q")
+    (project / ".gitignore").write_text("data/\n", encoding="utf-8")
+    (project / "data").mkdir()
+    (project / "data" / "test.csv").write_text("1\n", encoding="utf-8")
+    open_title(protect=["data/test.csv"])
+    assert challenge(set={"rate": 0.2}).decision == "rejected"
+    (project / "data" / "test.csv").write_text("2\n", encoding="utf-8")
+    with pytest.raises(HpsearchError, match=r"data/test.csv has changed since the title was opened"):
+        challenge(set={"rate": 0.3})
+
+
+def test_a_title_whose_opening_was_killed_says_so(project: Path) -> None:
+    open_title()
+    ledger = TITLE / LEDGER
+    ledger.write_bytes(ledger.read_bytes().splitlines(keepends=True)[0])
+    with pytest.raises(HpsearchError, match="has no champion yet"):
+        hpsearch.champion()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"margin": float("inf")}, {"margin": -1.0}, {"seeds": 1}, {"most": 1}, {"most": 2000}, {"rate": 2.0}],
+    ids=str,
+)
+def test_numbers_out_of_range_are_a_sentence(wrong: dict[str, float], project: Path) -> None:
+    with pytest.raises(HpsearchError, match=f"{next(iter(wrong))}="):
+        open_title(**wrong)
+    assert not TITLE.exists()
+
+
+@pytest.mark.parametrize("worth", [float("nan"), float("inf"), 0.01])
+def test_an_improvement_worth_finding_is_a_number_above_the_margin(worth: float, project: Path) -> None:
+    open_title()
+    with pytest.raises(HpsearchError, match="worth="):
+        challenge(set={"rate": 0.6}, worth=worth)

@@ -150,3 +150,37 @@ def test_too_much_is_refused_with_what_is_largest(tmp_path: Path, monkeypatch: p
     (tmp_path / "project" / "results" / "b.txt").write_text("y" * 60)
     with pytest.raises(HpsearchError, match="the largest part is results"):
         take(tmp_path / "project", tmp_path / "store")
+
+
+def test_what_git_ignores_is_not_taken_for_code_where_git_does_not_answer(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(HpsearchError, match=r"git does not list the files of .*ownership"):
+        take(repository, tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    "name", [".envrc", "prod.env", ".ENV", "x.PEM", "secrets.toml", ".aws/config", ".env-local", "kaggle.json"]
+)
+def test_secrets_are_told_by_their_names(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_text("hush\n")
+    (folder / "environment.py").write_text("code\n")
+    assert [each.path for each in take(folder, tmp_path / "store").files] == ["environment.py"]
+
+
+def test_data_that_moved_or_came_later_are_linked_anew(repository: Path, tmp_path: Path) -> None:
+    shutil.rmtree(repository / "data")
+    store = tmp_path / "store"
+    first = take(repository, store)
+    tree_of(store, first.digest, repository)
+    (repository / "data").mkdir()
+    (repository / "data" / "train.csv").write_text("1\n")
+    take(repository, store)
+    tree = tree_of(store, first.digest, repository)
+    assert (tree / "data" / "train.csv").read_text() == "1\n"
+    moved = repository.rename(repository.with_name("moved"))
+    assert (tree_of(store, first.digest, moved) / "data" / "train.csv").read_text() == "1\n"

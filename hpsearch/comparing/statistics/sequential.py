@@ -288,8 +288,21 @@ def smallest_found(plan: Plan) -> float | None:
 
     None if the noise is not known, or if the plan can never accept.
     """
-    reach = _reach(plan)
-    return plan.margin + reach * plan.noise.of_difference if plan.noise and math.isfinite(reach) else None
+    if plan.noise is None or fewest_pairs(plan) is None:
+        return None
+    size = plan.noise.of_difference
+
+    def found(multiple: float) -> bool:
+        return power(plan, plan.margin + multiple * size).accepted >= POWER
+
+    far = next((2.0**k for k in range(1, 12) if found(2.0**k)), None)
+    if far is None:
+        return None
+    near = 0.0
+    for _ in range(10):
+        middle = (near + far) / 2
+        near, far = (near, middle) if found(middle) else (middle, far)
+    return plan.margin + far * size
 
 
 @dataclass(frozen=True)
