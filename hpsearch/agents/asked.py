@@ -87,6 +87,10 @@ class AskedSearches:
             raise HpsearchError(f"{experiment} is not open here: give its space, too; a search on the disk goes on")
         self._confined.new(experiment)
         file = self._confined.space(space) if isinstance(space, str) else space
+        if isinstance(file, dict):
+            self._confined.values(file)
+        else:
+            self._confined.settings(file)
         return ask_tell(file, name=experiment, root=EXPERIMENTS, quiet=True, **given)
 
     def report(

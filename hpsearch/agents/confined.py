@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ from hpsearch.api.arguments import find_experiment
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import EXPERIMENTS, folder_called
 from hpsearch.space import Space
+from hpsearch.space.located_yaml import read_file
+from hpsearch.space.overlay import parse_override
 from hpsearch.space.shelf import Shelf, find_file
+from hpsearch.user_code import is_reference
 
 
 class Confined:
@@ -77,6 +80,37 @@ class Confined:
         brought = found.is_absolute() and not Path(given).is_absolute()
         return found if brought else self.path(str(found))
 
+    def settings(self, path: Path, changes: Sequence[str] = ()) -> None:
+        """Require that no setting of a space file, or of changes to it, names a place elsewhere.
+
+        To be called before a place is looked at. A program's own values are texts to hpsearch, and code that is named
+        is refused where it would be imported, see `trusting`.
+
+        Raises:
+            HpsearchError: One does, or the file or a change is no YAML.
+        """
+        _, root = read_file(path)
+        self.values({"file": root.plain(), **{name: value.plain() for name, value in map(parse_override, changes)}})
+
+    def values(self, given: Mapping[str, Any]) -> None:
+        """Require that no text among values names a place elsewhere: by an absolute path, `..`, `~` or a link.
+
+        Raises:
+            HpsearchError: One does.
+        """
+        for text in dict.fromkeys(_places(given)):
+            if is_reference(text) or "\0" in text or "\n" in text or len(text) > _LONGEST:
+                continue
+            place, home = self.folder / text, text.startswith("~")
+            if not (Path(text).is_absolute() or home or ".." in place.parts or place.exists()):
+                continue
+            if home or not any(place.resolve().is_relative_to(each) for each in self._homes):
+                raise HpsearchError(f"{text!r} is refused: this server was started for {self.folder}")
+
+    @property
+    def _homes(self) -> list[Path]:
+        return [home for home in (self.folder, Shelf.SPACES.folder()) if home is not None]
+
     def require(self, space: Space) -> None:
         """Require that a space starts no program from outside the folder, apart from what hpsearch brings.
 
@@ -85,12 +119,9 @@ class Confined:
         Raises:
             HpsearchError: It does.
         """
-        homes = [home for home in (self.folder, Shelf.SPACES.folder()) if home is not None]
-        outside = [
-            str(path)
-            for path in self._programs(space)
-            if not any(path.resolve().is_relative_to(home) for home in homes)
-        ]
+        started = _texts(space.resolved().get("directory")) if space.family == "command" else ()
+        places = [*(space.path.parent / text for text in started), *self._programs(space)]
+        outside = [str(path) for path in places if not any(path.resolve().is_relative_to(home) for home in self._homes)]
         if outside:
             raise HpsearchError(
                 f"this server runs programs only from {self.folder}; the command of {space.path} names "
@@ -103,11 +134,25 @@ class Confined:
         texts = [*_texts(resolved.get("command"))] if space.family == "command" else []
         homes = [space.path.parent, *(space.path.parent / text for text in _texts(resolved.get("directory")))]
         interpreters = {Path(sys.executable).parent, *map(Path, os.environ.get("PATH", "").split(os.pathsep))}
-        for word in (word for text in texts for word in _split(text) if "/" in word):
+        words = {part for text in texts for word in _split(text) for part in (word, word.partition("=")[2]) if part}
+        for word in sorted(words):
             for home in homes:
                 found = home / word
                 if found.is_file() and found.parent not in interpreters:
                     yield found
+
+
+_LONGEST = 4096
+"""Characters of a path."""
+
+
+def _places(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts that may name places; of a program's space only where its search keeps its files."""
+    for value in given.values():
+        if isinstance(value, Mapping) and value.get("family") == "command":
+            yield from _texts(value.get("search"))
+        else:
+            yield from _texts(value)
 
 
 def _texts(value: Any) -> Iterator[str]:

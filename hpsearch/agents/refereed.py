@@ -47,6 +47,9 @@ def planned_challenge(
         )
     confined.path(str(EXPERIMENTS))
     file = None if space is None else confined.space(space)
+    if file is not None:
+        confined.settings(file)
+    confined.values(changes)
     plan = referee.plan_challenge(file, set=changes, worth=worth, most=most, title=title)
     folder = find_title(title, EXPERIMENTS)
 

@@ -9,7 +9,8 @@ from hpsearch.agents.confined import Confined
 from hpsearch.agents.started import Planned
 from hpsearch.api.arguments import settings_of
 from hpsearch.experiment.activity import state_of
-from hpsearch.experiment.layout import is_experiment
+from hpsearch.experiment.layout import LOG, RunKind, is_experiment
+from hpsearch.experiment.log import read_state
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import ExperimentRecord
 from hpsearch.running.earlier import step_unit, training_length
@@ -36,6 +37,7 @@ def planned_search(
         HpsearchError: The space has mistakes, or runs what it must not.
     """
     path, overrides = confined.space(given), settings_of(changes)
+    confined.settings(path, overrides)
     space = load_space(path, quick=quick, overrides=overrides)
     confined.require(space)
     folder = confined.new(default_folder(space, name=name, quick=quick).name)
@@ -60,8 +62,10 @@ def _fingerprint(path: Path, overrides: Sequence[str]) -> list[tuple[str, str]]:
 def _cost(space: Space, folder: Path, *, confirm: bool) -> dict[str, Any]:
     search, unit = space.search, step_unit(space)
     record = read_experiment(folder) if is_experiment(folder) else None
-    begun = 0 if record is None else len(record.trials) + record.dropped
-    trials = search.trials if space.size is None else min(search.trials, space.size)
+    state = read_state(folder / LOG)
+    asked = [*state.of_kind(RunKind.TRIAL)]
+    unfinished, most = sum(not trial.ended for trial in asked), state.trials_of(search.trials)
+    trials = most if space.size is None else min(most, space.size)
     replicates = (
         space.confirm.top * space.confirm.count if confirm and space.confirm and not no_test_split(space) else 0
     )
@@ -72,12 +76,12 @@ def _cost(space: Space, folder: Path, *, confirm: bool) -> dict[str, Any]:
         "metric": space.objective.metric,
         "goal": space.objective.goal.value,
         "trials": trials,
-        "trials_begun": begun,
-        "trainings_left_at_most": max(trials - begun, 0) + replicates,
+        "trials_begun": len(asked),
+        "trainings_left_at_most": unfinished + max(trials - len(asked), 0) + replicates,
         "confirmation_trainings": replicates,
-        f"{unit}s_each_at_most": training_length(space, space.example, unit),
+        f"{unit}s_each_at_most": _longest(space, unit),
         "seconds_each_so_far": _seconds(record),
-        "search_seconds_at_most": search.time,
+        "search_seconds_at_most": state.time_of(search.time),
         "trial_seconds_at_most": search.trial_time,
         "pruner": search.pruner.kind,
         "sampler": search.sampler.kind,
@@ -85,6 +89,13 @@ def _cost(space: Space, folder: Path, *, confirm: bool) -> dict[str, Any]:
         "engine": search.engine,
         "notes": [*foreign_notes(space), *secret_notes(space), *data_notes(space), *([missing] if missing else [])],
     }
+
+
+def _longest(space: Space, unit: str) -> int | None:
+    """Return the length of the longest training, which may be searched; None if it is not known."""
+    known = training_length(space, space.example, unit)
+    found = {each.path: each.range for each in space.parameters}.get(f"train.{unit}s")
+    return known if known is None or found is None else int(max(found.grid() or (known,)))
 
 
 def _seconds(record: ExperimentRecord | None) -> float | None:

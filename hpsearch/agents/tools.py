@@ -18,6 +18,7 @@ from hpsearch.agents.spending import planned_search
 from hpsearch.agents.started import Started, Starter
 from hpsearch.api import check as checking
 from hpsearch.api import compare as comparing
+from hpsearch.api.arguments import settings_of
 from hpsearch.errors import HpsearchError, SpaceError, UnknownNameError
 from hpsearch.experiment.activity import RUNNING, silent_runs, state_of
 from hpsearch.experiment.layout import is_experiment, is_study
@@ -125,7 +126,9 @@ class Tools:
     def check(self, space: SpaceArgument, quick: Quick = False, changes: Changes = {}) -> Answer:  # noqa: B006
         """Check a space or study file without training anything: every mistake, its line and what would be right."""
         try:
-            found = checking.check(self._confined.space(space), quick=quick, set=changes)
+            file = self._confined.space(space)
+            self._confined.settings(file, settings_of(changes))
+            found = checking.check(file, quick=quick, set=changes)
         except SpaceError as error:
             return {"fine": False, "mistakes": [asdict(each) for each in error.problems]}
         shown = [

@@ -211,6 +211,36 @@ def test_an_experiment_is_not_put_elsewhere(name: str, call: Call, folder: Path)
     assert [each.name for each in (folder / "experiments").iterdir()] == ["link"]
 
 
+def test_settings_name_nothing_outside(call: Call, folder: Path) -> None:
+    secret = folder.parent / "secret.txt"
+    secret.write_text("hush\n", encoding="utf-8")
+    (folder / "link.txt").symlink_to(secret)
+    for place in (str(secret), str(folder.parent / "none.txt"), "../secret.txt", "link.txt"):
+        for tool in ("check", "plan_search"):
+            with pytest.raises(ToolRefusedError, match="is refused: this server was started for"):
+                call(tool, space="char_lm", changes={"data.train": place})
+        with pytest.raises(ToolRefusedError, match="is refused"):
+            call("ask", **{**ASKED, "experiment": "x", "space": {**RANGES, "file": place}})
+    with pytest.raises(ToolRefusedError, match="is refused"):
+        call("check", space="mine.yaml", changes={"search.storage": str(folder.parent)})
+
+
+def test_a_plan_counts_what_was_begun_and_what_people_ordered(call: Call, folder: Path) -> None:
+    space = {"lr": {"log": [1e-4, 1e-1]}}
+    search = hpsearch.ask_tell(
+        space, metric="loss", goal="minimize", trials=4, name="mine", root=folder / "experiments"
+    )
+    for value in (1.0, 2.0):
+        trial = search.ask()
+        assert trial is not None
+        trial.tell(value)
+    search.ask()
+    search.close()
+    hpsearch.budget(folder / "experiments" / "mine", trials=10)
+    told = call("plan_search", space="mine.yaml", name="mine", confirm=False, changes={"search.trials": 4})
+    assert (told["trials"], told["trials_begun"], told["trainings_left_at_most"]) == (3, 3, 1)
+
+
 class TestCode:
     """Code from outside is not imported and not started, though it is the same project's or was trusted before."""
 
@@ -241,6 +271,14 @@ class TestCode:
         words = command.replace("{other}", str(folder.parent))
         (folder / "mine.yaml").write_text(PROGRAM.replace("python train.py {lr}", words), encoding="utf-8")
         with pytest.raises(ToolRefusedError, match=r"here only code of .* is run|runs programs only from"):
+            call("plan_search", space="mine.yaml")
+
+    @pytest.mark.parametrize("lines", ["command: sh tool {lr}\ndirectory: ..", "command: sh inside {lr}"])
+    def test_a_program_of_a_folder_or_a_link(self, lines: str, call: Call, folder: Path) -> None:
+        (folder.parent / "tool").write_text("", encoding="utf-8")
+        (folder / "inside").symlink_to(folder.parent / "tool")
+        (folder / "mine.yaml").write_text(PROGRAM.replace("command: python train.py {lr}", lines), encoding="utf-8")
+        with pytest.raises(ToolRefusedError, match="runs programs only from"):
             call("plan_search", space="mine.yaml")
 
 
