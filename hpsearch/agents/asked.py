@@ -20,6 +20,11 @@ Value = Annotated[
 _NOT_FINITE = ("nan", "inf", "-inf")
 
 
+_NO_TRIAL = (
+    "no trial is left: the budget or the time is used up, everything was tried, or somebody has stopped the search"
+)
+
+
 class AskedSearches:
     """The searches that are asked here; one that its server leaves hands its trials out again."""
 
@@ -55,7 +60,7 @@ class AskedSearches:
     ) -> dict[str, Any]:
         """Ask a search for the next configuration, which you train yourself; then `tell` its value, or `fail`.
 
-        While it trains, `report` says whether to go on. Without a trial the budget is used up. It is an experiment on
+        While it trains, `report` says whether to go on. Without a trial nothing is left to try. It is an experiment on
         the disk; a trial that was never told comes again after the server has ended.
         """
         with self._mutex:
@@ -65,7 +70,7 @@ class AskedSearches:
                 search = self._searches[experiment] = self._open(experiment, space, {**given, "seed": seed})
         trial = search.ask()
         if trial is None:
-            return {"experiment": experiment, "trial": None, "why": "no trial is left: the budget is used up"}
+            return {"experiment": experiment, "trial": None, "why": _NO_TRIAL}
         self._trials[experiment, trial.number] = trial
         return {
             "experiment": experiment,

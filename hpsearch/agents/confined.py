@@ -56,10 +56,10 @@ class Confined:
             HpsearchError: There is none of this name, or it is elsewhere.
         """
         named = self.path(given)
-        if named.exists() or len(Path(given).parts) > 1:
+        if named.exists():
             return find_experiment(named)
-        self.path(f"{EXPERIMENTS}/{given}")
-        return find_experiment(given)
+        inside = self.path(f"{EXPERIMENTS}/{given}")
+        return find_experiment(inside if inside.exists() else given)
 
     def new(self, name: str) -> Path:
         """Return where an experiment of this name is or would be.

@@ -198,6 +198,8 @@ class Tools:
         if started is not None and started.planned.words[0] == "challenge":
             return {**self._of(started), "answer": started.answer}
         told = {} if started is None else self._of(started)
+        if is_study(folder):
+            return {**told, "study": progress_of(folder).to_json()}
         return {**told, **(_progress(folder) if is_experiment(folder) else {"state": "not begun"})}
 
     def _goes_on(self, started: Started | None, folder: Path) -> bool:
