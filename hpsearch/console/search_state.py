@@ -250,8 +250,9 @@ class SearchState:
         search = self._work_left(new=self._mean_seconds)
         if search is None:
             return None
-        if self.target.time is not None:
-            search = min(search, max(0.0, self.target.time - self.elapsed))
+        limit = self._state.time_of(self.target.time)
+        if limit is not None:  # which confirmations do not use up
+            search = min(search, max(0.0, limit + self._state.confirm_seconds - self.elapsed))
         count = self.target.replicates or 0
         full = self._full_seconds or self._mean_seconds
         if not count or full is None:

@@ -9,17 +9,16 @@ import contextlib
 import time
 from array import array
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from hpsearch.console.search_state import SearchState, SearchTarget
+from hpsearch.console.search_state import SearchState
 from hpsearch.console.trainings import Training
 from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.events import (
     AskEvent,
-    BudgetEvent,
     DropEvent,
     Event,
     ExploitEvent,
@@ -154,24 +153,17 @@ class Feed:
         elif isinstance(event, RefuseEvent):
             self._refused.append(event)
         self.search.follow(event)
-        if isinstance(event, BudgetEvent):
-            self.search.target = self._target()
-        elif isinstance(event, RunEvent | StopEvent | NoteEvent) and event.run is not None:
+        if isinstance(event, RunEvent | StopEvent | NoteEvent) and event.run is not None:
             if run_kind(event.run) is RunKind.TRIAL:
                 self._take_trial(event, event.run, behind)
             else:
                 self._confirmed = behind
 
-    def _target(self) -> SearchTarget:
-        """Return what the search wants, with the time that people have given it."""
-        target = target_of(self.folder, self._resolved)
-        return replace(target, time=self.search.state.time_of(target.time))
-
     def _follow_space(self) -> None:
         """Take up what a new session may have changed: budget, ranges, length."""
         with contextlib.suppress(OSError):
             self._resolved = read_resolved(self.folder)
-        self.search.target = self._target()
+        self.search.target = target_of(self.folder, self._resolved)
         self.axes.declare(self._resolved["space"])
 
     def _take_trial(self, event: Event, run: str, behind: int) -> None:
