@@ -222,6 +222,11 @@ class SearchState:
         return self._shown.counts
 
     @property
+    def trial_counts(self) -> Mapping[Outcome, int]:
+        """How many trials ended how, the most frequent ending first, while confirming, too."""
+        return self._trials.counts
+
+    @property
     def best(self) -> Training | None:
         """The complete trial with the best value; the earliest of equals."""
         return self._trials.best

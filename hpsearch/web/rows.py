@@ -63,7 +63,7 @@ def head_of(
         "confirming": search.confirming,
         "finished": search.finished,
         "goal_count": search.goal_count,
-        "counts": {str(outcome): count for outcome, count in search.counts.items()},
+        "counts": {str(outcome): count for outcome, count in search.trial_counts.items()},
         "best": None if best is None else {"number": best.number, "value": best.score, "step": best.step},
         "workers": search.target.workers,
         "running": [_running(search, training) for training in search.running.values()] if live else [],

@@ -1,0 +1,53 @@
+"""What the page's scripts make of what they are told, without a browser."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpsearch.records import Outcome
+from hpsearch.web.feed import Feed
+from tests.experiment_factory import GrowingExperiment, grow_confirmation
+from tests.web.scripting import scripted
+
+
+@pytest.fixture
+def growing(tmp_path: Path) -> GrowingExperiment:
+    return GrowingExperiment(tmp_path / "line")
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    made = tmp_path / "scripts"
+    made.mkdir()
+    return made
+
+
+def opened(folder: Path) -> dict[str, Any]:
+    """An experiment as `Search.open` has it."""
+    return Feed(folder).whole()
+
+
+GLANCE = """
+const { Glance } = await import("./glance.js");
+const { Search } = await import("./search.js");
+globalThis.fetch = async () => ({ ok: true, json: async () => told });
+const search = await new Search("line").open();
+const glance = new Glance(search, { others: () => [], control: false });
+glance.showFacts();
+tell(glance.facts.text);
+"""
+
+
+def test_each_ending_is_called_by_its_own_name(growing: GrowingExperiment, scripts: Path) -> None:
+    """While the winner is confirmed, too."""
+    endings = (Outcome.COMPLETE, Outcome.PRUNED, Outcome.STOPPED, Outcome.STOPPED, Outcome.DIVERGED, Outcome.TIMED_OUT)
+    for number, outcome in enumerate(endings):
+        growing.trial(number, (0.5,), outcome=outcome)
+    grow_confirmation(growing)
+    told = opened(growing.folder)
+    assert told["head"]["confirming"]
+    assert told["head"]["counts"] == {"stopped": 2, "complete": 1, "pruned": 1, "diverged": 1, "timed_out": 1}
+    text = scripted(scripts, GLANCE, told=told)
+    assert all(words in text for words in ("6 of", "1 complete", "1 pruned", "2 stopped", "1 diverged", "1 timed out"))
+    assert "failed" not in text
