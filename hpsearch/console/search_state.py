@@ -217,6 +217,11 @@ class SearchState:
         return max(least, len(self._shown))
 
     @property
+    def budget(self) -> int:
+        """How many trials there may be without those that people have added: the number that `hpsearch budget` sets."""
+        return self._state.trials_of(self.target.budget) - len(self._state.added)
+
+    @property
     def counts(self) -> Mapping[Outcome, int]:
         """How many of them ended how, the most frequent ending first."""
         return self._shown.counts

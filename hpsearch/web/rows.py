@@ -63,6 +63,7 @@ def head_of(
         "confirming": search.confirming,
         "finished": search.finished,
         "goal_count": search.goal_count,
+        "budget": search.budget,
         "counts": {str(outcome): count for outcome, count in search.trial_counts.items()},
         "best": None if best is None else {"number": best.number, "value": best.score, "step": best.step},
         "workers": search.target.workers,

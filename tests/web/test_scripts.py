@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from hpsearch.experiment.events import AddEvent
 from hpsearch.records import Outcome
+from hpsearch.space.search_settings import parse_duration
 from hpsearch.web.feed import Feed
 from tests.experiment_factory import GrowingExperiment, grow_confirmation
 from tests.web.scripting import scripted
@@ -51,3 +53,22 @@ def test_each_ending_is_called_by_its_own_name(growing: GrowingExperiment, scrip
     text = scripted(scripts, GLANCE, told=told)
     assert all(words in text for words in ("6 of", "1 complete", "1 pruned", "2 stopped", "1 diverged", "1 timed out"))
     assert "failed" not in text
+
+
+BUDGET = """
+const { Control } = await import("./control.js");
+new Control("line", () => {}).budget({ head }).listeners.click();
+tell(document.body.all("input").map((input) => input.attributes.placeholder));
+"""
+
+
+def test_the_budget_dialog_suggests_what_would_be_taken(growing: GrowingExperiment, scripts: Path) -> None:
+    """The budget without what people have added, and not the number of replicates."""
+    growing.emit(AddEvent(order="a", params={"train.learning_rate": 0.01}))
+    growing.trial(0, (0.5,))
+    grow_confirmation(growing)
+    head = opened(growing.folder)["head"]
+    assert (head["confirming"], head["budget"]) == (True, 60)
+    trials, times = scripted(scripts, BUDGET, head=head)
+    assert trials == "60"
+    assert [parse_duration(each) for each in times.split(", ")] == [5400, 7200, 86400]
