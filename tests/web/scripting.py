@@ -15,6 +15,7 @@ DOCUMENT = """
 class Element {
   constructor(tag) { Object.assign(this, { tag, children: [], style: {}, attributes: {}, listeners: {} }); }
   addEventListener(name, call) { this.listeners[name] = call; }
+  removeEventListener() {}
   setAttribute(name, value) { this.attributes[name] = value; }
   append(...children) { this.children.push(...children); }
   replaceChildren(...children) { this.children = children; }
@@ -27,7 +28,10 @@ class Element {
   showModal() {}
   remove() {}
 }
-globalThis.document = { createElement: (tag) => new Element(tag), body: new Element("body"), addEventListener() {} };
+globalThis.document = new Element("html");
+document.createElement = (tag) => new Element(tag);
+document.body = new Element("body");
+globalThis.window = { matchMedia: () => ({ matches: false, addEventListener() {} }), addEventListener() {} };
 globalThis.location = { pathname: "/token/", hash: "" };
 """
 

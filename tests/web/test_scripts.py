@@ -8,6 +8,7 @@ import pytest
 from hpsearch.experiment.events import AddEvent
 from hpsearch.records import Outcome
 from hpsearch.space.search_settings import parse_duration
+from hpsearch.web.details import Sparing
 from hpsearch.web.feed import Feed
 from tests.experiment_factory import GrowingExperiment, grow_confirmation
 from tests.web.scripting import scripted
@@ -72,3 +73,54 @@ def test_the_budget_dialog_suggests_what_would_be_taken(growing: GrowingExperime
     trials, times = scripted(scripts, BUDGET, head=head)
     assert trials == "60"
     assert [parse_duration(each) for each in times.split(", ")] == [5400, 7200, 86400]
+
+
+AGAIN = """
+const waits = [];
+globalThis.setTimeout = (call, pause) => waits.push([call, pause]);
+globalThis.clearTimeout = () => {};
+const { ExperimentPage } = await import("./experiment.js");
+const asked = [];
+let oldFor = 5;
+globalThis.fetch = async (address) => {
+  asked.push(address.split("?")[0]);
+  const told = { importance: [], health: [], warnings: [], runs: [], groups: [], old_for: oldFor };
+  return { ok: true, json: async () => told };
+};
+const page = new ExperimentPage("line", { others: () => [], link: () => {}, control: false });
+page.health = document.createElement("section");
+page.confirmation = document.createElement("div");
+await page.readExamination();
+await page.readConfirmation();
+const pauses = waits.map(([, pause]) => pause);
+oldFor = 0;
+for (const [call] of waits.splice(0)) await call();
+page.leave();
+tell({ asked, pauses, left: waits.length });
+"""
+
+
+def test_what_was_told_as_it_was_before_is_read_again(scripts: Path) -> None:
+    """The last replicate's end is the last event that asks for the confirmation."""
+    told = scripted(scripts, AGAIN)
+    assert told["asked"] == ["api/examination", "api/confirmation"] * 2
+    assert told["pauses"] == [5200, 5200]
+    assert told["left"] == 0
+
+
+def test_an_answer_says_for_how_long_it_is_an_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("hpsearch.web.details.time.monotonic", lambda: clock[0])
+    found = []
+
+    def find() -> dict[str, Any]:
+        clock[0] += 1.0
+        found.append(clock[0])
+        return {"found": len(found)}
+
+    sparing = Sparing(find)
+    assert sparing() == {"found": 1, "old_for": 0}
+    clock[0] += 4.0
+    assert sparing() == {"found": 1, "old_for": 6.0}
+    clock[0] += 6.0
+    assert sparing() == {"found": 2, "old_for": 0}
