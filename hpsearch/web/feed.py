@@ -38,6 +38,7 @@ from hpsearch.experiment.orders import pending
 from hpsearch.experiment.reading import experiment_of, read_resolved
 from hpsearch.records import ExperimentRecord, Moment
 from hpsearch.web.axes import Axes
+from hpsearch.web.resting import Resting
 from hpsearch.web.rows import head_of, row_of
 from hpsearch.web.target import target_of
 
@@ -110,6 +111,7 @@ class Feed:
         self._latest: Event | None = None
         self._refused: deque[RefuseEvent] = deque(maxlen=REFUSALS)
         self._heard: dict[str, float] = {}
+        self._resting = Resting(self.folder)
 
     def _clock(self) -> float:
         """Return the time of what is being told; then of now while it runs, or of the end of what has ended."""
@@ -153,6 +155,7 @@ class Feed:
         elif isinstance(event, RefuseEvent):
             self._refused.append(event)
         self.search.follow(event)
+        self._resting.follow(event)
         if isinstance(event, RunEvent | StopEvent | NoteEvent) and event.run is not None:
             if run_kind(event.run) is RunKind.TRIAL:
                 self._take_trial(event, event.run, behind)
@@ -187,7 +190,8 @@ class Feed:
             self._after[run] = event.elapsed
 
     def _look_at_running(self) -> None:
-        """Hear what the workers have written of the trainings that run now."""
+        """Hear what the workers have written of the trainings that run now, once it is known which do."""
+        self._resting.look(self.search, self._resolved["space"])
         for run in [*self.search.running]:
             path = self.folder / run / PROGRESS
             with contextlib.suppress(OSError, ValueError, TypeError):

@@ -124,3 +124,21 @@ def test_an_answer_says_for_how_long_it_is_an_old_one(monkeypatch: pytest.Monkey
     assert sparing() == {"found": 1, "old_for": 6.0}
     clock[0] += 6.0
     assert sparing() == {"found": 2, "old_for": 0}
+
+
+RESTED = """
+const { Search } = await import("./search.js");
+const search = new Search("line");
+Object.assign(search, { head: { live: true, running: [{ run: "trials/0000", number: 0 }] } });
+const heard = [];
+search.addEventListener("rows", () => heard.push("rows"));
+const changes = { head: { live: true, running: [] }, offset: 1, rows: [], gone: [], points: [] };
+search.apply(changes);
+search.apply(changes);
+tell(heard);
+"""
+
+
+def test_the_table_hears_when_a_trial_is_paused(scripts: Path) -> None:
+    """Its row is the same, as the log tells nothing of it."""
+    assert scripted(scripts, RESTED) == ["rows"]
