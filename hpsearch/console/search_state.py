@@ -217,9 +217,19 @@ class SearchState:
         return max(least, len(self._shown))
 
     @property
+    def budget(self) -> int:
+        """How many trials there may be without those that people have added: the number that `hpsearch budget` sets."""
+        return self._state.trials_of(self.target.budget) - len(self._state.added)
+
+    @property
     def counts(self) -> Mapping[Outcome, int]:
         """How many of them ended how, the most frequent ending first."""
         return self._shown.counts
+
+    @property
+    def trial_counts(self) -> Mapping[Outcome, int]:
+        """How many trials ended how, the most frequent ending first, while confirming, too."""
+        return self._trials.counts
 
     @property
     def best(self) -> Training | None:
@@ -250,8 +260,9 @@ class SearchState:
         search = self._work_left(new=self._mean_seconds)
         if search is None:
             return None
-        if self.target.time is not None:
-            search = min(search, max(0.0, self.target.time - self.elapsed))
+        limit = self._state.time_of(self.target.time)
+        if limit is not None:  # which confirmations do not use up
+            search = min(search, max(0.0, limit + self._state.confirm_seconds - self.elapsed))
         count = self.target.replicates or 0
         full = self._full_seconds or self._mean_seconds
         if not count or full is None:

@@ -33,7 +33,10 @@ SHARE = 0.1
 
 
 class Sparing:
-    """An answer that takes long to find: found again only after ten times as long as it took."""
+    """An answer that takes long to find: found again only after ten times as long as it took.
+
+    With an answer of before comes `old_for`: the seconds after which a newer one would be found; 0 with a new one.
+    """
 
     def __init__(self, find: Callable[[], Json]) -> None:
         self._find = find
@@ -45,11 +48,12 @@ class Sparing:
         """Return the answer, as old as it may be."""
         with self._lock:
             begin = time.monotonic()
-            if not self._answer or begin >= self._next:
-                self._answer = self._find()
-                end = time.monotonic()
-                self._next = end + (end - begin) / SHARE
-            return self._answer
+            if self._answer and begin < self._next:
+                return {**self._answer, "old_for": self._next - begin}
+            self._answer = self._find()
+            end = time.monotonic()
+            self._next = end + (end - begin) / SHARE
+            return {**self._answer, "old_for": 0}
 
 
 def examination(folder: Path) -> Json:

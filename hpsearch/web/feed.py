@@ -9,17 +9,16 @@ import contextlib
 import time
 from array import array
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from hpsearch.console.search_state import SearchState, SearchTarget
+from hpsearch.console.search_state import SearchState
 from hpsearch.console.trainings import Training
 from hpsearch.experiment.activity import in_use
 from hpsearch.experiment.events import (
     AskEvent,
-    BudgetEvent,
     DropEvent,
     Event,
     ExploitEvent,
@@ -39,6 +38,7 @@ from hpsearch.experiment.orders import pending
 from hpsearch.experiment.reading import experiment_of, read_resolved
 from hpsearch.records import ExperimentRecord, Moment
 from hpsearch.web.axes import Axes
+from hpsearch.web.resting import Resting
 from hpsearch.web.rows import head_of, row_of
 from hpsearch.web.target import target_of
 
@@ -111,6 +111,7 @@ class Feed:
         self._latest: Event | None = None
         self._refused: deque[RefuseEvent] = deque(maxlen=REFUSALS)
         self._heard: dict[str, float] = {}
+        self._resting = Resting(self.folder)
 
     def _clock(self) -> float:
         """Return the time of what is being told; then of now while it runs, or of the end of what has ended."""
@@ -154,24 +155,18 @@ class Feed:
         elif isinstance(event, RefuseEvent):
             self._refused.append(event)
         self.search.follow(event)
-        if isinstance(event, BudgetEvent):
-            self.search.target = self._target()
-        elif isinstance(event, RunEvent | StopEvent | NoteEvent) and event.run is not None:
+        self._resting.follow(event)
+        if isinstance(event, RunEvent | StopEvent | NoteEvent) and event.run is not None:
             if run_kind(event.run) is RunKind.TRIAL:
                 self._take_trial(event, event.run, behind)
             else:
                 self._confirmed = behind
 
-    def _target(self) -> SearchTarget:
-        """Return what the search wants, with the time that people have given it."""
-        target = target_of(self.folder, self._resolved)
-        return replace(target, time=self.search.state.time_of(target.time))
-
     def _follow_space(self) -> None:
         """Take up what a new session may have changed: budget, ranges, length."""
         with contextlib.suppress(OSError):
             self._resolved = read_resolved(self.folder)
-        self.search.target = self._target()
+        self.search.target = target_of(self.folder, self._resolved)
         self.axes.declare(self._resolved["space"])
 
     def _take_trial(self, event: Event, run: str, behind: int) -> None:
@@ -195,7 +190,8 @@ class Feed:
             self._after[run] = event.elapsed
 
     def _look_at_running(self) -> None:
-        """Hear what the workers have written of the trainings that run now."""
+        """Hear what the workers have written of the trainings that run now, once it is known which do."""
+        self._resting.look(self.search, self._resolved["space"])
         for run in [*self.search.running]:
             path = self.folder / run / PROGRESS
             with contextlib.suppress(OSError, ValueError, TypeError):

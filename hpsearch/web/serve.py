@@ -4,8 +4,10 @@ import contextlib
 import os
 import socket
 import sys
+import tempfile
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import is_experiment
@@ -14,6 +16,7 @@ from hpsearch.web.shelf import Opening, Shelf
 HOST = "127.0.0.1"
 GOODBYE_SECONDS = 2
 """How long browsers are given to let go at the end."""
+LEADS_ON = '<!doctype html><title>hpsearch</title><meta http-equiv="refresh" content="0; url={address}">\n'
 
 
 def serve(
@@ -55,10 +58,24 @@ def serve(
             announce(
                 f"from your own machine: ssh -L {there}:{HOST}:{there} {socket.gethostname()}, then the same address"
             )
-        if open_browser and _has_screen():
-            webbrowser.open(address)
-        with contextlib.suppress(KeyboardInterrupt):
+        opened = shown(address) if open_browser and _has_screen() else contextlib.nullcontext()
+        with contextlib.suppress(KeyboardInterrupt), opened:
             server.run(sockets=[heard])
+
+
+@contextlib.contextmanager
+def shown(address: str) -> Iterator[None]:
+    """Open a browser at an address, by a private file that leads there and is removed after the block.
+
+    The arguments of a browser are those of a process, which every account of the machine can read.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # on a full disk the address was announced
+            private = stack.enter_context(tempfile.TemporaryDirectory(prefix="hpsearch-", ignore_cleanup_errors=True))
+            page = Path(private, "open.html")
+            page.write_text(LEADS_ON.format(address=address), encoding="utf-8")
+            webbrowser.open(page.as_uri())
+        yield
 
 
 def listening(port: int) -> socket.socket:

@@ -11,15 +11,18 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from hpsearch.console.progress import LiveProgress, PlainProgress, make_progress
-from hpsearch.console.search_state import SearchTarget
+from hpsearch.console.search_state import SearchState, SearchTarget
 from hpsearch.experiment.events import (
+    AskEvent,
     BeginEvent,
+    BudgetEvent,
     DropEvent,
     Event,
     HealthNotice,
     InterruptNotice,
     LostEvent,
     MomentNotice,
+    OutcomeEvent,
     PauseNotice,
     TextNotice,
 )
@@ -199,6 +202,26 @@ def test_the_end_is_not_later_than_the_time_limit(live: Grow) -> None:
     experiment, progress = live(target=target, clock=HandClock())
     experiment.trial(0, (0.5,), seconds=100.0)
     assert any(f"about {seconds} s left" in shown(progress)[1] for seconds in ("29.9", "30.0"))
+
+
+def test_a_confirmation_uses_up_no_time_and_people_may_give_more() -> None:
+    search = SearchState(SearchTarget(metric="loss", goal=Goal.MINIMIZE, budget=1000, time=100.0), clock=HandClock())
+
+    def begin(run: str, number: int, elapsed: float, replicate: int | None = None) -> None:
+        search.follow(AskEvent(run=run, number=number, params={}, seed=0, replicate=replicate, elapsed=elapsed))
+        search.follow(BeginEvent(run=run, attempt=1, elapsed=elapsed))
+
+    def end(run: str, elapsed: float) -> None:
+        search.follow(OutcomeEvent(run=run, outcome=Outcome.COMPLETE, seconds=50.0, value=0.5, step=1, elapsed=elapsed))
+
+    begin(trial_run(0), 0, 0.0)
+    end(trial_run(0), 50.0)
+    begin(replicate_run(0, 0), 0, 50.0, replicate=0)
+    end(replicate_run(0, 0), 150.0)
+    begin(trial_run(1), 1, 150.0)
+    assert search.remaining == pytest.approx(50.0)
+    search.follow(BudgetEvent(order="a", seconds=300.0, instead={"seconds": 100.0}, elapsed=150.0))
+    assert search.remaining == pytest.approx(250.0)
 
 
 def test_the_time_of_a_running_trial_goes_on_between_its_reports(live: Grow) -> None:

@@ -11,9 +11,15 @@ from typing import Any
 import pytest
 
 from hpsearch.experiment.activity import locked
-from hpsearch.experiment.events import DropEvent, LostEvent, SessionEvent
-from hpsearch.experiment.files import write_json
-from hpsearch.experiment.layout import ARTIFACTS, LOG, PROGRESS, RESOLVED, STUDY, trial_run
+from hpsearch.experiment.events import (
+    BeginEvent,
+    DropEvent,
+    LostEvent,
+    PauseEvent,
+    SessionEvent,
+)
+from hpsearch.experiment.files import read_json, write_json
+from hpsearch.experiment.layout import ALIVE, ARTIFACTS, LOG, PROGRESS, RESOLVED, STUDY, trial_run
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Moment, Outcome
 from hpsearch.web.app import Page
@@ -280,6 +286,7 @@ def test_what_runs_is_told_between_its_reports(growing: GrowingExperiment) -> No
     """As the live screen does: by the workers' own files, and the time left by the pace so far."""
     growing.trial(0, (0.5, 0.6, 0.7, 0.8))
     run = growing.trial(1, (0.5,), outcome=None)
+    (growing.folder / run / ALIVE).touch()
     with locked(growing.folder):
         feed = Feed(growing.folder)
         feed.advance()
@@ -291,3 +298,59 @@ def test_what_runs_is_told_between_its_reports(growing: GrowingExperiment) -> No
         assert (head["live"], head["state"]) == (True, "running")
         assert head["left"] > 180
     assert feed.whole()["head"]["running"] == []
+
+
+def at_work(feed: Feed) -> list[int]:
+    return [each["number"] for each in feed.whole()["head"]["running"]]
+
+
+def test_a_trial_that_a_pruner_has_paused_is_not_at_work(growing: GrowingExperiment) -> None:
+    """One worker trains six trials by turns; the log tells of no pause, but each is without a sign of life then."""
+    runs = [growing.trial(number, (0.5,), outcome=None) for number in range(6)]
+    (growing.folder / runs[5] / ALIVE).touch()
+    with locked(growing.folder):
+        feed = Feed(growing.folder)
+        assert at_work(feed) == [5]
+        assert feed.search.most_running == 1
+        assert all(row[4] == 1.0 for row in feed.whole()["rows"])
+        (growing.folder / runs[5] / ALIVE).unlink()
+        growing.emit(BeginEvent(run=runs[2], attempt=2))  # whose worker has not come to it yet
+        assert at_work(feed) == [2]
+        (growing.folder / runs[2] / ALIVE).touch()
+        growing.report(runs[2], 2, 0.6, value=0.6, at=2, seconds=2.0)
+        assert at_work(feed) == [2]
+        (growing.folder / runs[2] / ALIVE).unlink()
+        assert at_work(feed) == []
+        (growing.folder / runs[2] / ALIVE).touch()  # seen late, as over a network
+        assert at_work(feed) == [2]
+        growing.end(runs[2], Outcome.COMPLETE, (0.5, 0.6))
+        assert at_work(feed) == []
+        assert feed.search.most_running == 1
+
+
+def test_who_rests_as_a_person_has_paused_the_search_is_not_silent(growing: GrowingExperiment) -> None:
+    """They rest at their next report or step, so that one may have reported nothing."""
+    growing.ask(trial_run(0), 0, {})
+    (growing.folder / trial_run(0) / ALIVE).touch()
+    with locked(growing.folder):
+        feed = Feed(growing.folder)
+        growing.emit(PauseEvent(order="a"))
+        assert at_work(feed) == [0]
+        (growing.folder / trial_run(0) / ALIVE).unlink()
+        assert at_work(feed) == []
+
+
+@pytest.mark.parametrize("settings", [{"engine": "ray"}, {"pack": "auto"}, {}])
+def test_where_workers_give_no_signs_nobody_is_taken_to_rest(
+    growing: GrowingExperiment, settings: dict[str, str]
+) -> None:
+    """Those of a cluster, of packs, and within the coordinator's own process."""
+    resolved = read_json(growing.folder / RESOLVED)
+    resolved["space"]["search"] |= settings
+    write_json(growing.folder / RESOLVED, resolved)
+    growing.trial(0, (0.5,), outcome=None)
+    growing.trial(1, (0.5,), outcome=None)
+    if settings:
+        (growing.folder / trial_run(1) / ALIVE).touch()
+    with locked(growing.folder):
+        assert at_work(Feed(growing.folder)) == [0, 1]

@@ -196,7 +196,7 @@ function drawnCurves(search) {
   return [...thinned(rest, CURVES - chosen.size), ...chosen].filter((row) => row.curve?.steps.length);
 }
 
-/** The metric of each trial, step by step: complete ones, pruned ones dotted, the best on top. */
+/** The metric of each trial, step by step: complete ones, pruned and stopped ones dotted, the best on top. */
 export function curvesPlot(search, { say = () => {} } = {}) {
   const drawn = drawnCurves(search);
   const running = search.running;
@@ -214,7 +214,7 @@ export function curvesPlot(search, { say = () => {} } = {}) {
     groups[kind].push(row);
   }
   const looks = {
-    pruned: ["pruned", { dash: "dot", width: 1 }, 0.8],
+    pruned: ["pruned or stopped", { dash: "dot", width: 1 }, 0.8],
     bad: ["failed in some way", { dash: "dashdot", width: 1 }, 0.8],
     open: ["unfinished", { width: 1 }, 0.6],
     complete: ["complete", { width: 1.2 }, drawn.length > 100 ? 0.35 : 0.65],

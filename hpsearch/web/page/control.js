@@ -112,8 +112,8 @@ export class Control {
       {
         type: "button",
         onclick: () => {
-          const trials = el("input", { type: "number", min: "1", placeholder: String(search.head.goal_count) });
-          const time = el("input", { placeholder: "2h, 90min, 1d" });
+          const trials = el("input", { type: "number", min: "1", placeholder: String(search.head.budget) });
+          const time = el("input", { placeholder: "90m, 2h, 1d" });
           dialog(
             "The budget of the whole search",
             [

@@ -13,6 +13,7 @@ export class ExperimentPage {
     Object.assign(this, { name, link });
     this.shares = [];
     this.pictures = [];
+    this.again = new Map();
     this.search = new Search(name);
     this.glance = new Glance(this.search, { others, control });
   }
@@ -49,6 +50,13 @@ export class ExperimentPage {
     this.search.close();
     for (const picture of this.pictures) picture.remove();
     clearTimeout(this.later);
+    for (const waiting of this.again.values()) clearTimeout(waiting);
+  }
+
+  /** Read once more what was told as it was before, when it may have changed: perhaps nothing else will ask for it. */
+  readAgain(told, read) {
+    clearTimeout(this.again.get(read));
+    if (told.old_for) this.again.set(read, setTimeout(() => this[read](), 1000 * told.old_for + 200));
   }
 
   build(main) {
@@ -281,6 +289,7 @@ export class ExperimentPage {
     try {
       const told = await get("api/examination", { of: this.name });
       if (this.gone) return;
+      this.readAgain(told, "readExamination");
       const changed = JSON.stringify(told.importance) !== JSON.stringify(this.shares);
       this.shares = told.importance;
       if (changed) {
@@ -304,6 +313,7 @@ export class ExperimentPage {
   async readConfirmation() {
     const told = await get("api/confirmation", { of: this.name }).catch((error) => ({ hidden: error.message }));
     if (this.gone) return;
+    this.readAgain(told, "readConfirmation");
     fill(this.confirmation, confirmationCard(told, this.name));
   }
 }

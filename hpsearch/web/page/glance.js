@@ -1,6 +1,6 @@
 // How far a search is: its state, the best, the trials that have ended, what runs now, the time left; and its orders.
 import { Control, notes } from "./control.js";
-import { duration, el, fill, here, kindOf, linkTo, many, number, roughly } from "./tools.js";
+import { duration, el, fill, here, kindOf, linkTo, many, number, roughly, wordOf } from "./tools.js";
 
 export class Glance {
   constructor(search, { others, control }) {
@@ -129,9 +129,8 @@ export class Glance {
         "trials",
         `${ended.length} of ${goal}`,
         track,
-        parts
-          .filter(([, count]) => count)
-          .map(([kind, count]) => `${count} ${kind === "bad" ? "failed" : kind}`)
+        Object.entries(head.counts)
+          .map(([outcome, count]) => `${count} ${wordOf(outcome)}`)
           .join(", "),
       ),
       head.confirming ? fact("confirmation", `${head.finished} of ${head.goal_count}`, "replicates of the best") : null,

@@ -120,7 +120,9 @@ export class Search extends EventTarget {
 
   apply(changes) {
     const before = this.head;
+    const ran = [...this.running].join();
     this.head = changes.head;
+    const others = before.live !== changes.head.live || ran !== [...this.running].join();
     this.offset = changes.offset;
     if (changes.axes) this.axes = changes.axes;
     for (const told of changes.rows) {
@@ -131,7 +133,7 @@ export class Search extends EventTarget {
     for (const trial of changes.gone) this.rows.delete(trial);
     for (const [trial, anew, steps, values] of changes.points) this.lengthen(trial, anew, steps, values);
     this.say("head");
-    if (changes.rows.length || changes.gone.length || before.live !== changes.head.live) this.say("rows");
+    if (changes.rows.length || changes.gone.length || others) this.say("rows");
     if (changes.points.length) this.say("curves");
     if (changes.confirmed) this.say("confirmed");
   }

@@ -1,0 +1,144 @@
+"""What the page's scripts make of what they are told, without a browser."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpsearch.experiment.events import AddEvent
+from hpsearch.records import Outcome
+from hpsearch.space.search_settings import parse_duration
+from hpsearch.web.details import Sparing
+from hpsearch.web.feed import Feed
+from tests.experiment_factory import GrowingExperiment, grow_confirmation
+from tests.web.scripting import scripted
+
+
+@pytest.fixture
+def growing(tmp_path: Path) -> GrowingExperiment:
+    return GrowingExperiment(tmp_path / "line")
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    made = tmp_path / "scripts"
+    made.mkdir()
+    return made
+
+
+def opened(folder: Path) -> dict[str, Any]:
+    """An experiment as `Search.open` has it."""
+    return Feed(folder).whole()
+
+
+GLANCE = """
+const { Glance } = await import("./glance.js");
+const { Search } = await import("./search.js");
+globalThis.fetch = async () => ({ ok: true, json: async () => told });
+const search = await new Search("line").open();
+const glance = new Glance(search, { others: () => [], control: false });
+glance.showFacts();
+tell(glance.facts.text);
+"""
+
+
+def test_each_ending_is_called_by_its_own_name(growing: GrowingExperiment, scripts: Path) -> None:
+    """While the winner is confirmed, too."""
+    endings = (Outcome.COMPLETE, Outcome.PRUNED, Outcome.STOPPED, Outcome.STOPPED, Outcome.DIVERGED, Outcome.TIMED_OUT)
+    for number, outcome in enumerate(endings):
+        growing.trial(number, (0.5,), outcome=outcome)
+    grow_confirmation(growing)
+    told = opened(growing.folder)
+    assert told["head"]["confirming"]
+    assert told["head"]["counts"] == {"stopped": 2, "complete": 1, "pruned": 1, "diverged": 1, "timed_out": 1}
+    text = scripted(scripts, GLANCE, told=told)
+    assert all(words in text for words in ("6 of", "1 complete", "1 pruned", "2 stopped", "1 diverged", "1 timed out"))
+    assert "failed" not in text
+
+
+BUDGET = """
+const { Control } = await import("./control.js");
+new Control("line", () => {}).budget({ head }).listeners.click();
+tell(document.body.all("input").map((input) => input.attributes.placeholder));
+"""
+
+
+def test_the_budget_dialog_suggests_what_would_be_taken(growing: GrowingExperiment, scripts: Path) -> None:
+    """The budget without what people have added, and not the number of replicates."""
+    growing.emit(AddEvent(order="a", params={"train.learning_rate": 0.01}))
+    growing.trial(0, (0.5,))
+    grow_confirmation(growing)
+    head = opened(growing.folder)["head"]
+    assert (head["confirming"], head["budget"]) == (True, 60)
+    trials, times = scripted(scripts, BUDGET, head=head)
+    assert trials == "60"
+    assert [parse_duration(each) for each in times.split(", ")] == [5400, 7200, 86400]
+
+
+AGAIN = """
+const waits = [];
+globalThis.setTimeout = (call, pause) => waits.push([call, pause]);
+globalThis.clearTimeout = () => {};
+const { ExperimentPage } = await import("./experiment.js");
+const asked = [];
+let oldFor = 5;
+globalThis.fetch = async (address) => {
+  asked.push(address.split("?")[0]);
+  const told = { importance: [], health: [], warnings: [], runs: [], groups: [], old_for: oldFor };
+  return { ok: true, json: async () => told };
+};
+const page = new ExperimentPage("line", { others: () => [], link: () => {}, control: false });
+page.health = document.createElement("section");
+page.confirmation = document.createElement("div");
+await page.readExamination();
+await page.readConfirmation();
+const pauses = waits.map(([, pause]) => pause);
+oldFor = 0;
+for (const [call] of waits.splice(0)) await call();
+page.leave();
+tell({ asked, pauses, left: waits.length });
+"""
+
+
+def test_what_was_told_as_it_was_before_is_read_again(scripts: Path) -> None:
+    """The last replicate's end is the last event that asks for the confirmation."""
+    told = scripted(scripts, AGAIN)
+    assert told["asked"] == ["api/examination", "api/confirmation"] * 2
+    assert told["pauses"] == [5200, 5200]
+    assert told["left"] == 0
+
+
+def test_an_answer_says_for_how_long_it_is_an_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("hpsearch.web.details.time.monotonic", lambda: clock[0])
+    found = []
+
+    def find() -> dict[str, Any]:
+        clock[0] += 1.0
+        found.append(clock[0])
+        return {"found": len(found)}
+
+    sparing = Sparing(find)
+    assert sparing() == {"found": 1, "old_for": 0}
+    clock[0] += 4.0
+    assert sparing() == {"found": 1, "old_for": 6.0}
+    clock[0] += 6.0
+    assert sparing() == {"found": 2, "old_for": 0}
+
+
+RESTED = """
+const { Search } = await import("./search.js");
+const search = new Search("line");
+Object.assign(search, { head: { live: true, running: [{ run: "trials/0000", number: 0 }] } });
+const heard = [];
+search.addEventListener("rows", () => heard.push("rows"));
+const changes = { head: { live: true, running: [] }, offset: 1, rows: [], gone: [], points: [] };
+search.apply(changes);
+search.apply(changes);
+tell(heard);
+"""
+
+
+def test_the_table_hears_when_a_trial_is_paused(scripts: Path) -> None:
+    """Its row is the same, as the log tells nothing of it."""
+    assert scripted(scripts, RESTED) == ["rows"]
