@@ -263,6 +263,15 @@ def test_what_is_no_order_is_said_and_removed(tmp_path: Path) -> None:
     assert [path.name for path in (camp.folder / ORDERS).iterdir()] == [".4-d.json.1.tmp"]
 
 
+@pytest.mark.parametrize("run", ["confirm/0000/seed-000", "trials/abc", "", "trials/0009", "trials/\u00b2"])
+def test_an_order_to_stop_what_is_no_trial_is_refused_and_the_search_goes_on(run: str, tmp_path: Path) -> None:
+    camp = Camp(tmp_path, pruner=NONE)
+    record = steered(camp, (reported(1, 2), StopEvent(order=new_order(), run=run)))
+    assert [trial.outcome for trial in record.trials] == [Outcome.COMPLETE] * 4
+    assert kinds(camp).count("refuse") == 1
+    assert record.closing == "finished"
+
+
 def everything() -> Iterable[OrderEvent]:
     yield add(first=0.25, second=0.5)
     yield NoteEvent(order="1" * 32, text="before")
