@@ -27,6 +27,7 @@ from hpsearch.experiment.events import (
 from hpsearch.experiment.layout import CHECKPOINT, ORDERS, trial_run
 from hpsearch.experiment.orders import new_order, pending, place
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
+from hpsearch.running.earlier import prepare_experiment
 from tests.running.populations import Camp
 from tests.running.sessions import Terminal, check_files, count
 from tests.toy_spaces import write_space
@@ -221,6 +222,16 @@ def test_the_whole_search_ends_gracefully_and_goes_on(tmp_path: Path) -> None:
     record = steered(camp, (reported(1, 2), stop()))
     assert record.closing == "interrupted"
     assert record.trials[1].outcome is None
+    assert essences(camp.run()) == essences(Camp(tmp_path / "free", pruner=NONE).run())
+
+
+def test_an_end_that_is_ordered_while_a_session_is_opened_is_its_end(tmp_path: Path) -> None:
+    camp = Camp(tmp_path / "steered", pruner=NONE)
+    prepare_experiment(camp.space, camp.folder)
+    place(camp.folder, stop())
+    record = camp.run()
+    assert (record.closing, record.trials) == ("interrupted", ())
+    assert kinds(camp) == ["session", "stop", "end"]
     assert essences(camp.run()) == essences(Camp(tmp_path / "free", pruner=NONE).run())
 
 
