@@ -3,10 +3,12 @@
 These are `hpsearch.add`, `stop`, `pause`, `resume`, `budget` and `note`.
 """
 
+import operator
 import time as clock
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hpsearch.api.arguments import Overrides, StrPath, find_experiment, settings_of
 from hpsearch.errors import ExperimentBusyError, ExperimentError, HpsearchError
@@ -33,6 +35,8 @@ from hpsearch.trust import trusting
 from hpsearch.workers.steering import known_configuration, refusal_of_budget, refusal_to_stop
 
 _LOOK_SECONDS = 0.2
+_TOO_LARGE = 2**53
+"""From here on a whole number of JSON is no longer read as what it is."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def stop(experiment: StrPath, *, trial: int | None = None) -> Placed:
     Raises:
         HpsearchError: Nothing runs, or there is no such trial, or it has ended.
     """
-    folder, run = _experiment(experiment), None if trial is None else trial_run(trial)
+    folder, run = _experiment(experiment), _run(trial)
     _require_running(folder)
     if run is not None and (reason := refusal_to_stop(run, read_state(folder / LOG))):
         raise HpsearchError(f"{folder}: {reason}")
@@ -157,7 +161,7 @@ def budget(experiment: StrPath, *, trials: int | None = None, time: str | float 
     """
     folder = _own_budget(experiment, "another one would not be equal")
     search = read_resolved(folder)["space"].get("search", {})
-    seconds = None if time is None else _seconds(time)
+    trials, seconds = _whole("trials", trials), None if time is None else _seconds(time)
     said = {"trials": (trials, search.get("trials")), "seconds": (seconds, search.get("time"))}
     instead = {name: before for name, (now, before) in said.items() if now is not None}
     order = BudgetEvent(order=new_order(), trials=trials, seconds=seconds, instead=instead)
@@ -178,9 +182,11 @@ def note(experiment: StrPath, text: str, *, trial: int | None = None) -> Placed:
         trial: The trial's number; without it the note is the experiment's.
 
     Raises:
-        HpsearchError: The note is empty, or there is no such trial.
+        HpsearchError: The note is empty or no text, or there is no such trial.
     """
-    folder, run = _experiment(experiment), None if trial is None else trial_run(trial)
+    folder, run = _experiment(experiment), _run(trial)
+    if not isinstance(text, str):
+        raise HpsearchError(f"the note is {text!r}, not a text")
     if not text.strip():
         raise HpsearchError("the note is empty")
     if run is not None and run not in read_state(folder / LOG).runs:
@@ -234,8 +240,30 @@ def _seconds(time: str | float) -> float:
     try:
         value = parse_duration(time)
         return float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise HpsearchError(f"--time: {error}") from None
+
+
+def _whole(name: str, value: Any) -> int | None:
+    """Return a whole number that the caller gave, NumPy's too, as the one that the log can keep.
+
+    Raises:
+        HpsearchError: It is none, or negative, or too large.
+    """
+    if value is None:
+        return None
+    try:
+        number = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = -1
+    if not 0 <= number < _TOO_LARGE:
+        raise HpsearchError(f"--{name}: {value!r} is not a whole number from 0 on")
+    return number
+
+
+def _run(trial: int | None) -> str | None:
+    number = _whole("trial", trial)
+    return None if number is None else trial_run(number)
 
 
 def _order(folder: Path, order: OrderEvent) -> Placed:

@@ -13,6 +13,7 @@ import os
 import threading
 import time
 import uuid
+import weakref
 from enum import StrEnum
 from pathlib import Path
 
@@ -41,15 +42,30 @@ class Asker:
         place = folder / ASKERS
         place.mkdir(exist_ok=True)
         self._path = place / self.name
-        self._file = self._path.open("x", encoding="utf-8")
-        with contextlib.suppress(OSError):  # a file system without locks: the time of the file has to do
-            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        machine = this_machine()
-        json.dump({"host": machine.host, "boot": machine.boot, "process": self.process}, self._file)
-        self._file.flush()
+        written = place / f".{self.name}"
+        self._file = written.open("xb", buffering=0)  # so that a child that closes it writes nothing
+        _HERE.add(self)
+        try:
+            self._introduce()
+            written.rename(self._path)  # whole and locked before anybody can look at it
+        except BaseException:
+            self._file.close()
+            written.unlink(missing_ok=True)
+            raise
         self._leaving = threading.Event()
         beats = (self._path, self._leaving, timing.beat)
         threading.Thread(target=_beat, args=beats, daemon=True, name="asker").start()
+
+    def _introduce(self) -> None:
+        with contextlib.suppress(OSError):  # a file system without locks: the time of the file has to do
+            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        machine = this_machine()
+        content = {"host": machine.host, "boot": machine.boot, "process": self.process}
+        self._file.write(json.dumps(content).encode())
+
+    def let_go(self) -> None:
+        """Hold the lock no longer in this process, a child of the asker's: it has to go when the asker does."""
+        self._file.close()
 
     def close(self) -> None:
         """Leave; what was asked for and not told is handed out again. The file of a process before a fork stays."""
@@ -57,6 +73,18 @@ class Asker:
         if self.process == os.getpid():
             self._path.unlink(missing_ok=True)
         self._file.close()
+
+
+_HERE: "weakref.WeakSet[Asker]" = weakref.WeakSet()
+
+
+def _let_go() -> None:
+    for asker in list(_HERE):
+        asker.let_go()
+    _HERE.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _beat(path: Path, leaving: threading.Event, seconds: float) -> None:
@@ -98,9 +126,10 @@ def _boot_of(content: str) -> str:
 
 
 def known(folder: Path) -> list[str]:
-    """Return the names of the programs that have a file."""
+    """Return the names of the programs that have a file; one that is still being written counts for none."""
     try:
-        return sorted(entry.name for entry in os.scandir(folder / ASKERS) if entry.is_file(follow_symlinks=False))
+        with os.scandir(folder / ASKERS) as entries:
+            return sorted(each.name for each in entries if each.name[0] != "." and each.is_file(follow_symlinks=False))
     except (FileNotFoundError, NotADirectoryError):
         return []
 

@@ -119,7 +119,7 @@ class Log:
         """Take in what other processes have written since this one let go of the folder, and return it.
 
         A line that one of them could not finish is dropped. With events of others, or if they were at it `meanwhile`,
-        the time since the last event counts as running.
+        the time since the last event counts as running, unless somebody has paused the search.
         """
         past = Past(state=self.state, end=self._end)
         _read_on(self.path, past, keep=True)
@@ -127,8 +127,10 @@ class Log:
             os.truncate(self.path, past.end)
         self._end = past.end
         if past.events or meanwhile:
-            since = 0.0 if self.state.latest is None else max(time.time() - self.state.latest, 0.0)
+            latest = None if self.state.paused else self.state.latest
+            since = 0.0 if latest is None else max(time.time() - latest, 0.0)
             self._before, self._opened = self.state.elapsed + since, time.monotonic()
+            self._stood = self._opened if self.state.paused else None  # who obeyed the order may be another process
         return past.events
 
     def sync(self) -> None:

@@ -116,7 +116,7 @@ class AskTell:
         """
         while True:
             with self._held():
-                if not self._log.state.paused:
+                if self._stopped or not self._log.state.paused:
                     return self._next()
             time.sleep(_PAUSED_LOOK)
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Self
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.events import EndEvent, Event, Notice, SessionEvent, TextNotice
+from hpsearch.experiment.events import EndEvent, Event, Notice, SessionEvent, StopEvent, TextNotice
 from hpsearch.experiment.files import collector_resting
 from hpsearch.experiment.layout import OUTPUT, RunKind, trial_run
 from hpsearch.experiment.orders import Inbox
@@ -109,7 +109,7 @@ class Session:
         self._folder = context.folder
         self._log = context.log
         self._why = StopReason.FAILED
-        self._exhausted = self._worked = False
+        self._exhausted = self._worked = self._stopped = False
         self._ahead: Ahead | None = None
         self._steering = Steering(
             Inbox(self._folder),
@@ -142,7 +142,8 @@ class Session:
 
     def _obey_waiting(self) -> None:
         """Write the orders into the log that nobody was there to obey; what follows from them, the search does."""
-        self._steering.obey(self._ledger(), JobList([]), at_once=True)
+        orders = self._steering.obey(self._ledger(), JobList([]), at_once=True)
+        self._stopped = self._stopped or any(isinstance(each, StopEvent) and each.run is None for each in orders)
 
     def note(self, text: str) -> None:
         """Tell the observers of a problem that the log does not hold."""
@@ -245,7 +246,9 @@ class Session:
 
     def _run(self, source: Steerable, limits: Limits) -> StopReason:
         self._worked = True
-        return Coordinator(self._ledger(), self._workers, limits, self._ahead, steering=self._steering).run(source)
+        ledger, steering = self._ledger(), self._steering
+        coordinator = Coordinator(ledger, self._workers, limits, self._ahead, steering=steering, stopped=self._stopped)
+        return coordinator.run(source)
 
     def _earlier(self) -> Earlier:
         """Return the earlier trials; from now on, in the log, those that do not fit are dropped.

@@ -67,7 +67,9 @@ class Coordinator:
         ahead: Ahead | None = None,
         *,
         steering: Steering | None = None,
+        stopped: bool = False,
     ) -> None:
+        """With `stopped` somebody has ordered the end before the first job."""
         self._ledger = ledger
         self._ahead = ahead
         self._steering = steering
@@ -75,7 +77,7 @@ class Coordinator:
         self._limits = limits
         self._running: dict[str, Running] = {}
         self._again: deque[Job] = deque()
-        self._interrupts = 0
+        self._interrupts = int(stopped)
         self._source: Steerable | None = None
         self._looked = time.monotonic()
 

@@ -141,7 +141,12 @@ def _said(order: OrderEvent) -> str:
 
 
 def _stop_said(order: StopEvent) -> str:
-    return "the search stops" if order.run is None else f"trial {trial_number(order.run)} stops"
+    if order.run is None:
+        return "the search stops"
+    try:
+        return f"trial {trial_number(order.run)} stops"
+    except ValueError:  # it is refused: whoever placed it named no trial
+        return f"{order.run!r} stops"
 
 
 def _budget_said(order: BudgetEvent) -> str:

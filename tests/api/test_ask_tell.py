@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hpsearch.errors import ExperimentBusyError, ExperimentError, SpaceError
 from hpsearch.experiment.activity import state_of
 from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.records import ExperimentRecord, Outcome
+from hpsearch.running import asking
 from tests.logs import read_log
 from tests.running.functions import function_space
 from tests.toy_spaces import write_space
@@ -292,6 +294,23 @@ def test_it_hears_what_people_order(tmp_path: Path) -> None:
         numbers = [trial.number for trial in again if trial.tell(0.5)]
     assert numbers == [*range(1, 10)]
     assert [each.outcome for each in read_experiment(again.folder).trials] == [Outcome.STOPPED, *[Outcome.COMPLETE] * 9]
+
+
+def test_the_end_is_heard_also_while_the_search_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "_PAUSED_LOOK", 0.01)
+    with opened(tmp_path) as search, opened(tmp_path) as other, ThreadPoolExecutor() as pool:
+        hpsearch.pause(search)
+        waiting = [pool.submit(each.ask) for each in (search, other)]
+        try:
+            assert not wait(waiting, timeout=0.2).done
+            hpsearch.stop(search)
+            assert not wait(waiting, timeout=10).not_done
+        finally:
+            if not all(each.done() for each in waiting):
+                hpsearch.resume(search)
+        assert [each.result() for each in waiting] == [None, None]
+        assert search.ask() is other.ask() is None
+    assert read_experiment(search.folder).trials == ()
 
 
 class TestFolder:

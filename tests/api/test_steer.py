@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -76,6 +77,14 @@ def test_what_is_ordered_while_nothing_runs_is_in_the_log_and_holds(toy: Path) -
         (lambda toy: hpsearch.budget(toy, time="soon"), "time=: 'soon' is not a duration"),
         (lambda toy: hpsearch.note(toy, " "), "the note is empty"),
         (lambda toy: hpsearch.note(toy, "odd", trial=9), "has no trial 9"),
+        (lambda toy: hpsearch.note(toy, 5), "the note is 5, not a text"),
+        (lambda toy: hpsearch.note(toy, "odd", trial="1"), "trial=: '1' is not a whole number"),
+        (lambda toy: hpsearch.stop(toy, trial=1.0), "trial=: 1.0 is not a whole number"),
+        (lambda toy: hpsearch.budget(toy, trials=80.0), "trials=: 80.0 is not a whole number"),
+        (lambda toy: hpsearch.budget(toy, trials=True), "trials=: True is not a whole number"),
+        (lambda toy: hpsearch.budget(toy, trials="80"), "trials=: '80' is not a whole number"),
+        (lambda toy: hpsearch.budget(toy, trials=10**30), "is not a whole number"),
+        (lambda toy: hpsearch.budget(toy, time=10**400), "time=: "),
         (lambda _: hpsearch.note("toys", "odd"), "there is no experiment 'toys', did you mean 'toy'?"),
     ],
 )
@@ -86,6 +95,14 @@ def test_a_mistake_is_said_and_nothing_is_placed(order: Callable[[Path], Any], w
     assert words in str(error.value)
     assert (toy / "log.jsonl").read_bytes() == before
     assert not pending(toy)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(toy: Path) -> None:
+    hpsearch.budget(toy, trials=np.int64(3))
+    hpsearch.note(toy, "odd", trial=np.int32(1))
+    record = hpsearch.open(toy).record
+    assert (record.budget, [note.text for note in record.trials[1].notes]) == (3, ["odd"])
+    assert record.warnings == ()
 
 
 def test_an_added_configuration_must_be_a_new_one(toy: Path) -> None:

@@ -8,12 +8,26 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from hpsearch.experiment.events import AskEvent, EndEvent, Event, ExploitEvent, OutcomeEvent, ReportEvent, SessionEvent
+from hpsearch.experiment import log as log_module
+from hpsearch.experiment.events import (
+    AskEvent,
+    EndEvent,
+    Event,
+    ExploitEvent,
+    NoteEvent,
+    OutcomeEvent,
+    PauseEvent,
+    ReportEvent,
+    ResumeEvent,
+    SessionEvent,
+)
 from hpsearch.experiment.log import Log, read_events, read_past, read_state
 from hpsearch.records import Outcome
+from hpsearch.workers.ledger import Ledger
 
 
 @pytest.fixture
@@ -260,6 +274,33 @@ def test_the_clock_of_the_wall_may_jump(path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(time, "time", lambda: now - 3600)
     assert 0 <= log.append(EndEvent(why="failed")).elapsed < 60
     log.close()
+
+
+@pytest.mark.parametrize("resumed_by", [0, 1])
+def test_a_pause_takes_no_time_whoever_of_several_processes_obeys_its_end(
+    resumed_by: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(log_module, "time", SimpleNamespace(time=lambda: clock.now, monotonic=lambda: clock.now))
+    logs = [Log(path), Log(path)]
+    ledgers = [Ledger(path.parent, log, metric="val/loss", value_of=lambda _: (0.0, 0)) for log in logs]
+    clock.now += 5
+    ledgers[0].order(PauseEvent(order="a"))
+    for _ in range(3):
+        clock.now += 20
+        assert [len(log.rejoin()) for log in (logs[1], logs[0])] == [1 if clock.now == 1025 else 0, 0]
+        assert [log.elapsed for log in logs] == [5, 5]
+    logs[1].append(NoteEvent(order="b", text="it rests"))
+    clock.now += 20
+    logs[0].rejoin()
+    ledgers[resumed_by].order(ResumeEvent(order="c"))
+    clock.now += 3
+    logs[1 - resumed_by].rejoin()
+    clock.now += 4
+    assert [log.elapsed for log in logs] == [12, 12]
+    for log in logs:
+        log.close()
+    assert [event.elapsed for event, _ in read_events(path)] == [5, 5, 5]
 
 
 def test_a_durable_event_is_on_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

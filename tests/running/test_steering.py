@@ -27,6 +27,7 @@ from hpsearch.experiment.events import (
 from hpsearch.experiment.layout import CHECKPOINT, ORDERS, trial_run
 from hpsearch.experiment.orders import new_order, pending, place
 from hpsearch.records import ExperimentRecord, Outcome, RunRecord
+from hpsearch.running.earlier import prepare_experiment
 from tests.running.populations import Camp
 from tests.running.sessions import Terminal, check_files, count
 from tests.toy_spaces import write_space
@@ -224,6 +225,16 @@ def test_the_whole_search_ends_gracefully_and_goes_on(tmp_path: Path) -> None:
     assert essences(camp.run()) == essences(Camp(tmp_path / "free", pruner=NONE).run())
 
 
+def test_an_end_that_is_ordered_while_a_session_is_opened_is_its_end(tmp_path: Path) -> None:
+    camp = Camp(tmp_path / "steered", pruner=NONE)
+    prepare_experiment(camp.space, camp.folder)
+    place(camp.folder, stop())
+    record = camp.run()
+    assert (record.closing, record.trials) == ("interrupted", ())
+    assert kinds(camp) == ["session", "stop", "end"]
+    assert essences(camp.run()) == essences(Camp(tmp_path / "free", pruner=NONE).run())
+
+
 def test_another_budget_holds_until_the_space_says_another(tmp_path: Path) -> None:
     order = BudgetEvent(order=new_order(), trials=6, instead={"trials": 4})
     camp = Camp(tmp_path, pruner=NONE)
@@ -261,6 +272,15 @@ def test_what_is_no_order_is_said_and_removed(tmp_path: Path) -> None:
     (camp.folder / ORDERS / ".4-d.json.1.tmp").write_text("{")
     assert [trial.outcome for trial in camp.run().trials] == [Outcome.COMPLETE] * 4
     assert [path.name for path in (camp.folder / ORDERS).iterdir()] == [".4-d.json.1.tmp"]
+
+
+@pytest.mark.parametrize("run", ["confirm/0000/seed-000", "trials/abc", "", "trials/0009", "trials/\u00b2"])
+def test_an_order_to_stop_what_is_no_trial_is_refused_and_the_search_goes_on(run: str, tmp_path: Path) -> None:
+    camp = Camp(tmp_path, pruner=NONE)
+    record = steered(camp, (reported(1, 2), StopEvent(order=new_order(), run=run)))
+    assert [trial.outcome for trial in record.trials] == [Outcome.COMPLETE] * 4
+    assert kinds(camp).count("refuse") == 1
+    assert record.closing == "finished"
 
 
 def everything() -> Iterable[OrderEvent]:
