@@ -216,7 +216,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
         yield opened
 
 
-REPORT = ("report.md", "compare.json", "figures/scores.svg", "figures/search.svg")
+REPORT = ("report.md", "compare.json", "figures/scores.svg")
 
 
 def study_files(folder: Path) -> dict[str, bytes]:

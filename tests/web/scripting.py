@@ -6,8 +6,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import hpsearch.web
 
 PAGE = Path(hpsearch.web.__file__).parent / "page"
@@ -39,8 +37,7 @@ globalThis.location = { pathname: "/token/", hash: "" };
 def scripted(folder: Path, script: str, **values: Any) -> Any:
     """Run a script, which may import the page's files from "./NAME.js", and return what it gives to `tell`."""
     node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not installed")
+    assert node is not None, "the tests of the page's scripts need Node.js: apt-get install nodejs"
     for file in PAGE.glob("*.js"):
         shutil.copy(file, folder)
     (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")

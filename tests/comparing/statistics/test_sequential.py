@@ -104,8 +104,9 @@ def test_power_is_what_many_challenges_show_and_rises_with_the_effect() -> None:
     plan = _plan(noise=Noise(2.0, 20.0), most=12)
     target = smallest_found(plan)
     assert target is not None
+    assert power(plan, target).accepted == pytest.approx(0.8, abs=0.02)
     patient = power(_plan(noise=Noise(2.0, 20.0), most=12, give_up=0.0), target)
-    assert patient.accepted == pytest.approx(0.82, abs=0.05)  # 0.8 with twelve pairs, and more with every look
+    assert patient.accepted > 0.85  # who never gives up finds more
     found = [power(plan, effect) for effect in (-4.0, 0.0, target, 2 * target)]
     assert [each.accepted for each in found] == sorted(each.accepted for each in found)
     assert found[0].pairs < 1.2
