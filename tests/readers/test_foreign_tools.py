@@ -141,7 +141,7 @@ def train(config):
         tune.report({"loss": config["rate"] * step, "nested": {"accuracy": step / 4}})
 
 
-ray.init(num_cpus=2, include_dashboard=False)
+ray.init(address="local", num_cpus=2, include_dashboard=False)
 tune.Tuner(
     train,
     param_space={"rate": tune.grid_search([0.5, 2.0, 0.25]), "model": {"width": 3}},
