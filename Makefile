@@ -106,7 +106,7 @@ $(DEV): $(VENV)/pyvenv.cfg $(PINS)
 	@touch $(BASE) $@
 
 system: # what the tests need besides Python packages: a browser for pages, LaTeX for tables, WordNet for synonyms, a database
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null && command -v pdflatex >/dev/null && command -v node >/dev/null && \
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null && command -v pdflatex >/dev/null && command -v node >/dev/null && command -v cc >/dev/null && \
 		test -d /usr/share/wordnet && test -d /usr/lib/postgresql || { \
-		echo "the tests need a browser, Node.js, LaTeX, WordNet and PostgreSQL:" \
-		"apt-get install chromium chromium-driver nodejs texlive-latex-recommended wordnet-base postgresql" >&2; exit 1; }
+		echo "the tests need a browser, Node.js, a C compiler, LaTeX, WordNet and PostgreSQL:" \
+		"apt-get install chromium chromium-driver nodejs gcc libc6-dev texlive-latex-recommended wordnet-base postgresql" >&2; exit 1; }

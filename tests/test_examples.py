@@ -88,8 +88,6 @@ def do(line: str, folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_commands_of_a_readme(
     name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if name == "c" and shutil.which("cc") is None:
-        pytest.skip("there is no C compiler")
     folder = examples / name
     call = caller(folder, monkeypatch, capsys)
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)

@@ -118,7 +118,7 @@ class AskedSearches:
             Value | None, Field(description="The objective; left out, it follows from the reports.")
         ] = None,
     ) -> dict[str, Any]:
-        """Say what a trial came to, at its end."""
+        """Report the result of a trial whose training has ended."""
         outcome = self._trial(experiment, number).tell(None if value is None else _numbers(value))
         best = read_experiment(self._searches[experiment].folder).best
         told = None if best is None else {"number": best.number, "value": best.value, "params": best.params}

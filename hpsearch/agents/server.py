@@ -49,7 +49,7 @@ def opened(folder: Path) -> Iterator[MCPServer[Any]]:
     for reads, group in ((True, tools.reading), (False, tools.writing)):
         for tool in group:
             hints = ToolAnnotations(read_only_hint=reads, destructive_hint=False, open_world_hint=False)
-            server.add_tool(_told(tool, folder), name=tool.__name__, description=tool.__doc__, annotations=hints)
+            server.add_tool(told(tool, folder), name=tool.__name__, description=tool.__doc__, annotations=hints)
     try:
         yield server
     finally:
@@ -62,7 +62,7 @@ def serve(folder: Path) -> None:
         server.run("stdio")
 
 
-def _told(tool: Callable[..., Mapping[str, Any]], folder: Path) -> Callable[..., CallToolResult]:
+def told(tool: Callable[..., Mapping[str, Any]], folder: Path) -> Callable[..., CallToolResult]:
     """Return a tool whose result is compact JSON with a version, and whose errors are sentences.
 
     Code from outside the folder is refused, as if nobody could be asked and nothing had been trusted before.

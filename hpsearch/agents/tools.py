@@ -145,7 +145,7 @@ class Tools:
         confirm: Annotated[bool, Field(description="Train the winner on fresh seeds, as the file says.")] = True,
         mlflow: Annotated[bool, Field(description="Mirror the experiment in MLflow.")] = True,
     ) -> Answer:
-        """Say what a search would cost, and give out the token that starts it. Show the cost to whoever pays for it."""
+        """Return what a search would cost, and the token that starts it. Show the cost to whoever pays."""
         planned, cost = planned_search(
             self._confined, space, name=name, quick=quick, changes=changes, confirm=confirm, mlflow=mlflow
         )

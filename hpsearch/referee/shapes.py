@@ -46,8 +46,8 @@ class NoiseFloor(Part):
     sd: float | None
     df: float
     smallest: dict[str, float] = Field(
-        description="by the number of seeds: the smallest difference that so many pairs show with a power of 80 % in a "
-        "two-sided test at 5 %, when nobody looks in between"
+        description="for each number of seeds, the smallest difference that a two-sided paired test at 5 % detects "
+        "with a power of 80 %; the test is done once, after the last seed"
     )
 
 

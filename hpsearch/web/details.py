@@ -38,8 +38,8 @@ class Sparing:
     With an answer of before comes `old_for`: the seconds after which a newer one would be found; 0 with a new one.
     """
 
-    def __init__(self, find: Callable[[], Json]) -> None:
-        self._find = find
+    def __init__(self, find: Callable[[], Json], *, now: Callable[[], float] = time.monotonic) -> None:
+        self._find, self._now = find, now
         self._lock = Lock()
         self._answer: Json = {}
         self._next = 0.0
@@ -47,11 +47,11 @@ class Sparing:
     def __call__(self) -> Json:
         """Return the answer, as old as it may be."""
         with self._lock:
-            begin = time.monotonic()
+            begin = self._now()
             if self._answer and begin < self._next:
                 return {**self._answer, "old_for": self._next - begin}
             self._answer = self._find()
-            end = time.monotonic()
+            end = self._now()
             self._next = end + (end - begin) / SHARE
             return {**self._answer, "old_for": 0}
 

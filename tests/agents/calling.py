@@ -10,7 +10,7 @@ import anyio
 from mcp import Client
 from mcp.types import CallToolResult, TextContent
 
-from hpsearch.agents.server import opened
+from hpsearch.agents.server import opened, told
 
 Call = Callable[..., dict[str, Any]]
 
@@ -37,9 +37,11 @@ def read(result: CallToolResult) -> dict[str, Any]:
 
 
 @contextmanager
-def calling(folder: Path) -> Iterator[Call]:
-    """Yield a function that calls a tool of a server for a folder."""
+def calling(folder: Path, *further: Callable[..., dict[str, Any]]) -> Iterator[Call]:
+    """Yield a function that calls a tool of a server for a folder, or one of `further` tools."""
     with opened(folder) as server:
+        for tool in further:
+            server.add_tool(told(tool, folder), name=tool.__name__)
 
         async def called(name: str, arguments: dict[str, Any]) -> CallToolResult:
             async with Client(server) as client:

@@ -289,12 +289,15 @@ def test_texts_of_strangers_reach_the_agent_as_plain_texts(call: Call) -> None:
     assert trial["reason"] == " [2Jred txt"
 
 
-def test_a_fault_of_ours_is_no_answer(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ToolRefusedError, match="Error executing tool show"):
-        call("show")  # an argument is missing
-    monkeypatch.setattr("hpsearch.agents.tools.family_names", lambda: 1 / 0)
-    with pytest.raises(ToolRefusedError, match=r"^Error executing tool families$"):
-        call("families")
+def test_a_fault_of_ours_is_no_answer(folder: Path) -> None:
+    def broken() -> dict[str, Any]:
+        return {"number": 1 / 0}
+
+    with calling(folder, broken) as call:
+        with pytest.raises(ToolRefusedError, match="Error executing tool show"):
+            call("show")  # an argument is missing
+        with pytest.raises(ToolRefusedError, match=r"^Error executing tool broken$"):
+            call("broken")
 
 
 def test_what_the_command_needs_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

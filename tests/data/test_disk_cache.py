@@ -95,7 +95,6 @@ print(numbers["Rss:"] * 1024 >= arrays["numbers"].nbytes, numbers["Private_Dirty
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what a process has mapped")
 def test_all_processes_map_the_same_file_and_copy_nothing():
     numbers = np.random.default_rng(0).standard_normal((500, 1000))
     mine = cached_arrays("kind", {}, lambda: {"numbers": numbers})["numbers"]

@@ -108,9 +108,8 @@ def test_what_was_told_as_it_was_before_is_read_again(scripts: Path) -> None:
     assert told["left"] == 0
 
 
-def test_an_answer_says_for_how_long_it_is_an_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_says_for_how_long_it_is_an_old_one() -> None:
     clock = [100.0]
-    monkeypatch.setattr("hpsearch.web.details.time.monotonic", lambda: clock[0])
     found = []
 
     def find() -> dict[str, Any]:
@@ -118,7 +117,7 @@ def test_an_answer_says_for_how_long_it_is_an_old_one(monkeypatch: pytest.Monkey
         found.append(clock[0])
         return {"found": len(found)}
 
-    sparing = Sparing(find)
+    sparing = Sparing(find, now=lambda: clock[0])
     assert sparing() == {"found": 1, "old_for": 0}
     clock[0] += 4.0
     assert sparing() == {"found": 1, "old_for": 6.0}

@@ -6,7 +6,7 @@ import { Parallel } from "./parallel.js";
 import { Search } from "./search.js";
 import { slicesPlot } from "./slices.js";
 import { Table } from "./table.js";
-import { el, fill, get, kindOf, linkTo, many, sparingly, wordOf } from "./tools.js";
+import { el, fill, get, kindOf, linkTo, many, overSwitch, sparingly, wordOf } from "./tools.js";
 
 export class ExperimentPage {
   constructor(name, { others, link, control }) {
@@ -97,26 +97,16 @@ export class ExperimentPage {
     const place = el("div.plot");
     const said = el("p.faint.small");
     this.over = "trials";
-    const choose = (over) =>
-      el(
-        "button",
-        {
-          type: "button",
-          "aria-pressed": String(over === this.over),
-          onclick: (event) => {
-            this.over = over;
-            for (const each of event.currentTarget.parentElement.children)
-              each.setAttribute("aria-pressed", String(each === event.currentTarget));
-            this.history.update();
-          },
-        },
-        `over ${over}`,
-      );
     this.history = this.picture(place, () =>
       historyPlot([{ search: this.search }], { over: this.over, say: (text) => fill(said, text) }),
     );
     const made = card("Best so far", place, said);
-    made.firstChild.append(el("span.switch", {}, choose("trials"), choose("time")));
+    made.firstChild.append(
+      overSwitch(this.over, (over) => {
+        this.over = over;
+        this.history.update();
+      }),
+    );
     return made;
   }
 

@@ -1,5 +1,5 @@
 // What an examination found, and what a confirmation came to.
-import { duration, el, here, linkTo, many, number, wordOf } from "./tools.js";
+import { duration, el, here, linkTo, many, number, titled, wordOf } from "./tools.js";
 
 export const card = (title, ...content) => el("section.card", {}, el("header", {}, el("h2", {}, title)), ...content);
 
@@ -66,15 +66,7 @@ export function confirmationCard(told, experiment) {
       el(
         "table",
         {},
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            ["run", "outcome", ...told.metrics, "time"].map((name) => el("th", {}, name)),
-          ),
-        ),
+        titled(["run", "outcome", ...told.metrics, "time"]),
         el(
           "tbody",
           {},

@@ -2,7 +2,7 @@
 import { Picture, historyPlot } from "./charts.js";
 import { confirmationCard } from "./findings.js";
 import { Search } from "./search.js";
-import { duration, el, fill, get, here, number } from "./tools.js";
+import { duration, el, fill, get, here, number, overSwitch, titled } from "./tools.js";
 
 const INKS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8b949e"];
 const AGAIN = 5000;
@@ -70,25 +70,18 @@ class Together {
         { over: this.over, say: (text) => fill(said, text) },
       ),
     );
-    const choose = (over) =>
-      el(
-        "button",
-        {
-          type: "button",
-          "aria-pressed": String(over === this.over),
-          onclick: (event) => {
-            this.over = over;
-            for (const each of event.currentTarget.parentElement.children)
-              each.setAttribute("aria-pressed", String(each === event.currentTarget));
-            this.picture.update();
-          },
-        },
-        `over ${over}`,
-      );
     this.place = el(
       "section.card",
       {},
-      el("header", {}, el("h2", {}, "Best so far"), el("span.switch", {}, choose("trials"), choose("time"))),
+      el(
+        "header",
+        {},
+        el("h2", {}, "Best so far"),
+        overSwitch(this.over, (over) => {
+          this.over = over;
+          this.picture.update();
+        }),
+      ),
       place,
       said,
     );
@@ -197,15 +190,7 @@ export class StudyPage {
         el(
           "table",
           {},
-          el(
-            "thead",
-            {},
-            el(
-              "tr",
-              {},
-              titles.map((title) => el("th", {}, title)),
-            ),
-          ),
+          titled(titles),
           el("tbody", {}, rows),
         ),
       ),

@@ -93,6 +93,28 @@ export function kindOf(outcome, running) {
 export const wordOf = (outcome, running) =>
   outcome === null ? (running ? "running" : "unfinished") : outcome.replaceAll("_", " ");
 
+/** Buttons of which one is pressed: over trials, or over time; `chosen` hears which. */
+export function overSwitch(over, chosen) {
+  const button = (name) =>
+    el(
+      "button",
+      {
+        type: "button",
+        "aria-pressed": String(name === over),
+        onclick: (event) => {
+          for (const each of event.currentTarget.parentElement.children)
+            each.setAttribute("aria-pressed", String(each === event.currentTarget));
+          chosen(name);
+        },
+      },
+      `over ${name}`,
+    );
+  return el("span.switch", {}, button("trials"), button("time"));
+}
+
+/** The head of a table. */
+export const titled = (titles) => el("thead", {}, el("tr", {}, titles.map((title) => el("th", {}, title))));
+
 /** Call a function soon, and once for many requests; not more often than every `pause` milliseconds. */
 export function sparingly(call, pause) {
   let waiting = 0;
