@@ -218,13 +218,18 @@ def _print_history(history: "History", *, as_json: bool) -> None:
     _print(history, _history_lines(history), as_json=as_json)
 
 
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
 def _answer_lines(answer: "Answer") -> Iterator[str]:
     before = " (decided before, nothing was trained)" if answer.from_ledger else ""
     yield f"challenge {answer.challenge}: {answer.decision}{before}. {answer.reason}"
     if answer.estimate is not None:
         yield (
-            f"improvement {answer.estimate:+.4g}{_interval(answer.interval)} in {answer.metric} on {answer.seeds_used} "
-            f"seeds (margin {answer.margin:g}); evidence {answer.evidence or 0:.3g} of {answer.needed:.3g}"
+            f"improvement {answer.estimate:+.4g}{_interval(answer.interval)} in {answer.metric} on "
+            f"{_seeds(answer.seeds_used)} (margin {answer.margin:g}); evidence {answer.evidence or 0:.3g} of "
+            f"{answer.needed:.3g}"
         )
     yield _noise_line(answer.noise)
     yield from answer.warnings
@@ -275,7 +280,7 @@ def _history_lines(history: "History") -> Iterator[str]:
     for told in history.challenges:
         gain = "" if told.estimate is None else f" {told.estimate:+.4g}{_interval(told.interval)}"
         note = f" -- {told.note}" if told.note else ""
-        yield f"challenge {told.number}: {told.decision or 'open'}{gain} on {told.seeds_used} seeds{note}"
+        yield f"challenge {told.number}: {told.decision or 'open'}{gain} on {_seeds(told.seeds_used)}{note}"
         yield f"  contender {told.contender} against {told.against}: {told.reason}"
     for opened in history.openings:
         yield from _opening_lines(opened)

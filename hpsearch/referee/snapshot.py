@@ -32,8 +32,9 @@ LARGEST = 200_000_000
 """Bytes of all files of a snapshot."""
 RULE = (
     f"left out of a snapshot: what git ignores; files larger than {LARGEST_FILE // 1_000_000} MB; secrets by their "
-    "names (.env, .netrc, *.pem, *.key, id_rsa, credentials, ...); links that lead out of the project; experiments/. "
-    "They stay where they are, and a training from a snapshot finds them there"
+    "names (.env, .netrc, *.pem, *.key, id_rsa, credentials, ...); links that lead out of the project. "
+    "They stay where they are, and a training from a snapshot finds them there. experiments/ is left out, too, and not "
+    "found"
 )
 _SECRET_NAMES = {
     *(".netrc", ".pypirc", ".npmrc", ".pgpass", ".htpasswd", ".git-credentials", ".dockercfg", ".dockerconfigjson"),
