@@ -299,10 +299,16 @@ def _run_essence(folder: Path, run: RunRecord) -> dict[str, Any]:
 
 
 def check_files(folder: Path) -> None:
-    """Check that every file of an experiment is whole: each step once, lines and documents that can be read."""
+    """Check that every file of an experiment is whole: each step once, lines and documents that can be read.
+
+    A machine that lost its power may leave an empty document in the folder of the attempt that it lost; the log has
+    the parameters.
+    """
     for path in folder.rglob("*.jsonl"):
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         steps = [row["step"] for row in rows if "event" not in row]
         assert steps == sorted(set(steps)), f"{path}: {steps}"
     for path in folder.rglob("*.json"):
-        json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        assert text or "-lost-" in path.parent.name, f"{path} is empty"
+        json.loads(text or "null")
