@@ -10,9 +10,9 @@ from hpsearch.experiment.activity import locked
 from hpsearch.experiment.layout import LEDGER
 from hpsearch.referee.challenge import measure
 from hpsearch.referee.contender import Candidate
-from hpsearch.referee.ledger import CONTENDERS, Contender, Ledger, Terms, Title, append, read_title
+from hpsearch.referee.ledger import CONTENDERS, Contender, Ledger, Terms, Title, Trained, append, read_title
 from hpsearch.referee.snapshot import Snapshot, bring_back, read
-from hpsearch.referee.trainings import Watch
+from hpsearch.referee.trainings import LostTrainingError, Watch
 
 _FAILED = "failed"
 
@@ -46,16 +46,24 @@ def open_title(
         _require_same(title, terms, candidate)
         if not title.contenders:
             ledger.write(candidate.contender)
-        measure(ledger, project, watch, trusted=title.contenders[0].number)
+        lost = None
+        try:
+            measure(ledger, project, watch, trusted=title.contenders[0].number)
+        except LostTrainingError as error:
+            lost = error
         if not title.measured(title.reign):
-            first = next(iter(title.trained.values()))
+            why = f"{lost}" if lost else _ending(next(iter(title.trained.values())))
             _give_up(folder)
             raise SearchFailedError(
-                f"the champion came to no result: {first.outcome}"
-                + (f": {first.reason}" if first.reason else "")
-                + f". No title was opened; what was printed is in {folder / _FAILED}"
+                f"the champion came to no result: {why}. No title was opened; what was printed is in {folder / _FAILED}"
             )
+        if lost:
+            raise lost
     return title
+
+
+def _ending(trained: Trained) -> str:
+    return f"{trained.outcome}: {trained.reason}" if trained.reason else f"{trained.outcome}"
 
 
 def _give_up(folder: Path) -> None:

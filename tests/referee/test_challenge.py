@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 import hpsearch
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.layout import LEDGER
-from hpsearch.referee.ledger import read_title
+from hpsearch.records import Outcome
+from hpsearch.referee.challenge import planned
+from hpsearch.referee.ledger import Trained, append, read_title
 from hpsearch.referee.snapshot import remove_tree, tree_of
 from hpsearch.referee.trainings import experiment_of, seeds_of
 from tests.referee.campaigns import CODE, SPACE, challenge, change_code, copy, open_title, without_clock, write_project
@@ -246,6 +248,46 @@ def test_git_is_left_as_it_is_by_a_whole_challenge(project: Path) -> None:
     open_title()
     challenge(set={"rate": 0.2})
     assert everything(project / ".git") == before
+
+
+@pytest.mark.parametrize("error", ["PeerLostError", "DataError"])
+def test_a_lost_training_of_the_champion_is_no_fact_about_it(
+    error: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process died, or its data were away: the title goes on as if that had never been."""
+    away = project.parent / "away"
+    begin = f"if rate == 0.5 and os.path.exists({str(away)!r}):\n        raise errors.{error}('the node is gone')\n"
+    code = CODE.replace("import random", "import os\nimport random\n\nfrom hpsearch import errors")
+    (project / "train.py").write_text(code.replace("    value =", f"    {begin}    value =", 1))
+    away.touch()
+    with pytest.raises(SearchFailedError, match=r"seed 0 was lost: .*the node is gone.* No title was opened"):
+        open_title(seeds=2)
+    away.unlink()
+    open_title(seeds=2)
+    unbroken = copy(project, project.parent / "unbroken")
+    asked = {"set": {"rate": 0.512}, "worth": 0.0101}
+    away.touch()
+    for _ in range(4):
+        with pytest.raises(SearchFailedError, match="training on seed 2 was lost"):
+            challenge(**asked)
+    away.unlink()
+    found = challenge(**asked)
+    assert found.seeds_used > 2
+    monkeypatch.chdir(unbroken)
+    assert without_clock(challenge(**asked)) == without_clock(found)
+
+
+def test_the_next_challenge_does_not_depend_on_how_far_idle_workers_trained_ahead(project: Path) -> None:
+    open_title(seeds=2)
+    first = challenge(set={"rate": 0.509}, worth=0.0101)
+    title, _ = read_title(TITLE)
+    before = planned(title, 9)
+    assert before.noise is not None
+    assert before.noise.df == max(pair.seed for pair in first.pairs)
+    for seed in range(first.seeds_used, first.seeds_used + 3):
+        ahead = Trained(contender=0, reign=0, seed=seed, outcome=Outcome.COMPLETE, value=100.0 * seed)
+        title.follow(append(TITLE / LEDGER, ahead))
+    assert planned(title, 9) == before
 
 
 @pytest.mark.parametrize("size", ["1e160", "1e300"])
