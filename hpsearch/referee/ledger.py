@@ -91,8 +91,14 @@ class Contender(Settings):
     family: str
     config: Mapping[str, Any]
     data: str | None = None
+    looks: Mapping[str, str] = {}
+    """Of what is used where it is and belongs to no snapshot, such as what git ignores; see project_files.py."""
     revision: str | None = None
     by: str = ""
+
+    def looks_changed(self, then: "Contender") -> list[str]:
+        """Return the paths of what looked otherwise when another contender came."""
+        return sorted(path for path, look in self.looks.items() if then.looks.get(path, look) != look)
 
 
 class SeedNoise(Settings):
@@ -119,6 +125,8 @@ class Challenge(Settings):
     noise: SeedNoise | None = None
     """As it was known then."""
     note: str = ""
+    over: int | None = None
+    """The champion whose configuration the challenger's was laid over, when it was asked for."""
 
 
 class Trained(Settings):

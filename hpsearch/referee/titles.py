@@ -3,10 +3,11 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
+from hpsearch.experiment.files import write_atomically
 from hpsearch.experiment.layout import LEDGER
 from hpsearch.referee.challenge import measure
 from hpsearch.referee.contender import Candidate
@@ -94,6 +95,11 @@ def _require_same(title: Title, terms: Terms, candidate: Candidate) -> None:
         )
 
 
+def restored_space(contender: Contender) -> str:
+    """Return the space file of a contender within the folder that its code is brought back into."""
+    return contender.file or (PurePosixPath(contender.home) / "champion.yaml").as_posix()
+
+
 def restore(title: Title, number: int, folder: Path) -> Restored:
     """Bring the code of a contender back into a new folder.
 
@@ -107,4 +113,7 @@ def restore(title: Title, number: int, folder: Path) -> Restored:
     contender = title.contenders[number]
     snapshot = read(title.folder, contender.snapshot)
     bring_back(title.folder, snapshot, folder)
+    if contender.file is None:  # its space was made for the title
+        (folder / contender.home).mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / restored_space(contender), contender.text)
     return Restored(contender, snapshot)

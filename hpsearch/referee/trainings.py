@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import distributions
 from itertools import count
@@ -106,28 +106,23 @@ class Trainings:
             LostTrainingError: Trainings of the champion were lost; the others are written down.
         """
         config = self.space(contender).config({}).model_dump(mode="json")
-        jobs = [partial(self._job, config, reign, seed) for seed in seeds]
-        ended, why = self._run(contender, jobs, again=(Outcome.LOST,))
-        found = [_trained(contender.number, reign, seed, run) for seed, run in zip(seeds, ended, strict=True) if run]
-        lost = [each for each in found if each.outcome is Outcome.LOST and self._is_champion(each)]
-        for each in found:
-            if each not in lost:
-                self._ledger.write(each.model_copy(update={"environment": self._environment}))
-        if why is StopReason.INTERRUPTED:
+        ran = self._run(contender, [partial(self._job, config, reign, seed) for seed in seeds], again=(Outcome.LOST,))
+        lost: list[Trained] = []
+        for seed, run in zip(seeds, ran.runs, strict=True):
+            if run is not None:
+                packages = self._environment if run.run in ran.now else None
+                found = _trained(contender.number, reign, seed, run, packages)
+                if found.outcome is Outcome.LOST and contender.number == self._ledger.title.reign.champion:
+                    lost.append(found)
+                else:
+                    self._ledger.write(found)
+        if ran.why is StopReason.INTERRUPTED:
             raise InterruptedChallengeError
         if lost:
             raise LostTrainingError(f"the champion's training on seed {lost[0].seed} was lost: {lost[0].reason}")
 
-    def _is_champion(self, trained: Trained) -> bool:
-        return trained.contender == self._ledger.title.reign.champion
-
-    def _run(
-        self, contender: Contender, jobs: Sequence[Callable[[int], Job]], *, again: Sequence[Outcome]
-    ) -> tuple[list[RunState | None], StopReason]:
-        """Train what has not ended, or ended so that it is tried `again`; return the newest runs, and why it stopped.
-
-        Each of `jobs` returns the job of its repetition 0, 1, ...; a run is None if it has not ended.
-        """
+    def _run(self, contender: Contender, jobs: Sequence[Callable[[int], Job]], *, again: Sequence[Outcome]) -> "_Ran":
+        """Train what has not ended, or ended so that it is tried `again`; each of `jobs` gives its repetition k."""
         self._environment = self._environment or keep_environment(self._ledger.title.folder)
         with explaining_full_disks():
             session, space = self._opened(contender)
@@ -143,7 +138,8 @@ class Trainings:
             why = session.train(left, StopReason.FINISHED, trial_time=space.search.trial_time)
         runs = read_state(log).runs
         ended = [runs.get(job.run) for job in chosen]
-        return [run if run is not None and run.outcome is not None else None for run in ended], why
+        found = [run if run is not None and run.outcome is not None else None for run in ended]
+        return _Ran(found, frozenset(job.run for job in left), why)
 
     def _job(self, config: dict[str, Any], reign: int, seed: int, repetition: int) -> Job:
         number = repetition * _AGAIN + reign * MOST + seed
@@ -160,10 +156,10 @@ class Trainings:
         """
         config = self.space(contender).config({}).model_dump(mode="json")
         jobs = [partial(self._replicate, config, opening, seed) for seed in seeds]
-        ended, why = self._run(contender, jobs, again=(Outcome.LOST, Outcome.FAILED, Outcome.OUT_OF_MEMORY))
-        if why is StopReason.INTERRUPTED:
+        ran = self._run(contender, jobs, again=(Outcome.LOST, Outcome.FAILED, Outcome.OUT_OF_MEMORY))
+        if ran.why is StopReason.INTERRUPTED:
             raise InterruptedChallengeError
-        return [run for run in ended if run is not None]
+        return [run for run in ran.runs if run is not None]
 
     def _replicate(self, config: dict[str, Any], opening: int, seed: int, repetition: int) -> Job:
         replicate = repetition * _AGAIN + (opening - 1) * MOST + seed
@@ -216,7 +212,16 @@ class Trainings:
             session.end(StopReason.FINISHED)
 
 
-def _trained(contender: int, reign: int, seed: int, run: RunState) -> Trained:
+@dataclass(frozen=True)
+class _Ran:
+    """What came of jobs: the newest run of each, None if it has not ended; those trained just now; why it stopped."""
+
+    runs: Sequence[RunState | None]
+    now: frozenset[str]
+    why: StopReason
+
+
+def _trained(contender: int, reign: int, seed: int, run: RunState, packages: str | None) -> Trained:
     assert run.outcome is not None  # noqa: S101 -- ours: only what has ended is written down
     outcome = Outcome.LOST if run.mistake else run.outcome
     value, reason = run.value if run.outcome is Outcome.COMPLETE else None, run.reason
@@ -224,8 +229,9 @@ def _trained(contender: int, reign: int, seed: int, run: RunState) -> Trained:
         outcome, reason = Outcome.DIVERGED, f"its score of {value:.3g} is too large to be computed with"
         value = None
     return Trained(
-        contender=contender, reign=reign, seed=seed, outcome=outcome, value=value, reason=reason, seconds=run.seconds
-    )
+        contender=contender, reign=reign, seed=seed, outcome=outcome, value=value, reason=reason, seconds=run.seconds,
+        environment=packages,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 import hpsearch
+from hpsearch.api.champion import _candidate, _watch
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.layout import LEDGER
 from hpsearch.records import Outcome
-from hpsearch.referee.challenge import planned
+from hpsearch.referee.answer import answer_of
+from hpsearch.referee.challenge import Request
+from hpsearch.referee.challenge import challenge as let_challenge
 from hpsearch.referee.ledger import Trained, append, read_title
+from hpsearch.referee.rules import planned
 from hpsearch.referee.snapshot import remove_tree, tree_of
 from hpsearch.referee.trainings import experiment_of, seeds_of
 from tests.referee.campaigns import CODE, SPACE, challenge, change_code, copy, open_title, without_clock, write_project
@@ -248,6 +252,58 @@ def test_git_is_left_as_it_is_by_a_whole_challenge(project: Path) -> None:
     open_title()
     challenge(set={"rate": 0.2})
     assert everything(project / ".git") == before
+
+
+def test_a_change_of_what_is_no_code_is_said(project: Path) -> None:
+    git(project, "init", "-q")
+    (project / ".gitignore").write_text("local.cfg\nexperiments/\n", encoding="utf-8")
+    (project / "local.cfg").write_text("1\n", encoding="utf-8")
+    (project / "weights.bin").write_bytes(bytes(5_000_001))
+    open_title()
+    assert challenge(set={"rate": 0.2}).warnings == ()
+    (project / "local.cfg").write_text("2\n", encoding="utf-8")
+    with pytest.raises(HpsearchError, match=r"are the same \(local\.cfg has changed, and is no part of the code\)"):
+        challenge()
+    said = ("This is no part of the code, and has changed since the champion came: local.cfg.",)
+    assert challenge(set={"rate": 0.3}).warnings == said
+    heard: list[str] = []
+    assert challenge(set={"rate": 0.2}, tell=heard.append).from_ledger
+    assert heard == ["local.cfg has changed since this was decided, and is no part of the code"]
+    (project / "weights.bin").write_bytes(bytes(5_000_002))
+    assert not challenge().from_ledger  # a large file is a part of it
+
+
+def test_an_interrupted_challenge_goes_on_by_its_own_rules(project: Path) -> None:
+    open_title()
+    before = (TITLE / LEDGER).read_bytes()
+    first = challenge(set={"rate": 0.2}, worth=0.05, note="less")
+    lines = (TITLE / LEDGER).read_bytes()[len(before) :].splitlines(keepends=True)
+    (TITLE / LEDGER).write_bytes(before + b"".join(lines[:2]))
+    for other in ({"most": 9}, {"worth": 0.02}):
+        (name,) = other
+        said = rf"{name}=.*: challenge 1 was interrupted, and goes on by .*: at most 6 seeds, for .* of 0\.05; leave"
+        with pytest.raises(HpsearchError, match=said):
+            challenge(set={"rate": 0.2}, **other)
+        with pytest.raises(HpsearchError, match=said):
+            hpsearch.plan_challenge(set={"rate": 0.2}, **other)
+    assert hpsearch.plan_challenge(set={"rate": 0.2}).worth == 0.05
+    heard: list[str] = []
+    again = challenge(set={"rate": 0.2}, note="other", tell=heard.append)
+    assert heard[:2] == [
+        "challenge 1 goes on: at most 6 seeds, for an improvement of 0.05",
+        "it keeps the note that it began with: less",
+    ]
+    assert without_clock(again) == without_clock(first)
+
+
+def test_who_waited_while_the_champion_changed_is_told_what_it_was_made_from(project: Path) -> None:
+    open_title()
+    waiting, over = _candidate(TITLE, project, None, ["trouble=''"])
+    challenge(set={"rate": 0.8})
+    request = Request(waiting, over=over)
+    ended = let_challenge(TITLE, project, request, watch=_watch(in_process=True, quiet=True), tell=lambda _: None)
+    (said,) = answer_of(ended).warnings
+    assert said.startswith("Contender 1 won the title while this challenge waited: the challenger was made from conte")
 
 
 @pytest.mark.parametrize("error", ["PeerLostError", "DataError"])
