@@ -283,15 +283,11 @@ def referee(truth: World, budget: Budget, *, most: int = CHALLENGE_MOST, worth: 
         for each in campaigns:  # in this order they share critical values
             each.challenge(number, worth)
     told = [np.array([*each.quotes()]) for each in campaigns]
-    last = np.array([each[-1] for each in told])
-    later = np.concatenate([each[1:] for each in told]) - np.concatenate([each[1:, 3:] for each in told])
-    return Campaigns(
-        np.array([each.won for each in campaigns]),
-        np.array([float(len(each.title.trained)) for each in campaigns]),
-        *last.T[:3],
-        np.array([each.true for each in campaigns]),
-        [(later[:, 0], later[:, 1], later[:, 2])],
-    )
+    mean, low, high, _ = np.array([each[-1] for each in told]).T
+    later = np.concatenate([each[1:, :3] - each[1:, 3:] for each in told])
+    trainings = np.array([float(len(each.title.trained)) for each in campaigns])
+    won, true = np.array([each.won for each in campaigns]), np.array([each.true for each in campaigns])
+    return Campaigns(won, trainings, mean, low, high, true, [(later[:, 0], later[:, 1], later[:, 2])])
 
 
 def figures(truth: World, found: Campaigns) -> dict[str, str]:
