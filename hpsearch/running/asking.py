@@ -46,7 +46,7 @@ from hpsearch.running.earlier import changes_since, earlier_trials, prepare_expe
 from hpsearch.running.mending import say_lost, say_mended, trial_job
 from hpsearch.running.runner import explaining_full_disks, make_folder
 from hpsearch.running.same_data import same_data
-from hpsearch.running.session import longest_training
+from hpsearch.running.session import given_budget, longest_training
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.sources import JobList
 from hpsearch.space import Space, objective_value
@@ -358,13 +358,14 @@ class AskTell:
             asker=self._present.name,
         )
         if not others:
-            self._log.append(SessionEvent(version=versions().get("hpsearch"), host=machine()["host"]))
+            given = given_budget(self._space.search)
+            self._log.append(SessionEvent(version=versions().get("hpsearch"), host=machine()["host"], given=given))
             data.write(folder, self._log)
         for event in settled(earlier, self._log.state):
             self._log.append(event, durable=True)
         search, added = self._space.search, past.state.added
         check = partial(self._space.check_params, partial=True)
-        self._steering = Steering(Inbox(folder), trials=search.trials, time=search.time, objections=check)
+        self._steering = Steering(Inbox(folder), trials=search.trials, time=search.time, space=self._space)
         self._numbers = dict(earlier.numbers)
         self._exhausted = False
         fitting = [self._space.canonical(params) for params in added if not check(params)]

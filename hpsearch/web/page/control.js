@@ -177,7 +177,9 @@ export class Control {
               el(
                 "p.faint.small",
                 {},
-                "It is tried next, on top of the budget. What is left empty, the sampler fills in.",
+                search.head.confirming
+                  ? "The winner is being confirmed: it is tried when the search is run again, on top of the budget. What is left empty, the sampler fills in."
+                  : "It is tried next, on top of the budget. What is left empty, the sampler fills in.",
               ),
               ...fields.map(([, , label]) => label),
             ],
