@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from hpsearch.experiment.activity import locked
+from hpsearch.experiment.askers import Asker
 from hpsearch.experiment.events import (
     AdoptEvent,
+    AskEvent,
     BeginEvent,
     DropEvent,
     LostEvent,
@@ -20,7 +22,7 @@ from hpsearch.experiment.events import (
     SessionEvent,
 )
 from hpsearch.experiment.files import read_json, write_json
-from hpsearch.experiment.layout import ALIVE, ARTIFACTS, LOG, OUTPUT, PROGRESS, RESOLVED, STUDY, trial_run
+from hpsearch.experiment.layout import ALIVE, ARTIFACTS, LOCK, LOG, OUTPUT, PROGRESS, RESOLVED, STUDY, trial_run
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Moment, Outcome
 from hpsearch.web.app import Page
@@ -428,6 +430,18 @@ def test_who_rests_as_a_person_has_paused_the_search_is_not_silent(growing: Grow
         assert at_work(feed) == [0]
         (growing.folder / trial_run(0) / ALIVE).unlink()
         assert at_work(feed) == []
+
+
+def test_a_trial_whose_program_has_left_is_not_at_work(growing: GrowingExperiment) -> None:
+    asker = Asker(growing.folder)
+    (growing.folder / LOCK).touch()
+    for number, name in enumerate((asker.name, "left")):
+        growing.emit(AskEvent(run=trial_run(number), number=number, params={}, seed=1))
+        growing.emit(BeginEvent(run=trial_run(number), attempt=1, asker=name))
+    try:
+        assert at_work(Feed(growing.folder)) == [0]
+    finally:
+        asker.close()
 
 
 @pytest.mark.parametrize("settings", [{"engine": "ray"}, {"pack": "auto"}, {}])

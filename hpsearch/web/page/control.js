@@ -78,7 +78,7 @@ export class Control {
       "Stop the search",
       { order: "stop" },
       {
-        sure: "Running trials write their checkpoints, and the search ends as after Ctrl-C. The command that began it goes on with it.",
+        sure: "Running trials write their checkpoints, and the search ends as after Ctrl-C. Run again, it goes on from there.",
       },
     );
   }
