@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.checksums import sealed, unsealed
 from hpsearch.experiment.events import (
     AskEvent,
     BeginEvent,
@@ -155,7 +156,13 @@ class Ledger:
         return self.known(job)
 
     def exploit(self, exploit: Exploit) -> None:
-        """Give a run its donor's training. The event comes last: until it is written, all can be repeated."""
+        """Give a run its donor's training. The event comes last: until it is on the disk, all can be repeated.
+
+        What the choice rests on is on the disk before: else a machine that loses its power would have the copy, and a
+        log in which the run still trains for itself. And no donor goes on before the event is.
+        """
+        self._owes = True
+        self.finish()
         job, change = exploit.job, exploit.job.changes[-1]
         for name in (CHECKPOINT, BEST, METRICS):
             copy_atomically(self._folder / exploit.donor / name, self._folder / job.run / name)
@@ -167,7 +174,7 @@ class Ledger:
             run=job.run, number=job.number, step=change.step, donor=exploit.donor, params=dict(change.params)
         )
         self._emit(event, durable=True)
-        self.settle()
+        self.finish()
 
     def discard(self, job: Job) -> None:
         """Remove what a run that has ended could have gone on from."""
@@ -316,20 +323,21 @@ def configure(folder: Path, job: Job, *, anew: bool = False, durable: bool = Tru
         else:
             _set_aside(own)
     own.mkdir(parents=True, exist_ok=True)
-    write_json(own / CONFIG, content, durable=durable)
+    write_json(own / CONFIG, sealed(content), durable=durable)
     return own / CONFIG
 
 
 def _read(config: Path) -> Any:
-    """Return what a configuration's file holds; None if a machine that lost its power left it empty or torn."""
+    """Return what a configuration's file holds; None if it is damaged, as where a machine lost its power."""
     try:
-        return read_json(config)
-    except ValueError:
+        return unsealed(read_json(config))
+    except (ValueError, AttributeError):
         return None
 
 
 def _set_aside(own: Path) -> None:
-    """Give a trial's folder another name, if there is more in it than a configuration."""
+    """Give a trial's folder another name, if there is more in it than a configuration and halves of files."""
+    remove_leftovers(own)
     if any(path.name != CONFIG for path in own.iterdir()):
         names = (own.with_name(f"{own.name}-lost-{number}") for number in count(1))
         own.rename(next(name for name in names if not name.exists()))
@@ -343,7 +351,7 @@ def stored_job(folder: Path, run: str) -> Job:
         ExperimentError: Its file is damaged.
     """
     try:
-        content = read_json(folder / run / CONFIG)
+        content = unsealed(read_json(folder / run / CONFIG))
         del content["version"]
         job = Job.from_json(content)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
