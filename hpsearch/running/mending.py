@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.codec import encode
 from hpsearch.experiment.events import AskEvent, BeginEvent, Event, ReportEvent, SessionEvent
@@ -120,7 +118,7 @@ def write_log_again(folder: Path) -> str:
 def _objective(folder: Path) -> Objective:
     try:
         return Objective.model_validate(read_resolved(folder)["space"]["objective"])
-    except ValidationError as error:
+    except ValueError as error:  # of its shape
         raise ExperimentError(f"the objective of {folder} cannot be read: {error}") from error
 
 

@@ -87,9 +87,8 @@ class Ledger:
         self._observers = observers
         self._written: dict[str, set[Any]] = {}
         """The steps in a run's metrics file: at most one more than in the log, when a crash fell between the two."""
-        self._owed: list[Path] = []
-        """Configurations, and metrics of ended runs, that are not on the disk yet, as the events in the log."""
         self._owes = False
+        """Whether there are events that are not on the disk; `_disk` knows of the files that they rest on."""
         self._disk = Disk(log.sync)
         self.metric = metric
 
@@ -133,8 +132,8 @@ class Ledger:
         Until it is there a kill loses nothing, but a machine that loses its power does.
         """
         if self._owes:
-            owed, self._owed, self._owes = self._owed, [], False
-            self._disk.bring(owed)
+            self._owes = False
+            self._disk.bring()
 
     def finish(self) -> None:
         """Wait until everything that was written down is on the disk."""
@@ -146,7 +145,7 @@ class Ledger:
         folder, known = self._folder / job.run, self.known(job)
         if known.mistake or not known.asked:
             anew = job.kind is not JobKind.BASELINES and not known.asked
-            self._owed.append(configure(self._folder, job, anew=anew, durable=False))
+            self._disk.owe(configure(self._folder, job, anew=anew, durable=False))
             if job.kind is not JobKind.BASELINES:
                 self._ask(job, job.run, info)
         remove_leftovers(folder)
@@ -225,7 +224,7 @@ class Ledger:
 
     def paused(self, job: Job) -> None:
         """Show that a run was paused. It may never go on, so that what it has measured must not be owed for long."""
-        self._owed.append(self._folder / job.run / METRICS)
+        self._disk.owe(self._folder / job.run / METRICS)
         self._owes = True
         self.show(PauseNotice(job.run))
 
@@ -253,7 +252,7 @@ class Ledger:
         """
         spent = self.known(job).seconds if seconds is None else seconds
         self._forget_former(job.run)  # first: afterwards nobody would come back to do it
-        self._owed.append(self._folder / job.run / METRICS)
+        self._disk.owe(self._folder / job.run / METRICS)
         self._outcome(job.run, outcome, reason=reason, seconds=spent, scores=scores, notes=notes, told=told)
 
     def baselines(
