@@ -202,6 +202,10 @@ def ui(
         str | None, typer.Option(help="With --mlflow: the address to listen on; loopback unless told otherwise.")
     ] = None,
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(help="With --mlflow: the store to show, with its login, which experiments do not keep."),
+    ] = None,
     trust: TrustOption = None,
 ) -> None:
     """Open the page of an experiment, a study or all of them in a browser, until Ctrl-C; with --mlflow, MLflow's.
@@ -216,7 +220,16 @@ def ui(
         _require_unused(own, "is for hpsearch's own page, and --mlflow opens MLflow's")
         from hpsearch.tracking.mlflow.ui import serve_ui
 
-        serve_ui(place, port=5000 if port is None else port, host=host or "127.0.0.1", announce=_say, waiting=_say)
+        serve_ui(
+            place,
+            port=5000 if port is None else port,
+            host=host or "127.0.0.1",
+            announce=_say,
+            waiting=_say,
+            uri=tracking_uri,
+        )
+    elif tracking_uri is not None:
+        raise HpsearchError("--tracking-uri is for --mlflow: hpsearch's own page reads the experiments' folders")
     elif host is not None:
         raise HpsearchError(
             "--host is for --mlflow: hpsearch's own page stays on this machine; from another one, "
