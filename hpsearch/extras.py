@@ -28,7 +28,7 @@ class Extra(StrEnum):
     MCP = "mcp"
     RAY = "ray"
     S3 = "s3"
-    MATLAB = "matlab"
+    HDF5 = "hdf5"
     PARQUET = "parquet"
 
 
@@ -49,7 +49,7 @@ MODULES: Mapping[Extra, tuple[str, ...]] = MappingProxyType(
         Extra.MCP: ("mcp",),
         Extra.RAY: _RAY,
         Extra.S3: (*_RAY, "aiobotocore", "s3fs"),
-        Extra.MATLAB: ("h5py",),
+        Extra.HDF5: ("h5py",),
         Extra.PARQUET: ("pyarrow",),
     }
 )

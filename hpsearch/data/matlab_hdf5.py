@@ -37,7 +37,7 @@ def read_hdf5(place: Path) -> dict[str, Any]:
         DataError: The package h5py is not installed.
         OSError: It is no HDF5 file, or cut off.
     """
-    require(f"{place}, a MATLAB file of version 7.3,", Extra.MATLAB, kind=DataError)
+    require(f"{place}, a MATLAB file of version 7.3,", Extra.HDF5, kind=DataError)
     import h5py
 
     with h5py.File(place, "r") as file:

@@ -78,7 +78,7 @@ def test_a_missing_package_is_said_with_the_command(tmp_path: Path, monkeypatch:
     place = write_73(tmp_path / "a.mat", {"a": np.arange(3.0)})
     find = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "h5py" else find(name))
-    with pytest.raises(DataError, match=r'a\.mat, a MATLAB file of version 7\.3, needs the package h5py.*\[matlab\]"'):
+    with pytest.raises(DataError, match=r'a\.mat, a MATLAB file of version 7\.3, needs the package h5py.*\[hdf5\]"'):
         read_arrays(place)
 
 
