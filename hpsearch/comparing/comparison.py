@@ -340,7 +340,10 @@ class Optimism:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that was computed. Beyond: why the `unit` was chosen, `baseline`, `margin`, `seed`, `optimism`."""
+    """Everything that was computed. Beyond: why the `unit` was chosen, `baseline`, `margin`, `seed`, `optimism`.
+
+    `varied` names the sources of variance in which the runs of an arm differ.
+    """
 
     metric: str
     goal: Goal
@@ -358,6 +361,7 @@ class Comparison:
     margin: float | None = None
     seed: int = 0
     optimism: tuple[Optimism, ...] = ()
+    varied: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return compare.json. Infinite and undefined numbers have no place in JSON: they become None."""
@@ -370,6 +374,7 @@ class Comparison:
                 "alpha": self.alpha,
                 "family_size": self.family_size,
                 "adjust": self.adjust,
+                "varied": list(self.varied),
                 "experiments": [each.to_json() for each in self.experiments],
                 "pairs": [pair.to_json() for pair in self.pairs],
                 "across_datasets": None if self.across_datasets is None else self.across_datasets.to_json(),

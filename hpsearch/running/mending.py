@@ -32,7 +32,7 @@ _NAMED = 3
 def trial_job(space: Space, number: int, params: Params) -> Job:
     """Return the job of a trial: everything follows from its number and its parameters."""
     config = space.config(params).model_dump(mode="json")
-    seeds = Seeds.for_trial(space.search.seed, number).model_dump()
+    seeds = Seeds.for_trial(space.search.seed, number, split_seed=space.search.split_seed).model_dump()
     return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
 
 
