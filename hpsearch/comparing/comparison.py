@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from hpsearch.comparing.background import Methods
 from hpsearch.comparing.over_examples import OverExamples
 from hpsearch.comparing.question import Test, Unit
 from hpsearch.comparing.statistics.adjustment import Hold
@@ -340,7 +341,10 @@ class Optimism:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that was computed. Beyond: why the `unit` was chosen, `baseline`, `margin`, `seed`, `optimism`."""
+    """Everything that was computed; `methods` says it for a paper, where somebody has written it.
+
+    Beyond: why the `unit` was chosen, `baseline`, `margin`, `seed`, `optimism`.
+    """
 
     metric: str
     goal: Goal
@@ -358,6 +362,7 @@ class Comparison:
     margin: float | None = None
     seed: int = 0
     optimism: tuple[Optimism, ...] = ()
+    methods: Methods | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return compare.json. Infinite and undefined numbers have no place in JSON: they become None."""
@@ -375,6 +380,7 @@ class Comparison:
                 "across_datasets": None if self.across_datasets is None else self.across_datasets.to_json(),
                 "expected_best": [each.to_json() for each in self.expected_best],
                 "warnings": list(self.warnings),
+                **({} if self.methods is None else {"methods": self.methods.to_json()}),
             }
         )
         return shown
