@@ -116,7 +116,7 @@ def _unpaired(a: Arm, b: Arm, paired: Paired, question: SettledQuestion) -> Pair
     base = _described(base, left, right, question, superiority=superiority)
     shared = len(paired.labels)
     notes = [f"not paired: {shared} of the seeds are shared" if shared else "not paired: no seed is shared"]
-    notes.append(f"{len(left)} runs of {a.name} against {len(right)} of {b.name}")
+    notes.append(f"{len(left)} {'run' if len(left) == 1 else 'runs'} of {a.name} against {len(right)} of {b.name}")
     base = replace(base, notes=tuple(notes))
     single = [arm.name for arm, values in ((a, left), (b, right)) if len(values) == 1]
     if single:

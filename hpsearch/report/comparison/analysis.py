@@ -97,8 +97,6 @@ def _tests(known: Known) -> Iterator[str]:
     else:
         how = f"by {listed([f'{_article(kind)} ({_pairs(count)})' for kind, count in kinds.items()])}"
     yield f"{_what_was_tested(known, len(tested))} {how}; the design decided the test, not the values."
-    if untested := len(comparison.pairs) - len(tested):
-        yield f"{_pairs(untested)} could not be tested."
 
 
 def _pairs(count: int) -> str:
@@ -119,16 +117,14 @@ def _test(pair: PairResult, known: Known) -> str:
 
 
 def _what_was_tested(known: Known, tested: int) -> str:
-    comparison = known.comparison
+    comparison, pairs = known.comparison, len(known.comparison.pairs)
     if comparison.baseline is not None:
-        return f"{'It was' if tested == 1 else 'Each was'} tested against {comparison.baseline}"
-    if len(comparison.pairs) == 1:
+        what = "It was" if pairs == 1 else "Each was" if tested == pairs else f"{tested} of {pairs} were"
+        return f"{what} tested against {comparison.baseline}"
+    if pairs == 1:
         return "The difference was tested"
-    return (
-        f"The difference of every pair was tested ({tested} of {len(comparison.pairs)})"
-        if tested < len(comparison.pairs)
-        else f"The differences of all {tested} pairs were tested"
-    )
+    of = f"all {pairs} pairs" if tested == pairs else f"{tested} of the {pairs} pairs"
+    return f"The differences of {of} were tested"
 
 
 def _adjusted(known: Known) -> Iterator[str]:
@@ -185,7 +181,7 @@ def _over_examples(known: Known) -> Iterator[str]:
     inside = f" in {clusters[0]} clusters" if len(clusters) == 1 else " in clusters" if clusters else ""
     yield (
         f"Uncertainty over further test examples was computed from the scores on each of {count} examples{inside}, "
-        "by a random-effects analysis of seeds crossed with examples."
+        "by a random-effects analysis of seeds crossed with examples; it decided nothing."
     )
 
 

@@ -65,7 +65,7 @@ def _compared(known: Known) -> Iterator[str]:
     if known.deterministic and len(names) > 1:
         several = len(known.deterministic) > 1
         yield (
-            f"{some(known.deterministic)} {'have' if several else 'has'} no seed: {'each' if several else 'it'} was "
+            f"{some(known.deterministic)} had no seed: {'each' if several else 'it'} was "
             f"fitted once, and {'its' if several else 'the'} one value was compared with every run of another."
         )
 
