@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from hpsearch.data.fingerprint import PACKAGE, Fingerprint, hash_file
-from hpsearch.diagnosis.findings import Finding, put_aside
+from hpsearch.diagnosis.findings import Finding, aside, put_aside
 from hpsearch.diagnosis.log import ReadLog, damaged_file
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import ExperimentError, HpsearchError
+from hpsearch.experiment.checksums import unsealed
 from hpsearch.experiment.files import copy_atomically, read_json
 from hpsearch.experiment.layout import (
     BEST,
@@ -25,12 +26,14 @@ from hpsearch.experiment.layout import (
     RATE_DECISIONS,
     RESOLVED,
     SPACE,
+    RunKind,
     is_experiment,
 )
 from hpsearch.experiment.provenance import git_state, versions
 from hpsearch.experiment.reading import read_resolved, space_home
 from hpsearch.experiment.state import RunState
 from hpsearch.records import Outcome
+from hpsearch.running.mending import mended_job
 from hpsearch.running.same_data import read_sources
 from hpsearch.tracking.mlflow.agreement import mirrored_copy
 
@@ -159,15 +162,39 @@ def _config(folder: Path, run: RunState) -> Iterator[Finding]:
     if why is None:
         return
     copy = mirrored_copy(folder, run.run, CONFIG)
-    fits = copy is not None and _config_damage(copy, run) is None
+    if copy is not None and _config_damage(copy, run) is None:
+        cure, mend = "--repair takes the copy that MLflow's store has", partial(_restore, path, copy)
+    elif run.kind is RunKind.TRIAL and not _has_own_code(folder):
+        cure, mend = "--repair writes it again from log and space", partial(_configured_again, folder, run)
+    else:
+        cure, mend = "`hpsearch run` writes that of a trial again from log and space; else take it from a backup", None
     yield Finding(
         why,
         str(path),
         "this run's settings cannot be shown, nor its model used; its values are in the log",
-        "--repair takes the copy that MLflow's store has" if fits else "take it from a backup",
+        cure,
         note=run.outcome is None and not path.exists(),
-        mend=partial(_restore, path, copy) if copy is not None and fits else None,
+        mend=mend,
     )
+
+
+def _has_own_code(folder: Path) -> bool:
+    """Whether the family is code of the user's, none of which is run here, or is not known."""
+    try:
+        return ":" in read_resolved(folder)["space"]["family"]
+    except HpsearchError:
+        return True
+
+
+def _configured_again(folder: Path, run: RunState) -> str:
+    path = folder / run.run / CONFIG
+    kept = aside(path)
+    if path.exists():
+        copy_atomically(path, kept)
+    if mended_job(folder, run) is None:
+        kept.unlink(missing_ok=True)
+        raise ExperimentError("it does not follow from the log: the space has changed, or the trial copied another")
+    return f"written again from log and space; the damaged file is {kept.name}" if kept.exists() else "written again"
 
 
 def _config_damage(path: Path, run: RunState) -> str | None:
@@ -179,6 +206,10 @@ def _config_damage(path: Path, run: RunState) -> str | None:
         return f"it cannot be read: {error}"
     if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
         return "it holds no configuration"
+    try:
+        content = unsealed(content)
+    except ValueError as error:
+        return f"a setting was changed: {error}"
     changes = content.get("changes")
     told = [content, *(changes if isinstance(changes, list) else [])]
     params = [each.get("params") for each in told if isinstance(each, dict)]

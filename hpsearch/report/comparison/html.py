@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from hpsearch.cleaning import plotly as escaped
+from hpsearch.cleaning import terminal
 from hpsearch.comparing.comparison import PairResult
 from hpsearch.comparing.conclusion import conclude, details
 from hpsearch.report.charts.gallery import Picture, gallery
@@ -94,7 +95,10 @@ def as_grouped_html(report: GroupedReport) -> str:
 
 def _rendered(page: str, **content: Any) -> str:
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FunctionLoader(_page_file)
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FunctionLoader(_page_file),
+        finalize=lambda value: terminal(value) if type(value) is str else value,
     )
     table = environment.from_string(_TABLE)
 

@@ -90,10 +90,10 @@ def _warnings(comparison: Comparison) -> str:
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table in which no cell is markup."""
+    """Return a table in which no title and no cell is markup."""
     return _markup(titles, [[escaped(cell) for cell in row] for row in rows])
 
 
 def _markup(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
+    lines = [[escaped(title) for title in titles], ["---"] * len(titles), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
