@@ -159,7 +159,7 @@ export class Parallel {
     const dense = Math.min(0.75, Math.max(0.05, 200 / rows.length));
     const grey = colour("pruned");
     pen.setLineDash([2, 3]);
-    for (const row of thinned(others, MOST_LINES / 4)) stroke(row, grey, 0.8, 0.6 * dense);
+    for (const row of thinned(others, MOST_LINES / 4)) stroke(row, grey, 1, 0.9 * dense);
     pen.setLineDash([]);
     const drawn =
       complete.length > MOST_LINES

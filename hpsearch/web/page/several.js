@@ -335,14 +335,15 @@ export class ComparePage {
       name,
       this.searches.map((search, place) => String(read(search, place))),
     ]);
-    const paths = [...new Set(this.searches.flatMap((search) => search.axes.map((axis) => axis.path)))];
-    for (const path of paths) {
+    const names = new Map(this.searches.flatMap((search) => search.axes.map((axis) => [axis.path, axis.name])));
+    const alike = new Set(names.values()).size === names.size;
+    for (const [path, name] of names) {
       const value = (search, place) => {
         const index = search.axes.findIndex((axis) => axis.path === path);
         const found = index < 0 ? null : best[place]?.params[index];
         return found === null || found === undefined ? "—" : number(found);
       };
-      lines.push([path, this.searches.map(value)]);
+      lines.push([alike ? name : path, this.searches.map(value)]);
     }
     fill(
       this.table,
