@@ -1,6 +1,7 @@
 """Commands about experiments: show, watch, sync, ui, export, doctor."""
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -105,6 +106,10 @@ def watch(
     from hpsearch.report.training_view import show_training
 
     folder, console = find_experiment(experiment), Console()
+    served = {"--port": port is not None, "--control": control, "--no-open": no_open, "--trust": trust is not None}
+    looks = {"--once": once, "--plot": plot is not None, "--gradients": gradients is not None}
+    _require_unused({} if web else served, "is for the page of `hpsearch watch --web`")
+    _require_unused(looks if web else {}, "is a look in the terminal, and --web is one in a browser")
     if web:
         if not is_study(folder):
             read_resolved(folder)  # says so where it is no experiment
@@ -156,6 +161,16 @@ def _say(text: str) -> None:
     typer.echo(terminal(text), err=True)
 
 
+def _require_unused(options: Mapping[str, bool], why: str) -> None:
+    """Require that nobody has given an option that would do nothing.
+
+    Raises:
+        HpsearchError: Somebody has.
+    """
+    if given := next((name for name, used in options.items() if used), None):
+        raise HpsearchError(f"{given} {why}")
+
+
 def _open_page(
     place: Path, *, port: int | None, control: bool, no_open: bool, trust: bool | None, trial: int | None = None
 ) -> None:
@@ -201,6 +216,8 @@ def ui(
 
     place = root if experiment is None else find_experiment(experiment)
     if mlflow:
+        own = {"--control": control, "--trust": trust is not None}
+        _require_unused(own, "is for hpsearch's own page, and --mlflow opens MLflow's")
         from hpsearch.tracking.mlflow.ui import serve_ui
 
         serve_ui(

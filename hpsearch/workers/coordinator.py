@@ -209,10 +209,11 @@ class Coordinator:
         self._obey()
         if self._ahead is not None and self._ahead.is_ahead(job):
             return self._answer_ahead(self._ahead, job)
-        decision = self._answer(job, report)
-        self._running[job.run].loading = None
+        decision, running = self._answer(job, report), self._running[job.run]
+        running.loading = None
         if decision is not Decision.CONTINUE:
-            self._running[job.run].started = None
+            running.started = None
+            running.hear_stop()
         return decision
 
     def moment(self, job: Job, moment: Moment) -> Decision:
@@ -230,6 +231,7 @@ class Coordinator:
             return Decision.CONTINUE
         running.started = running.loading = None
         running.resting = True
+        running.hear_stop()
         return Decision.PAUSE
 
     def _is_to_rest(self, running: Running) -> bool:

@@ -1,5 +1,6 @@
 """How long a search, a trial, and one that is told to stop may take; and a run that is with a worker."""
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -55,7 +56,11 @@ class Running:
     resting: bool = False
     """Whether it is the coordinator that has asked it to pause, not the source."""
     stopped: float | None = None
-    """When a person has stopped it."""
+    """When a person has stopped it; infinite once it has been told."""
+
+    def hear_stop(self) -> None:
+        """Give it any time to write its checkpoint, if it was stopped and has now been told."""
+        self.stopped = None if self.stopped is None else math.inf
 
     def shift(self, seconds: float) -> None:
         """Do not count seconds in which nobody could hear it."""

@@ -4,22 +4,26 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from hpsearch.experiment.activity import last_sign, locked, silent_runs
+from hpsearch.experiment.events import StopEvent
 from hpsearch.experiment.layout import ALIVE, LOG, trial_run
 from hpsearch.experiment.log import Log
+from hpsearch.experiment.orders import Inbox, new_order, place
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.jobs import Completed, Job, JobListener, Report
+from hpsearch.jobs import Completed, Job, JobListener, Paused, Report
 from hpsearch.records import Decision, Moment, Outcome
 from hpsearch.search.sources import JobList
 from hpsearch.workers.coordinator import Coordinator
 from hpsearch.workers.heartbeat import beating
 from hpsearch.workers.ledger import Ledger
 from hpsearch.workers.limits import Limits
-from tests.experiment_factory import GrowingExperiment
+from hpsearch.workers.steering import Steering
+from tests.experiment_factory import GrowingExperiment, curves_space
 
 
 class Loading:
@@ -172,6 +176,43 @@ def test_no_run_is_blamed_for_the_time_in_which_nobody_could_hear_it(
     Coordinator(ledger, workers, Limits(trial_time=30.0, loading=30.0)).run(JobList([job]))
     log.close()
     assert log.state.runs[job.run].outcome is outcome
+
+
+class Writing(Suspended):
+    """A worker that takes a hundred looks of 3 s to write its checkpoint, once it has heard that it is to stop."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, *, between: bool) -> None:
+        super().__init__(monkeypatch, seconds=[3.0] * 100, begun=True)
+        self._folder, self._between = folder, between
+
+    def serve(self, listener: JobListener, *, timeout: float) -> None:
+        job = self.job
+        if job is None or self.seen == 100:
+            self.job = None
+            if job is not None:
+                listener.ended(job, Paused())
+            return
+        super().serve(listener, timeout=timeout)
+        if self.seen == 1:
+            place(self._folder, StopEvent(order=new_order(), run=job.run))
+            told = Moment(1, 9) if self._between else Report(1, {"val/loss": 0.5}, 0.1)
+            hear = listener.moment if isinstance(told, Moment) else listener.reported
+            assert hear(job, told) is Decision.PAUSE  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_a_trial_that_has_heard_its_end_may_take_its_time_for_its_checkpoint(
+    between: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, workers = Log(tmp_path / LOG), Writing(monkeypatch, tmp_path, between=between)
+    ledger = Ledger(tmp_path, log, metric="val/loss", value_of=lambda history: (0.5, 1))
+    space = curves_space(tmp_path)
+    steering = Steering(Inbox(tmp_path, clock=count(step=2.0).__next__), trials=1, time=None, space=space)
+    job = Job("trials/0000", 0, {}, config={}, seeds={"initialisation": 0})
+    Coordinator(ledger, workers, Limits(), steering=steering).run(JobList([job]))
+    log.close()
+    assert log.state.runs[job.run].outcome is Outcome.STOPPED
+    assert workers.killed == []
 
 
 @contextmanager

@@ -63,6 +63,8 @@ def pooled_noise(scores: Sequence[Sequence[float]]) -> Noise | None:
     """Return the noise within configurations, each with its scores over seeds; None if nothing varies."""
     samples = [as_array(each) for each in scores]
     samples = [each[np.isfinite(each)] for each in samples]
+    if all(is_constant(each, scale=size_of(each)) for each in samples):
+        return None
     df = sum(max(len(each) - 1, 0) for each in samples)
     squares = math.fsum(float(np.sum((each - each.mean()) ** 2)) for each in samples if len(each) > 1)
     return Noise((squares / df) ** 0.5, float(df)) if df and squares > 0 else None
@@ -228,7 +230,7 @@ def _pairs(count: int) -> str:
 
 def _judgement(plan: Plan, differences: Array, found: _Found) -> Judgement:
     interval: tuple[float | None, float | None] = (None, None)
-    if len(differences) > 1:
+    if not is_constant(differences, scale=size_of(differences)):
         interval = anytime_interval(differences, confidence=plan.confidence, assumes=plan.assumes)
     seen = min(found.place or len(differences), len(found.logs))
     return Judgement(

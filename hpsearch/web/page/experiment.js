@@ -20,9 +20,11 @@ export class ExperimentPage {
 
   async show(main) {
     await this.search.open();
+    if (this.gone) return;
     this.build(main);
     performance.mark("hpsearch-shown");
     await this.search.readCurves();
+    if (this.gone) return;
     this.search.addEventListener("head", () => this.glance.show());
     this.search.addEventListener(
       "rows",
@@ -40,7 +42,7 @@ export class ExperimentPage {
     this.search.addEventListener("here", () => this.link(true));
     this.search.addEventListener("away", () => this.link(false));
     this.curves.update();
-    if (!this.gone) this.search.follow();
+    this.search.follow();
     this.readExamination();
     this.readConfirmation();
   }
@@ -257,11 +259,11 @@ export class ExperimentPage {
       el(
         "div.bars",
         {},
-        this.shares.slice(0, 15).flatMap(([name, share]) => {
+        this.shares.slice(0, 15).flatMap(([name, share, path]) => {
           const rail = el("span");
           rail.style.width = `${(100 * share) / this.shares[0][1]}%`;
           return [
-            el("span.name", { title: name }, name),
+            el("span.name", { title: path }, name),
             el("span.rail", {}, rail),
             el("span", {}, `${Math.round(100 * share)} %`),
           ];

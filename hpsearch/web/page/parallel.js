@@ -1,7 +1,7 @@
 // Parallel coordinates: a line for each trial over its parameters and its value. Drawn on a canvas, as plotly's need WebGL.
 import { dark, limits, thinned } from "./charts.js";
 import { orderedAxes } from "./slices.js";
-import { colour, number } from "./tools.js";
+import { colour, largest, number, smallest } from "./tools.js";
 
 const HEIGHT = 340;
 const ROOM = { top: 46, bottom: 34, side: 44 };
@@ -82,7 +82,7 @@ export class Parallel {
       const values = complete.map((row) => row.value);
       const best = this.search.rows.get(this.search.head.best?.number);
       const found = limits(values, best ? [best.value] : []);
-      const [low, high] = found ? found.range : [Math.min(...values), Math.max(...values)];
+      const [low, high] = found ? found.range : [smallest(values), largest(values)];
       axes.push({
         name: this.search.metric,
         place: -1,

@@ -1,14 +1,14 @@
 // A panel for each parameter, and the order and scales of the axes.
 import { dark, escaped, integers, limits, narrow, thinned } from "./charts.js";
-import { colour, number } from "./tools.js";
+import { colour, largest, number } from "./tools.js";
 
 /** The order of the axes: what mattered most first, then as the space has them. Only what varies. */
 export function orderedAxes(search, shares) {
-  const share = new Map(shares);
+  const share = new Map(shares.map(([, part, path]) => [path, part]));
   return search.axes
     .map((axis, place) => ({ ...axis, place }))
     .filter((axis) => (axis.options ? axis.options.length > 1 : axis.low < axis.high))
-    .sort((a, b) => (share.get(b.name) ?? 0) - (share.get(a.name) ?? 0));
+    .sort((a, b) => (share.get(b.path) ?? 0) - (share.get(a.path) ?? 0));
 }
 
 const PANEL = 150;
@@ -26,7 +26,10 @@ export function slicesPlot(search, shares, { most = 9 } = {}) {
     complete.map((row) => row.value),
     best ? [best.value] : [],
   );
-  const latest = Math.max(...complete.map((row) => row.number), 1);
+  const latest = largest(
+    complete.map((row) => row.number),
+    1,
+  );
   const data = [];
   const inner = rows * PANEL + (rows - 1) * BETWEEN;
   const layout = { height: inner + 12 + 48, showlegend: false, margin: { l: 62, r: 12, t: 12, b: 48 } };
