@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from hpsearch.comparing.background import Methods
 from hpsearch.comparing.over_examples import OverExamples
 from hpsearch.comparing.question import Test, Unit
 from hpsearch.comparing.statistics.adjustment import Hold
@@ -340,9 +341,10 @@ class Optimism:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that was computed. Beyond: why the `unit` was chosen, `baseline`, `margin`, `seed`, `optimism`.
+    """Everything that was computed; `methods` says it for a paper, where somebody has written it.
 
-    `varied` names the sources of variance in which the runs of an arm differ.
+    Beyond: why the `unit` was chosen, `baseline`, `margin`, `seed`, `optimism`; `varied` names the sources of variance in
+    which the runs of an arm differ.
     """
 
     metric: str
@@ -362,6 +364,7 @@ class Comparison:
     seed: int = 0
     optimism: tuple[Optimism, ...] = ()
     varied: tuple[str, ...] = ()
+    methods: Methods | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return compare.json. Infinite and undefined numbers have no place in JSON: they become None."""
@@ -380,6 +383,7 @@ class Comparison:
                 "across_datasets": None if self.across_datasets is None else self.across_datasets.to_json(),
                 "expected_best": [each.to_json() for each in self.expected_best],
                 "warnings": list(self.warnings),
+                **({} if self.methods is None else {"methods": self.methods.to_json()}),
             }
         )
         return shown

@@ -115,14 +115,12 @@ def _unpaired(a: Arm, b: Arm, paired: Paired, question: SettledQuestion) -> Pair
     superiority = (1 + question.sign * _cliffs_delta(left, right)) / 2
     base = _described(base, left, right, question, superiority=superiority)
     shared = len(paired.labels)
-    noun = question.unit.noun
+    unit = question.unit
     notes = [
-        f"not paired: {shared} of the {question.unit.plural} are shared"
-        if shared
-        else f"not paired: no {noun} is shared"
+        f"not paired: {shared} of the {unit.plural} are shared" if shared else f"not paired: no {unit.noun} is shared"
     ]
-    counted = "searches" if question.unit is Unit.SEARCH else "runs"
-    notes.append(f"{len(left)} {counted} of {a.name} against {len(right)} of {b.name}")
+    counted = unit.counted(len(left)) if unit is Unit.SEARCH else f"{len(left)} {'run' if len(left) == 1 else 'runs'}"
+    notes.append(f"{counted} of {a.name} against {len(right)} of {b.name}")
     base = replace(base, notes=tuple(notes))
     single = [arm.name for arm, values in ((a, left), (b, right)) if len(values) == 1]
     if single:

@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.comparing import Comparison, Question, compare_runs
+from hpsearch.comparing.background import Plan
 from hpsearch.experiment.provenance import versions
 from hpsearch.experiment.reading import read_experiment, read_resolved
 from hpsearch.records import ExperimentRecord, FinishedRun, Measurement, RunRecord
+from hpsearch.report.comparison.background import background_of
 from hpsearch.report.comparison.contents import ReportContents
+from hpsearch.report.comparison.methods import with_methods
 from hpsearch.report.wording import duration, plain
 from hpsearch.search.importance import importance
 from hpsearch.space import Confirm
 from hpsearch.studies.history import StudyHistory
 from hpsearch.studies.replicates import WHAT_FOLDS_SAY, in_words, planned_runs, test_of, varied_in
-from hpsearch.studies.report import ArmReport, FactorReport, StudyReport
+from hpsearch.studies.report import SPENT, ArmReport, FactorReport, StudyReport
 from hpsearch.studies.study import INTERACTION, BaselineArm, SpaceArm, Study, factor_titles, level_text
 
 UNEQUAL = 1.1
@@ -40,6 +43,8 @@ def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Conf
     decide = study.settings.decide
     asked = Question(study.metric, study.goal, margin=decide.margin, alpha=study.level, adjust=decide.adjust)
     comparison = compare_runs(runs, asked)
+    known = background_of(runs, records.values(), plan=_kept_plan(study, history, wanted, command))
+    comparison = with_methods(comparison, runs, known)
     factors = factor_reports(study, runs)
     same = "on the same test split" if wanted.folds is None else "which learns and is scored on the same folds"
     if study.settings.replicates.vary == "all":
@@ -66,6 +71,18 @@ def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Conf
         command=command,
         versions=versions(),
         factors=factors,
+    )
+
+
+def _kept_plan(study: Study, history: StudyHistory, wanted: Confirm, command: str) -> Plan:
+    return Plan(
+        replicates=in_words(wanted),
+        looks=history.comparable_looks,
+        changes=Counter(change.seen for change in history.changes),
+        level=study.settings.decide.alpha,
+        families=study.test_families,
+        command=command,
+        times=SPENT,
     )
 
 
