@@ -183,9 +183,7 @@ def _costed(plan: ArmPlan, arm: SpaceArm, probed: Probed) -> ArmPlan:
 
 def _free(folder: Path) -> int:
     """Return the bytes that are free on the folder's disk."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
+    place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     return shutil.disk_usage(place).free
 
 
