@@ -63,12 +63,11 @@ class Environment:
 class Plan:
     """What a study's file fixed before the first training, and what became of it.
 
-    `replicates` says how each winner was trained again, `looks` with how many replicates its result was seen,
-    `changes` counts the changes of the plan by whether a result could be seen before. `level` is the error rate of all
-    its `families` of tests together. `times` is the file with what its trainings took.
+    `looks` says with how many replicates its result was seen, `changes` counts the changes of the plan by whether a
+    result could be seen before. `level` is the error rate of all its `families` of tests together. `times` is the file
+    with what its trainings took.
     """
 
-    replicates: str
     looks: tuple[int, ...]
     changes: Mapping[bool, int]
     level: float

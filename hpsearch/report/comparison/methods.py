@@ -188,7 +188,7 @@ def _planned(background: Background) -> Iterator[str]:
     before, after = plan.changes.get(False, 0), plan.changes.get(True, 0)
     yield (
         "Arms, budgets, replicates, the metric, the tests and their level were fixed in a file before the first "
-        f"training; replicates as fixed: {plan.replicates}."
+        "training."
     )
     if before or after:
         told = [f"{before} {_times_word(before)} before any result could be seen"] if before else []

@@ -37,9 +37,7 @@ EVERYTHING = Environment(
     commit="c0ffee" * 6,
     uncommitted=True,
 )
-PLAN = Plan(
-    "5 fresh seeds of each winner", (5,), {}, 0.05, ("all pairs of arms",), "hpsearch study s.yaml", "spent.json"
-)
+PLAN = Plan((5,), {}, 0.05, ("all pairs of arms",), "hpsearch study s.yaml", "spent.json")
 
 
 def arms(count: int, *, n: int = 5, **keys: Any) -> list[FinishedRun]:
