@@ -58,7 +58,7 @@ def compare(
         margin: The smallest difference that matters; with it, equivalence is tested.
         alpha: The error rate of the whole family of tests.
         adjust: For several tests: holm, hommel, bh or none.
-        unit: What counts as one observation: auto, seed, fold, dataset or trial.
+        unit: What counts as one observation: auto, seed, search, fold, dataset or trial.
         wide: What the rows of tables are that have a column for each method: seed, fold or dataset.
         separator: What separates the columns of tables that leave it open.
         decimal: The decimal mark of tables that leave it open.

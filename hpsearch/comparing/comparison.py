@@ -343,7 +343,8 @@ class Optimism:
 class Comparison:
     """Everything that was computed; `methods` says it for a paper, where somebody has written it.
 
-    Beyond: why the `unit` was chosen, `baseline`, `margin`, `seed`, `optimism`.
+    Beyond: why the `unit` was chosen, `baseline`, `margin`, `seed`, `optimism`; `varied` names the sources of variance in
+    which the runs of an arm differ.
     """
 
     metric: str
@@ -362,6 +363,7 @@ class Comparison:
     margin: float | None = None
     seed: int = 0
     optimism: tuple[Optimism, ...] = ()
+    varied: tuple[str, ...] = ()
     methods: Methods | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -375,6 +377,7 @@ class Comparison:
                 "alpha": self.alpha,
                 "family_size": self.family_size,
                 "adjust": self.adjust,
+                "varied": list(self.varied),
                 "experiments": [each.to_json() for each in self.experiments],
                 "pairs": [pair.to_json() for pair in self.pairs],
                 "across_datasets": None if self.across_datasets is None else self.across_datasets.to_json(),

@@ -10,12 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from hpsearch.diagnosis.findings import Finding, aside
+from hpsearch.errors import HpsearchError
 from hpsearch.experiment.events import AskEvent, BeginEvent, Event, OutcomeEvent
 from hpsearch.experiment.files import LinesRead, copy_atomically, read_lines, write_atomically
-from hpsearch.experiment.layout import LOG
+from hpsearch.experiment.layout import CONFIG, LOG, RunKind, run_kind
 from hpsearch.experiment.log import read_past
 from hpsearch.experiment.state import ExperimentState
-from hpsearch.running.mending import write_log_again
+from hpsearch.running.mending import write_ask_again, write_log_again
 
 _JUMP = 1.0
 """Seconds by which the clock may go back from one event to the next."""
@@ -52,7 +53,32 @@ def examine_log(folder: Path, *, running: bool) -> ReadLog:
         )
         for number, why in [*odd.items()][:_NAMED]
     ]
-    return ReadLog(past.state, (*wrong, *_order(path, past.events)), len(past.events))
+    asked = () if running else _unasked(path, past.state)
+    return ReadLog(past.state, (*wrong, *asked, *_order(path, past.events)), len(past.events))
+
+
+def _unasked(path: Path, state: ExperimentState) -> Iterator[Finding]:
+    """Yield the trials whose asking is lost, and with it all that the log tells of them."""
+    for run in sorted(run for run in state.orphans if run_kind(run) is RunKind.TRIAL):
+        if (path.parent / run / CONFIG).is_file():
+            yield Finding(
+                f"no line asks for {run}, of which others tell",
+                str(path),
+                "its reports and its outcome are left out, and the trial does not count",
+                f"--repair writes that line again from the trial's {CONFIG}",
+                mend=partial(_asked_again, path, run),
+            )
+
+
+def _asked_again(path: Path, run: str) -> str:
+    kept = aside(path, "unasked")
+    copy_atomically(path, kept)
+    try:
+        write_ask_again(path.parent, run)
+    except HpsearchError:
+        kept.unlink()
+        raise
+    return f"written again, and {run} counts; the file as it was is {kept.name}"
 
 
 def _gone(path: Path, trials: Collection[str]) -> Iterator[Finding]:

@@ -124,6 +124,8 @@ class Challenge(Settings):
     worth: float | None = None
     noise: SeedNoise | None = None
     """As it was known then."""
+    measured: int = 1
+    """With how many scores of the champion the first of the challenger is compared, to be given up."""
     note: str = ""
     over: int | None = None
     """The champion whose configuration the challenger's was laid over, when it was asked for."""

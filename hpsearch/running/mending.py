@@ -14,7 +14,7 @@ from typing import Any
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.codec import encode
 from hpsearch.experiment.events import AskEvent, BeginEvent, Event, ReportEvent, SessionEvent
-from hpsearch.experiment.files import decode_number, json_line, read_lines, write_atomically
+from hpsearch.experiment.files import LinesRead, decode_number, json_line, read_lines, write_atomically
 from hpsearch.experiment.layout import CONFIG, LOG, METRICS, RunKind, is_experiment, trial_run
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.experiment.state import ExperimentState, RunState
@@ -32,7 +32,7 @@ _NAMED = 3
 def trial_job(space: Space, number: int, params: Params) -> Job:
     """Return the job of a trial: everything follows from its number and its parameters."""
     config = space.config(params).model_dump(mode="json")
-    seeds = Seeds.for_trial(space.search.seed, number).model_dump()
+    seeds = Seeds.for_trial(space.search.seed, number, split_seed=space.search.split_seed).model_dump()
     return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
 
 
@@ -113,6 +113,36 @@ def write_log_again(folder: Path) -> str:
         f"written again from {len(jobs)} trials with {reports} reports; their outcomes are found out when "
         f"`hpsearch run` takes them up from their checkpoints{more}"
     )
+
+
+def write_ask_again(folder: Path, run: str) -> None:
+    """Write the lost line that asks for a trial before the first that tells of it, from the trial's configuration.
+
+    How many proposals the space forbade before it is not known.
+
+    Raises:
+        ExperimentError: Its configuration is damaged, or the trial went on as a copy of another.
+        FileNotFoundError: It has none.
+    """
+    job = stored_job(folder, run)
+    if job.changes:
+        raise ExperimentError(f"{run} went on as a copy of another, and only the log knew when")
+    lines = (folder / LOG).read_bytes().splitlines(keepends=True)
+    read = LinesRead()
+    rows = ((read.number, row) for row, _ in read_lines(folder / LOG, read=read))
+    known = dict(rows)
+    first = min((number for number, row in known.items() if row.get("run") == run), default=len(lines) + 1)
+    near = known.get(first, {})
+    event = AskEvent(
+        run=run,
+        number=job.number,
+        params=dict(job.params),
+        seed=job.seeds["initialisation"],
+        time=_number(near.get("time")) or 0.0,
+        elapsed=_number(near.get("elapsed")) or 0.0,
+    )
+    lines.insert(first - 1, json_line(encode(event)))
+    write_atomically(folder / LOG, b"".join(lines))
 
 
 def _objective(folder: Path) -> Objective:

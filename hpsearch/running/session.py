@@ -316,6 +316,7 @@ class Session:
             winners,
             folder=self._folder,
             experiment_seed=self._space.search.seed,
+            split_seed=self._space.search.split_seed,
             state=self._log.state,
         )
         return jobs, passed_over

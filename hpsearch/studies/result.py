@@ -23,7 +23,7 @@ from hpsearch.report.wording import duration, plain
 from hpsearch.search.importance import importance
 from hpsearch.space import Confirm
 from hpsearch.studies.history import StudyHistory
-from hpsearch.studies.replicates import WHAT_FOLDS_SAY, in_words, planned_runs, test_of
+from hpsearch.studies.replicates import WHAT_FOLDS_SAY, in_words, planned_runs, test_of, varied_in
 from hpsearch.studies.report import SPENT, ArmReport, FactorReport, StudyReport
 from hpsearch.studies.study import INTERACTION, BaselineArm, SpaceArm, Study, factor_titles, level_text
 
@@ -37,8 +37,8 @@ TWO_KINDS = (
 
 def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Confirm, command: str) -> StudyReport:
     """Return the report of a study whose arms are finished; `wanted` are the replicates that count."""
-    records = {arm.name: read_experiment(folder / arm.name) for arm in study.searched}
-    arms = [_arm_report(arm, records[arm.name]) for arm in study.searched]
+    records = {arm.folder: read_experiment(folder / arm.folder) for arm in study.searches}
+    arms = [_arm_report(arm, records[arm.folder]) for arm in study.searches]
     runs = [run for arm in study.arms for run in planned_runs(study, arm, folder, wanted)]
     decide = study.settings.decide
     asked = Question(study.metric, study.goal, margin=decide.margin, alpha=study.level, adjust=decide.adjust)
@@ -58,7 +58,11 @@ def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Conf
             for arm in study.arms
             if isinstance(arm, BaselineArm)
         },
-        warnings=[*_warnings(arms), *_other_tests(comparison, test_of(wanted)), *_without_interaction(study, factors)],
+        warnings=[
+            *_warnings(arms),
+            *_other_tests(comparison, test_of(wanted, study)),
+            *_without_interaction(study, factors),
+        ],
         changes=_changes(history),
         confirmatory=history.confirmatory,
         form=study.form,
@@ -82,7 +86,8 @@ def _kept_plan(study: Study, history: StudyHistory, command: str) -> Plan:
 def _arm_report(arm: SpaceArm, record: ExperimentRecord) -> ArmReport:
     best = record.ranked[0]
     return ArmReport(
-        name=arm.name,
+        name=arm.folder,
+        arm=arm.name,
         family=arm.space.family,
         fixed=arm.fixed,
         objective=f"{record.objective.metric}, {record.objective.goal}",
@@ -160,13 +165,18 @@ def plan_lines(study: Study, wanted: Confirm) -> list[tuple[str, str]]:
         ("smallest difference that matters", margin),
         ("error rate of all tests together", f"{decide.alpha:g}, adjusted by {decide.adjust}{_division(study)}"),
         *([("two kinds of claims", TWO_KINDS)] if decide.margin is not None else []),
-        ("search of each arm", f"{settings.budget.trials} trials{time}"),
-        ("replicates", in_words(wanted)),
-        ("test of each pair", f"{test_of(wanted)}, two-sided"),
+        (_searches(settings.replicates.searches), f"{settings.budget.trials} trials{time}"),
+        ("replicates", in_words(wanted, study)),
+        ("sources of variance that are varied", ", ".join(varied_in(study, wanted))),
+        ("test of each pair", f"{test_of(wanted, study)}, two-sided"),
         *([("what folds say", WHAT_FOLDS_SAY)] if wanted.folds else []),
         *([("set in every arm", _written(study.common))] if study.common else []),
         ("seed", str(settings.seed)),
     ]
+
+
+def _searches(count: int) -> str:
+    return "search of each arm" if count == 1 else f"each of {count} searches of each arm"
 
 
 def _written(values: Mapping[str, Any]) -> str:

@@ -223,7 +223,7 @@ class Feed:
         with self._lock:
             self._advance()
             ended = sum(trial.outcome is not None for trial in self._trials())
-            return {**self._about(), "head": self._mark()["head"], "ended": ended, "trials": len(self._curves)}
+            return {**self._about(), "head": self._mark()["head"], "ended": ended}
 
     def whole(self) -> Json:
         """Return all that the page begins with; the curves, which are most of it, come by `curves`."""

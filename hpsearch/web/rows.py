@@ -65,6 +65,7 @@ def head_of(
         "confirming": search.confirming,
         "finished": search.finished,
         "goal_count": search.goal_count,
+        "trials": search.trials_to_come,
         "budget": search.budget,
         "counts": {str(outcome): count for outcome, count in search.trial_counts.items()},
         "best": None if best is None else {"number": best.number, "value": best.score, "step": best.step},

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import hpsearch
 from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import Event, Notice, ReportEvent, TextNotice
 from hpsearch.experiment.layout import CHECKPOINT, PREVIOUS
@@ -306,6 +307,8 @@ def test_a_damaged_checkpoint_costs_time_alone(
         search(space, tmp_path, RunOptions(in_process=True, observers=[Killer(3)]))
     for name in names:
         damage(run / name)
+    flawed = {each.where for each in hpsearch.doctor(tmp_path / "e").findings if not each.note}
+    assert flawed == {str(run / name) for name in names if (run / name).exists()}
     watcher = Killer()
     resumed = search(space, tmp_path, RunOptions(in_process=True, observers=[watcher]))
     for one, other in zip(whole.trials, resumed.trials, strict=True):
