@@ -16,8 +16,8 @@ from hpsearch.records import Goal
 class Searched:
     """A search for hyperparameters. `ranges` counts its parameters, `outcomes` its trials by how they ended.
 
-    `at` says at which step of a trial its value was taken, `seed` is the search's own, `seconds` are of training,
-    `best` is the number of the best complete trial.
+    With several `times` these are of the first. `at` says at which step of a trial its value was taken, `seed` is the
+    search's own, `seconds` are of training, `best` is the number of the best complete trial.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Searched:
     seed: int | None = None
     seconds: float | None = None
     best: int | None = None
+    times: int = 1
 
     @property
     def trials(self) -> int:

@@ -96,6 +96,8 @@ def _search(each: Searched) -> str:
         how.append(f"with the rule {each.pruner} for stopping trials early")
     how += [f"from the seed {each.seed}"] if each.seed is not None else []
     count = f"in {each.trials} {'trial' if each.trials == 1 else 'trials'}"
+    if each.times > 1:
+        how, count = [f"{each.times} times", *how], f"the first time {count}"
     return ", ".join([*how, count])
 
 
@@ -125,6 +127,8 @@ def _ended(outcome: str, count: int) -> str:
 def _replicated(known: Known) -> Iterator[str]:
     again = [each for each in known.repeated if each.name in known.retrained]
     words = {Unit.SEED: ("fresh seed", "fresh seeds"), Unit.FOLD: ("fold", "folds of the data")}
+    if again and known.comparison.unit is Unit.SEARCH:
+        yield "The winner of each search was trained again, and its scores were averaged."
     if again and known.comparison.unit in words:
         one, several = words[known.comparison.unit]
         counts = sorted({each.n for each in again})
