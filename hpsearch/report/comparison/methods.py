@@ -97,6 +97,8 @@ def _search(each: Searched) -> str:
         how.append(f"with the rule {each.pruner} for stopping trials early")
     how += [f"from the seed {each.seed}"] if each.seed is not None else []
     count = f"in {each.trials} {'trial' if each.trials == 1 else 'trials'}"
+    if each.times > 1:
+        how, count = [f"{each.times} times", *how], f"the first time {count}"
     return ", ".join([*how, count])
 
 
@@ -204,7 +206,7 @@ def _planned(background: Background) -> Iterator[str]:
     before, after = plan.changes.get(False, 0), plan.changes.get(True, 0)
     yield (
         "Arms, budgets, replicates, the metric, the tests and their level were fixed in a file before the first "
-        f"training; replicates as fixed: {plan.replicates}."
+        "training."
     )
     if before or after:
         told = [f"{before} {_times_word(before)} before any result could be seen"] if before else []
