@@ -28,6 +28,7 @@ class Extra(StrEnum):
     MCP = "mcp"
     RAY = "ray"
     S3 = "s3"
+    HDF5 = "hdf5"
     PARQUET = "parquet"
 
 
@@ -36,7 +37,7 @@ _RAY = ("ray", "pyarrow", "fsspec", "sklearn")
 MODULES: Mapping[Extra, tuple[str, ...]] = MappingProxyType(
     {
         Extra.TORCH: _TORCH,
-        Extra.EEG: (*_TORCH, "mne", "nilearn"),
+        Extra.EEG: (*_TORCH, "mne", "nilearn", "nibabel"),
         Extra.MOVIES: (*_TORCH, "tifffile", "imagecodecs"),
         Extra.TEXT: (*_TORCH, "transformers"),
         Extra.DATASETS: (*_TORCH, "datasets"),
@@ -48,6 +49,7 @@ MODULES: Mapping[Extra, tuple[str, ...]] = MappingProxyType(
         Extra.MCP: ("mcp",),
         Extra.RAY: _RAY,
         Extra.S3: (*_RAY, "aiobotocore", "s3fs"),
+        Extra.HDF5: ("h5py",),
         Extra.PARQUET: ("pyarrow",),
     }
 )

@@ -94,13 +94,11 @@ def given_budget(search: Search) -> dict[str, float | None]:
     return {"trials": search.trials, "seconds": search.time}
 
 
-def _loading(context: EngineContext) -> float | None:
+def _loading(context: EngineContext) -> float:
     """Return the least seconds that a run may be silent before its training begins.
 
-    On a cluster its process may have to start first; in a pack it may wait for another one of the same process.
+    On a cluster its process may have to start first.
     """
-    if "lanes" in context.objective.arguments:
-        return None
     return LOADING_SECONDS if context.space.search.engine == "local" else _ON_A_CLUSTER
 
 
@@ -179,6 +177,7 @@ class Session:
             retries=settings.retries,
             loading=_loading(self._context),
             stopping=None if packed else STOP_SECONDS,
+            queues=packed,
         )
         why = self._run(source, limits)
         self._exhausted = trials.exhausted
@@ -317,6 +316,7 @@ class Session:
             winners,
             folder=self._folder,
             experiment_seed=self._space.search.seed,
+            split_seed=self._space.search.split_seed,
             state=self._log.state,
         )
         return jobs, passed_over
@@ -338,7 +338,10 @@ class Session:
 
     def train(self, jobs: Sequence[Job], otherwise: StopReason, *, trial_time: float | None = None) -> StopReason:
         """Train jobs that were decided on to their ends; no budget of the search applies to them, but `trial_time`."""
-        limits = Limits(trial_time=trial_time, retries=self._space.search.retries, loading=_loading(self._context))
+        packed = "lanes" in self._context.objective.arguments
+        limits = Limits(
+            trial_time=trial_time, retries=self._space.search.retries, loading=_loading(self._context), queues=packed
+        )
         why = self._run(JobList(jobs), limits) if jobs else StopReason.FINISHED
         return why if why is StopReason.INTERRUPTED else otherwise
 

@@ -93,6 +93,58 @@ def test_a_loader_that_says_nothing_is_ended(
         assert "nothing was heard of its data" in (run.reason or "")
 
 
+class Packed:
+    """A worker of three jobs: it trains one, loads the data of the next for ever, and has not come to the last.
+
+    When it is killed, the others go on. At each look its clock goes on by three seconds.
+    """
+
+    idle = 3
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.jobs: list[Job] = []
+        self.killed: list[Job] = []
+        self._passed = 0.0
+        clock = time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: clock() + self._passed)
+
+    def start(self, job: Job) -> None:
+        self.jobs.append(job)
+        self.idle = 3 - len(self.jobs)
+
+    def serve(self, listener: JobListener, *, timeout: float) -> None:
+        if self._passed == 0:
+            listener.started(self.jobs[0])
+            listener.moment(self.jobs[1], Moment(0, 0, preparing="data"))
+        self._passed += 3.0
+        if self.killed:
+            job = self.jobs.pop()
+            listener.started(job)
+            listener.reported(job, Report(1, {"val/loss": 0.5}, 0.1, final=True))
+            listener.ended(job, Completed(seconds=0.1))
+
+    def kill(self, job: Job) -> None:
+        self.killed.append(job)
+        self.jobs.remove(job)
+        self.idle = 0
+
+    def close(self) -> None:
+        pass
+
+
+def test_of_a_pack_only_the_run_is_ended_whose_data_do_not_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, workers = Log(tmp_path / LOG), Packed(monkeypatch)
+    ledger = Ledger(tmp_path, log, metric="val/loss", value_of=lambda history: (history[-1][1], history[-1][0]))
+    jobs = [Job(f"trials/{n:04d}", n, {}, config={}, seeds={"initialisation": 0}) for n in range(3)]
+    Coordinator(ledger, workers, Limits(trial_time=30.0, loading=60.0, queues=True)).run(JobList(jobs))
+    log.close()
+    outcomes = [log.state.runs[job.run].outcome for job in jobs]
+    assert outcomes == [Outcome.COMPLETE, Outcome.TIMED_OUT, Outcome.COMPLETE]
+    assert workers.killed == jobs[1:2]
+
+
 class Suspended(Loading):
     """A worker during whose work the coordinator's clock goes on by so many seconds at each look."""
 
