@@ -74,7 +74,7 @@ def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Conf
 
 def _kept_plan(study: Study, history: StudyHistory, wanted: Confirm, command: str) -> Plan:
     return Plan(
-        replicates=in_words(wanted),
+        replicates=in_words(wanted, study),
         looks=history.comparable_looks,
         changes=Counter(change.seen for change in history.changes),
         level=study.settings.decide.alpha,
