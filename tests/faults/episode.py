@@ -147,6 +147,7 @@ class _Episode:
 
     def _end(self, session: Session, allowed: frozenset[int]) -> None:
         status = session.end()
+        allowed |= self._hopeless()
         statuses = [other.end() for other in self.scene.others]  # they may have taken the search over
         self.scene.heal()
         if self.scene.server is not None:
@@ -201,6 +202,17 @@ class _Episode:
             self.statuses |= fault.statuses
         return fault.statuses
 
+    def _hopeless(self) -> frozenset[int]:
+        """Return the status of a search all of whose trainings have misbehaved: no trial came to a result."""
+        for folder in self.scene.experiments:
+            trials = [
+                run for name, run in fold(read_log(folder / "log.jsonl")[0]).items() if name.startswith("trials/")
+            ]
+            failed = [run for run in trials if run.outcome not in ("complete", "pruned", None)]
+            if len(failed) == len(trials) >= self.search.trials:
+                return frozenset({1})
+        return frozenset()
+
     def _open_runs(self) -> list[str]:
         """Return the runs that have no outcome yet, and the next ones to come."""
         found = []
@@ -218,8 +230,9 @@ class _Episode:
             session = self.scene.start()
             status = session.end()
             self._quiet()
-            self.result.findings += check_output(session.output, status, frozenset({0}) | self.statuses)
-            if status == 0:
+            hopeless = self._hopeless()
+            self.result.findings += check_output(session.output, status, frozenset({0}) | self.statuses | hopeless)
+            if status == 0 or status in hopeless:
                 self.scene.look()
                 return
             if self.damaged:
