@@ -3,6 +3,7 @@
 import random
 import re
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -302,4 +303,7 @@ class _Episode:
             yield f"mlflow: there is no {database.name}"
             return
         for name, folder in zip(self.search.experiments, self.scene.experiments, strict=True):
-            yield from check_mlflow(name, folder, database, expected)
+            try:
+                yield from check_mlflow(name, folder, database, expected)
+            except sqlite3.Error as error:
+                yield f"mlflow: {database.name} cannot be read: {error}; sync said: {session.output[-300:]}"
