@@ -165,6 +165,14 @@ class _Episode:
         """Whether something has hit after which an import of a library may fail anywhere."""
         return any(FAULTS[each.fault].crashes for each, _ in self.result.landed)
 
+    @property
+    def _store_damaged(self) -> bool:
+        """Whether MLflow's database was damaged."""
+        return any(
+            each.fault.endswith(" mlflow.db") and FAULTS[each.fault].when is When.BETWEEN
+            for each, _ in self.result.landed
+        )
+
     def _quiet(self) -> None:
         """Wait until the session's processes are gone, as the kernel ends them."""
         deadline = time.monotonic() + 10
@@ -295,6 +303,9 @@ class _Episode:
         whole = self.search.experiments[0].split("/")[0]
         uri = ["--tracking-uri", self.scene.server.uri] if self.scene.server is not None else []
         session = self.scene.run("sync", whole, *uri)
+        if self._store_damaged and "doctor" in session.output:  # which mends what sync must not touch by itself
+            self.scene.run("doctor", "experiments", "--repair")
+            session = self.scene.run("sync", whole, *uri)
         yield from check_output(session.output, session.process.returncode, frozenset({0}))
         database = self.scene.folder / "experiments" / "mlflow.db"
         if self.scene.server is not None:
