@@ -81,7 +81,8 @@ def install(extra: Extra) -> str:
 def explained(error: ImportError, what: str = "this") -> MissingExtraError | None:
     """Return the sentence for a failed import of what an extra brings; None for any other, or a broken package."""
     name = (error.name or "").partition(".")[0]
-    extra = next((extra for extra, modules in MODULES.items() if name in modules), None)
+    bring = [extra for extra, modules in MODULES.items() if name in modules]
+    extra = min(bring, key=lambda each: len(MODULES[each]), default=None)  # the smallest
     if extra is None or importlib.util.find_spec(name) is not None:
         return None
     return MissingExtraError(_sentence(what, name, extra))

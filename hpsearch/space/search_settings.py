@@ -177,6 +177,8 @@ class Search(Settings):
     trial_time: Duration | None = None
     """When a single trial is stopped as timed out."""
     seed: int = 0
+    split_seed: int | None = None
+    """The seed that divides or simulates the data; by default `seed`. With it searches of several seeds share them."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     retries: int = Field(default=2, ge=0)
     resources: Resources = Resources()
