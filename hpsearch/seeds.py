@@ -30,6 +30,16 @@ class Seeds(Settings):
         )
 
     @classmethod
+    def for_race(cls, experiment_seed: int, number: int) -> "Seeds":
+        """Seed `number` of a race is the same for every configuration, so that they are paired; no replicate has it."""
+        return cls(
+            initialisation=derive_seed(experiment_seed, "race", number),
+            order=derive_seed(experiment_seed, "race order", number),
+            augmentation=derive_seed(experiment_seed, "race augmentation", number),
+            split=derive_seed(experiment_seed, "split"),
+        )
+
+    @classmethod
     def for_replicate(cls, experiment_seed: int, replicate: int) -> "Seeds":
         """Replicate k has the same seeds for every configuration: fresh ones, paired across configurations.
 

@@ -1,5 +1,6 @@
 """The one fold from the events of a log to the state of its experiment and of each run."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,7 @@ from hpsearch.experiment.events import (
     StopEvent,
     UnknownEvent,
 )
-from hpsearch.experiment.layout import RunKind, replicate_run, run_kind, trial_run
+from hpsearch.experiment.layout import RunKind, run_called, run_kind, trial_run
 from hpsearch.records import Change, Fold, Metrics, Note, Outcome, Params
 
 KILLED, TIME_IS_UP = "killed", "finished: time is up"
@@ -53,6 +54,10 @@ class RunState:
     seed: int = 0
     replicate: int | None = None
     fold: Fold | None = None
+    rerun: int | None = None
+    further: dict[int, float] = field(default_factory=dict)
+    fallen: "RunState | None" = None
+    """Of a trial its values on further seeds, by `rerun` there, and the first rerun that came to none: it is out."""
     attempts: int = 0
     asker: str | None = None
     """The program that has its newest attempt, if it was asked for by one; see askers.py."""
@@ -94,6 +99,16 @@ class RunState:
     def last(self) -> tuple[int | None, float | None]:
         """The last step and the metric there, or two times None."""
         return next(reversed(self.history.items()), (None, None))
+
+    @property
+    def by_seed(self) -> dict[int, float]:
+        """The value on each seed, by its number; empty without a value."""
+        return {} if self.value is None else {0: self.value, **self.further}
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of its values over its seeds."""
+        return math.fsum(self.by_seed.values()) / len(self.by_seed) if self.further else self.value
 
     def forget_curve(self) -> None:
         """Keep only the last step of the history."""
@@ -170,7 +185,7 @@ class ExperimentState:
             self.started = event.time
         run = _FOLLOW[type(event)](self, event)
         kind = RunKind.TRIAL if run is None else run.kind
-        if kind is RunKind.TRIAL:
+        if kind in (RunKind.TRIAL, RunKind.RERUN):
             self.search_seconds += event.elapsed - self.elapsed
         else:
             self.confirm_seconds += event.elapsed - self.elapsed
@@ -240,7 +255,7 @@ class ExperimentState:
         run = self.runs[event.run] = RunState(event.run, run_kind(event.run), asked=True)
         run.notes = known.notes if known else ()
         run.number, run.first_params, run.params, run.seed = event.number, event.params, event.params, event.seed
-        run.replicate, run.fold = event.replicate, event.fold
+        run.replicate, run.fold, run.rerun = event.replicate, event.fold, event.rerun
         return run
 
     def _begin(self, event: BeginEvent) -> RunState:
@@ -276,6 +291,12 @@ class ExperimentState:
         run.scores, run.train_size, run.test_size = event.scores, event.train_size, event.test_size
         run.noted, run.data = event.data, event.data.get("source") or run.data or self.source
         run.ended_at = event.time
+        if run.kind is RunKind.RERUN and not run.mistake:
+            trial = self._run(trial_run(run.number))
+            if run.outcome is Outcome.COMPLETE and run.value is not None and math.isfinite(run.value):
+                trial.further = {**trial.further, run.rerun or 0: run.value}
+            else:
+                trial.fallen = trial.fallen or run
         return run
 
     def _drop(self, event: DropEvent) -> RunState:
@@ -352,11 +373,7 @@ def _misnamed(event: AskEvent) -> str | None:
     kind = run_kind(event.run)
     if kind is RunKind.BASELINE:
         return None
-    if kind is RunKind.TRIAL:
-        name = trial_run(event.number)
-    else:
-        replicate = event.replicate if event.fold is None else event.fold
-        name = "" if replicate is None else replicate_run(event.number, replicate)
+    name = run_called(kind, event.number, replicate=event.replicate, fold=event.fold, rerun=event.rerun)
     return None if event.run == name and event.number >= 0 else f"{event.run!r} is not what this run is called"
 
 

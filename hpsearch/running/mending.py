@@ -4,10 +4,11 @@ Only where the space has never changed since the search began, and for a trial t
 file that was there, but for settings that are newer than it.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.errors import ExperimentError, HpsearchError
-from hpsearch.experiment.layout import CONFIG, RunKind, is_experiment, trial_run
+from hpsearch.experiment.layout import CONFIG, RunKind, is_experiment, rerun_run, trial_run
 from hpsearch.experiment.state import ExperimentState, RunState
 from hpsearch.jobs import Job
 from hpsearch.records import Params
@@ -22,8 +23,15 @@ _NAMED = 3
 def trial_job(space: Space, number: int, params: Params) -> Job:
     """Return the job of a trial: everything follows from its number and its parameters."""
     config = space.config(params).model_dump(mode="json")
-    seeds = Seeds.for_trial(space.search.seed, number).model_dump()
-    return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
+    shared, seed = space.search.seeds is not None, space.search.seed
+    seeds = Seeds.for_race(seed, 0) if shared else Seeds.for_trial(seed, number)
+    return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds.model_dump())
+
+
+def rerun_job(space: Space, number: int, params: Params, seed: int) -> Job:
+    """Return the job of a trial's configuration on a further seed, by the seed's number."""
+    seeds = Seeds.for_race(space.search.seed, seed).model_dump()
+    return replace(trial_job(space, number, params), run=rerun_run(number, seed), seeds=seeds, rerun=seed)
 
 
 def mend_configs(folder: Path, state: ExperimentState) -> list[str]:

@@ -216,6 +216,8 @@ class Space:
         for branch in BRANCHES:
             kind = search[branch].pop("kind")
             search[branch] = {kind: search[branch]}
+        if search["seeds"] is None:
+            del search["seeds"]  # as in the experiments of earlier versions, which are still the same
         return {
             "family": self.family,
             "objective": self.objective.model_dump(mode="json"),
