@@ -99,7 +99,8 @@ def probing(*, in_process: bool = False, tell: Callable[[str], None]) -> ProbeAr
 def _arm_plan(arm: SpaceArm, home: Path, replicates: int, probe: ProbeArm | None, *, in_process: bool) -> ArmPlan:
     """Estimate the upper bound of an arm's cost (no pruning, no early stopping)."""
     space, search, lengths = arm.space, arm.space.search, _lengths(arm)
-    trials = search.trials if space.size is None else min(search.trials, space.size)
+    seeds = search.seeds.race.most if search.seeds else 1
+    trials = search.trials if space.size is None else min(search.trials, space.size * seeds)
     shares = worker_shares(search, jobs=max(trials, replicates))
     plan = ArmPlan(
         name=arm.name,

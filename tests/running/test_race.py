@@ -13,7 +13,7 @@ from hpsearch.errors import ExperimentError, HpsearchError, SpaceError
 from hpsearch.experiment.layout import LOG
 from hpsearch.experiment.log import read_past
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.readers import hpsearch_experiment
+from hpsearch.readers import Wanted, hpsearch_experiment
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.report.experiment_view import show_experiment, show_json
 from hpsearch.report.tables import trials_frame
@@ -119,7 +119,7 @@ def test_the_live_screen_and_the_mirror_have_the_same_best(folder: Path) -> None
 
 def test_a_comparison_takes_the_mean_of_a_trial(folder: Path) -> None:
     record = read_experiment(folder)
-    found = hpsearch_experiment.read(folder, frozenset()).runs
+    found = hpsearch_experiment.read(folder, Wanted("val/loss")).runs
     trials = {run.trial: run.metrics["val/loss"].value for run in found if run.search is not None}
     assert trials == {trial.number: trial.value for trial in record.trials}
 

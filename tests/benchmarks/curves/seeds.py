@@ -27,7 +27,7 @@ METRICS = ("loss", "error")
 
 @dataclass(frozen=True)
 class Noisy:
-    """Validation metrics of every configuration, on every seed, at every epoch: shape (configurations, seeds, epochs)."""
+    """Validation metrics of all configurations, for each seed and epoch; shape (configurations, seeds, epochs)."""
 
     name: str
     curves: NDArray[np.float64]
@@ -62,7 +62,7 @@ def record() -> None:
         curves = np.empty((*GRID, SEEDS, EPOCHS, len(METRICS)))
         for where in np.ndindex(*GRID):
             curves[where] = _trained(images[:size], labels[:size], held, where)
-        print(name, flush=True)  # noqa: T201
+        print(name, flush=True)
         flat = curves.reshape(-1, SEEDS, EPOCHS, len(METRICS))
         found |= {f"{name}, {metric}": flat[..., place].astype(np.float16) for place, metric in enumerate(METRICS)}
     np.savez_compressed(RECORDED, **found)  # type: ignore[arg-type]
