@@ -369,9 +369,9 @@ class FinishedRun:
     method without a seed, such as a classical baseline: its one value is compared with every run of another. `steps` is
     how long the run was trained (its budget), in the unit of the measurements' steps; `unit` names it (`epoch`,
     `step`). `train_size` and `test_size` are examples, for folds. `dropped` says why a reader found that the run does
-    not count. `source` is its file.
-    `place` tells experiments of one name apart: its location, from the innermost place outward, such as a
-    project's folder, an MLflow experiment, a study or a store. `data` is the fingerprint of its data.
+    not count. `source` is its file. `place` tells experiments of one name apart: its location, from the innermost place
+    outward, such as a project's folder, an MLflow experiment or a store. `data` is the fingerprint of its data.
+    `search_number` says which of several searches of an arm chose the run's configuration.
     """
 
     experiment: str
@@ -398,3 +398,4 @@ class FinishedRun:
     place: tuple[str, ...] = ()
     data: str | None = None
     by_example: ExampleScores | None = None
+    search_number: Key | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from hpsearch.api.arguments import StrPath
 from hpsearch.api.compared import ComparedGroup, ComparedRuns
 from hpsearch.api.survey import Surveyed, survey
-from hpsearch.comparing import Question, compare_runs
+from hpsearch.comparing import Comparison, Question, compare_runs
 from hpsearch.comparing.candidates import CandidateKind, other_settings
 from hpsearch.comparing.groups import Alone, Group, SortedOut, sort_out
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric, goal_warnings
@@ -17,8 +17,10 @@ from hpsearch.errors import HpsearchError, UnknownNameError
 from hpsearch.experiment.addresses import without_secrets
 from hpsearch.readers import Wanted
 from hpsearch.readers.shelf import Found, read_sources
-from hpsearch.records import FinishedRun, Outcome
+from hpsearch.records import ExperimentRecord, FinishedRun, Outcome
+from hpsearch.report.comparison.background import background_of
 from hpsearch.report.comparison.grouped import LonelyOne
+from hpsearch.report.comparison.methods import with_methods
 
 
 def compare(
@@ -56,7 +58,7 @@ def compare(
         margin: The smallest difference that matters; with it, equivalence is tested.
         alpha: The error rate of the whole family of tests.
         adjust: For several tests: holm, hommel, bh or none.
-        unit: What counts as one observation: auto, seed, fold, dataset or trial.
+        unit: What counts as one observation: auto, seed, search, fold, dataset or trial.
         wide: What the rows of tables are that have a column for each method: seed, fold or dataset.
         separator: What separates the columns of tables that leave it open.
         decimal: The decimal mark of tables that leave it open.
@@ -158,6 +160,7 @@ def _in_one(found: Found, surveyed: Sequence[Surveyed], question: Question) -> C
         said += other_settings([each.candidate for each in surveyed])
     said += [*found.warnings, *goal_warnings(metric, goal, found.goals, disputed=found.disputed)]
     comparison = compare_runs(found.runs, replace(question, metric=metric, goal=goal), warnings=said)
+    comparison = _with_methods(comparison, found.runs, found.experiments, question)
     return ComparedRuns(found, (ComparedGroup(metric, comparison, found.runs, found.experiments),))
 
 
@@ -215,7 +218,14 @@ def _group(group: Group, known: Mapping[str, Surveyed], question: Question) -> C
     if group.searches:  # of pairs there is nothing to say
         comparison = replace(comparison, pairs=())
     records = tuple(record for each in members for record in each.reading.records)
+    comparison = _with_methods(comparison, runs, records, asked)
     return ComparedGroup(group.name, comparison, tuple(runs), records, group.why)
+
+
+def _with_methods(
+    comparison: Comparison, runs: Sequence[FinishedRun], records: Iterable[ExperimentRecord], asked: Question
+) -> Comparison:
+    return with_methods(comparison, runs, background_of(runs, records, by=asked.by, step=asked.step))
 
 
 def _planned(plan: Mapping[str, Any], question: Question) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """An experiment in Python or a notebook: `hpsearch.open("experiments/deepsif").plot_history()`."""
 
-import html
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.api.arguments import StrPath, find_experiment
+from hpsearch.cleaning import page
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import replicate_run, trial_run
 from hpsearch.experiment.reading import read_experiment, read_metrics, read_resolved, written_range
@@ -165,9 +165,9 @@ class OpenedExperiment:
     def _repr_html_(self) -> str:
         """Return HTML for a notebook; every name and value is escaped."""
         lines = [
-            f"<strong>{html.escape(self.name)}</strong> ({html.escape(self.record.family)})",
-            html.escape(self._summary()),
-            *(f"warning: {html.escape(warning)}" for warning in self.record.warnings),
+            f"<strong>{page(self.name)}</strong> ({page(self.record.family)})",
+            page(self._summary()),
+            *(f"warning: {page(warning)}" for warning in self.record.warnings),
         ]
         ranked = [trial.number for trial in self.record.ranked]
         table = self.trials.set_index("number").loc[ranked].dropna(axis="columns", how="all")

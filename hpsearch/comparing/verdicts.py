@@ -108,8 +108,10 @@ def _too_few(pair: PairResult, smallest: float, level: float) -> str:
 def _with_seeds(pair: PairResult, question: SettledQuestion, level: float) -> PairResult:
     """Add how many units would show the observed difference with power 0.8, and the power of what was done."""
     effect = pair.effect.value if pair.effect is not None else None
-    if question.unit is Unit.FOLD:
+    if question.unit is Unit.FOLD or pair.test is Test.CORRECTED_T:
         note = "more folds of the same data would hardly help, because they overlap; other data or fresh seeds would"
+        if question.unit is Unit.SEARCH:
+            note = "more searches on divisions of the same data help little, because these overlap; other data would"
         return replace(pair, notes=(*pair.notes, note))
     if effect is None or not math.isfinite(effect) or not pair.mean_difference:
         return replace(pair, notes=(*pair.notes, "no difference was observed: no number of runs would show it"))

@@ -220,6 +220,12 @@ class SearchState:
         return max(least, len(self._shown))
 
     @property
+    def trials_to_come(self) -> int:
+        """How many trials there will be in all; once the winner is being confirmed, how many there have been."""
+        known = len(self._trials)
+        return known if self.confirming else max(self._state.trials_of(self.target.budget), known)
+
+    @property
     def budget(self) -> int:
         """How many trials there may be without those that people have added: the number that `hpsearch budget` sets."""
         return self._state.trials_of(self.target.budget) - len(self._state.added)

@@ -30,7 +30,8 @@ class MovieSettings(Settings):
     path: Annotated[str, FILE]
     """A TIFF stack of grey frames, as the camera counts."""
     emitters: Annotated[str, FILE]
-    """Its molecules, a CSV table as of ThunderSTORM or the SMLM challenge; positions in nm."""
+    """Its molecules, a CSV table as of ThunderSTORM, SMAP or the SMLM challenge, with positions in nm; the text of
+    rapidSTORM or the HDF5 of Picasso with `first_frame: 0`, for Picasso with `origin: center`, too."""
     train: Block | None = None
     """Frames [first, last] to learn from, counted from 1; none by default: simulated frames are learned from."""
     simulated: bool = True

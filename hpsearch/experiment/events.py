@@ -37,10 +37,14 @@ class _Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEvent(_Event):
-    """A coordinator took the experiment up."""
+    """A coordinator took the experiment up.
+
+    `given` are the budgets that the space and the command said: `trials`, and `seconds`.
+    """
 
     version: Any = None
     host: Any = None
+    given: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,8 @@ experiments/<name>/
   confirm/0007/repeat-0-fold-3-of-5/      and for one that is tested on fold 3 (of 0 to 4) of the first division in five
                       by_example.parquet: its test scores by example, see by_example.py
   confirm/baselines/          config.json: with which settings the classical methods were scored; in it a folder
-                              repeat-0-fold-3-of-5/ with the same for each fold
+                              repeat-0-fold-3-of-5/ with the same for each fold, and one for each method with its
+                              by_example.parquet
 experiments/<study>/
   study.json          the plan of a study and its history, see studies/history.py; study.lock: held meanwhile
   result.json         its answer, when there is one; tracking.json, tracking.lock as in an experiment

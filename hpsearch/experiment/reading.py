@@ -9,6 +9,7 @@ from typing import Any
 
 from hpsearch.errors import ExperimentError
 from hpsearch.experiment.artifacts import gradient_norms, read_histograms
+from hpsearch.experiment.checksums import unsealed
 from hpsearch.experiment.files import decode_number, read_json, read_lines
 from hpsearch.experiment.gaps import gaps
 from hpsearch.experiment.layout import (
@@ -258,7 +259,10 @@ class _Config(Mapping[str, Any]):
 
     @cached_property
     def _content(self) -> dict[str, Any]:
-        job = _json_if_any(self._run / CONFIG)
+        try:
+            job = unsealed(_json_if_any(self._run / CONFIG))
+        except ValueError:
+            return {}
         told = job.get("changes")
         changes = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
         content = changes[-1].get("config") if changes else job.get("config")

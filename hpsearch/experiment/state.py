@@ -311,6 +311,9 @@ class ExperimentState:
 
     def _change_session(self, event: SessionEvent | EndEvent) -> None:
         self.session, self.paused = event, False
+        if isinstance(event, SessionEvent) and isinstance(event.given, Mapping):
+            self._trials = _unless_overtaken(self._trials, "trials", event.given)
+            self._time = _unless_overtaken(self._time, "seconds", event.given)
 
     def _obey_add(self, event: AddEvent) -> None:
         self.orders |= {event.order}
@@ -375,6 +378,12 @@ def _misnamed(event: AskEvent) -> str | None:
         return None
     name = run_called(kind, event.number, replicate=event.replicate, fold=event.fold, rerun=event.rerun)
     return None if event.run == name and event.number >= 0 else f"{event.run!r} is not what this run is called"
+
+
+def _unless_overtaken(order: BudgetEvent | None, name: str, given: Mapping[str, Any]) -> BudgetEvent | None:
+    """Return a budget that a person gave, unless the space or the command says another one than it did then."""
+    now = given.get(name)
+    return order if order is None or order.instead.get(name, now) == now else None
 
 
 _FOLLOW: Final[Mapping[type[Event], Callable[[ExperimentState, Any], RunState | None]]] = {

@@ -74,7 +74,7 @@ def export_table(record: ExperimentRecord, path: str | Path, to: str | None = No
     frame = trials_frame(record)
     if to == "csv":
         texts = {name: frame[name].map(csv_cell) for name in frame.select_dtypes(["object", "str"]).columns}
-        frame.assign(**texts).to_csv(path, index=False)
+        frame.assign(**texts).rename(columns=csv_cell).to_csv(path, index=False)
         return
     require("a table in Parquet", Extra.PARQUET)
     mixed: list[str] = list(frame.select_dtypes("object", exclude="str").columns)

@@ -27,7 +27,7 @@ from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
 from hpsearch.search.race import Race
 from hpsearch.search.sources import JobList, TrialSource
-from hpsearch.space import Confirm, Space, objective_value
+from hpsearch.space import Confirm, Search, Space, objective_value
 from hpsearch.space.pruner_options import ASHA, PB2, PBT, AutoPruner, Pausing
 from hpsearch.workers.ahead import Ahead
 from hpsearch.workers.coordinator import Coordinator, StopReason
@@ -90,13 +90,16 @@ def longest_training(space: Space) -> int | None:
     return math.ceil(max(lengths or ()) / min(gaps or ()))
 
 
-def _loading(context: EngineContext) -> float | None:
+def given_budget(search: Search) -> dict[str, float | None]:
+    """Return what the space and the command say of the budget, as a session's event has it."""
+    return {"trials": search.trials, "seconds": search.time}
+
+
+def _loading(context: EngineContext) -> float:
     """Return the least seconds that a run may be silent before its training begins.
 
-    On a cluster its process may have to start first; in a pack it may wait for another one of the same process.
+    On a cluster its process may have to start first.
     """
-    if "lanes" in context.objective.arguments:
-        return None
     return LOADING_SECONDS if context.space.search.engine == "local" else _ON_A_CLUSTER
 
 
@@ -116,7 +119,7 @@ class Session:
             Inbox(self._folder),
             trials=context.space.search.trials,
             time=context.space.search.time,
-            objections=partial(context.space.check_params, partial=True),
+            space=context.space,
         )
         self.mirrored = True
         """Whether the trackers have caught up; whoever closes them says so."""
@@ -132,7 +135,8 @@ class Session:
 
     def begin(self, notes: Sequence[str]) -> None:
         """Open the session in the log, and say what has changed since the last one."""
-        self._log.append(SessionEvent(version=versions().get("hpsearch"), host=machine()["host"]))
+        given = given_budget(self._space.search)
+        self._log.append(SessionEvent(version=versions().get("hpsearch"), host=machine()["host"], given=given))
         if notes:
             self.note("the space has changed since this experiment was begun:\n  " + "\n  ".join(notes))
         if self._log.torn:
@@ -174,6 +178,7 @@ class Session:
             retries=settings.retries,
             loading=_loading(self._context),
             stopping=None if packed else STOP_SECONDS,
+            queues=packed,
         )
         why = self._run(source, limits)
         self._exhausted = trials.exhausted
@@ -340,6 +345,7 @@ class Session:
             winners,
             folder=self._folder,
             experiment_seed=self._space.search.seed,
+            split_seed=self._space.search.split_seed,
             state=self._log.state,
         )
         return jobs, passed_over
@@ -361,7 +367,10 @@ class Session:
 
     def train(self, jobs: Sequence[Job], otherwise: StopReason, *, trial_time: float | None = None) -> StopReason:
         """Train jobs that were decided on to their ends; no budget of the search applies to them, but `trial_time`."""
-        limits = Limits(trial_time=trial_time, retries=self._space.search.retries, loading=_loading(self._context))
+        packed = "lanes" in self._context.objective.arguments
+        limits = Limits(
+            trial_time=trial_time, retries=self._space.search.retries, loading=_loading(self._context), queues=packed
+        )
         why = self._run(JobList(jobs), limits) if jobs else StopReason.FINISHED
         return why if why is StopReason.INTERRUPTED else otherwise
 

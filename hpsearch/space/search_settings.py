@@ -193,6 +193,8 @@ class Search(Settings):
     seed: int = 0
     seeds: SearchSeeds | None = None
     """By default each configuration is trained on one seed of its own."""
+    split_seed: int | None = None
+    """The seed that divides or simulates the data; by default `seed`. With it searches of several seeds share them."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     retries: int = Field(default=2, ge=0)
     resources: Resources = Resources()

@@ -64,10 +64,13 @@ def head_of(
         "live": live,
         "state": RUNNING if live else search.state.closing or "not begun",
         "elapsed": search.elapsed,
+        "searched": search.state.search_seconds
+        + (0.0 if search.confirming else max(0.0, search.elapsed - search.state.elapsed)),
         "left": search.remaining if live else None,
         "confirming": search.confirming,
         "finished": search.finished,
         "goal_count": search.goal_count,
+        "trials": search.trials_to_come,
         "budget": search.budget,
         "counts": {str(outcome): count for outcome, count in search.trial_counts.items()},
         "best": None if best is None else _best(best),

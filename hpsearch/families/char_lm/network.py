@@ -119,8 +119,6 @@ class CharTransformer(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Dropout):
                 module.p = dropout
-            elif isinstance(module, Attention):
-                module.attention_dropout = dropout
 
     def _initialise(self, layers: int) -> None:
         """Draw weights from N(0, .02), those that write to the stream from N(0, .02 / sqrt(2 layers)); biases are 0."""
@@ -179,7 +177,7 @@ class Attention(nn.Module):
         super().__init__()
         width = settings.width
         self.heads = settings.heads
-        self.attention_dropout = settings.dropout
+        self.attention_dropout = nn.Dropout(settings.dropout)
         self.queries_keys_values = nn.Linear(width, 3 * width, bias=settings.bias)
         self.output = DropConnect(width, width, bias=settings.bias, dropped=settings.dropconnect)
         self.dropout = nn.Dropout(settings.dropout)
@@ -192,7 +190,7 @@ class Attention(nn.Module):
         """Compute attention's contribution to the stream (batch, time, width)."""
         queries, keys, values = self._parts(stream, 0)
         attended = functional.scaled_dot_product_attention(
-            queries, keys, values, is_causal=True, dropout_p=self.attention_dropout if self.training else 0.0
+            queries, keys, values, is_causal=True, dropout_p=self.attention_dropout.p if self.training else 0.0
         )
         return self._added(attended)
 

@@ -202,7 +202,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = settings.heads
         self.scale = None if settings.scale else 1.0
-        self.attention_dropout = settings.attention_dropout
+        self.attention_dropout = nn.Dropout(settings.attention_dropout)
         inner = settings.heads * settings.numbers_of_a_head
         self.queries_keys_values = nn.Linear(settings.width, 3 * inner)
         self.output = nn.Linear(inner, settings.width)
@@ -224,7 +224,7 @@ class Attention(nn.Module):
             keys,
             values,
             attn_mask=None if self.bias is None else self.bias().to(queries.dtype),
-            dropout_p=self.attention_dropout if self.training else 0.0,
+            dropout_p=self.attention_dropout.p if self.training else 0.0,
             scale=self.scale,
         )
         added: Tensor = self.dropout(self.output(attended.transpose(1, 2).flatten(2)))

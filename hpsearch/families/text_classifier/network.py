@@ -128,7 +128,7 @@ class Block(nn.Module):
         width = settings.width
         self.normalise_first = settings.norm == "pre"
         self.heads = settings.heads
-        self.attention_dropout = settings.attention_dropout
+        self.attention_dropout = nn.Dropout(settings.attention_dropout)
         self.queries_keys_values = nn.Linear(width, 3 * width)
         self.attended = nn.Linear(width, width)
         self.attention_norm = nn.LayerNorm(width, eps=_EPSILON)
@@ -155,7 +155,7 @@ class Block(nn.Module):
             keys,
             values,
             attn_mask=seen[:, None, None, :],
-            dropout_p=self.attention_dropout if self.training else 0.0,
+            dropout_p=self.attention_dropout.p if self.training else 0.0,
         )
         added: Tensor = self.dropout(self.attended(attended.transpose(-2, -3).flatten(-2)))
         return added

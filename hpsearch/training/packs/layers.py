@@ -88,10 +88,16 @@ def _layer(
         scaled = normal * weights[f"{name}.weight"].view(shape)
         return scaled if module.bias is None else scaled + weights[f"{name}.bias"].view(shape)
     if isinstance(module, nn.Dropout):
-        mask = next(masks, None)
+        mask = next_mask(masks)
         return inputs if mask is None else inputs * mask
     output: Tensor = module(inputs)
     return output
+
+
+def next_mask(masks: Iterator[Tensor]) -> Tensor | None:
+    """Return the mask of the next call of dropout; None if there is none, or an empty one: nothing is dropped."""
+    mask = next(masks, None)
+    return mask if mask is not None and mask.numel() else None
 
 
 def _linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

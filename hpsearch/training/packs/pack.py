@@ -15,6 +15,7 @@ from hpsearch.training.loop import advance, begin_epoch, evaluation_is_due, look
 from hpsearch.training.measurements import look_at
 from hpsearch.training.packs.lane import NORM, Lane, Tally, global_states, measured
 from hpsearch.training.packs.losses import PackedLosses, drops_of, loss_alone
+from hpsearch.training.packs.shape import NOT_HERE
 from hpsearch.training.packs.stack import Stack
 from hpsearch.training.packs.windows import NotPackedError, Window, next_windows
 from hpsearch.training.task import Batch
@@ -125,7 +126,7 @@ class Pack:
                 lane.error = NotPackedError(reason)
 
     def _masks(self, batch: Batch) -> list[Tensor]:
-        """Draw each lane's dropout; an empty list where no lane has any."""
+        """Draw each lane's dropout: empty masks for a call that drops nothing in any lane, no mask where none drops."""
         shape = tuple((name, tensor.shape[1:]) for name, tensor in batch.items())
         drops = []
         for row, lane in enumerate(self.lanes):
@@ -135,8 +136,12 @@ class Pack:
         if not any(drop.probability for own in drops for drop in own):
             return []
         like = self._stack.leaves[0]
+        if like.device.type != "cpu":
+            raise NotPackedError(NOT_HERE)
+        none, used = like.new_empty(0), [any(drop.probability for drop in each) for each in zip(*drops, strict=True)]
         drawn = [
-            [drop.drawn(lane.generator, like) for drop in own] for lane, own in zip(self.lanes, drops, strict=True)
+            [drop.drawn(lane.generator, like) if there else none for drop, there in zip(own, used, strict=True)]
+            for lane, own in zip(self.lanes, drops, strict=True)
         ]
         return [torch.stack(each) for each in zip(*drawn, strict=True)]
 

@@ -13,6 +13,9 @@ from hpsearch.training.settings import NoFreeze
 from hpsearch.training.state import TrainingState
 from hpsearch.training.task import Task
 
+NOT_HERE = f"dropout is drawn in packs only on the CPU, torch {torch.__version__}"
+_DROPPING = ((nn.Dropout, "p"), (nn.MultiheadAttention, "dropout"))
+"""The layers that drop, and where their probability is: a lane's own."""
 _PLAIN = (bool, int, float, str, type(None), tuple)
 
 
@@ -41,11 +44,9 @@ def shape_of(training: TrainingState, kind: Hashable) -> Hashable:
 def _layers(model: nn.Module) -> Iterator[Hashable]:
     """Yield each part of a model with its plain attributes, but for the probability of dropout, a lane's own."""
     for name, module in model.named_modules():
-        hidden = {"p"} if isinstance(module, nn.Dropout) else set()
+        hidden = next((where for kind, where in _DROPPING if isinstance(module, kind)), None)
         plain = (
-            (key, value)
-            for key, value in sorted(vars(module).items())
-            if isinstance(value, _PLAIN) and key not in hidden
+            (key, value) for key, value in sorted(vars(module).items()) if isinstance(value, _PLAIN) and key != hidden
         )
         yield name, type(module), tuple(plain)
 
@@ -73,7 +74,8 @@ def _own_epochs(training: TrainingState) -> bool:
 
 
 def _probabilities(model: nn.Module) -> list[float]:
-    return [module.p for module in model.modules() if isinstance(module, nn.Dropout)]
+    found = ((module, where) for module in model.modules() for kind, where in _DROPPING if isinstance(module, kind))
+    return [getattr(module, where) for module, where in found]
 
 
 def _has(kind: Any) -> Callable[[TrainingState], bool]:
@@ -116,6 +118,6 @@ _OBJECTIONS: tuple[tuple[Callable[[TrainingState], bool], str], ...] = (
     (_has(_BatchNorm), "batch normalisation sees the examples of all its batch"),
     (_has(nn.RNNBase), "recurrent layers cannot be mapped over lanes"),
     (_other_dropout, "it drops whole channels"),
-    (_dropout_elsewhere, f"dropout is drawn in packs only on the CPU, torch {torch.__version__}"),
+    (_dropout_elsewhere, NOT_HERE),
     (_own_epochs, "its task changes it from epoch to epoch"),
 )

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from hpsearch.families.char_lm.family import CharLM
-from hpsearch.families.char_lm.network import Attention, CharTransformer, DropConnect
+from hpsearch.families.char_lm.network import CharTransformer, DropConnect
 from hpsearch.families.char_lm.settings import CharLMConfig, ModelSettings
 from hpsearch.families.char_lm.task import IGNORED, TextWindows
 from hpsearch.training.task import Splits
@@ -104,7 +104,6 @@ def test_dropout_goes_in_a_straight_line_from_the_first_epoch_to_the_last(epoch,
     model = each.build_model()
     each.begin_epoch(model, epoch, 5)
     found = [module.p for module in model.modules() if isinstance(module, nn.Dropout)]
-    found += [module.attention_dropout for module in model.modules() if isinstance(module, Attention)]
     assert found == pytest.approx([dropout] * len(found))
     assert len(found) == 4
 
