@@ -196,11 +196,11 @@ class RunRecord:
     """One training as the experiment's log tells it: a trial of the search or a replicate of a confirmation.
 
     `value` is the objective by the space's rule and `step` the step at which it was taken; `seconds` is training time
-    over all attempts. `history` holds (step, metric of the objective). `scores` holds a replicate's test metrics,
-    `fold` what it was tested on where that is a fold; `train_size` and `test_size` are its examples. A run that went on
-    as a copy of another has that one's history, seed and `changes` up to then: they belong to its weights. Its `params`
-    are the newest. `data` is the fingerprint of the data that it was trained and scored on. `notes` are what people
-    have written down of it. Of a trial on several seeds `value` is the mean of `by_seed`.
+    over all attempts. `history` has (step, metric of the objective). `scores` has a replicate's test metrics, `fold`
+    the fold it was tested on; `train_size` and `test_size` are its examples. A copy of another run has that one's
+    history, seed and `changes` up to then: they belong to its weights. Its `params` are the newest. `data` is the
+    fingerprint of the data that it was trained and scored on. `notes` are what people have written down of it. Of a
+    trial on several seeds `value` is the mean of `by_seed`.
     """
 
     run: str
@@ -293,9 +293,9 @@ class ExperimentRecord:
     def ranked(self) -> tuple[RunRecord, ...]:
         """The complete trials by value, the earlier of equals first; those with all seeds of a race before others."""
         sign, most = self.objective.goal.sign, self.most_seeds
-        ended = (trial for trial in self.trials if trial.outcome is Outcome.COMPLETE and trial.value is not None)
+        ended = (each for each in self.trials if each.outcome is Outcome.COMPLETE and each.value is not None)
         rows = ((len(each.by_seed) < most, -sign * (each.value or 0.0), each.number, each) for each in ended)
-        return tuple(row[3] for row in sorted((row for row in rows if math.isfinite(row[1])), key=lambda row: row[:3]))
+        return tuple(row[3] for row in sorted(row for row in rows if math.isfinite(row[1])))
 
     @property
     def best(self) -> RunRecord | None:

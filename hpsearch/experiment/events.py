@@ -288,6 +288,17 @@ Notice = PauseNotice | InterruptNotice | TextNotice | HealthNotice | MomentNotic
 """What observers are shown besides the events of the log."""
 
 
+def runs_of(event: Event) -> tuple[str, ...]:
+    """Return the runs that must be known before an event."""
+    if isinstance(event, ExploitEvent):
+        return event.run, event.donor
+    if isinstance(event, BeginEvent | ReportEvent | LostEvent | OutcomeEvent | DropEvent | AdoptEvent):
+        return (event.run,)
+    if isinstance(event, StopEvent | NoteEvent) and event.run is not None:
+        return (event.run,)
+    return ()
+
+
 KINDS: Final[Mapping[str, type[Event]]] = {
     "session": SessionEvent,
     "data": DataEvent,

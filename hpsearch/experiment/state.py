@@ -27,6 +27,7 @@ from hpsearch.experiment.events import (
     SessionEvent,
     StopEvent,
     UnknownEvent,
+    runs_of,
 )
 from hpsearch.experiment.layout import RunKind, run_called, run_kind, trial_run
 from hpsearch.records import Change, Fold, Metrics, Note, Outcome, Params
@@ -161,7 +162,7 @@ class ExperimentState:
                 return f"the run {event.run!r} has ended before it"
             if event.run in self.contested:
                 return f"the run {event.run!r} is asked for with other values before it"
-        for run in _runs_of(event):
+        for run in runs_of(event):
             known = self.runs.get(run)
             if (known is None or not known.asked) and run_kind(run) is not RunKind.BASELINE:
                 self.orphans.add(run)
@@ -358,17 +359,6 @@ class ExperimentState:
 
 _OF_A_TRAINING = BeginEvent | ReportEvent | ExploitEvent | LostEvent | OutcomeEvent
 """What no run has once it has ended."""
-
-
-def _runs_of(event: Event) -> tuple[str, ...]:
-    """Return the runs that must be known before an event."""
-    if isinstance(event, ExploitEvent):
-        return event.run, event.donor
-    if isinstance(event, BeginEvent | ReportEvent | LostEvent | OutcomeEvent | DropEvent | AdoptEvent):
-        return (event.run,)
-    if isinstance(event, StopEvent | NoteEvent) and event.run is not None:
-        return (event.run,)
-    return ()
 
 
 def _misnamed(event: AskEvent) -> str | None:

@@ -399,10 +399,7 @@ def _with_pruner_that_stops(space: Space) -> Space:
     """
     pruner = space.search.pruner
     if space.search.seeds is not None:
-        raise HpsearchError(
-            "search.seeds: a program that asks for its trials chooses their seeds itself, so that none can be raced; "
-            "leave it out, and tell the mean over the seeds that your program trains on"
-        )
+        raise HpsearchError("search.seeds: a program that asks for its trials chooses their seeds; tell the mean")
     if isinstance(pruner, AutoPruner):
         return replace(space, search=space.search.model_copy(update={"pruner": ASHA()}))
     if isinstance(pruner, PBT | PB2 | Pausing):

@@ -33,14 +33,9 @@ _NAMED = 3
 def trial_job(space: Space, number: int, params: Params) -> Job:
     """Return the job of a trial: everything follows from its number and its parameters."""
     config = space.config(params).model_dump(mode="json")
-    seed, split_seed = space.search.seed, space.search.split_seed
-    shared = space.search.seeds is not None
-    own = (
-        Seeds.for_race(seed, 0, split_seed=split_seed)
-        if shared
-        else Seeds.for_trial(seed, number, split_seed=split_seed)
-    )
-    return Job(run=trial_run(number), number=number, params=params, config=config, seeds=own.model_dump())
+    of, which = (Seeds.for_trial, number) if space.search.seeds is None else (Seeds.for_race, 0)
+    seeds = of(space.search.seed, which, split_seed=space.search.split_seed).model_dump()
+    return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
 
 
 def rerun_job(space: Space, number: int, params: Params, seed: int) -> Job:

@@ -216,6 +216,9 @@ class Space:
         for name in ("split_seed", "seeds"):
             if search[name] is None:
                 del search[name]  # spaces of earlier versions have none
+        for branch in BRANCHES:
+            kind = search[branch].pop("kind")
+            search[branch] = {kind: search[branch]}
         return {
             "family": self.family,
             "objective": self.objective.model_dump(mode="json"),
