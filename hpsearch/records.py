@@ -195,12 +195,11 @@ class Note:
 class RunRecord:
     """One training as the experiment's log tells it: a trial of the search or a replicate of a confirmation.
 
-    `value` is the objective by the space's rule and `step` the step at which it was taken; `seconds` is training time
-    over all attempts. `history` has (step, metric of the objective). `scores` has a replicate's test metrics, `fold`
-    the fold it was tested on; `train_size` and `test_size` are its examples. A copy of another run has that one's
-    history, seed and `changes` up to then: they belong to its weights. Its `params` are the newest. `data` is the
-    fingerprint of its data. `notes` are what people have written of it. Of a trial on several seeds `value` is the mean
-    of `by_seed`.
+    `value` is the objective by the space's rule, of several seeds the mean of `by_seed`, and `step` where it was taken;
+    `seconds` is training time over all attempts. `history` has (step, metric of the objective). `scores` has a
+    replicate's test metrics, `fold` the fold it was tested on; `train_size` and `test_size` are its examples. A copy of
+    another run has that one's history, seed and `changes` up to then: they are its weights'. Its `params` are the
+    newest. `data` is the fingerprint of its data. `notes` are what people have written of it.
     """
 
     run: str
