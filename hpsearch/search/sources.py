@@ -65,6 +65,7 @@ class TrialSource:
         self._next = following
         self._unfinished: deque[Job] = deque()
         self._first_failures: list[str] | None = []
+        self._whose = " of this session" if asked else ""
         self.last_ask = AskInfo()
         """How the last new trial came about."""
         self.exhausted = False
@@ -161,7 +162,8 @@ class TrialSource:
             self._first_failures = None
         elif len(self._first_failures) == SAME_FAILURES:
             log = f"{job.run}/{OUTPUT} of the experiment"
-            raise SearchFailedError(f"the first {SAME_FAILURES} trials failed in the same way: {reason}; see {log}")
+            whose = f"the first {SAME_FAILURES} trials{self._whose}"
+            raise SearchFailedError(f"{whose} failed in the same way: {reason}; see {log}")
 
 
 class JobList:
