@@ -47,6 +47,8 @@ def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Conf
     comparison = with_methods(comparison, runs, known)
     factors = factor_reports(study, runs)
     same = "on the same test split" if wanted.folds is None else "which learns and is scored on the same folds"
+    if study.settings.replicates.vary == "all":
+        same = "which learns and is scored on the data of each search, the same"
     shares = {name: importance(record, read_resolved(folder / name)["space"]) for name, record in records.items()}
     return StudyReport(
         question=study.settings.question,

@@ -191,7 +191,7 @@ def test_any_shape_gives_whole_sentences_none_twice(shape: str, background: str)
         ("two baselines", "tf-idf (new) and n-gram (new) had no seed: each was fitted once"),
         ("searched again", "were searched 3 times, over 2 ranges, by the sampler tpe, with the rule asha for stopping"),
         ("searched again", "the first time in 4 trials each. Trials were"),
-        ("searched again", "The winner of each search was trained again, and its scores were averaged."),
+        ("searched again", "their mean counts as one observation."),
         ("searched again", "The unit of replication was the search (n = 3 each). What varied between the runs of a"),
         ("searched again", "over searches, with 95% intervals by Student's t."),
         ("left out", "1 run of arm0 did not count: failed."),
