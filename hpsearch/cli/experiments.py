@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from hpsearch.cli.options import (
     UriOption,
 )
 from hpsearch.errors import HpsearchError
+
+if TYPE_CHECKING:
+    from hpsearch.tracking import Mirror
 
 
 def show(
@@ -135,26 +138,38 @@ def sync(
     to: Annotated[str, typer.Option(help="mlflow, tensorboard, wandb, or several with commas.")] = "mlflow",
     tracking_uri: UriOption = None,
 ) -> None:
-    """Catch MLflow or other trackers up with an experiment's folder, or with a study and its arms.
+    """Catch MLflow or other trackers up with an experiment's folder, a study and its arms, or a champion's title.
 
-    What they have already is not written twice.
+    What they have already is not written twice. Of a title MLflow has a run for each challenge.
     """
     from hpsearch.api.arguments import find_experiment
-    from hpsearch.experiment.layout import is_study
+    from hpsearch.experiment.layout import is_study, is_title
     from hpsearch.experiment.reading import read_experiment
     from hpsearch.tracking.shelf import mirror_names, mirrors_of
 
     folder = find_experiment(experiment)
-    if not is_study(folder):
+    if not (is_study(folder) or is_title(folder)):
         for warning in read_experiment(folder).warnings:  # says so when it is no experiment either
             _say(f"warning: {warning}")
     for name in mirror_names(to):
-        for mirror in mirrors_of(name, folder, tracking_uri):
+        title = is_title(folder)
+        for mirror in _title_mirrors(name, folder, tracking_uri) if title else mirrors_of(name, folder, tracking_uri):
             try:
                 mirror.catch_up(final=True)
             finally:
                 mirror.close()
         typer.echo(f"{'MLflow' if name == 'mlflow' else name} is up to date with {folder}")
+
+
+def _title_mirrors(name: str, folder: Path, tracking_uri: str | None) -> "list[Mirror]":
+    from hpsearch.api.champion import Champion
+    from hpsearch.tracking.mlflow.title import TitleMirror
+
+    if name != "mlflow":
+        raise HpsearchError(
+            f"{folder} is a champion's title, of which only MLflow has a mirror: `hpsearch sync {folder}` without --to"
+        )
+    return [TitleMirror(folder, Champion(folder).history.model_dump(mode="json"), tracking_uri)]
 
 
 def _say(text: str) -> None:

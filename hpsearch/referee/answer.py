@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from hpsearch.comparing.statistics.arrays import as_array
 from hpsearch.comparing.statistics.intervals import mean_interval
 from hpsearch.comparing.statistics.online import Method, next_level
-from hpsearch.comparing.statistics.sequential import Plan, judge, power, smallest_found
+from hpsearch.comparing.statistics.sequential import Plan, power, smallest_found
 from hpsearch.referee.challenge import Ended, seconds_each
 from hpsearch.referee.ledger import MOST, Challenge, Decision, Opening, Reign, Title, Verdict
 from hpsearch.referee.opening import worth_of
-from hpsearch.referee.rules import budget_of, history_of, noise_of, plan_of
+from hpsearch.referee.rules import budget_of, history_of, judged, noise_of, plan_of
 from hpsearch.referee.shapes import (
     Answer,
     BudgetLeft,
@@ -262,7 +262,7 @@ def _so_far(title: Title, opened: Challenge, seeds: Sequence[int]) -> str:
     if not seeds:
         return "Open: there is no pair of trainings yet."
     pairs = _pairs(title, opened, seeds)
-    found = judge(plan_of(title.terms, opened), [p.champion for p in pairs], [p.challenger for p in pairs])
+    found = judged(title, opened, [p.champion for p in pairs], [p.challenger for p in pairs])
     return found.reason
 
 

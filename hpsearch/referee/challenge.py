@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.comparing.statistics.sequential import Decision as Judged
-from hpsearch.comparing.statistics.sequential import Judgement, judge
+from hpsearch.comparing.statistics.sequential import Judgement
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.activity import in_use, locked
 from hpsearch.records import Outcome
@@ -25,7 +25,7 @@ from hpsearch.referee.ledger import (
     Verdict,
     read_title,
 )
-from hpsearch.referee.rules import plan_of, planned, require_same, sees_more, told
+from hpsearch.referee.rules import judged, planned, require_same, sees_more, told
 from hpsearch.referee.snapshot import remove_tree
 from hpsearch.referee.trainings import Trainings, Watch
 
@@ -273,7 +273,6 @@ def decide(title: Title, opened: Challenge, train: Train, tell: Callable[[str], 
     `tell` hears what each pair has changed.
     """
     champion, challenger = title.contenders[opened.champion], title.contenders[opened.contender]
-    plan = plan_of(title.terms, opened)
     seeds: list[int] = []
     values: tuple[list[float], list[float]] = ([], [])
     lost: list[Trained] = []
@@ -291,7 +290,7 @@ def decide(title: Title, opened: Challenge, train: Train, tell: Callable[[str], 
             seeds.append(seed)
             values[0].append(theirs.value)
             values[1].append(ours.value)
-            found = judge(plan, *values)
+            found = judged(title, opened, *values)
             if found.decision is not Judged.GO_ON:
                 return _verdict(opened, found, seeds, lost)
             tell(f"seed {seed}: champion {theirs.value:.5g}, challenger {ours.value:.5g}. {found.reason}")

@@ -124,6 +124,8 @@ class Challenge(Settings):
     worth: float | None = None
     noise: SeedNoise | None = None
     """As it was known then."""
+    measured: int = 1
+    """With how many scores of the champion the first of the challenger is compared, to be given up."""
     note: str = ""
     over: int | None = None
     """The champion whose configuration the challenger's was laid over, when it was asked for."""
@@ -213,7 +215,7 @@ class Title:
         elif isinstance(event, Challenge):
             self.challenges[event.number] = event
         elif isinstance(event, Trained):
-            if event.outcome is Outcome.LOST and event.contender == self.reign.champion:
+            if event.outcome is Outcome.LOST and self.reigns and event.contender == self.reign.champion:
                 return  # of an older ledger: it says nothing about the champion, who is trained again
             self.trained.setdefault((event.contender, event.reign, event.seed), event)
         elif isinstance(event, Verdict):

@@ -1,9 +1,18 @@
 """The rules of a challenge, fixed before its first training: its level, its seeds, what is worth finding."""
 
 import math
+from collections.abc import Sequence
 
 from hpsearch.comparing.statistics.online import Budget, Finished, Method, next_level
-from hpsearch.comparing.statistics.sequential import Noise, Plan, fewest_pairs, pooled_noise, smallest_found
+from hpsearch.comparing.statistics.sequential import (
+    Judgement,
+    Noise,
+    Plan,
+    fewest_pairs,
+    judge,
+    pooled_noise,
+    smallest_found,
+)
 from hpsearch.errors import HpsearchError
 from hpsearch.referee.ledger import Challenge, Decision, SeedNoise, Terms, Title
 
@@ -31,6 +40,7 @@ def planned(
         most=most or title.terms.most,
         worth=worth,
         noise=None if noise is None else SeedNoise(sd=noise.sd, df=noise.df),
+        measured=max(len(title.measured(title.reign)), 1),
         note=note,
     )
     if fewest_pairs(plan_of(title.terms, new)) is None:
@@ -66,8 +76,15 @@ def plan_of(terms: Terms, opened: Challenge) -> Plan:
     """Return the rules of a challenge as the statistics have them."""
     noise = None if opened.noise is None else Noise(opened.noise.sd, opened.noise.df)
     return Plan(
-        level=opened.level, goal=terms.goal, margin=opened.margin, most=opened.most, worth=opened.worth, noise=noise
-    )
+        level=opened.level, goal=terms.goal, margin=opened.margin, most=opened.most, worth=opened.worth, noise=noise,
+        measured=opened.measured,
+    )  # fmt: skip
+
+
+def judged(title: Title, opened: Challenge, champion: Sequence[float], challenger: Sequence[float]) -> Judgement:
+    """Return what the pairs of a challenge say, by its rules."""
+    measured = title.measured(title.reigns[opened.reign])
+    return judge(plan_of(title.terms, opened), champion, challenger, measured=measured)
 
 
 def sees_more(title: Title, opened: Challenge, *, worth: float | None, most: int | None) -> bool:

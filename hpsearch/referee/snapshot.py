@@ -111,7 +111,8 @@ def take(project: Path, store: Path) -> Snapshot:
     paths, left_out = sorted_out(project, results)
     kept = [each for path in paths if (each := _keep(project, path, store)) is not None]
     state = git_state(project, own=False)
-    snapshot = Snapshot(tuple(kept), tuple(sorted(left_out.items())), state and state["commit"])
+    revision = None if state is None else state["commit"]
+    snapshot = Snapshot(tuple(kept), tuple(sorted(left_out.items())), revision)
     _write(snapshot, store)
     return snapshot
 

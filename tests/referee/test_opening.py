@@ -118,8 +118,8 @@ def test_the_first_champion_may_have_won_the_title_back(project: Path) -> None:
     open_title()
     challenge(set={"rate": 0.8})
     title, _ = read_title(TITLE)
-    lines = [Challenge(number=2, contender=0, champion=1, reign=1, level=0.05, margin=0.01, most=6)]
-    for event in (*lines, Verdict(challenge=2, decision=Decision.ACCEPTED, reason="")):
-        title.follow(append(TITLE / LEDGER, event))
+    back = Challenge(number=2, contender=0, champion=1, reign=1, level=0.05, margin=0.01, most=6)
+    title.follow(append(TITLE / LEDGER, back))
+    title.follow(append(TITLE / LEDGER, Verdict(challenge=2, decision=Decision.ACCEPTED, reason="")))
     with pytest.raises(HpsearchError, match="the first champion of space has won the title back"):
         hpsearch.champion().confirm(**QUIETLY)

@@ -1,5 +1,6 @@
 """A function is searched as any family is: its endings, its checkpoints, the sealed test split, going on."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.events import Event, Notice, ReportEvent, TextNotice
 from hpsearch.experiment.files import read_lines
 from hpsearch.experiment.layout import CHECKPOINT, LOG, METRICS, PREVIOUS
-from hpsearch.experiment.reading import read_metrics
+from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.jobs import Completed, Report
 from hpsearch.records import Decision, ExperimentRecord, Moment, Outcome
 from hpsearch.running.chosen import confirm
@@ -96,6 +97,24 @@ def test_what_is_returned_counts_where_nothing_was_reported(
     record = search(space, tmp_path)
     assert record.trials[0].history == tuple((step, record.trials[0].params["lr"]) for step in history)
     assert dict(record.replicates[0].scores) == scores
+
+
+LEAVES = """
+import sys
+
+def train(lr: float, code: int, *, report):
+    report(1, {"val/loss": lr})
+    sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(0, Outcome.COMPLETE), (3, Outcome.FAILED)])
+def test_a_function_may_leave_as_a_program_does(code: int, outcome: Outcome, tmp_path: Path) -> None:
+    body = f"lr: {{float: [0, 1]}}\ncode: {code}\n"
+    with contextlib.suppress(SearchFailedError):
+        search(function_space(tmp_path, code=LEAVES, trials=1, body=body), tmp_path)
+    record = read_experiment(tmp_path / "e")
+    assert [trial.outcome for trial in record.trials] == [outcome]
 
 
 PARTS = """

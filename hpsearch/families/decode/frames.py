@@ -17,7 +17,7 @@ from torch import Tensor
 from hpsearch.data.disk_cache import Arrays
 from hpsearch.data.emitter_tables import EmitterTable
 from hpsearch.data.foreign_tables import conventions
-from hpsearch.data.labelled_movie import SIMULATED, LabelledFrames, MovieSettings, load_block
+from hpsearch.data.labelled_movie import SIMULATED, LabelledFrames, MovieSettings, check_places, load_block
 from hpsearch.data.microscopy import MicroscopySettings, ReadOut, load_frames
 from hpsearch.data.movies import open_movie
 from hpsearch.errors import DataError
@@ -89,6 +89,7 @@ def examine(data: MicroscopySettings, paths: Sequence[Path]) -> "RecordedFrames"
     settings = MovieSettings.model_validate(
         {"path": str(movies[0]), "emitters": str(tables[0]), **block, **read, **conventions(tables[0])}
     )
+    check_places(settings, open_movie(movies[0]), pixel=data.pixel)
     recorded = load_block(settings, "val", pixel=data.pixel)
     assert recorded is not None  # noqa: S101 -- ours: the block is named
     return RecordedFrames(recorded, data)
