@@ -89,6 +89,15 @@ def longest_training(space: Space) -> int | None:
     return math.ceil(max(lengths or ()) / min(gaps or ()))
 
 
+def with_rungs(space: Space) -> Space:
+    """Return the space of a new search with the rungs of the pruner `auto`, by the length of its trainings."""
+    pruner = space.search.pruner
+    if not isinstance(pruner, AutoPruner):
+        return space
+    fitting = pruner.for_trainings(longest_training(space))
+    return replace(space, search=space.search.model_copy(update={"pruner": fitting}))
+
+
 def _loading(context: EngineContext) -> float | None:
     """Return the least seconds that a run may be silent before its training begins.
 
