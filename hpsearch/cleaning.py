@@ -5,6 +5,7 @@ Markdown, no tag in a page, no escape sequence on a terminal, nothing that turns
 """
 
 import codecs
+import html
 import io
 import re
 import unicodedata
@@ -46,6 +47,11 @@ def terminal(text: str) -> str:
     It is not for rich's markup, in which `[red]` is a command: that takes texts as `rich.text.Text`.
     """
     return "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)
+
+
+def page(text: str) -> str:
+    """Return a text for a page: no tag, and what `terminal` leaves."""
+    return html.escape(terminal(text))
 
 
 _LOOK_ALIKE = {
@@ -124,7 +130,7 @@ def markdown(text: str) -> str:
 def plotly(value: Any) -> Any:
     """Return a plot in which no text of the runs is taken for markup; plotly.js reads some HTML in every text."""
     if isinstance(value, str):
-        return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return terminal(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     if isinstance(value, dict):
         return {name: item if name == "hovertemplate" else plotly(item) for name, item in value.items()}
     return [plotly(item) for item in value] if isinstance(value, list) else value

@@ -28,6 +28,7 @@ class Extra(StrEnum):
     MCP = "mcp"
     RAY = "ray"
     S3 = "s3"
+    HDF5 = "hdf5"
     PARQUET = "parquet"
 
 
@@ -36,7 +37,7 @@ _RAY = ("ray", "pyarrow", "fsspec", "sklearn")
 MODULES: Mapping[Extra, tuple[str, ...]] = MappingProxyType(
     {
         Extra.TORCH: _TORCH,
-        Extra.EEG: (*_TORCH, "mne", "nilearn"),
+        Extra.EEG: (*_TORCH, "mne", "nilearn", "nibabel"),
         Extra.MOVIES: (*_TORCH, "tifffile", "imagecodecs"),
         Extra.TEXT: (*_TORCH, "transformers"),
         Extra.DATASETS: (*_TORCH, "datasets"),
@@ -48,6 +49,7 @@ MODULES: Mapping[Extra, tuple[str, ...]] = MappingProxyType(
         Extra.MCP: ("mcp",),
         Extra.RAY: _RAY,
         Extra.S3: (*_RAY, "aiobotocore", "s3fs"),
+        Extra.HDF5: ("h5py",),
         Extra.PARQUET: ("pyarrow",),
     }
 )
@@ -79,7 +81,8 @@ def install(extra: Extra) -> str:
 def explained(error: ImportError, what: str = "this") -> MissingExtraError | None:
     """Return the sentence for a failed import of what an extra brings; None for any other, or a broken package."""
     name = (error.name or "").partition(".")[0]
-    extra = next((extra for extra, modules in MODULES.items() if name in modules), None)
+    bring = [extra for extra, modules in MODULES.items() if name in modules]
+    extra = min(bring, key=lambda each: len(MODULES[each]), default=None)  # the smallest
     if extra is None or importlib.util.find_spec(name) is not None:
         return None
     return MissingExtraError(_sentence(what, name, extra))

@@ -95,6 +95,8 @@ DOORS = {
     "tifffile": "data/movies.py",
     "mne": "data/",
     "nilearn": "data/",
+    "nibabel": "data/",
+    "h5py": "data/",
     "scipy": "comparing/statistics/ data/ families/decode/baselines.py search/",
     "PIL": "data/",
     "datasets": "data/",

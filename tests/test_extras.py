@@ -70,6 +70,8 @@ def test_a_module_of_an_extra_that_is_not_there(name: str, monkeypatch: pytest.M
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     found = explained(ModuleNotFoundError(name=name), "a command")
     assert str(found) == 'a command needs the package torch, which is not installed: pip install "hpsearch[torch]"'
+    small = explained(ModuleNotFoundError(name="pyarrow"), "a table")
+    assert str(small).endswith('pip install "hpsearch[parquet]"')  # other extras bring it, too, and 900 MB more
     assert lack("a movie", Extra.MOVIES).endswith(install(Extra.MOVIES))
     with pytest.raises(MissingExtraError, match=r'hpsearch\[s3\]"$'):
         require("a bucket", Extra.S3)

@@ -31,8 +31,12 @@ class AskedSearches:
     def __init__(self, confined: Confined) -> None:
         self._confined = confined
         self._searches: dict[str, AskTell] = {}
+        self._given: dict[str, dict[str, Any]] = {}
+        """With what each was opened."""
+        self._opening: dict[str, threading.Lock] = {}
+        """One may wait for long until another process lets go of its folder; the others go on."""
         self._trials: dict[tuple[str, int], AskedTrial] = {}
-        self._mutex = threading.RLock()
+        self._mutex = threading.Lock()
 
     def close(self) -> None:
         """Leave all searches."""
@@ -63,11 +67,16 @@ class AskedSearches:
         While it trains, `report` says whether to go on. Without a trial nothing is left to try. It is an experiment on
         the disk; a trial that was never told comes again after the server has ended.
         """
+        given = {"metric": metric, "goal": goal, "trials": trials, "sampler": sampler, "pruner": pruner, "seed": seed}
         with self._mutex:
+            opening = self._opening.setdefault(experiment, threading.Lock())
+        with opening:
             search = self._searches.get(experiment)
             if search is None:
-                given = {"metric": metric, "goal": goal, "trials": trials, "sampler": sampler, "pruner": pruner}
-                search = self._searches[experiment] = self._open(experiment, space, {**given, "seed": seed})
+                search = self._searches[experiment] = self._open(experiment, space, given)
+                self._given[experiment] = {"space": space, **given}
+            else:
+                self._require_same(experiment, {"space": space, **given})
         trial = search.ask()
         if trial is None:
             return {"experiment": experiment, "trial": None, "why": _NO_TRIAL}
@@ -86,6 +95,15 @@ class AskedSearches:
             "metric": search.metric,
             "notes": list(search.notes),
         }
+
+    def _require_same(self, experiment: str, given: dict[str, Any]) -> None:
+        before = self._given[experiment]
+        for name, value in given.items():
+            if value is not None and value != before[name]:
+                raise HpsearchError(
+                    f"{experiment} is open here with another {name} ({before[name]!r}): leave it out to go on, or ask "
+                    "under another experiment's name"
+                )
 
     def _open(self, experiment: str, space: str | dict[str, Any] | None, given: dict[str, Any]) -> AskTell:
         if space is None:

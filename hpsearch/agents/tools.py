@@ -70,7 +70,6 @@ class Tools:
             self.schema,
             self.check,
             self.plan_search,
-            self.plan_challenge,
             self.watch,
             self.show,
             self.champion,
@@ -80,8 +79,9 @@ class Tools:
 
     @property
     def writing(self) -> list[Callable[..., Answer]]:
-        """The tools that train, stop, or write into an experiment."""
-        return [self.start, self.stop, self._asked.ask, self._asked.report, self._asked.tell, self._asked.fail]
+        """The tools that train, stop, or write into an experiment or a title, which keeps the code of each plan."""
+        asked = self._asked
+        return [self.plan_challenge, self.start, self.stop, asked.ask, asked.report, asked.tell, asked.fail]
 
     def families(self) -> Answer:
         """List the model families that hpsearch brings, and the metrics of each."""

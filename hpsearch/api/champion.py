@@ -15,11 +15,12 @@ from hpsearch.experiment.layout import EXPERIMENTS
 from hpsearch.records import Goal
 from hpsearch.referee import contender, titles
 from hpsearch.referee.answer import answer_of, history_of_title, opened_of, plan_answer
-from hpsearch.referee.challenge import Request, decided_before, planned
+from hpsearch.referee.challenge import Request, decided_before, rules_for
 from hpsearch.referee.challenge import challenge as let_challenge
 from hpsearch.referee.contender import Source, enter
-from hpsearch.referee.ledger import MOST, Terms, find_title, read_title, title_folder
+from hpsearch.referee.ledger import MOST, Terms, Title, find_title, read_title, title_folder
 from hpsearch.referee.opening import confirm as open_test_split
+from hpsearch.referee.opening import no_test_score
 from hpsearch.referee.shapes import Answer, History, Opened, PlanAnswer
 from hpsearch.running.runner import RunOptions
 from hpsearch.space import Space
@@ -39,9 +40,7 @@ class Champion:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._title, _ = read_title(folder)
-        if not self._title.contenders:
-            raise HpsearchError(f"{folder} has no champion yet: its `hpsearch champion init`, once more, goes on")
+        self._title = _begun(folder)
         self.history: History = history_of_title(self._title)
 
     def __repr__(self) -> str:
@@ -162,6 +161,8 @@ def champion_init(
         )
         candidate = enter(source, folder, project)
         titles.open_title(folder, project, terms, candidate, watch=_watch(in_process, quiet), tell=say)
+        if not quiet and (lacks := no_test_score(candidate.space)):
+            say(f"this title's test split cannot be opened later: {lacks}")
     return Champion(folder)
 
 
@@ -209,8 +210,10 @@ def _first(
     if given:
         raise HpsearchError(f"--{given[0]} belongs to --command: {what} says it itself, and --set replaces it")
     place = Path(what)
-    if not place.is_dir() and (place.suffix or place.exists() or _is_on_the_shelf(place)):
+    if place.suffix in (".yaml", ".yml") or place.is_file() or _is_on_the_shelf(place):
         return contender.from_file(find_file(place, Shelf.SPACES), project, quick=quick, overrides=overrides)
+    if quick:
+        raise HpsearchError(f"--quick belongs to a space file: {what} is an experiment, whose winner is what it is")
     return contender.from_experiment(find_experiment(what), project, overrides)
 
 
@@ -277,8 +280,8 @@ def challenge(
     with trusting(trust):
         if resume and (file is not None or set):
             raise HpsearchError("--resume goes on with what was challenged with: leave FILE and --set out")
-        candidate = None if resume else _candidate(folder, project, file, settings_of(set))
-        request = Request(candidate, note, worth, most)
+        candidate, over = (None, None) if resume else _candidate(folder, project, file, settings_of(set))
+        request = Request(candidate, note, worth, most, over)
         hear = (lambda _: None) if quiet and tell is say else tell
         ended = let_challenge(folder, project, request, watch=_watch(in_process, quiet), tell=hear)
     return answer_of(ended)
@@ -316,23 +319,32 @@ def plan_challenge(
     """
     folder, project = find_title(title, Path(root)), contender.project()
     with trusting(trust):
-        candidate = _candidate(folder, project, file, settings_of(set))
+        candidate, _ = _candidate(folder, project, file, settings_of(set))
     known_title, _ = read_title(folder)
-    known = decided_before(known_title, Request(candidate, worth=worth, most=most))
-    opened = planned(known_title, len(known_title.contenders), worth=worth, most=most)
-    return plan_answer(known_title, opened, known=None if known is None else answer_of(known))
+    request = Request(candidate, worth=worth, most=most)
+    known = decided_before(known_title, request)
+    return plan_answer(known_title, rules_for(known_title, request), known=None if known is None else answer_of(known))
 
 
-def _candidate(folder: Path, project: Path, file: StrPath | None, overrides: Sequence[str]) -> contender.Candidate:
+def _begun(folder: Path) -> Title:
     title, _ = read_title(folder)
     if not title.contenders:
-        raise HpsearchError(f"{folder} has no champion yet: its `hpsearch champion init` goes on with the same command")
+        raise HpsearchError(f"{folder} has no champion yet: its `hpsearch champion init`, once more, goes on")
+    return title
+
+
+def _candidate(
+    folder: Path, project: Path, file: StrPath | None, overrides: Sequence[str]
+) -> tuple[contender.Candidate, int | None]:
+    """Return who would challenge, and the contender whose configuration it was laid over, if any."""
+    title = _begun(folder)
     if file is None:
         source = contender.of_champion(title.champion, project, overrides)
     else:
         source = contender.from_file(find_file(Path(file), Shelf.SPACES), project, quick=title.champion.quick,
                                      overrides=overrides)  # fmt: skip
-    return enter(source, folder, project, protected=title.terms)
+    over = title.champion.number if file is None else None
+    return enter(source, folder, project, protected=title.terms), over
 
 
 def champion(title: str | None = None, *, root: StrPath = EXPERIMENTS) -> Champion:

@@ -1,12 +1,12 @@
 """An experiment in Python or a notebook: `hpsearch.open("experiments/deepsif").plot_history()`."""
 
-import html
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.api.arguments import StrPath, find_experiment
+from hpsearch.cleaning import page
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.layout import replicate_run, trial_run
 from hpsearch.experiment.reading import read_experiment, read_metrics, read_resolved, written_range
@@ -155,19 +155,19 @@ class OpenedExperiment:
         return f"{len(self.record.trials)} trials, {complete} complete, {self._best()}"
 
     def _best(self) -> str:
-        from hpsearch.report.wording import assignments, number
+        from hpsearch.report.wording import assignments, number, over_seeds
 
         if self.best is None:
             return "none the best yet"
-        value = f"{self.record.objective.metric} {number(self.best.value)}"
+        value = f"{self.record.objective.metric} {number(self.best.value)}{over_seeds(self.best.by_seed)}"
         return f"best {value} in trial {self.best.number} ({assignments(self.best.params)})"
 
     def _repr_html_(self) -> str:
         """Return HTML for a notebook; every name and value is escaped."""
         lines = [
-            f"<strong>{html.escape(self.name)}</strong> ({html.escape(self.record.family)})",
-            html.escape(self._summary()),
-            *(f"warning: {html.escape(warning)}" for warning in self.record.warnings),
+            f"<strong>{page(self.name)}</strong> ({page(self.record.family)})",
+            page(self._summary()),
+            *(f"warning: {page(warning)}" for warning in self.record.warnings),
         ]
         ranked = [trial.number for trial in self.record.ranked]
         table = self.trials.set_index("number").loc[ranked].dropna(axis="columns", how="all")

@@ -23,11 +23,10 @@ from hpsearch.experiment.events import (
     ResumeEvent,
     StopEvent,
 )
-from hpsearch.experiment.layout import LOG, is_study, study_of, trial_run
+from hpsearch.experiment.layout import LOG, RunKind, is_study, study_of, trial_run
 from hpsearch.experiment.log import Log, read_events, read_state
 from hpsearch.experiment.orders import new_order, place
 from hpsearch.experiment.reading import read_resolved
-from hpsearch.experiment.state import ExperimentState
 from hpsearch.experiment.studies import arm_folders
 from hpsearch.space import read_given
 from hpsearch.space.search_settings import parse_duration
@@ -35,6 +34,8 @@ from hpsearch.trust import trusting
 from hpsearch.workers.steering import known_configuration, refusal_of_budget, refusal_to_stop
 
 _LOOK_SECONDS = 0.2
+_PATIENCE = 0.5
+"""Seconds in which a page that looks, for a moment each time, has let go of the folder."""
 _TOO_LARGE = 2**53
 """From here on a whole number of JSON is no longer read as what it is."""
 
@@ -74,9 +75,9 @@ def add(experiment: StrPath, *, set: Overrides | None = None, trust: bool | None
     with trusting(trust):
         from hpsearch.running.loading import open_space  # the family, for its settings
 
-        params = read_given(settings_of(set), open_space(folder, programs=False))
-    state = read_state(folder / LOG)
-    if known := known_configuration(params, state) or _known_order(params, state):
+        space = open_space(folder, programs=False)
+        params = read_given(settings_of(set), space)
+    if known := known_configuration(params, read_state(folder / LOG), space):
         raise HpsearchError(f"{known}: nothing is added")
     return _order(folder, AddEvent(order=new_order(), params=params))
 
@@ -206,6 +207,12 @@ def answered(placed: Placed, *, seconds: float) -> OrderEvent | RefuseEvent | No
         clock.sleep(_LOOK_SECONDS)
 
 
+def confirms(placed: Placed) -> bool:
+    """Check whether the search behind an order confirms its winner: nothing new is tried then."""
+    begun = [run for run in read_state(placed.folder / LOG).runs.values() if run.asked]
+    return bool(begun) and begun[-1].kind is not RunKind.TRIAL
+
+
 def _experiment(experiment: StrPath) -> Path:
     """Return the folder of an experiment.
 
@@ -230,10 +237,6 @@ def _own_budget(experiment: StrPath, why: str) -> Path:
 def _require_running(folder: Path) -> None:
     if not in_use(folder):
         raise HpsearchError(f"nothing runs in {folder}; the command that began it goes on with it")
-
-
-def _known_order(params: object, state: ExperimentState) -> str | None:
-    return "these values were added before" if params in state.added else None
 
 
 def _seconds(time: str | float) -> float:
@@ -281,5 +284,5 @@ def _order(folder: Path, order: OrderEvent) -> Placed:
 
 
 def _write(folder: Path, order: OrderEvent) -> None:
-    with locked(folder, patience=0.0) as hold, closing(Log(folder / LOG, check=hold.lease.check)) as log:
+    with locked(folder, patience=_PATIENCE) as hold, closing(Log(folder / LOG, check=hold.lease.check)) as log:
         log.append(order, durable=True)

@@ -1,8 +1,9 @@
 """Commands about experiments: show, watch, sync, ui, export, doctor."""
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +19,9 @@ from hpsearch.cli.options import (
     UriOption,
 )
 from hpsearch.errors import HpsearchError
+
+if TYPE_CHECKING:
+    from hpsearch.tracking import Mirror
 
 
 def show(
@@ -105,6 +109,10 @@ def watch(
     from hpsearch.report.training_view import show_training
 
     folder, console = find_experiment(experiment), Console()
+    served = {"--port": port is not None, "--control": control, "--no-open": no_open, "--trust": trust is not None}
+    looks = {"--once": once, "--plot": plot is not None, "--gradients": gradients is not None}
+    _require_unused({} if web else served, "is for the page of `hpsearch watch --web`")
+    _require_unused(looks if web else {}, "is a look in the terminal, and --web is one in a browser")
     if web:
         if not is_study(folder):
             read_resolved(folder)  # says so where it is no experiment
@@ -130,21 +138,22 @@ def sync(
     to: Annotated[str, typer.Option(help="mlflow, tensorboard, wandb, or several with commas.")] = "mlflow",
     tracking_uri: UriOption = None,
 ) -> None:
-    """Catch MLflow or other trackers up with an experiment's folder, or with a study and its arms.
+    """Catch MLflow or other trackers up with an experiment's folder, a study and its arms, or a champion's title.
 
-    What they have already is not written twice.
+    What they have already is not written twice. Of a title MLflow has a run for each challenge.
     """
     from hpsearch.api.arguments import find_experiment
-    from hpsearch.experiment.layout import is_study
+    from hpsearch.experiment.layout import is_study, is_title
     from hpsearch.experiment.reading import read_experiment
     from hpsearch.tracking.shelf import mirror_names, mirrors_of
 
     folder = find_experiment(experiment)
-    if not is_study(folder):
+    if not (is_study(folder) or is_title(folder)):
         for warning in read_experiment(folder).warnings:  # says so when it is no experiment either
             _say(f"warning: {warning}")
     for name in mirror_names(to):
-        for mirror in mirrors_of(name, folder, tracking_uri):
+        title = is_title(folder)
+        for mirror in _title_mirrors(name, folder, tracking_uri) if title else mirrors_of(name, folder, tracking_uri):
             try:
                 mirror.catch_up(final=True)
             finally:
@@ -152,8 +161,29 @@ def sync(
         typer.echo(f"{'MLflow' if name == 'mlflow' else name} is up to date with {folder}")
 
 
+def _title_mirrors(name: str, folder: Path, tracking_uri: str | None) -> "list[Mirror]":
+    from hpsearch.api.champion import Champion
+    from hpsearch.tracking.mlflow.title import TitleMirror
+
+    if name != "mlflow":
+        raise HpsearchError(
+            f"{folder} is a champion's title, of which only MLflow has a mirror: `hpsearch sync {folder}` without --to"
+        )
+    return [TitleMirror(folder, Champion(folder).history.model_dump(mode="json"), tracking_uri)]
+
+
 def _say(text: str) -> None:
     typer.echo(terminal(text), err=True)
+
+
+def _require_unused(options: Mapping[str, bool], why: str) -> None:
+    """Require that nobody has given an option that would do nothing.
+
+    Raises:
+        HpsearchError: Somebody has.
+    """
+    if given := next((name for name, used in options.items() if used), None):
+        raise HpsearchError(f"{given} {why}")
 
 
 def _open_page(
@@ -187,6 +217,10 @@ def ui(
         str | None, typer.Option(help="With --mlflow: the address to listen on; loopback unless told otherwise.")
     ] = None,
     root: Annotated[Path, typer.Option(help="Where experiments are kept.")] = ROOT,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(help="With --mlflow: the store to show, with its login, which experiments do not keep."),
+    ] = None,
     trust: TrustOption = None,
 ) -> None:
     """Open the page of an experiment, a study or all of them in a browser, until Ctrl-C; with --mlflow, MLflow's.
@@ -197,9 +231,20 @@ def ui(
 
     place = root if experiment is None else find_experiment(experiment)
     if mlflow:
+        own = {"--control": control, "--trust": trust is not None}
+        _require_unused(own, "is for hpsearch's own page, and --mlflow opens MLflow's")
         from hpsearch.tracking.mlflow.ui import serve_ui
 
-        serve_ui(place, port=5000 if port is None else port, host=host or "127.0.0.1", announce=_say, waiting=_say)
+        serve_ui(
+            place,
+            port=5000 if port is None else port,
+            host=host or "127.0.0.1",
+            announce=_say,
+            waiting=_say,
+            uri=tracking_uri,
+        )
+    elif tracking_uri is not None:
+        raise HpsearchError("--tracking-uri is for --mlflow: hpsearch's own page reads the experiments' folders")
     elif host is not None:
         raise HpsearchError(
             "--host is for --mlflow: hpsearch's own page stays on this machine; from another one, "

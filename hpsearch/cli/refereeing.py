@@ -1,5 +1,6 @@
 """Commands of the referee: a champion and its challengers."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ import typer
 from hpsearch.cleaning import terminal
 from hpsearch.cli.options import ROOT, SetOption, TrustOption
 from hpsearch.cli.starting import INTERRUPTED
+from hpsearch.errors import HpsearchError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -72,7 +74,7 @@ def init(
 ) -> None:
     """Open a title: the first champion is a configuration and the code as it now stands, measured on fresh seeds."""
     from hpsearch.api import champion as api
-    from hpsearch.referee.snapshot import RULE
+    from hpsearch.referee.project_files import RULE
     from hpsearch.referee.trainings import InterruptedChallengeError
 
     try:
@@ -114,11 +116,14 @@ def restore(
 ) -> None:
     """Bring the code of a contender back, as it was trained, into a new folder."""
     from hpsearch.api import champion as api
+    from hpsearch.referee.titles import restored_space
 
     restored = api.champion(title or context.obj[0], root=root or context.obj[1]).restore(number, into)
     typer.echo(terminal(f"{into}: {len(restored.snapshot.files)} files of contender {number}"))
-    if restored.contender.overrides:
-        typer.echo(terminal(f"its configuration: {' '.join(f'--set {each}' for each in restored.contender.overrides)}"))
+    own = restored.contender
+    words = [restored_space(own), *(["--quick"] if own.quick else [])]
+    words += [word for each in own.overrides for word in ("--set", each)]
+    typer.echo(terminal(f"its configuration: {shlex.join(words)}"))
     for path, why in restored.snapshot.left_out:
         typer.echo(terminal(f"not in it: {path} ({why})"))
 
@@ -176,6 +181,8 @@ def challenge(
     from hpsearch.referee.shapes import STATUSES
     from hpsearch.referee.trainings import InterruptedChallengeError
 
+    if plan and (resume or note):
+        raise HpsearchError(f"--plan says what a challenge would cost: leave {'--resume' if resume else '--note'} out")
     if plan:
         found = api.plan_challenge(file, set=set_, worth=worth, most=most, title=title, root=root, trust=trust)
         _print(found, _plan_lines(found), as_json=json)
@@ -255,7 +262,8 @@ def _champion_line(crowned: "Crowned", metric: str) -> str:
 
 def _noise_line(noise: "NoiseFloor") -> str:
     if noise.sd is None:
-        return "noise over seeds: none was seen; does the training use its seed?"
+        seen = "none was seen; does the training use its seed?" if noise.df else "not known yet"
+        return f"noise over seeds: {seen}"
     shown = ", ".join(f"{size:.2g} with {k}" for k, size in noise.smallest.items())
     return f"noise over seeds: sd {noise.sd:.3g}; the smallest difference that seeds show: {shown}"
 

@@ -23,7 +23,9 @@ def add(
     """Have a configuration tried next, on top of the budget; what is left open, the sampler fills in."""
     from hpsearch.api import steer
 
-    _tell(steer.add(experiment, set=set_ or [], trust=trust), "it is tried next", "it is tried when the search goes on")
+    placed = steer.add(experiment, set=set_ or [], trust=trust)
+    confirming = "the winner is being confirmed: it is tried when the search is run again"
+    _tell(placed, "it is tried next", "it is tried when the search goes on", confirming)
 
 
 def stop(
@@ -59,7 +61,8 @@ def budget(
     from hpsearch.api import steer
 
     placed = steer.budget(experiment, trials=trials, time=time)
-    _tell(placed, "the budget is changed", "it holds when the search goes on")
+    confirming = "the winner is being confirmed: the budget holds when the search is run again"
+    _tell(placed, "the budget is changed", "it holds when the search goes on", confirming)
 
 
 def note(
@@ -73,13 +76,13 @@ def note(
     _tell(steer.note(experiment, text, trial=trial), "noted", "noted")
 
 
-def _tell(placed: "Placed", running: str, at_rest: str = "") -> None:
-    """Say what becomes of an order: by the search that runs, or where nobody runs it.
+def _tell(placed: "Placed", running: str, at_rest: str = "", confirming: str = "") -> None:
+    """Say what becomes of an order: by the search that runs or confirms its winner, or where nobody runs it.
 
     Raises:
         HpsearchError: The search has refused it.
     """
-    from hpsearch.api.steer import answered
+    from hpsearch.api.steer import answered, confirms
     from hpsearch.errors import HpsearchError
     from hpsearch.experiment.events import RefuseEvent
 
@@ -89,4 +92,5 @@ def _tell(placed: "Placed", running: str, at_rest: str = "") -> None:
     answer = answered(placed, seconds=ANSWER_SECONDS)
     if isinstance(answer, RefuseEvent):
         raise HpsearchError(f"{placed.folder}: {answer.reason}")
+    running = confirming if confirming and confirms(placed) else running
     typer.echo(f"{placed.folder.name}: {running if answer else 'placed; the search has not looked yet'}")

@@ -22,6 +22,7 @@ from hpsearch.running.mirroring import trackers
 from hpsearch.running.runner import COMMAND, RunOptions
 from hpsearch.running.session import SessionResult
 from hpsearch.space import Space
+from hpsearch.space.checks import no_test_split
 from hpsearch.workers.coordinator import StopReason
 from hpsearch.workers.engines import Cluster
 from hpsearch.workers.local.workers import worker_shares
@@ -102,7 +103,8 @@ def show_next_steps(result: SessionResult, space: Space, shown: ConsoleOptions, 
     lines = _next_steps(result, space, single=single, trackers=shown.trackers)
     if not shown.quiet:
         own = space.family == COMMAND or isinstance(space.interface, Function)
-        lines += _whereabouts(result, single=single, exported=not own)
+        confirmed = not single and no_test_split(space) is None
+        lines += _whereabouts(result, exported=not own, confirmed=confirmed)
     if lines:  # at once: in a notebook each print is an output of its own
         console.print("\n".join(map(terminal, lines)), markup=False, highlight=False, soft_wrap=True)
 
@@ -124,6 +126,7 @@ def _target(space: Space, folder: Path, shown: ConsoleOptions) -> SearchTarget:
         workers=1 if shown.in_process else workers,
         time=space.search.time,
         last_sign=lambda run: last_sign(folder / run),
+        most_seeds=space.search.seeds.race.most if space.search.seeds else 0,
     )
 
 
@@ -150,8 +153,11 @@ def _next_steps(result: SessionResult, space: Space, *, single: bool, trackers: 
     return lines
 
 
-def _whereabouts(result: SessionResult, *, single: bool, exported: bool) -> list[str]:
-    """Say where everything is, and the two commands that most want next; `exported` where a winner can be."""
+def _whereabouts(result: SessionResult, *, exported: bool, confirmed: bool) -> list[str]:
+    """Say where everything is, and the two commands that most want next.
+
+    `exported` and `confirmed` say whether a winner can be.
+    """
     record, folder = result.record, Path(result.record.folder)
     kept = folder.parent.resolve() == EXPERIMENTS.resolve()
     name = quote(folder.name if kept else str(folder))
@@ -161,8 +167,8 @@ def _whereabouts(result: SessionResult, *, single: bool, exported: bool) -> list
         chosen: tuple[str, ...] = ("show",)
     elif record.best is None:
         chosen = ("show", "doctor")
-    elif not record.replicates and not single:
+    elif not record.replicates and confirmed:
         chosen = ("show", "confirm")
     else:
-        chosen = ("show" if single else "compare", "export" if exported else "watch")
+        chosen = ("compare" if record.replicates else "show", "export" if exported else "watch")
     return [f"Everything is in {folder}. Next:", *(f"  {commands[each]}" for each in chosen)]

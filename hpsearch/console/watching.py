@@ -11,14 +11,14 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from hpsearch.errors import ExperimentError
-from hpsearch.experiment.activity import QUIET_SECONDS, in_use, last_sign
+from hpsearch.experiment.activity import QUIET_SECONDS, in_use, last_sign, told_moment
 from hpsearch.experiment.artifacts import read_histograms
 from hpsearch.experiment.events import Event, Notice, OutcomeEvent, ReportEvent
-from hpsearch.experiment.files import collector_resting, read_json, read_lines
-from hpsearch.experiment.layout import HISTOGRAMS, METRICS, PROGRESS, RunKind, run_kind, trial_number
+from hpsearch.experiment.files import collector_resting, read_lines
+from hpsearch.experiment.layout import HISTOGRAMS, METRICS, RunKind, run_kind, trial_number
 from hpsearch.experiment.reading import read_evidence, read_experiment, read_rate_decisions
 from hpsearch.health import Digest, Finding, Kind, Severity, Thresholds, digest, examine, examine_trial, exploded
-from hpsearch.records import ExperimentRecord, Goal, Moment, Monitor, Outcome, RunRecord
+from hpsearch.records import ExperimentRecord, Goal, Monitor, Outcome, RunRecord
 from hpsearch.report.health import alarm
 from hpsearch.report.training_view import GradientFlow, TrainingView, prepare_flow, prepare_training, show_training
 from hpsearch.report.wording import no_sign, progress_line
@@ -76,9 +76,8 @@ def _told_now(run: Path) -> str:
     silent = time.time() - (last_sign(run) or math.inf)
     if silent >= QUIET_SECONDS:
         return no_sign(silent)
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        return progress_line(Moment(**read_json(run / PROGRESS)))
-    return ""
+    moment = told_moment(run)
+    return "" if moment is None else progress_line(moment)
 
 
 def chosen(record: ExperimentRecord, trial: int | None) -> RunRecord:

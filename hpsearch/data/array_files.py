@@ -1,4 +1,4 @@
-"""Arrays by name from the files that people keep them in: MATLAB's `.mat` (up to version 7) and numpy's `.npz`.
+"""Arrays by name from the files that people keep them in: MATLAB's `.mat` and numpy's `.npz`.
 
 Files of a single array (`.npy`; numbers in `.txt` and `.csv`) give it the name that the reader wants.
 
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.data.matlab_hdf5 import is_hdf5, read_hdf5
 from hpsearch.errors import DataError, suggestion
 
 ENDINGS = (".mat", ".npz")
@@ -21,22 +22,24 @@ SINGLE = (".npy", ".txt", ".csv")
 """Files that hold one array without a name."""
 _LABELS = ("labels", "label", "Name", "name", "names", "ch_names", "channels", "electrodes", "chanlocs", "Channel")
 """What the names of electrodes are called, by themselves or in the structures of EEGLAB, FieldTrip and Brainstorm."""
-_HDF5 = b"\x89HDF"
+EEGLAB = ".set"
+"""EEGLAB's ending of a MATLAB file, see `eeglab.py`."""
 _SHOWN = 12
 """The most variables that a message lists."""
 
 
-def read_arrays(path: str | Path, *, alone: str | None = None) -> dict[str, Any]:
+def read_arrays(path: str | Path, *, alone: str | None = None, eeglab: bool = False) -> dict[str, Any]:
     """Return what a file holds, by name. MATLAB's cells and structures become object arrays, lists and dicts.
 
-    `alone` is the name of the array of a file that holds only one; without it such files are not read.
+    `alone` is the name of the array of a file that holds only one; without it such files are not read. `eeglab` is
+    whether the file may be one of EEGLAB.
 
     Raises:
         DataError: It cannot be read, or is of another format.
     """
     place = Path(path)
     suffix = place.suffix.lower()
-    known = ENDINGS if alone is None else (*ENDINGS, *SINGLE)
+    known = (*ENDINGS, *(() if alone is None else SINGLE), *((EEGLAB,) if eeglab else ()))
     if suffix not in known:
         raise DataError(f"{place}: the ending '{place.suffix}' is not one of {', '.join(known)}")
     try:
@@ -48,9 +51,12 @@ def read_arrays(path: str | Path, *, alone: str | None = None) -> dict[str, Any]
     except Exception as error:  # noqa: BLE001 -- scipy raises many kinds for a file that is cut short
         if isinstance(error, OSError) and error.errno is not None:
             raise DataError(f"{place} cannot be read: {error.strerror}") from None
-        kind = {".mat": "a MATLAB file", ".npz": "an .npz file", ".npy": "an .npy file"}.get(
-            suffix, "a table of numbers"
-        )
+        kind = {
+            ".mat": "a MATLAB file",
+            EEGLAB: "a file of EEGLAB",
+            ".npz": "an .npz file",
+            ".npy": "an .npy file",
+        }.get(suffix, "a table of numbers")
         raise DataError(f"{place} is damaged, or not {kind}: {error or type(error).__name__}") from None
 
 
@@ -72,13 +78,8 @@ def _read_npz(place: Path) -> dict[str, Any]:
 def _read_matlab(place: Path) -> dict[str, Any]:
     from scipy.io import loadmat
 
-    with place.open("rb") as file:
-        beginning = file.read(516)
-    if beginning.startswith((_HDF5, b"MATLAB 7.3")) or _HDF5 in beginning[512:]:
-        raise DataError(
-            f"{place} is a MATLAB file of version 7.3, which is not read: load it in MATLAB and write it with "
-            "save('FILE.mat', ..., '-v7'), or save its arrays as .npz"
-        )
+    if is_hdf5(place):
+        return read_hdf5(place)
     content = loadmat(place, simplify_cells=True)
     return {name: value for name, value in content.items() if not name.startswith("__")}
 

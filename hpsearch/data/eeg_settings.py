@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from hpsearch.data.array_files import EEGLAB
 from hpsearch.data.eeg_pairs import PairSettings, load_pairs
+from hpsearch.data.eeglab import samples_file
 from hpsearch.data.fingerprint import Source, hash_file
 from hpsearch.data.heads import LeadFieldSettings, load_head
 from hpsearch.data.lead_field import LeadField
+from hpsearch.data.parcellations import ANNOTATION, annotation_pair
 from hpsearch.data.recordings import NoiseSettings, read_noise, read_noise_as_is, stretch
 from hpsearch.errors import DataError, HpsearchError
 from hpsearch.settings import Settings
@@ -137,15 +140,29 @@ def head_of(settings: EEGSettings) -> LeadField:
     return head
 
 
+def _stands_for(place: Path) -> list[Path]:
+    """Return the files that a file of the data stands for: EEGLAB's samples, the other hemisphere of a parcellation.
+
+    Raises:
+        DataError: One of them is missing.
+    """
+    if place.suffix.lower() == ANNOTATION:
+        return list(annotation_pair(place))
+    samples = samples_file(place) if place.suffix.lower() == EEGLAB else None
+    return [place] if samples is None else [place, samples]
+
+
 def eeg_source(settings: EEGSettings) -> Source:
     """Return what identifies the data; the size of the training split does not, nor does how pairs are divided."""
     plain = plain_settings(settings)
     if settings.pairs is not None:
         kept = ("lead_field", "electrodes", "regions", "samples", "rate")
         names = {"eeg": settings.pairs.eeg, "sources": settings.pairs.sources}
-        return Source("EEG with its sources", settings.files, {**{name: plain.get(name) for name in kept}, **names})
+        own = {**{name: plain.get(name) for name in kept}, **names}
+        return Source("EEG with its sources", settings.files, own, members=_stands_for)
     plain["examples"] = {name: count for name, count in plain["examples"].items() if name != "train"}
-    return Source("simulated EEG", settings.files, {"version": VERSION, **plain}, simulated=True)
+    described = {"version": VERSION, **plain}
+    return Source("simulated EEG", settings.files, described, simulated=True, members=_stands_for)
 
 
 def plain_settings(settings: EEGSettings) -> dict[str, Any]:
@@ -163,7 +180,9 @@ def hashes_of(settings: EEGSettings) -> dict[str, Any]:
     if not settings.files:
         return {}
     try:
-        return {"files": {name: hash_file(Path(path))[1] for name, path in settings.files.items()}}
+        parts = {name: _stands_for(Path(path)) for name, path in settings.files.items()}
+        hashes = {name: [hash_file(each)[1] for each in places] for name, places in parts.items()}
+        return {"files": {name: found[0] if len(found) == 1 else found for name, found in hashes.items()}}
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror or error}") from None
 

@@ -7,7 +7,7 @@ the old and new names of four temporal ones (T3 T4 T5 T6 are T7 T8 P7 P8).
 import difflib
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.data.array_files import ENDINGS, find_labels, read_arrays
+from hpsearch.data.array_files import EEGLAB, ENDINGS, find_labels, read_arrays
+from hpsearch.data.eeglab import eeglab_fields
 from hpsearch.errors import DataError, UnknownNameError
 
 Floats = NDArray[np.float64]
@@ -62,14 +63,17 @@ def standard_montage(name: str) -> Electrodes:
 def read_montage(path: str | Path) -> Electrodes:
     """Return a measured montage: `.fif`, `.mat`, `.npz`, and what MNE's `read_custom_montage` reads (.elc, .sfp, ...).
 
-    A `.mat` file may hold the structures of EEGLAB (X, Y, Z), FieldTrip (`chanpos`) or Brainstorm (`Loc`), or names.
+    A `.mat` file may hold the structures of EEGLAB (X, Y, Z), FieldTrip (`chanpos`) or Brainstorm (`Loc`), or names;
+    EEGLAB's `.set` has its own.
 
     Raises:
         DataError: It cannot be read, or names no electrodes.
     """
     place = Path(path)
     if place.suffix.lower() in ENDINGS:
-        return _from_arrays(place)
+        return _from_arrays(place, read_arrays(place))
+    if place.suffix.lower() == EEGLAB:
+        return _from_arrays(place, eeglab_fields(place))
     import mne
 
     try:
@@ -97,8 +101,7 @@ def _from_mne(montage: Any) -> Electrodes:
     return Electrodes(tuple(positions), np.array(list(positions.values()), dtype=np.float64) * 1000.0)
 
 
-def _from_arrays(place: Path) -> Electrodes:
-    arrays = read_arrays(place)
+def _from_arrays(place: Path, arrays: Mapping[str, Any]) -> Electrodes:
     names = find_labels(arrays)
     if not names:
         raise DataError(f"{place} has no names of electrodes: neither texts nor structures with labels")

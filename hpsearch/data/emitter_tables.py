@@ -1,5 +1,7 @@
 """Tables of molecules: those that ThunderSTORM, SMAP and the SMLM challenge write, and our own in ThunderSTORM's form.
 
+Those of rapidSTORM and Picasso are read by `foreign_tables.py`.
+
 A table has a line for each molecule and frame. Frames count from 1 (or from what the settings say). Positions are in
 nm, with the origin at the outer corner of the first pixel, as in the SMLM challenge and ThunderSTORM, or at its centre.
 Here x and y count pixels, and the centre of the first pixel is 0: a corner's x of 0 nm is -1/2 pixel.
@@ -15,6 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.data.foreign_tables import read_foreign
 from hpsearch.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -66,23 +69,12 @@ def read_emitters(path: Path, *, pixel: float, origin: Origin = "corner", first_
 
     Columns are found by their names, whatever their order: `frame`, `"x [nm]"` or `xnano`, and so on. Units in nm, um
     or px are understood; without one it is nm. A table without names has the columns of the SMLM challenge: index,
-    frame, x, y, z, photons.
+    frame, x, y, z, photons. rapidSTORM's text and Picasso's HDF5 count frames from 0.
 
     Raises:
         DataError: it cannot be read, lacks a column, or holds something else than numbers.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not text; expected a table with commas (.csv)") from None
-    delimiter = next((each for each in "\t;" if each in first and "," not in first), ",")
-    header = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter, skipinitialspace=True), [])]
-    places, factors = _columns(path, header, pixel)
-    rows = _rows(path, [places[name] for name in places], delimiter, skip=int(not _is_number(header[0])))
-    found = {name: rows[:, number] * factors[name] for number, name in enumerate(places)}
+    found = read_foreign(path, pixel=pixel, first_frame=first_frame) or _read_named(path, pixel)
     frame = found["frame"]
     if len(frame) and not np.array_equal(frame, np.round(frame)):
         raise DataError(f"{path}: the column of frames holds {frame[frame != np.round(frame)][0]:g}, no frame number")
@@ -95,6 +87,22 @@ def read_emitters(path: Path, *, pixel: float, origin: Origin = "corner", first_
         found["z"][order] if "z" in found else None,
         found["photons"][order] if "photons" in found else None,
     )
+
+
+def _read_named(path: Path, pixel: float) -> dict[str, Floats]:
+    """Return the columns of a table with commas, tabs or semicolons, in nm and photons."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not text; expected a table with commas (.csv)") from None
+    delimiter = next((each for each in "\t;" if each in first and "," not in first), ",")
+    header = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter, skipinitialspace=True), [])]
+    places, factors = _columns(path, header, pixel)
+    rows = _rows(path, [places[name] for name in places], delimiter, skip=int(not _is_number(header[0])))
+    return {name: rows[:, number] * factors[name] for number, name in enumerate(places)}
 
 
 def _columns(path: Path, header: Sequence[str], pixel: float) -> tuple[dict[str, int], dict[str, float]]:

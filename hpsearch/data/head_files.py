@@ -38,7 +38,8 @@ class Sources:
 
     gain (C, S). centres (S, 3) in mm, normals (S, 3) or None. edges (E, 2): the sources that touch, or None where the
     file does not say. names (C,) and places (C, 3) in mm of the electrodes, or None. surface (V, 3): hemisphere, number
-    and source of each vertex of a FreeSurfer surface, empty where that is not known.
+    and source of each vertex of a FreeSurfer surface, empty where that is not known; `vertices` says how many each
+    hemisphere's surface has in all.
     """
 
     gain: Floats
@@ -49,6 +50,7 @@ class Sources:
     surface: Integers
     notes: tuple[str, ...] = ()
     places: Floats | None = None
+    vertices: tuple[int, ...] = ()
 
 
 def read_matrix(
@@ -106,7 +108,7 @@ def _matrix(
     what = "a lead field"
     if electrodes is not None:
         said = given[1] if given is not None else "its names or data.lead_field.electrodes"
-        what += f" of {electrodes} electrodes (so many by {said})"
+        what += f" of {electrodes} electrodes (their number is from {said})"
     name, found = pick_array(
         arrays, variable=variable, usual=_MATRICES, fits=fits, what=what, setting="data.lead_field.variable"
     )
@@ -295,6 +297,7 @@ def read_forward(path: str | Path) -> Sources:
         names=names,
         surface=np.column_stack([numbers, np.arange(len(numbers))]).astype(np.int64),
         places=np.array([channel["loc"][:3] for channel in forward["info"]["chs"]], dtype=np.float64) * 1000.0,
+        vertices=tuple(int(part["np"]) for part in forward["src"] if part["type"] == "surf"),
     )
 
 

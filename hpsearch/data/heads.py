@@ -19,6 +19,7 @@ from hpsearch.data.electrodes import Electrodes, read_montage, standard_montage
 from hpsearch.data.fingerprint import hash_file
 from hpsearch.data.head_files import Sources, merge, read_forward, read_matrix
 from hpsearch.data.lead_field import LeadField, average_reference, divide, load_lead_field
+from hpsearch.data.parcellations import ANNOTATION, annotation_pair, parcellated
 from hpsearch.errors import DataError
 from hpsearch.settings import FILE, Settings
 
@@ -59,7 +60,8 @@ class LeadFieldSettings(Settings):
     parcellation: Annotated[str | None, FILE] = None
     """A file with the region of each position `rm` (N,), where the columns are those of regions or are to become so, or
     with the neighbours of each source or region `nbs`: lists, filled up or not, or a matrix. A `.txt`, `.csv` or `.npy`
-    file has the regions alone."""
+    file has the regions alone. Of FreeSurfer's parcellations (`lh.aparc.annot`) the other hemisphere is found beside
+    it; sources outside of all regions are left out."""
     unit: Literal["mm", "cm", "m"] = "mm"
     """Of the positions in a `.mat` or `.npz` file."""
     electrodes: Annotated[str | None, FILE] = None
@@ -86,6 +88,12 @@ class LeadFieldSettings(Settings):
     def files(self) -> dict[str, str]:
         """The files by the settings that name them."""
         return {name: value for name in _FILES if (value := getattr(self, name)) is not None}
+
+    @property
+    def annotation(self) -> str | None:
+        """The parcellation, if it is one of FreeSurfer's."""
+        path = self.parcellation
+        return path if path is not None and Path(path).suffix.lower() == ANNOTATION else None
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -122,9 +130,12 @@ def head_files(lead_field: LeadFieldSettings) -> dict[str, str]:
         DataError: One cannot be read.
     """
     try:
-        return {name: hash_file(Path(path))[1] for name, path in lead_field.files.items()}
+        found = {name: hash_file(Path(path))[1] for name, path in lead_field.files.items()}
+        pair = () if lead_field.annotation is None else annotation_pair(lead_field.annotation)
+        sides = {each.name[:2]: hash_file(each)[1] for each in pair}
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror or error}") from None
+    return found | sides
 
 
 def read_head(settings: LeadFieldSettings, *, electrodes: int | None, regions: int | None) -> LeadField:
@@ -141,6 +152,8 @@ def read_head(settings: LeadFieldSettings, *, electrodes: int | None, regions: i
     _check_counts(len(placed.names), electrodes)
     _check_extent(sources.centres, settings)
     _check_order(sources, placed)
+    if settings.annotation is not None:
+        sources = parcellated(sources, settings.annotation)
     if sources.edges is None or settings.neighbours == "nearest":
         sources = replace(sources, edges=_nearest(sources.centres, settings.nearest))
     _check_neighbours(sources)
@@ -164,6 +177,8 @@ def _read(settings: LeadFieldSettings, electrodes: int | None, measured: Electro
     if settings.names is not None:
         counted = len(settings.names), "data.lead_field.names"
     beside = {name: path for name in ("cortex", "parcellation") if (path := getattr(settings, name)) is not None}
+    if settings.annotation is not None:
+        del beside["parcellation"]
     return read_matrix(
         settings.path,
         variable=settings.variable,

@@ -1,7 +1,8 @@
 """Recorded EEG: read by channel name, put in the order of a head's electrodes, referenced and resampled like its data.
 
 It serves as the noise of simulated EEG, and a trained network reads it. MNE reads `.fif` (raw, epochs, evoked), `.edf`,
-`.bdf` and `.vhdr`; arrays come in `.mat` and `.npz`: (time, channels), (examples, time, channels), or turned around.
+`.bdf` and `.vhdr`, `eeglab.py` EEGLAB's `.set`; arrays come in `.mat` and `.npz`: (time, channels), (examples, time,
+channels), or turned around.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hpsearch.data.array_files import ENDINGS, as_numbers, find_by_name, find_labels, pick_array, read_arrays
+from hpsearch.data.array_files import EEGLAB, ENDINGS, as_numbers, find_by_name, find_labels, pick_array, read_arrays
+from hpsearch.data.eeglab import read_eeglab
 from hpsearch.data.electrodes import find_electrodes
 from hpsearch.data.lead_field import average_reference
 from hpsearch.errors import DataError
@@ -22,7 +24,9 @@ from hpsearch.settings import FILE, Settings
 
 Floats = NDArray[np.float64]
 
-MNE_ENDINGS = (".fif", ".edf", ".bdf", ".vhdr")
+_MNE_ENDINGS = (".fif", ".edf", ".bdf", ".vhdr")
+RECORDINGS = (*_MNE_ENDINGS, EEGLAB)
+"""The endings of recordings, other than of arrays."""
 _USUAL = ("data", "noise", "eeg", "EEG", "X")
 RATES = ("rate", "srate", "fs", "Fs", "sfreq", "SampleRate", "sampling_rate")
 _ENDS = {"train": (0.0, 0.6), "val": (0.6, 0.8), "test": (0.8, 1.0)}
@@ -35,8 +39,9 @@ class NoiseSettings(Settings):
     """Recorded EEG that takes the place of white sensor noise: rest of the same amplifier, or of other persons."""
 
     path: Annotated[str, FILE]
-    """A recording (`.fif`, `.edf`, `.bdf`, `.vhdr`), or an array of (time, channels) or (examples, time, channels) in a
-    `.mat` or `.npz` file. Channels are found by their names; without names they must be as many as the electrodes."""
+    """A recording (`.fif`, `.edf`, `.bdf`, `.vhdr`, `.set`), or an array of (time, channels) or (examples, time,
+    channels) in a `.mat` or `.npz` file. Channels are found by their names; without names they must be as many as the
+    electrodes."""
     variable: str | None = None
     """The name of the array in the file, if several may be meant."""
     rate: float | None = Field(default=None, gt=0)
@@ -101,7 +106,7 @@ def read_recording(
 ) -> Recording:
     """Read EEG. `channels` is how many there are where a file of arrays has no names.
 
-    With `skip_bad`, stretches that are annotated as bad are gaps.
+    With `skip_bad`, stretches that are annotated as bad are gaps, and boundaries of EEGLAB too.
 
     Raises:
         DataError: The file cannot be read, or has no EEG, missing values, or bad channels.
@@ -112,10 +117,13 @@ def read_recording(
         raise DataError(f"there is no recording {place}")
     if suffix in ENDINGS:
         found = _from_arrays(place, variable, channels)
-    elif suffix in MNE_ENDINGS:
+    elif suffix == EEGLAB:
+        pieces, rate, names = read_eeglab(place, cut=skip_bad)
+        found = Recording(tuple(pieces), rate, names)
+    elif suffix in _MNE_ENDINGS:
         found = _from_mne(place, skip_bad=skip_bad)
     else:
-        raise DataError(f"{place} is no recording that is read: {', '.join((*MNE_ENDINGS, *ENDINGS))}")
+        raise DataError(f"{place} is no recording that is read: {', '.join((*RECORDINGS, *ENDINGS))}")
     if not found.segments or min(piece.shape[1] for piece in found.segments) < 1:
         raise DataError(f"{place} holds no samples")
     bad = ~np.isfinite(np.concatenate([piece.sum(axis=1, keepdims=True) for piece in found.segments], axis=1)).all(

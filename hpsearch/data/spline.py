@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from hpsearch.data.array_files import read_arrays
 from hpsearch.errors import DataError
 from hpsearch.settings import FILE, Option
 
@@ -135,31 +136,24 @@ def _loaded(path: str, transposed: bool, *_: int) -> Coefficients:
 
 
 def _from_smap(path: str) -> Coefficients:
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(path, struct_as_record=False, squeeze_me=True)
-    except NotImplementedError:
-        raise DataError(f"{path} is in MATLAB's format 7.3; save it again with save(..., '-v7')") from None
-    except Exception as error:  # noqa: BLE001 -- scipy has an exception of its own for each way to be broken
-        raise DataError(f"{path} cannot be read as a MATLAB file: {error}") from None
-    names = [name for name in content if not name.startswith("__")]
+    content = read_arrays(path)
     holder: Any = next((content[name] for name in _IN_SMAP if name in content), None)
     if holder is None:
-        first = np.atleast_1d(content.get("SXY", np.array(None, dtype=object))).ravel()[0]
-        holder = getattr(first, "cspline", None)
-    if missing := [name for name in _NEEDED if getattr(holder, name, None) is None]:
+        listed = content.get("SXY")
+        first = next(iter(listed), None) if isinstance(listed, list) else listed
+        holder = first.get("cspline") if isinstance(first, dict) else None
+    if missing := [name for name in _NEEDED if not isinstance(holder, dict) or name not in holder]:
         raise DataError(
-            f"{path} holds {', '.join(names) or 'nothing'}, and no {missing[0]} of a spline; expected SXY.cspline, "
+            f"{path} holds {', '.join(content) or 'nothing'}, and no {missing[0]} of a spline; expected SXY.cspline, "
             f"cspline or cspline_psf_model with {', '.join(_NEEDED)}"
         )
-    values: Any = np.asarray(holder.coeff)
+    values: Any = np.asarray(holder["coeff"])
     values = np.asarray(values.ravel()[0]) if values.dtype == object else values
     if values.ndim != 4 or values.shape[3] != 64:
         raise DataError(f"{path}: coeff has the shape {values.shape}; expected (rows, columns, slices, 64)")
-    middle = float(np.ravel(holder.x0)[0]) - 1.0  # MATLAB counts from 1; the depth is counted from 0
+    middle = float(np.ravel(holder["x0"])[0]) - 1.0  # MATLAB counts from 1; the depth is counted from 0
     return Coefficients(
-        values.astype(np.float64), float(np.ravel(holder.dz)[0]), (middle, middle, float(np.ravel(holder.z0)[0]))
+        values.astype(np.float64), float(np.ravel(holder["dz"])[0]), (middle, middle, float(np.ravel(holder["z0"])[0]))
     )
 
 

@@ -11,11 +11,12 @@ from typing import IO
 
 from hpsearch.errors import ExperimentBusyError, ExperimentError
 from hpsearch.experiment.askers import living
-from hpsearch.experiment.layout import ALIVE, LOCK, LOG
+from hpsearch.experiment.files import read_json
+from hpsearch.experiment.layout import ALIVE, LOCK, LOG, PROGRESS
 from hpsearch.experiment.lease import USUAL, Lease, Machine, Timing, held_elsewhere, holder_of
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.state import KILLED
-from hpsearch.records import ExperimentRecord
+from hpsearch.records import ExperimentRecord, Moment, is_number
 
 WAIT_SECONDS = 5.0
 """How long a start waits for the workers of a coordinator that was just killed to go away."""
@@ -163,6 +164,18 @@ def last_sign(run: Path) -> float | None:
         return (run / ALIVE).stat().st_mtime
     except OSError:
         return None
+
+
+def told_moment(run: Path) -> Moment | None:
+    """Return how far a run is between two reports, by what its worker wrote last; None where nothing usable is."""
+    try:
+        moment = Moment(**read_json(run / PROGRESS))
+    except (OSError, ValueError, TypeError):  # of another version, or damaged
+        return None
+    texts, counts = (moment.preparing, moment.note), (moment.done, moment.total)
+    numbers = (moment.epoch, moment.loss, moment.learning_rate, moment.examples_per_second, moment.seconds_left)
+    fits = all(isinstance(each, str) for each in texts) and all(type(each) is int for each in counts)
+    return moment if fits and all(each is None or is_number(each) for each in numbers) else None
 
 
 def silent_runs(record: ExperimentRecord) -> dict[str, float]:

@@ -42,11 +42,13 @@ def read_by_example(folder: Path) -> ExampleScores | None:
 
     try:
         columns = parquet.read_table(path).to_pydict()
-    except (ArrowException, OSError):
+        names = tuple(str(each) for each in columns.pop(EXAMPLE, ()))
+        clusters = columns.pop(CLUSTER, None)
+        values = {name: tuple(map(float, own)) for name, own in columns.items()}
+    except (ArrowException, OSError, TypeError, ValueError):  # a score that is missing, or a text
         return None
-    names = tuple(str(each) for each in columns.pop(EXAMPLE, ()))
-    clusters = columns.pop(CLUSTER, None)
-    values = {name: tuple(map(float, own)) for name, own in columns.items()}
+    if clusters is not None and None in clusters:  # whose cluster is not known is alike to nobody that is known
+        return None
     return ExampleScores(names, values, None if clusters is None else tuple(map(str, clusters)))
 
 

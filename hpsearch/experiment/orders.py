@@ -45,9 +45,12 @@ def place(folder: Path, order: OrderEvent) -> Path:
         ExperimentError: Something else is where orders are placed.
     """
     try:
-        (folder / ORDERS).mkdir(exist_ok=True)
+        (folder / ORDERS).mkdir()
+        with suppress(OSError):  # whoever may write into the folder may order, whatever the umask of the first is
+            (folder / ORDERS).chmod(folder.stat().st_mode & 0o777)
     except FileExistsError:
-        raise ExperimentError(f"{folder / ORDERS} is no folder: orders are placed there; remove it") from None
+        if not (folder / ORDERS).is_dir():
+            raise ExperimentError(f"{folder / ORDERS} is no folder: orders are placed there; remove it") from None
     path = folder / ORDERS / f"{time.time_ns():020d}-{order.order}{_ENDING}"
     write_json(path, {"version": FORMAT_VERSION, **encode(order)})
     return path
@@ -61,10 +64,13 @@ class PlacedOrder:
     event: OrderEvent | None
     trouble: str = ""
 
-    def withdraw(self) -> None:
-        """Take it away: it was obeyed, refused, or is none."""
-        with suppress(OSError):  # the log knows that it is done
-            self.path.unlink()
+    def withdraw(self) -> bool:
+        """Take it away: it was obeyed, refused, or is none. Return whether it is gone; the log knows what is done."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError:
+            return False
+        return True
 
 
 def pending(folder: Path) -> list[PlacedOrder]:

@@ -9,6 +9,7 @@ from typing import Any
 from hpsearch.data.fingerprint import Fingerprint, differences, fingerprint_of
 from hpsearch.errors import ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment import layout
+from hpsearch.experiment.checksums import unsealed
 from hpsearch.experiment.files import read_json
 from hpsearch.experiment.layout import CONFIG, DATA, LOG
 from hpsearch.experiment.log import read_state
@@ -151,7 +152,7 @@ def _configuration(path: Path) -> tuple[Mapping[str, Any], dict[str, int]]:
         ExperimentError: The file is damaged or gone.
     """
     try:
-        job = read_json(path)
+        job = unsealed(read_json(path))
         changes = job.get("changes") or ()
         config, seeds = changes[-1]["config"] if changes else job["config"], job["seeds"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

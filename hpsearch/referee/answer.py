@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from hpsearch.comparing.statistics.arrays import as_array
 from hpsearch.comparing.statistics.intervals import mean_interval
 from hpsearch.comparing.statistics.online import Method, next_level
-from hpsearch.comparing.statistics.sequential import Plan, judge, power, smallest_found
-from hpsearch.referee.challenge import Ended, budget_of, history_of, noise_of, plan_of, seconds_each
+from hpsearch.comparing.statistics.sequential import Plan, power, smallest_found
+from hpsearch.referee.challenge import Ended, seconds_each
 from hpsearch.referee.ledger import MOST, Challenge, Decision, Opening, Reign, Title, Verdict
 from hpsearch.referee.opening import worth_of
+from hpsearch.referee.rules import budget_of, history_of, judged, noise_of, plan_of
 from hpsearch.referee.shapes import (
     Answer,
     BudgetLeft,
@@ -28,7 +29,7 @@ from hpsearch.referee.shapes import (
 from hpsearch.referee.snapshot import changed_packages
 
 _NAMED = 5
-"""The most packages that are named."""
+"""The most packages, or files, that are named."""
 
 
 def answer_of(ended: Ended) -> Answer:
@@ -79,6 +80,13 @@ def _warnings(title: Title, opened: Challenge, seeds: Sequence[int]) -> Iterator
     champion, challenger = title.contenders[opened.champion], title.contenders[opened.contender]
     if champion.data != challenger.data:
         yield "The two were trained on different data: their scores compare only on the same validation examples."
+    if opened.over not in (None, opened.champion):
+        yield (
+            f"Contender {opened.champion} won the title while this challenge waited: the challenger was made from "
+            f"contender {opened.over}, without what won."
+        )
+    if changed := challenger.looks_changed(champion):
+        yield f"This is no part of the code, and has changed since the champion came: {_some(changed)}."
     told: set[tuple[str, str]] = set()
     for seed in seeds:
         pair = [title.trained[who.number, opened.reign, seed].environment for who in (champion, challenger)]
@@ -87,8 +95,12 @@ def _warnings(title: Title, opened: Challenge, seeds: Sequence[int]) -> Iterator
             continue
         told.add((before, after))
         changed = changed_packages(title.folder, before, after)
-        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
-        yield f"The packages changed between the two trainings on seed {seed}: {', '.join(changed[:_NAMED])}{more}."
+        yield f"The packages changed between the two trainings on seed {seed}: {_some(changed)}."
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _advice(title: Title, opened: Challenge, verdict: Verdict) -> str:
@@ -134,7 +146,8 @@ def noise_floor(title: Title) -> NoiseFloor:
     """Return the noise over seeds and the differences that seeds can show."""
     noise = noise_of(title)
     if noise is None:
-        return NoiseFloor(sd=None, df=0, smallest={})
+        df = sum(max(len(title.noise_sample(each)) - 1, 0) for each in title.reigns)
+        return NoiseFloor(sd=None, df=df, smallest={})
     known = {str(k): smallest_shown(noise.sd, k) for k in sorted({2, 3, 5, title.terms.most})}
     return NoiseFloor(sd=noise.sd, df=noise.df, smallest=known)
 
@@ -249,14 +262,17 @@ def _so_far(title: Title, opened: Challenge, seeds: Sequence[int]) -> str:
     if not seeds:
         return "Open: there is no pair of trainings yet."
     pairs = _pairs(title, opened, seeds)
-    found = judge(plan_of(title.terms, opened), [p.champion for p in pairs], [p.challenger for p in pairs])
+    found = judged(title, opened, [p.champion for p in pairs], [p.challenger for p in pairs])
     return found.reason
 
 
 def plan_answer(title: Title, opened: Challenge, *, known: Answer | None) -> PlanAnswer:
     """Return what a challenge would cost, and what it could find."""
-    plan, reign = plan_of(title.terms, opened), title.reign
-    there = sum((reign.champion, reign.number, seed) in title.trained for seed in range(opened.most))
+    plan, seeds = plan_of(title.terms, opened), range(opened.most)
+    champions, own = (
+        sum((who, opened.reign, seed) not in title.trained for seed in seeds)
+        for who in (opened.champion, opened.contender)
+    )
     found = smallest_found(plan)
     effects = {0.0, title.terms.margin, *(each for each in (found, opened.worth) if each is not None)}
     return PlanAnswer(
@@ -267,8 +283,8 @@ def plan_answer(title: Title, opened: Challenge, *, known: Answer | None) -> Pla
         worth=opened.worth,
         noise=noise_floor(title),
         smallest_found=found,
-        trainings=opened.most,
-        trainings_of_the_champion=opened.most - there,
+        trainings=own,
+        trainings_of_the_champion=champions,
         seconds_each=seconds_each(title),
         power=tuple(_chance(plan, effect) for effect in sorted(effects)) if plan.noise is not None else (),
         known=known,

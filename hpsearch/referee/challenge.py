@@ -4,15 +4,13 @@ Whatever was trained is in the ledger before anybody looks at it, and each decis
 in the order of the seeds: killed at any point and run again, a challenge ends as it would have.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch.comparing.statistics.online import Budget, Finished, Method, next_level
 from hpsearch.comparing.statistics.sequential import Decision as Judged
-from hpsearch.comparing.statistics.sequential import Judgement, Noise, Plan, fewest_pairs, judge, pooled_noise
+from hpsearch.comparing.statistics.sequential import Judgement
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.activity import in_use, locked
 from hpsearch.records import Outcome
@@ -22,13 +20,12 @@ from hpsearch.referee.ledger import (
     Contender,
     Decision,
     Ledger,
-    SeedNoise,
-    Terms,
     Title,
     Trained,
     Verdict,
     read_title,
 )
+from hpsearch.referee.rules import judged, planned, require_same, sees_more, told
 from hpsearch.referee.snapshot import remove_tree
 from hpsearch.referee.trainings import Trainings, Watch
 
@@ -54,13 +51,15 @@ _FAULTS = {
 class Request:
     """A challenge as it was asked for; without a candidate the open one goes on.
 
-    `worth` is an improvement that should be found, `most` the most seeds, by default those of the title.
+    `worth` is an improvement that should be found, `most` the most seeds, by default those of the title. `over` is the
+    champion whose configuration the candidate's was laid over.
     """
 
     candidate: Candidate | None
     note: str = ""
     worth: float | None = None
     most: int | None = None
+    over: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,8 @@ def challenge(folder: Path, project: Path, request: Request, *, watch: Watch, te
         title = ledger.title
         contender = _entered(ledger, request)
         if answer := _from_the_ledger(title, contender, request):
+            if request.candidate and (changed := request.candidate.contender.looks_changed(contender)):
+                tell(f"{', '.join(changed)} has changed since this was decided, and is no part of the code")
             measure(ledger, project, watch)  # what was interrupted after the verdict
             return answer
         trusted = contender.number if request.candidate else None
@@ -124,8 +125,7 @@ def _measure(ledger: Ledger, trainings: Trainings) -> None:
     title = ledger.title
     for seed in range(title.terms.measured):
         found = trainings.trained(title.champion, title.reign.number, seed, most=title.terms.measured)
-        broken = found.outcome in (Outcome.FAILED, Outcome.LOST)
-        if broken and title.reign.number == 0 and not title.noise_sample(title.reign):
+        if found.outcome is Outcome.FAILED and title.reign.number == 0 and not title.noise_sample(title.reign):
             return  # the first champion does not train at all
 
 
@@ -176,21 +176,36 @@ def _from_the_ledger(title: Title, contender: Contender, request: Request) -> En
     verdict = title.verdict_on(contender.number)
     if verdict is None or verdict.decision is Decision.FAILED:
         if title.reign.champion == contender.number:
+            changed = request.candidate.contender.looks_changed(contender) if request.candidate else []
+            beyond = f" ({', '.join(changed)} has changed, and is no part of the code)" if changed else ""
             raise HpsearchError(
-                "nothing differs from the champion: code, configuration and data are the same; change something, or "
-                "give another value with --set"
+                f"nothing differs from the champion: code, configuration and data are the same{beyond}; change "
+                "something, or give another value with --set"
             )
         return None
     opened = title.challenges[verdict.challenge]
-    if verdict.decision is not Decision.ACCEPTED and verdict.outcome is None and _sees_more(request, opened, title):
+    if (
+        verdict.decision is not Decision.ACCEPTED
+        and verdict.outcome is None
+        and sees_more(title, opened, worth=request.worth, most=request.most)
+    ):
         return None
     return Ended(title, opened, verdict, again=True)
 
 
-def _sees_more(request: Request, opened: Challenge, title: Title) -> bool:
-    """Whether a plan has more seeds than a challenge had, or looks for a smaller improvement."""
-    more = (request.most or title.terms.most) > opened.most
-    return more or (request.worth is not None and (opened.worth is None or request.worth < opened.worth))
+def rules_for(title: Title, request: Request) -> Challenge:
+    """Return the challenge that a request with a candidate would be, or the one that it would go on with.
+
+    Raises:
+        HpsearchError: Nothing could be accepted by these rules.
+    """
+    assert request.candidate is not None  # noqa: S101 -- ours: what goes on is not planned
+    known, opened = title.known(request.candidate.contender.identity), title.open_challenge
+    if known is not None and opened is not None and opened.contender == known.number:
+        require_same(opened, worth=request.worth, most=request.most)
+        return opened
+    number = len(title.contenders) if known is None else known.number
+    return planned(title, number, worth=request.worth, most=request.most)
 
 
 def decided_before(title: Title, request: Request) -> Ended | None:
@@ -213,14 +228,18 @@ def _opened(ledger: Ledger, contender: Contender, request: Request, tell: Callab
     title = ledger.title
     opened = title.open_challenge
     if opened is not None and opened.contender == contender.number:
-        tell(f"challenge {opened.number} goes on")
+        require_same(opened, worth=request.worth, most=request.most)
+        tell(f"challenge {opened.number} goes on{told(opened)}")
+        if request.note and request.note != opened.note:
+            tell(f"it keeps the note that it began with: {opened.note}")
         return opened
     if opened is not None:
         tell(f"challenge {opened.number} was interrupted, and is given up for this one")
         reason = "It was interrupted, and another challenge came."
         ledger.write(Verdict(challenge=opened.number, decision=Decision.ABANDONED, reason=reason))
     new = planned(title, contender.number, note=request.note, worth=request.worth, most=request.most)
-    ledger.write(new)
+    ledger.write(new.model_copy(update={"over": request.over}))
+    new = title.challenges[new.number]
     each = seconds_each(title)
     cost = "" if each is None else f", of about {each:.3g} s each"
     tell(f"challenge {new.number}: at most {new.most} trainings{cost}")
@@ -229,73 +248,12 @@ def _opened(ledger: Ledger, contender: Contender, request: Request, tell: Callab
 
 def seconds_each(title: Title) -> float | None:
     """Return the mean seconds of the present champion's trainings; None before there is one."""
-    found = [each.seconds for each in title.trained.values() if each.contender == title.reign.champion and each.value]
+    own = (each for each in title.trained.values() if each.contender == title.reign.champion)
+    found = [each.seconds for each in own if each.value is not None]
     return sum(found) / len(found) if found else None
 
 
-def planned(
-    title: Title, contender: int, *, note: str = "", worth: float | None = None, most: int | None = None
-) -> Challenge:
-    """Return the next challenge of a title with its rules, which follow from the ledger.
-
-    Raises:
-        HpsearchError: Nothing could be accepted by these rules.
-    """
-    noise = noise_of(title)
-    if worth is not None and not title.terms.margin < worth < math.inf:
-        raise HpsearchError(
-            f"--worth={worth:g}: an improvement worth finding is larger than the margin, {title.terms.margin:g}"
-        )
-    new = Challenge(
-        number=len(title.challenges) + 1,
-        contender=contender,
-        champion=title.reign.champion,
-        reign=title.reign.number,
-        level=next_level(budget_of(title.terms), history_of(title)),
-        margin=title.terms.margin,
-        most=most or title.terms.most,
-        worth=worth,
-        noise=None if noise is None else SeedNoise(sd=noise.sd, df=noise.df),
-        note=note,
-    )
-    if fewest_pairs(plan_of(title.terms, new)) is None:
-        raise HpsearchError(
-            f"{new.most} seeds can never be the evidence of {1 / new.level:.4g} that the error budget asks for: allow "
-            "more with --most"
-        )
-    return new
-
-
-def budget_of(terms: Terms) -> Budget:
-    """Return the error budget of a title."""
-    return Budget(rate=terms.rate, method=Method(terms.method), expected=terms.expected)
-
-
-def history_of(title: Title) -> list[Finished]:
-    """Return the challenges that have used some of the budget, in their order; one that is open has not won."""
-    found = []
-    for number in title.challenges:
-        verdict = title.verdicts.get(number)
-        accepted = verdict is not None and verdict.decision is Decision.ACCEPTED
-        evidence = (verdict.evidence if verdict else None) or 1.0
-        found.append(Finished(accepted, min(1.0, 1 / evidence)))
-    return found
-
-
-def noise_of(title: Title) -> Noise | None:
-    """Return the noise over seeds, from the champions' values; None where they do not differ."""
-    return pooled_noise([title.noise_sample(each) for each in title.reigns])
-
-
 # The decision
-
-
-def plan_of(terms: Terms, opened: Challenge) -> Plan:
-    """Return the rules of a challenge as the statistics have them."""
-    noise = None if opened.noise is None else Noise(opened.noise.sd, opened.noise.df)
-    return Plan(
-        level=opened.level, goal=terms.goal, margin=opened.margin, most=opened.most, worth=opened.worth, noise=noise
-    )
 
 
 Train = Callable[[Contender, int], Trained]
@@ -315,7 +273,6 @@ def decide(title: Title, opened: Challenge, train: Train, tell: Callable[[str], 
     `tell` hears what each pair has changed.
     """
     champion, challenger = title.contenders[opened.champion], title.contenders[opened.contender]
-    plan = plan_of(title.terms, opened)
     seeds: list[int] = []
     values: tuple[list[float], list[float]] = ([], [])
     lost: list[Trained] = []
@@ -333,7 +290,7 @@ def decide(title: Title, opened: Challenge, train: Train, tell: Callable[[str], 
             seeds.append(seed)
             values[0].append(theirs.value)
             values[1].append(ours.value)
-            found = judge(plan, *values)
+            found = judged(title, opened, *values)
             if found.decision is not Judged.GO_ON:
                 return _verdict(opened, found, seeds, lost)
             tell(f"seed {seed}: champion {theirs.value:.5g}, challenger {ours.value:.5g}. {found.reason}")
@@ -371,5 +328,8 @@ def _without_value(opened: Challenge, ours: Trained, seeds: Sequence[int]) -> Ve
 def _champion_fails(opened: Challenge, lost: Sequence[Trained]) -> Verdict:
     first = lost[0]
     why = f" ({first.outcome}: {first.reason})" if first.reason else f" ({first.outcome})"
-    reason = f"The champion itself came to nothing on {len(lost)} seeds{why}: there is nothing to compare with."
+    reason = (
+        f"The champion itself came to nothing on {len(lost)} seeds{why}: there is nothing to compare with. If that "
+        "remains so, `hpsearch champion init` opens a title with another champion."
+    )
     return Verdict(challenge=opened.number, decision=Decision.FAILED, reason=reason, outcome=first.outcome)

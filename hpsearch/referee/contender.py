@@ -17,6 +17,7 @@ from hpsearch.experiment.layout import is_experiment
 from hpsearch.experiment.reading import read_experiment, space_home
 from hpsearch.records import Goal
 from hpsearch.referee.ledger import Contender, Terms
+from hpsearch.referee.project_files import TOO_LARGE, looks_of
 from hpsearch.referee.snapshot import take, tree_of
 from hpsearch.running.loading import load_space, open_space
 from hpsearch.running.same_data import data_digest
@@ -186,7 +187,18 @@ def enter(source: Source, store: Path, within: Path, *, protected: Terms | None 
     config = space.config({}).model_dump(mode="json")
     data = data_digest(space)
     objective = space.objective.model_dump(mode="json")
-    parts = [snapshot.digest, space.family, config, objective, space.search.trial_time, data]
+    left_out = dict(snapshot.left_out)
+    looks = looks_of(within, left_out)
+    large = {path: looks.pop(path) for path in [*looks] if left_out[path] == TOO_LARGE}
+    parts = [
+        snapshot.digest,
+        space.family,
+        config,
+        objective,
+        space.search.trial_time,
+        data,
+        *([large] if large else ()),
+    ]
     contender = Contender(
         number=0,
         identity=hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16],
@@ -199,6 +211,7 @@ def enter(source: Source, store: Path, within: Path, *, protected: Terms | None 
         family=space.family,
         config=config,
         data=data,
+        looks=looks,
         revision=snapshot.revision,
         by=_who(),
     )

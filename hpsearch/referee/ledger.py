@@ -91,8 +91,14 @@ class Contender(Settings):
     family: str
     config: Mapping[str, Any]
     data: str | None = None
+    looks: Mapping[str, str] = {}
+    """Of what is used where it is and belongs to no snapshot, such as what git ignores; see project_files.py."""
     revision: str | None = None
     by: str = ""
+
+    def looks_changed(self, then: "Contender") -> list[str]:
+        """Return the paths of what looked otherwise when another contender came."""
+        return sorted(path for path, look in self.looks.items() if then.looks.get(path, look) != look)
 
 
 class SeedNoise(Settings):
@@ -118,7 +124,11 @@ class Challenge(Settings):
     worth: float | None = None
     noise: SeedNoise | None = None
     """As it was known then."""
+    measured: int = 1
+    """With how many scores of the champion the first of the challenger is compared, to be given up."""
     note: str = ""
+    over: int | None = None
+    """The champion whose configuration the challenger's was laid over, when it was asked for."""
 
 
 class Trained(Settings):
@@ -205,6 +215,8 @@ class Title:
         elif isinstance(event, Challenge):
             self.challenges[event.number] = event
         elif isinstance(event, Trained):
+            if event.outcome is Outcome.LOST and self.reigns and event.contender == self.reign.champion:
+                return  # of an older ledger: it says nothing about the champion, who is trained again
             self.trained.setdefault((event.contender, event.reign, event.seed), event)
         elif isinstance(event, Verdict):
             self._judged(event)
@@ -256,9 +268,13 @@ class Title:
         return [each.value for each in found if each is not None and each.value is not None]
 
     def noise_sample(self, reign: Reign) -> list[float]:
-        """Return all values of a reign's champion on that reign's seeds."""
-        found = (each for (who, when, _), each in self.trained.items() if (who, when) == (reign.champion, reign.number))
-        return [each.value for each in sorted(found, key=lambda each: each.seed) if each.value is not None]
+        """Return the values of a reign's champion on the seeds on which something was measured or decided.
+
+        Idle workers may have trained more, as many as the machine and the moment of a kill had it.
+        """
+        used = [each.seeds for number, each in self.verdicts.items() if self.challenges[number].reign == reign.number]
+        most = max([self.terms.measured, *(seed + 1 for seeds in used for seed in seeds)])
+        return self.values(reign.champion, reign.number, range(most))
 
     def measured(self, reign: Reign) -> list[float]:
         """Return the values of a reign's champion on the seeds that it was measured on: fresh ones when it won."""

@@ -1,16 +1,19 @@
 """The test split, which stays sealed through all challenges: opened for the first champion and the present one."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hpsearch.comparing.statistics.arrays import as_array
+from hpsearch.comparing.statistics.arrays import as_array, is_constant, size_of
 from hpsearch.comparing.statistics.intervals import t_interval
 from hpsearch.comparing.statistics.two_samples import paired_t
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.state import RunState
+from hpsearch.records import Outcome
 from hpsearch.referee.challenge import holding, measure
-from hpsearch.referee.ledger import Contender, Ledger, Opening, Title
+from hpsearch.referee.ledger import MOST, Contender, Ledger, Opening, Title
 from hpsearch.referee.trainings import Trainings, Watch
+from hpsearch.space import Space
 from hpsearch.space.checks import no_test_split
 
 _TEST = "test/"
@@ -34,24 +37,62 @@ def confirm(
         title = ledger.title
         first, present = title.contenders[title.reigns[0].champion], title.champion
         if first is present:
+            has = "still has the title" if len(title.reigns) == 1 else "has won the title back"
             raise HpsearchError(
-                f"the first champion of {title.terms.name} still has the title: the test split would be opened for "
-                "nothing"
+                f"the first champion of {title.terms.name} {has}: the test split would be opened for nothing"
             )
         known = next((each for each in title.openings.values() if each.present == present.number), None)
         if known is not None and known.result is not None:
             return title, known
         with Trainings(ledger, project, watch) as trainings:
             for contender in (first, present):
-                if refusal := no_test_split(trainings.space(contender)):
+                if refusal := no_test_score(trainings.space(contender)):
                     raise HpsearchError(refusal)
             opening = known or _begun(ledger, first, present, seeds)
             if opening.number > 1:
                 tell(worth_of(opening.number))
-            scored = [trainings.tested(each, opening.number, opening.seeds) for each in (first, present)]
+            for contender in (first, present):
+                if not hasattr(trainings.space(contender).interface, "lacks_test"):  # a program, or a function
+                    _require_score(title, trainings.tested(contender, opening.number, [0]))
+            scored = [trainings.tested(each, opening.number, range(opening.seeds)) for each in (first, present)]
             result = _result(title, scored)
             ledger.write(opening.model_copy(update={"result": result}))
         return title, title.openings[opening.number]
+
+
+def test_metric(metric: str) -> str:
+    """Return the test score that belongs to a metric."""
+    return _TEST + metric.removeprefix("val/")
+
+
+def no_test_score(space: Space) -> str | None:
+    """Explain why the trainings of a space cannot be scored on a test split, as far as that is known before them."""
+    config = space.config({})
+    pattern = getattr(getattr(config, "metrics", None), "pattern", None) if hasattr(config, "command") else None
+    wanted = test_metric(space.objective.metric)
+    group = wanted.replace("/", "__")
+    if pattern is None or group in re.compile(pattern).groupindex:
+        return no_test_split(space)
+    return (
+        f"the program's pattern {pattern!r} has no group {group}, so that {wanted} is never heard and `hpsearch "
+        "champion confirm` has nothing to compare: a title whose program prints it, and whose pattern has that group, "
+        "can be confirmed"
+    )
+
+
+def _require_score(title: Title, runs: Sequence[RunState]) -> None:
+    """Stop after the first training where it tells no test score.
+
+    Raises:
+        SearchFailedError: It does not.
+    """
+    metric = _metric_of(title, [runs])
+    for run in runs:
+        if run.outcome is Outcome.COMPLETE and metric not in run.scores:
+            raise SearchFailedError(
+                f"the first training told no {metric}, the test score of {title.terms.metric}, so that the others were "
+                "not begun: a program prints it, a function reports it"
+            )
 
 
 def worth_of(number: int) -> str:
@@ -83,7 +124,9 @@ def _result(title: Title, scored: Sequence[Sequence[RunState]]) -> dict[str, obj
         SearchFailedError: Fewer than two pairs have a test score.
     """
     metric = _metric_of(title, scored)
-    by_seed = [{run.replicate: run.scores[metric] for run in runs if metric in run.scores} for runs in scored]
+    by_seed = [
+        {(run.replicate or 0) % MOST: run.scores[metric] for run in runs if metric in run.scores} for runs in scored
+    ]
     shared = [seed for seed in by_seed[0] if seed in by_seed[1]]
     first, present = ([scores[seed] for seed in shared] for scores in by_seed)
     if len(shared) < 2:
@@ -92,7 +135,7 @@ def _result(title: Title, scored: Sequence[Sequence[RunState]]) -> dict[str, obj
     gains = as_array([title.terms.goal.sign * (b - a) for a, b in zip(first, present, strict=True)])
     mean = float(gains.mean())
     result: dict[str, object] = {"metric": metric, "first": first, "present": present, "improvement": mean}
-    if len({*gains.tolist()}) == 1:
+    if is_constant(gains, scale=size_of(as_array(first), as_array(present))):
         return {**result, "interval": None, "p": None}
     tested = paired_t(gains)
     low, high = t_interval(mean, tested.error or 0.0, len(gains) - 1)
@@ -105,7 +148,7 @@ def _metric_of(title: Title, scored: Sequence[Sequence[RunState]]) -> str:
     Raises:
         SearchFailedError: No training has it.
     """
-    metric = _TEST + title.terms.metric.removeprefix("val/")
+    metric = test_metric(title.terms.metric)
     known = sorted({name for runs in scored for run in runs for name in run.scores if name.startswith(_TEST)})
     if known and metric not in known:
         raise SearchFailedError(

@@ -1,11 +1,9 @@
 """The code as it stands at some moment: files by their hashes, kept with the title, and brought back into a new folder.
 
-    objects/3f/9a...            the content of a file, by its SHA-256
-    snapshots/0f3a61c2.../      manifest.json: every file with its hash and mode, and what was left out
-                                tree/: the files, where they are trained; made when it is needed
-    environments/51ab....txt    packages that were installed, as `pip freeze` lists them
-
-Git is only asked which files there are (`git ls-files`, which reads): index, branches and files stay as they are.
+objects/3f/9a...            the content of a file, by its SHA-256
+snapshots/0f3a61c2.../      manifest.json: every file with its hash and mode, and what was left out
+                            tree/: the files, where they are trained; made when it is needed
+environments/51ab....txt    packages that were installed, as `pip freeze` lists them
 """
 
 import hashlib
@@ -13,8 +11,6 @@ import json
 import os
 import shutil
 import stat
-import subprocess
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import distributions
@@ -25,29 +21,12 @@ from typing import Any
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.files import read_json, write_atomically, write_json
 from hpsearch.experiment.layout import EXPERIMENTS
+from hpsearch.experiment.provenance import git_state
+from hpsearch.referee.project_files import NO_CODE, leads_to, sorted_out
 
-LARGEST_FILE = 5_000_000
-"""Bytes: a larger file is taken for data or weights."""
-LARGEST = 200_000_000
-"""Bytes of all files of a snapshot."""
-RULE = (
-    f"left out of a snapshot: what git ignores; files larger than {LARGEST_FILE // 1_000_000} MB; secrets by their "
-    "names (.env, .netrc, *.pem, *.key, id_rsa, credentials, ...); links that lead out of the project. "
-    "They stay where they are, and a training from a snapshot finds them there. experiments/ is left out, too, and not "
-    "found"
-)
-_SECRET_NAMES = {
-    *(".netrc", ".pypirc", ".npmrc", ".pgpass", ".htpasswd", ".git-credentials", ".dockercfg", ".dockerconfigjson"),
-    *("credentials", "credentials.json", "kaggle.json"),
-    *("secrets.toml", "secrets.yaml", "secrets.yml", "secrets.json"),
-}
-_SECRET_FOLDERS = {".ssh", ".aws", ".gnupg", ".azure", ".kube", "credentials", "secrets"}
-_SECRET_STEMS = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", ".env")
-_SECRET_SUFFIXES = {".env", ".pem", ".key", ".p12", ".pfx", ".ppk", ".jks", ".asc", ".keystore", ".kdbx"}
-_NO_CODE = {"__pycache__", "node_modules", "mlruns", "wandb", EXPERIMENTS.name}
-"""Folders that hold no code, where no git says so."""
 MANIFEST, TREE = "manifest.json", "tree"
-_VERSION, _SHOWN, _BLOCK = 1, 16, 1 << 20
+_VERSION, _SHOWN = 1, 16
+_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 @dataclass(frozen=True)
@@ -122,138 +101,42 @@ def _versions(text: str) -> dict[str, str]:
     return {name: version for name, _, version in pairs}
 
 
-# Which files
-
-
 def take(project: Path, store: Path) -> Snapshot:
     """Keep the files of a project as they are now in a store of snapshots.
 
     Raises:
         HpsearchError: They are more than a snapshot may hold, or one of them cannot be read.
     """
-    kept: list[KeptFile] = []
-    listed, ignored = _listed(project)
     results = store.parent if not project.absolute().is_relative_to(store.parent.absolute()) else store
-    left_out = [(path, "ignored by git") for path in ignored]
-    total = 0
-    for path in listed:
-        why = _objection(project, path, results)
-        if why == "":
-            continue
-        if why is not None:
-            left_out.append((path, why))
-            continue
-        total += (project / path).lstat().st_size
-        if total > LARGEST:
-            raise HpsearchError(_too_large(project, listed))
-        kept.append(_keep(project, path, store))
-    snapshot = Snapshot(tuple(kept), tuple(sorted(left_out)), _revision(project))
+    paths, left_out = sorted_out(project, results)
+    kept = [each for path in paths if (each := _keep(project, path, store)) is not None]
+    state = git_state(project, own=False)
+    revision = None if state is None else state["commit"]
+    snapshot = Snapshot(tuple(kept), tuple(sorted(left_out.items())), revision)
     _write(snapshot, store)
     return snapshot
 
 
-def _listed(project: Path) -> tuple[list[str], list[str]]:
-    """Return the files of a project, and what git ignores of them: whole folders where all of one is ignored."""
-    files = _ask_git(project, "--cached", "--others", "--exclude-standard")
-    if files is None:
-        return sorted(_walked(project)), []
-    ignored = _ask_git(project, "--others", "--ignored", "--exclude-standard", "--directory") or []
-    return sorted(set(files)), sorted({each.rstrip("/") for each in ignored})
-
-
-def _ask_git(project: Path, *options: str) -> list[str] | None:
-    """Return paths that git lists of a repository; None for a folder that is none. It runs nothing of the repository's.
-
-    Raises:
-        HpsearchError: Git is not there, or does not answer: what it ignores must not be taken for code.
-    """
-    if not (project / ".git").exists():
-        return None
-    program = shutil.which("git")
-    if program is None:
-        raise HpsearchError(f"{project} is a git repository, and only git knows what it ignores: install git")
-    command = [program, "-c", "core.fsmonitor=false", "-C", str(project), "ls-files", "-z", *options]
-    answer = subprocess.run(command, capture_output=True, check=False)
-    if answer.returncode != 0:
-        said = os.fsdecode(answer.stderr).strip().partition("\n")[0]
-        raise HpsearchError(f"git does not list the files of {project}: {said}")
-    return [os.fsdecode(each) for each in answer.stdout.split(b"\0") if each]
-
-
-def _revision(project: Path) -> str | None:
-    program = shutil.which("git")
-    if program is None:
-        return None
-    command = [program, "-C", str(project), "rev-parse", "--verify", "-q", "HEAD"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or None
-
-
-def _walked(folder: Path, within: str = "") -> Iterator[str]:
-    """Yield the files below a folder that no git tells of, without folders that hold no code."""
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda each: each.name):
-            path = f"{within}{entry.name}"
-            if not entry.is_dir(follow_symlinks=False):
-                yield path
-            elif not (entry.name.startswith(".") or entry.name in _NO_CODE or Path(entry, "pyvenv.cfg").exists()):
-                yield from _walked(Path(entry), f"{path}/")
-
-
-def _objection(project: Path, path: str, results: Path) -> str | None:
-    """Return why a file is left out; nothing at all for what is no file of the project's, None if it is kept."""
+def _keep(project: Path, path: str, store: Path) -> KeptFile | None:
+    """Keep a file; return None if it is gone. A link within the project leads to the same place in every copy."""
     place = project / path
-    if not os.path.lexists(place) or place.absolute().is_relative_to(results.absolute()):
-        return ""
-    if PurePosixPath(path).parts[0] == EXPERIMENTS.name or "__pycache__" in PurePosixPath(path).parts:
-        return ""
-    if _is_secret(path):
-        return "a secret, by its name"
-    mode = place.lstat().st_mode
-    if stat.S_ISLNK(mode):
-        inside = Path(os.path.normpath(place.parent.absolute() / place.readlink())).is_relative_to(project.absolute())
-        return None if inside else "a link that leads out of the project"
-    if stat.S_ISDIR(mode):
-        return "a repository of its own"
-    if not stat.S_ISREG(mode):
-        return ""
-    return f"larger than {LARGEST_FILE // 1_000_000} MB" if place.stat().st_size > LARGEST_FILE else None
-
-
-def _is_secret(path: str) -> bool:
-    *folders, name = PurePosixPath(path.lower()).parts
-    named = name in _SECRET_NAMES or name.startswith(_SECRET_STEMS)
-    return named or PurePosixPath(name).suffix in _SECRET_SUFFIXES or bool(_SECRET_FOLDERS & {*folders})
-
-
-def _too_large(project: Path, paths: Iterable[str]) -> str:
-    sizes: dict[str, int] = {}
-    for path in paths:
-        top = PurePosixPath(path).parts[0]
-        size = (project / path).lstat().st_size if os.path.lexists(project / path) else 0
-        sizes[top] = sizes.get(top, 0) + (size if size <= LARGEST_FILE else 0)
-    largest = max(sizes, key=lambda top: sizes[top])
-    return (
-        f"the code in {project} is more than the {LARGEST // 1_000_000} MB that a snapshot may hold; the largest part "
-        f"is {largest} with {sizes[largest] // 1_000_000} MB: data and results belong into .gitignore"
-    )
-
-
-# The store
-
-
-def _keep(project: Path, path: str, store: Path) -> KeptFile:
-    place = project / path
-    mode = place.lstat().st_mode
     try:
-        content = os.fsencode(place.readlink()) if stat.S_ISLNK(mode) else place.read_bytes()
+        mode = place.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            content = os.fsencode(os.path.relpath(leads_to(place), place.parent.absolute()))
+        else:
+            content = place.read_bytes()
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise HpsearchError(f"{place} cannot be kept in the snapshot: {error.strerror or error}") from error
     digest = hashlib.sha256(content).hexdigest()
     target = _object(store, digest)
-    if not target.exists():
+    if not target.exists() or target.stat().st_size != len(content):  # a machine without power leaves an empty one
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, content, durable=False)
+        if not mode & _OTHERS:
+            target.chmod(0o600)
     kind = "120000" if stat.S_ISLNK(mode) else "100755" if mode & stat.S_IXUSR else "100644"
     return KeptFile(path, digest, kind, len(content))
 
@@ -338,7 +221,8 @@ def _place(store: Path, kept: KeptFile, folder: Path) -> None:
         target.symlink_to(os.fsdecode(content))
         return
     target.write_bytes(content)
-    target.chmod(0o755 if kept.mode == "100755" else 0o644)
+    mode = 0o755 if kept.mode == "100755" else 0o644
+    target.chmod(mode if source.stat().st_mode & _OTHERS else mode & 0o700)
 
 
 def remove_tree(store: Path, digest: str) -> None:
@@ -363,7 +247,7 @@ def tree_of(store: Path, digest: str, project: Path) -> Path:
         bring_back(store, snapshot, tree)
     for path, _ in snapshot.left_out:
         source, link = project.absolute() / path, tree / path
-        if PurePosixPath(path).name in _NO_CODE or path.startswith(f"{EXPERIMENTS.name}/"):
+        if PurePosixPath(path).name in NO_CODE or path.startswith(f"{EXPERIMENTS.name}/"):
             continue
         if link.is_symlink() and not link.exists():  # the project was moved, or another copy of it is gone
             link.unlink()

@@ -3,16 +3,17 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hpsearch.errors import ExperimentError, HpsearchError, SearchFailedError
 from hpsearch.experiment.activity import locked
+from hpsearch.experiment.files import write_atomically
 from hpsearch.experiment.layout import LEDGER
 from hpsearch.referee.challenge import measure
 from hpsearch.referee.contender import Candidate
-from hpsearch.referee.ledger import CONTENDERS, Contender, Ledger, Terms, Title, append, read_title
+from hpsearch.referee.ledger import CONTENDERS, Contender, Ledger, Terms, Title, Trained, append, read_title
 from hpsearch.referee.snapshot import Snapshot, bring_back, read
-from hpsearch.referee.trainings import Watch
+from hpsearch.referee.trainings import LostTrainingError, Watch
 
 _FAILED = "failed"
 
@@ -46,16 +47,24 @@ def open_title(
         _require_same(title, terms, candidate)
         if not title.contenders:
             ledger.write(candidate.contender)
-        measure(ledger, project, watch, trusted=title.contenders[0].number)
+        lost = None
+        try:
+            measure(ledger, project, watch, trusted=title.contenders[0].number)
+        except LostTrainingError as error:
+            lost = error
         if not title.measured(title.reign):
-            first = next(iter(title.trained.values()))
+            why = f"{lost}" if lost else _ending(next(iter(title.trained.values())))
             _give_up(folder)
             raise SearchFailedError(
-                f"the champion came to no result: {first.outcome}"
-                + (f": {first.reason}" if first.reason else "")
-                + f". No title was opened; what was printed is in {folder / _FAILED}"
+                f"the champion came to no result: {why}. No title was opened; what was printed is in {folder / _FAILED}"
             )
+        if lost:
+            raise lost
     return title
+
+
+def _ending(trained: Trained) -> str:
+    return f"{trained.outcome}: {trained.reason}" if trained.reason else f"{trained.outcome}"
 
 
 def _give_up(folder: Path) -> None:
@@ -86,6 +95,11 @@ def _require_same(title: Title, terms: Terms, candidate: Candidate) -> None:
         )
 
 
+def restored_space(contender: Contender) -> str:
+    """Return the space file of a contender within the folder that its code is brought back into."""
+    return contender.file or (PurePosixPath(contender.home) / "champion.yaml").as_posix()
+
+
 def restore(title: Title, number: int, folder: Path) -> Restored:
     """Bring the code of a contender back into a new folder.
 
@@ -99,4 +113,7 @@ def restore(title: Title, number: int, folder: Path) -> Restored:
     contender = title.contenders[number]
     snapshot = read(title.folder, contender.snapshot)
     bring_back(title.folder, snapshot, folder)
+    if contender.file is None:  # its space was made for the title
+        (folder / contender.home).mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / restored_space(contender), contender.text)
     return Restored(contender, snapshot)

@@ -1,6 +1,7 @@
 """The trainings of contenders on a title's seeds, by the road that all trainings go: an experiment for each contender.
 
-A training is a trial, which never sees the test split: trial 2003 is that on seed 3 of reign 2.
+A training is a trial, which never sees the test split: trial 2003 is that on seed 3 of reign 2, and 1002003 is that
+again, where the first was lost.
 """
 
 import json
@@ -8,14 +9,17 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import distributions
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlparse
 
 from hpsearch.comparing.statistics.arrays import LARGEST
+from hpsearch.errors import SearchFailedError
 from hpsearch.experiment.layout import LOG, is_experiment, replicate_run, trial_run
 from hpsearch.experiment.log import read_state
 from hpsearch.experiment.state import RunState
@@ -35,8 +39,16 @@ Watch = Callable[[Space, Path], AbstractContextManager[RunOptions]]
 """How a session is run and shown."""
 
 
+_AGAIN = 1_000_000
+"""Between the numbers of a training and of its repetition."""
+
+
 class InterruptedChallengeError(Exception):
     """Ctrl-C, or SIGTERM: the same command goes on."""
+
+
+class LostTrainingError(SearchFailedError):
+    """A training of the champion was lost, which says nothing about the champion: the same command goes on."""
 
 
 def seeds_of(title_seed: int, reign: int, seed: int) -> Seeds:
@@ -92,61 +104,71 @@ class Trainings:
 
         Raises:
             InterruptedChallengeError: It was interrupted.
+            LostTrainingError: Trainings of the champion were lost; the others are written down.
         """
         config = self.space(contender).config({}).model_dump(mode="json")
-        jobs = [self._job(config, reign, seed) for seed in seeds]
-        ended, why = self._run(contender, jobs)
-        for seed, job in zip(seeds, jobs, strict=True):
-            if job.run in ended:
-                trained = _trained(contender.number, reign, seed, ended[job.run])
-                self._ledger.write(trained.model_copy(update={"environment": self._environment}))
-        if why is StopReason.INTERRUPTED:
+        ran = self._run(contender, [partial(self._job, config, reign, seed) for seed in seeds], again=(Outcome.LOST,))
+        lost: list[Trained] = []
+        for seed, run in zip(seeds, ran.runs, strict=True):
+            if run is not None:
+                packages = self._environment if run.run in ran.now else None
+                found = _trained(contender.number, reign, seed, run, packages)
+                if found.outcome is Outcome.LOST and contender.number == self._ledger.title.reign.champion:
+                    lost.append(found)
+                else:
+                    self._ledger.write(found)
+        if ran.why is StopReason.INTERRUPTED:
             raise InterruptedChallengeError
+        if lost:
+            raise LostTrainingError(f"the champion's training on seed {lost[0].seed} was lost: {lost[0].reason}")
 
-    def _run(self, contender: Contender, jobs: Sequence[Job]) -> tuple[dict[str, RunState], StopReason]:
-        """Train what has not ended; return the runs that have, by their names, and why it stopped."""
+    def _run(self, contender: Contender, jobs: Sequence[Callable[[int], Job]], *, again: Sequence[Outcome]) -> "_Ran":
+        """Train what has not ended, or ended so that it is tried `again`; each of `jobs` gives its repetition k."""
         self._environment = self._environment or keep_environment(self._ledger.title.folder)
         with explaining_full_disks():
             session, space = self._opened(contender)
             log = experiment_of(self._ledger.title.folder, contender.number) / LOG
             before = read_state(log).runs
-            left = [job for job in jobs if not (job.run in before and before[job.run].ended)]
+
+            def newest(repeated: Callable[[int], Job]) -> Job:
+                tries = map(repeated, count())
+                return next(job for job in tries if (run := before.get(job.run)) is None or run.outcome not in again)
+
+            chosen = [newest(each) for each in jobs]
+            left = [job for job in chosen if not (job.run in before and before[job.run].ended)]
             why = session.train(left, StopReason.FINISHED, trial_time=space.search.trial_time)
         runs = read_state(log).runs
-        names = [job.run for job in jobs]
-        return {name: runs[name] for name in names if name in runs and runs[name].outcome is not None}, why
+        ended = [runs.get(job.run) for job in chosen]
+        found = [run if run is not None and run.outcome is not None else None for run in ended]
+        return _Ran(found, frozenset(job.run for job in left), why)
 
-    def _job(self, config: dict[str, Any], reign: int, seed: int) -> Job:
-        number = reign * MOST + seed
+    def _job(self, config: dict[str, Any], reign: int, seed: int, repetition: int) -> Job:
+        number = repetition * _AGAIN + reign * MOST + seed
         seeds = seeds_of(self._ledger.title.terms.seed, reign, seed).model_dump()
         return Job(run=trial_run(number), number=number, params={}, config=config, seeds=seeds)
 
-    def tested(self, contender: Contender, opening: int, seeds: int) -> list[RunState]:
-        """Train a contender on the seeds of an opening and score it on the test split; return how each one ended.
+    def tested(self, contender: Contender, opening: int, seeds: Sequence[int]) -> list[RunState]:
+        """Train a contender on seeds of an opening and score it on the test split; return how each one ended.
+
+        What failed or was lost in an earlier call is trained again.
 
         Raises:
             InterruptedChallengeError: It was interrupted.
         """
         config = self.space(contender).config({}).model_dump(mode="json")
-        jobs = []
-        for index in range(seeds):
-            replicate = (opening - 1) * MOST + index
-            base = derive_seed(self._ledger.title.terms.seed, "opening", opening)
-            jobs.append(
-                Job(
-                    run=replicate_run(0, replicate),
-                    number=0,
-                    params={},
-                    config=config,
-                    seeds=Seeds.for_replicate(base, index).model_dump(),
-                    kind=JobKind.REPLICATE,
-                    replicate=replicate,
-                )
-            )
-        ended, why = self._run(contender, jobs)
-        if why is StopReason.INTERRUPTED:
+        jobs = [partial(self._replicate, config, opening, seed) for seed in seeds]
+        ran = self._run(contender, jobs, again=(Outcome.LOST, Outcome.FAILED, Outcome.OUT_OF_MEMORY))
+        if ran.why is StopReason.INTERRUPTED:
             raise InterruptedChallengeError
-        return [ended[job.run] for job in jobs if job.run in ended]
+        return [run for run in ran.runs if run is not None]
+
+    def _replicate(self, config: dict[str, Any], opening: int, seed: int, repetition: int) -> Job:
+        replicate = repetition * _AGAIN + (opening - 1) * MOST + seed
+        seeds = Seeds.for_replicate(derive_seed(self._ledger.title.terms.seed, "opening", opening), seed)
+        return Job(
+            run=replicate_run(0, replicate), number=0, params={}, config=config, seeds=seeds.model_dump(),
+            kind=JobKind.REPLICATE, replicate=replicate,
+        )  # fmt: skip
 
     def _width(self, contender: Contender) -> int:
         """Return how many trainings of a contender this machine does at once."""
@@ -191,7 +213,16 @@ class Trainings:
             session.end(StopReason.FINISHED)
 
 
-def _trained(contender: int, reign: int, seed: int, run: RunState) -> Trained:
+@dataclass(frozen=True)
+class _Ran:
+    """What came of jobs: the newest run of each, None if it has not ended; those trained just now; why it stopped."""
+
+    runs: Sequence[RunState | None]
+    now: frozenset[str]
+    why: StopReason
+
+
+def _trained(contender: int, reign: int, seed: int, run: RunState, packages: str | None) -> Trained:
     assert run.outcome is not None  # noqa: S101 -- ours: only what has ended is written down
     outcome = Outcome.LOST if run.mistake else run.outcome
     value, reason = run.value if run.outcome is Outcome.COMPLETE else None, run.reason
@@ -199,8 +230,9 @@ def _trained(contender: int, reign: int, seed: int, run: RunState) -> Trained:
         outcome, reason = Outcome.DIVERGED, f"its score of {value:.3g} is too large to be computed with"
         value = None
     return Trained(
-        contender=contender, reign=reign, seed=seed, outcome=outcome, value=value, reason=reason, seconds=run.seconds
-    )
+        contender=contender, reign=reign, seed=seed, outcome=outcome, value=value, reason=reason, seconds=run.seconds,
+        environment=packages,
+    )  # fmt: skip
 
 
 @contextmanager

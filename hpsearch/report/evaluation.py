@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from html import escape
 from importlib.resources import files
 from typing import Any
 
 from hpsearch.cleaning import markdown
+from hpsearch.cleaning import page as escape
 from hpsearch.records import Goal
 from hpsearch.report.comparison.markdown import table
 from hpsearch.report.wording import number

@@ -4,11 +4,13 @@ It has only what is known: what a model must not be used for, and whom it may ha
 """
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hpsearch.cleaning import markdown as escaped
+from hpsearch.cleaning import one_line
 from hpsearch.report.comparison.markdown import table
 from hpsearch.report.wording import assignments, number
 
@@ -82,7 +84,7 @@ def _use(card: ModelCard) -> str:
     home, use = (", home=FOLDER" if card.own_code else ""), card.use
     call = use.get("call")
     lines = ["import hpsearch", *(["import numpy as np"] if call and "np." in call else []), ""]
-    lines += [f'model = hpsearch.load_model("{card.name}"{home})  # the path of this folder']
+    lines += [f"model = hpsearch.load_model({json.dumps(card.name)}{home})  # the path of this folder"]
     lines += [f"found = model.predict({call})", "print(found.summary())"] if call else []
     lines += ["model.model  # the network, in eval mode, on the CPU"]
     lines += ['model.scores("test")  # as below, after loading the data']
@@ -90,7 +92,7 @@ def _use(card: ModelCard) -> str:
     if use.get("takes"):
         home = " --home FOLDER" if card.own_code else ""
         parts += [f"It takes {escaped(use['takes'])}."]
-        parts += [f"```sh\nhpsearch predict {card.name}{home} INPUT --out FILE\n```"]
+        parts += [f"```sh\nhpsearch predict {shlex.quote(one_line(card.name))}{home} INPUT --out FILE\n```"]
         parts += ["\n".join(f"- `{ending}`: {escaped(what)}" for ending, what in use["files"].items())]
     for task, names in use.get("classes", {}).items():
         shown = ", ".join(map(escaped, names[:_MOST_CLASSES])) + (", ..." if len(names) > _MOST_CLASSES else "")

@@ -113,7 +113,7 @@ class AskedTrial:
         Raises:
             HpsearchError: There is no such outcome.
         """
-        if outcome not in _ENDINGS:
+        if outcome not in tuple(_ENDINGS):
             raise HpsearchError(f"outcome is {outcome!r}: expected one of {', '.join(_ENDINGS)}")
         ending: Ending = _ENDINGS[outcome](str(reason))
         return self._search.failed(self, replace(ending, seconds=self._seconds))

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -46,7 +46,7 @@ from hpsearch.running.earlier import changes_since, earlier_trials, prepare_expe
 from hpsearch.running.mending import say_lost, say_mended, trial_job
 from hpsearch.running.runner import explaining_full_disks, make_folder
 from hpsearch.running.same_data import same_data
-from hpsearch.running.session import longest_training
+from hpsearch.running.session import given_budget, longest_training
 from hpsearch.search.optuna_search import OptunaSearch
 from hpsearch.search.sources import JobList
 from hpsearch.space import Space, objective_value
@@ -293,6 +293,9 @@ class AskTell:
                     self._take_order(order)
                 yield
                 self._ledger.finish()
+            except ExperimentBusyError:  # another machine may have the folder now
+                self._stale = True
+                raise
             except HpsearchError:
                 raise
             except BaseException:
@@ -358,30 +361,45 @@ class AskTell:
             asker=self._present.name,
         )
         if not others:
-            self._log.append(SessionEvent(version=versions().get("hpsearch"), host=machine()["host"]))
+            given = given_budget(self._space.search)
+            self._log.append(SessionEvent(version=versions().get("hpsearch"), host=machine()["host"], given=given))
             data.write(folder, self._log)
         for event in settled(earlier, self._log.state):
             self._log.append(event, durable=True)
+        events = self._log.take_events()
+        self._stopped = self._stopped or (bool(others) and _end_is_ordered(events))
         search, added = self._space.search, past.state.added
         check = partial(self._space.check_params, partial=True)
-        self._steering = Steering(Inbox(folder), trials=search.trials, time=search.time, objections=check)
+        self._steering = Steering(Inbox(folder), trials=search.trials, time=search.time, space=self._space)
         self._numbers = dict(earlier.numbers)
         self._exhausted = False
         fitting = [self._space.canonical(params) for params in added if not check(params)]
         self._misfits = len(added) - len(fitting)
         whole = replace(self._space, start=(*self._space.start, *fitting))
         self._brain = brain = OptunaSearch(whole, longest=longest_training(self._space))
-        brain.replay(to_replay(self._space, self._log.take_events(), earlier.params), runs=self._numbers)
+        brain.replay(to_replay(self._space, events, earlier.params), runs=self._numbers)
         self._stale = False
+
+
+def _end_is_ordered(events: Sequence[Event]) -> bool:
+    """Check whether somebody has ordered the end of the session that goes on."""
+    for event in reversed(events):
+        if isinstance(event, SessionEvent):
+            return False
+        if isinstance(event, StopEvent) and event.run is None:
+            return True
+    return False
 
 
 def _with_pruner_that_stops(space: Space) -> Space:
     """Return the space with asha for the pruner `auto`, which would pause trials.
 
     Raises:
-        HpsearchError: It names a pruner that pauses trials.
+        HpsearchError: It names a pruner that pauses trials, or races seeds.
     """
     pruner = space.search.pruner
+    if space.search.seeds is not None:
+        raise HpsearchError("search.seeds: a program that asks for its trials chooses their seeds; tell the mean")
     if isinstance(pruner, AutoPruner):
         return replace(space, search=space.search.model_copy(update={"pruner": ASHA()}))
     if isinstance(pruner, PBT | PB2 | Pausing):

@@ -13,7 +13,7 @@ from hpsearch.families.command.heard import Heard
 from hpsearch.families.command.printed import Lines, Measured, Tail
 from hpsearch.families.command.program import Capture
 from hpsearch.jobs import Report, Reporter
-from hpsearch.records import Decision, Monitor
+from hpsearch.records import Decision, Moment, Monitor
 
 
 class Notes:
@@ -21,10 +21,12 @@ class Notes:
 
     Whoever takes the run up knows it from there.
 
-    {"attempt": true, "resuming": bool, "output": 300}      an attempt begins; the size of output.log then
+    {"attempt": true, "resuming": bool, "output": 300}      an attempt begins; the size of output.log then;
+                                                            "step": that of the function's checkpoint
     {"number": 2 or null, "metrics": {...}, "seconds": 3.4, "read": 120 or [inode, offset]}
                                                             a measured line, and how far the output was read then;
-                                                            "final": true if the function said so
+                                                            "final": true if the function said so; "checkpoint": the
+                                                            CRC-32 of the file that the function had written
     {"read": 0, "output": 300}                              captured output was forgotten, it begins again
     {"ended": true, "seconds": 5.6}                         the attempt's output was read to its end
     """
@@ -77,9 +79,11 @@ class Notes:
         """Add a row."""
         append_json_line(self._path, row)
 
-    def measured(self, measured: Measured, *, seconds: float, read: Any, final: bool = False) -> None:
+    def measured(
+        self, measured: Measured, *, seconds: float, read: Any, final: bool = False, checkpoint: str | None = None
+    ) -> None:
         """Add a row for a line with the objective or a test score; a trial's test scores are left out."""
-        last = {"final": True} if final else {}
+        last = {**({"final": True} if final else {}), **({"checkpoint": checkpoint} if checkpoint else {})}
         metrics = {n: value for n, value in measured.metrics.items() if self._tests or not n.startswith("test/")}
         if self._metric in metrics or any(name.startswith("test/") for name in metrics):
             self.add(number=measured.step, metrics=metrics, seconds=seconds, read=read, **last)
@@ -102,6 +106,8 @@ class Attempts:
         self._begun: float | None = None
         self._answered = time.monotonic()
         self._names: set[str] = set()
+        self.checkpoints: dict[str, int] = {}
+        """The step that each checkpoint of a function belongs to, by the file's checksum."""
 
     @property
     def seconds(self) -> float:
@@ -113,23 +119,26 @@ class Attempts:
         last: Mapping[str, Any] | None = None
         for row in self._notes.rows():
             if "attempt" in row:
-                self.heard.begin(resuming=row["resuming"])
+                self.heard.begin(resuming=row["resuming"], step=row.get("step"))
                 last = {"read": row.get("read"), "output": row.get("output")}
             elif "metrics" in row:
                 metrics = {name: decode_number(value) for name, value in row["metrics"].items()}
                 self._before = row["seconds"]
                 last = None if last is None else {**last, "read": row["read"]}
                 self.tell(Measured(row["number"], metrics), final=row.get("final", False))
+                if "checkpoint" in row:
+                    self.checkpoints[row["checkpoint"]] = self.heard.latest
             elif "read" in row:
                 last = None if last is None else {"read": row["read"], "output": row.get("output")}
             else:
                 last, self._before = None, row.get("seconds", self._before)
         return last
 
-    def begin(self, *, resuming: bool, read: Any = None) -> None:
-        """Begin a new attempt, whose output begins at `read`."""
-        self.heard.begin(resuming=resuming)
-        self._notes.add(attempt=True, resuming=resuming, read=read, output=self._notes.output)
+    def begin(self, *, resuming: bool, read: Any = None, step: int | None = None) -> None:
+        """Begin a new attempt, whose output begins at `read`; `step` is that of its checkpoint, if it is known."""
+        self.heard.begin(resuming=resuming, step=step)
+        known = {} if step is None else {"step": step}
+        self._notes.add(attempt=True, resuming=resuming, read=read, output=self._notes.output, **known)
         self._begun = time.monotonic()
 
     def end(self) -> None:
@@ -137,10 +146,15 @@ class Attempts:
         self._before, self._begun = self.seconds, None
         self._notes.add(ended=True, seconds=self._before)
 
-    def note(self, measured: Measured, *, read: Any = None, final: bool = False) -> None:
-        """Write down what was measured, before it is told."""
+    def note(self, measured: Measured, *, read: Any = None, final: bool = False, checkpoint: str | None = None) -> None:
+        """Write down what was measured, before it is told, with the checksum of the checkpoint that goes with it."""
         self._names |= measured.metrics.keys()
-        self._notes.measured(measured, seconds=self.seconds, read=read, final=final)
+        self._notes.measured(measured, seconds=self.seconds, read=read, final=final, checkpoint=checkpoint)
+
+    def say(self, text: str) -> None:
+        """Say something once, in the run's output and on the screen; whoever is to rest hears it at the next report."""
+        print(f"hpsearch: {text}", flush=True)  # noqa: T201 - into the job's own file
+        self._report(Moment(0, 0, note=text))
 
     def tell(self, measured: Measured, *, final: bool = False) -> None:
         """Report what was measured, if it completes an evaluation; `final` if the training has said that it ends there.

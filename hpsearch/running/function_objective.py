@@ -5,11 +5,13 @@ import random
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DataError, DivergedError
-from hpsearch.experiment.layout import CHECKPOINT
+from hpsearch.experiment.checksums import checksum_of
+from hpsearch.experiment.layout import CHECKPOINT, PREVIOUS
 from hpsearch.families.command.heard import Heard
 from hpsearch.families.command.printed import Measured
 from hpsearch.families.command.settings import flat
@@ -72,8 +74,10 @@ class FunctionObjective:
 
         def tell(step: float | None, metrics: Mapping[str, float], final: bool) -> bool:
             measured = Measured(step, _completed(dropped.without(metrics), step, attempts))
-            attempts.note(measured, final=final)  # first: a checkpoint that is kept must not be ahead of what is known
-            if attempts.metric in metrics:
+            kept = attempts.metric in metrics
+            # first: a checkpoint that is kept must not be ahead of what is known
+            attempts.note(measured, final=final, checkpoint=files.checksum if kept else None)
+            if kept:
                 files.take_over()
             attempts.tell(measured, final=final)
             return attempts.decision is Decision.CONTINUE
@@ -88,7 +92,10 @@ class FunctionObjective:
             tests=job.kind is JobKind.REPLICATE,
             metric=self._monitor.metric,
         )
-        attempts.begin(resuming=files.restore())
+        restored = files.restore(attempts.checkpoints)
+        if restored.note:
+            attempts.say(restored.note)
+        attempts.begin(resuming=restored.there, step=restored.step)
         started()
         _seed(report.seed)
         returned = None
@@ -96,10 +103,10 @@ class FunctionObjective:
             places, named = self._function.signature.arguments(config, report)
             returned = self._function.function(*places, **named)
         except BaseException as error:
-            if not report.stopped:
+            if not report.stopped and not _ends_well(error):
                 self._explain(config, error)
                 raise
-            # it was told to stop: what it makes of that is no failure
+            # it was told to stop: what it makes of that is no failure, and neither is sys.exit(0)
         finally:
             attempts.end()
         if report.trouble is not None:
@@ -127,6 +134,11 @@ class FunctionObjective:
             attempts.tell(Measured(None, kept))
 
 
+def _ends_well(error: BaseException) -> bool:
+    """Return whether an exception is `sys.exit()` or `sys.exit(0)`, which a program ends well with."""
+    return isinstance(error, SystemExit) and error.code in (None, 0)
+
+
 def _completed(metrics: dict[str, float], step: float | None, attempts: Attempts) -> dict[str, float]:
     """Return the metrics of a step, with the objective where that was told before them: then they are told again."""
     known = None if step is None or attempts.metric in metrics else attempts.heard.value_at(step)
@@ -146,20 +158,53 @@ def _ending(attempts: Attempts, *, tested: bool) -> JobResult:
     return Completed(reason, seconds=seconds, scores=heard.scores if tested else {})
 
 
+@dataclass(frozen=True)
+class _Restored:
+    """Whether there is a file to go on from, that of which step if that is known, and what is to be said of others."""
+
+    there: bool
+    step: int | None = None
+    note: str = ""
+
+
 class _Checkpoint:
-    """The file that a function goes on from: the one of its last report, never half of one."""
+    """The file that a function goes on from: the one of its last report, never half of one.
+
+    The one before it is kept, too. Their checksums stand beside what was reported with them.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.live = folder / _LIVE
         self._kept = folder / CHECKPOINT
+        self._former = folder / PREVIOUS
 
-    def restore(self) -> bool:
-        """Put the file of the last report in its place; return whether there is one."""
+    @property
+    def checksum(self) -> str | None:
+        """That of the file which the function has written since its last report; None if it has written none."""
+        return checksum_of(self.live) if self.live.is_file() else None
+
+    def restore(self, steps: Mapping[str, int]) -> _Restored:
+        """Put the newest file that is whole in its place; `steps` are those of all that were kept, by their checksums.
+
+        What earlier versions of hpsearch have kept has no checksum, and is taken as it is.
+        """
         self.live.unlink(missing_ok=True)
-        if not self._kept.is_file():
-            return False
-        shutil.copyfile(self._kept, self.live)
-        return True
+        damaged: list[str] = []
+        for path in (self._kept, self._former):
+            if not path.is_file():
+                continue
+            step = steps.get(checksum_of(path))
+            if step is None and steps:
+                damaged.append(f"{path}: its checksum does not fit")
+                continue
+            if path == self._former:
+                path.replace(self._kept)
+            shutil.copyfile(self._kept, self.live)
+            whence = "the checkpoint before it" + (f", after step {step}" if step else "")
+            note = f"{'; '.join(damaged)}; the training goes on from {whence}" if damaged else ""
+            return _Restored(there=True, step=step, note=note)
+        note = f"{'; '.join(damaged)}; the training begins again at its beginning" if damaged else ""
+        return _Restored(there=False, note=note)
 
     def take_over(self) -> None:
         """Keep what was written since the last report.
@@ -168,6 +213,8 @@ class _Checkpoint:
             ValueError: It is a folder.
         """
         if self.live.is_file():
+            if self._kept.exists():
+                self._kept.replace(self._former)
             self.live.replace(self._kept)
         elif self.live.is_dir():
             raise ValueError(

@@ -76,12 +76,12 @@ class Hearing(Attempts):
 
     # This attempt
 
-    def begin(self, *, resuming: bool, read: Any = None) -> None:
+    def begin(self, *, resuming: bool, read: Any = None, step: int | None = None) -> None:
         """Begin a new attempt; the rows that a metrics file already has are older."""
         if self._config.metrics.file is not None:
             self._tail = Tail(self._path)
             self._tail.skip()
-        super().begin(resuming=resuming, read=self._tail.place if self._tail else read)
+        super().begin(resuming=resuming, read=self._tail.place if self._tail else read, step=step)
 
     @property
     def _path(self) -> Path:

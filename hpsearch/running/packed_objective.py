@@ -23,6 +23,9 @@ from hpsearch.training.random_state import isolated
 from hpsearch.training.settings import TrainSettings
 from hpsearch.workers.job_runner import run_job
 
+_DATA = "data"
+"""What is prepared first of a job."""
+
 
 class PackedObjective(FamilyObjective):
     """Trains jobs of one family, `lanes` at once; with `auto` as many as a probe of the first job finds fastest."""
@@ -60,6 +63,9 @@ class PackedObjective(FamilyObjective):
 
     def _candidate(self, job: Job, host: PackHost, device: torch.device) -> Candidate | None:
         """Return a job's training if it may be packed; any other job is done at once."""
+        if host.report(job, Moment(0, 0, preparing=_DATA)) is not Decision.CONTINUE:  # its silence counts from here
+            host.ended(job, Paused())
+            return None
         if job.kind is JobKind.BASELINES or job.changes:
             self._do_alone(job, host)
             return None

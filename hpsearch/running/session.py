@@ -22,11 +22,12 @@ from hpsearch.jobs import Job, JobKind
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.running.confirmation import distinct_winners, jobs_of
 from hpsearch.running.earlier import Earlier, any_training, earlier_trials, require_fit, settled, to_replay
-from hpsearch.running.mending import say_lost, say_mended, trial_job
+from hpsearch.running.mending import rerun_job, say_lost, say_mended, trial_job
 from hpsearch.search.population import Population
 from hpsearch.search.promotion import Promotion
+from hpsearch.search.race import Race
 from hpsearch.search.sources import JobList, TrialSource
-from hpsearch.space import Confirm, Space, objective_value
+from hpsearch.space import Confirm, Search, Space, objective_value
 from hpsearch.space.pruner_options import ASHA, PB2, PBT, AutoPruner, Pausing
 from hpsearch.workers.ahead import Ahead
 from hpsearch.workers.coordinator import Coordinator, StopReason
@@ -98,13 +99,16 @@ def with_rungs(space: Space) -> Space:
     return replace(space, search=space.search.model_copy(update={"pruner": fitting}))
 
 
-def _loading(context: EngineContext) -> float | None:
+def given_budget(search: Search) -> dict[str, float | None]:
+    """Return what the space and the command say of the budget, as a session's event has it."""
+    return {"trials": search.trials, "seconds": search.time}
+
+
+def _loading(context: EngineContext) -> float:
     """Return the least seconds that a run may be silent before its training begins.
 
-    On a cluster its process may have to start first; in a pack it may wait for another one of the same process.
+    On a cluster its process may have to start first.
     """
-    if "lanes" in context.objective.arguments:
-        return None
     return LOADING_SECONDS if context.space.search.engine == "local" else _ON_A_CLUSTER
 
 
@@ -124,7 +128,7 @@ class Session:
             Inbox(self._folder),
             trials=context.space.search.trials,
             time=context.space.search.time,
-            objections=partial(context.space.check_params, partial=True),
+            space=context.space,
         )
         self.mirrored = True
         """Whether the trackers have caught up; whoever closes them says so."""
@@ -140,7 +144,8 @@ class Session:
 
     def begin(self, notes: Sequence[str]) -> None:
         """Open the session in the log, and say what has changed since the last one."""
-        self._log.append(SessionEvent(version=versions().get("hpsearch"), host=machine()["host"]))
+        given = given_budget(self._space.search)
+        self._log.append(SessionEvent(version=versions().get("hpsearch"), host=machine()["host"], given=given))
         if notes:
             self.note("the space has changed since this experiment was begun:\n  " + "\n  ".join(notes))
         if self._log.torn:
@@ -182,12 +187,13 @@ class Session:
             retries=settings.retries,
             loading=_loading(self._context),
             stopping=None if packed else STOP_SECONDS,
+            queues=packed,
         )
         why = self._run(source, limits)
         self._exhausted = trials.exhausted
         return why
 
-    def _take_up(self, confirm: Confirm | None) -> tuple[TrialSource, TrialSource | Population | Promotion] | None:
+    def _take_up(self, confirm: Confirm | None) -> tuple[TrialSource, Steerable] | None:
         """Return the trials, and who says which of them is next, as earlier sessions left them; None if none is left.
 
         The events of those sessions are gone afterwards: a search of thousands of trials must not hold them to its end.
@@ -195,9 +201,9 @@ class Session:
         earlier = self._earlier()
         self._space = self._as_ordered()
         settings = self._space.search
-        asked = sum(1 for _ in self._log.state.of_kind(RunKind.TRIAL))
-        unfinished = self._unfinished(earlier)
-        if asked >= settings.trials and not unfinished:
+        asked = sum(run.asked and run.kind in (RunKind.TRIAL, RunKind.RERUN) for run in self._log.state.runs.values())
+        unfinished, reruns = self._unfinished(earlier), self._unfinished_reruns(earlier)
+        if asked >= settings.trials and not (unfinished or reruns):
             return None
         self._warn_of_idle_pruner()
         from hpsearch.search.optuna_search import OptunaSearch  # while the workers' own imports run
@@ -208,13 +214,26 @@ class Session:
         following = self._log.state.next_number
         make = partial(trial_job, self._space)
         trials = TrialSource(brain, make, budget=settings.trials, asked=asked, following=following)
+        source: TrialSource | Population | Promotion = trials
         if isinstance(settings.pruner, PBT | PB2 | Pausing):
             source = self._staged(trials, settings.pruner)
             source.replay(events, runs=earlier.numbers, unfinished=unfinished)
+        else:
+            trials.resume(unfinished)
+            self._ahead = self._replicates_ahead(confirm)
+        if settings.seeds is None or isinstance(source, Population):
             return trials, source
-        trials.resume(unfinished)
-        self._ahead = self._replicates_ahead(confirm)
-        return trials, trials
+        race = Race(
+            source,
+            trials,
+            search=brain,
+            space=self._space,
+            most=settings.seeds.race.most,
+            make_rerun=partial(rerun_job, self._space),
+            time_spent=self._time_spent,
+        )
+        race.replay(events, runs=earlier.numbers, params=earlier.params, unfinished=reruns)
+        return trials, race
 
     def _as_ordered(self) -> Space:
         """Return the space with the budget that people have given the search, and the configurations to try besides."""
@@ -242,6 +261,21 @@ class Session:
             for run, number in earlier.numbers.items()
             if not runs[run].ended
         ]
+
+    def _unfinished_reruns(self, earlier: Earlier) -> list[Job]:
+        """Return the trainings of earlier trials on further seeds that have not ended."""
+        reruns = (run for run in self._log.state.of_kind(RunKind.RERUN) if not run.ended and run.rerun is not None)
+        trials = ((trial_run(run.number), run.rerun or 0) for run in reruns)
+        return [
+            rerun_job(self._space, earlier.numbers[trial], earlier.params[trial], seed)
+            for trial, seed in trials
+            if trial in earlier.numbers
+        ]
+
+    def _time_spent(self) -> float:
+        """Return which share of the search's time has passed, if that is limited."""
+        limit = self._log.state.time_of(self._context.space.search.time)
+        return 0.0 if limit is None else (self._log.elapsed - self._log.state.confirm_seconds) / limit
 
     def _ledger(self) -> Ledger:
         objective = self._space.objective
@@ -320,6 +354,7 @@ class Session:
             winners,
             folder=self._folder,
             experiment_seed=self._space.search.seed,
+            split_seed=self._space.search.split_seed,
             state=self._log.state,
         )
         return jobs, passed_over
@@ -341,7 +376,10 @@ class Session:
 
     def train(self, jobs: Sequence[Job], otherwise: StopReason, *, trial_time: float | None = None) -> StopReason:
         """Train jobs that were decided on to their ends; no budget of the search applies to them, but `trial_time`."""
-        limits = Limits(trial_time=trial_time, retries=self._space.search.retries, loading=_loading(self._context))
+        packed = "lanes" in self._context.objective.arguments
+        limits = Limits(
+            trial_time=trial_time, retries=self._space.search.retries, loading=_loading(self._context), queues=packed
+        )
         why = self._run(JobList(jobs), limits) if jobs else StopReason.FINISHED
         return why if why is StopReason.INTERRUPTED else otherwise
 

@@ -1,11 +1,12 @@
 """The addresses of the page: its files, what they ask for as JSON, and the stream of what changes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict
 from functools import cached_property
 from importlib.resources import files
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 from starlette.applications import Starlette
@@ -15,7 +16,6 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from hpsearch.errors import HpsearchError, UnknownNameError
-from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.files import fault_of_the_machine
 from hpsearch.plain_files import open_plain
 from hpsearch.web import details
@@ -30,6 +30,10 @@ SIGN_EVERY = 15.0
 """Seconds after which a silent stream says that it is still there."""
 LONGEST_ORDER = 100_000
 """Bytes of an order."""
+_PART = 1 << 20
+"""Bytes of an artifact that are read at once."""
+_DIGITS = 20
+"""An offset of a log has fewer."""
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _DAY = {"cache-control": "private, max-age=86400, immutable"}
 
@@ -150,18 +154,19 @@ class Page:
         try:
             feed = self._feed(request)
             run = details.found_run(feed.record(), request.query_params.get("run", ""))
-            known = {path.name: path for path in artifact_files(feed.folder / run.run) if not path.is_symlink()}
+            known = details.artifacts(feed.folder / run.run)
             name = request.query_params.get("name", "")
             if name not in known:
                 raise UnknownNameError("artifact", name, known)
-            with open_plain(known[name]) as file:
-                content = file.read()
+            file = open_plain(known[name])
         except (HpsearchError, OSError) as error:
             return _json({"error": str(error)}, status=404)
+        size = os.fstat(file.fileno()).st_size
+        headers = {"content-length": str(size)}
         if name.endswith(".png"):
-            return Response(content, media_type="image/png")
-        keep = {"content-disposition": "attachment"}
-        return Response(content, media_type="application/octet-stream", headers=keep)
+            return StreamingResponse(_parts(file, size), media_type="image/png", headers=headers)
+        headers |= {"content-disposition": "attachment"}
+        return StreamingResponse(_parts(file, size), media_type="application/octet-stream", headers=headers)
 
     @cached_property
     def _files(self) -> dict[str, bytes]:
@@ -194,8 +199,16 @@ def _answering(answer: Callable[[Request], Any]) -> Callable[[Request], Response
     return endpoint
 
 
+def _parts(file: BinaryIO, left: int) -> Iterator[bytes]:
+    """Yield so many bytes of a file: one that grows meanwhile is as long as was said."""
+    with file:
+        while left and (part := file.read(min(left, _PART))):
+            left -= len(part)
+            yield part
+
+
 def _whole(text: str) -> int:
-    if not text.isdecimal():
+    if not (text.isdecimal() and text.isascii() and len(text) < _DIGITS):
         raise HpsearchError(f"{text!r} is no offset of a log")
     return int(text)
 

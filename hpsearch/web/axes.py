@@ -1,6 +1,6 @@
 """The parameters of a search as the page's axes: their names, and the scale that the space declares for each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,12 @@ class Axes:
         """Take in the values of a trial."""
         for path, value in params.items():
             self._tried.setdefault(path, _Tried()).take(value)
+
+    def note_again(self, tried: Iterable[Params]) -> None:
+        """Forget the values of before; the parameters stay, each in its place."""
+        self._tried = {path: _Tried() for path in self._tried}
+        for params in tried:
+            self.note(params)
 
     def values(self, params: Params) -> list[Any]:
         """Return the values of a trial on all axes; None where it has none."""

@@ -62,7 +62,7 @@ def examination(folder: Path) -> Json:
     shares = importance(record, read_resolved(folder)["space"])
     names = short_names(shares)
     return {
-        "importance": [[names[path], share] for path, share in shares.items()],
+        "importance": [[names[path], share, one_line(path)] for path, share in shares.items()],
         "health": [
             {**_finding(each.finding), "trial": each.finding.trial, "trials": len(each.trials)}
             for each in digested(record)
@@ -148,9 +148,19 @@ def training(record: ExperimentRecord, name: str) -> Json:
         "health": [_finding(each) for each in examine_trial(evidence, record.objective, unit=record.unit)],
         "output": output_tail(folder / run.run / OUTPUT),
         "artifacts": [
-            {"name": one_line(path.name), "bytes": path.stat().st_size} for path in artifact_files(folder / run.run)
+            {"name": name, "bytes": path.stat().st_size} for name, path in artifacts(folder / run.run).items()
         ],
     }
+
+
+def artifacts(run: Path) -> dict[str, Path]:
+    """Return the artifacts of a run by the names that the page has for them."""
+    return {one_line(path.name): path for path in artifact_files(run) if not _elsewhere(path, run)}
+
+
+def _elsewhere(path: Path, run: Path) -> bool:
+    """Check whether a link leads away from a run's folder; the folder of all trials may be one, to a larger disk."""
+    return path.is_symlink() or not path.resolve().is_relative_to(run.parent.resolve())
 
 
 def _pairs(values: Mapping[str, Any]) -> list[list[str]]:
@@ -172,6 +182,8 @@ def _number(value: Any) -> float | None:
 
 def output_tail(path: Path) -> Json:
     """Return the end of what a training has printed, for a page; and how many bytes are before it."""
+    if _elsewhere(path, path.parent):
+        return {"text": "", "before": 0, "why": f"{path.name} is not shown: it lies elsewhere, by a link"}
     try:
         with open_plain(path) as file:
             size = os.fstat(file.fileno()).st_size

@@ -6,6 +6,7 @@ was made anew, is told to begin again.
 """
 
 import contextlib
+import os
 import time
 from array import array
 from collections import deque
@@ -16,8 +17,9 @@ from typing import Any
 
 from hpsearch.console.search_state import SearchState
 from hpsearch.console.trainings import Training
-from hpsearch.experiment.activity import in_use
+from hpsearch.experiment.activity import in_use, told_moment
 from hpsearch.experiment.events import (
+    AdoptEvent,
     AskEvent,
     DropEvent,
     Event,
@@ -31,12 +33,13 @@ from hpsearch.experiment.events import (
     SessionEvent,
     StopEvent,
 )
-from hpsearch.experiment.files import LinesRead, collector_resting, read_json
-from hpsearch.experiment.layout import LOG, PROGRESS, RunKind, run_kind
+from hpsearch.experiment.files import LinesRead, collector_resting
+from hpsearch.experiment.layout import LOG, PROGRESS, RunKind, raced_trial, run_kind
 from hpsearch.experiment.log import read_events
 from hpsearch.experiment.orders import pending
 from hpsearch.experiment.reading import experiment_of, read_resolved
-from hpsearch.records import ExperimentRecord, Moment
+from hpsearch.plain_files import open_plain
+from hpsearch.records import ExperimentRecord
 from hpsearch.web.axes import Axes
 from hpsearch.web.resting import Resting
 from hpsearch.web.rows import head_of, row_of
@@ -45,6 +48,8 @@ from hpsearch.web.target import target_of
 Json = dict[str, Any]
 REFUSALS = 3
 """Orders that were refused of which the page tells, the newest."""
+_FIRST_LINE = 4096
+"""Bytes of a log's first line that are looked at."""
 
 
 @dataclass
@@ -90,7 +95,7 @@ class Feed:
         self.generation = 0
         """How often the log has been another one than before."""
         self._lock = Lock()
-        self._identity: int | None = None
+        self._identity: tuple[int, bytes] | None = None
         self._told_at: float | None = None
         self._begin()
 
@@ -103,8 +108,10 @@ class Feed:
         self._changed: dict[str, int] = {}
         """The offsets behind the newest event of each trial, the trial that changed last being the last."""
         self._gone: dict[int, int] = {}
+        self._axes_stale = False
+        """Whether values that no trial has any more may be within the scales."""
         self._after: dict[str, float] = {}
-        """After how many seconds of the search trials ended."""
+        """After how many seconds of the search, without its confirmations, trials ended."""
         self._confirmed = 0
         """The offset behind the newest event of a replicate or a classical method."""
         self._resolved = resolved
@@ -126,11 +133,8 @@ class Feed:
 
     def _advance(self) -> None:
         log = self.folder / LOG
-        try:
-            told = log.stat()
-            size, identity = told.st_size, told.st_ino
-        except OSError:
-            size, identity = 0, None
+        size, identity = _identified(log)
+        self._told_at = None
         if self._identity not in (None, identity) or size < self.offset:
             self.generation += 1
             self._begin()
@@ -139,7 +143,10 @@ class Feed:
             with collector_resting():
                 for event, behind in read_events(log, offset=self.offset, read=LinesRead()):
                     self._take(event, behind)
-        self._told_at = None
+            self._told_at = None
+            if self._axes_stale:
+                self._axes_stale = False
+                self.axes.note_again(trial.params for trial in self._trials())
         self.live = in_use(self.folder)
         if self.live:
             self._look_at_running()
@@ -159,6 +166,9 @@ class Feed:
         if isinstance(event, RunEvent | StopEvent | NoteEvent) and event.run is not None:
             if run_kind(event.run) is RunKind.TRIAL:
                 self._take_trial(event, event.run, behind)
+            elif (trial := raced_trial(event.run)) is not None:
+                if self._changed.pop(trial, None) is not None:
+                    self._changed[trial] = behind  # its mean may be another
             else:
                 self._confirmed = behind
 
@@ -175,6 +185,9 @@ class Feed:
         if isinstance(event, AskEvent):
             self.axes.note(event.params)
             self._curves[run] = Curve(behind)
+        elif isinstance(event, AdoptEvent):
+            self.axes.note(event.params)
+            self._axes_stale = True
         elif isinstance(event, ExploitEvent):
             self.axes.note(event.params)
             donor, self._curves[run] = self._curves.get(event.donor), Curve(behind)
@@ -186,21 +199,22 @@ class Feed:
         elif isinstance(event, DropEvent) and run in self._curves:
             del self._curves[run], self._changed[run]
             self._gone[self.search.state.runs[run].number] = behind
+            self._axes_stale = True
         elif isinstance(event, OutcomeEvent):
-            self._after[run] = event.elapsed
+            self._after[run] = self.search.state.search_seconds
 
     def _look_at_running(self) -> None:
         """Hear what the workers have written of the trainings that run now, once it is known which do."""
         self._resting.look(self.search, self._resolved["space"])
         for run in [*self.search.running]:
             path = self.folder / run / PROGRESS
-            with contextlib.suppress(OSError, ValueError, TypeError):
+            with contextlib.suppress(OSError):
                 written = path.stat().st_mtime
                 if written > self._heard.get(run, 0.0):
                     self._heard[run] = written
-                    moment = Moment(**read_json(path))
-                    self._told_at = min(written, time.time())
-                    self.search.follow(MomentNotice(run, moment))
+                    if (moment := told_moment(self.folder / run)) is not None:
+                        self._told_at = min(written, time.time())
+                        self.search.follow(MomentNotice(run, moment))
             self._told_at = None
 
     def _mark(self) -> Json:
@@ -212,7 +226,7 @@ class Feed:
         with self._lock:
             self._advance()
             ended = sum(trial.outcome is not None for trial in self._trials())
-            return {**self._about(), "head": self._mark()["head"], "ended": ended, "trials": len(self._curves)}
+            return {**self._about(), "head": self._mark()["head"], "ended": ended}
 
     def whole(self) -> Json:
         """Return all that the page begins with; the curves, which are most of it, come by `curves`."""
@@ -280,3 +294,12 @@ class Feed:
         with self._lock:
             self._advance()
             return experiment_of(self.folder, self.search.state)
+
+
+def _identified(log: Path) -> tuple[int, tuple[int, bytes] | None]:
+    """Return how large a log is, and what tells it from another: a new file often has the number of a removed one."""
+    with contextlib.suppress(OSError), open_plain(log) as file:
+        told, first = os.fstat(file.fileno()), file.readline(_FIRST_LINE)
+        whole = first.endswith(b"\n") or len(first) == _FIRST_LINE
+        return told.st_size, (told.st_ino, first) if whole else None
+    return 0, None

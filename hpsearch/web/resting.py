@@ -9,6 +9,7 @@ from typing import Any
 
 from hpsearch.console.search_state import SearchState
 from hpsearch.experiment.activity import last_sign
+from hpsearch.experiment.askers import Presence, presence
 from hpsearch.experiment.events import BeginEvent, Event, ExploitEvent, PauseNotice, ReportEvent, SessionEvent
 
 
@@ -49,12 +50,19 @@ class Resting:
                 search.running[run] = training
             if ended or run in shown:
                 self._rest.discard(run)
+        for run in [each for each in search.running if self._has_left(search.state.runs[each].asker)]:
+            self._rest.add(run)
+            search.follow(PauseNotice(run))
         if _may_tell(space) and (self._signs or search.state.paused):
             for run in [each for each in search.running if each not in shown and self._has_told(each, search)]:
                 self._rest.add(run)
                 search.follow(PauseNotice(run))
         self._at_work = max(self._at_work, len(search.running))
         search.most_running = self._at_work  # by the log alone they would be all that have begun
+
+    def _has_left(self, asker: str | None) -> bool:
+        """Check whether the program that has asked for a trial is not there any more."""
+        return asker is not None and presence(self._folder, asker) is not Presence.ALIVE
 
     def _has_told(self, run: str, search: SearchState) -> bool:
         """Check whether a run, of no program that asks, is known to have come to a worker."""

@@ -190,7 +190,9 @@ class Coordinator:
             if self._ahead is not None and self._ahead.holds(job):
                 continue
             known = self._ledger.begin(job, source.last_ask)
-            self._running[job.run] = Running(job, known.seconds)
+            running = self._running[job.run] = Running(job, known.seconds)
+            if self._limits.queues:
+                running.loading = None
             self._workers.start(job)
 
     # What the workers say (the JobListener contract)
@@ -207,10 +209,11 @@ class Coordinator:
         self._obey()
         if self._ahead is not None and self._ahead.is_ahead(job):
             return self._answer_ahead(self._ahead, job)
-        decision = self._answer(job, report)
-        self._running[job.run].loading = None
+        decision, running = self._answer(job, report), self._running[job.run]
+        running.loading = None
         if decision is not Decision.CONTINUE:
-            self._running[job.run].started = None
+            running.started = None
+            running.hear_stop()
         return decision
 
     def moment(self, job: Job, moment: Moment) -> Decision:
@@ -223,10 +226,12 @@ class Coordinator:
         self._ledger.show(MomentNotice(job.run, moment))
         running = self._running[job.run]
         if not self._is_to_rest(running):
-            running.loading = running.loading and time.monotonic()
+            if running.started is None and (running.loading is not None or moment.preparing):
+                running.loading = time.monotonic()
             return Decision.CONTINUE
         running.started = running.loading = None
         running.resting = True
+        running.hear_stop()
         return Decision.PAUSE
 
     def _is_to_rest(self, running: Running) -> bool:
@@ -342,9 +347,12 @@ class Coordinator:
         """End the processes of runs that take too long."""
         now = time.monotonic()
         away, self._looked = now - self._looked, now
+        held_up = self._limits.queues and any(each.loading is not None for each in self._running.values())
         for running in list(self._running.values()):
             if away > AWAY_SECONDS:
                 running.shift(away)
+            elif held_up and running.started is not None:  # its process may be loading what another one needs
+                running.started += away
             if ending := running.overdue(self._limits, now):
                 self._workers.kill(running.job)
                 self._running.pop(running.job.run)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hpsearch.errors import ExperimentError
+from hpsearch.experiment.checksums import sealed, unsealed
 from hpsearch.experiment.events import (
     AskEvent,
     BeginEvent,
@@ -86,9 +87,8 @@ class Ledger:
         self._observers = observers
         self._written: dict[str, set[Any]] = {}
         """The steps in a run's metrics file: at most one more than in the log, when a crash fell between the two."""
-        self._owed: list[Path] = []
-        """Configurations, and metrics of ended runs, that are not on the disk yet, as the events in the log."""
         self._owes = False
+        """Whether there are events that are not on the disk; `_disk` knows of the files that they rest on."""
         self._disk = Disk(log.sync)
         self.metric = metric
 
@@ -132,8 +132,8 @@ class Ledger:
         Until it is there a kill loses nothing, but a machine that loses its power does.
         """
         if self._owes:
-            owed, self._owed, self._owes = self._owed, [], False
-            self._disk.bring(owed)
+            self._owes = False
+            self._disk.bring()
 
     def finish(self) -> None:
         """Wait until everything that was written down is on the disk."""
@@ -145,7 +145,7 @@ class Ledger:
         folder, known = self._folder / job.run, self.known(job)
         if known.mistake or not known.asked:
             anew = job.kind is not JobKind.BASELINES and not known.asked
-            self._owed.append(configure(self._folder, job, anew=anew, durable=False))
+            self._disk.owe(configure(self._folder, job, anew=anew, durable=False))
             if job.kind is not JobKind.BASELINES:
                 self._ask(job, job.run, info)
         remove_leftovers(folder)
@@ -155,7 +155,13 @@ class Ledger:
         return self.known(job)
 
     def exploit(self, exploit: Exploit) -> None:
-        """Give a run its donor's training. The event comes last: until it is written, all can be repeated."""
+        """Give a run its donor's training. The event comes last: until it is on the disk, all can be repeated.
+
+        What the choice rests on is on the disk before: else a machine that loses its power would have the copy, and a
+        log in which the run still trains for itself. And no donor goes on before the event is.
+        """
+        self._owes = True
+        self.finish()
         job, change = exploit.job, exploit.job.changes[-1]
         for name in (CHECKPOINT, BEST, METRICS):
             copy_atomically(self._folder / exploit.donor / name, self._folder / job.run / name)
@@ -167,7 +173,7 @@ class Ledger:
             run=job.run, number=job.number, step=change.step, donor=exploit.donor, params=dict(change.params)
         )
         self._emit(event, durable=True)
-        self.settle()
+        self.finish()
 
     def discard(self, job: Job) -> None:
         """Remove what a run that has ended could have gone on from."""
@@ -186,6 +192,7 @@ class Ledger:
             run=run,
             number=job.number,
             replicate=job.replicate,
+            rerun=job.rerun,
             fold=job.fold,
             params=dict(job.params),
             seed=job.seeds["initialisation"],
@@ -218,7 +225,7 @@ class Ledger:
 
     def paused(self, job: Job) -> None:
         """Show that a run was paused. It may never go on, so that what it has measured must not be owed for long."""
-        self._owed.append(self._folder / job.run / METRICS)
+        self._disk.owe(self._folder / job.run / METRICS)
         self._owes = True
         self.show(PauseNotice(job.run))
 
@@ -246,7 +253,7 @@ class Ledger:
         """
         spent = self.known(job).seconds if seconds is None else seconds
         self._forget_former(job.run)  # first: afterwards nobody would come back to do it
-        self._owed.append(self._folder / job.run / METRICS)
+        self._disk.owe(self._folder / job.run / METRICS)
         self._outcome(job.run, outcome, reason=reason, seconds=spent, scores=scores, notes=notes, told=told)
 
     def baselines(
@@ -307,29 +314,31 @@ def configure(folder: Path, job: Job, *, anew: bool = False, durable: bool = Tru
     """Write down what a job of the experiment in `folder` is to do, and return where.
 
     With `anew` what is there of a job with other settings is none of this one's. A replicate was begun ahead of time
-    and is removed; a trial's asking never reached the disk, and its training is kept beside.
+    and is removed, and so is a trial on a further seed, which follows from the trial; a trial's asking never reached
+    the disk, and its training is kept beside.
     """
     own, content = folder / job.run, {"version": FORMAT_VERSION, **job.to_json()}
     if anew and (own / CONFIG).exists() and _read(own / CONFIG) != json.loads(json.dumps(content)):
-        if job.kind is JobKind.REPLICATE:
+        if job.kind is JobKind.REPLICATE or job.rerun is not None:
             shutil.rmtree(own)
         else:
             _set_aside(own)
     own.mkdir(parents=True, exist_ok=True)
-    write_json(own / CONFIG, content, durable=durable)
+    write_json(own / CONFIG, sealed(content), durable=durable)
     return own / CONFIG
 
 
 def _read(config: Path) -> Any:
-    """Return what a configuration's file holds; None if a machine that lost its power left it empty or torn."""
+    """Return what a configuration's file holds; None if it is damaged, as where a machine lost its power."""
     try:
-        return read_json(config)
-    except ValueError:
+        return unsealed(read_json(config))
+    except (ValueError, AttributeError):
         return None
 
 
 def _set_aside(own: Path) -> None:
-    """Give a trial's folder another name, if there is more in it than a configuration."""
+    """Give a trial's folder another name, if there is more in it than a configuration and halves of files."""
+    remove_leftovers(own)
     if any(path.name != CONFIG for path in own.iterdir()):
         names = (own.with_name(f"{own.name}-lost-{number}") for number in count(1))
         own.rename(next(name for name in names if not name.exists()))
@@ -343,7 +352,7 @@ def stored_job(folder: Path, run: str) -> Job:
         ExperimentError: Its file is damaged.
     """
     try:
-        content = read_json(folder / run / CONFIG)
+        content = unsealed(read_json(folder / run / CONFIG))
         del content["version"]
         job = Job.from_json(content)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:

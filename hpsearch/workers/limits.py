@@ -1,5 +1,6 @@
 """How long a search, a trial, and one that is told to stop may take; and a run that is with a worker."""
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ class Limits:
     `time` is infinite where there is no limit but a person may set one, None where none applies.
     `loading`: the least seconds that a run may say nothing before its training begins, where there is a `trial_time`;
     None for no limit. `stopping`: how long one that a person stops may take; None where its process has others, too.
+    `queues`: whether a run may wait in its process for others: it is silent from the time on when its data are begun.
     """
 
     time: float | None = None
@@ -32,6 +34,7 @@ class Limits:
     retries: int = 2
     loading: float | None = LOADING_SECONDS
     stopping: float | None = STOP_SECONDS
+    queues: bool = False
 
 
 class Stopped(Ending):
@@ -49,11 +52,15 @@ class Running:
     started: float | None = None
     """When its training began, until it is asked to stop."""
     loading: float | None = field(default_factory=time.monotonic)
-    """When it was begun, or last told how far its data are, until its training begins."""
+    """When it was begun, or last told how far its data are, until its training begins; None where nobody begins yet."""
     resting: bool = False
     """Whether it is the coordinator that has asked it to pause, not the source."""
     stopped: float | None = None
-    """When a person has stopped it."""
+    """When a person has stopped it; infinite once it has been told."""
+
+    def hear_stop(self) -> None:
+        """Give it any time to write its checkpoint, if it was stopped and has now been told."""
+        self.stopped = None if self.stopped is None else math.inf
 
     def shift(self, seconds: float) -> None:
         """Do not count seconds in which nobody could hear it."""

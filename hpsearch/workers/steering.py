@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from hpsearch.experiment.codec import kind_of
@@ -23,8 +24,13 @@ from hpsearch.jobs import Job, JobSource
 from hpsearch.records import Params
 from hpsearch.workers.ledger import Ledger
 
-Objections = Callable[[Params], list[str]]
-"""Lists why values are no part of a configuration that the space allows."""
+
+class Configurations(Protocol):
+    """A space: what it allows."""
+
+    def check_params(self, params: Params, *, partial: bool = False) -> list[str]:
+        """List why values are no configuration, or with `partial` no part of one."""
+        ...
 
 
 class Steerable(JobSource, Protocol):
@@ -50,29 +56,36 @@ class Steerable(JobSource, Protocol):
 class Steering:
     """Reads a session's orders and writes them into the log, which then says what the coordinator does.
 
-    `trials` and `time` are what the space says, `objections` its word on a configuration.
+    `trials` and `time` are what the space says, `space` has its word on a configuration.
     """
 
-    def __init__(self, inbox: Inbox, *, trials: int, time: float | None, objections: Objections) -> None:
+    def __init__(self, inbox: Inbox, *, trials: int, time: float | None, space: Configurations) -> None:
         self._inbox = inbox
         self._trials = trials
         self._time = time
-        self._objections = objections
+        self._space = space
+        self._told: set[Path] = set()
+        """What is no order and could not be removed."""
 
     def obey(self, ledger: Ledger, source: Steerable, *, at_once: bool = False) -> list[OrderEvent]:
         """Write down the new orders; return those that can be obeyed. What is tried and how much, is changed here."""
         obeyed = []
         for placed in self._inbox.look(at_once=at_once):
-            if (order := self._written(placed, ledger, source)) is not None:
+            if placed.event is None:
+                self._say_none(placed, ledger)
+            elif (order := self._written(placed.event, ledger, source)) is not None:
                 obeyed.append(order)
             placed.withdraw()
         return obeyed
 
-    def _written(self, placed: PlacedOrder, ledger: Ledger, source: Steerable) -> OrderEvent | None:
-        order = placed.event
-        if order is None:
-            ledger.show(TextNotice(f"{placed.path} is no order: {placed.trouble}; removed", problem=True))
-            return None
+    def _say_none(self, placed: PlacedOrder, ledger: Ledger) -> None:
+        removed = placed.withdraw()
+        if removed or placed.path not in self._told:
+            self._told.add(placed.path)
+            said = "removed" if removed else "it cannot be removed"
+            ledger.show(TextNotice(f"{placed.path} is no order: {placed.trouble}; {said}", problem=True))
+
+    def _written(self, order: OrderEvent, ledger: Ledger, source: Steerable) -> OrderEvent | None:
         if order.order in ledger.state.orders:  # obeyed before a kill, which came before the file was removed
             return None
         if reason := self._refusal(order, ledger.state, source):
@@ -93,8 +106,8 @@ class Steering:
         if isinstance(order, NoteEvent):
             return None if order.run is None or order.run in state.runs else f"there is no {order.run}"
         if isinstance(order, AddEvent):
-            wrong = self._objections(order.params)
-            return "; ".join(wrong) or known_configuration(order.params, state) or source.refusal()
+            wrong = self._space.check_params(order.params, partial=True)
+            return "; ".join(wrong) or known_configuration(order.params, state, self._space) or source.refusal()
         if isinstance(order, BudgetEvent):
             return refusal_of_budget(order) or (None if order.trials is None else source.refusal(order.trials))
         return None
@@ -117,12 +130,13 @@ def refusal_to_stop(run: str, state: ExperimentState) -> str | None:
     return f"trial {known.number} has ended ({known.outcome})" if known.ended else None
 
 
-def known_configuration(params: Params, state: ExperimentState) -> str | None:
-    """Return a sentence if a trial has just these values."""
+def known_configuration(params: Params, state: ExperimentState, space: Configurations) -> str | None:
+    """Return a sentence if a trial has just these values, or will have them; what is left open is drawn anew."""
     for trial in state.of_kind(RunKind.TRIAL):
         if not trial.dropped and trial.params == params:
             return f"trial {trial.number} has these values"
-    return None
+    added = params in state.added and not space.check_params(params)
+    return "these values were added before" if added else None
 
 
 def refusal_of_budget(order: BudgetEvent) -> str | None:

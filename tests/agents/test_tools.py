@@ -132,7 +132,9 @@ def test_ask_report_tell_and_fail(call: Call, folder: Path) -> None:
         "outcome": "complete",
         "best": {"number": 0, "value": 0.5, "params": first["params"]},
     }
-    second = call("ask", experiment="mine")["trial"]
+    with pytest.raises(ToolRefusedError, match=r"is open here with another seed \(None\)"):
+        call("ask", experiment="mine", seed=7)
+    second = call("ask", experiment="mine", **ASKED)["trial"]
     assert call("report", experiment="mine", number=second["number"], step=1, value="nan")["outcome"] == "diverged"
     third = call("ask", experiment="mine")["trial"]
     assert call("fail", experiment="mine", number=third["number"], reason="no room")["outcome"] == "failed"

@@ -16,6 +16,7 @@ import hpsearch
 from hpsearch import AskedTrial, AskTell, HpsearchError
 from hpsearch.errors import ExperimentBusyError, ExperimentError, SpaceError
 from hpsearch.experiment.activity import state_of
+from hpsearch.experiment.lease import Lease
 from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.records import ExperimentRecord, Outcome
 from hpsearch.running import asking
@@ -288,12 +289,40 @@ def test_it_hears_what_people_order(tmp_path: Path) -> None:
     assert other.ask() is not None
     hpsearch.stop(search)
     assert search.ask() is other.ask() is None
+    with opened(tmp_path, trials=2) as late:  # the order is that of this session
+        assert late.ask() is None
     search.close()
     other.close()
     with opened(tmp_path, trials=2) as again:  # the budget that was ordered holds; the order to stop was for then
         numbers = [trial.number for trial in again if trial.tell(0.5)]
     assert numbers == [*range(1, 10)]
     assert [each.outcome for each in read_experiment(again.folder).trials] == [Outcome.STOPPED, *[Outcome.COMPLETE] * 9]
+
+
+@pytest.mark.parametrize("outcome", ["complete", "lost", ["failed"], {}, None])
+def test_an_outcome_that_is_none_is_a_sentence(outcome: Any, tmp_path: Path) -> None:
+    with opened(tmp_path) as search:
+        trial = search.ask()
+        assert trial is not None
+        with pytest.raises(HpsearchError, match="expected one of failed, "):
+            trial.fail("no room", outcome=outcome)
+
+
+def test_what_was_not_written_is_not_known_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder may be another machine's when a trial is to be written down: the search then begins with the log."""
+    with opened(tmp_path / "whole") as search:
+        whole = [trial.params for trial in search if trial.tell(trial.params["lr"])]
+    with opened(tmp_path / "cut") as search:
+        refused = [False, True]
+
+        def check(_: object) -> None:
+            if refused and refused.pop():
+                raise ExperimentBusyError("another machine has it")
+
+        monkeypatch.setattr(Lease, "check", check)
+        with pytest.raises(ExperimentBusyError):
+            search.ask()
+        assert [trial.params for trial in search if trial.tell(trial.params["lr"])] == whole
 
 
 def test_the_end_is_heard_also_while_the_search_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

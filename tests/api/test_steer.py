@@ -1,7 +1,9 @@
 """Orders from Python and from the command line: what is checked before, and what becomes of them when nothing runs."""
 
+import os
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 import hpsearch
+from hpsearch.api import steer
 from hpsearch.cli import app, steering
 from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.experiment.activity import locked
-from hpsearch.experiment.layout import STUDY
+from hpsearch.experiment.events import AskEvent
+from hpsearch.experiment.layout import LOG, ORDERS, STUDY, replicate_run
+from hpsearch.experiment.log import Log
 from hpsearch.experiment.orders import pending
 from tests.logs import read_log
 from tests.toy_spaces import write_space
@@ -112,6 +117,8 @@ def test_an_added_configuration_must_be_a_new_one(toy: Path) -> None:
     go_on()
     with pytest.raises(HpsearchError, match="trial 2 has these values"):
         hpsearch.add(toy, set=WHOLE)
+    for _ in range(2):  # the rest is drawn anew each time
+        assert hpsearch.add(toy, set={"train.learning_rate": 0.25}).obeyed
 
 
 def test_all_wrong_values_are_told_at_once_with_their_places(toy: Path) -> None:
@@ -161,3 +168,23 @@ def test_the_commands_say_what_becomes_of_an_order(toy: Path, monkeypatch: pytes
     assert "note: good" in told("show", "toy", "--no-importance")
     with locked(toy):
         assert told("pause", "toy") == "toy: placed; the search has not looked yet\n"
+
+
+def test_while_the_winner_is_confirmed_an_order_is_for_later(toy: Path) -> None:
+    placed = hpsearch.note(toy, "good")
+    assert not steer.confirms(placed)
+    with closing(Log(toy / LOG)) as log:
+        log.append(AskEvent(run=replicate_run(0, 0), number=0, params={}, seed=1, replicate=0))
+    assert steer.confirms(placed)
+
+
+def test_whoever_may_write_into_the_folder_may_order(toy: Path) -> None:
+    """Whatever the umask of the account that ordered first."""
+    toy.chmod(0o775)
+    before = os.umask(0o077)
+    try:
+        with locked(toy):
+            hpsearch.note(toy, "good")
+    finally:
+        os.umask(before)
+    assert (toy / ORDERS).stat().st_mode & 0o777 == 0o775

@@ -2,8 +2,9 @@
 
 Run by `make bench` in a small form, by `make bench BENCH=full`, or alone: `python -m tests.benchmarks.referee full`.
 The first table holds made-up challenges by a challenger that is equal to the champion, looked at after each pair. The
-last holds campaigns of 100 challenges: the noise of each training is that of a recorded one (the standard deviations
-over seeds in reports/*/compare.json, over their report's mean), so that it differs between configurations.
+last holds campaigns of 100 challenges, which hpsearch itself plans, decides and counts: only the trainings are made up.
+The noise of each is that of a recorded one (the standard deviations over seeds in reports/*/compare.json, over their
+report's mean), so that it differs between configurations.
 """
 
 import json
@@ -21,14 +22,20 @@ import scipy
 from scipy import special
 
 from hpsearch.comparing.statistics.evidence import Assumption
-from hpsearch.comparing.statistics.online import Budget, Finished, Method, next_level
+from hpsearch.comparing.statistics.online import Budget, Method
 from hpsearch.comparing.statistics.sequential import Noise, Plan, ends, power
-from hpsearch.records import Goal
+from hpsearch.records import Goal, Outcome
+from hpsearch.referee.answer import quoted
+from hpsearch.referee.challenge import decide
+from hpsearch.referee.ledger import Contender, Decision, Terms, Title, Trained
+from hpsearch.referee.rules import planned
 
 Array = npt.NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
 MOST = 20
 REPORTS = Path(__file__).parents[2] / "reports"
+RECORDED = ("char_lm", "decode", "deepsif", "relative_vit", "text_classifier")
+"""The reports whose noise is taken: those of the committed studies."""
 
 
 def _between_equals(draw: Draw) -> Draw:
@@ -72,7 +79,7 @@ def false_acceptances(draw: Draw, level: float, assumes: Assumption, rows: int, 
 
 
 def error_table(rows: int) -> Iterator[str]:
-    """Yield the table of false acceptances, in per cent of the level."""
+    """Yield the table of false acceptances, as shares of the level."""
     yield f"| differences | {' | '.join(f'{each}, level {level:g}' for each in Assumption for level in LEVELS)} |"
     yield "|---" * (1 + len(Assumption) * len(LEVELS)) + "|"
     for name, draw in (EQUALS | UNEQUAL).items():
@@ -116,8 +123,9 @@ MEASURED = 5
 def recorded_noise() -> Array:
     """Return the standard deviations of trained arms over seeds, each over its report's mean."""
     found: list[float] = []
-    for path in sorted(REPORTS.glob("*/compare.json")):
-        spreads = [each["sd"] for each in json.loads(path.read_text())["experiments"] if each["sd"]]
+    for name in RECORDED:
+        told = json.loads((REPORTS / name / "compare.json").read_text(encoding="utf-8"))
+        spreads = [each["sd"] for each in told["experiments"] if each["sd"]]
         found += [each / float(np.mean(spreads)) for each in spreads]
     return np.array(found)
 
@@ -207,67 +215,83 @@ def fixed_seeds(truth: World) -> Campaigns:
     )
 
 
-@dataclass
-class _Pool:
-    """The squares within configurations so far, and their degrees of freedom."""
+class _Campaign:
+    """A title in memory, with made-up trainings: all else, from the level to the verdict, is hpsearch's own."""
 
-    squares: Array
-    df: Array
+    def __init__(self, truth: World, row: int, budget: Budget, most: int) -> None:
+        self._truth, self._row = truth, row
+        self._true, self._spread = [0.0], [float(truth.spreads[row, 0])]
+        terms = Terms(
+            name="made up", metric="score", goal=Goal.MAXIMIZE, margin=0.0, rate=budget.rate, method=budget.method,
+            expected=budget.expected, most=most, measured=MEASURED, seed=row,
+        )  # fmt: skip
+        self.title = Title(Path(), terms)
+        self._enter()
+        self._measure()
 
-    def add(self, scores: Array, counts: Array, where: npt.NDArray[np.bool_]) -> None:
-        used = np.arange(scores.shape[1]) < counts[:, None]
-        means = np.sum(scores * used, axis=1) / np.maximum(counts, 1)
-        self.squares += np.where(where, np.sum(used * (scores - means[:, None]) ** 2, axis=1), 0.0)
-        self.df += np.where(where, np.maximum(counts - 1, 0), 0)
+    def _enter(self) -> None:
+        k = len(self.title.contenders)
+        self.title.follow(
+            Contender(number=k, identity=f"{k}", snapshot="", home=".", file=None, text="", family="", config={})
+        )
+
+    def _measure(self) -> None:
+        for seed in range(MEASURED):
+            self._train(self.title.champion, seed)
+
+    def _train(self, contender: Contender, seed: int) -> Trained:
+        key = (contender.number, self.title.reign.number, seed)
+        if key not in self.title.trained:
+            noise = float(self._truth.noise(self._truth.generator, ()))
+            value = self._true[contender.number] + self._spread[contender.number] * noise
+            contender_number, reign, _ = key
+            self.title.follow(
+                Trained(contender=contender_number, reign=reign, seed=seed, outcome=Outcome.COMPLETE, value=value)
+            )
+        return self.title.trained[key]
+
+    def challenge(self, number: int, worth: float | None) -> None:
+        """Let the next contender challenge the champion."""
+        champion = self.title.champion.number
+        self._true.append(self._true[champion] + float(self._truth.effects[self._row, number]))
+        self._spread.append(float(self._truth.spreads[self._row, number + 1]))
+        self._enter()
+        opened = planned(self.title, number + 1, worth=worth)
+        self.title.follow(opened)
+        self.title.follow(decide(self.title, opened, self._train, lambda _: None))
+        self._measure()
+
+    @property
+    def true(self) -> float:
+        """The present champion's true score."""
+        return self._true[self.title.reign.champion]
+
+    @property
+    def won(self) -> list[bool]:
+        """Whether each challenge won the title."""
+        return [verdict.decision is Decision.ACCEPTED for verdict in self.title.verdicts.values()]
+
+    def quotes(self) -> Iterator[tuple[float, float, float, float]]:
+        """Yield of each reign the quoted score, the ends of its interval, and the true score."""
+        for reign in self.title.reigns:
+            found = quoted(self.title, reign)
+            assert found.mean is not None
+            assert found.interval is not None
+            yield found.mean, *found.interval, self._true[reign.champion]
 
 
-def referee(
-    truth: World, budget: Budget, *, most: int = CHALLENGE_MOST, worth: float | None = None, give_up: float = 0.1
-) -> Campaigns:
-    """Challenge by challenge: the level from the ledger, seeds one after another, a new champion on fresh seeds."""
-    rows = len(truth.effects)
-    true, spread = np.zeros(rows), truth.spreads[:, 0].copy()
-    scores, known = truth.train(true, spread, most), np.full(rows, float(MEASURED))
-    everyone = np.ones(rows, dtype=bool)
-    pool = _Pool(np.zeros(rows), np.zeros(rows))
-    pool.add(scores, known, everyone)
-    trainings, won = known.copy(), np.zeros(truth.effects.shape, dtype=bool)
-    histories: list[list[Finished]] = [[] for _ in range(rows)]
-    quotes = []
+def referee(truth: World, budget: Budget, *, most: int = CHALLENGE_MOST, worth: float | None = None) -> Campaigns:
+    """Challenge by challenge as hpsearch does it: its ledger, its plan, its decision, a new champion on fresh seeds."""
+    campaigns = [_Campaign(truth, row, budget, most) for row in range(len(truth.effects))]
     for number in range(CHALLENGES):
-        own = truth.train(true + truth.effects[:, number], truth.spreads[:, number + 1], most)
-        levels = np.array([next_level(budget, history) for history in histories])
-        accepted, pairs = _judged(own - scores, levels, pool, most=most, worth=worth, give_up=give_up)
-        pool.add(own, pairs, everyone)
-        trainings += pairs + np.maximum(pairs - known, 0)
-        known = np.maximum(known, pairs)
-        for history, each in zip(histories, accepted, strict=True):
-            history.append(Finished(bool(each), 0.0 if each else 1.0))
-        won[:, number] = accepted
-        true = np.where(accepted, true + truth.effects[:, number], true)
-        spread = np.where(accepted, truth.spreads[:, number + 1], spread)
-        scores = np.where(accepted[:, None], truth.train(true, spread, most), scores)
-        known = np.where(accepted, float(MEASURED), known)
-        trainings += MEASURED * accepted
-        pool.add(scores, known, accepted)
-        if accepted.any():
-            fresh = scores[accepted, :MEASURED]
-            quotes.append((fresh.mean(axis=1) - true[accepted], *(end - true[accepted] for end in _interval(fresh))))
-    measured = scores[:, :MEASURED]
-    return Campaigns(won, trainings, measured.mean(axis=1), *_interval(measured), true, quotes)
-
-
-def _judged(
-    differences: Array, levels: Array, pool: _Pool, *, most: int, worth: float | None, give_up: float
-) -> tuple[npt.NDArray[np.bool_], Array]:
-    accepted, pairs = np.zeros(len(levels), dtype=bool), np.zeros(len(levels))
-    for level, df in {(float(level), float(df)) for level, df in zip(levels, pool.df, strict=True)}:
-        chosen = (levels == level) & (pool.df == df)
-        plan = Plan(level=level, goal=Goal.MAXIMIZE, most=most, worth=worth, give_up=give_up, noise=Noise(1.0, df))
-        known = np.sqrt(2 * pool.squares[chosen, None] / df)
-        found = ends(plan, differences[chosen], known=known)
-        accepted[chosen], pairs[chosen] = found.accepted, found.pairs
-    return accepted, pairs
+        for each in campaigns:  # in this order they share critical values
+            each.challenge(number, worth)
+    told = [np.array([*each.quotes()]) for each in campaigns]
+    mean, low, high, _ = np.array([each[-1] for each in told]).T
+    later = np.concatenate([each[1:, :3] - each[1:, 3:] for each in told])
+    trainings = np.array([float(len(each.title.trained)) for each in campaigns])
+    won, true = np.array([each.won for each in campaigns]), np.array([each.true for each in campaigns])
+    return Campaigns(won, trainings, mean, low, high, true, [(later[:, 0], later[:, 1], later[:, 2])])
 
 
 def figures(truth: World, found: Campaigns) -> dict[str, str]:

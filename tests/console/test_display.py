@@ -59,17 +59,19 @@ def test_the_length_of_a_training_is_in_the_unit_of_its_evaluations(
 
 
 @pytest.mark.parametrize(
-    ("trials", "confirmed", "why", "commands"),
+    ("trials", "confirmed", "can", "why", "commands"),
     [
-        (1, True, StopReason.FINISHED, ["compare line", "export line models/line --to model"]),
-        (1, False, StopReason.FINISHED, ["show line", "confirm line"]),
-        (0, False, StopReason.FINISHED, ["show line", "doctor line"]),
-        (1, False, StopReason.INTERRUPTED, ["show line"]),
+        (1, True, True, StopReason.FINISHED, ["compare line", "export line models/line --to model"]),
+        (1, False, True, StopReason.FINISHED, ["show line", "confirm line"]),
+        (1, False, False, StopReason.FINISHED, ["show line", "export line models/line --to model"]),
+        (0, False, True, StopReason.FINISHED, ["show line", "doctor line"]),
+        (1, False, True, StopReason.INTERRUPTED, ["show line"]),
     ],
 )
 def test_the_end_says_where_everything_is_and_two_commands(
     trials: int,
     confirmed: bool,
+    can: bool,
     why: StopReason,
     commands: list[str],
     tmp_path: Path,
@@ -81,5 +83,5 @@ def test_the_end_says_where_everything_is_and_two_commands(
         experiment.trial(number, (0.5,))
     if confirmed:
         experiment.replicate(0, 0, {"test/auc": 0.81})
-    said = _whereabouts(SessionResult(read_experiment(experiment.folder), why), single=False, exported=True)
+    said = _whereabouts(SessionResult(read_experiment(experiment.folder), why), exported=True, confirmed=can)
     assert said == [f"Everything is in {experiment.folder}. Next:", *(f"  hpsearch {each}" for each in commands)]

@@ -8,7 +8,7 @@ import pytest
 from scipy.io import savemat
 from scipy.sparse import csc_array
 
-from hpsearch.data.heads import LeadFieldSettings, read_head, rigid_correlation
+from hpsearch.data.heads import LeadFieldSettings, head_files, read_head, rigid_correlation
 from hpsearch.data.lead_field import divide, load_lead_field
 from hpsearch.errors import DataError, HpsearchError
 from tests.own_heads import PADDING, REGIONS, cells, small_head, structures, write_head
@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_said(changes, settings, message, tmp_path):
 def test_counts_of_the_settings_are_checked(tmp_path):
     parts = write_head(tmp_path)
     with pytest.raises(
-        DataError, match=r"of 32 electrodes \(so many by data\.electrodes; null leaves.*it has fwd 16x64"
+        DataError, match=r"of 32 electrodes \(their number is from data\.electrodes; null leaves.*it has fwd 16x64"
     ):
         read(**parts, count=32)
     with pytest.raises(DataError, match=r"64 sources, and data\.regions is 100"):
@@ -204,7 +204,7 @@ def test_broken_and_foreign_files_are_said(tmp_path, forward):
     whole = (tmp_path / "lead_field.mat").read_bytes()
     for name, content, message in [
         ("lead_field.mat", whole[:900], "damaged, or not a MATLAB file"),
-        ("lead_field.mat", b"MATLAB 7.3 MAT-file" + bytes(500) + b"\x89HDF", "version 7.3.*'-v7'"),
+        ("lead_field.mat", b"MATLAB 7.3 MAT-file" + bytes(500) + b"\x89HDF", "damaged, or not a MATLAB file"),
         ("lead_field.set", whole, r"the ending .\.set. is not one of"),
         ("lead_field.txt", b"1 2 three", "damaged, or not a table of numbers"),
         ("cut-fwd.fif", (forward[0] / "free-fwd.fif").read_bytes()[:5000], "damaged, or not a forward solution"),
@@ -224,30 +224,37 @@ def test_an_unknown_montage_is_said(tmp_path):
         read(**parts, montage="biosemi64")
 
 
-def test_a_cortex_of_freesurfer_keeps_its_vertices(tmp_path):
-    """A surface source space, as people compute it, and its vertices put together into regions."""
+@pytest.fixture(scope="module")
+def surface(tmp_path_factory):
+    """A forward solution of a surface source space, as people compute it."""
     from nibabel.freesurfer import write_geometry
     from nilearn.datasets import load_fsaverage
 
     from hpsearch.data import lead_field
 
-    folder = tmp_path / "me" / "surf"
+    home = tmp_path_factory.mktemp("subjects")
+    folder = home / "me" / "surf"
     folder.mkdir(parents=True)
     meshes = load_fsaverage("fsaverage5")
     for side, name in (("left", "lh"), ("right", "rh")):
         for mesh, file in (("white_matter", "white"), ("sphere", "sphere")):
             part = meshes[mesh].parts[side]
             write_geometry(folder / f"{name}.{file}", part.coordinates, part.faces)
-    options = {"spacing": "ico2", "surface": "white", "subjects_dir": tmp_path, "add_dist": False, "verbose": False}
+    options = {"spacing": "ico2", "surface": "white", "subjects_dir": home, "add_dist": False, "verbose": False}
     sources = mne.setup_source_space("me", **options)
     montage = mne.channels.make_standard_montage(lead_field._MONTAGE)
     info = mne.create_info(HEAD.names.tolist(), 1000.0, "eeg").set_montage(montage)
     to_head = mne.Transform("mri", "head", mne.channels.compute_native_head_t(montage)["trans"])
     sphere = mne.make_sphere_model("auto", "auto", info, verbose=False)
     forward = mne.make_forward_solution(info, to_head, sources, sphere, meg=False, mindist=5.0, verbose=False)
-    place = tmp_path / "surface-fwd.fif"
+    place = home / "surface-fwd.fif"
     mne.write_forward_solution(place, forward, verbose=False)
+    return place, forward
 
+
+def test_a_cortex_of_freesurfer_keeps_its_vertices(surface):
+    """And they are put together into regions."""
+    place, forward = surface
     found = read(path=str(place))
     fixed = mne.convert_forward_solution(forward, force_fixed=True, surf_ori=True, verbose=False)
     expected = fixed["sol"]["data"] / 1e3
@@ -264,6 +271,86 @@ def test_a_cortex_of_freesurfer_keeps_its_vertices(tmp_path):
     np.testing.assert_allclose(fewer.gain, found.gain @ member, atol=1e-9)
     with pytest.raises(DataError, match="2 pieces that do not touch"):
         read(path=str(place), regions=1)
+
+
+LEFT = [b"unknown", *(f"area {number}".encode() for number in range(20))]
+RIGHT = [*(f"area {number}".encode() for number in range(18)), b"Background+FreeSurfer_Defined_Medial_Wall"]
+
+
+@pytest.fixture
+def annotated(surface, tmp_path):
+    """Files as of FreeSurfer, and the region of each source, left ones first, -1 for none."""
+    from nibabel.freesurfer import write_annot
+
+    regions, begin = [], 0
+    for side, names, part in (("lh", LEFT, surface[1]["src"][0]), ("rh", RIGHT, surface[1]["src"][1])):
+        label = np.random.default_rng(begin).integers(-1, len(names), part["np"])
+        colours = np.column_stack([np.arange(1, len(names) + 1)] * 3 + [np.zeros(len(names), dtype=int)])
+        write_annot(tmp_path / f"{side}.aparc.annot", label, colours, names, fill_ctab=True)
+        inner = [number for number, name in enumerate(names) if name.startswith(b"area")]
+        number = np.array([begin + inner.index(each) if each in inner else -1 for each in label[part["vertno"]]])
+        regions.append(number)
+        begin += len(inner)
+    return tmp_path / "lh.aparc.annot", np.concatenate(regions)
+
+
+def test_a_parcellation_of_freesurfer_makes_the_regions(surface, annotated):
+    place, region = annotated
+    whole, found = read(path=str(surface[0])), read(path=str(surface[0]), parcellation=str(place))
+    inside = region >= 0
+    assert found.gain.shape == (16, 38)
+    np.testing.assert_allclose(found.gain, whole.gain[:, inside] @ np.eye(38)[region[inside]], atol=1e-9)
+    np.testing.assert_array_equal(found.surface, np.column_stack([whole.surface[inside, :2], region[inside]]))
+    touching = np.eye(38)[region[inside]].T @ whole.neighbours[inside][:, inside] @ np.eye(38)[region[inside]] > 0
+    np.testing.assert_array_equal(found.neighbours, touching & ~np.eye(38, dtype=bool))
+    assert (
+        f"38 regions of lh.aparc.annot and rh.aparc.annot; {(~inside).sum()} of {len(region)} sources" in found.notes[0]
+    )
+    other = read(path=str(surface[0]), parcellation=str(place.with_name("rh.aparc.annot")))
+    np.testing.assert_array_equal(other.gain, found.gain)
+
+
+def test_a_parcellation_of_the_vertices_of_a_matrix(surface, annotated, tmp_path):
+    """The positions are the left vertices of the surface, then the right ones."""
+    from nibabel.freesurfer import read_annot, write_annot
+
+    place, region = annotated
+    for side, part in zip(("lh", "rh"), surface[1]["src"], strict=True):
+        label, colours, names = read_annot(tmp_path / f"{side}.aparc.annot")
+        write_annot(tmp_path / f"{side}.fine.annot", label[part["vertno"]], colours, names, fill_ctab=True)
+    whole = read(path=str(surface[0]))
+    np.savez(tmp_path / "gain.npz", gain=whole.gain, pos=whole.centres)
+    found = read(path=str(tmp_path / "gain.npz"), parcellation=str(tmp_path / "lh.fine.annot"))
+    np.testing.assert_allclose(found.gain, whole.gain[:, region >= 0] @ np.eye(38)[region[region >= 0]], atol=1e-9)
+    with pytest.raises(
+        DataError, match=r"lh\.aparc\.annot is of another surface.* 10242 and 10242 .* have 250 together"
+    ):
+        read(path=str(tmp_path / "gain.npz"), parcellation=str(place))
+
+
+def test_a_parcellation_that_does_not_fit_is_said(surface, annotated, tmp_path):
+    place, _ = annotated
+    part = {"path": str(surface[0])}
+    (tmp_path / "aparc.annot").write_bytes(place.read_bytes())
+    (tmp_path / "lh.one.annot").write_bytes(place.read_bytes())
+    for side in ("lh", "rh"):
+        (tmp_path / f"{side}.cut.annot").write_bytes(place.read_bytes()[:3000])
+    for name, message in (
+        ("aparc.annot", "begins with lh. or rh."),
+        ("lh.one.annot", r"no parcellation .*rh\.one\.annot"),
+        ("lh.cut.annot", "damaged, or no parcellation of FreeSurfer"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read(**part, parcellation=str(tmp_path / name))
+
+
+def test_either_hemisphere_of_a_parcellation_is_part_of_the_data(annotated, tmp_path):
+    place, _ = annotated
+    settings = LeadFieldSettings(path=str(place), parcellation=str(place))
+    before, right = head_files(settings), place.with_name("rh.aparc.annot")
+    right.write_bytes(right.read_bytes() + b" ")
+    after = head_files(settings)
+    assert {name for name in before if before[name] != after[name]} == {"rh"}
 
 
 def test_a_matrix_and_a_map_alone_in_their_files(tmp_path):

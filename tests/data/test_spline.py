@@ -8,6 +8,7 @@ from scipy.io import savemat
 from hpsearch.data.point_spread import Astigmatic
 from hpsearch.data.spline import Spline, coefficients
 from hpsearch.errors import DataError
+from tests.matlab_files import write_73
 
 LENS = Astigmatic(width=1.4, offset=200.0, focal_depth=350.0)
 DZ, SIDE, SLICES = 50.0, 21, 17
@@ -67,7 +68,7 @@ def test_the_widths_tell_the_depth(spline):
     assert spline.range == (-400, 400)
 
 
-@pytest.mark.parametrize("form", ["SXY", "cspline", "cspline_psf_model", "cells"])
+@pytest.mark.parametrize("form", ["SXY", "cspline", "cspline_psf_model", "cells", "7.3"])
 def test_smap_s_files(form, spline, tmp_path):
     values = coefficients(sampled().transpose(1, 2, 0))
     content = {"coeff": values, "dz": DZ, "x0": 11.0, "z0": float(SLICES // 2)}
@@ -75,7 +76,12 @@ def test_smap_s_files(form, spline, tmp_path):
         boxed = np.empty(1, dtype=object)
         boxed[0] = values
         content["coeff"] = boxed
-    savemat(tmp_path / "psf.mat", {form: content} if form.startswith("cspline") else {"SXY": {"cspline": content}})
+    whole = {form: content} if form.startswith("cspline") else {"SXY": {"cspline": content}}
+    if form == "7.3":
+        content |= {name: np.array([[value]]) for name, value in content.items() if name != "coeff"}
+        write_73(tmp_path / "psf.mat", whole)
+    else:
+        savemat(tmp_path / "psf.mat", whole)
     np.testing.assert_allclose(
         one(Spline(path=str(tmp_path / "psf.mat")), 13.3, 15.8, 130.0), one(spline, 13.3, 15.8, 130.0), atol=1e-6
     )
@@ -86,7 +92,7 @@ def test_smap_s_files(form, spline, tmp_path):
     [
         ("a.mat", {"SXY": {"gauss": 1}}, "holds SXY, and no coeff of a spline"),
         ("a.mat", {"cspline": {"coeff": np.zeros((3, 3, 3, 8)), "dz": 1, "x0": 2, "z0": 1}}, "expected .rows, columns"),
-        ("a.mat", b"MATLAB 5.0", "cannot be read as a MATLAB file"),
+        ("a.mat", b"MATLAB 5.0", "damaged, or not a MATLAB file"),
         ("a.npz", {"psf": sampled()}, "has no dz"),
         ("a.npz", {"psf": np.ones((3, 5, 5)), "dz": 1}, "4 or more"),
         ("a.npz", {"psf": sampled() * 500, "dz": 50}, "add up to 500"),

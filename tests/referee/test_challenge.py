@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 
 import hpsearch
-from hpsearch.errors import HpsearchError
+from hpsearch.api.champion import _candidate, _watch
+from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.layout import LEDGER
-from hpsearch.referee.ledger import read_title
+from hpsearch.records import Outcome
+from hpsearch.referee.answer import answer_of
+from hpsearch.referee.challenge import Request
+from hpsearch.referee.challenge import challenge as let_challenge
+from hpsearch.referee.ledger import Trained, append, read_title
+from hpsearch.referee.rules import planned
 from hpsearch.referee.snapshot import remove_tree, tree_of
 from hpsearch.referee.trainings import experiment_of, seeds_of
 from tests.referee.campaigns import CODE, SPACE, challenge, change_code, copy, open_title, without_clock, write_project
@@ -246,6 +252,98 @@ def test_git_is_left_as_it_is_by_a_whole_challenge(project: Path) -> None:
     open_title()
     challenge(set={"rate": 0.2})
     assert everything(project / ".git") == before
+
+
+def test_a_change_of_what_is_no_code_is_said(project: Path) -> None:
+    git(project, "init", "-q")
+    (project / ".gitignore").write_text("local.cfg\nexperiments/\n", encoding="utf-8")
+    (project / "local.cfg").write_text("1\n", encoding="utf-8")
+    (project / "weights.bin").write_bytes(bytes(5_000_001))
+    open_title()
+    assert challenge(set={"rate": 0.2}).warnings == ()
+    (project / "local.cfg").write_text("2\n", encoding="utf-8")
+    with pytest.raises(HpsearchError, match=r"are the same \(local\.cfg has changed, and is no part of the code\)"):
+        challenge()
+    said = ("This is no part of the code, and has changed since the champion came: local.cfg.",)
+    assert challenge(set={"rate": 0.3}).warnings == said
+    heard: list[str] = []
+    assert challenge(set={"rate": 0.2}, tell=heard.append).from_ledger
+    assert heard == ["local.cfg has changed since this was decided, and is no part of the code"]
+    (project / "weights.bin").write_bytes(bytes(5_000_002))
+    assert not challenge().from_ledger  # a large file is a part of it
+
+
+def test_an_interrupted_challenge_goes_on_by_its_own_rules(project: Path) -> None:
+    open_title()
+    before = (TITLE / LEDGER).read_bytes()
+    first = challenge(set={"rate": 0.2}, worth=0.05, note="less")
+    lines = (TITLE / LEDGER).read_bytes()[len(before) :].splitlines(keepends=True)
+    (TITLE / LEDGER).write_bytes(before + b"".join(lines[:2]))
+    for other in ({"most": 9}, {"worth": 0.02}):
+        (name,) = other
+        said = rf"{name}=.*: challenge 1 was interrupted, and goes on by .*: at most 6 seeds, for .* of 0\.05; leave"
+        with pytest.raises(HpsearchError, match=said):
+            challenge(set={"rate": 0.2}, **other)
+        with pytest.raises(HpsearchError, match=said):
+            hpsearch.plan_challenge(set={"rate": 0.2}, **other)
+    assert hpsearch.plan_challenge(set={"rate": 0.2}).worth == 0.05
+    heard: list[str] = []
+    again = challenge(set={"rate": 0.2}, note="other", tell=heard.append)
+    assert heard[:2] == [
+        "challenge 1 goes on: at most 6 seeds, for an improvement of 0.05",
+        "it keeps the note that it began with: less",
+    ]
+    assert without_clock(again) == without_clock(first)
+
+
+def test_who_waited_while_the_champion_changed_is_told_what_it_was_made_from(project: Path) -> None:
+    open_title()
+    waiting, over = _candidate(TITLE, project, None, ["trouble=''"])
+    challenge(set={"rate": 0.8})
+    request = Request(waiting, over=over)
+    ended = let_challenge(TITLE, project, request, watch=_watch(in_process=True, quiet=True), tell=lambda _: None)
+    (said,) = answer_of(ended).warnings
+    assert said.startswith("Contender 1 won the title while this challenge waited: the challenger was made from conte")
+
+
+@pytest.mark.parametrize("error", ["PeerLostError", "DataError"])
+def test_a_lost_training_of_the_champion_is_no_fact_about_it(
+    error: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process died, or its data were away: the title goes on as if that had never been."""
+    away = project.parent / "away"
+    begin = f"if rate == 0.5 and os.path.exists({str(away)!r}):\n        raise errors.{error}('the node is gone')\n"
+    code = CODE.replace("import random", "import os\nimport random\n\nfrom hpsearch import errors")
+    (project / "train.py").write_text(code.replace("    value =", f"    {begin}    value =", 1))
+    away.touch()
+    with pytest.raises(SearchFailedError, match=r"seed 0 was lost: .*the node is gone.* No title was opened"):
+        open_title(seeds=2)
+    away.unlink()
+    open_title(seeds=2)
+    unbroken = copy(project, project.parent / "unbroken")
+    asked = {"set": {"rate": 0.512}, "worth": 0.0101}
+    away.touch()
+    for _ in range(4):
+        with pytest.raises(SearchFailedError, match="training on seed 2 was lost"):
+            challenge(**asked)
+    away.unlink()
+    found = challenge(**asked)
+    assert found.seeds_used > 2
+    monkeypatch.chdir(unbroken)
+    assert without_clock(challenge(**asked)) == without_clock(found)
+
+
+def test_the_next_challenge_does_not_depend_on_how_far_idle_workers_trained_ahead(project: Path) -> None:
+    open_title(seeds=2)
+    first = challenge(set={"rate": 0.509}, worth=0.0101)
+    title, _ = read_title(TITLE)
+    before = planned(title, 9)
+    assert before.noise is not None
+    assert before.noise.df == max(pair.seed for pair in first.pairs)
+    for seed in range(first.seeds_used, first.seeds_used + 3):
+        ahead = Trained(contender=0, reign=0, seed=seed, outcome=Outcome.COMPLETE, value=100.0 * seed)
+        title.follow(append(TITLE / LEDGER, ahead))
+    assert planned(title, 9) == before
 
 
 @pytest.mark.parametrize("size", ["1e160", "1e300"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import ExperimentError, HpsearchError
-from hpsearch.referee import snapshot
+from hpsearch.referee import project_files, snapshot
 from hpsearch.referee.snapshot import bring_back, read, take, tree_of
 
 
@@ -144,12 +144,13 @@ def test_a_link_cannot_lead_out_of_the_folder(repository: Path, tmp_path: Path) 
 
 
 def test_too_much_is_refused_with_what_is_largest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot, "LARGEST", 50)
+    monkeypatch.setattr(project_files, "LARGEST", 50)
     (tmp_path / "project" / "results").mkdir(parents=True)
     (tmp_path / "project" / "a.py").write_text("x\n")
     (tmp_path / "project" / "results" / "b.txt").write_text("y" * 60)
     with pytest.raises(HpsearchError, match="the largest part is results"):
         take(tmp_path / "project", tmp_path / "store")
+    assert not (tmp_path / "store").exists()
 
 
 def test_what_git_ignores_is_not_taken_for_code_where_git_does_not_answer(
@@ -184,3 +185,94 @@ def test_data_that_moved_or_came_later_are_linked_anew(repository: Path, tmp_pat
     assert (tree / "data" / "train.csv").read_text() == "1\n"
     moved = repository.rename(repository.with_name("moved"))
     assert (tree_of(store, first.digest, moved) / "data" / "train.csv").read_text() == "1\n"
+
+
+def test_the_code_of_a_submodule_is_code(repository: Path, tmp_path: Path) -> None:
+    part = repository / "part"
+    part.mkdir()
+    (part / "layer.py").write_text("layer\n")
+    (part / ".gitignore").write_text("weights/\n")
+    (part / "weights").mkdir()
+    (part / "weights" / "w.bin").write_text("1\n")
+    git(part, "init", "-q")
+    first = take(repository, tmp_path / "store")
+    assert {"part/layer.py", "part/.gitignore"} <= {each.path for each in first.files}
+    assert dict(first.left_out)["part/weights"] == "ignored by git"
+    (part / "layer.py").write_text("another layer\n")
+    assert take(repository, tmp_path / "store").digest != first.digest
+    assert (tree_of(tmp_path / "store", first.digest, repository) / "part" / "weights" / "w.bin").exists()
+
+
+def test_a_link_within_the_project_leads_into_every_copy(repository: Path, tmp_path: Path) -> None:
+    (repository / "link.py").unlink()
+    (repository / "link.py").symlink_to(repository / "src" / "net.py")
+    tree = tree_of(tmp_path / "store", take(repository, tmp_path / "store").digest, repository)
+    (repository / "src" / "net.py").write_text("changed since\n")
+    assert (tree / "link.py").read_text() == "net\n"
+
+
+def test_without_git_environments_and_hidden_folders_are_linked(tmp_path: Path) -> None:
+    folder, store = tmp_path / "project", tmp_path / "store"
+    for name, text in ((".venv/pyvenv.cfg", ""), ("env/pyvenv.cfg", ""), (".cache/x", "x"), ("a.py", "a")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    taken = take(folder, store)
+    assert [each.path for each in taken.files] == ["a.py"]
+    tree = tree_of(store, taken.digest, folder)
+    assert all((tree / name).exists() for name in (".venv/pyvenv.cfg", "env/pyvenv.cfg", ".cache/x"))
+
+
+def test_of_experiments_only_python_files_that_git_tracks_are_code(repository: Path, tmp_path: Path) -> None:
+    for name in ("experiments/plan.py", "experiments/x/log.jsonl", "experiments/c/snapshots/1/tree/a.py"):
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text("1\n")
+    git(repository, "add", "experiments")
+    (repository / "experiments" / "new.py").write_text("1\n")
+    own = repository / "experiments" / "champion-x"
+    found = [each.path for each in take(repository, own).files if each.path.startswith("experiments")]
+    assert found == ["experiments/plan.py"]
+
+
+def test_a_private_file_stays_private_and_an_empty_object_is_written_again(repository: Path, tmp_path: Path) -> None:
+    (repository / "new.py").chmod(0o600)
+    kept = next(each for each in take(repository, tmp_path / "store").files if each.path == "new.py")
+    place = tmp_path / "store" / "objects" / kept.sha256[:2] / kept.sha256[2:]
+    assert place.stat().st_mode & 0o777 == 0o600
+    place.write_bytes(b"")
+    taken = take(repository, tmp_path / "store")
+    bring_back(tmp_path / "store", taken, tmp_path / "back")
+    assert (tmp_path / "back" / "new.py").read_text() == "untracked\n"
+    assert (tmp_path / "back" / "new.py").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "back" / "train.py").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_change_of_what_is_left_out_is_seen_without_secrets_and_traces(repository: Path, tmp_path: Path) -> None:
+    (repository / "weights.bin").write_bytes(bytes(project_files.LARGEST_FILE + 1))
+    os.mkfifo(repository / "data" / "pipe")  # whoever reads it waits
+    (repository / "data" / "round").symlink_to(repository / "data")
+
+    def looks() -> dict[str, str]:
+        return project_files.looks_of(repository, dict(take(repository, tmp_path / "store").left_out))
+
+    before = looks()
+    assert before.keys() == {"data", "outside.py", "weights.bin"}
+    (repository / "x.log").write_text("longer\n")
+    (repository / ".env").write_text("TOKEN=other\n")
+    assert looks() == before
+    (repository / "data" / "train.csv").write_text("2\n")
+    with (repository / "weights.bin").open("r+b") as file:
+        file.seek(project_files.LARGEST_FILE // 2)
+        file.write(b"1")
+    after = looks()
+    assert after["data"] != before["data"]
+    assert after["weights.bin"] != before["weights.bin"]
+
+
+def test_the_repository_of_a_git_hook_is_not_taken_for_the_projects(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = take(repository, tmp_path / "store")
+    git(tmp_path, "init", "-q", "other")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "other" / ".git" / "index"))
+    assert take(repository, tmp_path / "store").files == whole.files

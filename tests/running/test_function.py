@@ -1,16 +1,21 @@
 """A function is searched as any family is: its endings, its checkpoints, the sealed test split, going on."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import hpsearch
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.reading import read_metrics
+from hpsearch.experiment.events import Event, Notice, ReportEvent, TextNotice
+from hpsearch.experiment.layout import CHECKPOINT, PREVIOUS
+from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.jobs import Completed, Report
 from hpsearch.records import Decision, ExperimentRecord, Moment, Outcome
 from hpsearch.running.chosen import confirm
@@ -91,6 +96,24 @@ def test_what_is_returned_counts_where_nothing_was_reported(
     record = search(space, tmp_path)
     assert record.trials[0].history == tuple((step, record.trials[0].params["lr"]) for step in history)
     assert dict(record.replicates[0].scores) == scores
+
+
+LEAVES = """
+import sys
+
+def train(lr: float, code: int, *, report):
+    report(1, {"val/loss": lr})
+    sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(0, Outcome.COMPLETE), (3, Outcome.FAILED)])
+def test_a_function_may_leave_as_a_program_does(code: int, outcome: Outcome, tmp_path: Path) -> None:
+    body = f"lr: {{float: [0, 1]}}\ncode: {code}\n"
+    with contextlib.suppress(SearchFailedError):
+        search(function_space(tmp_path, code=LEAVES, trials=1, body=body), tmp_path)
+    record = read_experiment(tmp_path / "e")
+    assert [trial.outcome for trial in record.trials] == [outcome]
 
 
 PARTS = """
@@ -249,6 +272,68 @@ def test_killed_in_the_middle_of_a_checkpoint_it_goes_on_from_the_one_before(tmp
             for place in (tmp_path / "whole", tmp_path)
         ]
         assert totals[0] == totals[1]
+
+
+COUNTED = """
+import json
+
+def train(lr: float, named: bool, epochs: int = 5, *, report):
+    start, total = json.loads(report.checkpoint.read_text()) if report.checkpoint.exists() else (0, 0.0)
+    for epoch in range(start + 1, epochs + 1):
+        total += lr / epoch
+        report.checkpoint.write_text(json.dumps([epoch, total]))
+        report(epoch if named else None, {"val/loss": total})
+"""
+
+
+class Killer:
+    """Ends the session when a trial has reported a step; keeps what is said."""
+
+    def __init__(self, step: int = 0) -> None:
+        self.step = step
+        self.said: list[str] = []
+
+    def observe(self, event: Event | Notice) -> None:
+        if isinstance(event, ReportEvent) and event.step == self.step:
+            raise SearchFailedError("killed")
+        if isinstance(event, TextNotice):
+            self.said.append(event.text)
+
+
+def flip(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(bytes([content[0], content[1] ^ 1]) + content[2:])
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    ("names", "damage", "said"),
+    [
+        ([CHECKPOINT], flip, "goes on from the checkpoint before it, after step 2"),
+        ([CHECKPOINT], lambda path: path.write_bytes(b""), "goes on from the checkpoint before it, after step 2"),
+        ([CHECKPOINT, PREVIOUS], flip, "begins again at its beginning"),
+        ([CHECKPOINT], lambda path: path.unlink(), ""),
+    ],
+)
+def test_a_damaged_checkpoint_costs_time_alone(
+    names: list[str], damage: Callable[[Path], None], said: str, named: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "whole").mkdir()
+    body = f"lr: {{float: [0, 1]}}\nnamed: {str(named).lower()}\n"
+    whole = search(function_space(tmp_path / "whole", code=COUNTED, trials=1, body=body), tmp_path / "whole")
+    space, run = function_space(tmp_path, code=COUNTED, trials=1, body=body), tmp_path / "e" / "trials" / "0000"
+    with pytest.raises(SearchFailedError, match="killed"):
+        search(space, tmp_path, RunOptions(in_process=True, observers=[Killer(3)]))
+    for name in names:
+        damage(run / name)
+    flawed = {each.where for each in hpsearch.doctor(tmp_path / "e").findings if not each.note}
+    assert flawed == {str(run / name) for name in names if (run / name).exists()}
+    watcher = Killer()
+    resumed = search(space, tmp_path, RunOptions(in_process=True, observers=[watcher]))
+    for one, other in zip(whole.trials, resumed.trials, strict=True):
+        assert (one.history, one.value, one.step) == (other.history, other.value, other.step)
+    assert [said in sentence for sentence in watcher.said] == ([True] if said else [])
+    assert not (run / PREVIOUS).exists()
 
 
 @pytest.mark.slow

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+import hpsearch
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.events import Event, Notice, TextNotice
-from hpsearch.experiment.layout import CONFIG, LOG
-from hpsearch.experiment.reading import read_experiment
+from hpsearch.experiment.layout import CONFIG, LOG, METRICS, RESOLVED, SPACE
+from hpsearch.experiment.reading import read_experiment, read_metrics
 from hpsearch.final.selection import find_source
 from hpsearch.running.chosen import confirm
 from hpsearch.running.loading import load_space
@@ -98,6 +99,33 @@ def test_a_lost_log_is_no_new_search(damage: Callable[[Path], None], told: str, 
     assert {name for name in changed if not name.startswith("lease")} <= {"lock", "toy.yaml"}
 
 
+@pytest.mark.parametrize("damage", [delete, empty, spoil])
+def test_a_lost_log_is_written_again_from_the_folders_and_the_search_comes_to_the_same(
+    damage: Callable[[Path], None], finished: Path, folder: Path
+) -> None:
+    whole = read_experiment(folder)
+    damage(folder / LOG)
+    left = (folder / LOG).read_bytes() if (folder / LOG).exists() else b""
+    (folder / "trials/0002" / CONFIG).write_bytes(b"{")
+    found = hpsearch.doctor(folder)
+    assert not found.healthy
+    (told,) = [each.mended for each in hpsearch.doctor(folder, repair=True).findings if each.where.endswith(LOG)]
+    assert told is not None
+    assert "written again from 3 trials with 9 reports" in told
+    assert f"{CONFIG} of trials/0002 cannot be read" in told
+    assert not left or (folder / f"{LOG}.damaged").read_bytes() == left
+    (folder / "trials/0002" / CONFIG).write_bytes((finished / "trials/0002" / CONFIG).read_bytes())
+    assert [trial.outcome for trial in read_experiment(folder).trials] == [None] * 3  # nothing is invented
+    go_on(folder)
+    again = {trial.number: trial for trial in read_experiment(folder).trials}
+    for trial in whole.trials:
+        if trial.number != 2:
+            now = again[trial.number]
+            assert (now.params, now.outcome, now.value) == (trial.params, trial.outcome, trial.value)
+            assert now.history == trial.history
+    assert len(again) == 4
+
+
 def test_the_folder_of_a_finished_trial_is_gone(folder: Path) -> None:
     whole = read_experiment(folder)
     shutil.rmtree(folder / "trials/0002")
@@ -120,7 +148,13 @@ def change_a_parameter(path: Path) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
-@pytest.mark.parametrize("damage", [delete, empty, cut, spoil, exchange, change_a_parameter])
+def change_a_setting(path: Path) -> None:
+    text = path.read_text()
+    path.write_text(text.replace('"batch_size": 8', '"batch_size": 9', 1))
+    assert path.read_text() != text
+
+
+@pytest.mark.parametrize("damage", [delete, empty, cut, spoil, exchange, change_a_parameter, change_a_setting])
 def test_a_damaged_configuration_is_written_again(damage: Callable[[Path], None], folder: Path) -> None:
     whole, text = essence(folder), (folder / "trials/0001" / CONFIG).read_bytes()
     damage(folder / "trials/0001" / CONFIG)
@@ -129,6 +163,66 @@ def test_a_damaged_configuration_is_written_again(damage: Callable[[Path], None]
     assert said == ["config.json of trials/0001 was damaged or gone, and is written again from log and space"]
     assert essence(folder) == whole
     assert (folder / "trials/0001" / CONFIG).read_bytes() == text
+
+
+def test_the_doctor_writes_a_programs_configuration_again(tmp_path: Path) -> None:
+    (tmp_path / "echo.yaml").write_text(
+        "family: command\ncommand: [echo, '{x}']\nx: {float: [0, 1]}\nmetrics: {pattern: '(?P<value>.+)'}\n"
+        "objective: {metric: value, goal: minimize}\nsearch: {sampler: random, trials: 2, seed: 0}\n"
+    )
+    run(load_space(tmp_path / "echo.yaml"), folder=tmp_path / "e", options=RunOptions(in_process=True))
+    path = tmp_path / "e" / "trials/0001" / CONFIG
+    text = path.read_text()
+    path.write_text(text.replace("command", "comment", 1))
+    (found,) = [each for each in hpsearch.doctor(tmp_path / "e").findings if not each.note]
+    assert (found.where, found.what) == (str(path), "a setting was changed: its checksum does not fit")
+    assert hpsearch.doctor(tmp_path / "e", repair=True).healthy
+    assert path.read_text() == text
+    assert "comment" in path.with_name(f"{CONFIG}.damaged").read_text()
+
+
+def without_the_ask(folder: Path) -> None:
+    lines = (folder / LOG).read_bytes().splitlines(keepends=True)
+    asked = next(n for n, line in enumerate(lines) if b'"ask","run":"trials/0001"' in line)
+    lines[asked] = lines[asked].replace(b'"number":1', b'"number":3')
+    (folder / LOG).write_bytes(b"".join(lines))
+
+
+def with_another_seed(folder: Path) -> None:
+    text = (folder / RESOLVED).read_text()
+    (folder / RESOLVED).write_text(text.replace('"seed": 0', '"seed": 4', 1))
+
+
+def with_another_space(folder: Path) -> None:
+    (folder / SPACE).write_text((folder / SPACE).read_text().replace("trials: 4", "trials: 5"))
+
+
+def without_a_step(folder: Path) -> None:
+    lines = (folder / "trials/0001" / METRICS).read_bytes().splitlines(keepends=True)
+    (folder / "trials/0001" / METRICS).write_bytes(b"".join([lines[0], *lines[2:]]))
+
+
+@pytest.mark.parametrize(
+    ("damage", "where", "said", "mended"),
+    [
+        (without_the_ask, LOG, "no line asks for trials/0001, of which others tell", True),
+        (with_another_seed, RESOLVED, "a setting was changed: its checksum does not fit", False),
+        (with_another_space, SPACE, "it is not the space file as it was given", False),
+        (without_a_step, f"trials/0001/{METRICS}", "1 of 3 evaluations are not in it", True),
+    ],
+)
+def test_the_doctor_finds_it_and_mends_what_follows_from_the_rest(
+    damage: Callable[[Path], None], where: str, said: str, mended: bool, finished: Path, folder: Path
+) -> None:
+    damage(folder)
+    found = {(each.where, each.what) for each in hpsearch.doctor(folder).findings}
+    assert (str(folder / where), said) in found
+    assert hpsearch.doctor(folder, repair=True).healthy is mended
+    whole, now = read_experiment(finished), read_experiment(folder)
+    assert [trial.history for trial in now.trials] == [trial.history for trial in whole.trials]
+    assert [trial.params for trial in now.trials] == [trial.params for trial in whole.trials]
+    rows = read_metrics(folder, "trials/0001")
+    assert [row["val/loss"] for row in rows] == [row["val/loss"] for row in read_metrics(finished, "trials/0001")]
 
 
 def test_where_it_does_not_follow_from_the_log_it_costs_that_trial(folder: Path) -> None:

@@ -23,6 +23,7 @@ from hpsearch.experiment.events import (
     ReportEvent,
     ResumeEvent,
     StopEvent,
+    TextNotice,
 )
 from hpsearch.experiment.layout import CHECKPOINT, ORDERS, trial_run
 from hpsearch.experiment.orders import new_order, pending, place
@@ -48,6 +49,17 @@ class Person:
         for entry in [entry for entry in self._plan if entry[0](event)]:
             self._plan.remove(entry)
             place(self._folder, entry[1])
+
+
+class Listener:
+    """Keeps what is said of files that are no orders."""
+
+    def __init__(self, told: list[str]) -> None:
+        self._told = told
+
+    def observe(self, event: Event | Notice) -> None:
+        if isinstance(event, TextNotice) and "is no order" in event.text:
+            self._told.append(event.text)
 
 
 @pytest.fixture(autouse=True)
@@ -242,6 +254,8 @@ def test_another_budget_holds_until_the_space_says_another(tmp_path: Path) -> No
     assert len(camp.run().trials) == 6
     other = Camp(tmp_path, pruner=NONE, trials=8).run()
     assert (len(other.trials), other.budget) == (8, 8)
+    back = Camp(tmp_path, pruner=NONE).run()  # the order was overtaken
+    assert (len(back.trials), back.budget) == (8, 4)
     fewer = BudgetEvent(order=new_order(), trials=1, instead={"trials": 4})
     less = steered(Camp(tmp_path / "less", pruner=NONE), (reported(1, 1), fewer))
     assert [trial.outcome for trial in less.trials] == [Outcome.COMPLETE] * 2  # what has begun comes to its end
@@ -270,8 +284,12 @@ def test_what_is_no_order_is_said_and_removed(tmp_path: Path) -> None:
     for name, text in (("1-a.json", "{"), ("2-b.json", '{"event": "stop"}'), ("3-c.json", '{"event": "ask"}')):
         (camp.folder / ORDERS / name).write_text(text)
     (camp.folder / ORDERS / ".4-d.json.1.tmp").write_text("{")
-    assert [trial.outcome for trial in camp.run().trials] == [Outcome.COMPLETE] * 4
-    assert [path.name for path in (camp.folder / ORDERS).iterdir()] == [".4-d.json.1.tmp"]
+    (camp.folder / ORDERS / "5-e.json").mkdir()  # which is not removed, and is said once
+    told: list[str] = []
+    record = camp.run(observers=[Listener(told)])
+    assert [trial.outcome for trial in record.trials] == [Outcome.COMPLETE] * 4
+    assert sorted(path.name for path in (camp.folder / ORDERS).iterdir()) == [".4-d.json.1.tmp", "5-e.json"]
+    assert [text.rpartition("; ")[2] for text in told] == [*["removed"] * 3, "it cannot be removed"]
 
 
 @pytest.mark.parametrize("run", ["confirm/0000/seed-000", "trials/abc", "", "trials/0009", "trials/\u00b2"])

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from hpsearch.experiment.activity import locked
+from hpsearch.experiment.askers import Asker
 from hpsearch.experiment.events import (
+    AdoptEvent,
+    AskEvent,
     BeginEvent,
     DropEvent,
     LostEvent,
@@ -19,7 +22,7 @@ from hpsearch.experiment.events import (
     SessionEvent,
 )
 from hpsearch.experiment.files import read_json, write_json
-from hpsearch.experiment.layout import ALIVE, ARTIFACTS, LOG, PROGRESS, RESOLVED, STUDY, trial_run
+from hpsearch.experiment.layout import ALIVE, ARTIFACTS, LOCK, LOG, OUTPUT, PROGRESS, RESOLVED, STUDY, trial_run
 from hpsearch.experiment.reading import read_experiment
 from hpsearch.records import Moment, Outcome
 from hpsearch.web.app import Page
@@ -124,10 +127,23 @@ def test_an_experiment_that_was_made_anew_is_told_anew(tmp_path: Path) -> None:
     browser = Browser(Feed(growing.folder))
     kept = tmp_path / "kept"
     growing.folder.rename(kept)  # so that the new log is another file
-    grow_search(GrowingExperiment(tmp_path / "line"), trials=2)
+    again = GrowingExperiment(tmp_path / "line")
+    grow_search(again, trials=7)
+    again.log.close()
     assert browser.feed.since(browser.generation, browser.offset) is None
-    again = Browser(browser.feed)
-    assert sorted(again.rows) == [0, 1]
+    browser = Browser(browser.feed)
+    assert sorted(browser.rows) == [*range(7)]
+    (kept / LOG).write_bytes((growing.folder / LOG).read_bytes())
+    shutil.copyfile(_later(kept / LOG), growing.folder / LOG)  # the same file to the disk, as often after a removal
+    assert browser.feed.since(browser.generation, browser.offset) is None
+
+
+def _later(log: Path) -> Path:
+    """Give a log another first line, as of a session that begins later."""
+    first, *others = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    told = {key: value for key, value in json.loads(first).items() if key != "crc"} | {"host": "another" * 9}
+    log.write_text("".join([json.dumps(told) + "\n", *others]), encoding="utf-8")
+    return log
 
 
 def test_the_scales_are_those_of_the_space(growing: GrowingExperiment) -> None:
@@ -252,7 +268,33 @@ def test_artifacts_are_files_of_the_training_and_nothing_else(growing: GrowingEx
     assert other.headers["content-type"] == "application/octet-stream"
     for name in ("link.png", "../../secret", "../config.json", "", "nothing"):
         assert ask(page, "artifact", of="line", run=run, name=name).status == 404
+    (place / "odd\tname.csv").write_bytes(b"a,b\n" * 500_000)
+    (listed,) = [
+        each for each in ask(page, "api/training", of="line", run=run).json["artifacts"] if "odd" in each["name"]
+    ]
+    odd = ask(page, "artifact", of="line", run=run, name="odd name.csv")
+    assert (listed["name"], listed["bytes"], len(odd.body)) == ("odd name.csv", 2_000_000, 2_000_000)
+    assert odd.headers["content-length"] == "2000000"
     assert ask(page, "artifact", of="line", run="../line", name="map.png").status == 404
+
+
+def test_what_lies_elsewhere_by_a_link_is_not_shown(growing: GrowingExperiment, tmp_path: Path) -> None:
+    """An experiment may have come by mail; but its owner may keep all trials on a larger disk."""
+    run, elsewhere = growing.trial(0, (0.5,), params={}), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "key").write_text("secret", encoding="utf-8")
+    (growing.folder / run / ARTIFACTS).symlink_to(elsewhere)
+    (growing.folder / run / OUTPUT).symlink_to(elsewhere / "key")
+    page = Page(Shelf(growing.folder.parent), TOKEN)
+    told = ask(page, "api/training", of="line", run=run).json
+    assert (told["artifacts"], told["output"]["text"]) == ([], "")
+    assert "a link" in told["output"]["why"]
+    assert ask(page, "artifact", of="line", run=run, name="key").status == 404
+    (growing.folder / run / OUTPUT).unlink()
+    (growing.folder / run / OUTPUT).write_text("trained", encoding="utf-8")
+    (growing.folder / "trials").rename(tmp_path / "large")
+    (growing.folder / "trials").symlink_to(tmp_path / "large")
+    assert ask(page, "api/training", of="line", run=run).json["output"]["text"] == "trained"
 
 
 def test_a_list_shows_every_search_at_a_glance(growing: GrowingExperiment) -> None:
@@ -264,7 +306,7 @@ def test_a_list_shows_every_search_at_a_glance(growing: GrowingExperiment) -> No
     told = ask(page, "api/glance", of="line").json
     best = read_experiment(growing.folder).best
     assert best is not None
-    assert (told["ended"], told["trials"], told["head"]["best"]["number"]) == (6, 6, best.number)
+    assert (told["ended"], told["head"]["trials"], told["head"]["best"]["number"]) == (6, 60, best.number)
 
 
 def test_a_damaged_neighbour_costs_nobody_else_the_page(growing: GrowingExperiment) -> None:
@@ -298,6 +340,56 @@ def test_what_runs_is_told_between_its_reports(growing: GrowingExperiment) -> No
         assert (head["live"], head["state"]) == (True, "running")
         assert head["left"] > 180
     assert feed.whole()["head"]["running"] == []
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"done": 1, "total": "x"},
+        {"done": None, "total": 2},
+        {"done": 1, "total": 2, "seconds_left": "soon"},
+        {"done": 1, "total": 2, "seconds_left": "inf"},
+        {"done": 1, "total": 2, "preparing": 3},
+        {"done": 1, "total": 2, "of": "another version"},
+        ["a", "list"],
+        5,
+    ],
+)
+def test_a_moment_that_cannot_be_used_is_none(growing: GrowingExperiment, told: Any) -> None:
+    run = growing.trial(0, (0.5,), outcome=None)
+    (growing.folder / run / ALIVE).touch()
+    write_json(growing.folder / run / PROGRESS, told)
+    with locked(growing.folder):
+        (running,) = Feed(growing.folder).whole()["head"]["running"]
+        assert running["now"] == ""
+
+
+def test_the_scales_have_the_values_that_trials_have_now(growing: GrowingExperiment) -> None:
+    """A space that has changed leaves trials out, and others keep with values of more parameters."""
+    for number, layers in enumerate((0, 2, 3)):
+        growing.trial(number, (0.5,), params={"model.layers": layers})
+    browser = Browser(Feed(growing.folder))
+    growing.emit(DropEvent(run=trial_run(0), reason="a changed space"))
+    growing.emit(AdoptEvent(run=trial_run(1), params={"model.layers": 2, "model.heads": 16}))
+    axes = {axis["path"]: axis for axis in browser.listen()["axes"]}
+    assert (axes["model.layers"]["low"], axes["model.heads"]["high"]) == (1, 16)
+    assert browser.rows[1][10] == [2, 16]
+
+
+def test_seconds_of_searching_are_without_those_of_confirmations(growing: GrowingExperiment) -> None:
+
+    def pass_time(seconds: float) -> None:
+        growing.log._opened -= seconds  # the log's clock, as if so much time had passed
+
+    pass_time(100)
+    growing.trial(0, (0.5,))
+    pass_time(1000)
+    growing.replicate(0, 0, {"test/auc": 0.5})
+    pass_time(50)
+    growing.trial(1, (0.6,))
+    told = Feed(growing.folder).whole()
+    assert [round(row[7]) for row in told["rows"]] == [100, 150]
+    assert round(told["head"]["searched"]) == 150
 
 
 def at_work(feed: Feed) -> list[int]:
@@ -338,6 +430,18 @@ def test_who_rests_as_a_person_has_paused_the_search_is_not_silent(growing: Grow
         assert at_work(feed) == [0]
         (growing.folder / trial_run(0) / ALIVE).unlink()
         assert at_work(feed) == []
+
+
+def test_a_trial_whose_program_has_left_is_not_at_work(growing: GrowingExperiment) -> None:
+    asker = Asker(growing.folder)
+    (growing.folder / LOCK).touch()
+    for number, name in enumerate((asker.name, "left")):
+        growing.emit(AskEvent(run=trial_run(number), number=number, params={}, seed=1))
+        growing.emit(BeginEvent(run=trial_run(number), attempt=1, asker=name))
+    try:
+        assert at_work(Feed(growing.folder)) == [0]
+    finally:
+        asker.close()
 
 
 @pytest.mark.parametrize("settings", [{"engine": "ray"}, {"pack": "auto"}, {}])

@@ -141,3 +141,128 @@ tell(heard);
 def test_the_table_hears_when_a_trial_is_paused(scripts: Path) -> None:
     """Its row is the same, as the log tells nothing of it."""
     assert scripted(scripts, RESTED) == ["rows"]
+
+
+LIVING = """
+const waits = [];
+globalThis.setTimeout = (call) => waits.push(call);
+globalThis.clearTimeout = () => {};
+globalThis.IntersectionObserver = class { observe() {} disconnect() {} };
+document.addEventListener = () => {};
+let answers = {};
+globalThis.fetch = async (asked) => {
+  const [path, query] = asked.split("?");
+  const of = new URLSearchParams(query).get("of");
+  const found = answers[of ? `${path} ${of}` : path];
+  return { ok: Boolean(found), json: async () => found ?? { error: `no ${path} of ${of}` } };
+};
+const { HomePage, StudyPage } = await import("./several.js");
+const { get } = await import("./tools.js");
+const main = document.createElement("main");
+"""
+
+HOME = """
+const head = (live) => ({ live, state: "finished", best: null, trials: 9 });
+const glance = (live, ended) => ({ metric: "val/loss", ended, head: head(live) });
+const renew = async () => (await get("api/experiments")).experiments;
+const page = new HomePage({ renew, link: () => {} });
+const one = { name: "one", kind: "experiment", live: true, small: true, changed: 1 };
+answers = { "api/experiments": { experiments: [one] }, "api/glance one": glance(true, 3) };
+await page.show(main);
+const first = main.text;
+const two = { ...one, name: "two" };
+answers = {
+  "api/experiments": { experiments: [two, { ...one, live: false, changed: 2 }] },
+  "api/glance one": glance(false, 9),
+  "api/glance two": glance(true, 1),
+};
+await waits.pop()();
+await new Promise((done) => setImmediate(done));
+await new Promise((done) => setImmediate(done));
+const second = main.text;
+answers = { "api/experiments": { experiments: [] } };
+const empty = new HomePage({ renew, link: () => {} });
+await empty.show(main);
+tell([first, second, main.text]);
+"""
+
+
+def test_the_list_of_experiments_is_that_of_now(scripts: Path) -> None:
+    """One has ended and another has begun since the page was opened."""
+    first, second, empty = scripted(scripts, LIVING + HOME)
+    assert "one running 3 of 9" in first
+    assert "two running 1 of 9" in second
+    assert "one finished 9 of 9" in second
+    assert "hpsearch run" in empty
+
+
+STUDY = """
+const told = { trials: 0, best: null, replicates: 0, seconds: null };
+const arm = (name, begun) => ({ ...told, name, begun, state: begun ? "running" : "not begun" });
+const head = { live: true, state: "running", running: [], best: null, searched: 0 };
+const search = { metric: "val/loss", goal: "minimize", rows: [], axes: [], head, generation: 0, offset: 0 };
+const study = (...arms) => ({ question: "which?", metric: "test/loss", answer: null, arms });
+const page = new StudyPage("s", { link: () => {} });
+const drawn = () => {
+  const keys = main.all("span").filter((each) => each.className === "key").map((each) => each.style.background);
+  return { keys, searches: [...page.searches.keys()], inks: page.planned.map((each) => each.ink) };
+};
+answers = { "api/study s": study(arm("a", 0), arm("b", 1)), "api/experiment s/b": search };
+await page.show(main);
+const first = drawn();
+answers = { "api/study s": study(arm("a", 1), arm("b", 1)), "api/experiment s/a": search };
+await page.read();
+tell([first, drawn()]);
+"""
+
+
+def test_an_arm_that_begins_later_is_drawn_and_changes_no_colour(scripts: Path) -> None:
+    first, second = scripted(scripts, LIVING + STUDY)
+    assert (first["searches"], sorted(second["searches"])) == (["b"], ["a", "b"])
+    assert first["keys"] == ["transparent", second["keys"][1]]
+    assert second["keys"] == second["inks"] == first["inks"]
+
+
+LONG = """
+const { curvesPlot, historyPlot, limits, seriesPlot } = await import("./charts.js");
+const { Search } = await import("./search.js");
+globalThis.getComputedStyle = () => ({ getPropertyValue: () => "#000" });
+const steps = Array.from({ length: 300_000 }, (_, place) => place);
+const search = new Search("line");
+const row = { number: 0, outcome: "complete", value: 1, after: 1, curve: { steps, values: steps }, params: [1] };
+search.rows = new Map([[0, row]]);
+Object.assign(search, { metric: "m", goal: "minimize", unit: "step", axes: [] });
+search.head = { running: [], best: { number: 0 }, searched: 1, elapsed: 1 };
+const curves = curvesPlot(search);
+for (const number of steps) search.rows.set(number, { ...row, number });
+const history = historyPlot([{ search }], { over: "time" });
+const series = seriesPlot({ steps, unit: "step" }, [["m", steps]], null);
+const same = limits(Array(100).fill(0.59));
+tell([curves.data[0].x.length, history.layout.xaxis.title.text, series.data[0].x.length, limits(steps, steps), same]);
+"""
+
+
+def test_lists_of_any_length_are_drawn(scripts: Path) -> None:
+    """A trial may report at each of a million steps; the arguments of a call are about a hundred thousand."""
+    assert scripted(scripts, LONG) == [300_001, "seconds of searching", 300_000, None, None]
+
+
+EMPTY = """
+const { curvesPlot, historyPlot } = await import("./charts.js");
+const { slicesPlot } = await import("./slices.js");
+const { Search } = await import("./search.js");
+globalThis.fetch = async () => ({ ok: true, json: async () => told });
+globalThis.getComputedStyle = () => ({ getPropertyValue: () => "#000" });
+const search = await new Search("line").open();
+tell([historyPlot([{ search }]), curvesPlot(search), slicesPlot(search, [])].map((made) => made.empty ?? ""));
+"""
+
+
+def test_where_there_is_nothing_to_draw_a_sentence_says_so(growing: GrowingExperiment, scripts: Path) -> None:
+    growing.trial(0, (), outcome=Outcome.FAILED, params={"model.width": 128})
+    sentences = scripted(scripts, EMPTY, told=opened(growing.folder))
+    assert sentences == [
+        "No trial is complete yet.",
+        "No training has reported a value yet.",
+        "No trial is complete yet.",
+    ]

@@ -7,9 +7,33 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import pytest
+from typer.testing import CliRunner
 
+from hpsearch.cli import app
+from hpsearch.errors import HpsearchError
 from hpsearch.web import serve
 from hpsearch.web.shelf import Opening, Shelf
+from tests.experiment_factory import GrowingExperiment
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("watch line --control", "--control is for the page of `hpsearch watch --web`"),
+        ("watch line --once --port 8000", "--port is for the page"),
+        ("watch line --web --once", "--once is a look in the terminal"),
+        ("watch line --web --plot x.png", "--plot is a look in the terminal"),
+        ("ui --mlflow --control", "--control is for hpsearch's own page"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    words: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    GrowingExperiment(tmp_path / "experiments" / "line").log.close()
+    result = CliRunner().invoke(app, words.split())
+    assert isinstance(result.exception, HpsearchError)
+    assert said in str(result.exception)
 
 
 def test_the_token_is_in_no_arguments_of_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

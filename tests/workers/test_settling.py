@@ -12,6 +12,7 @@ from hpsearch.experiment.log import Log
 from hpsearch.jobs import Completed, Job, JobListener, Report
 from hpsearch.search.sources import JobList
 from hpsearch.workers.coordinator import Coordinator
+from hpsearch.workers.disk import Disk
 from hpsearch.workers.ledger import Ledger
 from hpsearch.workers.limits import Limits
 
@@ -154,3 +155,24 @@ def test_a_disk_that_fails_ends_the_search(tmp_path: Path, monkeypatch: pytest.M
         patch.setattr(os, "fsync", failing)
         with pytest.raises(OSError, match="Input/output error"):
             Coordinator(ledger, machine, Limits()).run(JobList([job]))
+
+
+def test_what_an_event_rests_on_is_taken_along_by_a_sync_that_is_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which lines of the log it takes along is not known: those of a run that ends meanwhile, too."""
+    brought: list[str] = []
+    disk = Disk(lambda: brought.append("log"))
+    for name in "ab":
+        (tmp_path / name).touch()
+
+    def noted(file: int) -> None:
+        brought.append(Path(f"/proc/self/fd/{file}").readlink().name)
+        if brought == ["a"]:
+            disk.owe(tmp_path / "b")
+
+    monkeypatch.setattr(os, "fsync", noted)
+    disk.owe(tmp_path / "a")
+    disk.bring()
+    disk.wait()
+    assert brought == ["a", "b", "log"]

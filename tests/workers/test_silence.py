@@ -4,22 +4,26 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from hpsearch.experiment.activity import last_sign, locked, silent_runs
+from hpsearch.experiment.events import StopEvent
 from hpsearch.experiment.layout import ALIVE, LOG, trial_run
 from hpsearch.experiment.log import Log
+from hpsearch.experiment.orders import Inbox, new_order, place
 from hpsearch.experiment.reading import read_experiment
-from hpsearch.jobs import Completed, Job, JobListener, Report
+from hpsearch.jobs import Completed, Job, JobListener, Paused, Report
 from hpsearch.records import Decision, Moment, Outcome
 from hpsearch.search.sources import JobList
 from hpsearch.workers.coordinator import Coordinator
 from hpsearch.workers.heartbeat import beating
 from hpsearch.workers.ledger import Ledger
 from hpsearch.workers.limits import Limits
-from tests.experiment_factory import GrowingExperiment
+from hpsearch.workers.steering import Steering
+from tests.experiment_factory import GrowingExperiment, curves_space
 
 
 class Loading:
@@ -89,6 +93,58 @@ def test_a_loader_that_says_nothing_is_ended(
         assert "nothing was heard of its data" in (run.reason or "")
 
 
+class Packed:
+    """A worker of three jobs: it trains one, loads the data of the next for ever, and has not come to the last.
+
+    When it is killed, the others go on. At each look its clock goes on by three seconds.
+    """
+
+    idle = 3
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.jobs: list[Job] = []
+        self.killed: list[Job] = []
+        self._passed = 0.0
+        clock = time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: clock() + self._passed)
+
+    def start(self, job: Job) -> None:
+        self.jobs.append(job)
+        self.idle = 3 - len(self.jobs)
+
+    def serve(self, listener: JobListener, *, timeout: float) -> None:
+        if self._passed == 0:
+            listener.started(self.jobs[0])
+            listener.moment(self.jobs[1], Moment(0, 0, preparing="data"))
+        self._passed += 3.0
+        if self.killed:
+            job = self.jobs.pop()
+            listener.started(job)
+            listener.reported(job, Report(1, {"val/loss": 0.5}, 0.1, final=True))
+            listener.ended(job, Completed(seconds=0.1))
+
+    def kill(self, job: Job) -> None:
+        self.killed.append(job)
+        self.jobs.remove(job)
+        self.idle = 0
+
+    def close(self) -> None:
+        pass
+
+
+def test_of_a_pack_only_the_run_is_ended_whose_data_do_not_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, workers = Log(tmp_path / LOG), Packed(monkeypatch)
+    ledger = Ledger(tmp_path, log, metric="val/loss", value_of=lambda history: (history[-1][1], history[-1][0]))
+    jobs = [Job(f"trials/{n:04d}", n, {}, config={}, seeds={"initialisation": 0}) for n in range(3)]
+    Coordinator(ledger, workers, Limits(trial_time=30.0, loading=60.0, queues=True)).run(JobList(jobs))
+    log.close()
+    outcomes = [log.state.runs[job.run].outcome for job in jobs]
+    assert outcomes == [Outcome.COMPLETE, Outcome.TIMED_OUT, Outcome.COMPLETE]
+    assert workers.killed == jobs[1:2]
+
+
 class Suspended(Loading):
     """A worker during whose work the coordinator's clock goes on by so many seconds at each look."""
 
@@ -120,6 +176,43 @@ def test_no_run_is_blamed_for_the_time_in_which_nobody_could_hear_it(
     Coordinator(ledger, workers, Limits(trial_time=30.0, loading=30.0)).run(JobList([job]))
     log.close()
     assert log.state.runs[job.run].outcome is outcome
+
+
+class Writing(Suspended):
+    """A worker that takes a hundred looks of 3 s to write its checkpoint, once it has heard that it is to stop."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, *, between: bool) -> None:
+        super().__init__(monkeypatch, seconds=[3.0] * 100, begun=True)
+        self._folder, self._between = folder, between
+
+    def serve(self, listener: JobListener, *, timeout: float) -> None:
+        job = self.job
+        if job is None or self.seen == 100:
+            self.job = None
+            if job is not None:
+                listener.ended(job, Paused())
+            return
+        super().serve(listener, timeout=timeout)
+        if self.seen == 1:
+            place(self._folder, StopEvent(order=new_order(), run=job.run))
+            told = Moment(1, 9) if self._between else Report(1, {"val/loss": 0.5}, 0.1)
+            hear = listener.moment if isinstance(told, Moment) else listener.reported
+            assert hear(job, told) is Decision.PAUSE  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_a_trial_that_has_heard_its_end_may_take_its_time_for_its_checkpoint(
+    between: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, workers = Log(tmp_path / LOG), Writing(monkeypatch, tmp_path, between=between)
+    ledger = Ledger(tmp_path, log, metric="val/loss", value_of=lambda history: (0.5, 1))
+    space = curves_space(tmp_path)
+    steering = Steering(Inbox(tmp_path, clock=count(step=2.0).__next__), trials=1, time=None, space=space)
+    job = Job("trials/0000", 0, {}, config={}, seeds={"initialisation": 0})
+    Coordinator(ledger, workers, Limits(), steering=steering).run(JobList([job]))
+    log.close()
+    assert log.state.runs[job.run].outcome is Outcome.STOPPED
+    assert workers.killed == []
 
 
 @contextmanager

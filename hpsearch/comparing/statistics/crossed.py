@@ -74,14 +74,6 @@ class Crossed:
             return None
         return t_interval(self.estimate, found.error, found.df, level=level)
 
-    @property
-    def share_of_examples(self) -> float | None:
-        """The share of the variance over both that further examples alone would remove."""
-        both = self.variance(Population.BOTH)
-        if both is None or self.seeds is None or not both.value > 0:
-            return None
-        return max(0.0, 1 - self.seeds.value / both.value)
-
 
 def _sum(seeds: Variance, examples: Variance, residual: Variance) -> Variance:
     """Return the variance over both: each source at least as large as the residuals that it holds, which count once."""

@@ -31,6 +31,8 @@ FEWEST_TO_SHOW = 3
 """Pairs that may show that the seed changes nothing."""
 POWER = 0.8
 """With which the smallest improvement that a plan can find is found."""
+WORTH = 0.9
+"""The power with which `most` pairs, looked at once, show what is worth finding where nobody says what that is."""
 DRAWS, SEED = 4000, 0
 """Made-up challenges of `power`, always the same."""
 _MANY = 500
@@ -63,6 +65,8 @@ def pooled_noise(scores: Sequence[Sequence[float]]) -> Noise | None:
     """Return the noise within configurations, each with its scores over seeds; None if nothing varies."""
     samples = [as_array(each) for each in scores]
     samples = [each[np.isfinite(each)] for each in samples]
+    if all(is_constant(each, scale=size_of(each)) for each in samples):
+        return None
     df = sum(max(len(each) - 1, 0) for each in samples)
     squares = math.fsum(float(np.sum((each - each.mean()) ** 2)) for each in samples if len(each) > 1)
     return Noise((squares / df) ** 0.5, float(df)) if df and squares > 0 else None
@@ -77,8 +81,11 @@ class Plan:
         goal: The direction in which the metric improves.
         margin: In the metric's unit, 0 or more.
         most: Pairs at the end of which a challenge that nothing decided is undecided.
-        worth: The improvement that should be found; None for the smallest that `most` pairs show with a power of 0.8.
+        worth: The improvement that should be found; None for the smallest that `most` pairs, looked at once, show with
+            a power of 0.9.
         noise: What was known about the noise before; without it nothing is given up after a single pair.
+        measured: How many scores of the champion, with independent seeds, there are from the beginning. Where the noise
+            is known, a challenger's first score is compared with their mean to be given up, not with that of one seed.
         give_up: How rarely an improvement of `worth` may show so small a difference, at each look, to be given up.
         confidence: That of the interval.
         assumes: About the differences.
@@ -90,6 +97,7 @@ class Plan:
     most: int = 12
     worth: float | None = None
     noise: Noise | None = None
+    measured: int = 1
     give_up: float = 0.1
     confidence: float = LEVEL
     assumes: Assumption = Assumption.NORMAL
@@ -102,8 +110,8 @@ class Plan:
         """
         if not (0 < self.level < 1 and 0 < self.confidence < 1 and 0 <= self.give_up < 1):
             raise ValueError("level and confidence lie between 0 and 1, and so does give_up, which may be 0")
-        if not (self.margin >= 0 and self.most >= 1):
-            raise ValueError("a margin is 0 or more, and there is at least one pair")
+        if not (self.margin >= 0 and self.most >= 1 and self.measured >= 1):
+            raise ValueError("a margin is 0 or more, and there is at least one pair, and one score of the champion")
         if self.worth is not None and not self.worth > self.margin:
             raise ValueError(f"an improvement worth finding is larger than the margin of {self.margin:g}")
 
@@ -145,8 +153,12 @@ class Power:
     pairs: float
 
 
-def judge(plan: Plan, champion: Sequence[float], challenger: Sequence[float]) -> Judgement:
+def judge(
+    plan: Plan, champion: Sequence[float], challenger: Sequence[float], *, measured: Sequence[float] = ()
+) -> Judgement:
     """Return what the pairs say; the scores are in the order of the shared seeds, and the champion may have more.
+
+    `measured` are the champion's scores from the beginning, as many as the plan says.
 
     Raises:
         ValueError: The champion has fewer scores than the challenger, or one that is not finite.
@@ -159,7 +171,10 @@ def judge(plan: Plan, champion: Sequence[float], challenger: Sequence[float]) ->
     own, theirs = own[:finite], theirs[:finite]
     rounding = SAME * np.maximum(np.abs(own), np.abs(theirs))  # each pair's own, so that later pairs change nothing
     differences = np.where(np.abs(own - theirs) > rounding, plan.goal.sign * (own - theirs), 0.0)
-    found = _first_decision(plan, differences[: plan.most])
+    lead = None
+    if len(own) and len(measured) == plan.measured:
+        lead = np.array(plan.goal.sign * (own[0] - as_array(measured).mean()))
+    found = _first_decision(plan, differences[: plan.most], lead)
     last = found.place or finite
     if finite < len(challenger) and found.decision is Decision.GO_ON:
         found = _Found(Decision.REJECT, finite + 1, found.logs, f"Training {finite + 1} has no finite score.")
@@ -190,7 +205,7 @@ def _without_noise(plan: Plan, difference: float, logs: Array) -> _Found:
     return _Found(Decision.UNDECIDED, FEWEST_TO_SHOW, logs, said)
 
 
-def _first_decision(plan: Plan, differences: Array) -> _Found:
+def _first_decision(plan: Plan, differences: Array, lead: Array | None) -> _Found:
     """Return the first decision that a number of the first pairs makes, or what all of them say."""
     fewest = fewest_pairs(plan)
     if fewest is None:
@@ -199,7 +214,7 @@ def _first_decision(plan: Plan, differences: Array) -> _Found:
     if not len(differences):
         return _Found(Decision.GO_ON, None, np.zeros(0), "There is no pair of trainings yet.")
     logs = log_evidence(differences - plan.margin, plan.assumes)
-    accepted, given_up = logs >= -math.log(plan.level), hopeless(plan, differences)
+    accepted, given_up = logs >= -math.log(plan.level), hopeless(plan, differences, lead=lead)
     decided = accepted | given_up
     at = int(decided.argmax()) if decided.any() else len(differences) - 1
     evidence, needed = f"evidence of {_size(logs[at])}", f"{1 / plan.level:.4g} is needed"
@@ -228,7 +243,7 @@ def _pairs(count: int) -> str:
 
 def _judgement(plan: Plan, differences: Array, found: _Found) -> Judgement:
     interval: tuple[float | None, float | None] = (None, None)
-    if len(differences) > 1:
+    if not is_constant(differences, scale=size_of(differences)):
         interval = anytime_interval(differences, confidence=plan.confidence, assumes=plan.assumes)
     seen = min(found.place or len(differences), len(found.logs))
     return Judgement(
@@ -244,12 +259,13 @@ def _judgement(plan: Plan, differences: Array, found: _Found) -> Judgement:
     )
 
 
-def hopeless(plan: Plan, differences: Array, *, known: Array | None = None) -> Flags:
+def hopeless(plan: Plan, differences: Array, *, known: Array | None = None, lead: Array | None = None) -> Flags:
     """Return after which numbers of pairs a challenge is given up, of improvements along the last axis.
 
     With what was known about the noise, the variance is the mean of that and of the pairs' own, weighted by degrees of
     freedom, as in the moderated t of Smyth 2004. Given up is what would show a t this small with a probability below
     `give_up` if the improvement were worth finding. `known` replaces the plan's standard deviation of a difference.
+    `lead` is how far each challenger's first score is ahead of the mean of the champion's `measured` ones.
     """
     counts = np.arange(1, differences.shape[-1] + 1)
     means = np.cumsum(differences, axis=-1) / counts
@@ -261,7 +277,10 @@ def hopeless(plan: Plan, differences: Array, *, known: Array | None = None) -> F
     with np.errstate(invalid="ignore", divide="ignore"):  # a single pair and no known noise: 0 / 0, not given up
         spread = np.sqrt((before * known**2 + squares) / df)
         worth = plan.margin + _reach(plan) * spread if plan.worth is None else plan.worth
-        chance = special.stdtr(df, (means - worth) / (spread / np.sqrt(counts)))
+        errors = spread / np.sqrt(counts)
+        if lead is not None:
+            means[..., 0], errors[..., 0] = lead, spread[..., 0] * ((1 + 1 / plan.measured) / 2) ** 0.5
+        chance = special.stdtr(df, (means - worth) / errors)
     return np.asarray((chance < plan.give_up) & (df > 0))
 
 
@@ -275,12 +294,12 @@ def fewest_pairs(plan: Plan) -> int | None:
 
 
 def _reach(plan: Plan) -> float:
-    """Return the distance from the margin that `most` pairs show with a power of 0.8, in sd of a difference."""
+    """Return the distance from the margin that `most` pairs, looked at once, show by WORTH, in sd of a difference."""
     ratio, most = critical_ratio(plan.most, plan.level), plan.most
     if not math.isfinite(ratio):
         return math.inf
     effect = math.sqrt((most - 1) / (most * (most - ratio**2))) * ratio
-    return effect + float(special.ndtri(POWER)) / math.sqrt(most)
+    return effect + float(special.ndtri(WORTH)) / math.sqrt(most)
 
 
 def smallest_found(plan: Plan) -> float | None:
@@ -314,15 +333,15 @@ class Ends:
     pairs: npt.NDArray[np.int64]
 
 
-def ends(plan: Plan, differences: Array, *, known: Array | None = None) -> Ends:
-    """Return how challenges end whose improvements are the rows, with `most` of them; `known` as in `hopeless`."""
+def ends(plan: Plan, differences: Array, *, known: Array | None = None, lead: Array | None = None) -> Ends:
+    """Return how challenges end whose improvements are the rows, `most` of them; `known`, `lead` as in `hopeless`."""
     rows = differences[:, : plan.most]
     if plan.assumes is Assumption.NORMAL and len(rows) >= _MANY:
         critical = np.array([critical_ratio(n, plan.level) for n in range(1, rows.shape[1] + 1)])
         accepted = ratios(rows - plan.margin) >= critical
     else:
         accepted = log_evidence(rows - plan.margin, plan.assumes) >= -math.log(plan.level)
-    given_up = hopeless(plan, rows, known=known)
+    given_up = hopeless(plan, rows, known=known, lead=lead)
     decided = accepted | given_up
     last = np.where(decided.any(axis=1), decided.argmax(axis=1), rows.shape[1] - 1)
     row = np.arange(len(rows))
@@ -343,11 +362,13 @@ def power(plan: Plan, effect: float, *, noise: Noise | None = None, seed: int = 
     if true is None:
         raise ValueError("the power of a plan depends on the noise")
     generator = np.random.default_rng(seed)
-    differences = generator.normal(effect, true.of_difference, (DRAWS, plan.most))
+    champion = generator.normal(0.0, true.sd, (DRAWS, max(plan.most, plan.measured)))
+    challenger = generator.normal(effect, true.sd, (DRAWS, plan.most))
+    lead = challenger[:, 0] - champion[:, : plan.measured].mean(axis=1)
     known = None
     if plan.noise:
         spreads = np.sqrt(generator.chisquare(plan.noise.df, (DRAWS, 1)) / plan.noise.df)
         known = true.of_difference * spreads
-    found = ends(plan, differences, known=known)
+    found = ends(plan, challenger - champion[:, : plan.most], known=known, lead=lead)
     accepted, rejected = float(np.mean(found.accepted)), float(np.mean(found.given_up))
     return Power(accepted, rejected, 1 - accepted - rejected, float(np.mean(found.pairs)))

@@ -69,15 +69,23 @@ class Heard:
         self.finished = False
         """Whether the last epoch was reported."""
 
-    def begin(self, *, resuming: bool) -> None:
-        """Take note of an attempt; one that does not go on from a checkpoint starts counting again."""
+    def begin(self, *, resuming: bool, step: int | None = None) -> None:
+        """Take note of an attempt; one that does not go on from a checkpoint starts counting again.
+
+        `step` is that of its checkpoint, where it is known; else it is the last one that was told.
+        """
         self._attempt, self._own = {}, set()
         self._waiting, self._untold = {}, []
-        self._step = max(self._values, default=0) if resuming else 0
+        self._step = (max(self._values, default=0) if step is None else step) if resuming else 0
 
     def begin_anew(self) -> None:
         """Take note that all the lines of an attempt come once more."""
         self._step = 0
+
+    @property
+    def latest(self) -> int:
+        """The step that was told last, 0 before the first."""
+        return self._step
 
     @property
     def values(self) -> Mapping[int, float]:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.data.foreign_tables import conventions
 from hpsearch.data.microscopy import ReadOut
 from hpsearch.data.movies import Movie
 from hpsearch.data.spots import candidates, fit_spot
@@ -136,7 +137,7 @@ def space_of(data: Mapping[str, Any], movie: Path, emitters: Path) -> dict[str, 
         "data": {
             **data,
             "frames": {"train": 1000, "val": 100, "test": 100},
-            "movie": {"path": str(movie), "emitters": str(emitters)},
+            "movie": {"path": str(movie), "emitters": str(emitters), **conventions(emitters)},
         },
         "model": {"frame_depth": 1, "union_depth": 1, "features": {"choice": [8, 12, 16]}},
         "loss": "mixture",

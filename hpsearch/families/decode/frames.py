@@ -16,7 +16,8 @@ from torch import Tensor
 
 from hpsearch.data.disk_cache import Arrays
 from hpsearch.data.emitter_tables import EmitterTable
-from hpsearch.data.labelled_movie import SIMULATED, LabelledFrames, MovieSettings, load_block
+from hpsearch.data.foreign_tables import conventions
+from hpsearch.data.labelled_movie import SIMULATED, LabelledFrames, MovieSettings, check_places, load_block
 from hpsearch.data.microscopy import MicroscopySettings, ReadOut, load_frames
 from hpsearch.data.movies import open_movie
 from hpsearch.errors import DataError
@@ -81,11 +82,14 @@ def examine(data: MicroscopySettings, paths: Sequence[Path]) -> "RecordedFrames"
     tables = [path for path in paths if path not in movies]
     if len(movies) != 1 or len(tables) != 1:
         told = ", ".join(path.name for path in paths)
-        raise DataError(f"expected a movie (.tif) and a table of its molecules (.csv), not {told}")
+        raise DataError(f"expected a movie (.tif) and a table of its molecules, not {told}")
     frames = open_movie(movies[0]).frames
     block = {"val": (1, frames), "test": SIMULATED}
     read = data.movie.model_dump(include={"origin", "first_frame"}) if data.movie else {}
-    settings = MovieSettings.model_validate({"path": str(movies[0]), "emitters": str(tables[0]), **block, **read})
+    settings = MovieSettings.model_validate(
+        {"path": str(movies[0]), "emitters": str(tables[0]), **block, **read, **conventions(tables[0])}
+    )
+    check_places(settings, open_movie(movies[0]), pixel=data.pixel)
     recorded = load_block(settings, "val", pixel=data.pixel)
     assert recorded is not None  # noqa: S101 -- ours: the block is named
     return RecordedFrames(recorded, data)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from hpsearch.data.eeg_settings import head_of
-from hpsearch.data.recordings import MNE_ENDINGS, Recording, read_recording
+from hpsearch.data.recordings import RECORDINGS, Recording, read_recording
 from hpsearch.data.source_estimates import estimate_files, write_estimate
 from hpsearch.errors import DataError
 from hpsearch.families.deepsif.picture import draw_sources
@@ -135,7 +135,7 @@ class SourcePredictor(Predictor[_Opened, SourceOptions, SourcePrediction]):
     """Estimates the sources of recordings whose electrodes are those of the head."""
 
     takes: ClassVar = (
-        f"recordings of EEG: {', '.join(MNE_ENDINGS)} files (raw, epochs or evoked), .mat and .npz files with an array "
+        f"recordings of EEG: {', '.join(RECORDINGS)} files, .mat and .npz files with an array "
         "(time, channels), or such an array at the data's rate; channels are found by their names"
     )
     Options, Result = SourceOptions, SourcePrediction

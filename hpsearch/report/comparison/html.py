@@ -9,12 +9,14 @@ import jinja2
 from markupsafe import Markup
 
 from hpsearch.cleaning import plotly as escaped
+from hpsearch.cleaning import terminal
 from hpsearch.comparing.comparison import PairResult
 from hpsearch.comparing.conclusion import conclude, details
 from hpsearch.report.charts.gallery import Picture, gallery
 from hpsearch.report.charts.style import svg_of
 from hpsearch.report.comparison.contents import ReportContents
 from hpsearch.report.comparison.grouped import GroupedReport, adjustment, pictures_of, prefix_of
+from hpsearch.report.comparison.methods import methods_sections
 from hpsearch.report.comparison.rows import (
     PAIR_TITLES,
     SCORE_TITLES,
@@ -30,7 +32,9 @@ from hpsearch.report.comparison.trials import trial_tables
 from hpsearch.report.health import HEALTH_TITLES, health_rows
 from hpsearch.report.wording import number
 
-_LONG = frozenset({"verdict", "effect", "test", "interval", "what", "try", "why", "reason", "where", "objection"})
+_LONG = frozenset(
+    {"item", "fact", "verdict", "effect", "test", "interval", "what", "try", "why", "reason", "where", "objection"}
+)
 """Columns whose texts break between words, so that a table fits into a page."""
 _WRAPPED = {"long": _LONG, "names": frozenset({"a", "b", "experiment", "run"})}
 """The columns of names, too, where those are long."""
@@ -91,7 +95,10 @@ def as_grouped_html(report: GroupedReport) -> str:
 
 def _rendered(page: str, **content: Any) -> str:
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FunctionLoader(_page_file)
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FunctionLoader(_page_file),
+        finalize=lambda value: terminal(value) if type(value) is str else value,
     )
     table = environment.from_string(_TABLE)
 
@@ -129,6 +136,7 @@ def _body(evidence: ReportContents, pictures: Sequence[Picture]) -> dict[str, An
         "health": [("", row) for row in health_rows(evidence.health)],
         "dropped_titles": ("experiment", "run", "why"),
         "dropped": [("", row) for row in dropped_rows(comparison)],
+        "methods": methods_sections(comparison),
     }
 
 

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import IO
 
 from hpsearch.errors import TrackingError
-from hpsearch.experiment.addresses import sqlite_path
+from hpsearch.experiment.addresses import absolute_url, sqlite_path, without_secrets
 from hpsearch.experiment.layout import TRACKING, is_experiment, is_study, root_of
 from hpsearch.extras import Extra, require
 from hpsearch.tracking.entries import MirrorState, load_state
@@ -31,11 +31,14 @@ _ENVIRONMENT = {
 }
 
 
-def ui_command(root: Path, *, port: int, host: str = "127.0.0.1") -> list[str]:
-    """Return the command that serves the store of `root`, a folder of experiments, or of one experiment or study."""
+def ui_command(root: Path, *, port: int, host: str = "127.0.0.1", uri: str | None = None) -> list[str]:
+    """Return the command that serves the store of `root`, a folder of experiments, or of one experiment or study.
+
+    The address of a store at `uri` is none of its words, which everybody on the machine can read: see `_running`.
+    """
     return [
         *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", _store_uri(root)),
+        *(("--backend-store-uri", _store_uri(root)) if uri is None else ()),
         *("--default-artifact-root", (_root(root) / ARTIFACTS).as_uri()),
         *("--host", host, "--port", str(port), "--workers", "1"),
     ]
@@ -48,8 +51,11 @@ def serve_ui(
     announce: Callable[[str], None],
     waiting: Callable[[str], None] = lambda _: None,
     host: str = "127.0.0.1",
+    uri: str | None = None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; `announce` gets the page's URL when it answers. Port 0 is any free one.
+
+    `uri` is the store, where it is not the one that the experiments name: logins are not kept with them.
 
     `waiting` is told now and then that it is still starting, which takes minutes on a loaded machine.
 
@@ -63,11 +69,12 @@ def serve_ui(
     port = _free_port(host, port)
     if (warning := exposure(root, host)) is not None:
         announce(warning)
-    command = ui_command(root, port=port, host=host)
+    store = _store_uri(root, uri)
+    command = ui_command(root, port=port, host=host, uri=uri)
     with (
-        without_stray_folders(_store_uri(root)),
+        without_stray_folders(store),
         tempfile.TemporaryFile() as output,
-        _running(command, output) as server,
+        _running(command, output, store) as server,
     ):
         try:
             _wait_until_it_answers(server, host, port, output, waiting)
@@ -112,13 +119,15 @@ def _page(root: Path) -> str:
     return f"{runs}?workflowType=machine_learning"
 
 
-def _store_uri(root: Path) -> str:
-    """Return the URI of the store of one experiment, or the one that all experiments of a folder share."""
+def _store_uri(root: Path, given: str | None = None) -> str:
+    """Return the URI of the store that is given, of one experiment's, or of that which all of a folder share."""
     default = default_uri(_root(root))
     uris = {state.uri or default for state in _states(root)}
-    uri = default if default in uris else min(uris, default=default)
+    uri = absolute_url(given) if given else default if default in uris else min(uris, default=default)
     if uri.startswith(("http://", "https://")):
-        raise TrackingError(f"the experiments in {root} are mirrored to the MLflow server {uri}: open it in a browser")
+        shown = without_secrets(uri)
+        what = "that is" if given else f"the experiments in {root} are mirrored to"
+        raise TrackingError(f"{what} the MLflow server {shown}: open it in a browser")
     if uri == default:
         if not sqlite_path(uri).exists():
             raise TrackingError(f"there is no MLflow store for {root}; `hpsearch sync` makes one from an experiment")
@@ -138,10 +147,14 @@ def _free_port(host: str, port: int) -> int:
 
 
 @contextmanager
-def _running(command: list[str], output: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the server in its own process group, and end the whole group on the way out."""
+def _running(command: list[str], output: IO[bytes], store: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the server in its own process group, and end the whole group on the way out.
+
+    It hears of its store by the environment too, which other users cannot read: there may be a password in it.
+    """
     before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("_MLFLOW_")} | _ENVIRONMENT
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("_MLFLOW_")}
+    environment |= {**_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": store}
     server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, env=environment)
     try:
         yield server
@@ -205,4 +218,4 @@ def _answers(host: str, port: int) -> bool:
 def _last_line(output: IO[bytes]) -> str:
     output.seek(0)
     lines = output.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return without_secrets(lines[-1]) if lines else "it said nothing"

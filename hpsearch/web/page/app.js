@@ -18,6 +18,12 @@ const link = (there) => {
   linked.classList.toggle("away", !there);
 };
 
+/** Read which experiments there are, and return them: searches begin and end while somebody looks. */
+async function renew() {
+  known = (await get("api/experiments")).experiments;
+  return known;
+}
+
 function wanted(asked, means) {
   if (asked.has("compare")) return new ComparePage([asked.get("compare"), asked.get("with")], means);
   if (asked.has("study")) return new StudyPage(asked.get("study"), means);
@@ -47,13 +53,15 @@ async function route() {
   page?.leave();
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   const asked = new URLSearchParams(location.hash.slice(1));
-  showTrail(asked);
   link(true);
   scrollTo(0, 0);
   const place = el("div");
+  fill(main, el("p.faint", {}, "Reading …"));
   try {
-    page = wanted(asked, { others: () => known, link, control });
-    fill(main, el("p.faint", {}, "Reading …"));
+    await renew();
+    if (mine !== turn) return;
+    showTrail(asked);
+    page = wanted(asked, { others: () => known, renew, link, control });
     const shown = page.show(place);
     const early = new MutationObserver(() => {
       if (mine === turn) fill(main, place);
@@ -70,8 +78,7 @@ async function route() {
 
 async function start() {
   try {
-    const [told, shelf] = await Promise.all([get("api/start"), get("api/experiments")]);
-    known = shelf.experiments;
+    const [told] = await Promise.all([get("api/start"), renew()]);
     control = told.control;
     if (!location.hash && told.first) {
       const kind = known.find((each) => each.name === told.first)?.kind ?? "experiment";

@@ -1,5 +1,5 @@
 // Pictures by plotly.js, loaded after the page is there. Texts of the runs are escaped: plotly reads some HTML in them.
-import { colour, number } from "./tools.js";
+import { colour, el, fill, largest, number, smallest } from "./tools.js";
 
 let loading = null;
 export function plotly() {
@@ -71,25 +71,39 @@ export class Picture {
       const Plotly = await plotly();
       this.stale = false;
       const made = this.make();
-      const settings = { responsive: true, displayModeBar: false };
-      await Plotly.react(this.place, made.data, themed(made.layout), settings);
-      if (this.click && !this.listening) {
-        this.listening = true;
-        this.place.on("plotly_click", (event) => this.click(event.points[0]));
-      }
+      if (made.empty) this.write(Plotly, made.empty);
+      else await this.plot(Plotly, made);
     } catch (error) {
-      this.place.textContent = error.message;
+      this.write(window.Plotly, error.message);
     } finally {
       this.drawing = false;
     }
     if (this.stale) this.draw();
   }
 
+  async plot(Plotly, made) {
+    if (this.written) fill(this.place);
+    this.written = false;
+    await Plotly.react(this.place, made.data, themed(made.layout), { responsive: true, displayModeBar: false });
+    if (this.click && !this.listening) {
+      this.listening = true;
+      this.place.on("plotly_click", (event) => this.click(event.points[0]));
+    }
+  }
+
+  /** A sentence where the picture would be. */
+  write(Plotly, sentence) {
+    if (this.place.classList.contains("js-plotly-plot")) Plotly.purge(this.place);
+    this.listening = false;
+    this.written = true;
+    fill(this.place, el("p.empty", {}, sentence));
+  }
+
   remove() {
     this.watcher.disconnect();
     dark.removeEventListener("change", this.again);
     narrow.removeEventListener("change", this.again);
-    if (window.Plotly && this.listening) window.Plotly.purge(this.place);
+    if (this.place.classList.contains("js-plotly-plot")) window.Plotly.purge(this.place);
   }
 }
 
@@ -109,10 +123,11 @@ export function limits(values, kept = []) {
   if (sorted.length < 8) return null;
   const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
   const spread = at(0.75) - at(0.25) || Math.abs(at(0.5)) || 1;
-  const low = Math.min(Math.max(sorted[0], at(0.25) - 3 * spread), ...kept);
-  const high = Math.max(Math.min(sorted.at(-1), at(0.75) + 3 * spread), ...kept);
+  const low = smallest(kept, Math.max(sorted[0], at(0.25) - 3 * spread));
+  const high = largest(kept, Math.min(sorted.at(-1), at(0.75) + 3 * spread));
   if (sorted.at(-1) - sorted[0] < 3 * (high - low)) return null;
   const outside = sorted.filter((value) => value < low || value > high).length;
+  if (!outside) return null; // all are the same
   const room = 0.05 * (high - low);
   return { range: [low - room, high + room], outside, far: sorted.at(-1) > high ? sorted.at(-1) : sorted[0] };
 }
@@ -129,9 +144,9 @@ export function historyPlot(searches, { over = "trials", say = () => {} } = {}) 
     if (!complete.length) continue;
     const steps = [];
     for (const row of complete) if (!steps.length || search.better(row.value, steps.at(-1).value)) steps.push(row);
-    const end = over === "time" ? Math.max(search.searched, place(complete.at(-1))) : Math.max(...search.rows.keys());
+    const end = over === "time" ? Math.max(search.searched, place(complete.at(-1))) : largest([...search.rows.keys()]);
     most = Math.max(most, end);
-    every.push(...complete.map((row) => row.value));
+    for (const row of complete) every.push(row.value);
     bests.push(...steps.slice(-3).map((row) => row.value));
     const points = thinned(complete, 2000);
     const hover = (what) => `trial %{customdata}: %{y:.4g}<extra>${escaped(what)}</extra>`;
@@ -160,6 +175,7 @@ export function historyPlot(searches, { over = "trials", say = () => {} } = {}) 
       hovertemplate: hover(name ?? "best so far"),
     });
   }
+  if (!data.length) return { empty: "No trial is complete yet." };
   const found = limits(every, bests);
   say(
     found
@@ -228,9 +244,12 @@ export function curvesPlot(search, { say = () => {} } = {}) {
     const ink = colour(kind === "open" ? "faint" : kind);
     const [x, y, trials] = [[], [], []];
     for (const row of rows) {
-      x.push(...row.curve.steps, null);
-      y.push(...row.curve.values, null);
-      trials.push(...row.curve.steps.map(() => row.number), null);
+      row.curve.steps.forEach((step, place) => {
+        x.push(step);
+        y.push(row.curve.values[place]);
+        trials.push(row.number);
+      });
+      for (const list of [x, y, trials]) list.push(null);
     }
     const short = rows.some((row) => row.curve.steps.length === 1) || rows.length < 40;
     data.push({
@@ -246,10 +265,11 @@ export function curvesPlot(search, { say = () => {} } = {}) {
       hovertemplate: `trial %{customdata}, ${escaped(search.unit)} %{x}: %{y:.4g}<extra>${name}</extra>`,
     });
   }
+  if (!data.length) return { empty: "No training has reported a value yet." };
   // an exploded curve is one whose largest or smallest value is far from those of the others
   const ends = drawn.flatMap(({ curve }) => {
     const known = curve.values.filter(Number.isFinite);
-    return known.length ? [Math.min(...known), Math.max(...known)] : [];
+    return known.length ? [smallest(known), largest(known)] : [];
   });
   const found = limits(ends, search.rows.get(best)?.curve?.values.filter(Number.isFinite) ?? []);
   const total = search.list.filter((row) => row.curve?.steps.length).length;
@@ -262,7 +282,10 @@ export function curvesPlot(search, { say = () => {} } = {}) {
       .filter(Boolean)
       .join(" "),
   );
-  const most = Math.max(...drawn.map((row) => row.curve.steps.at(-1)), 0);
+  const most = largest(
+    drawn.map((row) => row.curve.steps.at(-1)),
+    0,
+  );
   return {
     data,
     layout: {
@@ -303,7 +326,7 @@ export function seriesPlot(told, members, ring) {
   }
   const positive = members.every(([, values]) => values.every((value) => value === null || value > 0));
   const every = members.flatMap(([, values]) => values).filter((value) => value !== null);
-  const wide = positive && every.length > 1 && Math.max(...every) / Math.min(...every) > 100;
+  const wide = positive && every.length > 1 && largest(every) / smallest(every) > 100;
   return {
     data,
     layout: {

@@ -78,7 +78,7 @@ export class Control {
       "Stop the search",
       { order: "stop" },
       {
-        sure: "Running trials write their checkpoints, and the search ends as after Ctrl-C. The command that began it goes on with it.",
+        sure: "Running trials write their checkpoints, and the search ends as after Ctrl-C. Run again, it goes on from there.",
       },
     );
   }
@@ -177,7 +177,9 @@ export class Control {
               el(
                 "p.faint.small",
                 {},
-                "It is tried next, on top of the budget. What is left empty, the sampler fills in.",
+                search.head.confirming
+                  ? "The winner is being confirmed: it is tried when the search is run again, on top of the budget. What is left empty, the sampler fills in."
+                  : "It is tried next, on top of the budget. What is left empty, the sampler fills in.",
               ),
               ...fields.map(([, , label]) => label),
             ],

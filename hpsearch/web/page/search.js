@@ -1,5 +1,5 @@
 // One experiment as the browser has it: all rows once, then only what has changed.
-import { address, get } from "./tools.js";
+import { address, get, largest } from "./tools.js";
 
 const ASK_EVERY = 3000;
 const FIELDS = [
@@ -85,11 +85,15 @@ export class Search extends EventTarget {
       this.say("anew");
     });
     this.source.addEventListener("lost", () => {
-      this.close();
-      this.say("away");
+      this.rest();
+      this.say("away"); // a disk that does not answer for a moment, or a folder that has gone: it may come back
+      this.asking = setTimeout(() => this.listen(), ASK_EVERY);
     });
     this.source.addEventListener("open", () => this.say("here"));
-    this.source.addEventListener("error", () => this.say("away"));
+    this.source.addEventListener("error", () => {
+      this.say("away");
+      if (this.source?.readyState === EventSource.CLOSED) this.asking = setTimeout(() => this.listen(), ASK_EVERY);
+    });
   }
 
   async ask() {
@@ -173,7 +177,9 @@ export class Search extends EventTarget {
 
   /** Seconds of searching so far, without those of the confirmation. */
   get searched() {
-    const ended = Math.max(0, ...this.list.map((row) => row.after ?? 0));
-    return this.head.confirming ? ended : Math.max(ended, this.head.elapsed);
+    return largest(
+      this.list.map((row) => row.after ?? 0),
+      this.head.searched,
+    );
   }
 }

@@ -8,67 +8,97 @@ const INKS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", 
 const AGAIN = 5000;
 
 const AT_A_GLANCE = 50;
+const MOST_ARMS = 6;
 
 export class HomePage {
-  constructor({ others }) {
-    this.others = others;
+  constructor({ renew, link }) {
+    Object.assign(this, { renew, link });
+    this.glances = new Map();
+    this.drawn = "";
   }
 
   async show(main) {
     document.title = "hpsearch";
-    const cells = new Map();
-    const rows = this.others().map((each) => {
-      const more = [
-        el("td", {}, each.live ? el("span.pill.live", {}, "running") : each.kind === "study" ? "study" : ""),
-        el("td"),
-        el("td"),
-      ];
-      cells.set(each.name, more);
-      return el(
-        "tr",
-        {},
-        el("td", {}, el("a", { href: here({ [each.kind]: each.name }) }, each.name)),
-        more,
-        el("td.faint", {}, each.changed ? new Date(each.changed * 1000).toLocaleString() : ""),
-      );
-    });
-    const heads = ["name", "state", "trials", "best", "changed"].map((name) => el("th", {}, name));
-    fill(
-      main,
-      el("h1", {}, "Experiments"),
-      el("div.scroll", {}, el("table", {}, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows))),
-    );
-    for (const each of this.others()
-      .filter((other) => other.small)
-      .slice(0, AT_A_GLANCE)) {
-      if (this.gone) return;
-      const told = await get("api/glance", { of: each.name }).catch((error) => ({ error: error.message }));
-      const [state, trials, best] = cells.get(each.name);
-      if (told.error) fill(state, el("span.error.small", {}, told.error));
-      else {
-        if (!each.live) fill(state, told.head.state);
-        fill(trials, `${told.ended} of ${told.trials}`);
-        fill(best, told.head.best ? `${told.metric} ${number(told.head.best.value)}` : "—");
-      }
-    }
+    this.list = el("div");
+    fill(main, el("h1", {}, "Experiments"), this.list);
+    await this.read();
   }
 
   leave() {
     this.gone = true;
+    clearTimeout(this.later);
+  }
+
+  /** Read the list, and at a glance those that have changed since. */
+  async read() {
+    const all = document.hidden && this.drawn ? [] : await this.renew();
+    if (this.gone) return;
+    this.link(true);
+    if (all.length || !this.drawn) this.draw(all);
+    for (const each of all.filter((other) => other.small).slice(0, AT_A_GLANCE)) {
+      const stand = `${each.changed} ${each.live}`;
+      if (this.glances.get(each.name)?.stand === stand) continue;
+      const told = await get("api/glance", { of: each.name }).catch((error) => ({ error: error.message }));
+      if (this.gone) return;
+      this.glances.set(each.name, { ...told, stand });
+      this.draw(all);
+    }
+    this.later = setTimeout(() => this.again(), AGAIN);
+  }
+
+  again() {
+    this.read().catch(() => {
+      this.link(false);
+      this.later = setTimeout(() => this.again(), AGAIN);
+    });
+  }
+
+  /** The rows; only when they say something else than before, so that nobody's place in them is lost. */
+  draw(all) {
+    const lines = all.map((each) => [each, ...this.cells(each)]);
+    const now = JSON.stringify(lines);
+    if (now === this.drawn) return;
+    this.drawn = now;
+    if (!all.length) {
+      fill(this.list, el("p.empty", {}, el("span", {}, "There is none here yet: ", el("code", {}, "hpsearch run"), " begins one.")));
+      return;
+    }
+    const rows = lines.map(([each, state, trials, best, error]) =>
+      el(
+        "tr",
+        {},
+        el("td", {}, el("a", { href: here({ [each.kind]: each.name }) }, each.name)),
+        el("td", {}, error ? el("span.error.small", {}, error) : state === "running" ? el("span.pill.live", {}, state) : state),
+        el("td", {}, trials),
+        el("td", {}, best),
+        el("td.faint", {}, each.changed ? new Date(each.changed * 1000).toLocaleString() : ""),
+      ),
+    );
+    fill(
+      this.list,
+      el("div.scroll", {}, el("table", {}, titled(["name", "state", "trials", "best", "changed"]), el("tbody", {}, rows))),
+    );
+  }
+
+  /** State, trials, best and what is wrong with an experiment. */
+  cells(each) {
+    const told = this.glances.get(each.name);
+    const running = each.live ? "running" : each.kind === "study" ? "study" : "";
+    if (!told || told.error) return [running, "", "", told?.error ?? ""];
+    const { head } = told;
+    const best = head.best ? `${told.metric} ${number(head.best.value)}` : "—";
+    return [each.live && head.paused ? "paused" : each.live ? running : head.state, `${told.ended} of ${head.trials}`, best, ""];
   }
 }
 
-/** Several searches in one picture, with a switch for what it is drawn over. */
+/** Several searches in one picture, with a switch for what it is drawn over; `members` have a search, a name, an ink. */
 class Together {
-  constructor(searches, names) {
+  constructor(members) {
     this.over = "trials";
     const place = el("div.plot");
     const said = el("p.faint.small");
     this.picture = new Picture(place, () =>
-      historyPlot(
-        searches.map((search, index) => ({ search, name: names[index], ink: INKS[index % INKS.length] })),
-        { over: this.over, say: (text) => fill(said, text) },
-      ),
+      historyPlot(members(), { over: this.over, say: (text) => fill(said, text) }),
     );
     this.place = el(
       "section.card",
@@ -88,25 +118,21 @@ class Together {
   }
 }
 
-async function opened(names, link, changed) {
-  const searches = [];
-  for (const name of names) {
-    const search = new Search(name);
-    await search.open();
-    search.addEventListener("rows", changed);
-    search.addEventListener("anew", () => location.reload());
-    search.addEventListener("here", () => link(true));
-    search.addEventListener("away", () => link(false));
-    search.follow({ stream: false });
-    searches.push(search);
-  }
-  return searches;
+async function opened(name, link, changed) {
+  const search = new Search(name);
+  await search.open();
+  search.addEventListener("rows", changed);
+  search.addEventListener("anew", () => location.reload());
+  search.addEventListener("here", () => link(true));
+  search.addEventListener("away", () => link(false));
+  search.follow({ stream: false });
+  return search;
 }
 
 export class StudyPage {
   constructor(name, { link }) {
     Object.assign(this, { name, link });
-    this.searches = [];
+    this.searches = new Map();
   }
 
   async show(main) {
@@ -114,29 +140,15 @@ export class StudyPage {
     this.table = el("div");
     this.said = el("div");
     this.pictures = el("div");
+    this.pictures.style.marginTop = "1rem";
     fill(main, el("h1", {}, this.name), this.said, this.table, this.pictures);
     await this.read();
-    const begun = this.told.arms.filter((arm) => arm.begun).map((arm) => `${this.name}/${arm.name}`);
-    this.searches = await opened(begun.slice(0, 6), this.link, () => this.together?.picture.update());
-    if (this.gone) return this.leave();
-    if (this.searches.length) {
-      this.together = new Together(
-        this.searches,
-        begun.map((name) => name.slice(this.name.length + 1)),
-      );
-      fill(
-        this.pictures,
-        this.together.place,
-        begun.length > 6 ? el("p.faint.small", {}, `The first 6 of ${begun.length} arms.`) : null,
-      );
-      this.pictures.style.marginTop = "1rem";
-    }
   }
 
   leave() {
     this.gone = true;
     clearTimeout(this.later);
-    for (const search of this.searches) search.close();
+    for (const search of this.searches.values()) search.close();
     this.together?.picture.remove();
   }
 
@@ -144,6 +156,50 @@ export class StudyPage {
     const told = await get("api/study", { of: this.name });
     if (this.gone) return;
     this.told = told;
+    this.link(true);
+    this.draw();
+    await this.openArms();
+    if (told.answer === null && !this.gone) this.later = setTimeout(() => this.again(), AGAIN);
+  }
+
+  again() {
+    this.read().catch(() => {
+      this.link(false);
+      if (!this.gone) this.later = setTimeout(() => this.again(), AGAIN);
+    });
+  }
+
+  /** The arms that are drawn, by their place in the plan: who begins first changes no colour. */
+  get planned() {
+    return this.told.arms.slice(0, MOST_ARMS).map((arm, place) => ({ ...arm, ink: INKS[place] }));
+  }
+
+  /** Follow the arms that have begun since. */
+  async openArms() {
+    for (const arm of this.planned.filter((each) => each.begun && !this.searches.has(each.name))) {
+      const search = await opened(`${this.name}/${arm.name}`, this.link, () => this.together?.picture.update()).catch(
+        () => null, // its own page says what is wrong with it
+      );
+      if (this.gone) return search?.close();
+      if (search) this.searches.set(arm.name, search);
+      this.together?.picture.update();
+    }
+    if (!this.searches.size || this.together) return;
+    this.together = new Together(() =>
+      this.planned
+        .filter((arm) => this.searches.has(arm.name))
+        .map((arm) => ({ search: this.searches.get(arm.name), name: arm.name, ink: arm.ink })),
+    );
+    const { length } = this.told.arms;
+    fill(
+      this.pictures,
+      this.together.place,
+      length > MOST_ARMS ? el("p.faint.small", {}, `The first ${MOST_ARMS} of ${length} arms.`) : null,
+    );
+  }
+
+  draw() {
+    const { told } = this;
     fill(
       this.said,
       el("p", {}, told.question),
@@ -151,9 +207,7 @@ export class StudyPage {
         ? el("p.faint", {}, `The arms' ${told.metric} is shown with the result.`)
         : el("p", {}, el("strong", {}, told.answer)),
     );
-    const inks = new Map(
-      told.arms.filter((arm) => arm.begun).map((arm, place) => [arm.name, INKS[place % INKS.length]]),
-    );
+    const inks = new Map(this.planned.filter((arm) => arm.begun).map((arm) => [arm.name, arm.ink]));
     const titles = [
       "arm",
       "state",
@@ -195,7 +249,6 @@ export class StudyPage {
         ),
       ),
     );
-    if (told.answer === null) this.later = setTimeout(() => this.read().catch(() => this.link(false)), AGAIN);
   }
 }
 
@@ -207,19 +260,35 @@ export class ComparePage {
 
   async show(main) {
     document.title = `${this.names.join(" and ")} · hpsearch`;
-    this.searches = await opened(this.names, this.link, () => {
-      this.together?.picture.update();
-      this.settings();
-    });
-    if (this.gone) return this.leave();
-    this.together = new Together(this.searches, this.names);
+    for (const name of this.names) {
+      const search = await opened(name, this.link, () => {
+        this.together?.picture.update();
+        this.settings();
+      });
+      this.searches.push(search);
+      if (this.gone) return this.leave();
+    }
+    const [first, second] = this.searches;
+    const alike = first.metric === second.metric && first.goal === second.goal;
+    if (alike)
+      this.together = new Together(() =>
+        this.searches.map((search, place) => ({ search, name: this.names[place], ink: INKS[place] })),
+      );
     this.table = el("section.card");
     const sides = el("div.sides");
     fill(
       main,
       el("h1", {}, this.names.join(" and ")),
-      el("p.faint", {}, "What was found is shown; `hpsearch compare` tests whether two experiments differ."),
-      this.together.place,
+      el(
+        "p.faint",
+        {},
+        "What was found is shown; ",
+        el("code", {}, "hpsearch compare"),
+        " tests whether two experiments differ.",
+      ),
+      alike
+        ? this.together.place
+        : el("p", {}, "Their objectives are not the same, so that they are not drawn in one picture."),
       this.table,
       sides,
     );
@@ -257,7 +326,7 @@ export class ComparePage {
     const facts = [
       ["state", (search) => search.head.state],
       ["metric", (search) => `${search.metric}, ${search.goal}`],
-      ["trials", (search) => `${search.list.filter((row) => row.outcome !== null).length} of ${search.rows.size}`],
+      ["trials", (search) => `${search.list.filter((row) => row.outcome !== null).length} of ${search.head.trials}`],
       ["complete", (search) => search.complete.length],
       ["time", (search) => duration(search.head.elapsed)],
       ["best", (search, place) => (best[place] ? `${number(best[place].value)} (trial ${best[place].number})` : "—")],
@@ -266,14 +335,15 @@ export class ComparePage {
       name,
       this.searches.map((search, place) => String(read(search, place))),
     ]);
-    const paths = [...new Set(this.searches.flatMap((search) => search.axes.map((axis) => axis.path)))];
-    for (const path of paths) {
+    const names = new Map(this.searches.flatMap((search) => search.axes.map((axis) => [axis.path, axis.name])));
+    const alike = new Set(names.values()).size === names.size;
+    for (const [path, name] of names) {
       const value = (search, place) => {
         const index = search.axes.findIndex((axis) => axis.path === path);
         const found = index < 0 ? null : best[place]?.params[index];
         return found === null || found === undefined ? "—" : number(found);
       };
-      lines.push([path, this.searches.map(value)]);
+      lines.push([alike ? name : path, this.searches.map(value)]);
     }
     fill(
       this.table,

@@ -1,14 +1,14 @@
 // A panel for each parameter, and the order and scales of the axes.
 import { dark, escaped, integers, limits, narrow, thinned } from "./charts.js";
-import { colour, number } from "./tools.js";
+import { colour, largest, number } from "./tools.js";
 
 /** The order of the axes: what mattered most first, then as the space has them. Only what varies. */
 export function orderedAxes(search, shares) {
-  const share = new Map(shares);
+  const share = new Map(shares.map(([, part, path]) => [path, part]));
   return search.axes
     .map((axis, place) => ({ ...axis, place }))
     .filter((axis) => (axis.options ? axis.options.length > 1 : axis.low < axis.high))
-    .sort((a, b) => (share.get(b.name) ?? 0) - (share.get(a.name) ?? 0));
+    .sort((a, b) => (share.get(b.path) ?? 0) - (share.get(a.path) ?? 0));
 }
 
 const PANEL = 150;
@@ -20,13 +20,20 @@ export function slicesPlot(search, shares, { most = 9 } = {}) {
   const columns = narrow.matches ? 1 : Math.min(3, axes.length || 1);
   const rows = Math.ceil(axes.length / columns) || 1;
   const complete = search.complete.sort((a, b) => a.number - b.number);
+  if (!complete.length || !axes.length) {
+    const why = complete.length ? "No parameter has several values." : "No trial is complete yet.";
+    return { empty: why, shown: 0, all: complete.length, axes: 0 };
+  }
   const drawn = thinned(complete, Math.floor(6000 / Math.max(1, axes.length)));
   const best = search.rows.get(search.head.best?.number);
   const found = limits(
     complete.map((row) => row.value),
     best ? [best.value] : [],
   );
-  const latest = Math.max(...complete.map((row) => row.number), 1);
+  const latest = largest(
+    complete.map((row) => row.number),
+    1,
+  );
   const data = [];
   const inner = rows * PANEL + (rows - 1) * BETWEEN;
   const layout = { height: inner + 12 + 48, showlegend: false, margin: { l: 62, r: 12, t: 12, b: 48 } };

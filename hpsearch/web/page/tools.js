@@ -115,6 +115,11 @@ export function overSwitch(over, chosen) {
 /** The head of a table. */
 export const titled = (titles) => el("thead", {}, el("tr", {}, titles.map((title) => el("th", {}, title))));
 
+/** The largest of a list and of `least`, however long the list is: a call takes about 100,000 arguments. */
+export const largest = (list, least = -Infinity) => list.reduce((a, b) => (b > a ? b : a), least);
+
+export const smallest = (list, most = Infinity) => list.reduce((a, b) => (b < a ? b : a), most);
+
 /** Call a function soon, and once for many requests; not more often than every `pause` milliseconds. */
 export function sparingly(call, pause) {
   let waiting = 0;

@@ -155,7 +155,7 @@ class JobThread:
     def _run(self) -> None:
         self._say("begun")
         try:
-            self._storage.fetch(self._job.run)
+            self._storage.fetch(self._job.run, former=True)
             result: JobResult = self._runner.run(self._job, self._report, lambda: self._say("started"))
             if self._obstacle is None:
                 self._storage.leave(self._job.run)
@@ -173,12 +173,13 @@ class JobThread:
     def _report(self, report: Report | Moment) -> Decision:
         """Answer a report; what is told in between stays here, where each message would be a step of Tune's.
 
-        Now and then it is said how far the data are: their time is limited while nothing is heard of them.
+        Now and then it is said how far the data are: their time is limited while nothing is heard of them. What is to
+        be said once, such as a damaged checkpoint, goes on.
         """
         if self._stopped:
             return Decision.PAUSE
         if isinstance(report, Moment):
-            if report.preparing and time.monotonic() - self._told > _TOLD_SECONDS:
+            if report.note or (report.preparing and time.monotonic() - self._told > _TOLD_SECONDS):
                 self._told = time.monotonic()
                 self._say("moment", **asdict(report))
             return Decision.CONTINUE

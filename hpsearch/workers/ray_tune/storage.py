@@ -6,7 +6,7 @@ take up from there what another machine began. The coordinator copies between th
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,24 @@ from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.addresses import without_secrets
 from hpsearch.experiment.artifacts import artifact_files
 from hpsearch.experiment.files import no_room
-from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, LOG, OUTPUT, PRINTED, RATE_DECISIONS
+from hpsearch.experiment.layout import (
+    ARTIFACTS,
+    BEST,
+    CHECKPOINT,
+    LOG,
+    OUTPUT,
+    PREVIOUS,
+    PREVIOUS_BEST,
+    PRINTED,
+    RATE_DECISIONS,
+)
 from hpsearch.extras import Extra, install
 from hpsearch.workers.output import shorten_file
 
 KEPT = (OUTPUT, PRINTED, RATE_DECISIONS, BEST, CHECKPOINT)
 """In this order: a reader that finds the checkpoint finds the weights that belong to it, too."""
+_FORMER = {BEST: PREVIOUS_BEST, CHECKPOINT: PREVIOUS}
+"""What was kept before of these is kept as these, until the run has ended: a file may be damaged there."""
 _S3 = ("s3://", "s3a://")
 _S3_OPTIONS = {
     "use_listings_cache": False,  # others write there
@@ -85,7 +97,9 @@ class Storage:
                 self._make(f"{self._root}/{folder.relative_to(self._folder).as_posix()}")
             for path in changed:
                 written = path.stat().st_mtime_ns
-                self._upload(path, f"{self._root}/{path.relative_to(self._folder).as_posix()}")
+                place = f"{self._root}/{path.relative_to(self._folder).as_posix()}"
+                former = _FORMER.get(path.name) if path in self._seen and path.parent == self._folder / run else None
+                self._upload(path, place, former=f"{self._root}/{run}/{former}" if former else None)
                 self._seen[path] = written
 
     def leave(self, run: str) -> None:
@@ -94,8 +108,12 @@ class Storage:
             self.keep(run)
             shutil.rmtree(self._folder / run, ignore_errors=True)
 
-    def fetch(self, run: str, *, kept: bool = False) -> None:
-        """Copy a run's files from the storage into the folder, all of them or none. `kept`: there must be some."""
+    def fetch(self, run: str, *, kept: bool = False, former: bool = False, over: bool = False) -> None:
+        """Copy a run's files from the storage into the folder, all of them or none.
+
+        `kept`: there must be some. `former`: also the generation before of checkpoint and weights, for who trains on.
+        If the run is `over`, that generation is removed there.
+        """
         if self._files is None:
             return
         (self._folder / run).mkdir(parents=True, exist_ok=True)
@@ -104,12 +122,16 @@ class Storage:
             if kept and not stored:
                 raise FileNotFoundError(f"the files of {run} are gone")
             fetched = []
-            for name in sorted(stored, key=lambda name: KEPT.index(name) if name in KEPT else -1):
+            wanted = [name for name in stored if former or name not in _FORMER.values()]
+            for name in sorted(wanted, key=lambda name: KEPT.index(name) if name in KEPT else -1):
                 path = self._folder / run / name
                 path.parent.mkdir(exist_ok=True)
                 fetched.append((self._download(f"{self._root}/{run}/{name}", path), path))
             for beside, path in fetched:
                 beside.replace(path)
+                self._seen[path] = path.stat().st_mtime_ns
+            for name in {*_FORMER.values()} & stored.keys() if over else ():
+                self._files.delete_file(f"{self._root}/{run}/{name}")
 
     def settle(self, run: str) -> None:
         """Bring both sides to the newer state of a run, as after a coordinator that died."""
@@ -137,24 +159,30 @@ class Storage:
         return {
             name: changed
             for name, changed in names.items()
-            if name in KEPT or (name.startswith(f"{ARTIFACTS}/") and not name.endswith(".part"))
+            if name in (*KEPT, *_FORMER.values()) or (name.startswith(f"{ARTIFACTS}/") and not name.endswith(".part"))
         }
 
     def _make(self, folder: str) -> None:
         if not _of_buckets(self._files):  # there, a folder is a part of a name
             self._files.create_dir(folder, recursive=True)
 
-    def _upload(self, path: Path, target: str) -> None:
+    def _upload(self, path: Path, target: str, *, former: str | None = None) -> None:
         """Write a temporary file and rename it, so that a reader finds the old file or the new one.
 
-        In a bucket a file comes into being when all of it is there.
+        In a bucket a file comes into being when all of it is there. What was at the target is `former` afterwards.
         """
         if fsspec := _of_buckets(self._files):
+            if former:
+                with suppress(FileNotFoundError):  # somebody has removed it
+                    fsspec.cp_file(target, former)
             fsspec.put_file(str(path), target)
             return
         beside = f"{target}.part"
         with path.open("rb") as source, self._files.open_output_stream(beside) as file:
             shutil.copyfileobj(source, file)
+        if former:
+            with suppress(FileNotFoundError):
+                self._files.move(target, former)
         self._files.move(beside, target)
 
     def _download(self, source: str, path: Path) -> Path:

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.experiment.events import TextNotice
 from hpsearch.experiment.reading import read_resolved
-from hpsearch.jobs import Job, JobListener, Lost, Obstacle, OutOfMemory, Report, Workers, result_from_json, stopped
+from hpsearch.jobs import (
+    Ending,
+    Job,
+    JobListener,
+    Lost,
+    Obstacle,
+    OutOfMemory,
+    Report,
+    Workers,
+    result_from_json,
+    stopped,
+)
 from hpsearch.records import Decision, Moment
 from hpsearch.workers.engines import EngineContext
 from hpsearch.workers.machine import core_count
@@ -180,7 +191,7 @@ class TuneWorkers:
                 answer.put(False)
         elif kind == "ended":
             result = result_from_json(message)
-            self._forget(ticket, kept=not isinstance(result, Obstacle))
+            self._forget(ticket, kept=not isinstance(result, Obstacle), over=isinstance(result, Ending))
             listener.ended(job, result)
         elif kind == "lost":
             self._lose(ticket, job, listener, message["reason"])
@@ -189,8 +200,9 @@ class TuneWorkers:
             decision = self._answer(job, kind, message, listener)
             answer.put(decision is Decision.CONTINUE)
             if decision is not Decision.CONTINUE:
-                self._forget(ticket, kept=True)
-                listener.ended(job, stopped(decision, seconds=message["seconds"]))
+                result = stopped(decision, seconds=message["seconds"])
+                self._forget(ticket, kept=True, over=isinstance(result, Ending))
+                listener.ended(job, result)
 
     def _answer(self, job: Job, kind: str, message: dict[str, Any], listener: JobListener) -> Decision:
         if kind == "report":
@@ -216,11 +228,11 @@ class TuneWorkers:
         else:
             listener.ended(job, Lost(_death(reason)))
 
-    def _forget(self, ticket: int, *, kept: bool = False) -> None:
+    def _forget(self, ticket: int, *, kept: bool = False, over: bool = False) -> None:
         """Take an order's files and forget it; what is not `kept` need not be in the storage."""
         job = self._jobs.pop(ticket)
         self._wire.actors.pop(ticket, None)
-        self._storage.fetch(job.run, kept=kept)
+        self._storage.fetch(job.run, kept=kept, over=over)
 
     def kill(self, job: Job) -> None:
         """End the process of a job at once; Tune will start another one."""

@@ -14,6 +14,7 @@ from hpsearch.comparing.statistics.sequential import (
     Plan,
     ends,
     fewest_pairs,
+    hopeless,
     judge,
     pooled_noise,
     power,
@@ -98,6 +99,30 @@ def test_many_at_once_end_as_each_alone(changes: dict[str, Any]) -> None:
         alone = judge(plan, np.zeros(10).tolist(), row.tolist())
         assert (alone.decision is Decision.ACCEPT, alone.decision is Decision.REJECT) == (accepted, given_up)
         assert alone.decided_at == pairs
+
+
+@pytest.mark.parametrize("measured", [1, 5])
+def test_what_is_worth_finding_is_given_up_at_the_first_score_in_one_case_of_ten(measured: int) -> None:
+    """Whatever the champion's noise turned out to be, and with how many scores it was measured."""
+    generator, many, df = np.random.default_rng(3), 40_000, 6
+    plan = _plan(noise=Noise(1.0, df), worth=2.0, measured=measured)
+    champion, challenger = generator.normal(0, 1, (many, 10)), generator.normal(2, 1, (many, 10))
+    known = np.sqrt(2 * generator.chisquare(df, (many, 1)) / df)
+    lead = challenger[:, 0] - champion[:, :measured].mean(axis=1)
+    flags = hopeless(plan, challenger - champion, known=known, lead=lead)
+    assert flags[:, 0].mean() == pytest.approx(0.1, abs=0.005)
+
+
+def test_a_champion_of_several_scores_shows_earlier_who_is_no_better() -> None:
+    alone, several = (_plan(noise=Noise(1.0, 6.0), worth=3.0, measured=count) for count in (1, 5))
+    assert power(several, 0.0).pairs < power(alone, 0.0).pairs - 0.05
+    assert power(several, 3.0).accepted > power(alone, 3.0).accepted - 0.02
+    champion = [0.0, 2.0, 2.1, 1.9, 2.0]
+    assert judge(alone, champion, [1.5]).decision is Decision.GO_ON
+    found = judge(several, champion, [1.5], measured=champion)
+    assert (found.decision, found.decided_at) == (Decision.REJECT, 1)
+    accepted = [judge(several, champion, [4.0, 6.0, 6.2, 5.9, 6.0], measured=own) for own in (champion, ())]
+    assert accepted[0] == accepted[1]  # what is accepted follows from the pairs
 
 
 def test_power_is_what_many_challenges_show_and_rises_with_the_effect() -> None:

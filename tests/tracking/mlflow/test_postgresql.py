@@ -1,11 +1,17 @@
 """An MLflow server on PostgreSQL, as a team has it: it takes everything, also when both are killed in between."""
 
+import json
+import os
+import subprocess
+import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -16,7 +22,7 @@ from hpsearch.records import Outcome
 from hpsearch.tracking.mlflow.store import DATABASE
 from hpsearch.tracking.mlflow.ui import ui_command
 from tests.tracking.folders import ExperimentFolder, StudyFolder, sync, sync_study
-from tests.tracking.servers import Postgres, free_port, mlflow_server, postgres
+from tests.tracking.servers import Postgres, answers, assert_no_process_names, free_port, mlflow_server, postgres
 
 TRIALS = 120
 """A thousand take the same way, in minutes."""
@@ -102,10 +108,32 @@ def test_the_database_itself_is_a_store_too(tmp_path: Path, database: Postgres) 
     sync(folder.path, database.uri)
     without_user = database.uri.replace("hpsearch@", "")  # logins are not kept: PGUSER and PGPASSWORD are for that
     assert without_user in ui_command(folder.path, port=1)
+    with shown(folder.path, database.uri) as port:  # and the page takes the login as it is given
+        query = f"http://127.0.0.1:{port}/ajax-api/2.0/mlflow/experiments/search?max_results=9"
+        with urlopen(query) as answer:
+            assert "line" in {each["name"] for each in json.load(answer)["experiments"]}
     read = read_sources([database.uri], metric="objective")
     assert {run.metrics["objective"].value for run in read.runs} == {1.0, 2.0, 3.0, 4.0}
     sync(folder.path, f"sqlite:///{tmp_path / DATABASE}")
     assert contents(database.uri) == contents(f"sqlite:///{tmp_path / DATABASE}")
+
+
+@contextmanager
+def shown(folder: Path, uri: str) -> Iterator[int]:
+    """`hpsearch ui --mlflow` on a store, on a port."""
+    port = free_port()
+    words = ["ui", str(folder), "--mlflow", "--port", str(port), "--tracking-uri", uri]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    page = subprocess.Popen([sys.executable, "-m", "hpsearch", *words], env=environment)
+    try:
+        while not answers(port):
+            assert page.poll() is None, "the page ended"
+            time.sleep(0.2)
+        yield port
+    finally:
+        page.terminate()
+        assert page.wait() == 0
+    assert_no_process_names(str(folder.parent))
 
 
 @pytest.mark.parametrize("uri", ["mysql+pymissing://h/x", "postgresql+pymissing://h/x"])

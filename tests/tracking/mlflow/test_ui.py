@@ -57,6 +57,13 @@ def test_a_server_of_its_own_is_named(folder: ExperimentFolder) -> None:
         ui_command(folder.path, port=1)
 
 
+def test_the_login_of_a_store_that_is_given_is_no_word_of_a_command(synced: ExperimentFolder) -> None:
+    command = ui_command(synced.path, port=1, uri="postgresql://me:secret@127.0.0.1/store")
+    assert not any("secret" in word or "--backend" in word for word in command)
+    with pytest.raises(TrackingError, match=r"that is the MLflow server http://127\.0\.0\.1:1: open it in a browser"):
+        serve_ui(synced.path, port=0, announce=pytest.fail, uri="http://me:secret@127.0.0.1:1")
+
+
 def test_no_store_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match="no MLflow store"):
         ui_command(tmp_path, port=1)

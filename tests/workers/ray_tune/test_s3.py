@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import SearchFailedError
-from hpsearch.experiment.layout import BEST, CHECKPOINT, LOG, OUTPUT
+from hpsearch.experiment.layout import BEST, CHECKPOINT, LOG, OUTPUT, PREVIOUS, PREVIOUS_BEST
 from hpsearch.experiment.log import read_state
 from hpsearch.records import Outcome
 from hpsearch.running.loading import load_space
@@ -52,6 +52,22 @@ def test_a_file_costs_one_request_and_comes_back(bucket: FaultyS3, tmp_path: Pat
     assert {path.name: path.read_text() for path in (tmp_path / "other" / RUN).iterdir()} == dict.fromkeys(
         (OUTPUT, BEST, CHECKPOINT), "kept"
     )
+
+
+def test_the_generation_before_is_kept_in_the_bucket(bucket: FaultyS3, tmp_path: Path) -> None:
+    storage = Storage(write(tmp_path / "one", "first"), URI)
+    storage.keep(RUN)
+    write(tmp_path / "one", "second")
+    storage.keep(RUN)
+    Storage(tmp_path / "other", URI).fetch(RUN, former=True)
+    found = {path.name: path.read_text() for path in (tmp_path / "other" / RUN).iterdir()}
+    assert found == {
+        **dict.fromkeys((OUTPUT, BEST, CHECKPOINT), "second"),
+        **dict.fromkeys((PREVIOUS, PREVIOUS_BEST), "first"),
+    }
+    Storage(tmp_path / "third", URI).fetch(RUN, over=True)
+    Storage(tmp_path / "fourth", URI).fetch(RUN, former=True)
+    assert not (tmp_path / "fourth" / RUN / PREVIOUS).exists()
 
 
 def test_a_bucket_that_refuses_is_one_sentence(bucket: FaultyS3, tmp_path: Path) -> None:

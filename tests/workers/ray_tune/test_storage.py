@@ -8,7 +8,7 @@ import pytest
 
 from hpsearch.errors import HpsearchError
 from hpsearch.experiment.artifacts import artifact_files, write_heat_map
-from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, OUTPUT
+from hpsearch.experiment.layout import ARTIFACTS, BEST, CHECKPOINT, OUTPUT, PREVIOUS, PREVIOUS_BEST
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.records import HeatMap, Outcome
 from hpsearch.running.loading import load_space
@@ -54,6 +54,25 @@ def test_what_changes_is_kept_again(tmp_path: Path, uri: str) -> None:
     storage.keep(RUN)
     Storage(other, uri).fetch(RUN)
     assert read(other) == {BEST: "step 1", CHECKPOINT: "step 3", OUTPUT: "said"}
+
+
+def test_two_generations_are_kept_until_the_run_is_over(tmp_path: Path, uri: str) -> None:
+    one, two, three = write(tmp_path / "one", checkpoint="1", best="1"), tmp_path / "two", tmp_path / "three"
+    storage = Storage(one, uri)
+    storage.keep(RUN)
+    write(one, checkpoint="2")
+    storage.keep(RUN)
+    other = Storage(two, uri)
+    other.fetch(RUN, former=True)
+    assert read(two) == {BEST: "1", CHECKPOINT: "2", PREVIOUS: "1"}
+    other.keep(RUN)  # nothing has changed: the generation before is still there
+    write(two, checkpoint="3", best="3")
+    other.keep(RUN)
+    Storage(three, uri).fetch(RUN, former=True)
+    assert read(three) == {BEST: "3", CHECKPOINT: "3", PREVIOUS: "2", PREVIOUS_BEST: "1"}
+    Storage(tmp_path / "four", uri).fetch(RUN, over=True)
+    Storage(tmp_path / "five", uri).fetch(RUN, former=True)
+    assert read(tmp_path / "four") == read(tmp_path / "five") == {BEST: "3", CHECKPOINT: "3"}
 
 
 def test_artifacts_are_kept_too(tmp_path: Path, uri: str) -> None:
