@@ -33,7 +33,9 @@ class Quoted(Part):
     """The score of a champion on seeds that nobody was chosen by: what may be quoted."""
 
     mean: float | None
-    interval: tuple[float, float] | None = Field(description="95 %, Student's t over seeds, from 100 seeds on BCa; null below two seeds")
+    interval: tuple[float, float] | None = Field(
+        description="95 %, Student's t over seeds, from 100 seeds on BCa; null below two seeds"
+    )
     sd: float | None
     seeds: int
     failed: int = Field(description="fresh seeds on which it came to no result")
@@ -102,7 +104,9 @@ class Answer(Part):
     note: str
     from_ledger: bool = Field(description="decided before: nothing was trained")
     advice: str = Field(description="what could be asked next, where it leads but this was not shown; else empty")
-    warnings: tuple[str, ...] = Field(description="what makes the two less comparable: other data, packages or files that are no code")
+    warnings: tuple[str, ...] = Field(
+        description="what makes the two less comparable: other data, packages or files that are no code"
+    )
     outcome: Outcome | None = Field(description="of the training that came to no value, if one decided")
     estimate: float | None
     interval: tuple[float | None, float | None] | None

@@ -395,9 +395,11 @@ def _with_pruner_that_stops(space: Space) -> Space:
     """Return the space with asha for the pruner `auto`, which would pause trials.
 
     Raises:
-        HpsearchError: It names a pruner that pauses trials.
+        HpsearchError: It names a pruner that pauses trials, or races seeds.
     """
     pruner = space.search.pruner
+    if space.search.seeds is not None:
+        raise HpsearchError("search.seeds: a program that asks for its trials chooses their seeds; tell the mean")
     if isinstance(pruner, AutoPruner):
         return replace(space, search=space.search.model_copy(update={"pruner": ASHA()}))
     if isinstance(pruner, PBT | PB2 | Pausing):

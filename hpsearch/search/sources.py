@@ -38,6 +38,10 @@ class Searcher(Protocol):
         """Enter an ending."""
         ...
 
+    def further(self, number: int, outcome: Outcome, value: float | None) -> None:
+        """Enter what a trial that has ended came to on a further seed; its value is the mean from now on."""
+        ...
+
     def add(self, entry: Mapping[str, Any]) -> None:
         """Begin the next trial that is asked for with these values."""
         ...
@@ -75,6 +79,22 @@ class TrialSource:
     def closed(self) -> bool:
         """Whether no new trial will come."""
         return self._asked >= self._budget or self.exhausted
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether an earlier session left a trial in the midst of its training that has not been handed out."""
+        return bool(self._unfinished)
+
+    @property
+    def spent(self) -> float:
+        """The share of the budget that has been handed out."""
+        return self._asked / self._budget
+
+    def spend(self) -> bool:
+        """Take one training from the budget for something else than a new trial, if any is left."""
+        left = self._asked < self._budget
+        self._asked += left
+        return left
 
     def prepare(self) -> None:
         """Begin to ask for the next new trial, if one will come."""

@@ -51,19 +51,27 @@ def _holds(written: str) -> bool:
         return False
 
 
-def meant_as_range(settings: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, str]]:
+def meant_as_range(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
     """Yield path, value and `help_for` of settings like another tool's range, where nothing says what they are.
 
-    A list and a lone `value` are no sign of one: programs have such settings.
+    A list and a lone `value` are no sign of one, as programs have such settings; but where a program's command has a
+    place for the whole setting, as `--lr {lr}`, they are.
     """
+    command = settings.get("command")
+    text = command if isinstance(command, str) else " ".join(map(str, command)) if isinstance(command, list) else ""
+    yield from _meant_as_range(settings, "", text)
+
+
+def _meant_as_range(settings: Mapping[str, Any], path: str, command: str) -> Iterator[tuple[str, Any, str]]:
     for name, value in settings.items():
         full = f"{path}.{name}" if path else str(name)
         certain = isinstance(value, Mapping) and "value" not in value
         written = isinstance(value, str) and _LISTED.fullmatch(value) is None
-        if (certain or written) and (right := help_for(value)):
+        asked_for = isinstance(value, Mapping | list) and any(f"{{{each}}}" in command for each in {full, str(name)})
+        if (certain or written or asked_for) and (right := help_for(value)):
             yield full, value, right
         elif isinstance(value, Mapping):
-            yield from meant_as_range(value, full)
+            yield from _meant_as_range(value, full, command)
 
 
 def _mapping(value: dict[str, Any]) -> str | None:

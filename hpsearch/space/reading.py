@@ -10,7 +10,15 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hpsearch.errors import HpsearchError, SpaceError, UnknownNameError, suggestion
-from hpsearch.space.checks import Families, check_feasible, check_grid, check_mutable, check_places, fold_refusal
+from hpsearch.space.checks import (
+    Families,
+    check_feasible,
+    check_grid,
+    check_mutable,
+    check_places,
+    check_race,
+    fold_refusal,
+)
 from hpsearch.space.fields import SettingsSection, section_of, settings_of
 from hpsearch.space.located_yaml import Node, Place, Problems, node_from_plain, read_file
 from hpsearch.space.named_code import code_named
@@ -239,6 +247,7 @@ class _SpaceReader:
         check_grid(space, root, self.problems)
         self.check_own_code(root, space)
         check_mutable(space, root, self.settings, self.problems)
+        check_race(space, root, self.problems)
         check_feasible(space, root, [node.place for node, _ in requirements], self.problems)
         if look:
             check_places(space, root, self.problems)

@@ -213,8 +213,9 @@ class Space:
     def resolved(self) -> dict[str, Any]:
         """Return the whole space as plain data, a valid space file again; see `space_from_resolved`."""
         search = self.search.model_dump(mode="json")
-        if search["split_seed"] is None:
-            del search["split_seed"]  # spaces of earlier versions have none
+        for name in ("split_seed", "seeds"):
+            if search[name] is None:
+                del search[name]  # spaces of earlier versions have none
         for branch in BRANCHES:
             kind = search[branch].pop("kind")
             search[branch] = {kind: search[branch]}

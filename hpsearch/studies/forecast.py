@@ -112,7 +112,8 @@ def _repeated(plan: ArmPlan, arm: SpaceArm, folder: Path, searches: int) -> ArmP
 def _arm_plan(arm: SpaceArm, replicates: int, probe: ProbeArm | None, *, in_process: bool) -> ArmPlan:
     """Estimate the upper bound of the cost of one search of an arm (no pruning, no early stopping)."""
     space, search, lengths = arm.space, arm.space.search, _lengths(arm)
-    trials = search.trials if space.size is None else min(search.trials, space.size)
+    seeds = search.seeds.race.most if search.seeds else 1
+    trials = search.trials if space.size is None else min(search.trials, space.size * seeds)
     shares = worker_shares(search, jobs=max(trials, replicates))
     plan = ArmPlan(
         name=arm.name,
@@ -183,9 +184,7 @@ def _costed(plan: ArmPlan, arm: SpaceArm, probed: Probed) -> ArmPlan:
 
 def _free(folder: Path) -> int:
     """Return the bytes that are free on the folder's disk."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
+    place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     return shutil.disk_usage(place).free
 
 
@@ -266,9 +265,10 @@ def power_plan(study: Study, folder: Path, *, replicates: int) -> PowerPlan:
 
 
 def tests_of(study: Study) -> int:
-    """Return the number of tests, one for each pair of arms; two baselines without chance have none, but on folds."""
+    """Return the number of tests, one for each pair of arms; two baselines have none, but on data that vary."""
     count = len(study.arms)
-    fixed = 0 if study.settings.replicates.folds else count - len(study.searched)
+    replicates = study.settings.replicates
+    fixed = 0 if replicates.folds or replicates.vary == "all" else count - len(study.searched)
     return math.comb(count, 2) - math.comb(fixed, 2)
 
 
@@ -329,10 +329,11 @@ def _level_notes(study: Study, tests: int, level: float) -> list[str]:
 
 
 def _fold_notes(folds: int, n: int, overlap: float, *, known: bool) -> list[str]:
-    """Describe the effective number of `n` replicates on folds, and whether it is only a bound."""
+    """Describe the effective number of `n` replicates on folds or divisions, and whether it is only a bound."""
     variance = f"s² (1/{n} + {'' if known else 'at least '}{overlap:.3g})"
-    corrected = "as in Nadeau and Bengio's corrected t, and more repeats hardly help"
-    notes = [f"folds overlap: the variance of the mean is {variance} {corrected}"]
+    what, more = ("folds", "repeats") if folds else ("the searches' divisions of the data", "of them")
+    corrected = f"as in Nadeau and Bengio's corrected t, and more {more} hardly help"
+    notes = [f"{what} overlap: the variance of the mean is {variance} {corrected}"]
     if not known:
         unknown = "how many examples validation takes from training is not known (a fixed data.val_fraction tells it)"
         notes.append(f"{unknown}: the power is at most what is shown here")

@@ -69,10 +69,13 @@ def test_of(wanted: Confirm, study: Study) -> Test:
 def in_words(wanted: Confirm, study: Study) -> str:
     """Return the replicates of a winner in a sentence of the plan."""
     if (searches := study.settings.replicates.searches) > 1:
-        seeds = "one fresh seed" if wanted.count == 1 else f"{wanted.count} fresh seeds"
+        seeds, own = f"{wanted.count} fresh seeds, which count as their mean", study.settings.replicates.vary == "all"
+        data = (
+            "its own division of the data, or its own simulated data where there are such" if own else "one test split"
+        )
         return (
-            f"{searches} searches of each arm, by seeds that all arms share; the winner of each is trained on {seeds} "
-            "and scored once on the test split; the seeds of one winner count as their mean"
+            f"{searches} searches of each arm, by seeds that all arms share; the winner of each is trained on "
+            f"{'one fresh seed' if wanted.count == 1 else seeds}; scored once, on {data}"
         )
     if wanted.folds is None:
         return f"{wanted.count} fresh seeds of each winner, the same for all arms; scored once on the test split"

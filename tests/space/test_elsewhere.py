@@ -162,10 +162,29 @@ def test_a_placeholder_for_another_tools_range_is_told_what_to_write(tmp_path: P
     path.write_text(PROGRAM % "" + "model: {lr: {values: [1, 2]}}\n", encoding="utf-8")
     with pytest.raises(SpaceError) as raised:
         load_space(path)
-    assert [(problem.line, problem.help) for problem in raised.value.problems] == [
-        (3, ""),
-        (4, "write {choice: [1, 2]}"),
-    ]
+    assert [(problem.line, problem.help) for problem in raised.value.problems] == [(4, "write {choice: [1, 2]}")]
+
+
+def test_a_list_or_a_constant_in_the_place_of_one_value_is_told(tmp_path: Path) -> None:
+    """A program may have lists, but its command has a place for one value here."""
+    path = tmp_path / "x.yaml"
+    path.write_text(PROGRAM % " {config}" + "model: {lr: [0.1, 0.2], units: [64, 64]}\n", encoding="utf-8")
+    (found,) = hpsearch.check(path)
+    assert [note.rpartition("write ")[2] for note in found.notes] == ["{choice: [0.1, 0.2]}"]
+    path.write_text(PROGRAM % "" + "model: {lr: {value: 0.1}}\n", encoding="utf-8")
+    with pytest.raises(SpaceError) as raised:
+        load_space(path)
+    assert [(problem.line, problem.help) for problem in raised.value.problems] == [(4, "write 0.1")]
+
+
+def test_a_pattern_within_double_quotes_is_told_how_to_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(PROGRAM % "" + 'lr: 0.1\nmetrics: {pattern: "epoch (?P<step>\\d+)"}\n', encoding="utf-8")
+    with pytest.raises(SpaceError) as raised:
+        load_space(path)
+    (problem,) = raised.value.problems
+    assert problem.line == 5
+    assert "'...'" in problem.help
 
 
 def test_bounds_that_are_mixed_with_a_range_are_told(tmp_path: Path) -> None:

@@ -80,6 +80,11 @@ def test_report_and_json_name_what_was_varied(done: tuple[Study, Path, StudyRepo
     assert shown["comparison"]["varied"] == ["choice of hyperparameters", "seed"]
     assert "sources of variance that are varied: choice of hyperparameters, initialisation" in text
     assert "3 searches of each arm" in text
+    methods = shown["comparison"]["methods"]["text"]
+    assert (
+        "3 searches of each, by other seeds. The best trial of each search was trained again on 2 fresh seeds"
+        in methods
+    )
     assert "Each arm was searched several times" in text
     assert "Each search was run once" not in text
     assert set(shown["winners"]) == {f"{arm}{end}" for arm in ("sgd", "adamw") for end in ("", "@2", "@3")}

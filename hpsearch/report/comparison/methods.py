@@ -4,6 +4,7 @@ Each sentence says a fact that the comparison or its runs hold. What they do not
 the text and listed, for the author to add.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -96,6 +97,8 @@ def _search(each: Searched) -> str:
         how.append(f"with the rule {each.pruner} for stopping trials early")
     how += [f"from the seed {each.seed}"] if each.seed is not None else []
     count = f"in {each.trials} {'trial' if each.trials == 1 else 'trials'}"
+    if each.times > 1:
+        how, count = [f"{each.times} times", *how], f"the first time {count}"
     return ", ".join([*how, count])
 
 
@@ -136,10 +139,25 @@ def _replicated(known: Known) -> Iterator[str]:
             scored = f"{',' if shared else ''} and scored on the {where}"
         kind = f"{n} {one if n == '1' else several}{_divisions(known)}"
         yield f"{_who(again, known)} trained again on {kind}{shared}{scored}."
+    elif again and known.comparison.unit is Unit.SEARCH:
+        yield from _repeated_searches(again, known)
     lengths = [(each.name, f"{each.steps} {unit}") for each in known.repeated if (unit := _steps_of(each, known))]
     for names, length in alike(lengths):
         whose = "Every run that counts" if len(names) == len(known.repeated) else f"Every run of {some(names)}"
         yield f"{whose} was trained for {length}."
+
+
+def _repeated_searches(again: Sequence[ExperimentSummary], known: Known) -> Iterator[str]:
+    """Say how often each arm was searched, and on how many seeds each search's winner was trained again."""
+    runs = [known.counted[each.name] for each in again]
+    searches = sorted({len({run.search_number for run in own}) for own in runs})
+    seeds = sorted({count for own in runs for count in Counter(run.search_number for run in own).values()})
+    often, each = (str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}" for found in (searches, seeds))
+    where = " and scored on the test split" if known.comparison.metric.startswith("test/") else ""
+    yield (
+        f"The search was repeated: {often} searches of each, by other seeds. The best trial of each search was trained "
+        f"again on {each} fresh {'seed' if each == '1' else 'seeds'}{where}; their mean counts as one observation."
+    )
 
 
 def _divisions(known: Known) -> str:
@@ -188,7 +206,7 @@ def _planned(background: Background) -> Iterator[str]:
     before, after = plan.changes.get(False, 0), plan.changes.get(True, 0)
     yield (
         "Arms, budgets, replicates, the metric, the tests and their level were fixed in a file before the first "
-        f"training; replicates as fixed: {plan.replicates}."
+        "training."
     )
     if before or after:
         told = [f"{before} {_times_word(before)} before any result could be seen"] if before else []
