@@ -33,6 +33,16 @@ class Seeds(Settings):
         )
 
     @classmethod
+    def for_race(cls, experiment_seed: int, number: int, *, split_seed: int | None = None) -> "Seeds":
+        """Seed `number` of a race is the same for every configuration, so that they are paired; no replicate has it."""
+        return cls(
+            initialisation=derive_seed(experiment_seed, "race", number),
+            order=derive_seed(experiment_seed, "race order", number),
+            augmentation=derive_seed(experiment_seed, "race augmentation", number),
+            split=_split(experiment_seed, split_seed),
+        )
+
+    @classmethod
     def for_replicate(cls, experiment_seed: int, replicate: int, *, split_seed: int | None = None) -> "Seeds":
         """Replicate k has the same seeds for every configuration: fresh ones, paired across configurations.
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
-from hpsearch.api.arguments import StrPath
+from hpsearch.api.arguments import StrPath, find_experiment
 from hpsearch.api.compared import ComparedGroup, ComparedRuns
 from hpsearch.api.survey import Surveyed, survey
 from hpsearch.comparing import Comparison, Question, compare_runs
@@ -13,8 +14,9 @@ from hpsearch.comparing.candidates import CandidateKind, other_settings
 from hpsearch.comparing.groups import Alone, Group, SortedOut, sort_out
 from hpsearch.comparing.metric_choice import choose_goal, choose_metric, goal_warnings
 from hpsearch.comparing.question import Over, goal_named, over_named, unit_named
-from hpsearch.errors import HpsearchError, UnknownNameError
+from hpsearch.errors import DataError, ExperimentError, HpsearchError, UnknownNameError
 from hpsearch.experiment.addresses import without_secrets
+from hpsearch.experiment.layout import EXPERIMENTS
 from hpsearch.readers import Wanted
 from hpsearch.readers.shelf import Found, read_sources
 from hpsearch.records import ExperimentRecord, FinishedRun, Outcome
@@ -116,7 +118,27 @@ def _sources(paths: StrPath | Iterable[StrPath]) -> list[str]:
     for source in sources:
         if not isinstance(source, str | PathLike):
             raise HpsearchError(f"paths holds a {type(source).__name__}; expected a path or several paths")
-    return [fspath(source) for source in sources]
+    return [_named(fspath(source)) for source in sources]
+
+
+def _named(source: str) -> str:
+    """Return a source, or the folder of the experiment or study whose name it is.
+
+    Raises:
+        HpsearchError: It may only be such a name, and nothing is called so.
+    """
+    place = Path(source).expanduser()
+    if "://" in source or place.exists() or not source:
+        return source
+    named = EXPERIMENTS / place
+    if named.exists():
+        return str(named)
+    if place.parent == Path() and not place.suffix:
+        try:
+            find_experiment(source)
+        except ExperimentError as error:
+            raise DataError(f"{source} does not exist; {error}") from None
+    return source
 
 
 def compare_sources(

@@ -16,8 +16,9 @@ from hpsearch.records import Goal
 class Searched:
     """A search for hyperparameters. `ranges` counts its parameters, `outcomes` its trials by how they ended.
 
-    `at` says at which step of a trial its value was taken, `seed` is the search's own, `seconds` are of training,
-    `best` is the number of the best complete trial.
+    With several `times` these are of the first. `at` says at which step of a trial its value was taken, `seed` is the
+    search's own, `seconds` are of training, `best` is the number of the best complete trial. `race` is on how
+    many seeds a trial that might be the best was trained at most.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Searched:
     seed: int | None = None
     seconds: float | None = None
     best: int | None = None
+    times: int = 1
+    race: int | None = None
 
     @property
     def trials(self) -> int:
@@ -63,12 +66,11 @@ class Environment:
 class Plan:
     """What a study's file fixed before the first training, and what became of it.
 
-    `replicates` says how each winner was trained again, `looks` with how many replicates its result was seen,
-    `changes` counts the changes of the plan by whether a result could be seen before. `level` is the error rate of all
-    its `families` of tests together. `times` is the file with what its trainings took.
+    `looks` says with how many replicates its result was seen, `changes` counts the changes of the plan by whether a
+    result could be seen before. `level` is the error rate of all its `families` of tests together. `times` is the file
+    with what its trainings took.
     """
 
-    replicates: str
     looks: tuple[int, ...]
     changes: Mapping[bool, int]
     level: float

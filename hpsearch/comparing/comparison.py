@@ -343,7 +343,8 @@ class Optimism:
 class Comparison:
     """Everything that was computed; `methods` says it for a paper, where somebody has written it.
 
-    Beyond: why the `unit` was chosen, `baseline`, `margin`, `seed`, `optimism`. `varied`: in what an arm's runs differ.
+    Beyond: why the `unit` was chosen, `baseline`, `margin`, `seed`, `optimism`; `varied` names the sources of
+    variance in which the runs of an arm differ.
     """
 
     metric: str

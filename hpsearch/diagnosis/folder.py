@@ -9,10 +9,10 @@ from typing import Any
 
 from hpsearch.data.fingerprint import PACKAGE, Fingerprint, hash_file
 from hpsearch.diagnosis.findings import Finding, aside, put_aside
-from hpsearch.diagnosis.log import ReadLog, damaged_file
+from hpsearch.diagnosis.log import ReadLog, damaged_file, examine_curve
 from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.checksums import checksum_of, unsealed
-from hpsearch.experiment.files import copy_atomically, json_line, read_json, read_lines, write_atomically
+from hpsearch.experiment.files import copy_atomically, read_json, read_lines
 from hpsearch.experiment.layout import (
     BEST,
     CHECKPOINT,
@@ -155,44 +155,22 @@ def _run(folder: Path, run: RunState, *, running: bool, ours: bool) -> Iterator[
         yield from damaged_file(home / name, torn=not running)
     if running and run.outcome is None:
         return  # its files are in the making
-    yield from _curve(folder, run)
+    yield from examine_curve(folder, run)
     if (home / PRINTED).exists():
         yield from _own_checkpoint(home)
     if not ours or (home / PRINTED).exists():
         return  # its weights are in a format of their own
+    if run.outcome is Outcome.COMPLETE and (home / CHECKPOINT).exists() and not any(home.glob(f"{BEST}*")):
+        yield Finding(
+            "the weights of its best step are gone",
+            str(home / BEST),
+            "its value is in the log and counts",
+            "take them from a backup; `hpsearch train` trains this configuration again",
+        )
     named = (home / name for name in (CHECKPOINT, PREVIOUS, BEST, PREVIOUS_BEST))
     for path in sorted({*named, *home.glob(NUMBERED)}):
         if path.exists():
             yield from _weights(path, run)
-
-
-def _curve(folder: Path, run: RunState) -> Iterator[Finding]:
-    """Yield what the log was told of a run and its metrics file does not have."""
-    path = folder / run.run / METRICS
-    known = {row.get("step") for row, _ in read_lines(path)}
-    if lost := [step for step in run.history if step not in known]:
-        yield Finding(
-            f"{len(lost)} of {len(run.history)} evaluations are not in it",
-            str(path),
-            "what was measured there is lost, but for the objective, which the log has; values do not depend on it",
-            "take it from a backup; --repair writes the objective of these steps from the log",
-            mend=partial(_curve_again, folder, run),
-        )
-
-
-def _curve_again(folder: Path, run: RunState) -> str:
-    """Write the steps that a metrics file has lost, with what the log knows of them."""
-    path = folder / run.run / METRICS
-    metric = read_resolved(folder)["space"]["objective"]["metric"]
-    rows = {row["step"]: row for row, _ in read_lines(path) if "step" in row}
-    lost = [step for step in run.history if step not in rows]
-    kept = aside(path)
-    if path.exists():
-        copy_atomically(path, kept)
-    rows |= {step: {"step": step, metric: run.history[step]} for step in lost}
-    write_atomically(path, b"".join(json_line(rows[step]) for step in sorted(rows)))
-    was = f"; the file as it was is {kept.name}" if kept.exists() else ""
-    return f"the objective of {len(lost)} steps is written from the log{was}"
 
 
 def _own_checkpoint(home: Path) -> Iterator[Finding]:

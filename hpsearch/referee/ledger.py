@@ -215,7 +215,7 @@ class Title:
         elif isinstance(event, Challenge):
             self.challenges[event.number] = event
         elif isinstance(event, Trained):
-            if event.outcome is Outcome.LOST and event.contender == self.reign.champion:
+            if event.outcome is Outcome.LOST and self.reigns and event.contender == self.reign.champion:
                 return  # of an older ledger: it says nothing about the champion, who is trained again
             self.trained.setdefault((event.contender, event.reign, event.seed), event)
         elif isinstance(event, Verdict):

@@ -51,8 +51,9 @@ def confirm(
             opening = known or _begun(ledger, first, present, seeds)
             if opening.number > 1:
                 tell(worth_of(opening.number))
-            for contender in (first, present):  # one training each shows whether a program tells its test score
-                _require_score(title, trainings.tested(contender, opening.number, [0]))
+            for contender in (first, present):
+                if not hasattr(trainings.space(contender).interface, "lacks_test"):  # a program, or a function
+                    _require_score(title, trainings.tested(contender, opening.number, [0]))
             scored = [trainings.tested(each, opening.number, range(opening.seeds)) for each in (first, present)]
             result = _result(title, scored)
             ledger.write(opening.model_copy(update={"result": result}))

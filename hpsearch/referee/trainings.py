@@ -1,6 +1,7 @@
 """The trainings of contenders on a title's seeds, by the road that all trainings go: an experiment for each contender.
 
-A training is a trial, which never sees the test split: trial 2003 is that on seed 3 of reign 2.
+A training is a trial, which never sees the test split: trial 2003 is that on seed 3 of reign 2, and 1002003 is that
+again, where the first was lost.
 """
 
 import json

@@ -247,6 +247,10 @@ def prepare_experiment(space: Space, folder: Path, find_earlier: Callable[[], Ea
         changed = [*changes_since(space, old), *changed_code(space, old)]
         if alien := [line for line in changed if line.startswith(("family", "objective"))]:
             raise ExperimentError(f"{folder} is a search of another kind ({'; '.join(alien)}); choose another --name")
+        raced = space.search.seeds is not None or "seeds" in old["space"].get("search", {})
+        if raced and (seeds := [line for line in changed if line.startswith("search.seed")]):
+            told = f"the trials of {folder} were trained for other seeds ({'; '.join(seeds)})"
+            raise ExperimentError(f"{told}, so that a race could not pair them; start another experiment with --name")
         if changed:
             if find_earlier is None:  # either of them refuses before anything is written
                 earlier_trials(space, folder, read_state(folder / LOG))

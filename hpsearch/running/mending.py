@@ -8,6 +8,7 @@ Of a log that is lost the folders of the trials have what was asked for and what
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hpsearch.errors import ExperimentError, HpsearchError
 from hpsearch.experiment.codec import encode
 from hpsearch.experiment.events import AskEvent, BeginEvent, Event, ReportEvent, SessionEvent
 from hpsearch.experiment.files import LinesRead, decode_number, json_line, read_lines, write_atomically
-from hpsearch.experiment.layout import CONFIG, LOG, METRICS, RunKind, is_experiment, trial_run
+from hpsearch.experiment.layout import CONFIG, LOG, METRICS, RunKind, is_experiment, rerun_run, trial_run
 from hpsearch.experiment.reading import read_resolved
 from hpsearch.experiment.state import ExperimentState, RunState
 from hpsearch.jobs import Job
@@ -32,8 +33,15 @@ _NAMED = 3
 def trial_job(space: Space, number: int, params: Params) -> Job:
     """Return the job of a trial: everything follows from its number and its parameters."""
     config = space.config(params).model_dump(mode="json")
-    seeds = Seeds.for_trial(space.search.seed, number, split_seed=space.search.split_seed).model_dump()
+    of, which = (Seeds.for_trial, number) if space.search.seeds is None else (Seeds.for_race, 0)
+    seeds = of(space.search.seed, which, split_seed=space.search.split_seed).model_dump()
     return Job(run=trial_run(number), number=number, params=params, config=config, seeds=seeds)
+
+
+def rerun_job(space: Space, number: int, params: Params, seed: int) -> Job:
+    """Return the job of a trial's configuration on a further seed, by the seed's number."""
+    seeds = Seeds.for_race(space.search.seed, seed, split_seed=space.search.split_seed).model_dump()
+    return replace(trial_job(space, number, params), run=rerun_run(number, seed), seeds=seeds, rerun=seed)
 
 
 def mend_configs(folder: Path, state: ExperimentState) -> list[str]:

@@ -112,7 +112,8 @@ def _repeated(plan: ArmPlan, arm: SpaceArm, folder: Path, searches: int) -> ArmP
 def _arm_plan(arm: SpaceArm, replicates: int, probe: ProbeArm | None, *, in_process: bool) -> ArmPlan:
     """Estimate the upper bound of the cost of one search of an arm (no pruning, no early stopping)."""
     space, search, lengths = arm.space, arm.space.search, _lengths(arm)
-    trials = search.trials if space.size is None else min(search.trials, space.size)
+    seeds = search.seeds.race.most if search.seeds else 1
+    trials = search.trials if space.size is None else min(search.trials, space.size * seeds)
     shares = worker_shares(search, jobs=max(trials, replicates))
     plan = ArmPlan(
         name=arm.name,

@@ -95,8 +95,8 @@ def _arm(folder: Path, name: str, arm: Mapping[str, Any], folds: int | None) -> 
     return ArmProgress(
         name=name,
         state=activity(record),
-        trials=sum(trial.outcome is not None for trial in record.trials),
-        begun=len(record.trials),
+        trials=sum(trial.outcome is not None for trial in record.trials) + record.reruns,
+        begun=len(record.trials) + record.reruns,
         best=record.best.value if record.best else None,
         replicates=sum(run.outcome is not None for run in replicates),
         seconds=record.elapsed,

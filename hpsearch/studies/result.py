@@ -43,7 +43,7 @@ def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Conf
     decide = study.settings.decide
     asked = Question(study.metric, study.goal, margin=decide.margin, alpha=study.level, adjust=decide.adjust)
     comparison = compare_runs(runs, asked)
-    known = background_of(runs, records.values(), plan=_kept_plan(study, history, wanted, command))
+    known = background_of(runs, records.values(), plan=_kept_plan(study, history, command))
     comparison = with_methods(comparison, runs, known)
     factors = factor_reports(study, runs)
     same = "on the same test split" if wanted.folds is None else "which learns and is scored on the same folds"
@@ -74,9 +74,8 @@ def report_of(study: Study, folder: Path, *, history: StudyHistory, wanted: Conf
     )
 
 
-def _kept_plan(study: Study, history: StudyHistory, wanted: Confirm, command: str) -> Plan:
+def _kept_plan(study: Study, history: StudyHistory, command: str) -> Plan:
     return Plan(
-        replicates=in_words(wanted, study),
         looks=history.comparable_looks,
         changes=Counter(change.seen for change in history.changes),
         level=study.settings.decide.alpha,

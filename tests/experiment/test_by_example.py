@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from hpsearch.experiment.by_example import read_by_example, write_by_example
 from hpsearch.experiment.layout import BY_EXAMPLE
 from hpsearch.records import ExampleScores
@@ -17,4 +19,15 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert read_by_example(tmp_path) == ExampleScores(("0", "1", "2"), expected)
     content = (tmp_path / BY_EXAMPLE).read_bytes()
     (tmp_path / BY_EXAMPLE).write_bytes(content[: len(content) // 2])
+    assert read_by_example(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"test/accuracy": [1.0, None]}, {"test/accuracy": ["1", "high"]}, {"cluster": [1, None]}], ids=str
+)
+def test_a_table_with_a_hole_or_a_text_has_no_scores(wrong: dict[str, list[object]], tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"example": [0, 1], "test/accuracy": [1.0, 0.0], **wrong}), tmp_path / BY_EXAMPLE)
     assert read_by_example(tmp_path) is None

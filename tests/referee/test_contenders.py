@@ -1,5 +1,6 @@
 """Who contends: the code that is trained is that of the snapshot, wherever its modules are imported from."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -61,11 +62,15 @@ def test_a_program_imports_from_the_snapshot_what_is_installed_from_the_working_
 
 def test_the_winner_of_a_search_is_the_first_champion(project: Path) -> None:
     (project / "search.yaml").write_text(SPACE.replace("rate: 0.5", "rate: {float: [0, 1]}"))
-    found = hpsearch.run("search.yaml", trials=3, mlflow=False, confirm=False, **QUIETLY)
-    title = hpsearch.champion_init("search", margin=0.01, seeds=2, most=6, name="space", **QUIETLY)
+    found = hpsearch.run("search.yaml", name="search.v2", trials=3, mlflow=False, confirm=False, **QUIETLY)
+    with pytest.raises(HpsearchError, match=r"quick= belongs to a space file: search\.v2 is an experiment"):
+        hpsearch.champion_init("search.v2", margin=0.01, quick=True, **QUIETLY)
+    title = hpsearch.champion_init("search.v2", margin=0.01, seeds=2, most=6, name="space", **QUIETLY)
     assert title.history.champion.contender == 0
     assert found.best is not None
     best = found.best.params["rate"]
+    title.restore(0, "back")
+    assert json.loads((project / "back" / "champion.yaml").read_text())["rate"] == best
     answer = challenge(set={"rate": best + 0.3})
     assert answer.decision == "accepted"
     assert answer.estimate == pytest.approx(0.3)

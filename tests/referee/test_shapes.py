@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import hpsearch
 from hpsearch.cli import app
+from hpsearch.errors import HpsearchError
 from hpsearch.referee.ledger import Decision
 from hpsearch.referee.shapes import SHAPES, STATUSES, referee_schema
 from tests.referee.campaigns import QUIETLY, challenge, open_title, write_project
@@ -81,6 +82,8 @@ def test_every_decision_has_its_status() -> None:
 def test_a_status_follows_from_the_decision(project: Path) -> None:
     open_title()
     answer = challenge(set={"rate": 0.5000001}, most=5)
+    with pytest.raises(HpsearchError, match="leave --note out"):
+        command("challenge", "--plan", "--note", "x")
     status, _ = command("challenge", "--set", "rate=0.5000001", "--in-process", "--quiet")
     assert status == STATUSES[answer.decision] != 0
 

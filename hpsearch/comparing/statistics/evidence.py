@@ -43,9 +43,20 @@ def log_t_evidence(ratio: Array, n: int) -> Array:
     where I(e) is the integral of w^(n-1) exp(-w^2/2 + e ratio w - n e^2/2) over all w > 0.
     """
     tilt = ratio[..., None] * EFFECTS
-    logs = _log_integral(tilt, n) - _log_integral(np.zeros(1), n) - n * EFFECTS**2 / 2
-    found: Array = special.logsumexp(logs, axis=-1) - np.log(len(EFFECTS))
+    logs = _log_integral(tilt, n) - _log_of_no_effect(n) - n * EFFECTS**2 / 2
+    return _log_sum(logs, np.full(len(EFFECTS), 1 / len(EFFECTS)))
+
+
+def _log_sum(logs: Array, weights: Array) -> Array:
+    """Return the log of the weighted sum of exp(logs) along the last axis: SciPy's takes ten times as long for few."""
+    peak = logs.max(axis=-1)
+    found: Array = np.log(np.exp(logs - peak[..., None]) @ weights) + peak
     return found
+
+
+@lru_cache(maxsize=1024)
+def _log_of_no_effect(n: int) -> float:
+    return float(_log_integral(np.zeros(1), n)[0])
 
 
 def _log_integral(tilt: Array, n: int) -> Array:
@@ -55,8 +66,7 @@ def _log_integral(tilt: Array, n: int) -> Array:
     half = (high - low) / 2
     at = low[..., None] + half[..., None] * (_NODES + 1)
     logs = (n - 1) * np.log(at) - at**2 / 2 + tilt[..., None] * at
-    found: Array = special.logsumexp(logs, b=_WEIGHTS * half[..., None], axis=-1)
-    return found
+    return _log_sum(logs, _WEIGHTS) + np.log(half)
 
 
 @lru_cache(maxsize=1024)

@@ -40,6 +40,7 @@ def analysed(known: Known) -> list[str]:
     """Return the sentences on how the values were analysed."""
     return [
         *_unit(known),
+        *_varied(known),
         *_described(known),
         *_tests(known),
         *_adjusted(known),
@@ -72,11 +73,17 @@ def _unit(known: Known) -> Iterator[str]:
         yield "Several runs on one fold were averaged."
 
 
+def _varied(known: Known) -> Iterator[str]:
+    varied = known.comparison.varied
+    if varied:
+        yield f"What varied between the runs of a method: {listed([f'the {each}' for each in varied])}."
+
+
 def _described(known: Known) -> Iterator[str]:
     spread = [each for each in known.repeated if each.sd is not None]
     if not spread:
         return
-    said = f"Scores are given as mean and standard deviation over {known.noun}s"
+    said = f"Scores are given as mean and standard deviation over {known.nouns}"
     if known.comparison.unit is Unit.FOLD:
         if any(each.ci95 for each in spread):
             said += ", with 95% intervals that are corrected for overlapping training sets"
@@ -115,8 +122,7 @@ def _test(pair: PairResult, known: Known) -> str:
     test = _TESTS.get(pair.test, str(pair.test)) if pair.test is not None else ""
     if pair.test is Test.PAIRED_T:
         alone = pair.a in known.deterministic or pair.b in known.deterministic
-        noun = known.noun
-        return f"{test} of runs on the same {noun}" if not alone else f"{test} against the one value"
+        return f"{test} against the one value" if alone else f"two-sided t test paired by {known.noun}"
     return test
 
 

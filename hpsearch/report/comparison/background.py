@@ -75,7 +75,16 @@ def _searches(
             seed=resolved.get(name, {}).get("seed"),
             seconds=sum(seconds) if seconds else None,
             best=record.best.number if record is not None and record.best is not None else None,
+            race=_race(resolved.get(name, {})),
+            times=max(1, len({run.search_number for run in runs if run.experiment == name} - {None})),
         )
+
+
+def _race(resolved: Mapping[str, Any]) -> int | None:
+    found: Any = resolved
+    for name in ("space", "search", "seeds", "race"):
+        found = _mapping(found).get(name)
+    return _mapping(found).get("most")
 
 
 def _environment(resolved: Mapping[str, Any], family: str) -> Environment:
@@ -149,6 +158,11 @@ class Known:
             return "run"
         units = [name for each in self.repeated for name in each.units]
         return "repeat" if all(name.startswith("repeat ") for name in units) else "seed"
+
+    @property
+    def nouns(self) -> str:
+        """What several observations are called."""
+        return self.comparison.unit.plural if self.comparison.unit is not Unit.SEED else f"{self.noun}s"
 
 
 def alike(told: Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:

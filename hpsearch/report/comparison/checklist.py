@@ -74,7 +74,7 @@ def _code(_comparison: Comparison, _runs: Sequence[FinishedRun], background: Bac
 def _command(_comparison: Comparison, _runs: Sequence[FinishedRun], background: Background) -> _Fact:
     if background.plan is None:
         return _NOTHING
-    return Answer.YES, f"the tables of this report, made by `{background.plan.command}`"
+    return Answer.YES, f"the tables of this report, made by the command: {background.plan.command}"
 
 
 def _searches(_comparison: Comparison, _runs: Sequence[FinishedRun], background: Background) -> _Fact:

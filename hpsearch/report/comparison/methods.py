@@ -96,13 +96,17 @@ def _search(each: Searched) -> str:
     elif each.pruner:
         how.append(f"with the rule {each.pruner} for stopping trials early")
     how += [f"from the seed {each.seed}"] if each.seed is not None else []
+    how += [f"on up to {each.race} seeds for a trial that might be the best"] if each.race is not None else []
     count = f"in {each.trials} {'trial' if each.trials == 1 else 'trials'}"
+    if each.times > 1:
+        how, count = [f"{each.times} times", *how], f"the first time {count}"
     return ", ".join([*how, count])
 
 
 def _ranking(each: Searched) -> str:
     goal = "" if each.goal is None else f" ({'higher' if each.goal is Goal.MAXIMIZE else 'lower'} is better)"
-    return f"{each.metric}{goal}{'' if each.at is None else f', {each.at}'}"
+    mean = "" if each.race is None else ", the mean over a trial's seeds"
+    return f"{each.metric}{goal}{'' if each.at is None else f', {each.at}'}{mean}"
 
 
 _ENDS = {
@@ -204,7 +208,7 @@ def _planned(background: Background) -> Iterator[str]:
     before, after = plan.changes.get(False, 0), plan.changes.get(True, 0)
     yield (
         "Arms, budgets, replicates, the metric, the tests and their level were fixed in a file before the first "
-        f"training; replicates as fixed: {plan.replicates}."
+        "training."
     )
     if before or after:
         told = [f"{before} {_times_word(before)} before any result could be seen"] if before else []

@@ -122,7 +122,7 @@ export class Glance {
       fact(
         `best ${metric}`,
         best ? el("a", { href: linkTo(this.name, best.number) }, number(best.value)) : "—",
-        best ? `trial ${best.number}, ${this.search.unit} ${best.step}` : `no trial is complete${head.live ? " yet" : ""}`,
+        best ? `trial ${best.number}, ${this.search.unit} ${best.step}${best.seeds}` : `no trial is complete${head.live ? " yet" : ""}`,
         running,
       ),
       fact(

@@ -37,9 +37,7 @@ EVERYTHING = Environment(
     commit="c0ffee" * 6,
     uncommitted=True,
 )
-PLAN = Plan(
-    "5 fresh seeds of each winner", (5,), {}, 0.05, ("all pairs of arms",), "hpsearch study s.yaml", "spent.json"
-)
+PLAN = Plan((5,), {}, 0.05, ("all pairs of arms",), "hpsearch study s.yaml", "spent.json")
 
 
 def arms(count: int, *, n: int = 5, **keys: Any) -> list[FinishedRun]:
@@ -84,6 +82,17 @@ def by_example(count: int = 20) -> list[FinishedRun]:
     ]
 
 
+def searched_again(experiment: str, times: int = 3) -> list[FinishedRun]:
+    """A study's arm that was searched several times; the trials are those of the first search."""
+    runs = winners(experiment, n=2 * times)
+    return [
+        replace(run, search_number=(run.seed + 2) // 2, trial=run.seed // 2)
+        if run.search is None and isinstance(run.seed, int)
+        else run
+        for run in runs
+    ]
+
+
 def single(name: str) -> FinishedRun:
     return replace(replicates(name, 0.8, seeds=1)[0], seed=None, deterministic=True)
 
@@ -105,6 +114,7 @@ SHAPES: dict[str, list[FinishedRun]] = {
     "a winner of one seed": [*winners("new", n=1), *winners("old", n=1)],
     "a baseline": [*winners("new"), single("tf-idf (new)")],
     "two baselines": [*winners("new"), single("tf-idf (new)"), single("n-gram (new)")],
+    "searched again": [*searched_again("new"), *searched_again("old")],
     "left out": [*arms(2), replace(arms(1)[0], run="arm0/x", seed=9, outcome=Outcome.FAILED, reason="ValueError")],
     "identical": [replace(run, metrics={"test/accuracy": Measurement(0.5, 5)}) for run in arms(2)],
     "by example": by_example(),
@@ -152,8 +162,14 @@ def test_any_shape_gives_whole_sentences_none_twice(shape: str, background: str)
 @pytest.mark.parametrize(
     ("shape", "said"),
     [
-        ("two arms", "(n = 5 each). Scores are given as mean and standard deviation over seeds"),
-        ("two arms", "The difference was tested by a two-sided paired t test of runs on the same seed;"),
+        (
+            "two arms",
+            (
+                "(n = 5 each). What varied between the runs of a method: the seed. Scores are given as mean and "
+                "standard deviation over seeds"
+            ),
+        ),
+        ("two arms", "The difference was tested by a two-sided t test paired by seed;"),
         ("two arms", "The level was 0.05."),
         ("five arms", "The differences of all 10 pairs were tested"),
         ("five arms", "these 10 tests were adjusted together by Holm's method"),
@@ -176,6 +192,11 @@ def test_any_shape_gives_whole_sentences_none_twice(shape: str, background: str)
             "The differences of 2 of the 3 pairs were tested by a two-sided paired t test against the one",
         ),
         ("two baselines", "tf-idf (new) and n-gram (new) had no seed: each was fitted once"),
+        ("searched again", "were searched 3 times, over 2 ranges, by the sampler tpe, with the rule asha for stopping"),
+        ("searched again", "the first time in 4 trials each. Trials were"),
+        ("searched again", "their mean counts as one observation."),
+        ("searched again", "The unit of replication was the search (n = 3 each). What varied between the runs of a"),
+        ("searched again", "over searches, with 95% intervals by Student's t."),
         ("left out", "1 run of arm0 did not count: failed."),
         ("by example", "on each of 20 examples in 5 clusters, by a random-effects analysis"),
     ],
@@ -191,7 +212,7 @@ def test_it_says_what_was_done(shape: str, said: str) -> None:
         ({"adjust": "bh"}, "Benjamini and Hochberg's method, which bounds the expected share of false claims by 0.05."),
         ({"adjust": "none"}, "were not adjusted: 0.05 is the error rate of each test alone."),
         ({"margin": 0.02}, "Equivalence within ±0.02 was tested by two one-sided t tests"),
-        ({"baseline": "arm0"}, "Each was tested against arm0 by a two-sided paired t test"),
+        ({"baseline": "arm0"}, "Each was tested against arm0 by a two-sided t test paired by seed;"),
         ({"seed": 7}, "used the seed 7."),
     ],
 )
@@ -248,6 +269,15 @@ def test_a_study_tells_what_was_looked_at_when(plan: Plan, said: str) -> None:
     found = methods_of(arms(2), Background(plan=plan))
     assert said in found.paragraphs["Design"]
     assert not any("before any result was seen" in each for each in found.unknown)
+
+
+def test_a_race_of_seeds_is_said() -> None:
+    raced = Searched(
+        "arm0", "val/loss", Goal.MINIMIZE, "at the best epoch", "tpe", seed=0, outcomes={"complete": 9}, race=5
+    )
+    text = text_of(arms(2), Background((raced,)))
+    assert "from the seed 0, on up to 5 seeds for a trial that might be the best, in 9 trials." in text
+    assert "Trials were ranked by val/loss (lower is better), at the best epoch, the mean over a trial's seeds." in text
 
 
 def test_of_several_winners_it_names_the_trials() -> None:
