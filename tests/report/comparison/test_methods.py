@@ -165,7 +165,10 @@ def test_any_shape_gives_whole_sentences_none_twice(shape: str, background: str)
     [
         (
             "two arms",
-            "(n = 5 each). What varied between the runs of a method: the seed. Scores are given as mean and",
+            (
+                "(n = 5 each). What varied between the runs of a method: the seed. Scores are given as mean and "
+                "standard deviation over seeds"
+            ),
         ),
         ("two arms", "The difference was tested by a two-sided t test paired by seed;"),
         ("two arms", "The level was 0.05."),
